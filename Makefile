@@ -1,0 +1,58 @@
+# make demo   a real network planned, queried and answered: `make demo MODEL=path/to/any.bif` for your own
+# make test   all tests
+# make check  lint, types, documentation
+# make bench  every benchmark, each against a named peer
+#
+# Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
+
+VENV ?= .venv
+MODEL ?= src/tractable/examples/asia.bif
+EVIDENCE ?= $(if $(findstring examples/asia.bif,$(MODEL)),asia=yes$(comma)dysp=yes)
+
+comma := ,
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch])
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: demo test check bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/tractable explain "$(MODEL)"
+	$(BIN)/tractable query "$(MODEL)" $(if $(EVIDENCE),--evidence '$(EVIDENCE)')
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest tests/test_docs.py
+
+bench: $(VENV)/.installed-bench
+	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) build dist src/tractable/kernels/_kernels.*
+
+# A Python without ensurepip (Debian's without python3-venv) cannot put pip into the environment, but its own pip can.
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo "tractable needs Python 3.11 or newer; name one with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null \
+	|| { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip -q --python $(BIN)/python install pip; } \
+	|| { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created $(SOURCES)
+	$(BIN)/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created $(SOURCES)
+	$(BIN)/python -m pip install -q -e ".[test]"
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: $(VENV)/.created $(SOURCES)
+	$(BIN)/python -m pip install -q -e ".[bench]"
+	@touch $(VENV)/.installed $@

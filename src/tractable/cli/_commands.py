@@ -1,0 +1,145 @@
+"""The commands: load, call a verb, show the answer."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+import tractable as tr
+from tractable.cli import _answers, _json, _text
+
+app = typer.Typer(
+    help="Exact inference in discrete graphical models, priced before it runs.\n\n"
+    "Exit codes: 0 answered, 2 bad input, 3 refused by the budget.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file: .bif, .uai, .xml, .xmlbif or .safetensors, each also .gz.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help='Print JSON (an infinite number is the string "-inf" or "inf").')]
+Memory = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="The memory that may be used: 4GiB, or a number of bytes.")
+]
+
+
+class Query(str, Enum):
+    """What may be asked of a model."""
+
+    marginals = "marginals"
+    evidence = "evidence"
+    map = "map"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(tr.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def tractable(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The options of the command line as a whole."""
+
+
+@app.command(epilog="Example:  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
+def explain(
+    model: Model,
+    observe: Annotated[str, typer.Option(metavar="A,B", help="Variables that will be observed.")] = "",
+    query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
+    memory: Memory = None,
+    json: Json = False,
+) -> None:
+    """Say what the queries of a model would cost, and why, without running any.
+
+    A plan without a method is one that the budget refuses; its advice says what would make it affordable.
+    """
+    net = tr.load(model)
+    plans = tr.explain(net, observed=tuple(_text.names(observe)), query=query and query.value, memory=memory)
+    if json:
+        return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
+    from tractable.cli import _tables
+
+    _tables.show_model(model, net)
+    _tables.show_plans(plans)
+
+
+@app.command(epilog='Example:  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
+def query(
+    model: Model,
+    evidence: Annotated[
+        str, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
+    ] = "",
+    evidence_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
+    ] = None,
+    target: Annotated[str, typer.Option(metavar="A,B", help="Only these variables.")] = "",
+    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
+    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
+    memory: Memory = None,
+    json: Json = False,
+) -> None:
+    """Answer: the probability of the evidence and the marginals given it, with a certificate.
+
+    With several cases --json prints one object a line.
+    """
+    net = tr.load(model)
+    cases = _answers.cases(net, evidence, evidence_file)
+    asked = _answers.Asked(_answers.targets(net, target, joint), joint, map, memory)
+    answers = _answers.answers(net, cases, asked)
+    if json:
+        for answer in answers:
+            _json.write(_json.answer(net, asked, answer))
+        return
+    from tractable.cli import _tables
+
+    _tables.show_model(model, net)
+    _tables.show_answers(net, asked, list(answers))
+
+
+@app.command(epilog="Example:  tractable separated asia.bif asia smoke --given dysp")
+def separated(
+    model: Model,
+    a: Annotated[str, typer.Argument(metavar="A", help="A variable, or several: A,B.", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help="A variable, or several.", show_default=False)],
+    given: Annotated[str, typer.Option(metavar="C,D", help="What is observed.")] = "",
+    json: Json = False,
+) -> None:
+    """Say whether A and B are independent given C in every distribution with this graph; show an open path if not."""
+    net = tr.load(model)
+    found = tr.is_separated(net.graph, _text.names(a), _text.names(b), _text.names(given))
+    if json:
+        return _json.write({"separated": bool(found), "path": list(found.path), "reason": found.reason})
+    typer.echo(found.reason)
+
+
+@app.command(epilog="Example:  tractable convert alarm.bif.gz alarm.uai.gz")
+def convert(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A model file.", show_default=False)],
+    destination: Annotated[
+        str, typer.Argument(metavar="OUT", help="The file to write; its extension says the format.", show_default=False)
+    ],
+    json: Json = False,
+) -> None:
+    """Write a model in another format."""
+    net = tr.load(source)
+    tr.save(net, destination)
+    if json:
+        return _json.write({"model": _json.model(net), "output": destination})
+    typer.echo(f"wrote {destination}: {net!r}")

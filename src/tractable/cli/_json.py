@@ -1,0 +1,59 @@
+"""Answers as JSON: standard, so that an infinite number is the string "-inf" or "inf" and an undefined one is null."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import tractable as tr
+from tractable.cli._answers import Answer, Asked, Network, cells
+
+
+def write(record: Mapping[str, Any]) -> None:
+    """Print a record as one line."""
+    sys.stdout.write(json.dumps(_standard(record), allow_nan=False) + "\n")
+
+
+def model(net: Network) -> dict[str, Any]:
+    """What a model is: its kind, name and sizes."""
+    return {
+        "kind": type(net).__name__,
+        "name": net.name,
+        "variables": len(net.states),
+        "table_entries": net.packed.values.size,
+    }
+
+
+def answer(net: Network, asked: Asked, found: Answer) -> dict[str, Any]:
+    """The record of one case."""
+    marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
+    record: dict[str, Any] = {"log_evidence": certificate(found.log_evidence), "marginals": marginals}
+    if found.joint is not None:
+        record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked.targets, found.joint)]
+    if found.most_probable is not None:
+        record["map"] = found.most_probable.assignment
+        record["log_probability"] = found.most_probable.log_probability.value
+        record["log_probability_certificate"] = certificate(found.most_probable.log_probability)
+    return {**record, "plan": found.plan.to_json()}
+
+
+def certificate(found: tr.Certificate) -> dict[str, Any]:
+    """The value, its interval and what kind of interval that is."""
+    record = {"value": found.value, "lower": found.lower, "upper": found.upper, "kind": found.kind}
+    extra = {"confidence": found.confidence, "std_error": found.std_error}
+    return record | {name: value for name, value in extra.items() if value is not None}
+
+
+def _standard(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _standard(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_standard(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

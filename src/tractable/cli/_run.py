@@ -1,0 +1,65 @@
+"""The outer edge: which exception becomes which exit code, and one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from tractable.cli._commands import app
+from tractable.cli._text import one_line
+
+ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+
+# The class of every error that the argument parser raises; typer exports only this leaf of it by name.
+UsageError = typer.BadParameter.__mro__[1]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code: 0 answered, 2 bad input, 3 refused by the budget."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _guarded(argv)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _guarded(argv: Sequence[str]) -> int:
+    try:
+        command = typer.main.get_command(app)
+        return command.main(list(argv), prog_name="tractable", standalone_mode=False) or ANSWERED
+    except UsageError as error:
+        return _fail(error.format_message())
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}")
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except ValueError as error:
+        return _refusal(error)
+
+
+def _refusal(error: ValueError) -> int:
+    """The library's own errors say what is wrong with the input; any other ValueError is a defect and must be seen."""
+    from tractable import BudgetError, GraphError, ModelError
+
+    if isinstance(error, ModelError | GraphError):
+        return _fail(str(error))
+    if isinstance(error, BudgetError):
+        return _fail("refused by the budget: " + str(error), REFUSED)
+    raise error
+
+
+def _fail(message: str, code: int = BAD_INPUT) -> int:
+    print(f"tractable: {one_line(message)}", file=sys.stderr)
+    return code

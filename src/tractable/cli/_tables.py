@@ -1,0 +1,153 @@
+"""Answers for people: why it is tractable, what it cost, the answer with its certificate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from rich.bar import Bar
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+import tractable as tr
+from tractable.cli._answers import Answer, Asked, Network, cells
+
+MAX_ROWS = 60
+"""So many rows of a table are printed; JSON has them all."""
+
+MAX_COLUMNS = 6
+"""So many variables are shown beside each of several cases."""
+
+console = Console(highlight=False, markup=False, emoji=False)
+
+
+def show_model(path: str, net: Network) -> None:
+    """One line on what was loaded."""
+    console.print(f"{path}: {net!r}")
+
+
+def show_plans(plans: Iterable[tr.Plan]) -> None:
+    """A table of prices, and under it, for every plan, why."""
+    plans = list(plans)
+    table = _table("query", "method", "width", "flops", "memory", "time")
+    for plan in plans:
+        table.add_row(plan.query, plan.method or "refused", *_prices(plan))
+    console.print(table)
+    for remark in dict.fromkeys(remarks(plan) for plan in plans):
+        console.print(remark)
+
+
+def remarks(plan: tr.Plan) -> str:
+    """Why a plan is as it is, the methods that remain, and what would bring it within the budget."""
+    others = [f"or {other.method} ({other.certificate}): {other.note}" for other in plan.alternatives]
+    advice = [f"observing {', '.join(plan.advice)} would bring it within the budget"] if plan.advice else []
+    return "\n".join([plan.why, *others, *advice])
+
+
+def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
+    """One case in full; of several a row each."""
+    if len(answers) != 1:
+        return _show_cases(net, answers)
+    answer = answers[0]
+    width, flops, memory, seconds = _prices(answer.plan)
+    console.print(f"{answer.plan.method}: {answer.plan.why}")
+    console.print(f"cost: width {width}, {flops} flops, {memory}, {seconds} predicted\n")
+    console.print(_evidence(net, answer))
+    _show(["variable", "state"], _marginals(net, answer))
+    if answer.joint is not None:
+        rows = ((*states.values(), p) for states, p in cells(net, asked.targets, answer.joint))
+        _show(asked.targets, rows)
+    if answer.most_probable is not None:
+        _show_most_probable(net, answer.most_probable)
+
+
+def certified(certificate: tr.Certificate) -> str:
+    """A value with the kind of its certificate, and the interval where that is wider than rounding."""
+    interval = "" if certificate.kind == "exact" else f" in [{certificate.lower:.10g}, {certificate.upper:.10g}]"
+    return f"{certificate.value:.10g}{interval} ({certificate.kind})"
+
+
+def _evidence(net: Network, answer: Answer) -> str:
+    given = _listed(answer.evidence)
+    if isinstance(net, tr.MarkovNetwork):
+        return f"log Z{' with ' + given if given else ''} = {certified(answer.log_evidence)}"
+    impossible = "; the evidence is impossible" if answer.log_evidence.upper == -math.inf else ""
+    return f"log P({given or 'nothing observed'}) = {certified(answer.log_evidence)}{impossible}"
+
+
+def _listed(states: dict[str, str]) -> str:
+    return ", ".join(f"{variable} = {state}" for variable, state in states.items())
+
+
+def _marginals(net: Network, answer: Answer) -> Iterator[tuple]:
+    for variable, table in answer.marginals.items():
+        for state, p in zip(net.states[variable], table.tolist(), strict=True):
+            yield variable, state, p
+
+
+def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
+    """Probabilities as numbers and bars; what a row has in common with the one above is left out."""
+    table, above = _table(*columns, "probability", "", left=len(columns)), ()
+    rows = iter(rows)
+    for *names, p in islice(rows, MAX_ROWS):
+        shown = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
+        table.add_row(*shown, f"{p:.6g}", "" if math.isnan(p) else Bar(1.0, 0.0, p, width=24))
+        above = names
+    console.print(table)
+    _tell_rest(sum(1 for _ in rows))
+
+
+def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
+    table = _table("variable", "most probable together", left=2)
+    for item in islice(found.assignment.items(), MAX_ROWS):
+        table.add_row(*item)
+    console.print(table)
+    _tell_rest(len(found.assignment) - MAX_ROWS)
+    what = "log of the product of the factors" if isinstance(net, tr.MarkovNetwork) else "log P(all of it)"
+    console.print(f"{what} = {certified(found.log_probability)}")
+
+
+def _show_cases(net: Network, answers: Sequence[Answer]) -> None:
+    """The log evidence of every case, and of the first variables the most probable state."""
+    variables = list(answers[0].marginals)[:MAX_COLUMNS] if answers else []
+    table = _table("case", "log evidence", "kind", *variables, left=0)
+    for number, answer in enumerate(answers[:MAX_ROWS], 1):
+        tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables)
+        table.add_row(str(number), f"{answer.log_evidence.value:.10g}", answer.log_evidence.kind, *tops)
+    console.print(table)
+    _tell_rest(len(answers) - MAX_ROWS)
+
+
+def _top(states: Sequence[str], table: list[float]) -> str:
+    p, state = max(zip(table, states, strict=True))
+    return f"{state} {p:.4f}"
+
+
+def _tell_rest(n: int) -> None:
+    if n > 0:
+        console.print(f"… and {n:,} rows more: choose with --target, or see them all with --json")
+
+
+def _table(*columns: str, left: int = 2) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+    return table
+
+
+def _prices(plan: tr.Plan) -> tuple[str, str, str, str]:
+    return (
+        f"{plan.width:.1f}",
+        _scaled(plan.flops, 1000, ["", " k", " M", " G", " T", " P"]),
+        _scaled(plan.bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]),
+        _scaled(plan.seconds * 1e6, 1000, [" µs", " ms", " s"]),
+    )
+
+
+def _scaled(value: float, step: int, units: Sequence[str]) -> str:
+    power = 0
+    while value >= step and power < len(units) - 1:
+        value, power = value / step, power + 1
+    return f"{value:.3g}{units[power]}"

@@ -1,0 +1,65 @@
+"""Lists of names and assignments as they are typed: `A,B` and `A=yes,B="x,y"`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+
+from tractable.models import ModelError
+
+
+def names(text: str) -> list[str]:
+    """The names of a comma-separated list; double quotes protect a comma.
+
+    >>> names('A, "B,C"')
+    ['A', 'B,C']
+    """
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = ",\n", True, ""
+    lexer.quotes, lexer.escape = '"', ""
+    try:
+        return [name for item in lexer if (name := item.strip())]
+    except ValueError:
+        raise ModelError(f"unbalanced double quote in {text!r}") from None
+
+
+def assignments(text: str, states: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Evidence as typed, checked against the model's variables only where that decides which `=` separates.
+
+    >>> assignments('A=<5, B="x,y", C=a=b', {"A": ["<5"], "B": ["x,y"], "C": ["a=b"]})
+    {'A': '<5', 'B': 'x,y', 'C': 'a=b'}
+    """
+    out: dict[str, str] = {}
+    for item in names(text):
+        variable, state = _assignment(item, states)
+        if variable in out:
+            raise ModelError(f"evidence on variable {variable!r} twice: {out[variable]!r} and {state!r}")
+        out[variable] = state
+    return out
+
+
+def merged(typed: Mapping[str, str], row: Mapping[str, str], where: str) -> dict[str, str]:
+    """A case of an evidence file together with the evidence typed beside it; no variable in both."""
+    for variable in typed:
+        if variable in row:
+            raise ModelError(f"evidence on variable {variable!r} twice: in --evidence and in {where}")
+    return {**typed, **row}
+
+
+def one_line(message: str) -> str:
+    """The message with every run of white space and control characters as one space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in message).split())
+
+
+def _assignment(item: str, states: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    """Split at the `=` that makes sense of both sides, else of the left one, else at the first."""
+    parts = item.split("=")
+    splits = [("=".join(parts[:i]).strip(), "=".join(parts[i:]).strip()) for i in range(1, len(parts))]
+    if not splits:
+        raise ModelError(f'--evidence: expected VARIABLE=STATE, got {item!r}; quote a name that holds a comma: A="x,y"')
+    return max(splits, key=lambda split: _sense(split, states))
+
+
+def _sense(split: Sequence[str], states: Mapping[str, Collection[str]]) -> int:
+    variable, state = split
+    return (variable in states) + (state in states.get(variable, ()))
