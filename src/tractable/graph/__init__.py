@@ -1,0 +1,48 @@
+"""Who touches whom: variables, factors, directed and undirected links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tractable.graph._base import Graph, GraphError
+
+if TYPE_CHECKING:
+    from tractable.graph.cutsets import loop_cutset
+    from tractable.graph.dsatur import colouring
+    from tractable.graph.elimination import elimination_cliques, elimination_order, induced_width, width
+    from tractable.graph.interchange import from_networkx, to_networkx
+    from tractable.graph.separation import Separation, is_separated
+
+__all__ = [
+    "Graph",
+    "GraphError",
+    "Separation",
+    "colouring",
+    "elimination_cliques",
+    "elimination_order",
+    "from_networkx",
+    "induced_width",
+    "is_separated",
+    "loop_cutset",
+    "to_networkx",
+    "width",
+]
+
+_LEAVES = {
+    "dsatur": ("colouring",),
+    "cutsets": ("loop_cutset",),
+    "elimination": ("elimination_cliques", "elimination_order", "induced_width", "width"),
+    "interchange": ("from_networkx", "to_networkx"),
+    "separation": ("Separation", "is_separated"),
+}
+_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LEAF_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,245 @@
+"""The graph record: variables with their numbers of states, directed families and undirected factor scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+
+Adjacency = Mapping[str, set[str]]
+
+
+class GraphError(ValueError):
+    """A question that the graph cannot answer as asked; the message names the variable and the remedy."""
+
+
+def unknown_variable(name: object, known: Iterable[str]) -> GraphError:
+    """The error for a variable that the graph does not have, with the nearest name that it has."""
+    import difflib  # only errors need it, and importing it costs more than this whole room
+
+    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return GraphError(f"unknown variable {name!r}" + (f"; did you mean {found[0]!r}?" if found else ""))
+
+
+def closure(start: Iterable[str], step: Callable[[str], Iterable[str]]) -> set[str]:
+    """Everything that repeated steps reach from `start`, the start included."""
+    seen = set(start)
+    stack = list(seen)
+    while stack:
+        new = set(step(stack.pop())) - seen
+        seen |= new
+        stack.extend(new)
+    return seen
+
+
+@dataclass(frozen=True, repr=False)
+class Graph:
+    """A mixed graph: directed families (a child with its parents) and undirected links (the scopes of factors).
+
+    Everything derived is computed at the first use and kept; what is returned follows the order of `sizes`.
+
+    Parameters
+    ----------
+    sizes : mapping of variable name to its number of states.
+    parents : mapping of variable to its parents; it names only variables that have a conditional table.
+    links : hyperedges of any size, empty ones included; the variables of one link are neighbours of each other.
+
+    Raises
+    ------
+    GraphError : on first use, where a family or a link names a variable without a size.
+
+    Examples
+    --------
+    >>> graph = Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
+    >>> graph
+    Graph(3 variables, 2 arrows, 0 links)
+    >>> graph.markov_blanket("rain")
+    ('sprinkler', 'wet')
+    """
+
+    sizes: Mapping[str, int]
+    parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    links: tuple[tuple[str, ...], ...] = ()
+
+    def __repr__(self) -> str:
+        arrows = sum(map(len, self.parents.values()))
+        return f"Graph({len(self.sizes)} variables, {arrows} arrows, {len(self.links)} links)"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the variables, in order."""
+        return tuple(self.sizes)
+
+    @property
+    def scopes(self) -> tuple[tuple[str, ...], ...]:
+        """The scope of every factor: each family (the parents, then the child), then each link."""
+        return (*((*parents, child) for child, parents in self.parents.items()), *self.links)
+
+    @cached_property
+    def children(self) -> Mapping[str, list[str]]:
+        """The children of each variable."""
+        children: dict[str, list[str]] = {name: [] for name in self.sizes}
+        for child, parents in self.parents.items():
+            for parent in parents:
+                if parent not in children:
+                    raise unknown_variable(parent, self.sizes)
+                children[parent].append(child)
+        return children
+
+    @cached_property
+    def neighbours(self) -> Adjacency:
+        """The variables that share a link with each variable."""
+        return self._joined(self.links)
+
+    @cached_property
+    def skeleton(self) -> Adjacency:
+        """Each variable's parents, children and neighbours: the graph without its directions."""
+        return {
+            name: {*linked, *self.children[name], *self.parents.get(name, ())}
+            for name, linked in self.neighbours.items()
+        }
+
+    @cached_property
+    def blankets(self) -> Adjacency:
+        """The Markov blanket of each variable: its neighbours in the moral graph."""
+        married = (self._parents_of(part) for part in self.chain_components() if len(part) > 1)
+        return self._joined((*self.scopes, *married))
+
+    def _joined(self, scopes: Iterable[Collection[str]]) -> Adjacency:
+        joined: dict[str, set[str]] = {name: set() for name in self.sizes}
+        for scope in scopes:
+            for name in scope:
+                if name not in joined:
+                    raise unknown_variable(name, self.sizes)
+                joined[name].update(scope)
+        for name, others in joined.items():
+            others.discard(name)
+        return joined
+
+    def _parents_of(self, names: Iterable[str]) -> set[str]:
+        return {parent for name in names for parent in self.parents.get(name, ())}
+
+    def named(self, names: str | Iterable[str]) -> tuple[str, ...]:
+        """One name, or several, as a tuple without repetitions; GraphError where the graph has no such variable."""
+        found = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
+        for name in found:
+            if name not in self.sizes:
+                raise unknown_variable(name, self.sizes)
+        return found
+
+    def ordered(self, names: Collection[str]) -> tuple[str, ...]:
+        """Names of variables, in the graph's order."""
+        return tuple(name for name in self.sizes if name in names)
+
+    def without(self, observed: str | Iterable[str]) -> Graph:
+        """What remains to be inferred once `observed` is known: one link for each factor, over its free variables.
+
+        Observing a child links its parents. An empty link stands for a factor that has become a number, so that link j
+        belongs to factor j, and ``graph.without(a).without(b) == graph.without(a + b)``.
+
+        >>> graph = Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
+        >>> graph.without("wet").links
+        (('rain', 'sprinkler'),)
+        """
+        gone = set(self.named(observed))
+        links = tuple(tuple(name for name in scope if name not in gone) for scope in self.scopes)
+        return Graph({name: size for name, size in self.sizes.items() if name not in gone}, links=links)
+
+    def moral(self) -> Graph:
+        """The moral graph: directions dropped, the parents of each child married (and those of each chain component).
+
+        >>> Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).moral().links
+        (('rain', 'sprinkler'), ('rain', 'wet'), ('sprinkler', 'wet'))
+        """
+        place = {name: i for i, name in enumerate(self.sizes)}
+        pairs = ((a, b) for a in self.sizes for b in sorted(self.blankets[a], key=place.__getitem__))
+        return Graph(self.sizes, links=tuple((a, b) for a, b in pairs if place[a] < place[b]))
+
+    def v_structures(self) -> Iterator[tuple[str, str, str]]:
+        """Each pair of unmarried parents with their child, as (parent, child, parent).
+
+        >>> list(Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).v_structures())
+        [('rain', 'wet', 'sprinkler')]
+        """
+        for child, parents in self.parents.items():
+            for a, b in combinations(parents, 2):
+                if b not in self.skeleton[a]:
+                    yield a, child, b
+
+    def markov_blanket(self, name: str) -> tuple[str, ...]:
+        """The variables that make `name` independent of all others once they are known."""
+        return self.ordered(self.blankets[self.named(name)[0]])
+
+    def ancestors(self, names: str | Iterable[str]) -> tuple[str, ...]:
+        """The variables from which arrows lead to any of `names`, those left out."""
+        start = self.named(names)
+        return self.ordered(closure(start, lambda name: self.parents.get(name, ())).difference(start))
+
+    def descendants(self, names: str | Iterable[str]) -> tuple[str, ...]:
+        """The variables to which arrows lead from any of `names`, those left out."""
+        start = self.named(names)
+        return self.ordered(closure(start, self.children.__getitem__).difference(start))
+
+    def ancestral_set(self, names: str | Iterable[str]) -> tuple[str, ...]:
+        """The smallest set that holds `names` and, with each variable, its parents and neighbours."""
+        return self.ordered(closure(self.named(names), lambda v: self.neighbours[v].union(self.parents.get(v, ()))))
+
+    def barren(self, observed: str | Iterable[str] = (), query: str | Iterable[str] = ()) -> tuple[str, ...]:
+        """The variables whose conditional tables sum to one whatever is observed: leaving them out changes no answer.
+
+        >>> graph = Graph({"rain": 2, "wet": 2, "slippery": 2}, {"rain": (), "wet": ("rain",), "slippery": ("wet",)})
+        >>> graph.barren(observed="wet", query="rain")
+        ('slippery',)
+        """
+        linked = {name for link in self.links for name in link}
+        needed = {*self.named(observed), *self.named(query), *linked, *self.sizes.keys() - self.parents.keys()}
+        kept = closure(needed, lambda name: self.parents.get(name, ()))
+        return tuple(name for name in self.sizes if name not in kept)
+
+    def components(self) -> tuple[tuple[str, ...], ...]:
+        """The connected components, directions ignored."""
+        return self._parts(self.skeleton)
+
+    def chain_components(self) -> tuple[tuple[str, ...], ...]:
+        """The connected components that remain when the arrows are removed: single variables in a directed graph."""
+        return self._parts(self.neighbours)
+
+    def _parts(self, adjacency: Adjacency) -> tuple[tuple[str, ...], ...]:
+        part: dict[str, int] = {}
+        for root in self.sizes:
+            if root not in part:
+                part.update(dict.fromkeys(closure([root], adjacency.__getitem__), len(part)))
+        found: dict[int, list[str]] = {}
+        for name in self.sizes:
+            found.setdefault(part[name], []).append(name)
+        return tuple(map(tuple, found.values()))
+
+    def topological_order(self) -> tuple[str, ...]:
+        """The variables with every parent before its children; GraphError where arrows form a cycle."""
+        if cycle := self.directed_cycle():
+            raise GraphError("the parents form a directed cycle: " + " → ".join(cycle))
+        return tuple(self._parents_first())
+
+    def directed_cycle(self) -> tuple[str, ...]:
+        """A directed cycle as the variables along it, first repeated at the end; empty where there is none."""
+        order = self._parents_first()
+        if len(order) == len(self.sizes):
+            return ()
+        rest = self.sizes.keys() - order
+        name, path = next(v for v in self.sizes if v in rest), {}
+        while name not in path:  # every variable in `rest` has a parent there
+            path[name] = len(path)
+            name = next(parent for parent in self.parents[name] if parent in rest)
+        return (name, *list(path)[: path[name] : -1], name)
+
+    def _parents_first(self) -> list[str]:
+        """A topological order of the variables that are not behind a directed cycle."""
+        waiting = {name: len(self.parents.get(name, ())) for name in self.sizes}
+        order = [name for name, n in waiting.items() if not n]
+        for name in order:  # grows while it runs
+            for child in self.children[name]:
+                waiting[child] -= 1
+                if not waiting[child]:
+                    order.append(child)
+        return order
