@@ -1,0 +1,150 @@
+"""Files <-> models, by extension: BIF, UAI, XMLBIF, safetensors; evidence as UAI .evid and CSV; each also with .gz."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tractable.formats._base import FormatError, failure
+from tractable.formats._base import extension as _extension
+from tractable.formats._base import read as _read
+from tractable.formats._base import write as _write
+from tractable.models import ModelError
+
+if TYPE_CHECKING:
+    from tractable.models import BayesianNetwork, MarkovNetwork
+
+__all__ = ["FormatError", "load", "read_evidence", "save", "write_evidence"]
+
+# A leaf is imported when its extension turns up: reading one format costs the import of no other.
+_MODELS = {
+    ".bif": "bif",
+    ".uai": "uai",
+    ".xml": "xmlbif",
+    ".xmlbif": "xmlbif",
+    ".bifxml": "xmlbif",
+    ".safetensors": "tensors",
+}
+_EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
+
+
+def load(path: str | os.PathLike[str]) -> BayesianNetwork | MarkovNetwork:
+    """Read a model; the extension says the format.
+
+    ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
+    or ``.bifxml``, ``.safetensors``; each also with ``.gz``.
+
+    Raises
+    ------
+    FormatError : a file that cannot be read; the message names the file, the line and the cause.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tractable.models import BayesianNetwork
+    >>> net = BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(net, f"{folder}/rain.bif.gz")
+    ...     load(f"{folder}/rain.bif.gz").tables["rain"].tolist()
+    [0.8, 0.2]
+    """
+    source, kind = _read(path, _MODELS)
+    if not source.data or source.data.isspace():
+        raise source.error("the file is empty")
+    try:
+        return _leaf(_MODELS[kind]).read(source)
+    except MemoryError:
+        raise source.error("the model needs more memory than there is") from None
+
+
+def save(model: BayesianNetwork | MarkovNetwork, path: str | os.PathLike[str]) -> None:
+    """Write a model; the extension says the format, as in `load`.
+
+    Numbers are written so that they read back bit for bit. The file is replaced whole or not at all.
+
+    Raises
+    ------
+    FormatError : a model that the format cannot hold, or a place that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tractable.models import MarkovNetwork
+    >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(pair, f"{folder}/pair.uai")
+    ...     print(open(f"{folder}/pair.uai").read())
+    MARKOV
+    2
+    2 2
+    1
+    2 0 1
+    <BLANKLINE>
+    4
+    1.0 2.0
+    3.0 4.0
+    <BLANKLINE>
+    """
+    leaf = _leaf(_MODELS[_extension(path, _MODELS)])
+    _write(path, _to_bytes(path, leaf.write, model))
+
+
+def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovNetwork) -> list[dict[str, str]]:
+    """Read evidence: one dict of variable to state name for each case.
+
+    ``.evid`` is UAI evidence, by index; ``.csv`` has a header of variable names and one case per row, states by name,
+    an empty cell for what is unobserved. Each also with ``.gz``.
+
+    Raises
+    ------
+    FormatError : a file that cannot be read, an unknown variable or state, a variable observed twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tractable.models import BayesianNetwork
+    >>> net = BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_evidence([{"rain": "yes"}, {}], f"{folder}/days.csv", net)
+    ...     read_evidence(f"{folder}/days.csv", net)
+    [{'rain': 'yes'}, {}]
+    """
+    source, kind = _read(path, _EVIDENCE)
+    return _leaf(_EVIDENCE[kind]).read(source, model.states)
+
+
+def write_evidence(
+    cases: Sequence[Mapping[str, str]], path: str | os.PathLike[str], model: BayesianNetwork | MarkovNetwork
+) -> None:
+    """Write evidence, one dict of variable to state name for each case; the extension says the format.
+
+    Raises
+    ------
+    FormatError : an unknown variable or state, or a place that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tractable.models import MarkovNetwork
+    >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_evidence([{"b": "1"}], f"{folder}/pair.evid", pair)
+    ...     print(open(f"{folder}/pair.evid").read())
+    1 1 1
+    <BLANKLINE>
+    """
+    leaf = _leaf(_EVIDENCE[_extension(path, _EVIDENCE)])
+    _write(path, _to_bytes(path, leaf.write, cases, model.states))
+
+
+def _leaf(name: str) -> Any:
+    return import_module(f"{__name__}.{name}")
+
+
+def _to_bytes(path: str | os.PathLike[str], writer: Any, *content: object) -> bytes:
+    try:
+        return writer(*content)
+    except (ModelError, UnicodeEncodeError) as error:
+        raise failure(os.fspath(path), error) from None

@@ -1,0 +1,299 @@
+"""What every reader and writer shares: bytes in and out, gzip, numbers, and errors that name the file and the line."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zlib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from math import inf
+
+import numpy as np
+
+from tractable.graph import Graph
+from tractable.models import BayesianNetwork
+from tractable.models._base import ModelError, nearest
+from tractable.models.bayesian_network import ROW_SUM_TOLERANCE
+
+MAX_BYTES = 2**31
+"""No file is read beyond this size, compressed or not."""
+
+FREE_EXPANSION = 2**26
+"""A compressed file may always expand to this size; beyond it, to `EXPANSION` times its own."""
+
+EXPANSION = 200
+
+_PIECE = 2**14
+"""Compressed bytes expanded at a time: at most a thousandfold of this is allocated before the limit is checked."""
+
+_CHUNK = 2**20
+"""Characters turned into numbers at a time."""
+
+
+class FormatError(ModelError):
+    """A file that cannot be read or written; the message is ``FILE:LINE: cause; remedy``."""
+
+
+def failure(path: str, cause: object, line: int | None = None) -> FormatError:
+    """The error of one line that says where and what."""
+    place = path if line is None else f"{path}:{line}"
+    text = " ".join(str(cause).splitlines())
+    text = text if len(text) <= 500 else text[:499] + "…"
+    return FormatError(f"{place}: {text}".encode(errors="backslashreplace").decode())
+
+
+def shown(word: str) -> str:
+    """The word in quotes, shortened for a message."""
+    return repr(word if len(word) <= 60 else word[:59] + "…")
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that occurs for the second time, if any."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The content of a file, with the path for the messages."""
+
+    path: str
+    data: bytes
+
+    @property
+    def stem(self) -> str:
+        """The name of the file without folder and extensions."""
+        name = os.path.basename(self.path)
+        return os.path.splitext(name[:-3] if is_gzip(name) else name)[0]
+
+    def error(self, cause: object, line: int | None = None) -> FormatError:
+        """An error about this file."""
+        return failure(self.path, cause, line)
+
+    def text(self) -> str:
+        """The content as text, without a byte-order mark."""
+        try:
+            return self.data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = 1 + self.data.count(b"\n", 0, error.start)
+            raise self.error(f"byte {self.data[error.start]:#x} is not UTF-8; save the file as UTF-8", line) from None
+
+
+def line_of_word(text: str, index: int) -> int:
+    """The line of a word of a text, counted from 0; of the last word if there are not so many."""
+    found = next(islice(re.finditer(r"\S+", text), index, None), None)
+    return 1 + text.count("\n", 0, found.start() if found else len(text.rstrip()))
+
+
+def amount(count: int) -> str:
+    """A count for a message, however long."""
+    return str(count) if count < 10**18 else f"2^{count.bit_length() - 1} or more"
+
+
+# ---------------------------------------------------------------- numbers
+
+
+class BadNumberError(ValueError):
+    """A word that is not a finite number ≥ 0."""
+
+
+class Numbers(dict):
+    """Word -> float64, each distinct word converted and checked once: tables repeat themselves.
+
+    >>> Numbers().array([".5", "1e-3"]).tolist()
+    [0.5, 0.001]
+    """
+
+    def __missing__(self, word: str) -> float:
+        try:
+            value = float(word)
+        except ValueError:
+            raise BadNumberError(f"{shown(word)} is not a number") from None
+        if "_" in word or not word.isascii():  # Python's own literals
+            raise BadNumberError(f"{shown(word)} is not a number")
+        if not 0 <= value < inf:
+            raise BadNumberError(f"{shown(word)} is not a finite number ≥ 0")
+        if len(self) < 2**16:
+            self[word] = value
+        return value
+
+    def array(self, words: Iterable[str]) -> np.ndarray:
+        """The words as a float64 array."""
+        return np.fromiter(map(self.__getitem__, words), np.float64)
+
+    def parse(self, text: str, start: int = 0) -> np.ndarray:
+        """All numbers of a text, in memory in proportion to their count."""
+        space = re.compile(r"\s")
+        parts = []
+        while start < len(text):
+            found = space.search(text, start + _CHUNK)
+            end = found.end() if found else len(text)
+            parts.append(self.array(text[start:end].split()))
+            start = end
+        return np.concatenate(parts) if parts else np.empty(0)
+
+
+def first_bad(words: Iterable[str]) -> tuple[int, str] | None:
+    """Index and complaint of the first word that is not a number ≥ 0."""
+    numbers = Numbers()
+    for k, word in enumerate(words):
+        try:
+            numbers[word]
+        except BadNumberError as error:
+            return k, str(error)
+    return None
+
+
+def written(values: np.ndarray, separator: str = " ") -> str:
+    """Numbers as the shortest decimals that read back as the same float64."""
+    return separator.join(map(repr, values.ravel().tolist()))
+
+
+# ---------------------------------------------------------------- models
+
+
+@dataclass
+class Families:
+    """The parts of a Bayesian network as a reader gathers them."""
+
+    states: dict[str, tuple[str, ...]]
+    parents: dict[str, tuple[str, ...]]
+    tables: dict[str, np.ndarray]
+
+    def fault(self) -> tuple[str, int] | None:
+        """Variable and row of the first table row that does not sum to one, or a variable on a directed cycle."""
+        for name in self.states:
+            rows = self.tables[name].reshape(-1, len(self.states[name]))
+            error = np.abs(rows.sum(axis=1) - 1)
+            if error.max() > ROW_SUM_TOLERANCE:
+                return name, int(error.argmax())
+        cycle = Graph(sizes={}, parents=self.parents).directed_cycle()
+        return (cycle[0], 0) if cycle else None
+
+    def network(self, source: Source, name: str, line_of: Callable[[str, int], int]) -> BayesianNetwork:
+        """The network; its errors become errors of the file, at the line ``line_of(variable, row)``."""
+        try:
+            return BayesianNetwork(self.states, self.parents, self.tables, name)
+        except ModelError as error:
+            fault = self.fault()
+            raise source.error(error, line_of(*fault) if fault else None) from None
+
+
+def bayesian(model: object, extension: str) -> BayesianNetwork:
+    """The model itself if it is a Bayesian network, else an error with the remedy."""
+    if isinstance(model, BayesianNetwork):
+        return model
+    raise ModelError(f"a {type(model).__name__} cannot be written as {extension}; write .uai or .safetensors instead")
+
+
+# ---------------------------------------------------------------- files
+
+
+def is_gzip(path: str) -> bool:
+    """Whether the name says that the file is compressed."""
+    return path.lower().endswith(".gz")
+
+
+def extension(path: str | os.PathLike[str], known: Collection[str]) -> str:
+    """The extension that says the format, lower case and without ``.gz``; an error if it is not a known one."""
+    name = os.fspath(path)
+    plain = name[:-3] if is_gzip(name) else name
+    found = os.path.splitext(plain)[1].lower()
+    if found not in known:
+        what = f"the extension {found!r} is not known" if found else "the name has no extension"
+        listed = ", ".join(sorted(known))
+        raise failure(name, f"{what}{nearest(found, known)}; use one of {listed}, each also with .gz")
+    return found
+
+
+def read(path: str | os.PathLike[str], known: Collection[str]) -> tuple[Source, str]:
+    """The content of a file, decompressed, and its extension (one of `known`)."""
+    name = os.fspath(path)
+    try:
+        _must_be_file(name)
+        kind = extension(name, known)
+        with open(name, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        folder, own = os.path.split(name)
+        there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        raise failure(name, f"no such file{nearest(own, there)}") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise failure(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > MAX_BYTES:
+        raise failure(name, f"larger than {MAX_BYTES >> 30} GiB; split the model")
+    return Source(name, _gunzip(name, data) if is_gzip(name) else _plain(name, data)), kind
+
+
+def _must_be_file(name: str) -> None:
+    mode = os.stat(name).st_mode
+    if stat.S_ISDIR(mode):
+        raise failure(name, "is a directory; name a file in it")
+    if not stat.S_ISREG(mode):
+        raise failure(name, "is not a regular file")
+
+
+def _plain(name: str, data: bytes) -> bytes:
+    if data.startswith(b"\x1f\x8b"):
+        raise failure(name, f"is compressed; rename it to {os.path.basename(name)}.gz")
+    return data
+
+
+def _gunzip(name: str, data: bytes) -> bytes:
+    limit = min(MAX_BYTES, max(FREE_EXPANSION, EXPANSION * len(data)))
+    out, size, stream = [], 0, zlib.decompressobj(wbits=31)
+    try:
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            while piece:
+                if stream.eof:  # a gzip file may have several members
+                    stream = zlib.decompressobj(wbits=31)
+                out.append(stream.decompress(piece))
+                size += len(out[-1])
+                if size > limit:
+                    raise failure(
+                        name, f"expands to more than {limit >> 20} MiB; if you trust it, decompress it yourself"
+                    )
+                piece = stream.unused_data
+    except zlib.error as error:
+        raise failure(name, f"is not gzip data, or damaged ({error}); rename or fetch it again") from None
+    if not stream.eof:
+        raise failure(name, "the compressed data end early; fetch the file again")
+    return b"".join(out)
+
+
+def encoded(text: str) -> bytes:
+    """A text as UTF-8; one that begins with a byte-order mark of its own keeps it."""
+    return text.encode("utf-8-sig" if text.startswith("\ufeff") else "utf-8")
+
+
+def write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put data in a file, compressed if its name ends in ``.gz``: whole, or not at all."""
+    name = os.fspath(path)
+    target = os.path.realpath(name)
+    if is_gzip(name):
+        packer = zlib.compressobj(wbits=31)  # writes no name and no time: same content, same bytes
+        data = packer.compress(data) + packer.flush()
+    part = os.path.join(os.path.dirname(target), f".{os.urandom(6).hex()}.part")
+    try:
+        _replace(target, part, data)
+    except OSError as error:
+        raise failure(name, f"cannot be written: {error.strerror}") from None
+
+
+def _replace(target: str, part: str, data: bytes) -> None:
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except BaseException:
+        if os.path.exists(part):
+            os.unlink(part)
+        raise

@@ -1,0 +1,307 @@
+"""BIF, the Interchange Format for Bayesian Networks: blocks of variables and of conditional tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, product
+
+import numpy as np
+
+from tractable.formats._base import (
+    BadNumberError,
+    Families,
+    FormatError,
+    Numbers,
+    Source,
+    amount,
+    bayesian,
+    encoded,
+    first_bad,
+    repeated,
+    shown,
+)
+from tractable.formats._pieces import Pieces
+from tractable.models import BayesianNetwork
+from tractable.models._base import unknown_state, unknown_variable
+
+MAX_DEFAULT_ENTRIES = 2**24
+"""How many entries of one file may come from ``default`` rows, that is from no text of their own."""
+
+_PLAIN = re.compile(r'(?!.*(?://|/\*))[^\s,|;(){}\[\]"\\]+')
+
+
+def read(source: Source) -> BayesianNetwork:
+    """The network in a BIF file."""
+    return _Reader(source).network()
+
+
+@dataclass
+class _Block:
+    """A probability block: the names in its head and the places of its statements."""
+
+    place: int
+    child: str
+    parents: tuple[str, ...]
+    table: int | None = None
+    default: int | None = None
+    rows: list[int] = field(default_factory=list)
+
+
+class _Reader:
+    """One pass over the blocks; tables are read when all variables are known."""
+
+    def __init__(self, source: Source) -> None:
+        self.text = Pieces(source)
+        self.title = source.stem
+        self.states: dict[str, tuple[str, ...]] = {}
+        self.lines_of: dict[str, Callable[[int], int]] = {}
+        self.families = Families(self.states, {}, {})
+        self.numbers = Numbers()
+        self.index: dict[str, dict[str, int]] = {}
+        self.default_entries = 0
+
+    def network(self) -> BayesianNetwork:
+        blocks: dict[str, Callable[[int], int]] = {
+            "network": self._network,
+            "variable": self._variable,
+            "probability": self._skip_probability,
+        }
+        tables, place = [], 0
+        while place < self.text.last:
+            words = self.text.words(place)
+            keyword = words[0] if words else self.text.pieces[place + 1]
+            if keyword not in blocks:
+                raise self.text.error(place, f"expected network, variable or probability, found {shown(keyword)}")
+            if keyword == "probability":
+                tables.append(place)
+            place = blocks[keyword](place)
+        self.text.blank(place, "the last block")
+        return self._assembled(tables)
+
+    def _assembled(self, tables: Sequence[int]) -> BayesianNetwork:
+        if not self.states:
+            raise self.text.source.error("holds no variables; is it a BIF file?")
+        self.index = {v: {s: k for k, s in enumerate(names)} for v, names in self.states.items()}
+        for place in tables:
+            self._probability(place)
+        for name in self.states:
+            if name not in self.families.tables:
+                raise self.text.source.error(f"variable {name!r} has no probability block; add one")
+        return self.families.network(self.text.source, self.title, lambda name, row: self.lines_of[name](row))
+
+    def _network(self, place: int) -> int:
+        words = self.text.words(place)
+        self.title = " ".join(words[1:]) if len(words) > 1 else self.title
+        body = self.text.expect(place + 1, "{", "the network's name")
+        return self.text.find("}", body, "the network block") + 1
+
+    # ------------------------------------------------------------ variables
+
+    def _variable(self, place: int) -> int:
+        text, words = self.text, self.text.words(place)
+        if len(words) != 2:
+            raise text.error(place, f"expected 'variable' and one name, found {shown(' '.join(words))}; quote the name")
+        name, at = words[1], text.expect(place + 1, "{", "the variable's name")
+        if name in self.states:
+            raise text.error(place, f"variable {shown(name)} is declared twice")
+        while words := text.words(at):
+            if words[0] == "property":
+                at = text.after_property(at)
+            elif words[0] == "type" and name not in self.states:
+                self.states[name], at = self._states(at, name)
+            else:
+                raise text.error(at, f"expected type or property once each, found {shown(words[0])}")
+        if name not in self.states:
+            raise text.error(place, f"variable {shown(name)} has no type; add: type discrete [ n ] {{ … }};")
+        return text.expect(at + 1, "}", f"variable {shown(name)}")
+
+    def _states(self, place: int, name: str) -> tuple[tuple[str, ...], int]:
+        """``type discrete [ 2 ] { yes, no };`` -> the names and the place after it."""
+        text = self.text
+        if text.words(place) != ["type", "discrete"]:
+            raise text.error(place, f"variable {shown(name)} is not discrete; only discrete variables can be read")
+        for step, mark in enumerate("[]{};"):
+            text.expect(place + 1 + 2 * step, mark, f"the type of {shown(name)}")
+        text.blank(place + 4, "the number of states")
+        text.blank(place + 8, "the states")
+        names, size = tuple(text.words(place + 6)), " ".join(text.words(place + 2))
+        if size != str(len(names)):
+            raise text.error(place + 6, f"variable {shown(name)} declares {shown(size)} states and lists {len(names)}")
+        if not names:
+            raise text.error(place, f"variable {shown(name)} has no states; give it at least one")
+        if (twice := repeated(names)) is not None:
+            raise text.error(place + 6, f"variable {shown(name)} has the state {shown(twice)} twice; rename one")
+        return names, place + 10
+
+    # ------------------------------------------------------------ tables
+
+    def _skip_probability(self, place: int) -> int:
+        return self.text.find("}", place, "the probability block") + 1
+
+    def _probability(self, place: int) -> None:
+        block = self._statements(self._head(place))
+        n_rows = math.prod(len(self.states[v]) for v in block.parents)
+        by = self._by_rows if block.table is None else self._whole
+        table = by(block, n_rows)
+        self.families.parents[block.child] = block.parents
+        self.families.tables[block.child] = table.reshape(-1)
+
+    def _head(self, place: int) -> _Block:
+        """``probability ( child | parent, parent ) {``"""
+        text = self.text
+        text.expect(place + 1, "(", "'probability'")
+        text.expect(place + 3, ")", "the names of a probability block")
+        text.blank(place + 4, "the names of a probability block")
+        text.expect(place + 5, "{", "the names of a probability block")
+        text.pieces[place + 2] = text.pieces[place + 2].replace("|", " ")  # the format treats it as white space
+        names = text.words(place + 2)
+        if not names:
+            raise text.error(place, "a probability block names no variable")
+        for name in names:
+            if name not in self.states:
+                raise text.error(place + 2, unknown_variable(name, self.states))
+        if (twice := repeated(names)) is not None:
+            raise text.error(place + 2, f"a probability block names {shown(twice)} twice")
+        if names[0] in self.families.tables:
+            raise text.error(place, f"variable {shown(names[0])} has a second probability block; keep one")
+        return _Block(place, names[0], tuple(names[1:]))
+
+    def _statements(self, block: _Block) -> _Block:
+        text, at = self.text, block.place + 6
+        if rows := self._only_rows(at):
+            block.rows = rows
+            return block
+        what = f"the probabilities of {shown(block.child)}"
+        while words := text.words(at) or text.pieces[at + 1].replace("}", ""):
+            if words[0] == "property":
+                at = text.after_property(at)
+            elif words[0] == "(":
+                text.expect(at + 3, ")", f"the states of a row of {what}")
+                block.rows.append(at)
+                at = text.expect(at + 5, ";", f"a row of {what}")
+            elif words[0] in ("table", "default") and getattr(block, words[0]) is None:
+                setattr(block, words[0], at)
+                at = text.expect(at + 1, ";", f"the numbers of {what}")
+            else:
+                raise text.error(at, f"expected one table, or rows and one default, in {what}; found {shown(words[0])}")
+        return block
+
+    def _only_rows(self, at: int) -> list[int]:
+        """The rows of a block that holds nothing else, at one glance."""
+        pieces, end = self.text.pieces, self.text.pieces.index("}", at)
+        marks = pieces[at + 1 : end : 2]
+        regular = marks == ["(", ")", ";"] * (len(marks) // 3) and not "".join(pieces[at:end:6]).strip()
+        return list(range(at, end - 1, 6)) if regular else []
+
+    def _whole(self, block: _Block, n_rows: int) -> np.ndarray:
+        """A ``table`` lists the child's states slowest, its last parent's fastest."""
+        if block.rows or block.default is not None:
+            raise self.text.error(block.place, f"{shown(block.child)} has a table and rows; keep one of them")
+        size = len(self.states[block.child])
+        self.lines_of[block.child] = lambda row: self.text.line(block.table or 0)
+        return self._numbers([block.table or 0], size * n_rows, 1).reshape(size, n_rows).T.copy()
+
+    def _by_rows(self, block: _Block, n_rows: int) -> np.ndarray:
+        """Rows come in any order, each labelled by the states of the parents."""
+        size = len(self.states[block.child])
+        self._check_rows(block, n_rows, size)
+        table, given_by = np.empty((n_rows, size)), np.full(n_rows, -1)
+        if block.default is not None:
+            table[:] = self._numbers([block.default], size, 1)
+        values, positions = self._numbers([at + 4 for at in block.rows], size, 0), self._positions(block)
+        table[positions] = values
+        given_by[positions] = range(len(positions))
+        if (again := given_by[positions] != np.arange(len(positions))).any():
+            place = block.rows[int(again.argmax())]
+            raise self.text.error(place, f"this row of {shown(block.child)} is given twice; keep one")
+        places = [*block.rows, block.default or block.place]
+        self.lines_of[block.child] = lambda row: self.text.line(places[given_by[row]])
+        return table
+
+    def _check_rows(self, block: _Block, n_rows: int, size: int) -> None:
+        """Before anything is allocated: are there rows enough, or a default?"""
+        missing = max(n_rows - len(block.rows), 0)
+        have = f"{shown(block.child)} has {len(block.rows)} of {amount(n_rows)} rows"
+        if missing and block.default is None:
+            raise self.text.error(block.place, f"{have}; add the others, or a default")
+        self.default_entries += missing * size
+        if self.default_entries > MAX_DEFAULT_ENTRIES:
+            raise self.text.error(block.place, f"{have}, too many for a default; write the rows out")
+
+    def _numbers(self, places: Sequence[int], size: int, skip: int) -> np.ndarray:
+        """The numbers of each piece as a row, without the first `skip` words; pieces that repeat are read once."""
+        chunks = [self.text.pieces[place] for place in places]
+        index = {chunk: k for k, chunk in enumerate(dict.fromkeys(chunks))}
+        words = [chunk.replace(",", " ").split()[skip:] for chunk in index]
+        try:
+            if any(len(row) != size for row in words):
+                raise BadNumberError
+            distinct = self.numbers.array(chain.from_iterable(words)).reshape(len(words), size)
+        except BadNumberError:
+            raise self._bad_numbers(places, size, skip) from None
+        return distinct[[index[chunk] for chunk in chunks]]
+
+    def _bad_numbers(self, places: Sequence[int], size: int, skip: int) -> FormatError:
+        """The complaint about the first row that has other than `size` numbers."""
+        for place in places:
+            row = self.text.pieces[place].replace(",", " ").split()[skip:]
+            if '"' in self.text.pieces[place]:
+                return self.text.error(place, "expected numbers, found a name in quotes")
+            if bad := first_bad(row):
+                return self.text.error(place, bad[1], row[bad[0]])
+            if len(row) != size:
+                return self.text.error(place, f"expected {size} numbers, found {len(row)}")
+        raise AssertionError("every row is good")
+
+    def _positions(self, block: _Block) -> np.ndarray:
+        """Where each row goes in a table with the last parent's states fastest."""
+        text = self.text
+        labels = [text.words(at + 2) for at in block.rows]
+        for at, label in zip(block.rows, labels, strict=True):
+            if len(label) != len(block.parents):
+                raise text.error(at + 2, f"expected {len(block.parents)} states of parents, found {len(label)}")
+        position = np.zeros(len(labels), np.int64)
+        for parent, column in zip(block.parents, zip(*labels, strict=True), strict=labels != []):
+            index = self.index[parent]
+            try:
+                position = position * len(index) + np.fromiter(map(index.__getitem__, column), np.int64, len(column))
+            except KeyError:
+                row = next(k for k, state in enumerate(column) if state not in index)
+                error = unknown_state(parent, column[row], self.states[parent])
+                raise text.error(block.rows[row] + 2, error, column[row]) from None
+        return position
+
+
+def write(model: object) -> bytes:
+    """A network as BIF."""
+    net = bayesian(model, ".bif")
+    lines = [f"network {_word(net.name)} {{", "}"]
+    for name, states in net.states.items():
+        listed = ", ".join(map(_word, states))
+        lines += [f"variable {_word(name)} {{", f"  type discrete [ {len(states)} ] {{ {listed} }};", "}"]
+    for name in net.states:
+        lines += _block_lines(net, name)
+    return encoded("\n".join(lines) + "\n")
+
+
+def _block_lines(net: BayesianNetwork, name: str) -> list[str]:
+    parents = net.parents[name]
+    given = " | " + ", ".join(map(_word, parents)) if parents else ""
+    rows = [", ".join(map(repr, row)) for row in net.tables[name].reshape(-1, len(net.states[name])).tolist()]
+    labels = product(*(list(map(_word, net.states[v])) for v in parents))
+    if parents:
+        body = [f"  ({', '.join(label)}) {row};" for label, row in zip(labels, rows, strict=True)]
+    else:
+        body = [f"  table {rows[0]};"]
+    return [f"probability ( {_word(name)}{given} ) {{", *body, "}"]
+
+
+def _word(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    import json
+
+    return json.dumps(name, ensure_ascii=False)

@@ -1,0 +1,70 @@
+"""Evidence as CSV: a header of variable names, one case per row, an empty cell for what is unobserved."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+from tractable.formats._base import Source, encoded, repeated, shown
+from tractable.models import ModelError
+from tractable.models._base import unknown_state, unknown_variable
+
+States = Mapping[str, tuple[str, ...]]
+
+
+def read(source: Source, states: States) -> list[dict[str, str]]:
+    """The cases in a CSV file."""
+    rows = _rows(source)
+    line, header = next(rows, (1, []))
+    if not header:
+        raise source.error("the file is empty; expected a header of variable names")
+    for name in header:
+        if name not in states:
+            raise source.error(unknown_variable(name, states), line)
+    if (twice := repeated(header)) is not None:
+        raise source.error(f"variable {shown(twice)} is observed twice: it has two columns; keep one", line)
+    known = [frozenset(states[name]) for name in header]
+    cases = []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise source.error(f"expected {len(header)} cells, found {len(row)}", line)
+        for name, cell, names in zip(header, row, known, strict=True):
+            if cell and cell not in names:
+                raise source.error(unknown_state(name, cell, states[name]), line)
+        cases.append({name: cell for name, cell in zip(header, row, strict=True) if cell})
+    return cases
+
+
+def _rows(source: Source) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with its line."""
+    lines = csv.reader(io.StringIO(source.text(), newline=""), strict=True)
+    try:
+        for row in lines:
+            if row:
+                yield lines.line_num, row
+    except csv.Error as error:
+        raise source.error(f"not CSV: {error}", lines.line_num) from None
+
+
+def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
+    """Cases as CSV, with a column for each variable that is observed in some case."""
+    for case in cases:
+        for name, state in case.items():
+            _check(name, state, states)
+    observed = {name for case in cases for name in case}
+    header = [name for name in states if name in observed] or list(states)[:1]
+    out = io.StringIO(newline="")
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(header)
+    table.writerows([case.get(name, "") for name in header] for case in cases)
+    return encoded(out.getvalue())
+
+
+def _check(name: str, state: str, states: States) -> None:
+    if name not in states:
+        raise unknown_variable(name, states)
+    if state not in states[name]:
+        raise unknown_state(name, state, states[name])
+    if not state:
+        raise ModelError(f"a state of {name!r} has an empty name, in CSV a sign for unobserved; write .evid instead")

@@ -1,0 +1,127 @@
+"""The project's own format: a safetensors file with one float64 tensor per table and a JSON description in its header.
+
+The header's metadata hold one entry, ``tractable``: JSON with ``version``, ``kind`` (``bayesian`` or ``markov``),
+``name``, ``variables`` (each with ``name`` and ``states``, and ``parents`` if it is a Bayesian network) and, if it is a
+Markov network, ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``factor.INDEX``, axes in the order
+(*parents, variable) or of the scope.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
+
+from tractable.formats._base import Source, repeated, shown
+from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
+from tractable.models._base import MAX_AXES
+
+VERSION = 1
+
+
+def read(source: Source) -> BayesianNetwork | MarkovNetwork:
+    """The network in a safetensors file."""
+    try:
+        tensors = dict(deserialize(source.data))
+        about = _description(source.data)
+        return _markov(about, tensors) if about["kind"] == "markov" else _bayesian(about, tensors)
+    except SafetensorError as error:
+        raise source.error(f"is not a whole safetensors file ({error}); fetch it again") from None
+    except ModelError as error:
+        raise source.error(error) from None
+
+
+def _description(data: bytes) -> dict[str, Any]:
+    """The JSON in the header, its structure checked."""
+    size = int.from_bytes(data[:8], "little")
+    try:
+        about = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["tractable"])
+    except KeyError:
+        raise ModelError("the header has no 'tractable' entry; the file was not written by tractable.save") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the header's 'tractable' entry is not JSON ({error})") from None
+    if not isinstance(about, dict) or about.get("version") != VERSION:
+        found = about.get("version") if isinstance(about, dict) else None
+        raise ModelError(f"expected format version {VERSION}, found {shown(str(found))}; update tractable")
+    wrong = [key for key, is_right in _SHAPE.items() if key in about and not is_right(about[key])]
+    missing = {"kind", "name", "variables"} - set(about)
+    if about.get("kind") == "markov" and "scopes" not in about:
+        missing.add("scopes")
+    if missing or wrong:
+        raise ModelError(f"the header's 'tractable' entry has no good {', '.join(sorted({*missing, *wrong}))}")
+    return about
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_variable(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("name"), str)
+        and _is_names(value.get("states"))
+        and _is_names(value.get("parents", []))
+    )
+
+
+_SHAPE = {
+    "kind": lambda value: value in ("bayesian", "markov"),
+    "name": lambda value: isinstance(value, str),
+    "variables": lambda value: isinstance(value, list) and all(map(_is_variable, value)),
+    "scopes": lambda value: isinstance(value, list) and all(map(_is_names, value)),
+}
+
+
+def _states(about: dict[str, Any]) -> dict[str, list[str]]:
+    for names in ([v["name"] for v in about["variables"]], *(v["states"] for v in about["variables"])):
+        if (twice := repeated(names)) is not None:
+            raise ModelError(f"the header has the name {shown(twice)} twice; names must differ")
+    return {v["name"]: v["states"] for v in about["variables"]}
+
+
+def _bayesian(about: dict[str, Any], tensors: dict[str, Any]) -> BayesianNetwork:
+    states = _states(about)
+    parents = {v["name"]: tuple(v.get("parents", ())) for v in about["variables"]}
+    tables = _tables(tensors, [f"table.{name}" for name in states])
+    return BayesianNetwork(states, parents, dict(zip(states, tables, strict=True)), about["name"])
+
+
+def _markov(about: dict[str, Any], tensors: dict[str, Any]) -> MarkovNetwork:
+    scopes = [tuple(scope) for scope in about["scopes"]]
+    tables = _tables(tensors, [f"factor.{j}" for j in range(len(scopes))])
+    return MarkovNetwork(_states(about), list(zip(scopes, tables, strict=True)), about["name"])
+
+
+def _tables(tensors: dict[str, Any], names: list[str]) -> list[np.ndarray]:
+    """The tensors of these names, and no others."""
+    for name in {*names} ^ {*tensors}:
+        what = "is not described in the header" if name in tensors else "is missing"
+        raise ModelError(f"the tensor {shown(name)} {what}")
+    return [_table(name, tensors[name]) for name in names]
+
+
+def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
+    if tensor["dtype"] != "F64":
+        raise ModelError(f"the tensor {shown(name)} has type {tensor['dtype']}; tables are F64")
+    flat = np.frombuffer(tensor["data"], "<f8").astype(np.float64, copy=False)
+    return flat.reshape(tensor["shape"]) if len(tensor["shape"]) <= MAX_AXES else flat
+
+
+def write(model: BayesianNetwork | MarkovNetwork) -> bytes:
+    """A network as a safetensors file; tables over more than 64 variables are stored flat."""
+    about: dict[str, Any] = {"version": VERSION, "name": model.name}
+    about["variables"] = [{"name": name, "states": list(states)} for name, states in model.states.items()]
+    if isinstance(model, BayesianNetwork):
+        about["kind"] = "bayesian"
+        for variable in about["variables"]:
+            variable["parents"] = list(model.parents[variable["name"]])
+        tables = {f"table.{name}": table for name, table in model.tables.items()}
+    else:
+        about["kind"], about["scopes"] = "markov", [list(scope) for scope, _ in model.factors]
+        tables = {f"factor.{j}": table for j, (_, table) in enumerate(model.factors)}
+    tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
+    return save(tables, {"tractable": json.dumps(about)})
