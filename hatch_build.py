@@ -25,7 +25,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 KERNELS = Path("src", "tractable", "kernels")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-shared", *([] if sys.platform == "win32" else ["-fPIC"])]
+FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-shared"]
+FLAGS += [] if sys.platform == "win32" else ["-fPIC", "-fvisibility=hidden"]
 PROBE = "#include <math.h>\n#include <stdlib.h>\n#include <string.h>\ndouble probe(double x) { return log(x); }\n"
 
 

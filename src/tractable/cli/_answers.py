@@ -9,6 +9,7 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli import _text
+from tractable.models._base import unknown_variable
 
 Network = tr.BayesianNetwork | tr.MarkovNetwork
 

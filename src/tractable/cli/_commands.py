@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,7 +14,6 @@ app = typer.Typer(
     help="Exact inference in discrete graphical models, priced before it runs.\n\n"
     "Exit codes: 0 answered, 2 bad input, 3 refused by the budget.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -34,7 +33,7 @@ Memory = Annotated[
 ]
 
 
-class Query(str, Enum):
+class Query(StrEnum):
     """What may be asked of a model."""
 
     marginals = "marginals"
@@ -57,7 +56,7 @@ def tractable(
     """The options of the command line as a whole."""
 
 
-@app.command(epilog="Example:  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
+@app.command(epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
 def explain(
     model: Model,
     observe: Annotated[str, typer.Option(metavar="A,B", help="Variables that will be observed.")] = "",
@@ -79,7 +78,7 @@ def explain(
     _tables.show_plans(plans)
 
 
-@app.command(epilog='Example:  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
+@app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 def query(
     model: Model,
     evidence: Annotated[
@@ -113,7 +112,7 @@ def query(
     _tables.show_answers(net, asked, list(answers))
 
 
-@app.command(epilog="Example:  tractable separated asia.bif asia smoke --given dysp")
+@app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")
 def separated(
     model: Model,
     a: Annotated[str, typer.Argument(metavar="A", help="A variable, or several: A,B.", show_default=False)],
@@ -129,7 +128,7 @@ def separated(
     typer.echo(found.reason)
 
 
-@app.command(epilog="Example:  tractable convert alarm.bif.gz alarm.uai.gz")
+@app.command(epilog="\b\nExample:\n  tractable convert alarm.bif.gz alarm.uai.gz")
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A model file.", show_default=False)],
     destination: Annotated[

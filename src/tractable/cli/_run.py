@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
+import tractable as tr
 from tractable.cli._commands import app
 from tractable.cli._text import one_line
 
@@ -35,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
 def _guarded(argv: Sequence[str]) -> int:
     try:
         command = typer.main.get_command(app)
-        return command.main(list(argv), prog_name="tractable", standalone_mode=False) or ANSWERED
+        return command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
     except UsageError as error:
         return _fail(error.format_message())
     except BrokenPipeError:
@@ -51,12 +52,10 @@ def _guarded(argv: Sequence[str]) -> int:
 
 def _refusal(error: ValueError) -> int:
     """The library's own errors say what is wrong with the input; any other ValueError is a defect and must be seen."""
-    from tractable import BudgetError, GraphError, ModelError
-
-    if isinstance(error, ModelError | GraphError):
+    if isinstance(error, tr.ModelError | tr.GraphError):
         return _fail(str(error))
-    if isinstance(error, BudgetError):
-        return _fail("refused by the budget: " + str(error), REFUSED)
+    if isinstance(error, tr.BudgetError):
+        return _fail(f"refused by the budget: {error}", REFUSED)
     raise error
 
 

@@ -1,0 +1,216 @@
+"""The build: with which compiler the kernels are compiled, and what a wheel and a source distribution hold."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tractable as tr
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
+C_FILE = """#include <math.h>
+#if defined(__GNUC__) && !defined(_WIN32)
+__attribute__((visibility("default")))
+#endif
+double twice_the_root(double x) { return 2 * sqrt(x); }
+"""
+
+pytestmark = pytest.mark.skipif(not (ROOT / "hatch_build.py").exists(), reason="needs the source tree")
+
+
+@pytest.fixture(scope="module")
+def hook():
+    """The build hook as a module."""
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with one small C file."""
+    (tmp_path / "small.c").write_text(C_FILE)
+    return tmp_path
+
+
+@pytest.fixture
+def no_compiler(monkeypatch, tmp_path):
+    """A PATH on which there is no C compiler."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+
+
+def needs_compiler(hook) -> list[str]:
+    return hook.system_compiler() or pytest.skip("no C compiler on this machine")
+
+
+def calls(library: Path) -> float:
+    function = ctypes.CDLL(str(library)).twice_the_root
+    function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double]
+    return function(9.0)
+
+
+class TestCompiler:
+    @pytest.mark.parametrize("march", [None, "", "no-such-machine"])
+    def test_any_instruction_set_ends_in_a_library(self, hook, folder, monkeypatch, march):
+        """Also one that the compiler does not know: then its own default is taken."""
+        needs_compiler(hook)
+        monkeypatch.delenv("TRACTABLE_MARCH", raising=False)
+        if march is not None:
+            monkeypatch.setenv("TRACTABLE_MARCH", march)
+        assert calls(hook.build(folder)) == 6.0
+        assert {path.suffix for path in folder.iterdir()} == {".c", hook.SUFFIX}
+
+    def test_cc_comes_first(self, hook, folder, monkeypatch):
+        log, compiler = folder / "log", needs_compiler(hook)
+        script = folder / "my-cc"
+        script.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {shlex.join(compiler)} "$@"\n')
+        script.chmod(0o755)
+        monkeypatch.setenv("CC", f"{script} -DWITH_AN_ARGUMENT")
+        library = hook.build(folder)
+        assert library.exists() and "-DWITH_AN_ARGUMENT" in log.read_text() and "small.c" in log.read_text()
+
+    def test_a_compiler_that_does_not_work_is_passed_over(self, hook, folder, monkeypatch):
+        compiler = needs_compiler(hook)
+        broken = folder / "broken-cc"
+        broken.write_text("#!/bin/sh\nexit 1\n")
+        broken.chmod(0o755)
+        monkeypatch.setenv("CC", str(broken))
+        assert hook.compiler()[0] != str(broken)
+        monkeypatch.setenv("CC", shlex.join(compiler))
+        assert hook.compiler() == compiler
+
+    def test_without_one_the_zig_wheel_is_asked_for(self, hook, no_compiler):
+        assert hook.KernelsHook.dependencies(None) == ["ziglang"]
+
+    def test_with_one_nothing_is_asked_for(self, hook):
+        needs_compiler(hook)
+        assert hook.KernelsHook.dependencies(None) == []
+
+    def test_without_any_the_error_says_what_to_install(self, hook, folder, no_compiler, monkeypatch):
+        monkeypatch.setattr(hook, "find_spec", lambda name: None)
+        with pytest.raises(SystemExit, match=r"gcc or clang.*CC.*ziglang"):
+            hook.build(folder)
+
+    def test_the_zig_wheel_is_used_where_it_is(self, hook, no_compiler, monkeypatch):
+        monkeypatch.setattr(hook, "find_spec", lambda name: name == "ziglang")
+        assert hook.compiler() == [sys.executable, "-m", "ziglang", "cc"]
+
+    def test_the_zig_wheel_compiles(self, hook, folder, no_compiler):
+        pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")
+        assert calls(hook.build(folder)) == 6.0
+
+    def test_an_error_in_the_source_is_shown(self, hook, folder):
+        needs_compiler(hook)
+        (folder / "small.c").write_text("double f(void) { return no_such_name; }\n")
+        with pytest.raises(SystemExit, match="no_such_name"):
+            hook.build(folder)
+
+    def test_a_tree_without_sources_is_an_error(self, hook, tmp_path):
+        with pytest.raises(SystemExit, match="no C sources"):
+            hook.build(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def distributions(hook, tmp_path_factory):
+    """A wheel and a source distribution, built from a copy of the tree."""
+    needs_compiler(hook)
+    tree = tmp_path_factory.mktemp("tree")
+    for name in SOURCES:
+        shutil.copy(ROOT / name, tree / name)
+    ignore = shutil.ignore_patterns("__pycache__", "_kernels.*")
+    shutil.copytree(ROOT / "src", tree / "src", ignore=ignore)
+    command = [sys.executable, "-m", "hatchling", "build", "-d", "out"]
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    (wheel,) = tree.glob("out/*.whl")
+    (source,) = tree.glob("out/*.tar.gz")
+    return wheel, source
+
+
+class TestDistributions:
+    def test_the_wheel_is_for_this_platform_and_any_python(self, distributions, hook):
+        wheel, _ = distributions
+        assert wheel.name == f"tractable-{tr.__version__}-py3-none-{hook.platform_tag()}.whl"
+        assert "Root-Is-Purelib: false" in self.read(wheel, "WHEEL")
+
+    def test_the_wheel_holds_what_runs(self, distributions, hook):
+        wheel, _ = distributions
+        names = set(zipfile.ZipFile(wheel).namelist())
+        needed = {f"kernels/_kernels{hook.SUFFIX}", "examples/asia.bif", "py.typed", "cli/__init__.py"}
+        assert {f"tractable/{name}" for name in needed} <= names
+        assert not [name for name in names if "tests" in name or "hatch_build" in name]
+        assert "tractable = tractable.cli:main" in self.read(wheel, "entry_points.txt")
+
+    def test_the_installed_wheel_answers(self, distributions, tmp_path):
+        """Unpacked where no source tree is near, it finds its kernels and its example."""
+        wheel, _ = distributions
+        zipfile.ZipFile(wheel).extractall(tmp_path)
+        script = "from tractable.cli import main; main()"
+        argv = ["query", tmp_path / "tractable" / "examples" / "asia.bif", "--evidence", "asia=yes"]
+        env = {"PYTHONPATH": str(tmp_path), "PATH": ""}
+        done = subprocess.run(
+            [sys.executable, "-c", script, *argv], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "") and "-4.605170186" in done.stdout
+
+    def test_the_source_distribution_can_be_built_again(self, distributions):
+        _, source = distributions
+        with tarfile.open(source) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        needed = {"hatch_build.py", "pyproject.toml", "LICENSE", "src/tractable/examples/asia.bif"}
+        kernels = {f"src/tractable/kernels/{path.name}" for path in (ROOT / "src/tractable/kernels").glob("*.[ch]")}
+        assert kernels and needed | kernels <= names
+        assert not [name for name in names if name.endswith(sysconfig.get_config_var("SHLIB_SUFFIX") or ".so")]
+
+    def read(self, wheel: Path, name: str) -> str:
+        return zipfile.ZipFile(wheel).read(f"tractable-{tr.__version__}.dist-info/{name}").decode()
+
+
+class TestPackage:
+    def test_the_verb_and_the_room_named_plan_live_together(self):
+        script = (
+            "import tractable as tr, tractable.posterior, tractable.plan as room\n"
+            "from tractable.plan import Plan\n"
+            "assert callable(tr.plan) and tr.Plan is Plan and tr.plan.__module__.startswith('tractable.plan')"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True)
+
+    def test_names_are_listed_and_unknown_ones_refused(self):
+        assert set(tr.__all__) <= set(dir(tr))
+        with pytest.raises(AttributeError, match="no attribute 'infre'"):
+            tr.infre  # noqa: B018
+
+    def test_the_shipped_example_has_the_figures_of_the_paper(self):
+        """Lauritzen & Spiegelhalter 1988: the tables of their opening example, read as P(yes | parents)."""
+        net = tr.load(Path(tr.__file__).parent / "examples" / "asia.bif")
+        yes = {v: table[..., 0].ravel().tolist() for v, table in net.tables.items()}
+        assert yes == {
+            "asia": [0.01],
+            "tub": [0.05, 0.01],
+            "smoke": [0.5],
+            "lung": [0.1, 0.01],
+            "bronc": [0.6, 0.3],
+            "either": [1.0, 1.0, 1.0, 0.0],
+            "xray": [0.98, 0.05],
+            "dysp": [0.9, 0.8, 0.7, 0.1],
+        }
+        assert net.parents["either"] == ("lung", "tub") and net.parents["dysp"] == ("bronc", "either")
+
+    def test_run_time_dependencies_stay_few(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        names = {dependency.split(">")[0] for dependency in project["dependencies"]}
+        assert names == {"narwhals", "numpy", "rich", "safetensors", "typer"}
