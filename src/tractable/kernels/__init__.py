@@ -1,0 +1,247 @@
+"""The C kernels: conditioning, order search, tree annealing and contraction of tables, called through ctypes.
+
+Arrays in, arrays out. The shared library is built when the package is installed and loaded at the first call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+MAX_AXES = 64
+"""NumPy's limit on the number of array axes; tables over more variables stay flat."""
+
+HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growth": 3}
+SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
+EVIDENCE, MARGINALS, WALK = 0, 1, 2
+OK, ZERO, UNSAFE = 0, 1, 2
+
+_int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
+_NETWORK = [_int, _int] + [_pointer] * 4
+_MATMUL = ctypes.CFUNCTYPE(None, _pointer, _pointer, _pointer, _long, _long, _long, _long)
+_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+    "reduce_network": (_pointer, [_int, _int] + [_pointer] * 8 + [_int, _pointer, _pointer]),
+    "reduce_finish": (None, [_pointer] * 9),
+    "greedy_order": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
+    "tree_from_order": (None, [*_NETWORK, _pointer, _int, _pointer]),
+    "tree_cost": (None, [*_NETWORK, _pointer, _pointer]),
+    "anneal_tree": (
+        _double,
+        [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, _double, _double, ctypes.c_uint64],
+    ),
+    "run_tree": (
+        _int,
+        [_int, _int, *[_pointer] * 7, _int, _int, _int, _MATMUL, *[_pointer] * 4, _long, *[_pointer] * 3],
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """All tables of a discrete model in one flat buffer.
+
+    Factor j has the variables ``scopes[scope_starts[j]:scope_starts[j+1]]`` and, in C order over them, the entries
+    ``values[value_starts[j]:value_starts[j+1]]``. Sizes are numbers of states.
+    """
+
+    sizes: np.ndarray
+    scope_starts: np.ndarray
+    scopes: np.ndarray
+    value_starts: np.ndarray
+    values: np.ndarray
+
+    @property
+    def n_factors(self) -> int:
+        """Number of factors."""
+        return len(self.scope_starts) - 1
+
+    def scope(self, j: int) -> np.ndarray:
+        """The variables of factor `j`, as indices."""
+        return self.scopes[self.scope_starts[j] : self.scope_starts[j + 1]]
+
+    def table(self, j: int) -> np.ndarray:
+        """The entries of factor `j`, shaped by its scope (flat beyond 64 axes)."""
+        flat = self.values[self.value_starts[j] : self.value_starts[j + 1]]
+        scope = self.scope(j)
+        return flat if len(scope) > MAX_AXES else flat.reshape(self.sizes[scope])
+
+
+class Reduced(NamedTuple):
+    """A conditioned network: tables over the variables that stay free, and what became of the others."""
+
+    tables: Tables
+    index: np.ndarray  # new number of each variable, -1 where it is fixed
+    kept: np.ndarray  # remaining states, at the front of each variable's slice of the summed sizes
+    n_kept: np.ndarray
+    log_constant: float
+    impossible: bool
+
+
+class Scopes:
+    """Who shares a factor with whom, and the log2 sizes: all that the order search and the pricing see."""
+
+    def __init__(self, sizes: np.ndarray, starts: np.ndarray, members: np.ndarray, keep: np.ndarray | None = None):
+        self.n, self.m = len(sizes), len(starts) - 1
+        self.sizes, self.starts, self.members = sizes, starts, members
+        self.log_size = np.log2(sizes.astype(np.float64))
+        self.keep = np.zeros(self.n + 1, np.uint8) if keep is None else keep
+        self._arguments = (self.n, self.m, *map(_address, (starts, members, self.log_size, self.keep)))
+
+    def greedy_order(self, heuristic: str, noise: float, seed: int, limit: float, seconds: float) -> np.ndarray | None:
+        """A greedy elimination order; None where its cost passes 2^limit or the search takes too long."""
+        order, length = np.empty(self.n + 1, np.int32), np.zeros(1, np.int32)
+        cost = library().greedy_order(
+            *self._arguments, HEURISTICS[heuristic], noise, seed, limit, seconds, _address(order), _address(length)
+        )
+        return order[: length[0]] if cost < np.inf else None
+
+    def tree_from_order(self, order: np.ndarray) -> np.ndarray:
+        """Contraction pairs that eliminate the variables in this order, smallest products first."""
+        pairs = np.empty(2 * self.m, np.int32)
+        library().tree_from_order(*self._arguments, _address(order), len(order), _address(pairs))
+        return pairs
+
+    def cost(self, pairs: np.ndarray) -> np.ndarray:
+        """Multiply-adds, log2 of the largest table, and entries: see `tree_cost` in tree.c."""
+        out = np.zeros(8)
+        library().tree_cost(*self._arguments, _address(pairs), _address(out))
+        return out
+
+    def anneal(
+        self, pairs: np.ndarray, betas: tuple[float, float, int], sweeps: int, target: float, seconds: float, seed: int
+    ) -> np.ndarray:
+        """The best tree that annealing from `pairs` finds: tables above 2^target entries are penalized."""
+        best = pairs.copy()
+        penalty, traffic = 4.0, 3.0  # a table entry moved weighs like 2^3 multiply-adds
+        library().anneal_tree(*self._arguments, _address(best), *betas, sweeps, target, penalty, traffic, seconds, seed)
+        return best
+
+
+class Run(NamedTuple):
+    """What a run of a contraction tree gives."""
+
+    status: int
+    log_z: np.ndarray
+    marginals: np.ndarray | None
+    starts: np.ndarray | None
+    root: np.ndarray | None
+    states: np.ndarray | None
+    peak_bytes: int
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The shared library, loaded once; an ImportError says how to build it."""
+    here = Path(__file__).parent
+    for name in ("_kernels.so", "_kernels.dylib", "_kernels.dll"):
+        if (here / name).exists():
+            lib = ctypes.CDLL(str(here / name))
+            break
+    else:
+        raise ImportError(f"the compiled kernels are missing from {here}; build them with: pip install .")
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    return lib
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def reduce(
+    tables: Tables,
+    evidence: np.ndarray,
+    child: np.ndarray | None = None,
+    wanted: np.ndarray | None = None,
+    merge: bool = True,
+) -> Reduced:
+    """Condition on evidence (state index per variable, -1 unobserved) and remove what zeros rule out.
+
+    With `child` (the variable whose conditional table each factor is) and `wanted` (0/1 per variable), barren variables
+    are dropped first. `merge` multiplies tables into those whose scope contains theirs.
+    """
+    lib, n = library(), len(tables.sizes)
+    counts, numbers = np.zeros(5, np.int64), np.zeros(2)
+    handle = lib.reduce_network(
+        n,
+        tables.n_factors,
+        *map(_address, (tables.sizes, tables.scope_starts, tables.scopes, tables.value_starts, tables.values)),
+        _address(evidence),
+        None if child is None else _address(child),
+        None if wanted is None else _address(wanted),
+        merge,
+        _address(counts),
+        _address(numbers),
+    )
+    impossible, n_free, n_factors, n_scope, n_values = counts.tolist()
+    out = Tables(
+        np.empty(n_free, np.int32),
+        np.zeros(n_factors + 1, np.int64),
+        np.empty(n_scope, np.int32),
+        np.zeros(n_factors + 1, np.int64),
+        np.empty(n_values),
+    )
+    index, n_kept = np.empty(n, np.int32), np.empty(n, np.int32)
+    kept = np.empty(int(tables.sizes.sum()), np.int32)
+    arrays = (out.sizes, out.scope_starts, out.scopes, out.value_starts, out.values, index, kept, n_kept)
+    lib.reduce_finish(handle, *map(_address, arrays))
+    log_constant = -np.inf if impossible else float(np.log(numbers[0]) + numbers[1] * np.log(2))
+    return Reduced(out, index, kept, n_kept, log_constant, bool(impossible))
+
+
+def run(
+    tables: Tables,
+    scopes: Scopes,
+    pairs: np.ndarray,
+    task: int = EVIDENCE,
+    semiring: int = SUM_PRODUCT,
+    row: int = -1,
+    uniforms: np.ndarray | None = None,
+    root_size: int = 0,
+) -> Run:
+    """Run the contraction tree `pairs`: log Z, and marginals, the best state, samples or the root table."""
+    n, n_rows = scopes.n, 1 if row < 0 else int(tables.sizes[row])
+    log_z, peak = np.empty(n_rows), np.zeros(1, np.int64)
+    root = np.empty(root_size) if root_size else None
+    starts = marginals = states = None
+    n_samples = 0
+    if task == MARGINALS:
+        starts = np.zeros(n + 1, np.int64)
+        np.cumsum(tables.sizes * np.int64(n_rows), out=starts[1:])
+        marginals = np.empty(int(starts[-1]))
+    if task == WALK:
+        n_samples = 1 if uniforms is None else len(uniforms)
+        states = np.zeros((n_samples, n), np.int32)
+    arrays = (tables.sizes, tables.scope_starts, tables.scopes, tables.value_starts, tables.values, scopes.keep, pairs)
+    status = library().run_tree(
+        n,
+        tables.n_factors,
+        *map(_address, arrays),
+        task,
+        semiring,
+        row,
+        _matmul(),
+        *(None if a is None else _address(a) for a in (log_z, root, starts, marginals)),
+        n_samples,
+        *(None if a is None else _address(a) for a in (uniforms, states)),
+        _address(peak),
+    )
+    return Run(status, log_z, marginals, starts, root, states, int(peak[0]))
+
+
+@cache
+def _matmul() -> Callable[..., None]:
+    def view(address: int, *shape: int) -> np.ndarray:
+        return np.ctypeslib.as_array((_double * int(np.prod(shape))).from_address(address)).reshape(shape)
+
+    def matmul(a: int, b: int, c: int, batch: int, m: int, k: int, n: int) -> None:
+        np.matmul(view(a, batch, m, k), view(b, batch, k, n), out=view(c, batch, m, n))
+
+    return _MATMUL(matmul)

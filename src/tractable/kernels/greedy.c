@@ -1,0 +1,219 @@
+/* Greedy elimination orders: at each step eliminate the variable of least score, joining its neighbours. */
+#include "kernels.h"
+
+enum { MIN_WEIGHT = 0, MIN_FILL = 1, WEIGHTED_MIN_FILL = 2, MIN_GROWTH = 3 };
+
+typedef struct {
+    const Network *net;
+    Ints *adj;
+    double *weight;   /* number of states */
+    double *score;
+    int *heap, *pos;  /* indexed binary heap; pos = -1 outside */
+    int heap_len;
+    int32_t *mark;
+    int32_t stamp;
+    int heuristic;
+    double noise;
+    uint64_t rng;
+} Greedy;
+
+static void heap_up(Greedy *g, int i) {
+    int v = g->heap[i];
+    while (i > 0) {
+        int p = (i - 1) / 2;
+        if (g->score[g->heap[p]] <= g->score[v]) break;
+        g->heap[i] = g->heap[p];
+        g->pos[g->heap[i]] = i;
+        i = p;
+    }
+    g->heap[i] = v;
+    g->pos[v] = i;
+}
+
+static void heap_down(Greedy *g, int i) {
+    int v = g->heap[i];
+    for (;;) {
+        int c = 2 * i + 1;
+        if (c >= g->heap_len) break;
+        if (c + 1 < g->heap_len && g->score[g->heap[c + 1]] < g->score[g->heap[c]]) c++;
+        if (g->score[v] <= g->score[g->heap[c]]) break;
+        g->heap[i] = g->heap[c];
+        g->pos[g->heap[i]] = i;
+        i = c;
+    }
+    g->heap[i] = v;
+    g->pos[v] = i;
+}
+
+static int heap_pop(Greedy *g) {
+    int v = g->heap[0];
+    g->pos[v] = -1;
+    int last = g->heap[--g->heap_len];
+    if (g->heap_len) {
+        g->heap[0] = last;
+        g->pos[last] = 0;
+        heap_down(g, 0);
+    }
+    return v;
+}
+
+static double clique_log_size(const Greedy *g, int v) {
+    double w = g->net->log_size[v];
+    for (int i = 0; i < g->adj[v].len; i++) w += g->net->log_size[g->adj[v].at[i]];
+    return w;
+}
+
+/* Sum over pairs of unjoined neighbours: 1 (min-fill), or the product of their sizes (weighted). */
+static double fill_score(Greedy *g, int v, int weighted) {
+    const Ints *a = &g->adj[v];
+    int32_t stamp = ++g->stamp;
+    double total = 0, missing = 0;
+    for (int i = 0; i < a->len; i++) {
+        g->mark[a->at[i]] = stamp;
+        total += weighted ? g->weight[a->at[i]] : 1.0;
+    }
+    for (int i = 0; i < a->len; i++) {
+        int u = a->at[i];
+        double own = weighted ? g->weight[u] : 1.0, joined = 0;
+        const Ints *b = &g->adj[u];
+        for (int j = 0; j < b->len; j++)
+            if (g->mark[b->at[j]] == stamp) joined += weighted ? g->weight[b->at[j]] : 1.0;
+        missing += own * (total - own - joined);
+    }
+    return 0.5 * missing;
+}
+
+static void rescore(Greedy *g, int v) {
+    double s;
+    switch (g->heuristic) {
+    case MIN_WEIGHT: s = clique_log_size(g, v); break;
+    case MIN_FILL: s = fill_score(g, v, 0) + 1e-3 * clique_log_size(g, v); break;
+    case WEIGHTED_MIN_FILL: s = log2(1.0 + fill_score(g, v, 1)) + 1e-3 * clique_log_size(g, v); break;
+    default: { /* MIN_GROWTH: size of the message, against the tables it replaces */
+        double w = clique_log_size(g, v);
+        s = w - 0.5 * g->net->log_size[v] + 0.1 * fill_score(g, v, 0);
+    }
+    }
+    if (g->noise > 0) s += g->noise * (1.0 + fabs(s)) * next_uniform(&g->rng);
+    g->score[v] = s;
+}
+
+static void update(Greedy *g, int v) {
+    double old = g->score[v];
+    rescore(g, v);
+    if (g->pos[v] < 0) return;
+    if (g->score[v] < old) heap_up(g, g->pos[v]);
+    else if (g->score[v] > old) heap_down(g, g->pos[v]);
+}
+
+static void build_adjacency(Greedy *g) {
+    const Network *net = g->net;
+    int n = net->n;
+    int64_t total = net->starts[net->m];
+    int64_t *first = calloc((size_t)n + 2, sizeof(int64_t));
+    int32_t *of = malloc(sizeof(int32_t) * (size_t)(total + 1));
+    for (int64_t i = 0; i < total; i++) first[net->scopes[i] + 2]++;
+    for (int v = 0; v < n; v++) first[v + 2] += first[v + 1];
+    for (int j = 0; j < net->m; j++)
+        for (int64_t i = net->starts[j]; i < net->starts[j + 1]; i++) of[first[net->scopes[i] + 1]++] = j;
+    for (int v = 0; v < n; v++) {
+        int32_t stamp = ++g->stamp;
+        g->mark[v] = stamp;
+        for (int64_t f = first[v]; f < first[v + 1]; f++)
+            for (int64_t i = net->starts[of[f]]; i < net->starts[of[f] + 1]; i++) {
+                int u = net->scopes[i];
+                if (g->mark[u] != stamp) {
+                    g->mark[u] = stamp;
+                    ints_push(&g->adj[v], u);
+                }
+            }
+    }
+    free(first);
+    free(of);
+}
+
+static void remove_from(Ints *a, int v) {
+    for (int i = 0; i < a->len; i++)
+        if (a->at[i] == v) {
+            a->at[i] = a->at[--a->len];
+            return;
+        }
+}
+
+/* Joins the neighbours of v and takes v out; returns whether a fill edge was added. */
+static int eliminate(Greedy *g, int v) {
+    Ints *a = &g->adj[v];
+    int filled = 0;
+    for (int i = 0; i < a->len; i++) remove_from(&g->adj[a->at[i]], v);
+    for (int i = 0; i < a->len; i++) {
+        int u = a->at[i];
+        int32_t stamp = ++g->stamp;
+        for (int j = 0; j < g->adj[u].len; j++) g->mark[g->adj[u].at[j]] = stamp;
+        for (int j = i + 1; j < a->len; j++) {
+            int w = a->at[j];
+            if (g->mark[w] == stamp) continue;
+            ints_push(&g->adj[u], w);
+            ints_push(&g->adj[w], u);
+            filled = 1;
+        }
+    }
+    return filled;
+}
+
+static void rescore_around(Greedy *g, int v, int filled, Ints *dirty) {
+    Ints *a = &g->adj[v];
+    dirty->len = 0;
+    int32_t stamp = ++g->stamp;
+    for (int i = 0; i < a->len; i++) {
+        g->mark[a->at[i]] = stamp;
+        ints_push(dirty, a->at[i]);
+    }
+    if (filled && g->heuristic != MIN_WEIGHT)
+        for (int i = 0; i < a->len; i++) {
+            Ints *b = &g->adj[a->at[i]];
+            for (int j = 0; j < b->len; j++)
+                if (g->mark[b->at[j]] != stamp) {
+                    g->mark[b->at[j]] = stamp;
+                    ints_push(dirty, b->at[j]);
+                }
+        }
+    for (int i = 0; i < dirty->len; i++) update(g, dirty->at[i]);
+}
+
+/* Writes the order; returns log2 of the summed clique sizes, or infinity as soon as it exceeds `limit` or the search
+ * has taken `seconds`. */
+EXPORT double greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
+                           const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit,
+                           double seconds, int32_t *order, int32_t *order_len) {
+    Network net = {n, m, starts, scopes, log_size, keep};
+    Greedy g = {.net = &net, .heuristic = heuristic, .noise = noise, .rng = seeded(seed)};
+    size_t k = (size_t)n + 1;
+    g.adj = calloc(k, sizeof(Ints));
+    g.weight = malloc(k * sizeof(double));
+    g.score = malloc(k * sizeof(double));
+    g.heap = malloc(k * sizeof(int));
+    g.pos = malloc(k * sizeof(int));
+    g.mark = calloc(k, sizeof(int32_t));
+    for (int v = 0; v < n; v++) g.weight[v] = exp2(log_size[v]);
+    build_adjacency(&g);
+    for (int v = 0; v < n; v++) {
+        g.pos[v] = -1;
+        if (keep[v]) continue;
+        rescore(&g, v);
+        g.heap[g.heap_len] = v;
+        heap_up(&g, g.heap_len++);
+    }
+    Ints dirty = {0};
+    double sum = 0, stop = exp2(limit), start = now_seconds();
+    int len = 0;
+    while (g.heap_len && sum <= stop && ((len & 15) || now_seconds() - start < seconds)) {
+        int v = heap_pop(&g);
+        order[len++] = v;
+        sum += exp2(clique_log_size(&g, v));
+        rescore_around(&g, v, eliminate(&g, v), &dirty);
+    }
+    *order_len = len;
+    for (int v = 0; v < n; v++) free(g.adj[v].at);
+    free(g.adj), free(g.weight), free(g.score), free(g.heap), free(g.pos), free(g.mark), free(dirty.at);
+    return g.heap_len ? INFINITY : log2(sum + 1e-300);
+}

@@ -1,0 +1,388 @@
+/* Runs a contraction tree: one sweep up for log Z, one sweep down for all marginals, or a walk down for the most
+ * probable state or exact samples. The sweep down is the derivative of the sweep up (Darwiche 2003, section 4, there for
+ * circuits): the adjoint of a table is its parent's adjoint contracted with its sibling, so no division ever occurs. */
+#include "tensor.h"
+
+enum { EVIDENCE = 0, MARGINALS = 1, WALK = 2 };
+enum { OK = 0, ZERO = 1, UNSAFE = 2 };
+
+typedef struct {
+    Context c;
+    const int32_t *pairs;
+    const uint8_t *keep;
+    Table *full;    /* the given tables */
+    Table *node;    /* tables of the tree: leaves without the axes only they have, then what the pairs made */
+    int32_t *count; /* tables in how many live nodes a variable occurs */
+    uint8_t *alone; /* variables that occur in one table only */
+    uint8_t *drop;
+} Run;
+
+static int32_t *copy_legs(const int32_t *legs, int nd) {
+    int32_t *out = malloc(sizeof(int32_t) * (size_t)(nd + 1));
+    if (nd) memcpy(out, legs, sizeof(int32_t) * (size_t)nd);
+    return out;
+}
+
+static void measure(Table *t) {
+    t->least = INFINITY;
+    for (int64_t i = 0; i < t->size; i++)
+        if (t->x[i] > 0 && t->x[i] < t->least) t->least = t->x[i];
+}
+
+/* Sums (or maximizes) the axes with out[v] set away. */
+static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out) {
+    int32_t order[1024];
+    int n_away = 0, k = 0;
+    int64_t A = 1, B = 1;
+    for (int i = 0; i < t->nd; i++)
+        if (away[t->legs[i]]) order[n_away++] = t->legs[i], A *= c->sizes[t->legs[i]];
+    k = n_away;
+    for (int i = 0; i < t->nd; i++)
+        if (!away[t->legs[i]]) order[k++] = t->legs[i], B *= c->sizes[t->legs[i]];
+    double *x = table_alloc(c, t->size);
+    gather(c, t, order, x);
+    memset(out, 0, sizeof *out);
+    out->nd = t->nd - n_away;
+    out->legs = copy_legs(order + n_away, out->nd);
+    out->size = B;
+    out->owned = 1;
+    out->exponent = t->exponent;
+    out->x = table_alloc(c, B);
+    if (t->row_exponent) {
+        out->row_exponent = malloc(sizeof(double) * (size_t)c->n_rows);
+        memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)c->n_rows);
+    }
+    if (c->semiring == LOG_SUM_EXP)
+        for (int64_t j = 0; j < B; j++) {
+            double top = -INFINITY, sum = 0;
+            for (int64_t i = 0; i < A; i++) top = x[i * B + j] > top ? x[i * B + j] : top;
+            if (top > -INFINITY)
+                for (int64_t i = 0; i < A; i++) sum += exp(x[i * B + j] - top);
+            out->x[j] = top > -INFINITY ? top + log(sum) : top;
+        }
+    else {
+        memcpy(out->x, x, sizeof(double) * (size_t)B);
+        for (int64_t i = 1; i < A; i++)
+            for (int64_t j = 0; j < B; j++) {
+                double y = x[i * B + j];
+                if (c->semiring == SUM_PRODUCT) out->x[j] += y;
+                else if (y > out->x[j]) out->x[j] = y;
+            }
+    }
+    table_release(c, x, t->size);
+    normalize(c, out);
+}
+
+static void load_leaf(Run *r, int j, const double *values, int64_t size) {
+    const Network *net = r->c.net;
+    Table *f = &r->full[j], *t = &r->node[j];
+    f->nd = (int)(net->starts[j + 1] - net->starts[j]);
+    f->legs = copy_legs(net->scopes + net->starts[j], f->nd);
+    f->size = size;
+    f->x = (double *)(uintptr_t)values;
+    if (f->nd && f->legs[f->nd - 1] == r->c.row) f->row_exponent = calloc((size_t)r->c.n_rows, sizeof(double));
+    if (r->c.semiring != SUM_PRODUCT) {
+        f->x = table_alloc(&r->c, size);
+        f->owned = 1;
+        for (int64_t i = 0; i < size; i++) f->x[i] = log(values[i]);
+    }
+    measure(f);
+    int lone = 0;
+    for (int i = 0; i < f->nd; i++) lone |= r->alone[f->legs[i]];
+    if (lone) {
+        sum_out(&r->c, f, r->alone, t);
+    } else {
+        *t = *f;
+        t->owned = 0;
+        t->legs = copy_legs(f->legs, f->nd);
+        if (f->row_exponent) t->row_exponent = calloc((size_t)r->c.n_rows, sizeof(double));
+    }
+}
+
+static void sweep_up(Run *r, int keep_tables) {
+    int m = r->c.net->m;
+    Ints dropped = {0};
+    for (int i = 0; i < m - 1; i++) {
+        Table *a = &r->node[r->pairs[2 * i]], *b = &r->node[r->pairs[2 * i + 1]];
+        dropped.len = 0;
+        for (int k = 0; k < a->nd; k++) r->c.mark[a->legs[k]] = 1;
+        for (int k = 0; k < b->nd; k++) {
+            int v = b->legs[k];
+            if (r->c.mark[v] && --r->count[v] == 1 && !r->keep[v]) {
+                r->drop[v] = 1;
+                ints_push(&dropped, v);
+            }
+        }
+        for (int k = 0; k < a->nd; k++) r->c.mark[a->legs[k]] = 0;
+        contract(&r->c, a, b, r->drop, &r->node[m + i]);
+        for (int k = 0; k < dropped.len; k++) r->drop[dropped.at[k]] = 0;
+        if (!keep_tables) {
+            table_free(&r->c, a);
+            table_free(&r->c, b);
+        }
+    }
+    free(dropped.at);
+}
+
+static void adjoint_of(Run *r, const Table *up, const Table *child, const Table *sibling, Table *out) {
+    for (int k = 0; k < up->nd; k++) r->drop[up->legs[k]] = !r->keep[up->legs[k]];
+    for (int k = 0; k < child->nd; k++) r->drop[child->legs[k]] = 0;
+    contract(&r->c, up, sibling, r->drop, out);
+    for (int k = 0; k < up->nd; k++) r->drop[up->legs[k]] = 0;
+}
+
+/* The marginal of v from a table and its adjoint, normalized in each evidence row, to out[state][row]. */
+static void marginal(Run *r, const Table *t, const Table *adjoint, int v, double *out) {
+    Table z;
+    for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = t->legs[k] != v && !r->keep[t->legs[k]];
+    contract(&r->c, t, adjoint, r->drop, &z);
+    for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 0;
+    int64_t S = r->c.sizes[v], R = r->c.row >= 0 && z.nd == 2 ? r->c.n_rows : 1;
+    for (int64_t i = 0; i < R; i++) {
+        double top = -INFINITY, sum = 0;
+        if (r->c.semiring == LOG_SUM_EXP) {
+            for (int64_t s = 0; s < S; s++) top = z.x[s * R + i] > top ? z.x[s * R + i] : top;
+            for (int64_t s = 0; s < S; s++) z.x[s * R + i] = exp(z.x[s * R + i] - top);
+        }
+        for (int64_t s = 0; s < S; s++) sum += z.x[s * R + i];
+        for (int64_t s = 0; s < S; s++) out[s * R + i] = z.x[s * R + i] / sum;
+    }
+    if (R < r->c.n_rows && r->c.row >= 0) /* no evidence reaches v: the same in every row */
+        for (int64_t s = S - 1; s >= 0; s--)
+            for (int64_t i = r->c.n_rows - 1; i >= 0; i--) out[s * r->c.n_rows + i] = out[s];
+    table_free(&r->c, &z);
+}
+
+/* Entries below 2^-1000 of the largest may have been lost in t; were they ever worth something? */
+static int loss_matters(Run *r, const Table *t, const Table *adjoint) {
+    Table z;
+    double top = 0, sum = 0, total = 0;
+    for (int64_t i = 0; i < t->size; i++) top = t->x[i] > top ? t->x[i] : top;
+    for (int64_t i = 0; i < adjoint->size; i++) sum += adjoint->x[i];
+    for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 1;
+    contract(&r->c, t, adjoint, r->drop, &z);
+    for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 0;
+    total = ldexp(z.x[0], (int)(z.exponent - t->exponent - adjoint->exponent));
+    table_free(&r->c, &z);
+    return !(total > 1e-240 * top * sum);
+}
+
+typedef struct {
+    int32_t *place;   /* per variable: the node that gives its marginal */
+    uint8_t *needed;  /* per node: its adjoint is needed */
+    int32_t *next, *first; /* variables of a node, as linked lists */
+} Places;
+
+static void choose_places(Run *r, Places *p) {
+    const Network *net = r->c.net;
+    int nodes = 2 * net->m - 1;
+    double *best = malloc(sizeof(double) * (size_t)(net->n + 1));
+    p->place = malloc(sizeof(int32_t) * (size_t)(net->n + 1));
+    p->next = malloc(sizeof(int32_t) * (size_t)(net->n + 1));
+    p->first = malloc(sizeof(int32_t) * (size_t)(nodes + 1));
+    p->needed = calloc((size_t)nodes + 1, 1);
+    for (int v = 0; v < net->n; v++) p->place[v] = -1, best[v] = INFINITY;
+    for (int i = net->m; i < nodes; i++)
+        for (int k = 0; k < r->node[i].nd; k++) {
+            int v = r->node[i].legs[k];
+            if ((double)r->node[i].size < best[v]) best[v] = (double)r->node[i].size, p->place[v] = i;
+        }
+    for (int j = 0; j < net->m; j++)
+        for (int k = 0; k < r->full[j].nd; k++) {
+            int v = r->full[j].legs[k];
+            if (p->place[v] >= net->m || (double)r->full[j].size >= best[v]) continue;
+            best[v] = (double)r->full[j].size;
+            p->place[v] = j;
+        }
+    for (int i = 0; i < nodes; i++) p->first[i] = -1, p->needed[i] = i >= net->m;
+    for (int v = 0; v < net->n; v++) {
+        if (p->place[v] < 0 || r->keep[v]) continue;
+        p->needed[p->place[v]] = 1;
+        p->next[v] = p->first[p->place[v]];
+        p->first[p->place[v]] = v;
+    }
+    free(best);
+}
+
+static void marginals_of(Run *r, const Places *p, int i, const Table *adjoint, const int64_t *out_start, double *out) {
+    for (int v = p->first[i]; v >= 0; v = p->next[v]) {
+        if (!r->alone[v]) {
+            marginal(r, &r->node[i], adjoint, v, out + out_start[v]);
+            continue;
+        }
+        Table part; /* v left this leaf at once: bring it back without the other such axes */
+        r->alone[v] = 0;
+        sum_out(&r->c, &r->full[i], r->alone, &part);
+        r->alone[v] = 1;
+        marginal(r, &part, adjoint, v, out + out_start[v]);
+        table_free(&r->c, &part);
+    }
+}
+
+static int sweep_down(Run *r, const int64_t *out_start, double *out) {
+    const Network *net = r->c.net;
+    int m = net->m, nodes = 2 * m - 1, unsafe = 0;
+    Places p;
+    choose_places(r, &p);
+    Table *adjoint = calloc((size_t)nodes + 1, sizeof(Table));
+    Table *root = &r->node[nodes - 1], *one = &adjoint[nodes - 1];
+    one->nd = root->nd;
+    one->legs = copy_legs(root->legs, root->nd);
+    one->size = root->size;
+    one->x = table_alloc(&r->c, root->size);
+    one->owned = 1;
+    one->least = 1;
+    for (int64_t i = 0; i < one->size; i++) one->x[i] = r->c.semiring == SUM_PRODUCT ? 1.0 : 0.0;
+    if (root->nd) one->row_exponent = calloc((size_t)r->c.n_rows, sizeof(double));
+    for (int i = nodes - 1; i >= 0 && !unsafe; i--) {
+        Table *up = &adjoint[i];
+        if (!p.needed[i] || !up->legs) continue;
+        if (p.first[i] >= 0) marginals_of(r, &p, i, up, out_start, out);
+        if (r->c.risky && r->c.row < 0 && r->c.semiring == SUM_PRODUCT) unsafe = loss_matters(r, &r->node[i], up);
+        if (i >= m) {
+            int a = r->pairs[2 * (i - m)], b = r->pairs[2 * (i - m) + 1];
+            if (p.needed[a]) adjoint_of(r, up, &r->node[a], &r->node[b], &adjoint[a]);
+            if (p.needed[b]) adjoint_of(r, up, &r->node[b], &r->node[a], &adjoint[b]);
+        }
+        table_free(&r->c, &r->node[i]);
+        table_free(&r->c, up);
+    }
+    for (int i = 0; i < nodes; i++) table_free(&r->c, &adjoint[i]);
+    free(adjoint), free(p.place), free(p.needed), free(p.next), free(p.first);
+    return unsafe;
+}
+
+/* Offset of the assigned axes of t, and the strides of the axes in `open`. */
+static int64_t offset(const Run *r, const Table *t, const int32_t *state, const int32_t *open, int n_open,
+                      int64_t *stride) {
+    int64_t base = 0, s = 1;
+    for (int k = 0; k < n_open; k++) stride[k] = 0;
+    for (int i = t->nd - 1; i >= 0; i--) {
+        int v = t->legs[i], is_open = 0;
+        for (int k = 0; k < n_open; k++)
+            if (open[k] == v) stride[k] = s, is_open = 1;
+        if (!is_open) base += s * state[v];
+        s *= r->c.sizes[v];
+    }
+    return base;
+}
+
+/* Chooses the open axes given the assigned ones: the argmax, or a draw with the uniform number u. */
+static void choose(const Run *r, const Table *a, const Table *b, const int32_t *open, int n_open, int32_t *state,
+                   double u) {
+    int64_t sa[1024], sb[1024], pa = offset(r, a, state, open, n_open, sa), pb = 0;
+    if (b) pb = offset(r, b, state, open, n_open, sb);
+    int maximize = r->c.semiring == MAX_PLUS;
+    double best = -INFINITY, total = 0, goal = 0;
+    int32_t at[1024] = {0};
+    for (int pass = maximize; pass < 2; pass++) {
+        if (pass && !maximize) goal = u * total, total = 0;
+        memset(at, 0, sizeof(int32_t) * (size_t)n_open);
+        int64_t oa = pa, ob = pb;
+        for (;;) {
+            double x = maximize ? a->x[oa] + (b ? b->x[ob] : 0) : a->x[oa] * (b ? b->x[ob] : 1);
+            int take = maximize ? x > best || best == -INFINITY : pass && x > 0 && total <= goal;
+            if (take) {
+                best = x;
+                for (int k = 0; k < n_open; k++) state[open[k]] = at[k];
+            }
+            if (!maximize) total += x;
+            int k = n_open - 1;
+            for (; k >= 0; k--) {
+                oa += sa[k];
+                if (b) ob += sb[k];
+                if (++at[k] < r->c.sizes[open[k]]) break;
+                oa -= sa[k] * at[k];
+                if (b) ob -= sb[k] * at[k];
+                at[k] = 0;
+            }
+            if (k < 0) break;
+        }
+    }
+}
+
+static void walk_down(Run *r, int64_t n_samples, const double *uniforms, int32_t *states) {
+    const Network *net = r->c.net;
+    int m = net->m, step = 0;
+    uint8_t *assigned = calloc((size_t)net->n + 1, 1);
+    for (int i = 2 * m - 2; i >= 0; i--) {
+        Table *a = i >= m ? &r->node[r->pairs[2 * (i - m)]] : &r->full[i];
+        Table *b = i >= m ? &r->node[r->pairs[2 * (i - m) + 1]] : NULL;
+        int32_t open[1024];
+        int n_open = 0;
+        for (int side = 0; side < 2; side++) {
+            Table *t = side ? b : a;
+            for (int k = 0; t && k < t->nd; k++)
+                if (!assigned[t->legs[k]]) {
+                    assigned[t->legs[k]] = 1;
+                    open[n_open++] = t->legs[k];
+                }
+        }
+        if (!n_open) continue;
+        for (int64_t s = 0; s < n_samples; s++)
+            choose(r, a, b, open, n_open, states + s * net->n, uniforms ? uniforms[s * (2 * m) + step] : 0);
+        step++;
+    }
+    free(assigned);
+}
+
+static int64_t count_variables(Run *r, double *exponent) {
+    const Network *net = r->c.net;
+    for (int64_t i = 0; i < net->starts[net->m]; i++) r->count[net->scopes[i]]++;
+    for (int v = 0; v < net->n; v++) {
+        r->alone[v] = r->count[v] == 1 && !r->keep[v];
+        if (!r->count[v] && r->c.semiring != MAX_PLUS) *exponent += log2((double)r->c.sizes[v]);
+    }
+    return 0;
+}
+
+/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP. log_z receives, per evidence row,
+ * the natural logarithm of the sum (or the maximum); root, where not NULL, the table over the kept variables in
+ * ascending order, scaled so that exp(log_z[0]) times it is the sum. peak receives the most bytes held at once. */
+EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
+                    const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs,
+                    int task, int semiring, int row, MatMul matmul, double *log_z, double *root,
+                    const int64_t *out_start, double *out, int64_t n_samples, const double *uniforms, int32_t *states,
+                    int64_t *peak) {
+    Network net = {n, m, starts, scopes, NULL, keep};
+    Run r = {.pairs = pairs, .keep = keep};
+    r.c = (Context){.net = &net, .sizes = sizes, .semiring = semiring, .row = row, .matmul = matmul};
+    r.c.n_rows = row >= 0 ? sizes[row] : 1;
+    r.c.mark = calloc((size_t)n + 1, 1);
+    r.drop = calloc((size_t)n + 1, 1);
+    r.alone = calloc((size_t)n + 1, 1);
+    r.count = calloc((size_t)n + 1, sizeof(int32_t));
+    r.full = calloc((size_t)m + 1, sizeof(Table));
+    r.node = calloc(2 * (size_t)m + 1, sizeof(Table));
+    double exponent = 0;
+    count_variables(&r, &exponent);
+    for (int j = 0; j < m; j++) load_leaf(&r, j, values + value_starts[j], value_starts[j + 1] - value_starts[j]);
+    sweep_up(&r, task != EVIDENCE);
+    Table *top = &r.node[2 * m - 2];
+    int status = OK;
+    double ln2 = 0.693147180559945309417;
+    if (root) {
+        int32_t order[1024];
+        int k = 0;
+        for (int v = 0; v < n; v++)
+            if (keep[v]) order[k++] = v;
+        gather(&r.c, top, order, root);
+        log_z[0] = (top->exponent + exponent) * ln2;
+        status = r.c.risky ? UNSAFE : OK;
+    } else
+        for (int64_t i = 0; i < r.c.n_rows; i++) {
+            double x = top->size > 1 ? top->x[i] : top->x[0];
+            double e = top->exponent + exponent + (top->row_exponent ? top->row_exponent[i] : 0);
+            log_z[i] = (semiring == SUM_PRODUCT ? log(x) : x) + e * ln2;
+            if (semiring == SUM_PRODUCT ? x <= 0 : x == -INFINITY) status = ZERO;
+        }
+    if (!root && r.c.risky && (status == ZERO || task != MARGINALS || row >= 0)) status = UNSAFE;
+    if (task == MARGINALS && (status == OK || (row >= 0 && status == ZERO)))
+        status = sweep_down(&r, out_start, out) ? UNSAFE : status;
+    if (task == WALK && status != ZERO) walk_down(&r, n_samples, uniforms, states);
+    *peak = r.c.peak;
+    for (int i = 0; i < 2 * m - 1; i++) table_free(&r.c, &r.node[i]);
+    for (int j = 0; j < m; j++) table_free(&r.c, &r.full[j]);
+    free(r.c.mark), free(r.drop), free(r.alone), free(r.count), free(r.full), free(r.node);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* Tables with named axes, and the one operation on them: contract two over the axes that nothing else needs. */
+#ifndef TRACTABLE_TENSOR_H
+#define TRACTABLE_TENSOR_H
+
+#include "kernels.h"
+
+enum { SUM_PRODUCT = 0, MAX_PLUS = 1, LOG_SUM_EXP = 2 };
+
+/* Matrix products big enough for it go to the caller's BLAS: c[b] = a[b] @ b[b], row-major. */
+typedef void (*MatMul)(const double *a, const double *b, double *c, int64_t batch, int64_t m, int64_t k, int64_t n);
+
+typedef struct {
+    int nd;
+    int32_t *legs;   /* variables, slowest axis first */
+    double *x;
+    int64_t size;
+    double exponent; /* of two, taken out of x */
+    double *row_exponent; /* the same for every evidence row, where the table has the row axis */
+    double least;    /* smallest nonzero entry */
+    int owned;
+} Table;
+
+typedef struct {
+    const Network *net;
+    const int32_t *sizes;
+    int semiring;
+    int row;         /* the variable that numbers evidence rows, always the fastest axis; -1 if none */
+    int64_t n_rows;
+    MatMul matmul;
+    double *scratch; /* for packing: two operands */
+    int64_t live, peak;
+    int risky;       /* some product may have underflowed */
+    uint8_t *mark;   /* per variable, cleared after use */
+} Context;
+
+double *table_alloc(Context *c, int64_t entries);
+void table_release(Context *c, double *x, int64_t entries);
+void table_free(Context *c, Table *t);
+/* out's axes are those of a and b, without the shared ones for which drop[v] is set. */
+void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out);
+void normalize(Context *c, Table *t);
+void gather(const Context *c, const Table *t, const int32_t *order, double *dst);
+
+#endif

@@ -1,0 +1,22 @@
+"""Graph + parameters."""
+
+from tractable.kernels import Tables
+from tractable.models._base import ModelError
+from tractable.models.bayesian_network import BayesianNetwork
+from tractable.models.conditioning import TableModel, condition, one_case, reduce_model
+from tractable.models.evidence import Evidence, read_evidence
+from tractable.models.markov_network import Factor, MarkovNetwork
+
+__all__ = [
+    "BayesianNetwork",
+    "Evidence",
+    "Factor",
+    "MarkovNetwork",
+    "ModelError",
+    "TableModel",
+    "Tables",
+    "condition",
+    "one_case",
+    "read_evidence",
+    "reduce_model",
+]

@@ -1,0 +1,77 @@
+"""What every table model shares: named states, tables in one flat buffer, and the errors that name the place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+
+from tractable.kernels import Tables
+
+
+class ModelError(ValueError):
+    """A model, or evidence for it, that cannot be used as given; the message names the place and the remedy."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A suffix ``; did you mean 'x'?`` when some known name resembles `name`, else an empty string.
+
+    >>> nearest("smoek", ["smoke", "asia"])
+    "; did you mean 'smoke'?"
+    """
+    candidates = [k for k in islice(map(str, known), 2048) if len(k) <= 48]  # comparing takes quadratic time
+    found = difflib.get_close_matches(str(name)[:48], candidates, n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def unknown_variable(name: str, known: Iterable[str]) -> ModelError:
+    """The error for a variable that the model does not have."""
+    return ModelError(f"unknown variable {name!r}{nearest(name, known)}")
+
+
+def unknown_state(variable: str, state: object, states: Sequence[str]) -> ModelError:
+    """The error for a state that the variable does not have."""
+    listed = ", ".join(states[:8]) + (", …" if len(states) > 8 else "")
+    return ModelError(f"variable {variable!r} has no state {state!r} (it has {listed}){nearest(str(state), states)}")
+
+
+def pack(sizes: Sequence[int], scopes: Sequence[Sequence[int]], tables: Sequence[np.ndarray]) -> Tables:
+    """Copy tables over integer scopes into one buffer."""
+    return Tables(
+        sizes=np.asarray(sizes, np.int32).reshape(-1),
+        scope_starts=_starts([len(s) for s in scopes]),
+        scopes=np.fromiter((v for s in scopes for v in s), np.int32),
+        value_starts=_starts([t.size for t in tables]),
+        values=np.concatenate([np.ravel(t) for t in tables] or [np.empty(0)]).astype(np.float64, copy=False),
+    )
+
+
+def _starts(lengths: Sequence[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+
+
+def checked_states(states: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """State names per variable, checked: at least one each, no duplicates."""
+    out = {}
+    for name, names in states.items():
+        out[name] = tuple(names)
+        if not out[name]:
+            raise ModelError(f"variable {name!r} has no states; give it at least one")
+        if len(set(out[name])) != len(out[name]):
+            twice = next(s for s in out[name] if out[name].count(s) > 1)
+            raise ModelError(f"variable {name!r} has the state {twice!r} twice; state names must differ")
+    return out
+
+
+def checked_table(where: str, table: object, shape: tuple[int, ...]) -> np.ndarray:
+    """A float64 table of the expected shape, or a flat one of the expected length; entries finite and not negative."""
+    array = np.asarray(table, np.float64)
+    if array.shape != shape and not (array.ndim == 1 and array.size == int(np.prod(shape, dtype=object))):
+        raise ModelError(f"{where}: the table has shape {array.shape}, its variables need {shape}")
+    low = array.min(initial=np.inf)
+    if not (low >= 0 and array.max(initial=0.0) < np.inf):
+        bad = array.ravel()[~((array.ravel() >= 0) & np.isfinite(array.ravel()))][0]
+        raise ModelError(f"{where}: the entry {bad!r} is not a finite number ≥ 0")
+    return array

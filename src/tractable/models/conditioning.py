@@ -1,0 +1,77 @@
+"""Clamping observed variables: the result is again a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tractable.kernels import Reduced, reduce
+from tractable.models._base import ModelError
+from tractable.models.bayesian_network import BayesianNetwork
+from tractable.models.evidence import Evidence, read_evidence, with_likelihoods
+from tractable.models.markov_network import Factor, MarkovNetwork
+
+TableModel = BayesianNetwork | MarkovNetwork
+
+
+def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
+    """The model over the variables that stay free when the observed ones are clamped: p̃(z) = p̃(z, x).
+
+    Its partition function is the evidence: Z(condition(m, x)) = p(x) for a Bayesian network, p̃(x) summed over the rest
+    otherwise. Conditioning composes: clamping A, then B, is clamping both.
+
+    Parameters
+    ----------
+    model : BayesianNetwork or MarkovNetwork.
+    evidence : one case: variable to state name, state index or likelihood vector.
+
+    Raises
+    ------
+    ModelError : unknown variable or state, or more than one case.
+
+    Examples
+    --------
+    >>> from tractable.models import MarkovNetwork
+    >>> net = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> condition(net, {"a": "1"}).factors[0]
+    Factor(scope=('b',), table=array([3., 4.]))
+    """
+    found = one_case(model, evidence)
+    names = list(model.states)
+    factors = []
+    tables = with_likelihoods(model.packed, found.likelihoods)
+    for j in range(tables.n_factors):
+        scope = tables.scope(j)
+        chosen = found.states[scope]
+        free = chosen < 0
+        table = tables.table(j)
+        if not free.all():
+            if table.ndim != len(scope):
+                raise ModelError(f"a table over {len(scope)} variables is too wide to condition")
+            table = table[tuple(slice(None) if s < 0 else s for s in chosen.tolist())]
+        factors.append(Factor(tuple(names[v] for v in scope[free]), table))
+    states = {v: s for v, s, x in zip(names, model.states.values(), found.states, strict=True) if x < 0}
+    return MarkovNetwork(states, factors, name=model.name)
+
+
+def one_case(model: TableModel, evidence: Any) -> Evidence:
+    """The evidence of a single case, read against the model's states."""
+    found = evidence if isinstance(evidence, Evidence) else read_evidence(model.states, evidence)
+    if found.many:
+        raise ModelError("this needs one case, the evidence holds many; use infer for a batch")
+    return found
+
+
+def reduce_model(model: TableModel, evidence: Evidence, prune: bool = False, merge: bool = True) -> Reduced:
+    """The tables that remain under the evidence, without states of no support; see `kernels.reduce`.
+
+    With `prune`, variables that matter to no observation are dropped (only their total is asked for).
+    """
+    tables = with_likelihoods(model.packed, evidence.likelihoods)
+    child = wanted = None
+    if prune and isinstance(model, BayesianNetwork):
+        n = len(model.states)
+        child, wanted = np.full(tables.n_factors, -1, np.int32), (evidence.states >= 0).astype(np.uint8)
+        child[:n] = np.arange(n)
+    return reduce(tables, evidence.states, child, wanted, merge)
