@@ -235,10 +235,11 @@ class Graph:
 
     def _parents_first(self) -> list[str]:
         """A topological order of the variables that are not behind a directed cycle."""
+        children = self.children
         waiting = {name: len(self.parents.get(name, ())) for name in self.sizes}
         order = [name for name, n in waiting.items() if not n]
         for name in order:  # grows while it runs
-            for child in self.children[name]:
+            for child in children[name]:
                 waiting[child] -= 1
                 if not waiting[child]:
                     order.append(child)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tractable.graph._base import Graph, GraphError
 
@@ -33,7 +33,7 @@ def to_networkx(graph: Graph) -> nx.Graph:
     return out
 
 
-def from_networkx(graph: nx.Graph, sizes: Mapping[Hashable, int] | int | None = None) -> Graph:
+def from_networkx(graph: nx.Graph, sizes: Mapping[Any, int] | int | None = None) -> Graph:
     """A graph from networkx: arcs become families, edges and pairs of opposite arcs become links.
 
     Parameters
@@ -84,7 +84,7 @@ def _families(graph: nx.Graph, links: Collection[frozenset[Hashable]]) -> dict[H
     return {node: own for node, own in families.items() if own or node not in linked}
 
 
-def _size(graph: nx.Graph, node: Hashable, sizes: Mapping[Hashable, int] | int | None) -> int:
+def _size(graph: nx.Graph, node: Hashable, sizes: Mapping[Any, int] | int | None) -> int:
     if isinstance(sizes, int):
         return sizes
     if sizes is None:

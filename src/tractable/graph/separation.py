@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from tractable.graph._base import Adjacency, Graph, GraphError
+from tractable.graph._base import Adjacency, Graph, GraphError, closure
 
-_State = tuple[str, bool]
-_Node = TypeVar("_Node", str, _State)
+_S = TypeVar("_S", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,10 @@ def is_separated(
 ) -> Separation:
     """Whether `given` separates `a` from `b`, so that in every model with this graph they are independent given it.
 
-    d-separation in a directed graph, found by reachability: a path is open if its colliders are given or have a given
-    descendant and nothing else on it is given. In an undirected graph a path is open if it avoids `given`. In a mixed
-    graph, read as a chain graph, it is so in the moral graph of the smallest ancestral set (Lauritzen, Wermuth,
-    Frydenberg); there ``~`` joins two parents of one chain component.
+    In a directed graph (d-separation) a path is open if each collider on it is given or has a given descendant and
+    nothing else on it is given; in an undirected graph, if nothing on it is given. A mixed graph is read as a chain
+    graph (Lauritzen, Wermuth, Frydenberg): there the path, which may go down to what is given and come back, is cut at
+    its arrows into linked sections, of which those between two arrowheads hold something given and no others do.
 
     Parameters
     ----------
@@ -64,12 +63,10 @@ def is_separated(
     a, b, given = (graph.named(names) for names in (a, b, given))
     _check_disjoint(a, b, given)
     _check_chain_graph(graph)
-    part = _ancestral_part(graph, (*a, *b, *given))
     directed = all(len(link) < 2 for link in graph.links)
-    path = _open_trail(graph, a, b, given) if directed else _path(part.blankets, a, b, given)
-    if path:
+    if path := (_open_trail if directed else _open_route)(graph, a, b, given):
         return Separation(False, path, (), _why_open(graph, path, given))
-    cut = graph.ordered(_minimal_cut(part.blankets, a, b, given))
+    cut = graph.ordered(_minimal_cut(_ancestral_part(graph, (*a, *b, *given)).blankets, a, b, given))
     return Separation(True, (), cut, _why_closed(graph, a, b, given, cut))
 
 
@@ -100,49 +97,53 @@ def _ancestral_part(graph: Graph, names: Iterable[str]) -> Graph:
     )
 
 
-def _open_trail(graph: Graph, a: Iterable[str], b: Collection[str], given: Collection[str]) -> tuple[str, ...]:
-    """A shortest open trail, by breadth-first search over (variable, entered from a child): the ball of Bayes."""
-    observed, opened = set(given), {*given, *graph.ancestors(given)}
-    came: dict[_State, _State | None] = dict.fromkeys((name, True) for name in a)
+def _open_trail(graph: Graph, a: Iterable[str], b: Iterable[str], given: Collection[str]) -> tuple[str, ...]:
+    """A shortest open path in a directed graph, by search over (variable, entered from a child): the ball of Bayes."""
+    observed, opened, ends = set(given), {*given, *graph.ancestors(given)}, set(b)
+
+    def steps(state: tuple[str, bool]) -> Iterator[tuple[str, bool]]:
+        name, from_child = state
+        if name not in observed:
+            yield from ((child, False) for child in graph.children[name])
+        if name not in observed if from_child else name in opened:
+            yield from ((parent, True) for parent in graph.parents.get(name, ()))
+
+    states = _search([(name, True) for name in a], steps, lambda state: state[0] in ends)
+    return tuple(name for name, _ in states)
+
+
+def _open_route(graph: Graph, a: Iterable[str], b: Iterable[str], given: Collection[str]) -> tuple[str, ...]:
+    """A shortest open path in a mixed graph, by search over (variable, section has an arrowhead, holds a given)."""
+    observed, ends = set(given), set(b)
+
+    def steps(state: tuple[str, bool, bool]) -> Iterator[tuple[str, bool, bool]]:
+        name, head, holds = state
+        for new in sorted(graph.neighbours[name]):
+            if head or new not in observed:
+                yield new, head, holds or new in observed
+        if not holds:
+            yield from ((child, True, child in observed) for child in graph.children[name])
+        if holds == head:  # up again: a section between two arrowheads needs a given, any other must not have one
+            yield from ((parent, False, False) for parent in graph.parents.get(name, ()) if parent not in observed)
+
+    states = _search([(name, False, False) for name in a], steps, lambda state: state[0] in ends and not state[2])
+    return tuple(name for name, _, _ in states)
+
+
+def _search(start: list[_S], steps: Callable[[_S], Iterable[_S]], at_end: Callable[[_S], bool]) -> list[_S]:
+    """A shortest path from any of `start` to an end, breadth first; empty where there is none."""
+    came: dict[_S, _S | None] = dict.fromkeys(start)
     for state in (queue := list(came)):  # grows while it runs
-        if state[0] in b:
-            return tuple(name for name, _ in _trace(came, state))
-        for new in _bounces(graph, state, observed, opened):
+        if at_end(state):
+            return _trace(came, state)
+        for new in steps(state):
             if new not in came:
                 came[new] = state
                 queue.append(new)
-    return ()
+    return []
 
 
-def _bounces(graph: Graph, state: _State, observed: set[str], opened: set[str]) -> Iterator[_State]:
-    name, from_child = state
-    if name not in observed:
-        yield from ((child, False) for child in graph.children[name])
-    if name not in observed if from_child else name in opened:
-        yield from ((parent, True) for parent in graph.parents.get(name, ()))
-
-
-def _path(adjacency: Adjacency, a: Iterable[str], b: Collection[str], avoid: Collection[str]) -> tuple[str, ...]:
-    """A shortest path from `a` to `b` around `avoid`; empty where there is none."""
-    came = _flood(adjacency, a, avoid)
-    end = next((name for name in came if name in b), None)
-    return () if end is None else tuple(_trace(came, end))
-
-
-def _flood(
-    adjacency: Mapping[str, Collection[str]], start: Iterable[str], avoid: Collection[str]
-) -> dict[str, str | None]:
-    """What is reached from `start` around `avoid`, nearest first, each with the one that it was reached from."""
-    came: dict[str, str | None] = dict.fromkeys(start)
-    barred = set(avoid)
-    for name in (queue := list(came)):  # grows while it runs
-        for new in sorted(n for n in adjacency[name] if n not in barred and n not in came):
-            came[new] = name
-            queue.append(new)
-    return came
-
-
-def _trace(came: dict[_Node, _Node | None], end: _Node) -> list[_Node]:
+def _trace(came: dict[_S, _S | None], end: _S) -> list[_S]:
     path = [end]
     while (before := came[path[-1]]) is not None:
         path.append(before)
@@ -151,18 +152,16 @@ def _trace(came: dict[_Node, _Node | None], end: _Node) -> list[_Node]:
 
 def _minimal_cut(moral: Adjacency, a: Iterable[str], b: Iterable[str], given: Collection[str]) -> set[str]:
     """The part of `given` that `b` reaches around that part of it which `a` reaches: none of it can be spared."""
+    cut = set(given)
     for side in (a, b):
-        reached = _flood(moral, side, given).keys()
-        given = {name for name in given if moral[name] & reached}
-    return set(given)
+        barred = frozenset(cut)
+        reached = closure(side, lambda name, barred=barred: moral[name] - barred)
+        cut = {name for name in cut if not moral[name].isdisjoint(reached)}
+    return cut
 
 
 def _edge(graph: Graph, u: str, v: str) -> str:
-    if u in graph.parents.get(v, ()):
-        return "→"
-    if v in graph.parents.get(u, ()):
-        return "←"
-    return "–" if v in graph.neighbours[u] else "~"
+    return "→" if u in graph.parents.get(v, ()) else "←" if v in graph.parents.get(u, ()) else "–"
 
 
 def _drawn(graph: Graph, path: tuple[str, ...]) -> str:
@@ -180,30 +179,25 @@ def _heads(graph: Graph, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _why_open(graph: Graph, path: tuple[str, ...], given: Collection[str]) -> str:
-    heads = " and ".join(_opener(graph, head, given) for head, *_ in _heads(graph, path))
-    married = [pair for pair in pairwise(path) if _edge(graph, *pair) == "~"]
-    if heads:
+    if heads := " and ".join(_opener(graph, section, given) for section in _heads(graph, path)):
         return f"{_drawn(graph, path)} is open because {heads} (explaining away)"
-    if married:
-        pairs = ", ".join(f"{u} and {v}" for u, v in married)
-        return f"{_drawn(graph, path)} is open because {pairs} meet head to head above what is given or asked about"
     return f"{_drawn(graph, path)} is open: nothing on it is observed"
 
 
-def _opener(graph: Graph, collider: str, given: Collection[str]) -> str:
-    below = _flood(graph.children, [collider], avoid=())
-    seen = next(name for name in below if name in given)
-    return f"{seen} is observed" if seen == collider else f"{seen}, a descendant of {collider}, is observed"
+def _opener(graph: Graph, section: tuple[str, ...], given: Collection[str]) -> str:
+    seen = _search(list(section), graph.children.__getitem__, lambda name: name in given)[-1]
+    return f"{seen} is observed" if seen in section else f"{seen}, a descendant of {_listed(section)}, is observed"
 
 
 def _why_closed(
     graph: Graph, a: tuple[str, ...], b: tuple[str, ...], given: Collection[str], cut: tuple[str, ...]
 ) -> str:
-    path = _path(graph.skeleton, a, b, cut)
-    between = f"every path between {_listed(a)} and {_listed(b)}"
+    path = tuple(_search(list(a), lambda name: sorted(graph.skeleton[name].difference(cut)), set(b).__contains__))
+    ends = " and ".join(_listed(side) if len(side) == 1 else f"({_listed(side)})" for side in (a, b))
+    between = f"every path between {ends}"
     blocks = f"{_listed(cut)} {'blocks' if len(cut) == 1 else 'block'} {between}"
     if not path:
-        return blocks if cut else f"no path joins {_listed(a)} and {_listed(b)}"
+        return blocks if cut else f"no path joins {ends}"
     opened = set(graph.ancestral_set(given))
     collider = next(section for section in _heads(graph, path) if opened.isdisjoint(section))
     if not cut:
