@@ -163,6 +163,7 @@ def test_barren_variables_are_all_but_the_ancestral_set(graph: Graph, data: st.D
 def test_what_has_no_table_of_its_own_or_a_link_is_never_barren() -> None:
     graph = Graph(dict.fromkeys("abcd", 2), {"b": ("a",), "c": ("b",), "d": ("c",)}, (("b",),))
     assert graph.barren() == ("c", "d")
+    assert Graph({"a": 2, "b": 2}, {"b": ("a",)}).barren() == ("b",)
     assert Graph({"a": 2, "b": 2}, links=(("a", "b"),)).barren() == ()
 
 

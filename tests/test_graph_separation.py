@@ -156,6 +156,7 @@ def test_what_is_separated_is_independent(row: Row) -> None:
 
 
 MIXED = Graph(dict.fromkeys("abcdef", 2), {"c": ("a",), "d": ("b",), "f": ("d",)}, (("c", "d"), ("e", "e")))
+SECTION = Graph(dict.fromkeys("abcdefz", 2), {"c": ("a",), "d": ("b",), "f": ("b", "e")}, (("c", "z"), ("z", "d")))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +209,20 @@ MIXED = Graph(dict.fromkeys("abcdef", 2), {"c": ("a",), "d": ("b",), "f": ("d",)
             "b",
             "",
             "every path between a and b is closed at an unobserved collider: a → c – d ← b at c and d",
+        ),
+        (
+            SECTION,
+            "a",
+            "b",
+            "z",
+            "a → c – z – d ← b is open because z is observed (explaining away)",
+        ),
+        (
+            SECTION,
+            "a",
+            "e",
+            "z",
+            "every path between a and e is closed at an unobserved collider: a → c – z – d ← b → f ← e at f",
         ),
         (MIXED, "a", "f", "", "a → c – d → f is open: nothing on it is observed"),
         (MIXED, "a", "e", "b", "no path joins a and e"),
