@@ -77,3 +77,7 @@ def _single(net: Network, evidence: dict[str, str], asked: Asked) -> Answer:
         most_probable=tr.most_probable(net, evidence) if asked.most_probable else None,
         plan=posterior.plan,
     )
+
+
+def _batch(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Iterator[Answer]:
+    raise NotImplementedError

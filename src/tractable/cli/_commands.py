@@ -9,6 +9,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _text
+from tractable.plan.budget import memory_bytes
 
 app = typer.Typer(
     help="Exact inference in discrete graphical models, priced before it runs.\n\n"
@@ -28,8 +29,19 @@ Model = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help='Print JSON (an infinite number is the string "-inf" or "inf").')]
+
+
+def _checked_size(memory: str | None) -> str | None:
+    try:
+        memory_bytes(memory)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return memory
+
+
 Memory = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="The memory that may be used: 4GiB, or a number of bytes.")
+    str | None,
+    typer.Option(metavar="SIZE", help="The memory that may be used: 4GiB, or bytes.", callback=_checked_size),
 ]
 
 
@@ -142,3 +154,12 @@ def convert(
     if json:
         return _json.write({"model": _json.model(net), "output": destination})
     typer.echo(f"wrote {destination}: {net!r}")
+
+
+def show_refusal(error: tr.BudgetError, json: bool) -> None:
+    """Print the plan that the budget refuses."""
+    if json:
+        return _json.write({"refused": str(error), "plan": error.plan.to_json()})
+    from tractable.cli import _tables
+
+    _tables.console.print(error.plan)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 import tractable as tr
-from tractable.cli._commands import app
+from tractable.cli._commands import app, show_refusal
 from tractable.cli._text import one_line
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -47,16 +47,17 @@ def _guarded(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
     except ValueError as error:
-        return _refusal(error)
+        return _told(error, json="--json" in argv)
 
 
-def _refusal(error: ValueError) -> int:
+def _told(error: ValueError, json: bool) -> int:
     """The library's own errors say what is wrong with the input; any other ValueError is a defect and must be seen."""
     if isinstance(error, tr.ModelError | tr.GraphError):
         return _fail(str(error))
-    if isinstance(error, tr.BudgetError):
-        return _fail(f"refused by the budget: {error}", REFUSED)
-    raise error
+    if not isinstance(error, tr.BudgetError):
+        raise error
+    show_refusal(error, json)
+    return _fail(str(error), REFUSED)
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:

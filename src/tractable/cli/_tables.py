@@ -13,6 +13,7 @@ from rich.table import Table
 
 import tractable as tr
 from tractable.cli._answers import Answer, Asked, Network, cells
+from tractable.plan._text import prices
 
 MAX_ROWS = 60
 """So many rows of a table are printed; JSON has them all."""
@@ -28,22 +29,18 @@ def show_model(path: str, net: Network) -> None:
     console.print(f"{path}: {net!r}")
 
 
-def show_plans(plans: Iterable[tr.Plan]) -> None:
-    """A table of prices, and under it, for every plan, why."""
-    plans = list(plans)
-    table = _table("query", "method", "width", "flops", "memory", "time")
+def show_plans(plans: tr.Explanation) -> None:
+    """The prices of several plans as a table with the reasons under it; a single or a refused plan in full."""
+    if len(plans) > 1:
+        table = _table("query", "method", "width", "multiply-adds", "memory", "time")
+        for plan in plans:
+            table.add_row(plan.query, plan.method or "refused", *prices(plan))
+        console.print(table)
+        for why in dict.fromkeys(plan.why for plan in plans if plan.method):
+            console.print(why)
     for plan in plans:
-        table.add_row(plan.query, plan.method or "refused", *_prices(plan))
-    console.print(table)
-    for remark in dict.fromkeys(remarks(plan) for plan in plans):
-        console.print(remark)
-
-
-def remarks(plan: tr.Plan) -> str:
-    """Why a plan is as it is, the methods that remain, and what would bring it within the budget."""
-    others = [f"or {other.method} ({other.certificate}): {other.note}" for other in plan.alternatives]
-    advice = [f"observing {', '.join(plan.advice)} would bring it within the budget"] if plan.advice else []
-    return "\n".join([plan.why, *others, *advice])
+        if len(plans) == 1 or plan.method is None:
+            console.print(plan)
 
 
 def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
@@ -51,9 +48,9 @@ def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
     if len(answers) != 1:
         return _show_cases(net, answers)
     answer = answers[0]
-    width, flops, memory, seconds = _prices(answer.plan)
+    width, flops, memory, seconds = prices(answer.plan)
     console.print(f"{answer.plan.method}: {answer.plan.why}")
-    console.print(f"cost: width {width}, {flops} flops, {memory}, {seconds} predicted\n")
+    console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
     console.print(_evidence(net, answer))
     _show(["variable", "state"], _marginals(net, answer))
     if answer.joint is not None:
@@ -135,19 +132,3 @@ def _table(*columns: str, left: int = 2) -> Table:
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i < left else "right", overflow="fold")
     return table
-
-
-def _prices(plan: tr.Plan) -> tuple[str, str, str, str]:
-    return (
-        f"{plan.width:.1f}",
-        _scaled(plan.flops, 1000, ["", " k", " M", " G", " T", " P"]),
-        _scaled(plan.bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]),
-        _scaled(plan.seconds * 1e6, 1000, [" µs", " ms", " s"]),
-    )
-
-
-def _scaled(value: float, step: int, units: Sequence[str]) -> str:
-    power = 0
-    while value >= step and power < len(units) - 1:
-        value, power = value / step, power + 1
-    return f"{value:.3g}{units[power]}"
