@@ -249,6 +249,7 @@ def test_a_single_name_of_several_letters_is_one_variable() -> None:
         (ASIA, "smoek", "lung", (), "unknown variable 'smoek'; did you mean 'smoke'"),
         (ASIA, "lung", "smoke", "tob", "unknown variable 'tob'; did you mean 'tub'"),
         (ASIA, "lung", ["smoke", "lung"], (), "variable 'lung' is named twice"),
+        (ASIA, "lung", [], (), "name at least one variable on each"),
         (ASIA, "lung", "smoke", ["smoke"], "variable 'smoke' is named twice"),
         (Graph({"a": 2, "b": 2}, {"a": ("b",), "b": ("a",)}), "a", "b", (), "cycles along its arrows, not a → b → a"),
         (Graph({"a": 2, "b": 2}, {"b": ("a",)}, (("a", "b"),)), "a", "b", (), "cycles along its arrows"),

@@ -49,7 +49,7 @@ def is_separated(
 
     Raises
     ------
-    GraphError : an unknown variable, one named twice, or a cycle that runs along the arrows.
+    GraphError : an unknown variable, one named twice, an empty side, or a cycle that runs along the arrows.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def is_separated(
     """
     graph = getattr(graph, "graph", graph)
     a, b, given = (graph.named(names) for names in (a, b, given))
-    _check_disjoint(a, b, given)
+    _check_sides(a, b, given)
     _check_chain_graph(graph)
     directed = all(len(link) < 2 for link in graph.links)
     if path := (_open_trail if directed else _open_route)(graph, a, b, given):
@@ -70,12 +70,12 @@ def is_separated(
     return Separation(True, (), cut, _why_closed(graph, a, b, given, cut))
 
 
-def _check_disjoint(a: Collection[str], b: Collection[str], given: Collection[str]) -> None:
+def _check_sides(a: Collection[str], b: Collection[str], given: Collection[str]) -> None:
+    if not a or not b:
+        raise GraphError("separation is a question about two sides; name at least one variable on each")
     for twice in ({*a} & {*b}, {*a, *b} & {*given}):
         if twice:
-            raise GraphError(
-                f"variable {min(twice)!r} is named twice; what is asked about and what is given must differ"
-            )
+            raise GraphError(f"variable {min(twice)!r} is named twice; the sides and what is given must differ")
 
 
 def _check_chain_graph(graph: Graph) -> None:
