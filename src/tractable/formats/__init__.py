@@ -71,11 +71,12 @@ def save(model: BayesianNetwork | MarkovNetwork, path: str | os.PathLike[str]) -
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from tractable.models import MarkovNetwork
     >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(pair, f"{folder}/pair.uai")
-    ...     print(open(f"{folder}/pair.uai").read())
+    ...     print(Path(f"{folder}/pair.uai").read_text())
     MARKOV
     2
     2 2
@@ -127,11 +128,12 @@ def write_evidence(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from tractable.models import MarkovNetwork
     >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_evidence([{"b": "1"}], f"{folder}/pair.evid", pair)
-    ...     print(open(f"{folder}/pair.evid").read())
+    ...     print(Path(f"{folder}/pair.evid").read_text())
     1 1 1
     <BLANKLINE>
     """

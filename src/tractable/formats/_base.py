@@ -170,7 +170,7 @@ class Families:
             error = np.abs(rows.sum(axis=1) - 1)
             if error.max() > ROW_SUM_TOLERANCE:
                 return name, int(error.argmax())
-        cycle = Graph(sizes={}, parents=self.parents).directed_cycle()
+        cycle = Graph({v: len(s) for v, s in self.states.items()}, self.parents).directed_cycle()
         return (cycle[0], 0) if cycle else None
 
     def network(self, source: Source, name: str, line_of: Callable[[str, int], int]) -> BayesianNetwork:
@@ -213,10 +213,10 @@ def read(path: str | os.PathLike[str], known: Collection[str]) -> tuple[Source, 
     """The content of a file, decompressed, and its extension (one of `known`)."""
     name = os.fspath(path)
     try:
-        _must_be_file(name)
+        size = _size(name)
         kind = extension(name, known)
         with open(name, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(size)
     except FileNotFoundError:
         folder, own = os.path.split(name)
         there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
@@ -225,17 +225,19 @@ def read(path: str | os.PathLike[str], known: Collection[str]) -> tuple[Source, 
         if isinstance(error, FormatError):
             raise
         raise failure(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise failure(name, f"larger than {MAX_BYTES >> 30} GiB; split the model")
     return Source(name, _gunzip(name, data) if is_gzip(name) else _plain(name, data)), kind
 
 
-def _must_be_file(name: str) -> None:
-    mode = os.stat(name).st_mode
-    if stat.S_ISDIR(mode):
+def _size(name: str) -> int:
+    """The size of what must be a file, and not a huge one."""
+    found = os.stat(name)
+    if stat.S_ISDIR(found.st_mode):
         raise failure(name, "is a directory; name a file in it")
-    if not stat.S_ISREG(mode):
-        raise failure(name, "is not a regular file")
+    if not stat.S_ISREG(found.st_mode):
+        raise failure(name, "is not a regular file; copy its content to one")
+    if found.st_size > MAX_BYTES:
+        raise failure(name, f"is larger than {MAX_BYTES >> 20} MiB; split the model")
+    return found.st_size
 
 
 def _plain(name: str, data: bytes) -> bytes:

@@ -58,7 +58,8 @@ class Pieces:
         """The place after a mark that must be here."""
         found = self.pieces[place]
         if found != mark:
-            raise self.error(place, f"expected {mark!r} after {after}, found {found if found == END else repr(found)}")
+            where = place - 1 if self.words(place - 1) else place  # the line where the mark is missing
+            raise self.error(where, f"expected {mark!r} after {after}, found {found if found == END else repr(found)}")
         return place + 1
 
     def blank(self, place: int, after: str) -> int:

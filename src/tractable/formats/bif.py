@@ -215,7 +215,7 @@ class _Reader:
         table[positions] = values
         given_by[positions] = range(len(positions))
         if (again := given_by[positions] != np.arange(len(positions))).any():
-            place = block.rows[int(again.argmax())]
+            place = block.rows[given_by[positions[again.argmax()]]]
             raise self.text.error(place, f"this row of {shown(block.child)} is given twice; keep one")
         places = [*block.rows, block.default or block.place]
         self.lines_of[block.child] = lambda row: self.text.line(places[given_by[row]])
@@ -253,7 +253,7 @@ class _Reader:
             if bad := first_bad(row):
                 return self.text.error(place, bad[1], row[bad[0]])
             if len(row) != size:
-                return self.text.error(place, f"expected {size} numbers, found {len(row)}")
+                return self.text.error(place, f"expected {amount(size)} numbers, found {len(row)}")
         raise AssertionError("every row is good")
 
     def _positions(self, block: _Block) -> np.ndarray:

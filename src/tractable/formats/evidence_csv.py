@@ -24,16 +24,20 @@ def read(source: Source, states: States) -> list[dict[str, str]]:
             raise source.error(unknown_variable(name, states), line)
     if (twice := repeated(header)) is not None:
         raise source.error(f"variable {shown(twice)} is observed twice: it has two columns; keep one", line)
-    known = [frozenset(states[name]) for name in header]
-    cases = []
-    for line, row in rows:
-        if len(row) != len(header):
-            raise source.error(f"expected {len(header)} cells, found {len(row)}", line)
-        for name, cell, names in zip(header, row, known, strict=True):
-            if cell and cell not in names:
-                raise source.error(unknown_state(name, cell, states[name]), line)
-        cases.append({name: cell for name, cell in zip(header, row, strict=True) if cell})
-    return cases
+    known = {name: frozenset(states[name]) for name in header}
+    return [_case(source, line, row, known, states) for line, row in rows]
+
+
+def _case(
+    source: Source, line: int, row: list[str], known: Mapping[str, frozenset[str]], states: States
+) -> dict[str, str]:
+    if len(row) != len(known):
+        raise source.error(f"expected {len(known)} cells, found {len(row)}", line)
+    case = {name: cell for name, cell in zip(known, row, strict=True) if cell}
+    for name, state in case.items():
+        if state not in known[name]:
+            raise source.error(unknown_state(name, state, states[name]), line)
+    return case
 
 
 def _rows(source: Source) -> Iterator[tuple[int, list[str]]]:
@@ -49,15 +53,18 @@ def _rows(source: Source) -> Iterator[tuple[int, list[str]]]:
 
 def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
     """Cases as CSV, with a column for each variable that is observed in some case."""
+    if not states:
+        raise ModelError("the model has no variables for a header; write .evid instead")
     for case in cases:
         for name, state in case.items():
             _check(name, state, states)
     observed = {name for case in cases for name in case}
     header = [name for name in states if name in observed] or list(states)[:1]
+    rows = [header, *([case.get(name, "") for name in header] for case in cases)]
+    # The csv module leaves a carriage return bare, and would read it as the end of a row.
+    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
     out = io.StringIO(newline="")
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(header)
-    table.writerows([case.get(name, "") for name in header] for case in cases)
+    csv.writer(out, lineterminator="\n", quoting=quoting).writerows(rows)
     return encoded(out.getvalue())
 
 

@@ -39,10 +39,13 @@ def _starts(text: str, numbers: Sequence[int]) -> list[int] | None:
     one = [0] if not numbers or len(numbers) == 1 + 2 * numbers[0] else None
     many = _starts_of_many(numbers)
     if one and many:
-        counts = [line.split() for line in text.splitlines() if line.strip()]
-        by_lines = len(counts[0]) == 1 and [1 + 2 * int(line[0]) for line in counts[1:]] == list(map(len, counts[1:]))
-        return many if by_lines else one
+        return many if _is_a_case_a_line(text) else one
     return one or many
+
+
+def _is_a_case_a_line(text: str) -> bool:
+    first, *others = (line.split() for line in text.splitlines() if line.strip())
+    return len(first) == 1 and all(len(line) == 1 + 2 * int(line[0]) for line in others)
 
 
 def _starts_of_many(numbers: Sequence[int]) -> list[int] | None:

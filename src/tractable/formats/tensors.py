@@ -16,8 +16,8 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from tractable.formats._base import Source, repeated, shown
+from tractable.kernels import MAX_AXES
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
-from tractable.models._base import MAX_AXES
 
 VERSION = 1
 
@@ -36,23 +36,24 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork:
 
 def _description(data: bytes) -> dict[str, Any]:
     """The JSON in the header, its structure checked."""
+    about = _json(data)
+    version = about.get("version") if isinstance(about, dict) else None
+    if version != VERSION:
+        raise ModelError(f"expected format version {VERSION}, found {shown(str(version))}; update tractable")
+    needed = {*_SHAPE} - (set() if about.get("kind") == "markov" else {"scopes"})
+    if wrong := sorted(key for key in needed if key not in about or not _SHAPE[key](about[key])):
+        raise ModelError(f"the header's 'tractable' entry has no good {', '.join(wrong)}")
+    return about
+
+
+def _json(data: bytes) -> Any:
     size = int.from_bytes(data[:8], "little")
     try:
-        about = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["tractable"])
-    except KeyError:
+        return json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["tractable"])
+    except (KeyError, TypeError):
         raise ModelError("the header has no 'tractable' entry; the file was not written by tractable.save") from None
     except (ValueError, RecursionError) as error:
         raise ModelError(f"the header's 'tractable' entry is not JSON ({error})") from None
-    if not isinstance(about, dict) or about.get("version") != VERSION:
-        found = about.get("version") if isinstance(about, dict) else None
-        raise ModelError(f"expected format version {VERSION}, found {shown(str(found))}; update tractable")
-    wrong = [key for key, is_right in _SHAPE.items() if key in about and not is_right(about[key])]
-    missing = {"kind", "name", "variables"} - set(about)
-    if about.get("kind") == "markov" and "scopes" not in about:
-        missing.add("scopes")
-    if missing or wrong:
-        raise ModelError(f"the header's 'tractable' entry has no good {', '.join(sorted({*missing, *wrong}))}")
-    return about
 
 
 def _is_names(value: object) -> bool:
