@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -21,6 +20,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("smoek", ["smoke", "asia"])
     "; did you mean 'smoke'?"
     """
+    import difflib  # only errors need it
+
     candidates = [k for k in islice(map(str, known), 2048) if len(k) <= 48]  # comparing takes quadratic time
     found = difflib.get_close_matches(str(name)[:48], candidates, n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
