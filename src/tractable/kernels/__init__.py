@@ -27,10 +27,11 @@ _NETWORK = [_int, _int] + [_pointer] * 4
 _MATMUL = ctypes.CFUNCTYPE(None, _pointer, _pointer, _pointer, _long, _long, _long, _long)
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "reduce_network": (_pointer, [_int, _int] + [_pointer] * 8 + [_int, _pointer, _pointer]),
-    "reduce_finish": (None, [_pointer] * 9),
+    "reduce_finish": (None, [_pointer] * 10),
     "greedy_order": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
     "tree_from_order": (None, [*_NETWORK, _pointer, _int, _pointer]),
     "tree_cost": (None, [*_NETWORK, _pointer, _pointer]),
+    "tree_widest": (_int, [*_NETWORK, _pointer, _double, _pointer, _pointer]),
     "anneal_tree": (
         _double,
         [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, _double, _double, ctypes.c_uint64],
@@ -76,9 +77,11 @@ class Reduced(NamedTuple):
     """A conditioned network: tables over the variables that stay free, and what became of the others."""
 
     tables: Tables
+    sizes: np.ndarray  # numbers of states before
     index: np.ndarray  # new number of each variable, -1 where it is fixed
     kept: np.ndarray  # remaining states, at the front of each variable's slice of the summed sizes
     n_kept: np.ndarray
+    factor: np.ndarray  # new number of each factor, -1 where it was multiplied into another or became a constant
     log_constant: float
     impossible: bool
 
@@ -112,6 +115,18 @@ class Scopes:
         out = np.zeros(8)
         library().tree_cost(*self._arguments, _address(pairs), _address(out))
         return out
+
+    def widest(self, pairs: np.ndarray, threshold: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """The variables of the largest table, and per variable the entries of tables of ≥ 2^threshold that hold it."""
+        weight, legs = np.zeros(self.n + 1), np.empty(self.n + 1, np.int32)
+        length = library().tree_widest(*self._arguments, _address(pairs), threshold, _address(weight), _address(legs))
+        return legs[:length], weight[: self.n]
+
+    def fixed(self, variables: tuple[int, ...]) -> Scopes:
+        """The same scopes with these variables taken to have one state."""
+        sizes = self.sizes.copy()
+        sizes[list(variables)] = 1
+        return Scopes(sizes, self.starts, self.members, self.keep)
 
     def anneal(
         self, pairs: np.ndarray, betas: tuple[float, float, int], sweeps: int, target: float, seconds: float, seed: int
@@ -188,12 +203,12 @@ def reduce(
         np.zeros(n_factors + 1, np.int64),
         np.empty(n_values),
     )
-    index, n_kept = np.empty(n, np.int32), np.empty(n, np.int32)
+    index, n_kept, factor = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(tables.n_factors, np.int32)
     kept = np.empty(int(tables.sizes.sum()), np.int32)
-    arrays = (out.sizes, out.scope_starts, out.scopes, out.value_starts, out.values, index, kept, n_kept)
+    arrays = (out.sizes, out.scope_starts, out.scopes, out.value_starts, out.values, index, kept, n_kept, factor)
     lib.reduce_finish(handle, *map(_address, arrays))
     log_constant = -np.inf if impossible else float(np.log(numbers[0]) + numbers[1] * np.log(2))
-    return Reduced(out, index, kept, n_kept, log_constant, bool(impossible))
+    return Reduced(out, tables.sizes, index, kept, n_kept, factor, log_constant, bool(impossible))
 
 
 def run(

@@ -352,9 +352,9 @@ EXPORT Reduced *reduce_network(int n, int m, const int32_t *sizes, const int64_t
 }
 
 /* Copies the reduced network out and frees it. `kept` has the remaining states of variable v at the front of its slice,
- * `index` the new number of each old variable, -1 where it is fixed. */
+ * `index` the new number of each old variable, -1 where it is fixed, `factor` the same for the factors. */
 EXPORT void reduce_finish(Reduced *r, int32_t *sizes, int64_t *starts, int32_t *scopes, int64_t *value_starts,
-                          double *values, int32_t *index, int32_t *kept, int32_t *n_kept) {
+                          double *values, int32_t *index, int32_t *kept, int32_t *n_kept, int32_t *factor) {
     memcpy(index, r->index, sizeof(int32_t) * (size_t)r->n);
     memcpy(kept, r->kept, sizeof(int32_t) * (size_t)r->state_start[r->n]);
     memcpy(n_kept, r->sizes, sizeof(int32_t) * (size_t)r->n);
@@ -364,6 +364,7 @@ EXPORT void reduce_finish(Reduced *r, int32_t *sizes, int64_t *starts, int32_t *
     starts[0] = value_starts[0] = 0;
     for (int j = 0; j < r->m && !r->impossible; j++) {
         Factor *f = &r->factors[j];
+        factor[j] = f->alive ? k : -1;
         if (!f->alive) continue;
         for (int i = 0; i < f->nd; i++) scopes[starts[k] + i] = r->index[f->scope[i]];
         memcpy(values + value_starts[k], f->values, sizeof(double) * (size_t)f->size);

@@ -195,3 +195,27 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
     builder_free(&b);
     free(size), free(copy);
 }
+
+/* weight[v]: entries of all tables of at least 2^threshold entries that hold v. legs: the variables of the largest table
+ * made; returns how many. */
+EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
+                       const uint8_t *keep, const int32_t *pairs, double threshold, double *weight, int32_t *legs) {
+    Network net = {n, m, starts, scopes, log_size, keep};
+    Builder b;
+    int32_t *copy = malloc(sizeof(int32_t) * 2 * (size_t)(m + 1));
+    builder_init(&b, &net, copy, 0);
+    int widest = 0;
+    double best = -1;
+    for (int i = 0; i < 2 * m - 1; i++) {
+        if (i >= m) merge_pair(&b, pairs[2 * (i - m)], pairs[2 * (i - m) + 1]);
+        double s = legs_log_size(&net, &b.legs[i]);
+        if (s > best) best = s, widest = i;
+        if (s >= threshold)
+            for (int k = 0; k < b.legs[i].len; k++) weight[b.legs[i].at[k]] += exp2(s);
+    }
+    int len = b.legs[widest].len;
+    if (len) memcpy(legs, b.legs[widest].at, sizeof(int32_t) * (size_t)len);
+    builder_free(&b);
+    free(copy);
+    return len;
+}

@@ -4,7 +4,7 @@ from tractable.kernels import Tables
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.conditioning import TableModel, condition, one_case, reduce_model
-from tractable.models.evidence import Evidence, read_evidence
+from tractable.models.evidence import Evidence, parse_evidence
 from tractable.models.markov_network import Factor, MarkovNetwork
 
 __all__ = [
@@ -17,6 +17,6 @@ __all__ = [
     "Tables",
     "condition",
     "one_case",
-    "read_evidence",
+    "parse_evidence",
     "reduce_model",
 ]

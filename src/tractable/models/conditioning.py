@@ -9,7 +9,7 @@ import numpy as np
 from tractable.kernels import Reduced, reduce
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
-from tractable.models.evidence import Evidence, read_evidence, with_likelihoods
+from tractable.models.evidence import Evidence, parse_evidence, with_likelihoods
 from tractable.models.markov_network import Factor, MarkovNetwork
 
 TableModel = BayesianNetwork | MarkovNetwork
@@ -57,7 +57,7 @@ def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
 
 def one_case(model: TableModel, evidence: Any) -> Evidence:
     """The evidence of a single case, read against the model's states."""
-    found = evidence if isinstance(evidence, Evidence) else read_evidence(model.states, evidence)
+    found = evidence if isinstance(evidence, Evidence) else parse_evidence(model.states, evidence)
     if found.many:
         raise ModelError("this needs one case, the evidence holds many; use infer for a batch")
     return found

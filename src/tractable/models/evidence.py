@@ -28,7 +28,7 @@ class Evidence:
         return self.states.ndim == 2
 
 
-def read_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Evidence:
+def parse_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Evidence:
     """Evidence over variables with these state names.
 
     One case is a mapping of variable to state name, state index or likelihood vector p(observation | state) (a sequence

@@ -1,0 +1,171 @@
+"""Graph + query + budget -> Plan: the only place that says yes or no, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.graph import Graph
+from tractable.kernels import Reduced, Scopes
+from tractable.models import Evidence, TableModel, one_case, parse_evidence, reduce_model
+from tractable.models._base import unknown_variable
+from tractable.plan._base import QUERIES, Alternative, BudgetError, ContractionTree, Explanation, Plan, Query
+from tractable.plan.budget import MAX_SECONDS, memory_bytes, predicted_bytes, predicted_seconds
+from tractable.plan.reasons import ALTERNATIVES, why
+from tractable.plan.search import find_tree
+from tractable.plan.slicing import fix_until
+
+__all__ = ["Alternative", "BudgetError", "ContractionTree", "Explanation", "Plan", "Query", "explain", "plan"]
+
+Observed = Iterable[str] | Mapping[str, Any] | None
+
+
+def plan(
+    model: TableModel,
+    observed: Observed = None,
+    query: Query = "marginals",
+    memory: int | float | str | None = None,
+) -> Plan:
+    """Price a query before it runs: which exact method answers, at what cost, or why none does and what would.
+
+    Parameters
+    ----------
+    model : BayesianNetwork or MarkovNetwork.
+    observed : names of the variables that will be observed, or a mapping of them to states; with states the price takes
+        into account what the zeros of the tables rule out.
+    query : ``"marginals"`` (log Z and every posterior marginal), ``"evidence"`` (log Z alone) or ``"map"``.
+    memory : budget in bytes or as text (``"4GiB"``); half of the machine's memory by default.
+
+    Returns
+    -------
+    Plan : ``method`` is None where the budget refuses the query.
+
+    Raises
+    ------
+    ModelError : unknown variable or state. ValueError : unknown query, unreadable memory budget.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", np.ones((2, 2))), ("bc", np.ones((2, 2)))])
+    >>> tr.plan(chain, observed=["b"]).method
+    'elimination'
+    """
+    if query not in QUERIES:
+        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(QUERIES)}")
+    if isinstance(observed, Mapping):
+        evidence = one_case(model, observed)
+        return plan_reduced(model, reduce_model(model, evidence, query == "evidence"), evidence, query, memory)
+    names = (observed,) if isinstance(observed, str) else tuple(observed or ())
+    for name in names:
+        if name not in model.states:
+            raise unknown_variable(name, model.states)
+    return plan_reduced(model, reduce_model(model, parse_evidence(model.states, None)), names, query, memory)
+
+
+def plan_reduced(
+    model: TableModel, reduced: Reduced, given: Evidence | Sequence[str], query: Query, memory: int | float | str | None
+) -> Plan:
+    """The plan for a network that has been conditioned already, or for one of which only the observed names are known."""
+    observed = _names(model, given)
+    if reduced.impossible:
+        return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", query=query)
+    hidden = () if isinstance(given, Evidence) else tuple(int(reduced.index[i]) for i in _positions(model, given))
+    scopes = _scopes(reduced, tuple(v for v in hidden if v >= 0))
+    if scopes.m == 0:
+        reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
+        return Plan("independent", 0, scopes.n, 8.0 * scopes.n, 1e-5, reason, query=query, observed=observed)
+    names = _free_names(model, reduced)
+    return price(scopes, names, model.graph, observed, query, memory_bytes(memory))
+
+
+def price(
+    scopes: Scopes, names: Sequence[str], graph: Graph, observed: tuple[str, ...], query: Query, memory: float
+) -> Plan:
+    """The plan for scopes over named variables: search a tree, slice it if memory is short, refuse if time is."""
+    tree = find_tree(scopes, query, memory)
+    log_slices = 0.0
+    if predicted_bytes(tree.cost, query) > memory:
+        fitted = fix_until(scopes, tree.pairs, lambda cost, _: predicted_bytes(cost, query) <= memory)
+        if fitted:
+            tree, log_slices = fitted
+    seconds = predicted_seconds(tree.cost, scopes.m - 1, query, slices=2.0**log_slices)
+    fits = predicted_bytes(tree.cost, query) <= memory and seconds <= MAX_SECONDS
+    sweeps = 3.0 if query == "marginals" else 1.0
+    common = {
+        "width": float(tree.cost[1]),
+        "flops": float(sweeps * tree.cost[0] * 2.0**log_slices),
+        "bytes": predicted_bytes(tree.cost, query),
+        "seconds": seconds,
+        "why": why(scopes, names, tree, graph, observed),
+        "query": query,
+        "observed": observed,
+        "tree": tree,
+    }
+    if fits:
+        return Plan("elimination", slices=round(2.0**log_slices), **common)
+    return Plan(None, alternatives=ALTERNATIVES, advice=_advice(scopes, names, tree, query, memory), **common)
+
+
+def explain(
+    model: TableModel,
+    observed: Observed = None,
+    query: Query | None = None,
+    memory: int | float | str | None = None,
+) -> Explanation:
+    """The plans of all of a model's queries (or of one); prints as a table.
+
+    Raises
+    ------
+    ModelError : unknown variable or state. ValueError : unknown query, unreadable memory budget.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
+    >>> [p.query for p in tr.explain(net)]
+    ['marginals', 'evidence', 'map']
+    """
+    return Explanation(tuple(plan(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
+
+
+def _advice(
+    scopes: Scopes, names: Sequence[str], tree: ContractionTree, query: Query, memory: float
+) -> tuple[str, ...]:
+    """Variables whose observation would bring the query within the budget; none of them can be left out."""
+
+    def fits(cost: np.ndarray, _: float = 0.0) -> bool:
+        return predicted_bytes(cost, query) <= memory and predicted_seconds(cost, scopes.m - 1, query) <= MAX_SECONDS
+
+    found = fix_until(scopes, tree.pairs, fits)
+    if not found:
+        return ()
+    chosen = list(found[0].sliced)
+    for v in found[0].sliced:
+        rest = tuple(u for u in chosen if u != v)
+        if fits(scopes.fixed(rest).cost(tree.pairs)):
+            chosen.remove(v)
+    return tuple(names[v] for v in chosen)
+
+
+def _names(model: TableModel, given: Evidence | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(given, Evidence):
+        return tuple(given)
+    return tuple(v for v, s in zip(model.states, given.states.tolist(), strict=True) if s >= 0)
+
+
+def _positions(model: TableModel, names: Sequence[str]) -> list[int]:
+    index = {name: i for i, name in enumerate(model.states)}
+    return [index[name] for name in names]
+
+
+def _free_names(model: TableModel, reduced: Reduced) -> list[str]:
+    return [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
+
+
+def _scopes(reduced: Reduced, observed: tuple[int, ...]) -> Scopes:
+    tables = reduced.tables
+    scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+    return scopes.fixed(observed) if observed else scopes

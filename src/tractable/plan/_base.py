@@ -1,0 +1,116 @@
+"""The records of this room: what a query costs, or why it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Query = Literal["marginals", "evidence", "map"]
+QUERIES: tuple[Query, ...] = ("marginals", "evidence", "map")
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A method that remains, with the kind of certificate it can give and a word on when to take it."""
+
+    method: str
+    certificate: str
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The price of a query, known before it runs; ``print(plan)`` explains it.
+
+    Attributes
+    ----------
+    method : how it is answered; None where the budget refuses it.
+    width : log2 of the entries of the largest table made.
+    flops : multiply-adds of the whole query.
+    bytes : the most memory held at once, tables only.
+    seconds : predicted on this machine.
+    why : the structural reason, one sentence.
+    alternatives : methods that remain, each with the kind of certificate it can give.
+    advice : the smallest set of variables found whose observation would bring the query within the budget.
+    query, observed : what was asked.
+    slices : number of independent pieces the run is cut into to save memory.
+    """
+
+    method: str | None
+    width: float
+    flops: float
+    bytes: float
+    seconds: float
+    why: str
+    alternatives: tuple[Alternative, ...] = ()
+    advice: tuple[str, ...] = ()
+    query: Query = "marginals"
+    observed: tuple[str, ...] = ()
+    slices: int = 1
+    tree: ContractionTree | None = field(default=None, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the tree, as plain values."""
+        names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices")
+        return {name: getattr(self, name) for name in names} | {
+            "observed": list(self.observed),
+            "alternatives": [vars(a) for a in self.alternatives],
+            "advice": list(self.advice),
+        }
+
+    def __rich__(self) -> Table:
+        from tractable.plan._text import plan_table
+
+        return plan_table(self)
+
+    def __str__(self) -> str:
+        from tractable.plan._text import rendered
+
+        return rendered(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ContractionTree:
+    """Which tables are contracted in which order, and which variables are conditioned on in turn to save memory."""
+
+    pairs: np.ndarray
+    cost: np.ndarray
+    sliced: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The plans of all of a model's queries; prints as a table, iterates as plans."""
+
+    plans: tuple[Plan, ...]
+
+    def __iter__(self) -> Iterator[Plan]:
+        return iter(self.plans)
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def __rich__(self) -> Table:
+        from tractable.plan._text import explanation_table
+
+        return explanation_table(self.plans)
+
+    def __str__(self) -> str:
+        from tractable.plan._text import rendered
+
+        return rendered(self)
+
+
+class BudgetError(ValueError):
+    """The budget refuses the query; `plan` says what it would cost and what would make it affordable."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        advice = f"; observing {', '.join(plan.advice)} would bring it within" if plan.advice else ""
+        super().__init__(f"refused by the budget: {plan.why}{advice}")

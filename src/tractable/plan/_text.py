@@ -1,0 +1,74 @@
+"""Plans as tables for people."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tractable.plan._base import Explanation, Plan
+
+
+def prices(plan: Plan) -> tuple[str, str, str, str]:
+    """Width, multiply-adds, memory and time with their units."""
+    return (
+        f"{plan.width:.1f}",
+        scaled(plan.flops, 1000, ["", " k", " M", " G", " T", " P"]),
+        scaled(plan.bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]),
+        scaled(plan.seconds * 1e6, 1000, [" µs", " ms", " s"]),
+    )
+
+
+def scaled(value: float, step: int, units: Sequence[str]) -> str:
+    """The value in the largest unit that leaves it at least one."""
+    power = 0
+    while value >= step and power < len(units) - 1:
+        value, power = value / step, power + 1
+    return f"{value:.3g}{units[power]}"
+
+
+def plan_table(plan: Plan) -> Table:
+    """One plan, a row for each field."""
+    width, flops, memory, seconds = prices(plan)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    given = f" given {', '.join(plan.observed)}" if plan.observed else ""
+    rows = [
+        ("query", plan.query + given),
+        ("method", plan.method or "refused"),
+        ("width", f"{width} (log2 of the largest table)"),
+        ("multiply-adds", flops),
+        ("memory", memory + (f", in {plan.slices} slices" if plan.slices > 1 else "")),
+        ("time", seconds),
+        ("why", plan.why),
+    ]
+    rows += [("or", f"{a.method} ({a.certificate}): {a.note}") for a in plan.alternatives]
+    if plan.advice:
+        rows.append(("advice", f"observing {', '.join(plan.advice)} would bring it within the budget"))
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def explanation_table(plans: Sequence[Plan]) -> Table:
+    """Several plans, a row each."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("query", "method", "width", "multiply-adds", "memory", "time", "why"):
+        table.add_column(name, justify="right" if name in ("width", "multiply-adds", "memory", "time") else "left")
+    for plan in plans:
+        table.add_row(plan.query, plan.method or "refused", *prices(plan), plan.why)
+    return table
+
+
+def rendered(thing: Plan | Explanation, width: int = 110) -> str:
+    """What a terminal of this width would show, without colour."""
+    console = Console(file=io.StringIO(), width=width, no_color=True, highlight=False, markup=False, emoji=False)
+    console.print(thing)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in lines if line.strip())

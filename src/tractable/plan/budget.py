@@ -1,0 +1,81 @@
+"""Budgets and predicted times."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+
+import numpy as np
+
+UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20}
+UNITS |= {"g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}
+
+MAX_SECONDS = 3600.0
+"""A query predicted to take longer than this is refused."""
+
+
+def memory_bytes(memory: int | float | str | None) -> float:
+    """A memory budget in bytes: a number, a text such as ``4GiB``, or half of this machine's memory for None.
+
+    >>> memory_bytes("4GiB") == 4 * 2**30
+    True
+    """
+    if memory is None:
+        return 0.5 * physical_memory()
+    if isinstance(memory, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*", memory)
+        if not match or match[2].lower() not in UNITS:
+            raise ValueError(f"memory {memory!r} is not a size; write for example 4GiB, 500MB or a number of bytes")
+        memory = float(match[1]) * UNITS[match[2].lower()]
+    if not memory > 0:
+        raise ValueError(f"a memory budget must be positive, got {memory!r}")
+    return float(memory)
+
+
+@cache
+def physical_memory() -> float:
+    """Bytes of main memory; 4 GiB where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return 4.0 * 2**30
+
+
+# Measured with benchmarks/prediction.py on a 2-core machine; `speed` scales them to the machine at hand.
+STEP, ENTRY, SMALL, DENSE = 3.5e-7, 1.6e-9, 3.0e-10, 4.0e-11
+CALL = 3e-5
+REFERENCE = 1.9e-3
+
+
+@cache
+def speed() -> float:
+    """How much slower than the reference machine this one is, from a millisecond of sums and products."""
+    import time
+
+    a, b = np.ones((256, 256)), np.ones(1 << 18)
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        a @ a
+        b * b
+        b.sum()
+        best = min(best, time.perf_counter() - start)
+    return max(best / REFERENCE, 0.1)
+
+
+def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: int = 1) -> float:
+    """Seconds for a contraction tree with this cost (see `tree_cost`): steps, entries moved, and multiply-adds.
+
+    The reverse sweep repeats each contraction for both operands, hence three times the forward cost.
+    """
+    sweeps = 3.0 if query == "marginals" else 1.0
+    flops, traffic, dense = cost[0], cost[4], cost[5]
+    rough = STEP * n_steps + ENTRY * traffic + SMALL * (flops - dense) + DENSE * dense
+    seconds = CALL + slices * sweeps * rough
+    return seconds if seconds < 1e-2 else seconds * speed()
+
+
+def predicted_bytes(cost: np.ndarray, query: str) -> float:
+    """Bytes of tables held at once: all of them in the reverse sweep, else only those alive."""
+    return 8.0 * (cost[6] if query != "evidence" else cost[3])

@@ -1,0 +1,73 @@
+"""Why a query costs what it costs, in one sentence about the structure; and what observing would change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tractable.graph import Graph
+from tractable.kernels import Scopes
+from tractable.plan._base import Alternative, ContractionTree
+
+SHOWN = 4
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, the first few of many."""
+    more = f", … ({len(names)} in all)" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Graph, observed: Sequence[str]) -> str:
+    """The structural reason for the width of the tree found, naming the variables that meet in the largest table."""
+    legs, _ = scopes.widest(tree.pairs)
+    members = [names[v] for v in legs]
+    given = f" given {listed(observed)}" if observed else ""
+    block = _bipartite(scopes)
+    if block and len(legs) >= block[0]:
+        a, b = block
+        return f"a dense {a}×{b} bipartite block{given}: its smaller side, {a} variables, has to be held jointly"
+    if len(members) <= 1:
+        return f"what is free{given} is a tree of pairs: messages over single variables suffice"
+    joined = _explaining_away(graph, set(members), observed)
+    reason = f"; {joined}" if joined else ""
+    return f"the best order found{given} never joins more than {len(members)} variables: {listed(members)}{reason}"
+
+
+def _bipartite(scopes: Scopes) -> tuple[int, int] | None:
+    """The sides of a complete bipartite graph of pairs, smaller first; None if the scopes are not one."""
+    lengths = np.diff(scopes.starts)
+    if scopes.m < 9 or lengths.max(initial=0) != 2:
+        return None
+    pairs = scopes.members.reshape(-1, 2) if (lengths == 2).all() else None
+    if pairs is None:
+        return None
+    neighbours: dict[int, set[int]] = {}
+    for a, b in pairs.tolist():
+        neighbours.setdefault(a, set()).add(b)
+        neighbours.setdefault(b, set()).add(a)
+    right = neighbours[int(pairs[0, 0])]
+    left = neighbours[int(pairs[0, 1])]
+    dense = all(neighbours[v] == right for v in left) and all(neighbours[v] == left for v in right)
+    whole = dense and len(left) + len(right) == scopes.n and not left & right
+    return (min(len(left), len(right)), max(len(left), len(right))) if whole else None
+
+
+def _explaining_away(graph: Graph, members: set[str], observed: Sequence[str]) -> str:
+    """Which observed child joins parents within the largest table."""
+    for child in observed:
+        parents = [p for p in graph.parents.get(child, ()) if p in members]
+        if len(parents) > 1:
+            return f"observing {child} joins its parents {listed(parents)} (explaining away)"
+    for child in members:
+        parents = [p for p in graph.parents.get(child, ()) if p in members]
+        if len(parents) > 1:
+            return f"{child} joins its parents {listed(parents)} (a v-structure)"
+    return ""
+
+
+ALTERNATIVES = (
+    Alternative("condition", "exact", "observe the advised variables, or ask for fewer targets"),
+    Alternative("more memory", "exact", "the same plan with a larger --memory budget"),
+)

@@ -1,0 +1,1 @@
+"""Exact methods: what they return is right up to rounding."""

@@ -1,0 +1,157 @@
+"""Elimination: a contraction tree run over the tables that the evidence leaves.
+
+log Z by one sweep up the tree; all marginals by one sweep down, the derivative of the first. Tables are scaled by powers
+of two; where entries may have underflowed and mattered, the run is repeated with logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tractable import kernels
+from tractable.kernels import Reduced, Run, Scopes, Tables
+from tractable.plan import ContractionTree, Plan
+
+
+class Result(NamedTuple):
+    """log Z, the marginals of all states one after the other (None if not asked for), and the most bytes held."""
+
+    log_z: float
+    marginals: np.ndarray | None
+    peak_bytes: int
+
+
+def scopes_of(tables: Tables, keep: np.ndarray | None = None) -> Scopes:
+    """Who shares a table with whom."""
+    return Scopes(tables.sizes, tables.scope_starts, tables.scopes, keep)
+
+
+def sum_product(reduced: Reduced, plan: Plan, marginals: bool) -> Result:
+    """log Z of the reduced network and, on request, every marginal over the states of the original one."""
+    if reduced.impossible:
+        return Result(-np.inf, None, 0)
+    if plan.tree is not None and plan.tree.sliced:
+        return _sliced(reduced, plan.tree, marginals)
+    return _whole(reduced, None if plan.tree is None else plan.tree.pairs, marginals)
+
+
+def _whole(reduced: Reduced, pairs: np.ndarray | None, marginals: bool) -> Result:
+    tables = reduced.tables
+    if pairs is None or not tables.n_factors:  # nothing interacts: what is left free is uniform
+        log_z = reduced.log_constant + float(np.log(tables.sizes.astype(np.float64)).sum())
+        uniform = np.repeat(1.0 / tables.sizes, tables.sizes)
+        return Result(log_z, _spread(reduced, uniform) if marginals else None, 0)
+    run = run_safely(tables, scopes_of(tables), pairs, kernels.MARGINALS if marginals else kernels.EVIDENCE)
+    log_z = reduced.log_constant + float(run.log_z[0])
+    if run.status == kernels.ZERO:
+        return Result(-np.inf, None, run.peak_bytes)
+    spread = _spread(reduced, _fill_lonely(run, tables)) if marginals else None
+    return Result(log_z, spread, run.peak_bytes)
+
+
+def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, task: int) -> Run:
+    """Run with scaled numbers; again with logarithms where an underflow may have mattered."""
+    run = kernels.run(tables, scopes, pairs, task)
+    if run.status != kernels.UNSAFE:
+        return run
+    if task == kernels.EVIDENCE:  # the sweep down can tell whether what was lost mattered
+        run = kernels.run(tables, scopes, pairs, kernels.MARGINALS)
+        if run.status != kernels.UNSAFE:
+            return run
+    return kernels.run(tables, scopes, pairs, task, kernels.LOG_SUM_EXP)
+
+
+def _fill_lonely(run: Run, tables: Tables) -> np.ndarray:
+    """Variables in no table are uniform: the kernel leaves them to us."""
+    assert run.marginals is not None
+    if len(tables.scopes) < len(tables.sizes) or len(np.unique(tables.scopes)) < len(tables.sizes):
+        lonely = np.ones(len(tables.sizes), bool)
+        lonely[tables.scopes] = False
+        where = np.repeat(lonely, tables.sizes)
+        run.marginals[where] = np.repeat(1.0 / tables.sizes, tables.sizes)[where]
+    return run.marginals
+
+
+def _spread(reduced: Reduced, marginals: np.ndarray) -> np.ndarray:
+    """Marginals over the remaining states, laid out over all states: fixed variables have their state for certain."""
+    if len(marginals) == len(reduced.kept):
+        return marginals
+    sizes = reduced.sizes
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    slot = np.arange(len(reduced.kept)) - np.repeat(starts, sizes)
+    live = slot < np.repeat(reduced.n_kept, sizes)
+    target = (np.repeat(starts, sizes) + reduced.kept)[live]
+    values = np.ones(len(target))
+    values[np.repeat(reduced.index >= 0, reduced.n_kept)] = marginals
+    out = np.zeros(len(reduced.kept))
+    out[target] = values
+    return out
+
+
+def collapse(pairs: np.ndarray, n_leaves: int, factor: np.ndarray) -> np.ndarray:
+    """The contraction pairs that remain when leaves vanish: `factor` gives each leaf's new number, −1 if it is gone."""
+    n_new = int((factor >= 0).sum())
+    name = factor.tolist() + [-1] * (n_leaves - 1)
+    out: list[int] = []
+    for i in range(n_leaves - 1):
+        a, b = name[pairs[2 * i]], name[pairs[2 * i + 1]]
+        if a < 0 or b < 0:
+            name[n_leaves + i] = max(a, b)
+            continue
+        name[n_leaves + i] = n_new + len(out) // 2
+        out += [a, b]
+    return np.array([*out, 0, 0], np.int32)
+
+
+def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
+    """Condition on every joint state of the sliced variables in turn and add up: less memory, and zeros rule states out."""
+    from tractable.posterior.exact.progress import tracked
+
+    tables = reduced.tables
+    log_zs, totals, peak = [], None, 0
+    for evidence in tracked(assignments(tables, tree.sliced), n_slices(tables, tree.sliced), "slices"):
+        part = kernels.reduce(tables, evidence)
+        if part.impossible:
+            continue
+        result = _whole(part, collapse(tree.pairs, tables.n_factors, part.factor), marginals)
+        if result.log_z == -np.inf:
+            continue
+        log_zs.append(result.log_z)
+        peak = max(peak, result.peak_bytes)
+        if marginals:
+            totals = _weighted(totals, result, log_zs)
+    if not log_zs:
+        return Result(-np.inf, None, peak)
+    log_z = reduced.log_constant + float(np.logaddexp.reduce(log_zs))
+    if totals is None:
+        return Result(log_z, None, peak)
+    starts = np.concatenate([[0], np.cumsum(tables.sizes)[:-1]])
+    normal = totals / np.repeat(np.add.reduceat(totals, starts), tables.sizes)
+    return Result(log_z, _spread(reduced, normal), peak)
+
+
+def _weighted(totals: np.ndarray | None, result: Result, log_zs: list[float]) -> np.ndarray:
+    """The running sum of slice marginals weighted by exp(log z − the largest so far)."""
+    assert result.marginals is not None
+    if totals is None:
+        return result.marginals.copy()
+    top = max(log_zs[:-1])
+    if result.log_z > top:
+        return totals * np.exp(top - result.log_z) + result.marginals
+    return totals + np.exp(result.log_z - top) * result.marginals
+
+
+def n_slices(tables: Tables, sliced: tuple[int, ...]) -> int:
+    """The number of joint states of the sliced variables."""
+    return int(np.prod([int(tables.sizes[v]) for v in sliced]))
+
+
+def assignments(tables: Tables, sliced: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Evidence for every joint state of the sliced variables in turn."""
+    for states in np.ndindex(*(int(tables.sizes[v]) for v in sliced)):
+        evidence = np.full(len(tables.sizes), -1, np.int32)
+        evidence[list(sliced)] = states
+        yield evidence

@@ -1,0 +1,262 @@
+"""The verbs: a model and evidence in, certified numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable import kernels
+from tractable.kernels import Reduced, Scopes, Tables
+from tractable.models import Evidence, ModelError, TableModel, one_case, parse_evidence, reduce_model
+from tractable.models._base import unknown_variable
+from tractable.plan import BudgetError, Plan, plan_reduced, price
+from tractable.plan.budget import memory_bytes
+from tractable.posterior._base import Certificate, Marginals, MostProbable, Posterior
+from tractable.posterior.exact.elimination import Result, scopes_of, sum_product
+from tractable.posterior.exact.walk import most_probable_states, sample_states
+
+Memory = int | float | str | None
+METHODS = ("auto", "elimination")
+
+
+def infer(model: TableModel, evidence: Any = None, *, method: str = "auto", memory: Memory = None) -> Posterior:
+    """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
+
+    Parameters
+    ----------
+    model : BayesianNetwork or MarkovNetwork.
+    evidence : one case (variable → state name, state index or likelihood vector) or many (variable → sequence of names or
+        indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved).
+    method : ``"auto"`` takes what the plan chooses.
+    memory : budget, see `plan`.
+
+    Returns
+    -------
+    Posterior : ``marginals``, ``log_partition`` (a Certificate), ``joint``, ``sample``, ``plan``. Impossible evidence has
+        log evidence −∞.
+
+    Raises
+    ------
+    ModelError : evidence that does not fit the model. BudgetError : the budget refuses; its ``plan`` says why.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> net = tr.BayesianNetwork(
+    ...     {"rain": ["no", "yes"], "wet": ["no", "yes"]},
+    ...     {"wet": ["rain"]},
+    ...     {"rain": [0.8, 0.2], "wet": [[0.9, 0.1], [0.2, 0.8]]},
+    ... )
+    >>> post = tr.infer(net, {"wet": "yes"})
+    >>> round(post.marginals["rain"]["yes"], 6)
+    0.666667
+    >>> round(float(np.exp(post.log_partition.value)), 6), post.log_partition.kind
+    (0.24, 'exact')
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    given = parse_evidence(model.states, evidence)
+    if given.many:
+        from tractable.posterior.exact.batch import infer_rows
+
+        return infer_rows(model, given, memory)
+    reduced = reduce_model(model, given)
+    plan = allowed(plan_reduced(model, reduced, given, "marginals", memory))
+    result = sum_product(reduced, plan, marginals=True)
+    return _posterior(model, reduced, plan, result, memory)
+
+
+def log_evidence(model: TableModel, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+    """log p(x) of the evidence x under a Bayesian network: log Z(condition(m, x)) − log Z(m).
+
+    For a Markov network this needs the partition function too. For many cases the certificate holds an array.
+
+    Raises
+    ------
+    ModelError : evidence that does not fit the model. BudgetError : the budget refuses.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
+    >>> round(tr.log_evidence(net, {"a": "1"}).value, 6) == round(np.log(0.75), 6)
+    True
+    """
+    clamped = log_partition(model, evidence, memory=memory)
+    if model.graph.parents:
+        return clamped
+    free = log_partition(model, memory=memory)
+    return Certificate(
+        clamped.value - free.value, clamped.lower - free.upper, clamped.upper - free.lower, _weaker(clamped, free)
+    )
+
+
+def _weaker(a: Certificate, b: Certificate) -> str:
+    return "exact" if a.kind == b.kind == "exact" else "bound"
+
+
+def log_partition(model: TableModel, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+    """log Z = log Σ_z p̃(z, x): zero for a Bayesian network without evidence.
+
+    Raises
+    ------
+    ModelError : evidence that does not fit the model. BudgetError : the budget refuses.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
+    >>> round(float(np.exp(tr.log_partition(net).value)), 6)
+    4.0
+    """
+    given = parse_evidence(model.states, evidence)
+    if given.many:
+        return infer(model, evidence, memory=memory).log_partition
+    reduced = reduce_model(model, given, prune=True)
+    plan = allowed(plan_reduced(model, reduced, given, "evidence", memory))
+    return Certificate.exact(sum_product(reduced, plan, marginals=False).log_z)
+
+
+def most_probable(model: TableModel, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
+    """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
+
+    Raises
+    ------
+    ImpossibleEvidenceError : the evidence has probability zero. ModelError, BudgetError : as for `infer`.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1.0, 2.0], [3.0, 4.0]])])
+    >>> tr.most_probable(net, {"a": "0"}).assignment
+    {'a': '0', 'b': '1'}
+    """
+    given = one_case(model, evidence)
+    reduced = reduce_model(model, given)
+    plan = allowed(plan_reduced(model, reduced, given, "map", memory))
+    value, states = most_probable_states(reduced, plan)
+    if value == -np.inf:
+        from tractable.posterior._base import ImpossibleEvidenceError
+
+        raise ImpossibleEvidenceError("the evidence has probability zero under the model: no state is possible")
+    assignment = {v: names[s] for (v, names), s in zip(model.states.items(), states.tolist(), strict=True)}
+    return MostProbable(assignment, Certificate.exact(value), plan)
+
+
+def sample(
+    model: TableModel, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None
+) -> dict[str, np.ndarray]:
+    """`n` exact, independent samples of all variables given the evidence, as state indices.
+
+    Raises
+    ------
+    ImpossibleEvidenceError : the evidence has probability zero. ModelError, BudgetError : as for `infer`.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [0.0, 3.0])])
+    >>> tr.sample(net, 3)
+    {'a': array([1, 1, 1], dtype=int32)}
+    """
+    if n < 0:
+        raise ValueError(f"the number of samples must not be negative, got {n}")
+    given = one_case(model, evidence)
+    reduced = reduce_model(model, given)
+    plan = allowed(plan_reduced(model, reduced, given, "marginals", memory))
+    log_z = -np.inf if reduced.impossible else 0.0
+    return _posterior(model, reduced, plan, Result(log_z, None, 0), memory).sample(key, n)
+
+
+def allowed(plan: Plan) -> Plan:
+    """The plan, unless the budget refused it."""
+    if plan.method is None:
+        raise BudgetError(plan)
+    return plan
+
+
+def generator(key: Any) -> np.random.Generator:
+    """Random numbers from an integer, a jax key or a NumPy generator."""
+    if isinstance(key, np.random.Generator):
+        return key
+    if isinstance(key, int | np.integer):
+        return np.random.default_rng(int(key))
+    import jax
+
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+
+
+def _posterior(model: TableModel, reduced: Reduced, plan: Plan, result: Result, memory: Memory) -> Posterior:
+    starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
+
+    def array(v: int) -> np.ndarray:
+        assert result.marginals is not None
+        return result.marginals[starts[v] : starts[v + 1]]
+
+    def draw(key: Any, n: int) -> dict[str, np.ndarray]:
+        states = sample_states(reduced, plan, generator(key), n)
+        return {name: states[:, v] for v, name in enumerate(model.states)}
+
+    return Posterior(
+        Certificate.exact(result.log_z),
+        plan,
+        Marginals(model.states, array),
+        lambda variables: _joint(model, reduced, plan, variables, memory),
+        draw,
+    )
+
+
+def _joint(model: TableModel, reduced: Reduced, plan: Plan, variables: Sequence[str], memory: Memory) -> np.ndarray:
+    """One sweep up a tree in which the chosen variables stay; fixed ones are put back with their state for certain."""
+    names = (variables,) if isinstance(variables, str) else tuple(variables)
+    index = {name: i for i, name in enumerate(model.states)}
+    for name in names:
+        if name not in index:
+            raise unknown_variable(name, index)
+    if len(set(names)) != len(names):
+        raise ModelError(f"a variable occurs twice in {', '.join(names)}")
+    places = [index[name] for name in names]
+    free = sorted({int(reduced.index[i]) for i in places} - {-1})
+    table = _free_joint(model, reduced, plan, free, memory)
+    order = [free.index(int(reduced.index[i])) for i in places if reduced.index[i] >= 0]
+    inner = np.transpose(table, order)
+    starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
+    kept = [reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places]
+    out = np.zeros([int(reduced.sizes[i]) for i in places])
+    out[np.ix_(*kept)] = inner.reshape([len(k) for k in kept])
+    return out
+
+
+def _free_joint(model: TableModel, reduced: Reduced, plan: Plan, free: list[int], memory: Memory) -> np.ndarray:
+    tables = _with_units(reduced.tables, free)
+    keep = np.zeros(len(tables.sizes) + 1, np.uint8)
+    keep[free] = 1
+    scopes: Scopes = scopes_of(tables, keep)
+    names = [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
+    if not free:
+        return np.ones(())
+    joint_plan = allowed(price(scopes, names, model.graph, plan.observed, "evidence", memory_bytes(memory)))
+    assert joint_plan.tree is not None
+    shape = [int(tables.sizes[v]) for v in free]
+    run = kernels.run(tables, scopes, joint_plan.tree.pairs, root_size=int(np.prod(shape)))
+    if run.status == kernels.UNSAFE:
+        run = kernels.run(
+            tables, scopes, joint_plan.tree.pairs, semiring=kernels.LOG_SUM_EXP, root_size=int(np.prod(shape))
+        )
+        assert run.root is not None
+        np.exp(run.root - run.root.max(), out=run.root)
+    assert run.root is not None
+    return (run.root / run.root.sum()).reshape(shape)
+
+
+def _with_units(tables: Tables, variables: list[int]) -> Tables:
+    """The tables, with a constant one for each of these variables that has none."""
+    from tractable.models.evidence import with_likelihoods
+
+    lonely = set(variables) - set(tables.scopes.tolist())
+    return with_likelihoods(tables, {v: np.ones(int(tables.sizes[v])) for v in sorted(lonely)})
+
+
+__all__ = ["Evidence", "infer", "log_evidence", "log_partition", "most_probable", "sample"]
