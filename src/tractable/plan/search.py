@@ -55,7 +55,7 @@ class Search:
 
     def greedy(self, heuristic: str, noise: float = 0.0, seed: int = 0) -> None:
         """Offer the tree of a greedy order, abandoned early when it is clearly worse than the best."""
-        limit = 1000.0 if self.best is None else float(np.log2(self.best.cost[0])) + 6
+        limit = 1000.0 if self.best is None else float(np.log2(self.best.cost[0] + 1)) + 6
         order = self.scopes.greedy_order(heuristic, noise, seed, limit, GREEDY_SECONDS)
         if order is not None:
             self.offer(self.scopes.tree_from_order(order))
