@@ -1,6 +1,7 @@
 # make demo   a real network planned, queried and answered: `make demo MODEL=path/to/any.bif` for your own
 # make test   all tests
 # make check  lint, types, documentation
+# make docs   run the examples in the documentation again and write down what they print
 # make bench  every benchmark, each against a named peer
 #
 # Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
@@ -15,7 +16,7 @@ SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch]
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -30,6 +31,9 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest tests/test_docs.py
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python tests/test_docs.py
 
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
@@ -53,6 +57,9 @@ $(VENV)/.installed-test: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[test]"
 	@touch $(VENV)/.installed $@
 
-$(VENV)/.installed-bench: $(VENV)/.created $(SOURCES)
+$(VENV)/.installed-docs: $(VENV)/.installed-test
+	$(BIN)/python tests/test_docs.py
+
+bench: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[bench]"
 	@touch $(VENV)/.installed $@

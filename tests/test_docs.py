@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,14 @@ import tractable as tr
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
-MODULES = sorted(m.name for m in pkgutil.walk_packages(tr.__path__, "tractable.") if not m.name.endswith("__main__"))
+FOUND = (module.name for module in pkgutil.walk_packages(tr.__path__, "tractable."))
+MODULES = sorted(name for name in FOUND if not name.endswith(("__main__", "._kernels")))  # the last is no Python module
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 TIME = re.compile(r"\b[\d.e+]+ (ns|µs|ms|s)\b")
 
 
-def blocks(page: Path) -> list[tuple[str, str, str]]:
-    """The fenced blocks of a page as (language, text, the text of an output block that follows at once)."""
-    text = page.read_text(encoding="utf-8")
-    found = list(FENCE.finditer(text))
-    out = []
-    for block, after in zip(found, [*found[1:], None], strict=True):
-        follows = after is not None and after[1] == "text" and not text[block.end() : after.start()].strip()
-        out.append((block[1], block[2], after[2] if follows else ""))
-    return out
+def blocks(text: str) -> list[str]:
+    return [block[2] for block in FENCE.finditer(text)]
 
 
 def comparable(text: str) -> list[str]:
@@ -44,18 +39,46 @@ def comparable(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def commands(text: str) -> Iterator[tuple[str, str]]:
-    """The commands of a console session, each with the output shown under it."""
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, _, output = part.partition("\n")
-        yield command, output
+def rerun(page: Path) -> str:
+    """The page with all that it runs run again: python, whose output is the block of text after it, and consoles."""
+    namespace: dict[str, object] = {}
+    output = ""
+
+    def renewed(block: re.Match[str]) -> str:
+        nonlocal output
+        language, text = block[1], block[2]
+        if language == "python":
+            output = printed(text, namespace)
+        elif language == "console":
+            text = "".join(f"$ {line}\n{answered(line)}" for line in re.findall(r"^\$ (.*)$", text, re.MULTILINE))
+        elif language == "text":
+            text = output
+        return f"```{language}\n{text}```\n"
+
+    return FENCE.sub(renewed, page.read_text(encoding="utf-8"))
 
 
-def sessions() -> Iterator[tuple[Path, str, str]]:
-    for page in PAGES:
-        for language, text, _ in blocks(page):
-            if language == "console":
-                yield from ((page, *pair) for pair in commands(text))
+def printed(code: str, namespace: dict[str, object]) -> str:
+    """What a piece of python prints, run at the root of the repository."""
+    out, here = io.StringIO(), os.getcwd()
+    os.chdir(ROOT)
+    try:
+        with redirect_stdout(out):
+            exec(code, namespace)
+    finally:
+        os.chdir(here)
+    return out.getvalue()
+
+
+def answered(command: str) -> str:
+    """What a command line prints on a terminal of 80 columns."""
+    program, *argv = shlex.split(command)
+    assert program == "tractable", "a console block holds what is run here; put other commands into a block of sh"
+    env = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"}
+    argv = [sys.executable, "-m", "tractable", *argv]
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, encoding="utf-8")
+    lines = (done.stdout + done.stderr).splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -65,38 +88,22 @@ def test_docstring_examples(name):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_on_a_page_prints_what_the_page_shows(page, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    namespace: dict[str, object] = {}
-    for language, code, output in blocks(page):
-        if language == "python":
-            printed = io.StringIO()
-            with redirect_stdout(printed):
-                exec(compile(code, page.name, "exec"), namespace)
-            assert comparable(printed.getvalue()) == comparable(output)
+def test_what_a_page_runs_prints_what_the_page_shows(page):
+    for shown, real in zip(blocks(page.read_text(encoding="utf-8")), blocks(rerun(page)), strict=True):
+        assert comparable(shown) == comparable(real)
 
 
-@pytest.mark.parametrize(("page", "command", "output"), sessions(), ids=lambda value: getattr(value, "name", ""))
-def test_commands_on_a_page_print_what_the_page_shows(page, command, output):
-    program, *argv = shlex.split(command)
-    assert program == "tractable", "a console block holds what is run here; put other commands into a block of sh"
-    env = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
-    env.pop("FORCE_COLOR", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "tractable", *argv], cwd=ROOT, env=env, capture_output=True, encoding="utf-8"
-    )
-    assert comparable(done.stdout + done.stderr) == comparable(output)
+def test_python_on_a_page_is_followed_by_its_output():
+    for page in PAGES:
+        languages = [block[1] for block in FENCE.finditer(page.read_text(encoding="utf-8"))]
+        assert all(after == "text" for block, after in pairwise([*languages, ""]) if block == "python")
 
 
-def test_the_readme_shows_the_command_line_and_the_library():
-    languages = [language for language, _, _ in blocks(ROOT / "README.md")]
-    assert languages[0] == "sh" and {"python", "console"} <= set(languages)
-    assert [page for page, _, _ in sessions() if page.name == "cli.md"]
-
-
-def test_the_readme_opens_with_the_two_commands():
-    language, text, _ = blocks(ROOT / "README.md")[0]
-    assert language == "sh" and re.findall(r"^make \w+", text, re.MULTILINE) == ["make demo", "make test"]
+def test_the_readme_opens_with_the_two_commands_and_an_example():
+    found = [(block[1], block[2]) for block in FENCE.finditer((ROOT / "README.md").read_text(encoding="utf-8"))]
+    assert [language for language, _ in found[:3]] == ["sh", "python", "text"]
+    assert re.findall(r"^make \w+", found[0][1], re.MULTILINE) == ["make demo", "make test"]
+    assert len(found[1][1].splitlines()) <= 20
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -151,3 +158,8 @@ def test_the_options_of_every_command_are_on_its_page():
         section = page.partition(f"## tractable {command}")[2].partition("\n## ")[0]
         for option in set(re.findall(r"--[a-z-]+", text.partition("Options:")[2].partition("Example")[0])) - {"--help"}:
             assert f"`{option}" in section, f"{option} of {command}"
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(rerun(path), encoding="utf-8")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 import tractable as tr
 from tractable.cli import _text
+from tractable.models import TableModel as Network
 from tractable.models._base import unknown_variable
-
-Network = tr.BayesianNetwork | tr.MarkovNetwork
 
 
 class Asked(NamedTuple):
@@ -63,21 +63,37 @@ def answers(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Iter
 
 def cells(net: Network, variables: Sequence[str], table: np.ndarray) -> Iterator[tuple[dict[str, str], float]]:
     """Every cell of a table over `variables`, as its states and its value."""
-    for index in np.ndindex(table.shape):
-        yield {v: net.states[v][i] for v, i in zip(variables, index, strict=True)}, float(table[index])
+    for states, p in zip(product(*(net.states[v] for v in variables)), table.ravel().tolist(), strict=True):
+        yield dict(zip(variables, states, strict=True)), p
 
 
 def _single(net: Network, evidence: dict[str, str], asked: Asked) -> Answer:
     posterior = tr.infer(net, evidence, memory=asked.memory)
-    return Answer(
-        evidence=evidence,
-        log_evidence=posterior.log_partition,
+    answer = Answer(evidence, posterior.log_partition, {}, None, None, posterior.plan)
+    if not posterior.possible:
+        return answer
+    return answer._replace(
         marginals={v: posterior.marginals.array(v) for v in asked.targets},
         joint=posterior.joint(asked.targets) if asked.joint else None,
-        most_probable=tr.most_probable(net, evidence) if asked.most_probable else None,
-        plan=posterior.plan,
+        most_probable=tr.most_probable(net, evidence, memory=asked.memory) if asked.most_probable else None,
     )
 
 
 def _batch(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Iterator[Answer]:
-    raise NotImplementedError
+    """Marginals of all cases at once; what has no batched form, case by case."""
+    if asked.joint or asked.most_probable:
+        yield from (_single(net, evidence, asked) for evidence in given)
+        return
+    observed = dict.fromkeys(v for evidence in given for v in evidence) or [next(iter(net.states))]
+    columns = {v: [evidence.get(v) for evidence in given] for v in observed}
+    posterior = tr.infer(net, columns, memory=asked.memory)
+    tables = {v: posterior.marginals.array(v) for v in asked.targets}
+    possible = posterior.possible
+    for row, evidence in enumerate(given):
+        marginals = {v: table[row] for v, table in tables.items()} if possible[row] else {}
+        yield Answer(evidence, _row(posterior.log_partition, row), marginals, None, None, posterior.plan)
+
+
+def _row(certificate: tr.Certificate, row: int) -> tr.Certificate:
+    value, lower, upper = (float(x[row]) for x in (certificate.value, certificate.lower, certificate.upper))
+    return tr.Certificate(value, lower, upper, certificate.kind, certificate.confidence, certificate.std_error)

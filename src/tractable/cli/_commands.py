@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _text
+from tractable.plan import Query
 from tractable.plan.budget import memory_bytes
 
 app = typer.Typer(
@@ -45,14 +45,6 @@ Memory = Annotated[
 ]
 
 
-class Query(StrEnum):
-    """What may be asked of a model."""
-
-    marginals = "marginals"
-    evidence = "evidence"
-    map = "map"
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(tr.__version__)
@@ -81,7 +73,7 @@ def explain(
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net = tr.load(model)
-    plans = tr.explain(net, observed=tuple(_text.names(observe)), query=query and query.value, memory=memory)
+    plans = tr.explain(net, observed=tuple(_text.names(observe)), query=query, memory=memory)
     if json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     from tractable.cli import _tables
@@ -118,10 +110,11 @@ def query(
         for answer in answers:
             _json.write(_json.answer(net, asked, answer))
         return
+    found = list(answers)
     from tractable.cli import _tables
 
     _tables.show_model(model, net)
-    _tables.show_answers(net, asked, list(answers))
+    _tables.show_answers(net, asked, found)
 
 
 @app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tractable as tr
@@ -31,13 +31,25 @@ def answer(net: Network, asked: Asked, found: Answer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
     record: dict[str, Any] = {"log_evidence": certificate(found.log_evidence), "marginals": marginals}
-    if found.joint is not None:
-        record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked.targets, found.joint)]
-    if found.most_probable is not None:
-        record["map"] = found.most_probable.assignment
-        record["log_probability"] = found.most_probable.log_probability.value
-        record["log_probability_certificate"] = certificate(found.most_probable.log_probability)
+    if asked.joint:
+        record["joint"] = [{"states": states, "p": p} for states, p in _cells(net, asked, found)]
+    if asked.most_probable:
+        record |= _most_probable(found.most_probable)
     return {**record, "plan": found.plan.to_json()}
+
+
+def _cells(net: Network, asked: Asked, found: Answer) -> Iterable[tuple[dict[str, str], float]]:
+    return () if found.joint is None else cells(net, asked.targets, found.joint)
+
+
+def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:
+    """The assignment with its certificate; none where the evidence is impossible."""
+    log_probability = found.log_probability if found else tr.Certificate.exact(-math.inf)
+    return {
+        "map": found.assignment if found else {},
+        "log_probability": log_probability.value,
+        "log_probability_certificate": certificate(log_probability),
+    }
 
 
 def certificate(found: tr.Certificate) -> dict[str, Any]:

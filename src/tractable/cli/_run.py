@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import Any
 
 import typer
 
@@ -15,13 +17,13 @@ from tractable.cli._text import one_line
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
 # The class of every error that the argument parser raises; typer exports only this leaf of it by name.
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code: 0 answered, 2 bad input, 3 refused by the budget."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _guarded(argv)

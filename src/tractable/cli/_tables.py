@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from rich.bar import Bar
@@ -18,7 +18,7 @@ from tractable.plan._text import prices
 MAX_ROWS = 60
 """So many rows of a table are printed; JSON has them all."""
 
-MAX_COLUMNS = 6
+MAX_COLUMNS = 4
 """So many variables are shown beside each of several cases."""
 
 console = Console(highlight=False, markup=False, emoji=False)
@@ -26,7 +26,7 @@ console = Console(highlight=False, markup=False, emoji=False)
 
 def show_model(path: str, net: Network) -> None:
     """One line on what was loaded."""
-    console.print(f"{path}: {net!r}")
+    console.print(f"{path}: {net!r}", soft_wrap=True)
 
 
 def show_plans(plans: tr.Explanation) -> None:
@@ -52,7 +52,8 @@ def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
     console.print(f"{answer.plan.method}: {answer.plan.why}")
     console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
     console.print(_evidence(net, answer))
-    _show(["variable", "state"], _marginals(net, answer))
+    if answer.marginals:
+        _show(["variable", "state"], _marginals(net, answer))
     if answer.joint is not None:
         rows = ((*states.values(), p) for states, p in cells(net, asked.targets, answer.joint))
         _show(asked.targets, rows)
@@ -74,7 +75,7 @@ def _evidence(net: Network, answer: Answer) -> str:
     return f"log P({given or 'nothing observed'}) = {certified(answer.log_evidence)}{impossible}"
 
 
-def _listed(states: dict[str, str]) -> str:
+def _listed(states: Mapping[str, str]) -> str:
     return ", ".join(f"{variable} = {state}" for variable, state in states.items())
 
 
@@ -130,5 +131,5 @@ def _tell_rest(n: int) -> None:
 def _table(*columns: str, left: int = 2) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+        table.add_column(column, justify="left" if i < left else "right", overflow="fold", no_wrap=left <= i < 3)
     return table
