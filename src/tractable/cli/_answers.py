@@ -84,14 +84,17 @@ def _batch(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Itera
     if asked.joint or asked.most_probable:
         yield from (_single(net, evidence, asked) for evidence in given)
         return
-    observed = dict.fromkeys(v for evidence in given for v in evidence) or [next(iter(net.states))]
-    columns = {v: [evidence.get(v) for evidence in given] for v in observed}
-    posterior = tr.infer(net, columns, memory=asked.memory)
+    posterior = tr.infer(net, _columns(net, given), memory=asked.memory)
     tables = {v: posterior.marginals.array(v) for v in asked.targets}
-    possible = posterior.possible
-    for row, evidence in enumerate(given):
-        marginals = {v: table[row] for v, table in tables.items()} if possible[row] else {}
+    for row, (evidence, possible) in enumerate(zip(given, posterior.possible, strict=True)):
+        marginals = {v: table[row] for v, table in tables.items()} if possible else {}
         yield Answer(evidence, _row(posterior.log_partition, row), marginals, None, None, posterior.plan)
+
+
+def _columns(net: Network, given: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:
+    """Evidence by variable instead of by case; one column at least, which tells the number of cases."""
+    observed = dict.fromkeys(v for evidence in given for v in evidence) or [next(iter(net.states))]
+    return {v: [evidence.get(v) for evidence in given] for v in observed}
 
 
 def _row(certificate: tr.Certificate, row: int) -> tr.Certificate:
