@@ -51,15 +51,15 @@ $(VENV)/.created:
 
 $(VENV)/.installed: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[test]"
+	@$(BIN)/python -m compileall -q src
 	@touch $(VENV)/.installed $@
 
-$(VENV)/.installed-docs: $(VENV)/.installed-test
-	$(BIN)/python tests/test_docs.py
-
-bench: $(VENV)/.created $(SOURCES)
+$(VENV)/.installed-bench: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[bench]"
+	@$(BIN)/python -m compileall -q src
 	@touch $(VENV)/.installed $@
