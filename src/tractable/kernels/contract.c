@@ -1,112 +1,184 @@
 /* Contraction of two tables, lowered to a batched matrix product or, where the shared kept axes are long, to vector
  * products along them. Operands are copied into the order the kernel wants only when they do not have it already. */
+#define _GNU_SOURCE
 #include "tensor.h"
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+enum { HEADER = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, POOL_FROM = 1 << 18 };
 
 typedef double v4 __attribute__((vector_size(32), aligned(8)));
 
-double *table_alloc(Context *c, int64_t entries) {
-    c->live += 8 * entries;
-    if (c->live > c->peak) c->peak = c->live;
-    return malloc(sizeof(double) * (size_t)(entries ? entries : 1));
+static char *fresh_block(size_t bytes) {
+#ifdef __linux__
+    void *x;
+    if (bytes >= HUGE_FROM && !posix_memalign(&x, HUGE_PAGE, bytes)) {
+        madvise(x, bytes, MADV_HUGEPAGE);
+        return x;
+    }
+#endif
+    return malloc(bytes);
 }
 
-void table_release(Context *c, double *x, int64_t entries) {
-    c->live -= 8 * entries;
-    free(x);
+/* The block in the pool that fits best, or -1. */
+static int fitting(const Context *c, int64_t bytes) {
+    int best = -1;
+    for (int i = 0; i < c->n_pool; i++) {
+        int64_t size = *(int64_t *)c->pool[i];
+        if (size >= bytes && size <= bytes + bytes / 8 && (best < 0 || size < *(int64_t *)c->pool[best])) best = i;
+    }
+    return best;
+}
+
+static char *pool_take(Context *c, int i) {
+    char *block = c->pool[i];
+    c->pooled -= *(int64_t *)block;
+    c->pool[i] = c->pool[--c->n_pool];
+    return block;
+}
+
+/* The first touch of a page costs more than the arithmetic on it. Large tables therefore sit on huge pages where the
+ * system has them, and their memory is used again within a run, as long as that does not raise the peak. */
+double *table_alloc(Context *c, int64_t entries) {
+    int64_t bytes = 8 * (entries ? entries : 1);
+    int i = bytes >= POOL_FROM ? fitting(c, bytes) : -1;
+    char *block = i < 0 ? NULL : pool_take(c, i);
+    if (!block) {
+        while (c->n_pool && c->live + c->pooled + bytes > c->peak) free(pool_take(c, c->n_pool - 1));
+        block = fresh_block((size_t)bytes + HEADER);
+        *(int64_t *)block = bytes;
+    }
+    c->live += *(int64_t *)block;
+    if (c->live + c->pooled > c->peak) c->peak = c->live + c->pooled;
+    return (double *)(block + HEADER);
+}
+
+void table_release(Context *c, double *x) {
+    char *block = (char *)x - HEADER;
+    int64_t bytes = *(int64_t *)block;
+    c->live -= bytes;
+    if (bytes < POOL_FROM || c->n_pool == POOL) {
+        free(block);
+        return;
+    }
+    c->pool[c->n_pool++] = block;
+    c->pooled += bytes;
+}
+
+void pool_drain(Context *c) {
+    while (c->n_pool) free(pool_take(c, c->n_pool - 1));
 }
 
 void table_free(Context *c, Table *t) {
-    if (t->owned && t->x) table_release(c, t->x, t->size);
+    if (t->owned && t->x) table_release(c, t->x);
     free(t->row_exponent);
     free(t->legs);
     memset(t, 0, sizeof *t);
 }
 
-enum { INNER = 2048 };
+/* Offsets of all joint states of some axes of t, the last axis fastest; the caller frees. */
+static int64_t *offsets(const Context *c, const Table *t, const int32_t *axes, int n, int64_t size) {
+    int64_t *out = malloc(sizeof(int64_t) * (size_t)(size ? size : 1)), len = 1;
+    out[0] = 0;
+    for (int i = n - 1; i >= 0; i--) {
+        int64_t stride = 1, states = c->sizes[axes[i]];
+        for (int j = t->nd - 1; t->legs[j] != axes[i]; j--) stride *= c->sizes[t->legs[j]];
+        for (int64_t s = states - 1; s >= 0; s--)
+            for (int64_t k = 0; k < len; k++) out[s * len + k] = out[k] + s * stride;
+        len *= states;
+    }
+    return out;
+}
 
-/* Copies t into dst with its axes in `order`: an offset table for the fast axes, an odometer over the slow ones. */
+enum { TILE = 64 };
+
+/* Copies t into dst with its axes in `order`. The copy runs over tiles spanned by the axes that are fastest in the source
+ * and those that are fastest in the result, so that both use whole cache lines. */
 void gather(const Context *c, const Table *t, const int32_t *order, double *dst) {
-    int nd = t->nd;
-    int64_t stride[1024], at[1024], off[INNER], inner = 1, base = 0, done = 0;
+    int nd = t->nd, n_fast = 0, n_slow = 0;
+    int32_t fast[1024] = {0}, slow[1024];
+    int64_t inner = 1, outer = 1, span = 1;
+    Table d = {.nd = nd, .legs = (int32_t *)(uintptr_t)order};
+    for (int i = nd - 1; i >= 0 && span < TILE; i--) span *= c->sizes[order[i]], c->mark[order[i]] = 1;
+    span = 1;
+    for (int i = nd - 1; i >= 0 && span < TILE; i--) span *= c->sizes[t->legs[i]], c->mark[t->legs[i]] = 1;
     for (int i = 0; i < nd; i++) {
-        int64_t s = 1;
-        for (int j = nd - 1; t->legs[j] != order[i]; j--) s *= c->sizes[t->legs[j]];
-        stride[i] = s;
-        at[i] = 0;
+        if (c->mark[order[i]]) fast[n_fast++] = order[i], inner *= c->sizes[order[i]];
+        else slow[n_slow++] = order[i], outer *= c->sizes[order[i]];
+        c->mark[order[i]] = 0;
     }
-    int split = nd, straight = 1;
-    off[0] = 0;
-    while (split > 0) {
-        int64_t size = c->sizes[order[split - 1]];
-        if (inner * size > INNER) break;
-        split--;
-        straight = straight && stride[split] == inner;
-        for (int64_t s = size - 1; s >= 0; s--)
-            for (int64_t i = 0; i < inner; i++) off[s * inner + i] = off[i] + s * stride[split];
-        inner *= size;
+    int64_t *from = offsets(c, t, fast, n_fast, inner), *to = offsets(c, &d, fast, n_fast, inner);
+    int64_t at[1024], src_stride[1024], dst_stride[1024], src = 0, out = 0;
+    for (int i = 0; i < n_slow; i++) {
+        at[i] = 0, src_stride[i] = 1, dst_stride[i] = 1;
+        for (int j = nd - 1; t->legs[j] != slow[i]; j--) src_stride[i] *= c->sizes[t->legs[j]];
+        for (int j = nd - 1; order[j] != slow[i]; j--) dst_stride[i] *= c->sizes[order[j]];
     }
-    while (done < t->size) {
-        const double *src = t->x + base;
-        if (straight) memcpy(dst + done, src, sizeof(double) * (size_t)inner);
+    int straight = 1;
+    for (int64_t i = 0; i < inner && straight; i++) straight = from[i] == i && to[i] == i;
+    for (int64_t o = 0; o < outer; o++) {
+        const double *x = t->x + src;
+        double *y = dst + out;
+        if (straight) memcpy(y, x, sizeof(double) * (size_t)inner);
         else
-            for (int64_t i = 0; i < inner; i++) dst[done + i] = src[off[i]];
-        done += inner;
-        for (int i = split - 1; i >= 0; i--) {
-            base += stride[i];
-            if (++at[i] < c->sizes[order[i]]) break;
-            base -= stride[i] * at[i];
+            for (int64_t i = 0; i < inner; i++) y[to[i]] = x[from[i]];
+        for (int i = n_slow - 1; i >= 0; i--) {
+            src += src_stride[i], out += dst_stride[i];
+            if (++at[i] < c->sizes[slow[i]]) break;
+            src -= src_stride[i] * at[i], out -= dst_stride[i] * at[i];
             at[i] = 0;
         }
     }
+    free(from), free(to);
 }
 
-/* c[m][n] = sum over k of a[m][k] b[k][n]; a's rows are `ra` apart and its columns `ca`. */
-static void block_product(const double *a, int64_t ra, int64_t ca, const double *b, double *c, int64_t M, int64_t K,
-                          int64_t N) {
-    int64_t m = 0;
+/* c[m][n] = sum over k of a[am[m] + ak[k]] b[bk[k] + n]: the left operand and the rows of the right one may lie
+ * anywhere, rows of the result are `row` apart. The last vectors of a row overlap those before rather than be short. */
+static void block_product(const double *a, const int64_t *am, const int64_t *ak, const double *b, const int64_t *bk,
+                          double *c, int64_t row, int64_t M, int64_t K, int64_t N) {
+    int64_t m = 0, n;
+    if (N < 8) {
+        for (; m < M; m++)
+            for (n = 0; n < N; n++) {
+                double s = 0;
+                for (int64_t k = 0; k < K; k++) s += a[am[m] + ak[k]] * b[bk[k] + n];
+                c[m * row + n] = s;
+            }
+        return;
+    }
     for (; m + 4 <= M; m += 4) {
-        int64_t n = 0;
-        for (; n + 8 <= N; n += 8) {
-            v4 acc[4][2] = {{{0}}};
+        const double *a0 = a + am[m], *a1 = a + am[m + 1], *a2 = a + am[m + 2], *a3 = a + am[m + 3];
+        for (int64_t at = 0; at < N; at += 8) {
+            n = at + 8 <= N ? at : N - 8;
+            v4 s00 = {0}, s01 = {0}, s10 = {0}, s11 = {0}, s20 = {0}, s21 = {0}, s30 = {0}, s31 = {0};
             for (int64_t k = 0; k < K; k++) {
-                const double *bk = b + k * N + n, *ak = a + m * ra + k * ca;
-                v4 b0 = *(const v4 *)bk, b1 = *(const v4 *)(bk + 4);
-                for (int i = 0; i < 4; i++) {
-                    double s = ak[i * ra];
-                    v4 w = {s, s, s, s};
-                    acc[i][0] += w * b0;
-                    acc[i][1] += w * b1;
-                }
+                const double *p = b + bk[k] + n;
+                int64_t o = ak[k];
+                v4 b0 = *(const v4 *)p, b1 = *(const v4 *)(p + 4), w;
+                w = a0[o] - (v4){0}, s00 += w * b0, s01 += w * b1;
+                w = a1[o] - (v4){0}, s10 += w * b0, s11 += w * b1;
+                w = a2[o] - (v4){0}, s20 += w * b0, s21 += w * b1;
+                w = a3[o] - (v4){0}, s30 += w * b0, s31 += w * b1;
             }
-            for (int i = 0; i < 4; i++) {
-                *(v4 *)(c + (m + i) * N + n) = acc[i][0];
-                *(v4 *)(c + (m + i) * N + n + 4) = acc[i][1];
-            }
-        }
-        for (; n < N; n++) {
-            double acc[4] = {0};
-            for (int64_t k = 0; k < K; k++)
-                for (int i = 0; i < 4; i++) acc[i] += a[(m + i) * ra + k * ca] * b[k * N + n];
-            for (int i = 0; i < 4; i++) c[(m + i) * N + n] = acc[i];
+            double *z = c + m * row + n;
+            *(v4 *)z = s00, *(v4 *)(z + 4) = s01;
+            *(v4 *)(z + row) = s10, *(v4 *)(z + row + 4) = s11;
+            *(v4 *)(z + 2 * row) = s20, *(v4 *)(z + 2 * row + 4) = s21;
+            *(v4 *)(z + 3 * row) = s30, *(v4 *)(z + 3 * row + 4) = s31;
         }
     }
     for (; m < M; m++) {
-        int64_t n = 0;
-        for (; n + 8 <= N; n += 8) {
-            v4 acc0 = {0}, acc1 = {0};
+        const double *a0 = a + am[m];
+        for (int64_t at = 0; at < N; at += 8) {
+            n = at + 8 <= N ? at : N - 8;
+            v4 s0 = {0}, s1 = {0};
             for (int64_t k = 0; k < K; k++) {
-                double s = a[m * ra + k * ca];
-                v4 w = {s, s, s, s};
-                acc0 += w * *(const v4 *)(b + k * N + n);
-                acc1 += w * *(const v4 *)(b + k * N + n + 4);
+                const double *p = b + bk[k] + n;
+                v4 w = a0[ak[k]] - (v4){0};
+                s0 += w * *(const v4 *)p, s1 += w * *(const v4 *)(p + 4);
             }
-            *(v4 *)(c + m * N + n) = acc0;
-            *(v4 *)(c + m * N + n + 4) = acc1;
-        }
-        for (; n < N; n++) {
-            double acc = 0;
-            for (int64_t k = 0; k < K; k++) acc += a[m * ra + k * ca] * b[k * N + n];
-            c[m * N + n] = acc;
+            *(v4 *)(c + m * row + n) = s0, *(v4 *)(c + m * row + n + 4) = s1;
         }
     }
 }
@@ -125,22 +197,12 @@ static void dot_product(const double *a, const double *b, double *c, int64_t M, 
         }
 }
 
-/* c[m][n][:] = sum over k of a[m][k][:] b[k][n][:] along the shared kept axes, in blocks that stay in cache. */
-static void vector_product(const double *a, const double *b, double *c, int64_t V, int64_t M, int64_t K, int64_t N) {
-    for (int64_t v0 = 0; v0 < V; v0 += 1024) {
-        int64_t len = V - v0 < 1024 ? V - v0 : 1024;
-        for (int64_t m = 0; m < M; m++)
-            for (int64_t n = 0; n < N; n++) {
-                double *z = c + (m * N + n) * V + v0;
-                for (int64_t k = 0; k < K; k++) {
-                    const double *x = a + (m * K + k) * V + v0, *y = b + (k * N + n) * V + v0;
-                    if (k == 0)
-                        for (int64_t v = 0; v < len; v++) z[v] = x[v] * y[v];
-                    else
-                        for (int64_t v = 0; v < len; v++) z[v] += x[v] * y[v];
-                }
-            }
-    }
+/* c[:] += x[:] y[:], or c[:] = x[:] y[:] the first time. */
+static inline void vector_product(const double *x, const double *y, double *z, int64_t len, int first) {
+    if (first)
+        for (int64_t v = 0; v < len; v++) z[v] = x[v] * y[v];
+    else
+        for (int64_t v = 0; v < len; v++) z[v] += x[v] * y[v];
 }
 
 static void max_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
@@ -285,62 +347,170 @@ static void add_exponents(Context *c, const Table *a, const Table *b, Table *out
         out->row_exponent[r] = (a->row_exponent ? a->row_exponent[r] : 0) + (b->row_exponent ? b->row_exponent[r] : 0);
 }
 
+/* How many of the last axes of t are among `axes`, and their joint size. */
+static int suffix(const Context *c, const Table *t, const int32_t *axes, int n, int64_t *size) {
+    int len = 0;
+    *size = 1;
+    for (int i = 0; i < n; i++) c->mark[axes[i]] = 1;
+    while (len < t->nd && c->mark[t->legs[t->nd - 1 - len]]) *size *= c->sizes[t->legs[t->nd - 1 - len++]];
+    for (int i = 0; i < n; i++) c->mark[axes[i]] = 0;
+    return len;
+}
+
+/* Axes without those that end t, then those in t's order. */
+static void move_last(const Context *c, const Table *t, int len, int32_t *axes, int n) {
+    int32_t out[1024];
+    int k = 0;
+    for (int i = 0; i < len; i++) c->mark[t->legs[t->nd - len + i]] = 1;
+    for (int i = 0; i < n; i++)
+        if (!c->mark[axes[i]]) out[k++] = axes[i];
+    for (int i = 0; i < len; i++) c->mark[t->legs[t->nd - len + i]] = 0, out[k++] = t->legs[t->nd - len + i];
+    memcpy(axes, out, sizeof(int32_t) * (size_t)n);
+}
+
+static void swap_operands(const Table **a, const Table **b, Groups *g) {
+    Groups h = *g;
+    const Table *t = *a;
+    *a = *b, *b = t;
+    memcpy(g->m, h.n, sizeof(int32_t) * (size_t)h.nn), g->nm = h.nn, g->M = h.N;
+    memcpy(g->n, h.m, sizeof(int32_t) * (size_t)h.nm), g->nn = h.nm, g->N = h.M;
+}
+
+/* Reorders t if its axes are not in this order; `hold` owns the copy. */
+static const Table *reordered(Context *c, const Table *t, const int32_t *order, Table *hold) {
+    *hold = *t;
+    hold->owned = 0;
+    hold->x = (double *)(uintptr_t)ordered(c, t, order, &hold->row_exponent);
+    if (!hold->row_exponent) return t;
+    hold->row_exponent = NULL;
+    hold->legs = (int32_t *)(uintptr_t)order;
+    hold->owned = 1;
+    return hold;
+}
+
+static void multiply_blocks(Context *c, const Table *a, const Table *b, Groups *g, Table *out) {
+    int64_t n0, wide = g->N;
+    int32_t order[1024];
+    Table hold = {0};
+    int len = suffix(c, b, g->n, g->nn, &n0);
+    if (n0 < 8 && n0 < g->N) {
+        b = reordered(c, b, concat(order, g->v, g->nv, g->k, g->nk, g->n, g->nn), &hold);
+        len = suffix(c, b, g->n, g->nn, &n0);
+    }
+    move_last(c, b, len, g->n, g->nn);
+    concat(out->legs, g->v, g->nv, g->m, g->nm, g->n, g->nn);
+    out->x = table_alloc(c, out->size);
+    int64_t *am = offsets(c, a, g->m, g->nm, g->M), *ak = offsets(c, a, g->k, g->nk, g->K);
+    int64_t *av = offsets(c, a, g->v, g->nv, g->V), *bv = offsets(c, b, g->v, g->nv, g->V);
+    int64_t *bk = offsets(c, b, g->k, g->nk, g->K), *bn = offsets(c, b, g->n, g->nn - len, wide / n0);
+    for (int64_t v = 0; v < g->V; v++)
+        for (int64_t n = 0; n < wide; n += n0)
+            block_product(a->x + av[v], am, ak, b->x + bv[v] + bn[n / n0], bk, out->x + v * g->M * wide + n, wide, g->M,
+                          g->K, n0);
+    free(am), free(ak), free(av), free(bv), free(bk), free(bn);
+    if (hold.owned) table_release(c, hold.x);
+}
+
+enum { VECTOR = 1024 };
+
+/* The axes both end with, in the same order and kept in the result: what the vectors run along. */
+static int common_suffix(const Context *c, const Table *a, const Table *b, const Groups *g, int64_t *size) {
+    int len = 0;
+    *size = 1;
+    for (int i = 0; i < g->nv; i++) c->mark[g->v[i]] = 1;
+    while (len < a->nd && len < b->nd) {
+        int v = a->legs[a->nd - 1 - len];
+        if (v != b->legs[b->nd - 1 - len] || !c->mark[v]) break;
+        *size *= c->sizes[v];
+        len++;
+    }
+    for (int i = 0; i < g->nv; i++) c->mark[g->v[i]] = 0;
+    return len;
+}
+
+static void multiply_along(Context *c, const Table *a, const Table *b, Groups *g, Table *out) {
+    int64_t v0;
+    int32_t oa[1024], ob[1024];
+    Table ha = {0}, hb = {0};
+    int len = common_suffix(c, a, b, g, &v0);
+    if (v0 < 16 && v0 < g->V) {
+        a = reordered(c, a, concat(oa, g->m, g->nm, g->k, g->nk, g->v, g->nv), &ha);
+        b = reordered(c, b, concat(ob, g->k, g->nk, g->n, g->nn, g->v, g->nv), &hb);
+        len = common_suffix(c, a, b, g, &v0);
+    }
+    move_last(c, a, len, g->v, g->nv);
+    concat(out->legs, g->m, g->nm, g->n, g->nn, g->v, g->nv);
+    out->x = table_alloc(c, out->size);
+    int64_t *am = offsets(c, a, g->m, g->nm, g->M), *ak = offsets(c, a, g->k, g->nk, g->K);
+    int64_t *bk = offsets(c, b, g->k, g->nk, g->K), *bn = offsets(c, b, g->n, g->nn, g->N);
+    int64_t *av = offsets(c, a, g->v, g->nv - len, g->V / v0), *bv = offsets(c, b, g->v, g->nv - len, g->V / v0);
+    for (int64_t v = 0; v < g->V / v0; v++)
+        for (int64_t t = 0; t < v0; t += VECTOR) {
+            int64_t width = v0 - t < VECTOR ? v0 - t : VECTOR;
+            for (int64_t m = 0; m < g->M; m++)
+                for (int64_t n = 0; n < g->N; n++) {
+                    double *z = out->x + (m * g->N + n) * g->V + v * v0 + t;
+                    const double *x = a->x + am[m] + av[v] + t, *y = b->x + bn[n] + bv[v] + t;
+                    for (int64_t k = 0; k < g->K; k++) vector_product(x + ak[k], y + bk[k], z, width, k == 0);
+                }
+        }
+    free(am), free(ak), free(bk), free(bn), free(av), free(bv);
+    if (ha.owned) table_release(c, ha.x);
+    if (hb.owned) table_release(c, hb.x);
+}
+
+/* Both operands in matrix order: for BLAS, for inner products, and for the semirings that need no speed. */
+static void multiply_ordered(Context *c, const Table *a, const Table *b, Groups *g, Table *out, int dot) {
+    int32_t oa[1024], ob[1024];
+    double *ca, *cb;
+    concat(out->legs, g->v, g->nv, g->m, g->nm, g->n, g->nn);
+    const double *x = ordered(c, a, concat(oa, g->v, g->nv, g->m, g->nm, g->k, g->nk), &ca), *y;
+    if (dot) y = ordered(c, b, concat(ob, g->v, g->nv, g->n, g->nn, g->k, g->nk), &cb);
+    else y = ordered(c, b, concat(ob, g->v, g->nv, g->k, g->nk, g->n, g->nn), &cb);
+    out->x = table_alloc(c, out->size);
+    if (c->semiring == SUM_PRODUCT && !dot) c->matmul(x, y, out->x, g->V, g->M, g->K, g->N);
+    else
+        for (int64_t v = 0; v < g->V; v++) {
+            const double *p = x + v * g->M * g->K, *q = y + v * g->K * g->N;
+            double *z = out->x + v * g->M * g->N;
+            if (c->semiring == MAX_PLUS) max_product(p, q, z, g->M, g->K, g->N);
+            else if (c->semiring == LOG_SUM_EXP) log_product(p, q, z, g->M, g->K, g->N);
+            else dot_product(p, q, z, g->M, g->K, g->N);
+        }
+    if (ca) table_release(c, ca);
+    if (cb) table_release(c, cb);
+}
+
+/* Which side runs along the vectors: that of the evidence rows, else the one that needs no reordering, else the longer. */
+static int should_swap(const Context *c, const Table *a, const Table *b, const Groups *g) {
+    int64_t m0, n0;
+    if (g->nm && g->m[g->nm - 1] == c->row) return 1;
+    if (g->nn && g->n[g->nn - 1] == c->row) return 0;
+    suffix(c, a, g->m, g->nm, &m0);
+    suffix(c, b, g->n, g->nn, &n0);
+    if (n0 >= 8 || m0 >= 8) return m0 > n0;
+    return g->M > g->N;
+}
+
 void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out) {
     Groups g;
     classify(c, a, b, drop, &g);
-    int has_row_v = g.nv && g.v[g.nv - 1] == c->row, has_row_m = g.nm && g.m[g.nm - 1] == c->row;
-    int has_row_n = g.nn && g.n[g.nn - 1] == c->row;
-    if (has_row_m || (!has_row_n && !has_row_v && g.M > g.N)) { /* the longer side, or the row axis, goes last */
-        const Table *t = a;
-        a = b, b = t;
-        int32_t swap[1024];
-        memcpy(swap, g.m, sizeof(int32_t) * (size_t)g.nm);
-        memcpy(g.m, g.n, sizeof(int32_t) * (size_t)g.nn);
-        memcpy(g.n, swap, sizeof(int32_t) * (size_t)g.nm);
-        int s = g.nm;
-        g.nm = g.nn, g.nn = s;
-        int64_t S = g.M;
-        g.M = g.N, g.N = S;
-    }
-    int32_t oa[1024], ob[1024];
-    double *ca, *cb;
+    if (should_swap(c, a, b, &g)) swap_operands(&a, &b, &g);
     out->nd = g.nm + g.nn + g.nv;
     out->size = g.M * g.N * g.V;
     out->legs = malloc(sizeof(int32_t) * (size_t)(out->nd + 1));
     out->owned = 1;
     out->row_exponent = NULL;
-    if (c->semiring == SUM_PRODUCT && a->least * b->least < 1e-290) c->risky = 1;
-    int along = c->semiring == SUM_PRODUCT && (has_row_v || (g.V > 1 && g.V >= g.N && (g.V >= 16 || g.K == 1)));
-    if (along && !has_row_v && g.M >= 16 && g.K >= 16 && g.N >= 16) along = 0;
-    if (along) {
-        concat(out->legs, g.m, g.nm, g.n, g.nn, g.v, g.nv);
-        const double *x = ordered(c, a, concat(oa, g.m, g.nm, g.k, g.nk, g.v, g.nv), &ca);
-        const double *y = ordered(c, b, concat(ob, g.k, g.nk, g.n, g.nn, g.v, g.nv), &cb);
-        out->x = table_alloc(c, out->size);
-        vector_product(x, y, out->x, g.V, g.M, g.K, g.N);
+    int row_v = g.nv && g.v[g.nv - 1] == c->row;
+    if (c->semiring != SUM_PRODUCT) {
+        multiply_ordered(c, a, b, &g, out, 0);
     } else {
-        int dot = c->semiring == SUM_PRODUCT && g.N < 8 && g.K >= 4 && !has_row_n;
-        concat(out->legs, g.v, g.nv, g.m, g.nm, g.n, g.nn);
-        const double *x, *y;
-        if (dot) y = ordered(c, b, concat(ob, g.v, g.nv, g.n, g.nn, g.k, g.nk), &cb);
-        else y = ordered(c, b, concat(ob, g.v, g.nv, g.k, g.nk, g.n, g.nn), &cb);
-        x = ordered(c, a, concat(oa, g.v, g.nv, g.m, g.nm, g.k, g.nk), &ca);
-        out->x = table_alloc(c, out->size);
-        int64_t mk = g.M * g.K, kn = g.K * g.N, mn = g.M * g.N;
-        if (c->semiring == SUM_PRODUCT && !dot && c->matmul && g.M >= 8 && g.K >= 8 && g.N >= 8 && mk * g.N >= 1 << 17)
-            c->matmul(x, y, out->x, g.V, g.M, g.K, g.N);
-        else
-            for (int64_t v = 0; v < g.V; v++) {
-                const double *p = x + v * mk, *q = y + v * kn;
-                double *z = out->x + v * mn;
-                if (c->semiring == MAX_PLUS) max_product(p, q, z, g.M, g.K, g.N);
-                else if (c->semiring == LOG_SUM_EXP) log_product(p, q, z, g.M, g.K, g.N);
-                else if (dot) dot_product(p, q, z, g.M, g.K, g.N);
-                else block_product(p, g.K, 1, q, z, g.M, g.K, g.N);
-            }
+        if (a->least * b->least < 1e-290) c->risky = 1;
+        if (row_v || (g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
+        else if (g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
+        else if (c->matmul && g.M >= 32 && g.K >= 48 && g.N >= 48) multiply_ordered(c, a, b, &g, out, 0);
+        else multiply_blocks(c, a, b, &g, out);
     }
-    if (ca) table_release(c, ca, a->size);
-    if (cb) table_release(c, cb, b->size);
     add_exponents(c, a, b, out);
     normalize(c, out);
 }

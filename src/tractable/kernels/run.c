@@ -69,7 +69,7 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
                 else if (y > out->x[j]) out->x[j] = y;
             }
     }
-    table_release(c, x, t->size);
+    table_release(c, x);
     normalize(c, out);
 }
 
@@ -383,6 +383,7 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
     *peak = r.c.peak;
     for (int i = 0; i < 2 * m - 1; i++) table_free(&r.c, &r.node[i]);
     for (int j = 0; j < m; j++) table_free(&r.c, &r.full[j]);
+    pool_drain(&r.c);
     free(r.c.mark), free(r.drop), free(r.alone), free(r.count), free(r.full), free(r.node);
     return status;
 }

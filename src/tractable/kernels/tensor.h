@@ -20,6 +20,8 @@ typedef struct {
     int owned;
 } Table;
 
+enum { POOL = 64 };
+
 typedef struct {
     const Network *net;
     const int32_t *sizes;
@@ -27,14 +29,16 @@ typedef struct {
     int row;         /* the variable that numbers evidence rows, always the fastest axis; -1 if none */
     int64_t n_rows;
     MatMul matmul;
-    double *scratch; /* for packing: two operands */
-    int64_t live, peak;
+    int64_t live, pooled, peak; /* bytes of tables in use, kept for the next ones, and the most of both at once */
+    char *pool[POOL];
+    int n_pool;
     int risky;       /* some product may have underflowed */
     uint8_t *mark;   /* per variable, cleared after use */
 } Context;
 
 double *table_alloc(Context *c, int64_t entries);
-void table_release(Context *c, double *x, int64_t entries);
+void table_release(Context *c, double *x);
+void pool_drain(Context *c);
 void table_free(Context *c, Table *t);
 /* out's axes are those of a and b, without the shared ones for which drop[v] is set. */
 void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out);

@@ -9,6 +9,8 @@ double now_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+enum { CACHE = 1 << 17 };
+
 typedef struct {
     const Network *net;
     Ints *legs;        /* sorted, per node */
@@ -150,7 +152,8 @@ EXPORT void tree_from_order(int n, int m, const int64_t *starts, const int32_t *
 
 /* out[0] multiply-adds of the forward pass, [1] log2 of the largest table made, [2] entries of all tables made,
  * [3] the most entries alive at once when each table is freed after use, [4] entries read and written,
- * [5] multiply-adds in steps big enough for a matrix product, [6] the most entries alive at once in both sweeps. */
+ * [5] multiply-adds in steps big enough for a matrix product, [6] the most entries alive at once in both sweeps,
+ * [7] entries of tables made that are larger than a cache. */
 EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                       const uint8_t *keep, const int32_t *pairs, double *out) {
     Network net = {n, m, starts, scopes, log_size, keep};
@@ -158,7 +161,7 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
     int32_t *copy = malloc(sizeof(int32_t) * 2 * (size_t)(m + 1));
     builder_init(&b, &net, copy, 0);
     double *size = calloc(2 * (size_t)m + 1, sizeof(double));
-    double flops = 0, width = 0, total = 0, live = 0, peak = 0, traffic = 0, dense = 0, reverse = 0;
+    double flops = 0, width = 0, total = 0, live = 0, peak = 0, traffic = 0, dense = 0, reverse = 0, cold = 0;
     for (int j = 0; j < m; j++) {
         size[j] = exp2(legs_log_size(&net, &b.legs[j]));
         if (b.legs[j].len < (int)(starts[j + 1] - starts[j])) total += size[j], live += size[j];
@@ -173,6 +176,7 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
         if (s > width) width = s;
         flops += f;
         total += size[m + i];
+        if (size[m + i] > CACHE) cold += size[m + i];
         traffic += size[x] + size[y] + size[m + i];
         if (f > 8 * (size[x] + size[y] + size[m + i])) dense += f;
         double packed = size[x] + size[y]; /* operands may be copied into matrix order */
@@ -191,7 +195,7 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
         adjoint -= size[m + i] + (x < m ? size[x] : 0) + (y < m ? size[y] : 0);
     }
     reverse = total + most;
-    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse;
+    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse, out[7] = cold;
     builder_free(&b);
     free(size), free(copy);
 }

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tractable.graph import Graph
 from tractable.kernels import Reduced, Scopes
 from tractable.models import Evidence, TableModel, one_case, parse_evidence, reduce_model
 from tractable.models._base import unknown_variable
 from tractable.plan._base import QUERIES, Alternative, BudgetError, ContractionTree, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes, predicted_bytes, predicted_seconds
+from tractable.plan.budget import MAX_SECONDS, SWEEPS, memory_bytes, predicted_bytes, predicted_seconds
 from tractable.plan.reasons import ALTERNATIVES, why
 from tractable.plan.search import find_tree
-from tractable.plan.slicing import fix_until
+from tractable.plan.slicing import advice, sliced
 
 __all__ = ["Alternative", "BudgetError", "ContractionTree", "Explanation", "Plan", "Query", "explain", "plan"]
 
@@ -84,29 +82,25 @@ def plan_reduced(
 def price(
     scopes: Scopes, names: Sequence[str], graph: Graph, observed: tuple[str, ...], query: Query, memory: float
 ) -> Plan:
-    """The plan for scopes over named variables: search a tree, slice it if memory is short, refuse if time is."""
-    tree = find_tree(scopes, query, memory)
-    log_slices = 0.0
-    if predicted_bytes(tree.cost, query) > memory:
-        fitted = fix_until(scopes, tree.pairs, lambda cost, _: predicted_bytes(cost, query) <= memory)
-        if fitted:
-            tree, log_slices = fitted
-    seconds = predicted_seconds(tree.cost, scopes.m - 1, query, slices=2.0**log_slices)
-    fits = predicted_bytes(tree.cost, query) <= memory and seconds <= MAX_SECONDS
-    sweeps = 3.0 if query == "marginals" else 1.0
+    """The plan for scopes over named variables: search a tree, slice it, refuse what is over the budget."""
+    tree = sliced(scopes, find_tree(scopes, query, memory), query, memory)
+    size = predicted_bytes(tree.cost, query, tree.slices)
+    seconds = predicted_seconds(tree.cost, scopes.m - 1, query, tree.slices)
     common = {
         "width": float(tree.cost[1]),
-        "flops": float(sweeps * tree.cost[0] * 2.0**log_slices),
-        "bytes": predicted_bytes(tree.cost, query),
+        "flops": float(SWEEPS[query] * tree.cost[0] * tree.slices),
+        "bytes": size,
         "seconds": seconds,
         "why": why(scopes, names, tree, graph, observed),
         "query": query,
         "observed": observed,
+        "slices": tree.slices,
         "tree": tree,
     }
-    if fits:
-        return Plan("elimination", slices=round(2.0**log_slices), **common)
-    return Plan(None, alternatives=ALTERNATIVES, advice=_advice(scopes, names, tree, query, memory), **common)
+    if size <= memory and seconds <= MAX_SECONDS:
+        return Plan("elimination", **common)
+    found = tuple(names[v] for v in advice(scopes, tree, query, memory))
+    return Plan(None, alternatives=ALTERNATIVES, advice=found, **common)
 
 
 def explain(
@@ -129,25 +123,6 @@ def explain(
     ['marginals', 'evidence', 'map']
     """
     return Explanation(tuple(plan(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
-
-
-def _advice(
-    scopes: Scopes, names: Sequence[str], tree: ContractionTree, query: Query, memory: float
-) -> tuple[str, ...]:
-    """Variables whose observation would bring the query within the budget; none of them can be left out."""
-
-    def fits(cost: np.ndarray, _: float = 0.0) -> bool:
-        return predicted_bytes(cost, query) <= memory and predicted_seconds(cost, scopes.m - 1, query) <= MAX_SECONDS
-
-    found = fix_until(scopes, tree.pairs, fits)
-    if not found:
-        return ()
-    chosen = list(found[0].sliced)
-    for v in found[0].sliced:
-        rest = tuple(u for u in chosen if u != v)
-        if fits(scopes.fixed(rest).cost(tree.pairs)):
-            chosen.remove(v)
-    return tuple(names[v] for v in chosen)
 
 
 def _names(model: TableModel, given: Evidence | Sequence[str]) -> tuple[str, ...]:

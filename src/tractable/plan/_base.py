@@ -77,11 +77,12 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class ContractionTree:
-    """Which tables are contracted in which order, and which variables are conditioned on in turn to save memory."""
+    """Which tables are contracted in which order, and which variables are conditioned on in turn."""
 
     pairs: np.ndarray
     cost: np.ndarray
     sliced: tuple[int, ...] = ()
+    slices: int = 1
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def physical_memory() -> float:
 
 
 # Measured with benchmarks/prediction.py on a 2-core machine; `speed` scales them to the machine at hand.
-STEP, ENTRY, SMALL, DENSE = 3.5e-7, 1.6e-9, 3.0e-10, 4.0e-11
+STEP, ENTRY, COLD, SMALL, DENSE = 5e-7, 1.5e-9, 1.0e-8, 4.0e-10, 1.0e-10
+SWEEPS = {"marginals": 3.0, "evidence": 1.0, "map": 1.0}
+SLICE = 1.5e-6
 CALL = 3e-5
 REFERENCE = 1.9e-3
 
@@ -64,18 +66,24 @@ def speed() -> float:
     return max(best / REFERENCE, 0.1)
 
 
-def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: int = 1) -> float:
+def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float = 1) -> float:
     """Seconds for a contraction tree with this cost (see `tree_cost`): steps, entries moved, and multiply-adds.
 
-    The reverse sweep repeats each contraction for both operands, hence three times the forward cost.
+    The reverse sweep repeats each contraction for both operands, hence three times the forward cost. Slices are spread
+    over the cores, and each conditions the network anew.
     """
-    sweeps = 3.0 if query == "marginals" else 1.0
-    flops, traffic, dense = cost[0], cost[4], cost[5]
-    rough = STEP * n_steps + ENTRY * traffic + SMALL * (flops - dense) + DENSE * dense
-    seconds = CALL + slices * sweeps * rough
+    flops, traffic, dense, cold = cost[0], cost[4], cost[5], cost[7]
+    rough = STEP * n_steps + ENTRY * traffic + COLD * cold + SMALL * (flops - dense) + DENSE * dense
+    each = SWEEPS[query] * rough + (SLICE * n_steps if slices > 1 else 0.0)
+    seconds = CALL + each * slices / min(slices, n_cores())
     return seconds if seconds < 1e-2 else seconds * speed()
 
 
-def predicted_bytes(cost: np.ndarray, query: str) -> float:
-    """Bytes of tables held at once: all of them in the reverse sweep, else only those alive."""
-    return 8.0 * (cost[6] if query != "evidence" else cost[3])
+def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
+    """Bytes of tables held at once: all of them in the reverse sweep, else only those alive; one slice for each core."""
+    return 8.0 * (cost[6] if query != "evidence" else cost[3]) * min(slices, n_cores())
+
+
+def n_cores() -> int:
+    """Cores that slices and chunks of rows are spread over."""
+    return os.cpu_count() or 1

@@ -1,39 +1,85 @@
-"""Variables to condition on: in turn, to save memory; or by observing them, as advice."""
+"""Variables to condition on: in turn, to save memory or stay in cache; or by observing them, as advice.
+
+Conditioning on a variable multiplies the runs and divides the tables. Where the variable is in all large tables that costs
+no arithmetic, the tables come to fit a core's cache, and the slices run on all cores at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from tractable.kernels import Scopes
 from tractable.plan._base import ContractionTree
+from tractable.plan.budget import MAX_SECONDS, predicted_bytes, predicted_seconds
 
 CANDIDATES = 12
-MAX_FIXED = 64
+MAX_FIXED = 48
+MAX_LOG_SLICES = 24.0
+STALE = 4
+WORTH_SLICING = 0.05
 
 
-def fix_until(
-    scopes: Scopes, pairs: np.ndarray, fits: Callable[[np.ndarray, float], bool]
-) -> tuple[ContractionTree, float] | None:
-    """Fix variables one by one, each time that which shrinks the large tables most, until the tree's cost fits.
+class Fixed(NamedTuple):
+    """Some variables taken to have one state: the cost of the rest, and log2 of the number of their joint states."""
 
-    Returns the tree with the fixed variables and log2 of the number of their joint states, or None if no set of
-    reasonable size is enough. `fits` gets the cost of the tree and that logarithm.
-    """
-    chosen: list[int] = []
+    variables: tuple[int, ...]
+    cost: np.ndarray
+    log_slices: float
+
+
+def fixings(scopes: Scopes, pairs: np.ndarray) -> Iterator[Fixed]:
+    """Fix nothing, then variables one by one, each time the one that shrinks the large tables at the least price."""
+    chosen: tuple[int, ...] = ()
     log_slices = 0.0
-    cost = scopes.cost(pairs)
-    while not fits(cost, log_slices):
-        if len(chosen) == MAX_FIXED:
-            return None
-        best = _next(scopes.fixed(tuple(chosen)), pairs, cost[1])
+    while True:
+        cost = scopes.fixed(chosen).cost(pairs)
+        yield Fixed(chosen, cost, log_slices)
+        best = _next(scopes.fixed(chosen), pairs, cost[1]) if len(chosen) < MAX_FIXED else None
         if best is None:
-            return None
-        chosen.append(best)
+            return
+        chosen += (best,)
         log_slices += float(scopes.log_size[best])
-        cost = scopes.fixed(tuple(chosen)).cost(pairs)
-    return ContractionTree(pairs, cost, tuple(chosen)), log_slices
+
+
+def sliced(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> ContractionTree:
+    """The tree with the slices that fit the memory and run fastest; the tree as it is where none do better."""
+
+    def price(fixed: Fixed) -> tuple[bool, float]:
+        slices = 2.0**fixed.log_slices
+        over = predicted_bytes(fixed.cost, query, slices) > memory
+        return over, predicted_seconds(fixed.cost, scopes.m - 1, query, slices)
+
+    best: Fixed | None = None
+    stale = 0
+    for fixed in fixings(scopes, tree.pairs):
+        if fixed.log_slices > MAX_LOG_SLICES or stale == STALE:
+            break
+        if best is None or price(fixed) < price(best):
+            best, stale = fixed, 0
+        else:
+            stale += not price(best)[0]
+        if not fixed.variables and not price(fixed)[0] and price(fixed)[1] < WORTH_SLICING:
+            break
+    assert best is not None
+    return ContractionTree(tree.pairs, best.cost, best.variables, round(2.0**best.log_slices))
+
+
+def advice(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> tuple[int, ...]:
+    """Variables whose observation would bring the query within the budget; none of them can be left out."""
+
+    def fits(cost: np.ndarray) -> bool:
+        return predicted_bytes(cost, query) <= memory and predicted_seconds(cost, scopes.m - 1, query) <= MAX_SECONDS
+
+    found = next((f.variables for f in fixings(scopes, tree.pairs) if fits(f.cost)), ())
+    chosen = list(found)
+    for v in found:
+        rest = tuple(u for u in chosen if u != v)
+        if fits(scopes.fixed(rest).cost(tree.pairs)):
+            chosen.remove(v)
+    return tuple(chosen)
 
 
 def _next(scopes: Scopes, pairs: np.ndarray, width: float) -> int | None:
@@ -45,6 +91,6 @@ def _next(scopes: Scopes, pairs: np.ndarray, width: float) -> int | None:
 
     def price(v: int) -> float:  # what all slices together cost, with memory weighing as much as time
         cost = scopes.fixed((v,)).cost(pairs)
-        return float(np.log2(cost[0] + cost[4]) + scopes.log_size[v] + np.log2(cost[6]))
+        return float(np.log2(cost[0] + 4 * cost[4]) + scopes.log_size[v] + np.log2(cost[6]))
 
     return min(free, key=price)

@@ -6,7 +6,6 @@ are cut into chunks that stay in cache, and chunks are spread over the processor
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from tractable import kernels
 from tractable.kernels import Reduced, Scopes, Tables
 from tractable.models import Evidence, ModelError, TableModel, reduce_model
 from tractable.plan import BudgetError, ContractionTree, Plan, plan_reduced, price
-from tractable.plan.budget import memory_bytes, predicted_seconds
+from tractable.plan.budget import memory_bytes, n_cores, predicted_seconds
 from tractable.posterior._base import Certificate, Marginals, Posterior
 from tractable.posterior.exact.elimination import scopes_of, sum_product
 
@@ -133,7 +132,7 @@ def _together(model: TableModel, given: Evidence, batch: Batch, tree: Contractio
     chunk = int(np.clip(CHUNK_ENTRIES / entries, MIN_CHUNK, MAX_CHUNK))
     out = Rows(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))))
     pieces = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(n_cores()) as pool:
         redo = [r for rows in pool.map(lambda piece: _run_chunk(given, batch, tree, piece, out), pieces) for r in rows]
     for r in redo:
         _run_row(model, Evidence(given.states[r]), memory, out, r)

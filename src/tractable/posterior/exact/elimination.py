@@ -6,14 +6,20 @@ of two; where entries may have underflowed and mattered, the run is repeated wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Reduced, Run, Scopes, Tables
 from tractable.plan import ContractionTree, Plan
+from tractable.plan.budget import n_cores
+from tractable.posterior.exact.progress import tracked
+
+T = TypeVar("T")
 
 
 class Result(NamedTuple):
@@ -107,46 +113,47 @@ def collapse(pairs: np.ndarray, n_leaves: int, factor: np.ndarray) -> np.ndarray
 
 
 def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
-    """Condition on every joint state of the sliced variables in turn and add up: less memory, and zeros rule states out."""
-    from tractable.posterior.exact.progress import tracked
-
+    """Condition on every joint state of the sliced variables and add up: smaller tables, and zeros rule states out."""
     tables = reduced.tables
-    log_zs, totals, peak = [], None, 0
-    for evidence in tracked(assignments(tables, tree.sliced), n_slices(tables, tree.sliced), "slices"):
-        part = kernels.reduce(tables, evidence)
-        if part.impossible:
-            continue
-        result = _whole(part, collapse(tree.pairs, tables.n_factors, part.factor), marginals)
-        if result.log_z == -np.inf:
-            continue
-        log_zs.append(result.log_z)
-        peak = max(peak, result.peak_bytes)
-        if marginals:
-            totals = _weighted(totals, result, log_zs)
-    if not log_zs:
-        return Result(-np.inf, None, peak)
-    log_z = reduced.log_constant + float(np.logaddexp.reduce(log_zs))
-    if totals is None:
-        return Result(log_z, None, peak)
+
+    def part(evidence: np.ndarray) -> Result:
+        rest = kernels.reduce(tables, evidence)
+        if rest.impossible:
+            return Result(-np.inf, None, 0)
+        return _whole(rest, collapse(tree.pairs, tables.n_factors, rest.factor), marginals)
+
+    total, peak = Result(-np.inf, None, 0), 0
+    for result in tracked(in_parallel(part, assignments(tables, tree.sliced)), tree.slices, "slices"):
+        total = _added(total, result)
+        peak = max(peak, n_cores() * result.peak_bytes)
+    if total.marginals is None:
+        return Result(reduced.log_constant + total.log_z, None, peak)
     starts = np.concatenate([[0], np.cumsum(tables.sizes)[:-1]])
-    normal = totals / np.repeat(np.add.reduceat(totals, starts), tables.sizes)
-    return Result(log_z, _spread(reduced, normal), peak)
+    normal = total.marginals / np.repeat(np.add.reduceat(total.marginals, starts), tables.sizes)
+    return Result(reduced.log_constant + total.log_z, _spread(reduced, normal), peak)
 
 
-def _weighted(totals: np.ndarray | None, result: Result, log_zs: list[float]) -> np.ndarray:
-    """The running sum of slice marginals weighted by exp(log z − the largest so far)."""
-    assert result.marginals is not None
-    if totals is None:
-        return result.marginals.copy()
-    top = max(log_zs[:-1])
-    if result.log_z > top:
-        return totals * np.exp(top - result.log_z) + result.marginals
-    return totals + np.exp(result.log_z - top) * result.marginals
+def in_parallel(work: Callable[[np.ndarray], T], items: Iterable[np.ndarray]) -> Iterator[T]:
+    """The results in order, computed on all cores, a few ahead of what has been taken."""
+    with ThreadPoolExecutor(n_cores()) as pool:
+        waiting: deque[Future[T]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * n_cores():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def n_slices(tables: Tables, sliced: tuple[int, ...]) -> int:
-    """The number of joint states of the sliced variables."""
-    return int(np.prod([int(tables.sizes[v]) for v in sliced]))
+def _added(total: Result, part: Result) -> Result:
+    """Two sums in one, marginals weighted by their share."""
+    if part.log_z == -np.inf:
+        return total
+    log_z = float(np.logaddexp(total.log_z, part.log_z))
+    if part.marginals is None or total.marginals is None:
+        return Result(log_z, part.marginals, 0)
+    share = np.exp(part.log_z - log_z)
+    return Result(log_z, total.marginals * np.exp(total.log_z - log_z) + part.marginals * share, 0)
 
 
 def assignments(tables: Tables, sliced: tuple[int, ...]) -> Iterator[np.ndarray]:

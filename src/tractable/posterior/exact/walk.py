@@ -7,7 +7,7 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Reduced, Run
 from tractable.plan import Plan
-from tractable.posterior.exact.elimination import assignments, collapse, n_slices, scopes_of
+from tractable.posterior.exact.elimination import assignments, collapse, scopes_of
 from tractable.posterior.exact.progress import tracked
 
 
@@ -20,7 +20,7 @@ def most_probable_states(reduced: Reduced, plan: Plan) -> tuple[float, np.ndarra
         return reduced.log_constant, _original(reduced, np.zeros((1, len(tables.sizes)), np.int32))[0]
     best = (-np.inf, np.zeros(len(tables.sizes), np.int32))
     sliced = plan.tree.sliced
-    for evidence in tracked(assignments(tables, sliced), n_slices(tables, sliced), "slices"):
+    for evidence in tracked(assignments(tables, sliced), plan.tree.slices, "slices"):
         part = kernels.reduce(tables, evidence) if sliced else None
         if part is None:
             found = _maximize(reduced, plan.tree.pairs)
