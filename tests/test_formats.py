@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -214,6 +216,17 @@ def test_damaged_compression_says_so(tmp_path: Path) -> None:
     (tmp_path / "packed.bif").write_bytes(data)
     assert refused(tmp_path / "packed.bif") == "packed.bif: is compressed; rename it to packed.bif.gz"
     assert same(ASYMMETRIC, load(good))
+
+
+def test_a_file_that_expands_without_end_is_refused_soon(tmp_path: Path) -> None:
+    member = zlib.compress(b"1 " * 2**23, wbits=31)
+    for name in ("bomb.uai.gz", "bomb.safetensors.gz"):
+        (tmp_path / name).write_bytes(member * 64)  # 1 GiB, were it expanded
+        tracemalloc.start()
+        assert re.match(rf"{name}: expands to more than \d+ MiB; if you trust it", refused(tmp_path / name))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 300 * 2**20
 
 
 def test_gzip_members_are_joined(tmp_path: Path) -> None:

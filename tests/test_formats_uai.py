@@ -72,7 +72,7 @@ def test_the_last_variable_of_a_scope_is_the_child(tmp_path: Path) -> None:
 def test_comments_and_layout_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "one.uai").write_text(BAYES)
     (tmp_path / "two.uai").write_text(
-        "\n\n" + " ".join(BAYES.lower().split()).replace("bayes", "bayes # a comment 5\n")
+        "c\nc an example, 3 lines\n\n" + " ".join(BAYES.lower().split()).replace("bayes", "bayes # a comment 5\n")
     )
     one, two = load(tmp_path / "one.uai"), load(tmp_path / "two.uai")
     assert one.packed.values.tobytes() == two.packed.values.tobytes()

@@ -31,7 +31,7 @@ FREE_STATES = 2**16
 """How many more states a file may declare than it has numbers: variables in no function need no table."""
 
 _KINDS = ("BAYES", "MARKOV")
-_COMMENT = re.compile(r"#[^\n]*")
+_COMMENT = re.compile(r"#[^\n]*|^c(?:[ \t][^\n]*)?$", re.MULTILINE)
 
 
 def read(source: Source) -> BayesianNetwork | MarkovNetwork:
@@ -77,7 +77,7 @@ class _Words:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.text = source.text()
-        if "#" in self.text:
+        if "#" in self.text or "c" in self.text:
             self.text = _COMMENT.sub("", self.text)
         head = re.match(r"\s*(\S*)", self.text)
         self.kind = head[1].upper() if head else ""
