@@ -74,5 +74,5 @@ def checked_table(where: str, table: object, shape: tuple[int, ...]) -> np.ndarr
     low = array.min(initial=np.inf)
     if not (low >= 0 and array.max(initial=0.0) < np.inf):
         bad = array.ravel()[~((array.ravel() >= 0) & np.isfinite(array.ravel()))][0]
-        raise ModelError(f"{where}: the entry {bad!r} is not a finite number ≥ 0")
+        raise ModelError(f"{where}: the entry {float(bad)!r} is not a finite number ≥ 0")
     return array
