@@ -11,8 +11,11 @@ from pathlib import Path
 
 import brute_force
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tractable as tr
+from tractable.cli import _text
 from tractable.cli._run import run
 
 ASIA = str(Path(tr.__file__).parent / "examples" / "asia.bif")
@@ -164,6 +167,9 @@ class TestEvidenceFiles:
         assert code == 0 and "-4.605170186" in out and "log evidence" in out
 
 
+NAMES = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"')
+
+
 class TestNamesAsTyped:
     """State names may hold what separates: = , < and blanks."""
 
@@ -189,6 +195,24 @@ class TestNamesAsTyped:
     def test_assignments(self, ask, odd, text, p):
         (record,) = ask("query", odd, "--evidence", text)
         assert record["log_evidence"]["value"] == pytest.approx(math.log(p), abs=1e-12)
+
+    def test_an_option_given_twice_adds(self, ask, odd):
+        (record,) = ask("query", odd, "--evidence", "A=<5", "--evidence", "A=b=c", "--target", "A", "--target", "A=b")
+        assert record["log_evidence"]["value"] == pytest.approx(math.log(0.12), abs=1e-12)
+        assert list(record["marginals"]) == ["A", "A=b"]
+
+    @given(st.dictionaries(st.text(NAMES, min_size=1).map(str.strip).filter(bool), st.text(NAMES).map(str.strip)))
+    def test_whatever_is_quoted_comes_back(self, evidence):
+        """Where the model has the variables, names may hold anything but a double quote and a blank at either end."""
+        text = ",".join(f'"{variable}={state}"' for variable, state in evidence.items())
+        assert _text.assignments(text, {variable: [state] for variable, state in evidence.items()}) == evidence
+
+    @given(st.text())
+    def test_any_text_is_read_or_refused(self, text):
+        try:
+            assert all(isinstance(state, str) for state in _text.assignments(text, {"A": ["x"]}).values())
+        except tr.ModelError as error:
+            assert str(error)
 
 
 class TestExplain:
@@ -253,6 +277,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         ((*query, "asia=yse"), ["asia", "yse", "did you mean 'yes'"]),
         ((*query, "asia=yes,asia=no"), ["asia", "twice"]),
         ((*query, "asia=yes, asia=yes"), ["asia", "twice"]),
+        ((*query, "asia=yes", "--evidence", "asia=no"), ["asia", "twice"]),
         ((*query, "asia"), ["VARIABLE=STATE", "asia"]),
         ((*query, 'asia="yes'), ["quote"]),
         ((*query, "asia="), ["asia", "''"]),
@@ -285,7 +310,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(33))
+@pytest.mark.parametrize("number", range(34))
 def test_bad_input_gets_one_line_and_exit_code_2(cli, tmp_path, number):
     argv, parts = bad_input(tmp_path)[number]
     code, out, err = cli(*argv)
@@ -296,7 +321,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(cli, tmp_path, number):
 
 
 def test_every_bad_input_is_tried(tmp_path):
-    assert len(bad_input(tmp_path)) == 33
+    assert len(bad_input(tmp_path)) == 34
 
 
 class TestRefusal:

@@ -112,6 +112,13 @@ def test_links_lead_somewhere(page):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("script", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)
+def test_every_example_runs_and_is_listed(script):
+    done = subprocess.run([sys.executable, "-W", "error", script], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0 and done.stdout and not done.stderr
+    assert f"(../examples/{script.name})" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+
+
 def test_every_public_name_is_in_the_index():
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     assert [name for name in tr.__all__ if f"`{name}" not in text] == []

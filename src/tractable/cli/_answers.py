@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     plan: tr.Plan
 
 
-def cases(net: Network, typed: str, path: str | None) -> list[dict[str, str]]:
+def cases(net: Network, typed: Sequence[str] | None, path: str | None) -> list[dict[str, str]]:
     """The evidence of each case: what is typed, and with it each row of a file."""
     given = _text.assignments(typed, net.states)
     if path is None:
@@ -42,9 +42,9 @@ def cases(net: Network, typed: str, path: str | None) -> list[dict[str, str]]:
     return [_text.merged(given, row, path) for row in tr.read_evidence(path, net)]
 
 
-def targets(net: Network, text: str, joint: bool) -> tuple[str, ...]:
+def targets(net: Network, texts: Sequence[str] | None, joint: bool) -> tuple[str, ...]:
     """The variables asked for: those named, else all."""
-    named = tuple(dict.fromkeys(_text.names(text)))
+    named = tuple(dict.fromkeys(_text.names(texts)))
     for name in named:
         if name not in net.states:
             raise unknown_variable(name, net.states)

@@ -51,6 +51,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+Texts = list[str] | None
+"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
+
+
 @app.callback()
 def tractable(
     version: Annotated[
@@ -63,7 +67,7 @@ def tractable(
 @app.command(epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
 def explain(
     model: Model,
-    observe: Annotated[str, typer.Option(metavar="A,B", help="Variables that will be observed.")] = "",
+    observe: Annotated[Texts, typer.Option(metavar="A,B", help="Variables that will be observed.")] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
     memory: Memory = None,
     json: Json = False,
@@ -73,7 +77,7 @@ def explain(
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net = tr.load(model)
-    plans = tr.explain(net, observed=tuple(_text.names(observe)), query=query, memory=memory)
+    plans = tr.explain(net, observed=_text.names(observe), query=query, memory=memory)
     if json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     from tractable.cli import _tables
@@ -86,13 +90,13 @@ def explain(
 def query(
     model: Model,
     evidence: Annotated[
-        str, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
-    ] = "",
+        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
+    ] = None,
     evidence_file: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
     ] = None,
-    target: Annotated[str, typer.Option(metavar="A,B", help="Only these variables.")] = "",
+    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
     memory: Memory = None,
@@ -122,7 +126,7 @@ def separated(
     model: Model,
     a: Annotated[str, typer.Argument(metavar="A", help="A variable, or several: A,B.", show_default=False)],
     b: Annotated[str, typer.Argument(metavar="B", help="A variable, or several.", show_default=False)],
-    given: Annotated[str, typer.Option(metavar="C,D", help="What is observed.")] = "",
+    given: Annotated[Texts, typer.Option(metavar="C,D", help="What is observed.")] = None,
     json: Json = False,
 ) -> None:
     """Say whether A and B are independent given C in every distribution with this graph; show an open path if not."""

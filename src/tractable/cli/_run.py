@@ -48,6 +48,8 @@ def _guarded(argv: Sequence[str]) -> int:
         return _fail(f"{where}{error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _fail("out of memory; a smaller --memory makes the plan take less, or refuse", REFUSED)
     except ValueError as error:
         return _told(error, json="--json" in argv)
 

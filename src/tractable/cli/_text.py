@@ -8,29 +8,31 @@ from collections.abc import Collection, Mapping, Sequence
 from tractable.models import ModelError
 
 
-def names(text: str) -> list[str]:
-    """The names of a comma-separated list; double quotes protect a comma.
+def names(texts: str | Sequence[str] | None) -> list[str]:
+    """The names of comma-separated lists; double quotes protect a comma.
 
-    >>> names('A, "B,C"')
-    ['A', 'B,C']
+    >>> names(['A, "B,C"', "D"])
+    ['A', 'B,C', 'D']
     """
-    lexer = shlex.shlex(text, posix=True)
+    if not isinstance(texts, str):
+        return [name for text in texts or () for name in names(text)]
+    lexer = shlex.shlex(texts, posix=True)
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = ",\n", True, ""
     lexer.quotes, lexer.escape = '"', ""
     try:
         return [name for item in lexer if (name := item.strip())]
     except ValueError:
-        raise ModelError(f"unbalanced double quote in {text!r}") from None
+        raise ModelError(f"unbalanced double quote in {texts!r}") from None
 
 
-def assignments(text: str, states: Mapping[str, Collection[str]]) -> dict[str, str]:
+def assignments(texts: str | Sequence[str] | None, states: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Evidence as typed, checked against the model's variables only where that decides which `=` separates.
 
     >>> assignments('A=<5, B="x,y", C=a=b', {"A": ["<5"], "B": ["x,y"], "C": ["a=b"]})
     {'A': '<5', 'B': 'x,y', 'C': 'a=b'}
     """
     out: dict[str, str] = {}
-    for item in names(text):
+    for item in names(texts):
         variable, state = _assignment(item, states)
         if variable in out:
             raise ModelError(f"evidence on variable {variable!r} twice: {out[variable]!r} and {state!r}")
