@@ -162,9 +162,29 @@ class TestEvidenceFiles:
 
     def test_text_has_a_row_for_each_case(self, cli, tmp_path):
         file = tmp_path / "cases.csv"
-        file.write_text("asia\nyes\nno\n")
-        code, out, _ = cli("query", ASIA, "--evidence-file", file)
-        assert code == 0 and "-4.605170186" in out and "log evidence" in out
+        file.write_text("lung,either\nyes,no\nno,\n,yes\n")
+        code, out, err = cli("query", ASIA, "--evidence-file", file, "--map")
+        assert (code, err) == (0, "") and "log evidence" in out and "--json" in out
+        rows = [line.split() for line in out.splitlines() if line.strip()[:1].isdigit() and " exact " in line]
+        assert [row[:3] for row in rows] == [
+            ["1", "-inf", "exact"],
+            ["2", f"{math.log(0.945):.10g}", "exact"],
+            ["3", f"{math.log(0.064828):.10g}", "exact"],
+        ]
+
+    def test_a_file_of_many_cases_is_one_batch(self, ask, net, tmp_path):
+        """Also with impossible rows in between, which have no posterior."""
+        file = tmp_path / "cases.csv"
+        file.write_text("lung,either,xray\n" + "yes,no,\nyes,,yes\n,no,\n" * 100)
+        records = ask("query", ASIA, "--evidence-file", file)
+        expected = [math.nan, brute_force.log_partition(net, {"lung": "yes", "xray": "yes"})]
+        expected.append(brute_force.log_partition(net, {"either": "no"}))
+        for i, record in enumerate(records):
+            if i % 3:
+                assert record["log_evidence"]["value"] == pytest.approx(expected[i % 3], abs=1e-12)
+            else:
+                assert record["log_evidence"]["value"] == "-inf" and record["marginals"] == {}
+        assert len(records) == 300 and len(records[1]["marginals"]) == 8
 
 
 NAMES = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"')

@@ -46,7 +46,7 @@ def show_plans(plans: tr.Explanation) -> None:
 def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
     """One case in full; of several a row each."""
     if len(answers) != 1:
-        return _show_cases(net, answers)
+        return _show_cases(net, asked, answers)
     answer = answers[0]
     width, flops, memory, seconds = prices(answer.plan)
     console.print(f"{answer.plan.method}: {answer.plan.why}")
@@ -68,11 +68,12 @@ def certified(certificate: tr.Certificate) -> str:
 
 
 def _evidence(net: Network, answer: Answer) -> str:
-    given = _listed(answer.evidence)
+    given, certificate = _listed(answer.evidence), answer.log_evidence
+    name = f"log P({given or 'nothing observed'})"
     if isinstance(net, tr.MarkovNetwork):
-        return f"log Z{' with ' + given if given else ''} = {certified(answer.log_evidence)}"
-    impossible = "; the evidence is impossible" if answer.log_evidence.upper == -math.inf else ""
-    return f"log P({given or 'nothing observed'}) = {certified(answer.log_evidence)}{impossible}"
+        name = f"log Z with {given}" if given else "log Z"
+    impossible = "; the evidence is impossible" if certificate.upper == -math.inf else ""
+    return f"{name} = {certified(certificate)}{impossible}"
 
 
 def _listed(states: Mapping[str, str]) -> str:
@@ -107,15 +108,17 @@ def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
     console.print(f"{what} = {certified(found.log_probability)}")
 
 
-def _show_cases(net: Network, answers: Sequence[Answer]) -> None:
+def _show_cases(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
     """The log evidence of every case, and of the first variables the most probable state."""
-    variables = list(answers[0].marginals)[:MAX_COLUMNS] if answers else []
+    variables = asked.targets[:MAX_COLUMNS]
     table = _table("case", "log evidence", "kind", *variables, left=0)
     for number, answer in enumerate(answers[:MAX_ROWS], 1):
-        tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables)
+        tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables if v in answer.marginals)
         table.add_row(str(number), f"{answer.log_evidence.value:.10g}", answer.log_evidence.kind, *tops)
     console.print(table)
     _tell_rest(len(answers) - MAX_ROWS)
+    if asked.joint or asked.most_probable:
+        console.print("the joint distributions and most probable assignments of several cases: with --json")
 
 
 def _top(states: Sequence[str], table: list[float]) -> str:
@@ -125,7 +128,7 @@ def _top(states: Sequence[str], table: list[float]) -> str:
 
 def _tell_rest(n: int) -> None:
     if n > 0:
-        console.print(f"… and {n:,} rows more: choose with --target, or see them all with --json")
+        console.print(f"… and {n:,} rows more; --json has them all, --target chooses variables")
 
 
 def _table(*columns: str, left: int = 2) -> Table:
