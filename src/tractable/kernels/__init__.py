@@ -21,6 +21,8 @@ HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growt
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
 EVIDENCE, MARGINALS, WALK = 0, 1, 2
 OK, ZERO, UNSAFE = 0, 1, 2
+TRAFFIC = 3.0
+"""A table entry made weighs like 2^3 multiply-adds in the search for a tree."""
 
 _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 _NETWORK = [_int, _int] + [_pointer] * 4
@@ -34,7 +36,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "tree_widest": (_int, [*_NETWORK, _pointer, _double, _pointer, _pointer]),
     "anneal_tree": (
         _double,
-        [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, _double, _double, ctypes.c_uint64],
+        [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, ctypes.c_uint64],
     ),
     "run_tree": (
         _int,
@@ -86,6 +88,15 @@ class Reduced(NamedTuple):
     impossible: bool
 
 
+class Schedule(NamedTuple):
+    """Inverse temperatures of an annealing run: from, to, in how many steps, and the sweeps at each."""
+
+    beta_from: float
+    beta_to: float
+    n_betas: int
+    sweeps: int
+
+
 class Scopes:
     """Who shares a factor with whom, and the log2 sizes: all that the order search and the pricing see."""
 
@@ -128,13 +139,10 @@ class Scopes:
         sizes[list(variables)] = 1
         return Scopes(sizes, self.starts, self.members, self.keep)
 
-    def anneal(
-        self, pairs: np.ndarray, betas: tuple[float, float, int], sweeps: int, target: float, seconds: float, seed: int
-    ) -> np.ndarray:
-        """The best tree that annealing from `pairs` finds: tables above 2^target entries are penalized."""
+    def anneal(self, pairs: np.ndarray, schedule: Schedule, seconds: float, seed: int) -> np.ndarray:
+        """The best tree that annealing from `pairs` finds."""
         best = pairs.copy()
-        penalty, traffic = 4.0, 3.0  # a table entry moved weighs like 2^3 multiply-adds
-        library().anneal_tree(*self._arguments, _address(best), *betas, sweeps, target, penalty, traffic, seconds, seed)
+        library().anneal_tree(*self._arguments, _address(best), *schedule, TRAFFIC, seconds, seed)
         return best
 
 

@@ -34,20 +34,14 @@ static inline double log2_sum(double a, double b) {
     return lo - hi < -40 ? hi : hi + log2(1.0 + exp2(lo - hi));
 }
 
-typedef struct {
-    double target, penalty, traffic; /* weight of tables read and written against multiply-adds, as log2 */
-} Objective;
+/* Log2 of a step's price: its multiply-adds, and the table it makes, an entry of which weighs like 2^traffic of them. */
+static inline double step_score(double traffic, double cost, double size) { return log2_sum(cost, size + traffic); }
 
-static inline double step_score(const Objective *o, double cost, double size) {
-    double s = log2_sum(cost, size + o->traffic);
-    return size > o->target ? s + o->penalty * (size - o->target) : s;
-}
-
-/* Log2 of the whole tree's cost, penalties included. */
-static double tree_score(const Tree *t, const Objective *o) {
+/* Log2 of the whole tree's price. */
+static double tree_score(const Tree *t, double traffic) {
     double top = -INFINITY, sum = 0;
     for (int i = t->m; i < t->nodes; i++) {
-        double s = step_score(o, t->cost[i], t->size[i]);
+        double s = step_score(traffic, t->cost[i], t->size[i]);
         if (s > top) sum = sum * exp2(top - s) + 1.0, top = s;
         else sum += exp2(s - top);
     }
@@ -55,7 +49,7 @@ static double tree_score(const Tree *t, const Objective *o) {
 }
 
 /* Tries one rotation at node p: child q = (a b) and sibling c become (a c) and b, or (b c) and a. */
-static void try_rotation(Tree *t, int p, double beta, const Objective *o, uint64_t *rng, uint64_t *fresh) {
+static void try_rotation(Tree *t, int p, double beta, double traffic, uint64_t *rng, uint64_t *fresh) {
     int l = t->left[p], r = t->right[p];
     uint64_t bits = next_random(rng) >> 32;
     int q = (t->left[l] >= 0 && t->left[r] >= 0) ? ((bits & 1) ? l : r) : (t->left[l] >= 0 ? l : r);
@@ -88,8 +82,8 @@ static void try_rotation(Tree *t, int p, double beta, const Objective *o, uint64
         }
     }
     if (t->uniform) made *= t->unit, joined *= t->unit, after *= t->unit;
-    double before = log2_sum(step_score(o, t->cost[q], t->size[q]), step_score(o, t->cost[p], t->size[p]));
-    double then = log2_sum(step_score(o, joined, made), step_score(o, after, t->size[p]));
+    double before = log2_sum(step_score(traffic, t->cost[q], t->size[q]), step_score(traffic, t->cost[p], t->size[p]));
+    double then = log2_sum(step_score(traffic, joined, made), step_score(traffic, after, t->size[p]));
     double delta = then - before;
     if (delta > 0 && next_uniform(rng) >= exp(-beta * delta)) return;
     memcpy(t->legs + (size_t)q * W, fresh, sizeof(uint64_t) * (size_t)W);
@@ -180,10 +174,10 @@ static void tree_store(const Tree *t, int32_t *pairs) {
 }
 
 /* Anneals from beta0 to beta1 in n_betas steps of `sweeps` sweeps, within `seconds`; `pairs` receives the best tree.
- * Returns log2 of its cost under the objective. */
+ * Returns log2 of its price. */
 EXPORT double anneal_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                           const uint8_t *keep, int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps,
-                          double target, double penalty, double traffic, double seconds, uint64_t seed) {
+                          double traffic, double seconds, uint64_t seed) {
     if (m < 3) return 0;
     Network net = {n, m, starts, scopes, log_size, keep};
     Tree t = {.words = (n + 63) / 64, .nodes = 2 * m - 1, .m = m, .log_size = log_size};
@@ -200,16 +194,15 @@ EXPORT double anneal_tree(int n, int m, const int64_t *starts, const int32_t *sc
     t.cost = malloc(sizeof(double) * nodes);
     uint64_t *fresh = malloc(sizeof(uint64_t) * (size_t)t.words);
     tree_load(&t, &net, pairs);
-    Objective o = {target, penalty, traffic};
     uint64_t rng = seeded(seed);
-    double best = tree_score(&t, &o), start = now_seconds();
+    double best = tree_score(&t, traffic), start = now_seconds();
     int stop = 0;
     for (int k = 0; k < n_betas && !stop; k++) {
         double beta = n_betas > 1 ? beta0 + (beta1 - beta0) * k / (n_betas - 1) : beta1;
         for (int s = 0; s < sweeps; s++) {
-            for (int i = m; i < t.nodes; i++) try_rotation(&t, i, beta, &o, &rng, fresh);
+            for (int i = m; i < t.nodes; i++) try_rotation(&t, i, beta, traffic, &rng, fresh);
             if ((s & 7) == 7 || s == sweeps - 1) {
-                double score = tree_score(&t, &o);
+                double score = tree_score(&t, traffic);
                 if (score < best - 1e-9) {
                     best = score;
                     tree_store(&t, pairs);

@@ -72,11 +72,16 @@ def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float 
     The reverse sweep repeats each contraction for both operands, hence three times the forward cost. Slices are spread
     over the cores, and each conditions the network anew.
     """
-    flops, traffic, dense, cold = cost[0], cost[4], cost[5], cost[7]
-    rough = STEP * n_steps + ENTRY * traffic + COLD * cold + SMALL * (flops - dense) + DENSE * dense
-    each = SWEEPS[query] * rough + (SLICE * n_steps if slices > 1 else 0.0)
+    cold = COLD * cost[7]
+    each = SWEEPS[query] * (warm_seconds(cost, n_steps) + cold) + (SLICE * n_steps if slices > 1 else 0.0)
     seconds = CALL + each * slices / min(slices, n_cores())
     return seconds if seconds < 1e-2 else seconds * speed()
+
+
+def warm_seconds(cost: np.ndarray, n_steps: int) -> float:
+    """Seconds of one sweep up the tree when all tables stay in cache."""
+    flops, traffic, dense = cost[0], cost[4], cost[5]
+    return STEP * n_steps + ENTRY * traffic + SMALL * (flops - dense) + DENSE * dense
 
 
 def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:

@@ -10,18 +10,26 @@ import time
 
 import numpy as np
 
-from tractable.kernels import Scopes
+from tractable.kernels import Schedule, Scopes
 from tractable.plan._base import ContractionTree
-from tractable.plan.budget import MAX_SECONDS, predicted_bytes, predicted_seconds
+from tractable.plan.budget import predicted_bytes, predicted_seconds, warm_seconds
 
 FIRST = "weighted-min-fill"
 OTHERS = ("min-weight", "min-fill", "min-growth")
+QUICK = Schedule(1.0, 6.0, 60, 20)
+THOROUGH = Schedule(0.3, 10.0, 300, 40)
+LONG = 2.0
+"""From so many seconds of predicted run on, annealing cools slowly and starts from several orders."""
+
 GREEDY_SECONDS = 2.0
 WORTH = 0.3
 """Search may take this share of the predicted run."""
 
 PATIENCE = 8.0
-"""Seconds of search at most, spent where the best tree so far is over the budget."""
+"""Seconds of search at most."""
+
+STALE = 3
+"""Rounds without gain that end the search."""
 
 
 class Search:
@@ -42,14 +50,11 @@ class Search:
         """Predicted seconds of running the tree."""
         return predicted_seconds(tree.cost, self.scopes.m - 1, self.query)
 
-    def over(self, tree: ContractionTree) -> float:
-        """How many times over the budget the tree is, in memory or time; at most 1 if it fits."""
-        return max(predicted_bytes(tree.cost, self.query) / self.memory, self.seconds(tree) / MAX_SECONDS)
-
     def offer(self, pairs: np.ndarray) -> None:
-        """Take the tree if it is the best so far: first by fitting the budget, then by time."""
+        """Take the tree if it is the best so far: by time, and, as slicing costs something too, a little by memory."""
         tree = ContractionTree(pairs, self.scopes.cost(pairs))
-        score = np.log2(self.seconds(tree)) + 4 * np.log2(max(self.over(tree), 1.0))
+        over = max(predicted_bytes(tree.cost, self.query) / self.memory, 1.0)
+        score = float(np.log2(warm_seconds(tree.cost, self.scopes.m - 1)) + 0.25 * np.log2(over))
         if score < self.score or self.best is None:
             self.best, self.score = tree, score
 
@@ -60,22 +65,26 @@ class Search:
         if order is not None:
             self.offer(self.scopes.tree_from_order(order))
 
-    def anneal(self, seed: int, seconds: float) -> None:
-        """Offer what annealing makes of the best tree, cooling further in every round."""
+    def anneal(self, schedule: Schedule, seed: int, start: np.ndarray | None = None) -> None:
+        """Offer what annealing makes of a tree, the best so far unless another is given."""
         assert self.best is not None
-        target = float(np.log2(self.memory / 8)) - 2.0
-        betas = [(1.0, 6.0, 60), (2.0, 8.0, 60), (0.5, 6.0, 120), (4.0, 4.0, 60)][seed % 4]
-        self.offer(self.scopes.anneal(self.best.pairs, betas, 20, target, seconds, seed))
+        pairs = self.best.pairs if start is None else start
+        self.offer(self.scopes.anneal(pairs, schedule, max(self.left, 0.0), seed))
 
-    def worth(self) -> float:
-        """Seconds of search that the best tree so far justifies."""
+    def restart(self, seed: int) -> np.ndarray | None:
+        """The tree of a randomized greedy order."""
+        heuristic = (FIRST, *OTHERS)[seed % 4]
+        order = self.scopes.greedy_order(heuristic, 0.05 * (seed % 5), seed, 1000.0, GREEDY_SECONDS)
+        return None if order is None else self.scopes.tree_from_order(order)
+
+    @property
+    def left(self) -> float:
+        """Seconds of search that the best tree so far still justifies."""
         assert self.best is not None
-        if self.over(self.best) > 1:
-            return PATIENCE
-        return min(WORTH * self.seconds(self.best), PATIENCE)
+        return min(WORTH * self.seconds(self.best), PATIENCE) - self.spent
 
 
-def find_tree(scopes: Scopes, query: str, memory: float, effort: float = 1.0) -> ContractionTree:
+def find_tree(scopes: Scopes, query: str, memory: float) -> ContractionTree:
     """The best contraction tree found for a query within an effort proportional to its predicted run.
 
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
@@ -85,17 +94,22 @@ def find_tree(scopes: Scopes, query: str, memory: float, effort: float = 1.0) ->
     if search.best is None:
         search.greedy("min-weight")
     assert search.best is not None
-    if search.worth() * effort < 2e-4:
+    if search.left < 0:
         return search.best
     for heuristic in OTHERS:
-        if search.spent < effort * search.worth():
+        if search.left > 0:
             search.greedy(heuristic)
-    seed = stale = 0
-    while search.spent < effort * search.worth() and stale < 6:
-        before = search.score
-        search.anneal(seed, min(effort * search.worth() - search.spent, 2.0))
-        if seed % 2:
-            search.greedy(FIRST, noise=0.1, seed=seed)
-        stale = stale + 1 if search.score > before - 0.01 else 0
-        seed += 1
+    _anneal(search)
     return search.best
+
+
+def _anneal(search: Search) -> None:
+    """Rounds of annealing, from the best tree and, for long runs, from other orders too."""
+    seed = stale = 0
+    while search.best is not None and search.left > 0 and stale < STALE:
+        before = search.score
+        long = search.seconds(search.best) > LONG
+        start = search.restart(seed) if long and seed % 2 else None
+        search.anneal(THOROUGH if long else QUICK, seed, start)
+        stale = 0 if search.score < before - 0.02 else stale + 1
+        seed += 1
