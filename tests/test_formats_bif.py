@@ -124,7 +124,7 @@ C = "probability ( c | a ) {\n(x) 0.5, 0.5;\n(y) 0.5, 0.5;\n}\n"
 
 BAD = [
     ("nonsense { here }", ":8: expected network, variable or probability, found 'nonsense'"),
-    ("", ": variable 'c' has no probability block; add one"),
+    ("", ":5: variable 'c' has no probability block; add one"),
     ("probability ( c ) { }", ":8: 'c' has 0 of 1 rows; add the others, or a default"),
     ("probability ( c ) {", ":8: the probability block has no closing '}'; is the file cut short?"),
     ("probability ( c | a ) {\n(x) 0.5, 0.5;\n}", ":8: 'c' has 1 of 2 rows"),

@@ -110,8 +110,8 @@ BAD = [
     ("BAYES\n1\n2\n1\n1 0\n2\n.5\n.4", ":7: variable '0': row 0 of the table sums to 0.9, not to 1"),
     ("BAYES\n2\n2 2\n2\n1 0\n2 0 1\n2\n.5 .5\n4\n.5 .5\n.5 .6", ":11: variable '1': row 1 of the table sums to 1.1"),
     ("BAYES\n1\n2\n1\n0\n1\n1", ":5: scope 0 is empty; in a BAYES file it ends with the child"),
-    ("BAYES\n2\n2 2\n2\n1 0\n1 0\n2 .5 .5\n2 .5 .5", ": variable 0 is the last of two scopes; in a BAYES file"),
-    ("BAYES\n2\n2 2\n1\n1 0\n2 .5 .5", ": some variable is the last of no scope; in a BAYES file"),
+    ("BAYES\n2\n2 2\n2\n1 0\n1 0\n2 .5 .5\n2 .5 .5", ":4: variable 0 is the last of two scopes; in a BAYES file"),
+    ("BAYES\n2\n2 2\n1\n1 0\n2 .5 .5", ":4: some variable is the last of no scope; in a BAYES file"),
     ("BAYES\n2\n1 1\n2\n2 0 1\n2 1 0\n1 1\n1 1", ":8: the parents form a directed cycle: "),
 ]
 

@@ -57,6 +57,7 @@ class _Reader:
         self.text = Pieces(source)
         self.title = source.stem
         self.states: dict[str, tuple[str, ...]] = {}
+        self.declared: dict[str, int] = {}
         self.lines_of: dict[str, Callable[[int], int]] = {}
         self.families = Families(self.states, {}, {})
         self.numbers = Numbers()
@@ -89,7 +90,7 @@ class _Reader:
             self._probability(place)
         for name in self.states:
             if name not in self.families.tables:
-                raise self.text.source.error(f"variable {name!r} has no probability block; add one")
+                raise self.text.error(self.declared[name], f"variable {shown(name)} has no probability block; add one")
         return self.families.network(self.text.source, self.title, lambda name, row: self.lines_of[name](row))
 
     def _network(self, place: int) -> int:
@@ -111,6 +112,7 @@ class _Reader:
             if words[0] == "property":
                 at = text.after_property(at)
             elif words[0] == "type" and name not in self.states:
+                self.declared[name] = place
                 self.states[name], at = self._states(at, name)
             else:
                 raise text.error(at, f"expected type or property once each, found {shown(words[0])}")
@@ -179,6 +181,7 @@ class _Reader:
             if words[0] == "property":
                 at = text.after_property(at)
             elif words[0] == "(":
+                text.expect(at + 1, "(", what)
                 text.expect(at + 3, ")", f"the states of a row of {what}")
                 block.rows.append(at)
                 at = text.expect(at + 5, ";", f"a row of {what}")

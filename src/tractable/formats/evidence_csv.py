@@ -55,12 +55,16 @@ def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
     """Cases as CSV, with a column for each variable that is observed in some case."""
     if not states:
         raise ModelError("the model has no variables for a header; write .evid instead")
+    observed = {}
     for case in cases:
         for name, state in case.items():
             _check(name, state, states)
-    observed = {name for case in cases for name in case}
+        observed |= case
     header = [name for name in states if name in observed] or list(states)[:1]
-    rows = [header, *([case.get(name, "") for name in header] for case in cases)]
+    return _table([header, *([case.get(name, "") for name in header] for case in cases)])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> bytes:
     # The csv module leaves a carriage return bare, and would read it as the end of a row.
     quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
     out = io.StringIO(newline="")

@@ -63,7 +63,8 @@ def _bayesian(
     if sorted(children) != sorted(states):
         extra = repeated(children)
         what = f"variable {extra} is the last of two scopes" if extra else "some variable is the last of no scope"
-        raise words.error(f"{what}; in a BAYES file each variable is the last of one scope: its parents come before it")
+        cause = f"{what}; in a BAYES file each variable is the last of one scope: its parents come before it"
+        raise words.error(cause, 1 + len(states))
     parents = {child: tuple(map(str, scope[:-1])) for child, scope in zip(children, scopes, strict=True)}
     start = dict(zip(children, starts, strict=True))
     families = Families(states, parents, dict(zip(children, tables, strict=True)))
