@@ -33,6 +33,8 @@ def run(argv: Sequence[str]) -> int:
         # The reader has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def _guarded(argv: Sequence[str]) -> int:
@@ -41,27 +43,15 @@ def _guarded(argv: Sequence[str]) -> int:
         return command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
     except UsageError as error:
         return _fail(error.format_message())
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
     except MemoryError:
         return _fail("out of memory; a smaller --memory makes the plan take less, or refuse", REFUSED)
-    except ValueError as error:
-        return _told(error, json="--json" in argv)
-
-
-def _told(error: ValueError, json: bool) -> int:
-    """The library's own errors say what is wrong with the input; any other ValueError is a defect and must be seen."""
-    if isinstance(error, tr.ModelError | tr.GraphError):
+    except tr.BudgetError as error:
+        show_refusal(error, json="--json" in argv)
+        return _fail(str(error), REFUSED)
+    except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
-    if not isinstance(error, tr.BudgetError):
-        raise error
-    show_refusal(error, json)
-    return _fail(str(error), REFUSED)
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:
