@@ -146,6 +146,17 @@ class Scopes:
         return best
 
 
+class Job(NamedTuple):
+    """What to run a tree for: the task, the semiring, the axis of evidence rows (−1: none), random numbers for exact
+    samples ([n_samples, 2 × factors]), and the size of the table over the kept variables."""
+
+    task: int = EVIDENCE
+    semiring: int = SUM_PRODUCT
+    row: int = -1
+    uniforms: np.ndarray | None = None
+    root_size: int = 0
+
+
 class Run(NamedTuple):
     """What a run of a contraction tree gives."""
 
@@ -197,8 +208,8 @@ def reduce(
         tables.n_factors,
         *map(_address, (tables.sizes, tables.scope_starts, tables.scopes, tables.value_starts, tables.values)),
         _address(evidence),
-        None if child is None else _address(child),
-        None if wanted is None else _address(wanted),
+        _optional(child),
+        _optional(wanted),
         merge,
         _address(counts),
         _address(numbers),
@@ -219,44 +230,37 @@ def reduce(
     return Reduced(out, tables.sizes, index, kept, n_kept, factor, log_constant, bool(impossible))
 
 
-def run(
-    tables: Tables,
-    scopes: Scopes,
-    pairs: np.ndarray,
-    task: int = EVIDENCE,
-    semiring: int = SUM_PRODUCT,
-    row: int = -1,
-    uniforms: np.ndarray | None = None,
-    root_size: int = 0,
-) -> Run:
+def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> Run:  # noqa: B008, a frozen default
     """Run the contraction tree `pairs`: log Z, and marginals, the best state, samples or the root table."""
-    n, n_rows = scopes.n, 1 if row < 0 else int(tables.sizes[row])
+    n, n_rows = scopes.n, 1 if job.row < 0 else int(tables.sizes[job.row])
     log_z, peak = np.empty(n_rows), np.zeros(1, np.int64)
-    root = np.empty(root_size) if root_size else None
+    root = np.empty(job.root_size) if job.root_size else None
     starts = marginals = states = None
-    n_samples = 0
-    if task == MARGINALS:
+    if job.task == MARGINALS:
         starts = np.zeros(n + 1, np.int64)
         np.cumsum(tables.sizes * np.int64(n_rows), out=starts[1:])
         marginals = np.empty(int(starts[-1]))
-    if task == WALK:
-        n_samples = 1 if uniforms is None else len(uniforms)
-        states = np.zeros((n_samples, n), np.int32)
+    if job.task == WALK:
+        states = np.zeros((1 if job.uniforms is None else len(job.uniforms), n), np.int32)
     arrays = (tables.sizes, tables.scope_starts, tables.scopes, tables.value_starts, tables.values, scopes.keep, pairs)
     status = library().run_tree(
         n,
         tables.n_factors,
         *map(_address, arrays),
-        task,
-        semiring,
-        row,
+        job.task,
+        job.semiring,
+        job.row,
         _matmul(),
-        *(None if a is None else _address(a) for a in (log_z, root, starts, marginals)),
-        n_samples,
-        *(None if a is None else _address(a) for a in (uniforms, states)),
+        *map(_optional, (log_z, root, starts, marginals)),
+        0 if states is None else len(states),
+        *map(_optional, (job.uniforms, states)),
         _address(peak),
     )
     return Run(status, log_z, marginals, starts, root, states, int(peak[0]))
+
+
+def _optional(array: np.ndarray | None) -> int | None:
+    return None if array is None else _address(array)
 
 
 @cache
@@ -264,7 +268,8 @@ def _matmul() -> Callable[..., None]:
     def view(address: int, *shape: int) -> np.ndarray:
         return np.ctypeslib.as_array((_double * int(np.prod(shape))).from_address(address)).reshape(shape)
 
-    def matmul(a: int, b: int, c: int, batch: int, m: int, k: int, n: int) -> None:
+    def matmul(a: int, b: int, c: int, *sizes: int) -> None:
+        batch, m, k, n = sizes
         np.matmul(view(a, batch, m, k), view(b, batch, k, n), out=view(c, batch, m, n))
 
     return _MATMUL(matmul)

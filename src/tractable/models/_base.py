@@ -53,6 +53,13 @@ def _starts(lengths: Sequence[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 
+def check_known(names: Iterable[str], known: Mapping[str, object]) -> None:
+    """Raise for the first name that is not known."""
+    for name in names:
+        if name not in known:
+            raise unknown_variable(name, known)
+
+
 def checked_states(states: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """State names per variable, checked: at least one each, no duplicates."""
     out = {}
@@ -76,3 +83,9 @@ def checked_table(where: str, table: object, shape: tuple[int, ...]) -> np.ndarr
         bad = array.ravel()[~((array.ravel() >= 0) & np.isfinite(array.ravel()))][0]
         raise ModelError(f"{where}: the entry {float(bad)!r} is not a finite number ≥ 0")
     return array
+
+
+def set_fields(model: object, **values: object) -> None:
+    """Set fields of a frozen dataclass while it is being made."""
+    for name, value in values.items():
+        object.__setattr__(model, name, value)

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import ModelError, Tables, checked_states, checked_table, pack, unknown_variable
+from tractable.models._base import (
+    ModelError,
+    Tables,
+    check_known,
+    checked_states,
+    checked_table,
+    pack,
+    set_fields,
+    unknown_variable,
+)
 
 ROW_SUM_TOLERANCE = 1e-3
 """A row of a conditional table further than this from summing to one is an error; a nearer one is renormalized."""
@@ -56,30 +65,16 @@ class BayesianNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        for name in (*self.parents, *self.tables):
-            if name not in index:
-                raise unknown_variable(name, index)
+        check_known((*self.parents, *self.tables), index)
         parents = {name: tuple(self.parents.get(name, ())) for name in states}
-        scopes, arrays = [], []
-        for name, own in parents.items():
-            scopes.append(_family(name, own, index))
-            if name not in self.tables:
-                raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")
-            shape = tuple(len(states[v]) for v in (*own, name))
-            where = f"variable {name!r}"
-            arrays.append(_normalized(where, checked_table(where, self.tables[name], shape), shape[-1]))
+        scopes = [_family(name, own, index) for name, own in parents.items()]
+        arrays = [_checked_rows(name, self.tables, [len(states[v]) for v in (*parents[name], name)]) for name in states]
         packed = pack([len(s) for s in states.values()], scopes, arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
-        for name, value in (
-            ("states", states),
-            ("parents", parents),
-            ("packed", packed),
-            ("graph", graph),
-            ("tables", {v: packed.table(j) for j, v in enumerate(states)}),
-        ):
-            object.__setattr__(self, name, value)
+        tables = {v: packed.table(j) for j, v in enumerate(states)}
+        set_fields(self, states=states, parents=parents, tables=tables, packed=packed, graph=graph)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -101,6 +96,13 @@ def _family(name: str, parents: tuple[str, ...], index: Mapping[str, int]) -> tu
     if len(set(family)) != len(family):
         raise ModelError(f"variable {name!r} names a parent twice, or itself: {', '.join(parents)}")
     return tuple(index[v] for v in family)
+
+
+def _checked_rows(name: str, tables: Mapping[str, np.ndarray], shape: list[int]) -> np.ndarray:
+    if name not in tables:
+        raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")
+    where = f"variable {name!r}"
+    return _normalized(where, checked_table(where, tables[name], tuple(shape)), shape[-1])
 
 
 def _normalized(where: str, table: np.ndarray, size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import ModelError, Tables, checked_states, checked_table, pack, unknown_variable
+from tractable.models._base import ModelError, Tables, checked_states, checked_table, pack, set_fields, unknown_variable
 
 
 class Factor(NamedTuple):
@@ -51,24 +51,13 @@ class MarkovNetwork:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
         scopes = [tuple(scope) for scope, _ in self.factors]
-        arrays = []
-        for j, (scope, (_, table)) in enumerate(zip(scopes, self.factors, strict=True)):
-            where = f"factor {j} over ({', '.join(map(str, scope))})"
-            for v in scope:
-                if v not in index:
-                    raise ModelError(f"{where}: {unknown_variable(v, index)}")
-            if len(set(scope)) != len(scope):
-                raise ModelError(f"{where}: a variable occurs twice in the scope")
-            arrays.append(checked_table(where, table, tuple(len(states[v]) for v in scope)))
+        arrays = [
+            _checked_factor(j, s, f[1], states) for j, (s, f) in enumerate(zip(scopes, self.factors, strict=True))
+        ]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        for name, value in (
-            ("states", states),
-            ("packed", packed),
-            ("graph", graph),
-            ("factors", tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes))),
-        ):
-            object.__setattr__(self, name, value)
+        factors = tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes))
+        set_fields(self, states=states, factors=factors, packed=packed, graph=graph)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -80,3 +69,13 @@ class MarkovNetwork:
             f"MarkovNetwork({self.name!r}: {len(self.states)} variables, {len(self.factors)} factors, "
             f"{self.packed.values.size} table entries)"
         )
+
+
+def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+    where = f"factor {j} over ({', '.join(map(str, scope))})"
+    for v in scope:
+        if v not in states:
+            raise ModelError(f"{where}: {unknown_variable(v, states)}")
+    if len(set(scope)) != len(scope):
+        raise ModelError(f"{where}: a variable occurs twice in the scope")
+    return checked_table(where, table, tuple(len(states[v]) for v in scope))

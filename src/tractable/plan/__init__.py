@@ -8,7 +8,7 @@ from typing import Any
 from tractable.graph import Graph
 from tractable.kernels import Reduced, Scopes
 from tractable.models import Evidence, TableModel, one_case, parse_evidence, reduce_model
-from tractable.models._base import unknown_variable
+from tractable.models._base import check_known
 from tractable.plan._base import QUERIES, Alternative, BudgetError, ContractionTree, Explanation, Plan, Query
 from tractable.plan.budget import MAX_SECONDS, SWEEPS, memory_bytes, predicted_bytes, predicted_seconds
 from tractable.plan.reasons import ALTERNATIVES, why
@@ -57,16 +57,14 @@ def plan(
         evidence = one_case(model, observed)
         return plan_reduced(model, reduce_model(model, evidence, query == "evidence"), evidence, query, memory)
     names = (observed,) if isinstance(observed, str) else tuple(observed or ())
-    for name in names:
-        if name not in model.states:
-            raise unknown_variable(name, model.states)
+    check_known(names, model.states)
     return plan_reduced(model, reduce_model(model, parse_evidence(model.states, None)), names, query, memory)
 
 
 def plan_reduced(
     model: TableModel, reduced: Reduced, given: Evidence | Sequence[str], query: Query, memory: int | float | str | None
 ) -> Plan:
-    """The plan for a network that has been conditioned already, or for one of which only the observed names are known."""
+    """The plan for a network conditioned already, or for one of which only the observed names are known."""
     observed = _names(model, given)
     if reduced.impossible:
         return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", query=query)
@@ -101,6 +99,13 @@ def price(
         return Plan("elimination", **common)
     found = tuple(names[v] for v in advice(scopes, tree, query, memory))
     return Plan(None, alternatives=ALTERNATIVES, advice=found, **common)
+
+
+def allowed(plan: Plan) -> Plan:
+    """The plan, unless the budget refused it."""
+    if plan.method is None:
+        raise BudgetError(plan)
+    return plan
 
 
 def explain(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tractable.kernels import Scopes
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -79,6 +81,7 @@ class Plan:
 class ContractionTree:
     """Which tables are contracted in which order, and which variables are conditioned on in turn."""
 
+    scopes: Scopes
     pairs: np.ndarray
     cost: np.ndarray
     sliced: tuple[int, ...] = ()

@@ -85,10 +85,11 @@ def warm_seconds(cost: np.ndarray, n_steps: int) -> float:
 
 
 def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
-    """Bytes of tables held at once: all of them in the reverse sweep, else only those alive; one slice for each core."""
+    """Bytes of tables held at once: all in the reverse sweep, else only those alive; one slice for each core."""
     return 8.0 * (cost[6] if query != "evidence" else cost[3]) * min(slices, n_cores())
 
 
+@cache
 def n_cores() -> int:
     """Cores that slices and chunks of rows are spread over."""
     return os.cpu_count() or 1

@@ -22,7 +22,7 @@ def listed(names: Sequence[str]) -> str:
 def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Graph, observed: Sequence[str]) -> str:
     """The structural reason for the width of the tree found, naming the variables that meet in the largest table."""
     legs, _ = scopes.widest(tree.pairs)
-    members = [names[v] for v in legs]
+    members = [names[v] for v in legs.tolist()]
     given = f" given {listed(observed)}" if observed else ""
     block = _bipartite(scopes)
     if block and len(legs) >= block[0]:
@@ -38,32 +38,30 @@ def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Grap
 def _bipartite(scopes: Scopes) -> tuple[int, int] | None:
     """The sides of a complete bipartite graph of pairs, smaller first; None if the scopes are not one."""
     lengths = np.diff(scopes.starts)
-    if scopes.m < 9 or lengths.max(initial=0) != 2:
-        return None
-    pairs = scopes.members.reshape(-1, 2) if (lengths == 2).all() else None
-    if pairs is None:
+    if scopes.m < 9 or not (lengths == 2).all():
         return None
     neighbours: dict[int, set[int]] = {}
-    for a, b in pairs.tolist():
+    for a, b in scopes.members.reshape(-1, 2).tolist():
         neighbours.setdefault(a, set()).add(b)
         neighbours.setdefault(b, set()).add(a)
-    right = neighbours[int(pairs[0, 0])]
-    left = neighbours[int(pairs[0, 1])]
-    dense = all(neighbours[v] == right for v in left) and all(neighbours[v] == left for v in right)
-    whole = dense and len(left) + len(right) == scopes.n and not left & right
-    return (min(len(left), len(right)), max(len(left), len(right))) if whole else None
+    right = next(iter(neighbours.values()))
+    left = neighbours[next(iter(right))]
+    sides = [(left, right), (right, left)]
+    dense = all(neighbours[v] == other for side, other in sides for v in side)
+    if not dense or left & right or len(left) + len(right) != scopes.n:
+        return None
+    return min(len(left), len(right)), max(len(left), len(right))
 
 
 def _explaining_away(graph: Graph, members: set[str], observed: Sequence[str]) -> str:
-    """Which observed child joins parents within the largest table."""
-    for child in observed:
+    """Which child joins its parents within the largest table, an observed one if there is any."""
+    for child in (*observed, *sorted(members)):
         parents = [p for p in graph.parents.get(child, ()) if p in members]
         if len(parents) > 1:
-            return f"observing {child} joins its parents {listed(parents)} (explaining away)"
-    for child in members:
-        parents = [p for p in graph.parents.get(child, ()) if p in members]
-        if len(parents) > 1:
-            return f"{child} joins its parents {listed(parents)} (a v-structure)"
+            seen = child in observed
+            return f"{'observing ' if seen else ''}{child} joins its parents {listed(parents)} " + (
+                "(explaining away)" if seen else "(a v-structure)"
+            )
     return ""
 
 

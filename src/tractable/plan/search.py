@@ -52,7 +52,7 @@ class Search:
 
     def offer(self, pairs: np.ndarray) -> None:
         """Take the tree if it is the best so far: by time, and, as slicing costs something too, a little by memory."""
-        tree = ContractionTree(pairs, self.scopes.cost(pairs))
+        tree = ContractionTree(self.scopes, pairs, self.scopes.cost(pairs))
         over = max(predicted_bytes(tree.cost, self.query) / self.memory, 1.0)
         score = float(np.log2(warm_seconds(tree.cost, self.scopes.m - 1)) + 0.25 * np.log2(over))
         if score < self.score or self.best is None:

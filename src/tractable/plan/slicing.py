@@ -1,7 +1,7 @@
 """Variables to condition on: in turn, to save memory or stay in cache; or by observing them, as advice.
 
-Conditioning on a variable multiplies the runs and divides the tables. Where the variable is in all large tables that costs
-no arithmetic, the tables come to fit a core's cache, and the slices run on all cores at once.
+Conditioning on a variable multiplies the runs and divides the tables. Where the variable is in all large tables that
+costs no arithmetic, the tables come to fit a core's cache, and the slices run on all cores at once.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ def sliced(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> 
         over = predicted_bytes(fixed.cost, query, slices) > memory
         return over, predicted_seconds(fixed.cost, scopes.m - 1, query, slices)
 
-    best: Fixed | None = None
+    best = Fixed((), tree.cost, 0.0)
+    over, seconds = price(best)
+    if not over and seconds < WORTH_SLICING:
+        return tree
     stale = 0
     for fixed in fixings(scopes, tree.pairs):
         if fixed.log_slices > MAX_LOG_SLICES or stale == STALE:
             break
-        if best is None or price(fixed) < price(best):
+        if price(fixed) < price(best):
             best, stale = fixed, 0
         else:
             stale += not price(best)[0]
-        if not fixed.variables and not price(fixed)[0] and price(fixed)[1] < WORTH_SLICING:
-            break
-    assert best is not None
-    return ContractionTree(tree.pairs, best.cost, best.variables, round(2.0**best.log_slices))
+    return ContractionTree(scopes, tree.pairs, best.cost, best.variables, round(2.0**best.log_slices))
 
 
 def advice(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> tuple[int, ...]:
@@ -85,7 +85,7 @@ def advice(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> 
 def _next(scopes: Scopes, pairs: np.ndarray, width: float) -> int | None:
     _, weight = scopes.widest(pairs, width - 3)
     ranked = np.argsort(-weight)[:CANDIDATES]
-    free = [int(v) for v in ranked if weight[v] > 0 and scopes.log_size[v] > 0]
+    free = [int(v) for v in ranked if weight[v] > 0 and scopes.log_size[v] > 0 and not scopes.keep[v]]
     if not free:
         return None
 

@@ -17,8 +17,8 @@ from tractable.plan import Plan
 class Certificate:
     """A number, or one per evidence row, and how far off it may be: lower ≤ truth ≤ upper.
 
-    `kind` is ``exact`` (up to rounding), ``bound`` (deterministic), ``probabilistic`` (with `confidence`) or ``estimate``
-    (a value with `std_error`; the interval is infinite).
+    `kind` is ``exact`` (up to rounding), ``bound`` (deterministic), ``probabilistic`` (with `confidence`) or
+    ``estimate`` (a value with `std_error`; the interval is infinite).
     """
 
     value: Any

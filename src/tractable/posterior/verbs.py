@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from typing import Any
 
 import numpy as np
 
-from tractable import kernels
-from tractable.kernels import Reduced, Scopes, Tables
-from tractable.models import Evidence, ModelError, TableModel, one_case, parse_evidence, reduce_model
-from tractable.models._base import unknown_variable
-from tractable.plan import BudgetError, Plan, plan_reduced, price
-from tractable.plan.budget import memory_bytes
-from tractable.posterior._base import Certificate, Marginals, MostProbable, Posterior
-from tractable.posterior.exact.elimination import Result, scopes_of, sum_product
+from tractable.kernels import Reduced
+from tractable.models import TableModel, one_case, parse_evidence, reduce_model
+from tractable.plan import Plan, allowed, plan_reduced
+from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
+from tractable.posterior.exact.elimination import Result, sum_product
+from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 Memory = int | float | str | None
@@ -27,15 +25,15 @@ def infer(model: TableModel, evidence: Any = None, *, method: str = "auto", memo
     Parameters
     ----------
     model : BayesianNetwork or MarkovNetwork.
-    evidence : one case (variable → state name, state index or likelihood vector) or many (variable → sequence of names or
-        indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved).
+    evidence : one case (variable → state name, state index or likelihood vector) or many (variable → sequence of names
+        or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved).
     method : ``"auto"`` takes what the plan chooses.
     memory : budget, see `plan`.
 
     Returns
     -------
-    Posterior : ``marginals``, ``log_partition`` (a Certificate), ``joint``, ``sample``, ``plan``. Impossible evidence has
-        log evidence −∞.
+    Posterior : ``marginals``, ``log_partition`` (a Certificate), ``joint``, ``sample``, ``plan``. Impossible evidence
+        has log evidence −∞.
 
     Raises
     ------
@@ -138,10 +136,8 @@ def most_probable(model: TableModel, evidence: Any = None, *, memory: Memory = N
     plan = allowed(plan_reduced(model, reduced, given, "map", memory))
     value, states = most_probable_states(reduced, plan)
     if value == -np.inf:
-        from tractable.posterior._base import ImpossibleEvidenceError
-
         raise ImpossibleEvidenceError("the evidence has probability zero under the model: no state is possible")
-    assignment = {v: names[s] for (v, names), s in zip(model.states.items(), states.tolist(), strict=True)}
+    assignment = {v: str(model.states[v][s]) for v, s in zip(model.states, states.tolist(), strict=True)}
     return MostProbable(assignment, Certificate.exact(value), plan)
 
 
@@ -170,21 +166,15 @@ def sample(
     return _posterior(model, reduced, plan, Result(log_z, None, 0), memory).sample(key, n)
 
 
-def allowed(plan: Plan) -> Plan:
-    """The plan, unless the budget refused it."""
-    if plan.method is None:
-        raise BudgetError(plan)
-    return plan
-
-
 def generator(key: Any) -> np.random.Generator:
     """Random numbers from an integer, a jax key or a NumPy generator."""
     if isinstance(key, np.random.Generator):
         return key
     if isinstance(key, int | np.integer):
         return np.random.default_rng(int(key))
-    import jax
-
+    jax = sys.modules.get("jax")  # whoever holds a jax key has imported jax
+    if jax is None:
+        raise TypeError(f"a key is an integer, a jax key or a NumPy generator, got {type(key).__name__}")
     return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
 
 
@@ -203,60 +193,6 @@ def _posterior(model: TableModel, reduced: Reduced, plan: Plan, result: Result, 
         Certificate.exact(result.log_z),
         plan,
         Marginals(model.states, array),
-        lambda variables: _joint(model, reduced, plan, variables, memory),
+        lambda variables: joint_table(model, reduced, plan, variables, memory),
         draw,
     )
-
-
-def _joint(model: TableModel, reduced: Reduced, plan: Plan, variables: Sequence[str], memory: Memory) -> np.ndarray:
-    """One sweep up a tree in which the chosen variables stay; fixed ones are put back with their state for certain."""
-    names = (variables,) if isinstance(variables, str) else tuple(variables)
-    index = {name: i for i, name in enumerate(model.states)}
-    for name in names:
-        if name not in index:
-            raise unknown_variable(name, index)
-    if len(set(names)) != len(names):
-        raise ModelError(f"a variable occurs twice in {', '.join(names)}")
-    places = [index[name] for name in names]
-    free = sorted({int(reduced.index[i]) for i in places} - {-1})
-    table = _free_joint(model, reduced, plan, free, memory)
-    order = [free.index(int(reduced.index[i])) for i in places if reduced.index[i] >= 0]
-    inner = np.transpose(table, order)
-    starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
-    kept = [reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places]
-    out = np.zeros([int(reduced.sizes[i]) for i in places])
-    out[np.ix_(*kept)] = inner.reshape([len(k) for k in kept])
-    return out
-
-
-def _free_joint(model: TableModel, reduced: Reduced, plan: Plan, free: list[int], memory: Memory) -> np.ndarray:
-    tables = _with_units(reduced.tables, free)
-    keep = np.zeros(len(tables.sizes) + 1, np.uint8)
-    keep[free] = 1
-    scopes: Scopes = scopes_of(tables, keep)
-    names = [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
-    if not free:
-        return np.ones(())
-    joint_plan = allowed(price(scopes, names, model.graph, plan.observed, "evidence", memory_bytes(memory)))
-    assert joint_plan.tree is not None
-    shape = [int(tables.sizes[v]) for v in free]
-    run = kernels.run(tables, scopes, joint_plan.tree.pairs, root_size=int(np.prod(shape)))
-    if run.status == kernels.UNSAFE:
-        run = kernels.run(
-            tables, scopes, joint_plan.tree.pairs, semiring=kernels.LOG_SUM_EXP, root_size=int(np.prod(shape))
-        )
-        assert run.root is not None
-        np.exp(run.root - run.root.max(), out=run.root)
-    assert run.root is not None
-    return (run.root / run.root.sum()).reshape(shape)
-
-
-def _with_units(tables: Tables, variables: list[int]) -> Tables:
-    """The tables, with a constant one for each of these variables that has none."""
-    from tractable.models.evidence import with_likelihoods
-
-    lonely = set(variables) - set(tables.scopes.tolist())
-    return with_likelihoods(tables, {v: np.ones(int(tables.sizes[v])) for v in sorted(lonely)})
-
-
-__all__ = ["Evidence", "infer", "log_evidence", "log_partition", "most_probable", "sample"]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Reduced, Scopes, Tables
+from tractable.kernels import Job, Reduced, Scopes, Tables
 from tractable.models import Evidence, ModelError, TableModel, reduce_model
-from tractable.plan import BudgetError, ContractionTree, Plan, plan_reduced, price
-from tractable.plan.budget import memory_bytes, n_cores, predicted_seconds
+from tractable.plan import ContractionTree, Plan, allowed, plan_reduced, price
+from tractable.plan.budget import memory_bytes, n_cores
 from tractable.posterior._base import Certificate, Marginals, Posterior
 from tractable.posterior.exact.elimination import scopes_of, sum_product
 
@@ -72,7 +73,7 @@ def _batch(model: TableModel, given: Evidence) -> Batch:
 
 
 def _with_rows(reduced: Reduced, observed: np.ndarray, n_rows: int) -> Tables:
-    """The reduced tables, a row variable, and over it an indicator table (of ones so far) for each observed variable."""
+    """The reduced tables, a row variable, and with it an indicator table (of ones so far) for each observed one."""
     tables = reduced.tables
     row = len(tables.sizes)
     free = reduced.index[observed]
@@ -93,43 +94,43 @@ def _keep_row(tables: Tables) -> Scopes:
 
 
 def _plan(model: TableModel, batch: Batch, given: Evidence, memory: Any) -> tuple[Plan, ContractionTree | None]:
-    """The plan of the batched run, priced for all rows; no tree where rows one by one are cheaper or fit better."""
-    observed = tuple(v for v, seen in zip(model.states, (given.states >= 0).any(axis=0), strict=True) if seen)
+    """The plan of the batched run, priced for all rows; no tree where rows one by one fit better."""
     n_rows = len(given.states)
-    if batch.reduced.impossible or not batch.tables.n_factors or not len(batch.observed):
-        return plan_reduced(model, batch.reduced, Evidence(given.states[0]), "marginals", memory), None
-    names = [v for v, i in zip(model.states, batch.reduced.index.tolist(), strict=True) if i >= 0]
-    budget = memory_bytes(memory)
-    together = price(_keep_row(batch.tables), [*names, "row"], model.graph, observed, "marginals", budget)
-    width = float(batch.tables.sizes.astype(float).sum())
-    fits = together.method is not None and together.slices == 1 and 16 * n_rows * width < budget
-    if fits and together.tree is not None:
-        per_row = (together.seconds - predicted_seconds(np.zeros(8), 0, "marginals")) / 4
-        return _scaled(together, n_rows, per_row), together.tree
+    if batch.reduced.impossible or not n_rows or not len(batch.observed):
+        nothing = Evidence(np.full(len(model.states), -1, np.int32))
+        return plan_reduced(model, batch.reduced, nothing, "marginals", memory), None
+    out_bytes = 8.0 * n_rows * float(model.packed.sizes.sum())
+    together = _price(model, batch, memory)
+    size = out_bytes + together.bytes * n_cores() * _chunk(together.tree)
+    if together.method and together.slices == 1 and size < memory_bytes(memory):
+        return _scaled(together, n_rows, size), together.tree
     first = Evidence(given.states[0])
-    alone = plan_reduced(model, reduce_model(model, first), first, "marginals", memory)
-    if alone.method is None:
-        raise BudgetError(alone)
-    return _scaled(alone, n_rows, alone.seconds), None
+    alone = allowed(plan_reduced(model, reduce_model(model, first), first, "marginals", memory))
+    return _scaled(alone, n_rows, out_bytes + alone.bytes), None
 
 
-def _scaled(plan: Plan, n_rows: int, per_row: float) -> Plan:
-    from dataclasses import replace
+def _price(model: TableModel, batch: Batch, memory: Any) -> Plan:
+    variables = list(model.states)
+    observed = tuple(variables[v] for v in batch.observed.tolist())
+    names = [v for v, i in zip(variables, batch.reduced.index.tolist(), strict=True) if i >= 0]
+    scopes = _keep_row(batch.tables)
+    return price(scopes, [*names, "row"], model.graph, observed, "marginals", memory_bytes(memory))
 
-    chunk = min(n_rows, MAX_CHUNK)
-    return replace(
-        plan,
-        flops=plan.flops * n_rows,
-        seconds=per_row * n_rows,
-        bytes=plan.bytes * chunk,
-        why=f"{plan.why}; {n_rows} rows",
-    )
+
+def _chunk(tree: ContractionTree | None) -> int:
+    """Rows in a chunk: enough to amortize the steps, few enough to stay in cache."""
+    entries = max(float(tree.cost[2]), 1.0) if tree is not None else 1.0
+    return int(np.clip(CHUNK_ENTRIES / entries, MIN_CHUNK, MAX_CHUNK))
+
+
+def _scaled(plan: Plan, n_rows: int, n_bytes: float) -> Plan:
+    seconds = plan.seconds * n_rows / n_cores()
+    return replace(plan, flops=plan.flops * n_rows, seconds=seconds, bytes=n_bytes, why=f"{plan.why}; {n_rows} rows")
 
 
 def _together(model: TableModel, given: Evidence, batch: Batch, tree: ContractionTree, memory: Any) -> Rows:
     n_rows = len(given.states)
-    entries = max(float(tree.cost[2]), 1.0)
-    chunk = int(np.clip(CHUNK_ENTRIES / entries, MIN_CHUNK, MAX_CHUNK))
+    chunk = _chunk(tree)
     out = Rows(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))))
     pieces = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
     with ThreadPoolExecutor(n_cores()) as pool:
@@ -147,7 +148,7 @@ def _run_chunk(given: Evidence, batch: Batch, tree: ContractionTree, piece: slic
     n_rows = len(states)
     tables = _with_rows(reduced, batch.observed, n_rows)
     _fill_indicators(reduced, tables, batch.observed, states)
-    run = kernels.run(tables, _keep_row(tables), tree.pairs, kernels.MARGINALS, row=len(tables.sizes) - 1)
+    run = kernels.run(tables, _keep_row(tables), tree.pairs, Job(kernels.MARGINALS, row=len(tables.sizes) - 1))
     if run.status == kernels.UNSAFE:
         return range(piece.start, piece.stop)
     assert run.marginals is not None and run.starts is not None
@@ -190,9 +191,7 @@ def _alone(model: TableModel, given: Evidence, memory: Any) -> Rows:
 
 def _run_row(model: TableModel, evidence: Evidence, memory: Any, out: Rows, r: int) -> None:
     reduced = reduce_model(model, evidence)
-    plan = plan_reduced(model, reduced, evidence, "marginals", memory)
-    if plan.method is None:
-        raise BudgetError(plan)
+    plan = allowed(plan_reduced(model, reduced, evidence, "marginals", memory))
     result = sum_product(reduced, plan, marginals=True)
     out.log_z[r] = result.log_z
     out.marginals[r] = np.nan if result.marginals is None else result.marginals

@@ -1,7 +1,7 @@
 """Elimination: a contraction tree run over the tables that the evidence leaves.
 
-log Z by one sweep up the tree; all marginals by one sweep down, the derivative of the first. Tables are scaled by powers
-of two; where entries may have underflowed and mattered, the run is repeated with logarithms.
+log Z by one sweep up the tree; all marginals by one sweep down, the derivative of the first. Tables are scaled by
+powers of two; where entries may have underflowed and mattered, the run is repeated with logarithms.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Reduced, Run, Scopes, Tables
+from tractable.kernels import Job, Reduced, Run, Scopes, Tables
 from tractable.plan import ContractionTree, Plan
 from tractable.plan.budget import n_cores
 from tractable.posterior.exact.progress import tracked
@@ -41,16 +41,17 @@ def sum_product(reduced: Reduced, plan: Plan, marginals: bool) -> Result:
         return Result(-np.inf, None, 0)
     if plan.tree is not None and plan.tree.sliced:
         return _sliced(reduced, plan.tree, marginals)
-    return _whole(reduced, None if plan.tree is None else plan.tree.pairs, marginals)
+    scopes, pairs = (None, None) if plan.tree is None else (plan.tree.scopes, plan.tree.pairs)
+    return _whole(reduced, scopes, pairs, marginals)
 
 
-def _whole(reduced: Reduced, pairs: np.ndarray | None, marginals: bool) -> Result:
+def _whole(reduced: Reduced, scopes: Scopes | None, pairs: np.ndarray | None, marginals: bool) -> Result:
     tables = reduced.tables
-    if pairs is None or not tables.n_factors:  # nothing interacts: what is left free is uniform
+    if scopes is None or pairs is None or not tables.n_factors:  # nothing interacts: what is left free is uniform
         log_z = reduced.log_constant + float(np.log(tables.sizes.astype(np.float64)).sum())
         uniform = np.repeat(1.0 / tables.sizes, tables.sizes)
         return Result(log_z, _spread(reduced, uniform) if marginals else None, 0)
-    run = run_safely(tables, scopes_of(tables), pairs, kernels.MARGINALS if marginals else kernels.EVIDENCE)
+    run = run_safely(tables, scopes, pairs, kernels.MARGINALS if marginals else kernels.EVIDENCE)
     log_z = reduced.log_constant + float(run.log_z[0])
     if run.status == kernels.ZERO:
         return Result(-np.inf, None, run.peak_bytes)
@@ -60,14 +61,14 @@ def _whole(reduced: Reduced, pairs: np.ndarray | None, marginals: bool) -> Resul
 
 def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, task: int) -> Run:
     """Run with scaled numbers; again with logarithms where an underflow may have mattered."""
-    run = kernels.run(tables, scopes, pairs, task)
+    run = kernels.run(tables, scopes, pairs, Job(task))
     if run.status != kernels.UNSAFE:
         return run
     if task == kernels.EVIDENCE:  # the sweep down can tell whether what was lost mattered
-        run = kernels.run(tables, scopes, pairs, kernels.MARGINALS)
+        run = kernels.run(tables, scopes, pairs, Job(kernels.MARGINALS))
         if run.status != kernels.UNSAFE:
             return run
-    return kernels.run(tables, scopes, pairs, task, kernels.LOG_SUM_EXP)
+    return kernels.run(tables, scopes, pairs, Job(task, kernels.LOG_SUM_EXP))
 
 
 def _fill_lonely(run: Run, tables: Tables) -> np.ndarray:
@@ -116,14 +117,16 @@ def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
     """Condition on every joint state of the sliced variables and add up: smaller tables, and zeros rule states out."""
     tables = reduced.tables
 
-    def part(evidence: np.ndarray) -> Result:
-        rest = kernels.reduce(tables, evidence)
-        if rest.impossible:
-            return Result(-np.inf, None, 0)
-        return _whole(rest, collapse(tree.pairs, tables.n_factors, rest.factor), marginals)
+    def run_part(evidence: np.ndarray) -> Result:
+        found = _part(tables, tree, evidence)
+        return (
+            Result(-np.inf, None, 0)
+            if found is None
+            else _whole(found[0], scopes_of(found[0].tables), found[1], marginals)
+        )
 
     total, peak = Result(-np.inf, None, 0), 0
-    for result in tracked(in_parallel(part, assignments(tables, tree.sliced)), tree.slices, "slices"):
+    for result in tracked(in_parallel(run_part, assignments(tables, tree.sliced)), tree.slices, "slices"):
         total = _added(total, result)
         peak = max(peak, n_cores() * result.peak_bytes)
     if total.marginals is None:
@@ -131,6 +134,22 @@ def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
     starts = np.concatenate([[0], np.cumsum(tables.sizes)[:-1]])
     normal = total.marginals / np.repeat(np.add.reduceat(total.marginals, starts), tables.sizes)
     return Result(reduced.log_constant + total.log_z, _spread(reduced, normal), peak)
+
+
+def parts(reduced: Reduced, tree: ContractionTree) -> Iterator[tuple[Reduced, np.ndarray]]:
+    """The network itself with the tree's pairs; for a sliced tree every possible slice with what remains of them."""
+    if not tree.sliced:
+        yield reduced, tree.pairs
+        return
+    for evidence in assignments(reduced.tables, tree.sliced):
+        found = _part(reduced.tables, tree, evidence)
+        if found is not None:
+            yield found
+
+
+def _part(tables: Tables, tree: ContractionTree, evidence: np.ndarray) -> tuple[Reduced, np.ndarray] | None:
+    rest = kernels.reduce(tables, evidence)
+    return None if rest.impossible else (rest, collapse(tree.pairs, tables.n_factors, rest.factor))
 
 
 def in_parallel(work: Callable[[np.ndarray], T], items: Iterable[np.ndarray]) -> Iterator[T]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Reduced, Run
+from tractable.kernels import Job, Reduced
 from tractable.plan import Plan
-from tractable.posterior.exact.elimination import assignments, collapse, scopes_of
+from tractable.posterior.exact.elimination import parts, scopes_of
 from tractable.posterior.exact.progress import tracked
 
 
@@ -15,52 +15,66 @@ def most_probable_states(reduced: Reduced, plan: Plan) -> tuple[float, np.ndarra
     """The largest log product of the tables, and the state of every original variable that attains it."""
     if reduced.impossible:
         return -np.inf, np.empty(0, np.int32)
-    tables = reduced.tables
-    if plan.tree is None or not tables.n_factors:
-        return reduced.log_constant, _original(reduced, np.zeros((1, len(tables.sizes)), np.int32))[0]
-    best = (-np.inf, np.zeros(len(tables.sizes), np.int32))
-    sliced = plan.tree.sliced
-    for evidence in tracked(assignments(tables, sliced), plan.tree.slices, "slices"):
-        part = kernels.reduce(tables, evidence) if sliced else None
-        if part is None:
-            found = _maximize(reduced, plan.tree.pairs)
-        elif part.impossible:
-            continue
-        else:
-            value, states = _maximize(part, collapse(plan.tree.pairs, tables.n_factors, part.factor))
-            found = (value + part.log_constant, _original(part, states[None])[0])
-        if found[0] > best[0]:
-            best = found
-    return best[0] + reduced.log_constant, _original(reduced, best[1][None])[0]
+    if plan.tree is None:
+        return reduced.log_constant, _original(reduced, np.zeros((1, len(reduced.tables.sizes)), np.int32))[0]
+    best, states = -np.inf, np.zeros((1, len(reduced.tables.sizes)), np.int32)
+    for part, pairs in tracked(parts(reduced, plan.tree), plan.tree.slices, "slices"):
+        value, found = _maximize(part, pairs)
+        if part is not reduced:
+            value, found = value + part.log_constant, _original(part, found)
+        if value > best:
+            best, states = value, found
+    return best + reduced.log_constant, _original(reduced, states)[0]
 
 
 def _maximize(reduced: Reduced, pairs: np.ndarray) -> tuple[float, np.ndarray]:
     tables = reduced.tables
     if not tables.n_factors:
-        return 0.0, np.zeros(len(tables.sizes), np.int32)
-    run = kernels.run(tables, scopes_of(tables), pairs, kernels.WALK, kernels.MAX_PLUS)
+        return 0.0, np.zeros((1, len(tables.sizes)), np.int32)
+    run = kernels.run(tables, scopes_of(tables), pairs, Job(kernels.WALK, kernels.MAX_PLUS))
     assert run.states is not None
-    return float(run.log_z[0]), run.states[0]
+    return float(run.log_z[0]), run.states
 
 
 def sample_states(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> np.ndarray:
     """`n` independent exact samples of every original variable, shape [n, n_variables]."""
+    if plan.tree is None:
+        return _original(reduced, _draw(reduced, np.zeros(2, np.int32), rng, n)[1])
+    if not plan.tree.sliced:
+        return _original(reduced, _draw(reduced, plan.tree.pairs, rng, n)[1])
+    return _original(reduced, _draw_sliced(reduced, plan, rng, n))
+
+
+def _draw(reduced: Reduced, pairs: np.ndarray, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
+    """log Z and samples of the free variables; those in no table are uniform."""
     tables = reduced.tables
-    lonely = np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes)
-    states = np.zeros((n, len(tables.sizes)), np.int32)
-    if plan.tree is not None and tables.n_factors:
-        run = _draw(reduced, plan, rng.random((n, 2 * tables.n_factors)))
+    log_z, states = 0.0, np.zeros((n, len(tables.sizes)), np.int32)
+    if tables.n_factors:
+        job = Job(kernels.WALK, uniforms=rng.random((n, 2 * tables.n_factors)))
+        run = kernels.run(tables, scopes_of(tables), pairs, job)
         assert run.states is not None
-        states = run.states
-    for v in lonely:
+        log_z, states = float(run.log_z[0]), run.states
+    for v in np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes):
         states[:, v] = rng.integers(tables.sizes[v], size=n)
-    return _original(reduced, states)
+    return log_z, states
 
 
-def _draw(reduced: Reduced, plan: Plan, uniforms: np.ndarray) -> Run:
+def _draw_sliced(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Samples from each slice; each replaces those before with the new part's share of the total so far."""
     assert plan.tree is not None
-    tables = reduced.tables
-    return kernels.run(tables, scopes_of(tables), plan.tree.pairs, kernels.WALK, kernels.SUM_PRODUCT, uniforms=uniforms)
+    total, states = -np.inf, np.zeros((n, len(reduced.tables.sizes)), np.int32)
+    for part, pairs in tracked(parts(reduced, plan.tree), plan.tree.slices, "slices"):
+        log_z, found = _draw(part, pairs, rng, n)
+        lonely = np.setdiff1d(np.arange(len(part.tables.sizes)), part.tables.scopes)
+        if not part.tables.n_factors:
+            log_z = float(np.log(part.tables.sizes[lonely].astype(np.float64)).sum())
+        log_z += part.log_constant
+        if log_z == -np.inf:
+            continue
+        total = float(np.logaddexp(total, log_z))
+        taken = rng.random(n) < np.exp(log_z - total)
+        states[taken] = _original(part, found)[taken]
+    return states
 
 
 def _original(reduced: Reduced, states: np.ndarray) -> np.ndarray:
