@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from zoo import ZOO, Row
 
 from tractable import kernels
-from tractable.kernels import HEURISTICS, LOG_SUM_EXP, MARGINALS, MAX_PLUS, WALK, Scopes, Tables, reduce, run
+from tractable.kernels import (
+    HEURISTICS,
+    LOG_SUM_EXP,
+    MARGINALS,
+    MAX_PLUS,
+    WALK,
+    Job,
+    Schedule,
+    Scopes,
+    Tables,
+    reduce,
+    run,
+)
 from tractable.models import MarkovNetwork
 from tractable.posterior.exact.elimination import collapse, scopes_of
 
@@ -47,7 +59,7 @@ def trees(scopes: Scopes) -> dict[str, np.ndarray]:
     for seed in range(3):
         order = np.array([v for v in rng.permutation(scopes.n) if not scopes.keep[v]], np.int32)
         out[f"random {seed}"] = scopes.tree_from_order(order)
-        out[f"annealed {seed}"] = scopes.anneal(out[f"random {seed}"], (1.0, 5.0, 10), 5, 3.0, 1.0, seed)
+        out[f"annealed {seed}"] = scopes.anneal(out[f"random {seed}"], Schedule(1.0, 5.0, 10, 5), 1.0, seed)
     return out
 
 
@@ -112,17 +124,22 @@ def test_different_trees_agree(tables: Tables) -> None:
     whole = joint(tables)
     for name, pairs in trees(scopes).items():
         for semiring in (kernels.SUM_PRODUCT, LOG_SUM_EXP):
-            found = run(tables, scopes, pairs, MARGINALS, semiring)
+            found = run(tables, scopes, pairs, Job(MARGINALS, semiring))
             if found.status == kernels.UNSAFE:
                 continue
             assert found.log_z[0] == pytest.approx(math.log(whole.sum()), abs=1e-10), name
-            assert run(tables, scopes, pairs, semiring=semiring).log_z[0] == pytest.approx(found.log_z[0], abs=1e-12)
+            assert run(tables, scopes, pairs, Job(semiring=semiring)).log_z[0] == pytest.approx(
+                found.log_z[0], abs=1e-12
+            )
             for v in set(tables.scopes.tolist()):
                 expected = whole.sum(axis=tuple(set(range(scopes.n)) - {v})) / whole.sum()
+                assert found.marginals is not None
+                assert found.starts is not None
                 own = found.marginals[found.starts[v] : found.starts[v + 1]]
                 np.testing.assert_allclose(own, expected, rtol=0, atol=1e-10, err_msg=name)
-        best = run(tables, scopes, pairs, WALK, MAX_PLUS)
+        best = run(tables, scopes, pairs, Job(WALK, MAX_PLUS))
         assert best.log_z[0] == pytest.approx(math.log(whole.max()), abs=1e-10), name
+        assert best.states is not None
         assert whole[tuple(best.states[0])] == pytest.approx(whole.max(), rel=1e-9), name
 
 
@@ -137,9 +154,10 @@ def test_the_table_of_kept_variables(tables: Tables) -> None:
         scopes = scopes_of(tables, keep)
         expected = whole.sum(axis=tuple(set(range(scopes.n)) - set(chosen)))
         for name, pairs in trees(scopes).items():
-            found = run(tables, scopes, pairs, root_size=expected.size)
+            found = run(tables, scopes, pairs, Job(root_size=expected.size))
             if found.status == kernels.UNSAFE:
                 continue
+            assert found.root is not None
             table = found.root.reshape(expected.shape) * math.exp(found.log_z[0])
             np.testing.assert_allclose(table, expected, rtol=1e-10, atol=1e-12, err_msg=name)
 
@@ -172,13 +190,13 @@ def test_annealing_never_loses_the_tree_it_started_from() -> None:
     )
     scopes = Scopes(np.full(36, 2, np.int32), 2 * np.arange(61, dtype=np.int64), edges.astype(np.int32).ravel())
     start = scopes.tree_from_order(rng.permutation(36).astype(np.int32))
-    annealed = scopes.anneal(start, (1.0, 8.0, 60), 10, 100.0, 5.0, 0)
+    annealed = scopes.anneal(start, Schedule(1.0, 8.0, 60, 10), 5.0, 0)
     assert is_tree(annealed, scopes.m)
     assert scopes.cost(annealed)[0] < scopes.cost(start)[0]
     assert scopes.cost(annealed)[1] <= 8
     good = scopes.greedy_order("min-fill", 0.0, 0, 100.0, 10.0)
     best = scopes.tree_from_order(good)
-    hot = scopes.anneal(best, (0.01, 0.01, 2), 8, 100.0, 5.0, 0)
+    hot = scopes.anneal(best, Schedule(0.01, 0.01, 2, 8), 5.0, 0)
     weigh = [scopes.cost(p)[0] + 8 * 2 ** scopes.cost(p)[1] for p in (best, hot)]
     assert weigh[1] <= 1.5 * weigh[0]
 
@@ -187,7 +205,7 @@ def test_annealing_never_loses_the_tree_it_started_from() -> None:
 
 
 def restored(found: kernels.Reduced) -> np.ndarray:
-    """The joint table over the original variables that a reduced network stands for, zero where states were removed."""
+    """The joint table over the original variables that a reduced network stands for."""
     starts = np.concatenate([[0], np.cumsum(found.sizes)])
     kept = [found.kept[starts[v] : starts[v] + found.n_kept[v]] for v in range(len(found.sizes))]
     out = np.zeros(found.sizes)
@@ -272,10 +290,10 @@ def test_prices_bound_the_memory_of_every_run(tables: Tables) -> None:
     order = scopes.greedy_order("weighted-min-fill", 0.3, 0, 1000.0, 10.0)
     pairs = scopes.tree_from_order(order)
     cost = scopes.cost(pairs)
-    up, both = run(tables, scopes, pairs), run(tables, scopes, pairs, MARGINALS)
+    up, both = run(tables, scopes, pairs), run(tables, scopes, pairs, Job(MARGINALS))
     assert up.peak_bytes <= 8 * cost[3] * (1 + 1e-12)
     assert both.peak_bytes <= 8 * cost[6] * (1 + 1e-12)
-    assert run(tables, scopes, pairs, WALK, MAX_PLUS).peak_bytes <= 8 * cost[6] + 8 * tables.values.size
+    assert run(tables, scopes, pairs, Job(WALK, MAX_PLUS)).peak_bytes <= 8 * cost[6] + 8 * tables.values.size
     if cost[2] > 500:
         assert 8 * cost[3] <= 3 * up.peak_bytes
         assert 8 * cost[6] <= 3 * both.peak_bytes

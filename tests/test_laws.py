@@ -157,7 +157,7 @@ def test_predicted_bytes_are_enough(truth: Case, query: str) -> None:
         if plan.tree is None:
             return
         scopes = scopes_of(reduced.tables)
-        run = kernels.run(reduced.tables, scopes, plan.tree.pairs, kernels.WALK, kernels.MAX_PLUS)
+        run = kernels.run(reduced.tables, scopes, plan.tree.pairs, kernels.Job(kernels.WALK, kernels.MAX_PLUS))
         assert run.peak_bytes <= plan.bytes
         return
     assert sum_product(reduced, plan, marginals=query == "marginals").peak_bytes <= plan.bytes
