@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -49,6 +48,9 @@ def parse_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Eviden
         return _from_columns(states, evidence)
     kinds = {name: _is_column(value) for name, value in evidence.items()}
     if any(kinds.values()):
+        if not all(kinds.values()):
+            single = next(name for name, many in kinds.items() if not many)
+            raise ModelError(f"variable {single!r} has a single value beside columns of many; repeat it for every row")
         return _from_columns(states, evidence)
     return _one_case(states, evidence)
 
@@ -86,7 +88,7 @@ def state_index(variable: str, value: object, names: Sequence[str]) -> int:
     """The index of a state given by name or index; −1 where it is missing."""
     if value is None or (isinstance(value, float) and value != value):
         return -1
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
         if not -1 <= value < len(names):
             raise ModelError(f"variable {variable!r} has {len(names)} states; there is no state number {value}")
         return int(value)
@@ -124,7 +126,13 @@ def _columns(frame: Any) -> dict[str, Any]:
             f"evidence of type {type(frame).__name__} is not understood; "
             "give a dict, a DataFrame or an array of shape [n_rows, n_variables]"
         ) from None
-    return {name: data[name].to_list() for name in data.columns}
+    return {name: _cells(data[name]) for name in data.columns}
+
+
+def _cells(column: Any) -> list[Any]:
+    if not column.null_count():
+        return column.to_list()
+    return [None if gone else x for x, gone in zip(column.to_list(), column.is_null().to_list(), strict=True)]
 
 
 def _from_columns(states: Mapping[str, Sequence[str]], columns: Mapping[str, Any]) -> Evidence:
@@ -176,7 +184,6 @@ def _from_array(states: Mapping[str, Sequence[str]], array: np.ndarray) -> Evide
     filled = np.where(np.isnan(array), -1, array) if array.dtype.kind == "f" else array
     if filled.dtype.kind not in "iuf" or (filled.dtype.kind == "f" and (filled != np.floor(filled)).any()):
         raise ModelError("an evidence array holds state indices, with NaN or −1 for what is unobserved")
-    out = filled.astype(np.int32)
     for i, (name, names) in enumerate(states.items()):
-        _check_range(name, out[:, i], len(names))
-    return Evidence(out)
+        _check_range(name, filled[:, i], len(names))
+    return Evidence(filled.astype(np.int32))
