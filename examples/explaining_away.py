@@ -9,8 +9,8 @@ import tractable as tr
 
 net = tr.load(Path(tr.__file__).parent / "examples" / "asia.bif")
 
-print("before anything is seen:", tr.is_separated(net, "smoke", "tub"))
-print("short of breath:        ", tr.is_separated(net, "smoke", "tub", given="dysp"))
+print("before anything is seen:", tr.is_separated(net.graph, "smoke", "tub"))
+print("short of breath:        ", tr.is_separated(net.graph, "smoke", "tub", given="dysp"))
 print()
 
 story = {"dysp": "yes", "asia": "yes", "xray": "yes", "bronc": "yes"}
