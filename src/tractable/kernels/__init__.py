@@ -6,11 +6,11 @@ Arrays in, arrays out. The shared library is built when the package is installed
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ TRAFFIC = 3.0
 _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 _NETWORK = [_int, _int] + [_pointer] * 4
 _MATMUL = ctypes.CFUNCTYPE(None, _pointer, _pointer, _pointer, _long, _long, _long, _long)
-_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+_SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
     "reduce_network": (_pointer, [_int, _int] + [_pointer] * 8 + [_int, _pointer, _pointer]),
     "reduce_finish": (None, [_pointer] * 10),
     "greedy_order": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
@@ -123,7 +123,7 @@ class Scopes:
 
     def cost(self, pairs: np.ndarray) -> np.ndarray:
         """Multiply-adds, log2 of the largest table, and entries: see `tree_cost` in tree.c."""
-        out = np.zeros(8)
+        out = np.zeros(10)
         library().tree_cost(*self._arguments, _address(pairs), _address(out))
         return out
 

@@ -287,6 +287,8 @@ void normalize(Context *c, Table *t) {
     }
     t->exponent += e;
     t->least = ldexp(least, -e);
+    t->slip = ldexp(t->slip, -e);
+    if (t->least < TINY) c->risky = 1, t->slip += SUBNORMAL;
 }
 
 typedef struct {
@@ -501,11 +503,12 @@ void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, T
     out->legs = malloc(sizeof(int32_t) * (size_t)(out->nd + 1));
     out->owned = 1;
     out->row_exponent = NULL;
+    out->slip = 0;
     int row_v = g.nv && g.v[g.nv - 1] == c->row;
     if (c->semiring != SUM_PRODUCT) {
         multiply_ordered(c, a, b, &g, out, 0);
     } else {
-        if (a->least * b->least < 1e-290) c->risky = 1;
+        if (a->least * b->least < TINY) c->risky = 1, out->slip = (double)g.K * SUBNORMAL;
         if (row_v || (g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
         else if (g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
         else if (c->matmul && g.M >= 32 && g.K >= 48 && g.N >= 48) multiply_ordered(c, a, b, &g, out, 0);

@@ -10,7 +10,7 @@ typedef struct {
     int32_t *scope;
     double *values;
     int64_t size;
-    double least; /* smallest nonzero entry, after scaling to a maximum near one */
+    double least, most; /* smallest nonzero and largest entry, after scaling */
 } Factor;
 
 typedef struct {
@@ -165,17 +165,18 @@ static void rescale(Reduced *r, Factor *f) {
         if (x > 0 && x < least) least = x;
     }
     f->has_zero = 0;
-    f->least = least;
+    f->least = least, f->most = top;
     if (top == 0) {
         r->impossible = 1;
         return;
     }
     int e;
     frexp(top, &e);
+    if (ldexp(least, -e) < 1e-290) return; /* scaling would lose the smallest entries */
     if (e > 1 || e < -1) {
         for (int64_t i = 0; i < f->size; i++) f->values[i] = ldexp(f->values[i], -e);
         r->exponent += e;
-        f->least = ldexp(least, -e);
+        f->least = ldexp(least, -e), f->most = ldexp(top, -e);
     }
 }
 
@@ -220,7 +221,7 @@ static int absorbed_by(const Reduced *r, int j, const int32_t *degree) {
                     break;
                 }
         }
-        if (inside && big->least * f->least > 1e-250) best = g;
+        if (inside && big->least * f->least > 1e-250 && big->most * f->most < 1e250) best = g;
     }
     return best;
 }
@@ -264,6 +265,7 @@ static void drop_barren(Reduced *r, const int32_t *child, const uint8_t *wanted)
         Factor *f = &r->factors[own[v]];
         if (!f->alive) continue;
         f->alive = 0;
+        r->sizes[v] = 1; /* its total is one, whatever its state */
         for (int i = 0; i < f->nd; i++) {
             int u = f->scope[i];
             if (--degree[u] == 1 && own[u] >= 0 && !wanted[u] && r->factors[own[u]].alive) ints_push(&stack, u);

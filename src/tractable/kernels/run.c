@@ -23,10 +23,21 @@ static int32_t *copy_legs(const int32_t *legs, int nd) {
     return out;
 }
 
-static void measure(Table *t) {
+/* Measures a given table; one with entries far from one is copied and scaled. */
+static void measure(Context *c, Table *t) {
+    double top = 0;
     t->least = INFINITY;
-    for (int64_t i = 0; i < t->size; i++)
+    for (int64_t i = 0; i < t->size; i++) {
         if (t->x[i] > 0 && t->x[i] < t->least) t->least = t->x[i];
+        if (t->x[i] > top) top = t->x[i];
+    }
+    if (c->semiring != SUM_PRODUCT || (top > 0x1p-64 && top < 0x1p64) || top == 0) return;
+    const double *given = t->x;
+    t->x = table_alloc(c, t->size);
+    t->owned = 1;
+    memcpy(t->x, given, sizeof(double) * (size_t)t->size);
+    normalize(c, t);
+    if (t->slip > 0) c->unsafe = 1;
 }
 
 /* Sums (or maximizes) the axes with out[v] set away. */
@@ -86,7 +97,7 @@ static void load_leaf(Run *r, int j, const double *values, int64_t size) {
         f->owned = 1;
         for (int64_t i = 0; i < size; i++) f->x[i] = log(values[i]);
     }
-    measure(f);
+    measure(&r->c, f);
     int lone = 0;
     for (int i = 0; i < f->nd; i++) lone |= r->alone[f->legs[i]];
     if (lone) {
@@ -145,6 +156,7 @@ static void marginal(Run *r, const Table *t, const Table *adjoint, int v, double
             for (int64_t s = 0; s < S; s++) z.x[s * R + i] = exp(z.x[s * R + i] - top);
         }
         for (int64_t s = 0; s < S; s++) sum += z.x[s * R + i];
+        if (z.slip > 0 && !(z.slip < 1e-14 * sum)) r->c.unsafe = 1;
         for (int64_t s = 0; s < S; s++) out[s * R + i] = z.x[s * R + i] / sum;
     }
     if (R < r->c.n_rows && r->c.row >= 0) /* no evidence reaches v: the same in every row */
@@ -153,18 +165,19 @@ static void marginal(Run *r, const Table *t, const Table *adjoint, int v, double
     table_free(&r->c, &z);
 }
 
-/* Entries below 2^-1000 of the largest may have been lost in t; were they ever worth something? */
+/* Underflow may have taken t->slip from entries of t, and likewise of its adjoint: can that be felt in Z? */
 static int loss_matters(Run *r, const Table *t, const Table *adjoint) {
+    if (t->slip == 0 && adjoint->slip == 0) return 0;
     Table z;
-    double top = 0, sum = 0, total = 0;
-    for (int64_t i = 0; i < t->size; i++) top = t->x[i] > top ? t->x[i] : top;
-    for (int64_t i = 0; i < adjoint->size; i++) sum += adjoint->x[i];
+    double own = 0, others = 0;
+    for (int64_t i = 0; i < t->size; i++) own += t->x[i];
+    for (int64_t i = 0; i < adjoint->size; i++) others += adjoint->x[i];
     for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 1;
     contract(&r->c, t, adjoint, r->drop, &z);
     for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 0;
-    total = ldexp(z.x[0], (int)(z.exponent - t->exponent - adjoint->exponent));
+    double total = ldexp(z.x[0], (int)(z.exponent - t->exponent - adjoint->exponent));
     table_free(&r->c, &z);
-    return !(total > 1e-240 * top * sum);
+    return !(t->slip * others + adjoint->slip * own < 1e-14 * total);
 }
 
 typedef struct {
@@ -238,7 +251,7 @@ static int sweep_down(Run *r, const int64_t *out_start, double *out) {
         Table *up = &adjoint[i];
         if (!p.needed[i] || !up->legs) continue;
         if (p.first[i] >= 0) marginals_of(r, &p, i, up, out_start, out);
-        if (r->c.risky && r->c.row < 0 && r->c.semiring == SUM_PRODUCT) unsafe = loss_matters(r, &r->node[i], up);
+        if (r->c.row < 0 && r->c.semiring == SUM_PRODUCT) unsafe = loss_matters(r, &r->node[i], up);
         if (i >= m) {
             int a = r->pairs[2 * (i - m)], b = r->pairs[2 * (i - m) + 1];
             if (p.needed[a]) adjoint_of(r, up, &r->node[a], &r->node[b], &adjoint[a]);
@@ -267,38 +280,55 @@ static int64_t offset(const Run *r, const Table *t, const int32_t *state, const 
     return base;
 }
 
+typedef struct {
+    const double *a, *b; /* b may be NULL */
+    int n;
+    int64_t sa[1024], sb[1024];
+    int32_t size[1024];
+} Choice;
+
+/* Visits the joint states of the open axes until the running total of weights passes `goal` (never for MAX_PLUS, where
+ * the largest weight is sought); writes the chosen state, returns the total (or the largest weight). */
+static double visit(const Choice *c, int semiring, double top, double goal, int32_t *chosen) {
+    int32_t at[1024];
+    double total = semiring == SUM_PRODUCT || top > -INFINITY ? 0 : -INFINITY;
+    const double *a = c->a, *b = c->b;
+    memset(at, 0, sizeof(int32_t) * (size_t)c->n);
+    for (int first = 1;; first = 0) {
+        double x = semiring == SUM_PRODUCT ? *a * (b ? *b : 1) : *a + (b ? *b : 0);
+        if (top > -INFINITY) x = semiring == SUM_PRODUCT ? x : exp(x - top);
+        int searching = top == -INFINITY && semiring != SUM_PRODUCT;
+        if (searching ? x > total || first : x > 0 && total <= goal)
+            memcpy(chosen, at, sizeof(int32_t) * (size_t)c->n);
+        total = searching ? (x > total ? x : total) : total + x;
+        int k = c->n - 1;
+        for (; k >= 0; k--) {
+            a += c->sa[k];
+            if (b) b += c->sb[k];
+            if (++at[k] < c->size[k]) break;
+            a -= c->sa[k] * at[k];
+            if (b) b -= c->sb[k] * at[k];
+            at[k] = 0;
+        }
+        if (k < 0) return total;
+    }
+}
+
 /* Chooses the open axes given the assigned ones: the argmax, or a draw with the uniform number u. */
 static void choose(const Run *r, const Table *a, const Table *b, const int32_t *open, int n_open, int32_t *state,
                    double u) {
-    int64_t sa[1024], sb[1024], pa = offset(r, a, state, open, n_open, sa), pb = 0;
-    if (b) pb = offset(r, b, state, open, n_open, sb);
-    int maximize = r->c.semiring == MAX_PLUS;
-    double best = -INFINITY, total = 0, goal = 0;
-    int32_t at[1024] = {0};
-    for (int pass = maximize; pass < 2; pass++) {
-        if (pass && !maximize) goal = u * total, total = 0;
-        memset(at, 0, sizeof(int32_t) * (size_t)n_open);
-        int64_t oa = pa, ob = pb;
-        for (;;) {
-            double x = maximize ? a->x[oa] + (b ? b->x[ob] : 0) : a->x[oa] * (b ? b->x[ob] : 1);
-            int take = maximize ? x > best || best == -INFINITY : pass && x > 0 && total <= goal;
-            if (take) {
-                best = x;
-                for (int k = 0; k < n_open; k++) state[open[k]] = at[k];
-            }
-            if (!maximize) total += x;
-            int k = n_open - 1;
-            for (; k >= 0; k--) {
-                oa += sa[k];
-                if (b) ob += sb[k];
-                if (++at[k] < r->c.sizes[open[k]]) break;
-                oa -= sa[k] * at[k];
-                if (b) ob -= sb[k] * at[k];
-                at[k] = 0;
-            }
-            if (k < 0) break;
-        }
+    Choice c = {.n = n_open};
+    int32_t chosen[1024] = {0};
+    c.a = a->x + offset(r, a, state, open, n_open, c.sa);
+    c.b = b ? b->x + offset(r, b, state, open, n_open, c.sb) : NULL;
+    for (int k = 0; k < n_open; k++) c.size[k] = r->c.sizes[open[k]];
+    int semiring = r->c.semiring;
+    double top = semiring == SUM_PRODUCT ? 0 : visit(&c, semiring, -INFINITY, 0, chosen);
+    if (semiring != MAX_PLUS) {
+        double total = visit(&c, semiring, top, -1, chosen);
+        visit(&c, semiring, top, u * total, chosen);
     }
+    for (int k = 0; k < n_open; k++) state[open[k]] = chosen[k];
 }
 
 static void walk_down(Run *r, int64_t n_samples, const double *uniforms, int32_t *states) {
@@ -368,7 +398,7 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
             if (keep[v]) order[k++] = v;
         gather(&r.c, top, order, root);
         log_z[0] = (top->exponent + exponent) * ln2;
-        status = r.c.risky ? UNSAFE : OK;
+        status = r.c.risky || r.c.unsafe ? UNSAFE : OK;
     } else
         for (int64_t i = 0; i < r.c.n_rows; i++) {
             double x = top->size > 1 ? top->x[i] : top->x[0];
@@ -376,9 +406,9 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
             log_z[i] = (semiring == SUM_PRODUCT ? log(x) : x) + e * ln2;
             if (semiring == SUM_PRODUCT ? x <= 0 : x == -INFINITY) status = ZERO;
         }
-    if (!root && r.c.risky && (status == ZERO || task != MARGINALS || row >= 0)) status = UNSAFE;
+    if (!root && (r.c.unsafe || (r.c.risky && (status == ZERO || task != MARGINALS || row >= 0)))) status = UNSAFE;
     if (task == MARGINALS && (status == OK || (row >= 0 && status == ZERO)))
-        status = sweep_down(&r, out_start, out) ? UNSAFE : status;
+        status = sweep_down(&r, out_start, out) || r.c.unsafe || (row >= 0 && r.c.risky) ? UNSAFE : status;
     if (task == WALK && status != ZERO) walk_down(&r, n_samples, uniforms, states);
     *peak = r.c.peak;
     for (int i = 0; i < 2 * m - 1; i++) table_free(&r.c, &r.node[i]);

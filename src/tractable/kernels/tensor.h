@@ -4,6 +4,9 @@
 
 #include "kernels.h"
 
+#define TINY 1e-290          /* products below this may lose bits */
+#define SUBNORMAL 0x1p-1074  /* what an underflow takes at most */
+
 enum { SUM_PRODUCT = 0, MAX_PLUS = 1, LOG_SUM_EXP = 2 };
 
 /* Matrix products big enough for it go to the caller's BLAS: c[b] = a[b] @ b[b], row-major. */
@@ -17,6 +20,7 @@ typedef struct {
     double exponent; /* of two, taken out of x */
     double *row_exponent; /* the same for every evidence row, where the table has the row axis */
     double least;    /* smallest nonzero entry */
+    double slip;     /* what underflow may have taken from any entry */
     int owned;
 } Table;
 
@@ -33,6 +37,7 @@ typedef struct {
     char *pool[POOL];
     int n_pool;
     int risky;       /* some product may have underflowed */
+    int unsafe;      /* a given table may have: only logarithms will do */
     uint8_t *mark;   /* per variable, cleared after use */
 } Context;
 

@@ -153,7 +153,8 @@ EXPORT void tree_from_order(int n, int m, const int64_t *starts, const int32_t *
 /* out[0] multiply-adds of the forward pass, [1] log2 of the largest table made, [2] entries of all tables made,
  * [3] the most entries alive at once when each table is freed after use, [4] entries read and written,
  * [5] multiply-adds in steps big enough for a matrix product, [6] the most entries alive at once in both sweeps,
- * [7] entries of tables made that are larger than a cache. */
+ * [7] entries of tables made that are larger than a cache, [8] entries of the given tables, [9] the largest of those
+ * that lose an axis at once. */
 EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                       const uint8_t *keep, const int32_t *pairs, double *out) {
     Network net = {n, m, starts, scopes, log_size, keep};
@@ -162,11 +163,17 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
     builder_init(&b, &net, copy, 0);
     double *size = calloc(2 * (size_t)m + 1, sizeof(double));
     double flops = 0, width = 0, total = 0, live = 0, peak = 0, traffic = 0, dense = 0, reverse = 0, cold = 0;
+    double given = 0, summed = 0;
     for (int j = 0; j < m; j++) {
+        double full = 0;
+        for (int64_t i = starts[j]; i < starts[j + 1]; i++) full += log_size[scopes[i]];
+        given += exp2(full);
         size[j] = exp2(legs_log_size(&net, &b.legs[j]));
-        if (b.legs[j].len < (int)(starts[j + 1] - starts[j])) total += size[j], live += size[j];
+        if (b.legs[j].len == (int)(starts[j + 1] - starts[j])) continue;
+        total += size[j], live += size[j];
+        if (exp2(full) > summed) summed = exp2(full);
     }
-    peak = live;
+    peak = live + summed;
     for (int i = 0; i < m - 1; i++) {
         int x = pairs[2 * i], y = pairs[2 * i + 1];
         double f = exp2(union_log_size(&net, &b.legs[x], &b.legs[y]));
@@ -195,7 +202,7 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
         adjoint -= size[m + i] + (x < m ? size[x] : 0) + (y < m ? size[y] : 0);
     }
     reverse = total + most;
-    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse, out[7] = cold;
+    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse, out[7] = cold, out[8] = given, out[9] = summed;
     builder_free(&b);
     free(size), free(copy);
 }

@@ -22,7 +22,7 @@ def listed(names: Sequence[str]) -> str:
 def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Graph, observed: Sequence[str]) -> str:
     """The structural reason for the width of the tree found, naming the variables that meet in the largest table."""
     legs, _ = scopes.widest(tree.pairs)
-    members = [names[v] for v in legs.tolist()]
+    members = [names[int(v)] for v in legs]
     given = f" given {listed(observed)}" if observed else ""
     block = _bipartite(scopes)
     if block and len(legs) >= block[0]:

@@ -6,13 +6,14 @@ worth seconds of search, and one over the budget is searched for until patience 
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
 
 from tractable.kernels import Schedule, Scopes
 from tractable.plan._base import ContractionTree
-from tractable.plan.budget import predicted_bytes, predicted_seconds, warm_seconds
+from tractable.plan.budget import CALL, predicted_bytes, predicted_seconds, warm_seconds
 
 FIRST = "weighted-min-fill"
 OTHERS = ("min-weight", "min-fill", "min-growth")
@@ -54,7 +55,7 @@ class Search:
         """Take the tree if it is the best so far: by time, and, as slicing costs something too, a little by memory."""
         tree = ContractionTree(self.scopes, pairs, self.scopes.cost(pairs))
         over = max(predicted_bytes(tree.cost, self.query) / self.memory, 1.0)
-        score = float(np.log2(warm_seconds(tree.cost, self.scopes.m - 1)) + 0.25 * np.log2(over))
+        score = math.log2(CALL + warm_seconds(tree.cost, self.scopes.m - 1)) + 0.25 * math.log2(over)
         if score < self.score or self.best is None:
             self.best, self.score = tree, score
 

@@ -7,6 +7,7 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Job, Reduced
 from tractable.plan import Plan
+from tractable.posterior._base import ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import parts, scopes_of
 from tractable.posterior.exact.progress import tracked
 
@@ -38,11 +39,14 @@ def _maximize(reduced: Reduced, pairs: np.ndarray) -> tuple[float, np.ndarray]:
 
 def sample_states(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> np.ndarray:
     """`n` independent exact samples of every original variable, shape [n, n_variables]."""
-    if plan.tree is None:
-        return _original(reduced, _draw(reduced, np.zeros(2, np.int32), rng, n)[1])
-    if not plan.tree.sliced:
-        return _original(reduced, _draw(reduced, plan.tree.pairs, rng, n)[1])
-    return _original(reduced, _draw_sliced(reduced, plan, rng, n))
+    if plan.tree is not None and plan.tree.sliced:
+        log_z, states = _draw_sliced(reduced, plan, rng, n)
+    else:
+        pairs = np.zeros(2, np.int32) if plan.tree is None else plan.tree.pairs
+        log_z, states = _draw(reduced, pairs, rng, n)
+    if log_z == -np.inf:
+        raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is nothing to sample")
+    return _original(reduced, states)
 
 
 def _draw(reduced: Reduced, pairs: np.ndarray, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
@@ -52,6 +56,8 @@ def _draw(reduced: Reduced, pairs: np.ndarray, rng: np.random.Generator, n: int)
     if tables.n_factors:
         job = Job(kernels.WALK, uniforms=rng.random((n, 2 * tables.n_factors)))
         run = kernels.run(tables, scopes_of(tables), pairs, job)
+        if run.status == kernels.UNSAFE:
+            run = kernels.run(tables, scopes_of(tables), pairs, job._replace(semiring=kernels.LOG_SUM_EXP))
         assert run.states is not None
         log_z, states = float(run.log_z[0]), run.states
     for v in np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes):
@@ -59,7 +65,7 @@ def _draw(reduced: Reduced, pairs: np.ndarray, rng: np.random.Generator, n: int)
     return log_z, states
 
 
-def _draw_sliced(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> np.ndarray:
+def _draw_sliced(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
     """Samples from each slice; each replaces those before with the new part's share of the total so far."""
     assert plan.tree is not None
     total, states = -np.inf, np.zeros((n, len(reduced.tables.sizes)), np.int32)
@@ -74,7 +80,7 @@ def _draw_sliced(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int)
         total = float(np.logaddexp(total, log_z))
         taken = rng.random(n) < np.exp(log_z - total)
         states[taken] = _original(part, found)[taken]
-    return states
+    return total, states
 
 
 def _original(reduced: Reduced, states: np.ndarray) -> np.ndarray:
