@@ -123,7 +123,7 @@ class Scopes:
 
     def cost(self, pairs: np.ndarray) -> np.ndarray:
         """Multiply-adds, log2 of the largest table, and entries: see `tree_cost` in tree.c."""
-        out = np.zeros(10)
+        out = np.zeros(9)
         library().tree_cost(*self._arguments, _address(pairs), _address(out))
         return out
 

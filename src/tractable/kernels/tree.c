@@ -153,8 +153,7 @@ EXPORT void tree_from_order(int n, int m, const int64_t *starts, const int32_t *
 /* out[0] multiply-adds of the forward pass, [1] log2 of the largest table made, [2] entries of all tables made,
  * [3] the most entries alive at once when each table is freed after use, [4] entries read and written,
  * [5] multiply-adds in steps big enough for a matrix product, [6] the most entries alive at once in both sweeps,
- * [7] entries of tables made that are larger than a cache, [8] entries of the given tables, [9] the largest of those
- * that lose an axis at once. */
+ * [7] entries of tables made that are larger than a cache, [8] entries of the given tables. */
 EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                       const uint8_t *keep, const int32_t *pairs, double *out) {
     Network net = {n, m, starts, scopes, log_size, keep};
@@ -201,8 +200,8 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
         if (adjoint + packed > most) most = adjoint + packed;
         adjoint -= size[m + i] + (x < m ? size[x] : 0) + (y < m ? size[y] : 0);
     }
-    reverse = total + most;
-    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse, out[7] = cold, out[8] = given, out[9] = summed;
+    reverse = total + most + 2 * summed;
+    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse, out[7] = cold, out[8] = given;
     builder_free(&b);
     free(size), free(copy);
 }

@@ -88,7 +88,7 @@ def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
 
     The walk for the most probable state keeps all tables too, and works on the logarithms of the given ones.
     """
-    entries = {"evidence": cost[3], "map": cost[8] + cost[6] + 2 * cost[9], "marginals": cost[6] + 2 * cost[9]}[query]
+    entries = {"evidence": cost[3], "map": cost[6] + cost[8], "marginals": cost[6]}[query]
     return float(8.0 * (entries + SLACK) * min(slices, n_cores()))
 
 
