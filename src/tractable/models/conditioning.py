@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from tractable.kernels import Reduced, reduce
+from tractable.kernels import Reduced, Tables, reduce
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.evidence import Evidence, parse_evidence, with_likelihoods
 from tractable.models.markov_network import Factor, MarkovNetwork
+
+NORMALIZED = 1e-12
+"""A factor whose rows sum to one this nearly is a conditional table."""
 
 TableModel = BayesianNetwork | MarkovNetwork
 
@@ -69,9 +72,24 @@ def reduce_model(model: TableModel, evidence: Evidence, prune: bool = False, mer
     With `prune`, variables that matter to no observation are dropped (only their total is asked for).
     """
     tables = with_likelihoods(model.packed, evidence.likelihoods)
-    child = wanted = None
-    if prune and isinstance(model, BayesianNetwork):
-        n = len(model.states)
-        child, wanted = np.full(tables.n_factors, -1, np.int32), (evidence.states >= 0).astype(np.uint8)
-        child[:n] = np.arange(n)
-    return reduce(tables, evidence.states, child, wanted, merge)
+    if not prune:
+        return reduce(tables, evidence.states, merge=merge)
+    wanted = (evidence.states >= 0).astype(np.uint8)
+    return reduce(tables, evidence.states, _children(model, tables), wanted, merge)
+
+
+def _children(model: TableModel, tables: Tables) -> np.ndarray:
+    """The variable over which each factor sums to one, −1 where there is none.
+
+    Many networks come as Markov networks whose factors are conditional tables with the child last.
+    """
+    child = np.full(tables.n_factors, -1, np.int32)
+    if isinstance(model, BayesianNetwork):
+        child[: len(model.states)] = np.arange(len(model.states))
+        return child
+    last = tables.scopes[np.maximum(tables.scope_starts[1:] - 1, 0)] if len(tables.scopes) else child
+    for j in np.flatnonzero(np.diff(tables.scope_starts) > 0):
+        rows = tables.values[tables.value_starts[j] : tables.value_starts[j + 1]].reshape(-1, tables.sizes[last[j]])
+        if np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
+            child[j] = last[j]
+    return child
