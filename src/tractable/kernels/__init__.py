@@ -6,9 +6,10 @@ Arrays in, arrays out. The shared library is built when the package is installed
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +29,8 @@ _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, 
 _NETWORK = [_int, _int] + [_pointer] * 4
 _MATMUL = ctypes.CFUNCTYPE(None, _pointer, _pointer, _pointer, _long, _long, _long, _long)
 _SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
-    "reduce_network": (_pointer, [_int, _int] + [_pointer] * 8 + [_int, _pointer, _pointer]),
-    "reduce_finish": (None, [_pointer] * 10),
+    "reduce_network": (None, [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3),
+    "greedy_tree": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
     "greedy_order": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
     "tree_from_order": (None, [*_NETWORK, _pointer, _int, _pointer]),
     "tree_cost": (None, [*_NETWORK, _pointer, _pointer]),
@@ -40,7 +41,7 @@ _SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
     ),
     "run_tree": (
         _int,
-        [_int, _int, *[_pointer] * 7, _int, _int, _int, _MATMUL, *[_pointer] * 4, _long, *[_pointer] * 3],
+        [_int, _int, *[_pointer] * 7, _int, _int, _int, _MATMUL, *[_pointer] * 3, _long, *[_pointer] * 3],
     ),
 }
 
@@ -58,6 +59,22 @@ class Tables:
     scopes: np.ndarray
     value_starts: np.ndarray
     values: np.ndarray
+
+    @cached_property
+    def addresses(self) -> tuple[int, ...]:
+        """Where the arrays are, for the kernels."""
+        arrays = (self.sizes, self.scope_starts, self.scopes, self.value_starts, self.values)
+        return tuple(map(_address, arrays))
+
+    @cached_property
+    def n_states(self) -> int:
+        """Number of states of all variables together."""
+        return int(self.sizes.sum())
+
+    @cached_property
+    def state_starts(self) -> list[int]:
+        """Where the states of each variable start in one list of all states, and where the last ones end."""
+        return [0, *np.cumsum(self.sizes, dtype=np.int64).tolist()]
 
     @property
     def n_factors(self) -> int:
@@ -106,6 +123,16 @@ class Scopes:
         self.log_size = np.log2(sizes.astype(np.float64))
         self.keep = np.zeros(self.n + 1, np.uint8) if keep is None else keep
         self._arguments = (self.n, self.m, *map(_address, (starts, members, self.log_size, self.keep)))
+
+    def greedy_tree(
+        self, heuristic: str, noise: float, seed: int, limit: float, seconds: float
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The pairs of a greedy order's tree, and their cost; None where the order was given up."""
+        pairs, out = np.empty(2 * self.m, np.int32), np.empty(9)
+        found = library().greedy_tree(
+            *self._arguments, HEURISTICS[heuristic], noise, seed, limit, seconds, _address(pairs), _address(out)
+        )
+        return (pairs, out) if found < math.inf else None
 
     def greedy_order(self, heuristic: str, noise: float, seed: int, limit: float, seconds: float) -> np.ndarray | None:
         """A greedy elimination order; None where its cost passes 2^limit or the search takes too long."""
@@ -163,10 +190,15 @@ class Run(NamedTuple):
     status: int
     log_z: np.ndarray
     marginals: np.ndarray | None
-    starts: np.ndarray | None
+    sizes: np.ndarray
     root: np.ndarray | None
     states: np.ndarray | None
     peak_bytes: int
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where the marginals of each variable start, and the last ones end."""
+        return np.concatenate([[0], np.cumsum(self.sizes * np.int64(len(self.log_z)))])
 
 
 @cache
@@ -201,33 +233,33 @@ def reduce(
     With `child` (the variable whose conditional table each factor is) and `wanted` (0/1 per variable), barren variables
     are dropped first. `merge` multiplies tables into those whose scope contains theirs.
     """
-    lib, n = library(), len(tables.sizes)
-    counts, numbers = np.zeros(5, np.int64), np.zeros(2)
-    handle = lib.reduce_network(
+    n, m, n_scope, n_states = len(tables.sizes), tables.n_factors, len(tables.scopes), tables.n_states
+    ints = np.empty(3 * n + n_scope + n_states + m, np.int32)
+    longs, doubles = np.empty(2 * m + 5, np.int64), np.empty(len(tables.values) + 2)
+    library().reduce_network(
         n,
-        tables.n_factors,
-        *map(_address, (tables.sizes, tables.scope_starts, tables.scopes, tables.value_starts, tables.values)),
+        m,
+        *tables.addresses,
         _address(evidence),
         _optional(child),
         _optional(wanted),
         merge,
-        _address(counts),
-        _address(numbers),
+        *map(_address, (ints, longs, doubles)),
     )
-    impossible, n_free, n_factors, n_scope, n_values = counts.tolist()
+    impossible, n_free, n_factors = longs[:3].tolist()
+    starts, value_starts = longs[3 : 4 + n_factors], longs[4 + m : 5 + m + n_factors]
     out = Tables(
-        np.empty(n_free, np.int32),
-        np.zeros(n_factors + 1, np.int64),
-        np.empty(n_scope, np.int32),
-        np.zeros(n_factors + 1, np.int64),
-        np.empty(n_values),
+        ints[:n_free],
+        starts,
+        ints[n : n + int(starts[-1])],
+        value_starts,
+        doubles[2 : 2 + int(value_starts[-1])],
     )
-    index, n_kept, factor = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(tables.n_factors, np.int32)
-    kept = np.empty(int(tables.sizes.sum()), np.int32)
-    arrays = (out.sizes, out.scope_starts, out.scopes, out.value_starts, out.values, index, kept, n_kept, factor)
-    lib.reduce_finish(handle, *map(_address, arrays))
-    log_constant = -np.inf if impossible else float(np.log(numbers[0]) + numbers[1] * np.log(2))
-    return Reduced(out, tables.sizes, index, kept, n_kept, factor, log_constant, bool(impossible))
+    at = n + n_scope
+    index, kept = ints[at : at + n], ints[at + n : at + n + n_states]
+    n_kept, factor = ints[at + n + n_states : at + 2 * n + n_states], ints[at + 2 * n + n_states :]
+    log_constant = -math.inf if impossible else math.log(doubles[0]) + doubles[1] * math.log(2)
+    return Reduced(out, tables.sizes, index, kept, n_kept, factor, float(log_constant), bool(impossible))
 
 
 def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> Run:  # noqa: B008, a frozen default
@@ -235,28 +267,26 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
     n, n_rows = scopes.n, 1 if job.row < 0 else int(tables.sizes[job.row])
     log_z, peak = np.empty(n_rows), np.zeros(1, np.int64)
     root = np.empty(job.root_size) if job.root_size else None
-    starts = marginals = states = None
-    if job.task == MARGINALS:
-        starts = np.zeros(n + 1, np.int64)
-        np.cumsum(tables.sizes * np.int64(n_rows), out=starts[1:])
-        marginals = np.empty(int(starts[-1]))
+    marginals = np.empty(tables.n_states * n_rows) if job.task == MARGINALS else None
+    states = None
     if job.task == WALK:
         states = np.zeros((1 if job.uniforms is None else len(job.uniforms), n), np.int32)
-    arrays = (tables.sizes, tables.scope_starts, tables.scopes, tables.value_starts, tables.values, scopes.keep, pairs)
     status = library().run_tree(
         n,
         tables.n_factors,
-        *map(_address, arrays),
+        *tables.addresses,
+        _address(scopes.keep),
+        _address(pairs),
         job.task,
         job.semiring,
         job.row,
         _matmul(),
-        *map(_optional, (log_z, root, starts, marginals)),
+        *map(_optional, (log_z, root, marginals)),
         0 if states is None else len(states),
         *map(_optional, (job.uniforms, states)),
         _address(peak),
     )
-    return Run(status, log_z, marginals, starts, root, states, int(peak[0]))
+    return Run(status, log_z, marginals, tables.sizes, root, states, int(peak[0]))
 
 
 def _optional(array: np.ndarray | None) -> int | None:

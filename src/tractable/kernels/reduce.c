@@ -19,8 +19,7 @@ typedef struct {
     int64_t *state_start; /* of variable v in `kept` */
     int32_t *kept;        /* remaining states of each variable, ascending */
     int32_t *index;       /* new number of a free variable, -1 if fixed */
-    int n_free, n_alive;
-    int64_t n_scope, n_values;
+    int n_free;
     int impossible;
     double exponent;      /* of two, taken out of the tables */
     double constant;      /* product of tables over no variable, mantissa */
@@ -317,15 +316,48 @@ static void load(Reduced *r, const int32_t *sizes, const int64_t *starts, const 
     free(fill);
 }
 
+/* Copies the reduced network into the caller's buffers, laid out for the original sizes. */
+static void finish(const Reduced *r, int64_t n_scope, int32_t *ints, int64_t *longs, double *doubles) {
+    int n = r->n, m = r->m;
+    int64_t n_states = r->state_start[n];
+    int32_t *sizes = ints, *scopes = sizes + n, *index = scopes + n_scope, *kept = index + n;
+    int32_t *n_kept = kept + n_states, *factor = n_kept + n;
+    int64_t *starts = longs + 3, *value_starts = starts + m + 1;
+    double *values = doubles + 2;
+    memcpy(index, r->index, sizeof(int32_t) * (size_t)n);
+    memcpy(kept, r->kept, sizeof(int32_t) * (size_t)n_states);
+    memcpy(n_kept, r->sizes, sizeof(int32_t) * (size_t)n);
+    for (int v = 0; v < n; v++)
+        if (r->index[v] >= 0) sizes[r->index[v]] = r->sizes[v];
+    int k = 0;
+    starts[0] = value_starts[0] = 0;
+    for (int j = 0; j < m; j++) {
+        const Factor *f = &r->factors[j];
+        int alive = f->alive && !r->impossible;
+        factor[j] = alive ? k : -1;
+        if (!alive) continue;
+        for (int i = 0; i < f->nd; i++) scopes[starts[k] + i] = r->index[f->scope[i]];
+        memcpy(values + value_starts[k], f->values, sizeof(double) * (size_t)f->size);
+        starts[k + 1] = starts[k] + f->nd;
+        value_starts[k + 1] = value_starts[k] + f->size;
+        k++;
+    }
+    longs[0] = r->impossible, longs[1] = r->n_free, longs[2] = k;
+    doubles[0] = r->constant, doubles[1] = r->exponent;
+}
+
 /* Conditions the network on evidence (state index, -1 where unobserved). `child` names the variable whose conditional
  * table factor j is (-1: none), `wanted` the variables asked for; with both NULL nothing is pruned as barren.
- * sizes_out: impossible, free variables, factors, scope entries, table entries; numbers_out: constant, exponent. */
-EXPORT Reduced *reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
-                               const int64_t *value_starts, const double *values, const int32_t *evidence,
-                               const int32_t *child, const uint8_t *wanted, int merge, int64_t *sizes_out,
-                               double *numbers_out) {
-    Reduced *r = calloc(1, sizeof(Reduced));
-    r->n = n, r->m = m, r->constant = 1;
+ *
+ * longs: impossible, free variables, factors, then the starts of scopes and of values (m+1 each); doubles: constant,
+ * exponent of two, then values; ints: sizes (n), scopes (as many as given), new number of each variable or -1 (n), the
+ * remaining states of each variable at the front of its slice (as many as states), their numbers (n), new number of each
+ * factor or -1 (m). Each part is filled from its front. */
+EXPORT void reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
+                           const int64_t *value_starts, const double *values, const int32_t *evidence,
+                           const int32_t *child, const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs,
+                           double *doubles) {
+    Reduced reduced = {.n = n, .m = m, .constant = 1}, *r = &reduced;
     load(r, sizes, starts, scopes, value_starts, values, evidence);
     if (child && wanted) drop_barren(r, child, wanted);
     propagate(r, sizes);
@@ -340,40 +372,8 @@ EXPORT Reduced *reduce_network(int n, int m, const int32_t *sizes, const int64_t
         }
     }
     if (merge && !r->impossible) absorb(r);
-    for (int j = 0; j < m && !r->impossible; j++) {
-        if (!r->factors[j].alive) continue;
-        r->n_alive++;
-        r->n_scope += r->factors[j].nd;
-        r->n_values += r->factors[j].size;
-    }
     for (int v = 0; v < n; v++) r->index[v] = r->sizes[v] > 1 ? r->n_free++ : -1;
-    sizes_out[0] = r->impossible, sizes_out[1] = r->n_free, sizes_out[2] = r->n_alive;
-    sizes_out[3] = r->n_scope, sizes_out[4] = r->n_values;
-    numbers_out[0] = r->constant, numbers_out[1] = r->exponent;
-    return r;
-}
-
-/* Copies the reduced network out and frees it. `kept` has the remaining states of variable v at the front of its slice,
- * `index` the new number of each old variable, -1 where it is fixed, `factor` the same for the factors. */
-EXPORT void reduce_finish(Reduced *r, int32_t *sizes, int64_t *starts, int32_t *scopes, int64_t *value_starts,
-                          double *values, int32_t *index, int32_t *kept, int32_t *n_kept, int32_t *factor) {
-    memcpy(index, r->index, sizeof(int32_t) * (size_t)r->n);
-    memcpy(kept, r->kept, sizeof(int32_t) * (size_t)r->state_start[r->n]);
-    memcpy(n_kept, r->sizes, sizeof(int32_t) * (size_t)r->n);
-    for (int v = 0; v < r->n; v++)
-        if (r->index[v] >= 0) sizes[r->index[v]] = r->sizes[v];
-    int k = 0;
-    starts[0] = value_starts[0] = 0;
-    for (int j = 0; j < r->m && !r->impossible; j++) {
-        Factor *f = &r->factors[j];
-        factor[j] = f->alive ? k : -1;
-        if (!f->alive) continue;
-        for (int i = 0; i < f->nd; i++) scopes[starts[k] + i] = r->index[f->scope[i]];
-        memcpy(values + value_starts[k], f->values, sizeof(double) * (size_t)f->size);
-        starts[k + 1] = starts[k] + f->nd;
-        value_starts[k + 1] = value_starts[k] + f->size;
-        k++;
-    }
+    finish(r, starts[m], ints, longs, doubles);
     free(r->sizes), free(r->index), free(r->state_start), free(r->kept), free(r->of_start), free(r->of);
-    free(r->factors), free(r->scope_buffer), free(r->value_buffer), free(r);
+    free(r->factors), free(r->scope_buffer), free(r->value_buffer);
 }

@@ -232,11 +232,18 @@ static void marginals_of(Run *r, const Places *p, int i, const Table *adjoint, c
     }
 }
 
-static int sweep_down(Run *r, const int64_t *out_start, double *out) {
+static int sweep_down(Run *r, double *out) {
     const Network *net = r->c.net;
     int m = net->m, nodes = 2 * m - 1, unsafe = 0;
     Places p;
     choose_places(r, &p);
+    int64_t *out_start = malloc(sizeof(int64_t) * (size_t)(net->n + 1));
+    out_start[0] = 0;
+    for (int v = 0; v < net->n; v++) {
+        int64_t len = r->c.sizes[v] * r->c.n_rows;
+        out_start[v + 1] = out_start[v] + len;
+        for (int64_t i = 0; p.place[v] < 0 && i < len; i++) out[out_start[v] + i] = 1.0 / r->c.sizes[v];
+    }
     Table *adjoint = calloc((size_t)nodes + 1, sizeof(Table));
     Table *root = &r->node[nodes - 1], *one = &adjoint[nodes - 1];
     one->nd = root->nd;
@@ -261,7 +268,7 @@ static int sweep_down(Run *r, const int64_t *out_start, double *out) {
         table_free(&r->c, up);
     }
     for (int i = 0; i < nodes; i++) table_free(&r->c, &adjoint[i]);
-    free(adjoint), free(p.place), free(p.needed), free(p.next), free(p.first);
+    free(adjoint), free(p.place), free(p.needed), free(p.next), free(p.first), free(out_start);
     return unsafe;
 }
 
@@ -371,8 +378,8 @@ static int64_t count_variables(Run *r, double *exponent) {
  * ascending order, scaled so that exp(log_z[0]) times it is the sum. peak receives the most bytes held at once. */
 EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                     const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs,
-                    int task, int semiring, int row, MatMul matmul, double *log_z, double *root,
-                    const int64_t *out_start, double *out, int64_t n_samples, const double *uniforms, int32_t *states,
+                    int task, int semiring, int row, MatMul matmul, double *log_z, double *root, double *out,
+                    int64_t n_samples, const double *uniforms, int32_t *states,
                     int64_t *peak) {
     Network net = {n, m, starts, scopes, NULL, keep};
     Run r = {.pairs = pairs, .keep = keep};
@@ -408,7 +415,7 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
         }
     if (!root && (r.c.unsafe || (r.c.risky && (status == ZERO || task != MARGINALS || row >= 0)))) status = UNSAFE;
     if (task == MARGINALS && (status == OK || (row >= 0 && status == ZERO)))
-        status = sweep_down(&r, out_start, out) || r.c.unsafe || (row >= 0 && r.c.risky) ? UNSAFE : status;
+        status = sweep_down(&r, out) || r.c.unsafe || (row >= 0 && r.c.risky) ? UNSAFE : status;
     if (task == WALK && status != ZERO) walk_down(&r, n_samples, uniforms, states);
     *peak = r.c.peak;
     for (int i = 0; i < 2 * m - 1; i++) table_free(&r.c, &r.node[i]);

@@ -229,3 +229,21 @@ EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scope
     free(copy);
     return len;
 }
+
+double greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
+                    const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
+                    int32_t *order, int32_t *order_len);
+
+/* The tree of a greedy order and its cost (as by tree_cost); infinite where the order was given up. */
+EXPORT double greedy_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
+                          const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
+                          int32_t *pairs, double *out) {
+    int32_t *order = malloc(sizeof(int32_t) * (size_t)(n + 1)), len;
+    double sum = greedy_order(n, m, starts, scopes, log_size, keep, heuristic, noise, seed, limit, seconds, order, &len);
+    if (sum < INFINITY) {
+        tree_from_order(n, m, starts, scopes, log_size, keep, order, len, pairs);
+        tree_cost(n, m, starts, scopes, log_size, keep, pairs, out);
+    }
+    free(order);
+    return sum;
+}

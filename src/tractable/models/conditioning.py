@@ -90,6 +90,6 @@ def _children(model: TableModel, tables: Tables) -> np.ndarray:
     last = tables.scopes[np.maximum(tables.scope_starts[1:] - 1, 0)] if len(tables.scopes) else child
     for j in np.flatnonzero(np.diff(tables.scope_starts) > 0):
         rows = tables.values[tables.value_starts[j] : tables.value_starts[j + 1]].reshape(-1, tables.sizes[last[j]])
-        if np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
+        if rows.max() <= 1 and np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
             child[j] = last[j]
     return child

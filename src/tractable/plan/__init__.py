@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tractable.graph import Graph
@@ -73,12 +73,16 @@ def plan_reduced(
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
         return Plan("independent", 0, scopes.n, 8.0 * scopes.n, 1e-5, reason, query=query, observed=observed)
-    names = _free_names(model, reduced)
-    return price(scopes, names, model.graph, observed, query, memory_bytes(memory))
+    return price(scopes, lambda: _free_names(model, reduced), model.graph, observed, query, memory_bytes(memory))
 
 
 def price(
-    scopes: Scopes, names: Sequence[str], graph: Graph, observed: tuple[str, ...], query: Query, memory: float
+    scopes: Scopes,
+    names: Callable[[], Sequence[str]],
+    graph: Graph,
+    observed: tuple[str, ...],
+    query: Query,
+    memory: float,
 ) -> Plan:
     """The plan for scopes over named variables: search a tree, slice it, refuse what is over the budget."""
     tree = sliced(scopes, find_tree(scopes, query, memory), query, memory)
@@ -89,7 +93,7 @@ def price(
         "flops": float(SWEEPS[query] * tree.cost[0] * tree.slices),
         "bytes": size,
         "seconds": seconds,
-        "why": why(scopes, names, tree, graph, observed),
+        "reason": lambda: why(scopes, names(), tree, graph, observed),
         "query": query,
         "observed": observed,
         "slices": tree.slices,
@@ -97,7 +101,8 @@ def price(
     }
     if size <= memory and seconds <= MAX_SECONDS:
         return Plan("elimination", **common)
-    found = tuple(names[v] for v in advice(scopes, tree, query, memory))
+    known = names()
+    found = tuple(known[v] for v in advice(scopes, tree, query, memory))
     return Plan(None, alternatives=ALTERNATIVES, advice=found, **common)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -37,7 +38,7 @@ class Plan:
     flops : multiply-adds of the whole query.
     bytes : the most memory held at once, tables only.
     seconds : predicted on this machine.
-    why : the structural reason, one sentence.
+    reason : the structural reason, one sentence, or what makes it; read it as ``plan.why``.
     alternatives : methods that remain, each with the kind of certificate it can give.
     advice : the smallest set of variables found whose observation would bring the query within the budget.
     query, observed : what was asked.
@@ -49,13 +50,18 @@ class Plan:
     flops: float
     bytes: float
     seconds: float
-    why: str
+    reason: str | Callable[[], str] = field(repr=False)
     alternatives: tuple[Alternative, ...] = ()
     advice: tuple[str, ...] = ()
     query: Query = "marginals"
     observed: tuple[str, ...] = ()
     slices: int = 1
     tree: ContractionTree | None = field(default=None, repr=False)
+
+    @cached_property
+    def why(self) -> str:
+        """The structural reason, one sentence; put into words when first read."""
+        return self.reason if isinstance(self.reason, str) else self.reason()
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tree, as plain values."""

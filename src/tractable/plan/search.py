@@ -51,9 +51,9 @@ class Search:
         """Predicted seconds of running the tree."""
         return predicted_seconds(tree.cost, self.scopes.m - 1, self.query)
 
-    def offer(self, pairs: np.ndarray) -> None:
+    def offer(self, pairs: np.ndarray, cost: np.ndarray) -> None:
         """Take the tree if it is the best so far: by time, and, as slicing costs something too, a little by memory."""
-        tree = ContractionTree(self.scopes, pairs, self.scopes.cost(pairs))
+        tree = ContractionTree(self.scopes, pairs, cost)
         over = max(predicted_bytes(tree.cost, self.query) / self.memory, 1.0)
         score = math.log2(CALL + warm_seconds(tree.cost, self.scopes.m - 1)) + 0.25 * math.log2(over)
         if score < self.score or self.best is None:
@@ -62,21 +62,22 @@ class Search:
     def greedy(self, heuristic: str, noise: float = 0.0, seed: int = 0) -> None:
         """Offer the tree of a greedy order, abandoned early when it is clearly worse than the best."""
         limit = 1000.0 if self.best is None else float(np.log2(self.best.cost[0] + 1)) + 6
-        order = self.scopes.greedy_order(heuristic, noise, seed, limit, GREEDY_SECONDS)
-        if order is not None:
-            self.offer(self.scopes.tree_from_order(order))
+        found = self.scopes.greedy_tree(heuristic, noise, seed, limit, GREEDY_SECONDS)
+        if found is not None:
+            self.offer(*found)
 
     def anneal(self, schedule: Schedule, seed: int, start: np.ndarray | None = None) -> None:
         """Offer what annealing makes of a tree, the best so far unless another is given."""
         assert self.best is not None
         pairs = self.best.pairs if start is None else start
-        self.offer(self.scopes.anneal(pairs, schedule, max(self.left, 0.0), seed))
+        found = self.scopes.anneal(pairs, schedule, max(self.left, 0.0), seed)
+        self.offer(found, self.scopes.cost(found))
 
     def restart(self, seed: int) -> np.ndarray | None:
         """The tree of a randomized greedy order."""
         heuristic = (FIRST, *OTHERS)[seed % 4]
-        order = self.scopes.greedy_order(heuristic, 0.05 * (seed % 5), seed, 1000.0, GREEDY_SECONDS)
-        return None if order is None else self.scopes.tree_from_order(order)
+        found = self.scopes.greedy_tree(heuristic, 0.05 * (seed % 5), seed, 1000.0, GREEDY_SECONDS)
+        return None if found is None else found[0]
 
     @property
     def left(self) -> float:

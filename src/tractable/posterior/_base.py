@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,11 @@ class Marginals(Mapping[str, Mapping[str, Any]]):
 
     def __init__(self, states: Mapping[str, Sequence[str]], array: Callable[[int], np.ndarray]):
         self._states = states
-        self._index = {name: i for i, name in enumerate(states)}
         self._array = array
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self._states)}
 
     def array(self, variable: str) -> np.ndarray:
         """The marginal of one variable as an array with its states on the last axis."""

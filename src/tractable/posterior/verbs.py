@@ -179,7 +179,7 @@ def generator(key: Any) -> np.random.Generator:
 
 
 def _posterior(model: TableModel, reduced: Reduced, plan: Plan, result: Result, memory: Memory) -> Posterior:
-    starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
+    starts = model.packed.state_starts
 
     def array(v: int) -> np.ndarray:
         assert result.marginals is not None

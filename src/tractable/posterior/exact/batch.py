@@ -114,7 +114,7 @@ def _price(model: TableModel, batch: Batch, memory: Any) -> Plan:
     observed = tuple(variables[v] for v in batch.observed.tolist())
     names = [v for v, i in zip(variables, batch.reduced.index.tolist(), strict=True) if i >= 0]
     scopes = _keep_row(batch.tables)
-    return price(scopes, [*names, "row"], model.graph, observed, "marginals", memory_bytes(memory))
+    return price(scopes, lambda: [*names, "row"], model.graph, observed, "marginals", memory_bytes(memory))
 
 
 def _chunk(tree: ContractionTree | None) -> int:
@@ -125,7 +125,7 @@ def _chunk(tree: ContractionTree | None) -> int:
 
 def _scaled(plan: Plan, n_rows: int, n_bytes: float) -> Plan:
     seconds = plan.seconds * n_rows / n_cores()
-    return replace(plan, flops=plan.flops * n_rows, seconds=seconds, bytes=n_bytes, why=f"{plan.why}; {n_rows} rows")
+    return replace(plan, flops=plan.flops * n_rows, seconds=seconds, bytes=n_bytes, reason=f"{plan.why}; {n_rows} rows")
 
 
 def _together(model: TableModel, given: Evidence, batch: Batch, tree: ContractionTree, memory: Any) -> Rows:
@@ -151,18 +151,16 @@ def _run_chunk(given: Evidence, batch: Batch, tree: ContractionTree, piece: slic
     run = kernels.run(tables, _keep_row(tables), tree.pairs, Job(kernels.MARGINALS, row=len(tables.sizes) - 1))
     if run.status == kernels.UNSAFE:
         return range(piece.start, piece.stop)
-    assert run.marginals is not None and run.starts is not None
+    assert run.marginals is not None
     out.log_z[piece] = run.log_z + reduced.log_constant
-    lonely = np.setdiff1d(np.arange(len(reduced.tables.sizes)), tables.scopes)
+    starts = run.starts
     columns = np.concatenate([[0], np.cumsum(reduced.sizes)])
     for v, i in enumerate(reduced.index.tolist()):
         kept = columns[v] + reduced.kept[columns[v] : columns[v] + reduced.n_kept[v]]
         if i < 0:
             out.marginals[piece, kept] = 1.0
-        elif i in lonely:
-            out.marginals[piece, kept] = 1.0 / len(kept)
         else:
-            block = run.marginals[run.starts[i] : run.starts[i + 1]].reshape(-1, n_rows)
+            block = run.marginals[starts[i] : starts[i + 1]].reshape(-1, n_rows)
             out.marginals[piece, kept[0] : kept[-1] + 1][:, kept - kept[0]] = block.T
     return ()
 

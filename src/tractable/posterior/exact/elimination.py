@@ -55,7 +55,7 @@ def _whole(reduced: Reduced, scopes: Scopes | None, pairs: np.ndarray | None, ma
     log_z = reduced.log_constant + float(run.log_z[0])
     if run.status == kernels.ZERO:
         return Result(-np.inf, None, run.peak_bytes)
-    spread = _spread(reduced, _fill_lonely(run, tables)) if marginals else None
+    spread = None if run.marginals is None or not marginals else _spread(reduced, run.marginals)
     return Result(log_z, spread, run.peak_bytes)
 
 
@@ -69,17 +69,6 @@ def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, task: int) -> 
         if run.status != kernels.UNSAFE:
             return run
     return kernels.run(tables, scopes, pairs, Job(task, kernels.LOG_SUM_EXP))
-
-
-def _fill_lonely(run: Run, tables: Tables) -> np.ndarray:
-    """Variables in no table are uniform: the kernel leaves them to us."""
-    assert run.marginals is not None
-    if len(tables.scopes) < len(tables.sizes) or len(np.unique(tables.scopes)) < len(tables.sizes):
-        lonely = np.ones(len(tables.sizes), bool)
-        lonely[tables.scopes] = False
-        where = np.repeat(lonely, tables.sizes)
-        run.marginals[where] = np.repeat(1.0 / tables.sizes, tables.sizes)[where]
-    return run.marginals
 
 
 def _spread(reduced: Reduced, marginals: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def joint_table(model: TableModel, reduced: Reduced, plan: Plan, variables: Sequ
     tables = _with_units(reduced.tables, free)
     scopes = scopes_of(tables, _flags(len(tables.sizes), free))
     names = [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
-    found = allowed(price(scopes, names, model.graph, plan.observed, "evidence", memory_bytes(memory)))
+    found = allowed(price(scopes, lambda: names, model.graph, plan.observed, "evidence", memory_bytes(memory)))
     assert found.tree is not None
     table = _summed(reduced._replace(tables=tables), found.tree, free)
     return _spread(reduced, places, table / table.sum())
