@@ -87,7 +87,7 @@ class Posterior:
     _joint: Callable[[Sequence[str]], np.ndarray] = field(repr=False)
     _sample: Callable[[Any, int], dict[str, np.ndarray]] = field(repr=False)
 
-    @property
+    @cached_property
     def marginals(self) -> Marginals:
         """Posterior marginals; an error where the evidence is impossible and there is no posterior."""
         if np.ndim(self.log_partition.value) == 0:
