@@ -86,6 +86,15 @@ def test_rows_are_those_of_enumeration(name: str) -> None:
     check(model, tr.infer(model, rows), rows)
 
 
+@pytest.mark.parametrize("n_rows", range(1, 10))
+def test_a_few_rows_of_wide_tables(n_rows: int) -> None:
+    """The axis of rows is shorter than the others, which must not change where it stands."""
+    for name in ("markov_bipartite", "markov_grid", "markov_random", "bayesian_two_layers"):
+        model = ROWS[name].model(45)
+        rows = random_rows(model, n_rows, n_rows)
+        check(model, tr.infer(model, rows), rows)
+
+
 def forms(model: Model, rows: np.ndarray) -> dict[str, Any]:
     """The same rows in every form that a user may have them in."""
     names = {
