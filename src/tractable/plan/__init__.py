@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tractable.graph import Graph
 from tractable.kernels import Reduced, Scopes
 from tractable.models import Evidence, TableModel, one_case, parse_evidence, reduce_model
@@ -152,5 +154,9 @@ def _free_names(model: TableModel, reduced: Reduced) -> list[str]:
 
 def _scopes(reduced: Reduced, observed: tuple[int, ...]) -> Scopes:
     tables = reduced.tables
-    scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
-    return scopes.fixed(observed) if observed else scopes
+    if not observed:
+        return Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+    free = ~np.isin(tables.scopes, observed)
+    lengths = np.diff(np.concatenate([[0], np.cumsum(free)])[tables.scope_starts])
+    starts = np.concatenate([[0], np.cumsum(lengths[lengths > 0])])
+    return Scopes(tables.sizes, starts, tables.scopes[free])

@@ -28,11 +28,32 @@ def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Grap
     if block and len(legs) >= block[0]:
         a, b = block
         return f"a dense {a}×{b} bipartite block{given}: its smaller side, {a} variables, has to be held jointly"
-    if len(members) <= 1:
+    if _is_forest(scopes):
         return f"what is free{given} is a tree of pairs: messages over single variables suffice"
     joined = _explaining_away(graph, set(members), observed)
     reason = f"; {joined}" if joined else ""
     return f"the best order found{given} never joins more than {len(members)} variables: {listed(members)}{reason}"
+
+
+def _is_forest(scopes: Scopes) -> bool:
+    """Whether no scope has more than two variables and their pairs close no cycle."""
+    if np.diff(scopes.starts).max(initial=0) > 2:
+        return False
+    first = scopes.starts[:-1][np.diff(scopes.starts) == 2]
+    pairs = np.sort(np.column_stack([scopes.members[first], scopes.members[first + 1]]), axis=1)
+    root = list(range(scopes.n))
+
+    def find(v: int) -> int:
+        while root[v] != v:
+            root[v] = v = root[root[v]]
+        return v
+
+    for pair in np.unique(pairs, axis=0).tolist():
+        a, b = map(find, pair)
+        if a == b:
+            return False
+        root[a] = b
+    return True
 
 
 def _bipartite(scopes: Scopes) -> tuple[int, int] | None:
