@@ -84,8 +84,8 @@ def advice(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> 
 
 def _next(scopes: Scopes, pairs: np.ndarray, width: float) -> int | None:
     _, weight = scopes.widest(pairs, width - 3)
-    ranked = np.argsort(-weight)[:CANDIDATES]
-    free = [int(v) for v in ranked if weight[v] > 0 and scopes.log_size[v] > 0 and not scopes.keep[v]]
+    weight = np.where((scopes.log_size > 0) & (scopes.keep[: scopes.n] == 0), weight, 0.0)
+    free = [int(v) for v in np.argsort(-weight)[:CANDIDATES] if weight[v] > 0]
     if not free:
         return None
 
