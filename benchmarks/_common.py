@@ -21,6 +21,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import tractable
+
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
 GIB = 2**30
@@ -54,10 +56,18 @@ def arguments(description: str | None, **switches: str) -> argparse.Namespace:
 
 
 def chosen(paths: Iterable[Path], only: Sequence[str]) -> list[Path]:
-    """The instances that were asked for: by name, or where no instance has that name by a part of it."""
+    """The instances that were asked for: by name, where none has it by its beginning, else by a part of it."""
     paths = sorted(paths, key=lambda path: [int(p) if p.isdigit() else p for p in _runs(stem(path))])
-    names = {stem(path) for path in paths}
-    return [p for p in paths if not only or any(stem(p) == x if x in names else x in stem(p) for x in only)]
+    names = [stem(path) for path in paths]
+    wanted: set[str] = set() if only else set(names)
+    for word in only:
+        ways = (
+            [word] if word in names else [],
+            [n for n in names if n.startswith(word)],
+            [n for n in names if word in n],
+        )
+        wanted.update(next((found for found in ways if found), []))
+    return [path for path in paths if stem(path) in wanted]
 
 
 def _runs(text: str) -> list[str]:
@@ -151,8 +161,8 @@ class Log:
 def machine() -> Row:
     """What the figures were measured on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    packages = {}
-    for name in ("tractable", "numpy", "pyagrum", "pgmpy"):
+    packages = {"tractable": tractable.__version__}
+    for name in ("numpy", "pyagrum", "pgmpy"):
         try:
             packages[name] = version(name)
         except ImportError:  # PackageNotFoundError is one
