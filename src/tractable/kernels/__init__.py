@@ -175,13 +175,15 @@ class Scopes:
 
 class Job(NamedTuple):
     """What to run a tree for: the task, the semiring, the axis of evidence rows (−1: none), random numbers for exact
-    samples ([n_samples, 2 × factors]), and the size of the table over the kept variables."""
+    samples ([n_samples, 2 × factors]), the size of the table over the kept variables, and whether no other run shares
+    the cores."""
 
     task: int = EVIDENCE
     semiring: int = SUM_PRODUCT
     row: int = -1
     uniforms: np.ndarray | None = None
     root_size: int = 0
+    alone: bool = True  # large products may use all cores through BLAS
 
 
 class Run(NamedTuple):
@@ -280,7 +282,7 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
         job.task,
         job.semiring,
         job.row,
-        _matmul(),
+        _matmul() if job.alone else _MATMUL(),
         *map(_optional, (log_z, root, marginals)),
         0 if states is None else len(states),
         *map(_optional, (job.uniforms, states)),

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #endif
 
-enum { HEADER = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, POOL_FROM = 1 << 18 };
+enum { HEADER = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, POOL_FROM = 1 << 18, BLAS_FROM = 1 << 21 };
 
 typedef double v4 __attribute__((vector_size(32), aligned(8)));
 
@@ -511,7 +511,7 @@ void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, T
         if (a->least * b->least < TINY) c->risky = 1, out->slip = (double)g.K * SUBNORMAL;
         if (row_v || (g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
         else if (g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
-        else if (c->matmul && g.M >= 32 && g.K >= 48 && g.N >= 48) multiply_ordered(c, a, b, &g, out, 0);
+        else if (c->matmul && g.M >= 64 && g.K >= 64 && g.N >= 64 && g.M * g.K * g.N >= BLAS_FROM) multiply_ordered(c, a, b, &g, out, 0);
         else multiply_blocks(c, a, b, &g, out);
     }
     add_exponents(c, a, b, out);

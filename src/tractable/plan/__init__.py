@@ -49,7 +49,7 @@ def plan(
     Examples
     --------
     >>> import tractable as tr
-    >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", np.ones((2, 2))), ("bc", np.ones((2, 2)))])
+    >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", [[1, 2], [3, 4]]), ("bc", [[1, 2], [3, 4]])])
     >>> tr.plan(chain, observed=["b"]).method
     'elimination'
     """

@@ -123,4 +123,5 @@ class BudgetError(ValueError):
     def __init__(self, plan: Plan):
         self.plan = plan
         advice = f"; observing {', '.join(plan.advice)} would bring it within" if plan.advice else ""
-        super().__init__(f"refused by the budget: {plan.why}{advice}")
+        price = f"{plan.bytes:.3g} bytes and {plan.seconds:.3g} s predicted"
+        super().__init__(f"refused by the budget: {price}, because {plan.why}{advice}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from functools import cache
 
 import numpy as np
@@ -43,26 +44,26 @@ def physical_memory() -> float:
 
 
 # Measured with benchmarks/prediction.py on a 2-core machine; `speed` scales them to the machine at hand.
-STEP, ENTRY, COLD, SMALL, DENSE = 5e-7, 1.5e-9, 1.0e-8, 4.0e-10, 1.0e-10
+STEP, ENTRY, COLD, SMALL, DENSE = 9e-7, 6e-10, 1e-8, 6e-10, 1.5e-10
 SWEEPS = {"marginals": 3.0, "evidence": 1.0, "map": 1.0}
-SLICE = 1.5e-6
+SLICE = 3e-6
 CALL = 3e-5
 SLACK = 32
-REFERENCE = 1.9e-3
+REFERENCE = 4e-5
 
 
 @cache
 def speed() -> float:
-    """How much slower than the reference machine this one is, from a millisecond of sums and products."""
-    import time
-
-    a, b = np.ones((256, 256)), np.ones(1 << 18)
+    """How much slower than the reference machine a core of this one is, from a few milliseconds of arithmetic."""
+    a, b = np.ones(1 << 15), np.empty(1 << 15)
     best = np.inf
-    for _ in range(3):
+    for _ in range(20):
         start = time.perf_counter()
-        np.matmul(a, a), np.multiply(b, b), np.sum(b)
+        for _ in range(4):
+            np.multiply(a, a, out=b)
+            np.add(a, b, out=b)
         best = min(best, time.perf_counter() - start)
-    return max(best / REFERENCE, 0.1)
+    return float(np.clip(best / REFERENCE, 0.1, 10.0))
 
 
 def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float = 1) -> float:

@@ -79,8 +79,8 @@ def log_evidence(model: TableModel, evidence: Any = None, *, memory: Memory = No
     --------
     >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
-    >>> round(tr.log_evidence(net, {"a": "1"}).value, 6) == round(np.log(0.75), 6)
-    True
+    >>> round(float(np.exp(tr.log_evidence(net, {"a": "1"}).value)), 6)
+    0.75
     """
     clamped = log_partition(model, evidence, memory=memory)
     if model.graph.parents:

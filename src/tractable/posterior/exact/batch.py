@@ -148,7 +148,9 @@ def _run_chunk(given: Evidence, batch: Batch, tree: ContractionTree, piece: slic
     n_rows = len(states)
     tables = _with_rows(reduced, batch.observed, n_rows)
     _fill_indicators(reduced, tables, batch.observed, states)
-    run = kernels.run(tables, _keep_row(tables), tree.pairs, Job(kernels.MARGINALS, row=len(tables.sizes) - 1))
+    run = kernels.run(
+        tables, _keep_row(tables), tree.pairs, Job(kernels.MARGINALS, row=len(tables.sizes) - 1, alone=False)
+    )
     if run.status == kernels.UNSAFE:
         return range(piece.start, piece.stop)
     assert run.marginals is not None

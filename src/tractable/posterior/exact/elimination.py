@@ -45,13 +45,15 @@ def sum_product(reduced: Reduced, plan: Plan, marginals: bool) -> Result:
     return _whole(reduced, scopes, pairs, marginals)
 
 
-def _whole(reduced: Reduced, scopes: Scopes | None, pairs: np.ndarray | None, marginals: bool) -> Result:
+def _whole(
+    reduced: Reduced, scopes: Scopes | None, pairs: np.ndarray | None, marginals: bool, alone: bool = True
+) -> Result:
     tables = reduced.tables
     if scopes is None or pairs is None or not tables.n_factors:  # nothing interacts: what is left free is uniform
         log_z = reduced.log_constant + float(np.log(tables.sizes.astype(np.float64)).sum())
         uniform = np.repeat(1.0 / tables.sizes, tables.sizes)
         return Result(log_z, _spread(reduced, uniform) if marginals else None, 0)
-    run = run_safely(tables, scopes, pairs, kernels.MARGINALS if marginals else kernels.EVIDENCE)
+    run = run_safely(tables, scopes, pairs, Job(kernels.MARGINALS if marginals else kernels.EVIDENCE, alone=alone))
     log_z = reduced.log_constant + float(run.log_z[0])
     if run.status == kernels.ZERO:
         return Result(-np.inf, None, run.peak_bytes)
@@ -59,16 +61,14 @@ def _whole(reduced: Reduced, scopes: Scopes | None, pairs: np.ndarray | None, ma
     return Result(log_z, spread, run.peak_bytes)
 
 
-def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, task: int) -> Run:
+def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job) -> Run:
     """Run with scaled numbers; again with logarithms where an underflow may have mattered."""
-    run = kernels.run(tables, scopes, pairs, Job(task))
-    if run.status != kernels.UNSAFE:
-        return run
-    if task == kernels.EVIDENCE:  # the sweep down can tell whether what was lost mattered
-        run = kernels.run(tables, scopes, pairs, Job(kernels.MARGINALS))
-        if run.status != kernels.UNSAFE:
-            return run
-    return kernels.run(tables, scopes, pairs, Job(task, kernels.LOG_SUM_EXP))
+    run = kernels.run(tables, scopes, pairs, job)
+    if run.status == kernels.UNSAFE and job.task == kernels.EVIDENCE:  # the sweep down can tell whether it mattered
+        run = kernels.run(tables, scopes, pairs, job._replace(task=kernels.MARGINALS))
+    if run.status == kernels.UNSAFE:
+        run = kernels.run(tables, scopes, pairs, job._replace(semiring=kernels.LOG_SUM_EXP))
+    return run
 
 
 def _spread(reduced: Reduced, marginals: np.ndarray) -> np.ndarray:
@@ -89,16 +89,17 @@ def _spread(reduced: Reduced, marginals: np.ndarray) -> np.ndarray:
 
 def collapse(pairs: np.ndarray, n_leaves: int, factor: np.ndarray) -> np.ndarray:
     """The contraction pairs that remain when leaves vanish: `factor` gives each leaf's new number, −1 if it is gone."""
-    n_new = int((factor >= 0).sum())
-    name = factor.tolist() + [-1] * (n_leaves - 1)
-    out: list[int] = []
-    for i in range(n_leaves - 1):
-        a, b = name[pairs[2 * i]], name[pairs[2 * i + 1]]
-        if a < 0 or b < 0:
-            name[n_leaves + i] = max(a, b)
-            continue
-        name[n_leaves + i] = n_new + len(out) // 2
-        out += [a, b]
+    made = int((factor >= 0).sum())
+    name, out = factor.tolist(), []
+    steps = iter(pairs[: 2 * (n_leaves - 1)].tolist())
+    for x, y in zip(steps, steps, strict=True):
+        a, b = name[x], name[y]
+        if a >= 0 and b >= 0:
+            out += [a, b]
+            name.append(made)
+            made += 1
+        else:
+            name.append(max(a, b))
     return np.array([*out, 0, 0], np.int32)
 
 
@@ -108,11 +109,10 @@ def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
 
     def run_part(evidence: np.ndarray) -> Result:
         found = _part(tables, tree, evidence)
-        return (
-            Result(-np.inf, None, 0)
-            if found is None
-            else _whole(found[0], scopes_of(found[0].tables), found[1], marginals)
-        )
+        if found is None:
+            return Result(-np.inf, None, 0)
+        rest, pairs = found
+        return _whole(rest, scopes_of(rest.tables), pairs, marginals, alone=False)
 
     total, peak = Result(-np.inf, None, 0), 0
     for result in tracked(in_parallel(run_part, assignments(tables, tree.sliced)), tree.slices, "slices"):
