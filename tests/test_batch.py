@@ -237,7 +237,7 @@ def test_short_memory_changes_no_answer(memory: int) -> None:
 
 def test_a_batch_over_the_budget_is_refused_with_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "PATIENCE", 0.2)
-    side = range(26)
+    side = range(60)
     pairs = [((f"a{i}", f"b{j}"), np.array([[1.0, 2.0], [3.0, 1.0]])) for i in side for j in side]
     model = tr.MarkovNetwork({f"{v}{i}": "01" for i in side for v in "ab"}, pairs)
     with pytest.raises(tr.BudgetError) as caught:
