@@ -298,6 +298,9 @@ def test_a_model_that_is_impossible_by_itself() -> None:
         tr.most_probable(net)
     with pytest.raises(tr.ModelError):
         tr.sample(net, 1)
+    for evidence in ({"a": "0"}, {"a": [0, 1]}):
+        with pytest.raises(tr.ModelError, match="the model itself"):
+            tr.log_evidence(net, evidence)
 
 
 def test_many_variables_that_touch_nobody() -> None:

@@ -157,17 +157,18 @@ def test_the_most_probable_state_beats_samples(name: str) -> None:
     assert own == pytest.approx(best.log_probability.value, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", [n for n in ("alarm", "child", "hailfinder") if n in NETWORKS])
+@pytest.mark.parametrize("name", [n for n in ("alarm", "child", "hailfinder", "insurance") if n in NETWORKS])
 def test_a_batch_of_cases_is_its_cases(name: str) -> None:
     net = network(name)
-    cases = [observed(net, seed, 0.2) for seed in range(20)]
-    rows = np.array([[case.get(v, -1) for v in net.states] for case in cases])
-    batch = tr.infer(net, rows)
-    for r, case in enumerate(cases):
-        alone = tr.infer(net, case)
-        assert batch.log_partition.value[r] == pytest.approx(alone.log_partition.value, abs=1e-9)
-        for v in net.states:
-            np.testing.assert_allclose(batch.marginals.array(v)[r], alone.marginals.array(v), rtol=0, atol=1e-10)
+    for n_rows in (1, 2, 5, 20):
+        cases = [observed(net, 100 * n_rows + seed, 0.2) for seed in range(n_rows)]
+        batch = tr.infer(net, np.array([[case.get(v, -1) for v in net.states] for case in cases]))
+        for r, case in enumerate(cases):
+            alone = tr.infer(net, case)
+            assert batch.log_partition.value[r] == pytest.approx(alone.log_partition.value, abs=1e-9)
+            for v in net.states:
+                found, expected = batch.marginals.array(v)[r], alone.marginals.array(v)
+                np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10, err_msg=v)
 
 
 @pytest.mark.parametrize("name", [n for n in ("alarm", "insurance") if n in NETWORKS])

@@ -86,6 +86,8 @@ def log_evidence(model: TableModel, evidence: Any = None, *, memory: Memory = No
     if model.graph.parents:
         return clamped
     free = log_partition(model, memory=memory)
+    if free.value == -np.inf:
+        raise ImpossibleEvidenceError("the model itself is impossible: no joint state has a positive weight")
     return Certificate(
         clamped.value - free.value, clamped.lower - free.upper, clamped.upper - free.lower, _weaker(clamped, free)
     )
