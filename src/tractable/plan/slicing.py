@@ -16,7 +16,7 @@ from tractable.plan._base import ContractionTree
 from tractable.plan.budget import MAX_SECONDS, predicted_bytes, predicted_seconds
 
 CANDIDATES = 12
-MAX_FIXED = 48
+MAX_FIXED = 128
 MAX_LOG_SLICES = 24.0
 STALE = 4
 WORTH_SLICING = 0.05
