@@ -38,10 +38,11 @@ def _fill(cpt: Any, table: np.ndarray, family: list[int]) -> None:
         raise RuntimeError(f"the axes of {cpt.names} were misread")
 
 
-def agrum_marginals(bn: Any, evidence: Mapping[int, int] | None = None) -> list[Any]:
-    """Every posterior marginal by LazyPropagation, as its own tensors."""
+def agrum_marginals(bn: Any, evidence: Mapping[int, int] | None = None, threads: int = 0) -> list[Any]:
+    """Every posterior marginal by LazyPropagation, as its own tensors; by as many threads as it likes for 0."""
     import pyagrum as gum
 
+    gum.setNumberOfThreads(threads or gum.getMaxNumberOfThreads())
     engine = gum.LazyPropagation(bn)
     if evidence:
         engine.setEvidence(dict(evidence))

@@ -3,8 +3,9 @@
 Claims: every prior marginal, and every posterior marginal under 20 random evidence sets (10 % of the variables), within
 1e-9; a whole query (plan and run, file loaded, all prior marginals) at least ten times faster in the geometric mean
 and never below 1.5 times; 24 of 24 in 4 GiB. Each network is measured in processes of its own: timings alternate
-between the two in one, memory is taken in one for each. pyAgrum meets `link` and `munin1`, which it does not finish in
-14 GB, only with ``--all``, and then under limits.
+between the two in one, memory is taken in one for each. pyAgrum runs with all of its threads and with one, and the
+better median counts. It meets `link` and `munin1`, which it does not finish in 14 GB, only with ``--all``, and then
+under limits.
 
     python benchmarks/bnlearn_networks.py [--only munin1,link] [--all] [--json FILE]
 """
@@ -118,12 +119,16 @@ def speed(net: Any, with_peer: bool) -> Row:
     calls = {"ours": lambda: ours(net)}
     if with_peer:
         bn = agrum_network(net)
-        calls["pyAgrum"] = lambda: agrum_marginals(bn)
+        calls["pyAgrum threads"] = lambda: agrum_marginals(bn)
+        calls["pyAgrum 1 thread"] = lambda: agrum_marginals(bn, threads=1)
     times = {name: seconds * 1e3 for name, seconds in alternate(calls, (5, 101), budget=3.0).items()}
     row = {"ours ms": times["ours"], "first ms": times["ours first"]}
     if with_peer:
-        row |= {"pyAgrum ms": times["pyAgrum"], "pyAgrum first ms": times["pyAgrum first"]}
-        row |= {"ratio": times["pyAgrum"] / times["ours"], "first ratio": times["pyAgrum first"] / times["ours first"]}
+        # On a machine with other work its threads wait for each other: the better of the two ways is the peer.
+        ways = ("pyAgrum threads", "pyAgrum 1 thread")
+        best, first = min(times[way] for way in ways), times["pyAgrum threads first"]
+        row |= {f"{way} ms": times[way] for way in ways} | {"pyAgrum ms": best, "pyAgrum first ms": first}
+        row |= {"ratio": best / times["ours"], "first ratio": first / times["ours first"]}
     return row
 
 
