@@ -77,9 +77,11 @@ void table_free(Context *c, Table *t) {
     memset(t, 0, sizeof *t);
 }
 
-/* Offsets of all joint states of some axes of t, the last axis fastest; the caller frees. */
-static int64_t *offsets(const Context *c, const Table *t, const int32_t *axes, int n, int64_t size) {
-    int64_t *out = malloc(sizeof(int64_t) * (size_t)(size ? size : 1)), len = 1;
+/* Offsets of all joint states of some axes of t, the last axis fastest; `give_back` them. */
+static int64_t *offsets(Context *c, const Table *t, const int32_t *axes, int n, int64_t size) {
+    int64_t *out, len = 1;
+    if (c->n_scratch + size <= SCRATCH) out = c->scratch + c->n_scratch, c->n_scratch += size;
+    else out = malloc(sizeof(int64_t) * (size_t)size);
     out[0] = 0;
     for (int i = n - 1; i >= 0; i--) {
         int64_t stride = 1, states = c->sizes[axes[i]];
@@ -91,11 +93,16 @@ static int64_t *offsets(const Context *c, const Table *t, const int32_t *axes, i
     return out;
 }
 
+static void give_back(Context *c, int64_t *x) {
+    if (x < c->scratch || x >= c->scratch + SCRATCH) free(x);
+}
+
 enum { TILE = 64 };
 
 /* Copies t into dst with its axes in `order`. The copy runs over tiles spanned by the axes that are fastest in the source
  * and those that are fastest in the result, so that both use whole cache lines. */
-void gather(const Context *c, const Table *t, const int32_t *order, double *dst) {
+void gather(Context *c, const Table *t, const int32_t *order, double *dst) {
+    int64_t used = c->n_scratch;
     int nd = t->nd, n_fast = 0, n_slow = 0;
     int32_t fast[1024] = {0}, slow[1024];
     int64_t inner = 1, outer = 1, span = 1;
@@ -130,7 +137,8 @@ void gather(const Context *c, const Table *t, const int32_t *order, double *dst)
             at[i] = 0;
         }
     }
-    free(from), free(to);
+    give_back(c, from), give_back(c, to);
+    c->n_scratch = used;
 }
 
 /* c[m][n] = sum over k of a[am[m] + ak[k]] b[bk[k] + n]: the left operand and the rows of the right one may lie
@@ -409,7 +417,7 @@ static void multiply_blocks(Context *c, const Table *a, const Table *b, Groups *
         for (int64_t n = 0; n < wide; n += n0)
             block_product(a->x + av[v], am, ak, b->x + bv[v] + bn[n / n0], bk, out->x + v * g->M * wide + n, wide, g->M,
                           g->K, n0);
-    free(am), free(ak), free(av), free(bv), free(bk), free(bn);
+    give_back(c, am), give_back(c, ak), give_back(c, av), give_back(c, bv), give_back(c, bk), give_back(c, bn);
     if (hold.owned) table_release(c, hold.x);
 }
 
@@ -456,7 +464,7 @@ static void multiply_along(Context *c, const Table *a, const Table *b, Groups *g
                     for (int64_t k = 0; k < g->K; k++) vector_product(x + ak[k], y + bk[k], z, width, k == 0);
                 }
         }
-    free(am), free(ak), free(bk), free(bn), free(av), free(bv);
+    give_back(c, am), give_back(c, ak), give_back(c, bk), give_back(c, bn), give_back(c, av), give_back(c, bv);
     if (ha.owned) table_release(c, ha.x);
     if (hb.owned) table_release(c, hb.x);
 }
@@ -496,6 +504,7 @@ static int should_swap(const Context *c, const Table *a, const Table *b, const G
 
 void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out) {
     Groups g;
+    c->n_scratch = 0;
     classify(c, a, b, drop, &g);
     if (should_swap(c, a, b, &g)) swap_operands(&a, &b, &g);
     out->nd = g.nm + g.nn + g.nv;
@@ -504,13 +513,13 @@ void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, T
     out->owned = 1;
     out->row_exponent = NULL;
     out->slip = 0;
-    int row_v = g.nv && g.v[g.nv - 1] == c->row;
+    int row_v = g.nv && g.v[g.nv - 1] == c->row, row_n = g.nn && g.n[g.nn - 1] == c->row;
     if (c->semiring != SUM_PRODUCT) {
         multiply_ordered(c, a, b, &g, out, 0);
     } else {
         if (a->least * b->least < TINY) c->risky = 1, out->slip = (double)g.K * SUBNORMAL;
-        if (row_v || (g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
-        else if (g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
+        if (row_v || (!row_n && g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
+        else if (!row_n && g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
         else if (c->matmul && g.M >= 64 && g.K >= 64 && g.N >= 64 && g.M * g.K * g.N >= BLAS_FROM) multiply_ordered(c, a, b, &g, out, 0);
         else multiply_blocks(c, a, b, &g, out);
     }

@@ -40,6 +40,12 @@ static void measure(Context *c, Table *t) {
     if (t->slip > 0) c->unsafe = 1;
 }
 
+static int is_one(const Table *t) {
+    for (int64_t i = 0; i < t->size; i++)
+        if (fabs(t->x[i] - 1.0) > 4e-16) return 0;
+    return !t->row_exponent && t->exponent == 0;
+}
+
 /* Sums (or maximizes) the axes with out[v] set away. */
 static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out) {
     int32_t order[1024];
@@ -82,6 +88,7 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
     }
     table_release(c, x);
     normalize(c, out);
+    out->constant = c->semiring == SUM_PRODUCT && is_one(out);
 }
 
 static void load_leaf(Run *r, int j, const double *values, int64_t size) {
@@ -110,6 +117,26 @@ static void load_leaf(Run *r, int j, const double *values, int64_t size) {
     }
 }
 
+/* Whether the product is the second table itself: the first is one everywhere and adds no axis. */
+static int passes_through(const Run *r, const Table *one, const Table *t, int n_dropped) {
+    if (!one->constant || n_dropped) return 0;
+    for (int k = 0; k < t->nd; k++) r->c.mark[t->legs[k]] = 1;
+    int inside = 1;
+    for (int k = 0; k < one->nd; k++) inside = inside && r->c.mark[one->legs[k]];
+    for (int k = 0; k < t->nd; k++) r->c.mark[t->legs[k]] = 0;
+    return inside;
+}
+
+/* Another name for t; it stays the owner of its entries. */
+static void borrow(const Run *r, const Table *t, Table *out) {
+    *out = *t;
+    out->owned = 0;
+    out->legs = copy_legs(t->legs, t->nd);
+    if (!t->row_exponent) return;
+    out->row_exponent = malloc(sizeof(double) * (size_t)r->c.n_rows);
+    memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)r->c.n_rows);
+}
+
 static void sweep_up(Run *r, int keep_tables) {
     int m = r->c.net->m;
     Ints dropped = {0};
@@ -125,9 +152,14 @@ static void sweep_up(Run *r, int keep_tables) {
             }
         }
         for (int k = 0; k < a->nd; k++) r->c.mark[a->legs[k]] = 0;
-        contract(&r->c, a, b, r->drop, &r->node[m + i]);
+        Table *out = &r->node[m + i];
+        int through = passes_through(r, a, b, dropped.len) ? 2 : passes_through(r, b, a, dropped.len) ? 1 : 0;
+        Table *same = through == 2 ? b : a;
+        if (!through) contract(&r->c, a, b, r->drop, out);
+        else borrow(r, same, out);
         for (int k = 0; k < dropped.len; k++) r->drop[dropped.at[k]] = 0;
         if (!keep_tables) {
+            if (through) out->owned = same->owned, same->owned = 0;
             table_free(&r->c, a);
             table_free(&r->c, b);
         }
@@ -135,10 +167,13 @@ static void sweep_up(Run *r, int keep_tables) {
     free(dropped.at);
 }
 
-static void adjoint_of(Run *r, const Table *up, const Table *child, const Table *sibling, Table *out) {
+static void adjoint_of(Run *r, const Table *up, const Table *child, const Table *sibling, int may_borrow, Table *out) {
     for (int k = 0; k < up->nd; k++) r->drop[up->legs[k]] = !r->keep[up->legs[k]];
     for (int k = 0; k < child->nd; k++) r->drop[child->legs[k]] = 0;
-    contract(&r->c, up, sibling, r->drop, out);
+    int n_dropped = 0;
+    for (int k = 0; k < up->nd; k++) n_dropped += r->drop[up->legs[k]];
+    if (may_borrow && passes_through(r, sibling, up, n_dropped)) borrow(r, up, out);
+    else contract(&r->c, up, sibling, r->drop, out);
     for (int k = 0; k < up->nd; k++) r->drop[up->legs[k]] = 0;
 }
 
@@ -261,8 +296,11 @@ static int sweep_down(Run *r, double *out) {
         if (r->c.row < 0 && r->c.semiring == SUM_PRODUCT) unsafe = loss_matters(r, &r->node[i], up);
         if (i >= m) {
             int a = r->pairs[2 * (i - m)], b = r->pairs[2 * (i - m) + 1];
-            if (p.needed[a]) adjoint_of(r, up, &r->node[a], &r->node[b], &adjoint[a]);
-            if (p.needed[b]) adjoint_of(r, up, &r->node[b], &r->node[a], &adjoint[b]);
+            if (p.needed[a]) adjoint_of(r, up, &r->node[a], &r->node[b], 1, &adjoint[a]);
+            if (p.needed[b]) adjoint_of(r, up, &r->node[b], &r->node[a], adjoint[a].x != up->x, &adjoint[b]);
+            /* an adjoint borrowed from `up` takes its entries over; only one of the two can */
+            Table *heir = adjoint[a].x == up->x ? &adjoint[a] : adjoint[b].x == up->x ? &adjoint[b] : NULL;
+            if (heir) heir->owned = up->owned, up->owned = 0;
         }
         table_free(&r->c, &r->node[i]);
         table_free(&r->c, up);
@@ -386,6 +424,7 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
     r.c = (Context){.net = &net, .sizes = sizes, .semiring = semiring, .row = row, .matmul = matmul};
     r.c.n_rows = row >= 0 ? sizes[row] : 1;
     r.c.mark = calloc((size_t)n + 1, 1);
+    r.c.scratch = malloc(sizeof(int64_t) * SCRATCH);
     r.drop = calloc((size_t)n + 1, 1);
     r.alone = calloc((size_t)n + 1, 1);
     r.count = calloc((size_t)n + 1, sizeof(int32_t));
@@ -421,6 +460,6 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
     for (int i = 0; i < 2 * m - 1; i++) table_free(&r.c, &r.node[i]);
     for (int j = 0; j < m; j++) table_free(&r.c, &r.full[j]);
     pool_drain(&r.c);
-    free(r.c.mark), free(r.drop), free(r.alone), free(r.count), free(r.full), free(r.node);
+    free(r.c.scratch), free(r.c.mark), free(r.drop), free(r.alone), free(r.count), free(r.full), free(r.node);
     return status;
 }

@@ -22,9 +22,10 @@ typedef struct {
     double least;    /* smallest nonzero entry */
     double slip;     /* what underflow may have taken from any entry */
     int owned;
+    int constant;    /* all entries are one: a conditional table summed over its child */
 } Table;
 
-enum { POOL = 64 };
+enum { POOL = 64, SCRATCH = 1 << 14 };
 
 typedef struct {
     const Network *net;
@@ -39,6 +40,8 @@ typedef struct {
     int risky;       /* some product may have underflowed */
     int unsafe;      /* a given table may have: only logarithms will do */
     uint8_t *mark;   /* per variable, cleared after use */
+    int64_t *scratch; /* offsets of small tables, used anew by every contraction */
+    int64_t n_scratch;
 } Context;
 
 double *table_alloc(Context *c, int64_t entries);
@@ -48,6 +51,6 @@ void table_free(Context *c, Table *t);
 /* out's axes are those of a and b, without the shared ones for which drop[v] is set. */
 void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out);
 void normalize(Context *c, Table *t);
-void gather(const Context *c, const Table *t, const int32_t *order, double *dst);
+void gather(Context *c, const Table *t, const int32_t *order, double *dst);
 
 #endif
