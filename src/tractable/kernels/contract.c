@@ -2,11 +2,12 @@
  * products along them. Operands are copied into the order the kernel wants only when they do not have it already. */
 #define _GNU_SOURCE
 #include "tensor.h"
+#include <stdatomic.h>
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
 
-enum { HEADER = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, POOL_FROM = 1 << 18, BLAS_FROM = 1 << 21 };
+enum { HEADER = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, POOL_FROM = 1 << 18, BLAS_FROM = 1 << 21, ARENA = 1 << 25 };
 
 typedef double v4 __attribute__((vector_size(32), aligned(8)));
 
@@ -38,18 +39,65 @@ static char *pool_take(Context *c, int i) {
     return block;
 }
 
+/* Small tables live in an arena that is kept between runs: asking the system for the same pages again and again costs
+ * more than contracting what is on them. One run at a time has it, the others ask malloc. Freed blocks wait in lists by
+ * size, four to the octave. */
+static struct {
+    atomic_flag taken;
+    char *base;
+} arena = {ATOMIC_FLAG_INIT, NULL};
+
+static int size_class(int64_t bytes) {
+    int top = 63 - __builtin_clzll((unsigned long long)bytes | 64);
+    return 4 * top + (int)((bytes >> (top - 2)) & 3);
+}
+
+static char *arena_take(Context *c, int64_t bytes) {
+    int k = size_class(bytes + HEADER) + 1;
+    int64_t room = (int64_t)(4 + (k & 3)) << (k / 4 - 2); /* the class's upper end */
+    char *block = c->lists[k];
+    if (block) {
+        memcpy(&c->lists[k], block + HEADER, sizeof(char *));
+        return block;
+    }
+    if (c->arena_used + room > ARENA) return NULL;
+    block = c->arena + c->arena_used;
+    c->arena_used += room;
+    return block;
+}
+
+static void arena_give(Context *c, char *block, int64_t bytes) {
+    int k = size_class(bytes + HEADER) + 1;
+    memcpy(block + HEADER, &c->lists[k], sizeof(char *));
+    c->lists[k] = block;
+}
+
+void arena_enter(Context *c) {
+    if (atomic_flag_test_and_set(&arena.taken)) return;
+    if (!arena.base) arena.base = fresh_block(ARENA);
+    c->arena = arena.base;
+}
+
+static void arena_leave(Context *c) {
+    if (c->arena) atomic_flag_clear(&arena.taken);
+    c->arena = NULL;
+}
+
 /* The first touch of a page costs more than the arithmetic on it. Large tables therefore sit on huge pages where the
  * system has them, and their memory is used again within a run, as long as that does not raise the peak. */
 double *table_alloc(Context *c, int64_t entries) {
     int64_t bytes = 8 * (entries ? entries : 1);
-    int i = bytes >= POOL_FROM ? fitting(c, bytes) : -1;
-    char *block = i < 0 ? NULL : pool_take(c, i);
+    char *block = NULL;
+    if (bytes >= POOL_FROM) {
+        int i = fitting(c, bytes);
+        if (i >= 0) block = pool_take(c, i), bytes = *(int64_t *)block;
+    } else if (c->arena) block = arena_take(c, bytes);
     if (!block) {
         while (c->n_pool && c->live + c->pooled + bytes > c->peak) free(pool_take(c, c->n_pool - 1));
         block = fresh_block((size_t)bytes + HEADER);
-        *(int64_t *)block = bytes;
     }
-    c->live += *(int64_t *)block;
+    *(int64_t *)block = bytes;
+    c->live += bytes;
     if (c->live + c->pooled > c->peak) c->peak = c->live + c->pooled;
     return (double *)(block + HEADER);
 }
@@ -58,16 +106,19 @@ void table_release(Context *c, double *x) {
     char *block = (char *)x - HEADER;
     int64_t bytes = *(int64_t *)block;
     c->live -= bytes;
-    if (bytes < POOL_FROM || c->n_pool == POOL) {
+    if (c->arena && block >= c->arena && block < c->arena + ARENA) {
+        arena_give(c, block, bytes);
+    } else if (bytes < POOL_FROM || c->n_pool == POOL) {
         free(block);
-        return;
+    } else {
+        c->pool[c->n_pool++] = block;
+        c->pooled += bytes;
     }
-    c->pool[c->n_pool++] = block;
-    c->pooled += bytes;
 }
 
 void pool_drain(Context *c) {
     while (c->n_pool) free(pool_take(c, c->n_pool - 1));
+    arena_leave(c);
 }
 
 void table_free(Context *c, Table *t) {

@@ -424,6 +424,7 @@ EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, c
     r.c = (Context){.net = &net, .sizes = sizes, .semiring = semiring, .row = row, .matmul = matmul};
     r.c.n_rows = row >= 0 ? sizes[row] : 1;
     r.c.mark = calloc((size_t)n + 1, 1);
+    arena_enter(&r.c);
     r.c.scratch = malloc(sizeof(int64_t) * SCRATCH);
     r.drop = calloc((size_t)n + 1, 1);
     r.alone = calloc((size_t)n + 1, 1);

@@ -37,6 +37,8 @@ typedef struct {
     int64_t live, pooled, peak; /* bytes of tables in use, kept for the next ones, and the most of both at once */
     char *pool[POOL];
     int n_pool;
+    char *arena, *lists[256]; /* for small tables; NULL where another run has it */
+    int64_t arena_used;
     int risky;       /* some product may have underflowed */
     int unsafe;      /* a given table may have: only logarithms will do */
     uint8_t *mark;   /* per variable, cleared after use */
@@ -46,6 +48,7 @@ typedef struct {
 
 double *table_alloc(Context *c, int64_t entries);
 void table_release(Context *c, double *x);
+void arena_enter(Context *c);
 void pool_drain(Context *c);
 void table_free(Context *c, Table *t);
 /* out's axes are those of a and b, without the shared ones for which drop[v] is set. */

@@ -72,7 +72,7 @@ def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float 
     The reverse sweep repeats each contraction for both operands, hence three times the forward cost. Slices are spread
     over the cores, and each conditions the network anew.
     """
-    cold = COLD * cost[7]
+    cold = COLD * float(cost[7])
     each = SWEEPS[query] * (warm_seconds(cost, n_steps) + cold) + (SLICE * n_steps if slices > 1 else 0.0)
     seconds = CALL + each * slices / min(slices, n_cores())
     return seconds if seconds < 1e-2 else seconds * speed()
@@ -80,7 +80,7 @@ def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float 
 
 def warm_seconds(cost: np.ndarray, n_steps: int) -> float:
     """Seconds of one sweep up the tree when all tables stay in cache."""
-    flops, traffic, dense = cost[0], cost[4], cost[5]
+    flops, _, _, _, traffic, dense, *_ = cost.tolist()
     return STEP * n_steps + ENTRY * traffic + SMALL * (flops - dense) + DENSE * dense
 
 

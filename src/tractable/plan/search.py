@@ -23,7 +23,7 @@ LONG = 2.0
 """From so many seconds of predicted run on, annealing cools slowly and starts from several orders."""
 
 GREEDY_SECONDS = 2.0
-WORTH = 0.3
+WORTH = 0.1
 """Search may take this share of the predicted run."""
 
 PATIENCE = 8.0
