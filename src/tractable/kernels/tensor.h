@@ -25,7 +25,7 @@ typedef struct {
     int constant;    /* all entries are one: a conditional table summed over its child */
 } Table;
 
-enum { POOL = 64, SCRATCH = 1 << 14 };
+enum { POOL = 64, SCRATCH = 1 << 12 };
 
 typedef struct {
     const Network *net;

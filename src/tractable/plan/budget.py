@@ -48,6 +48,9 @@ STEP, ENTRY, COLD, SMALL, DENSE = 9e-7, 6e-10, 1e-8, 6e-10, 1.5e-10
 SWEEPS = {"marginals": 3.0, "evidence": 1.0, "map": 1.0}
 SLICE = 3e-6
 CALL = 3e-5
+TRIVIAL = 3e4
+"""Below so many multiply-adds the first tree is taken without a second look."""
+
 SLACK = 32
 REFERENCE = 4e-5
 

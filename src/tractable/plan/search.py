@@ -13,7 +13,7 @@ import numpy as np
 
 from tractable.kernels import Schedule, Scopes
 from tractable.plan._base import ContractionTree
-from tractable.plan.budget import CALL, predicted_bytes, predicted_seconds, warm_seconds
+from tractable.plan.budget import CALL, TRIVIAL, predicted_bytes, predicted_seconds, warm_seconds
 
 FIRST = "weighted-min-fill"
 OTHERS = ("min-weight", "min-fill", "min-growth")
@@ -91,8 +91,12 @@ def find_tree(scopes: Scopes, query: str, memory: float) -> ContractionTree:
 
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
     """
+    first = scopes.greedy_tree(FIRST, 0.0, 0, 1000.0, GREEDY_SECONDS)
+    if first is not None and first[1][0] < TRIVIAL:
+        return ContractionTree(scopes, *first)
     search = Search(scopes, query, memory)
-    search.greedy(FIRST)
+    if first is not None:
+        search.offer(*first)
     if search.best is None:
         search.greedy("min-weight")
     assert search.best is not None
