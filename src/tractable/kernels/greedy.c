@@ -215,5 +215,5 @@ EXPORT double greedy_order(int n, int m, const int64_t *starts, const int32_t *s
     *order_len = len;
     for (int v = 0; v < n; v++) free(g.adj[v].at);
     free(g.adj), free(g.weight), free(g.score), free(g.heap), free(g.pos), free(g.mark), free(dirty.at);
-    return g.heap_len ? INFINITY : log2(sum + 1e-300);
+    return g.heap_len ? INFINITY : fmin(log2(sum + 1e-300), 1e300);
 }

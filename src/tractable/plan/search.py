@@ -59,10 +59,10 @@ class Search:
         if score < self.score or self.best is None:
             self.best, self.score = tree, score
 
-    def greedy(self, heuristic: str, noise: float = 0.0, seed: int = 0) -> None:
+    def greedy(self, heuristic: str, seconds: float = GREEDY_SECONDS) -> None:
         """Offer the tree of a greedy order, abandoned early when it is clearly worse than the best."""
-        limit = 1000.0 if self.best is None else float(np.log2(self.best.cost[0] + 1)) + 6
-        found = self.scopes.greedy_tree(heuristic, noise, seed, limit, GREEDY_SECONDS)
+        limit = math.inf if self.best is None else float(np.log2(self.best.cost[0] + 1)) + 6
+        found = self.scopes.greedy_tree(heuristic, 0.0, 0, limit, seconds)
         if found is not None:
             self.offer(*found)
 
@@ -98,7 +98,7 @@ def find_tree(scopes: Scopes, query: str, memory: float) -> ContractionTree:
     if first is not None:
         search.offer(*first)
     if search.best is None:
-        search.greedy("min-weight")
+        search.greedy("min-weight", math.inf)  # some tree there must be, if only to say what it would cost
     assert search.best is not None
     if search.left < 0:
         return search.best
