@@ -6,7 +6,8 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -212,31 +213,45 @@ def extension(path: str | os.PathLike[str], known: Collection[str]) -> str:
 def read(path: str | os.PathLike[str], known: Collection[str]) -> tuple[Source, str]:
     """The content of a file, decompressed, and its extension (one of `known`)."""
     name = os.fspath(path)
-    try:
-        size = _size(name)
-        kind = extension(name, known)
+    with readable(name):
+        file_size(name)  # a file that is not there is a worse fault than its name
+    kind = extension(name, known)
+    return content(name), kind
+
+
+def content(name: str) -> Source:
+    """The content of a file, decompressed."""
+    with readable(name):
+        size = file_size(name)
+        if size > MAX_BYTES:
+            raise failure(name, f"is larger than {MAX_BYTES >> 20} MiB; split it")
         with open(name, "rb") as file:
             data = file.read(size)
+    return Source(name, _gunzip(name, data) if is_gzip(name) else _plain(name, data))
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """What the system says against reading a file, as an error that names it."""
+    try:
+        yield
+    except FormatError:
+        raise
     except FileNotFoundError:
         folder, own = os.path.split(name)
         there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
         raise failure(name, f"no such file{nearest(own, there)}") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
         raise failure(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return Source(name, _gunzip(name, data) if is_gzip(name) else _plain(name, data)), kind
 
 
-def _size(name: str) -> int:
-    """The size of what must be a file, and not a huge one."""
+def file_size(name: str) -> int:
+    """The size of what must be a file."""
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
         raise failure(name, "is a directory; name a file in it")
     if not stat.S_ISREG(found.st_mode):
         raise failure(name, "is not a regular file; copy its content to one")
-    if found.st_size > MAX_BYTES:
-        raise failure(name, f"is larger than {MAX_BYTES >> 20} MiB; split the model")
     return found.st_size
 
 
