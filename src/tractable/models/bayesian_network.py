@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class BayesianNetwork:
     >>> float(net.tables["wet"][1, 0])
     0.2
     """
+
+    family: ClassVar[str] = "tables"
 
     states: Mapping[str, Sequence[str]]
     parents: Mapping[str, Sequence[str]]

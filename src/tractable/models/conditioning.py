@@ -40,6 +40,10 @@ def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
     >>> condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
+    if model.family == "boltzmann":
+        from tractable.models import clamping
+
+        return clamping.condition(model, evidence)
     found = one_case(model, evidence)
     names = list(model.states)
     factors = []

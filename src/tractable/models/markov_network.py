@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class MarkovNetwork:
     >>> net.factors[0].scope
     ('a', 'b')
     """
+
+    family: ClassVar[str] = "tables"
 
     states: Mapping[str, Sequence[str]]
     factors: Sequence[Factor | tuple[Sequence[str], np.ndarray]]

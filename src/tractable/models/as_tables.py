@@ -1,0 +1,72 @@
+"""A discrete Boltzmann machine as a Markov network, for the elimination engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tractable.models._base import ModelError
+from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.markov_network import MarkovNetwork
+
+
+def markov_network(model: Boltzmann) -> tuple[MarkovNetwork, float]:
+    """The network over units named ``visible0``, …, and the constant left out of its tables.
+
+    log p̃(x) of the machine is log p̃(x) of the network plus that constant.
+
+    Raises
+    ------
+    ModelError : continuous units, which have no table.
+    """
+    graph = model.graph
+    if not all(np.isfinite(list(graph.states.values()))):
+        raise ModelError("continuous units have no table; only discrete machines become Markov networks")
+    states = {u: _state_names(model, g) for g in graph.sizes for u in graph.unit_names(g)}
+    logs = [*_unary(model), *_pairs(model)]
+    constant = float(model.offset) + sum(float(table.max()) for _, table in logs)
+    return MarkovNetwork(states, [(scope, np.exp(table - table.max())) for scope, table in logs]), constant
+
+
+def _state_names(model: Boltzmann, group: str) -> list[str]:
+    units = model.units[group]
+    values = units.take(np.arange(1)).decode(units.states())
+    return [f"{v:g}" for v in np.asarray(values, float).ravel()]
+
+
+def _split(model: Boltzmann, group: str, array: np.ndarray, axis: int) -> np.ndarray:
+    """An axis over features as two axes: unit, and feature of the unit."""
+    n = model.units[group].n
+    shape = (*array.shape[:axis], n, array.shape[axis] // n, *array.shape[axis + 1 :])
+    return array.reshape(shape)
+
+
+def _unary(model: Boltzmann) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    for group in model.groups:
+        states = model.units[group].states()
+        fields = _split(model, group, np.asarray(model.fields[group], np.float64), 0)
+        for name, field in zip(model.graph.unit_names(group), fields, strict=True):
+            yield (name,), states @ field
+
+
+def _pairs(model: Boltzmann) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    names = {group: model.graph.unit_names(group) for group in model.groups}
+    for a, b in model.couplings:
+        left, right = model.units[a].states(), model.units[b].states()
+        for i, j, w in _blocks(model, a, b):
+            yield (names[a][i], names[b][j]), left @ w @ right.T
+
+
+def _blocks(model: Boltzmann, a: str, b: str) -> Iterator[tuple[int, int, Any]]:
+    """Each pair of units with its couplings [features of one, features of the other]."""
+    w = np.asarray(model.couplings[a, b], np.float64)
+    if a == b and a in model.edges:
+        for (i, j), weight in zip(np.asarray(model.edges[a]).tolist(), w, strict=True):
+            yield i, j, np.full((1, 1), weight)
+        return
+    blocks = _split(model, b, _split(model, a, w, 0), 2)
+    for i in range(blocks.shape[0]):
+        for j in range(i + 1 if a == b else 0, blocks.shape[2]):
+            yield i, j, blocks[i, :, j, :]

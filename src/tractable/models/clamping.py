@@ -1,0 +1,92 @@
+"""Clamping units of a Boltzmann machine: what is observed moves into the fields and the offset of what stays free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from tractable.models._base import ModelError, nearest
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+
+
+def condition(model: Boltzmann, evidence: Any) -> Boltzmann:
+    """The machine over the units that stay free when others are clamped: log p̃(z) = log p̃(z, x).
+
+    Parameters
+    ----------
+    evidence : values of the visible units [n_visible], or group → values; NaN marks a unit that stays free.
+
+    Raises
+    ------
+    ModelError : unknown group, wrong length, a value that a unit cannot take.
+    """
+    given = read_evidence(model, evidence)
+    for name, values in given.items():
+        if values.ndim != 1:
+            raise ModelError(f"{name}: conditioning takes one case, got an array of shape {values.shape}")
+    free = {name: _free_units(model, name, given.get(name)) for name in model.groups}
+    with jax.enable_x64(True):
+        return _restricted_to(free, model, _known_features(model, given))
+
+
+def _free_units(model: Boltzmann, name: str, values: np.ndarray | None) -> np.ndarray:
+    return np.arange(model.units[name].n) if values is None else np.flatnonzero(np.isnan(values.astype(float)))
+
+
+def _known_features(model: Boltzmann, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The features of what is observed, and zeros for what stays free: they add nothing to any sum."""
+    out = {}
+    for name, units in model.units.items():
+        values = given.get(name, np.full(units.n, np.nan)).astype(float)
+        known = ~np.isnan(values)[units.unit_of_feature]
+        out[name] = np.where(known, np.asarray(units.encode(np.where(np.isnan(values), 0, values))), 0.0)
+    return out
+
+
+def _restricted_to(free: Mapping[str, np.ndarray], model: Boltzmann, x: Mapping[str, np.ndarray]) -> Boltzmann:
+    """The machine over the free units; what they meet in the known features `x` moves into fields and offset."""
+    dtype, model = model.dtype, model.astype(np.float64)
+    kept = {name: np.isin(model.units[name].unit_of_feature, units) for name, units in free.items() if units.size}
+    units = {name: model.units[name].take(free[name]) for name in kept}
+    fields = {name: np.asarray(model.local_field(name, x))[keep] for name, keep in kept.items()}
+    couplings, edges = {}, {}
+    for (a, b), w in model.couplings.items():
+        if a == b and a in model.edges and a in kept:
+            couplings[a, a], edges[a] = _kept_edges(np.asarray(w), np.asarray(model.edges[a]), free[a])
+        elif a in kept and b in kept:
+            couplings[a, b] = np.asarray(w)[np.ix_(kept[a], kept[b])]
+    machine = Boltzmann(units, fields, couplings, edges, np.asarray(model.log_joint(x)))
+    return machine.astype(dtype)
+
+
+def _kept_edges(w: np.ndarray, edges: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    both = np.isin(edges, free).all(axis=1)
+    return w[both], np.searchsorted(free, edges[both]).astype(np.int32)
+
+
+def read_evidence(model: Boltzmann, evidence: Any) -> dict[str, np.ndarray]:
+    """Evidence by group, each value checked; NaN is unobserved."""
+    if evidence is None:
+        return {}
+    given = evidence if isinstance(evidence, Mapping) else {VISIBLE: evidence}
+    out = {}
+    for name, values in given.items():
+        if name not in model.units:
+            raise ModelError(f"unknown group {name!r}{nearest(name, model.units)}")
+        out[name] = checked_values(model, name, values)
+    return out
+
+
+def checked_values(model: Boltzmann, name: str, values: Any, missing: bool = True) -> np.ndarray:
+    """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "biuf":
+        raise ModelError(f"{name}: expected numbers, got an array of {found.dtype}")
+    n = model.units[name].n
+    if found.ndim == 0 or found.shape[-1] != n:
+        raise ModelError(f"{name}: the model has {n} units, the data {found.shape[-1] if found.ndim else 0} columns")
+    model.units[name].check(found, missing)
+    return found

@@ -1,0 +1,11 @@
+"""Kinds of units: each supplies its cumulant function, and everything else is a derivative of it."""
+
+from tractable.models.units._base import Units
+from tractable.models.units.bernoulli import Bernoulli
+from tractable.models.units.categorical import Categorical
+from tractable.models.units.gaussian import Gaussian
+from tractable.models.units.spin import Spin
+
+KINDS: dict[str, type[Units]] = {kind.__name__.lower(): kind for kind in (Bernoulli, Spin, Categorical, Gaussian)}
+
+__all__ = ["KINDS", "Bernoulli", "Categorical", "Gaussian", "Spin", "Units"]

@@ -1,0 +1,92 @@
+"""What a kind of unit has to say of itself: its cumulant function, how to draw it, and which values it takes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models._base import ModelError
+
+
+class Units(eqx.Module):
+    """A group of `n` units of one kind: an exponential family p(x) ∝ q(x) exp(θ·T(x)) for each unit.
+
+    T(x) are the features of a state (one number for most kinds, one for each state of a categorical unit), θ its natural
+    parameter and q a base measure. The cumulant function Γ(θ) = log Σ_x q(x) exp(θ·T(x)) gives the rest: the expected
+    features are ∇Γ(θ), their covariance ∇²Γ(θ), the entropy Γ(θ) − θ·∇Γ(θ) (for q = 1).
+    """
+
+    n: eqx.AbstractVar[int]
+
+    @property
+    def n_features(self) -> int:
+        """The length of the feature vector of the whole group."""
+        return self.n
+
+    @property
+    def n_states(self) -> float:
+        """How many states a unit has; infinite for a continuous one."""
+        return 2
+
+    @property
+    def unit_of_feature(self) -> np.ndarray:
+        """The unit that each feature belongs to."""
+        return np.repeat(np.arange(self.n), self.n_features // max(self.n, 1))
+
+    @abstractmethod
+    def cumulant(self, theta: Float[Array, "*b f"]) -> Float[Array, "*b n"]:
+        """Γ(θ) of each unit."""
+
+    @abstractmethod
+    def sample(self, key: Any, rows: Any, theta: Float[Array, "c f"]) -> Float[Array, "c f"]:
+        """The features of a state drawn for each unit and each row; row r depends on `key` and ``rows[r]`` alone."""
+
+    def mean(self, theta: Float[Array, "*b f"]) -> Float[Array, "*b f"]:
+        """Expected features ∇Γ(θ)."""
+        return jax.grad(lambda t: self.cumulant(t).sum())(theta)
+
+    def log_base(self, features: Float[Array, "*b f"]) -> Float[Array, "*b"]:
+        """log q(x), summed over the units."""
+        return jnp.zeros(features.shape[:-1], features.dtype)
+
+    def encode(self, values: Any) -> Any:
+        """The features of given values [..., n]."""
+        return values
+
+    def decode(self, features: Any) -> Any:
+        """The values [..., n] of given features; of expected features, what is expected (categorical: the likeliest)."""
+        return features
+
+    @abstractmethod
+    def allowed(self, values: np.ndarray) -> np.ndarray:
+        """Which of the values [..., n] a unit can take."""
+
+    @property
+    @abstractmethod
+    def domain(self) -> str:
+        """The values a unit can take, in words."""
+
+    def take(self, units: np.ndarray) -> Units:
+        """The group of some of the units."""
+        return type(self)(len(units))
+
+    def states(self) -> np.ndarray:
+        """The features [n_states, features of one unit] of each state of one unit."""
+        raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
+
+    def check(self, values: np.ndarray, missing: bool = False) -> None:
+        """Raise for the first value outside the domain, naming its row and column."""
+        bad = ~self.allowed(values)
+        if missing:
+            bad &= ~np.isnan(values) if values.dtype.kind == "f" else True
+        if not bad.any():
+            return
+        *row, column = (int(i) for i in np.argwhere(bad)[0])
+        where = f"row {row[0]}, column {column}" if row else f"column {column}"
+        raise ModelError(f"{where}: the value {values[(*row, column)]} is not one of this unit: {self.domain}")

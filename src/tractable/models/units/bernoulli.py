@@ -1,0 +1,38 @@
+"""Units with states 0 and 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models.units import _random
+from tractable.models.units._base import Units
+
+
+class Bernoulli(Units):
+    """x ∈ {0, 1}: Γ(θ) = log(1 + e^θ)."""
+
+    n: int = eqx.field(static=True)
+
+    def cumulant(self, theta: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
+        return jax.nn.softplus(theta)
+
+    def mean(self, theta: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
+        return jax.nn.sigmoid(theta)
+
+    def sample(self, key: Any, rows: Any, theta: Float[Array, "c n"]) -> Float[Array, "c n"]:
+        return _random.bernoulli(key, rows, theta)
+
+    def allowed(self, values: np.ndarray) -> np.ndarray:
+        return (values == 0) | (values == 1)
+
+    @property
+    def domain(self) -> str:
+        return "0 or 1"
+
+    def states(self) -> np.ndarray:
+        return np.array([[0.0], [1.0]])

@@ -1,0 +1,39 @@
+"""Units with states −1 and +1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models.units import _random
+from tractable.models.units._base import Units
+
+
+class Spin(Units):
+    """x ∈ {−1, +1}: Γ(θ) = log(2 cosh θ)."""
+
+    n: int = eqx.field(static=True)
+
+    def cumulant(self, theta: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
+        return jax.nn.softplus(2 * theta) - theta
+
+    def mean(self, theta: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
+        return jnp.tanh(theta)
+
+    def sample(self, key: Any, rows: Any, theta: Float[Array, "c n"]) -> Float[Array, "c n"]:
+        return 2 * _random.bernoulli(key, rows, 2 * theta) - 1
+
+    def allowed(self, values: np.ndarray) -> np.ndarray:
+        return (values == -1) | (values == 1)
+
+    @property
+    def domain(self) -> str:
+        return "−1 or 1"
+
+    def states(self) -> np.ndarray:
+        return np.array([[-1.0], [1.0]])

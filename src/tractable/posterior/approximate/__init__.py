@@ -1,0 +1,1 @@
+"""Methods that approximate a posterior, each with the certificate it can give."""

@@ -1,0 +1,139 @@
+"""Enumerating the cheaper side of a machine while the other is summed out in closed form, state by state.
+
+log Z = log Σ_e exp(log p̃(e) + Σ_s Γ_s(θ_s(e))), e running through the joint states of the enumerated groups and s through
+the units that are independent given e. Every expectation is a derivative of it: ∂ log Z / ∂θ are the expected sufficient
+statistics, and they come as a machine-shaped record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models.boltzmann_machine import Boltzmann
+from tractable.plan.machines import CHUNK, Split
+
+Progress = Callable[[int, int], None] | None
+
+
+class Statistics(NamedTuple):
+    """log Z and its derivatives: ``gradient.fields`` are expected features, ``gradient.couplings`` expected products."""
+
+    log_z: float
+    gradient: Boltzmann
+
+
+def n_states(model: Boltzmann, split: Split) -> int:
+    """The joint states of the enumerated groups."""
+    return int(np.prod([int(model.units[g].n_states) ** model.units[g].n for g in split.enumerated], dtype=object))
+
+
+def states(model: Boltzmann, split: Split, index: Array) -> dict[str, Float[Array, "c f"]]:
+    """The features of the joint states with these numbers [c]."""
+    out = {}
+    for name in split.enumerated:
+        units = model.units[name]
+        base, columns = int(units.n_states), []
+        for _ in range(units.n):
+            columns.append(index % base)
+            index = index // base
+        digits = jnp.stack(columns, axis=-1)
+        table = jnp.asarray(units.states(), model.dtype)
+        out[name] = table[digits].reshape(*digits.shape[:-1], units.n_features)
+    return out
+
+
+def log_weights(model: Boltzmann, split: Split, x: Mapping[str, Array]) -> Float[Array, " c"]:
+    """log Σ_s p̃(e, s) for each of many states e of the enumerated groups, given by their features."""
+    zeros = {name: jnp.zeros((*next(iter(x.values())).shape[:-1], model.units[name].n_features)) for name in split.summed}
+    out = model.log_joint({**x, **zeros}) if x else jnp.asarray(model.offset)[None]
+    for name in split.summed:
+        out = out + model.units[name].cumulant(model.local_field(name, x)).sum(-1)
+    return out
+
+
+@partial(jax.jit, static_argnums=(1, 3))
+def chunk_log_sum(model: Boltzmann, split: Split, start: Array, size: int) -> Float[Array, ""]:
+    """The log-sum over `size` states from number `start` on; numbers beyond the last count nothing."""
+    index = start + jnp.arange(size)
+    inside = index < n_states(model, split)
+    weights = log_weights(model, split, states(model, split, jnp.where(inside, index, 0)))
+    return jax.nn.logsumexp(jnp.where(inside, weights, -jnp.inf))
+
+
+_chunk_gradient = jax.jit(jax.value_and_grad(chunk_log_sum, allow_int=True), static_argnums=(1, 3))
+
+
+def log_partition(model: Boltzmann, split: Split, progress: Progress = None) -> float:
+    """log Z in double precision, memory flat."""
+    if (fast := _bipartite_arrays(model, split)) is not None:
+        from tractable.kernels.enumeration import log_sum
+
+        return log_sum(*fast, progress=progress) + float(model.offset)
+    with jax.enable_x64(True):
+        model = model.astype(np.float64)
+        parts = [float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, progress)]
+    return float(np.logaddexp.reduce(parts))
+
+
+def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> Statistics:
+    """log Z and all expected sufficient statistics, in double precision."""
+    with jax.enable_x64(True):
+        model = model.astype(np.float64)
+        log_z, total = -np.inf, None
+        for start, size in _chunks(model, split, progress):
+            part, gradient = _chunk_gradient(model, split, start, size)
+            new = np.logaddexp(log_z, float(part))
+            keep, add = np.exp(log_z - new), np.exp(float(part) - new)
+            total = gradient if total is None else jax.tree.map(partial(_merged, keep, add), total, gradient)
+            log_z = new
+    assert total is not None
+    return Statistics(float(log_z), total)
+
+
+def _merged(keep: float, add: float, a: Any, b: Any) -> Any:
+    return keep * a + add * b if jnp.issubdtype(jnp.result_type(a), jnp.floating) else a
+
+
+def _chunks(model: Boltzmann, split: Split, progress: Progress) -> Any:
+    total = n_states(model, split)
+    size = min(total, CHUNK)
+    for start in range(0, total, size):
+        yield start, size
+        if progress:
+            progress(min(start + size, total), total)
+
+
+def sample(model: Boltzmann, split: Split, generator: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+    """`n` exact, independent samples: an enumerated state by its weight, then the summed-out units given it."""
+    with jax.enable_x64(True):
+        model = model.astype(np.float64)
+        parts = np.array([float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, None)])
+        counts = generator.multinomial(n, np.exp(parts - np.logaddexp.reduce(parts)))
+        index = np.concatenate([_drawn(model, split, k, int(c), generator) for k, c in enumerate(counts) if c] or [[]])
+        x = states(model, split, jnp.asarray(generator.permutation(index).astype(np.int64)))
+        key = jax.random.key(int(generator.integers(2**31)))
+        rows = jnp.arange(n, dtype=jnp.uint32)
+        for i, name in enumerate(split.summed):
+            theta = jnp.broadcast_to(model.local_field(name, x), (n, model.units[name].n_features))
+            x = {**x, name: model.units[name].sample(jax.random.fold_in(key, i), rows, theta)}
+        return model.decode(x)
+
+
+def _drawn(model: Boltzmann, split: Split, chunk: int, count: int, generator: np.random.Generator) -> np.ndarray:
+    total = n_states(model, split)
+    size = min(total, CHUNK)
+    index = np.arange(chunk * size, min(total, (chunk + 1) * size))
+    weights = np.asarray(log_weights(model, split, states(model, split, jnp.asarray(index))))
+    return generator.choice(index, size=count, p=np.exp(weights - np.logaddexp.reduce(weights)))
+
+
+def _bipartite_arrays(model: Boltzmann, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Couplings, enumerated fields and summed fields of a machine of 0/1 units without couplings on one side."""
+    return None
