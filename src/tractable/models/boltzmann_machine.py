@@ -73,39 +73,39 @@ class Boltzmann(eqx.Module):
     def within(self, name: str) -> Array:
         """The couplings within a dense group as a symmetric matrix with no coupling of a unit to itself."""
         unit = self.units[name].unit_of_feature
-        upper = jnp.where(unit[:, None] < unit[None, :], self.couplings[name, name], 0)
+        upper = jnp.where(unit[:, None] < unit[None, :], jnp.asarray(self.couplings[name, name]), 0)
         return upper + upper.T
 
     def local_field(self, name: str, x: Features) -> Float[Array, "*b f"]:
         """The natural parameter of each unit of a group given all others: ∂ log p̃ / ∂ T(x_g)."""
-        theta = self.fields[name]
+        theta = jnp.asarray(self.fields[name])
         for (a, b), w in self.couplings.items():
             if a == b == name:
                 theta = theta + self._field_within(name, x[name])
             elif a == name and b in x:
-                theta = theta + x[b] @ w.T
+                theta = theta + x[b] @ jnp.asarray(w).T
             elif b == name and a in x:
-                theta = theta + x[a] @ w
+                theta = theta + x[a] @ jnp.asarray(w)
         return theta
 
     def _field_within(self, name: str, x: Array) -> Array:
         if name not in self.edges:
             return x @ self.within(name)
         i, j = self.edges[name].T
-        w = self.couplings[name, name]
+        w = jnp.asarray(self.couplings[name, name])
         field = jnp.zeros_like(x)
         return field.at[..., i].add(w * x[..., j]).at[..., j].add(w * x[..., i])
 
     def interaction(self, x: Features) -> Float[Array, "*b"]:
         """The exponent without base measures; linear in each unit's features, so it takes expected features too."""
-        out = self.offset
+        out = jnp.asarray(self.offset)
         for name, b in self.fields.items():
-            out = out + x[name] @ b
+            out = out + x[name] @ jnp.asarray(b)
         for (a, b), w in self.couplings.items():
             if a == b:
                 out = out + 0.5 * (self._field_within(a, x[a]) * x[a]).sum(-1)
             else:
-                out = out + ((x[a] @ w) * x[b]).sum(-1)
+                out = out + ((x[a] @ jnp.asarray(w)) * x[b]).sum(-1)
         return out
 
     def log_joint(self, x: Features) -> Float[Array, "*b"]:

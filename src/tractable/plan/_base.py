@@ -14,7 +14,7 @@ from tractable.kernels import Scopes
 if TYPE_CHECKING:
     from rich.table import Table
 
-Query = Literal["marginals", "evidence", "map"]
+Query = Literal["marginals", "evidence", "map", "gradient"]
 QUERIES: tuple[Query, ...] = ("marginals", "evidence", "map")
 
 

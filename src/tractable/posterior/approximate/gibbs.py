@@ -139,7 +139,7 @@ def start(model: Boltzmann, key: Any, rows: Array) -> State:
     """Independent draws from the fields alone."""
     x = {}
     for i, name in enumerate(model.groups):
-        theta = jnp.broadcast_to(model.fields[name], (len(rows), model.units[name].n_features))
+        theta = jnp.broadcast_to(jnp.asarray(model.fields[name]), (len(rows), model.units[name].n_features))
         x[name] = model.units[name].sample(jax.random.fold_in(key, i), rows, theta)
     return x
 
