@@ -14,9 +14,19 @@ from tractable.formats._base import write as _write
 from tractable.models import ModelError
 
 if TYPE_CHECKING:
+    from tractable.formats.data import column_names, read_data, write_data
     from tractable.models import BayesianNetwork, MarkovNetwork
 
-__all__ = ["FormatError", "load", "read_evidence", "save", "write_evidence"]
+__all__ = [
+    "FormatError",
+    "column_names",
+    "load",
+    "read_data",
+    "read_evidence",
+    "save",
+    "write_data",
+    "write_evidence",
+]
 
 # A leaf is imported when its extension turns up: reading one format costs the import of no other.
 _MODELS = {
@@ -139,6 +149,13 @@ def write_evidence(
     """
     leaf = _leaf(_EVIDENCE[_extension(path, _EVIDENCE)])
     _write(path, _to_bytes(path, leaf.write, cases, model.states))
+
+
+def __getattr__(name: str) -> Any:
+    """The verbs for data, which a command on a network does not need."""
+    if name not in ("column_names", "read_data", "write_data"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_leaf("data"), name)
 
 
 def _leaf(name: str) -> Any:

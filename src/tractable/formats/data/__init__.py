@@ -1,0 +1,162 @@
+"""Files <-> arrays of data, one row per case: .npy, .npz, .csv, .data, IDX, Parquet."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tractable.formats._base import extension, failure, file_size, is_gzip, readable
+from tractable.formats._base import write as _write
+from tractable.formats.data._base import as_table, with_columns
+
+__all__ = ["column_names", "read_data", "write_data"]
+
+# A leaf is imported when its extension turns up: pyarrow alone takes longer than everything else together.
+_LEAVES = {
+    ".csv": "text",
+    ".data": "text",
+    ".idx": "idx",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".parquet": "parquet",
+}
+_WRITTEN = (".csv", ".data", ".npy", ".npz")
+_COMPRESSED = (".npz", ".parquet")
+_KEYED = re.compile(r"(.+\.npz):([^:/\\]*)(?::([0-9]{1,9}))?", re.IGNORECASE | re.DOTALL)
+
+
+def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_features: int | None = None) -> np.ndarray:
+    """Read data: an array with one row per case and one column per variable, NaN for what is missing.
+
+    The extension says the format: ``.npy``, ``.npz``, ``.csv``, ``.data`` (CSV without a header), IDX (``.idx``, or a
+    name that ends in ``-ubyte``) and ``.parquet``; all but ``.npz`` and ``.parquet`` also with ``.gz``.
+
+    Types are kept: bytes stay ``uint8``. CSV gives ``uint8`` where all cells are 0 or 1, else ``float64``. An array of
+    more than two axes has its rows on the first. A ``.npy`` above 64 MiB is mapped into memory, read-only.
+
+    Parameters
+    ----------
+    key : which array of an ``.npz``; ``FILE.npz:KEY`` says the same, and ``FILE.npz:KEY:N`` gives `n_features` too.
+    n_features : the number of columns; anything else is an error. Bits that ``np.packbits(…, axis=1)`` has packed are
+        unpacked, in an ``.npz`` that holds an integer ``n_features`` without being asked to.
+
+    Raises
+    ------
+    FormatError : a file that cannot be read; the message names the file, in CSV the line and the column, and the cause.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/days.csv").write_text("rain,wind\\n0,2.5\\n1,?\\n")
+    ...     read_data(f"{folder}/days.csv")
+    array([[0. , 2.5],
+           [1. , nan]])
+    """
+    name, key, n_features = _parts(os.fspath(path), key, n_features)
+    kind = _kind(name)
+    if key is not None and kind != ".npz":
+        raise failure(name, f"has no array {key!r}: only an .npz file holds arrays with names; leave the name out")
+    try:
+        table = _leaf(kind).read(name, key) if kind == ".npz" else _leaf(kind).read(name)
+        return table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
+    except MemoryError:
+        raise failure(name, "needs more memory than there is") from None
+
+
+def column_names(path: str | os.PathLike[str]) -> list[str] | None:
+    """The names of the columns that `read_data` gives, where the file holds names: a CSV with a header, or Parquet.
+
+    Raises
+    ------
+    FormatError : a file that cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/days.csv").write_text("rain,wind\\n0,2.5\\n1,?\\n")
+    ...     column_names(f"{folder}/days.csv")
+    ['rain', 'wind']
+    """
+    name, _, _ = _parts(os.fspath(path), None, None)
+    kind = _kind(name)
+    return _leaf(kind).column_names(name) if kind in (".csv", ".data", ".parquet") else None
+
+
+def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
+    """Write an array of data, one row per case, as ``.npy``, ``.npz`` (under the name ``data``), ``.csv`` or ``.data``.
+
+    All but ``.npz`` also with ``.gz``. CSV gets no header, ``NaN`` for what is missing, and numbers that read back as
+    the same float64. The file is replaced whole or not at all.
+
+    Raises
+    ------
+    FormatError : an array that is no table of numbers, or a place that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_data(f"{folder}/samples.npy", [[0, 1], [1, 1]])
+    ...     read_data(f"{folder}/samples.npy").tolist()
+    [[0, 1], [1, 1]]
+    """
+    name = os.fspath(path)
+    kind = _extension(name)
+    if kind not in _WRITTEN:
+        raise failure(name, f"{kind} is read but not written; write one of {', '.join(_WRITTEN)}")
+    _write(name, _leaf(kind).write(_table(name, array)))
+
+
+def _parts(name: str, key: str | None, n_features: int | None) -> tuple[str, str | None, int | None]:
+    """The file, the array in it and the number of columns, of which a name such as FILE.npz:KEY:N may say all."""
+    if not (found := _KEYED.fullmatch(name)):
+        return name, key, n_features
+    file, own_key, own_n = found[1], found[2] or None, int(found[3]) if found[3] else None
+    if None not in (key, own_key) and key != own_key:
+        raise failure(file, f"the name asks for the array {own_key!r}, the key for {key!r}; give one of them")
+    if None not in (n_features, own_n) and n_features != own_n:
+        raise failure(file, f"the name asks for {own_n} columns, n_features for {n_features}; give one of them")
+    return file, own_key if key is None else key, own_n if n_features is None else n_features
+
+
+def _kind(name: str) -> str:
+    """The extension that says the format, of a file that is there."""
+    with readable(name):
+        file_size(name)
+    return _extension(name)
+
+
+def _extension(name: str) -> str:
+    plain = name[:-3] if is_gzip(name) else name
+    if plain.lower().endswith("-ubyte"):  # the names of the MNIST files, which have no extension
+        return ".idx"
+    kind = extension(name, _LEAVES)
+    if kind in _COMPRESSED and is_gzip(name):
+        raise failure(name, f"an {kind} file is compressed as it is; decompress it, and leave out the .gz")
+    return kind
+
+
+def _leaf(kind: str) -> Any:
+    return import_module(f"{__name__}.{_LEAVES[kind]}")
+
+
+def _table(name: str, array: ArrayLike) -> np.ndarray:
+    """What is to be written, as an array that can be read again."""
+    try:
+        table = np.asarray(array)
+    except ValueError as error:  # rows of different lengths
+        raise failure(name, f"cannot be written: the data are no array ({error})") from None
+    if table.dtype.kind not in "buif":
+        raise failure(name, f"cannot be written: expected numbers, found {table.dtype}; convert the array first")
+    if table.ndim != 2 or not table.size:
+        raise failure(name, f"cannot be written: expected rows and columns, found the shape {table.shape}; reshape it")
+    return as_table(table)
