@@ -164,7 +164,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         ((W, c, b[:1]), "shapes"),
         ((W, c, b, np.eye(3)), "diagonal"),
         ((W, c, b, np.triu(J)), "symmetric"),
-        ((W, c, b, J[:2, :2]), r"\[3, 3\]"),
+        ((W, c, b, J[:2, :2]), r"\(3, 3\)"),
         (parameters(31, 0)[:3], "at most 30"),
         ((np.full((2, 2), 1e308), c[:2], b), "finite"),
     ):

@@ -231,21 +231,19 @@ def _checked(
     W, c, b = (np.array(a, np.float64) for a in (W, c, b))
     if W.ndim != 2 or c.shape != W.shape[:1] or b.shape != W.shape[1:]:
         raise ValueError(f"W, c and b have the shapes {W.shape}, {c.shape}, {b.shape}; expected [n, m], [n], [m]")
-    n = len(W)
-    if n > MAX_UNITS:
-        raise ValueError(
-            f"{n} units have 2^{n} states; at most {MAX_UNITS} are enumerated: transpose W if m is smaller"
-        )
+    if len(W) > MAX_UNITS:
+        raise ValueError(f"{len(W)} units are too many to enumerate: at most {MAX_UNITS}; transpose W if m is smaller")
     J = None if J is None else np.array(J, np.float64)
-    with np.errstate(over="ignore"):
-        sizes = [float(np.abs(a).sum()) for a in (W, c, b, *([] if J is None else [J]))]
-    if not math.isfinite(sum(sizes)):
+    if not _adds_up(W, c, b, *([] if J is None else [J])):
         raise ValueError("W, c, b and J must be finite, and so must their sums: there is an infinity or a NaN in them")
-    if J is not None and (J.shape != (n, n) or (J != J.T).any() or np.diag(J).any()):
-        raise ValueError(
-            f"J must be [{n}, {n}], symmetric, with a zero diagonal (h² = h belongs into c); got {J.shape}"
-        )
+    if J is not None and (J.shape != (len(W), len(W)) or (J != J.T).any() or np.diag(J).any()):
+        raise ValueError(f"J must be {(len(W),) * 2}, symmetric, zero on its diagonal (h² = h: see c); got {J.shape}")
     return W, c, b, J
+
+
+def _adds_up(*arrays: np.ndarray) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(sum(np.abs(a).sum() for a in arrays)))
 
 
 def _columns(W: np.ndarray, b: np.ndarray, most: np.ndarray) -> dict[str, np.ndarray | None]:
