@@ -9,7 +9,7 @@ Markov network, ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``f
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
@@ -19,14 +19,20 @@ from tractable.formats._base import Source, repeated, shown
 from tractable.kernels import MAX_AXES
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 
+if TYPE_CHECKING:
+    from tractable.models import Boltzmann
+
 VERSION = 1
 
 
-def read(source: Source) -> BayesianNetwork | MarkovNetwork:
+def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
     """The network in a safetensors file."""
     try:
         tensors = dict(deserialize(source.data))
-        about = _description(source.data)
+        about = _json(source.data)
+        if isinstance(about, dict) and about.get("kind") == "boltzmann":
+            return _machine(about, tensors)
+        about = _description(about)
         return _markov(about, tensors) if about["kind"] == "markov" else _bayesian(about, tensors)
     except SafetensorError as error:
         raise source.error(f"is not a whole safetensors file ({error}); fetch it again") from None
@@ -34,12 +40,23 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork:
         raise source.error(error) from None
 
 
-def _description(data: bytes) -> dict[str, Any]:
-    """The JSON in the header, its structure checked."""
-    about = _json(data)
+def _machine(about: dict[str, Any], tensors: dict[str, Any]) -> Boltzmann:
+    """A Boltzmann machine; its reader loads jax, which a network must not wait for."""
+    from tractable.formats import machines
+
+    _check_version(about)
+    return machines.read(about, tensors)
+
+
+def _check_version(about: Any) -> None:
     version = about.get("version") if isinstance(about, dict) else None
     if version != VERSION:
         raise ModelError(f"expected format version {VERSION}, found {shown(str(version))}; update tractable")
+
+
+def _description(about: Any) -> dict[str, Any]:
+    """The description of a network, its structure checked."""
+    _check_version(about)
     needed = {*_SHAPE} - (set() if about.get("kind") == "markov" else {"scopes"})
     if wrong := sorted(key for key in needed if key not in about or not _SHAPE[key](about[key])):
         raise ModelError(f"the header's 'tractable' entry has no good {', '.join(wrong)}")
@@ -112,8 +129,13 @@ def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
     return flat.reshape(tensor["shape"]) if len(tensor["shape"]) <= MAX_AXES else flat
 
 
-def write(model: BayesianNetwork | MarkovNetwork) -> bytes:
-    """A network as a safetensors file; tables over more than 64 variables are stored flat."""
+def write(model: BayesianNetwork | MarkovNetwork | Boltzmann) -> bytes:
+    """A model as a safetensors file; tables over more than 64 variables are stored flat."""
+    if model.family == "boltzmann":
+        from tractable.formats import machines
+
+        about, tensors = machines.describe(model)
+        return save(tensors, {"tractable": json.dumps({"version": VERSION, **about})})
     about: dict[str, Any] = {"version": VERSION, "name": model.name}
     about["variables"] = [{"name": name, "states": list(states)} for name, states in model.states.items()]
     if isinstance(model, BayesianNetwork):

@@ -90,21 +90,22 @@ class GroupGraph:
 
     def without(self, observed: Mapping[str, Iterable[int]] | Iterable[str]) -> GroupGraph:
         """What stays free when whole groups, or some units of them (by number), are known."""
-        gone = observed if isinstance(observed, Mapping) else {name: range(self._size(name)) for name in observed}
+        gone = observed if isinstance(observed, Mapping) else {name: range(self.size(name)) for name in observed}
         kept = {name: self._kept(name, gone.get(name, ())) for name in self.sizes}
         sizes = {name: len(units) for name, units in kept.items() if units}
         edges = {name: tuple(self._renumbered(name, kept[name])) for name in self.edges if name in sizes}
         couplings = tuple((a, b) for a, b in self.couplings if a in sizes and b in sizes)
         return GroupGraph(sizes, {name: self.states[name] for name in sizes}, couplings, edges)
 
-    def _size(self, name: str) -> int:
+    def size(self, name: str) -> int:
+        """The number of units of a group; GraphError where there is no such group."""
         if name not in self.sizes:
             raise unknown_variable(name, self.sizes)
         return self.sizes[name]
 
     def _kept(self, name: str, gone: Iterable[int]) -> list[int]:
         dropped = set(gone)
-        if beyond := dropped.difference(range(self._size(name))):
+        if beyond := dropped.difference(range(self.size(name))):
             raise GraphError(f"{name} has {self.sizes[name]} units, there is no unit {min(beyond)}")
         return [i for i in range(self.sizes[name]) if i not in dropped]
 

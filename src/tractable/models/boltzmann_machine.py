@@ -274,7 +274,9 @@ def _no_more(given: Mapping[str, Any]) -> None:
 def _size(name: str, n: int | None, *arrays: Any) -> int:
     sizes = {int(np.shape(a)[0]) for a in arrays if a is not None and np.ndim(a)} | ({n} if n is not None else set())
     if len(sizes) != 1:
-        raise ModelError(f"{name} does not fit the arrays given: sizes {sorted(sizes)}" if sizes else f"{name} is missing")
+        raise ModelError(
+            f"{name} does not fit the arrays given: sizes {sorted(sizes)}" if sizes else f"{name} is missing"
+        )
     return sizes.pop()
 
 

@@ -80,7 +80,7 @@ def read_evidence(model: Boltzmann, evidence: Any) -> dict[str, np.ndarray]:
     return out
 
 
-def checked_values(model: Boltzmann, name: str, values: Any, missing: bool = True) -> np.ndarray:
+def checked_values(model: Boltzmann, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
     """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
     found = np.asarray(values)
     if found.dtype.kind not in "biuf":
@@ -88,5 +88,5 @@ def checked_values(model: Boltzmann, name: str, values: Any, missing: bool = Tru
     n = model.units[name].n
     if found.ndim == 0 or found.shape[-1] != n:
         raise ModelError(f"{name}: the model has {n} units, the data {found.shape[-1] if found.ndim else 0} columns")
-    model.units[name].check(found, missing)
+    model.units[name].check(found, missing, first_row)
     return found

@@ -53,6 +53,8 @@ def plan(
     >>> tr.plan(chain, observed=["b"]).method
     'elimination'
     """
+    if model.family != "tables":
+        return _machine_plan(model, observed, query, memory)
     if query not in QUERIES:
         raise ValueError(f"unknown query {query!r}; choose one of {', '.join(QUERIES)}")
     if isinstance(observed, Mapping):
@@ -134,7 +136,30 @@ def explain(
     >>> [p.query for p in tr.explain(net)]
     ['marginals', 'evidence', 'map']
     """
+    if model.family != "tables":
+        return _machine_explanation(model, observed, query, memory)
     return Explanation(tuple(plan(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
+
+
+def _machine_plan(model: Any, observed: Observed, query: Query, memory: int | float | str | None) -> Plan:
+    from tractable.plan.machines import MACHINE_QUERIES, observed_units, plan_machine
+
+    if query not in MACHINE_QUERIES:
+        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(MACHINE_QUERIES)}")
+    return plan_machine(model.graph, observed_units(model.graph, observed), query, memory)
+
+
+def _machine_explanation(
+    model: Any, observed: Observed, query: Query | None, memory: int | float | str | None
+) -> Explanation:
+    """p(hidden | visible), log Z and the gradient, unless something else is asked for."""
+    from tractable.plan.machines import MACHINE_QUERIES
+
+    if observed or query:
+        queries = (query,) if query else MACHINE_QUERIES
+        return Explanation(tuple(_machine_plan(model, observed, q, memory) for q in queries))
+    posterior = (_machine_plan(model, [model.groups[0]], "marginals", memory),) if len(model.groups) > 1 else ()
+    return Explanation((*posterior, *(_machine_plan(model, (), q, memory) for q in ("evidence", "gradient"))))
 
 
 def _names(model: TableModel, given: Evidence | Sequence[str]) -> tuple[str, ...]:

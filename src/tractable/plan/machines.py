@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ FEW_PAIRS = 20_000
 """With more interacting pairs than this no elimination order is searched: dense blocks have no good one."""
 
 CHUNK = 1 << 12
+MACHINE_QUERIES: tuple[Query, ...] = ("marginals", "evidence", "gradient")
 TERM = {"evidence": 1.2e-9, "marginals": 8e-9, "gradient": 8e-9, "map": 1.2e-9}
 """Seconds on one core for one summed-out unit in one enumerated state, measured."""
 
@@ -33,7 +34,10 @@ class Split(NamedTuple):
 
 
 def plan_machine(
-    graph: GroupGraph, observed: Iterable[str] | Mapping[str, Iterable[int]], query: Query, memory: int | float | str | None
+    graph: GroupGraph,
+    observed: Iterable[str] | Mapping[str, Iterable[int]],
+    query: Query,
+    memory: int | float | str | None,
 ) -> Plan:
     """The plan of a query of a machine of which some groups (or some of their units) are observed."""
     free = graph.without(observed)
@@ -46,6 +50,25 @@ def plan_machine(
     elimination = _elimination(free, names, query, memory)
     options = [plan for plan in (enumeration, elimination) if plan is not None]
     return min(options, key=lambda plan: (plan.method is None, plan.seconds))
+
+
+def observed_units(graph: GroupGraph, observed: Any) -> dict[str, Iterable[int]]:
+    """What is observed, as units of groups: named groups, named units (``hidden3``), or a mapping group → units or values.
+
+    In an array of values NaN marks a unit that is not observed.
+    """
+    if isinstance(observed, Mapping):
+        return {name: _observed(units) for name, units in observed.items()}
+    found: dict[str, list[int]] = {}
+    for name in (observed,) if isinstance(observed, str) else observed or ():
+        group = name.rstrip("0123456789") if name not in graph.sizes else name
+        found.setdefault(group, []).extend(range(graph.size(group)) if group == name else [int(name[len(group) :])])
+    return found
+
+
+def _observed(units: Any) -> Iterable[int]:
+    array = np.asarray(units)
+    return np.flatnonzero(~np.isnan(array)).tolist() if array.dtype.kind == "f" else array.tolist()
 
 
 def split(graph: GroupGraph) -> Split | None:
@@ -95,7 +118,16 @@ def _enumeration(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...],
     method = None if refused else "enumeration"
     advice = _advice(free, found, bits) if refused else ()
     return Plan(
-        method, bits, flops, size, seconds, _why(free, found, bits), _alternatives() if refused else (), advice, query, observed
+        method,
+        bits,
+        flops,
+        size,
+        seconds,
+        _why(free, found, bits),
+        _alternatives() if refused else (),
+        advice,
+        query,
+        observed,
     )
 
 
@@ -118,13 +150,17 @@ def _advice(graph: GroupGraph, found: Split, bits: float) -> tuple[str, ...]:
 
 def _alternatives() -> tuple[Alternative, ...]:
     return (
-        Alternative("annealing", "probabilistic", "forward and reverse runs bracket log Z: log_partition(model, data=…)"),
+        Alternative(
+            "annealing", "probabilistic", "forward and reverse runs bracket log Z: log_partition(model, data=…)"
+        ),
         Alternative("mean_field", "bound", "a factorized q: its ELBO is below log Z"),
         Alternative("gibbs", "estimate", "marginals from chains, with their standard errors"),
     )
 
 
-def _elimination(free: GroupGraph, observed: tuple[str, ...], query: Query, memory: int | float | str | None) -> Plan | None:
+def _elimination(
+    free: GroupGraph, observed: tuple[str, ...], query: Query, memory: int | float | str | None
+) -> Plan | None:
     """The plan of the elimination engine, where the machine is discrete and sparse."""
     from tractable.plan import price
 
@@ -139,4 +175,6 @@ def _elimination(free: GroupGraph, observed: tuple[str, ...], query: Query, memo
     members = np.fromiter((place[v] for scope in graph.links for v in scope), np.int32)
     starts = np.concatenate([[0], np.cumsum([len(s) for s in graph.links])]).astype(np.int64)
     scopes = Scopes(np.array(list(graph.sizes.values()), np.int32), starts, members)
-    return price(scopes, lambda: names, graph, observed, "marginals" if query == "gradient" else query, memory_bytes(memory))
+    return price(
+        scopes, lambda: names, graph, observed, "marginals" if query == "gradient" else query, memory_bytes(memory)
+    )

@@ -1,7 +1,16 @@
 """Plan + model -> posterior with a certificate."""
 
 from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
-from tractable.posterior.verbs import infer, log_evidence, log_partition, most_probable, sample
+from tractable.posterior.verbs import (
+    impute,
+    infer,
+    log_evidence,
+    log_partition,
+    most_probable,
+    reconstruct,
+    sample,
+    transform,
+)
 
 __all__ = [
     "Certificate",
@@ -9,9 +18,12 @@ __all__ = [
     "Marginals",
     "MostProbable",
     "Posterior",
+    "impute",
     "infer",
     "log_evidence",
     "log_partition",
     "most_probable",
+    "reconstruct",
     "sample",
+    "transform",
 ]

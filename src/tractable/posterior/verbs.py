@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,16 @@ from tractable.posterior.exact.elimination import Result, sum_product
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
+if TYPE_CHECKING:
+    from tractable.models import Boltzmann
+
 Memory = int | float | str | None
 METHODS = ("auto", "elimination")
 
 
-def infer(model: TableModel, evidence: Any = None, *, method: str = "auto", memory: Memory = None) -> Posterior:
+def infer(
+    model: TableModel | Boltzmann, evidence: Any = None, *, method: str = "auto", memory: Memory = None, key: Any = 0
+) -> Posterior:
     """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
 
     Parameters
@@ -29,6 +34,7 @@ def infer(model: TableModel, evidence: Any = None, *, method: str = "auto", memo
         or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved).
     method : ``"auto"`` takes what the plan chooses.
     memory : budget, see `plan`.
+    key : of methods that draw random numbers.
 
     Returns
     -------
@@ -53,6 +59,8 @@ def infer(model: TableModel, evidence: Any = None, *, method: str = "auto", memo
     >>> round(float(np.exp(post.log_partition.value)), 6), post.log_partition.kind
     (0.24, 'exact')
     """
+    if model.family != "tables":
+        return _family(model).infer(model, evidence, method=method, memory=memory, key=key)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     given = parse_evidence(model.states, evidence)
@@ -66,7 +74,7 @@ def infer(model: TableModel, evidence: Any = None, *, method: str = "auto", memo
     return _posterior(model, reduced, plan, result, memory)
 
 
-def log_evidence(model: TableModel, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def log_evidence(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> Certificate:
     """log p(x) of the evidence x under a Bayesian network: log Z(condition(m, x)) − log Z(m).
 
     For a Markov network this needs the partition function too. For many cases the certificate holds an array.
@@ -83,7 +91,7 @@ def log_evidence(model: TableModel, evidence: Any = None, *, memory: Memory = No
     0.75
     """
     clamped = log_partition(model, evidence, memory=memory)
-    if model.graph.parents:
+    if model.family == "tables" and model.graph.parents:
         return clamped
     free = log_partition(model, memory=memory)
     if free.value == -np.inf:
@@ -97,7 +105,7 @@ def _weaker(a: Certificate, b: Certificate) -> str:
     return "exact" if a.kind == b.kind == "exact" else "bound"
 
 
-def log_partition(model: TableModel, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def log_partition(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> Certificate:
     """log Z = log Σ_z p̃(z, x): zero for a Bayesian network without evidence.
 
     Raises
@@ -111,6 +119,8 @@ def log_partition(model: TableModel, evidence: Any = None, *, memory: Memory = N
     >>> round(float(np.exp(tr.log_partition(net).value)), 6)
     4.0
     """
+    if model.family != "tables":
+        return _family(model).log_partition(model, evidence, memory=memory)
     given = parse_evidence(model.states, evidence)
     if given.many:
         return infer(model, evidence, memory=memory).log_partition
@@ -119,7 +129,7 @@ def log_partition(model: TableModel, evidence: Any = None, *, memory: Memory = N
     return Certificate.exact(sum_product(reduced, plan, marginals=False).log_z)
 
 
-def most_probable(model: TableModel, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
+def most_probable(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
     """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
 
     Raises
@@ -133,6 +143,8 @@ def most_probable(model: TableModel, evidence: Any = None, *, memory: Memory = N
     >>> tr.most_probable(net, {"a": "0"}).assignment
     {'a': '0', 'b': '1'}
     """
+    if model.family != "tables":
+        return _family(model).most_probable(model, evidence, memory=memory)
     given = one_case(model, evidence)
     reduced = reduce_model(model, given)
     plan = allowed(plan_reduced(model, reduced, given, "map", memory))
@@ -143,10 +155,11 @@ def most_probable(model: TableModel, evidence: Any = None, *, memory: Memory = N
     return MostProbable(assignment, Certificate.exact(value), plan)
 
 
-def sample(
-    model: TableModel, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None
-) -> dict[str, np.ndarray]:
-    """`n` exact, independent samples of all variables given the evidence, as state indices.
+def sample(model: TableModel | Boltzmann, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None) -> Any:
+    """`n` samples given the evidence: of a network, variable → state indices, exact and independent.
+
+    Of a machine, the values of its visible units [n, n_visible]: exact where its states can be enumerated, else the ends
+    of long Gibbs chains.
 
     Raises
     ------
@@ -161,11 +174,35 @@ def sample(
     """
     if n < 0:
         raise ValueError(f"the number of samples must not be negative, got {n}")
+    if model.family != "tables":
+        return _family(model).sample(model, n, evidence=evidence, key=key, memory=memory)
     given = one_case(model, evidence)
     reduced = reduce_model(model, given)
     plan = allowed(plan_reduced(model, reduced, given, "marginals", memory))
     log_z = -np.inf if reduced.impossible else 0.0
     return _posterior(model, reduced, plan, Result(log_z, None, 0), memory).sample(key, n)
+
+
+def transform(model: Boltzmann, data: Any) -> np.ndarray:
+    """The posterior means of the hidden units of each row: [n_rows, n_hidden]."""
+    return _family(model).transform(model, data)
+
+
+def reconstruct(model: Boltzmann, data: Any) -> np.ndarray:
+    """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible]."""
+    return _family(model).reconstruct(model, data)
+
+
+def impute(model: Boltzmann, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
+    """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row."""
+    return _family(model).impute(model, data, key=key, n_sweeps=n_sweeps)
+
+
+def _family(model: Any) -> Any:
+    """The verbs for a model that is no network of tables."""
+    from tractable.posterior import machines
+
+    return machines
 
 
 def generator(key: Any) -> np.random.Generator:

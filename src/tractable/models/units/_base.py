@@ -51,6 +51,10 @@ class Units(eqx.Module):
         """Expected features ∇Γ(θ)."""
         return jax.grad(lambda t: self.cumulant(t).sum())(theta)
 
+    @abstractmethod
+    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+        """The natural parameter with these expected features, shrunk by half a count so that it stays finite."""
+
     def log_base(self, features: Float[Array, "*b f"]) -> Float[Array, "*b"]:
         """log q(x), summed over the units."""
         return jnp.zeros(features.shape[:-1], features.dtype)
@@ -80,13 +84,13 @@ class Units(eqx.Module):
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
 
-    def check(self, values: np.ndarray, missing: bool = False) -> None:
-        """Raise for the first value outside the domain, naming its row and column."""
+    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0) -> None:
+        """Raise for the first value outside the domain, naming its row (counted from `first_row`) and column."""
         bad = ~self.allowed(values)
         if missing:
             bad &= ~np.isnan(values) if values.dtype.kind == "f" else True
         if not bad.any():
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
-        where = f"row {row[0]}, column {column}" if row else f"column {column}"
+        where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
         raise ModelError(f"{where}: the value {values[(*row, column)]} is not one of this unit: {self.domain}")

@@ -27,6 +27,10 @@ class Bernoulli(Units):
     def sample(self, key: Any, rows: Any, theta: Float[Array, "c n"]) -> Float[Array, "c n"]:
         return _random.bernoulli(key, rows, theta)
 
+    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+        p = (np.asarray(mean, np.float64) * n_rows + 0.5) / (n_rows + 1)
+        return np.log(p) - np.log1p(-p)
+
     def allowed(self, values: np.ndarray) -> np.ndarray:
         return (values == 0) | (values == 1)
 

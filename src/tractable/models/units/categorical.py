@@ -42,6 +42,9 @@ class Categorical(Units):
         states = jnp.argmax(self._split(theta + gumbel), axis=-1)
         return jax.nn.one_hot(states, self.q, dtype=theta.dtype).reshape(theta.shape)
 
+    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+        return np.log((np.asarray(mean, np.float64) * n_rows + 0.5) / (n_rows + 0.5 * self.q))
+
     def encode(self, values: Any) -> Any:
         one_hot = jnp.asarray(values)[..., None] == jnp.arange(self.q)
         return one_hot.reshape(*one_hot.shape[:-2], -1).astype(float)

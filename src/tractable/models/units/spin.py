@@ -28,6 +28,9 @@ class Spin(Units):
     def sample(self, key: Any, rows: Any, theta: Float[Array, "c n"]) -> Float[Array, "c n"]:
         return 2 * _random.bernoulli(key, rows, 2 * theta) - 1
 
+    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+        return np.arctanh(np.asarray(mean, np.float64) * n_rows / (n_rows + 1))
+
     def allowed(self, values: np.ndarray) -> np.ndarray:
         return (values == -1) | (values == 1)
 

@@ -51,7 +51,9 @@ def states(model: Boltzmann, split: Split, index: Array) -> dict[str, Float[Arra
 
 def log_weights(model: Boltzmann, split: Split, x: Mapping[str, Array]) -> Float[Array, " c"]:
     """log Σ_s p̃(e, s) for each of many states e of the enumerated groups, given by their features."""
-    zeros = {name: jnp.zeros((*next(iter(x.values())).shape[:-1], model.units[name].n_features)) for name in split.summed}
+    zeros = {
+        name: jnp.zeros((*next(iter(x.values())).shape[:-1], model.units[name].n_features)) for name in split.summed
+    }
     out = model.log_joint({**x, **zeros}) if x else jnp.asarray(model.offset)[None]
     for name in split.summed:
         out = out + model.units[name].cumulant(model.local_field(name, x)).sum(-1)
@@ -114,7 +116,9 @@ def sample(model: Boltzmann, split: Split, generator: np.random.Generator, n: in
     """`n` exact, independent samples: an enumerated state by its weight, then the summed-out units given it."""
     with jax.enable_x64(True):
         model = model.astype(np.float64)
-        parts = np.array([float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, None)])
+        parts = np.array(
+            [float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, None)]
+        )
         counts = generator.multinomial(n, np.exp(parts - np.logaddexp.reduce(parts)))
         index = np.concatenate([_drawn(model, split, k, int(c), generator) for k, c in enumerate(counts) if c] or [[]])
         x = states(model, split, jnp.asarray(generator.permutation(index).astype(np.int64)))

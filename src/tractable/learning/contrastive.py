@@ -1,0 +1,89 @@
+"""Contrastive learners: the negative phase is taken at chains, and where the chains start is all they differ in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from tractable.learning._base import Learner, Training
+from tractable.learning.phases import contrast, rao_blackwell
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.posterior.approximate.gibbs import Schedule, State, start, sweep
+
+
+def moved(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> State:
+    """`k` sweeps of every chain."""
+    rows = jnp.arange(x[VISIBLE].shape[0], dtype=jnp.uint32)
+    draw = lambda t, x: sweep(plan, model, jax.random.fold_in(key, t), rows, x)  # noqa: E731
+    return draw(0, x) if k == 1 else jax.lax.fori_loop(0, k, draw, x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveDivergence(Learner):
+    """CD-k: chains of `k` sweeps that start at the data. Biased, the less so the larger k.
+
+    Hinton, "Training products of experts by minimizing contrastive divergence", Neural Computation 14 (2002).
+    """
+
+    k: int = 1
+
+    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+        model = training.model
+        rows = jnp.arange(data[VISIBLE].shape[0], dtype=jnp.uint32)
+        own = {
+            g: model.units[g].sample(jax.random.fold_in(key, i), rows, model.local_field(g, data))
+            for i, g in enumerate(model.hidden)
+        }
+        free = moved(plan, model, key, data | own, self.k)
+        return contrast(model, data, rao_blackwell(plan, model, free)), training.learner
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersistentCD(Learner):
+    """PCD-k (stochastic maximum likelihood): chains that are never restarted; `n_chains` of them, one for each row of a batch if None.
+
+    Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
+    """
+
+    k: int = 1
+    n_chains: int | None = None
+
+    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> State:
+        rows = jnp.arange(self.n_chains or self.batch_size, dtype=jnp.uint32)
+        return start(model, key, rows)
+
+    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, State]:
+        chains = moved(plan, training.model, key, training.learner, self.k)
+        free = rao_blackwell(plan, training.model, chains)
+        return contrast(training.model, data, free), chains
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastPersistentCD(PersistentCD):
+    """FPCD: the chains move under parameters to which a fast, decaying copy of the updates is added, which speeds mixing.
+
+    Tieleman & Hinton, "Using fast weights to improve persistent contrastive divergence", ICML 2009.
+
+    Parameters
+    ----------
+    fast_rate : learning rate of the fast weights. fast_decay : what is left of them after a step.
+    """
+
+    fast_rate: float = 0.05
+    fast_decay: float = 0.95
+
+    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
+        zero = jax.tree.map(jnp.zeros_like, eqx.filter(model, eqx.is_inexact_array))
+        return super().init(plan, model, key), zero
+
+    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+        chains, fast = training.learner
+        quick = eqx.apply_updates(training.model, fast)
+        chains = moved(plan, quick, key, chains, self.k)
+        gradient = contrast(training.model, data, rao_blackwell(plan, training.model, chains))
+        fast = jax.tree.map(lambda f, g: self.fast_decay * f + self.fast_rate * g, fast, gradient)
+        return gradient, (chains, fast)

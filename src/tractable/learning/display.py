@@ -1,0 +1,54 @@
+"""A progress bar with the time left and the live likelihood."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+from tractable.learning.records import Epoch, interval
+
+
+class Display:
+    """Shows a fit while it runs; silent unless asked for or at a terminal."""
+
+    def __init__(self, wanted: bool | None, n_steps: int, done: int):
+        self._bar: Any = None
+        if wanted or (wanted is None and sys.stderr.isatty()):
+            self._bar = _bar()
+            self._task = self._bar.add_task("fit", total=n_steps, completed=done, live="")
+
+    def __enter__(self) -> Display:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self, n_steps: int) -> None:
+        """So many steps more are done."""
+        if self._bar:
+            self._bar.advance(self._task, n_steps)
+
+    def epoch(self, record: Epoch) -> None:
+        """An epoch is done."""
+        if self._bar:
+            live = f"log-likelihood {interval(record.train)}" if record.train else ""
+            held = f", validation {interval(record.validation)}" if record.validation else ""
+            self._bar.update(self._task, description=f"epoch {record.epoch}", live=live + held)
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[live]}"),
+    )
+    return Progress(*columns, console=Console(stderr=True))

@@ -1,0 +1,251 @@
+"""fit: the one host loop over jitted steps. Progress bars, checkpoints, early stops and live figures are its consumers."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tractable.learning import _base, checkpoints, phases
+from tractable.learning._base import Info, Learner, Training
+from tractable.learning.checkpoints import Saved
+from tractable.learning.contrastive import PersistentCD
+from tractable.learning.display import Display
+from tractable.learning.records import Epoch, History, Options
+from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.clamping import checked_values
+from tractable.posterior import Certificate
+from tractable.posterior.approximate.gibbs import Schedule, schedule
+
+BLOCK_BYTES = 1 << 22
+"""Data handed to the device at once: large enough to hide the call, small enough to show progress."""
+
+LIVE_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a fit returns: the model, and the record of its epochs."""
+
+    model: Boltzmann
+    history: History
+    training: Training = field(repr=False)
+
+
+def fit(
+    model: Boltzmann,
+    data: Any,
+    learner: Learner | None = None,
+    *,
+    epochs: int = 20,
+    validation: Any = None,
+    **options: Any,
+) -> Run:
+    """Fit a machine to rows of data by gradient ascent on the likelihood.
+
+    Parameters
+    ----------
+    model : where learning starts. Fields that are all zero are set to match the data's means.
+    data : [n_rows, n_visible], NaN = missing; may be memory-mapped.
+    learner : settings of the method, `PersistentCD()` by default.
+    epochs : passes over the data.
+    validation : rows whose likelihood is followed; not learned from.
+    options : `key`, `checkpoint`, `checkpoint_seconds`, `resume`, `progress`, `callback`, `live`; see `Options`.
+
+    Returns
+    -------
+    Run : ``model``, ``history`` (a record for each epoch: seconds, log-likelihood of train and validation rows with
+        their intervals).
+
+    Raises
+    ------
+    ModelError : values outside the units' domain, wrong width, no rows, rows with nothing observed, unknown options.
+    FormatError : a checkpoint of another fit, or damaged.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> run = tr.fit(tr.restricted(4, 2), rows, tr.ExactGradient(batch_size=100), epochs=2, progress=False)
+    >>> len(run.history)
+    2
+    """
+    rows = checked_rows(model, data)
+    held = None if validation is None else checked_rows(model, validation, "validation: ")
+    learner = _for_rows(learner or PersistentCD(), len(rows))
+    return _Fit(model, rows, held, learner, epochs, Options.read(options)).run()
+
+
+def _for_rows(learner: Learner, n_rows: int) -> Learner:
+    if learner.batch_size < 1:
+        raise ModelError(f"a batch has at least one row, got batch_size={learner.batch_size}")
+    return replace(learner, batch_size=min(learner.batch_size, n_rows))
+
+
+def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
+    """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
+    rows = data if isinstance(data, np.ndarray) else np.asarray(data)
+    if rows.ndim != 2:
+        raise ModelError(f"{name}data must have the shape [n_rows, n_visible], got {rows.shape}")
+    if not len(rows):
+        raise ModelError(f"{name}there are no rows")
+    for start in range(0, len(rows), 4096):
+        block = rows[start : start + 4096]
+        checked_values(model, VISIBLE, block, first_row=start)
+        if block.dtype.kind == "f" and (empty := np.isnan(block).all(axis=1)).any():
+            raise ModelError(f"{name}row {start + int(empty.argmax())}: every entry is missing; drop the row")
+    return rows
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fit under way: what stays the same while it runs."""
+
+    model: Boltzmann
+    rows: np.ndarray
+    held: np.ndarray | None
+    learner: Learner
+    epochs: int
+    options: Options
+
+    def run(self) -> Run:
+        at = self._restored() or Saved(self._begun(), History(), 0, 0.0)
+        with Display(self.options.progress, self.epochs * self.n_steps, int(at.training.step)) as show:
+            for _ in range(len(at.history), self.epochs):
+                at = self._epoch(at, show)
+                show.epoch(at.history[-1])
+                if self.options.callback and self.options.callback(at.history[-1]):
+                    break
+        self._store(at)
+        return Run(at.training.average, at.history, at.training)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps in an epoch; the rows left over come up in other epochs."""
+        return len(self.rows) // self.learner.batch_size
+
+    @cached_property
+    def key(self) -> Any:
+        given = self.options.key
+        return jax.random.key(given) if isinstance(given, int | np.integer) else given
+
+    @cached_property
+    def plan(self) -> Schedule:
+        return schedule(self.model.graph)
+
+    @cached_property
+    def block_steps(self) -> int:
+        size = self.learner.batch_size * self.rows.shape[1] * (1 if self.rows.dtype.kind in "bui" else 4)
+        return int(np.clip(BLOCK_BYTES // size, 1, self.n_steps))
+
+    def _begun(self) -> Training:
+        means = self._data_means()
+        model = phases.started_at(self.model, means, len(self.rows))
+        model = jax.tree.map(_as_array, model)
+        return _base.begin(
+            self.learner, self.plan, model, jax.random.fold_in(self.key, 1), jnp.asarray(means, jnp.float32)
+        )
+
+    def _data_means(self) -> np.ndarray:
+        total, count = 0.0, 0.0
+        units = self.model.units[VISIBLE]
+        for start in range(0, len(self.rows), 4096):
+            block = self.rows[start : start + 4096].astype(np.float64)
+            seen = ~np.isnan(block)[:, units.unit_of_feature]
+            features = np.asarray(units.encode(np.nan_to_num(block)), np.float64)
+            total, count = total + (features * seen).sum(0), count + seen.sum(0)
+        return total / np.maximum(count, 1)
+
+    def _epoch(self, at: Saved, show: Display) -> Saved:
+        """The rest of an epoch, block by block."""
+        began, last = time.perf_counter(), time.perf_counter()
+        order = self._order(len(at.history))
+        n_blocks, info = -(-self.n_steps // self.block_steps), None
+        for block in range(at.block, n_blocks):
+            n = min(self.block_steps, self.n_steps - block * self.block_steps)
+            rows = self._gathered(order, block, n)
+            training, info = _run_block(
+                self.learner, self.plan, at.training, self.key, rows, (n, self.epochs * self.n_steps)
+            )
+            at = at._replace(training=training, block=block + 1)
+            show.advance(n)
+            if time.perf_counter() - last > self.options.checkpoint_seconds:
+                jax.block_until_ready(at.training.step)
+                self._store(at._replace(seconds=at.seconds + time.perf_counter() - began))
+                last = time.perf_counter()
+        jax.block_until_ready(at.training.step)
+        seconds = at.seconds + time.perf_counter() - began
+        at = at._replace(history=at.history.with_epoch(self._record(at, info, seconds)), block=0, seconds=seconds)
+        return at
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The order of the rows in an epoch: a function of the key and the epoch alone."""
+        words = np.asarray(jax.random.key_data(self.key)).ravel().tolist()
+        return np.random.default_rng([*words, epoch]).permutation(len(self.rows))
+
+    def _gathered(self, order: np.ndarray, block: int, n: int) -> np.ndarray:
+        """The rows of a block; one that is not full is filled up, so that every block has the same shape."""
+        size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
+        rows = self.rows[order[start : start + n * self.learner.batch_size]]
+        if rows.dtype.kind in "bui":
+            rows = rows.astype(np.uint8 if rows.min(initial=0) >= 0 and rows.max(initial=0) < 256 else np.int32)
+        else:
+            rows = rows.astype(np.float32)
+        return np.concatenate([rows, np.zeros((size - len(rows), rows.shape[1]), rows.dtype)])
+
+    def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
+        train, held = self._live(at, seconds)
+        numbers = (np.nan, np.nan) if info is None else (float(info.gradient_norm), float(info.hidden_mean))
+        return Epoch(len(at.history) + 1, seconds, *numbers, train, held)
+
+    def _live(self, at: Saved, seconds: float) -> tuple[Certificate | None, Certificate | None]:
+        """The likelihood of some train rows and of the validation rows, when it is time for it."""
+        return None, None
+
+    def _belongs(self) -> dict[str, Any]:
+        """What a checkpoint has to agree with."""
+        settings = {k: v for k, v in vars(self.learner).items() if k != "optimizer"}
+        sample = np.ascontiguousarray(self.rows[:: max(1, len(self.rows) // 64)])
+        return {
+            "model": repr(self.model),
+            "method": f"{type(self.learner).__name__}({', '.join(f'{k}={v}' for k, v in settings.items())})",
+            "epochs": self.epochs,
+            "key": np.asarray(jax.random.key_data(self.key)).ravel().tolist(),
+            "data": [*self.rows.shape, zlib.crc32(sample.tobytes())],
+        }
+
+    def _store(self, at: Saved) -> None:
+        if self.options.checkpoint:
+            checkpoints.store(self.options.checkpoint, at, self._belongs())
+
+    def _restored(self) -> Saved | None:
+        if not (self.options.resume and self.options.checkpoint):
+            return None
+        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs())
+
+
+def _as_array(leaf: Any) -> Any:
+    return jnp.asarray(leaf, jnp.float32 if jnp.issubdtype(np.asarray(leaf).dtype, np.floating) else None)
+
+
+@partial(jax.jit, static_argnums=0)
+def _run_block(
+    learner: Learner, plan: Schedule, training: Training, key: Any, rows: jax.Array, counts: tuple[Any, Any]
+) -> tuple[Training, Info]:
+    """A number of steps, each on the next batch of the block."""
+    n, total = counts
+    size = learner.batch_size
+    zero = Info(jnp.zeros(()), jnp.zeros(()))
+
+    def one(i: jax.Array, carry: tuple[Training, Info]) -> tuple[Training, Info]:
+        batch = jax.lax.dynamic_slice_in_dim(rows, i * size, size)
+        return _base.step(learner, plan, carry[0], key, batch, total)
+
+    return jax.lax.fori_loop(0, n, one, (training, zero))

@@ -1,0 +1,90 @@
+"""The two phases of every likelihood gradient, and what turns their difference into a step."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.posterior.approximate.gibbs import Schedule, State
+
+Means = dict[str, Float[Array, " f"]]
+MEAN_FIELD_ITERATIONS = 25
+
+
+def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
+    """Data with the posterior means of the hidden units: exact where they are independent given the data, else mean field."""
+    if model.graph.without([VISIBLE]).is_free:
+        hidden = {g: model.units[g].mean(model.local_field(g, {VISIBLE: v})) for g in model.hidden}
+        return {VISIBLE: v, **{g: jnp.broadcast_to(h, (len(v), h.shape[-1])) for g, h in hidden.items()}}
+    from tractable.posterior.approximate.mean_field import layer_means
+
+    return {VISIBLE: v, **layer_means(model, v, MEAN_FIELD_ITERATIONS)}
+
+
+def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
+    """Samples with the groups that are drawn first replaced by their means given the others: the same, with less noise."""
+    graph = model.graph
+    first = graph.independent_groups()[-1] if len(graph.sizes) > 1 else ()
+    return x | {g: model.units[g].mean(model.local_field(g, x)) for g in first if not graph.coupled_within(g)}
+
+
+def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:
+    """Expected sufficient statistics under the data minus those under the model: ∂ of the mean log-likelihood.
+
+    The log-joint is linear in the parameters, so both phases are its derivative at the (mean) states.
+    """
+    data, free = jax.lax.stop_gradient((data, free))
+    return eqx.filter_grad(lambda m: m.log_joint(data).mean() - m.log_joint(free).mean())(model)
+
+
+def centred(gradient: Boltzmann, model: Boltzmann, offsets: Means) -> Boltzmann:
+    """The gradient of the machine written in x − offset, for parameters in the usual form.
+
+    With μ the offset of each group, ∇W becomes ⟨(x_a − μ_a)(x_b − μ_b)ᵀ⟩ contrasted, and ∇b_a what is left of it at
+    the offsets: ∇b_a − Σ_b ∇W_ab μ_b. Flipping every bit of the data flips the solution with it.
+
+    Montavon & Müller, "Deep Boltzmann machines and the centering trick" (2012); Melchior, Fischer & Wiskott, "How to
+    center deep Boltzmann machines", JMLR 17 (2016), equations 16–18.
+    """
+    fields, couplings = dict(gradient.fields), dict(gradient.couplings)
+    for (a, b), dw in gradient.couplings.items():
+        db_a, db_b, at_a, at_b = gradient.fields[a], gradient.fields[b], offsets[a], offsets[b]
+        if a == b and a in model.edges:
+            i, j = model.edges[a].T
+            dw = dw - at_a[i] * db_a[j] - db_a[i] * at_a[j]
+            fields[a] = fields[a].at[i].add(-dw * at_a[j]).at[j].add(-dw * at_a[i])
+        else:
+            dw = dw - jnp.outer(at_a, db_b) - jnp.outer(db_a, at_b)
+            if a == b:
+                unit = model.units[a].unit_of_feature
+                dw = jnp.where(unit[:, None] < unit[None, :], dw, 0)
+                fields[a] = fields[a] - dw @ at_a - dw.T @ at_a
+            else:
+                fields[a] = fields[a] - dw @ at_b
+                fields[b] = fields[b] - dw.T @ at_a
+        couplings[a, b] = dw
+    return eqx.tree_at(lambda g: (g.fields, g.couplings), gradient, (fields, couplings))
+
+
+def means(x: State) -> Means:
+    """The average of each feature over the rows."""
+    return {name: features.mean(axis=0) for name, features in x.items()}
+
+
+def started_at(model: Boltzmann, data_means: np.ndarray, n_rows: int) -> Boltzmann:
+    """The machine with visible fields that match the data's means and hidden units that are balanced at them.
+
+    Only fields that are all zero are set: what a user has chosen stays.
+    """
+    units = model.units[VISIBLE]
+    fields = {name: jnp.asarray(b) for name, b in model.fields.items()}
+    if not np.any(np.asarray(model.fields[VISIBLE])):
+        fields[VISIBLE] = jnp.asarray(units.field_with_mean(data_means, n_rows), fields[VISIBLE].dtype)
+    for name in model.hidden:
+        if not np.any(np.asarray(model.fields[name])) and (VISIBLE, name) in model.couplings:
+            fields[name] = -jnp.asarray(data_means, fields[name].dtype) @ model.couplings[VISIBLE, name]
+    return eqx.tree_at(lambda m: m.fields, model, fields)

@@ -1,0 +1,112 @@
+"""What a fit is told and what it leaves: options, the record of each epoch, the history of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from tractable.models._base import ModelError, nearest
+from tractable.posterior import Certificate
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a fit runs, apart from what it computes.
+
+    Parameters
+    ----------
+    key : int or jax key; the same key gives the same model.
+    checkpoint : path of the checkpoint. checkpoint_seconds : how often it is written within an epoch. resume : go on
+        from it if it is there.
+    progress : whether to show a bar; None shows one where standard error is a terminal.
+    callback : called with the record of each epoch; a true answer ends the fit.
+    live : share of the time that may go into following the likelihood; 0 follows nothing.
+    """
+
+    key: Any = 0
+    checkpoint: str | None = None
+    checkpoint_seconds: float = 60.0
+    resume: bool = False
+    progress: bool | None = None
+    callback: Callable[[Epoch], Any] | None = None
+    live: float = 0.1
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> Options:
+        """Options from keyword arguments; an unknown one is an error that names the nearest."""
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ModelError(f"unknown option {name!r}{nearest(name, known)}")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the data: log-likelihoods are means over rows, each with its certificate; None where not followed."""
+
+    epoch: int
+    seconds: float
+    gradient_norm: float
+    hidden_mean: float
+    train: Certificate | None = None
+    validation: Certificate | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        return out | {k: None if out[k] is None else vars(out[k]) for k in ("train", "validation")}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Epoch:
+        """The record that `to_json` wrote."""
+        found = {k: None if record[k] is None else Certificate(**record[k]) for k in ("train", "validation")}
+        return cls(**{**record, **found})
+
+
+@dataclass(frozen=True)
+class History:
+    """The epochs of a run; prints as a table."""
+
+    epochs: tuple[Epoch, ...] = ()
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self.epochs)
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __getitem__(self, i: int) -> Epoch:
+        return self.epochs[i]
+
+    def with_epoch(self, record: Epoch) -> History:
+        """The history with one more epoch."""
+        return History((*self.epochs, record))
+
+    def __rich__(self) -> Table:
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for name in ("epoch", "seconds", "gradient", "hidden mean", "train", "validation"):
+            table.add_column(name, justify="right")
+        for e in self:
+            numbers = (f"{e.seconds:.1f}", f"{e.gradient_norm:.3g}", f"{e.hidden_mean:.3f}")
+            table.add_row(str(e.epoch), *numbers, interval(e.train), interval(e.validation))
+        return table
+
+    def __str__(self) -> str:
+        from tractable.plan._text import rendered
+
+        return rendered(self)  # type: ignore[arg-type]
+
+
+def interval(found: Certificate | None) -> str:
+    """A certified number for people: value and interval."""
+    if found is None:
+        return "–"
+    return f"{found.value:.3f} [{found.lower:.3f}, {found.upper:.3f}]"
