@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from itertools import accumulate, combinations
 
 Adjacency = Mapping[str, set[str]]
 
@@ -61,6 +61,12 @@ class Graph:
     sizes: Mapping[str, int]
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     links: tuple[tuple[str, ...], ...] = ()
+
+    @cached_property
+    def state_slices(self) -> dict[str, slice]:
+        """Where the states of each variable are in one list of all states."""
+        ends = list(accumulate(self.sizes.values(), initial=0))
+        return dict(zip(self.sizes, map(slice, ends, ends[1:]), strict=True))
 
     def __repr__(self) -> str:
         arrows = sum(map(len, self.parents.values()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -22,6 +23,9 @@ HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growt
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
 EVIDENCE, MARGINALS, WALK = 0, 1, 2
 OK, ZERO, UNSAFE = 0, 1, 2
+MAX_BLOCK = 1 << 17
+"""Entries of the largest result whose memory is kept for the next one."""
+
 TRAFFIC = 3.0
 """A table entry made weighs like 2^3 multiply-adds in the search for a tree."""
 
@@ -29,14 +33,15 @@ _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, 
 _NETWORK = [_int, _int] + [_pointer] * 4
 _MATMUL = ctypes.CFUNCTYPE(None, _pointer, _pointer, _pointer, _long, _long, _long, _long)
 _SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
-    "reduce_network": (None, [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3),
-    "greedy_tree": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
-    "greedy_order": (_double, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
-    "tree_from_order": (None, [*_NETWORK, _pointer, _int, _pointer]),
-    "tree_cost": (None, [*_NETWORK, _pointer, _pointer]),
+    "reduce_network": (_int, [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3),
+    "query_marginals": (_int, [_int, _int, *[_pointer] * 7, _int, _double, _double, _MATMUL, _pointer, _pointer]),
+    "greedy_tree": (_int, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
+    "greedy_order": (_int, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
+    "tree_from_order": (_int, [*_NETWORK, _pointer, _int, _pointer]),
+    "tree_cost": (_int, [*_NETWORK, _pointer, _pointer]),
     "tree_widest": (_int, [*_NETWORK, _pointer, _double, _pointer, _pointer]),
     "anneal_tree": (
-        _double,
+        _int,
         [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, ctypes.c_uint64],
     ),
     "run_tree": (
@@ -70,11 +75,6 @@ class Tables:
     def n_states(self) -> int:
         """Number of states of all variables together."""
         return int(self.sizes.sum())
-
-    @cached_property
-    def state_starts(self) -> list[int]:
-        """Where the states of each variable start in one list of all states, and where the last ones end."""
-        return [0, *np.cumsum(self.sizes, dtype=np.int64).tolist()]
 
     @property
     def n_factors(self) -> int:
@@ -132,15 +132,15 @@ class Scopes:
         found = library().greedy_tree(
             *self._arguments, HEURISTICS[heuristic], noise, seed, limit, seconds, _address(pairs), _address(out)
         )
-        return (pairs, out) if found < math.inf else None
+        return (pairs, out) if found else None
 
     def greedy_order(self, heuristic: str, noise: float, seed: int, limit: float, seconds: float) -> np.ndarray | None:
         """A greedy elimination order; None where its cost passes 2^limit or the search takes too long."""
         order, length = np.empty(self.n + 1, np.int32), np.zeros(1, np.int32)
-        cost = library().greedy_order(
+        found = library().greedy_order(
             *self._arguments, HEURISTICS[heuristic], noise, seed, limit, seconds, _address(order), _address(length)
         )
-        return order[: length[0]] if cost < np.inf else None
+        return order[: length[0]] if found else None
 
     def tree_from_order(self, order: np.ndarray) -> np.ndarray:
         """Contraction pairs that eliminate the variables in this order, smallest products first."""
@@ -215,8 +215,14 @@ def library() -> ctypes.CDLL:
         raise ImportError(f"the compiled kernels are missing from {here}; build them with: pip install .")
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
+        function.restype, function.argtypes = (_checked if result is _int else result), arguments
     return lib
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise MemoryError("the system has no more memory for this query; give it a smaller budget")
+    return result
 
 
 def _address(array: np.ndarray) -> int:
@@ -262,6 +268,45 @@ def reduce(
     n_kept, factor = ints[at + n + n_states : at + 2 * n + n_states], ints[at + 2 * n + n_states :]
     log_constant = -math.inf if impossible else math.log(doubles[0]) + doubles[1] * math.log(2)
     return Reduced(out, tables.sizes, index, kept, n_kept, factor, float(log_constant), bool(impossible))
+
+
+_blocks: dict[int, np.ndarray] = {}
+
+
+def _block(n: int) -> np.ndarray:
+    """An array for a result, in the memory of an earlier one of its size that nobody holds any more.
+
+    A large request to the C library makes it tidy up first whatever else the process has freed.
+    """
+    size = 1 << n.bit_length()
+    block = _blocks.pop(size, None)
+    if block is None or sys.getrefcount(block) > 2:
+        block = np.empty(size)
+    if size <= MAX_BLOCK:
+        _blocks[size] = block
+    return block[:n]
+
+
+def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> tuple[float, np.ndarray] | None:
+    """log Z and all marginals over all states in one call; None where that is not within the terms, see query.c."""
+    n_states = tables.n_states
+    out = _block(n_states + 1)
+    at = _address(out)
+    heuristic, _, _, limit, seconds = order
+    status = library().query_marginals(
+        len(tables.sizes),
+        tables.n_factors,
+        *tables.addresses,
+        _address(evidence),
+        _address(terms),
+        HEURISTICS[heuristic],
+        limit,
+        seconds,
+        _matmul(),
+        at,
+        at + 8 * n_states,
+    )
+    return (float(out[n_states]), out) if status == OK else None
 
 
 def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> Run:  # noqa: B008, a frozen default

@@ -100,7 +100,7 @@ static void try_rotation(Tree *t, int p, double beta, double traffic, uint64_t *
 
 static void tree_load(Tree *t, const Network *net, const int32_t *pairs) {
     int m = net->m, W = t->words;
-    int32_t *count = calloc((size_t)net->n + 1, sizeof(int32_t));
+    int32_t *count = grab_zeroed((size_t)net->n + 1, sizeof(int32_t));
     for (int64_t i = 0; i < net->starts[m]; i++) count[net->scopes[i]]++;
     memset(t->legs, 0, sizeof(uint64_t) * (size_t)W * (size_t)t->nodes);
     for (int j = 0; j < m; j++) {
@@ -139,14 +139,14 @@ static void tree_load(Tree *t, const Network *net, const int32_t *pairs) {
         t->cost[id] = c;
     }
     t->parent[t->nodes - 1] = -1;
-    free(count);
+    drop(count);
 }
 
 /* Post-order pairs of the tree, with new ids in that order. */
 static void tree_store(const Tree *t, int32_t *pairs) {
-    int32_t *stack = malloc(sizeof(int32_t) * (size_t)(t->nodes + 1));
-    int32_t *id = malloc(sizeof(int32_t) * (size_t)(t->nodes + 1));
-    uint8_t *seen = calloc((size_t)t->nodes + 1, 1);
+    int32_t *stack = grab(sizeof(int32_t) * (size_t)(t->nodes + 1));
+    int32_t *id = grab(sizeof(int32_t) * (size_t)(t->nodes + 1));
+    uint8_t *seen = grab_zeroed((size_t)t->nodes + 1, 1);
     int top = 0, made = 0;
     for (int j = 0; j < t->m; j++) id[j] = j;
     stack[top++] = t->nodes - 1;
@@ -170,50 +170,49 @@ static void tree_store(const Tree *t, int32_t *pairs) {
             id[x] = t->m + made++;
         }
     }
-    free(stack), free(id), free(seen);
+    drop(stack), drop(id), drop(seen);
 }
 
 /* Anneals from beta0 to beta1 in n_betas steps of `sweeps` sweeps, within `seconds`; `pairs` receives the best tree.
  * Returns log2 of its price. */
-EXPORT double anneal_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                          const uint8_t *keep, int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps,
-                          double traffic, double seconds, uint64_t seed) {
+double anneal(const Network *net, const Annealing *how, int32_t *pairs) {
+    int n = net->n, m = net->m, n_betas = how->n_betas;
+    const double *log_size = net->log_size;
     if (m < 3) return 0;
-    Network net = {n, m, starts, scopes, log_size, keep};
     Tree t = {.words = (n + 63) / 64, .nodes = 2 * m - 1, .m = m, .log_size = log_size};
     t.uniform = 1;
     t.unit = log_size[0];
     for (int v = 1; v < n; v++)
         if (log_size[v] != t.unit) t.uniform = 0;
     size_t nodes = (size_t)t.nodes;
-    t.legs = malloc(sizeof(uint64_t) * (size_t)t.words * nodes);
-    t.left = malloc(sizeof(int32_t) * nodes);
-    t.right = malloc(sizeof(int32_t) * nodes);
-    t.parent = malloc(sizeof(int32_t) * nodes);
-    t.size = malloc(sizeof(double) * nodes);
-    t.cost = malloc(sizeof(double) * nodes);
-    uint64_t *fresh = malloc(sizeof(uint64_t) * (size_t)t.words);
-    tree_load(&t, &net, pairs);
-    uint64_t rng = seeded(seed);
-    double best = tree_score(&t, traffic), start = now_seconds();
+    t.legs = grab(sizeof(uint64_t) * (size_t)t.words * nodes);
+    t.left = grab(sizeof(int32_t) * nodes);
+    t.right = grab(sizeof(int32_t) * nodes);
+    t.parent = grab(sizeof(int32_t) * nodes);
+    t.size = grab(sizeof(double) * nodes);
+    t.cost = grab(sizeof(double) * nodes);
+    uint64_t *fresh = grab(sizeof(uint64_t) * (size_t)t.words);
+    tree_load(&t, net, pairs);
+    uint64_t rng = seeded(how->seed);
+    double best = tree_score(&t, how->traffic), start = now_seconds();
     int stop = 0;
     for (int k = 0; k < n_betas && !stop; k++) {
-        double beta = n_betas > 1 ? beta0 + (beta1 - beta0) * k / (n_betas - 1) : beta1;
-        for (int s = 0; s < sweeps; s++) {
-            for (int i = m; i < t.nodes; i++) try_rotation(&t, i, beta, traffic, &rng, fresh);
-            if ((s & 7) == 7 || s == sweeps - 1) {
-                double score = tree_score(&t, traffic);
+        double beta = n_betas > 1 ? how->beta0 + (how->beta1 - how->beta0) * k / (n_betas - 1) : how->beta1;
+        for (int s = 0; s < how->sweeps; s++) {
+            for (int i = m; i < t.nodes; i++) try_rotation(&t, i, beta, how->traffic, &rng, fresh);
+            if ((s & 7) == 7 || s == how->sweeps - 1) {
+                double score = tree_score(&t, how->traffic);
                 if (score < best - 1e-9) {
                     best = score;
                     tree_store(&t, pairs);
                 }
             }
-            if (now_seconds() - start > seconds) {
+            if (now_seconds() - start > how->seconds) {
                 stop = 1;
                 break;
             }
         }
     }
-    free(t.legs), free(t.left), free(t.right), free(t.parent), free(t.size), free(t.cost), free(fresh);
+    drop(t.legs), drop(t.left), drop(t.right), drop(t.parent), drop(t.size), drop(t.cost), drop(fresh);
     return best;
 }

@@ -1,354 +1,8 @@
 /* Contraction of two tables, lowered to a batched matrix product or, where the shared kept axes are long, to vector
  * products along them. Operands are copied into the order the kernel wants only when they do not have it already. */
-#define _GNU_SOURCE
 #include "tensor.h"
-#include <stdatomic.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
-enum { HEADER = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, POOL_FROM = 1 << 18, BLAS_FROM = 1 << 21, ARENA = 1 << 25 };
-
-typedef double v4 __attribute__((vector_size(32), aligned(8)));
-
-static char *fresh_block(size_t bytes) {
-#ifdef __linux__
-    void *x;
-    if (bytes >= HUGE_FROM && !posix_memalign(&x, HUGE_PAGE, bytes)) {
-        madvise(x, bytes, MADV_HUGEPAGE);
-        return x;
-    }
-#endif
-    return malloc(bytes);
-}
-
-/* The block in the pool that fits best, or -1. */
-static int fitting(const Context *c, int64_t bytes) {
-    int best = -1;
-    for (int i = 0; i < c->n_pool; i++) {
-        int64_t size = *(int64_t *)c->pool[i];
-        if (size >= bytes && size <= bytes + bytes / 8 && (best < 0 || size < *(int64_t *)c->pool[best])) best = i;
-    }
-    return best;
-}
-
-static char *pool_take(Context *c, int i) {
-    char *block = c->pool[i];
-    c->pooled -= *(int64_t *)block;
-    c->pool[i] = c->pool[--c->n_pool];
-    return block;
-}
-
-/* Small tables live in an arena that is kept between runs: asking the system for the same pages again and again costs
- * more than contracting what is on them. One run at a time has it, the others ask malloc. Freed blocks wait in lists by
- * size, four to the octave. */
-static struct {
-    atomic_flag taken;
-    char *base;
-} arena = {ATOMIC_FLAG_INIT, NULL};
-
-static int size_class(int64_t bytes) {
-    int top = 63 - __builtin_clzll((unsigned long long)bytes | 64);
-    return 4 * top + (int)((bytes >> (top - 2)) & 3);
-}
-
-static char *arena_take(Context *c, int64_t bytes) {
-    int k = size_class(bytes + HEADER) + 1;
-    int64_t room = (int64_t)(4 + (k & 3)) << (k / 4 - 2); /* the class's upper end */
-    char *block = c->lists[k];
-    if (block) {
-        memcpy(&c->lists[k], block + HEADER, sizeof(char *));
-        return block;
-    }
-    if (c->arena_used + room > ARENA) return NULL;
-    block = c->arena + c->arena_used;
-    c->arena_used += room;
-    return block;
-}
-
-static void arena_give(Context *c, char *block, int64_t bytes) {
-    int k = size_class(bytes + HEADER) + 1;
-    memcpy(block + HEADER, &c->lists[k], sizeof(char *));
-    c->lists[k] = block;
-}
-
-void arena_enter(Context *c) {
-    if (atomic_flag_test_and_set(&arena.taken)) return;
-    if (!arena.base) arena.base = fresh_block(ARENA);
-    c->arena = arena.base;
-}
-
-static void arena_leave(Context *c) {
-    if (c->arena) atomic_flag_clear(&arena.taken);
-    c->arena = NULL;
-}
-
-/* The first touch of a page costs more than the arithmetic on it. Large tables therefore sit on huge pages where the
- * system has them, and their memory is used again within a run, as long as that does not raise the peak. */
-double *table_alloc(Context *c, int64_t entries) {
-    int64_t bytes = 8 * (entries ? entries : 1);
-    char *block = NULL;
-    if (bytes >= POOL_FROM) {
-        int i = fitting(c, bytes);
-        if (i >= 0) block = pool_take(c, i), bytes = *(int64_t *)block;
-    } else if (c->arena) block = arena_take(c, bytes);
-    if (!block) {
-        while (c->n_pool && c->live + c->pooled + bytes > c->peak) free(pool_take(c, c->n_pool - 1));
-        block = fresh_block((size_t)bytes + HEADER);
-    }
-    *(int64_t *)block = bytes;
-    c->live += bytes;
-    if (c->live + c->pooled > c->peak) c->peak = c->live + c->pooled;
-    return (double *)(block + HEADER);
-}
-
-void table_release(Context *c, double *x) {
-    char *block = (char *)x - HEADER;
-    int64_t bytes = *(int64_t *)block;
-    c->live -= bytes;
-    if (c->arena && block >= c->arena && block < c->arena + ARENA) {
-        arena_give(c, block, bytes);
-    } else if (bytes < POOL_FROM || c->n_pool == POOL) {
-        free(block);
-    } else {
-        c->pool[c->n_pool++] = block;
-        c->pooled += bytes;
-    }
-}
-
-void pool_drain(Context *c) {
-    while (c->n_pool) free(pool_take(c, c->n_pool - 1));
-    arena_leave(c);
-}
-
-void table_free(Context *c, Table *t) {
-    if (t->owned && t->x) table_release(c, t->x);
-    free(t->row_exponent);
-    free(t->legs);
-    memset(t, 0, sizeof *t);
-}
-
-/* Offsets of all joint states of some axes of t, the last axis fastest; `give_back` them. */
-static int64_t *offsets(Context *c, const Table *t, const int32_t *axes, int n, int64_t size) {
-    int64_t *out, len = 1;
-    if (c->n_scratch + size <= SCRATCH) out = c->scratch + c->n_scratch, c->n_scratch += size;
-    else out = malloc(sizeof(int64_t) * (size_t)size);
-    out[0] = 0;
-    for (int i = n - 1; i >= 0; i--) {
-        int64_t stride = 1, states = c->sizes[axes[i]];
-        for (int j = t->nd - 1; t->legs[j] != axes[i]; j--) stride *= c->sizes[t->legs[j]];
-        for (int64_t s = states - 1; s >= 0; s--)
-            for (int64_t k = 0; k < len; k++) out[s * len + k] = out[k] + s * stride;
-        len *= states;
-    }
-    return out;
-}
-
-static void give_back(Context *c, int64_t *x) {
-    if (x < c->scratch || x >= c->scratch + SCRATCH) free(x);
-}
-
-enum { TILE = 64 };
-
-/* Copies t into dst with its axes in `order`. The copy runs over tiles spanned by the axes that are fastest in the source
- * and those that are fastest in the result, so that both use whole cache lines. */
-void gather(Context *c, const Table *t, const int32_t *order, double *dst) {
-    int64_t used = c->n_scratch;
-    int nd = t->nd, n_fast = 0, n_slow = 0;
-    int32_t fast[1024] = {0}, slow[1024];
-    int64_t inner = 1, outer = 1, span = 1;
-    Table d = {.nd = nd, .legs = (int32_t *)(uintptr_t)order};
-    for (int i = nd - 1; i >= 0 && span < TILE; i--) span *= c->sizes[order[i]], c->mark[order[i]] = 1;
-    span = 1;
-    for (int i = nd - 1; i >= 0 && span < TILE; i--) span *= c->sizes[t->legs[i]], c->mark[t->legs[i]] = 1;
-    for (int i = 0; i < nd; i++) {
-        if (c->mark[order[i]]) fast[n_fast++] = order[i], inner *= c->sizes[order[i]];
-        else slow[n_slow++] = order[i], outer *= c->sizes[order[i]];
-        c->mark[order[i]] = 0;
-    }
-    int64_t *from = offsets(c, t, fast, n_fast, inner), *to = offsets(c, &d, fast, n_fast, inner);
-    int64_t at[1024], src_stride[1024], dst_stride[1024], src = 0, out = 0;
-    for (int i = 0; i < n_slow; i++) {
-        at[i] = 0, src_stride[i] = 1, dst_stride[i] = 1;
-        for (int j = nd - 1; t->legs[j] != slow[i]; j--) src_stride[i] *= c->sizes[t->legs[j]];
-        for (int j = nd - 1; order[j] != slow[i]; j--) dst_stride[i] *= c->sizes[order[j]];
-    }
-    int straight = 1;
-    for (int64_t i = 0; i < inner && straight; i++) straight = from[i] == i && to[i] == i;
-    for (int64_t o = 0; o < outer; o++) {
-        const double *x = t->x + src;
-        double *y = dst + out;
-        if (straight) memcpy(y, x, sizeof(double) * (size_t)inner);
-        else
-            for (int64_t i = 0; i < inner; i++) y[to[i]] = x[from[i]];
-        for (int i = n_slow - 1; i >= 0; i--) {
-            src += src_stride[i], out += dst_stride[i];
-            if (++at[i] < c->sizes[slow[i]]) break;
-            src -= src_stride[i] * at[i], out -= dst_stride[i] * at[i];
-            at[i] = 0;
-        }
-    }
-    give_back(c, from), give_back(c, to);
-    c->n_scratch = used;
-}
-
-/* c[m][n] = sum over k of a[am[m] + ak[k]] b[bk[k] + n]: the left operand and the rows of the right one may lie
- * anywhere, rows of the result are `row` apart. The last vectors of a row overlap those before rather than be short. */
-static void block_product(const double *a, const int64_t *am, const int64_t *ak, const double *b, const int64_t *bk,
-                          double *c, int64_t row, int64_t M, int64_t K, int64_t N) {
-    int64_t m = 0, n;
-    if (N < 8) {
-        for (; m < M; m++)
-            for (n = 0; n < N; n++) {
-                double s = 0;
-                for (int64_t k = 0; k < K; k++) s += a[am[m] + ak[k]] * b[bk[k] + n];
-                c[m * row + n] = s;
-            }
-        return;
-    }
-    for (; m + 4 <= M; m += 4) {
-        const double *a0 = a + am[m], *a1 = a + am[m + 1], *a2 = a + am[m + 2], *a3 = a + am[m + 3];
-        for (int64_t at = 0; at < N; at += 8) {
-            n = at + 8 <= N ? at : N - 8;
-            v4 s00 = {0}, s01 = {0}, s10 = {0}, s11 = {0}, s20 = {0}, s21 = {0}, s30 = {0}, s31 = {0};
-            for (int64_t k = 0; k < K; k++) {
-                const double *p = b + bk[k] + n;
-                int64_t o = ak[k];
-                v4 b0 = *(const v4 *)p, b1 = *(const v4 *)(p + 4), w;
-                w = a0[o] - (v4){0}, s00 += w * b0, s01 += w * b1;
-                w = a1[o] - (v4){0}, s10 += w * b0, s11 += w * b1;
-                w = a2[o] - (v4){0}, s20 += w * b0, s21 += w * b1;
-                w = a3[o] - (v4){0}, s30 += w * b0, s31 += w * b1;
-            }
-            double *z = c + m * row + n;
-            *(v4 *)z = s00, *(v4 *)(z + 4) = s01;
-            *(v4 *)(z + row) = s10, *(v4 *)(z + row + 4) = s11;
-            *(v4 *)(z + 2 * row) = s20, *(v4 *)(z + 2 * row + 4) = s21;
-            *(v4 *)(z + 3 * row) = s30, *(v4 *)(z + 3 * row + 4) = s31;
-        }
-    }
-    for (; m < M; m++) {
-        const double *a0 = a + am[m];
-        for (int64_t at = 0; at < N; at += 8) {
-            n = at + 8 <= N ? at : N - 8;
-            v4 s0 = {0}, s1 = {0};
-            for (int64_t k = 0; k < K; k++) {
-                const double *p = b + bk[k] + n;
-                v4 w = a0[ak[k]] - (v4){0};
-                s0 += w * *(const v4 *)p, s1 += w * *(const v4 *)(p + 4);
-            }
-            *(v4 *)(c + m * row + n) = s0, *(v4 *)(c + m * row + n + 4) = s1;
-        }
-    }
-}
-
-/* c[m][n] = sum over k of a[m][k] b[n][k]. */
-static void dot_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
-    for (int64_t m = 0; m < M; m++)
-        for (int64_t n = 0; n < N; n++) {
-            const double *x = a + m * K, *y = b + n * K;
-            v4 acc = {0};
-            int64_t k = 0;
-            for (; k + 4 <= K; k += 4) acc += *(const v4 *)(x + k) * *(const v4 *)(y + k);
-            double s = acc[0] + acc[1] + acc[2] + acc[3];
-            for (; k < K; k++) s += x[k] * y[k];
-            c[m * N + n] = s;
-        }
-}
-
-/* c[:] += x[:] y[:], or c[:] = x[:] y[:] the first time. */
-static inline void vector_product(const double *x, const double *y, double *z, int64_t len, int first) {
-    if (first)
-        for (int64_t v = 0; v < len; v++) z[v] = x[v] * y[v];
-    else
-        for (int64_t v = 0; v < len; v++) z[v] += x[v] * y[v];
-}
-
-static void max_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
-    for (int64_t m = 0; m < M; m++) {
-        double *z = c + m * N;
-        for (int64_t n = 0; n < N; n++) z[n] = -INFINITY;
-        for (int64_t k = 0; k < K; k++) {
-            double s = a[m * K + k];
-            const double *y = b + k * N;
-            for (int64_t n = 0; n < N; n++) {
-                double t = s + y[n];
-                z[n] = t > z[n] ? t : z[n];
-            }
-        }
-    }
-}
-
-static void log_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
-    for (int64_t m = 0; m < M; m++)
-        for (int64_t n = 0; n < N; n++) {
-            const double *x = a + m * K;
-            double top = -INFINITY, sum = 0;
-            for (int64_t k = 0; k < K; k++) {
-                double t = x[k] + b[k * N + n];
-                if (t > top) top = t;
-            }
-            if (top > -INFINITY)
-                for (int64_t k = 0; k < K; k++) sum += exp(x[k] + b[k * N + n] - top);
-            c[m * N + n] = top > -INFINITY ? top + log(sum) : top;
-        }
-}
-
-/* Scales by powers of two so that the largest entry (of each evidence row) stays near one. */
-void normalize(Context *c, Table *t) {
-    if (c->semiring != SUM_PRODUCT) return;
-    double least = INFINITY;
-    if (t->nd && t->legs[t->nd - 1] == c->row) {
-        int64_t R = c->n_rows, lead = t->size / R;
-        double *top = calloc((size_t)R, sizeof(double));
-        for (int64_t i = 0; i < lead; i++) {
-            const double *x = t->x + i * R;
-            for (int64_t r = 0; r < R; r++) top[r] = x[r] > top[r] ? x[r] : top[r];
-        }
-        int any = 0;
-        for (int64_t r = 0; r < R; r++) {
-            int e = 0;
-            if (top[r] > 0) frexp(top[r], &e);
-            if (e > -64 && e < 64) e = 0;
-            any |= e;
-            t->row_exponent[r] += e;
-            top[r] = ldexp(1.0, -e);
-        }
-        for (int64_t i = 0; i < lead; i++) {
-            double *x = t->x + i * R;
-            if (any)
-                for (int64_t r = 0; r < R; r++) x[r] *= top[r];
-            for (int64_t r = 0; r < R; r++) {
-                double y = x[r] > 0 ? x[r] : INFINITY;
-                least = y < least ? y : least;
-            }
-        }
-        free(top);
-        t->least = least;
-        return;
-    }
-    double top = 0;
-    for (int64_t i = 0; i < t->size; i++) {
-        double x = t->x[i], y = x > 0 ? x : INFINITY;
-        top = x > top ? x : top;
-        least = y < least ? y : least;
-    }
-    t->least = least;
-    if (top <= 0) return;
-    int e;
-    frexp(top, &e);
-    if (e > -64 && e < 64) return;
-    if (e < -1000) { /* 2^-e itself would overflow */
-        for (int64_t i = 0; i < t->size; i++) t->x[i] = ldexp(t->x[i], -e);
-    } else {
-        double s = ldexp(1.0, -e);
-        for (int64_t i = 0; i < t->size; i++) t->x[i] *= s;
-    }
-    t->exponent += e;
-    t->least = ldexp(least, -e);
-    t->slip = ldexp(t->slip, -e);
-    if (t->least < TINY) c->risky = 1, t->slip += SUBNORMAL;
-}
+enum { BLAS_FROM = 1 << 21 };
 
 typedef struct {
     int32_t m[1024], n[1024], k[1024], v[1024];
@@ -403,7 +57,7 @@ static const double *ordered(Context *c, const Table *t, const int32_t *order, d
 static void add_exponents(Context *c, const Table *a, const Table *b, Table *out) {
     out->exponent = a->exponent + b->exponent;
     if (!(out->nd && out->legs[out->nd - 1] == c->row)) return;
-    out->row_exponent = malloc(sizeof(double) * (size_t)c->n_rows);
+    out->row_exponent = grab(sizeof(double) * (size_t)c->n_rows);
     for (int64_t r = 0; r < c->n_rows; r++)
         out->row_exponent[r] = (a->row_exponent ? a->row_exponent[r] : 0) + (b->row_exponent ? b->row_exponent[r] : 0);
 }
@@ -430,11 +84,14 @@ static void move_last(const Context *c, const Table *t, int len, int32_t *axes, 
 }
 
 static void swap_operands(const Table **a, const Table **b, Groups *g) {
-    Groups h = *g;
+    int32_t axes[1024];
+    int len = g->nm;
+    int64_t size = g->M;
     const Table *t = *a;
     *a = *b, *b = t;
-    memcpy(g->m, h.n, sizeof(int32_t) * (size_t)h.nn), g->nm = h.nn, g->M = h.N;
-    memcpy(g->n, h.m, sizeof(int32_t) * (size_t)h.nm), g->nn = h.nm, g->N = h.M;
+    memcpy(axes, g->m, sizeof(int32_t) * (size_t)len);
+    memcpy(g->m, g->n, sizeof(int32_t) * (size_t)g->nn), g->nm = g->nn, g->M = g->N;
+    memcpy(g->n, axes, sizeof(int32_t) * (size_t)len), g->nn = len, g->N = size;
 }
 
 /* Reorders t if its axes are not in this order; `hold` owns the copy. */
@@ -553,6 +210,13 @@ static int should_swap(const Context *c, const Table *a, const Table *b, const G
     return g->M > g->N;
 }
 
+/* The smallest positive entry itself, not a bound. */
+static double least(const Table *t) {
+    double low, high;
+    extent(t->x, t->size, &low, &high);
+    return low;
+}
+
 void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out) {
     Groups g;
     c->n_scratch = 0;
@@ -560,7 +224,7 @@ void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, T
     if (should_swap(c, a, b, &g)) swap_operands(&a, &b, &g);
     out->nd = g.nm + g.nn + g.nv;
     out->size = g.M * g.N * g.V;
-    out->legs = malloc(sizeof(int32_t) * (size_t)(out->nd + 1));
+    out->legs = grab(sizeof(int32_t) * (size_t)(out->nd + 1));
     out->owned = 1;
     out->row_exponent = NULL;
     out->slip = 0;
@@ -568,12 +232,14 @@ void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, T
     if (c->semiring != SUM_PRODUCT) {
         multiply_ordered(c, a, b, &g, out, 0);
     } else {
-        if (a->least * b->least < TINY) c->risky = 1, out->slip = (double)g.K * SUBNORMAL;
+        if (a->least * b->least < TINY && least(a) * least(b) < TINY) c->risky = 1, out->slip = (double)g.K * SUBNORMAL;
         if (row_v || (!row_n && g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
         else if (!row_n && g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
         else if (c->matmul && g.M >= 64 && g.K >= 64 && g.N >= 64 && g.M * g.K * g.N >= BLAS_FROM) multiply_ordered(c, a, b, &g, out, 0);
         else multiply_blocks(c, a, b, &g, out);
     }
     add_exponents(c, a, b, out);
+    out->least = a->least * b->least;
+    out->most = (double)g.K * a->most * b->most;
     normalize(c, out);
 }

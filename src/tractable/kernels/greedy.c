@@ -110,8 +110,8 @@ static void build_adjacency(Greedy *g) {
     const Network *net = g->net;
     int n = net->n;
     int64_t total = net->starts[net->m];
-    int64_t *first = calloc((size_t)n + 2, sizeof(int64_t));
-    int32_t *of = malloc(sizeof(int32_t) * (size_t)(total + 1));
+    int64_t *first = grab_zeroed((size_t)n + 2, sizeof(int64_t));
+    int32_t *of = grab(sizeof(int32_t) * (size_t)(total + 1));
     for (int64_t i = 0; i < total; i++) first[net->scopes[i] + 2]++;
     for (int v = 0; v < n; v++) first[v + 2] += first[v + 1];
     for (int j = 0; j < net->m; j++)
@@ -128,8 +128,8 @@ static void build_adjacency(Greedy *g) {
                 }
             }
     }
-    free(first);
-    free(of);
+    drop(first);
+    drop(of);
 }
 
 static void remove_from(Ints *a, int v) {
@@ -182,38 +182,36 @@ static void rescore_around(Greedy *g, int v, int filled, Ints *dirty) {
 
 /* Writes the order; returns log2 of the summed clique sizes, or infinity as soon as it exceeds `limit` or the search
  * has taken `seconds`. */
-EXPORT double greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                           const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit,
-                           double seconds, int32_t *order, int32_t *order_len) {
-    Network net = {n, m, starts, scopes, log_size, keep};
-    Greedy g = {.net = &net, .heuristic = heuristic, .noise = noise, .rng = seeded(seed)};
+double order_greedily(const Network *net, const Greediness *how, int32_t *order, int32_t *order_len) {
+    Greedy g = {.net = net, .heuristic = how->heuristic, .noise = how->noise, .rng = seeded(how->seed)};
+    int n = net->n;
     size_t k = (size_t)n + 1;
-    g.adj = calloc(k, sizeof(Ints));
-    g.weight = malloc(k * sizeof(double));
-    g.score = malloc(k * sizeof(double));
-    g.heap = malloc(k * sizeof(int));
-    g.pos = malloc(k * sizeof(int));
-    g.mark = calloc(k, sizeof(int32_t));
-    for (int v = 0; v < n; v++) g.weight[v] = exp2(log_size[v]);
+    g.adj = grab_zeroed(k, sizeof(Ints));
+    g.weight = grab(k * sizeof(double));
+    g.score = grab(k * sizeof(double));
+    g.heap = grab(k * sizeof(int));
+    g.pos = grab(k * sizeof(int));
+    g.mark = grab_zeroed(k, sizeof(int32_t));
+    for (int v = 0; v < n; v++) g.weight[v] = exp2(net->log_size[v]);
     build_adjacency(&g);
     for (int v = 0; v < n; v++) {
         g.pos[v] = -1;
-        if (keep[v]) continue;
+        if (net->keep[v]) continue;
         rescore(&g, v);
         g.heap[g.heap_len] = v;
         heap_up(&g, g.heap_len++);
     }
     Ints dirty = {0};
-    double sum = 0, stop = exp2(limit), start = now_seconds();
+    double sum = 0, stop = exp2(how->limit), start = now_seconds();
     int len = 0;
-    while (g.heap_len && sum <= stop && ((len & 15) || now_seconds() - start < seconds)) {
+    while (g.heap_len && sum <= stop && ((len & 15) || now_seconds() - start < how->seconds)) {
         int v = heap_pop(&g);
         order[len++] = v;
         sum += exp2(clique_log_size(&g, v));
         rescore_around(&g, v, eliminate(&g, v), &dirty);
     }
     *order_len = len;
-    for (int v = 0; v < n; v++) free(g.adj[v].at);
-    free(g.adj), free(g.weight), free(g.score), free(g.heap), free(g.pos), free(g.mark), free(dirty.at);
+    for (int v = 0; v < n; v++) drop(g.adj[v].at);
+    drop(g.adj), drop(g.weight), drop(g.score), drop(g.heap), drop(g.pos), drop(g.mark), drop(dirty.at);
     return g.heap_len ? INFINITY : fmin(log2(sum + 1e-300), 1e300);
 }

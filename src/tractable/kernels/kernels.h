@@ -6,6 +6,7 @@
 #ifndef TRACTABLE_KERNELS_H
 #define TRACTABLE_KERNELS_H
 
+#include "memory.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,14 +27,26 @@ typedef struct {
 } Network;
 
 typedef struct {
+    int n, m;
+    const int32_t *sizes;
+    const int64_t *starts;
+    const int32_t *scopes;
+    const int64_t *value_starts;
+    const double *values;
+} Tables;
+
+typedef struct {
     int32_t *at;
     int len, cap;
 } Ints;
 
 static inline void ints_push(Ints *a, int32_t v) {
     if (a->len == a->cap) {
+        int32_t *old = a->at;
         a->cap = a->cap ? 2 * a->cap : 8;
-        a->at = realloc(a->at, sizeof(int32_t) * (size_t)a->cap);
+        a->at = grab(sizeof(int32_t) * (size_t)a->cap);
+        if (old) memcpy(a->at, old, sizeof(int32_t) * (size_t)a->len);
+        drop(old);
     }
     a->at[a->len++] = v;
 }
@@ -55,5 +68,30 @@ static inline uint64_t seeded(uint64_t seed) {
 }
 
 double now_seconds(void);
+/* The smallest positive and the largest entry; infinity and zero where there is none. */
+void extent(const double *x, int64_t size, double *least, double *most);
+
+typedef struct {
+    int heuristic;
+    double noise; /* in the scores */
+    uint64_t seed;
+    double limit, seconds; /* log2 of the summed clique sizes, and time, after which an order is given up */
+} Greediness;
+
+typedef struct {
+    double beta0, beta1;
+    int n_betas, sweeps;
+    double traffic, seconds;
+    uint64_t seed;
+} Annealing;
+
+enum { N_PRICES = 9 };
+
+double order_greedily(const Network *net, const Greediness *how, int32_t *order, int32_t *order_len);
+double tree_greedily(const Network *net, const Greediness *how, int32_t *pairs, double *price);
+void tree_of_order(const Network *net, const int32_t *order, int order_len, int32_t *pairs);
+void price_tree(const Network *net, const int32_t *pairs, double *price);
+int widest_table(const Network *net, const int32_t *pairs, double threshold, double *weight, int32_t *legs);
+double anneal(const Network *net, const Annealing *how, int32_t *pairs);
 
 #endif

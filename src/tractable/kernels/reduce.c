@@ -3,32 +3,7 @@
  * States that no nonzero entry supports are removed until nothing changes (generalized arc consistency: Mackworth 1977,
  * here on the supports of the tables), variables with one remaining state leave the scopes, tables whose scope lies
  * within another's are multiplied into it. Tables are scaled by powers of two, so nothing is rounded away. */
-#include "kernels.h"
-
-typedef struct {
-    int nd, alive, has_zero, queued;
-    int32_t *scope;
-    double *values;
-    int64_t size;
-    double least, most; /* smallest nonzero and largest entry, after scaling */
-} Factor;
-
-typedef struct {
-    int n, m;
-    int32_t *sizes;       /* remaining numbers of states */
-    int64_t *state_start; /* of variable v in `kept` */
-    int32_t *kept;        /* remaining states of each variable, ascending */
-    int32_t *index;       /* new number of a free variable, -1 if fixed */
-    int n_free;
-    int impossible;
-    double exponent;      /* of two, taken out of the tables */
-    double constant;      /* product of tables over no variable, mantissa */
-    Factor *factors;
-    int64_t *of_start;
-    int32_t *of;          /* factors of each variable */
-    int32_t *scope_buffer;
-    double *value_buffer;
-} Reduced;
+#include "reduce.h"
 
 static void scale_constant(Reduced *r, double x) {
     int e;
@@ -38,8 +13,8 @@ static void scale_constant(Reduced *r, double x) {
 }
 
 /* Walks the entries of factor f whose states all remain; returns whether a state lost its support. */
-static int revise(Reduced *r, Factor *f, uint8_t *supported, const int32_t *old_sizes) {
-    int nd = f->nd, changed = 0;
+static int revise(Reduced *r, Factor *f, uint8_t *supported) {
+    int nd = f->nd, changed = 0, missing = 0;
     int64_t stride[512], base = 0;
     int32_t at[512];
     const int32_t *dom[512];
@@ -49,16 +24,22 @@ static int revise(Reduced *r, Factor *f, uint8_t *supported, const int32_t *old_
     for (int i = nd - 1; i >= 0; i--) {
         int v = f->scope[i];
         stride[i] = s;
-        s *= old_sizes[v];
+        s *= r->old_sizes[v];
         at[i] = 0;
         dom[i] = r->kept + r->state_start[v];
         len[i] = r->sizes[v];
-        memset(supported + r->state_start[v], 0, (size_t)old_sizes[v]);
+        missing += len[i];
+        memset(supported + r->state_start[v], 0, (size_t)r->old_sizes[v]);
         base += stride[i] * dom[i][0];
     }
     for (;;) {
         if (f->values[base] != 0)
-            for (int i = 0; i < nd; i++) supported[r->state_start[f->scope[i]] + dom[i][at[i]]] = 1;
+            for (int i = 0; i < nd; i++) {
+                uint8_t *mark = supported + r->state_start[f->scope[i]] + dom[i][at[i]];
+                missing -= !*mark;
+                *mark = 1;
+            }
+        if (!missing) return 0;
         int i = nd - 1;
         for (; i >= 0; i--) {
             base -= stride[i] * dom[i][at[i]];
@@ -92,10 +73,10 @@ static int revise(Reduced *r, Factor *f, uint8_t *supported, const int32_t *old_
     return changed;
 }
 
-static void propagate(Reduced *r, const int32_t *old_sizes) {
+static void propagate(Reduced *r) {
     size_t states = (size_t)r->state_start[r->n] + 1;
-    uint8_t *supported = malloc(states);
-    int32_t *queue = malloc(sizeof(int32_t) * (size_t)(r->m + 1));
+    uint8_t *supported = grab(states);
+    int32_t *queue = grab(sizeof(int32_t) * (size_t)(r->m + 1));
     int head = 0, count = 0;
     for (int j = 0; j < r->m; j++)
         if (r->factors[j].has_zero && r->factors[j].nd) queue[count++] = j, r->factors[j].queued = 1;
@@ -104,7 +85,7 @@ static void propagate(Reduced *r, const int32_t *old_sizes) {
         head = (head + 1) % (r->m + 1);
         count--;
         f->queued = 0;
-        if (!revise(r, f, supported, old_sizes)) continue;
+        if (!revise(r, f, supported)) continue;
         for (int i = 0; i < f->nd; i++) {
             int v = f->scope[i];
             for (int64_t j = r->of_start[v]; j < r->of_start[v + 1]; j++) {
@@ -116,25 +97,28 @@ static void propagate(Reduced *r, const int32_t *old_sizes) {
             }
         }
     }
-    free(supported), free(queue);
+    drop(supported), drop(queue);
 }
 
 /* Keeps the entries of the remaining states, drops axes of one state, scales the maximum to [1/2, 1). */
-static void slice(Reduced *r, Factor *f, const int32_t *old_sizes) {
+static void slice(Reduced *r, Factor *f) {
     int nd = f->nd, k = 0;
-    int64_t *stride = malloc(sizeof(int64_t) * (size_t)(nd + 1)), base = 0, s = 1, out = 0;
-    int32_t *at = calloc((size_t)nd + 1, sizeof(int32_t));
+    int64_t *stride = grab(sizeof(int64_t) * (size_t)(nd + 1)), base = 0, s = 1, out = 0;
+    int32_t *at = grab_zeroed((size_t)nd + 1, sizeof(int32_t));
     int whole = 1;
     for (int i = nd - 1; i >= 0; i--) {
         int v = f->scope[i];
         stride[i] = s;
-        s *= old_sizes[v];
+        s *= r->old_sizes[v];
         base += stride[i] * r->kept[r->state_start[v]];
-        if (r->sizes[v] != old_sizes[v]) whole = 0;
+        if (r->sizes[v] != r->old_sizes[v]) whole = 0;
     }
     if (!whole) {
+        int64_t size = 1;
+        for (int i = 0; i < nd; i++) size *= r->sizes[f->scope[i]];
+        f->own = grab(sizeof(double) * (size_t)size);
         for (;;) {
-            f->values[out++] = f->values[base];
+            f->own[out++] = f->values[base];
             int i = nd - 1;
             for (; i >= 0; i--) {
                 const int32_t *dom = r->kept + r->state_start[f->scope[i]];
@@ -148,21 +132,25 @@ static void slice(Reduced *r, Factor *f, const int32_t *old_sizes) {
             }
             if (i < 0) break;
         }
+        f->values = f->own;
         f->size = out;
     }
     for (int i = 0; i < nd; i++)
         if (r->sizes[f->scope[i]] > 1) f->scope[k++] = f->scope[i];
     f->nd = k;
-    free(stride), free(at);
+    drop(stride), drop(at);
+}
+
+/* The entries of f, to be changed. */
+static double *writable(Factor *f) {
+    if (!f->own) f->own = memcpy(grab(sizeof(double) * (size_t)f->size), f->values, sizeof(double) * (size_t)f->size);
+    f->values = f->own;
+    return f->own;
 }
 
 static void rescale(Reduced *r, Factor *f) {
-    double top = 0, least = INFINITY;
-    for (int64_t i = 0; i < f->size; i++) {
-        double x = f->values[i];
-        if (x > top) top = x;
-        if (x > 0 && x < least) least = x;
-    }
+    double top, least;
+    extent(f->values, f->size, &least, &top);
     f->has_zero = 0;
     f->least = least, f->most = top;
     if (top == 0) {
@@ -173,7 +161,8 @@ static void rescale(Reduced *r, Factor *f) {
     frexp(top, &e);
     if (ldexp(least, -e) < 1e-290) return; /* scaling would lose the smallest entries */
     if (e > 1 || e < -1) {
-        for (int64_t i = 0; i < f->size; i++) f->values[i] = ldexp(f->values[i], -e);
+        double *x = writable(f);
+        for (int64_t i = 0; i < f->size; i++) x[i] = ldexp(x[i], -e);
         r->exponent += e;
         f->least = ldexp(least, -e), f->most = ldexp(top, -e);
     }
@@ -190,8 +179,9 @@ static void multiply_into(const Reduced *r, Factor *big, const Factor *small) {
             if (big->scope[i] == small->scope[k]) step[i] = s;
         s *= r->sizes[small->scope[k]];
     }
+    double *x = writable(big);
     for (int64_t i = 0; i < big->size; i++) {
-        big->values[i] *= small->values[off];
+        x[i] *= small->values[off];
         for (int d = nd - 1; d >= 0; d--) {
             off += step[d];
             if (++at[d] < r->sizes[big->scope[d]]) break;
@@ -226,7 +216,7 @@ static int absorbed_by(const Reduced *r, int j, const int32_t *degree) {
 }
 
 static void absorb(Reduced *r) {
-    int32_t *degree = calloc((size_t)r->n + 1, sizeof(int32_t));
+    int32_t *degree = grab_zeroed((size_t)r->n + 1, sizeof(int32_t));
     int widest = 0;
     for (int j = 0; j < r->m; j++) {
         if (!r->factors[j].alive) continue;
@@ -244,13 +234,13 @@ static void absorb(Reduced *r) {
             f->alive = 0;
             for (int i = 0; i < nd; i++) degree[f->scope[i]]--;
         }
-    free(degree);
+    drop(degree);
 }
 
 /* A variable that is neither observed nor asked for, and is a child alone, has a table that sums to one: drop it. */
 static void drop_barren(Reduced *r, const int32_t *child, const uint8_t *wanted) {
-    int32_t *degree = calloc((size_t)r->n + 1, sizeof(int32_t));
-    int32_t *own = malloc(sizeof(int32_t) * (size_t)(r->n + 1));
+    int32_t *degree = grab_zeroed((size_t)r->n + 1, sizeof(int32_t));
+    int32_t *own = grab(sizeof(int32_t) * (size_t)(r->n + 1));
     Ints stack = {0};
     for (int v = 0; v < r->n; v++) own[v] = -1;
     for (int j = 0; j < r->m; j++) {
@@ -272,25 +262,25 @@ static void drop_barren(Reduced *r, const int32_t *child, const uint8_t *wanted)
         f->nd = 0;
         f->has_zero = 0;
     }
-    free(degree), free(own), free(stack.at);
+    drop(degree), drop(own), drop(stack.at);
 }
 
-static void load(Reduced *r, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
-                 const int64_t *value_starts, const double *values, const int32_t *evidence) {
-    int n = r->n, m = r->m;
-    r->sizes = malloc(sizeof(int32_t) * (size_t)(n + 1));
-    r->index = malloc(sizeof(int32_t) * (size_t)(n + 1));
-    r->state_start = malloc(sizeof(int64_t) * (size_t)(n + 2));
-    r->of_start = calloc((size_t)n + 2, sizeof(int64_t));
-    r->of = malloc(sizeof(int32_t) * (size_t)(starts[m] + 1));
-    r->factors = calloc((size_t)m + 1, sizeof(Factor));
-    r->scope_buffer = malloc(sizeof(int32_t) * (size_t)(starts[m] + 1));
-    r->value_buffer = malloc(sizeof(double) * (size_t)(value_starts[m] + 1));
-    memcpy(r->scope_buffer, scopes, sizeof(int32_t) * (size_t)starts[m]);
-    memcpy(r->value_buffer, values, sizeof(double) * (size_t)value_starts[m]);
+static void load(Reduced *r, const Tables *given, const int32_t *evidence) {
+    int n = r->n = given->n, m = r->m = given->m;
+    const int32_t *sizes = r->old_sizes = given->sizes;
+    const int64_t *starts = given->starts, *value_starts = given->value_starts;
+    r->constant = 1;
+    r->sizes = grab(sizeof(int32_t) * (size_t)(n + 1));
+    r->index = grab(sizeof(int32_t) * (size_t)(n + 1));
+    r->state_start = grab(sizeof(int64_t) * (size_t)(n + 2));
+    r->of_start = grab_zeroed((size_t)n + 2, sizeof(int64_t));
+    r->of = grab(sizeof(int32_t) * (size_t)(starts[m] + 1));
+    r->factors = grab_zeroed((size_t)m + 1, sizeof(Factor));
+    r->scope_buffer = grab(sizeof(int32_t) * (size_t)(starts[m] + 1));
+    memcpy(r->scope_buffer, given->scopes, sizeof(int32_t) * (size_t)starts[m]);
     r->state_start[0] = 0;
     for (int v = 0; v < n; v++) r->state_start[v + 1] = r->state_start[v] + sizes[v];
-    r->kept = malloc(sizeof(int32_t) * (size_t)(r->state_start[n] + 1));
+    r->kept = grab(sizeof(int32_t) * (size_t)(r->state_start[n] + 1));
     for (int v = 0; v < n; v++) {
         int32_t *kept = r->kept + r->state_start[v];
         r->sizes[v] = evidence[v] >= 0 ? 1 : sizes[v];
@@ -303,68 +293,28 @@ static void load(Reduced *r, const int32_t *sizes, const int64_t *starts, const 
         f->alive = 1;
         f->nd = (int)(starts[j + 1] - starts[j]);
         f->scope = r->scope_buffer + starts[j];
-        f->values = r->value_buffer + value_starts[j];
+        f->values = given->values + value_starts[j];
         f->size = value_starts[j + 1] - value_starts[j];
-        for (int64_t i = 0; i < f->size; i++) f->has_zero |= f->values[i] == 0;
+        for (int64_t i = 0; i < f->size && !f->has_zero; i++) f->has_zero = f->values[i] == 0;
         for (int i = 0; i < f->nd; i++) r->of_start[f->scope[i] + 1]++;
     }
     for (int v = 0; v < n; v++) r->of_start[v + 1] += r->of_start[v];
-    int64_t *fill = malloc(sizeof(int64_t) * (size_t)(n + 1));
+    int64_t *fill = grab(sizeof(int64_t) * (size_t)(n + 1));
     memcpy(fill, r->of_start, sizeof(int64_t) * (size_t)(n + 1));
     for (int j = 0; j < m; j++)
         for (int i = 0; i < r->factors[j].nd; i++) r->of[fill[r->factors[j].scope[i]]++] = j;
-    free(fill);
+    drop(fill);
 }
 
-/* Copies the reduced network into the caller's buffers, laid out for the original sizes. */
-static void finish(const Reduced *r, int64_t n_scope, int32_t *ints, int64_t *longs, double *doubles) {
-    int n = r->n, m = r->m;
-    int64_t n_states = r->state_start[n];
-    int32_t *sizes = ints, *scopes = sizes + n, *index = scopes + n_scope, *kept = index + n;
-    int32_t *n_kept = kept + n_states, *factor = n_kept + n;
-    int64_t *starts = longs + 3, *value_starts = starts + m + 1;
-    double *values = doubles + 2;
-    memcpy(index, r->index, sizeof(int32_t) * (size_t)n);
-    memcpy(kept, r->kept, sizeof(int32_t) * (size_t)n_states);
-    memcpy(n_kept, r->sizes, sizeof(int32_t) * (size_t)n);
-    for (int v = 0; v < n; v++)
-        if (r->index[v] >= 0) sizes[r->index[v]] = r->sizes[v];
-    int k = 0;
-    starts[0] = value_starts[0] = 0;
-    for (int j = 0; j < m; j++) {
-        const Factor *f = &r->factors[j];
-        int alive = f->alive && !r->impossible;
-        factor[j] = alive ? k : -1;
-        if (!alive) continue;
-        for (int i = 0; i < f->nd; i++) scopes[starts[k] + i] = r->index[f->scope[i]];
-        memcpy(values + value_starts[k], f->values, sizeof(double) * (size_t)f->size);
-        starts[k + 1] = starts[k] + f->nd;
-        value_starts[k + 1] = value_starts[k] + f->size;
-        k++;
-    }
-    longs[0] = r->impossible, longs[1] = r->n_free, longs[2] = k;
-    doubles[0] = r->constant, doubles[1] = r->exponent;
-}
-
-/* Conditions the network on evidence (state index, -1 where unobserved). `child` names the variable whose conditional
- * table factor j is (-1: none), `wanted` the variables asked for; with both NULL nothing is pruned as barren.
- *
- * longs: impossible, free variables, factors, then the starts of scopes and of values (m+1 each); doubles: constant,
- * exponent of two, then values; ints: sizes (n), scopes (as many as given), new number of each variable or -1 (n), the
- * remaining states of each variable at the front of its slice (as many as states), their numbers (n), new number of each
- * factor or -1 (m). Each part is filled from its front. */
-EXPORT void reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
-                           const int64_t *value_starts, const double *values, const int32_t *evidence,
-                           const int32_t *child, const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs,
-                           double *doubles) {
-    Reduced reduced = {.n = n, .m = m, .constant = 1}, *r = &reduced;
-    load(r, sizes, starts, scopes, value_starts, values, evidence);
+void reduce_tables(Reduced *r, const Tables *given, const int32_t *evidence, const int32_t *child,
+                   const uint8_t *wanted, int merge) {
+    load(r, given, evidence);
     if (child && wanted) drop_barren(r, child, wanted);
-    propagate(r, sizes);
-    for (int j = 0; j < m && !r->impossible; j++) {
+    propagate(r);
+    for (int j = 0; j < r->m && !r->impossible; j++) {
         Factor *f = &r->factors[j];
         if (!f->alive) continue;
-        slice(r, f, sizes);
+        slice(r, f);
         rescale(r, f);
         if (f->nd == 0) {
             scale_constant(r, f->values[0]);
@@ -372,8 +322,5 @@ EXPORT void reduce_network(int n, int m, const int32_t *sizes, const int64_t *st
         }
     }
     if (merge && !r->impossible) absorb(r);
-    for (int v = 0; v < n; v++) r->index[v] = r->sizes[v] > 1 ? r->n_free++ : -1;
-    finish(r, starts[m], ints, longs, doubles);
-    free(r->sizes), free(r->index), free(r->state_start), free(r->kept), free(r->of_start), free(r->of);
-    free(r->factors), free(r->scope_buffer), free(r->value_buffer);
+    for (int v = 0; v < r->n; v++) r->index[v] = r->sizes[v] > 1 ? r->n_free++ : -1;
 }

@@ -1,41 +1,23 @@
 /* Runs a contraction tree: one sweep up for log Z, one sweep down for all marginals, or a walk down for the most
  * probable state or exact samples. The sweep down is the derivative of the sweep up (Darwiche 2003, section 4, there for
  * circuits): the adjoint of a table is its parent's adjoint contracted with its sibling, so no division ever occurs. */
-#include "tensor.h"
-
-enum { EVIDENCE = 0, MARGINALS = 1, WALK = 2 };
-enum { OK = 0, ZERO = 1, UNSAFE = 2 };
-
-typedef struct {
-    Context c;
-    const int32_t *pairs;
-    const uint8_t *keep;
-    Table *full;    /* the given tables */
-    Table *node;    /* tables of the tree: leaves without the axes only they have, then what the pairs made */
-    int32_t *count; /* tables in how many live nodes a variable occurs */
-    uint8_t *alone; /* variables that occur in one table only */
-    uint8_t *drop;
-} Run;
+#include "run.h"
 
 static int32_t *copy_legs(const int32_t *legs, int nd) {
-    int32_t *out = malloc(sizeof(int32_t) * (size_t)(nd + 1));
+    int32_t *out = grab(sizeof(int32_t) * (size_t)(nd + 1));
     if (nd) memcpy(out, legs, sizeof(int32_t) * (size_t)nd);
     return out;
 }
 
 /* Measures a given table; one with entries far from one is copied and scaled. */
 static void measure(Context *c, Table *t) {
-    double top = 0;
-    t->least = INFINITY;
-    for (int64_t i = 0; i < t->size; i++) {
-        if (t->x[i] > 0 && t->x[i] < t->least) t->least = t->x[i];
-        if (t->x[i] > top) top = t->x[i];
-    }
-    if (c->semiring != SUM_PRODUCT || (top > 0x1p-64 && top < 0x1p64) || top == 0) return;
+    extent(t->x, t->size, &t->least, &t->most);
+    if (c->semiring != SUM_PRODUCT || (t->most > 0x1p-64 && t->most < 0x1p64) || t->most == 0) return;
     const double *given = t->x;
     t->x = table_alloc(c, t->size);
     t->owned = 1;
     memcpy(t->x, given, sizeof(double) * (size_t)t->size);
+    t->least = 0; /* look again */
     normalize(c, t);
     if (t->slip > 0) c->unsafe = 1;
 }
@@ -66,7 +48,7 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
     out->exponent = t->exponent;
     out->x = table_alloc(c, B);
     if (t->row_exponent) {
-        out->row_exponent = malloc(sizeof(double) * (size_t)c->n_rows);
+        out->row_exponent = grab(sizeof(double) * (size_t)c->n_rows);
         memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)c->n_rows);
     }
     if (c->semiring == LOG_SUM_EXP)
@@ -87,22 +69,25 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
             }
     }
     table_release(c, x);
+    out->least = t->least;
+    out->most = (double)A * t->most;
     normalize(c, out);
     out->constant = c->semiring == SUM_PRODUCT && is_one(out);
 }
 
-static void load_leaf(Run *r, int j, const double *values, int64_t size) {
+static void load_leaf(Run *r, int j, const double *values) {
     const Network *net = r->c.net;
     Table *f = &r->full[j], *t = &r->node[j];
     f->nd = (int)(net->starts[j + 1] - net->starts[j]);
     f->legs = copy_legs(net->scopes + net->starts[j], f->nd);
-    f->size = size;
+    f->size = 1;
+    for (int i = 0; i < f->nd; i++) f->size *= r->c.sizes[f->legs[i]];
     f->x = (double *)(uintptr_t)values;
-    if (f->nd && f->legs[f->nd - 1] == r->c.row) f->row_exponent = calloc((size_t)r->c.n_rows, sizeof(double));
+    if (f->nd && f->legs[f->nd - 1] == r->c.row) f->row_exponent = grab_zeroed((size_t)r->c.n_rows, sizeof(double));
     if (r->c.semiring != SUM_PRODUCT) {
-        f->x = table_alloc(&r->c, size);
+        f->x = table_alloc(&r->c, f->size);
         f->owned = 1;
-        for (int64_t i = 0; i < size; i++) f->x[i] = log(values[i]);
+        for (int64_t i = 0; i < f->size; i++) f->x[i] = log(values[i]);
     }
     measure(&r->c, f);
     int lone = 0;
@@ -113,7 +98,7 @@ static void load_leaf(Run *r, int j, const double *values, int64_t size) {
         *t = *f;
         t->owned = 0;
         t->legs = copy_legs(f->legs, f->nd);
-        if (f->row_exponent) t->row_exponent = calloc((size_t)r->c.n_rows, sizeof(double));
+        if (f->row_exponent) t->row_exponent = grab_zeroed((size_t)r->c.n_rows, sizeof(double));
     }
 }
 
@@ -133,7 +118,7 @@ static void borrow(const Run *r, const Table *t, Table *out) {
     out->owned = 0;
     out->legs = copy_legs(t->legs, t->nd);
     if (!t->row_exponent) return;
-    out->row_exponent = malloc(sizeof(double) * (size_t)r->c.n_rows);
+    out->row_exponent = grab(sizeof(double) * (size_t)r->c.n_rows);
     memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)r->c.n_rows);
 }
 
@@ -164,7 +149,7 @@ static void sweep_up(Run *r, int keep_tables) {
             table_free(&r->c, b);
         }
     }
-    free(dropped.at);
+    drop(dropped.at);
 }
 
 static void adjoint_of(Run *r, const Table *up, const Table *child, const Table *sibling, int may_borrow, Table *out) {
@@ -224,11 +209,11 @@ typedef struct {
 static void choose_places(Run *r, Places *p) {
     const Network *net = r->c.net;
     int nodes = 2 * net->m - 1;
-    double *best = malloc(sizeof(double) * (size_t)(net->n + 1));
-    p->place = malloc(sizeof(int32_t) * (size_t)(net->n + 1));
-    p->next = malloc(sizeof(int32_t) * (size_t)(net->n + 1));
-    p->first = malloc(sizeof(int32_t) * (size_t)(nodes + 1));
-    p->needed = calloc((size_t)nodes + 1, 1);
+    double *best = grab(sizeof(double) * (size_t)(net->n + 1));
+    p->place = grab(sizeof(int32_t) * (size_t)(net->n + 1));
+    p->next = grab(sizeof(int32_t) * (size_t)(net->n + 1));
+    p->first = grab(sizeof(int32_t) * (size_t)(nodes + 1));
+    p->needed = grab_zeroed((size_t)nodes + 1, 1);
     for (int v = 0; v < net->n; v++) p->place[v] = -1, best[v] = INFINITY;
     for (int i = net->m; i < nodes; i++)
         for (int k = 0; k < r->node[i].nd; k++) {
@@ -249,7 +234,7 @@ static void choose_places(Run *r, Places *p) {
         p->next[v] = p->first[p->place[v]];
         p->first[p->place[v]] = v;
     }
-    free(best);
+    drop(best);
 }
 
 static void marginals_of(Run *r, const Places *p, int i, const Table *adjoint, const int64_t *out_start, double *out) {
@@ -272,23 +257,23 @@ static int sweep_down(Run *r, double *out) {
     int m = net->m, nodes = 2 * m - 1, unsafe = 0;
     Places p;
     choose_places(r, &p);
-    int64_t *out_start = malloc(sizeof(int64_t) * (size_t)(net->n + 1));
+    int64_t *out_start = grab(sizeof(int64_t) * (size_t)(net->n + 1));
     out_start[0] = 0;
     for (int v = 0; v < net->n; v++) {
         int64_t len = r->c.sizes[v] * r->c.n_rows;
         out_start[v + 1] = out_start[v] + len;
         for (int64_t i = 0; p.place[v] < 0 && i < len; i++) out[out_start[v] + i] = 1.0 / r->c.sizes[v];
     }
-    Table *adjoint = calloc((size_t)nodes + 1, sizeof(Table));
+    Table *adjoint = grab_zeroed((size_t)nodes + 1, sizeof(Table));
     Table *root = &r->node[nodes - 1], *one = &adjoint[nodes - 1];
     one->nd = root->nd;
     one->legs = copy_legs(root->legs, root->nd);
     one->size = root->size;
     one->x = table_alloc(&r->c, root->size);
     one->owned = 1;
-    one->least = 1;
+    one->least = one->most = 1;
     for (int64_t i = 0; i < one->size; i++) one->x[i] = r->c.semiring == SUM_PRODUCT ? 1.0 : 0.0;
-    if (root->nd) one->row_exponent = calloc((size_t)r->c.n_rows, sizeof(double));
+    if (root->nd) one->row_exponent = grab_zeroed((size_t)r->c.n_rows, sizeof(double));
     for (int i = nodes - 1; i >= 0 && !unsafe; i--) {
         Table *up = &adjoint[i];
         if (!p.needed[i] || !up->legs) continue;
@@ -306,99 +291,8 @@ static int sweep_down(Run *r, double *out) {
         table_free(&r->c, up);
     }
     for (int i = 0; i < nodes; i++) table_free(&r->c, &adjoint[i]);
-    free(adjoint), free(p.place), free(p.needed), free(p.next), free(p.first), free(out_start);
+    drop(adjoint), drop(p.place), drop(p.needed), drop(p.next), drop(p.first), drop(out_start);
     return unsafe;
-}
-
-/* Offset of the assigned axes of t, and the strides of the axes in `open`. */
-static int64_t offset(const Run *r, const Table *t, const int32_t *state, const int32_t *open, int n_open,
-                      int64_t *stride) {
-    int64_t base = 0, s = 1;
-    for (int k = 0; k < n_open; k++) stride[k] = 0;
-    for (int i = t->nd - 1; i >= 0; i--) {
-        int v = t->legs[i], is_open = 0;
-        for (int k = 0; k < n_open; k++)
-            if (open[k] == v) stride[k] = s, is_open = 1;
-        if (!is_open) base += s * state[v];
-        s *= r->c.sizes[v];
-    }
-    return base;
-}
-
-typedef struct {
-    const double *a, *b; /* b may be NULL */
-    int n;
-    int64_t sa[1024], sb[1024];
-    int32_t size[1024];
-} Choice;
-
-/* Visits the joint states of the open axes until the running total of weights passes `goal` (never for MAX_PLUS, where
- * the largest weight is sought); writes the chosen state, returns the total (or the largest weight). */
-static double visit(const Choice *c, int semiring, double top, double goal, int32_t *chosen) {
-    int32_t at[1024];
-    double total = semiring == SUM_PRODUCT || top > -INFINITY ? 0 : -INFINITY;
-    const double *a = c->a, *b = c->b;
-    memset(at, 0, sizeof(int32_t) * (size_t)c->n);
-    for (int first = 1;; first = 0) {
-        double x = semiring == SUM_PRODUCT ? *a * (b ? *b : 1) : *a + (b ? *b : 0);
-        if (top > -INFINITY) x = semiring == SUM_PRODUCT ? x : exp(x - top);
-        int searching = top == -INFINITY && semiring != SUM_PRODUCT;
-        if (searching ? x > total || first : x > 0 && total <= goal)
-            memcpy(chosen, at, sizeof(int32_t) * (size_t)c->n);
-        total = searching ? (x > total ? x : total) : total + x;
-        int k = c->n - 1;
-        for (; k >= 0; k--) {
-            a += c->sa[k];
-            if (b) b += c->sb[k];
-            if (++at[k] < c->size[k]) break;
-            a -= c->sa[k] * at[k];
-            if (b) b -= c->sb[k] * at[k];
-            at[k] = 0;
-        }
-        if (k < 0) return total;
-    }
-}
-
-/* Chooses the open axes given the assigned ones: the argmax, or a draw with the uniform number u. */
-static void choose(const Run *r, const Table *a, const Table *b, const int32_t *open, int n_open, int32_t *state,
-                   double u) {
-    Choice c = {.n = n_open};
-    int32_t chosen[1024] = {0};
-    c.a = a->x + offset(r, a, state, open, n_open, c.sa);
-    c.b = b ? b->x + offset(r, b, state, open, n_open, c.sb) : NULL;
-    for (int k = 0; k < n_open; k++) c.size[k] = r->c.sizes[open[k]];
-    int semiring = r->c.semiring;
-    double top = semiring == SUM_PRODUCT ? 0 : visit(&c, semiring, -INFINITY, 0, chosen);
-    if (semiring != MAX_PLUS) {
-        double total = visit(&c, semiring, top, -1, chosen);
-        visit(&c, semiring, top, u * total, chosen);
-    }
-    for (int k = 0; k < n_open; k++) state[open[k]] = chosen[k];
-}
-
-static void walk_down(Run *r, int64_t n_samples, const double *uniforms, int32_t *states) {
-    const Network *net = r->c.net;
-    int m = net->m, step = 0;
-    uint8_t *assigned = calloc((size_t)net->n + 1, 1);
-    for (int i = 2 * m - 2; i >= 0; i--) {
-        Table *a = i >= m ? &r->node[r->pairs[2 * (i - m)]] : &r->full[i];
-        Table *b = i >= m ? &r->node[r->pairs[2 * (i - m) + 1]] : NULL;
-        int32_t open[1024];
-        int n_open = 0;
-        for (int side = 0; side < 2; side++) {
-            Table *t = side ? b : a;
-            for (int k = 0; t && k < t->nd; k++)
-                if (!assigned[t->legs[k]]) {
-                    assigned[t->legs[k]] = 1;
-                    open[n_open++] = t->legs[k];
-                }
-        }
-        if (!n_open) continue;
-        for (int64_t s = 0; s < n_samples; s++)
-            choose(r, a, b, open, n_open, states + s * net->n, uniforms ? uniforms[s * (2 * m) + step] : 0);
-        step++;
-    }
-    free(assigned);
 }
 
 static int64_t count_variables(Run *r, double *exponent) {
@@ -411,56 +305,59 @@ static int64_t count_variables(Run *r, double *exponent) {
     return 0;
 }
 
-/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP. log_z receives, per evidence row,
- * the natural logarithm of the sum (or the maximum); root, where not NULL, the table over the kept variables in
- * ascending order, scaled so that exp(log_z[0]) times it is the sum. peak receives the most bytes held at once. */
-EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
-                    const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs,
-                    int task, int semiring, int row, MatMul matmul, double *log_z, double *root, double *out,
-                    int64_t n_samples, const double *uniforms, int32_t *states,
-                    int64_t *peak) {
-    Network net = {n, m, starts, scopes, NULL, keep};
-    Run r = {.pairs = pairs, .keep = keep};
-    r.c = (Context){.net = &net, .sizes = sizes, .semiring = semiring, .row = row, .matmul = matmul};
-    r.c.n_rows = row >= 0 ? sizes[row] : 1;
-    r.c.mark = calloc((size_t)n + 1, 1);
-    arena_enter(&r.c);
-    r.c.scratch = malloc(sizeof(int64_t) * SCRATCH);
-    r.drop = calloc((size_t)n + 1, 1);
-    r.alone = calloc((size_t)n + 1, 1);
-    r.count = calloc((size_t)n + 1, sizeof(int32_t));
-    r.full = calloc((size_t)m + 1, sizeof(Table));
-    r.node = calloc(2 * (size_t)m + 1, sizeof(Table));
-    double exponent = 0;
-    count_variables(&r, &exponent);
-    for (int j = 0; j < m; j++) load_leaf(&r, j, values + value_starts[j], value_starts[j + 1] - value_starts[j]);
-    sweep_up(&r, task != EVIDENCE);
-    Table *top = &r.node[2 * m - 2];
+/* log Z, or its vector over the evidence rows, from the root's table. */
+static int read_root(Run *r, const Table *top, double exponent, Answer *to) {
     int status = OK;
     double ln2 = 0.693147180559945309417;
-    if (root) {
-        int32_t order[1024];
-        int k = 0;
-        for (int v = 0; v < n; v++)
-            if (keep[v]) order[k++] = v;
-        gather(&r.c, top, order, root);
-        log_z[0] = (top->exponent + exponent) * ln2;
-        status = r.c.risky || r.c.unsafe ? UNSAFE : OK;
-    } else
-        for (int64_t i = 0; i < r.c.n_rows; i++) {
-            double x = top->size > 1 ? top->x[i] : top->x[0];
-            double e = top->exponent + exponent + (top->row_exponent ? top->row_exponent[i] : 0);
-            log_z[i] = (semiring == SUM_PRODUCT ? log(x) : x) + e * ln2;
-            if (semiring == SUM_PRODUCT ? x <= 0 : x == -INFINITY) status = ZERO;
-        }
-    if (!root && (r.c.unsafe || (r.c.risky && (status == ZERO || task != MARGINALS || row >= 0)))) status = UNSAFE;
+    for (int64_t i = 0; i < r->c.n_rows; i++) {
+        double x = top->size > 1 ? top->x[i] : top->x[0];
+        double e = top->exponent + exponent + (top->row_exponent ? top->row_exponent[i] : 0);
+        to->log_z[i] = (r->c.semiring == SUM_PRODUCT ? log(x) : x) + e * ln2;
+        if (r->c.semiring == SUM_PRODUCT ? x <= 0 : x == -INFINITY) status = ZERO;
+    }
+    return status;
+}
+
+/* The root's table over the kept variables. */
+static int copy_root(Run *r, const Table *top, double exponent, Answer *to) {
+    int32_t order[1024];
+    int k = 0;
+    for (int v = 0; v < r->c.net->n; v++)
+        if (r->keep[v]) order[k++] = v;
+    gather(&r->c, top, order, to->root);
+    to->log_z[0] = (top->exponent + exponent) * 0.693147180559945309417;
+    return r->c.risky || r->c.unsafe ? UNSAFE : OK;
+}
+
+static void run_open(Run *r, const Job *job) {
+    size_t n = (size_t)job->net->n + 1, m = (size_t)job->net->m + 1;
+    *r = (Run){.pairs = job->pairs, .keep = job->net->keep};
+    r->c = (Context){.net = job->net, .sizes = job->sizes, .semiring = job->semiring, .row = job->row};
+    r->c.matmul = job->matmul;
+    r->c.n_rows = job->row >= 0 ? job->sizes[job->row] : 1;
+    r->c.mark = grab_zeroed(n, 1);
+    r->c.scratch = grab(sizeof(int64_t) * SCRATCH);
+    r->drop = grab_zeroed(n, 1);
+    r->alone = grab_zeroed(n, 1);
+    r->count = grab_zeroed(n, sizeof(int32_t));
+    r->full = grab_zeroed(m, sizeof(Table));
+    r->node = grab_zeroed(2 * m, sizeof(Table));
+}
+
+int run_job(const Job *job, Answer *to) {
+    Run run, *r = &run;
+    int m = job->net->m, task = job->task, row = job->row;
+    double exponent = 0;
+    run_open(r, job);
+    count_variables(r, &exponent);
+    for (int j = 0; j < m; j++) load_leaf(r, j, job->values[j]);
+    sweep_up(r, task != EVIDENCE);
+    Table *top = &r->node[2 * m - 2];
+    int status = to->root ? copy_root(r, top, exponent, to) : read_root(r, top, exponent, to);
+    if (!to->root && (r->c.unsafe || (r->c.risky && (status == ZERO || task != MARGINALS || row >= 0)))) status = UNSAFE;
     if (task == MARGINALS && (status == OK || (row >= 0 && status == ZERO)))
-        status = sweep_down(&r, out) || r.c.unsafe || (row >= 0 && r.c.risky) ? UNSAFE : status;
-    if (task == WALK && status != ZERO) walk_down(&r, n_samples, uniforms, states);
-    *peak = r.c.peak;
-    for (int i = 0; i < 2 * m - 1; i++) table_free(&r.c, &r.node[i]);
-    for (int j = 0; j < m; j++) table_free(&r.c, &r.full[j]);
-    pool_drain(&r.c);
-    free(r.c.scratch), free(r.c.mark), free(r.drop), free(r.alone), free(r.count), free(r.full), free(r.node);
+        status = sweep_down(r, to->marginals) || r->c.unsafe || (row >= 0 && r->c.risky) ? UNSAFE : status;
+    if (task == WALK && status != ZERO) walk_down(r, to->n_samples, to->uniforms, to->states);
+    to->peak = r->c.peak;
     return status;
 }

@@ -78,10 +78,10 @@ static void builder_init(Builder *b, const Network *net, int32_t *pairs, int wit
     b->net = net;
     b->pairs = pairs;
     b->n_pairs = 0;
-    b->legs = calloc(nodes, sizeof(Ints));
-    b->alive = calloc(nodes, 1);
-    b->count = calloc((size_t)net->n + 1, sizeof(int32_t));
-    b->holders = with_holders ? calloc((size_t)net->n + 1, sizeof(Ints)) : NULL;
+    b->legs = grab_zeroed(nodes, sizeof(Ints));
+    b->alive = grab_zeroed(nodes, 1);
+    b->count = grab_zeroed((size_t)net->n + 1, sizeof(int32_t));
+    b->holders = with_holders ? grab_zeroed((size_t)net->n + 1, sizeof(Ints)) : NULL;
     for (int64_t i = 0; i < net->starts[net->m]; i++) b->count[net->scopes[i]]++;
     for (int j = 0; j < net->m; j++) {
         leaf_legs(b, j);
@@ -92,10 +92,10 @@ static void builder_init(Builder *b, const Network *net, int32_t *pairs, int wit
 }
 
 static void builder_free(Builder *b) {
-    for (int i = 0; i < 2 * b->net->m; i++) free(b->legs[i].at);
+    for (int i = 0; i < 2 * b->net->m; i++) drop(b->legs[i].at);
     if (b->holders)
-        for (int v = 0; v < b->net->n; v++) free(b->holders[v].at);
-    free(b->legs), free(b->alive), free(b->count), free(b->holders);
+        for (int v = 0; v < b->net->n; v++) drop(b->holders[v].at);
+    drop(b->legs), drop(b->alive), drop(b->count), drop(b->holders);
 }
 
 /* Merges a bucket: always the pair with the smallest union, or, in a large bucket, the two smallest. */
@@ -129,11 +129,9 @@ static void merge_bucket(Builder *b, Ints *bucket) {
     }
 }
 
-EXPORT void tree_from_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                            const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs) {
-    Network net = {n, m, starts, scopes, log_size, keep};
+void tree_of_order(const Network *net, const int32_t *order, int order_len, int32_t *pairs) {
     Builder b;
-    builder_init(&b, &net, pairs, 1);
+    builder_init(&b, net, pairs, 1);
     Ints bucket = {0};
     for (int i = 0; i < order_len; i++) {
         Ints *h = &b.holders[order[i]];
@@ -143,10 +141,10 @@ EXPORT void tree_from_order(int n, int m, const int64_t *starts, const int32_t *
         merge_bucket(&b, &bucket);
     }
     bucket.len = 0;
-    for (int i = 0; i < m + b.n_pairs; i++)
+    for (int i = 0; i < net->m + b.n_pairs; i++)
         if (b.alive[i]) ints_push(&bucket, i);
     merge_bucket(&b, &bucket);
-    free(bucket.at);
+    drop(bucket.at);
     builder_free(&b);
 }
 
@@ -154,20 +152,20 @@ EXPORT void tree_from_order(int n, int m, const int64_t *starts, const int32_t *
  * [3] the most entries alive at once when each table is freed after use, [4] entries read and written,
  * [5] multiply-adds in steps big enough for a matrix product, [6] the most entries alive at once in both sweeps,
  * [7] entries of tables made that are larger than a cache, [8] entries of the given tables. */
-EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                      const uint8_t *keep, const int32_t *pairs, double *out) {
-    Network net = {n, m, starts, scopes, log_size, keep};
+void price_tree(const Network *net, const int32_t *pairs, double *out) {
+    int m = net->m;
+    const int64_t *starts = net->starts;
     Builder b;
-    int32_t *copy = malloc(sizeof(int32_t) * 2 * (size_t)(m + 1));
-    builder_init(&b, &net, copy, 0);
-    double *size = calloc(2 * (size_t)m + 1, sizeof(double));
+    int32_t *copy = grab(sizeof(int32_t) * 2 * (size_t)(m + 1));
+    builder_init(&b, net, copy, 0);
+    double *size = grab_zeroed(2 * (size_t)m + 1, sizeof(double));
     double flops = 0, width = 0, total = 0, live = 0, peak = 0, traffic = 0, dense = 0, reverse = 0, cold = 0;
     double given = 0, summed = 0;
     for (int j = 0; j < m; j++) {
         double full = 0;
-        for (int64_t i = starts[j]; i < starts[j + 1]; i++) full += log_size[scopes[i]];
+        for (int64_t i = starts[j]; i < starts[j + 1]; i++) full += net->log_size[net->scopes[i]];
         given += exp2(full);
-        size[j] = exp2(legs_log_size(&net, &b.legs[j]));
+        size[j] = exp2(legs_log_size(net, &b.legs[j]));
         if (b.legs[j].len == (int)(starts[j + 1] - starts[j])) continue;
         total += size[j], live += size[j];
         if (exp2(full) > summed) summed = exp2(full);
@@ -175,9 +173,9 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
     peak = live + summed;
     for (int i = 0; i < m - 1; i++) {
         int x = pairs[2 * i], y = pairs[2 * i + 1];
-        double f = exp2(union_log_size(&net, &b.legs[x], &b.legs[y]));
+        double f = exp2(union_log_size(net, &b.legs[x], &b.legs[y]));
         merge_pair(&b, x, y);
-        double s = legs_log_size(&net, &b.legs[m + i]);
+        double s = legs_log_size(net, &b.legs[m + i]);
         size[m + i] = exp2(s);
         if (s > width) width = s;
         flops += f;
@@ -201,24 +199,24 @@ EXPORT void tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes
         adjoint -= size[m + i] + (x < m ? size[x] : 0) + (y < m ? size[y] : 0);
     }
     reverse = total + most + 2 * summed;
-    out[0] = flops, out[1] = width, out[2] = total, out[3] = peak, out[4] = traffic, out[5] = dense, out[6] = reverse, out[7] = cold, out[8] = given;
+    double found[N_PRICES] = {flops, width, total, peak, traffic, dense, reverse, cold, given};
+    memcpy(out, found, sizeof found);
     builder_free(&b);
-    free(size), free(copy);
+    drop(size), drop(copy);
 }
 
 /* weight[v]: entries of all tables of at least 2^threshold entries that hold v. legs: the variables of the largest table
  * made; returns how many. */
-EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                       const uint8_t *keep, const int32_t *pairs, double threshold, double *weight, int32_t *legs) {
-    Network net = {n, m, starts, scopes, log_size, keep};
+int widest_table(const Network *net, const int32_t *pairs, double threshold, double *weight, int32_t *legs) {
+    int m = net->m;
     Builder b;
-    int32_t *copy = malloc(sizeof(int32_t) * 2 * (size_t)(m + 1));
-    builder_init(&b, &net, copy, 0);
+    int32_t *copy = grab(sizeof(int32_t) * 2 * (size_t)(m + 1));
+    builder_init(&b, net, copy, 0);
     int widest = 0;
     double best = -1;
     for (int i = 0; i < 2 * m - 1; i++) {
         if (i >= m) merge_pair(&b, pairs[2 * (i - m)], pairs[2 * (i - m) + 1]);
-        double s = legs_log_size(&net, &b.legs[i]);
+        double s = legs_log_size(net, &b.legs[i]);
         if (s > best) best = s, widest = i;
         if (s >= threshold)
             for (int k = 0; k < b.legs[i].len; k++) weight[b.legs[i].at[k]] += exp2(s);
@@ -226,24 +224,18 @@ EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scope
     int len = b.legs[widest].len;
     if (len) memcpy(legs, b.legs[widest].at, sizeof(int32_t) * (size_t)len);
     builder_free(&b);
-    free(copy);
+    drop(copy);
     return len;
 }
 
-double greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                    const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
-                    int32_t *order, int32_t *order_len);
-
-/* The tree of a greedy order and its cost (as by tree_cost); infinite where the order was given up. */
-EXPORT double greedy_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                          const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
-                          int32_t *pairs, double *out) {
-    int32_t *order = malloc(sizeof(int32_t) * (size_t)(n + 1)), len;
-    double sum = greedy_order(n, m, starts, scopes, log_size, keep, heuristic, noise, seed, limit, seconds, order, &len);
+/* The tree of a greedy order and its price; infinite where the order was given up. */
+double tree_greedily(const Network *net, const Greediness *how, int32_t *pairs, double *price) {
+    int32_t *order = grab(sizeof(int32_t) * (size_t)(net->n + 1)), len;
+    double sum = order_greedily(net, how, order, &len);
     if (sum < INFINITY) {
-        tree_from_order(n, m, starts, scopes, log_size, keep, order, len, pairs);
-        tree_cost(n, m, starts, scopes, log_size, keep, pairs, out);
+        tree_of_order(net, order, len, pairs);
+        price_tree(net, pairs, price);
     }
-    free(order);
+    drop(order);
     return sum;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def parse_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Eviden
     ModelError : unknown variable or state, ragged columns, an index out of range, a negative or all-zero likelihood.
     """
     if evidence is None:
-        return Evidence(np.full(len(states), -1, np.int32))
+        return _nothing(len(states))
     if isinstance(evidence, np.ndarray) and evidence.ndim == 2:
         return _from_array(states, evidence)
     if not isinstance(evidence, Mapping):
@@ -53,6 +54,13 @@ def parse_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Eviden
             raise ModelError(f"variable {single!r} has a single value beside columns of many; repeat it for every row")
         return _from_columns(states, evidence)
     return _one_case(states, evidence)
+
+
+@lru_cache(8)
+def _nothing(n: int) -> Evidence:
+    states = np.full(n, -1, np.int32)
+    states.setflags(write=False)
+    return Evidence(states)
 
 
 def with_likelihoods(tables: Tables, likelihoods: Mapping[int, np.ndarray]) -> Tables:

@@ -14,7 +14,7 @@ from tractable.models._base import check_known
 from tractable.plan._base import QUERIES, Alternative, BudgetError, ContractionTree, Explanation, Plan, Query
 from tractable.plan.budget import MAX_SECONDS, SWEEPS, memory_bytes, predicted_bytes, predicted_seconds
 from tractable.plan.reasons import ALTERNATIVES, why
-from tractable.plan.search import find_tree
+from tractable.plan.search import find_tree, first_tree
 from tractable.plan.slicing import advice, sliced
 
 __all__ = ["Alternative", "BudgetError", "ContractionTree", "Explanation", "Plan", "Query", "explain", "plan"]
@@ -66,9 +66,17 @@ def plan(
 
 
 def plan_reduced(
-    model: TableModel, reduced: Reduced, given: Evidence | Sequence[str], query: Query, memory: int | float | str | None
+    model: TableModel,
+    reduced: Reduced,
+    given: Evidence | Sequence[str],
+    query: Query,
+    memory: int | float | str | None,
+    at_once: bool = False,
 ) -> Plan:
-    """The plan for a network conditioned already, or for one of which only the observed names are known."""
+    """The plan for a network conditioned already, or for one of which only the observed names are known.
+
+    `at_once` takes the first tree, which is what `kernels.answer` has run.
+    """
     observed = _names(model, given)
     if reduced.impossible:
         return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", query=query)
@@ -77,7 +85,9 @@ def plan_reduced(
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
         return Plan("independent", 0, scopes.n, 8.0 * scopes.n, 1e-5, reason, query=query, observed=observed)
-    return price(scopes, lambda: _free_names(model, reduced), model.graph, observed, query, memory_bytes(memory))
+    context = (lambda: _free_names(model, reduced)), model.graph, observed, query, memory_bytes(memory)
+    found = first_tree(scopes) if at_once else None
+    return price(scopes, *context) if found is None else priced(found, *context)
 
 
 def price(
@@ -90,6 +100,19 @@ def price(
 ) -> Plan:
     """The plan for scopes over named variables: search a tree, slice it, refuse what is over the budget."""
     tree = sliced(scopes, find_tree(scopes, query, memory), query, memory)
+    return priced(tree, names, graph, observed, query, memory)
+
+
+def priced(
+    tree: ContractionTree,
+    names: Callable[[], Sequence[str]],
+    graph: Graph,
+    observed: tuple[str, ...],
+    query: Query,
+    memory: float,
+) -> Plan:
+    """The plan that runs this tree, or refuses to."""
+    scopes = tree.scopes
     size = predicted_bytes(tree.cost, query, tree.slices)
     seconds = predicted_seconds(tree.cost, scopes.m - 1, query, tree.slices)
     common = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -48,8 +48,8 @@ STEP, ENTRY, COLD, SMALL, DENSE = 9e-7, 6e-10, 1e-8, 6e-10, 1.5e-10
 SWEEPS = {"marginals": 3.0, "evidence": 1.0, "map": 1.0}
 SLICE = 3e-6
 CALL = 3e-5
-TRIVIAL = 3e4
-"""Below so many multiply-adds the first tree is taken without a second look."""
+AT_ONCE = 0.1
+"""Below so many predicted seconds the first tree is taken without a second look."""
 
 SLACK = 32
 REFERENCE = 4e-5
@@ -78,7 +78,17 @@ def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float 
     cold = COLD * float(cost[7])
     each = SWEEPS[query] * (warm_seconds(cost, n_steps) + cold) + (SLICE * n_steps if slices > 1 else 0.0)
     seconds = CALL + each * slices / min(slices, n_cores())
-    return seconds if seconds < 1e-2 else seconds * speed()
+    return seconds if seconds < AT_ONCE else seconds * speed()
+
+
+@lru_cache(8)
+def terms(memory: float) -> np.ndarray:
+    """The price below which `kernels.answer` may run without being planned first: see `Terms` in query.c.
+
+    Entries and seconds at most, then what makes up the seconds: `predicted_seconds` as weights of a tree's cost.
+    """
+    each = SWEEPS["marginals"] * np.array([STEP, SMALL, 0, 0, 0, ENTRY, DENSE - SMALL, 0, COLD, 0])
+    return np.array([memory / 8 - SLACK, AT_ONCE, CALL, *each])
 
 
 def warm_seconds(cost: np.ndarray, n_steps: int) -> float:

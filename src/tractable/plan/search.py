@@ -13,7 +13,7 @@ import numpy as np
 
 from tractable.kernels import Schedule, Scopes
 from tractable.plan._base import ContractionTree
-from tractable.plan.budget import CALL, TRIVIAL, predicted_bytes, predicted_seconds, warm_seconds
+from tractable.plan.budget import AT_ONCE, CALL, predicted_bytes, predicted_seconds, warm_seconds
 
 FIRST = "weighted-min-fill"
 OTHERS = ("min-weight", "min-fill", "min-growth")
@@ -23,11 +23,12 @@ LONG = 2.0
 """From so many seconds of predicted run on, annealing cools slowly and starts from several orders."""
 
 GREEDY_SECONDS = 2.0
-WORTH = 0.1
-"""Search may take this share of the predicted run."""
-
+GREEDY = (FIRST, 0.0, 0, 1000.0, GREEDY_SECONDS)
 PATIENCE = 8.0
 """Seconds of search at most."""
+
+WORTH = 0.1
+"""Search may take this share of the predicted run."""
 
 STALE = 3
 """Rounds without gain that end the search."""
@@ -86,17 +87,23 @@ class Search:
         return min(WORTH * self.seconds(self.best), PATIENCE) - self.spent
 
 
+def first_tree(scopes: Scopes) -> ContractionTree | None:
+    """The tree of the greedy order that is best most of the time; None where that takes too long."""
+    found = scopes.greedy_tree(*GREEDY)
+    return None if found is None else ContractionTree(scopes, *found)
+
+
 def find_tree(scopes: Scopes, query: str, memory: float) -> ContractionTree:
     """The best contraction tree found for a query within an effort proportional to its predicted run.
 
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
     """
-    first = scopes.greedy_tree(FIRST, 0.0, 0, 1000.0, GREEDY_SECONDS)
-    if first is not None and first[1][0] < TRIVIAL:
-        return ContractionTree(scopes, *first)
     search = Search(scopes, query, memory)
+    first = first_tree(scopes)
     if first is not None:
-        search.offer(*first)
+        if predicted_bytes(first.cost, query) <= memory and search.seconds(first) < AT_ONCE:
+            return first
+        search.offer(first.pairs, first.cost)
     if search.best is None:
         search.greedy("min-weight", math.inf)  # some tree there must be, if only to say what it would cost
     assert search.best is not None

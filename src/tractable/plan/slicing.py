@@ -13,7 +13,7 @@ import numpy as np
 
 from tractable.kernels import Scopes
 from tractable.plan._base import ContractionTree
-from tractable.plan.budget import MAX_SECONDS, TRIVIAL, predicted_bytes, predicted_seconds
+from tractable.plan.budget import MAX_SECONDS, predicted_bytes, predicted_seconds
 
 CANDIDATES = 12
 MAX_FIXED = 128
@@ -52,8 +52,6 @@ def sliced(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> 
         over = predicted_bytes(fixed.cost, query, slices) > memory
         return over, predicted_seconds(fixed.cost, scopes.m - 1, query, slices)
 
-    if tree.cost[0] < TRIVIAL and 8 * tree.cost[6] < memory / 2:
-        return tree
     best = Fixed((), tree.cost, 0.0)
     over, seconds = price(best)
     if not over and seconds < WORTH_SLICING:

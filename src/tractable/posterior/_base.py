@@ -41,19 +41,19 @@ class Marginals(Mapping[str, Mapping[str, Any]]):
     Each array has shape [n_states], or [n_rows, n_states] for many cases.
     """
 
-    def __init__(self, states: Mapping[str, Sequence[str]], array: Callable[[int], np.ndarray]):
+    def __init__(
+        self, states: Mapping[str, Sequence[str]], places: Mapping[str, slice], array: Callable[[slice], np.ndarray]
+    ):
         self._states = states
+        self._places = places
         self._array = array
-
-    @cached_property
-    def _index(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self._states)}
 
     def array(self, variable: str) -> np.ndarray:
         """The marginal of one variable as an array with its states on the last axis."""
-        if variable not in self._index:
-            raise unknown_variable(variable, self._index)
-        return self._array(self._index[variable])
+        place = self._places.get(variable)
+        if place is None:
+            raise unknown_variable(variable, self._states)
+        return self._array(place)
 
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
@@ -82,10 +82,15 @@ class Posterior:
     """
 
     log_partition: Certificate
-    plan: Plan
+    _plan: Callable[[], Plan] = field(repr=False)
     _marginals: Marginals = field(repr=False)
     _joint: Callable[[Sequence[str]], np.ndarray] = field(repr=False)
     _sample: Callable[[Any, int], dict[str, np.ndarray]] = field(repr=False)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the answer cost; written down when first read."""
+        return self._plan()
 
     @cached_property
     def marginals(self) -> Marginals:

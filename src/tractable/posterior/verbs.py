@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tractable import kernels
 from tractable.kernels import Reduced
-from tractable.models import TableModel, one_case, parse_evidence, reduce_model
+from tractable.models import Evidence, TableModel, one_case, parse_evidence, reduce_model
+from tractable.models.evidence import with_likelihoods
 from tractable.plan import Plan, allowed, plan_reduced
+from tractable.plan.budget import memory_bytes, terms
+from tractable.plan.search import GREEDY
 from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
-from tractable.posterior.exact.elimination import Result, sum_product
+from tractable.posterior.exact.elimination import sum_product
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
@@ -68,10 +74,13 @@ def infer(
         from tractable.posterior.exact.batch import infer_rows
 
         return infer_rows(model, given, memory)
-    reduced = reduce_model(model, given)
-    plan = allowed(plan_reduced(model, reduced, given, "marginals", memory))
-    result = sum_product(reduced, plan, marginals=True)
-    return _posterior(model, reduced, plan, result, memory)
+    case = Case(model, given, memory)
+    tables = with_likelihoods(model.packed, given.likelihoods)
+    found = kernels.answer(tables, given.states, terms(memory_bytes(memory)), GREEDY)
+    if found is None:
+        case.plan = allowed(plan_reduced(model, case.reduced, given, "marginals", memory))
+        found = sum_product(case.reduced, case.plan, marginals=True)[:2]
+    return case.posterior(*found)
 
 
 def log_evidence(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> Certificate:
@@ -177,10 +186,9 @@ def sample(model: TableModel | Boltzmann, n: int, *, evidence: Any = None, key: 
     if model.family != "tables":
         return _family(model).sample(model, n, evidence=evidence, key=key, memory=memory)
     given = one_case(model, evidence)
-    reduced = reduce_model(model, given)
-    plan = allowed(plan_reduced(model, reduced, given, "marginals", memory))
-    log_z = -np.inf if reduced.impossible else 0.0
-    return _posterior(model, reduced, plan, Result(log_z, None, 0), memory).sample(key, n)
+    case = Case(model, given, memory)
+    case.plan = allowed(plan_reduced(model, case.reduced, given, "marginals", memory))
+    return case.posterior(-np.inf if case.reduced.impossible else 0.0, None).sample(key, n)
 
 
 def transform(model: Boltzmann, data: Any) -> np.ndarray:
@@ -217,21 +225,37 @@ def generator(key: Any) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
 
 
-def _posterior(model: TableModel, reduced: Reduced, plan: Plan, result: Result, memory: Memory) -> Posterior:
-    starts = model.packed.state_starts
+class Case:
+    """One case of evidence about a model. An answer found at once is reduced and planned when that is asked for."""
 
-    def array(v: int) -> np.ndarray:
-        assert result.marginals is not None
-        return result.marginals[starts[v] : starts[v + 1]]
+    def __init__(self, model: TableModel, given: Evidence, memory: Memory):
+        self.model, self.given, self.memory = model, given, memory
 
-    def draw(key: Any, n: int) -> dict[str, np.ndarray]:
-        states = sample_states(reduced, plan, generator(key), n)
-        return {name: states[:, v] for v, name in enumerate(model.states)}
+    @cached_property
+    def reduced(self) -> Reduced:
+        """What the evidence leaves of the model."""
+        return reduce_model(self.model, self.given)
 
-    return Posterior(
-        Certificate.exact(result.log_z),
-        plan,
-        Marginals(model.states, array),
-        lambda variables: joint_table(model, reduced, plan, variables, memory),
-        draw,
-    )
+    @cached_property
+    def plan(self) -> Plan:
+        """What was run."""
+        return plan_reduced(self.model, self.reduced, self.given, "marginals", self.memory, at_once=True)
+
+    def posterior(self, log_z: float, marginals: np.ndarray | None) -> Posterior:
+        """The record of the answer."""
+        array = marginals.__getitem__ if marginals is not None else _no_posterior
+        places = Marginals(self.model.states, self.model.graph.state_slices, array)
+        return Posterior(Certificate.exact(log_z), lambda: self.plan, places, self.joint, self.sample)
+
+    def joint(self, variables: Sequence[str]) -> np.ndarray:
+        """The joint posterior over several variables."""
+        return joint_table(self.model, self.reduced, self.plan, variables, self.memory)
+
+    def sample(self, key: Any, n: int) -> dict[str, np.ndarray]:
+        """`n` exact samples of all variables."""
+        states = sample_states(self.reduced, self.plan, generator(key), n)
+        return {name: states[:, v] for v, name in enumerate(self.model.states)}
+
+
+def _no_posterior(_: slice) -> np.ndarray:
+    raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")

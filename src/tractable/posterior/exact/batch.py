@@ -48,12 +48,8 @@ def infer_rows(model: TableModel, given: Evidence, memory: int | float | str | N
     batch = _batch(model, given)
     plan, tree = _plan(model, batch, given, memory)
     rows = _alone(model, given, memory) if tree is None else _together(model, given, batch, tree, memory)
-    starts = np.concatenate([[0], np.cumsum(model.packed.sizes)])
-
-    def array(v: int) -> np.ndarray:
-        return rows.marginals[:, starts[v] : starts[v + 1]]
-
-    return Posterior(Certificate.exact(rows.log_z), plan, Marginals(model.states, array), _one_only, _one_only)
+    marginals = Marginals(model.states, model.graph.state_slices, lambda place: rows.marginals[:, place])
+    return Posterior(Certificate.exact(rows.log_z), lambda: plan, marginals, _one_only, _one_only)
 
 
 def _one_only(*_: Any) -> Any:

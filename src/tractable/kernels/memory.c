@@ -1,0 +1,113 @@
+/* An arena kept between calls, and blocks of the system's beside it.
+ *
+ * Asking the system for the same pages again and again costs more than contracting the tables on them, and a large
+ * request makes the C library first tidy up what others have freed. One call at a time has the arena; the others, and
+ * blocks too large for it, are served by malloc. Freed blocks wait in lists by size, four to the octave. */
+#define _GNU_SOURCE
+#include "memory.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+enum { HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, ARENA = 1 << 25, LARGEST = 1 << 22, CLASSES = 128 };
+
+typedef struct Block {
+    struct Block *next, *prev; /* in a list of free blocks, or of those outside the arena */
+    int64_t class;             /* -1: outside the arena */
+    int64_t unused;            /* what follows stays aligned */
+} Block;
+
+static struct {
+    atomic_flag taken;
+    char *base;
+} arena = {ATOMIC_FLAG_INIT, NULL};
+
+static _Thread_local struct {
+    char *at, *end; /* what is left of the arena; NULL where another call has it */
+    Block *free[CLASSES];
+    Block *outside;
+    jmp_buf failed;
+} region;
+
+static void *fresh(size_t bytes) {
+#ifdef __linux__
+    void *x;
+    if (bytes >= HUGE_FROM && !posix_memalign(&x, HUGE_PAGE, bytes)) {
+        madvise(x, bytes, MADV_HUGEPAGE);
+        return x;
+    }
+#endif
+    return malloc(bytes);
+}
+
+jmp_buf *region_enter(void) {
+    region.outside = NULL;
+    if (!atomic_flag_test_and_set(&arena.taken)) {
+        if (!arena.base) arena.base = fresh(ARENA);
+        region.at = arena.base, region.end = arena.base ? arena.base + ARENA : NULL;
+        memset(region.free, 0, sizeof region.free);
+        if (!arena.base) atomic_flag_clear(&arena.taken);
+    }
+    return &region.failed;
+}
+
+void region_leave(void) {
+    while (region.outside) {
+        Block *b = region.outside;
+        region.outside = b->next;
+        free(b);
+    }
+    if (region.end) atomic_flag_clear(&arena.taken);
+    region.at = region.end = NULL;
+}
+
+static int class_of(size_t bytes) {
+    int top = 63 - __builtin_clzll((unsigned long long)bytes | 64);
+    return 4 * top + (int)((bytes >> (top - 2)) & 3) + 1;
+}
+
+static Block *from_arena(size_t bytes) {
+    int k = class_of(bytes);
+    ptrdiff_t room = (ptrdiff_t)(4 + (k & 3)) << (k / 4 - 2); /* the upper end of the class */
+    Block *b = region.free[k];
+    if (b) {
+        region.free[k] = b->next;
+        return b;
+    }
+    if (region.end - region.at < room) return NULL;
+    b = (Block *)region.at;
+    region.at += room;
+    b->class = k;
+    return b;
+}
+
+static Block *from_system(size_t bytes) {
+    Block *b = fresh(bytes);
+    if (!b) longjmp(region.failed, 1);
+    *b = (Block){.next = region.outside, .class = -1};
+    if (b->next) b->next->prev = b;
+    return region.outside = b;
+}
+
+int in_arena(const void *block) { return ((const Block *)block - 1)->class >= 0; }
+
+void *grab(size_t bytes) {
+    bytes += sizeof(Block);
+    Block *b = region.end && bytes <= LARGEST ? from_arena(bytes) : NULL;
+    return (b ? b : from_system(bytes)) + 1;
+}
+
+void drop(void *block) {
+    if (!block) return;
+    Block *b = (Block *)block - 1;
+    if (b->class >= 0) {
+        b->next = region.free[b->class];
+        region.free[b->class] = b;
+        return;
+    }
+    if (b->next) b->next->prev = b->prev;
+    *(b->prev ? &b->prev->next : &region.outside) = b->next;
+    free(b);
+}

@@ -1,0 +1,93 @@
+/* A whole query in one call, where its price is so low that the first tree found will do: on a small network most of the
+ * time would otherwise go into what Python does between conditioning, planning and running. */
+#include "reduce.h"
+#include "run.h"
+
+enum { DECLINED = 3 };
+
+/* What the caller allows without being asked again. */
+typedef struct {
+    double entries, seconds; /* at most so many entries at once, and so long a run */
+    double call, step, each[N_PRICES]; /* predicted seconds: for the call, for a step, for each unit of a price */
+} Terms;
+
+typedef struct {
+    Network net;
+    int32_t *sizes;
+    const double **values;
+} Rest;
+
+/* What is left of the network, its variables numbered anew. */
+static Rest compact(const Reduced *r, int64_t n_scope) {
+    int32_t *scopes = grab(sizeof(int32_t) * (size_t)(n_scope + 1));
+    int64_t *starts = grab(sizeof(int64_t) * (size_t)(r->m + 1));
+    double *log_size = grab(sizeof(double) * (size_t)(r->n + 1));
+    Rest rest = {.sizes = grab(sizeof(int32_t) * (size_t)(r->n + 1))};
+    rest.values = grab(sizeof(double *) * (size_t)(r->m + 1));
+    rest.net = (Network){r->n_free, 0, starts, scopes, log_size, grab_zeroed((size_t)r->n + 1, 1)};
+    for (int v = 0; v < r->n; v++) {
+        if (r->index[v] < 0) continue;
+        rest.sizes[r->index[v]] = r->sizes[v];
+        log_size[r->index[v]] = log2(r->sizes[v]);
+    }
+    starts[0] = 0;
+    for (int j = 0; j < r->m; j++) {
+        const Factor *f = &r->factors[j];
+        if (!f->alive) continue;
+        int k = rest.net.m++;
+        for (int i = 0; i < f->nd; i++) scopes[starts[k] + i] = r->index[f->scope[i]];
+        starts[k + 1] = starts[k] + f->nd;
+        rest.values[k] = f->values;
+    }
+    return rest;
+}
+
+static int agreed(const Terms *terms, const double *price, int n_steps) {
+    double seconds = terms->call + terms->step * n_steps;
+    for (int i = 0; i < N_PRICES; i++) seconds += terms->each[i] * price[i];
+    return price[6] <= terms->entries && seconds <= terms->seconds;
+}
+
+/* Marginals over the remaining states, laid out over all states. */
+static void spread(const Reduced *r, const double *x, double *out) {
+    memset(out, 0, sizeof(double) * (size_t)r->state_start[r->n]);
+    for (int v = 0; v < r->n; v++) {
+        double *to = out + r->state_start[v];
+        const int32_t *kept = r->kept + r->state_start[v];
+        if (r->index[v] < 0) to[kept[0]] = 1;
+        else
+            for (int s = 0; s < r->sizes[v]; s++) to[kept[s]] = *x++;
+    }
+}
+
+static int answer(const Reduced *r, const Terms *terms, const Greediness *how, int64_t n_scope, MatMul matmul,
+                  double *marginals, double *log_z) {
+    Rest rest = compact(r, n_scope);
+    int32_t *pairs = grab(sizeof(int32_t) * 2 * (size_t)(rest.net.m + 1));
+    double price[N_PRICES];
+    if (!rest.net.m || tree_greedily(&rest.net, how, pairs, price) == INFINITY) return DECLINED;
+    if (!agreed(terms, price, rest.net.m - 1)) return DECLINED;
+    Job job = {&rest.net, rest.sizes, pairs, rest.values, MARGINALS, SUM_PRODUCT, -1, matmul};
+    Answer to = {.log_z = log_z, .marginals = grab(sizeof(double) * (size_t)(r->state_start[r->n] + 1))};
+    int status = run_job(&job, &to);
+    if (status != OK) return DECLINED;
+    spread(r, to.marginals, marginals);
+    *log_z += log(r->constant) + r->exponent * 0.693147180559945309417;
+    return OK;
+}
+
+/* log Z and all marginals (over all states, one variable after the other), or DECLINED: beyond the terms, impossible, or
+ * in need of logarithms. */
+EXPORT int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
+                           const int64_t *value_starts, const double *values, const int32_t *evidence,
+                           const double *terms, int heuristic, double limit, double seconds, MatMul matmul,
+                           double *marginals, double *log_z) {
+    REGION(NO_MEMORY)
+    Tables given = {n, m, sizes, starts, scopes, value_starts, values};
+    Greediness how = {heuristic, 0, 0, limit, seconds};
+    Reduced r = {0};
+    reduce_tables(&r, &given, evidence, NULL, NULL, 1);
+    int status = r.impossible ? DECLINED : answer(&r, (const Terms *)terms, &how, starts[m], matmul, marginals, log_z);
+    region_leave();
+    return status;
+}
