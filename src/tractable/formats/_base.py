@@ -187,7 +187,7 @@ def bayesian(model: object, extension: str) -> BayesianNetwork:
     """The model itself if it is a Bayesian network, else an error with the remedy."""
     if isinstance(model, BayesianNetwork):
         return model
-    other = ".uai or .safetensors" if isinstance(model, MarkovNetwork) else ".safetensors"
+    other = ".uai or .safetensors" if getattr(model, "family", "") == "tables" else ".safetensors"
     raise ModelError(f"a {type(model).__name__} cannot be written as {extension}; write {other} instead")
 
 

@@ -44,7 +44,7 @@ class ContrastiveDivergence(Learner):
 
 @dataclass(frozen=True, kw_only=True)
 class PersistentCD(Learner):
-    """PCD-k (stochastic maximum likelihood): chains that are never restarted; `n_chains` of them, one for each row of a batch if None.
+    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; as many as a batch has rows if None.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
     """
@@ -64,7 +64,7 @@ class PersistentCD(Learner):
 
 @dataclass(frozen=True, kw_only=True)
 class FastPersistentCD(PersistentCD):
-    """FPCD: the chains move under parameters to which a fast, decaying copy of the updates is added, which speeds mixing.
+    """FPCD: to the parameters under which chains move a fast, decaying copy of the updates is added; they mix faster.
 
     Tieleman & Hinton, "Using fast weights to improve persistent contrastive divergence", ICML 2009.
 

@@ -1,4 +1,4 @@
-"""fit: the one host loop over jitted steps. Progress bars, checkpoints, early stops and live figures are its consumers."""
+"""fit: the one host loop over jitted steps; progress bars, checkpoints, early stops and live figures consume it."""
 
 from __future__ import annotations
 

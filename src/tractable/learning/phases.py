@@ -16,7 +16,7 @@ MEAN_FIELD_ITERATIONS = 25
 
 
 def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
-    """Data with the posterior means of the hidden units: exact where they are independent given the data, else mean field."""
+    """Data with the posterior means of the hidden units: exact where they are independent given it, else mean field."""
     if model.graph.without([VISIBLE]).is_free:
         hidden = {g: model.units[g].mean(model.local_field(g, {VISIBLE: v})) for g in model.hidden}
         return {VISIBLE: v, **{g: jnp.broadcast_to(h, (len(v), h.shape[-1])) for g, h in hidden.items()}}
@@ -26,7 +26,7 @@ def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
 
 
 def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
-    """Samples with the groups that are drawn first replaced by their means given the others: the same, with less noise."""
+    """Samples with the groups that are drawn first replaced by their means given the others: less noise, no bias."""
     graph = model.graph
     first = graph.independent_groups()[-1] if len(graph.sizes) > 1 else ()
     return x | {g: model.units[g].mean(model.local_field(g, x)) for g in first if not graph.coupled_within(g)}

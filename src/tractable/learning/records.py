@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the data: log-likelihoods are means over rows, each with its certificate; None where not followed."""
+    """One pass over the data; log-likelihoods are means over rows, with certificates, None where not followed."""
 
     epoch: int
     seconds: float

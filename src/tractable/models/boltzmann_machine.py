@@ -1,8 +1,9 @@
-"""Boltzmann machines: one class for the general, the restricted and the deep; a constructor says which couplings exist."""
+"""Boltzmann machines, general, restricted and deep: one class, and constructors that say which couplings exist."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -191,7 +192,7 @@ def restricted(
     key: Any = 0,
     **parameters: Any,
 ) -> Boltzmann:
-    """A restricted Boltzmann machine: visible units coupled to hidden ones, no other couplings, so that p(h | v) factors.
+    """A restricted Boltzmann machine: visible units are coupled to hidden ones, nothing else is, so p(h | v) factors.
 
     log p̃(v, h) = bᵀv + cᵀh + vᵀWh.
 
@@ -254,7 +255,7 @@ def deep(
     digits = len(str(len(layers) - 1))  # the names sort in the order of the layers
     names = [VISIBLE, *(f"hidden{i:0{digits}}" for i in range(1, len(layers)))]
     own = {name: _given_units(name, n, None, units) for name, n in zip(names, layers, strict=True)}
-    pairs = list(zip(names, names[1:], strict=False))
+    pairs = list(pairwise(names))
     weights = dict(zip(pairs, _as_many("couplings", couplings, len(pairs)), strict=True))
     return _machine(own, pairs, weights, dict(zip(names, _as_many("biases", biases, len(names)), strict=True)), key)
 

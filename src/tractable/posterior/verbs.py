@@ -167,8 +167,8 @@ def most_probable(model: TableModel | Boltzmann, evidence: Any = None, *, memory
 def sample(model: TableModel | Boltzmann, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None) -> Any:
     """`n` samples given the evidence: of a network, variable → state indices, exact and independent.
 
-    Of a machine, the values of its visible units [n, n_visible]: exact where its states can be enumerated, else the ends
-    of long Gibbs chains.
+    Of a machine, the values of its visible units [n, n_visible]: exact where its states can be enumerated, else the
+    ends of long Gibbs chains.
 
     Raises
     ------

@@ -17,9 +17,9 @@ from tractable.models._base import ModelError
 class Units(eqx.Module):
     """A group of `n` units of one kind: an exponential family p(x) ∝ q(x) exp(θ·T(x)) for each unit.
 
-    T(x) are the features of a state (one number for most kinds, one for each state of a categorical unit), θ its natural
-    parameter and q a base measure. The cumulant function Γ(θ) = log Σ_x q(x) exp(θ·T(x)) gives the rest: the expected
-    features are ∇Γ(θ), their covariance ∇²Γ(θ), the entropy Γ(θ) − θ·∇Γ(θ) (for q = 1).
+    T(x) are the features of a state (one number for most kinds, one for each state of a categorical unit), θ its
+    natural parameter and q a base measure. The cumulant function Γ(θ) = log Σ_x q(x) exp(θ·T(x)) gives the rest: the
+    expected features are ∇Γ(θ), their covariance ∇²Γ(θ), the entropy Γ(θ) − θ·∇Γ(θ) (for q = 1).
     """
 
     n: eqx.AbstractVar[int]
@@ -64,7 +64,7 @@ class Units(eqx.Module):
         return values
 
     def decode(self, features: Any) -> Any:
-        """The values [..., n] of given features; of expected features, what is expected (categorical: the likeliest)."""
+        """The values [..., n] of features; of expected features, the expected value (categorical: the likeliest)."""
         return features
 
     @abstractmethod

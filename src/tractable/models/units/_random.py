@@ -1,8 +1,8 @@
 """Random numbers for many chains: a function of the key, the chain's number and the column, however rows are cut.
 
-A counter-based generator: each 32-bit word is a hash of where it stands. It costs a few integer operations that fuse with
-the comparison that consumes them; the platform's generators write whole arrays first. Constants of the mixing function:
-the low-bias 32-bit hash found by C. Wellons' search (2018).
+A counter-based generator: each 32-bit word is a hash of where it stands. It costs a few integer operations that fuse
+with the comparison that consumes them; the platform's generators write whole arrays first. The constants of the mixing
+function are those of the low-bias 32-bit hash found by C. Wellons' search (2018).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Enumerating the cheaper side of a machine while the other is summed out in closed form, state by state.
 
-log Z = log Σ_e exp(log p̃(e) + Σ_s Γ_s(θ_s(e))), e running through the joint states of the enumerated groups and s through
-the units that are independent given e. Every expectation is a derivative of it: ∂ log Z / ∂θ are the expected sufficient
-statistics, and they come as a machine-shaped record.
+log Z = log Σ_e exp(log p̃(e) + Σ_s Γ_s(θ_s(e))), e running through the joint states of the enumerated groups and s
+through the units that are independent given e. Every expectation is a derivative of it: ∂ log Z / ∂θ are the expected
+sufficient statistics, and they come as a machine-shaped record.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from jaxtyping import Array, Float
 
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.plan.machines import CHUNK, Split
+from tractable.posterior.exact import binary
 
 Progress = Callable[[int, int], None] | None
 
 
 class Statistics(NamedTuple):
-    """log Z and its derivatives: ``gradient.fields`` are expected features, ``gradient.couplings`` expected products."""
+    """log Z and its derivatives: expected features in ``gradient.fields``, products in ``gradient.couplings``."""
 
     log_z: float
     gradient: Boltzmann
@@ -74,10 +75,8 @@ _chunk_gradient = jax.jit(jax.value_and_grad(chunk_log_sum, allow_int=True), sta
 
 def log_partition(model: Boltzmann, split: Split, progress: Progress = None) -> float:
     """log Z in double precision, memory flat."""
-    if (fast := _bipartite_arrays(model, split)) is not None:
-        from tractable.kernels.enumeration import log_sum
-
-        return log_sum(*fast, progress=progress) + float(model.offset)
+    if binary.applies(model):
+        return binary.log_partition(model, split, progress)
     with jax.enable_x64(True):
         model = model.astype(np.float64)
         parts = [float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, progress)]
@@ -86,6 +85,8 @@ def log_partition(model: Boltzmann, split: Split, progress: Progress = None) -> 
 
 def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> Statistics:
     """log Z and all expected sufficient statistics, in double precision."""
+    if binary.applies(model):
+        return Statistics(*binary.statistics(model, split, progress))
     with jax.enable_x64(True):
         model = model.astype(np.float64)
         log_z, total = -np.inf, None
@@ -136,8 +137,3 @@ def _drawn(model: Boltzmann, split: Split, chunk: int, count: int, generator: np
     index = np.arange(chunk * size, min(total, (chunk + 1) * size))
     weights = np.asarray(log_weights(model, split, states(model, split, jnp.asarray(index))))
     return generator.choice(index, size=count, p=np.exp(weights - np.logaddexp.reduce(weights)))
-
-
-def _bipartite_arrays(model: Boltzmann, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Couplings, enumerated fields and summed fields of a machine of 0/1 units without couplings on one side."""
-    return None
