@@ -1,0 +1,99 @@
+"""Curves: how a fit went, and how chains move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tractable.plots._base import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from tractable.learning.records import Epoch
+    from tractable.posterior import Certificate
+
+
+def learning_curve(history: Iterable[Epoch]) -> Figure:
+    """The log-likelihood of train and validation rows over the epochs, each point with the interval of its certificate.
+
+    A point whose certificate is an estimate gets two standard errors. Where no likelihood was followed, the norm of the
+    gradient is drawn instead.
+
+    Parameters
+    ----------
+    history : the records of the epochs, such as ``run.history``.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> from tractable.learning import Epoch
+    >>> from tractable.plots import learning_curve
+    >>> live = tr.Certificate(-3.0, -3.1, -2.9, "bound")
+    >>> learning_curve([Epoch(1, 0.5, 0.1, 0.5, live)]).axes[0].get_ylabel()
+    'log-likelihood of a row'
+    """
+    epochs = list(history)
+    fig = figure(6, 4)
+    ax = fig.add_subplot()
+    drawn = [_certified(ax, epochs, name) for name in ("train", "validation")]
+    if any(drawn):
+        ax.set_ylabel("log-likelihood of a row")
+        ax.legend()
+    else:
+        ax.plot([e.epoch for e in epochs], [e.gradient_norm for e in epochs], marker=".")
+        ax.set_ylabel("norm of the gradient")
+    ax.set_xlabel("epoch")
+    ax.locator_params(axis="x", integer=True)
+    return fig
+
+
+def _certified(ax: Axes, epochs: list[Epoch], name: str) -> bool:
+    """A line with its band; whether there is anything to draw."""
+    found = [(e.epoch, getattr(e, name)) for e in epochs if getattr(e, name) is not None]
+    if not found:
+        return False
+    x, values = [epoch for epoch, _ in found], [c.value for _, c in found]
+    (line,) = ax.plot(x, values, marker=".", label=name)
+    lower, upper = np.transpose([_interval(c) for _, c in found])
+    ax.fill_between(x, lower, upper, color=line.get_color(), alpha=0.25, linewidth=0)
+    return True
+
+
+def _interval(found: Certificate) -> tuple[float, float]:
+    """The interval of a certificate; of an estimate, two standard errors to each side."""
+    if np.isfinite(found.lower) and np.isfinite(found.upper):
+        return found.lower, found.upper
+    spread = 2 * (found.std_error or 0.0)
+    return found.value - spread, found.value + spread
+
+
+def chain_traces(draws: Any, names: Iterable[str] | None = None) -> Figure:
+    """A quantity along each of several chains, which should be indistinguishable.
+
+    Parameters
+    ----------
+    draws : [n_chains, n_draws], or [n_chains, n_draws, n_quantities], which get a panel each.
+    names : of the quantities.
+
+    Examples
+    --------
+    >>> from tractable.plots import chain_traces
+    >>> len(chain_traces([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]).axes[0].lines)
+    2
+    """
+    values = np.asarray(draws, float)
+    if values.ndim not in (2, 3):
+        raise ValueError(f"draws must have the shape [n_chains, n_draws] or [n_chains, n_draws, n], got {values.shape}")
+    values = values.reshape(*values.shape[:2], -1)
+    fig = figure(6, 1 + 2 * values.shape[2])
+    axes = fig.subplots(values.shape[2], sharex=True, squeeze=False)[:, 0]
+    labels = list(names) if names is not None else [""] * len(axes)
+    for ax, name, quantity in zip(axes, labels, np.moveaxis(values, 2, 0), strict=True):
+        ax.plot(quantity.T, linewidth=0.7)
+        ax.set_ylabel(name)
+    axes[-1].set_xlabel("draw")
+    return fig

@@ -1,0 +1,113 @@
+"""Figures: what is drawn are the numbers that were given."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tractable as tr
+from tractable.learning.records import Epoch, History
+from tractable.plots import chain_traces, filters, learning_curve, samples
+
+pytest.importorskip("matplotlib")
+
+
+def epoch(number, train=None, validation=None):
+    return Epoch(number, float(number), 0.1 * number, 0.5, train, validation)
+
+
+def saved(figure, path):
+    """The figure can be written."""
+    figure.savefig(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+class TestLearningCurve:
+    def test_values_and_intervals_of_both(self, tmp_path):
+        records = [
+            epoch(1, tr.Certificate(-9.0, -9.5, -8.0, "bound"), tr.Certificate(-10.0, -10.0, -10.0, "exact")),
+            epoch(2),
+            epoch(
+                3,
+                tr.Certificate(-5.0, -5.5, -4.0, "bound"),
+                tr.Certificate(-6.0, -np.inf, np.inf, "estimate", None, 0.5),
+            ),
+        ]
+        figure = learning_curve(History(tuple(records)))
+        (ax,) = figure.axes
+        train, held = ax.lines
+        assert train.get_xydata().tolist() == [[1, -9], [3, -5]] and held.get_xydata().tolist() == [[1, -10], [3, -6]]
+        assert ax.get_legend_handles_labels()[1] == ["train", "validation"]
+        bands = [band.get_paths()[0].vertices for band in ax.collections]
+        assert {(1.0, -9.5), (1.0, -8.0), (3.0, -5.5), (3.0, -4.0)} <= set(map(tuple, bands[0]))
+        assert {(1.0, -10.0), (3.0, -7.0), (3.0, -5.0)} <= set(map(tuple, bands[1]))
+        saved(figure, tmp_path / "curve.png")
+
+    def test_without_a_likelihood_the_gradient_is_drawn(self):
+        (ax,) = learning_curve([epoch(1), epoch(2)]).axes
+        assert ax.lines[0].get_ydata().tolist() == [0.1, 0.2] and "gradient" in ax.get_ylabel()
+
+
+class TestImages:
+    def test_filters_are_columns_on_one_scale(self, tmp_path):
+        weights = np.arange(12.0).reshape(6, 2) - 7
+        figure = filters(weights, (2, 3))
+        shown = [ax.images[0] for ax in figure.axes]
+        for j, image in enumerate(shown):
+            assert np.array_equal(image.get_array(), weights[:, j].reshape(2, 3))
+            assert image.get_clim() == (-7, 7)
+        saved(figure, tmp_path / "filters.png")
+
+    def test_samples_are_rows(self):
+        rows = np.random.default_rng(0).integers(0, 2, (5, 9))
+        figure = samples(rows)
+        assert [
+            np.array_equal(ax.images[0].get_array(), row.reshape(3, 3))
+            for ax, row in zip(figure.axes, rows, strict=True)
+        ] == [True] * 5
+
+    def test_no_more_than_a_hundred(self):
+        assert len(samples(np.eye(120, 4)).axes) == 100
+
+    @pytest.mark.parametrize(
+        ("array", "shape"), [(np.zeros((2, 5)), None), (np.zeros((2, 4)), (2, 3)), (np.zeros(4), None)]
+    )
+    def test_what_is_no_image_is_refused(self, array, shape):
+        with pytest.raises(ValueError, match="numbers"):
+            samples(array, shape)
+
+
+class TestTraces:
+    def test_a_line_for_each_chain(self, tmp_path):
+        draws = np.random.default_rng(0).normal(size=(3, 50))
+        figure = chain_traces(draws, ["energy"])
+        (ax,) = figure.axes
+        assert np.array_equal([line.get_ydata() for line in ax.lines], draws) and ax.get_ylabel() == "energy"
+        saved(figure, tmp_path / "traces.png")
+
+    def test_a_panel_for_each_quantity(self):
+        draws = np.random.default_rng(0).normal(size=(2, 10, 3))
+        axes = chain_traces(draws).axes
+        assert len(axes) == 3 and np.array_equal(axes[2].lines[1].get_ydata(), draws[1, :, 2])
+
+    def test_wrong_shape(self):
+        with pytest.raises(ValueError, match="n_chains"):
+            chain_traces([1.0, 2.0])
+
+
+def test_drawing_leaves_no_state_behind():
+    """No window, no figure that pyplot holds on to, and matplotlib only when something is drawn."""
+    script = (
+        "import sys, tractable.plots as p\nassert 'matplotlib' not in sys.modules\n"
+        "p.chain_traces([[1, 2]])\nassert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ModuleNotFoundError, match=r"tractable\[plots\]"):
+        chain_traces([[1, 2]])
