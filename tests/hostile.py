@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ SECONDS = 5.0
 MEGABYTES = 32.0
 
 
-def complaint(path: Path, content: bytes | str) -> str:
+def complaint(path: Path, content: bytes | str, read: Callable[[Path], object] = load) -> str:
     """The error about a file with this content, the folder left out; also checks its time and its memory."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     tracemalloc.start()
     start = time.perf_counter()
     try:
         with pytest.raises(FormatError) as caught:
-            load(path)
+            read(path)
         seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -65,6 +65,8 @@ def header(place: Place, read: Callable[[int], bytes]) -> Header:
     if start[6:7] not in (b"\x01", b"\x02", b"\x03") or length > _LONGEST:
         raise place.error("has a header of an unknown kind; write it with np.save")
     text = read(length).decode("latin-1")
+    if len(text) < length:
+        raise place.error("ends within its header; fetch the file again")
     return _parsed(place, text, 8 + width + length)
 
 

@@ -59,16 +59,21 @@ def _place(path: str, info: zipfile.ZipInfo) -> Place:
 
 
 def _chosen(path: str, archive: zipfile.ZipFile, key: str | None) -> zipfile.ZipInfo:
-    entries = {_key(info): info for info in archive.infolist() if info.filename.endswith(".npy")}
+    entries = {_key(info): info for info in archive.infolist() if _key(info) != info.filename}
     names = [name for name in entries if name != N_FEATURES]
-    listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    listed = _listed(names)
     if not names:
         raise failure(path, "holds no array; write it with np.savez")
     if key is None and len(names) > 1:
         raise failure(path, f"holds {len(names)} arrays: {listed}; choose one, as in FILE.npz:{names[0]}")
-    if key is not None and key not in entries:
-        raise failure(path, f"has no array {shown(key)}{nearest(key, names)}; it holds {listed}")
-    return entries[names[0] if key is None else key]
+    chosen = names[0] if key is None else key
+    if chosen not in entries:
+        raise failure(path, f"has no array {shown(chosen)}{nearest(chosen, names)}; it holds {listed}")
+    return entries[chosen]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
 
 
 def _array(place: Place, info: zipfile.ZipInfo, head: Header, file: Any) -> np.ndarray:

@@ -98,6 +98,6 @@ def _column(series: Any) -> np.ndarray:
 
     if series.null_count():
         series = series.cast(nw.Float32 if series.dtype == nw.Float32 else nw.Float64).fill_null(float("nan"))
-    elif series.dtype.is_decimal():
+    elif series.dtype == nw.Decimal:
         series = series.cast(nw.Float64)
     return series.to_numpy()

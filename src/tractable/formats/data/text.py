@@ -127,26 +127,32 @@ class _Sheet:
 def _sheet(path: str) -> _Sheet:
     source = content(path)
     first = next(_rows(source), None)
-    if not first:
+    if not first or source.data.isspace():
         raise source.error("the file is empty")
     headless = source.path.lower().removesuffix(".gz").endswith(".data")
     return _Sheet(source, first, not headless and is_header(first))
 
 
 def is_header(row: list[str]) -> bool:
-    """Whether a first row holds names: no numbers, or names among numbers that differ, or 0, 1, 2, … as pandas counts.
+    """Whether a first row holds names: no number among them, or 0, 1, 2, … as pandas counts, or names and numbers.
+
+    In a mixture all must differ, the numbers be whole and the names begin with a letter: else it is a row with a slip.
 
     >>> is_header(["rain", "wind"]), is_header(["", "1998", "1999", "all"]), is_header(["0", "1", "2"])
     (True, True, True)
-    >>> is_header(["0", "1", "1"]), is_header(["0", "l", "1", "1"]), is_header(["?", ""])
-    (False, False, False)
+    >>> is_header(["0", "1", "1"]), is_header(["0", "l", "1", "1"]), is_header(["5", "7x"]), is_header(["?", ""])
+    (False, False, False, False)
     """
-    counted = row if row[0] else row[1:]
-    if len(counted) > 2 and counted == list(map(str, range(len(counted)))):
+    if _counts(row if row[0] else row[1:]):
         return True
-    if all(map(_is_number, row)):
-        return False
-    return len({*row}) == len(row) or not any(map(_is_value, row))
+    names, values = {*row} - {*filter(_is_number, row)}, {*filter(_is_value, row)}
+    if not names or not values:
+        return bool(names)
+    return len({*row}) == len(row) and all(map(str.isdigit, values)) and all(name[0].isalpha() for name in names)
+
+
+def _counts(row: list[str]) -> bool:
+    return len(row) > 2 and row == list(map(str, range(len(row))))
 
 
 def column_names(path: str) -> list[str] | None:
