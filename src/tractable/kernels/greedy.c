@@ -6,7 +6,8 @@ enum { MIN_WEIGHT = 0, MIN_FILL = 1, WEIGHTED_MIN_FILL = 2, MIN_GROWTH = 3 };
 typedef struct {
     const Network *net;
     Ints *adj;
-    double *weight;   /* number of states */
+    double *weight, *ones; /* number of states, and 1 for each */
+    double *near;     /* the weights of neighbours, zero elsewhere; cleared after use */
     double *score;
     int *heap, *pos;  /* indexed binary heap; pos = -1 outside */
     int heap_len;
@@ -63,23 +64,22 @@ static double clique_log_size(const Greedy *g, int v) {
     return w;
 }
 
-/* Sum over pairs of unjoined neighbours: 1 (min-fill), or the product of their sizes (weighted). */
-static double fill_score(Greedy *g, int v, int weighted) {
+/* Sum over pairs of unjoined neighbours of the product of their weights: their sizes, or 1 each (min-fill). */
+static double fill_score(Greedy *g, int v, const double *weight) {
     const Ints *a = &g->adj[v];
-    int32_t stamp = ++g->stamp;
     double total = 0, missing = 0;
     for (int i = 0; i < a->len; i++) {
-        g->mark[a->at[i]] = stamp;
-        total += weighted ? g->weight[a->at[i]] : 1.0;
+        double own = weight[a->at[i]];
+        g->near[a->at[i]] = own;
+        total += own;
     }
     for (int i = 0; i < a->len; i++) {
-        int u = a->at[i];
-        double own = weighted ? g->weight[u] : 1.0, joined = 0;
-        const Ints *b = &g->adj[u];
-        for (int j = 0; j < b->len; j++)
-            if (g->mark[b->at[j]] == stamp) joined += weighted ? g->weight[b->at[j]] : 1.0;
+        double own = g->near[a->at[i]], joined = 0;
+        const Ints *b = &g->adj[a->at[i]];
+        for (int j = 0; j < b->len; j++) joined += g->near[b->at[j]];
         missing += own * (total - own - joined);
     }
+    for (int i = 0; i < a->len; i++) g->near[a->at[i]] = 0;
     return 0.5 * missing;
 }
 
@@ -87,11 +87,11 @@ static void rescore(Greedy *g, int v) {
     double s;
     switch (g->heuristic) {
     case MIN_WEIGHT: s = clique_log_size(g, v); break;
-    case MIN_FILL: s = fill_score(g, v, 0) + 1e-3 * clique_log_size(g, v); break;
-    case WEIGHTED_MIN_FILL: s = log2(1.0 + fill_score(g, v, 1)) + 1e-3 * clique_log_size(g, v); break;
+    case MIN_FILL: s = fill_score(g, v, g->ones) + 1e-3 * clique_log_size(g, v); break;
+    case WEIGHTED_MIN_FILL: s = log2(1.0 + fill_score(g, v, g->weight)) + 1e-3 * clique_log_size(g, v); break;
     default: { /* MIN_GROWTH: size of the message, against the tables it replaces */
         double w = clique_log_size(g, v);
-        s = w - 0.5 * g->net->log_size[v] + 0.1 * fill_score(g, v, 0);
+        s = w - 0.5 * g->net->log_size[v] + 0.1 * fill_score(g, v, g->ones);
     }
     }
     if (g->noise > 0) s += g->noise * (1.0 + fabs(s)) * next_uniform(&g->rng);
@@ -188,11 +188,13 @@ double order_greedily(const Network *net, const Greediness *how, int32_t *order,
     size_t k = (size_t)n + 1;
     g.adj = grab_zeroed(k, sizeof(Ints));
     g.weight = grab(k * sizeof(double));
+    g.ones = grab(k * sizeof(double));
+    g.near = grab_zeroed(k, sizeof(double));
     g.score = grab(k * sizeof(double));
     g.heap = grab(k * sizeof(int));
     g.pos = grab(k * sizeof(int));
     g.mark = grab_zeroed(k, sizeof(int32_t));
-    for (int v = 0; v < n; v++) g.weight[v] = exp2(net->log_size[v]);
+    for (int v = 0; v < n; v++) g.weight[v] = exp2(net->log_size[v]), g.ones[v] = 1;
     build_adjacency(&g);
     for (int v = 0; v < n; v++) {
         g.pos[v] = -1;
@@ -212,6 +214,6 @@ double order_greedily(const Network *net, const Greediness *how, int32_t *order,
     }
     *order_len = len;
     for (int v = 0; v < n; v++) drop(g.adj[v].at);
-    drop(g.adj), drop(g.weight), drop(g.score), drop(g.heap), drop(g.pos), drop(g.mark), drop(dirty.at);
+    drop(g.adj), drop(g.weight), drop(g.ones), drop(g.near), drop(g.score), drop(g.heap), drop(g.pos), drop(g.mark), drop(dirty.at);
     return g.heap_len ? INFINITY : fmin(log2(sum + 1e-300), 1e300);
 }
