@@ -88,9 +88,8 @@ def _momentum(momentum: float) -> optax.GradientTransformation:
 def begin(learner: Learner, plan: Schedule, model: Boltzmann, key: Any, data_means: Array) -> Training:
     """The state before the first step."""
     model = jax.tree.map(jnp.asarray, model)
-    offsets = {g: model.units[g].mean(model.fields[g]) for g in model.hidden} | {VISIBLE: data_means}
-    x = {g: 0.0 * offsets[g] + 0.5 * jnp.ones_like(offsets[g]) for g in model.hidden}
-    offsets = {VISIBLE: jnp.asarray(data_means, model.fields[VISIBLE].dtype), **x}
+    offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
+    offsets[VISIBLE] = jnp.asarray(data_means, model.fields[VISIBLE].dtype)
     optimizer = learner.transformation().init(eqx.filter(model, eqx.is_inexact_array))
     return Training(model, model, optimizer, learner.init(plan, model, key), offsets, jnp.zeros((), jnp.int32))
 

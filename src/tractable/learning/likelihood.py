@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
 from tractable.learning._base import Learner, Training
+from tractable.learning.phases import group_graph
+from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.plan.machines import CHUNK, split
+from tractable.plan import allowed
+from tractable.plan.machines import CHUNK, Split, plan_machine, split
 from tractable.posterior.approximate.gibbs import Schedule, State
-from tractable.posterior.exact.enumeration import chunk_log_sum, n_states
+from tractable.posterior.exact.enumeration import chunk_log_sum, log_weights, n_states, states
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExactGradient(Learner):
-    """∂/∂θ of the mean log-likelihood, its negative phase ∂ log Z / ∂θ by enumerating the cheaper side."""
+    """∂/∂θ of the mean log-likelihood, its negative phase ∂ log Z / ∂θ by enumerating the cheaper side.
+
+    Hidden units that interact given the data are enumerated in the positive phase too.
+
+    Raises
+    ------
+    BudgetError : there are too many states. ModelError : only elimination could do it, which gives no gradient here.
+    """
+
+    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
+        found = allowed(plan_machine(model.graph, (), "gradient", None))
+        if found.method == "elimination":
+            raise ModelError("the exact gradient enumerates, and this machine has too many states; use PersistentCD")
+        return ()
 
     def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
         def log_likelihood(model: Boltzmann) -> jax.Array:
-            return model.log_joint(jax.lax.stop_gradient(data)).mean() - _log_partition(model)
+            return log_unnormalized(model, data[VISIBLE]).mean() - _log_partition(model)
 
         return eqx.filter_grad(log_likelihood)(training.model), training.learner
 
 
+def log_unnormalized(model: Boltzmann, v: Float[Array, "b f"]) -> Float[Array, " b"]:
+    """log p̃(v) = log Σ_h p̃(v, h) of each row, exactly: in closed form where p(h | v) factors, else by enumeration."""
+    own = split(group_graph(model).without([VISIBLE])) if model.hidden else Split((), ())
+    assert own is not None
+    if not own.enumerated:
+        return log_weights(model, Split((VISIBLE,), own.summed), {VISIBLE: v})
+    total, both = n_states(model, own), Split((VISIBLE, *own.enumerated), own.summed)
+
+    @jax.checkpoint
+    def part(start: Array) -> Float[Array, " b"]:
+        index = start + jnp.arange(size)
+        h = states(model, own, jnp.where(index < total, index, 0))
+        wide = {name: jnp.broadcast_to(x[:, None], (size, len(v), x.shape[-1])) for name, x in h.items()}
+        weights = log_weights(model, both, wide | {VISIBLE: jnp.broadcast_to(v, (size, *v.shape))})
+        return jax.nn.logsumexp(jnp.where(index[:, None] < total, weights, -jnp.inf), axis=0)
+
+    size = min(total, max(1, CHUNK // len(v)))
+    return jax.nn.logsumexp(jax.lax.map(part, size * jnp.arange(-(-total // size))), axis=0)
+
+
 def _log_partition(model: Boltzmann) -> jax.Array:
     """log Z in chunks whose intermediate values are made again on the way back, so that memory stays flat."""
-    own = split(model.graph)
+    own = split(group_graph(model))
     assert own is not None
     total = n_states(model, own)
     size = min(total, CHUNK)
@@ -41,19 +79,76 @@ def _log_partition(model: Boltzmann) -> jax.Array:
 
 @dataclass(frozen=True, kw_only=True)
 class PseudoLikelihood(Learner):
-    """∂/∂θ of Σ_i log p(x_i | x_-i) of the visible units, `n_units` of them drawn for each step (all if None).
+    """∂/∂θ of Σ_i log p(v_i | v_-i) of the visible units.
 
-    Besag, "Statistical analysis of non-lattice data", The Statistician 24 (1975).
+    Without hidden units every conditional has its closed form at the price of one matrix product. With hidden units that
+    are independent given the data, log p(v_i | v_-i) = log p̃(v) − log Σ_s p̃(v_i = s, v_-i), each p̃ with the hidden
+    units summed out; a step then takes `n_units` of the visible units, drawn anew (all if None), and scales the sum up,
+    which leaves the gradient unbiased.
+
+    Besag, "Statistical analysis of non-lattice data", The Statistician 24 (1975); for hidden units Marlin et al.,
+    "Inductive principles for restricted Boltzmann machine learning", AISTATS 2010.
+
+    Raises
+    ------
+    ModelError : hidden units that interact given the data, or continuous visible units beside hidden ones.
     """
 
     n_units: int | None = None
 
+    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
+        graph = model.graph
+        if self.n_units is not None and not 1 <= self.n_units <= model.n_visible:
+            raise ModelError(f"n_units must be from 1 to {model.n_visible}, got {self.n_units}")
+        if model.hidden and not graph.without([VISIBLE]).is_free:
+            raise ModelError("the pseudo-likelihood sums the hidden units out, and here they interact; use PersistentCD")
+        if model.hidden and not np.isfinite(graph.states[VISIBLE]):
+            raise ModelError("the pseudo-likelihood with hidden units is for discrete visible units; use PersistentCD")
+        return ()
+
     def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
-        return eqx.filter_grad(lambda model: pseudo_log_likelihood(model, data[VISIBLE]).mean())(training.model), ()
+        n = training.model.n_visible
+        chosen = jnp.arange(n)
+        if self.n_units is not None and self.n_units < n:
+            chosen = jax.random.permutation(key, n)[: self.n_units]
+
+        def objective(model: Boltzmann) -> Array:
+            return pseudo_log_likelihood(model, data[VISIBLE], chosen).mean()
+
+        return eqx.filter_grad(objective)(training.model), ()
 
 
-def pseudo_log_likelihood(model: Boltzmann, v: jax.Array) -> jax.Array:
-    """Σ_i log p(v_i | v_-i) of each row of a machine without hidden units: features [b, f] -> [b]."""
-    units = model.units[VISIBLE]
-    theta = model.local_field(VISIBLE, {VISIBLE: v})
-    return (theta * v).sum(-1) + units.log_base(v) - units.cumulant(theta).sum(-1)
+def pseudo_log_likelihood(model: Boltzmann, v: Float[Array, "b f"], chosen: Array | None = None) -> Float[Array, " b"]:
+    """Σ_i log p(v_i | v_-i) of each row; from the units `chosen` alone, scaled up, where there are hidden units."""
+    if not model.hidden:
+        units = model.units[VISIBLE]
+        theta = model.local_field(VISIBLE, {VISIBLE: v})
+        return (theta * v).sum(-1) + units.log_base(v) - units.cumulant(theta).sum(-1)
+    chosen = jnp.arange(model.n_visible) if chosen is None else chosen
+    one = jax.checkpoint(_conditional(model, v))
+    total, _ = jax.lax.scan(lambda sum_, i: (sum_ + one(i), None), jnp.zeros(len(v), v.dtype), chosen)
+    return total * (model.n_visible / len(chosen))
+
+
+def _conditional(model: Boltzmann, v: Float[Array, "b f"]) -> Any:
+    """i ↦ log p(v_i | v_-i) of each row: the hidden units feel a change of one unit by a row of the couplings."""
+    alone = replace(model, couplings={p: w for p, w in model.couplings.items() if p == (VISIBLE, VISIBLE)})
+    own = jnp.broadcast_to(alone.local_field(VISIBLE, {VISIBLE: v}), v.shape)
+    fields = {name: model.local_field(name, {VISIBLE: v}) for name in model.hidden}
+    table = jnp.asarray(model.units[VISIBLE].states(), v.dtype)
+    width = table.shape[1]
+
+    def log_weight(i: Array, change: Float[Array, "*s b k"], state: Array) -> Float[Array, "*s b"]:
+        out = (state * jax.lax.dynamic_slice_in_dim(own, i * width, width, 1)).sum(-1)
+        for name, field in fields.items():
+            if (VISIBLE, name) in model.couplings:
+                w = jax.lax.dynamic_slice_in_dim(jnp.asarray(model.couplings[VISIBLE, name]), i * width, width)
+                out = out + model.units[name].cumulant(field + change @ w).sum(-1)
+        return out
+
+    def conditional(i: Array) -> Float[Array, " b"]:
+        now = jax.lax.dynamic_slice_in_dim(v, i * width, width, 1)
+        every = jnp.broadcast_to(table[:, None], (len(table), *now.shape))
+        return log_weight(i, jnp.zeros_like(now), now) - jax.nn.logsumexp(log_weight(i, every - now, every), axis=0)
+
+    return conditional

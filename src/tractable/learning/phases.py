@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.graph.groups import GroupGraph
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State
 
@@ -17,7 +18,7 @@ MEAN_FIELD_ITERATIONS = 25
 
 def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
     """Data with the posterior means of the hidden units: exact where they are independent given it, else mean field."""
-    if model.graph.without([VISIBLE]).is_free:
+    if group_graph(model).without([VISIBLE]).is_free:
         hidden = {g: model.units[g].mean(model.local_field(g, {VISIBLE: v})) for g in model.hidden}
         return {VISIBLE: v, **{g: jnp.broadcast_to(h, (len(v), h.shape[-1])) for g, h in hidden.items()}}
     from tractable.posterior.approximate.mean_field import layer_means
@@ -25,9 +26,15 @@ def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
     return {VISIBLE: v, **layer_means(model, v, MEAN_FIELD_ITERATIONS)}
 
 
+def group_graph(model: Boltzmann) -> GroupGraph:
+    """Which groups touch, sparse ones taken as dense: no value is read, so it can be had of a traced model."""
+    sizes = {name: model.units[name].n for name in model.groups}
+    return GroupGraph(sizes, {name: model.units[name].n_states for name in sizes}, tuple(model.couplings))
+
+
 def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
     """Samples with the groups that are drawn first replaced by their means given the others: less noise, no bias."""
-    graph = model.graph
+    graph = group_graph(model)
     first = graph.independent_groups()[-1] if len(graph.sizes) > 1 else ()
     return x | {g: model.units[g].mean(model.local_field(g, x)) for g in first if not graph.coupled_within(g)}
 
