@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, UInt32
 
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Units
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
 
-__all__ = ["Clamp", "Schedule", "State", "averages", "drawing", "run", "schedule", "start", "sweep"]
+__all__ = ["Clamp", "Schedule", "State", "Stream", "averages", "drawing", "run", "schedule", "start", "sweep"]
 
 Clamps = Mapping[str, Clamp] | None
+
+
+class Stream(NamedTuple):
+    """The random numbers of some chains: a key, and the number of each chain, which alone says what it draws."""
+
+    key: Any
+    rows: UInt32[Array, " c"]
 
 
 def drawing(key: Any, rows: Array) -> blocks.Draw:
@@ -61,13 +68,13 @@ def run(plan: Schedule, model: Boltzmann, key: Any, x: State, n_sweeps: Any, cla
 
 @jax.jit
 def averages(
-    plan: Schedule, model: Boltzmann, key: Any, x: State, n_sweeps: Any, clamp: Clamps = None
+    plan: Schedule, model: Boltzmann, stream: Stream, x: State, n_sweeps: Any, clamp: Clamps = None
 ) -> tuple[State, State]:
     """Many sweeps: the last state, and for each chain the average of each unit's mean given the others as it was drawn.
 
     Averaging means in place of draws has the same expectation and less variance (Rao–Blackwell).
     """
-    ready, rows = blocks.laid_out(plan, model), numbers(x)
+    ready, (key, rows) = blocks.laid_out(plan, model), stream
     held = blocks.pack_clamp(ready, clamp)
 
     def one(t: Array, carry: tuple[State, State]) -> tuple[State, State]:

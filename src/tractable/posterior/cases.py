@@ -1,0 +1,144 @@
+"""Cases of evidence about a machine: one row for each, NaN for what is not observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.models._base import ModelError, unknown_variable
+from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.clamping import read_evidence
+from tractable.posterior._base import Certificate
+
+
+class Cases(NamedTuple):
+    """The values of every group in every case [n_rows, n], and whether many cases were asked for or one."""
+
+    values: dict[str, np.ndarray]
+    many: bool
+
+    @property
+    def n_rows(self) -> int:
+        """The number of cases."""
+        return len(next(iter(self.values.values())))
+
+    def take(self, rows: Any) -> Cases:
+        """Some of the cases."""
+        return Cases({name: v[rows] for name, v in self.values.items()}, True)
+
+    def row(self, r: int) -> dict[str, np.ndarray]:
+        """One case as evidence to condition on."""
+        return {name: v[r] for name, v in self.values.items()}
+
+    def observed(self) -> dict[str, list[int]]:
+        """group → the units that are observed in the first case."""
+        known = {name: np.flatnonzero(~np.isnan(v[0])).tolist() for name, v in self.values.items()}
+        return {name: units for name, units in known.items() if units}
+
+    def patterns(self) -> Iterator[np.ndarray]:
+        """The rows with the same units observed, pattern by pattern."""
+        known = np.packbits(~np.isnan(np.concatenate(list(self.values.values()), axis=1)), axis=1)
+        _, pattern = np.unique(known, axis=0, return_inverse=True)
+        order = np.argsort(pattern.ravel(), kind="stable")
+        yield from np.split(order, np.flatnonzero(np.diff(pattern.ravel()[order])) + 1)
+
+
+def read_cases(model: Boltzmann, evidence: Any) -> Cases:
+    """Evidence as cases: one, or as many as the arrays have rows.
+
+    Raises
+    ------
+    ModelError : evidence that does not fit the model, or groups with different numbers of rows.
+    """
+    given = read_evidence(model, evidence)
+    rows = {name: len(v) for name, v in given.items() if v.ndim == 2}
+    if len(set(rows.values())) > 1 or any(v.ndim > 2 for v in given.values()):
+        shapes = ", ".join(f"{name} {v.shape}" for name, v in given.items())
+        raise ModelError(
+            f"evidence is one case [n] or many [n_rows, n], with the same rows for all groups; got {shapes}"
+        )
+    n_rows = next(iter(rows.values()), 1)
+    values = {name: np.full((n_rows, model.units[name].n), np.nan) for name in model.groups}
+    for name, v in given.items():
+        values[name][:] = v
+    return Cases(values, bool(rows))
+
+
+class Known(NamedTuple):
+    """Cases as features: which are known [n_rows, n_features], and what they are, zero where they are not."""
+
+    known: dict[str, np.ndarray]
+    x: dict[str, np.ndarray]
+
+
+def as_features(model: Boltzmann, cases: Cases) -> Known:
+    """The features of what is observed; zeros for what is not add nothing to any sum."""
+    known, x = {}, {}
+    for name, units in model.units.items():
+        values = cases.values[name]
+        known[name] = ~np.isnan(values)[:, units.unit_of_feature]
+        encoded = np.asarray(units.encode(np.where(np.isnan(values), 0, values)), np.float64)
+        x[name] = np.where(known[name], encoded, 0.0)
+    return Known(known, x)
+
+
+class Answer(NamedTuple):
+    """log Z of each case, and the expected features of each group [n_rows, n_features]."""
+
+    log_partition: Certificate
+    means: dict[str, Certificate]
+
+
+def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> Answer:
+    """An answer that is right up to rounding."""
+    return Answer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})
+
+
+def estimated(value: np.ndarray, std_error: np.ndarray | None = None) -> Certificate:
+    """A value of which at most the standard error is known."""
+    infinite = np.full(value.shape, np.inf)
+    return Certificate(value, -infinite, infinite, "estimate", std_error=std_error)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Means(Mapping[str, np.ndarray]):
+    """Posterior means by group: [n], or [n_rows, n] for many cases; of categorical units probabilities [..., n, q].
+
+    ``certificate(group)`` says how far off they may be.
+    """
+
+    certificates: Mapping[str, Certificate] = field(repr=False)
+
+    def certificate(self, group: str) -> Certificate:
+        """The means of a group with their certificate."""
+        if group not in self.certificates:
+            raise unknown_variable(group, self.certificates)
+        return self.certificates[group]
+
+    def __getitem__(self, group: str) -> np.ndarray:
+        return self.certificate(group).value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.certificates)
+
+    def __len__(self) -> int:
+        return len(self.certificates)
+
+    def __repr__(self) -> str:
+        return f"Means of {', '.join(f'{name} {self[name].shape}' for name in self)}"
+
+
+def shaped(model: Boltzmann, name: str, features: np.ndarray) -> np.ndarray:
+    """Features [..., n_features] by unit: [..., n], or [..., n, q] for units with several."""
+    units = model.units[name]
+    return features if units.n_features == units.n else features.reshape(*features.shape[:-1], units.n, -1)
+
+
+def mapped(certificate: Certificate, change: Callable[[np.ndarray], Any]) -> Certificate:
+    """The same certificate with its arrays changed alike."""
+    value, lower, upper = (change(a) for a in (certificate.value, certificate.lower, certificate.upper))
+    error = None if certificate.std_error is None else change(np.asarray(certificate.std_error))
+    return Certificate(value, lower, upper, certificate.kind, certificate.confidence, error)
