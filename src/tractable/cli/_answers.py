@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,16 @@ class Answer(NamedTuple):
     joint: np.ndarray | None
     most_probable: tr.MostProbable | None
     plan: tr.Plan
+
+
+def network(path: str) -> Network:
+    """The network in a file."""
+    found: Any = tr.load(path)
+    if found.family != "tables":
+        raise tr.ModelError(
+            f"{path} holds a {type(found).__name__}; this command is for networks, `score` for machines"
+        )
+    return found
 
 
 def cases(net: Network, typed: Sequence[str] | None, path: str | None) -> list[dict[str, str]]:

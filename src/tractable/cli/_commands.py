@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from tractable.plan import Query
 from tractable.plan.budget import memory_bytes
 
 app = typer.Typer(
-    help="Exact inference in discrete graphical models, priced before it runs.\n\n"
+    help="Inference and learning in models with hidden variables, priced before it runs and certified.\n\n"
     "Exit codes: 0 answered, 2 bad input, 3 refused by the budget.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -76,14 +76,25 @@ def explain(
 
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
-    net = tr.load(model)
+    net: Any = tr.load(model)
+    _check_query(net, query)
     plans = tr.explain(net, observed=_text.names(observe), query=query, memory=memory)
     if json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     from tractable.cli import _tables
 
     _tables.show_model(model, net)
+    if net.family != "tables":
+        from tractable.cli import _machine_tables
+
+        _machine_tables.show_groups(net)
     _tables.show_plans(plans)
+
+
+def _check_query(net: Any, query: Query | None) -> None:
+    known = ("marginals", "evidence", "map" if net.family == "tables" else "gradient")
+    if query not in (None, *known):
+        raise typer.BadParameter(f"--query {query}: a {type(net).__name__} has {', '.join(known)}")
 
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
@@ -106,7 +117,7 @@ def query(
 
     With several cases --json prints one object a line.
     """
-    net = tr.load(model)
+    net = _answers.network(model)
     cases = _answers.cases(net, evidence, evidence_file)
     asked = _answers.Asked(_answers.targets(net, target, joint), joint, map, memory)
     answers = _answers.answers(net, cases, asked)
@@ -130,7 +141,7 @@ def separated(
     json: Json = False,
 ) -> None:
     """Say whether A and B are independent given C in every distribution with this graph; show an open path if not."""
-    net = tr.load(model)
+    net = _answers.network(model)
     found = tr.is_separated(net.graph, _text.names(a), _text.names(b), _text.names(given))
     if json:
         return _json.write({"separated": bool(found), "path": list(found.path), "reason": found.reason})

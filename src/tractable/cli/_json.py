@@ -17,14 +17,21 @@ def write(record: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(_standard(record), allow_nan=False) + "\n")
 
 
-def model(net: Network) -> dict[str, Any]:
+def model(net: Any) -> dict[str, Any]:
     """What a model is: its kind, name and sizes."""
+    if net.family != "tables":
+        return {"kind": type(net).__name__, "groups": _groups(net), "parameters": net.n_parameters}
     return {
         "kind": type(net).__name__,
         "name": net.name,
         "variables": len(net.states),
         "table_entries": net.packed.values.size,
     }
+
+
+def _groups(machine: Any) -> list[dict[str, Any]]:
+    groups = ((name, machine.units[name]) for name in machine.groups)
+    return [{"name": name, "units": type(units).__name__.lower(), "number": units.n} for name, units in groups]
 
 
 def answer(net: Network, asked: Asked, found: Answer) -> dict[str, Any]:

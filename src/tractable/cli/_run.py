@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
 
@@ -37,9 +38,17 @@ def run(argv: Sequence[str]) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
+def _command(argv: Sequence[str]) -> Any:
+    """The command line as the parser sees it; a command on networks does not wait for those on machines to be built."""
+    if not {c.callback.__name__ for c in app.registered_commands if c.callback} & {*argv[:1]}:
+        import_module("tractable.cli._machines")
+        import_module("tractable.cli._fit")
+    return typer.main.get_command(app)
+
+
 def _guarded(argv: Sequence[str]) -> int:
     try:
-        command = typer.main.get_command(app)
+        command = _command(argv)
         return command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
     except UsageError as error:
         return _fail(error.format_message())
@@ -50,6 +59,10 @@ def _guarded(argv: Sequence[str]) -> int:
     except tr.BudgetError as error:
         show_refusal(error, json="--json" in argv)
         return _fail(str(error), REFUSED)
+    except RuntimeError as error:  # from jax, which has no class of its own for it
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
@@ -24,7 +25,7 @@ MAX_COLUMNS = 4
 console = Console(highlight=False, markup=False, emoji=False)
 
 
-def show_model(path: str, net: Network) -> None:
+def show_model(path: str, net: Any) -> None:
     """One line on what was loaded."""
     console.print(f"{path}: {net!r}", soft_wrap=True)
 
@@ -32,7 +33,7 @@ def show_model(path: str, net: Network) -> None:
 def show_plans(plans: tr.Explanation) -> None:
     """The prices of several plans as a table with the reasons under it; a single or a refused plan in full."""
     if len(plans) > 1:
-        table = _table("query", "method", "width", "multiply-adds", "memory", "time")
+        table = new_table("query", "method", "width", "multiply-adds", "memory", "time")
         for plan in plans:
             table.add_row(plan.query, plan.method or "refused", *prices(plan))
         console.print(table)
@@ -88,7 +89,7 @@ def _marginals(net: Network, answer: Answer) -> Iterator[tuple]:
 
 def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
     """Probabilities as numbers and bars; what a row has in common with the one above is left out."""
-    table, above = _table(*columns, "probability", "", left=len(columns)), ()
+    table, above = new_table(*columns, "probability", "", left=len(columns)), ()
     rows = iter(rows)
     for *names, p in islice(rows, MAX_ROWS):
         shown = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
@@ -99,7 +100,7 @@ def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
 
 
 def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
-    table = _table("variable", "most probable together", left=2)
+    table = new_table("variable", "most probable together", left=2)
     for item in islice(found.assignment.items(), MAX_ROWS):
         table.add_row(*item)
     console.print(table)
@@ -111,7 +112,7 @@ def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
 def _show_cases(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
     """The log evidence of every case, and of the first variables the most probable state."""
     variables = asked.targets[:MAX_COLUMNS]
-    table = _table("case", "log evidence", "kind", *variables, left=0)
+    table = new_table("case", "log evidence", "kind", *variables, left=0)
     for number, answer in enumerate(answers[:MAX_ROWS], 1):
         tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables if v in answer.marginals)
         table.add_row(str(number), f"{answer.log_evidence.value:.10g}", answer.log_evidence.kind, *tops)
@@ -131,8 +132,9 @@ def _tell_rest(n: int) -> None:
         console.print(f"… and {n:,} rows more; --json has them all, --target chooses variables")
 
 
-def _table(*columns: str, left: int = 2) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+def new_table(*columns: str, left: int = 2) -> Table:
+    """A table without rows: the first columns are aligned left, the others are numbers."""
+    out = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", overflow="fold", no_wrap=left <= i < 3)
-    return table
+        out.add_column(column, justify="left" if i < left else "right", overflow="fold", no_wrap=left <= i < 3)
+    return out

@@ -15,7 +15,7 @@ from tractable.models import ModelError
 
 if TYPE_CHECKING:
     from tractable.formats.data import column_names, read_data, write_data
-    from tractable.models import BayesianNetwork, MarkovNetwork
+    from tractable.models import BayesianNetwork, Boltzmann, MarkovNetwork
 
 __all__ = [
     "FormatError",
@@ -69,7 +69,7 @@ def load(path: str | os.PathLike[str]) -> BayesianNetwork | MarkovNetwork:
         raise source.error("the model needs more memory than there is") from None
 
 
-def save(model: BayesianNetwork | MarkovNetwork, path: str | os.PathLike[str]) -> None:
+def save(model: BayesianNetwork | MarkovNetwork | Boltzmann, path: str | os.PathLike[str]) -> None:
     """Write a model; the extension says the format, as in `load`.
 
     Numbers are written so that they read back bit for bit. The file is replaced whole or not at all.

@@ -1,0 +1,95 @@
+"""The commands of `fit`: read the data, make a model for it, learn, write it, say how good it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tractable.cli._commands import app
+from tractable.cli._options import Data, Output, Running, Steps, Visible
+from tractable.cli._spread import spread
+
+fit = typer.Typer(help="Fit a model to data.", rich_markup_mode=None)
+app.add_typer(fit, name="fit")
+
+
+@fit.command(
+    epilog="\b\nExample:\n  tractable fit rbm digits.npy --hidden 500 -o digits.safetensors --validation held.npy"
+)
+@spread
+def rbm(
+    data: Data,
+    hidden: Annotated[int, typer.Option(min=1, help="Number of hidden units.", show_default=False)],
+    output: Output,
+    visible: Visible,
+    steps: Steps,
+    running: Running,
+) -> None:
+    """Fit a restricted Boltzmann machine: data and hidden units, each coupled to all of the other side.
+
+    A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
+    """
+    _fit_machine((data, output), visible, [hidden], "restricted", steps, running)
+
+
+@fit.command(epilog="\b\nExample:\n  tractable fit dbm digits.npy --hidden 500,1000 -o digits.safetensors")
+@spread
+def dbm(
+    data: Data,
+    hidden: Annotated[
+        str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
+    ],
+    output: Output,
+    visible: Visible,
+    steps: Steps,
+    running: Running,
+) -> None:
+    """Fit a deep Boltzmann machine: layers of hidden units over the data, each coupled to the next."""
+    _fit_machine((data, output), visible, _layers(hidden), "deep", steps, running)
+
+
+@fit.command(epilog="\b\nExample:\n  tractable fit boltzmann spins.csv --algorithm pseudo -o spins.safetensors")
+@spread
+def boltzmann(
+    data: Data,
+    output: Output,
+    visible: Visible,
+    steps: Steps,
+    running: Running,
+    hidden: Annotated[int, typer.Option(min=0, help="Number of hidden units.")] = 0,
+) -> None:
+    """Fit a Boltzmann machine in which every unit is coupled to every other."""
+    _fit_machine((data, output), visible, [hidden] if hidden else [], "boltzmann", steps, running)
+
+
+def _layers(text: str) -> list[int]:
+    try:
+        layers = [int(n) for n in text.split(",")]
+    except ValueError:
+        layers = []
+    if not layers or min(layers) < 1:
+        raise typer.BadParameter(f"--hidden: expected numbers of units such as 500,1000, got {text!r}")
+    return layers
+
+
+def _fit_machine(
+    files: tuple[str, str], visible: Visible, hidden: list[int], shape: str, steps: Steps, running: Running
+) -> None:
+    """The way of every machine, from the data to the record of its fit."""
+    from tractable.cli import _fitting
+
+    def build(rows: Any, batch_size: int) -> Any:
+        return _fitting.machine(rows, visible, hidden, shape, (batch_size, running.seed))
+
+    _show(_fitting.fitted(_fitting.Files(*files), build, steps.learner(), running), running.json)
+
+
+def _show(found: Any, json: bool) -> None:
+    if json:
+        from tractable.cli import _json
+
+        return _json.write(found.to_json())
+    from tractable.cli import _machine_tables
+
+    _machine_tables.show_fit(found)

@@ -1,0 +1,112 @@
+"""A fit from its files to its files: only the commands of `fit` import this, and with it jax."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tractable as tr
+from tractable.cli._options import Running, Visible
+from tractable.formats._base import extension, failure
+from tractable.learning.columns import fit_columns, visible_units
+from tractable.plan.training import check_training
+
+FIGURES = (".png", ".pdf", ".svg")
+
+
+class Files(NamedTuple):
+    """What a fit reads, and where the model goes."""
+
+    data: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves: the model in its file, the record of its epochs, how likely the data are."""
+
+    path: str
+    run: tr.Run
+    likelihood: dict[str, tr.Certificate]
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs."""
+        return self.run.history[-1].seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        from tractable.cli import _json
+
+        return {
+            "model": self.path,
+            "machine": _json.model(self.run.model),
+            "epochs": len(self.run.history),
+            "seconds": self.seconds,
+            "history": [epoch.to_json() for epoch in self.run.history],
+            "log_likelihood": {name: _json.certificate(found) for name, found in self.likelihood.items()},
+        }
+
+
+def machine(rows: np.ndarray, visible: Visible, hidden: list[int], shape: str, of: tuple[int, int]) -> tr.Boltzmann:
+    """A new machine for these rows, unless memory does not hold what learning it takes."""
+    batch_size, seed = of
+    units = visible_units(rows, visible.units, visible.states)
+    check_training([units.n_features, *hidden], min(batch_size, len(rows)), within=shape == "boltzmann")
+    kind = "spin" if isinstance(units, tr.Spin) else "bernoulli"
+    if shape == "restricted":
+        return tr.restricted(units, hidden[0], units=kind, key=seed)
+    if shape == "deep":
+        return tr.deep([units, *hidden], units=kind, key=seed)
+    return tr.boltzmann(units.n, hidden=sum(hidden), units=units, key=seed)
+
+
+def fitted(files: Files, build: Callable[[np.ndarray, int], Any], learner: Any, running: Running) -> Fitted:
+    """Read the data, learn, write the model; the checkpoint goes when the model is there."""
+    check_writable(files.model, (".safetensors",))
+    if running.plot:
+        check_writable(running.plot, FIGURES)
+    checkpoint = running.at(files.model)
+    check_writable(checkpoint)
+    rows = tr.read_data(files.data)
+    held = tr.read_data(running.validation) if running.validation else None
+    model = build(rows, learner.batch_size)
+    options = {"key": running.seed, "checkpoint": checkpoint, "checkpoint_seconds": running.checkpoint_every}
+    options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
+    run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
+    tr.save(run.model, files.model)
+    os.unlink(checkpoint)
+    if running.plot:
+        draw(run.history, running.plot)
+    return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
+
+
+def _likelihood(model: tr.Boltzmann, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:
+    """The certified likelihood of the model that was written."""
+    found = {"train": tr.log_likelihood(model, rows, key=running.seed)}
+    return found if held is None else found | {"validation": tr.log_likelihood(model, held, key=running.seed)}
+
+
+def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None:
+    """Hours of learning must not end at a folder that is not there."""
+    if extensions:
+        extension(path, extensions)
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise failure(path, "cannot be written: there is no such folder; make it first")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise failure(path, "cannot be written: choose another place")
+
+
+def draw(history: tr.History, path: str) -> None:
+    """The learning curve as a file."""
+    from tractable.plots import learning_curve
+
+    try:
+        learning_curve(history).savefig(path)
+    except ModuleNotFoundError as error:
+        raise tr.ModelError(str(error)) from None

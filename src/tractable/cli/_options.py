@@ -1,0 +1,115 @@
+"""The options that the commands of `fit` share, in groups; what they mean is said where they are used."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+import tractable as tr
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="Rows of data: .npy, .npz, .csv, .data, IDX or .parquet; NaN or an empty cell is missing.",
+        show_default=False,
+    ),
+]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+
+ALGORITHMS = {
+    "pcd": "PersistentCD",
+    "cd": "ContrastiveDivergence",
+    "fpcd": "FastPersistentCD",
+    "exact": "ExactGradient",
+    "pseudo": "PseudoLikelihood",
+}
+"""What each algorithm is called in the library."""
+
+Algorithm = Literal["pcd", "cd", "fpcd", "exact", "pseudo"]
+Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical"]
+Whole = int | None
+Real = float | None
+
+
+@dataclass(frozen=True)
+class Visible:
+    """The units that hold the data."""
+
+    units: Annotated[Kind, typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1.")] = (
+        "bernoulli"
+    )
+    states: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Gradient ascent; what is not given has the default of the algorithm."""
+
+    algorithm: Annotated[Algorithm, typer.Option(help="Where the negative phase of the gradient comes from.")] = "pcd"
+    k: Annotated[Whole, typer.Option("-k", "--k", min=1, help="Sweeps of the chains in a step.")] = None
+    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; one for each row of a batch if absent.")] = (
+        None
+    )
+    batch: Annotated[Whole, typer.Option(min=1, help="Rows in a step.")] = None
+    learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of the first step; it falls to zero.")] = None
+    momentum: Annotated[Real, typer.Option(min=0.0, max=1.0, help="Share of a step that is kept in the next.")] = None
+    weight_decay: Annotated[Real, typer.Option(min=0.0, help="λ of the penalty λ/2 Σ W².")] = None
+    average: Annotated[
+        Real, typer.Option(min=0.0, max=1.0, help="Share of the run, from its end, whose parameters are averaged.")
+    ] = None
+
+    def learner(self) -> Any:
+        """The settings as the library takes them; one that the algorithm does not have is an error."""
+        from tractable import learning
+
+        kind = getattr(learning, ALGORITHMS[self.algorithm])
+        given = {name: getattr(self, option) for option, name in _SETTINGS.items() if getattr(self, option) is not None}
+        for option, name in _SETTINGS.items():
+            if name in given and name not in kind.__dataclass_fields__:
+                raise typer.BadParameter(f"the algorithm {self.algorithm} has no --{option}; leave it out")
+        return kind(**given)
+
+
+_SETTINGS = {
+    "k": "k",
+    "chains": "n_chains",
+    "batch": "batch_size",
+    "learning_rate": "learning_rate",
+    "momentum": "momentum",
+    "weight_decay": "weight_decay",
+    "average": "averaging",
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a fit runs, whatever it fits."""
+
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20
+    validation: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
+    ] = None
+    seed: Seed = 0
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the fit is kept while it runs; MODEL.checkpoint if absent."),
+    ] = None
+    checkpoint_every: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How often.")] = 60.0
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.")] = False
+    live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png, .pdf or .svg.")] = (
+        None
+    )
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False
+
+    def at(self, model: str) -> str:
+        """The path of the checkpoint; one that is there already must be meant."""
+        path = self.checkpoint or f"{model}.checkpoint"
+        if os.path.exists(path) and not self.resume:
+            raise tr.ModelError(f"{path}: a fit that did not end is kept here; go on with --resume, or delete the file")
+        return path

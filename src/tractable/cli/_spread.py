@@ -1,0 +1,49 @@
+"""Options in groups: a parameter of a command that is a dataclass stands for its fields, each an option of its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, get_type_hints
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as the argument parser has to see it: with the fields of its dataclasses as parameters.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Steps:
+    ...     rate: float = 0.1
+    >>> @spread
+    ... def fit(data: str, steps: Steps) -> None:
+    ...     print(data, steps)
+    >>> inspect.signature(fit)
+    <Signature (*, data: str, rate: float = 0.1)>
+    >>> fit(data="a.npy", rate=1.0)
+    a.npy Steps(rate=1.0)
+    """
+    hints = inspect.signature(command, eval_str=True).parameters
+    groups: dict[str, Any] = {name: p.annotation for name, p in hints.items() if is_dataclass(p.annotation)}
+
+    def gathered(**given: Any) -> None:
+        own = {name: group(**{f.name: given.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
+        command(**own, **given)
+
+    plain = [
+        [p.replace(kind=p.KEYWORD_ONLY)] if name not in groups else _own(groups[name]) for name, p in hints.items()
+    ]
+    gathered.__signature__ = inspect.Signature([p for part in plain for p in part])  # type: ignore[attr-defined]
+    gathered.__annotations__ = {p.name: p.annotation for part in plain for p in part}
+    gathered.__name__, gathered.__doc__ = command.__name__, command.__doc__
+    return gathered
+
+
+def _own(group: Any) -> list[inspect.Parameter]:
+    """The fields of a dataclass as parameters."""
+    hints = get_type_hints(group, include_extras=True)
+    kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    return [
+        inspect.Parameter(f.name, kind, default=empty if f.default is MISSING else f.default, annotation=hints[f.name])
+        for f in fields(group)
+    ]

@@ -1,0 +1,130 @@
+"""What the columns of data are: the units that hold them, and the scale on which they are learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.learning._base import Learner
+from tractable.learning.loop import Run, checked_rows, fit
+from tractable.learning.records import Epoch, History
+from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Spin, Units
+from tractable.posterior import Certificate
+
+ROWS = 4096
+"""Rows looked at together."""
+
+
+def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = None) -> Units:
+    """Units that can hold the columns of the data.
+
+    Parameters
+    ----------
+    rows : [n_rows, n_columns]. kind : ``"bernoulli"``, ``"spin"``, ``"categorical"``, ``"gaussian"`` (its precision is
+        learned), or ``"auto"``: the first of bernoulli, spin and gaussian that can take every value.
+    n_states : of categorical units; one more than the largest value by default.
+
+    Examples
+    --------
+    >>> visible_units(np.array([[0.0, 1.0], [np.nan, 1.0]]))
+    Bernoulli(n=2)
+    """
+    n = rows.shape[1]
+    if kind == "auto":
+        kind = next((k for k in (Bernoulli(n), Spin(n)) if _takes(k, rows)), Gaussian(n)).__class__.__name__.lower()
+    if kind == "gaussian":
+        return Gaussian(n, learned=True)
+    if kind == "categorical":
+        return Categorical(n, n_states or _n_states(rows))
+    return KINDS[kind](n)
+
+
+def _takes(units: Units, rows: np.ndarray) -> bool:
+    blocks = (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))
+    return all((units.allowed(block) | np.isnan(block)).all() for block in blocks)
+
+
+def _n_states(rows: np.ndarray) -> int:
+    largest = max(float(np.nanmax(rows[start : start + ROWS], initial=0)) for start in range(0, len(rows), ROWS))
+    if not largest < 2**16:
+        raise ModelError(f"categorical units count their states from 0, and the data have the value {largest:g}")
+    return max(2, int(largest) + 1)
+
+
+class Scale(NamedTuple):
+    """Columns as z = (x − shift) / scale."""
+
+    shift: np.ndarray
+    scale: np.ndarray
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return ((rows - self.shift) / self.scale).astype(np.float32)
+
+
+def standard_scale(rows: np.ndarray) -> Scale:
+    """The scale on which each column has mean 0 and variance 1; a column that does not vary is only shifted."""
+    seen = ~np.isnan(rows)
+    count = np.maximum(seen.sum(axis=0), 1)
+    shift = np.where(seen, rows, 0).sum(axis=0, dtype=np.float64) / count
+    deviation = np.sqrt((np.where(seen, rows - shift, 0) ** 2).sum(axis=0) / count)
+    flat = deviation <= 1e-12 * np.maximum(np.abs(shift), 1e-300)
+    return Scale(shift, np.where(flat, 1.0, deviation))
+
+
+def in_data_units(model: Boltzmann, scale: Scale) -> Boltzmann:
+    """The machine of x = shift + scale · z, given that of z: the same density, in the units of the data.
+
+    b·z − γz²/2 + zᵀWh with z = (x − m)/s has the fields b/s + γm/s², the precisions γ/s² and the couplings W/s, and
+    the hidden units' fields lose (m/s)ᵀW. A factor that does not depend on the state is left out. The parameters come
+    in double precision: where the data are far from zero they are differences of large numbers.
+    """
+    m, s = scale
+    units = model.units[VISIBLE]
+    assert isinstance(units, Gaussian)
+    log_precision = np.asarray(units.log_precision, np.float64) - 2 * np.log(s)
+    fields = {name: np.asarray(b, np.float64) for name, b in model.fields.items()}
+    couplings = {pair: np.asarray(w, np.float64) for pair, w in model.couplings.items()}
+    fields[VISIBLE] = fields[VISIBLE] / s + np.exp(log_precision) * m
+    for (a, b), w in couplings.items():
+        if a == VISIBLE:
+            couplings[a, b] = w / s[:, None]
+            fields[b] = fields[b] - m @ couplings[a, b]
+    own = Gaussian(units.n, log_precision, units.learned)
+    return replace(model, units={**model.units, VISIBLE: own}, fields=fields, couplings=couplings)
+
+
+def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: Any = None, **options: Any) -> Run:
+    """`fit`, which learns real-valued columns on their standard scale and returns the machine in the data's own units.
+
+    Parameters
+    ----------
+    model : where learning starts; its Gaussian units, if any, are those of standardized columns.
+    options : of `fit`.
+    """
+    if not isinstance(model.units[VISIBLE], Gaussian):
+        return fit(model, data, learner, validation=validation, **options)
+    rows = checked_rows(model, data)
+    held = None if validation is None else checked_rows(model, validation, "validation: ")
+    scale = standard_scale(rows)
+    run = fit(model, scale(rows), learner, validation=None if held is None else scale(held), **options)
+    return Run(in_data_units(run.model, scale), in_data_density(run.history, scale), run.training)
+
+
+def in_data_density(history: History, scale: Scale) -> History:
+    """Log-likelihoods of the data instead of the standardized data: p(x) = p(z) / ∏ s."""
+    shift = -float(np.log(scale.scale).sum())
+    return History(tuple(_moved(epoch, shift) for epoch in history))
+
+
+def _moved(epoch: Epoch, by: float) -> Epoch:
+    return replace(epoch, train=_added(epoch.train, by), validation=_added(epoch.validation, by))
+
+
+def _added(found: Certificate | None, by: float) -> Certificate | None:
+    if found is None:
+        return None
+    return replace(found, value=found.value + by, lower=found.lower + by, upper=found.upper + by)

@@ -1,0 +1,50 @@
+"""What a fit takes in memory, told before anything of it is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tractable.models._base import ModelError
+from tractable.plan._text import scaled
+from tractable.plan.budget import physical_memory
+
+COPIES = 8
+"""So many times the parameters are held while they are learned: model, average, momentum, gradient, …; measured."""
+
+
+def training_bytes(layers: Sequence[int], batch_size: int, within: bool = False) -> float:
+    """Bytes that a fit holds: parameters and chains in single precision.
+
+    Parameters
+    ----------
+    layers : features of each group of units, each coupled to the next. within : whether all are coupled with all.
+
+    Examples
+    --------
+    >>> training_bytes([784, 500], 100) / 2**20
+    12.488...
+    """
+    n = float(sum(layers))
+    couplings = n * n if within else sum(float(a) * b for a, b in pairwise(layers))
+    return 4 * (COPIES * (couplings + n) + batch_size * n)
+
+
+def check_training(layers: Sequence[int], batch_size: int, within: bool = False) -> None:
+    """Refuse a fit that this machine cannot hold.
+
+    Raises
+    ------
+    ModelError : it takes more than the memory there is; the message says how much.
+    """
+    needed, there = training_bytes(layers, batch_size, within), physical_memory()
+    if needed > there:
+        shape = " × ".join(f"{n:,}" for n in layers)
+        raise ModelError(
+            f"a machine of {shape} units takes about {_size(needed)} to learn in batches of {batch_size:,} rows,"
+            f" but this machine has {_size(there)}; take fewer hidden units or smaller batches"
+        )
+
+
+def _size(n_bytes: float) -> str:
+    return scaled(n_bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"])
