@@ -1,4 +1,4 @@
-/* Short vectors of doubles, in the extension that gcc and clang share, and an exponential for them. */
+/* Short vectors in the extension that gcc and clang share, and exponentials for them. */
 #ifndef TRACTABLE_VECTORS_H
 #define TRACTABLE_VECTORS_H
 
@@ -57,6 +57,67 @@ INLINE V v_exp(V x) {
     V r = (x - n * 0x1.62e42fefa38p-1) - n * 0x1.ef35793c7673p-45, p = v_all(c[0]);
     for (int i = 1; i < 14; i++) p = p * r + c[i];
     return (V)((VI)p + (((VI)k - (VI)magic) << 52));
+}
+
+/* The same for single precision: V becomes F, and FI, FU are its integers. */
+#define F_LANES (VECTOR_BYTES / 4)
+
+typedef float F __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t FI __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t FU __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint8_t FB __attribute__((vector_size(VECTOR_BYTES / 4))); /* a byte for each */
+
+INLINE F f_load(const float *x) {
+    F v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+INLINE void f_store(float *x, F v) { memcpy(x, &v, sizeof v); }
+
+INLINE F f_all(float x) { return x - (F){0}; }
+
+INLINE F f_choose(FI mask, F yes, F no) { return (F)((mask & (FI)yes) | (~mask & (FI)no)); }
+
+/* exp to about one unit in the last place; below e^-87 that value, above e^88 that one. */
+INLINE F f_exp(F x) {
+    static const float c[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
+    const F magic = f_all(0x1.8p23f);
+    x = f_choose(x < -87.0f, f_all(-87.0f), x);
+    x = f_choose(x > 88.0f, f_all(88.0f), x);
+    F k = x * 0x1.715476p0f + magic, n = k - magic;
+    F r = (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f, p = f_all(c[0]);
+    for (int i = 1; i < 8; i++) p = p * r + c[i];
+    return (F)((FI)p + (((FI)k - (FI)magic) << 23));
+}
+
+/* One lane of a and one of b in turn, from the first halves or from the second. */
+#if F_LANES == 16
+#define FIRST 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define SECOND 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif F_LANES == 8
+#define FIRST 0, 8, 1, 9, 2, 10, 3, 11
+#define SECOND 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define FIRST 0, 4, 1, 5
+#define SECOND 2, 6, 3, 7
+#endif
+#if defined(__clang__)
+#define INTERLEAVE(a, b, lanes) __builtin_shufflevector(a, b, lanes)
+#else
+#define INTERLEAVE(a, b, lanes) __builtin_shuffle(a, b, (FI){lanes})
+#endif
+
+/* Transposes F_LANES vectors: interleaving the two halves log2(F_LANES) times is a transposition. */
+INLINE void f_transpose(F *x) {
+    F y[F_LANES];
+    for (int step = 1; step < F_LANES; step *= 2) {
+        for (int i = 0; i < F_LANES / 2; i++) {
+            y[2 * i] = INTERLEAVE(x[i], x[i + F_LANES / 2], FIRST);
+            y[2 * i + 1] = INTERLEAVE(x[i], x[i + F_LANES / 2], SECOND);
+        }
+        memcpy(x, y, sizeof y);
+    }
 }
 
 #endif

@@ -1,0 +1,312 @@
+/* Products with matrices of zeros and ones, and Bernoulli samples.
+ *
+ * A row of x, four entries at a time, is a number below 16. For each four rows of w all 16 sums of some of them are put
+ * in a table, 11 additions, and each row of the product adds up one entry of the table for every four of x, none where
+ * these are zero ("the method of four Russians"). A table over TILE columns and some hundred rows of w stays in the
+ * second-level cache. Rows of x that are not 0 or 1 are multiplied out, with the rows of w that the table holds. */
+#include "binary.h"
+
+#include "kernels.h"
+#include "vectors.h"
+
+#if VECTOR_BYTES >= 32
+enum { TILE = 64 };
+#else
+enum { TILE = 32 };
+#endif
+enum { GROUPS = 128, ENTRIES = 16, PARTS = TILE / F_LANES, PACKED = 64 };
+
+typedef struct {
+    int64_t rows, inner, columns;
+    Matrix x, w;
+    Finish out;
+    int64_t n_groups, n_chunks, n_tiles, n_blocks, block; /* a block is some rows */
+    uint8_t *codes;    /* x in groups of four: [rows][n_groups], or [n_groups][rows] where x is transposed */
+    uint8_t *weighted; /* [rows] whether there is something else than 0 and 1 */
+    uint16_t *lists;   /* [rows][n_groups]: for each chunk the table entries that the row needs */
+    uint8_t *lengths;  /* [rows][n_chunks] */
+    float *scratch;    /* per worker: a table, the sums of a block, a bias */
+    int64_t scratch_size;
+} Product;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+/* Random numbers: a row has two keys, and two rounds of a mixing function with full avalanche spread what the column
+ * number adds. */
+INLINE uint32_t mix(uint32_t x) {
+    x = (x ^ (x >> 16)) * 0x21F0AAADu;
+    x = (x ^ (x >> 15)) * 0xD35A2D97u;
+    return x ^ (x >> 15);
+}
+
+INLINE FU f_mix(FU x) {
+    x = (x ^ (x >> 16)) * 0x21F0AAADu;
+    x = (x ^ (x >> 15)) * 0xD35A2D97u;
+    return x ^ (x >> 15);
+}
+
+typedef struct {
+    uint32_t a, b;
+} Keys;
+
+static Keys row_keys(const uint32_t *seed, uint32_t number) {
+    uint32_t a = mix(mix(number * 0x9E3779B9u + (seed[0] + 0x6A09E667u)) ^ seed[1]);
+    return (Keys){a, mix(mix(number * 0x85EBCA6Bu + (seed[1] + 0xBB67AE85u)) ^ seed[0] ^ a)};
+}
+
+INLINE FU bits_at(Keys keys, int64_t column) {
+    FU lanes;
+    for (int l = 0; l < F_LANES; l++) lanes[l] = (uint32_t)l * 0x9E3779B9u;
+    return f_mix(f_mix(lanes + ((uint32_t)column * 0x9E3779B9u + keys.a)) ^ keys.b);
+}
+
+void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, int64_t columns, uint32_t *out) {
+    for (int64_t r = 0; r < rows; r++) {
+        Keys keys = row_keys(seed, numbers[r]);
+        for (int64_t j = 0; j < columns; j += F_LANES) {
+            FU bits = bits_at(keys, j);
+            memcpy(out + r * columns + j, &bits, sizeof(uint32_t) * (size_t)least(F_LANES, columns - j));
+        }
+    }
+}
+
+static void copy_part(float *to, F x, int64_t n) {
+    if (n >= F_LANES) f_store(to, x);
+    else memcpy(to, &x, sizeof(float) * (size_t)n);
+}
+
+/* Outputs for `width` columns from `column` on of row r, whose logits (without bias) are given. */
+INLINE void finish(const Finish *out, int64_t r, int64_t column, int64_t columns, int64_t width, const F *logits) {
+    int64_t at = r * columns + column;
+    Keys keys = out->sample ? row_keys(out->seed, out->rows[r]) : (Keys){0, 0};
+    for (int64_t i = 0; i * F_LANES < width; i++) {
+        int64_t j = i * F_LANES, n = least(F_LANES, width - j);
+        if (out->product) copy_part(out->product + at + j, logits[i], n);
+        if (!out->sample && !out->mean) continue;
+        F odds = f_exp(-logits[i]) + 1.0f;
+        if (out->mean) copy_part(out->mean + at + j, 1.0f / odds, n);
+        if (!out->sample) continue;
+        F u = __builtin_convertvector((FI)(bits_at(keys, column + j) >> 1), F) * 0x1p-31f + 0x1p-32f;
+        u = f_choose(u < 0x1.fffffep-1f, u, f_all(0x1.fffffep-1f)); /* rounding must not make it one */
+        copy_part(out->sample + at + j, f_choose(u * odds < 1.0f, f_all(1.0f), f_all(0.0f)), n);
+    }
+}
+
+/* Row i as it lies in memory. */
+static const float *row_of(const Matrix *m, int64_t i) {
+    return i < m->first ? m->x + i * m->stride : m->x2 + (i - m->first) * m->stride;
+}
+
+static F f_part(const float *x, int64_t n) {
+    if (n >= F_LANES) return f_load(x);
+    F v = {0};
+    memcpy(&v, x, sizeof(float) * (size_t)n);
+    return v;
+}
+
+static F f_magnitude(F x) { return (F)((FI)x & 0x7FFFFFFF); }
+
+static void encode_row(const Product *p, int64_t r) {
+    const float *x = p->x.x + r * p->x.stride;
+    uint8_t *codes = p->codes + r * p->n_groups;
+    int other = 0;
+    for (int64_t k = 0; k < p->inner; k++) other |= (x[k] != 0.0f) & (x[k] != 1.0f);
+    p->weighted[r] = (uint8_t)other;
+    if (other) return;
+    int64_t g = 0;
+    for (; g < p->inner / 4; g++)
+        codes[g] = (uint8_t)(int)(x[4 * g] + 2 * x[4 * g + 1] + 4 * x[4 * g + 2] + 8 * x[4 * g + 3]);
+    if (4 * g < p->inner) codes[g] = 0;
+    for (int64_t k = 4 * g; k < p->inner; k++) codes[g] |= (uint8_t)((int)x[k] << (k & 3));
+}
+
+/* The same for rows [from, to) of the product where they are columns of x, four of these at a time. */
+static void encode_columns(const Product *p, int64_t from, int64_t to) {
+    static const float zeros[PACKED] = {0};
+    float other[PACKED] = {0};
+    for (int64_t g = 0; g < p->n_groups; g++) {
+        const float *x[4];
+        for (int q = 0; q < 4; q++) {
+            int64_t k = 4 * g + q;
+            x[q] = k < p->inner ? row_of(&p->x, k) + from : zeros;
+        }
+        for (int64_t r = 0; r < to - from; r += F_LANES) {
+            F part[4], code = {0}, off = {0};
+            for (int q = 0; q < 4; q++) {
+                part[q] = f_part(x[q] + r, to - from - r);
+                off += f_magnitude(part[q] * part[q] - part[q]); /* 0 for 0 and 1 alone, and not NaN */
+                code += part[q] * (float)(1 << q);
+            }
+            f_store(other + r, f_load(other + r) + off);
+            FB bytes = __builtin_convertvector(__builtin_convertvector(code, FI), FB);
+            memcpy(p->codes + g * p->rows + from + r, &bytes, (size_t)least(F_LANES, to - from - r));
+        }
+    }
+    for (int64_t r = from; r < to; r++) p->weighted[r] = !(other[r - from] == 0);
+}
+
+static void list_entries(const Product *p, int64_t r) {
+    int64_t step = p->x.transposed ? p->rows : 1;
+    const uint8_t *codes = p->codes + (p->x.transposed ? r : r * p->n_groups);
+    for (int64_t c = 0; c < p->n_chunks; c++) {
+        int64_t n = least(GROUPS, p->n_groups - c * GROUPS), length = 0;
+        uint16_t *list = p->lists + r * p->n_groups + c * GROUPS;
+        const uint8_t *at = codes + c * GROUPS * step;
+        for (int64_t g = 0; g < n; g++) {
+            list[length] = (uint16_t)(g * ENTRIES + at[g * step]);
+            length += at[g * step] != 0;
+        }
+        p->lengths[r * p->n_chunks + c] = (uint8_t)length;
+    }
+}
+
+static void prepare_rows(void *work, int item, int worker) {
+    Product *p = work;
+    (void)worker;
+    int64_t from = item * (int64_t)PACKED, to = least(from + PACKED, p->rows);
+    if (p->x.transposed) encode_columns(p, from, to);
+    for (int64_t r = from; r < to; r++) {
+        if (!p->x.transposed) encode_row(p, r);
+        if (!p->weighted[r]) list_entries(p, r);
+    }
+}
+
+/* Where TILE columns from j on of F_LANES rows of w from k on are; where that is beyond the edges, or w is given by
+ * columns or with the wrong sign, they are copied to the panel. */
+static void panel_rows(const Product *p, int64_t k, int64_t j, float panel[F_LANES][TILE], const float **rows) {
+    int64_t width = least(TILE, p->columns - j), depth = least(F_LANES, p->inner - k);
+    int whole = width == TILE && depth == F_LANES;
+    if (!whole) memset(panel, 0, sizeof(float) * F_LANES * TILE);
+    if (p->w.transposed) {
+        for (int i = 0; i < width; i += F_LANES) {
+            F block[F_LANES];
+            for (int l = 0; l < F_LANES; l++)
+                block[l] = i + l < width ? f_part(p->w.x + (j + i + l) * p->w.stride + k, depth) : (F){0};
+            f_transpose(block);
+            for (int q = 0; q < F_LANES; q++) f_store(panel[q] + i, block[q]);
+        }
+    }
+    for (int q = 0; q < F_LANES; q++) {
+        const float *row = !p->w.transposed && q < depth ? row_of(&p->w, k + q) + j : NULL;
+        float sign = k + q < p->w.first ? 1 : -1;
+        rows[q] = row && whole && sign > 0 ? row : panel[q];
+        if (row && rows[q] != row)
+            for (int64_t i = 0; i < width; i++) panel[q][i] = sign * row[i];
+    }
+}
+
+/* All sums of some of four rows. */
+static void sixteen_sums(const float *const *rows, float *table) {
+    for (int i = 0; i < TILE; i += F_LANES) {
+        F sums[ENTRIES] = {{0}};
+        for (int e = 1; e < ENTRIES; e++) {
+            int q = e >> 3 ? 3 : e >> 2 ? 2 : e >> 1;
+            sums[e] = sums[e ^ (1 << q)] + f_load(rows[q] + i);
+            f_store(table + e * TILE + i, sums[e]);
+        }
+    }
+}
+
+static void fill_table(const Product *p, int64_t chunk, int64_t j, float *table) {
+    float panel[F_LANES][TILE];
+    const float *rows[F_LANES];
+    int64_t n = least(GROUPS, p->n_groups - chunk * GROUPS);
+    for (int64_t g = 0; g < n; g++) {
+        int64_t q = 4 * g % F_LANES;
+        if (!q) panel_rows(p, 4 * (chunk * GROUPS + g), j, panel, rows);
+        sixteen_sums(rows + q, table + g * ENTRIES * TILE);
+    }
+}
+
+/* Adds the table's entries of a list to the sums of `parts` vectors. */
+INLINE void add_entries(const float *table, const uint16_t *list, int length, F *sums, int parts) {
+    for (int e = 0; e < length; e++) {
+        const float *at = table + (size_t)list[e] * TILE;
+        for (int i = 0; i < parts; i++) sums[i] += f_load(at + i * F_LANES);
+    }
+}
+
+static void add_weighted(const Product *p, int64_t r, int64_t chunk, const float *table, F *sums) {
+    int64_t from = chunk * GROUPS * 4, to = least(from + GROUPS * 4, p->inner);
+    for (int64_t k = from; k < to; k++) {
+        float x = p->x.transposed ? row_of(&p->x, k)[r] : row_of(&p->x, r)[k];
+        const float *at = table + ((k - from) / 4 * ENTRIES + (1 << (k & 3))) * TILE;
+        for (int i = 0; i < PARTS; i++) sums[i] += x * f_load(at + i * F_LANES);
+    }
+}
+
+static void add_row(const Product *p, int64_t r, int64_t chunk, const float *table, F *sums, int parts) {
+    const uint16_t *list = p->lists + r * p->n_groups + chunk * GROUPS;
+    int length = p->lengths[r * p->n_chunks + chunk];
+    if (p->weighted[r]) add_weighted(p, r, chunk, table, sums);
+    else if (parts == PARTS) add_entries(table, list, length, sums, PARTS);
+    else if (parts > PARTS / 4) add_entries(table, list, length, sums, PARTS - 1);
+    else add_entries(table, list, length, sums, PARTS / 4);
+}
+
+static void run_tile(void *work, int item, int worker) {
+    const Product *p = work;
+    int64_t j = item / p->n_blocks * TILE, width = least(TILE, p->columns - j);
+    int64_t from = item % p->n_blocks * p->block, to = least(from + p->block, p->rows);
+    float *table = p->scratch + worker * p->scratch_size, *partial = table + GROUPS * ENTRIES * TILE;
+    float *bias = partial + p->block * TILE;
+    memset(bias, 0, sizeof(float) * TILE);
+    if (p->out.bias) memcpy(bias, p->out.bias + j, sizeof(float) * (size_t)width);
+    for (int64_t c = 0; c < p->n_chunks; c++) {
+        fill_table(p, c, j, table);
+        for (int64_t r = from; r < to; r++) {
+            F sums[PARTS];
+            const float *start = c ? partial + (r - from) * TILE : bias;
+            for (int i = 0; i < PARTS; i++) sums[i] = f_load(start + i * F_LANES);
+            add_row(p, r, c, table, sums, (int)parts_of(width, F_LANES));
+            if (c == p->n_chunks - 1) finish(&p->out, r, j, p->columns, width, sums);
+            else
+                for (int i = 0; i < PARTS; i++) f_store(partial + (r - from) * TILE + i * F_LANES, sums[i]);
+        }
+    }
+}
+
+int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t columns, Matrix x, Matrix w, Finish out) {
+    if (!rows || !columns) return 0;
+    Product p = {rows, inner, columns, x, w, out, .n_groups = parts_of(inner, 4), .n_tiles = parts_of(columns, TILE)};
+    p.n_chunks = p.n_groups ? parts_of(p.n_groups, GROUPS) : 1;
+    p.n_blocks = least(parts_of(crew->n_workers, p.n_tiles), parts_of(rows, 32));
+    p.block = parts_of(rows, p.n_blocks);
+    p.n_blocks = parts_of(rows, p.block);
+    p.scratch_size = GROUPS * ENTRIES * TILE + (p.block + 1) * TILE;
+    size_t floats = sizeof(float) * (size_t)(p.scratch_size * crew->n_workers), codes = (size_t)(rows * p.n_groups);
+    p.scratch = malloc(floats + 3 * codes + (size_t)(rows * (p.n_chunks + 1)));
+    if (!p.scratch) return 1;
+    p.lists = (uint16_t *)((char *)p.scratch + floats);
+    p.codes = (uint8_t *)(p.lists + codes);
+    p.weighted = p.codes + codes;
+    p.lengths = p.weighted + rows;
+    crew->each(crew->call, crew->n_workers, (int)parts_of(rows, PACKED), prepare_rows, &p);
+    crew->each(crew->call, crew->n_workers, (int)(p.n_tiles * p.n_blocks), run_tile, &p);
+    free(p.scratch);
+    return 0;
+}
+
+typedef struct {
+    int64_t rows, columns;
+    const float *logits;
+    Finish out;
+} Sampling;
+
+static void sample_rows(void *work, int item, int worker) {
+    const Sampling *s = work;
+    (void)worker;
+    for (int64_t r = item * (int64_t)PACKED; r < least((item + 1) * (int64_t)PACKED, s->rows); r++)
+        for (int64_t j = 0; j < s->columns; j += F_LANES) {
+            F logits = {0};
+            int64_t n = least(F_LANES, s->columns - j);
+            memcpy(&logits, s->logits + r * s->columns + j, sizeof(float) * (size_t)n);
+            finish(&s->out, r, j, s->columns, n, &logits);
+        }
+}
+
+void sample_logits(const Crew *crew, int64_t rows, int64_t columns, const float *logits, Finish out) {
+    Sampling s = {rows, columns, logits, out};
+    crew->each(crew->call, crew->n_workers, (int)parts_of(rows, PACKED), sample_rows, &s);
+}

@@ -1,0 +1,39 @@
+/* Products with matrices of zeros and ones, and Bernoulli samples, in single precision. */
+#ifndef TRACTABLE_BINARY_H
+#define TRACTABLE_BINARY_H
+
+#include <stdint.h>
+
+/* Who does the work: `each` calls run(work, item, worker) for all items, with worker < n_workers. */
+typedef struct {
+    int n_workers;
+    void *call;
+    void (*each)(void *call, int n_workers, int n_items, void (*run)(void *, int, int), void *work);
+} Crew;
+
+/* A matrix as it lies in memory, `first` rows in `x` and more in `x2`, or the transpose of that. In a product the rows in
+ * `x2` of the second matrix count with the opposite sign. */
+typedef struct {
+    const float *x, *x2;
+    int64_t first;
+    int64_t stride;
+    int transposed;
+} Matrix;
+
+/* Which outputs a product has; those that are null are not made. */
+typedef struct {
+    float *product, *sample, *mean;
+    const float *bias;
+    const uint32_t *seed, *rows;
+} Finish;
+
+/* out [rows, columns] = x [rows, inner] times w [inner, columns], fast where x is 0 or 1; 1 when there is no memory. */
+int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t columns, Matrix x, Matrix w, Finish out);
+
+/* What `finish` makes of given logits [rows, columns]. */
+void sample_logits(const Crew *crew, int64_t rows, int64_t columns, const float *logits, Finish out);
+
+/* Random bits [rows, columns], a function of seed, row number and column. */
+void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, int64_t columns, uint32_t *out);
+
+#endif

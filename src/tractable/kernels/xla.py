@@ -1,0 +1,202 @@
+"""Products with matrices of zeros and ones, random bits and Bernoulli samples, inside jax programs.
+
+On a CPU these are C kernels (binary.c, through xla_handlers.c); on other devices, for other types than float32,
+or where the kernels cannot be had, they are the same in jax.numpy. All may be jitted and vectorized. Products and
+means have gradients; samples are constants to a gradient. Nothing is registered with XLA before the first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from threading import Lock
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from . import library
+
+TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
+"""The handlers xla_… of xla_handlers.c, registered as tractable_…"""
+
+_lock = Lock()
+Plain = Callable[..., Any]
+
+
+def available() -> bool:
+    """Whether the C kernels are there and this version of jax takes them."""
+    with _lock:
+        return _registered()
+
+
+@cache
+def _registered() -> bool:
+    try:
+        for name in TARGETS:
+            handler = jax.ffi.pycapsule(getattr(library(), f"xla_{name}"))
+            jax.ffi.register_ffi_target(f"tractable_{name}", handler, platform="cpu")
+    except Exception:  # whatever an older or a later jax dislikes, jax.numpy does without it
+        return False
+    return True
+
+
+def counter_bits(seed: Array, rows: Array, n_columns: int) -> Array:
+    """Random uint32 [len(rows), n_columns]: functions of the seed (uint32 [2]), the row number and the column alone.
+
+    However many rows are drawn at a time, row 7 is the same; the seed has to change from draw to draw.
+    """
+    rows = jnp.asarray(rows, jnp.uint32)
+    return _either("counter_bits", partial(_bits, n_columns=n_columns), seed, rows)
+
+
+def sample_bernoulli(seed: Array, rows: Array, logits: Array) -> Array:
+    """Zeros and ones with P(1) = σ(logits), [len(rows), columns], from the bits of `counter_bits`."""
+    logits = jax.lax.stop_gradient(logits)
+    rows = jnp.asarray(rows, jnp.uint32)
+    return _either("sample_bernoulli", _sample, seed, rows, logits)
+
+
+def binary_dot(x: Array, w: Array) -> Array:
+    """x @ w for x [rows, n] and w [n, m]; right for any x, and fast where its rows are zeros and ones."""
+    return _DOT[False](x, w)
+
+
+def binary_dot_transposed(x: Array, w: Array) -> Array:
+    """x @ w.T for x [rows, m] and w [n, m]; right for any x, and fast where its rows are zeros and ones."""
+    return _DOT[True](x, w)
+
+
+def binary_outer(x: Array, y: Array) -> Array:
+    """x.T @ y for x [rows, n] and y [rows, m]; right for any x, and fast where its columns are zeros and ones."""
+    return _OUTER(x, y)
+
+
+def outer_difference(x: Array, y: Array, x2: Array, y2: Array) -> Array:
+    """x.T @ y − x2.T @ y2 in one pass, with as many columns but any number of rows in the second pair."""
+    return _OUTER(x, y, x2, y2)
+
+
+def conditional_mean(x: Array, w: Array, bias: Array, transposed: bool = False) -> Array:
+    """σ(bias + x @ w), with w.T for w if `transposed`: the means of units with logistic conditionals."""
+    return _MEAN[transposed](x, w, bias)
+
+
+def gibbs_half(
+    seed: Array, rows: Array, x: Array, w: Array, bias: Array, transposed: bool = False
+) -> tuple[Array, Array]:
+    """Half a step of Gibbs sampling: a sample of the units on the other side of w, and its mean.
+
+    The mean is `conditional_mean` and the sample is that of `sample_bernoulli`, without the logits on their way through
+    memory. `rows` are the numbers of the chains, [len(x)].
+    """
+    return _GIBBS[transposed](seed, jnp.asarray(rows, jnp.uint32), x, w, bias)
+
+
+def _either(name: str, plain: Plain, *arrays: Array, **attributes: bool) -> Any:
+    """The C kernel on a CPU, `plain` elsewhere; `plain` also checks the shapes and says those of the results."""
+    if not all(a.dtype in (jnp.float32, jnp.uint32) for a in arrays) or not available():
+        return plain(*arrays)
+    call = jax.ffi.ffi_call(f"tractable_{name}", jax.eval_shape(plain, *arrays), vmap_method="sequential")
+    fast = partial(call, **{key: np.int64(value) for key, value in attributes.items()})
+    return jax.lax.platform_dependent(*arrays, cpu=fast, default=plain)
+
+
+def _dot(x: Array, w: Array, transposed: bool) -> Array:
+    def plain(x: Array, w: Array) -> Array:
+        return x @ (w.T if transposed else w)
+
+    return _either("binary_dot", plain, x, w, transposed=transposed)
+
+
+def _outer(*arrays: Array) -> Array:
+    def plain(x: Array, y: Array, *second: Array) -> Array:
+        return x.T @ y - second[0].T @ second[1] if second else x.T @ y
+
+    return _either("binary_outer", plain, *arrays)
+
+
+def _logits(x: Array, w: Array, bias: Array, transposed: bool) -> Array:
+    return bias + x @ (w.T if transposed else w)
+
+
+def _mean(x: Array, w: Array, bias: Array, transposed: bool) -> Array:
+    def plain(x: Array, w: Array, bias: Array) -> Array:
+        return jax.nn.sigmoid(_logits(x, w, bias, transposed))
+
+    return _either("conditional_mean", plain, x, w, bias, transposed=transposed)
+
+
+def _gibbs(seed: Array, rows: Array, x: Array, w: Array, bias: Array, *, transposed: bool) -> tuple[Array, Array]:
+    def plain(seed: Array, rows: Array, x: Array, w: Array, bias: Array) -> tuple[Array, Array]:
+        logits = _logits(x, w, bias, transposed)
+        return _sample(seed, rows, logits), jax.nn.sigmoid(logits)
+
+    return _either("gibbs_half", plain, seed, rows, x, w, bias, transposed=transposed)
+
+
+def _mix(x: Array) -> Array:
+    """A mixing function of 32 bits with full avalanche, as in binary.c."""
+    x = (x ^ (x >> 16)) * np.uint32(0x21F0AAAD)
+    x = (x ^ (x >> 15)) * np.uint32(0xD35A2D97)
+    return x ^ (x >> 15)
+
+
+def _bits(seed: Array, rows: Array, n_columns: int) -> Array:
+    a = _mix(_mix(rows * np.uint32(0x9E3779B9) + (seed[0] + np.uint32(0x6A09E667))) ^ seed[1])
+    b = _mix(_mix(rows * np.uint32(0x85EBCA6B) + (seed[1] + np.uint32(0xBB67AE85))) ^ seed[0] ^ a)
+    columns = jnp.arange(n_columns, dtype=jnp.uint32) * np.uint32(0x9E3779B9)
+    return _mix(_mix(columns + a[:, None]) ^ b[:, None])
+
+
+def _sample(seed: Array, rows: Array, logits: Array) -> Array:
+    bits = _bits(seed, rows, logits.shape[1])
+    uniform = (bits >> 1).astype(jnp.int32).astype(jnp.float32) * np.float32(2.0**-31) + np.float32(2.0**-32)
+    below_one = jnp.minimum(uniform, np.float32(1 - 2.0**-24))  # rounding must not make it one
+    return (below_one < jax.nn.sigmoid(logits)).astype(logits.dtype)
+
+
+def _dot_back(arrays: Any, _: Array, g: Array, transposed: bool) -> tuple[Array, Array]:
+    x, w = arrays
+    return (g @ w, g.T @ x) if transposed else (g @ w.T, _outer(x, g))
+
+
+def _outer_back(arrays: Any, _: Array, g: Array) -> tuple[Array, ...]:
+    x, y, *second = arrays
+    first = (y @ g.T, _dot(x, g, False))
+    return first + _outer_back(second, _, -g) if second else first
+
+
+def _mean_back(arrays: Any, mean: Array, g: Array, transposed: bool) -> tuple[Array, ...]:
+    slope = g * mean * (1 - mean)
+    return *_dot_back(arrays[:2], mean, slope, transposed), slope.sum(0)
+
+
+def _gibbs_back(arrays: Any, drawn: tuple[Array, Array], g: tuple[Array, Array], transposed: bool) -> tuple:
+    return None, None, *_mean_back(arrays[2:], drawn[1], g[1], transposed)
+
+
+def _differentiable(call: Callable[..., Any], back: Callable[..., Any]) -> Callable[..., Any]:
+    """`call` with its gradient: back(arguments, result, gradient by the result)."""
+    function = jax.custom_vjp(call)
+
+    def forth(*arrays: Array) -> tuple[Any, Any]:
+        result = call(*arrays)
+        return result, (arrays, result)
+
+    function.defvjp(forth, lambda kept, g: back(*kept, g))
+    return function
+
+
+def _either_way(call: Callable[..., Any], back: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """For w as it is and for its transpose."""
+    plain, transposed = (
+        _differentiable(partial(call, transposed=t), partial(back, transposed=t)) for t in (False, True)
+    )
+    return plain, transposed
+
+
+_OUTER = _differentiable(_outer, _outer_back)
+_DOT, _MEAN, _GIBBS = _either_way(_dot, _dot_back), _either_way(_mean, _mean_back), _either_way(_gibbs, _gibbs_back)

@@ -1,0 +1,175 @@
+/* The handlers that XLA calls on a CPU, and the sharing of their work among XLA's own threads. */
+#include <stdatomic.h>
+
+#include "binary.h"
+#include "kernels.h"
+#include "xla_ffi.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sched.h>
+#define GIVE_WAY() sched_yield()
+#else
+#define GIVE_WAY() ((void)0)
+#endif
+
+/* Work that is claimed item by item. Whoever calls does as much as it can itself and waits only for items that others
+ * have begun, never for a thread to become free: two programs that run at the same time cannot block one another. A
+ * helper that comes too late finds nothing to do; the last to leave frees the record. */
+typedef struct {
+    atomic_int next, busy, holders, workers;
+    int n_items;
+    void (*run)(void *, int, int);
+    void *work;
+} Job;
+
+static void leave(Job *job) {
+    if (atomic_fetch_sub(&job->holders, 1) == 1) free(job);
+}
+
+static void claim_items(Job *job, int worker) {
+    int item;
+    while ((item = atomic_fetch_add(&job->next, 1)) < job->n_items) job->run(job->work, item, worker);
+}
+
+static void help(void *data) {
+    Job *job = data;
+    atomic_fetch_add(&job->busy, 1); /* before claiming: who sees all items claimed also sees who still works */
+    claim_items(job, atomic_fetch_add(&job->workers, 1));
+    atomic_fetch_sub(&job->busy, 1);
+    leave(job);
+}
+
+static void drop_error(const FfiApi *api, FfiError *error) {
+    if (error) api->error_destroy(&(FfiErrorDestroy){sizeof(FfiErrorDestroy), NULL, error});
+}
+
+static void each_in_parallel(void *data, int n_workers, int n_items, void (*run)(void *, int, int), void *work) {
+    FfiCall *call = data;
+    int n_helpers = (n_workers < n_items ? n_workers : n_items) - 1;
+    Job *job = n_helpers > 0 ? malloc(sizeof *job) : NULL;
+    if (!job) {
+        for (int i = 0; i < n_items; i++) run(work, i, 0);
+        return;
+    }
+    job->n_items = n_items, job->run = run, job->work = work;
+    atomic_init(&job->next, 0);
+    atomic_init(&job->busy, 0);
+    atomic_init(&job->workers, 1);
+    atomic_init(&job->holders, n_helpers + 1);
+    for (int i = 0; i < n_helpers; i++) {
+        FfiError *error = call->api->schedule(&(FfiSchedule){sizeof(FfiSchedule), NULL, call->context, help, job});
+        if (error) leave(job);
+        drop_error(call->api, error);
+    }
+    claim_items(job, 0);
+    for (int spins = 0; atomic_load(&job->busy); spins++)
+        if (spins > 4096) GIVE_WAY();
+    leave(job);
+}
+
+static Crew crew_of(FfiCall *call) {
+    Crew crew = {1, call, each_in_parallel};
+    int64_t n = 0;
+    if (call->api->struct_size < offsetof(FfiApi, threads) + sizeof(void *)) return crew;
+    FfiError *error = call->api->threads(&(FfiThreads){sizeof(FfiThreads), NULL, call->context, &n});
+    if (!error && n > 1) crew.n_workers = n < 64 ? (int)n : 64;
+    drop_error(call->api, error);
+    return crew;
+}
+
+/* XLA asks once, when a handler is registered, for which version of the interface it was written. */
+static int answers_query(const FfiCall *call) {
+    FfiMetadataQuery *query = (FfiMetadataQuery *)call->extension;
+    if (!query || query->base.type != FFI_METADATA) return 0;
+    query->metadata->version.major = FFI_MAJOR;
+    query->metadata->version.minor = FFI_MINOR;
+    query->metadata->traits = 0;
+    return 1;
+}
+
+static FfiError *fail(const FfiCall *call, int code, const char *message) {
+    return call->api->error_create(&(FfiErrorCreate){sizeof(FfiErrorCreate), NULL, message, code});
+}
+
+static const FfiBuffer *argument(const FfiCall *call, int i) { return call->arguments.buffers[i]; }
+
+static const void *input(const FfiCall *call, int i) { return argument(call, i)->data; }
+
+static void *output(const FfiCall *call, int i) { return call->results.buffers[i]->data; }
+
+static int64_t dim(const FfiCall *call, int i, int axis) { return argument(call, i)->dims[axis]; }
+
+/* Whether the arguments are as many, and have the types and ranks, as the text says: u1 is a vector of uint32. */
+static int fits(const FfiCall *call, const char *text) {
+    int n = 0;
+    for (; text[2 * n]; n++) {
+        if (n >= call->arguments.size) return 0;
+        const FfiBuffer *buffer = argument(call, n);
+        if (buffer->dtype != (text[2 * n] == 'u' ? FFI_U32 : FFI_F32) || buffer->rank != text[2 * n + 1] - '0') return 0;
+    }
+    return n == call->arguments.size;
+}
+
+static int64_t attribute(const FfiCall *call, int i) { return *(int64_t *)((FfiScalar *)call->attributes.values[i])->value; }
+
+/* The product, and what is made of it, of x [rows, inner] and w [inner, columns], or [columns, inner] if the attribute
+ * says that it is transposed; x is argument i. */
+static FfiError *product(FfiCall *call, int i, Finish out) {
+    int transposed = attribute(call, 0) != 0;
+    int64_t rows = dim(call, i, 0), inner = dim(call, i, 1), columns = dim(call, i + 1, !transposed);
+    int64_t length = dim(call, i + 1, 0), stride = dim(call, i + 1, 1);
+    if (inner != (transposed ? stride : length)) return fail(call, FFI_INVALID_ARGUMENT, "x and w do not fit together");
+    Matrix x = {input(call, i), NULL, rows, inner, 0}, w = {input(call, i + 1), NULL, length, stride, transposed};
+    Crew crew = crew_of(call);
+    if (!binary_product(&crew, rows, inner, columns, x, w, out)) return NULL;
+    return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
+}
+
+EXPORT FfiError *xla_binary_dot(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "f2f2")) return fail(call, FFI_INVALID_ARGUMENT, "binary_dot takes two float32 matrices");
+    return product(call, 0, (Finish){.product = output(call, 0)});
+}
+
+EXPORT FfiError *xla_conditional_mean(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "f2f2f1")) return fail(call, FFI_INVALID_ARGUMENT, "conditional_mean takes float32 arrays");
+    return product(call, 0, (Finish){.mean = output(call, 0), .bias = input(call, 2)});
+}
+
+EXPORT FfiError *xla_gibbs_half(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "u1u1f2f2f1")) return fail(call, FFI_INVALID_ARGUMENT, "gibbs_half takes float32 arrays");
+    Finish out = {.sample = output(call, 0), .mean = output(call, 1), .bias = input(call, 4)};
+    out.seed = input(call, 0), out.rows = input(call, 1);
+    return product(call, 2, out);
+}
+
+/* x [n, rows] transposed times y [n, columns]; less the same of x2, y2 if they are given. */
+EXPORT FfiError *xla_binary_outer(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    int two = fits(call, "f2f2f2f2");
+    if (!two && !fits(call, "f2f2")) return fail(call, FFI_INVALID_ARGUMENT, "binary_outer takes float32 matrices");
+    int64_t n = dim(call, 0, 0), rows = dim(call, 0, 1), columns = dim(call, 1, 1), more = two ? dim(call, 2, 0) : 0;
+    Matrix x = {input(call, 0), two ? input(call, 2) : NULL, n, rows, 1};
+    Matrix y = {input(call, 1), two ? input(call, 3) : NULL, n, columns, 0};
+    Crew crew = crew_of(call);
+    if (!binary_product(&crew, rows, n + more, columns, x, y, (Finish){.product = output(call, 0)})) return NULL;
+    return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
+}
+
+EXPORT FfiError *xla_sample_bernoulli(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "u1u1f2")) return fail(call, FFI_INVALID_ARGUMENT, "sample_bernoulli takes a float32 matrix");
+    Finish out = {.sample = output(call, 0), .seed = input(call, 0), .rows = input(call, 1)};
+    Crew crew = crew_of(call);
+    sample_logits(&crew, dim(call, 2, 0), dim(call, 2, 1), input(call, 2), out);
+    return NULL;
+}
+
+EXPORT FfiError *xla_counter_bits(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "u1u1")) return fail(call, FFI_INVALID_ARGUMENT, "counter_bits takes uint32 vectors");
+    counter_bits(input(call, 0), input(call, 1), dim(call, 1, 0), call->results.buffers[0]->dims[1], output(call, 0));
+    return NULL;
+}
