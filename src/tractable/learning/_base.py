@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -66,8 +67,8 @@ class Learner:
     sparsity_cost: float = 0.1
     averaging: float = 0.0
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
-        """What the learner keeps from step to step (persistent chains, …)."""
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
+        """What the learner keeps from step to step (persistent chains, …); refuses a machine it cannot learn."""
         return ()
 
     @abstractmethod
@@ -85,13 +86,14 @@ def _momentum(momentum: float) -> optax.GradientTransformation:
     return optax.trace(momentum)
 
 
-def begin(learner: Learner, plan: Schedule, model: Boltzmann, key: Any, data_means: Array) -> Training:
+def begin(learner: Learner, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Training:
     """The state before the first step."""
     model = jax.tree.map(jnp.asarray, model)
     offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
     offsets[VISIBLE] = jnp.asarray(data_means, model.fields[VISIBLE].dtype)
     optimizer = learner.transformation().init(eqx.filter(model, eqx.is_inexact_array))
-    return Training(model, model, optimizer, learner.init(plan, model, key), offsets, jnp.zeros((), jnp.int32))
+    own = learner.init(plan, model, key, data_means)
+    return Training(model, model, optimizer, own, offsets, jnp.zeros((), jnp.int32))
 
 
 def step(
@@ -99,7 +101,7 @@ def step(
 ) -> tuple[Training, Info]:
     """One update from a batch [b, n_visible], of `total` in the whole fit."""
     key, fill = jax.random.split(jax.random.fold_in(key, training.step))
-    data = phases.positive(training.model, _completed(plan, training.model, fill, v))
+    data = phases.positive(training.model, completed(plan, training.model, fill, v))
     gradient, own = learner.gradient(plan, training, key, data)
     now = phases.means(data)
     gradient = _regularized(learner, gradient, training.model, now)
@@ -114,7 +116,7 @@ def step(
     )
 
 
-def _completed(plan: Schedule, model: Boltzmann, key: Any, v: Array) -> Float[Array, "b f"]:
+def completed(plan: Schedule, model: Boltzmann, key: Any, v: Array) -> Float[Array, "b f"]:
     """The batch as features; entries that are missing (NaN) are drawn given those that are not."""
     units = model.units[VISIBLE]
     if not jnp.issubdtype(v.dtype, jnp.floating):

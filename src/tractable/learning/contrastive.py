@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tractable.learning._base import Learner, Training
 from tractable.learning.phases import contrast, rao_blackwell
@@ -52,7 +53,7 @@ class PersistentCD(Learner):
     k: int = 1
     n_chains: int | None = None
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> State:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> State:
         rows = jnp.arange(self.n_chains or self.batch_size, dtype=jnp.uint32)
         return start(model, key, rows)
 
@@ -76,9 +77,9 @@ class FastPersistentCD(PersistentCD):
     fast_rate: float = 0.05
     fast_decay: float = 0.95
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(model, eqx.is_inexact_array))
-        return super().init(plan, model, key), zero
+        return super().init(plan, model, key, data_means), zero
 
     def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
         chains, fast = training.learner

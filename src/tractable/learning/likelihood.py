@@ -32,7 +32,7 @@ class ExactGradient(Learner):
     BudgetError : there are too many states. ModelError : only elimination could do it, which gives no gradient here.
     """
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
         found = allowed(plan_machine(model.graph, (), "gradient", None))
         if found.method == "elimination":
             raise ModelError("the exact gradient enumerates, and this machine has too many states; use PersistentCD")
@@ -81,10 +81,10 @@ def _log_partition(model: Boltzmann) -> jax.Array:
 class PseudoLikelihood(Learner):
     """∂/∂θ of Σ_i log p(v_i | v_-i) of the visible units.
 
-    Without hidden units every conditional has its closed form at the price of one matrix product. With hidden units that
-    are independent given the data, log p(v_i | v_-i) = log p̃(v) − log Σ_s p̃(v_i = s, v_-i), each p̃ with the hidden
-    units summed out; a step then takes `n_units` of the visible units, drawn anew (all if None), and scales the sum up,
-    which leaves the gradient unbiased.
+    Without hidden units every conditional has its closed form at the price of one matrix product. With hidden units
+    that are independent given the data, log p(v_i | v_-i) = log p̃(v) − log Σ_s p̃(v_i = s, v_-i), each p̃ with the
+    hidden units summed out; a step then takes `n_units` of the visible units, drawn anew (all if None), and scales the
+    sum up, which leaves the gradient unbiased.
 
     Besag, "Statistical analysis of non-lattice data", The Statistician 24 (1975); for hidden units Marlin et al.,
     "Inductive principles for restricted Boltzmann machine learning", AISTATS 2010.
@@ -96,12 +96,12 @@ class PseudoLikelihood(Learner):
 
     n_units: int | None = None
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any) -> Any:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
         graph = model.graph
         if self.n_units is not None and not 1 <= self.n_units <= model.n_visible:
             raise ModelError(f"n_units must be from 1 to {model.n_visible}, got {self.n_units}")
         if model.hidden and not graph.without([VISIBLE]).is_free:
-            raise ModelError("the pseudo-likelihood sums the hidden units out, and here they interact; use PersistentCD")
+            raise ModelError("the pseudo-likelihood sums hidden units out, and here they interact; use PersistentCD")
         if model.hidden and not np.isfinite(graph.states[VISIBLE]):
             raise ModelError("the pseudo-likelihood with hidden units is for discrete visible units; use PersistentCD")
         return ()

@@ -149,9 +149,7 @@ class _Fit:
         means = self._data_means()
         model = phases.started_at(self.model, means, len(self.rows))
         model = jax.tree.map(_as_array, model)
-        return _base.begin(
-            self.learner, self.plan, model, jax.random.fold_in(self.key, 1), jnp.asarray(means, jnp.float32)
-        )
+        return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), means)
 
     def _data_means(self) -> np.ndarray:
         total, count = 0.0, 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.graph.groups import GroupGraph
+from tractable.models import products
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State
 
@@ -32,11 +35,16 @@ def group_graph(model: Boltzmann) -> GroupGraph:
     return GroupGraph(sizes, {name: model.units[name].n_states for name in sizes}, tuple(model.couplings))
 
 
-def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
-    """Samples with the groups that are drawn first replaced by their means given the others: less noise, no bias."""
+def first_groups(model: Boltzmann) -> tuple[str, ...]:
+    """The groups that a sweep draws first, if independent given the others: they can be summed out of a state."""
     graph = group_graph(model)
     first = graph.independent_groups()[-1] if len(graph.sizes) > 1 else ()
-    return x | {g: model.units[g].mean(model.local_field(g, x)) for g in first if not graph.coupled_within(g)}
+    return tuple(g for g in first if not graph.coupled_within(g))
+
+
+def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
+    """Samples with the groups drawn first replaced by their means given the others: the same, with less noise."""
+    return x | {g: model.units[g].mean(model.local_field(g, x)) for g in first_groups(model)}
 
 
 def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:
@@ -45,7 +53,10 @@ def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:
     The log-joint is linear in the parameters, so both phases are its derivative at the (mean) states.
     """
     data, free = jax.lax.stop_gradient((data, free))
-    return eqx.filter_grad(lambda m: m.log_joint(data).mean() - m.log_joint(free).mean())(model)
+    between = {(a, b): products.contrasted(model.units[a], (data[a], data[b]), (free[a], free[b])) for a, b in model.couplings if a != b}
+    rest = replace(model, couplings={pair: w for pair, w in model.couplings.items() if pair not in between})
+    gradient = eqx.filter_grad(lambda m: m.log_joint(data).mean() - m.log_joint(free).mean())(rest)
+    return replace(gradient, couplings=gradient.couplings | between)
 
 
 def centred(gradient: Boltzmann, model: Boltzmann, offsets: Means) -> Boltzmann:
