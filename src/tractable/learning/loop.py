@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 import zlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tractable.formats import FormatError
 from tractable.learning import _base, checkpoints, phases
 from tractable.learning._base import Info, Learner, Training
 from tractable.learning.checkpoints import Saved
@@ -21,6 +23,8 @@ from tractable.learning.records import Epoch, History, Options
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.plan._text import scaled
+from tractable.plan.budget import physical_memory
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.gibbs import Schedule, schedule
 
@@ -67,7 +71,8 @@ def fit(
     Raises
     ------
     ModelError : values outside the units' domain, wrong width, no rows, rows with nothing observed, unknown options.
-    FormatError : a checkpoint of another fit, or damaged.
+    ModelError : a fit that takes more memory than there is.
+    FormatError : a checkpoint of another fit, or damaged, or that cannot be written when the fit begins.
 
     Examples
     --------
@@ -80,7 +85,9 @@ def fit(
     rows = checked_rows(model, data)
     held = None if validation is None else checked_rows(model, validation, "validation: ")
     learner = _for_rows(learner or PersistentCD(), len(rows))
-    return _Fit(model, rows, held, learner, epochs, Options.read(options)).run()
+    found = _Fit(model, rows, held, learner, epochs, Options.read(options))
+    found.check_memory()
+    return found.run()
 
 
 def _for_rows(learner: Learner, n_rows: int) -> Learner:
@@ -116,15 +123,32 @@ class _Fit:
     options: Options
 
     def run(self) -> Run:
-        at = self._restored() or Saved(self._begun(), History(), 0, 0.0)
+        at = self._restored()
+        if at is None:
+            at = Saved(self._begun(), History(), 0, 0.0)
+            self._store(at)  # a place that cannot be written is found out now, not after hours
         with Display(self.options.progress, self.epochs * self.n_steps, int(at.training.step)) as show:
             for _ in range(len(at.history), self.epochs):
                 at = self._epoch(at, show)
                 show.epoch(at.history[-1])
                 if self.options.callback and self.options.callback(at.history[-1]):
                     break
-        self._store(at)
+        self._keep(at)
         return Run(at.training.average, at.history, at.training)
+
+    def check_memory(self) -> None:
+        """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
+        means = np.full(self.model.units[VISIBLE].n_features, 0.5)
+        state = jax.eval_shape(lambda: _base.begin(self.learner, self.plan, self.model, self.key, means))
+        features = sum(units.n_features for units in self.model.units.values())
+        held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
+        needed, there = held + 16.0 * self.learner.batch_size * features, physical_memory()
+        if needed > there:
+            size, limit = (scaled(n, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]) for n in (needed, there))
+            raise ModelError(
+                f"this fit takes about {size} of memory ({needed:.0f} bytes) and there are {limit}:"
+                f" take smaller batches (batch_size={self.learner.batch_size}), fewer chains or fewer hidden units"
+            )
 
     @property
     def n_steps(self) -> int:
@@ -176,7 +200,7 @@ class _Fit:
             show.advance(n)
             if time.perf_counter() - last > self.options.checkpoint_seconds:
                 jax.block_until_ready(at.training.step)
-                self._store(at._replace(seconds=at.seconds + time.perf_counter() - began))
+                self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
                 last = time.perf_counter()
         jax.block_until_ready(at.training.step)
         seconds = at.seconds + time.perf_counter() - began
@@ -223,10 +247,21 @@ class _Fit:
         if self.options.checkpoint:
             checkpoints.store(self.options.checkpoint, at, self._belongs())
 
+    def _keep(self, at: Saved) -> None:
+        """A checkpoint on the way; where it cannot be written, the fit goes on: what it has learned is worth more."""
+        try:
+            self._store(at)
+        except FormatError as error:
+            warnings.warn(f"the fit goes on without a new checkpoint: {error}", RuntimeWarning, stacklevel=2)
+
     def _restored(self) -> Saved | None:
         if not (self.options.resume and self.options.checkpoint):
             return None
         return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs())
+
+
+def _n_bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _as_array(leaf: Any) -> Any:

@@ -171,8 +171,8 @@ def log_partition_of(training: Training, *, n_rounds: int = 20, key: Any = 0) ->
     """log Z of the current model of a run with `TrajectoryTempering`, along the checkpoints that it kept.
 
     log Z = log Z_0 + Σ_k log Z_k / Z_(k−1): the first is exact, the ratio of neighbours is Bennett's (1976) from the
-    works met in `n_rounds` more exchanges, c with Σ_forward σ(w − c) = Σ_reverse σ(c − w). The standard error comes from the
-    spread over chains, which never mix with each other; it is infinite where neighbours do not overlap.
+    works met in `n_rounds` more exchanges, c with Σ_forward σ(w − c) = Σ_reverse σ(c − w). The standard error comes from
+    the spread over chains, which never mix with each other; it is infinite where neighbours do not overlap.
 
     Returns
     -------
