@@ -53,7 +53,11 @@ def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:
     The log-joint is linear in the parameters, so both phases are its derivative at the (mean) states.
     """
     data, free = jax.lax.stop_gradient((data, free))
-    between = {(a, b): products.contrasted(model.units[a], (data[a], data[b]), (free[a], free[b])) for a, b in model.couplings if a != b}
+    between = {
+        (a, b): products.contrasted(model.units[a], (data[a], data[b]), (free[a], free[b]))
+        for a, b in model.couplings
+        if a != b
+    }
     rest = replace(model, couplings={pair: w for pair, w in model.couplings.items() if pair not in between})
     gradient = eqx.filter_grad(lambda m: m.log_joint(data).mean() - m.log_joint(free).mean())(rest)
     return replace(gradient, couplings=gradient.couplings | between)

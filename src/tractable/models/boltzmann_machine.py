@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from tractable.graph.groups import GroupGraph
 from tractable.models._base import ModelError, nearest
+from tractable.models.products import times
 from tractable.models.units import KINDS, Units
 
 Features = Mapping[str, Any]
@@ -84,9 +85,9 @@ class Boltzmann(eqx.Module):
             if a == b == name:
                 theta = theta + self._field_within(name, x[name])
             elif a == name and b in x:
-                theta = theta + x[b] @ jnp.asarray(w).T
+                theta = theta + times(self.units[b], x[b], w, transposed=True)
             elif b == name and a in x:
-                theta = theta + x[a] @ jnp.asarray(w)
+                theta = theta + times(self.units[a], x[a], w)
         return theta
 
     def _field_within(self, name: str, x: Array) -> Array:
@@ -106,7 +107,7 @@ class Boltzmann(eqx.Module):
             if a == b:
                 out = out + 0.5 * (self._field_within(a, x[a]) * x[a]).sum(-1)
             else:
-                out = out + ((x[a] @ jnp.asarray(w)) * x[b]).sum(-1)
+                out = out + (times(self.units[a], x[a], w) * x[b]).sum(-1)
         return out
 
     def log_joint(self, x: Features) -> Float[Array, "*b"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -23,6 +23,7 @@ class Units(eqx.Module):
     """
 
     n: eqx.AbstractVar[int]
+    zero_one: ClassVar[bool] = False  # whether features are zeros and ones
 
     @property
     def n_features(self) -> int:

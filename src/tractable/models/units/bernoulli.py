@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ class Bernoulli(Units):
     """x ∈ {0, 1}: Γ(θ) = log(1 + e^θ)."""
 
     n: int = eqx.field(static=True)
+    zero_one: ClassVar[bool] = True
 
     def cumulant(self, theta: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
         return jax.nn.softplus(theta)

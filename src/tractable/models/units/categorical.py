@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ class Categorical(Units):
     """x ∈ {0, …, q − 1}, its features a vector with a single one: Γ(θ) = log Σ_k e^θ_k."""
 
     n: int = eqx.field(static=True)
+    zero_one: ClassVar[bool] = True
     q: int = eqx.field(static=True, default=2)
 
     @property
