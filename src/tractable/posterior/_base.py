@@ -19,7 +19,8 @@ class Certificate:
     """A number, or one per evidence row, and how far off it may be: lower ≤ truth ≤ upper.
 
     `kind` is ``exact`` (up to rounding), ``bound`` (deterministic), ``probabilistic`` (with `confidence`) or
-    ``estimate`` (a value with `std_error`; the interval is infinite).
+    ``estimate`` (a value with `std_error`; the interval is infinite). `verdict` says in words whether the value can be
+    relied on, where that was checked.
     """
 
     value: Any
@@ -28,6 +29,7 @@ class Certificate:
     kind: str
     confidence: float | None = None
     std_error: float | None = None
+    verdict: str | None = None
 
     @classmethod
     def exact(cls, value: Any) -> Certificate:

@@ -1,0 +1,45 @@
+"""Model and data -> certified numbers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tractable.evaluate.annealed import Annealed, Annealing, anneal
+    from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
+    from tractable.evaluate.monitor import Live, live_log_likelihood
+    from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
+    from tractable.evaluate.verbs import log_partition
+    from tractable.evaluate.verbs import log_partition
+
+__all__ = [
+    "Annealed",
+    "Annealing",
+    "Live",
+    "LogLikelihood",
+    "PseudoLogLikelihood",
+    "anneal",
+    "live_log_likelihood",
+    "log_likelihood",
+    "log_partition",
+    "pseudo_log_likelihood",
+]
+
+_LEAVES = {
+    "annealed": ("Annealed", "Annealing", "anneal"),
+    "likelihood": ("LogLikelihood", "log_likelihood"),
+    "monitor": ("Live", "live_log_likelihood"),
+    "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
+    "verbs": ("log_partition",),
+    "verbs": ("log_partition",),
+}
+_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LEAF_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
+    globals()[name] = value
+    return value

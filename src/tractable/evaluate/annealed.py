@@ -1,0 +1,165 @@
+"""log Z by annealed importance sampling in both directions, with a certificate and a verdict.
+
+Forward: chains start from exact draws of a factorized base and are taken to the model through intermediate machines;
+the product of the ratios on the way is an unbiased estimate of Z/Z_base. Reverse: chains start from samples of the
+model and come back: an unbiased estimate of Z_base/Z. Neal 2001; Salakhutdinov & Murray 2008; Burda, Grosse &
+Salakhutdinov 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from tractable.evaluate import base as bases
+from tractable.evaluate.certified import certified
+from tractable.evaluate.path import (
+    Path,
+    Progress,
+    State,
+    base_log_partition,
+    base_states,
+    make_path,
+    mirrored,
+    reversed_path,
+    run,
+)
+from tractable.evaluate.starts import Sources, model_states
+from tractable.evaluate.temperatures import Pilot, linear, measured, pilot
+from tractable.models.boltzmann_machine import Boltzmann
+from tractable.posterior import Certificate
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """How to anneal.
+
+    Attributes
+    ----------
+    accuracy : the width of the interval that the number of temperatures is chosen for, in nats.
+    n_chains : chains in each direction.
+    n_temperatures : steps between base and model; None chooses them from pilot runs and the accuracy.
+    max_temperatures : never more than this.
+    schedule : ``"adaptive"`` places the temperatures by pilot runs, ``"linear"`` evenly.
+    confidence : of the interval.
+    burn_in : sweeps at the model before the reverse runs, where exact samples are out of reach; None takes as many
+        sweeps as there are temperatures.
+    """
+
+    accuracy: float = 0.1
+    n_chains: int = 256
+    n_temperatures: int | None = None
+    max_temperatures: int = 20_000
+    schedule: str = "adaptive"
+    confidence: float = 0.95
+    burn_in: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Annealed:
+    """log Z from annealed chains.
+
+    Attributes
+    ----------
+    log_partition : the certificate. Its value is Bennett's acceptance ratio; its lower end comes from the forward runs
+        and holds without any assumption, its upper end from the reverse runs and supposes samples of the model.
+    forward, reverse : log Z as each chain has it, [n_chains] for each direction.
+    temperatures : β of the machines on the way, 0 and 1 included.
+    checks : what the verdict rests on: gap, overlap, effective sample sizes, tail shapes.
+    starts : where the reverse runs started.
+    pilot : what the forward runs tell about where temperatures are needed, for a next time.
+    states : the kept groups of the forward chains at the end; weighted by e^forward they are samples of the model.
+    """
+
+    log_partition: Certificate
+    forward: Float[np.ndarray, " c"]
+    reverse: Float[np.ndarray, " c"]
+    temperatures: Float[np.ndarray, " t"]
+    checks: Mapping[str, float]
+    starts: str
+    pilot: Pilot = field(repr=False)
+    states: State = field(repr=False)
+
+
+def anneal(
+    model: Boltzmann,
+    *,
+    data: Any = None,
+    base: Mapping[str, Any] | None = None,
+    key: Any = 0,
+    settings: Annealing | None = None,
+    **more: Any,
+) -> Annealed:
+    """log Z of a Boltzmann machine by annealing from a factorized base and back.
+
+    Parameters
+    ----------
+    data : rows of the visible units. They choose the base and start chains of the model, and cannot make the lower end
+        of the interval wrong. None takes samples of a short Gibbs run.
+    base : group → fields of the base, instead of one that is matched to the data.
+    key : int or jax key.
+    settings : an `Annealing`.
+    more : ``samples``, states of the visible units drawn from the model by other means, to start the reverse runs;
+        ``temperatures``, a schedule to use as it is; ``progress``, called with (steps done, all steps).
+
+    Raises
+    ------
+    ModelError : data that do not fit the model.
+    """
+    settings = settings or Annealing()
+    keys = jax.random.split(jax.random.key(key) if isinstance(key, int | np.integer) else key, 5)
+    rows = bases.rows_of(model, data, keys[0])
+    path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base)
+    betas = _temperatures(path, keys[1], settings, more.get("temperatures"))
+    offset = float(model.offset) + base_log_partition(path)
+    total = _Progress(more.get("progress"), 2 * (len(betas) - 1))
+    forward = run(path, keys[2], betas, base_states(path, keys[2], settings.n_chains), total.part(0))
+    sources = Sources(forward.x, forward.work, rows if data is not None else None, more.get("samples"))
+    starts = model_states(model, path, keys[3], sources, _burn_in(settings, betas))
+    x = mirrored(path, starts.x)
+    reverse = run(reversed_path(path), keys[4], betas[::-1], x, total.part(len(betas) - 1))
+    certificate, checks = certified(forward.work, reverse.work, offset, settings.confidence, starts)
+    both, told = (offset + forward.work, offset - reverse.work), measured(betas, forward.increments)
+    return Annealed(certificate, *both, betas, checks, starts.origin, told, forward.x)
+
+
+def _burn_in(settings: Annealing, betas: np.ndarray) -> int:
+    return len(betas) - 1 if settings.burn_in is None else settings.burn_in
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """One count of steps over several runs."""
+
+    tell: Progress
+    total: int
+
+    def part(self, before: int) -> Progress:
+        tell = self.tell
+        return (lambda done, _: tell(before + done, self.total)) if tell else None
+
+
+def _temperatures(path: Path, key: Any, settings: Annealing, given: Any) -> np.ndarray:
+    if given is not None:
+        return np.asarray(given, np.float64)
+    if settings.schedule == "linear":
+        return linear(settings.n_temperatures or 1000)
+    found = pilot(path, key, settings.n_chains)
+    n = settings.n_temperatures or needed(found, settings)
+    return found.temperatures(min(n, settings.max_temperatures))
+
+
+def needed(found: Pilot, settings: Annealing) -> int:
+    """The temperatures at which each side of the interval is expected to be half the accuracy.
+
+    With n chains whose work has the variance v/T, the betting bound stands about √(2 v log(B/δ)/(T n)) below the mean,
+    B standing for the stakes that share its level.
+    """
+    delta = (1 - settings.confidence) / 2
+    side = settings.accuracy / 2
+    return int(np.clip(2 * found.variance * np.log(3 / delta) / (settings.n_chains * side**2), 100, 10**9))

@@ -1,0 +1,92 @@
+"""The factorized machine that annealing starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.clamping import checked_values
+from tractable.posterior.approximate import gibbs
+
+N_ROWS = 2000
+"""Rows that the hidden units' means are taken over; the visible means come from all rows."""
+
+SWEEPS = 20
+"""Sweeps of the hidden layers given these rows, where more than one layer is hidden."""
+
+FREE_SWEEPS = 200
+FREE_CHAINS = 256
+"""A short run of the model stands in where there are no data."""
+
+
+def rows_of(model: Boltzmann, data: Any, key: Any) -> Float[np.ndarray, "n v"]:
+    """Values of the visible units: the rows given that miss nothing, or the end of a short Gibbs run."""
+    if data is None:
+        return _free_run(model, key)
+    values = checked_values(model, VISIBLE, data)
+    if values.ndim != 2:
+        raise ModelError(f"data: expected rows of {model.n_visible} values, got an array of shape {values.shape}")
+    whole = values[~np.isnan(values).any(axis=1)] if values.dtype.kind == "f" else values
+    if not len(whole):
+        raise ModelError("data: every row misses some value; give some complete rows, or data=None")
+    return whole
+
+
+def _free_run(model: Boltzmann, key: Any) -> np.ndarray:
+    plain = model.astype(np.float32)
+    rows = np.arange(FREE_CHAINS, dtype=np.uint32)
+    x = gibbs.start(plain, jax.random.fold_in(key, 1), rows)
+    x = gibbs.run(gibbs.schedule(model.graph), plain, jax.random.fold_in(key, 2), x, FREE_SWEEPS)
+    return model.decode({VISIBLE: x[VISIBLE]})[VISIBLE]
+
+
+def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarray]:
+    """Group → fields at which independent units have the means of the data, hidden ones those of the posterior.
+
+    Half a count is added to each mean, so that fields stay finite.
+    """
+    means = {VISIBLE: _mean(model, rows)}
+    means |= _hidden_means(model, rows[np.linspace(0, len(rows) - 1, min(N_ROWS, len(rows))).astype(int)], key)
+    n = len(rows)
+    return {name: np.asarray(model.units[name].field_with_mean(mean, n)) for name, mean in means.items()}
+
+
+def _mean(model: Boltzmann, rows: np.ndarray) -> np.ndarray:
+    """Mean features of the visible units over all rows."""
+    total = np.zeros(model.units[VISIBLE].n_features)
+    for start in range(0, len(rows), 4096):
+        part = np.asarray(model.units[VISIBLE].encode(np.asarray(rows[start : start + 4096], np.float32)))
+        total += part.sum(axis=0, dtype=np.float64)
+    return total / len(rows)
+
+
+def _hidden_means(model: Boltzmann, rows: np.ndarray, key: Any) -> Mapping[str, np.ndarray]:
+    if not model.hidden:
+        return {}
+    plain = model.astype(np.float32)
+    x = features_given(model, rows, key)
+    fields = {name: plain.local_field(name, x) for name in model.hidden}
+    return {name: np.asarray(model.units[name].mean(theta)).mean(axis=0) for name, theta in fields.items()}
+
+
+def features_given(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, Array]:
+    """The features of all groups: rows of visible values, and hidden units drawn given them.
+
+    One sweep is exact where the hidden units are independent given the data; else there are several.
+    """
+    plain = model.astype(np.float32)
+    v = plain.encode({VISIBLE: np.asarray(rows, np.float32)})[VISIBLE]
+    numbers = jnp.arange(len(rows), dtype=jnp.uint32)
+    x = {**gibbs.start(plain, jax.random.fold_in(key, 3), numbers), VISIBLE: v}
+    if not model.hidden:
+        return x
+    plan = gibbs.schedule(model.graph).only(model.hidden)
+    n = 1 if model.graph.without([VISIBLE]).is_free else SWEEPS
+    return gibbs.run(plan, plain, jax.random.fold_in(key, 4), x, n)

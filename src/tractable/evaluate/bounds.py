@@ -1,0 +1,117 @@
+"""From the work of annealed chains to log Z: bounds that hold at any number of steps, and the estimate between them.
+
+With forward work w, E[e^w] = Z (base normalized); with reverse work, E[e^w] = 1/Z. Both hold for any number of
+temperatures and however badly the chains mix: weights that are unbiased and not negative are all that the bounds use.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+Weights = Float[np.ndarray, " n"]
+
+BETS = 2.0 ** -np.arange(0, 5.5, 0.5)
+"""Stakes that the betting bound is averaged over: the first for weights that hardly vary, the last for wild ones."""
+
+
+def log_mean_exp(w: Weights) -> float:
+    """log of the mean of e^w."""
+    return float(np.logaddexp.reduce(w) - np.log(len(w)))
+
+
+def log_mean_lower(w: Weights, delta: float) -> float:
+    """A lower confidence bound of log E[e^w] from independent draws of w; it fails with probability at most δ.
+
+    Were the mean at most m, each K(λ) = Π (1 + λ (e^w/m − 1)) would have an expectation of at most one, and so would
+    their average over stakes λ: by Markov's inequality it exceeds 1/δ with probability at most δ. The bound is the
+    largest m at which it does (Waudby-Smith & Ramdas 2024, for non-negative variables; λ = 1 is Jensen's and Markov's
+    inequality: the mean of w less log(1/δ)/n). No assumption on how the weights are distributed.
+    """
+    low, high = float(np.min(w)) - np.log(1 / delta) - 5.0, log_mean_exp(w)
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _log_capital(w, middle) >= np.log(1 / delta):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _log_capital(w: Weights, log_m: float) -> float:
+    """log of the average over stakes of Π (1 − λ + λ e^w/m)."""
+    with np.errstate(divide="ignore"):
+        keep, stake = np.log1p(-BETS)[:, None], np.log(BETS)[:, None]
+    return log_mean_exp(np.logaddexp(keep, stake + w - log_m).sum(axis=1))
+
+
+class Ratio(NamedTuple):
+    """log Z from both directions, its standard error, and the overlap of their work distributions (1: the same)."""
+
+    log_z: float
+    std_error: float
+    overlap: float
+
+
+def acceptance_ratio(forward: Weights, reverse: Weights) -> Ratio:
+    """Bennett's acceptance ratio, the maximum-likelihood estimate of log Z from the work of both directions.
+
+    It solves Σ_F 1/(1 + e^(M + log Z − w)) = Σ_R 1/(1 + e^(−M − log Z − w)) with M = log(n_F/n_R) (Bennett 1976; Shirts
+    et al. 2003). The left side falls and the right side rises with log Z: bisection finds the only root. That the
+    reverse runs are the time reversal of the forward ones is supposed here, and nowhere else.
+    """
+    m = np.log(len(forward) / len(reverse))
+    low = min(forward.min(), -reverse.max()) - abs(m) - 1
+    high = max(forward.max(), -reverse.min()) + abs(m) + 1
+    for _ in range(100):
+        middle = (low + high) / 2
+        if _fermi(m + middle - forward).sum() > _fermi(-m - middle - reverse).sum():
+            low = middle
+        else:
+            high = middle
+    log_z = (low + high) / 2
+    overlap = _fermi(log_z - forward).mean() + _fermi(-log_z - reverse).mean()
+    error = _relative_error(_fermi(m + log_z - forward)) + _relative_error(_fermi(-m - log_z - reverse))
+    return Ratio(float(log_z), float(np.sqrt(error)), float(min(1.0, overlap)))
+
+
+def _fermi(x: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, x))
+
+
+def _relative_error(v: np.ndarray) -> float:
+    """The squared relative error of a mean."""
+    return float(v.var() / (len(v) * max(v.mean(), 1e-150) ** 2))
+
+
+def effective_sample_size(w: Weights) -> float:
+    """(Σ e^w)²/Σ e^2w."""
+    return float(np.exp(2 * np.logaddexp.reduce(w) - np.logaddexp.reduce(2 * w)))
+
+
+def pareto_shape(w: Weights) -> float:
+    """The shape k of a generalized Pareto distribution fitted to the largest weights; the larger, the heavier the tail.
+
+    The posterior mean of Zhang & Stephens (2009) on the largest min(n/5, 3√n) weights (Vehtari et al. 2024); −∞ where
+    the weights hardly differ.
+    """
+    n_tail = int(min(len(w) / 5, 3 * np.sqrt(len(w))))
+    top = np.sort(np.exp(w - w.max()))[-n_tail - 1 :]
+    excess = top[1:] - top[0]
+    if n_tail < 5 or excess[-1] <= 1e-6 * top[-1]:
+        return -np.inf
+    return _generalized_pareto(np.maximum(excess, 1e-12 * excess[-1]))
+
+
+def _generalized_pareto(x: np.ndarray) -> float:
+    n, m = len(x), 30 + int(np.sqrt(len(x)))
+    quartile = x[int(n / 4 + 0.5) - 1]
+    theta = 1 / x[-1] + (1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3 * quartile)
+    k = np.log1p(-theta[:, None] * x).mean(axis=1)
+    log_likelihood = n * (np.log(-theta / k) - k - 1)
+    weights = np.exp(log_likelihood - np.logaddexp.reduce(log_likelihood))
+    best = float((theta * weights).sum())
+    shape = float(np.log1p(-best * x).mean())
+    return (n * shape + 10 * 0.5) / (n + 10)

@@ -1,0 +1,98 @@
+"""From the work of both directions to a certificate, and in words whether its value can be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tractable.evaluate import bounds
+from tractable.evaluate.starts import Starts
+from tractable.posterior import Certificate
+
+Checks = Mapping[str, float]
+
+MIN_OVERLAP = 0.05
+MIN_EFFECTIVE = 10.0
+MAX_TAIL = 1.0
+TOLERANCE = 0.05
+"""Nats by which the directions may differ beyond four standard errors."""
+
+
+def certified(
+    w: bounds.Weights, back: bounds.Weights, offset: float, confidence: float, starts: Starts
+) -> tuple[Certificate, Checks]:
+    """The certificate of log Z from forward work `w` and reverse work `back`, both relative to `offset`.
+
+    The ends of the interval are the betting bounds of the two directions (`bounds.log_mean_lower`), each failing with
+    half of 1 − confidence. The lower one supposes nothing. The upper one supposes that the reverse runs started from
+    the model; where they started from chains and a check fails, it is raised until it covers the forward runs and both
+    halves of the reverse ones as well.
+    """
+    delta = (1 - confidence) / 2
+    ratio = bounds.acceptance_ratio(w, back)
+    low, high = bounds.log_mean_lower(w, delta), -bounds.log_mean_lower(back, delta)
+    checks = _checks(w, back, ratio, starts.n_from_data)
+    reasons = _reasons(checks)
+    if reasons and not starts.exact:
+        high = max(high, bounds.log_mean_exp(w), *(-v for v in _halves(back, starts.n_from_data))) + np.log(1 / delta)
+    value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
+    ends = (offset + float(v) for v in (value, low, high))
+    return Certificate(*ends, "probabilistic", confidence, ratio.std_error, _verdict(reasons)), checks
+
+
+def _halves(back: bounds.Weights, n_from_data: int) -> list[float]:
+    """log of the mean weight of the runs that started from data, and of the others."""
+    parts = (back[:n_from_data], back[n_from_data:])
+    return [bounds.log_mean_exp(part) for part in parts if len(part)]
+
+
+def _checks(w: bounds.Weights, back: bounds.Weights, ratio: bounds.Ratio, n_from_data: int) -> dict[str, float]:
+    forward, reverse = bounds.log_mean_exp(w), -bounds.log_mean_exp(back)
+    ess = bounds.effective_sample_size(w), bounds.effective_sample_size(back)
+    return {
+        "gap": reverse - forward,
+        "gap_error": float(np.sqrt(sum(1 / e - 1 / len(v) for e, v in zip(ess, (w, back), strict=True)))),
+        "overlap": ratio.overlap,
+        "forward_effective": ess[0],
+        "reverse_effective": ess[1],
+        "forward_tail": bounds.pareto_shape(w),
+        "reverse_tail": bounds.pareto_shape(back),
+        "halves": _disagreement(back, n_from_data),
+    }
+
+
+def _disagreement(back: bounds.Weights, n: int) -> float:
+    """How many standard errors the mean work of the runs from data is away from that of the others."""
+    if min(n, len(back) - n) < 2:
+        return 0.0
+    a, b = back[:n], back[n:]
+    if abs(a.mean() - b.mean()) < TOLERANCE:
+        return 0.0
+    return float(abs(a.mean() - b.mean()) / np.sqrt(a.var() / len(a) + b.var() / len(b)))
+
+
+def _reasons(checks: Checks) -> list[str]:
+    """What speaks against the value, with what would help."""
+    out = []
+    gap = checks["gap"]
+    if abs(gap) > 4 * checks["gap_error"] + TOLERANCE:
+        cure = "more temperatures" if gap > 0 else "longer chains for the reverse runs"
+        out.append(f"forward and reverse disagree by {abs(gap):.3g} nats; use {cure}")
+    elif checks["overlap"] < MIN_OVERLAP:
+        out.append("forward and reverse runs hardly overlap; use more temperatures")
+    few = min(checks["forward_effective"], checks["reverse_effective"])
+    heavy = max(checks["forward_tail"], checks["reverse_tail"])
+    if not out and few < MIN_EFFECTIVE:
+        out.append(f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures")
+    if not out and heavy > MAX_TAIL:
+        out.append(f"the weights have a heavy tail (Pareto shape {heavy:.2f}); use more temperatures")
+    if checks["halves"] > 4:
+        out.append(
+            "reverse runs from data and from annealed chains differ: the chains have not mixed; use a longer burn-in"
+        )
+    return out
+
+
+def _verdict(reasons: list[str]) -> str:
+    return f"unreliable: {'; '.join(reasons)}" if reasons else "reliable"

@@ -1,0 +1,323 @@
+"""The way from a machine without couplings to a model: log p̃_β = (1 − β) log p̃_base + β log p̃_model.
+
+Base and model have the same units, so the machine between them has lerped fields and β times the couplings, and its
+local fields are (1 − β) a + β φ(x): one matrix product serves every temperature. The groups that are independent given
+the others are summed out, and increments of log p̃_β of the groups that are kept are taken unit by unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial, singledispatch
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.units import Bernoulli, Gaussian, Spin, Units, _random
+from tractable.plan.machines import split
+from tractable.posterior.approximate import blocks, gibbs
+
+State = dict[str, Float[Array, "c f"]]
+Progress = Callable[[int, int], None] | None
+Ready = blocks.Blocks | None
+"""A machine laid out for sweeps, where some group has couplings of its own."""
+
+FLIPS = 2
+CHUNK = 25
+"""Temperatures in one call; the last call is filled up with steps that do not change the temperature."""
+
+
+class Path(eqx.Module):
+    """The machines between a base and a model, and which of their groups are summed out.
+
+    Attributes
+    ----------
+    model : the end at β = 1, without its offset.
+    base : group → fields of the machine without couplings at β = 0.
+    schedule : the order in which the groups that are kept are drawn.
+    summed, kept : the groups summed out in closed form, and the others, which are the state of a chain.
+    flips : how many single units are drawn in each step with the summed groups summed out.
+    backward : whether each step is the time reversal of the one of the forward path.
+    """
+
+    model: Boltzmann
+    base: Mapping[str, Float[Any, " f"]]
+    schedule: gibbs.Schedule
+    summed: tuple[str, ...] = eqx.field(static=True)
+    kept: tuple[str, ...] = eqx.field(static=True)
+    flips: int = eqx.field(static=True, default=0)
+    backward: bool = eqx.field(static=True, default=False)
+
+
+def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
+    """The path from given fields to a model, in single precision; as many states as possible are summed out."""
+    found = split(model.graph)
+    summed = found.summed if found else ()
+    plan = gibbs.schedule(model.graph)
+    order = tuple(name for name in plan.order if name not in summed)
+    plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(np.float32)
+    fields = {name: np.asarray(base[name], np.float32) for name in model.groups}
+    schedule = gibbs.Schedule(order, tuple(g for g in plan.sequential if g in order), plan.colours)
+    return Path(plain, fields, schedule, summed, order, _n_flips(model, summed, order))
+
+
+def _n_flips(model: Boltzmann, summed: tuple[str, ...], kept: tuple[str, ...]) -> int:
+    """Single units are flipped where one group of two-state units is kept and all that it touches is summed out."""
+    alone = len(kept) == 1 and len(summed) > 0 and not model.graph.coupled_within(kept[0])
+    return FLIPS if alone and model.units[kept[0]].n_states == 2 else 0
+
+
+def base_log_partition(path: Path) -> float:
+    """log Z of the machine at β = 0: the sum of its cumulants, in double precision."""
+    with jax.enable_x64(True):
+        units = path.model.astype(np.float64).units
+        parts = [units[name].cumulant(jnp.asarray(a, np.float64)).sum() for name, a in path.base.items()]
+        return float(sum(parts))
+
+
+def _lerp(beta: Any, start: Any, end: Any) -> Array:
+    return start + beta * (jnp.asarray(end) - start)
+
+
+# ---------------------------------------------------------------- increments
+
+
+@singledispatch
+def cumulant_change(units: Units, theta: Array, delta: Array) -> Array:
+    """Γ(θ + δ) − Γ(θ) of each unit, without the loss of taking the difference of two large numbers."""
+    return units.cumulant(theta + delta) - units.cumulant(theta)
+
+
+@cumulant_change.register
+def _bernoulli(_: Bernoulli, theta: Array, delta: Array) -> Array:
+    """Γ(θ) = max(θ, 0) + log(1 + e^−|θ|), and the second part is at most log 2."""
+    new = theta + delta
+    a, b = jnp.exp(-jnp.abs(theta)), jnp.exp(-jnp.abs(new))
+    linear = jnp.where(jnp.minimum(theta, new) > 0, delta, jnp.maximum(new, 0) - jnp.maximum(theta, 0))
+    return linear + jnp.log1p((b - a) / (1 + a))
+
+
+@cumulant_change.register
+def _spin(units: Spin, theta: Array, delta: Array) -> Array:
+    return _bernoulli(Bernoulli(units.n), 2 * theta, 2 * delta) - delta
+
+
+@cumulant_change.register
+def _gaussian(units: Gaussian, theta: Array, delta: Array) -> Array:
+    return delta * (theta + delta / 2) * jnp.exp(-jnp.asarray(units.log_precision))
+
+
+def _linear(path: Path, x: State) -> Float[Array, " c"]:
+    """∂/∂β of what does not go through a cumulant: (b − a)·T(x) and the couplings among the groups that are kept."""
+    inner = {pair: w for pair, w in path.model.couplings.items() if {*pair} <= {*path.kept}}
+    fields = {name: jnp.asarray(path.model.fields[name]) - path.base[name] for name in path.kept}
+    part = eqx.tree_at(lambda m: (m.fields, m.couplings), path.model, (fields, inner), is_leaf=lambda v: v is None)
+    return part.interaction(x)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+class At(NamedTuple):
+    """One step: its number, the temperatures before and after it, and the units that are flipped in it."""
+
+    time: Any
+    old: Any
+    new: Any
+    sites: Any
+
+
+class Chains(NamedTuple):
+    """The kept states, and what their couplings add to the fields of the groups that are summed out."""
+
+    x: State
+    slope: State
+
+
+def _slopes(path: Path, x: State) -> State:
+    """∂θ/∂β of each summed group."""
+    return {name: path.model.local_field(name, x) - path.base[name] for name in path.summed}
+
+
+def _change(path: Path, chains: Chains, at: At) -> Float[Array, " c"]:
+    """log p̃ of the kept states at the new temperature less that at the old one."""
+    step = at.new - at.old
+    out = step * _linear(path, chains.x)
+    for name, slope in chains.slope.items():
+        units, theta = path.model.units[name], path.base[name] + at.old * slope
+        out = out + cumulant_change(units, theta, step * slope).sum(-1)
+    return out
+
+
+def _step(path: Path, ready: Ready, key: Any, chains: Chains, at: At) -> tuple[Chains, Array]:
+    """The increment of log p̃ from one temperature to the next, then a sweep and flips at the next."""
+    change = _change(path, chains, at)
+    if path.backward:
+        chains = _flips(path, key, chains, at)
+    x = _sweep(path, ready, jax.random.fold_in(key, 0), chains, at.new)
+    chains = Chains(x, _slopes(path, x))
+    return chains if path.backward else _flips(path, key, chains, at), change
+
+
+def _sweep(path: Path, ready: Ready, key: Any, chains: Chains, beta: Array) -> State:
+    """Draw the summed groups given the others, then the others given them."""
+    rows, x = _rows(chains.x), dict(chains.x)
+    for i, name in enumerate(path.summed):
+        theta = path.base[name] + beta * chains.slope[name]
+        x[name] = _drawn(path.model.units[name], jax.random.fold_in(key, i), rows, theta)
+    key = jax.random.fold_in(key, len(path.summed))
+    if ready is not None:
+        between = blocks.Tempered(jnp.broadcast_to(beta, rows.shape), path.base)
+        x = blocks.unpack(ready, blocks.sweep(ready, gibbs.drawing(key, rows), blocks.pack(ready, x), {}, between)[0])
+    else:
+        for i, name in enumerate(path.schedule.order):
+            theta = _lerp(beta, path.base[name], path.model.local_field(name, x))
+            x[name] = _drawn(path.model.units[name], jax.random.fold_in(key, i), rows, theta)
+    return {name: x[name] for name in path.kept}
+
+
+def _drawn(units: Units, key: Any, rows: Array, theta: Array) -> Array:
+    return units.sample(key, rows, jnp.broadcast_to(theta, (rows.shape[0], units.n_features)))
+
+
+def _flips(path: Path, key: Any, chains: Chains, at: At) -> Chains:
+    """Gibbs draws of single kept units with the summed groups summed out: they cross where block sweeps are stuck."""
+    if not path.flips:
+        return chains
+    (name,) = path.kept
+    n = path.model.units[name].n
+    order = range(path.flips)
+    for i in reversed(order) if path.backward else order:
+        chains = _flip(path, jax.random.fold_in(key, 1 + i), chains, at.new, (at.sites * path.flips + i) % n)
+    return chains
+
+
+def _flip(path: Path, key: Any, chains: Chains, beta: Array, site: Array) -> Chains:
+    """One unit's other state is taken with probability σ(Δ log p̃), its neighbours summed out."""
+    (name,) = path.kept
+    model, own = path.model, chains.x[name]
+    here = jax.lax.dynamic_index_in_dim(own, site, 1, keepdims=False)
+    other = float(model.units[name].states().sum()) - here
+    log_ratio = (other - here) * _lerp(beta, path.base[name], model.fields[name])[site]
+    moves = {}
+    for group in path.summed:
+        moves[group] = (other - here)[:, None] * _row(model, name, group, site)
+        theta = path.base[group] + beta * chains.slope[group]
+        log_ratio = log_ratio + cumulant_change(model.units[group], theta, beta * moves[group]).sum(-1)
+    taken = _random.bernoulli(key, _rows(chains.x), log_ratio[:, None])
+    new = here + taken[:, 0] * (other - here)
+    x = {name: jax.lax.dynamic_update_index_in_dim(own, new, site, 1)}
+    return Chains(x, {group: slope + taken * moves[group] for group, slope in chains.slope.items()})
+
+
+def _row(model: Boltzmann, name: str, group: str, site: Array) -> Array:
+    """The couplings of one unit to a group."""
+    if (name, group) in model.couplings:
+        return jnp.asarray(model.couplings[name, group])[site]
+    w = model.couplings.get((group, name))
+    return jnp.zeros(model.units[group].n_features) if w is None else jnp.asarray(w)[:, site]
+
+
+def _rows(x: State) -> Array:
+    return jnp.arange(next(iter(x.values())).shape[0], dtype=jnp.uint32)
+
+
+@jax.jit
+def _run_chunk(path: Path, key: Any, at: At, x: State) -> tuple[State, Float[Array, "t c"]]:
+    coupled = path.schedule.sequential or path.schedule.colours
+    ready = blocks.laid_out(path.schedule, path.model) if coupled else None
+
+    def step(chains: Chains, now: At) -> tuple[Chains, Array]:
+        return _step(path, ready, jax.random.fold_in(key, now.time), chains, now)
+
+    chains, change = jax.lax.scan(step, Chains(x, _slopes(path, x)), at)
+    return chains.x, change
+
+
+class Run(NamedTuple):
+    """Increments of log p̃ [n_steps, n_chains] in double precision, and the states at the end."""
+
+    increments: Float[np.ndarray, "t c"]
+    x: State
+
+    @property
+    def work(self) -> Float[np.ndarray, " c"]:
+        """The logarithm of each chain's importance weight."""
+        return self.increments.sum(axis=0)
+
+
+def run(path: Path, key: Any, betas: np.ndarray, x: State, progress: Progress = None) -> Run:
+    """Chains through a sequence of temperatures, in either direction; chain r draws by the key and r alone."""
+    n, found = len(betas) - 1, []
+    steps = _steps(betas, path.backward)
+    for start in range(0, n, CHUNK):
+        part = jax.tree.map(lambda v, start=start: v[start : start + CHUNK], steps)
+        x, change = _run_chunk(path, key, part, x)
+        found.append(np.asarray(change, np.float64))
+        if progress:
+            progress(min(start + CHUNK, n), n)
+    return Run(np.concatenate(found)[:n] if found else np.zeros((0, len(_rows(x)))), x)
+
+
+def _steps(betas: np.ndarray, backward: bool) -> At:
+    """The steps of a run; backwards, each sweep meets the units that were flipped in it on the way up."""
+    n = len(betas) - 1
+    filled = np.append(betas, np.full(-n % CHUNK, betas[-1])).astype(np.float32)
+    time = np.arange(len(filled) - 1, dtype=np.int32)
+    return At(time, filled[:-1], filled[1:], np.abs(n - 2 - time) if backward else time)
+
+
+@partial(jax.jit, static_argnums=2)
+def base_states(path: Path, key: Any, n: int) -> State:
+    """Exact draws at β = 0."""
+    rows = jnp.arange(n, dtype=jnp.uint32)
+    keys = {name: jax.random.fold_in(key, i) for i, name in enumerate(path.kept)}
+    return {name: _drawn(path.model.units[name], keys[name], rows, path.base[name]) for name in path.kept}
+
+
+# ---------------------------------------------------------------- time reversal
+
+
+def reversed_path(path: Path) -> Path:
+    """The path whose sweeps are the time reversal of the given one's: kept groups and colours in the opposite order.
+
+    What is summed out is drawn first in both. A group drawn unit by unit is mirrored, so that its units come in the
+    opposite order; `mirrored` takes states from one path to the other.
+    """
+    plan = path.schedule
+    colours = {name: tuple(reversed(classes)) for name, classes in plan.colours.items()}
+    schedule = gibbs.Schedule(tuple(reversed(plan.order)), plan.sequential, colours)
+    base = mirrored(path, path.base)
+    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, not path.backward)
+
+
+def mirrored(path: Path, x: Mapping[str, Any]) -> dict[str, Any]:
+    """Features with the units of sequentially drawn groups in the opposite order; its own inverse."""
+    return {name: v[..., _mirror(path, name)] for name, v in x.items()}
+
+
+def _mirror(path: Path, name: str) -> np.ndarray:
+    features = np.arange(path.model.units[name].n_features)
+    if name not in path.schedule.sequential:
+        return features
+    return features.reshape(path.model.units[name].n, -1)[::-1].ravel()
+
+
+def _mirrored_model(path: Path) -> Boltzmann:
+    model, couplings = path.model, {}
+    for (a, b), w in model.couplings.items():
+        whole = model.within(a) if a == b and a in path.schedule.sequential else w
+        couplings[a, b] = (
+            whole if a in model.edges and a == b else np.asarray(whole)[np.ix_(_mirror(path, a), _mirror(path, b))]
+        )
+    units = {name: _mirrored_units(path, name, own) for name, own in model.units.items()}
+    return Boltzmann(units, mirrored(path, model.fields), couplings, model.edges, model.offset)
+
+
+def _mirrored_units(path: Path, name: str, units: Units) -> Units:
+    return units.take(np.arange(units.n)[::-1]) if name in path.schedule.sequential else units

@@ -1,0 +1,66 @@
+"""Where the temperatures stand: pilot runs, and steps of equal variance."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from tractable.evaluate.path import Path, base_states, run
+
+PILOTS = (50, 100, 200)
+"""Temperatures of the pilot runs, each placed by the one before."""
+
+BINS = 20
+UNIFORM = 0.1
+"""The part of the steps that is spread evenly, for places that a pilot run took for easier than they are."""
+
+
+class Pilot(NamedTuple):
+    """What pilot runs tell: the density of steps at places on the way, and n × the variance of the work of n steps."""
+
+    betas: Float[np.ndarray, " k"]
+    density: Float[np.ndarray, " k-1"]
+    variance: float
+
+    def temperatures(self, n: int) -> Float[np.ndarray, " n+1"]:
+        """`n` steps placed by the density."""
+        share = np.append(0.0, np.cumsum(self.density * np.diff(self.betas)))
+        out = np.interp(np.linspace(0, 1, n + 1), share / share[-1], self.betas)
+        out[0], out[-1] = 0.0, 1.0
+        return out
+
+
+def linear(n: int) -> Float[np.ndarray, " n+1"]:
+    """`n` even steps."""
+    return np.linspace(0.0, 1.0, n + 1)
+
+
+def pilot(path: Path, key: Any, n_chains: int, sizes: tuple[int, ...] = PILOTS) -> Pilot:
+    """Runs of more and more steps, each placed so that the work of every step has about the same variance.
+
+    With dU/dβ the increment per change of temperature, n steps of size Δ have work of variance ΣΔ² ζ(β), where ζ counts
+    the variance of dU/dβ and its correlation over the following sweeps; it is least for Δ ∝ 1/√ζ (Sivak & Crooks 2012).
+    ζ is read off the mean of dU/dβ over a bin of steps: its variance among chains times the length of the bin.
+    """
+    found = Pilot(np.array([0.0, 1.0]), np.ones(1), np.inf)
+    for i, n in enumerate(sizes):
+        betas = found.temperatures(n)
+        own = jax.random.fold_in(key, i)
+        found = measured(betas, run(path, own, betas, base_states(path, own, n_chains)).increments)
+    return found
+
+
+def measured(betas: np.ndarray, increments: np.ndarray) -> Pilot:
+    """What a run tells about where steps are needed."""
+    n = len(betas) - 1
+    edges = np.linspace(0, n, min(BINS, n) + 1).astype(int)
+    slope = increments / np.diff(betas)[:, None]
+    zeta = [slope[a:b].mean(axis=0).var() * (b - a) for a, b in pairwise(edges)]
+    at = betas[edges]
+    density = np.sqrt(np.asarray(zeta)) + 1e-12
+    even = (density * np.diff(at)).sum()
+    return Pilot(at, (1 - UNIFORM) * density / even + UNIFORM, float(n * increments.sum(axis=0).var()))
