@@ -97,7 +97,7 @@ def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> Answer:
     return Answer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})
 
 
-def estimated(value: np.ndarray, std_error: np.ndarray | None = None) -> Certificate:
+def estimated(value: np.ndarray, std_error: Any = None) -> Certificate:
     """A value of which at most the standard error is known."""
     infinite = np.full(value.shape, np.inf)
     return Certificate(value, -infinite, infinite, "estimate", std_error=std_error)

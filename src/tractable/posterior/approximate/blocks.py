@@ -39,10 +39,10 @@ FEW_NEIGHBOURS = 32
 class ColourClass(NamedTuple):
     """Units of which no two interact, with the neighbours of each and the edges that lead to them."""
 
-    units: Int[Array, " u"]
-    neighbours: Int[Array, "u d"]
-    edges: Int[Array, "u d"]
-    present: Float[Array, "u d"]
+    units: Int[Any, " u"]
+    neighbours: Int[Any, "u d"]
+    edges: Int[Any, "u d"]
+    present: Float[Any, "u d"]
 
 
 class Schedule(eqx.Module):
@@ -60,8 +60,8 @@ class Schedule(eqx.Module):
 class Clamp(NamedTuple):
     """Entries that stay as they are: where they are, and their features."""
 
-    known: Bool[Array, "c f"]
-    values: Float[Array, "c f"]
+    known: Bool[Any, "c f"]
+    values: Float[Any, "c f"]
 
 
 class Tempered(NamedTuple):

@@ -23,7 +23,7 @@ class Stream(NamedTuple):
     """The random numbers of some chains: a key, and the number of each chain, which alone says what it draws."""
 
     key: Any
-    rows: UInt32[Array, " c"]
+    rows: UInt32[Any, " c"]
 
 
 def drawing(key: Any, rows: Array) -> blocks.Draw:

@@ -74,6 +74,8 @@ def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> tup
 def _products(model: Boltzmann, pair: tuple[str, str], form: Binary, xy: np.ndarray, xx: np.ndarray) -> np.ndarray:
     first, second = (name in form.enumerated.groups for name in pair)
     (p, q), a, s = pair, form.enumerated, form.summed
+    if not (first or second):  # a group of one unit, which meets nobody within it
+        return np.zeros((model.units[p].n, model.units[q].n))
     if first and second:
         block = xx[a.part(p), a.part(q)]
         if p != q:

@@ -25,14 +25,22 @@ def independent(model: Boltzmann, cases: Cases, query: Query) -> Answer:
     """No two free units interact: each is at its mean given what is known; all rows at once."""
     known, x = as_features(model, cases)
     with jax.enable_x64(True):
-        model = model.astype(np.float64)
-        log_z, means = model.log_joint(x), {}
-        for name, units in model.units.items():
-            theta = jnp.broadcast_to(model.local_field(name, x), x[name].shape)
-            means[name] = np.where(known[name], x[name], units.mean(theta))
-            free = ~known[name][:, :: units.n_features // units.n]
-            log_z = log_z + jnp.where(free, units.cumulant(theta), 0).sum(-1)
-        return exact_answer(np.asarray(log_z), means)
+        log_z, means = _closed_form(model.astype(np.float64), known, x)
+    return exact_answer(np.asarray(log_z), {name: np.asarray(m) for name, m in means.items()})
+
+
+@jax.jit
+def _closed_form(
+    model: Boltzmann, known: dict[str, jax.Array], x: dict[str, jax.Array]
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """log Z and all expected features where the free units of each row are independent given the known ones."""
+    log_z, means = model.log_joint(x), {}
+    for name, units in model.units.items():
+        theta = jnp.broadcast_to(model.local_field(name, x), x[name].shape)
+        means[name] = jnp.where(known[name], x[name], units.mean(theta))
+        free = ~known[name][:, :: units.n_features // units.n]
+        log_z = log_z + jnp.where(free, units.cumulant(theta), 0).sum(-1)
+    return log_z, means
 
 
 def enumerated(model: Boltzmann, cases: Cases, query: Query) -> Answer:
