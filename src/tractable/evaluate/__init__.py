@@ -7,31 +7,42 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.evaluate.annealed import Annealed, Annealing, anneal
+    from tractable.evaluate.diagnostics import (
+        Diagnosis,
+        autocorrelation_time,
+        diagnose,
+        effective_sample_size,
+        split_r_hat,
+    )
     from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
-    from tractable.evaluate.verbs import log_partition
     from tractable.evaluate.verbs import log_partition
 
 __all__ = [
     "Annealed",
     "Annealing",
+    "Diagnosis",
     "Live",
     "LogLikelihood",
     "PseudoLogLikelihood",
     "anneal",
+    "autocorrelation_time",
+    "diagnose",
+    "effective_sample_size",
     "live_log_likelihood",
     "log_likelihood",
     "log_partition",
     "pseudo_log_likelihood",
+    "split_r_hat",
 ]
 
 _LEAVES = {
     "annealed": ("Annealed", "Annealing", "anneal"),
+    "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
     "likelihood": ("LogLikelihood", "log_likelihood"),
     "monitor": ("Live", "live_log_likelihood"),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
-    "verbs": ("log_partition",),
     "verbs": ("log_partition",),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

@@ -41,7 +41,7 @@ def rows_of(model: Boltzmann, data: Any, key: Any) -> Float[np.ndarray, "n v"]:
 
 def _free_run(model: Boltzmann, key: Any) -> np.ndarray:
     plain = model.astype(np.float32)
-    rows = np.arange(FREE_CHAINS, dtype=np.uint32)
+    rows = jnp.arange(FREE_CHAINS, dtype=jnp.uint32)
     x = gibbs.start(plain, jax.random.fold_in(key, 1), rows)
     x = gibbs.run(gibbs.schedule(model.graph), plain, jax.random.fold_in(key, 2), x, FREE_SWEEPS)
     return model.decode({VISIBLE: x[VISIBLE]})[VISIBLE]

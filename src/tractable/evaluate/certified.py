@@ -37,8 +37,8 @@ def certified(
     if reasons and not starts.exact:
         high = max(high, bounds.log_mean_exp(w), *(-v for v in _halves(back, starts.n_from_data))) + np.log(1 / delta)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
-    ends = (offset + float(v) for v in (value, low, high))
-    return Certificate(*ends, "probabilistic", confidence, ratio.std_error, _verdict(reasons)), checks
+    value, low, high = (offset + float(v) for v in (value, low, high))
+    return Certificate(value, low, high, "probabilistic", confidence, ratio.std_error, _verdict(reasons)), checks
 
 
 def _halves(back: bounds.Weights, n_from_data: int) -> list[float]:

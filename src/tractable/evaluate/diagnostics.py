@@ -1,0 +1,174 @@
+"""Whether chains have converged, and how many independent draws theirs are worth.
+
+Draws are arrays [n_chains, n_draws, …]; every measure is taken for each of the trailing entries. Vehtari, Gelman,
+Simpson, Carpenter & Bürkner 2021, "Rank-normalization, folding, and localization"; Geyer 1992.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+R_HAT = 1.01
+"""Chains that agree stay below this."""
+
+EFFECTIVE = 100.0
+"""Fewer independent draws than this say little, of the mean and of convergence alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What the draws of some chains are worth.
+
+    Attributes
+    ----------
+    verdict : ``"converged"``, or what is wrong, in words.
+    r_hat, effective, autocorrelation_time : for each trailing entry of the draws.
+    mean, std_error : of the draws, the Monte-Carlo error taken from the effective sample size.
+    """
+
+    verdict: str
+    r_hat: Float[np.ndarray, "*b"] = field(repr=False)
+    effective: Float[np.ndarray, "*b"] = field(repr=False)
+    autocorrelation_time: Float[np.ndarray, "*b"] = field(repr=False)
+    mean: Float[np.ndarray, "*b"] = field(repr=False)
+    std_error: Float[np.ndarray, "*b"] = field(repr=False)
+
+    @property
+    def converged(self) -> bool:
+        """Whether nothing speaks against it."""
+        return self.verdict == "converged"
+
+
+def diagnose(draws: Any) -> Diagnosis:
+    """Measures and verdict of draws [n_chains, n_draws, …].
+
+    Raises
+    ------
+    ValueError : fewer than four draws in a chain, or values that are not finite.
+
+    Examples
+    --------
+    >>> diagnose(np.random.default_rng(0).normal(size=(4, 1000))).verdict
+    'converged'
+    """
+    x = _checked(draws)
+    r_hat, effective = split_r_hat(x), effective_sample_size(x)
+    n = x.shape[0] * x.shape[1]
+    error = x.reshape(n, *x.shape[2:]).std(axis=0, ddof=1) / np.sqrt(effective)
+    return Diagnosis(_verdict(r_hat, effective), r_hat, effective, n / effective, x.mean(axis=(0, 1)), error)
+
+
+def _verdict(r_hat: np.ndarray, effective: np.ndarray) -> str:
+    worst, fewest = float(np.max(r_hat)), float(np.min(effective))
+    if worst > R_HAT:
+        return f"chains disagree: R-hat {worst:.3g}{_which(r_hat, int(np.argmax(r_hat)))}; run longer chains"
+    if fewest < EFFECTIVE:
+        where = _which(effective, int(np.argmin(effective)))
+        return f"too few independent draws: {fewest:.0f}{where}; run longer chains"
+    return "converged"
+
+
+def _which(values: np.ndarray, flat: int) -> str:
+    """Where the worst entry stands; nothing for a single one."""
+    if values.size == 1:
+        return ""
+    return f" at entry {', '.join(str(int(i)) for i in np.unravel_index(flat, values.shape))}"
+
+
+def split_r_hat(draws: Any) -> Float[np.ndarray, "*b"]:
+    """Rank-normalized split R-hat: √(variance of all draws/variance within half-chains), the larger of bulk and tail.
+
+    Chains are cut in halves, so that a drift shows; values are replaced by the normal scores of their ranks, so that it
+    exists for every distribution; the tail is the same for |x − median|. One is perfect. Draws that never change give
+    one where all chains agree and ∞ where not.
+    """
+    x = _halves(_checked(draws))
+    folded = np.abs(x - np.median(x, axis=(0, 1)))
+    return np.maximum(_r_hat(_normal_scores(x)), _r_hat(_normal_scores(folded)))
+
+
+def _r_hat(x: np.ndarray) -> np.ndarray:
+    n = x.shape[1]
+    within = x.var(axis=1, ddof=1).mean(axis=0)
+    between = x.mean(axis=1).var(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = np.sqrt((n - 1) / n + between / within)
+    return np.where(within > 0, out, np.where(between > 0, np.inf, 1.0))
+
+
+def effective_sample_size(draws: Any) -> Float[np.ndarray, "*b"]:
+    """How many independent draws estimate the mean as well: n_chains n_draws/τ (Vehtari et al. 2021, equation 10)."""
+    x = _checked(draws)
+    return x.shape[0] * x.shape[1] / autocorrelation_time(x)
+
+
+def autocorrelation_time(draws: Any) -> Float[np.ndarray, "*b"]:
+    """The integrated autocorrelation time τ = 1 + 2 Σ_t ρ_t, the sum cut by Geyer's initial monotone sequence.
+
+    Sums ρ_2k + ρ_2k+1 of a reversible chain are positive and decreasing: the sum stops before the first that is not
+    positive, and larger ones are lowered to those before. ρ counts the disagreement of half-chains as correlation. At
+    least 1/log10 of the number of draws; draws that never change count as one draw for each chain.
+    """
+    x = _halves(_checked(draws))
+    n_chains, n = x.shape[:2]
+    rho = _correlations(x)
+    pairs = rho[: n // 2 * 2].reshape(n // 2, 2, *rho.shape[1:]).sum(axis=1)
+    positive = np.cumprod(pairs > 0, axis=0)
+    tau = 2 * (np.minimum.accumulate(pairs, axis=0) * positive).sum(axis=0) - 1
+    floor = 1 / np.log10(max(n_chains * n, 11))
+    return np.where(x.std(axis=(0, 1)) > 0, np.maximum(tau, floor), float(2 * n))
+
+
+def _correlations(x: np.ndarray) -> np.ndarray:
+    """ρ_t = 1 − (W − mean autocovariance at t)/V, with V the variance of all draws and W that within chains."""
+    n = x.shape[1]
+    covariance = _autocovariance(x)
+    within = (covariance[:, 0] * n / (n - 1)).mean(axis=0)
+    total = within * (n - 1) / n + x.mean(axis=1).var(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rho = 1 - (within - covariance.mean(axis=0) * n / (n - 1)) / total
+    rho[0] = 1.0
+    return np.where(total > 0, rho, 0.0)
+
+
+def _autocovariance(x: np.ndarray) -> np.ndarray:
+    """Σ_s (x_s − x̄)(x_s+t − x̄)/n along each chain, by Fourier transforms."""
+    n = x.shape[1]
+    size = 1 << int(2 * n - 1).bit_length()
+    spectrum = np.fft.rfft(x - x.mean(axis=1, keepdims=True), size, axis=1)
+    return np.fft.irfft(np.abs(spectrum) ** 2, size, axis=1)[:, :n] / n
+
+
+def _halves(x: np.ndarray) -> np.ndarray:
+    """Each chain as two, its last draw left out where their number is odd."""
+    n = x.shape[1] // 2
+    return np.concatenate([x[:, :n], x[:, n : 2 * n]])
+
+
+def _normal_scores(x: np.ndarray) -> np.ndarray:
+    """Φ⁻¹((rank − 3/8)/(n + 1/4)) of each value among all draws, equal values sharing their mean rank."""
+    flat = x.reshape(x.shape[0] * x.shape[1], -1)
+    n = len(flat)
+    ranks = np.stack([_mean_ranks(column) for column in flat.T], axis=1)
+    different, place = np.unique(ranks, return_inverse=True)
+    scores = np.array([NormalDist().inv_cdf((r - 0.375) / (n + 0.25)) for r in different.tolist()])
+    return scores[place].reshape(x.shape)
+
+
+def _mean_ranks(column: np.ndarray) -> np.ndarray:
+    _, place, count = np.unique(column, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
+def _checked(draws: Any) -> np.ndarray:
+    x = np.asarray(draws, np.float64)
+    if x.ndim < 2 or x.shape[1] < 4:
+        raise ValueError(f"expected draws [n_chains, n_draws, …] with at least four draws in a chain, got {x.shape}")
+    if not np.isfinite(x).all():
+        raise ValueError("some draws are not finite; look at the chains that made them")
+    return x
