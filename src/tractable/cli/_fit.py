@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tractable.cli._commands import app
-from tractable.cli._options import Data, Output, Running, Steps, Visible
+from tractable.cli._options import Data, Deep, Output, Running, Steps, Visible
 from tractable.cli._spread import spread
 
 fit = typer.Typer(help="Fit a model to data.", rich_markup_mode=None)
@@ -41,7 +41,7 @@ def dbm(
         str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
     ],
     output: Output,
-    visible: Visible,
+    visible: Deep,
     steps: Steps,
     running: Running,
 ) -> None:
@@ -79,10 +79,8 @@ def _fit_machine(
     """The way of every machine, from the data to the record of its fit."""
     from tractable.cli import _fitting
 
-    def build(rows: Any, batch_size: int) -> Any:
-        return _fitting.machine(rows, visible, hidden, shape, (batch_size, running.seed))
-
-    _show(_fitting.fitted(_fitting.Files(*files), build, steps.learner(), running), running.json)
+    shaped = _fitting.Shape(shape, hidden, visible)
+    _show(_fitting.fitted(_fitting.Files(*files), shaped, steps.learner(), running), running.json)
 
 
 def _show(found: Any, json: bool) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +14,9 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli._options import Running, Visible
+from tractable.cli._text import one_line
 from tractable.formats._base import extension, failure
+from tractable.learning import pretrain
 from tractable.learning.columns import fit_columns, visible_units
 from tractable.plan.training import check_training
 
@@ -52,37 +57,59 @@ class Fitted:
         }
 
 
-def machine(rows: np.ndarray, visible: Visible, hidden: list[int], shape: str, of: tuple[int, int]) -> tr.Boltzmann:
-    """A new machine for these rows, unless memory does not hold what learning it takes."""
-    batch_size, seed = of
-    units = visible_units(rows, visible.units, visible.states)
-    check_training([units.n_features, *hidden], min(batch_size, len(rows)), within=shape == "boltzmann")
-    kind = "spin" if isinstance(units, tr.Spin) else "bernoulli"
-    if shape == "restricted":
-        return tr.restricted(units, hidden[0], units=kind, key=seed)
-    if shape == "deep":
-        return tr.deep([units, *hidden], units=kind, key=seed)
-    return tr.boltzmann(units.n, hidden=sum(hidden), units=units, key=seed)
+@dataclass(frozen=True)
+class Shape:
+    """Which machine to make: its constructor, the hidden units, and the units that hold the data."""
+
+    name: str
+    hidden: list[int]
+    visible: Visible
+
+    def machine(self, rows: np.ndarray, n_chains: int, seed: int) -> tr.Boltzmann:
+        """A new machine for these rows, unless memory does not hold what learning it takes."""
+        units = visible_units(rows, self.visible.units, self.visible.states)
+        check_training([units.n_features, *self.hidden], n_chains, within=self.name == "boltzmann")
+        kind = "spin" if isinstance(units, tr.Spin) else "bernoulli"
+        if self.name == "restricted":
+            return tr.restricted(units, self.hidden[0], units=kind, key=seed)
+        if self.name == "deep":
+            return tr.deep([units, *self.hidden], units=kind, key=seed)
+        return tr.boltzmann(units.n, hidden=sum(self.hidden), units=units, key=seed)
+
+    def start(self, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
+        """Where learning starts."""
+        chains = max(min(learner.batch_size, len(rows)), getattr(learner, "n_chains", None) or 0)
+        model, epochs = self.machine(rows, chains, running.seed), getattr(self.visible, "pretrain", 0)
+        return pretrain(model, rows, epochs=epochs, key=running.seed) if epochs else model
 
 
-def fitted(files: Files, build: Callable[[np.ndarray, int], Any], learner: Any, running: Running) -> Fitted:
+def fitted(files: Files, shape: Shape, learner: Any, running: Running) -> Fitted:
     """Read the data, learn, write the model; the checkpoint goes when the model is there."""
     check_writable(files.model, (".safetensors",))
     if running.plot:
         check_writable(running.plot, FIGURES)
     checkpoint = running.at(files.model)
-    check_writable(checkpoint)
     rows = tr.read_data(files.data)
     held = tr.read_data(running.validation) if running.validation else None
-    model = build(rows, learner.batch_size)
+    model = shape.start(rows, learner, running)
     options = {"key": running.seed, "checkpoint": checkpoint, "checkpoint_seconds": running.checkpoint_every}
     options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
-    run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
+    with _warnings_in_a_line():
+        run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
     tr.save(run.model, files.model)
     os.unlink(checkpoint)
     if running.plot:
         draw(run.history, running.plot)
     return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Warnings of a fit that goes on as lines on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RuntimeWarning)
+        warnings.showwarning = lambda message, *_: print(f"tractable: {one_line(str(message))}", file=sys.stderr)
+        yield
 
 
 def _likelihood(model: tr.Boltzmann, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:
 def certificate(found: tr.Certificate) -> dict[str, Any]:
     """The value, its interval and what kind of interval that is."""
     record = {"value": found.value, "lower": found.lower, "upper": found.upper, "kind": found.kind}
-    extra = {"confidence": found.confidence, "std_error": found.std_error}
+    extra = {"confidence": found.confidence, "std_error": found.std_error, "verdict": found.verdict}
     return record | {name: value for name, value in extra.items() if value is not None}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tractable as tr
 from tractable.cli._tables import MAX_ROWS, certified, console, new_table
@@ -32,6 +32,8 @@ def show_fit(found: Fitted) -> None:
     console.print(f"wrote {found.path}: {found.run.model!r}", soft_wrap=True)
 
 
-def show_likelihood(what: str, found: Any) -> None:
+def show_likelihood(what: str, found: tr.Certificate) -> None:
     """A certified mean, and the verdict on it where there is one."""
-    console.print(f"{what} = {certified(found)}")
+    console.print(f"{what} = {certified(found)}", soft_wrap=True)
+    if found.verdict:
+        console.print(found.verdict)

@@ -25,12 +25,14 @@ ALGORITHMS = {
     "pcd": "PersistentCD",
     "cd": "ContrastiveDivergence",
     "fpcd": "FastPersistentCD",
+    "tempered": "TemperedPCD",
+    "trajectory": "TrajectoryTempering",
     "exact": "ExactGradient",
     "pseudo": "PseudoLikelihood",
 }
 """What each algorithm is called in the library."""
 
-Algorithm = Literal["pcd", "cd", "fpcd", "exact", "pseudo"]
+Algorithm = Literal["pcd", "cd", "fpcd", "tempered", "trajectory", "exact", "pseudo"]
 Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical"]
 Whole = int | None
 Real = float | None
@@ -44,6 +46,13 @@ class Visible:
         "bernoulli"
     )
     states: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
+
+
+@dataclass(frozen=True)
+class Deep(Visible):
+    """Units of a machine with layers, which may be learned one after the other at first."""
+
+    pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 0
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ class History:
 
 
 def interval(found: Certificate | None) -> str:
-    """A certified number for people: value and interval."""
+    """A certified number for people: value and interval, where that is not one number to three digits."""
     if found is None:
         return "–"
-    return f"{found.value:.3f} [{found.lower:.3f}, {found.upper:.3f}]"
+    value, lower, upper = (f"{number:.3f}" for number in (found.value, found.lower, found.upper))
+    return value if lower == upper else f"{value} [{lower}, {upper}]"

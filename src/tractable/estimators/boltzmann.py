@@ -1,0 +1,239 @@
+"""The restricted Boltzmann machine as an estimator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tractable import learning
+from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
+from tractable.learning import History, Learner, fit, online
+from tractable.learning.columns import Scale, in_data_density, standard_scale, visible_units
+from tractable.models import Boltzmann, Gaussian, ModelError, Spin, restricted
+from tractable.models._base import nearest
+from tractable.models.boltzmann_machine import VISIBLE
+from tractable.plan.training import check_training
+from tractable.posterior import impute, infer, reconstruct, sample, transform
+
+try:
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ModuleNotFoundError:
+    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
+
+ALGORITHMS: dict[str, type[Learner]] = {
+    "pcd": learning.PersistentCD,
+    "cd": learning.ContrastiveDivergence,
+    "fpcd": learning.FastPersistentCD,
+    "tempered": learning.TemperedPCD,
+    "trajectory": learning.TrajectoryTempering,
+    "exact": learning.ExactGradient,
+}
+
+
+class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A restricted Boltzmann machine: features, a density, samples and imputation from one model.
+
+    p(v) = (1/Z) Σ_h exp(bᵀv + cᵀh + vᵀWh). Rows may have missing entries (NaN), but not only these.
+
+    Unlike `sklearn.neural_network.BernoulliRBM`, whose inputs between 0 and 1 are taken for probabilities, this is a
+    density: a binary unit holds 0 or 1 and nothing between. Grey values are either cut with `binarize`, or learned as
+    real numbers.
+
+    Parameters
+    ----------
+    n_hidden : number of hidden units.
+    algorithm : ``"pcd"``, ``"cd"``, ``"fpcd"``, ``"tempered"``, ``"trajectory"``, ``"exact"`` (few hidden units), or
+        a learner such as ``tr.PersistentCD(k=5)``.
+    learning_rate, batch_size : of the algorithm; its own where None.
+    epochs : passes over the data in `fit`.
+    units : ``"bernoulli"`` (0, 1), ``"spin"`` (−1, 1), ``"gaussian"`` (real numbers, standardized column by column
+        before they are learned), ``"categorical"`` (0, 1, …), or ``"auto"``: the first of the first three that fits.
+    binarize : values above it count as 1, others as 0; None takes the data as they are.
+    random_state : of the random start and of the chains; an int makes everything repeatable.
+    verbose : whether to show a bar.
+
+    Attributes
+    ----------
+    model_ : the fitted machine. With Gaussian units it is that of the standardized columns, see `scale_`.
+    history_ : the record of the epochs of the last `fit`.
+    scale_ : mean and standard deviation of each column with Gaussian units, else None.
+    n_features_in_, feature_names_in_ : as in every estimator.
+
+    Examples
+    --------
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> rbm = RestrictedBoltzmannMachine(2, algorithm="exact", epochs=5, random_state=0).fit(rows)
+    >>> rbm.transform(rows).shape
+    (100, 2)
+    >>> rbm.log_likelihood(rows).kind
+    'exact'
+    """
+
+    def __init__(
+        self,
+        n_hidden: int = 64,
+        *,
+        algorithm: str | Learner = "pcd",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        epochs: int = 20,
+        units: str = "auto",
+        binarize: float | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ):
+        self.n_hidden = n_hidden
+        self.algorithm = algorithm
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.units = units
+        self.binarize = binarize
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------ learning
+
+    def fit(self, X: Any, y: Any = None) -> RestrictedBoltzmannMachine:
+        """Learn from rows of data [n_rows, n_features]; `y` is ignored."""
+        rows = self._begin(X)
+        run = fit(
+            self.model_, rows, self._learner(), epochs=self.epochs, key=self._key, progress=bool(self.verbose), live=0.0
+        )
+        self.model_, self._training = run.model, run.training
+        self.history_ = in_data_density(run.history, self.scale_) if self.scale_ else run.history
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> RestrictedBoltzmannMachine:
+        """Learn from some more rows, once; the first call says what the columns hold, and on which scale they are."""
+        learner = self._learner()
+        if not hasattr(self, "model_"):
+            rows = self._begin(X)
+            self._training = online.begin(self.model_, rows, learner, self._key)
+        else:
+            rows = self._inner(X)
+        self._training = online.go_on(self._training, rows, learner, self._key)
+        self.model_ = self._training.model
+        self.__dict__.pop("_log_z", None)
+        return self
+
+    def _begin(self, X: Any) -> np.ndarray:
+        """A new machine for these rows, and the rows as it takes them."""
+        rows = self._checked(X, reset=True)
+        units = visible_units(rows, self.units)
+        self.scale_: Scale | None = standard_scale(rows) if isinstance(units, Gaussian) else None
+        check_training([units.n_features, self.n_hidden], self._learner().batch_size)
+        self._key = int(check_random_state(self.random_state).randint(2**31 - 1))
+        kind = "spin" if isinstance(units, Spin) else "bernoulli"
+        self.model_: Boltzmann = restricted(units, int(self.n_hidden), units=kind, key=self._key)
+        self.history_ = History()
+        self.__dict__.pop("_log_z", None)
+        return rows if self.scale_ is None else self.scale_(rows)
+
+    def _learner(self) -> Learner:
+        given = {"learning_rate": self.learning_rate, "batch_size": self.batch_size}
+        given = {name: value for name, value in given.items() if value is not None}
+        if isinstance(self.algorithm, Learner):
+            return replace(self.algorithm, **given)
+        if self.algorithm not in ALGORITHMS:
+            raise ModelError(f"unknown algorithm {self.algorithm!r}{nearest(self.algorithm, ALGORITHMS)}")
+        return ALGORITHMS[self.algorithm](**given)
+
+    # ------------------------------------------------------------ rows in and out
+
+    def _checked(self, X: Any, reset: bool = False) -> np.ndarray:
+        rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
+        if self.binarize is None:
+            return rows
+        return np.where(np.isnan(rows), np.nan, rows > self.binarize)
+
+    def _inner(self, X: Any) -> np.ndarray:
+        """Rows as the machine takes them."""
+        check_is_fitted(self)
+        rows = self._checked(X)
+        return rows if self.scale_ is None else (rows - self.scale_.shift) / self.scale_.scale
+
+    def _outer(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the machine as rows of data."""
+        return rows if self.scale_ is None else self.scale_.shift + self.scale_.scale * rows
+
+    @property
+    def _double(self) -> Boltzmann:
+        """The machine in double precision, so that a row's answer does not depend on the rows beside it."""
+        return jax.tree.map(np.asarray, self.model_).astype(np.float64)
+
+    # ------------------------------------------------------------ features
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The probabilities that the hidden units are on given each row [n_rows, n_hidden] (means of spins)."""
+        rows = self._inner(X)
+        if np.isnan(rows).any():
+            return np.asarray(infer(self._double, rows).marginals["hidden"])
+        with jax.enable_x64(True):
+            return np.asarray(transform(self._double, rows))
+
+    def inverse_transform(self, H: Any) -> np.ndarray:
+        """The means of the columns given values of the hidden units [n_rows, n_hidden] -> [n_rows, n_features]."""
+        check_is_fitted(self)
+        with jax.enable_x64(True):
+            model, units = self._double, self.model_.units[VISIBLE]
+            theta = np.asarray(model.local_field(VISIBLE, {"hidden": np.asarray(H, np.float64)}))
+            return self._outer(np.asarray(units.decode(model.units[VISIBLE].mean(jnp.asarray(theta)))))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Rows as the hidden units see them: ``inverse_transform(transform(X))``."""
+        with jax.enable_x64(True):
+            return self._outer(np.asarray(reconstruct(self._double, self._inner(X))))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.units["hidden"].n
+
+    # ------------------------------------------------------------ density
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """log p(x) of each row; of one with missing entries, of what is observed in it."""
+        return np.asarray(self.log_likelihood(X).per_row.value)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of log p(x) over the rows: the same for the same fitted estimator and rows; `y` is ignored."""
+        return float(self.score_samples(X).mean())
+
+    def log_likelihood(self, X: Any) -> LogLikelihood:
+        """The mean of log p(x) with its certificate, and that of each row."""
+        rows = self._inner(X)
+        if "_log_z" not in self.__dict__:
+            self._log_z = log_partition(self._double, key=self._key)
+        found = log_likelihood(self._double, rows, key=self._key, log_partition=self._log_z)
+        if self.scale_ is None:
+            return found
+        volumes = ~np.isnan(rows) @ np.log(self.scale_.scale)  # of what is observed: p(x) = p(z) / ∏ s
+        return replace(_less(found, volumes.mean()), per_row=_less(found.per_row, volumes))
+
+    # ------------------------------------------------------------ samples
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw rows from the model [n_samples, n_features]; without a `random_state` of its own, that of the fit."""
+        check_is_fitted(self)
+        key = self._key if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
+        return self._outer(np.asarray(sample(self.model_, n_samples, key=key)))
+
+    def impute(self, X: Any) -> np.ndarray:
+        """The rows with what is missing replaced by its posterior mean given what is observed."""
+        return self._outer(impute(self._double, self._inner(X), key=self._key))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _less(found: Any, amount: Any) -> Any:
+    """A certificate moved down."""
+    return replace(found, value=found.value - amount, lower=found.lower - amount, upper=found.upper - amount)

@@ -1,0 +1,28 @@
+"""Learning from data that come in pieces: the state of the learner goes on from one piece to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tractable.learning import loop
+from tractable.learning._base import Learner, Training
+from tractable.learning.records import Options
+from tractable.models.boltzmann_machine import Boltzmann
+from tractable.posterior.approximate.gibbs import schedule
+
+
+def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
+    """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
+    rows = loop.checked_rows(model, rows)
+    return loop._Fit(model, rows, None, learner, 1, Options(key=key))._begun()
+
+
+def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
+    """One pass over more rows, in batches of equal size; the learning rate stays what it is."""
+    rows = loop.checked_rows(training.model, rows).astype(np.float32)
+    n_steps = -(-len(rows) // learner.batch_size)
+    own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
+    return loop._run_block(own, schedule(training.model.graph), training, key, rows, (n_steps, n_steps))[0]
