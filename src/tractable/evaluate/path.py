@@ -57,7 +57,7 @@ class Path(eqx.Module):
 def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
     """The path from given fields to a model, in single precision; as many states as possible are summed out."""
     found = split(model.graph)
-    summed = found.summed if found else ()
+    summed = tuple(g for g in found.summed if (g, g) not in model.couplings) if found and found.enumerated else ()
     plan = gibbs.schedule(model.graph)
     order = tuple(name for name in plan.order if name not in summed)
     plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.formats import FormatError
+from tractable.evaluate.monitor import Live, live_log_likelihood
 from tractable.learning import _base, checkpoints, phases
 from tractable.learning._base import Info, Learner, Training
 from tractable.learning.checkpoints import Saved
@@ -29,7 +30,10 @@ from tractable.posterior import Certificate
 from tractable.posterior.approximate.gibbs import Schedule, schedule
 
 BLOCK_BYTES = 1 << 22
-"""Data handed to the device at once: large enough to hide the call, small enough to show progress."""
+"""Data that a block of steps goes through: enough to hide the call, small enough to show progress."""
+
+DEVICE_BYTES = 1 << 30
+"""Data up to this size are held on the device as a whole."""
 
 LIVE_ROWS = 2000
 
@@ -111,6 +115,14 @@ def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
     return rows
 
 
+@dataclass
+class _Looks:
+    """What following the likelihood has cost so far, and what it found last."""
+
+    seconds: float = 0.0
+    last: Live | None = None
+
+
 @dataclass(frozen=True)
 class _Fit:
     """A fit under way: what stays the same while it runs."""
@@ -121,6 +133,10 @@ class _Fit:
     learner: Learner
     epochs: int
     options: Options
+
+    @cached_property
+    def _looks(self) -> _Looks:
+        return _Looks()
 
     def run(self) -> Run:
         at = self._restored()
@@ -139,7 +155,8 @@ class _Fit:
     def check_memory(self) -> None:
         """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
         means = np.full(self.model.units[VISIBLE].n_features, 0.5)
-        state = jax.eval_shape(lambda: _base.begin(self.learner, self.plan, self.model, self.key, means))
+        key, plan = self.key, self.plan
+        state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, means))
         features = sum(units.n_features for units in self.model.units.values())
         held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
         needed, there = held + 16.0 * self.learner.batch_size * features, physical_memory()
@@ -189,12 +206,11 @@ class _Fit:
         """The rest of an epoch, block by block."""
         began, last = time.perf_counter(), time.perf_counter()
         order = self._order(len(at.history))
-        n_blocks, info = -(-self.n_steps // self.block_steps), None
+        n_blocks, info, total = -(-self.n_steps // self.block_steps), None, self.epochs * self.n_steps
         for block in range(at.block, n_blocks):
             n = min(self.block_steps, self.n_steps - block * self.block_steps)
-            rows = self._gathered(order, block, n)
             training, info = _run_block(
-                self.learner, self.plan, at.training, self.key, rows, (n, self.epochs * self.n_steps)
+                self.learner, self.plan, at.training, self.key, self._block(order, block, n), (n, total)
             )
             at = at._replace(training=training, block=block + 1)
             show.advance(n)
@@ -212,15 +228,28 @@ class _Fit:
         words = np.asarray(jax.random.key_data(self.key)).ravel().tolist()
         return np.random.default_rng([*words, epoch]).permutation(len(self.rows))
 
-    def _gathered(self, order: np.ndarray, block: int, n: int) -> np.ndarray:
-        """The rows of a block; one that is not full is filled up, so that every block has the same shape."""
+    @cached_property
+    def _on_device(self) -> jax.Array | None:
+        """The rows on the device, if they take little of its memory: then a block is only the numbers of its rows."""
+        small = self.rows.size * self._row_type.itemsize <= DEVICE_BYTES
+        return jnp.asarray(np.ascontiguousarray(self.rows, self._row_type)) if small else None
+
+    @cached_property
+    def _row_type(self) -> np.dtype:
+        """The smallest type that the device holds rows in."""
+        if self.rows.dtype.kind == "f":
+            return np.dtype(np.float32)
+        small = self.rows.dtype.itemsize == 1 and self.rows.dtype.kind in "bu"
+        return np.dtype(np.uint8 if small or (self.rows.min() >= 0 and self.rows.max() < 256) else np.int32)
+
+    def _block(self, order: np.ndarray, block: int, n: int) -> tuple[jax.Array, np.ndarray]:
+        """Data and the rows of a block in it; one that is not full is filled up, so that all have the same shape."""
         size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
-        rows = self.rows[order[start : start + n * self.learner.batch_size]]
-        if rows.dtype.kind in "bui":
-            rows = rows.astype(np.uint8 if rows.min(initial=0) >= 0 and rows.max(initial=0) < 256 else np.int32)
-        else:
-            rows = rows.astype(np.float32)
-        return np.concatenate([rows, np.zeros((size - len(rows), rows.shape[1]), rows.dtype)])
+        rows = np.zeros(size, np.int32)
+        rows[: n * self.learner.batch_size] = order[start : start + n * self.learner.batch_size]
+        if self._on_device is not None:
+            return self._on_device, rows
+        return jnp.asarray(np.asarray(self.rows[rows], self._row_type)), np.arange(size, dtype=np.int32)
 
     def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
         train, held = self._live(at, seconds)
@@ -228,8 +257,17 @@ class _Fit:
         return Epoch(len(at.history) + 1, seconds, *numbers, train, held)
 
     def _live(self, at: Saved, seconds: float) -> tuple[Certificate | None, Certificate | None]:
-        """The likelihood of some train rows and of the validation rows, when it is time for it."""
-        return None, None
+        """The likelihood of some train rows and of the validation rows, at the end and while looking is cheap enough."""
+        last = len(at.history) + 1 == self.epochs
+        if not self.options.live or (self._looks.seconds > self.options.live * seconds and not last):
+            return None, None
+        began = time.perf_counter()
+        found = live_log_likelihood(
+            at.training.average, self.rows, self.held, jax.random.fold_in(self.key, 2), previous=self._looks.last
+        )
+        self._looks.seconds += time.perf_counter() - began
+        self._looks.last = found
+        return _bare(found.train), _bare(found.validation)
 
     def _belongs(self) -> dict[str, Any]:
         """What a checkpoint has to agree with."""
@@ -260,6 +298,11 @@ class _Fit:
         return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs())
 
 
+def _bare(found: Certificate | None) -> Certificate | None:
+    """The certificate without the rows it is the mean of."""
+    return found and Certificate(**{f.name: getattr(found, f.name) for f in fields(Certificate)})
+
+
 def _n_bytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
@@ -270,15 +313,15 @@ def _as_array(leaf: Any) -> Any:
 
 @partial(jax.jit, static_argnums=0)
 def _run_block(
-    learner: Learner, plan: Schedule, training: Training, key: Any, rows: jax.Array, counts: tuple[Any, Any]
+    learner: Learner, plan: Schedule, training: Training, key: Any, block: tuple[Any, Any], counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""
-    n, total = counts
+    (n, total), (data, rows) = counts, block
     size = learner.batch_size
     zero = Info(jnp.zeros(()), jnp.zeros(()))
 
     def one(i: jax.Array, carry: tuple[Training, Info]) -> tuple[Training, Info]:
-        batch = jax.lax.dynamic_slice_in_dim(rows, i * size, size)
+        batch = data[jax.lax.dynamic_slice_in_dim(rows, i * size, size)]
         return _base.step(learner, plan, carry[0], key, batch, total)
 
     return jax.lax.fori_loop(0, n, one, (training, zero))
