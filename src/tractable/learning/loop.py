@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tractable.formats import FormatError
 from tractable.evaluate.monitor import Live, live_log_likelihood
+from tractable.formats import FormatError
 from tractable.learning import _base, checkpoints, phases
 from tractable.learning._base import Info, Learner, Training
 from tractable.learning.checkpoints import Saved
@@ -214,7 +214,7 @@ class _Fit:
             )
             at = at._replace(training=training, block=block + 1)
             show.advance(n)
-            if time.perf_counter() - last > self.options.checkpoint_seconds:
+            if block + 1 < n_blocks and time.perf_counter() - last > self.options.checkpoint_seconds:
                 jax.block_until_ready(at.training.step)
                 self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
                 last = time.perf_counter()
@@ -240,7 +240,8 @@ class _Fit:
         if self.rows.dtype.kind == "f":
             return np.dtype(np.float32)
         small = self.rows.dtype.itemsize == 1 and self.rows.dtype.kind in "bu"
-        return np.dtype(np.uint8 if small or (self.rows.min() >= 0 and self.rows.max() < 256) else np.int32)
+        small = small or (self.rows.min() >= 0 and self.rows.max() < 256)
+        return np.dtype(np.uint8 if small else np.int32)
 
     def _block(self, order: np.ndarray, block: int, n: int) -> tuple[jax.Array, np.ndarray]:
         """Data and the rows of a block in it; one that is not full is filled up, so that all have the same shape."""

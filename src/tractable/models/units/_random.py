@@ -1,7 +1,7 @@
 """Random numbers for many chains: a function of the key, the chain's number and the column, however rows are cut.
 
-The words are those of `kernels.xla.counter_bits`: each is a hash of where it stands, which costs a few integer operations
-beside the comparison that consumes it.
+The words are those of `kernels.xla.counter_bits`: each is a hash of where it stands, which costs a few integer
+operations beside the comparison that consumes it.
 """
 
 from __future__ import annotations
