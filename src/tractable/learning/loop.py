@@ -179,7 +179,9 @@ class _Fit:
 
     @cached_property
     def plan(self) -> Schedule:
-        return schedule(self.model.graph)
+        """Sweeps that begin with the visible units: the means of those that come last are at hand."""
+        found = schedule(self.model.graph)
+        return replace(found, order=found.order[::-1])
 
     @cached_property
     def block_steps(self) -> int:

@@ -14,7 +14,7 @@ from tractable.models.units import Units
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
 
-__all__ = ["Clamp", "Schedule", "State", "Stream", "averages", "drawing", "run", "schedule", "start", "sweep"]
+__all__ = ["Clamp", "Schedule", "State", "Stream", "averages", "drawing", "run", "schedule", "start", "sweep", "sweep_with_fields"]
 
 Clamps = Mapping[str, Clamp] | None
 
@@ -40,11 +40,20 @@ def drawing(key: Any, rows: Array) -> blocks.Draw:
 
 def sweep(plan: Schedule, model: Boltzmann, key: Any, rows: Array, x: State, clamp: Clamps = None) -> State:
     """Draw every group once given the others, for many chains; chain r uses random numbers of its own, ``rows[r]``."""
+    return sweep_with_fields(plan, model, key, rows, x, clamp)[0]
+
+
+def sweep_with_fields(
+    plan: Schedule, model: Boltzmann, key: Any, rows: Array, x: State, clamp: Clamps = None
+) -> tuple[State, State]:
+    """A sweep, and the natural parameters that each unit was drawn with."""
     ready = blocks.laid_out(plan, model)
-    new, _ = blocks.sweep(ready, drawing(key, rows), blocks.pack(ready, x), blocks.pack_clamp(ready, clamp))
-    return blocks.unpack(ready, new)
+    found = blocks.sweep(ready, drawing(key, rows), blocks.pack(ready, x), blocks.pack_clamp(ready, clamp))
+    new, theta = (blocks.unpack(ready, part) for part in found)
+    return new, theta
 
 
+@jax.jit
 def start(model: Boltzmann, key: Any, rows: Array) -> State:
     """Independent draws from the fields alone."""
     x = {}
