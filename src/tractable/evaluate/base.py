@@ -40,11 +40,15 @@ def rows_of(model: Boltzmann, data: Any, key: Any) -> Float[np.ndarray, "n v"]:
 
 
 def _free_run(model: Boltzmann, key: Any) -> np.ndarray:
-    plain = model.astype(np.float32)
-    rows = jnp.arange(FREE_CHAINS, dtype=jnp.uint32)
-    x = gibbs.start(plain, jax.random.fold_in(key, 1), rows)
-    x = gibbs.run(gibbs.schedule(model.graph), plain, jax.random.fold_in(key, 2), x, FREE_SWEEPS)
-    return model.decode({VISIBLE: x[VISIBLE]})[VISIBLE]
+    x = _free_states(gibbs.schedule(model.graph), model.astype(np.float32), key)
+    return np.asarray(model.decode({VISIBLE: x})[VISIBLE])
+
+
+@jax.jit
+def _free_states(plan: gibbs.Schedule, model: Boltzmann, key: Any) -> Array:
+    """Visible features at the end of a short run."""
+    x = gibbs.start(model, jax.random.fold_in(key, 1), jnp.arange(FREE_CHAINS, dtype=jnp.uint32))
+    return gibbs.run(plan, model, jax.random.fold_in(key, 2), x, FREE_SWEEPS)[VISIBLE]
 
 
 def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarray]:
@@ -70,10 +74,14 @@ def _mean(model: Boltzmann, rows: np.ndarray) -> np.ndarray:
 def _hidden_means(model: Boltzmann, rows: np.ndarray, key: Any) -> Mapping[str, np.ndarray]:
     if not model.hidden:
         return {}
-    plain = model.astype(np.float32)
     x = features_given(model, rows, key)
-    fields = {name: plain.local_field(name, x) for name in model.hidden}
-    return {name: np.asarray(model.units[name].mean(theta)).mean(axis=0) for name, theta in fields.items()}
+    return {name: np.asarray(m) for name, m in _mean_of_means(model.astype(np.float32), x).items()}
+
+
+@jax.jit
+def _mean_of_means(model: Boltzmann, x: gibbs.State) -> dict[str, Array]:
+    fields = {name: model.local_field(name, x) for name in model.hidden}
+    return {name: model.units[name].mean(theta).mean(axis=0) for name, theta in fields.items()}
 
 
 def features_given(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, Array]:
@@ -82,11 +90,14 @@ def features_given(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, Ar
     One sweep is exact where the hidden units are independent given the data; else there are several.
     """
     plain = model.astype(np.float32)
-    v = plain.encode({VISIBLE: np.asarray(rows, np.float32)})[VISIBLE]
-    numbers = jnp.arange(len(rows), dtype=jnp.uint32)
-    x = {**gibbs.start(plain, jax.random.fold_in(key, 3), numbers), VISIBLE: v}
+    v = jnp.asarray(plain.units[VISIBLE].encode(np.asarray(rows, np.float32)), jnp.float32)
     if not model.hidden:
-        return x
+        return {VISIBLE: v}
     plan = gibbs.schedule(model.graph).only(model.hidden)
-    n = 1 if model.graph.without([VISIBLE]).is_free else SWEEPS
-    return gibbs.run(plan, plain, jax.random.fold_in(key, 4), x, n)
+    return _drawn_given(plan, plain, key, v, 1 if model.graph.without([VISIBLE]).is_free else SWEEPS)
+
+
+@jax.jit
+def _drawn_given(plan: gibbs.Schedule, model: Boltzmann, key: Any, v: Array, n_sweeps: Any) -> gibbs.State:
+    x = gibbs.start(model, jax.random.fold_in(key, 3), jnp.arange(len(v), dtype=jnp.uint32))
+    return gibbs.run(plan, model, jax.random.fold_in(key, 4), {**x, VISIBLE: v}, n_sweeps)

@@ -8,13 +8,13 @@ import numpy as np
 
 from tractable.evaluate.annealed import Annealing, anneal
 from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
-from tractable.evaluate.starts import EXACT_STATES
 from tractable.evaluate.temperatures import Pilot
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.plan.machines import split
 from tractable.posterior import Certificate, machines
 
 MAX_ROWS = 2000
+EXACT_STATES_LOG2 = 16
 CHAINS = 128
 BUDGET = 100
 
@@ -65,7 +65,7 @@ def _log_partition(
     model: Boltzmann, rows: np.ndarray, key: Any, budget: int, previous: Live | None
 ) -> tuple[Certificate, Pilot | None]:
     found = split(model.graph)
-    if found and model.graph.log2_states(found.enumerated) <= np.log2(EXACT_STATES):
+    if found and model.graph.log2_states(found.enumerated) <= EXACT_STATES_LOG2:
         return machines.log_partition(model), None
     settings = Annealing(n_chains=CHAINS, n_temperatures=budget)
     last = previous.pilot if previous else None

@@ -76,8 +76,13 @@ def base_log_partition(path: Path) -> float:
     """log Z of the machine at β = 0: the sum of its cumulants, in double precision."""
     with jax.enable_x64(True):
         units = path.model.astype(np.float64).units
-        parts = [units[name].cumulant(jnp.asarray(a, np.float64)).sum() for name, a in path.base.items()]
-        return float(sum(parts))
+        fields = {name: np.asarray(a, np.float64) for name, a in path.base.items()}
+        return float(_sum_of_cumulants(units, fields))
+
+
+@jax.jit
+def _sum_of_cumulants(units: Mapping[str, Units], fields: Mapping[str, Array]) -> Array:
+    return sum((units[name].cumulant(a).sum() for name, a in fields.items()), jnp.zeros(()))
 
 
 def _lerp(beta: Any, start: Any, end: Any) -> Array:
@@ -293,7 +298,8 @@ def reversed_path(path: Path) -> Path:
     colours = {name: tuple(reversed(classes)) for name, classes in plan.colours.items()}
     schedule = gibbs.Schedule(tuple(reversed(plan.order)), plan.sequential, colours)
     base = mirrored(path, path.base)
-    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, not path.backward)
+    backward = path.flips > 0 and not path.backward
+    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, backward)
 
 
 def mirrored(path: Path, x: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from tractable.evaluate.base import features_given
 from tractable.evaluate.path import Path, State, run
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
-from tractable.plan.machines import split
-from tractable.posterior.exact import enumeration
+from tractable.plan.machines import plan_machine
+from tractable.posterior.cases import read_cases
+from tractable.posterior.exact import clamped as exact
 
-EXACT_STATES = 1 << 16
-"""Up to as many enumerated states, exact samples are drawn."""
+EXACT_FLOPS = 2e8
+"""Up to this price exact samples are drawn."""
 
 
 class Sources(NamedTuple):
@@ -45,13 +46,14 @@ def model_states(model: Boltzmann, path: Path, key: Any, sources: Sources, n_bur
     their weights: where the two halves come back differently, the chains have not forgotten where they started.
     """
     n = len(sources.log_weights)
-    found = split(model.graph)
     if sources.samples is not None:
         values = checked_values(model, VISIBLE, sources.samples, missing=False)
         return Starts(_kept(path, features_given(model, _cycled(values, n), key)), "given samples", False, 0)
-    if found and enumeration.n_states(model, found) <= EXACT_STATES:
+    plan = plan_machine(model.graph, (), "marginals", None)
+    if plan.method and plan.flops <= EXACT_FLOPS:
         generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-        x = model.encode(enumeration.sample(model, found, generator, n))
+        values = exact.draw(model, read_cases(model, None), plan.method, generator, n)
+        x = {name: model.units[name].encode(values[name]) for name in path.kept}
         return Starts(_kept(path, x), "exact samples", True, 0)
     return _burnt_in(model, path, key, sources, n_burn)
 

@@ -1,0 +1,155 @@
+"""Annealing against exact log Z: identities of the work, certificates that hold, verdicts that tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from data import DATA, needs_data
+from machines_oracle import joint
+from machines_zoo import ZOO
+
+from tractable.evaluate import Annealing, anneal, bounds, log_partition
+from tractable.evaluate.path import base_log_partition, base_states, make_path, run
+from tractable.evaluate.temperatures import linear
+from tractable.models import restricted
+from tractable.models.boltzmann_machine import Boltzmann
+
+MACHINES = {str(row): row for row in ZOO}
+QUICK = Annealing(n_chains=1024, n_temperatures=25, schedule="linear")
+KINDS = ["restricted_gaussian", "restricted_mixed", "deep", "dense_spin", "lattice"]
+"""Every kind of unit and of sweep; each costs some seconds of compilation."""
+
+
+def log_z(model: Boltzmann) -> float:
+    return joint(model).log_z
+
+
+def sharp(model: Boltzmann) -> Boltzmann:
+    """Couplings two times as strong: few temperatures are too few."""
+    return replace(model, couplings={pair: 2 * w for pair, w in model.couplings.items()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_machine_at_few_temperatures(kind: str) -> None:
+    """With three temperatures the work is far from Gaussian: only exact weights and an exact time reversal agree."""
+    model, settings = MACHINES[kind].model(1), Annealing(n_chains=1024, n_temperatures=3, schedule="linear")
+    found, truth = anneal(model, key=1, settings=settings), log_z(MACHINES[kind].model(1))
+    assert abs(found.log_partition.value - truth) < 4 * found.log_partition.std_error + 1e-5
+    for w in (found.forward - truth, truth - found.reverse):
+        assert abs(bounds.log_mean_exp(w)) < 5 / np.sqrt(bounds.effective_sample_size(w)) + 1e-5
+    assert found.log_partition.lower < truth < found.log_partition.upper
+    assert found.starts == "exact samples"
+
+
+@pytest.mark.parametrize("kind", ["restricted_mixed", "dense_spin"])
+def test_certificates_contain_the_truth(kind: str) -> None:
+    """Over machines, keys, bases that are far off and temperatures that are too few; 5 % may miss."""
+    missed, told, n = 0, 0, 20
+    for seed in range(n):
+        model = sharp(MACHINES[kind].model(seed))
+        wrong = {name: 3 * np.random.default_rng(seed).normal(size=len(b)) for name, b in model.fields.items()}
+        found = anneal(model, base=wrong, key=seed, settings=QUICK).log_partition
+        missed += not found.lower <= log_z(model) <= found.upper
+        off = abs(found.value - log_z(model)) > 5 * found.std_error + 0.05
+        told += found.verdict != "reliable" if off else 1
+    assert missed <= 2  # P(more than 2 of 20) is 7.5 % at 5 %, and the bounds are sharper than that
+    assert told == n
+
+
+def test_weights_that_are_easily_bounded_by_hand() -> None:
+    assert bounds.log_mean_lower(np.zeros(100), 0.025) == pytest.approx(-np.log(40) / 100, abs=0.03)
+    assert bounds.log_mean_lower(np.zeros(1), 0.025) == pytest.approx(-np.log(40), abs=1.5)  # Markov's inequality
+    assert bounds.log_mean_exp(np.log([1.0, 3.0])) == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 3.0])
+def test_betting_bounds_fail_as_rarely_as_they_say(spread: float) -> None:
+    """Lognormal weights with mean one, also such whose sample mean is far too low; at most 10 % of the bounds fail."""
+    rng, n, delta = np.random.default_rng(0), 400, 0.1
+    low = [bounds.log_mean_lower(spread * rng.normal(size=100) - spread**2 / 2, delta) for _ in range(n)]
+    assert np.mean(np.array(low) > 0) <= delta + 3 * np.sqrt(delta * (1 - delta) / n)
+    if spread == 0.1:
+        assert np.median(low) > -0.06  # and are worth something
+
+
+def test_the_acceptance_ratio_of_gaussian_work() -> None:
+    """Work that satisfies E[e^w] = Z in both directions: forward N(log Z − s²/2, s²), reverse N(−log Z − s²/2, s²)."""
+    rng, truth, s = np.random.default_rng(1), 7.0, 1.5
+    z = []
+    for _ in range(100):
+        f, r = truth - s**2 / 2 + s * rng.normal(size=300), -truth - s**2 / 2 + s * rng.normal(size=200)
+        found = bounds.acceptance_ratio(f, r)
+        z.append((found.log_z - truth) / found.std_error)
+    assert abs(np.mean(z)) < 0.4
+    assert np.std(z) == pytest.approx(1, abs=0.25)
+    assert 0.2 < found.overlap < 0.8
+
+
+@pytest.mark.parametrize("shape", [0.2, 0.5, 1.0])
+def test_the_tail_shape_of_pareto_weights(shape: float) -> None:
+    w = shape * np.random.default_rng(2).exponential(size=20_000)
+    assert bounds.pareto_shape(w) == pytest.approx(shape, abs=0.15)
+
+
+def test_weights_that_hardly_differ_have_no_tail() -> None:
+    assert bounds.pareto_shape(np.zeros(100)) == -np.inf
+
+
+def test_ten_thousand_steps_lose_nothing_to_rounding() -> None:
+    """Without couplings and with the base's own hidden fields all chains have the same work: the rest is rounding."""
+    rng = np.random.default_rng(3)
+    b, c = 4 * rng.normal(size=784), rng.normal(size=3)
+    model = restricted(couplings=np.zeros((784, 3)), visible_bias=b, hidden_bias=c)
+    path = make_path(model, {"visible": rng.normal(size=784), "hidden": c})
+    work = run(path, jax.random.key(0), linear(10_000), base_states(path, jax.random.key(1), 2)).work
+    truth = np.logaddexp(0, b).sum() + np.logaddexp(0, c).sum()
+    assert work + base_log_partition(path) == pytest.approx(truth, abs=0.005)
+
+
+def test_the_same_key_gives_the_same_number_and_progress_is_told() -> None:
+    model, steps = MACHINES["dense_spin"].model(0), []
+    more: dict[str, Any] = {"settings": QUICK, "data": -np.ones((10, 8))}
+    a = anneal(model, key=3, progress=lambda done, total: steps.append((done, total)), **more)
+    b, c = anneal(model, key=3, **more), anneal(model, key=4, **more)
+    assert a.log_partition == b.log_partition != c.log_partition
+    assert steps == [(25, 50), (50, 50)]
+
+
+def test_reverse_runs_from_chains_widen_the_interval_when_they_disagree() -> None:
+    """Two modes far apart, data in the lighter one, chains that cannot cross."""
+    w = 40.0 * np.ones((12, 1))
+    model = restricted(couplings=w, visible_bias=-19.5 * np.ones(12), hidden_bias=[-240.0])
+    stuck = np.zeros((100, 12))
+    found = anneal(model, key=0, samples=stuck, base={"visible": np.zeros(12), "hidden": np.zeros(1)}, settings=QUICK)
+    truth = log_z(model)
+    assert found.log_partition.lower <= truth <= found.log_partition.upper
+
+
+def test_methods_are_chosen_by_price() -> None:
+    model = MACHINES["dense_spin"].model(0)
+    exact = log_partition(model)
+    assert exact.kind == "exact"
+    found = log_partition(model, method="annealing", settings=QUICK)
+    assert found.kind == "probabilistic"
+    assert found.verdict == "reliable"
+    assert found.lower < exact.value < found.upper
+    with pytest.raises(ValueError, match="unknown method 'anealing'; did you mean 'annealing'"):
+        log_partition(model, method="anealing")
+
+
+@needs_data
+def test_a_reference_machine() -> None:
+    """log Z of an RBM with 15 hidden units by 2¹⁵ terms, against 200 temperatures."""
+    assert DATA is not None
+    z = np.load(DATA / "reference" / "rbm_784x15.npz")
+    rows = np.unpackbits(np.load(DATA / "mnist" / "binarized_mnist_fixed.npz")["train"][:5000], axis=1)
+    model = restricted(**{name: z[name] for name in z.files})
+    found = anneal(model, data=rows, key=0, settings=Annealing(n_temperatures=200)).log_partition
+    assert found.verdict == "reliable"
+    assert found.lower < 215.138405525317 < found.upper
+    assert abs(found.value - 215.138405525317) < 4 * found.std_error
+    assert found.std_error < 0.1
