@@ -116,10 +116,11 @@ def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
 
 
 @dataclass
-class _Looks:
-    """What following the likelihood has cost so far, and what it found last."""
+class _Clock:
+    """When the last checkpoint was written, what looks at the likelihood have cost, and what the last one found."""
 
-    seconds: float = 0.0
+    saved: float = field(default_factory=time.perf_counter)
+    looking: float = 0.0
     last: Live | None = None
 
 
@@ -135,8 +136,8 @@ class _Fit:
     options: Options
 
     @cached_property
-    def _looks(self) -> _Looks:
-        return _Looks()
+    def _clock(self) -> _Clock:
+        return _Clock()
 
     def run(self) -> Run:
         at = self._restored()
@@ -147,6 +148,8 @@ class _Fit:
             for _ in range(len(at.history), self.epochs):
                 at = self._epoch(at, show)
                 show.epoch(at.history[-1])
+                if self._is_due():
+                    self._keep(at)
                 if self.options.callback and self.options.callback(at.history[-1]):
                     break
         self._keep(at)
@@ -206,7 +209,7 @@ class _Fit:
 
     def _epoch(self, at: Saved, show: Display) -> Saved:
         """The rest of an epoch, block by block."""
-        began, last = time.perf_counter(), time.perf_counter()
+        began = time.perf_counter()
         order = self._order(len(at.history))
         n_blocks, info, total = -(-self.n_steps // self.block_steps), None, self.epochs * self.n_steps
         for block in range(at.block, n_blocks):
@@ -216,10 +219,9 @@ class _Fit:
             )
             at = at._replace(training=training, block=block + 1)
             show.advance(n)
-            if block + 1 < n_blocks and time.perf_counter() - last > self.options.checkpoint_seconds:
+            if block + 1 < n_blocks and self._is_due():
                 jax.block_until_ready(at.training.step)
                 self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
-                last = time.perf_counter()
         jax.block_until_ready(at.training.step)
         seconds = at.seconds + time.perf_counter() - began
         at = at._replace(history=at.history.with_epoch(self._record(at, info, seconds)), block=0, seconds=seconds)
@@ -260,16 +262,16 @@ class _Fit:
         return Epoch(len(at.history) + 1, seconds, *numbers, train, held)
 
     def _live(self, at: Saved, seconds: float) -> tuple[Certificate | None, Certificate | None]:
-        """The likelihood of some train rows and of the validation rows, at the end and while looking is cheap enough."""
+        """The likelihood of some train rows and of the validation rows, at the end and while that is cheap enough."""
         last = len(at.history) + 1 == self.epochs
-        if not self.options.live or (self._looks.seconds > self.options.live * seconds and not last):
+        if not self.options.live or (self._clock.looking > self.options.live * seconds and not last):
             return None, None
         began = time.perf_counter()
         found = live_log_likelihood(
-            at.training.average, self.rows, self.held, jax.random.fold_in(self.key, 2), previous=self._looks.last
+            at.training.average, self.rows, self.held, jax.random.fold_in(self.key, 2), previous=self._clock.last
         )
-        self._looks.seconds += time.perf_counter() - began
-        self._looks.last = found
+        self._clock.looking += time.perf_counter() - began
+        self._clock.last = found
         return _bare(found.train), _bare(found.validation)
 
     def _belongs(self) -> dict[str, Any]:
@@ -288,8 +290,12 @@ class _Fit:
         if self.options.checkpoint:
             checkpoints.store(self.options.checkpoint, at, self._belongs())
 
+    def _is_due(self) -> bool:
+        return time.perf_counter() - self._clock.saved > self.options.checkpoint_seconds
+
     def _keep(self, at: Saved) -> None:
         """A checkpoint on the way; where it cannot be written, the fit goes on: what it has learned is worth more."""
+        self._clock.saved = time.perf_counter()
         try:
             self._store(at)
         except FormatError as error:
