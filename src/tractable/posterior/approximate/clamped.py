@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -48,8 +49,12 @@ def _clamped_starts(model: Boltzmann, cases: Cases, n: int, key: Any) -> tuple[g
     """`n` starting points for each row, what is known in place."""
     first = starts(model, n, key)
     clamp = _clamps(model, cases, n)
-    x = {name: jnp.tile(a, (cases.n_rows, 1)) for name, a in first.items()}
-    return {name: jnp.where(clamp[name].known, clamp[name].values, a) for name, a in x.items()}, clamp
+    return _placed({name: np.tile(a, (cases.n_rows, 1)) for name, a in first.items()}, clamp), clamp
+
+
+def _placed(x: Mapping[str, Any], clamp: Mapping[str, gibbs.Clamp]) -> dict[str, Any]:
+    """The state with what is known in place."""
+    return {name: np.where(clamp[name].known, clamp[name].values, a) for name, a in x.items()}
 
 
 def _clamps(model: Boltzmann, cases: Cases, n: int) -> dict[str, gibbs.Clamp]:
@@ -101,7 +106,7 @@ def _chains(
     free = [name for name in model.groups if not clamp[name].known.all()]
     plan = gibbs.schedule(model.graph).only(free)
     x = gibbs.start(model, jax.random.fold_in(stream.key, 0), jnp.asarray(stream.rows))
-    x = {name: jnp.where(clamp[name].known, clamp[name].values, a) for name, a in x.items()}
+    x = _placed(x, clamp)
     clamp = {name: held for name, held in clamp.items() if name in free and held.known.any()}
     burn_in = max(1, int(BURN_IN * size[1]))
     x, _ = gibbs.averages(plan, model, gibbs.Stream(jax.random.fold_in(stream.key, 1), stream.rows), x, burn_in, clamp)

@@ -14,7 +14,19 @@ from tractable.models.units import Units
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
 
-__all__ = ["Clamp", "Schedule", "State", "Stream", "averages", "drawing", "run", "schedule", "start", "sweep", "sweep_with_fields"]
+__all__ = [
+    "Clamp",
+    "Schedule",
+    "State",
+    "Stream",
+    "averages",
+    "drawing",
+    "run",
+    "schedule",
+    "start",
+    "sweep",
+    "sweep_with_fields",
+]
 
 Clamps = Mapping[str, Clamp] | None
 

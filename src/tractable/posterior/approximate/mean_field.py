@@ -167,10 +167,16 @@ def _iterate(
         return new, theta, n + 1, _largest_change(old, new)
 
     first = blocks.pack(ready, x)
-    begin = step((first, first, jnp.int32(0), jnp.asarray(jnp.inf, model.fields[VISIBLE].dtype)))
-    packed, theta, n, change = jax.lax.while_loop(lambda c: (c[2] < limits[0]) & (c[3] > limits[1]), step, begin)
+    packed, theta, n, change = _until_settled(step, first, first, limits)
     means = blocks.unpack(ready, packed)
     return means, elbo(model, blocks.unpack(ready, theta), means, clamp), n, change
+
+
+def _until_settled(step: Any, x: State, theta: State, limits: Any) -> tuple[State, State, Array, Array]:
+    """Steps until nothing moves by more than the tolerance, or there have been enough (at least one)."""
+    far = jnp.full((), jnp.inf, next(iter(x.values())).dtype)
+    carry = (dict(x), dict(theta), jnp.zeros((), jnp.int32), far)
+    return jax.lax.while_loop(lambda c: (c[2] < jnp.maximum(limits[0], 1)) & (c[3] > limits[1]), step, carry)
 
 
 def _largest_change(old: State, new: State) -> Array:
@@ -180,12 +186,18 @@ def _largest_change(old: State, new: State) -> Array:
 
 def starts(model: Boltzmann, n: int, key: Any = 0) -> State:
     """Starting means: the first row those of the fields alone, the others random and far apart."""
-    out, key = {}, jax.random.key(key) if isinstance(key, int | np.integer) else key
-    for i, name in enumerate(model.groups):
-        units, field = model.units[name], jnp.asarray(model.fields[name])
-        noise = 3 * jax.random.normal(jax.random.fold_in(key, i), (n, units.n_features), field.dtype)
-        out[name] = units.mean(field + noise.at[0].set(0))
-    return out
+    words = [key] if isinstance(key, int | np.integer) else np.asarray(jax.random.key_data(key)).ravel().tolist()
+    rng, theta = np.random.default_rng(words), {}
+    for name in model.groups:
+        field = np.asarray(model.fields[name])
+        noise = 3 * rng.standard_normal((n, field.size)) * (np.arange(n) > 0)[:, None]
+        theta[name] = (field + noise).astype(jax.dtypes.canonicalize_dtype(field.dtype))
+    return _means(model, theta)
+
+
+@jax.jit
+def _means(model: Boltzmann, theta: State) -> State:
+    return {name: model.units[name].mean(t) for name, t in theta.items()}
 
 
 def best_of(found: MeanField, n: int) -> MeanField:
@@ -236,8 +248,7 @@ def _tap(model: Boltzmann, x: State, clamp: Clamps, limits: Any) -> Found:
         return means, theta, n + 1, _largest_change(old, means)
 
     theta = {name: jnp.broadcast_to(model.local_field(name, x), x[name].shape) for name in model.groups}
-    begin = step((x, theta, jnp.int32(0), jnp.asarray(jnp.inf, model.fields[VISIBLE].dtype)))
-    means, theta, n, change = jax.lax.while_loop(lambda c: (c[2] < limits[0]) & (c[3] > limits[1]), step, begin)
+    means, theta, n, change = _until_settled(step, x, theta, limits)
     second = 0.5 * squared.interaction(_variances(model, theta, clamp))
     return means, elbo(model, theta, means, clamp) + second, n, change
 
