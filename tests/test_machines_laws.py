@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Mapping
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import machines_oracle
 import numpy as np
 import pytest
 from machines_oracle import Joint, drawn, joint
@@ -50,6 +52,10 @@ def some_evidence(model: Boltzmann, seed: int = 1) -> Evidence:
 
 def model_of(name: str) -> Boltzmann:
     return next(row for row in ZOO if str(row) == name).model()
+
+
+def test_the_oracle_reproduces_published_numbers() -> None:
+    assert doctest.testmod(machines_oracle).failed == 0
 
 
 # ---------------------------------------------------------------- exact

@@ -19,7 +19,7 @@ ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 
 TRAINED = ("learning", "evaluate", "estimators", "posterior/approximate", "posterior/machines", "models/units")
-TRAINED += ("models/boltzmann_machine", "models/clamping", "posterior/exact/enumeration", "kernels/xla")
+TRAINED += ("models/boltzmann_machine", "models/clamping", "posterior/exact/enumeration", "posterior/exact/clamped", "kernels/xla")
 """Where jax may be imported: models that train on an accelerator, and what works on them; everything else is NumPy."""
 
 
