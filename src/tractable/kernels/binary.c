@@ -6,6 +6,8 @@
  * second-level cache. Rows of x that are not 0 or 1 are multiplied out, with the rows of w that the table holds. */
 #include "binary.h"
 
+#include <stdatomic.h>
+
 #include "kernels.h"
 #include "vectors.h"
 
@@ -27,6 +29,8 @@ typedef struct {
     uint8_t *lengths;  /* [rows][n_chunks] */
     float *scratch;    /* per worker: a table, the sums of a block, a bias */
     int64_t scratch_size;
+    int64_t n_prepare; /* how many parts of the rows are to be prepared, and how many are */
+    atomic_llong n_prepared;
 } Product;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -161,15 +165,14 @@ static void list_entries(const Product *p, int64_t r) {
     }
 }
 
-static void prepare_rows(void *work, int item, int worker) {
-    Product *p = work;
-    (void)worker;
-    int64_t from = item * (int64_t)PACKED, to = least(from + PACKED, p->rows);
+static void prepare_rows(Product *p, int64_t item) {
+    int64_t from = item * PACKED, to = least(from + PACKED, p->rows);
     if (p->x.transposed) encode_columns(p, from, to);
     for (int64_t r = from; r < to; r++) {
         if (!p->x.transposed) encode_row(p, r);
         if (!p->weighted[r]) list_entries(p, r);
     }
+    atomic_fetch_add(&p->n_prepared, 1);
 }
 
 /* Where TILE columns from j on of F_LANES rows of w from k on are; where that is beyond the edges, or w is given by
@@ -245,8 +248,7 @@ static void add_row(const Product *p, int64_t r, int64_t chunk, const float *tab
     else add_entries(table, list, length, sums, PARTS / 4);
 }
 
-static void run_tile(void *work, int item, int worker) {
-    const Product *p = work;
+static void run_tile(Product *p, int64_t item, int worker) {
     int64_t j = item / p->n_blocks * TILE, width = least(TILE, p->columns - j);
     int64_t from = item % p->n_blocks * p->block, to = least(from + p->block, p->rows);
     float *table = p->scratch + worker * p->scratch_size, *partial = table + GROUPS * ENTRIES * TILE;
@@ -255,6 +257,7 @@ static void run_tile(void *work, int item, int worker) {
     if (p->out.bias) memcpy(bias, p->out.bias + j, sizeof(float) * (size_t)width);
     for (int64_t c = 0; c < p->n_chunks; c++) {
         fill_table(p, c, j, table);
+        while (atomic_load(&p->n_prepared) < p->n_prepare) continue;
         for (int64_t r = from; r < to; r++) {
             F sums[PARTS];
             const float *start = c ? partial + (r - from) * TILE : bias;
@@ -265,6 +268,14 @@ static void run_tile(void *work, int item, int worker) {
                 for (int i = 0; i < PARTS; i++) f_store(partial + (r - from) * TILE + i * F_LANES, sums[i]);
         }
     }
+}
+
+/* First the rows are prepared, then the tiles are run. A tile begins with its table, which needs nothing of the rows;
+ * when that is there, those who prepare are done or about to be. */
+static void run_item(void *work, int item, int worker) {
+    Product *p = work;
+    if (item < p->n_prepare) prepare_rows(p, item);
+    else run_tile(p, item - p->n_prepare, worker);
 }
 
 int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t columns, Matrix x, Matrix w, Finish out) {
@@ -282,8 +293,9 @@ int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t column
     p.codes = (uint8_t *)(p.lists + codes);
     p.weighted = p.codes + codes;
     p.lengths = p.weighted + rows;
-    crew->each(crew->call, crew->n_workers, (int)parts_of(rows, PACKED), prepare_rows, &p);
-    crew->each(crew->call, crew->n_workers, (int)(p.n_tiles * p.n_blocks), run_tile, &p);
+    p.n_prepare = parts_of(rows, PACKED);
+    atomic_init(&p.n_prepared, 0);
+    crew->each(crew->call, crew->n_workers, (int)(p.n_prepare + p.n_tiles * p.n_blocks), run_item, &p);
     free(p.scratch);
     return 0;
 }
