@@ -11,6 +11,7 @@ from tractable.learning._base import Learner
 from tractable.learning.loop import Run, checked_rows, fit
 from tractable.learning.records import Epoch, History
 from tractable.models import ModelError
+from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Spin, Units
 from tractable.posterior import Certificate
@@ -40,6 +41,8 @@ def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = N
         return Gaussian(n, learned=True)
     if kind == "categorical":
         return Categorical(n, n_states or _n_states(rows))
+    if kind not in KINDS:
+        raise ModelError(f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, and auto")
     return KINDS[kind](n)
 
 

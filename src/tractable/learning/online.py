@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tractable.learning import loop
@@ -25,4 +27,6 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     rows = loop.checked_rows(training.model, rows).astype(np.float32)
     n_steps = -(-len(rows) // learner.batch_size)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
-    return loop._run_block(own, schedule(training.model.graph), training, key, rows, (n_steps, n_steps))[0]
+    key = jax.random.key(key) if isinstance(key, int) else key
+    block = jnp.asarray(rows), np.arange(n_steps * own.batch_size, dtype=np.int32)
+    return loop._run_block(own, schedule(training.model.graph), training, key, block, (n_steps, n_steps))[0]
