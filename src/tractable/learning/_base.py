@@ -88,7 +88,7 @@ def _momentum(momentum: float) -> optax.GradientTransformation:
 
 def begin(learner: Learner, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Training:
     """The state before the first step."""
-    model = jax.tree.map(jnp.asarray, model)
+    model = jax.tree.map(lambda p: p if p.dtype.kind in "iu" else jnp.asarray(p), model)  # edges stay readable
     offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
     offsets[VISIBLE] = jnp.asarray(data_means, model.fields[VISIBLE].dtype)
     optimizer = learner.transformation().init(eqx.filter(model, eqx.is_inexact_array))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.learning._base import Learner, Training
-from tractable.learning.phases import contrast, first_groups
+from tractable.learning.phases import contrast, ending_with, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State, start, sweep, sweep_with_fields
 
@@ -24,14 +24,16 @@ def moved(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> State
 
 
 def negative(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> tuple[State, State]:
-    """`k` sweeps: the chains, and the same with the groups drawn last at their means, which leaves no bias and less noise.
+    """`k` sweeps: the chains, and the same with the groups drawn last at their means: no bias, and less noise.
 
     The means come from the fields that these groups were just drawn with: no product is made twice.
     """
+    last = summable_groups(model)
+    plan = ending_with(plan, last)
     x = moved(plan, model, key, x, k - 1) if k > 1 else x
     rows = jnp.arange(x[VISIBLE].shape[0], dtype=jnp.uint32)
     x, theta = sweep_with_fields(plan, model, jax.random.fold_in(key, k), rows, x)
-    return x, x | {g: model.units[g].mean(theta[g]) for g in first_groups(model)}
+    return x, x | {g: model.units[g].mean(theta[g]) for g in last}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,9 +182,7 @@ class _Fit:
 
     @cached_property
     def plan(self) -> Schedule:
-        """Sweeps that begin with the visible units: the means of those that come last are at hand."""
-        found = schedule(self.model.graph)
-        return replace(found, order=found.order[::-1])
+        return schedule(self.model.graph)
 
     @cached_property
     def block_steps(self) -> int:

@@ -35,16 +35,26 @@ def group_graph(model: Boltzmann) -> GroupGraph:
     return GroupGraph(sizes, {name: model.units[name].n_states for name in sizes}, tuple(model.couplings))
 
 
-def first_groups(model: Boltzmann) -> tuple[str, ...]:
-    """The groups that a sweep draws first, if independent given the others: they can be summed out of a state."""
+def summable_groups(model: Boltzmann) -> tuple[str, ...]:
+    """Groups that are independent given the others, so that they can be summed out of a state: as many as possible."""
     graph = group_graph(model)
     first = graph.independent_groups()[-1] if len(graph.sizes) > 1 else ()
     return tuple(g for g in first if not graph.coupled_within(g))
 
 
+def starting_with(plan: Schedule, groups: tuple[str, ...]) -> Schedule:
+    """The same sweep in an order that begins with these groups: it needs nothing of their old states."""
+    return replace(plan, order=(*groups, *(name for name in plan.order if name not in groups)))
+
+
+def ending_with(plan: Schedule, groups: tuple[str, ...]) -> Schedule:
+    """The same sweep in an order that ends with these groups: their fields are those of the new state."""
+    return replace(plan, order=(*(name for name in plan.order if name not in groups), *groups))
+
+
 def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
-    """Samples with the groups drawn first replaced by their means given the others: the same, with less noise."""
-    return x | {g: model.units[g].mean(model.local_field(g, x)) for g in first_groups(model)}
+    """Samples with some groups replaced by their means given the others: the same expectation, with less noise."""
+    return x | {g: model.units[g].mean(model.local_field(g, x)) for g in summable_groups(model)}
 
 
 def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from tractable.learning._base import Training
 from tractable.learning.contrastive import PersistentCD
-from tractable.learning.phases import Means, contrast, first_groups, rao_blackwell
+from tractable.learning.phases import Means, contrast, rao_blackwell, starting_with, summable_groups
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate import blocks
@@ -50,9 +50,9 @@ class TemperedPCD(PersistentCD):
     """PCD with parallel tempering: replicas between a factorized machine and the model; the model's give the gradient.
 
     p_β ∝ exp((1 − β) log p̃_base + β log p̃_model). In every step each replica makes `k` sweeps, and neighbours i, j
-    swap their states with probability min(1, p̃_i(x_j) p̃_j(x_i) / (p̃_i(x_i) p̃_j(x_j))), the units drawn first summed
-    out. Even and odd pairs take turns, so that states travel from one end to the other, and the temperatures are moved
-    until all neighbours swap equally often. A step costs `n_temperatures` times one of PCD.
+    swap their states with probability min(1, p̃_i(x_j) p̃_j(x_i) / (p̃_i(x_i) p̃_j(x_j))), the units drawn first in a
+    sweep summed out. Even and odd pairs take turns, so that states travel from one end to the other, and the
+    temperatures are moved until all neighbours swap equally often. A step costs `n_temperatures` times one of PCD.
 
     Desjardins et al., "Tempered Markov chain Monte Carlo for training of restricted Boltzmann machines", AISTATS 2010;
     Syed et al., "Non-reversible parallel tempering", JRSS B 84 (2022).
@@ -83,7 +83,8 @@ class TemperedPCD(PersistentCD):
 
 
 def _moved(plan: Schedule, model: Boltzmann, key: Any, ladder: Ladder, k: int) -> State:
-    """`k` sweeps of every replica at its temperature."""
+    """`k` sweeps of every replica at its temperature, which begin with the groups that the swaps have summed out."""
+    plan = starting_with(plan, summable_groups(model))
     ready, rows = blocks.laid_out(plan, model), jnp.arange(len(ladder.x[VISIBLE]), dtype=jnp.uint32)
     tempered = blocks.Tempered(jnp.repeat(ladder.betas, len(rows) // len(ladder.betas)), ladder.base)
 
@@ -122,7 +123,7 @@ def _exchanged(x: Array, accepted: Array, partner: Array) -> Array:
 
 def _log_tempered(model: Boltzmann, ladder: Ladder) -> Callable[[Array], Array]:
     """β of each replica ↦ log p̃_β of its state, up to the base measure; the units drawn first are summed out."""
-    base, summed = ladder.base, first_groups(model)
+    base, summed = ladder.base, summable_groups(model)
     kept = {name: x for name, x in ladder.x.items() if name not in summed}
     none = {name: jnp.zeros_like(ladder.x[name]) for name in summed}
     factorized = sum((x @ base[name] for name, x in kept.items()), jnp.zeros(len(ladder.x[VISIBLE])))

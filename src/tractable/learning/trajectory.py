@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from tractable.learning._base import Training
 from tractable.learning.contrastive import PersistentCD, moved
-from tractable.learning.phases import contrast, first_groups, rao_blackwell
+from tractable.learning.phases import contrast, rao_blackwell, starting_with, summable_groups
 from tractable.learning.tempered import matched_base
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -80,6 +80,7 @@ class TrajectoryTempering(PersistentCD):
 
     def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Trajectory]:
         model, climb, sweeps = training.model, *jax.random.split(key)
+        plan = starting_with(plan, summable_groups(model))  # what a swap has summed out is drawn anew
         now = (training.step % self.every == 0).astype(jnp.int32)
         one = lambda _, own: self._stored(model, exchanged(plan, model, climb, own, self.k)[0])  # noqa: E731
         own = jax.lax.fori_loop(0, now, one, training.learner)  # a loop of one round or none works in place
@@ -159,7 +160,7 @@ def _swapped(models: tuple[Boltzmann, Boltzmann], key: Any, lower: State, upper:
 
 def _log_weight(model: Boltzmann, x: State) -> Float[Array, " c"]:
     """log p̃ of each state, the units that a sweep draws first summed out."""
-    summed = first_groups(model)
+    summed = summable_groups(model)
     kept = tuple(name for name in x if name not in summed)
     return log_weights(model, Split(kept, summed), {name: x[name] for name in kept})
 
@@ -171,8 +172,8 @@ def log_partition_of(training: Training, *, n_rounds: int = 20, key: Any = 0) ->
     """log Z of the current model of a run with `TrajectoryTempering`, along the checkpoints that it kept.
 
     log Z = log Z_0 + Σ_k log Z_k / Z_(k−1): the first is exact, the ratio of neighbours is Bennett's (1976) from the
-    works met in `n_rounds` more exchanges, c with Σ_forward σ(w − c) = Σ_reverse σ(c − w). The standard error comes from
-    the spread over chains, which never mix with each other; it is infinite where neighbours do not overlap.
+    works met in `n_rounds` more exchanges, c with Σ_forward σ(w − c) = Σ_reverse σ(c − w). The standard error comes
+    from the spread over chains, which never mix with each other; it is infinite where neighbours do not overlap.
 
     Returns
     -------
@@ -194,7 +195,8 @@ def log_partition_of(training: Training, *, n_rounds: int = 20, key: Any = 0) ->
     if not isinstance(own, Trajectory):
         raise ModelError("there is no trajectory: log_partition_of is for runs of fit(…, TrajectoryTempering())")
     key = jax.random.key(key) if isinstance(key, int | np.integer) else key
-    works = _rounds(schedule(model.graph), model, key, own, n_rounds)
+    plan = starting_with(schedule(model.graph), summable_groups(model))
+    works = _rounds(plan, model, key, own, n_rounds)
     pairs = [np.asarray(w, np.float64)[:, : int(own.count)].swapaxes(0, 1) for w in works]
     found = [_bennett(forward, reverse) for forward, reverse in zip(*pairs, strict=True)]
     value = float(_first_log_partition(model, own) + sum(c for c, _ in found))
