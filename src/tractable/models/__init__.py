@@ -13,24 +13,44 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 
 if TYPE_CHECKING:
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
+    from tractable.models.emissions import (
+        BernoulliEmissions,
+        CategoricalEmissions,
+        DiagonalGaussianEmissions,
+        GaussianEmissions,
+        PoissonEmissions,
+        ProductEmissions,
+        SphericalGaussianEmissions,
+        TiedGaussianEmissions,
+        emissions_for,
+    )
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
 
 __all__ = [
     "BayesianNetwork",
     "Bernoulli",
+    "BernoulliEmissions",
     "Boltzmann",
     "Categorical",
+    "CategoricalEmissions",
+    "DiagonalGaussianEmissions",
     "Evidence",
     "Factor",
     "Gaussian",
+    "GaussianEmissions",
     "MarkovNetwork",
     "ModelError",
+    "PoissonEmissions",
+    "ProductEmissions",
+    "SphericalGaussianEmissions",
     "Spin",
     "TableModel",
     "Tables",
+    "TiedGaussianEmissions",
     "boltzmann",
     "condition",
     "deep",
+    "emissions_for",
     "one_case",
     "parse_evidence",
     "reduce_model",
@@ -39,13 +59,24 @@ __all__ = [
 
 _LEAVES = {
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
+    "emissions": (
+        "BernoulliEmissions",
+        "CategoricalEmissions",
+        "DiagonalGaussianEmissions",
+        "GaussianEmissions",
+        "PoissonEmissions",
+        "ProductEmissions",
+        "SphericalGaussianEmissions",
+        "TiedGaussianEmissions",
+        "emissions_for",
+    ),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    """Models trained with jax are loaded when first used: a query of a network must not wait for it."""
+    """Other models are loaded when first used: a query of a network must not wait for it."""
     if name not in _LEAF_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

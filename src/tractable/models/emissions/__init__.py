@@ -1,0 +1,79 @@
+"""How each component of a mixture, or each state of a hidden Markov model, produces a row of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.models._base import ModelError, nearest
+from tractable.models.emissions._base import Emissions, Statistics, two_axes
+from tractable.models.emissions.bernoulli import BernoulliEmissions
+from tractable.models.emissions.categorical import CategoricalEmissions
+from tractable.models.emissions.diagonal import DiagonalGaussianEmissions, SphericalGaussianEmissions
+from tractable.models.emissions.gaussian import GaussianEmissions, TiedGaussianEmissions
+from tractable.models.emissions.poisson import PoissonEmissions
+from tractable.models.emissions.product import ProductEmissions
+
+__all__ = [
+    "KINDS",
+    "BernoulliEmissions",
+    "CategoricalEmissions",
+    "DiagonalGaussianEmissions",
+    "Emissions",
+    "GaussianEmissions",
+    "PoissonEmissions",
+    "ProductEmissions",
+    "SphericalGaussianEmissions",
+    "Statistics",
+    "TiedGaussianEmissions",
+    "emissions_for",
+]
+
+KINDS: dict[str, type[Emissions]] = {
+    kind.kind: kind
+    for kind in (
+        BernoulliEmissions,
+        CategoricalEmissions,
+        PoissonEmissions,
+        GaussianEmissions,
+        TiedGaussianEmissions,
+        DiagonalGaussianEmissions,
+        SphericalGaussianEmissions,
+    )
+}
+
+
+def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components: int) -> Emissions:
+    """Emissions of a kind, every component with the distribution of the columns of x: where learning begins.
+
+    Parameters
+    ----------
+    kind : ``"bernoulli"``, ``"categorical"``, ``"poisson"``, ``"gaussian"``, ``"tied"``, ``"diagonal"``,
+        ``"spherical"``, or a mapping of kinds to the columns they describe.
+    x : rows of data [n, d]; NaN is missing.
+    n_components : K.
+
+    Raises
+    ------
+    ModelError : an unknown kind, values outside its domain.
+
+    Examples
+    --------
+    >>> emissions_for({"bernoulli": [0], "poisson": [1]}, [[0, 3], [1, 5]], 2).means.tolist()
+    [[0.5, 4.0], [0.5, 4.0]]
+    """
+    rows = two_axes(x)
+    if not isinstance(kind, str):
+        parts = [emissions_for(name, rows[:, list(own)], n_components) for name, own in kind.items()]
+        return ProductEmissions(parts, list(kind.values()))
+    if kind not in KINDS:
+        raise ModelError(f"unknown kind of emissions {kind!r}{nearest(kind, KINDS)}; choose one of {', '.join(KINDS)}")
+    if n_components < 1:
+        raise ModelError(f"the number of components must be at least 1, got {n_components}")
+    if not rows.size:
+        raise ModelError(f"there are no data: got the shape {rows.shape}")
+    if kind != "categorical":  # which looks for itself
+        KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows)
+    return KINDS[kind].pooled(rows, n_components)

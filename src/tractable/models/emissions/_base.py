@@ -1,0 +1,235 @@
+"""What every kind of emissions shares: additive statistics, checks that name the place, rules for what is missing.
+
+Emissions say how each of K components (of a mixture, or states of a hidden Markov model) produces a row of data. Six
+methods make a kind: `log_likelihood`, `statistics`, `maximized`, `log_prior`, `sample` and `pooled`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tractable.models._base import ModelError
+
+ROWS = 4096
+"""Rows that are looked at together where data are larger than what a step should hold."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Expected sufficient statistics by name; those of two blocks of rows add up to those of both together.
+
+    Examples
+    --------
+    >>> a = Statistics({"count": np.array([1.0, 2.0])})
+    >>> (a + 2 * a)["count"]
+    array([3., 6.])
+    """
+
+    arrays: Mapping[str, np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[name]
+
+    def __add__(self, other: Statistics) -> Statistics:
+        return Statistics({name: array + other.arrays[name] for name, array in self.arrays.items()})
+
+    def __rmul__(self, factor: float) -> Statistics:
+        return Statistics({name: factor * array for name, array in self.arrays.items()})
+
+    def part(self, prefix: str) -> Statistics:
+        """Those whose names begin with a prefix, without it."""
+        return Statistics({n.removeprefix(prefix): a for n, a in self.arrays.items() if n.startswith(prefix)})
+
+    @classmethod
+    def joined(cls, parts: Iterable[tuple[str, Statistics]]) -> Statistics:
+        """Several, told apart by prefixes."""
+        return cls({prefix + name: array for prefix, part in parts for name, array in part.arrays.items()})
+
+
+class Emissions(ABC):
+    """p(x | component) for K components over the columns of a row; NaN marks what is missing and is integrated out."""
+
+    kind: ClassVar[str]
+    domain: ClassVar[str]
+    prior_strength: ClassVar[float]
+    """The strength of the prior where none is asked for."""
+
+    @property
+    @abstractmethod
+    def means(self) -> np.ndarray:
+        """The expected row of each component [K, d]."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self) -> int:
+        """How many free numbers there are."""
+
+    @classmethod
+    @abstractmethod
+    def pooled(cls, x: Any, n_components: int) -> Emissions:
+        """Emissions under which every component is the distribution of each column over all rows [n, d].
+
+        They have the shapes that learning needs: ``pooled.maximized(pooled.statistics(x, r))`` are those of
+        responsibilities r, and `prior` pulls towards them.
+        """
+
+    @abstractmethod
+    def log_likelihood(self, x: Any) -> np.ndarray:
+        """log p(x | k) of each row [n, d] under each component: [n, K]."""
+
+    @abstractmethod
+    def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
+        """Expected sufficient statistics Σ_n r_nk E[T(x_n) | observed entries, k] of rows [n, d], weights [n, K]."""
+
+    @abstractmethod
+    def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> Emissions:
+        """The most likely emissions given expected statistics, with a prior the most probable ones (closed form).
+
+        A component of no weight, which no prior speaks for, stays as it is.
+        """
+
+    @abstractmethod
+    def prior(self, strength: float | None = None) -> Statistics:
+        """A conjugate prior around these emissions: the statistics of so many pseudo-rows for each component.
+
+        For Gaussian kinds the pseudo-rows weigh on the covariance alone: an inverse-Wishart prior without degrees of
+        freedom, of scale `strength` times the variance of each column.
+        """
+
+    @abstractmethod
+    def log_prior(self, prior: Statistics) -> float:
+        """The log density of the prior at these parameters, up to a constant."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, components: np.ndarray) -> np.ndarray:
+        """One row from the given component each: [n] -> [n, d]."""
+
+    @abstractmethod
+    def allowed(self, x: np.ndarray) -> np.ndarray:
+        """Which values are in the domain [n, d]; NaN counts as allowed."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The parameters by name, as the constructor takes them."""
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.means.shape[0]
+
+    @property
+    def n_columns(self) -> int:
+        """d."""
+        return self.means.shape[1]
+
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+        """The rows with NaN replaced by the posterior mean (of a categorical column: the most probable state)."""
+        x = as_rows(x)
+        return np.where(np.isnan(x), responsibilities @ self.means, x)
+
+    def check(self, x: Any, name: str = "") -> np.ndarray:
+        """The rows as an array, every value looked at.
+
+        Raises
+        ------
+        ModelError : no two axes, wrong width, a value outside the domain; the message names row and column.
+        """
+        rows = two_axes(x, name)
+        if rows.shape[1] != self.n_columns:
+            raise ModelError(f"{name}the data have {rows.shape[1]} columns, the model has {self.n_columns}")
+        for start in range(0, len(rows), ROWS):
+            block = rows[start : start + ROWS]
+            check_domain(block, self.allowed(block), self.domain, name, start)
+        return rows
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.n_components} components, {self.n_columns} columns)"
+
+
+def two_axes(x: Any, name: str = "") -> np.ndarray:
+    """Data as an array of numbers [n_rows, n_columns]."""
+    rows = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if rows.dtype.kind not in "buif":
+        try:
+            rows = rows.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ModelError(f"{name}the data are not numbers; give states as 0, 1, … and NaN for missing") from None
+    if rows.ndim != 2:
+        raise ModelError(f"{name}data must have the shape [n_rows, n_columns], got {rows.shape}")
+    return rows
+
+
+def check_domain(x: np.ndarray, good: np.ndarray, domain: str, name: str = "", first_row: int = 0) -> None:
+    """Raise for the first value that is not allowed."""
+    if not good.all():
+        row, column = np.argwhere(~good)[0].tolist()
+        value = x[row, column].item()
+        raise ModelError(f"{name}row {first_row + row}, column {column}: the value {value!r} is not {domain}")
+
+
+def as_rows(x: Any) -> np.ndarray:
+    """Data in double precision."""
+    return np.asarray(x, np.float64)
+
+
+def seen(x: np.ndarray) -> np.ndarray | None:
+    """Which entries are there, as numbers; None where all are."""
+    missing = np.isnan(x)
+    return (~missing).astype(np.float64) if missing.any() else None
+
+
+def weighted_counts(mask: np.ndarray | None, r: np.ndarray, n_columns: int) -> np.ndarray:
+    """Σ_n r_nk over the rows in which a column is observed [K, d]."""
+    if mask is None:
+        return np.repeat(r.sum(0)[:, None], n_columns, axis=1)
+    return r.T @ mask
+
+
+def column_means(x: Any, empty: float) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the number of the observed entries of each column; `empty` where there are none."""
+    rows, total, count = two_axes(x), 0.0, 0.0
+    for start in range(0, len(rows), ROWS):
+        block = as_rows(rows[start : start + ROWS])
+        total, count = total + np.nansum(block, 0), count + (~np.isnan(block)).sum(0)
+    count = np.broadcast_to(np.asarray(count, np.float64), rows.shape[1:])
+    return np.where(count > 0, total / np.maximum(count, 1), empty), count
+
+
+def parameters(name: str, given: Any, shape: tuple[int | None, ...], low: float = -np.inf) -> np.ndarray:
+    """Parameters as a float64 array of the expected shape (None: any length), finite, not below `low`."""
+    array = np.asarray(given, np.float64)
+    fits = array.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
+    if not fits or 0 in array.shape:
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ModelError(f"{name} has the shape {array.shape}, expected [{wanted}]")
+    if not np.isfinite(array).all() or (array < low).any():
+        limit = "" if low == -np.inf else f" ≥ {low:g}"
+        raise ModelError(f"{name} must hold finite numbers{limit}")
+    return array
+
+
+def logs(p: np.ndarray) -> np.ndarray:
+    """log p, −∞ at zero."""
+    with np.errstate(divide="ignore"):
+        return np.log(p)
+
+
+def times_logs(counts: np.ndarray, p: np.ndarray) -> float:
+    """Σ n log p with 0 log 0 = 0."""
+    positive = counts > 0
+    return float((counts[positive] * logs(p[positive])).sum())
+
+
+def products(x: np.ndarray, log_p: np.ndarray) -> np.ndarray:
+    """x [n, d] times log p [K, d], where 0 · −∞ = 0."""
+    never = np.isneginf(log_p)
+    if not never.any():
+        return x @ log_p.T
+    out = x @ np.where(never, 0.0, log_p).T
+    out[(x @ never.T.astype(np.float64)) > 0] = -np.inf
+    return out

@@ -1,0 +1,159 @@
+"""Columns of states 0, 1, …, independent given the component."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tractable.models._base import ModelError, set_fields
+from tractable.models.emissions._base import (
+    Emissions,
+    Statistics,
+    as_rows,
+    check_domain,
+    logs,
+    parameters,
+    times_logs,
+    two_axes,
+)
+
+MAX_STATES = 1 << 16
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CategoricalEmissions(Emissions):
+    """p(x | k) = ∏_j P_j[k, x_j] for columns with any number of states each.
+
+    Parameters
+    ----------
+    tables : for each column P_j [K, n_states of the column], rows summing to one; or one array [K, n_states] for a
+        single column.
+
+    Raises
+    ------
+    ModelError : negative entries, rows that do not sum to one within 1e-6, tables of different K.
+
+    Examples
+    --------
+    >>> CategoricalEmissions([[[0.5, 0.5, 0.0]], [[0.25, 0.75]]]).log_likelihood([[1, 0], [2, 1]]).round(6).tolist()
+    [[-2.079442], [-inf]]
+    """
+
+    kind: ClassVar[str] = "categorical"
+    domain: ClassVar[str] = "a state 0, 1, … that its column has"
+    prior_strength: ClassVar[float] = 0.1
+
+    tables: Sequence[np.ndarray]
+
+    def __post_init__(self) -> None:
+        single = isinstance(self.tables, np.ndarray) and self.tables.ndim == 2
+        given = [self.tables] if single else list(self.tables)
+        if not given:
+            raise ModelError("tables: there is no column; give one table [K, n_states] for each")
+        first = np.shape(given[0])[0] if np.ndim(given[0]) else None
+        tables = tuple(_checked(f"table {j}", table, first) for j, table in enumerate(given))
+        set_fields(self, tables=tables)
+
+    @property
+    def n_states(self) -> tuple[int, ...]:
+        """The number of states of each column."""
+        return tuple(t.shape[1] for t in self.tables)
+
+    @property
+    def means(self) -> np.ndarray:
+        """The expected number of the state."""
+        return np.stack([t @ np.arange(t.shape[1]) for t in self.tables], axis=1)
+
+    @property
+    def n_parameters(self) -> int:
+        """K Σ_j (n_states − 1)."""
+        return self.n_components * (sum(self.n_states) - self.n_columns)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The parameters by name: one table for each column."""
+        return {f"table{j}": t for j, t in enumerate(self.tables)}
+
+    def allowed(self, x: np.ndarray) -> np.ndarray:
+        """States of the column and NaN."""
+        return _whole(x) & ((x < np.array(self.n_states)) | np.isnan(x))
+
+    @classmethod
+    def pooled(cls, x: Any, n_components: int) -> CategoricalEmissions:
+        """The frequency of each state in each column, one pseudo-count kept for each; states go up to the largest."""
+        rows = two_axes(x)
+        check_domain(rows, _whole(rows), "a state 0, 1, …")
+        counts = [_counts(rows[:, j]) + 1 for j in range(rows.shape[1])]
+        return cls([np.tile(c / c.sum(), (n_components, 1)) for c in counts])
+
+    def log_likelihood(self, x: Any) -> np.ndarray:
+        """log p(x | k) [n, K]."""
+        codes, out = _codes(x), np.zeros((len(x), self.n_components))
+        for j, table in enumerate(self.tables):
+            out += np.vstack([logs(table).T, np.zeros(self.n_components)])[codes[:, j]]  # the last: missing
+        return out
+
+    def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
+        """``count{j}`` of each state [K, n_states] among the observed entries of column j."""
+        codes = _codes(x)
+        counts = {}
+        for j, q in enumerate(self.n_states):
+            is_state = (codes[:, j, None] == np.arange(q)).astype(np.float64)
+            counts[f"count{j}"] = responsibilities.T @ is_state
+        return Statistics(counts)
+
+    def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> CategoricalEmissions:
+        """P = counts / their sum."""
+        total = statistics if prior is None else statistics + prior
+        tables = []
+        for j, old in enumerate(self.tables):
+            counts = total[f"count{j}"]
+            sums = counts.sum(1, keepdims=True)
+            tables.append(np.where(sums > 0, counts / np.where(sums > 0, sums, 1), old))
+        return CategoricalEmissions(tables)
+
+    def prior(self, strength: float | None = None) -> Statistics:
+        """A Dirichlet prior."""
+        n = self.prior_strength if strength is None else strength
+        return Statistics({f"count{j}": n * t for j, t in enumerate(self.tables)})
+
+    def log_prior(self, prior: Statistics) -> float:
+        """Log density of the Dirichlet prior, without its constant."""
+        return sum(times_logs(prior[f"count{j}"], t) for j, t in enumerate(self.tables))
+
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+        """The rows with the most probable state in place of NaN."""
+        x = as_rows(x)
+        best = np.stack([(responsibilities @ t).argmax(1) for t in self.tables], axis=1)
+        return np.where(np.isnan(x), best, x)
+
+    def sample(self, rng: np.random.Generator, components: np.ndarray) -> np.ndarray:
+        """Rows of states."""
+        u = rng.random((len(components), self.n_columns))
+        columns = [(u[:, j, None] > t.cumsum(1)[components][:, :-1]).sum(1) for j, t in enumerate(self.tables)]
+        return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _checked(name: str, table: Any, n_components: int | None) -> np.ndarray:
+    array = parameters(name, table, (n_components, None), 0.0)
+    sums = array.sum(1, keepdims=True)
+    if np.abs(sums - 1).max() > 1e-6:
+        raise ModelError(f"{name}: row {int(np.abs(sums - 1).argmax())} sums to {sums.max():.6g}, not to 1")
+    return array / sums
+
+
+def _whole(x: np.ndarray) -> np.ndarray:
+    return ((x >= 0) & (x < MAX_STATES) & (x == np.floor(x))) | np.isnan(x)
+
+
+def _codes(x: Any) -> np.ndarray:
+    """States as integers, −1 for what is missing."""
+    x = np.asarray(x)
+    return np.where(np.isnan(x), -1, x).astype(np.int64) if x.dtype.kind == "f" else x.astype(np.int64)
+
+
+def _counts(column: np.ndarray) -> np.ndarray:
+    codes = _codes(column)
+    return np.bincount(codes[codes >= 0], minlength=1).astype(np.float64)

@@ -1,0 +1,130 @@
+"""Columns of different kinds side by side: numbers, counts and states in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tractable.models._base import ModelError, set_fields
+from tractable.models.emissions._base import Emissions, Statistics, two_axes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProductEmissions(Emissions):
+    """p(x | k) = ∏_parts p(x_columns | k): parts are independent given the component.
+
+    Parameters
+    ----------
+    parts : the emissions of each part, all of K components.
+    columns : the columns that each part describes; together every column once.
+
+    Raises
+    ------
+    ModelError : parts of different K, columns left out or named twice, a part with another number of columns.
+
+    Examples
+    --------
+    >>> from tractable.models.emissions import BernoulliEmissions, PoissonEmissions
+    >>> mixed = ProductEmissions([BernoulliEmissions([[0.5]]), PoissonEmissions([[2.0]])], [[1], [0]])
+    >>> mixed.log_likelihood([[0, 1]]).round(6).tolist()
+    [[-2.693147]]
+    """
+
+    kind: ClassVar[str] = "product"
+    domain: ClassVar[str] = "in the domain of its column"
+    prior_strength: ClassVar[float] = np.nan
+
+    parts: Sequence[Emissions]
+    columns: Sequence[Sequence[int]]
+
+    def __post_init__(self) -> None:
+        columns = tuple(tuple(int(c) for c in own) for own in self.columns)
+        parts = tuple(self.parts)
+        if not parts or len(parts) != len(columns):
+            raise ModelError(f"{len(parts)} parts with {len(columns)} lists of columns: give one list for each part")
+        if sorted(c for own in columns for c in own) != list(range(sum(map(len, columns)))):
+            raise ModelError(f"the parts must name every column once, got {columns}")
+        for part, own in zip(parts, columns, strict=True):
+            if part.n_columns != len(own) or part.n_components != parts[0].n_components:
+                wanted = f"{parts[0].n_components} components and {len(own)} columns"
+                raise ModelError(f"{part!r} takes the columns {own}: expected {wanted}")
+        set_fields(self, parts=parts, columns=columns)
+
+    @property
+    def means(self) -> np.ndarray:
+        """The expected row of each component."""
+        return self._assembled([part.means for part in self.parts])
+
+    @property
+    def n_parameters(self) -> int:
+        """The sum over the parts."""
+        return sum(part.n_parameters for part in self.parts)
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.parts[0].n_components
+
+    @property
+    def n_columns(self) -> int:
+        """d."""
+        return sum(map(len, self.columns))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The parameters of all parts, with the part's number before their names."""
+        return {f"{i}.{name}": array for i, part in enumerate(self.parts) for name, array in part.arrays().items()}
+
+    def _assembled(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        """Columns of the parts in their places."""
+        places = np.argsort([c for own in self.columns for c in own])
+        return np.concatenate(blocks, axis=1)[:, places]
+
+    def _each(self, x: Any, ask: Callable[[Emissions, np.ndarray], Any]) -> list[Any]:
+        """The answers of the parts, each about its columns."""
+        rows = two_axes(x)
+        return [ask(part, rows[:, own]) for part, own in zip(self.parts, self.columns, strict=True)]
+
+    def allowed(self, x: np.ndarray) -> np.ndarray:
+        """What the part of each column allows."""
+        return self._assembled(self._each(x, lambda part, own: part.allowed(own)))
+
+    @classmethod
+    def pooled(cls, x: Any, n_components: int) -> ProductEmissions:
+        """Not known without the parts: see `emissions_for`."""
+        raise ModelError("which columns are of which kind? Use emissions_for({kind: columns}, x, n_components)")
+
+    def log_likelihood(self, x: Any) -> np.ndarray:
+        """The sum over the parts [n, K]."""
+        return sum(self._each(x, lambda part, own: part.log_likelihood(own)))  # type: ignore[return-value]
+
+    def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
+        """Those of the parts, with the part's number before their names."""
+        return self._numbered(self._each(x, lambda part, own: part.statistics(own, responsibilities)))
+
+    def _numbered(self, parts: Sequence[Statistics]) -> Statistics:
+        return Statistics.joined((f"{i}.", part) for i, part in enumerate(parts))
+
+    def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> ProductEmissions:
+        """Each part by itself."""
+        own = [None if prior is None else prior.part(f"{i}.") for i in range(len(self.parts))]
+        parts = [p.maximized(statistics.part(f"{i}."), own[i]) for i, p in enumerate(self.parts)]
+        return ProductEmissions(parts, self.columns)
+
+    def prior(self, strength: float | None = None) -> Statistics:
+        """The priors of the parts, each of its own strength by default."""
+        return self._numbered([part.prior(strength) for part in self.parts])
+
+    def log_prior(self, prior: Statistics) -> float:
+        """The sum over the parts."""
+        return sum(part.log_prior(prior.part(f"{i}.")) for i, part in enumerate(self.parts))
+
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+        """Each part's columns as the part does it."""
+        return self._assembled(self._each(x, lambda part, own: part.imputed(own, responsibilities)))
+
+    def sample(self, rng: np.random.Generator, components: np.ndarray) -> np.ndarray:
+        """Rows, part by part."""
+        return self._assembled([part.sample(rng, components) for part in self.parts])
