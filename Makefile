@@ -1,4 +1,4 @@
-# make demo   a real network planned, queried and answered: `make demo MODEL=path/to/any.bif` for your own
+# make demo   a real network queried, and a machine learned from digits: `make demo MODEL=path/to/any.bif` for your own
 # make test   all tests
 # make check  lint, types, documentation
 # make docs   run the examples in the documentation again and write down what they print
@@ -19,9 +19,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 .PHONY: demo test check docs bench clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed-demo
 	$(BIN)/tractable explain "$(MODEL)"
 	$(BIN)/tractable query "$(MODEL)" $(if $(EVIDENCE),--evidence '$(EVIDENCE)')
+	$(BIN)/python examples/digits.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
@@ -49,17 +50,17 @@ $(VENV)/.created:
 	|| { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.created $(SOURCES)
-	$(BIN)/python -m pip install -q -e .
+$(VENV)/.installed-demo: $(VENV)/.created $(SOURCES)
+	$(BIN)/python -m pip install -q -e ".[sklearn]"
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[test]"
 	@$(BIN)/python -m compileall -q src
-	@touch $(VENV)/.installed $@
+	@touch $(VENV)/.installed-demo $@
 
 $(VENV)/.installed-bench: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[bench]"
 	@$(BIN)/python -m compileall -q src
-	@touch $(VENV)/.installed $@
+	@touch $@

@@ -12,7 +12,7 @@ import tractable as tr
 
 def image(row: np.ndarray) -> list[str]:
     """A row of 64 pixels as eight lines of text."""
-    return ["".join("█" if pixel else "·" for pixel in line) for line in row.reshape(8, 8)]
+    return ["".join("#" if pixel else "." for pixel in line) for line in row.reshape(8, 8)]
 
 
 pixels = (load_digits().data > 7).astype(np.uint8)  # 8 × 8 images of 16 greys, cut in the middle
@@ -28,7 +28,9 @@ print(f"learned from {len(train)} images in {run.history[-1].seconds:.1f} s")
 p = (train.sum(axis=0) + 0.5) / (len(train) + 1)
 baseline = np.log(np.where(held, p, 1 - p)).sum(axis=1).mean()
 found = tr.log_likelihood(run.model, held)
-print(f"log-likelihood of an image never seen: {found.value:.2f} in [{found.lower:.2f}, {found.upper:.2f}], {found.kind}")
+print(
+    f"log-likelihood of an image never seen: {found.value:.2f} in [{found.lower:.2f}, {found.upper:.2f}], {found.kind}"
+)
 print(f"with independent pixels it would be:   {baseline:.2f}\n")
 
 print("exact samples of the model:")
@@ -37,6 +39,6 @@ print("\n".join("   ".join(line) for line in zip(*map(image, drawn), strict=True
 
 half = held[:8].astype(float)
 half[:, 32:] = np.nan
-print("\nthe lower halves of images never seen, filled in where the model is surer than not:")
+print("\nthe lower halves of images never seen, filled in with what is likelier than not:")
 whole = tr.impute(run.model, half) > 0.5
 print("\n".join("   ".join(line) for line in zip(*map(image, whole), strict=True)))

@@ -159,10 +159,11 @@ def test_documented_parameters_exist():
 
 def test_the_options_of_every_command_are_on_its_page():
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    for command in ("explain", "query", "separated", "convert"):
-        argv = [sys.executable, "-m", "tractable", command, "--help"]
+    commands = ("explain", "query", "separated", "convert", "fit rbm", "fit dbm", "fit boltzmann")
+    for command in (*commands, "score", "sample", "impute", "transform"):
+        argv = [sys.executable, "-m", "tractable", *command.split(), "--help"]
         text = subprocess.run(argv, capture_output=True, encoding="utf-8", check=True).stdout
-        section = page.partition(f"## tractable {command}")[2].partition("\n## ")[0]
+        section = page.partition(f"## tractable {command.split()[0]}")[2].partition("\n## ")[0]
         for option in set(re.findall(r"--[a-z-]+", text.partition("Options:")[2].partition("Example")[0])) - {"--help"}:
             assert f"`{option}" in section, f"{option} of {command}"
 

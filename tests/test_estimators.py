@@ -42,7 +42,13 @@ def fitted():
     """A machine that can be enumerated, fitted to rows of which some entries are missing."""
     rows = patterns().astype(float)
     rows[::7, 2] = np.nan
-    return RestrictedBoltzmannMachine(3, epochs=200, batch_size=20, learning_rate=0.5, random_state=1).fit(rows)
+    return machine().fit(rows)
+
+
+def machine(**settings):
+    """A machine whose compiled step is that of all others here."""
+    given = {"epochs": 200, "batch_size": 20, "learning_rate": 0.5, "random_state": 1}
+    return RestrictedBoltzmannMachine(3, **{**given, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +81,19 @@ class TestDensity:
 
     def test_real_columns_have_a_density_in_their_own_units(self, real):
         """The density of a column integrates to one; and columns times ten have a tenth of it in each."""
-        machine, rows = real
+        found, rows = real
         low, high = rows[:, 1].min() - 5 * rows[:, 1].std(), rows[:, 1].max() + 5 * rows[:, 1].std()
         cases = np.full((60, 4), np.nan)
         cases[:, 1] = np.linspace(low, high, 60)
-        assert np.exp(machine.score_samples(cases)).sum() * (high - low) / 59 == pytest.approx(1, abs=1e-3)
-        scaled = clone(machine).fit(rows * 10)
-        assert scaled.score(rows * 10) == pytest.approx(machine.score(rows) - 4 * np.log(10), abs=1e-3)
+        assert np.exp(found.score_samples(cases)).sum() * (high - low) / 59 == pytest.approx(1, abs=1e-3)
+        scaled = clone(found).fit(rows * 10)
+        assert scaled.score(rows * 10) == pytest.approx(found.score(rows) - 4 * np.log(10), abs=1e-3)
 
     def test_it_describes_real_columns_better_than_independent_normal_ones(self, real):
-        machine, rows = real
+        found, rows = real
         deviation = rows.std(axis=0)
         independent = -0.5 * (np.log(2 * np.pi * deviation**2) + 1).sum()
-        assert machine.score(rows) > independent + 0.5
+        assert found.score(rows) > independent + 0.5
 
 
 class TestFeatures:
@@ -107,9 +113,9 @@ class TestFeatures:
         rows = patterns()
         assert fitted.reconstruct(rows) == pytest.approx(fitted.inverse_transform(fitted.transform(rows)), abs=1e-9)
         assert np.abs(fitted.reconstruct(rows) - rows).mean() < np.abs(rows.mean(axis=0) - rows).mean()
-        machine, rows = real
-        back = machine.inverse_transform(machine.transform(rows))
-        assert back == pytest.approx(machine.reconstruct(rows), rel=1e-9)
+        found, rows = real
+        back = found.inverse_transform(found.transform(rows))
+        assert back == pytest.approx(found.reconstruct(rows), rel=1e-9)
         assert (back - rows).var(axis=0).sum() < rows.var(axis=0).sum()
 
     def test_names_of_the_features(self, fitted):
@@ -125,8 +131,8 @@ class TestSamples:
         assert np.array_equal(fitted.sample(5), fitted.sample(5))
 
     def test_real_samples_are_in_the_units_of_the_data(self, real):
-        machine, rows = real
-        drawn = machine.sample(2000, random_state=0)
+        found, rows = real
+        drawn = found.sample(2000, random_state=0)
         error = rows.std(axis=0) * (1 / np.sqrt(2000) + 0.2)  # of the sample, and of so short a fit
         assert (np.abs(drawn.mean(axis=0) - rows.mean(axis=0)) < 5 * error).all()
 
@@ -161,8 +167,8 @@ class TestLearning:
         assert np.array_equal(given.fit(rows).score_samples(EVERY), fitted.score_samples(EVERY))
 
     def test_grey_values_are_binarized_or_real(self):
-        grey = load_digits().data[:60, 20:26] / 16
-        cut = RestrictedBoltzmannMachine(2, epochs=1, binarize=0.5, random_state=0).fit(grey)
+        grey = load_digits().data[:120, 20:26] / 16
+        cut = machine(epochs=1, binarize=0.5).fit(grey)
         assert repr(cut.model_).startswith("Boltzmann(6 Bernoulli") and cut.scale_ is None
         assert np.array_equal(cut.transform(grey), cut.transform((grey > 0.5).astype(float)))
         with pytest.raises(ValueError, match=r"row 0, column \d: the value 0\.\d+ is not one of this unit: 0 or 1"):
@@ -191,11 +197,7 @@ class TestLearning:
 
 
 def test_in_a_pipeline():
-    """Features of both classes of patterns tell them apart."""
-    rows = patterns()
-    labels = rows[:, 3]
-    model = make_pipeline(
-        RestrictedBoltzmannMachine(3, epochs=200, batch_size=20, learning_rate=0.5, random_state=1),
-        LogisticRegression(),
-    )
-    assert model.fit(rows, labels).score(rows, labels) > 0.9
+    """Features of rows of two patterns tell them apart."""
+    rows = patterns().astype(float)
+    model = make_pipeline(machine(), LogisticRegression())
+    assert model.fit(rows, rows[:, 3]).score(rows, rows[:, 3]) > 0.9
