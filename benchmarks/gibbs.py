@@ -71,7 +71,7 @@ def cases() -> list[Case]:
         sparse("torus 64 x 64, 128 chains", torus, 128, 25),
         sparse("random degree 6, 16 chains", random, 16, 200),
         sparse("random degree 6, 128 chains", random, 128, 25),
-        bipartite(784, 500, 32, 5),
+        bipartite(784, 500, 128, 3),
     ]
 
 

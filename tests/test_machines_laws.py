@@ -237,6 +237,15 @@ def test_gibbs_averages_are_within_their_standard_errors(row: Row) -> None:
     assert post.log_partition.kind == "bound" and post.log_partition.lower <= truth.log_z + 1e-9
 
 
+def test_chains_that_run_in_parts_are_the_same_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, key = model_of("star"), jax.random.key(0)
+    plan, x = gibbs.schedule(model.graph), gibbs.start(model, key, jnp.arange(48, dtype=jnp.uint32))
+    together = gibbs.run(plan, model, key, x, 5)[VISIBLE]
+    monkeypatch.setattr(gibbs, "CACHE", 0)
+    parts = jax.jit(gibbs.run.__wrapped__)(plan, model, key, x, 5)[VISIBLE]
+    np.testing.assert_array_equal(parts, together)
+
+
 def two_modes() -> Boltzmann:
     """Eight spins that all but agree with each other: two modes of different weight, far apart."""
     return boltzmann(couplings=0.9 * (1 - np.eye(8)), visible_bias=np.full(8, 0.05), units="spin")

@@ -275,7 +275,8 @@ def _by_colour(blocks: Blocks, visit: Visit, outer: Array, own: Array) -> tuple[
     for c, (nearby, w) in enumerate(zip(sparse.neighbours, sparse.weights, strict=True)):
         here = slice(at, at + w.shape[1])
         theta = _mixed(field[here] + _gathered(nearby, w, own), _part(visit.base, here), visit.beta, rows=1)
-        new = visit.draw(units.take(sparse.order[here]), theta.T, (visit.at, c)).T
+        part = units.take(sparse.order[here])  # pyright: ignore[reportArgumentType]
+        new = visit.draw(part, theta.T, (visit.at, c)).T
         own = jax.lax.dynamic_update_slice_in_dim(own, _held(new, visit.held, at), at, 0)
         thetas.append(theta)
         at = here.stop

@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 Clamps = Mapping[str, Clamp] | None
+CACHE, FEWEST = 2**19, 16
+"""Bytes of states that gathers should find near; and so many chains at least, for the vector units."""
 
 
 class Stream(NamedTuple):
@@ -81,10 +83,29 @@ def run(plan: Schedule, model: Boltzmann, key: Any, x: State, n_sweeps: Any, cla
     ready, rows = blocks.laid_out(plan, model), numbers(x)
     held = blocks.pack_clamp(ready, clamp)
 
-    def one(t: Array, x: State) -> State:
-        return blocks.sweep(ready, drawing(jax.random.fold_in(key, t), rows), x, held)[0]
+    def part(rows: Array, x: State) -> State:
+        def one(t: Array, x: State) -> State:
+            return blocks.sweep(ready, drawing(jax.random.fold_in(key, t), rows), x, held)[0]
 
-    return blocks.unpack(ready, jax.lax.fori_loop(0, n_sweeps, one, blocks.pack(ready, x)))
+        return blocks.unpack(ready, jax.lax.fori_loop(0, n_sweeps, one, blocks.pack(ready, x)))
+
+    size = _in_cache(plan, model, len(rows)) if clamp is None else len(rows)
+    if size == len(rows):
+        return part(rows, x)
+    parts = {name: a.reshape(-1, size, a.shape[1]) for name, a in x.items()}
+    done = jax.lax.map(lambda both: part(*both), (rows.reshape(-1, size), parts))
+    return {name: a.reshape(x[name].shape) for name, a in done.items()}
+
+
+def _in_cache(plan: Schedule, model: Boltzmann, n_chains: int) -> int:
+    """How many chains of a sparse machine go through all sweeps together: few enough that gathers stay in the cache.
+
+    What a chain draws does not depend on its company; dense products are better off with all chains at once.
+    """
+    if set(plan.order) != set(plan.colours):
+        return n_chains
+    most = max(FEWEST, CACHE // (4 * sum(model.units[name].n_features for name in plan.order)))
+    return max((size for size in range(FEWEST, most + 1) if n_chains % size == 0), default=n_chains)
 
 
 @jax.jit

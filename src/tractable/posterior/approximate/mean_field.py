@@ -186,7 +186,7 @@ def _largest_change(old: State, new: State) -> Array:
 
 def starts(model: Boltzmann, n: int, key: Any = 0) -> State:
     """Starting means: the first row those of the fields alone, the others random and far apart."""
-    words = [key] if isinstance(key, int | np.integer) else np.asarray(jax.random.key_data(key)).ravel().tolist()
+    words = int(key) if isinstance(key, int | np.integer) else np.asarray(jax.random.key_data(key)).ravel().tolist()
     rng, theta = np.random.default_rng(words), {}
     for name in model.groups:
         field = np.asarray(model.fields[name])
