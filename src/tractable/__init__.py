@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tractable.evaluate import log_likelihood, log_partition, pseudo_log_likelihood
+    from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
     from tractable.formats import FormatError, load, read_data, read_evidence, save, write_data
     from tractable.graph import Graph, GraphError, Separation, is_separated
     from tractable.learning import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Gaussian,
         GaussianEmissions,
         MarkovNetwork,
+        Mixture,
         ModelError,
         PoissonEmissions,
         ProductEmissions,
@@ -90,6 +91,7 @@ __all__ = [
     "GraphError",
     "History",
     "MarkovNetwork",
+    "Mixture",
     "ModelError",
     "MostProbable",
     "PersistentCD",
@@ -105,6 +107,8 @@ __all__ = [
     "TemperedPCD",
     "TiedGaussianEmissions",
     "TrajectoryTempering",
+    "aic",
+    "bic",
     "boltzmann",
     "condition",
     "deep",
@@ -134,7 +138,7 @@ __all__ = [
 ]
 
 _NAMES = {
-    "evaluate": ["log_likelihood", "log_partition", "pseudo_log_likelihood"],
+    "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
     "formats": ["FormatError", "load", "read_data", "read_evidence", "save", "write_data"],
     "graph": ["Graph", "GraphError", "Separation", "is_separated"],
     "learning": [
@@ -163,6 +167,7 @@ _NAMES = {
         "Gaussian",
         "GaussianEmissions",
         "MarkovNetwork",
+        "Mixture",
         "ModelError",
         "PoissonEmissions",
         "ProductEmissions",

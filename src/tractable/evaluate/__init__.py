@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.evaluate.annealed import Annealed, Annealing, anneal
+    from tractable.evaluate.criteria import aic, bic
     from tractable.evaluate.diagnostics import (
         Diagnosis,
         autocorrelation_time,
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
         effective_sample_size,
         split_r_hat,
     )
-    from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
-    from tractable.evaluate.verbs import log_partition
+    from tractable.evaluate.records import LogLikelihood
+    from tractable.evaluate.verbs import log_likelihood, log_partition
 
 __all__ = [
     "Annealed",
@@ -26,8 +27,10 @@ __all__ = [
     "Live",
     "LogLikelihood",
     "PseudoLogLikelihood",
+    "aic",
     "anneal",
     "autocorrelation_time",
+    "bic",
     "diagnose",
     "effective_sample_size",
     "live_log_likelihood",
@@ -38,12 +41,13 @@ __all__ = [
 ]
 
 _LEAVES = {
+    "criteria": ("aic", "bic"),
     "annealed": ("Annealed", "Annealing", "anneal"),
     "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
-    "likelihood": ("LogLikelihood", "log_likelihood"),
     "monitor": ("Live", "live_log_likelihood"),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
-    "verbs": ("log_partition",),
+    "records": ("LogLikelihood",),
+    "verbs": ("log_likelihood", "log_partition"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tractable.evaluate.annealed import Annealing, anneal
+from tractable.evaluate.records import LogLikelihood
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -22,20 +22,6 @@ AFFORDABLE = 60.0
 """Predicted seconds up to which log Z is computed exactly unless told otherwise."""
 
 ROWS = 4096
-
-
-@dataclass(frozen=True)
-class LogLikelihood(Certificate):
-    """The mean log-likelihood of rows of data.
-
-    Attributes
-    ----------
-    per_row : log p(v) of each row.
-    log_partition : the log Z that was subtracted; an error in it is common to all rows.
-    """
-
-    per_row: Certificate = field(default_factory=lambda: Certificate.exact(np.zeros(0)), repr=False)
-    log_partition: Certificate = field(default_factory=lambda: Certificate.exact(0.0))
 
 
 def log_partition(

@@ -1,10 +1,13 @@
-"""The verbs of this room: a network's answers come from its exact engine, a machine's from what is affordable."""
+"""The verbs of this room: a network's answers come from its exact engine, others from what their family affords."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from tractable import posterior
+from tractable.evaluate.records import LogLikelihood
+from tractable.models import ModelError
 from tractable.posterior import Certificate
 
 
@@ -41,7 +44,51 @@ def log_partition(
     """
     if model.family == "tables":
         return posterior.log_partition(model, evidence, memory=memory)
-    from tractable.evaluate import likelihood
     from tractable.models import condition
 
-    return likelihood.log_partition(model if evidence is None else condition(model, evidence), **options)
+    return _leaf(model).log_partition(model if evidence is None else condition(model, evidence), **options)
+
+
+def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> LogLikelihood:
+    """The mean of log p(x) over rows of data, with its certificate.
+
+    For a machine log p(v) = log p̃(v) − log Z. log p̃(v), with all that is not observed summed out, is exact where that
+    is affordable (in closed form where the hidden units are independent given the data). Elsewhere the bound of mean
+    field takes its place: then the value is a lower bound on average, there is no upper end, and the verdict says so.
+
+    Parameters
+    ----------
+    model : a machine or a mixture.
+    data : [n_rows, n_columns]; NaN is unobserved and summed out.
+    key : int or jax key; not used by exact methods.
+    options : for a machine ``log_partition``, where it is known already; else it is computed, with `data` to help, and
+        takes the options of `log_partition`.
+
+    Returns
+    -------
+    LogLikelihood : the mean; ``per_row`` holds log p(x) of each row.
+
+    Raises
+    ------
+    ModelError : data that do not fit the model.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> found = tr.log_likelihood(tr.restricted(couplings=[[0.0]]), [[0], [1]])
+    >>> round(found.value, 6), found.kind, found.per_row.value.shape
+    (-0.693147, 'exact', (2,))
+    >>> round(tr.log_likelihood(tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]])), [[0], [1]]).value, 6)
+    -0.693147
+    """
+    return _leaf(model).log_likelihood(model, data, key=key, **options)
+
+
+_LEAVES = {"boltzmann": "likelihood", "mixture": "mixtures"}
+"""The module that evaluates each family other than tables."""
+
+
+def _leaf(model: Any) -> Any:
+    if model.family not in _LEAVES:
+        raise ModelError("a network of tables is evaluated by log_evidence, one case or many")
+    return import_module(f"tractable.evaluate.{_LEAVES[model.family]}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TiedGaussianEmissions,
         emissions_for,
     )
+    from tractable.models.mixture import Mixture
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Gaussian",
     "GaussianEmissions",
     "MarkovNetwork",
+    "Mixture",
     "ModelError",
     "PoissonEmissions",
     "ProductEmissions",
@@ -70,6 +72,7 @@ _LEAVES = {
         "TiedGaussianEmissions",
         "emissions_for",
     ),
+    "mixture": ("Mixture",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

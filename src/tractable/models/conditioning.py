@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 
 NORMALIZED = 1e-12
 """A factor whose rows sum to one this nearly is a conditional table."""
+
+_LEAVES = {"boltzmann": "clamping", "mixture": "mixture"}
+"""Where other families than tables are conditioned."""
 
 TableModel = BayesianNetwork | MarkovNetwork
 
@@ -40,10 +44,8 @@ def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
     >>> condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
-    if model.family == "boltzmann":
-        from tractable.models import clamping
-
-        return clamping.condition(model, evidence)
+    if model.family in _LEAVES:
+        return import_module(f"tractable.models.{_LEAVES[model.family]}").condition(model, evidence)
     found = one_case(model, evidence)
     names = list(model.states)
     factors = []

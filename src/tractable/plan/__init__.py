@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ Observed = Iterable[str] | Mapping[str, Any] | None
 
 
 def plan(
-    model: TableModel,
+    model: TableModel | Any,
     observed: Observed = None,
     query: Query = "marginals",
     memory: int | float | str | None = None,
@@ -54,7 +55,7 @@ def plan(
     'elimination'
     """
     if model.family != "tables":
-        return _machine_plan(model, observed, query, memory)
+        return _leaf(model).plan_model(model, observed, query, memory)
     if query not in QUERIES:
         raise ValueError(f"unknown query {query!r}; choose one of {', '.join(QUERIES)}")
     if isinstance(observed, Mapping):
@@ -141,7 +142,7 @@ def allowed(plan: Plan) -> Plan:
 
 
 def explain(
-    model: TableModel,
+    model: TableModel | Any,
     observed: Observed = None,
     query: Query | None = None,
     memory: int | float | str | None = None,
@@ -160,29 +161,16 @@ def explain(
     ['marginals', 'evidence', 'map']
     """
     if model.family != "tables":
-        return _machine_explanation(model, observed, query, memory)
+        return _leaf(model).explain_model(model, observed, query, memory)
     return Explanation(tuple(plan(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
 
 
-def _machine_plan(model: Any, observed: Observed, query: Query, memory: int | float | str | None) -> Plan:
-    from tractable.plan.machines import MACHINE_QUERIES, observed_units, plan_machine
-
-    if query not in MACHINE_QUERIES:
-        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(MACHINE_QUERIES)}")
-    return plan_machine(model.graph, observed_units(model.graph, observed), query, memory)
+_LEAVES = {"boltzmann": "machines", "mixture": "mixtures"}
+"""The module that plans for each other family than tables."""
 
 
-def _machine_explanation(
-    model: Any, observed: Observed, query: Query | None, memory: int | float | str | None
-) -> Explanation:
-    """p(hidden | visible), log Z and the gradient, unless something else is asked for."""
-    from tractable.plan.machines import MACHINE_QUERIES
-
-    if observed or query:
-        queries = (query,) if query else MACHINE_QUERIES
-        return Explanation(tuple(_machine_plan(model, observed, q, memory) for q in queries))
-    posterior = (_machine_plan(model, [model.groups[0]], "marginals", memory),) if len(model.groups) > 1 else ()
-    return Explanation((*posterior, *(_machine_plan(model, (), q, memory) for q in ("evidence", "gradient"))))
+def _leaf(model: Any) -> Any:
+    return import_module(f"tractable.plan.{_LEAVES[model.family]}")
 
 
 def _names(model: TableModel, given: Evidence | Sequence[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
-from tractable.plan._base import Alternative, Plan, Query
+from tractable.plan._base import Alternative, Explanation, Plan, Query
 from tractable.plan.budget import MAX_SECONDS, memory_bytes, n_cores, speed
 
 MAX_TERMS_LOG2 = 30
@@ -34,6 +34,22 @@ class Split(NamedTuple):
 
     enumerated: tuple[str, ...]
     summed: tuple[str, ...]
+
+
+def plan_model(model: Any, observed: Any, query: Query, memory: int | float | str | None) -> Plan:
+    """The plan of a query of a machine; only its graph is looked at."""
+    if query not in MACHINE_QUERIES:
+        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(MACHINE_QUERIES)}")
+    return plan_machine(model.graph, observed_units(model.graph, observed), query, memory)
+
+
+def explain_model(model: Any, observed: Any, query: Query | None, memory: int | float | str | None) -> Explanation:
+    """p(hidden | visible), log Z and the gradient, unless something else is asked for."""
+    if observed or query:
+        queries = (query,) if query else MACHINE_QUERIES
+        return Explanation(tuple(plan_model(model, observed, q, memory) for q in queries))
+    posterior = (plan_model(model, [model.groups[0]], "marginals", memory),) if len(model.groups) > 1 else ()
+    return Explanation((*posterior, *(plan_model(model, (), q, memory) for q in ("evidence", "gradient"))))
 
 
 def plan_machine(

@@ -22,8 +22,8 @@ def training_bytes(layers: Sequence[int], batch_size: int, within: bool = False)
 
     Examples
     --------
-    >>> training_bytes([784, 500], 100) / 2**20
-    12.488...
+    >>> round(training_bytes([784, 500], 100) / 2**20, 1)
+    12.5
     """
     n = float(sum(layers))
     couplings = n * n if within else sum(float(a) * b for a, b in pairwise(layers))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Reduced
-from tractable.models import Evidence, TableModel, one_case, parse_evidence, reduce_model
+from tractable.models import Evidence, ModelError, TableModel, one_case, parse_evidence, reduce_model
 from tractable.models.evidence import with_likelihoods
 from tractable.plan import Plan, allowed, plan_reduced
 from tractable.plan.budget import memory_bytes, terms
@@ -192,25 +193,51 @@ def sample(model: TableModel | Boltzmann, n: int, *, evidence: Any = None, key: 
 
 
 def transform(model: Boltzmann, data: Any) -> np.ndarray:
-    """The posterior means of the hidden units of each row: [n_rows, n_hidden]."""
+    """The posterior means of the hidden units of each row: [n_rows, n_hidden].
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> print(tr.transform(tr.restricted(couplings=[[1.0], [-1.0]]), [[1, 0], [1, 1]]).round(2))
+    [[0.73]
+     [0.5 ]]
+    """
     return _family(model).transform(model, data)
 
 
 def reconstruct(model: Boltzmann, data: Any) -> np.ndarray:
-    """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible]."""
+    """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible].
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> print(tr.reconstruct(tr.restricted(couplings=[[9.0], [-9.0]]), [[1, 0]]).round(2))
+    [[1. 0.]]
+    """
     return _family(model).reconstruct(model, data)
 
 
 def impute(model: Boltzmann, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
-    """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row."""
+    """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
+    [[1. 1.]]
+    """
     return _family(model).impute(model, data, key=key, n_sweeps=n_sweeps)
+
+
+_LEAVES = {"boltzmann": "machines", "mixture": "mixtures"}
+"""The module with the verbs of each other family than tables."""
 
 
 def _family(model: Any) -> Any:
     """The verbs for a model that is no network of tables."""
-    from tractable.posterior import machines
-
-    return machines
+    if model.family not in _LEAVES:
+        raise ModelError("a network of tables has no such verb; see infer, most_probable and sample")
+    return import_module(f"tractable.posterior.{_LEAVES[model.family]}")
 
 
 def generator(key: Any) -> np.random.Generator:

@@ -117,6 +117,15 @@ class Emissions(ABC):
     def arrays(self) -> dict[str, np.ndarray]:
         """The parameters by name, as the constructor takes them."""
 
+    def conditioned(self, row: np.ndarray) -> Emissions | None:
+        """The emissions of the columns that are NaN in a row [d], given the others; None where there are none."""
+        free = np.isnan(as_rows(row))
+        return self._of_columns(free) if free.any() else None
+
+    def _of_columns(self, chosen: np.ndarray) -> Emissions:
+        """The emissions of some of the columns, where columns are independent given the component."""
+        return type(self)(**{name: array[..., chosen] for name, array in self.arrays().items()})
+
     @property
     def n_components(self) -> int:
         """K."""

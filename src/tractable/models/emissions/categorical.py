@@ -123,6 +123,9 @@ class CategoricalEmissions(Emissions):
         """Log density of the Dirichlet prior, without its constant."""
         return sum(times_logs(prior[f"count{j}"], t) for j, t in enumerate(self.tables))
 
+    def _of_columns(self, chosen: np.ndarray) -> CategoricalEmissions:
+        return CategoricalEmissions([self.tables[j] for j in np.flatnonzero(chosen)])
+
     def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
         """The rows with the most probable state in place of NaN."""
         x = as_rows(x)

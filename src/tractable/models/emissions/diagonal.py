@@ -216,3 +216,7 @@ class SphericalGaussianEmissions(DiagonalGaussianEmissions):
     def _spread(self, scatter: np.ndarray, count: np.ndarray) -> np.ndarray:
         n = count.sum(1)
         return collapsed(np.where(n > 0, scatter.sum(1) / np.where(n > 0, n, 1), self.variances))
+
+    def _of_columns(self, chosen: np.ndarray) -> SphericalGaussianEmissions:
+        shift = np.asarray(self.shift)[chosen]
+        return SphericalGaussianEmissions(self.locations[:, chosen], self.variances, shift)

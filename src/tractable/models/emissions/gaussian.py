@@ -148,6 +148,18 @@ class GaussianEmissions(Emissions):
         ]
         return np.stack(parts)
 
+    def conditioned(self, row: np.ndarray) -> GaussianEmissions | None:
+        """The conditional Gaussians of what is NaN in a row given the rest of it."""
+        z = as_rows(row)[None] - self.shift
+        columns = ~np.isnan(z[0])
+        if columns.all():
+            return None
+        gone, shift = ~columns, np.asarray(self.shift)[~columns]
+        means = np.stack([self._filled(z, columns, j)[0, gone] for j in range(self.n_components)])
+        covariances = self._left(columns)[0] if self.covariances.ndim == 2 else self._left(columns)
+        symmetric = (covariances + np.swapaxes(covariances, -1, -2)) / 2
+        return type(self)(means + shift, symmetric, shift)
+
     def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
         """The rows with NaN replaced by the posterior mean given what is observed in the row."""
         z = as_rows(x) - self.shift

@@ -121,6 +121,14 @@ class ProductEmissions(Emissions):
         """The sum over the parts."""
         return sum(part.log_prior(prior.part(f"{i}.")) for i, part in enumerate(self.parts))
 
+    def conditioned(self, row: np.ndarray) -> Emissions | None:
+        """The product of what stays free in each part."""
+        row = np.asarray(row, np.float64)
+        free = [(p.conditioned(row[list(own)]), np.array(own)) for p, own in zip(self.parts, self.columns, strict=True)]
+        left = [(part, own[np.isnan(row[own])]) for part, own in free if part is not None]
+        place = np.cumsum(np.isnan(row)) - 1
+        return ProductEmissions([p for p, _ in left], [place[own].tolist() for _, own in left]) if left else None
+
     def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
         """Each part's columns as the part does it."""
         return self._assembled(self._each(x, lambda part, own: part.imputed(own, responsibilities)))

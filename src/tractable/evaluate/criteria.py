@@ -1,0 +1,59 @@
+"""Information criteria: the likelihood of the rows that were learned from, less a price for every parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tractable.evaluate.verbs import log_likelihood
+from tractable.posterior import Certificate
+
+
+def bic(model: Any, data: Any) -> Certificate:
+    """The Bayesian information criterion −2 Σ log p(x) + n_parameters · log n_rows: lower is better.
+
+    Raises
+    ------
+    ModelError : data that do not fit the model.
+
+    References
+    ----------
+    Schwarz, Estimating the dimension of a model, Annals of Statistics 6, 1978.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]]))
+    >>> round(tr.bic(coin, [[0], [1]]).value, 6)
+    3.465736
+    """
+    return _criterion(model, data, float(np.log(len(data))))
+
+
+def aic(model: Any, data: Any) -> Certificate:
+    """Akaike's information criterion −2 Σ log p(x) + 2 n_parameters: lower is better.
+
+    Raises
+    ------
+    ModelError : data that do not fit the model.
+
+    References
+    ----------
+    Akaike, A new look at the statistical model identification, IEEE Transactions on Automatic Control 19, 1974.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]]))
+    >>> round(tr.aic(coin, [[0], [1]]).value, 6)
+    4.772589
+    """
+    return _criterion(model, data, 2.0)
+
+
+def _criterion(model: Any, data: Any, price: float) -> Certificate:
+    found, n = log_likelihood(model, data), len(data)
+    cost = price * model.n_parameters
+    value, upper, lower = (cost - 2 * n * end for end in (found.value, found.lower, found.upper))
+    return Certificate(value, lower, upper, found.kind)

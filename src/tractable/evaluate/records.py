@@ -1,0 +1,23 @@
+"""The records of likelihoods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tractable.posterior import Certificate
+
+
+@dataclass(frozen=True)
+class LogLikelihood(Certificate):
+    """The mean log-likelihood of rows of data.
+
+    Attributes
+    ----------
+    per_row : log p(v) of each row.
+    log_partition : the log Z that was subtracted; an error in it is common to all rows.
+    """
+
+    per_row: Certificate = field(default_factory=lambda: Certificate.exact(np.zeros(0)), repr=False)
+    log_partition: Certificate = field(default_factory=lambda: Certificate.exact(0.0))
