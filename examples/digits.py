@@ -15,7 +15,7 @@ def image(row: np.ndarray) -> list[str]:
     return ["".join("#" if pixel else "." for pixel in line) for line in row.reshape(8, 8)]
 
 
-pixels = (load_digits().data > 7).astype(np.uint8)  # 8 × 8 images of 16 greys, cut in the middle
+pixels = (load_digits(return_X_y=True)[0] > 7).astype(np.uint8)  # 8 × 8 images of 16 greys, cut in the middle
 rows = pixels[np.random.default_rng(0).permutation(len(pixels))]
 train, held = rows[:1500], rows[1500:]
 

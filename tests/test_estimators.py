@@ -100,7 +100,7 @@ class TestFeatures:
     def test_transform_is_the_sigmoid(self, fitted):
         rows, w = patterns(), fitted.model_.couplings["visible", "hidden"]
         theta = rows @ np.asarray(w, float) + np.asarray(fitted.model_.fields["hidden"], float)
-        assert fitted.transform(rows) == pytest.approx(1 / (1 + np.exp(-theta)), abs=1e-9)
+        assert fitted.transform(rows) == pytest.approx(1 / (1 + np.exp(np.negative(theta))), abs=1e-9)
 
     def test_missing_entries_give_the_average_over_them(self, fitted):
         row = np.array([[1, 1, np.nan, 0, 0, 1.0]])

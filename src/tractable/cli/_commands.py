@@ -84,7 +84,7 @@ def explain(
     from tractable.cli import _tables
 
     _tables.show_model(model, net)
-    if net.family != "tables":
+    if net.family == "boltzmann":
         from tractable.cli import _machine_tables
 
         _machine_tables.show_groups(net)

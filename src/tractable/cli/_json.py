@@ -20,7 +20,8 @@ def write(record: Mapping[str, Any]) -> None:
 def model(net: Any) -> dict[str, Any]:
     """What a model is: its kind, name and sizes."""
     if net.family != "tables":
-        return {"kind": type(net).__name__, "groups": _groups(net), "parameters": net.n_parameters}
+        groups = {"groups": _groups(net)} if net.family == "boltzmann" else {}
+        return {"kind": type(net).__name__, **groups, "parameters": net.n_parameters}
     return {
         "kind": type(net).__name__,
         "name": net.name,

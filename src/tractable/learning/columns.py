@@ -42,7 +42,9 @@ def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = N
     if kind == "categorical":
         return Categorical(n, n_states or _n_states(rows))
     if kind not in KINDS:
-        raise ModelError(f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, and auto")
+        raise ModelError(
+            f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, and auto"
+        )
     return KINDS[kind](n)
 
 
