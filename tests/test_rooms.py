@@ -20,6 +20,7 @@ ABOVE["plots"] -= {"models"}
 
 TRAINED = ("learning", "evaluate", "estimators", "posterior/approximate", "posterior/machines", "models/units")
 TRAINED += ("models/boltzmann_machine", "models/clamping", "posterior/exact/enumeration", "posterior/exact/clamped", "kernels/xla")
+TRAINED += ("posterior/exact/chain_scan",)
 """Where jax may be imported: models that train on an accelerator, and what works on them; everything else is NumPy."""
 
 

@@ -1,0 +1,38 @@
+/* Hidden Markov chains: what the files chain*.c share. States are the fast axis everywhere. */
+#ifndef TRACTABLE_CHAIN_H
+#define TRACTABLE_CHAIN_H
+
+#include "kernels.h"
+#include "vectors.h"
+
+enum { CHAIN_OK, CHAIN_IMPOSSIBLE, CHAIN_UNSAFE, CHAIN_NO_MEMORY };
+
+/* Sequence s has the rows offsets[s] .. offsets[s+1]-1 of log_likelihood [rows, k]. */
+typedef struct {
+    int64_t k, n_rows, n; /* states, rows, sequences */
+    const double *start, *transition; /* [k], [k, k] */
+    const double *log_likelihood;
+    const int64_t *offsets;
+    const int64_t *order;  /* sequences, the longest first: neighbours run side by side */
+    const double *weights; /* of the sequences */
+} Chain;
+
+/* The nonzero transitions, by state: `into` that are entered from others, `from` that others are entered from. */
+typedef struct {
+    int64_t *starts;
+    int32_t *states;
+    double *logs;
+} Arrows;
+
+/* `chain_smooth` of one sequence with logarithms, for what doubles cannot hold. */
+int chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, double *counts);
+/* log p(z_t | x_1..t) of one sequence, up to a constant for each row, to `out`; log p(x) is returned. */
+double chain_log_forward(const Chain *c, int64_t s, const Arrows *into, double *out);
+int arrows_open(Arrows *a, const Chain *c, int into);
+void arrows_close(Arrows *a);
+
+/* Filtering of the sequences order[first..last): p(z_t | x_1..t) to `out`. status[s] says CHAIN_OK, _IMPOSSIBLE or
+ * _UNSAFE: then doubles do not hold what may matter later, and logarithms have to. */
+int chain_forward(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status);
+
+#endif

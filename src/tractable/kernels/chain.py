@@ -1,0 +1,188 @@
+"""Forward-backward, Viterbi and path samples of hidden Markov chains, for many sequences in one call.
+
+The kernels are chain.c (rescaled probabilities), chain_log.c (logarithms, where doubles do not suffice) and
+chain_walk.c (paths). Observations enter as log-likelihoods [rows, states] alone, all sequences one after another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import library
+
+MAX_STATES = 1 << 16
+CHUNK = 1 << 22
+"""Multiply-adds, at least, in one call of a kernel: what runs apart does not depend on the number of cores."""
+
+_long, _pointer = ctypes.c_int64, ctypes.c_void_p
+_ARGUMENTS = {
+    "chain_smooth": [_pointer] * 3,
+    "chain_log_filter": [_pointer] * 2,
+    "chain_viterbi": [_pointer] * 2,
+    "chain_sample": [_pointer, _pointer, _long, ctypes.c_uint64, _pointer],
+}
+
+
+class Smoothed(NamedTuple):
+    """What the forward-backward recursions leave: of each sequence, of each row, and summed."""
+
+    log_likelihood: np.ndarray  # [n_sequences]
+    marginals: np.ndarray  # [rows, k]
+    transitions: np.ndarray  # [k, k], expected, weighted
+
+
+class Paths(NamedTuple):
+    """A state for each row, and log p(path, x) of each sequence."""
+
+    log_probability: np.ndarray  # [n_sequences]
+    states: np.ndarray  # [rows]
+
+
+class _Chain(ctypes.Structure):
+    _fields_ = [("k", _long), ("n_rows", _long), ("n", _long)] + [
+        (name, _pointer) for name in ("start", "transition", "log_likelihood", "offsets", "order", "weights")
+    ]
+
+
+class Chains:
+    """Start, transitions, and the log-likelihoods of all rows: as the kernels read them.
+
+    Parameters
+    ----------
+    start : [k]; transition : [k, k], rows sum to one; log_likelihood : [rows, k], −∞ allowed, no NaN.
+    lengths : of the sequences, at least 1 each; None for one sequence. weights : of the sequences.
+    """
+
+    def __init__(self, start: Any, transition: Any, log_likelihood: Any, lengths: Any = None, weights: Any = None):
+        self.start, self.transition, self.rows = map(_array, (start, transition, log_likelihood))
+        self.n_rows, self.k = self.rows.shape
+        lengths = np.array([self.n_rows]) if lengths is None else np.asarray(lengths, np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.order = np.argsort(-lengths, kind="stable").astype(np.int64)
+        self.weights = _array(np.ones(len(lengths)) if weights is None else weights)
+        self._check(lengths)
+        arrays = (self.start, self.transition, self.rows, self.offsets, self.order, self.weights)
+        self.struct = _Chain(self.k, self.n_rows, len(lengths), *(a.ctypes.data for a in arrays))
+
+    def _check(self, lengths: np.ndarray) -> None:
+        k, n = self.k, len(lengths)
+        if self.start.shape != (k,) or self.transition.shape != (k, k) or not 0 < k <= MAX_STATES:
+            raise ValueError(f"{k} states: start {self.start.shape} and transition {self.transition.shape} do not fit")
+        if n == 0 or lengths.min() < 1 or self.offsets[-1] != self.n_rows or self.weights.shape != (n,):
+            raise ValueError(f"{n} lengths that sum to {self.offsets[-1]} do not fit {self.n_rows} rows")
+        if not self.rows.max() < np.inf:
+            raise ValueError("a log-likelihood is NaN or +∞")
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences."""
+        return len(self.order)
+
+    def run(self, name: str, *arguments: Any) -> None:
+        """One kernel over all sequences, in pieces on all cores."""
+        self.run_pieces(name, lambda _: arguments)
+
+    def run_pieces(self, name: str, arguments: Callable[[int], Sequence[Any]]) -> None:
+        """The same, with arguments for each piece."""
+        kernel, pieces = _kernel(name), self.pieces
+
+        def call(i: int) -> int:
+            return kernel(ctypes.byref(self.struct), *pieces[i], *arguments(i))
+
+        if len(pieces) == 1:
+            codes = [call(0)]
+        else:
+            with ThreadPoolExecutor(n_cores()) as pool:
+                codes = list(pool.map(call, range(len(pieces))))
+        if any(codes):
+            raise MemoryError(f"no memory for chains of {self.n_rows} rows and {self.k} states")
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Ranges of `order` of about equal work."""
+        lengths = np.diff(self.offsets)[self.order]
+        work = np.cumsum(lengths * float(self.k * max(self.k, 8)))
+        number = work // max(CHUNK, work[-1] / 64)
+        cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), self.n_sequences]
+        return [(a, b) for a, b in pairwise(cuts) if b > a]
+
+
+def smooth(chains: Chains) -> Smoothed:
+    """log p(x), p(z_t | x) and Σ_t p(z_t, z_{t+1} | x): the forward-backward recursions.
+
+    Time O(T K²); memory for the marginals and two numbers for each row. A sequence that is impossible has the
+    log-likelihood −∞, marginals of NaN, and counts nothing.
+
+    >>> chains = Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2], [0.8, 0.2]]))
+    >>> smooth(chains).marginals[1].round(6).tolist()
+    [0.910959, 0.089041]
+    """
+    log_p, marginals = np.empty(chains.n_sequences), np.empty((chains.n_rows, chains.k))
+    counts = np.zeros((len(chains.pieces), chains.k, chains.k))
+    chains.run_pieces("chain_smooth", lambda i: (log_p.ctypes.data, marginals.ctypes.data, counts[i].ctypes.data))
+    return Smoothed(log_p, _possible(chains, log_p, marginals), counts.sum(0))
+
+
+def filtered(chains: Chains) -> tuple[np.ndarray, np.ndarray]:
+    """log p(x) of each sequence, and p(z_t | x_1, …, x_t) [rows, k]."""
+    log_p, out = np.empty(chains.n_sequences), np.empty((chains.n_rows, chains.k))
+    chains.run("chain_smooth", log_p.ctypes.data, out.ctypes.data, None)
+    return log_p, _possible(chains, log_p, out)
+
+
+def log_filtered(chains: Chains) -> np.ndarray:
+    """log p(z_t | x_1, …, x_t) [rows, k] up to a constant for each row, also where it is below the smallest double."""
+    log_p, out = np.empty(chains.n_sequences), np.empty((chains.n_rows, chains.k))
+    chains.run("chain_log_filter", log_p.ctypes.data, out.ctypes.data)
+    return _possible(chains, log_p, out)
+
+
+def viterbi(chains: Chains) -> Paths:
+    """The path of largest p(z, x) of each sequence; where several have it, that of the lowest states, from the end.
+
+    >>> viterbi(Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2], [0.8, 0.2]]))).states.tolist()
+    [0, 0]
+    """
+    log_p, states = np.empty(chains.n_sequences), np.empty(chains.n_rows, np.int32)
+    chains.run("chain_viterbi", log_p.ctypes.data, states.ctypes.data)
+    return Paths(log_p, _possible(chains, log_p, states))
+
+
+def sample_paths(chains: Chains, n: int, seed: int) -> Paths:
+    """`n` paths [n, rows] from p(z | x): filtering forward, sampling backward; and log p(x) of each sequence."""
+    log_p, alpha = np.empty(chains.n_sequences), np.empty((chains.n_rows, chains.k))
+    states = np.empty((n, chains.n_rows), np.int32)
+    chains.run("chain_sample", log_p.ctypes.data, alpha.ctypes.data, n, seed % 2**64, states.ctypes.data)
+    return Paths(log_p, states)
+
+
+def _possible(chains: Chains, log_p: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The rows, with NaN (or state −1) for impossible sequences."""
+    for s in np.flatnonzero(log_p == -np.inf):
+        out[chains.offsets[s] : chains.offsets[s + 1]] = np.nan if out.dtype.kind == "f" else -1
+    return out
+
+
+def _array(x: Any) -> np.ndarray:
+    return np.ascontiguousarray(x, np.float64)
+
+
+def n_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _kernel(name: str) -> Any:
+    function = getattr(library(), name)
+    function.restype = ctypes.c_int
+    function.argtypes = [_pointer, _long, _long, *_ARGUMENTS[name]]
+    return function
