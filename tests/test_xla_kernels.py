@@ -115,9 +115,9 @@ def test_an_infinite_weight_counts_only_where_it_is_used() -> None:
     np.testing.assert_array_equal(xla.binary_dot(x, w), w)
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.int32])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.int32, jnp.uint32])
 def test_other_types_take_the_plain_way(dtype) -> None:
-    x, w = jnp.asarray(binary(5, 9), dtype), jnp.asarray(np.round(dense(9, 4)), dtype)
+    x, w = jnp.asarray(binary(5, 9), dtype), jnp.asarray(np.round(np.abs(dense(9, 4))), dtype)
     assert xla.binary_dot(x, w).dtype == dtype
     np.testing.assert_array_equal(xla.binary_dot(x, w), x @ w)
     np.testing.assert_array_equal(xla.binary_outer(x, x), x.T @ x)
@@ -128,6 +128,16 @@ def test_shapes_that_do_not_fit_are_refused(path: str) -> None:
         xla.binary_dot(binary(3, 4), dense(5, 2))
     with pytest.raises((ValueError, TypeError)):
         xla.outer_difference(binary(3, 4), dense(3, 2), binary(3, 5), dense(3, 2))
+    w = dense(4, 2)
+    for call in (
+        lambda: xla.outer_difference(binary(3, 4), dense(3, 2), binary(3, 1), dense(3, 2)),
+        lambda: xla.conditional_mean(binary(3, 4), w, dense(1)),
+        lambda: xla.gibbs_half(seed_of(0), numbers(1), binary(3, 4), w, dense(2)),
+        lambda: xla.gibbs_half(seed_of(0), numbers(3), binary(3, 2), w, dense(2), transposed=True),
+        lambda: xla.sample_bernoulli(seed_of(0)[:1], numbers(3), dense(3, 4)),
+    ):
+        with pytest.raises(ValueError, match=r"shape|columns"):
+            call()
 
 
 def test_gradients_are_those_of_dense_products(path: str) -> None:

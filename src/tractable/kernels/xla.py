@@ -22,6 +22,9 @@ from . import library
 TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
 """The handlers xla_… of xla_handlers.c, registered as tractable_…"""
 
+SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits")
+"""Those whose first arguments are a seed and row numbers."""
+
 _lock = Lock()
 Plain = Callable[..., Any]
 
@@ -48,15 +51,14 @@ def counter_bits(seed: Array, rows: Array, n_columns: int) -> Array:
 
     However many rows are drawn at a time, row 7 is the same; the seed has to change from draw to draw.
     """
-    rows = jnp.asarray(rows, jnp.uint32)
-    return _either("counter_bits", partial(_bits, n_columns=n_columns), seed, rows)
+    numbers = _numbers(seed, rows, rows.shape[0])
+    return _either("counter_bits", partial(_bits, n_columns=n_columns), *numbers)
 
 
 def sample_bernoulli(seed: Array, rows: Array, logits: Array) -> Array:
     """Zeros and ones with P(1) = σ(logits), [len(rows), columns], from the bits of `counter_bits`."""
     logits = jax.lax.stop_gradient(logits)
-    rows = jnp.asarray(rows, jnp.uint32)
-    return _either("sample_bernoulli", _sample, seed, rows, logits)
+    return _either("sample_bernoulli", _sample, *_numbers(seed, rows, logits.shape[0]), logits)
 
 
 def binary_dot(x: Array, w: Array) -> Array:
@@ -76,11 +78,14 @@ def binary_outer(x: Array, y: Array) -> Array:
 
 def outer_difference(x: Array, y: Array, x2: Array, y2: Array) -> Array:
     """x.T @ y − x2.T @ y2 in one pass, with as many columns but any number of rows in the second pair."""
+    if (x2.shape[1], y2.shape[1]) != (x.shape[1], y.shape[1]):
+        raise ValueError(f"the second pair has {x2.shape[1]} and {y2.shape[1]} columns, not {x.shape[1]}, {y.shape[1]}")
     return _OUTER(x, y, x2, y2)
 
 
 def conditional_mean(x: Array, w: Array, bias: Array, transposed: bool = False) -> Array:
     """σ(bias + x @ w), with w.T for w if `transposed`: the means of units with logistic conditionals."""
+    _check_bias(w, bias, transposed)
     return _MEAN[transposed](x, w, bias)
 
 
@@ -92,12 +97,27 @@ def gibbs_half(
     The mean is `conditional_mean` and the sample is that of `sample_bernoulli`, without the logits on their way through
     memory. `rows` are the numbers of the chains, [len(x)].
     """
-    return _GIBBS[transposed](seed, jnp.asarray(rows, jnp.uint32), x, w, bias)
+    _check_bias(w, bias, transposed)
+    return _GIBBS[transposed](*_numbers(seed, rows, x.shape[0]), x, w, bias)
+
+
+def _numbers(seed: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:
+    """Seed and row numbers as unsigned words, one number for each row."""
+    if seed.shape != (2,) or rows.shape != (n_rows,):
+        raise ValueError(f"seed and rows have the shapes {seed.shape} and {rows.shape}; expected (2,) and ({n_rows},)")
+    return jnp.asarray(seed, jnp.uint32), jnp.asarray(rows, jnp.uint32)
+
+
+def _check_bias(w: Array, bias: Array, transposed: bool) -> None:
+    expected = (w.shape[0 if transposed else 1],)
+    if bias.shape != expected:
+        raise ValueError(f"the bias has the shape {bias.shape}; w has the shape {w.shape}, so expected {expected}")
 
 
 def _either(name: str, plain: Plain, *arrays: Array, **attributes: bool) -> Any:
     """The C kernel on a CPU, `plain` elsewhere; `plain` also checks the shapes and says those of the results."""
-    if not all(a.dtype in (jnp.float32, jnp.uint32) for a in arrays) or not available():
+    numbers = arrays[2:] if name in SEEDED else arrays
+    if not all(a.dtype == jnp.float32 for a in numbers) or not available():
         return plain(*arrays)
     call = jax.ffi.ffi_call(f"tractable_{name}", jax.eval_shape(plain, *arrays), vmap_method="sequential")
     fast = partial(call, **{key: np.int64(value) for key, value in attributes.items()})

@@ -112,13 +112,17 @@ static int fits(const FfiCall *call, const char *text) {
 
 static int64_t attribute(const FfiCall *call, int i) { return *(int64_t *)((FfiScalar *)call->attributes.values[i])->value; }
 
+/* Whether arguments 0 and 1 are a seed and a number for each of so many rows. */
+static int numbered(const FfiCall *call, int64_t rows) { return dim(call, 0, 0) == 2 && dim(call, 1, 0) == rows; }
+
 /* The product, and what is made of it, of x [rows, inner] and w [inner, columns], or [columns, inner] if the attribute
  * says that it is transposed; x is argument i. */
 static FfiError *product(FfiCall *call, int i, Finish out) {
     int transposed = attribute(call, 0) != 0;
     int64_t rows = dim(call, i, 0), inner = dim(call, i, 1), columns = dim(call, i + 1, !transposed);
     int64_t length = dim(call, i + 1, 0), stride = dim(call, i + 1, 1);
-    if (inner != (transposed ? stride : length)) return fail(call, FFI_INVALID_ARGUMENT, "x and w do not fit together");
+    int fit = inner == (transposed ? stride : length) && (!out.bias || dim(call, i + 2, 0) == columns);
+    if (!fit || (out.sample && !numbered(call, rows))) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
     Matrix x = {input(call, i), NULL, rows, inner, 0}, w = {input(call, i + 1), NULL, length, stride, transposed};
     Crew crew = crew_of(call);
     if (!binary_product(&crew, rows, inner, columns, x, w, out)) return NULL;
@@ -151,6 +155,9 @@ EXPORT FfiError *xla_binary_outer(FfiCall *call) {
     int two = fits(call, "f2f2f2f2");
     if (!two && !fits(call, "f2f2")) return fail(call, FFI_INVALID_ARGUMENT, "binary_outer takes float32 matrices");
     int64_t n = dim(call, 0, 0), rows = dim(call, 0, 1), columns = dim(call, 1, 1), more = two ? dim(call, 2, 0) : 0;
+    int fit = dim(call, 1, 0) == n;
+    if (two) fit = fit && dim(call, 3, 0) == more && dim(call, 2, 1) == rows && dim(call, 3, 1) == columns;
+    if (!fit) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
     Matrix x = {input(call, 0), two ? input(call, 2) : NULL, n, rows, 1};
     Matrix y = {input(call, 1), two ? input(call, 3) : NULL, n, columns, 0};
     Crew crew = crew_of(call);
@@ -160,7 +167,7 @@ EXPORT FfiError *xla_binary_outer(FfiCall *call) {
 
 EXPORT FfiError *xla_sample_bernoulli(FfiCall *call) {
     if (answers_query(call)) return NULL;
-    if (!fits(call, "u1u1f2")) return fail(call, FFI_INVALID_ARGUMENT, "sample_bernoulli takes a float32 matrix");
+    if (!fits(call, "u1u1f2") || !numbered(call, dim(call, 2, 0))) return fail(call, FFI_INVALID_ARGUMENT, "sample_bernoulli takes a float32 matrix and its row numbers");
     Finish out = {.sample = output(call, 0), .seed = input(call, 0), .rows = input(call, 1)};
     Crew crew = crew_of(call);
     sample_logits(&crew, dim(call, 2, 0), dim(call, 2, 1), input(call, 2), out);
@@ -169,7 +176,7 @@ EXPORT FfiError *xla_sample_bernoulli(FfiCall *call) {
 
 EXPORT FfiError *xla_counter_bits(FfiCall *call) {
     if (answers_query(call)) return NULL;
-    if (!fits(call, "u1u1")) return fail(call, FFI_INVALID_ARGUMENT, "counter_bits takes uint32 vectors");
+    if (!fits(call, "u1u1") || !numbered(call, dim(call, 1, 0))) return fail(call, FFI_INVALID_ARGUMENT, "counter_bits takes uint32 vectors");
     counter_bits(input(call, 0), input(call, 1), dim(call, 1, 0), call->results.buffers[0]->dims[1], output(call, 0));
     return NULL;
 }
