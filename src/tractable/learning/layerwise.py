@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from tractable.learning._base import Learner, completed
 from tractable.learning.contrastive import PersistentCD
-from tractable.learning.loop import checked_rows, fit
+from tractable.learning.fitting import fit
+from tractable.learning.loop import checked_rows
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -51,7 +52,8 @@ class Twice(Units):
         return 2 * self.one.mean(theta)
 
     def sample(self, key: Any, rows: Any, theta: Float[Array, "c f"]) -> Float[Array, "c f"]:
-        return sum(self.one.sample(k, rows, theta) for k in jax.random.split(key))
+        first, second = jax.random.split(key)
+        return self.one.sample(first, rows, theta) + self.one.sample(second, rows, theta)
 
     def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
         return self.one.field_with_mean(np.asarray(mean) / 2, n_rows)
