@@ -54,7 +54,7 @@ class Annealing:
     accuracy: float = 0.1
     n_chains: int = 256
     n_temperatures: int | None = None
-    max_temperatures: int = 20_000
+    max_temperatures: int = 5_000
     schedule: str = "adaptive"
     confidence: float = 0.95
     burn_in: int | None = None

@@ -13,11 +13,13 @@ from jaxtyping import Array, Float
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.models.units import Units
 from tractable.posterior.approximate import gibbs
 
 N_ROWS = 2000
 """Rows that the hidden units' means are taken over; the visible means come from all rows."""
 
+MAX_FIELD = 6.0
 SWEEPS = 20
 """Sweeps of the hidden layers given these rows, where more than one layer is hidden."""
 
@@ -52,14 +54,28 @@ def _free_states(plan: gibbs.Schedule, model: Boltzmann, key: Any) -> Array:
 
 
 def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarray]:
-    """Group → fields at which independent units have the means of the data, hidden ones those of the posterior.
+    """Group → fields of independent units: visible ones with the means of the data, half a count added to each.
 
-    Half a count is added to each mean, so that fields stay finite.
+    Hidden ones get the field that they feel at the means of all others: the work then starts with no slope in their
+    states. Where that would all but fix a unit, it is cut off.
     """
     means = {VISIBLE: _mean(model, rows)}
     means |= _hidden_means(model, rows[np.linspace(0, len(rows) - 1, min(N_ROWS, len(rows))).astype(int)], key)
-    n = len(rows)
-    return {name: np.asarray(model.units[name].field_with_mean(mean, n)) for name, mean in means.items()}
+    x = {name: np.asarray(m, np.float32)[None] for name, m in means.items()}
+    fields = {VISIBLE: model.units[VISIBLE].field_with_mean(means[VISIBLE], len(rows))}
+    for name in model.hidden:
+        theta = np.broadcast_to(model.local_field(name, x), x[name].shape)[0]
+        fields[name] = _cut_off(model.units[name], theta)
+    return fields
+
+
+def _cut_off(units: Units, theta: np.ndarray) -> np.ndarray:
+    if not np.isfinite(units.n_states):
+        return theta
+    if units.n_features > units.n:  # one number for each state: what they have in common says nothing
+        by_unit = theta.reshape(units.n, -1)
+        theta = (by_unit - by_unit.mean(axis=1, keepdims=True)).ravel()
+    return np.clip(theta, -MAX_FIELD, MAX_FIELD)
 
 
 def _mean(model: Boltzmann, rows: np.ndarray) -> np.ndarray:

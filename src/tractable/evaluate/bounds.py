@@ -14,7 +14,9 @@ from jaxtyping import Float
 Weights = Float[np.ndarray, " n"]
 
 BETS = 2.0 ** -np.arange(0, 5.5, 0.5)
-"""Stakes that the betting bound is averaged over: the first for weights that hardly vary, the last for wild ones."""
+SHARES = 2.0 ** -np.arange(1, 1 + len(BETS))
+SHARES /= SHARES.sum()
+"""Stakes that the betting bound is averaged over, the first for weights that hardly vary, and the weight of each."""
 
 
 def log_mean_exp(w: Weights) -> float:
@@ -41,10 +43,10 @@ def log_mean_lower(w: Weights, delta: float) -> float:
 
 
 def _log_capital(w: Weights, log_m: float) -> float:
-    """log of the average over stakes of Π (1 − λ + λ e^w/m)."""
+    """log of the weighted average over stakes of Π (1 − λ + λ e^w/m)."""
     with np.errstate(divide="ignore"):
         keep, stake = np.log1p(-BETS)[:, None], np.log(BETS)[:, None]
-    return log_mean_exp(np.logaddexp(keep, stake + w - log_m).sum(axis=1))
+    return float(np.logaddexp.reduce(np.log(SHARES) + np.logaddexp(keep, stake + w - log_m).sum(axis=1)))
 
 
 class Ratio(NamedTuple):

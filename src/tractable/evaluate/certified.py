@@ -27,7 +27,7 @@ def certified(
     The ends of the interval are the betting bounds of the two directions (`bounds.log_mean_lower`), each failing with
     half of 1 − confidence. The lower one supposes nothing. The upper one supposes that the reverse runs started from
     the model; where they started from chains and a check fails, it is raised until it covers the forward runs and both
-    halves of the reverse ones as well.
+    halves of the reverse ones as well. The standard error is then at least half of what the directions differ by.
     """
     delta = (1 - confidence) / 2
     ratio = bounds.acceptance_ratio(w, back)
@@ -37,8 +37,9 @@ def certified(
     if reasons and not starts.exact:
         high = max(high, bounds.log_mean_exp(w), *(-v for v in _halves(back, starts.n_from_data))) + np.log(1 / delta)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
+    error = max(ratio.std_error, abs(checks["gap"]) / 2) if reasons else ratio.std_error
     value, low, high = (offset + float(v) for v in (value, low, high))
-    return Certificate(value, low, high, "probabilistic", confidence, ratio.std_error, _verdict(reasons)), checks
+    return Certificate(value, low, high, "probabilistic", confidence, error, _verdict(reasons)), checks
 
 
 def _halves(back: bounds.Weights, n_from_data: int) -> list[float]:

@@ -8,7 +8,7 @@ the others are summed out, and increments of log p̃_β of the groups that are k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial, singledispatch
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.evaluate import cumulants
+from tractable.evaluate.cumulants import cumulant_change, marginal
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.models.units import Bernoulli, Gaussian, Spin, Units, _random
+from tractable.models.units import Units, _random
 from tractable.plan.machines import split
 from tractable.posterior.approximate import blocks, gibbs
 
@@ -27,7 +29,10 @@ Progress = Callable[[int, int], None] | None
 Ready = blocks.Blocks | None
 """A machine laid out for sweeps, where some group has couplings of its own."""
 
-FLIPS = 2
+FLIPS = 16
+NARROW = 64
+"""In groups of at most so many kept units, single ones are flipped as well; in wider ones it no longer pays."""
+
 CHUNK = 25
 """Temperatures in one call; the last call is filled up with steps that do not change the temperature."""
 
@@ -42,6 +47,7 @@ class Path(eqx.Module):
     schedule : the order in which the groups that are kept are drawn.
     summed, kept : the groups summed out in closed form, and the others, which are the state of a chain.
     flips : how many single units are drawn in each step with the summed groups summed out.
+    gentle : whether no single unit moves a summed one by much, see `cumulants.marginal`.
     backward : whether each step is the time reversal of the one of the forward path.
     """
 
@@ -51,6 +57,7 @@ class Path(eqx.Module):
     summed: tuple[str, ...] = eqx.field(static=True)
     kept: tuple[str, ...] = eqx.field(static=True)
     flips: int = eqx.field(static=True, default=0)
+    gentle: bool = eqx.field(static=True, default=False)
     backward: bool = eqx.field(static=True, default=False)
 
 
@@ -63,13 +70,19 @@ def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
     plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(np.float32)
     fields = {name: np.asarray(base[name], np.float32) for name in model.groups}
     schedule = gibbs.Schedule(order, tuple(g for g in plan.sequential if g in order), plan.colours)
-    return Path(plain, fields, schedule, summed, order, _n_flips(model, summed, order))
+    flips = _n_flips(model, summed, order)
+    return Path(plain, fields, schedule, summed, order, flips, flips > 0 and _largest(plain) <= cumulants.GENTLE)
+
+
+def _largest(model: Boltzmann) -> float:
+    return max((float(np.abs(w).max(initial=0.0)) for w in model.couplings.values()), default=0.0)
 
 
 def _n_flips(model: Boltzmann, summed: tuple[str, ...], kept: tuple[str, ...]) -> int:
     """Single units are flipped where one group of two-state units is kept and all that it touches is summed out."""
     alone = len(kept) == 1 and len(summed) > 0 and not model.graph.coupled_within(kept[0])
-    return FLIPS if alone and model.units[kept[0]].n_states == 2 else 0
+    narrow = alone and model.units[kept[0]].n_states == 2 and model.units[kept[0]].n <= NARROW
+    return min(FLIPS, model.units[kept[0]].n) if narrow else 0
 
 
 def base_log_partition(path: Path) -> float:
@@ -90,31 +103,6 @@ def _lerp(beta: Any, start: Any, end: Any) -> Array:
 
 
 # ---------------------------------------------------------------- increments
-
-
-@singledispatch
-def cumulant_change(units: Units, theta: Array, delta: Array) -> Array:
-    """Γ(θ + δ) − Γ(θ) of each unit, without the loss of taking the difference of two large numbers."""
-    return units.cumulant(theta + delta) - units.cumulant(theta)
-
-
-@cumulant_change.register
-def _bernoulli(_: Bernoulli, theta: Array, delta: Array) -> Array:
-    """Γ(θ) = max(θ, 0) + log(1 + e^−|θ|), and the second part is at most log 2."""
-    new = theta + delta
-    a, b = jnp.exp(-jnp.abs(theta)), jnp.exp(-jnp.abs(new))
-    linear = jnp.where(jnp.minimum(theta, new) > 0, delta, jnp.maximum(new, 0) - jnp.maximum(theta, 0))
-    return linear + jnp.log1p((b - a) / (1 + a))
-
-
-@cumulant_change.register
-def _spin(units: Spin, theta: Array, delta: Array) -> Array:
-    return _bernoulli(Bernoulli(units.n), 2 * theta, 2 * delta) - delta
-
-
-@cumulant_change.register
-def _gaussian(units: Gaussian, theta: Array, delta: Array) -> Array:
-    return delta * (theta + delta / 2) * jnp.exp(-jnp.asarray(units.log_precision))
 
 
 def _linear(path: Path, x: State) -> Float[Array, " c"]:
@@ -171,7 +159,7 @@ def _step(path: Path, ready: Ready, key: Any, chains: Chains, at: At) -> tuple[C
 
 def _sweep(path: Path, ready: Ready, key: Any, chains: Chains, beta: Array) -> State:
     """Draw the summed groups given the others, then the others given them."""
-    rows, x = _rows(chains.x), dict(chains.x)
+    rows, x = _numbers(chains.x), dict(chains.x)
     for i, name in enumerate(path.summed):
         theta = path.base[name] + beta * chains.slope[name]
         x[name] = _drawn(path.model.units[name], jax.random.fold_in(key, i), rows, theta)
@@ -196,39 +184,42 @@ def _flips(path: Path, key: Any, chains: Chains, at: At) -> Chains:
         return chains
     (name,) = path.kept
     n = path.model.units[name].n
-    order = range(path.flips)
-    for i in reversed(order) if path.backward else order:
-        chains = _flip(path, jax.random.fold_in(key, 1 + i), chains, at.new, (at.sites * path.flips + i) % n)
-    return chains
+    sites = (at.sites * path.flips + jnp.arange(path.flips)) % n
+    keys = jax.vmap(partial(jax.random.fold_in, key))(1 + jnp.arange(path.flips))
+    if path.backward:
+        sites, keys = sites[::-1], keys[::-1]
+    rows = {group: _rows_of_couplings(path.model, name, group, sites) for group in path.summed}
+    theta = {group: path.base[group] + at.new * chains.slope[group] for group in path.summed}
+    field = _lerp(at.new, path.base[name], path.model.fields[name])
+
+    def flip(carry: tuple[Array, Any], now: Any) -> tuple[tuple[Array, Any], Array]:
+        own, sums = carry
+        key, site, w = now
+        here = jax.lax.dynamic_index_in_dim(own, site, 1, keepdims=False)
+        move = float(path.model.units[name].states().sum()) - 2 * here
+        log_ratio, moved = move * field[site], {}
+        for group, s in sums.items():
+            ratio, moved[group] = s.flipped(path.model.units[group], at.new * w[group], move)
+            log_ratio = log_ratio + ratio
+        taken = _random.bernoulli(key, _numbers(chains.x), log_ratio[:, None])
+        own = jax.lax.dynamic_update_index_in_dim(own, here + taken[:, 0] * move, site, 1)
+        sums = {group: jax.tree.map(partial(jnp.where, taken > 0), moved[group], s) for group, s in sums.items()}
+        return (own, sums), taken[:, 0] * move
+
+    sums = {group: marginal(path.model.units[group], theta[group], path.gentle) for group in path.summed}
+    (own, _), moves = jax.lax.scan(flip, (chains.x[name], sums), (keys, sites, rows))
+    return Chains({name: own}, {group: slope + moves.T @ rows[group] for group, slope in chains.slope.items()})
 
 
-def _flip(path: Path, key: Any, chains: Chains, beta: Array, site: Array) -> Chains:
-    """One unit's other state is taken with probability σ(Δ log p̃), its neighbours summed out."""
-    (name,) = path.kept
-    model, own = path.model, chains.x[name]
-    here = jax.lax.dynamic_index_in_dim(own, site, 1, keepdims=False)
-    other = float(model.units[name].states().sum()) - here
-    log_ratio = (other - here) * _lerp(beta, path.base[name], model.fields[name])[site]
-    moves = {}
-    for group in path.summed:
-        moves[group] = (other - here)[:, None] * _row(model, name, group, site)
-        theta = path.base[group] + beta * chains.slope[group]
-        log_ratio = log_ratio + cumulant_change(model.units[group], theta, beta * moves[group]).sum(-1)
-    taken = _random.bernoulli(key, _rows(chains.x), log_ratio[:, None])
-    new = here + taken[:, 0] * (other - here)
-    x = {name: jax.lax.dynamic_update_index_in_dim(own, new, site, 1)}
-    return Chains(x, {group: slope + taken * moves[group] for group, slope in chains.slope.items()})
-
-
-def _row(model: Boltzmann, name: str, group: str, site: Array) -> Array:
-    """The couplings of one unit to a group."""
+def _rows_of_couplings(model: Boltzmann, name: str, group: str, sites: Array) -> Array:
+    """The couplings of some units to a group [n_sites, f]."""
     if (name, group) in model.couplings:
-        return jnp.asarray(model.couplings[name, group])[site]
+        return jnp.asarray(model.couplings[name, group])[sites]
     w = model.couplings.get((group, name))
-    return jnp.zeros(model.units[group].n_features) if w is None else jnp.asarray(w)[:, site]
+    return jnp.zeros((len(sites), model.units[group].n_features)) if w is None else jnp.asarray(w)[:, sites].T
 
 
-def _rows(x: State) -> Array:
+def _numbers(x: State) -> Array:
     return jnp.arange(next(iter(x.values())).shape[0], dtype=jnp.uint32)
 
 
@@ -266,7 +257,7 @@ def run(path: Path, key: Any, betas: np.ndarray, x: State, progress: Progress = 
         found.append(np.asarray(change, np.float64))
         if progress:
             progress(min(start + CHUNK, n), n)
-    return Run(np.concatenate(found)[:n] if found else np.zeros((0, len(_rows(x)))), x)
+    return Run(np.concatenate(found)[:n] if found else np.zeros((0, len(_numbers(x)))), x)
 
 
 def _steps(betas: np.ndarray, backward: bool) -> At:
@@ -299,7 +290,7 @@ def reversed_path(path: Path) -> Path:
     schedule = gibbs.Schedule(tuple(reversed(plan.order)), plan.sequential, colours)
     base = mirrored(path, path.base)
     backward = path.flips > 0 and not path.backward
-    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, backward)
+    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, path.gentle, backward)
 
 
 def mirrored(path: Path, x: Mapping[str, Any]) -> dict[str, Any]:

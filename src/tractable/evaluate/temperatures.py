@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from tractable.evaluate.path import Path, base_states, run
 
-PILOTS = (50, 100, 200)
+PILOTS = (25, 50, 125)
 """Temperatures of the pilot runs, each placed by the one before."""
 
 BINS = 20

@@ -42,7 +42,7 @@ def log_partition(
     >>> tr.log_partition(tr.restricted(couplings=[[0.0, 0.0]])).kind
     'exact'
     """
-    if model.family == "tables":
+    if model.family in ("tables", "hidden_markov"):
         return posterior.log_partition(model, evidence, memory=memory)
     from tractable.models import condition
 
@@ -84,7 +84,7 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
     return _leaf(model).log_likelihood(model, data, key=key, **options)
 
 
-_LEAVES = {"boltzmann": "likelihood", "mixture": "mixtures"}
+_LEAVES = {"boltzmann": "likelihood", "hidden_markov": "chains", "mixture": "mixtures"}
 """The module that evaluates each family other than tables."""
 
 
