@@ -1,27 +1,76 @@
 """Model + data -> better model: learning is two inference calls and an update."""
 
-from tractable.learning._base import Learner
-from tractable.learning.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
-from tractable.learning.layerwise import pretrain
-from tractable.learning.likelihood import ExactGradient, PseudoLikelihood
-from tractable.learning.loop import Run, fit
-from tractable.learning.records import Epoch, History
-from tractable.learning.tempered import TemperedPCD
-from tractable.learning.trajectory import TrajectoryTempering, log_partition_of
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tractable.learning._base import Learner
+    from tractable.learning.chain_starts import hidden_markov
+    from tractable.learning.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
+    from tractable.learning.em import EM, ExpectationMaximization
+    from tractable.learning.em_records import EMRun, Iteration, Iterations
+    from tractable.learning.fitting import fit
+    from tractable.learning.generalized_em import GeneralizedEM, IncrementalEM, OnlineEM
+    from tractable.learning.layerwise import pretrain
+    from tractable.learning.likelihood import ExactGradient, PseudoLikelihood
+    from tractable.learning.loop import Run
+    from tractable.learning.records import Epoch, History
+    from tractable.learning.starts import mixture
+    from tractable.learning.tempered import TemperedPCD
+    from tractable.learning.trajectory import TrajectoryTempering, log_partition_of
 
 __all__ = [
+    "EM",
     "ContrastiveDivergence",
+    "EMRun",
     "Epoch",
     "ExactGradient",
+    "ExpectationMaximization",
     "FastPersistentCD",
+    "GeneralizedEM",
     "History",
+    "IncrementalEM",
+    "Iteration",
+    "Iterations",
     "Learner",
+    "OnlineEM",
     "PersistentCD",
     "PseudoLikelihood",
     "Run",
     "TemperedPCD",
     "TrajectoryTempering",
     "fit",
+    "hidden_markov",
     "log_partition_of",
+    "mixture",
     "pretrain",
 ]
+
+_LEAVES = {
+    "_base": ("Learner",),
+    "chain_starts": ("hidden_markov",),
+    "contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
+    "em": ("EM", "ExpectationMaximization"),
+    "em_records": ("EMRun", "Iteration", "Iterations"),
+    "fitting": ("fit",),
+    "generalized_em": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
+    "layerwise": ("pretrain",),
+    "likelihood": ("ExactGradient", "PseudoLikelihood"),
+    "loop": ("Run",),
+    "records": ("Epoch", "History"),
+    "starts": ("mixture",),
+    "tempered": ("TemperedPCD",),
+    "trajectory": ("TrajectoryTempering", "log_partition_of"),
+}
+_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Loaded when first used: EM needs no jax."""
+    if name not in _LEAF_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
+    globals()[name] = value
+    return value

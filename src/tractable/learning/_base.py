@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.learning import phases
+from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, start, sweep
 
@@ -66,6 +67,14 @@ class Learner:
     sparsity: float | None = None
     sparsity_cost: float = 0.1
     averaging: float = 0.0
+
+    def run(self, model: Boltzmann, data: Any, request: Any) -> Any:
+        """The fit that was asked for; see `fit`."""
+        from tractable.learning.loop import fit_machine
+
+        if getattr(model, "family", None) != "boltzmann":
+            raise ModelError(f"{type(self).__name__} learns machines, not a {type(model).__name__}: take EM()")
+        return fit_machine(model, data, self, request)
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
         """What the learner keeps from step to step (persistent chains, …); refuses a machine it cannot learn."""

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.learning._base import Learner
-from tractable.learning.loop import Run, checked_rows, fit
+from tractable.learning.fitting import fit
+from tractable.learning.loop import Run, checked_rows
 from tractable.learning.records import Epoch, History
 from tractable.models import ModelError
 from tractable.models._base import nearest

@@ -18,7 +18,6 @@ from tractable.formats import FormatError
 from tractable.learning import _base, checkpoints, phases
 from tractable.learning._base import Info, Learner, Training
 from tractable.learning.checkpoints import Saved
-from tractable.learning.contrastive import PersistentCD
 from tractable.learning.display import Display
 from tractable.learning.records import Epoch, History, Options
 from tractable.models import ModelError
@@ -36,6 +35,7 @@ DEVICE_BYTES = 1 << 30
 """Data up to this size are held on the device as a whole."""
 
 LIVE_ROWS = 2000
+EPOCHS = 20
 
 
 @dataclass(frozen=True)
@@ -47,49 +47,12 @@ class Run:
     training: Training = field(repr=False)
 
 
-def fit(
-    model: Boltzmann,
-    data: Any,
-    learner: Learner | None = None,
-    *,
-    epochs: int = 20,
-    validation: Any = None,
-    **options: Any,
-) -> Run:
-    """Fit a machine to rows of data by gradient ascent on the likelihood.
-
-    Parameters
-    ----------
-    model : where learning starts. Fields that are all zero are set to match the data's means.
-    data : [n_rows, n_visible], NaN = missing; may be memory-mapped.
-    learner : settings of the method, `PersistentCD()` by default.
-    epochs : passes over the data.
-    validation : rows whose likelihood is followed; not learned from.
-    options : `key`, `checkpoint`, `checkpoint_seconds`, `resume`, `progress`, `callback`, `live`; see `Options`.
-
-    Returns
-    -------
-    Run : ``model``, ``history`` (a record for each epoch: seconds, log-likelihood of train and validation rows with
-        their intervals).
-
-    Raises
-    ------
-    ModelError : values outside the units' domain, wrong width, no rows, rows with nothing observed, unknown options.
-    ModelError : a fit that takes more memory than there is.
-    FormatError : a checkpoint of another fit, or damaged, or that cannot be written when the fit begins.
-
-    Examples
-    --------
-    >>> import tractable as tr
-    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> run = tr.fit(tr.restricted(4, 2), rows, tr.ExactGradient(batch_size=100), epochs=2, progress=False)
-    >>> len(run.history)
-    2
-    """
+def fit_machine(model: Boltzmann, data: Any, learner: Learner, request: Any) -> Run:
+    """Fit a machine to rows of data by gradient ascent on the likelihood: what `fit` runs for gradient learners."""
     rows = checked_rows(model, data)
-    held = None if validation is None else checked_rows(model, validation, "validation: ")
-    learner = _for_rows(learner or PersistentCD(), len(rows))
-    found = _Fit(model, rows, held, learner, epochs, Options.read(options))
+    held = None if request.validation is None else checked_rows(model, request.validation, "validation: ")
+    epochs = EPOCHS if request.epochs is None else request.epochs
+    found = _Fit(model, rows, held, _for_rows(learner, len(rows)), epochs, Options.read(request.options))
     found.check_memory()
     return found.run()
 

@@ -229,7 +229,15 @@ def impute(model: Boltzmann, data: Any, *, key: Any = 0, n_sweeps: int = 200) ->
     return _family(model).impute(model, data, key=key, n_sweeps=n_sweeps)
 
 
-_LEAVES = {"boltzmann": "machines", "mixture": "mixtures"}
+def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = None) -> Any:
+    """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
+
+    `weights` says how often each row counts; `q`, what stands for the posterior (None: the posterior itself).
+    """
+    return _family(model).expected_statistics(model, data, weights, q)
+
+
+_LEAVES = {"boltzmann": "machines", "hidden_markov": "chains", "mixture": "mixtures"}
 """The module with the verbs of each other family than tables."""
 
 

@@ -1,0 +1,64 @@
+"""fit: a model, data and a learner; the learner says how."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from tractable.learning.em import Request
+
+_EM = ("em", "ExpectationMaximization")
+_DEFAULTS = {"boltzmann": ("contrastive", "PersistentCD"), "hidden_markov": _EM, "mixture": _EM}
+"""The learner of each family where none is given."""
+
+
+def fit(
+    model: Any, data: Any, learner: Any = None, *, epochs: int | None = None, validation: Any = None, **options: Any
+) -> Any:
+    """Fit a model to data: a machine by gradient ascent on the likelihood, a mixture by EM.
+
+    Parameters
+    ----------
+    model : where learning starts. Fields of a machine that are all zero are set to match the data's means.
+    data : [n_rows, n_columns], NaN = missing; may be memory-mapped.
+    learner : settings of the method; by default `PersistentCD()` for machines, `EM()` for mixtures.
+    epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
+    validation : rows whose likelihood is followed; not learned from.
+    options : `key`, `progress`, `callback`; for machines `checkpoint`, `checkpoint_seconds`, `resume` and `live`; for
+        EM `weights`, how often each row counts.
+
+    Returns
+    -------
+    Run or EMRun : ``model``, ``history`` (a record for each epoch: seconds, log-likelihood of train and validation rows
+        with their intervals; of EM also ELBO and KL).
+
+    Raises
+    ------
+    ModelError : values outside the model's domain, wrong width, no rows, unknown options.
+    ModelError : a fit that takes more memory than there is; a likelihood that EM makes fall.
+    FormatError : a checkpoint of another fit, or damaged, or that cannot be written when the fit begins.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tractable as tr
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> run = tr.fit(tr.restricted(4, 2), rows, tr.ExactGradient(batch_size=100), epochs=2, progress=False)
+    >>> len(run.history)
+    2
+    >>> run = tr.fit(tr.mixture(rows, 2, "bernoulli"), rows, tr.EM(prior=0))
+    >>> round(run.history[-1].train.value, 6), run.history[-1].kl.value
+    (-0.693147, 0.0)
+    """
+    if learner is None:
+        module, name = _default(model)
+        learner = getattr(import_module(f"tractable.learning.{module}"), name)()
+    return learner.run(model, data, Request(epochs, validation, options))
+
+
+def _default(model: Any) -> tuple[str, str]:
+    from tractable.models import ModelError
+
+    if getattr(model, "family", None) not in _DEFAULTS:
+        raise ModelError(f"nothing learns a {type(model).__name__} yet")
+    return _DEFAULTS[model.family]

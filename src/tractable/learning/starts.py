@@ -1,0 +1,143 @@
+"""Where the learning of a mixture begins: rows of the data, spread out or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.models._base import ModelError, nearest
+from tractable.models.emissions import ProductEmissions, Statistics, emissions_for
+from tractable.models.emissions._base import as_rows, column_means, two_axes
+from tractable.models.mixture import Mixture
+from tractable.posterior.mixtures import chunks
+from tractable.posterior.verbs import generator
+
+STARTS = ("k-means++", "rows")
+LLOYD = 10
+SEEN = 20_000
+"""At most so many rows are looked at to spread the start out."""
+
+
+def mixture(
+    data: Any,
+    n_components: int,
+    emissions: str | Mapping[str, Sequence[int]] = "gaussian",
+    *,
+    start: str = "k-means++",
+    key: Any = 0,
+) -> Mixture:
+    """A mixture for these data, where learning may begin.
+
+    Parameters
+    ----------
+    data : rows [n, d]; NaN is missing.
+    n_components : K.
+    emissions : ``"gaussian"``, ``"tied"``, ``"diagonal"``, ``"spherical"``, ``"bernoulli"``, ``"categorical"``,
+        ``"poisson"``, or kind → columns, such as ``{"gaussian": [0, 1], "poisson": [2]}``.
+    start : ``"k-means++"`` groups rows around K of them that are far apart; ``"rows"`` puts each component half way
+        between a random row and the mean of all, which suits binary data of many columns.
+    key : int or jax key; the same key gives the same start.
+
+    Raises
+    ------
+    ModelError : values outside the domain, no rows, a column without a value.
+
+    References
+    ----------
+    Arthur & Vassilvitskii, k-means++: the advantages of careful seeding, 2007.
+
+    Examples
+    --------
+    >>> mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
+    5
+    """
+    rows = two_axes(data)
+    pooled = Mixture(np.full(n_components, 1 / max(n_components, 1)), emissions_for(emissions, rows, n_components))
+    _check_columns(rows)
+    return started(pooled, rows, start, generator(key))
+
+
+def _check_columns(rows: np.ndarray) -> None:
+    empty = column_means(rows, 0.0)[1] == 0
+    if empty.any():
+        raise ModelError(f"column {int(empty.argmax())}: every entry is missing; drop the column")
+
+
+def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generator) -> Mixture:
+    """A new start of the same shape as a mixture, from the data alone."""
+    if start not in STARTS:
+        raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
+    pooled = repooled(model, rows)
+    total = _overall(pooled, rows)
+    chosen = rows if len(rows) <= SEEN else rows[np.sort(rng.choice(len(rows), SEEN, replace=False))]
+    if start == "rows":
+        places = rng.choice(len(chosen), model.n_components, replace=len(chosen) < model.n_components)
+        own = pooled.statistics(chosen[places], np.eye(model.n_components))
+    else:
+        label = _groups(_numbers(chosen, pooled), model.n_components, rng)
+        own = pooled.statistics(chosen, np.eye(model.n_components)[label])
+    weight = 1.0 if start == "rows" else 1e-3
+    return pooled.maximized(own + weight * total, pooled.prior())
+
+
+def repooled(model: Mixture, rows: np.ndarray) -> Mixture:
+    """Every component with the distribution of all rows."""
+    own, k = model.free, model.n_components
+    kinds: Any = own.kind
+    if isinstance(own, ProductEmissions):
+        parts = [p.pooled(rows[:, list(c)], k) for p, c in zip(own.parts, own.columns, strict=True)]
+        return Mixture(np.full(k, 1 / k), ProductEmissions(parts, own.columns))
+    if kinds == "categorical":  # states that do not turn up stay states
+        return Mixture(np.full(k, 1 / k), own.maximized(own.statistics(rows, np.ones((len(rows), k))), own.prior(1.0)))
+    return Mixture(np.full(k, 1 / k), own.pooled(rows, k))
+
+
+def _overall(pooled: Mixture, rows: np.ndarray) -> Statistics:
+    """The statistics of all rows, of weight one in each component."""
+    each = np.full((1, pooled.n_components), 1 / len(rows))
+    parts = [pooled.statistics(rows[r], np.repeat(each, len(rows[r]), 0)) for r in chunks(rows)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _numbers(rows: np.ndarray, pooled: Mixture) -> np.ndarray:
+    """Rows to measure distances between: columns of equal variance, except where all are bits."""
+    x = as_rows(rows)
+    x = np.where(np.isnan(x), pooled.free.means[0], x)
+    if pooled.free.kind in ("bernoulli", "spherical", "tied"):
+        return x
+    scale = x.std(0)
+    return (x - x.mean(0)) / np.where(scale > 0, scale, 1)
+
+
+def _groups(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """The group of each row: k-means from seeds that are far apart."""
+    centres = x[_seeds(x, k, rng)]
+    label = np.zeros(len(x), int)
+    for _ in range(LLOYD):
+        label = _distances(x, centres).argmin(1)
+        member = np.eye(k)[label]
+        count = member.sum(0)
+        centres = np.where(count[:, None] > 0, (member.T @ x) / np.maximum(count, 1)[:, None], centres)
+    return label
+
+
+def _seeds(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows drawn one after the other, each in proportion to its squared distance from those before."""
+    found = [int(rng.integers(len(x)))]
+    near = _distances(x, x[found])[:, 0]
+    while len(found) < k:
+        total = near.sum()
+        found.append(int(rng.choice(len(x), p=near / total if total > 0 else None)))
+        near = np.minimum(near, _distances(x, x[found[-1:]])[:, 0])
+    return np.array(found)
+
+
+def _distances(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Squared distances [n, k]."""
+    squares = (x * x).sum(1)[:, None] - 2 * x @ centres.T + (centres * centres).sum(1)
+    return np.maximum(squares, 0)
