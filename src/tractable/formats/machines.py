@@ -58,11 +58,14 @@ def _groups(about: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise ModelError(f"the header's 'tractable' entry has no good groups; the first is called {VISIBLE}")
     names = [g.get("name") for g in groups]
     for group in groups:
-        n, q = group.get("n"), group.get("q", 2)
-        whole = all(type(x) is int and 0 < x <= MAX_UNITS for x in (n, q))
-        if not whole or group.get("kind") not in KINDS or names.count(group.get("name")) > 1:
+        if not _is_group(group) or names.count(group.get("name")) > 1:
             raise ModelError(f"the group {shown(str(group.get('name')))} is not described as it should be")
     return groups
+
+
+def _is_group(group: Mapping[str, Any]) -> bool:
+    whole = all(type(x) is int and 0 < x <= MAX_UNITS for x in (group.get("n"), group.get("q", 2)))
+    return whole and group.get("kind") in KINDS
 
 
 def _units(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Units:
@@ -101,19 +104,28 @@ def _array(name: str, tensor: Mapping[str, Any]) -> np.ndarray:
 
 def _check(model: Boltzmann, arrays: Mapping[str, np.ndarray]) -> None:
     """Every tensor has a place, and the shape and type that its place needs."""
-    expected = {"offset": ()} | {f"field.{g}": (u.n_features,) for g, u in model.units.items()}
-    expected |= {f"log_precision.{g}": (u.n,) for g, u in model.units.items() if isinstance(u, Gaussian)}
-    for a, b in model.couplings:
-        shape = (model.units[a].n_features, model.units[b].n_features)
-        if a == b and a in model.edges:
-            shape = (len(model.edges[a]),)
-            expected[f"edges.{a}"] = (*shape, 2)
-        expected[f"couplings.{a}.{b}"] = shape
+    expected = _shapes(model)
     for name, array in arrays.items():
         if name not in expected:
             raise ModelError(f"the tensor {shown(name)} is not described in the header")
         if array.shape != expected[name] or (array.dtype.kind == "i") != name.startswith("edges."):
             raise ModelError(f"the tensor {shown(name)} has the shape {array.shape}, expected {expected[name]}")
     for name, edges in model.edges.items():
-        if edges.size and (edges.min() < 0 or edges.max() >= model.units[name].n or (edges[:, 0] >= edges[:, 1]).any()):
+        if not _are_edges(edges, model.units[name].n):
             raise ModelError(f"edges.{name} joins units that do not exist, or one with itself")
+
+
+def _shapes(model: Boltzmann) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of a machine."""
+    shapes: dict[str, tuple[int, ...]] = {"offset": ()}
+    shapes |= {f"field.{g}": (u.n_features,) for g, u in model.units.items()}
+    shapes |= {f"log_precision.{g}": (u.n,) for g, u in model.units.items() if isinstance(u, Gaussian)}
+    shapes |= {f"edges.{g}": (len(e), 2) for g, e in model.edges.items()}
+    for a, b in model.couplings:
+        dense = (model.units[a].n_features, model.units[b].n_features)
+        shapes[f"couplings.{a}.{b}"] = (len(model.edges[a]),) if a == b and a in model.edges else dense
+    return shapes
+
+
+def _are_edges(edges: np.ndarray, n: int) -> bool:
+    return not edges.size or bool(edges.min() >= 0 and edges.max() < n and (edges[:, 0] < edges[:, 1]).all())

@@ -236,9 +236,14 @@ def _checked(
     J = None if J is None else np.array(J, np.float64)
     if not _adds_up(W, c, b, *([] if J is None else [J])):
         raise ValueError("W, c, b and J must be finite, and so must their sums: there is an infinity or a NaN in them")
-    if J is not None and (J.shape != (len(W), len(W)) or (J != J.T).any() or np.diag(J).any()):
-        raise ValueError(f"J must be {(len(W),) * 2}, symmetric, zero on its diagonal (h² = h: see c); got {J.shape}")
+    if J is not None:
+        _check_inner(J, len(W))
     return W, c, b, J
+
+
+def _check_inner(J: np.ndarray, n: int) -> None:
+    if J.shape != (n, n) or (J != J.T).any() or np.diag(J).any():
+        raise ValueError(f"J must be {(n, n)}, symmetric, zero on its diagonal (h² = h: see c); got {J.shape}")
 
 
 def _adds_up(*arrays: np.ndarray) -> bool:

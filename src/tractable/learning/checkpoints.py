@@ -42,7 +42,7 @@ def store(path: str, saved: Saved, belongs: dict[str, Any]) -> None:
         "seconds": saved.seconds,
         "history": [epoch.to_json() for epoch in saved.history],
     }
-    write(path, save(leaves, {"tractable.checkpoint": json.dumps(about)}))
+    write(path, save(leaves, {"tractable checkpoint": json.dumps(about)}))
 
 
 def restore(path: str, like: Training, belongs: dict[str, Any]) -> Saved | None:
@@ -53,7 +53,7 @@ def restore(path: str, like: Training, belongs: dict[str, Any]) -> Saved | None:
         data = file.read()
     try:
         about = json.loads(
-            json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["tractable.checkpoint"]
+            json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["tractable checkpoint"]
         )
         arrays = load(data)
         history = History(tuple(Epoch.from_json(record) for record in about["history"]))

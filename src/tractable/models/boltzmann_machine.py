@@ -173,7 +173,7 @@ def boltzmann(
     given = dict(parameters)
     weights, bias = given.pop("couplings", None), given.pop("visible_bias", None)
     _no_more(given)
-    n = _size("n", n, weights if edges is None else None, bias)
+    n = units.n if isinstance(units, Units) else _size("n", n, weights if edges is None else None, bias)
     own = {VISIBLE: _units(units, n)}
     if edges is not None:
         if hidden:
@@ -318,10 +318,8 @@ def _sparse(units: dict[str, Units], edges: np.ndarray, weights: Any, bias: Any,
     if own.n_features != own.n:
         raise ModelError("edges need units with one number each; couple categorical units densely")
     fields = {VISIBLE: _array("visible_bias", bias, (own.n_features,))}
-    if weights is None:
-        couplings = 0.01 * jax.random.normal(_key(key), (len(edges),))
-    else:
-        couplings = _array("couplings", weights, (len(edges),))
+    shape = (len(edges),)
+    couplings = _small(_generator(key), shape) if weights is None else _array("couplings", weights, shape)
     return Boltzmann(units, fields, {(VISIBLE, VISIBLE): couplings}, {VISIBLE: edges}, np.float32(0))
 
 
@@ -329,13 +327,11 @@ def _machine(
     units: dict[str, Units], pairs: Sequence[tuple[str, str]], weights: Mapping, biases: Mapping, key: Any
 ) -> Boltzmann:
     """A machine with dense couplings: those given, small random numbers where there are none."""
-    keys = jax.random.split(_key(key), len(pairs))
+    generator = _generator(key)
     couplings: dict[tuple[str, str], Any] = {}
-    for own, pair in zip(keys, pairs, strict=True):
-        shape = (units[pair[0]].n_features, units[pair[1]].n_features)
-        given = weights.get(pair)
-        random = np.asarray(0.01 * jax.random.normal(own, shape))
-        couplings[pair] = random if given is None else _array(f"couplings {pair[0]}–{pair[1]}", given, shape)
+    for a, b in pairs:
+        shape, given = (units[a].n_features, units[b].n_features), weights.get((a, b))
+        couplings[a, b] = _small(generator, shape) if given is None else _array(f"couplings {a}–{b}", given, shape)
     for a in units:
         if (a, a) in couplings:
             _check_within(units[a], weights.get((a, a)))
@@ -368,5 +364,11 @@ def _array(what: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
-def _key(key: Any) -> Any:
-    return jax.random.key(key) if isinstance(key, int | np.integer) else key
+def _small(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return (0.01 * generator.standard_normal(shape)).astype(np.float32)
+
+
+def _generator(key: Any) -> np.random.Generator:
+    """From an integer or a jax key; drawn by NumPy, so that making a machine compiles nothing."""
+    whole = isinstance(key, int | np.integer)
+    return np.random.default_rng(int(key) if whole else np.asarray(jax.random.key_data(key)).ravel().tolist())

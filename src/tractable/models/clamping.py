@@ -52,12 +52,13 @@ def _restricted_to(free: Mapping[str, np.ndarray], model: Boltzmann, x: Mapping[
     kept = {name: np.isin(model.units[name].unit_of_feature, units) for name, units in free.items() if units.size}
     units = {name: model.units[name].take(free[name]) for name in kept}
     fields = {name: np.asarray(model.local_field(name, x))[keep] for name, keep in kept.items()}
+    inside = {pair: np.asarray(w) for pair, w in model.couplings.items() if kept.keys() >= {*pair}}
     couplings, edges = {}, {}
-    for (a, b), w in model.couplings.items():
-        if a == b and a in model.edges and a in kept:
-            couplings[a, a], edges[a] = _kept_edges(np.asarray(w), np.asarray(model.edges[a]), free[a])
-        elif a in kept and b in kept:
-            couplings[a, b] = np.asarray(w)[np.ix_(kept[a], kept[b])]
+    for (a, b), w in inside.items():
+        if a == b and a in model.edges:
+            couplings[a, a], edges[a] = _kept_edges(w, np.asarray(model.edges[a]), free[a])
+        else:
+            couplings[a, b] = w[np.ix_(kept[a], kept[b])]
     machine = Boltzmann(units, fields, couplings, edges, np.asarray(model.log_joint(x)))
     return machine.astype(dtype)
 

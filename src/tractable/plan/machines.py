@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -92,16 +93,17 @@ def _observed(units: Any) -> Iterable[int]:
 
 def split(graph: GroupGraph) -> Split | None:
     """The cheapest way to enumerate: the groups with most states among sets that do not touch are summed out."""
-    best = None
+    found = [(graph.log2_states(way.enumerated), i, way) for i, way in enumerate(_ways(graph))]
+    return min(found)[-1] if found else None
+
+
+def _ways(graph: GroupGraph) -> Iterator[Split]:
+    """Every way to enumerate finitely many states of some groups and to sum the others out."""
     for n in range(len(graph.sizes) + 1):
-        for summed in combinations(graph.sizes, n):
+        for summed in filter(partial(_untouched, graph), combinations(graph.sizes, n)):
             rest = tuple(name for name in graph.sizes if name not in summed)
-            finite = all(np.isfinite(graph.states[name]) for name in rest)
-            if finite and _untouched(graph, summed):
-                cost = graph.log2_states(rest)
-                if best is None or cost < best[0]:
-                    best = cost, Split(rest, summed)
-    return best[1] if best else None
+            if all(np.isfinite(graph.states[name]) for name in rest):
+                yield Split(rest, summed)
 
 
 def _untouched(graph: GroupGraph, names: tuple[str, ...]) -> bool:
@@ -128,27 +130,20 @@ def _enumeration(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...],
         reason = "continuous units are coupled to each other: there are no states to enumerate"
         return Plan(None, np.inf, np.inf, np.inf, np.inf, reason, _alternatives(), (), query, observed)
     bits = free.log2_states(found.enumerated)
-    summed = sum(free.sizes[name] for name in found.summed)
-    per_state = 2.0 * (summed + sum(free.sizes[name] for name in found.enumerated))
+    flops, size, seconds = _price(free, bits, query)
+    common = (bits, flops, size, seconds, _why(free, found, bits))
+    if bits <= MAX_TERMS_LOG2 and seconds <= MAX_SECONDS and size <= memory:
+        return Plan("enumeration", *common, query=query, observed=observed)
+    return Plan(None, *common, _alternatives(), _advice(free, found, bits), query, observed)
+
+
+def _price(graph: GroupGraph, bits: float, query: Query) -> tuple[float, float, float]:
+    """Multiply-adds, bytes and seconds of 2^bits states."""
+    per_state = 2.0 * graph.n_units
     flops = 2.0**bits * per_state if bits < 1000 else np.inf
-    term = BINARY if set(free.states.values()) == {2} else GENERAL
+    term = BINARY if set(graph.states.values()) == {2} else GENERAL
     seconds = term * PASSES[query] * speed() * flops / 2 / n_cores()
-    size = 8.0 * min(2.0 ** min(bits, 60), CHUNK) * per_state
-    refused = bits > MAX_TERMS_LOG2 or seconds > MAX_SECONDS or size > memory
-    method = None if refused else "enumeration"
-    advice = _advice(free, found, bits) if refused else ()
-    return Plan(
-        method,
-        bits,
-        flops,
-        size,
-        seconds,
-        _why(free, found, bits),
-        _alternatives() if refused else (),
-        advice,
-        query,
-        observed,
-    )
+    return flops, 8.0 * min(2.0 ** min(bits, 60), CHUNK) * per_state, seconds
 
 
 def _why(graph: GroupGraph, found: Split, bits: float) -> str:
