@@ -25,7 +25,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/digits.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
