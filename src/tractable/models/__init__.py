@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         TiedGaussianEmissions,
         emissions_for,
     )
+    from tractable.models.hidden_markov import HiddenMarkovModel
     from tractable.models.mixture import Mixture
+    from tractable.models.sequences import Sequences
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
 
 __all__ = [
@@ -39,11 +41,13 @@ __all__ = [
     "Factor",
     "Gaussian",
     "GaussianEmissions",
+    "HiddenMarkovModel",
     "MarkovNetwork",
     "Mixture",
     "ModelError",
     "PoissonEmissions",
     "ProductEmissions",
+    "Sequences",
     "SphericalGaussianEmissions",
     "Spin",
     "TableModel",
@@ -72,7 +76,9 @@ _LEAVES = {
         "TiedGaussianEmissions",
         "emissions_for",
     ),
+    "hidden_markov": ("HiddenMarkovModel",),
     "mixture": ("Mixture",),
+    "sequences": ("Sequences",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

@@ -16,7 +16,7 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 NORMALIZED = 1e-12
 """A factor whose rows sum to one this nearly is a conditional table."""
 
-_LEAVES = {"boltzmann": "clamping", "mixture": "mixture"}
+_LEAVES = {"boltzmann": "clamping", "hidden_markov": "chain_network", "mixture": "mixture"}
 """Where other families than tables are conditioned."""
 
 TableModel = BayesianNetwork | MarkovNetwork

@@ -165,7 +165,7 @@ def explain(
     return Explanation(tuple(plan(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
 
 
-_LEAVES = {"boltzmann": "machines", "mixture": "mixtures"}
+_LEAVES = {"boltzmann": "machines", "hidden_markov": "chains", "mixture": "mixtures"}
 """The module that plans for each other family than tables."""
 
 

@@ -1,0 +1,81 @@
+"""Where the learning of a hidden Markov model begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.learning import starts
+from tractable.models.emissions import emissions_for
+from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
+from tractable.models.mixture import Mixture
+from tractable.models.sequences import Sequences
+from tractable.posterior.verbs import generator
+
+STAY = 0.5
+"""The weight of staying in a state, where a start is made up: rows that follow each other tend to belong together."""
+
+
+def hidden_markov(
+    data: Any,
+    n_states: int,
+    emissions: str | Mapping[str, Sequence[int]] = "gaussian",
+    *,
+    start: str = "k-means++",
+    key: Any = 0,
+) -> HiddenMarkovModel:
+    """A hidden Markov model for these sequences, where learning may begin: states are groups of rows.
+
+    Parameters
+    ----------
+    data : one sequence [t, d], a list of them, or `Sequences`; NaN is missing.
+    n_states : K.
+    emissions, start, key : as for `mixture`.
+
+    Raises
+    ------
+    ModelError : values outside the domain, no rows, a column without a value.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> tr.hidden_markov(np.repeat([[0.0], [5.0]], 20, axis=0), 2, "diagonal").emissions.means.ravel().tolist()
+    [0.0, 5.0]
+    """
+    rows = data.rows if isinstance(data, Sequences) else _rows(data)
+    model = HiddenMarkovModel(*_chain(n_states), emissions_for(emissions, rows, n_states))
+    return started(model, model.check(data), start, generator(key))
+
+
+def started(model: HiddenMarkovModel, x: Sequences, start: str, rng: np.random.Generator) -> HiddenMarkovModel:
+    """A new start of the same shape: emissions from groups of rows, transitions as they are."""
+    return _with(model, starts.started(_mixture(model), x.rows, start, rng))
+
+
+def repooled(model: HiddenMarkovModel, x: Sequences) -> HiddenMarkovModel:
+    """Every state with the distribution of all rows."""
+    return _with(model, starts.repooled(_mixture(model), x.rows))
+
+
+def _mixture(model: HiddenMarkovModel) -> Mixture:
+    return Mixture(np.full(model.n_states, 1 / model.n_states), model.emissions)
+
+
+def _with(model: HiddenMarkovModel, rows: Mixture) -> HiddenMarkovModel:
+    start = STATIONARY if model.is_stationary else model.first
+    return HiddenMarkovModel(start, model.transition, rows.free, model.ties)
+
+
+def _chain(k: int) -> tuple[np.ndarray, np.ndarray]:
+    uniform = np.full((max(k, 1), max(k, 1)), 1 / max(k, 1))
+    return uniform[0], STAY * np.eye(max(k, 1)) + (1 - STAY) * uniform
+
+
+def _rows(data: Any) -> np.ndarray:
+    """All rows, before the emissions are known that say what a row is."""
+    if isinstance(data, list | tuple) and len(data) and np.ndim(data[0]) > 0:
+        return np.concatenate([_rows(np.asarray(part)) for part in data])
+    array = np.asarray(data)
+    return array[:, None] if array.ndim == 1 else array

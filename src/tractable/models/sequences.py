@@ -1,0 +1,130 @@
+"""Sequences of rows, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tractable.models._base import ModelError, set_fields
+from tractable.models.emissions import Emissions
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Rows of several sequences, one after another, and how many belong to each.
+
+    Parameters
+    ----------
+    rows : [n_rows, n_columns], NaN where something is missing.
+    lengths : of the sequences, summing to n_rows; None for one sequence.
+    many : whether answers come as a list, one for each sequence.
+
+    Raises
+    ------
+    ModelError : lengths that do not add up, an empty sequence.
+
+    Examples
+    --------
+    >>> [len(part) for part in Sequences(np.zeros((5, 1)), [2, 3]).split(np.arange(5))]
+    [2, 3]
+    """
+
+    rows: np.ndarray
+    lengths: np.ndarray | None = None
+    many: bool = True
+
+    def __post_init__(self) -> None:
+        rows = np.asarray(self.rows)
+        rows = rows[:, None] if rows.ndim == 1 else rows
+        given = [len(rows)] if self.lengths is None else self.lengths
+        lengths = np.asarray(given)
+        if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+            raise ModelError(f"lengths are whole numbers, one for each sequence, got {given!r}")
+        if len(lengths) == 0 or lengths.min() < 1:
+            where = f"sequence {int(lengths.argmin())} is empty" if len(lengths) else "there is no sequence"
+            raise ModelError(f"{where}; every sequence needs at least one row")
+        if lengths.sum() != len(rows):
+            raise ModelError(f"the lengths sum to {lengths.sum()}, but there are {len(rows)} rows")
+        set_fields(self, rows=rows, lengths=lengths.astype(np.int64))
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The row behind the last one of each sequence."""
+        return np.cumsum(self.sizes)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """The lengths."""
+        return np.asarray(self.lengths)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, chosen: Any) -> Sequences:
+        """Some of the sequences, by an array of numbers or a slice."""
+        numbers = np.arange(len(self))[chosen].reshape(-1)
+        parts = self.split(self.rows)
+        return Sequences(np.concatenate([parts[i] for i in numbers]), self.sizes[numbers], self.many)
+
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """What belongs to each sequence of an array over rows."""
+        return np.split(values, self.ends[:-1])
+
+    def shaped(self, values: np.ndarray) -> Any:
+        """An array over rows as answers have it: itself for one sequence, a list for many."""
+        return self.split(values) if self.many else values
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.split(self.rows))
+
+
+def read_sequences(emissions: Emissions, data: Any, name: str = "") -> Sequences:
+    """Sequences from what a user hands in, every value looked at.
+
+    Parameters
+    ----------
+    data : one sequence as an array [t, n_columns] (or [t] where there is one column); several as a list of arrays or
+        lists; or `Sequences`. name : what errors begin with.
+
+    Raises
+    ------
+    ModelError : what is no sequence, has the wrong width, holds a value outside the domain; the message names the
+        sequence and its row.
+    """
+    if isinstance(data, Sequences):
+        for number, part in enumerate(data):
+            emissions.check(part, f"{name}sequence {number}: ")
+        return data
+    if not _is_many(data):
+        return Sequences(_checked(data, name, emissions), None, False)
+    if len(data) == 0:
+        raise ModelError(f"{name}there is no sequence; give a list of at least one")
+    parts = [_checked(part, f"{name}sequence {number}: ", emissions) for number, part in enumerate(data)]
+    return Sequences(np.concatenate(parts), np.array([len(p) for p in parts]))
+
+
+def _is_many(data: Any) -> bool:
+    """A list of arrays or of lists; a list of numbers is one sequence."""
+    return isinstance(data, list | tuple) and (len(data) == 0 or np.ndim(data[0]) > 0 or isinstance(data[0], list))
+
+
+def _checked(part: Any, name: str, emissions: Emissions) -> np.ndarray:
+    array = _one(part, name, emissions)
+    if not len(array):
+        raise ModelError(f"{name}there are no rows; every sequence needs at least one row")
+    return emissions.check(array, name)
+
+
+def _one(data: Any, name: str, emissions: Emissions) -> np.ndarray:
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ModelError(f"{name}its rows differ in length") from None
+    if array.ndim == 0:
+        raise ModelError(f"{name}expected a sequence of rows, got {data!r}")
+    if array.ndim == 1:
+        array = array[:, None] if emissions.n_columns == 1 or not array.size else array
+    return array.reshape(0, emissions.n_columns) if not array.size else array

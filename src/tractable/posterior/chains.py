@@ -1,0 +1,323 @@
+"""The verbs for hidden Markov models: sequences in, certified numbers out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, viterbi
+from tractable.models._base import ModelError, nearest
+from tractable.models.emissions import Statistics
+from tractable.models.hidden_markov import STATE, HiddenMarkovModel
+from tractable.models.sequences import Sequences
+from tractable.plan import Plan, allowed
+from tractable.plan._base import Query
+from tractable.plan.chains import plan_chains
+from tractable.posterior._base import Certificate, ImpossibleEvidenceError, MostProbable, Posterior
+from tractable.posterior.exact import chain as exact
+from tractable.posterior.mixtures import Expected
+from tractable.posterior.verbs import generator
+
+Memory = int | float | str | None
+METHODS = ("auto", *exact.METHODS)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainPosterior(Posterior):
+    """What is known of the hidden states given the rows.
+
+    Attributes
+    ----------
+    marginals : ``marginals["state"]`` is p(z_t | x) [t, K]; a list of them for many sequences.
+    transitions : the expected number of each transition [K, K], over all sequences.
+    """
+
+    transitions: np.ndarray = field(repr=False, default_factory=lambda: np.zeros((0, 0)))
+
+
+def chains_of(model: HiddenMarkovModel, sequences: Sequences, weights: np.ndarray | None = None) -> Chains:
+    """Start, transitions and log-likelihoods of the rows, for the kernels."""
+    rows = model.log_likelihoods(sequences.rows)
+    return Chains(model.first, model.transition, rows, sequences.sizes, weights)
+
+
+def infer(
+    model: HiddenMarkovModel, evidence: Any, *, method: str = "auto", memory: Memory = None, key: Any = 0
+) -> ChainPosterior:
+    """p(z | x) of one sequence, or of each of many; what is NaN is integrated out.
+
+    Parameters
+    ----------
+    method : ``"sequential"`` (also ``"auto"``) runs in C; ``"associative"`` is a parallel scan for accelerators.
+
+    Raises
+    ------
+    ModelError : data that do not fit, naming sequence and row. BudgetError : more rows than memory holds.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
+    sequences = _read(model, evidence)
+    plan = allowed(_plan(model, sequences, "marginals", memory))
+    chains = chains_of(model, sequences)
+    found = exact.smooth(chains, exact.METHODS[0] if method == "auto" else method)
+
+    def draw(key: Any, n: int) -> dict[str, Any]:
+        states = sample_paths(chains, n, int(generator(key).integers(2**63))).states
+        return {STATE: np.split(states, sequences.ends[:-1], axis=1) if sequences.many else states}
+
+    def joint(_: Any) -> Any:
+        raise ModelError("joint marginals of chains are not tabulated; see transitions, and sample")
+
+    marginals: Any = {STATE: sequences.shaped(found.marginals)}
+    return ChainPosterior(
+        _certificate(sequences, found.log_likelihood), lambda: plan, marginals, joint, draw, found.transitions
+    )
+
+
+def log_partition(model: HiddenMarkovModel, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+    """log p(x): of one sequence, or of each of many."""
+    if evidence is None:
+        return Certificate.exact(0.0)
+    sequences = _read(model, evidence)
+    allowed(_plan(model, sequences, "evidence", memory))
+    return _certificate(sequences, filtered(chains_of(model, sequences))[0])
+
+
+def most_probable(model: HiddenMarkovModel, evidence: Any, *, memory: Memory = None) -> MostProbable:
+    """The most probable path of each sequence (Viterbi): ``assignment["state"]``, with log p(x, z).
+
+    Where several paths are as probable, that of the lowest states, from the end backwards.
+    """
+    sequences = _read(model, evidence)
+    plan = allowed(_plan(model, sequences, "map", memory))
+    chains = chains_of(model, sequences)
+    found = viterbi(chains)
+    check_possible(chains, found.log_probability)
+    assignment: Any = {STATE: sequences.shaped(found.states)}
+    return MostProbable(assignment, _certificate(sequences, found.log_probability), plan)
+
+
+def sample(
+    model: HiddenMarkovModel, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None
+) -> np.ndarray:
+    """A sequence of `n` rows [n, d]; given a sequence with gaps (NaN), `n` completions of it [n, t, d]."""
+    rng = generator(key)
+    if evidence is None:
+        free = Chains(model.first, model.transition, np.zeros((max(n, 1), model.n_states)))
+        return model.emissions.sample(rng, sample_paths(free, 1, int(rng.integers(2**63))).states[0])[:n]
+    sequences = _one(_read(model, evidence))
+    chains = chains_of(model, sequences)
+    found = sample_paths(chains, n, int(rng.integers(2**63)))
+    check_possible(chains, found.log_probability)
+    out = np.tile(sequences.rows.astype(np.float64), (n, 1, 1))
+    for t in np.flatnonzero(np.isnan(out[0]).any(1)):
+        gap = np.isnan(sequences.rows[t])
+        left = model.emissions.conditioned(sequences.rows[t])
+        if left is not None:
+            out[:, t, gap] = left.sample(rng, found.states[:, t])
+    return out
+
+
+def transform(model: HiddenMarkovModel, data: Any) -> Any:
+    """p(z_t | x) of each row [t, K]; a list for many sequences."""
+    return infer(model, data).marginals[STATE]
+
+
+def reconstruct(model: HiddenMarkovModel, data: Any) -> Any:
+    """The mean of each row's columns under its posterior [t, d]; a list for many sequences."""
+    found = transform(model, data)
+    means = model.emissions.means
+    return [part @ means for part in found] if isinstance(found, list) else found @ means
+
+
+def impute(model: HiddenMarkovModel, data: Any, *, key: Any = 0, n_sweeps: int = 0) -> Any:
+    """The sequences with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
+    sequences = _read(model, data)
+    chains = chains_of(model, sequences)
+    found = exact.smooth(chains)
+    check_possible(chains, found.log_likelihood)
+    return sequences.shaped(model.emissions.imputed(sequences.rows, found.marginals))
+
+
+# ---------------------------------------------------------------- as time goes on
+
+
+def filtering(model: HiddenMarkovModel, data: Any, *, lag: int = 0) -> Any:
+    """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
+
+    Raises
+    ------
+    ModelError : data that do not fit, or are impossible. ValueError : a negative lag.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
+    >>> filtering(hmm, [1, 1, 0])[0].round(6).tolist()
+    [0.818182, 0.181818]
+    """
+    sequences = _read(model, data)
+    chains = chains_of(model, sequences)
+    check_possible(chains, filtered(chains)[0])
+    return sequences.shaped(exact.fixed_lag(chains, lag))
+
+
+class Forecast(NamedTuple):
+    """What is expected after the end of a sequence: of states [n, K], and of rows [n, d]."""
+
+    states: np.ndarray
+    means: np.ndarray
+
+
+def forecast(model: HiddenMarkovModel, data: Any, n: int = 1) -> Any:
+    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences.
+
+    Raises
+    ------
+    ModelError : data that do not fit, or are impossible.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
+    >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
+    [0.474444, 0.489555]
+    """
+    sequences = _read(model, data)
+    chains = chains_of(model, sequences)
+    log_p, alpha = filtered(chains)
+    check_possible(chains, log_p)
+    now, steps = alpha[sequences.ends - 1], []
+    for _ in range(n):
+        now = now @ model.transition
+        steps.append(now)
+    states = np.stack(steps, axis=1) if steps else np.zeros((len(sequences), 0, model.n_states))
+    found = [Forecast(s, s @ model.emissions.means) for s in states]
+    return found if sequences.many else found[0]
+
+
+@dataclass(frozen=True, eq=False)
+class OnlineFilter:
+    """What is known of the state now, row by row as they come: each update is a new record.
+
+    Attributes
+    ----------
+    log_belief : log p(z_t | x_1, …, x_t) [K]; before the first row that of the start.
+    log_likelihood : log p(x_1, …, x_t). n_rows : t.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> now = OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
+    >>> now.update([1]).update([1]).belief.round(6).tolist()
+    [0.940909, 0.059091]
+    """
+
+    model: HiddenMarkovModel
+    log_belief: np.ndarray | None = None
+    log_likelihood: float = 0.0
+    n_rows: int = 0
+
+    @property
+    def belief(self) -> np.ndarray:
+        """p(z_t | x_1, …, x_t) [K]."""
+        return self.model.first if self.log_belief is None else np.exp(self.log_belief)
+
+    def update(self, row: Any) -> OnlineFilter:
+        """What is known after one more row [d]; NaN is integrated out.
+
+        Raises
+        ------
+        ModelError : a row that does not fit, or has probability zero after those before.
+        """
+        rows = self.model.emissions.check(np.reshape(np.asarray(row), (1, -1)), f"row {self.n_rows}: ")
+        with np.errstate(divide="ignore"):
+            joint = self._predicted() + self.model.log_likelihoods(rows)[0]
+        log_p = float(np.logaddexp.reduce(joint))
+        if log_p == -np.inf:
+            raise ImpossibleEvidenceError(f"row {self.n_rows} has probability zero after the rows before it")
+        return OnlineFilter(self.model, joint - log_p, self.log_likelihood + log_p, self.n_rows + 1)
+
+    def _predicted(self) -> np.ndarray:
+        if self.log_belief is None:
+            return np.log(self.model.first)
+        return np.logaddexp.reduce(self.log_belief[:, None] + np.log(self.model.transition), axis=0)
+
+
+# ---------------------------------------------------------------- for learning
+
+
+def expected_statistics(
+    model: HiddenMarkovModel, x: Sequences, weights: np.ndarray | None = None, q: Any = None
+) -> Expected:
+    """The E-step: expected sufficient statistics of all sequences under the posterior.
+
+    Raises
+    ------
+    ModelError : an impossible sequence. ValueError : anything to stand for the posterior, which is exact here.
+    """
+    if q is not None:
+        raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
+    chains = chains_of(model, x, weights)
+    found = exact.smooth(chains)
+    check_possible(chains, found.log_likelihood, weights)
+    log_p = float(found.log_likelihood @ chains.weights) if weights is None else _weighted(found, weights)
+    return Expected(_statistics(model, x, found, weights), log_p, log_p, 0.0)
+
+
+def _weighted(found: Smoothed, weights: np.ndarray) -> float:
+    counted = weights > 0
+    return float(found.log_likelihood[counted] @ weights[counted])
+
+
+def _statistics(model: HiddenMarkovModel, x: Sequences, found: Smoothed, weights: np.ndarray | None) -> Statistics:
+    marginals = found.marginals
+    if weights is not None:
+        each = np.repeat(weights, x.sizes)[:, None]
+        marginals = np.where(each > 0, marginals * each, 0.0)
+    first = marginals[x.ends - x.sizes].sum(0)
+    return model.statistics(x.rows, marginals, first, found.transitions)
+
+
+# ---------------------------------------------------------------- what may go wrong
+
+
+def check_possible(chains: Chains, log_p: np.ndarray, weights: np.ndarray | None = None) -> None:
+    """Raise for the first sequence of probability zero, naming the row up to which it is possible."""
+    bad = np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
+    if not bad.any():
+        return
+    s = int(bad.argmax())
+    rows = chains.rows[chains.offsets[s] : chains.offsets[s + 1]]
+    low, high = 0, len(rows)
+    while high - low > 1:
+        middle = (low + high) // 2
+        impossible = filtered(Chains(chains.start, chains.transition, rows[:middle]))[0][0] == -np.inf
+        low, high = (low, middle) if impossible else (middle, high)
+    where = f"sequence {s}" if chains.n_sequences > 1 else "the sequence"
+    raise ImpossibleEvidenceError(f"{where} has probability zero from row {low} on: no state may follow and produce it")
+
+
+def _read(model: HiddenMarkovModel, evidence: Any) -> Sequences:
+    if evidence is None:
+        raise ModelError("a hidden Markov model needs a sequence: give rows, NaN where nothing is observed")
+    return model.check(evidence)
+
+
+def _plan(model: HiddenMarkovModel, sequences: Sequences, query: Query, memory: Memory) -> Plan:
+    return plan_chains(model.n_states, sequences.sizes, query, memory)
+
+
+def _one(sequences: Sequences) -> Sequences:
+    if len(sequences) != 1:
+        raise ModelError(f"expected one sequence, got {len(sequences)}; ask for them one by one")
+    return sequences
+
+
+def _certificate(sequences: Sequences, values: np.ndarray) -> Certificate:
+    return Certificate.exact(values if sequences.many else float(values[0]))
