@@ -9,6 +9,7 @@ Markov network, ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``f
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +31,8 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
     try:
         tensors = dict(deserialize(source.data))
         about = _json(source.data)
-        if isinstance(about, dict) and about.get("kind") == "boltzmann":
-            return _machine(about, tensors)
+        if isinstance(about, dict) and str(about.get("kind")) in _LEAVES:
+            return _leaf(about, tensors)
         about = _description(about)
         return _markov(about, tensors) if about["kind"] == "markov" else _bayesian(about, tensors)
     except SafetensorError as error:
@@ -40,12 +41,14 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
         raise source.error(error) from None
 
 
-def _machine(about: dict[str, Any], tensors: dict[str, Any]) -> Boltzmann:
-    """A Boltzmann machine; its reader loads jax, which a network must not wait for."""
-    from tractable.formats import machines
+_LEAVES = {"boltzmann": "machines", "mixture": "mixtures"}
+"""The module that reads and writes each other family than tables."""
 
+
+def _leaf(about: dict[str, Any], tensors: dict[str, Any]) -> Any:
+    """Another model; the reader of a machine loads jax, which a network must not wait for."""
     _check_version(about)
-    return machines.read(about, tensors)
+    return import_module(f"tractable.formats.{_LEAVES[about['kind']]}").read(about, tensors)
 
 
 def _check_version(about: Any) -> None:
@@ -131,10 +134,8 @@ def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
 
 def write(model: BayesianNetwork | MarkovNetwork | Boltzmann) -> bytes:
     """A model as a safetensors file; tables over more than 64 variables are stored flat."""
-    if model.family == "boltzmann":
-        from tractable.formats import machines
-
-        about, tensors = machines.describe(model)
+    if model.family in _LEAVES:
+        about, tensors = import_module(f"tractable.formats.{_LEAVES[model.family]}").describe(model)
         return save(tensors, {"tractable": json.dumps({"version": VERSION, **about})})
     about: dict[str, Any] = {"version": VERSION, "name": model.name}
     about["variables"] = [{"name": name, "states": list(states)} for name, states in model.states.items()]

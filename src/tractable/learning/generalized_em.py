@@ -14,7 +14,7 @@ from tractable.learning.em_records import Iteration
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
-from tractable.posterior.verbs import expected_statistics
+from tractable.posterior.verbs import expected_statistics, generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +151,10 @@ class OnlineEM(ExpectationMaximization):
     def steps(self, model: Any, job: Job) -> Iterator[Step]:
         """The start, and what every pass makes of it."""
         began, t, mean = time.perf_counter(), 0, None
+        rng = generator(job.options.key)
         yield Step(model, passed(model, job, (0, began, None)), None)
         for i in range(job.epochs):
-            before, order = model, np.random.default_rng([i]).permutation(len(job.data))
+            before, order = model, rng.permutation(len(job.data))
             for start in range(0, len(order), self.batch_size):
                 rows = np.sort(order[start : start + self.batch_size])
                 share = len(rows) if job.weights is None else job.weights[rows].sum()

@@ -11,7 +11,7 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions, Statistics
-from tractable.models.emissions._base import logs, parameters, times_logs
+from tractable.models.emissions._base import ROUNDING, logs, parameters, times_logs
 
 COMPONENT = "component"
 
@@ -50,7 +50,9 @@ class Mixture:
         weights = parameters("weights", self.weights, (n,), 0.0)
         if abs(weights.sum() - 1) > 1e-6:
             raise ModelError(f"weights must sum to 1, got {weights.sum():.6g}")
-        set_fields(self, weights=weights / weights.sum(), graph=Graph(sizes={COMPONENT: len(weights)}))
+        if abs(weights.sum() - 1) > ROUNDING:
+            weights = weights / weights.sum()
+        set_fields(self, weights=weights, graph=Graph(sizes={COMPONENT: len(weights)}))
 
     @property
     def n_components(self) -> int:

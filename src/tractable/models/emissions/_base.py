@@ -18,6 +18,9 @@ from tractable.models._base import ModelError
 ROWS = 4096
 """Rows that are looked at together where data are larger than what a step should hold."""
 
+ROUNDING = 1e-12
+"""Probabilities whose sum is as near to one as this are left as they are."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -212,14 +215,18 @@ def column_means(x: Any, empty: float) -> tuple[np.ndarray, np.ndarray]:
 def parameters(name: str, given: Any, shape: tuple[int | None, ...], low: float = -np.inf) -> np.ndarray:
     """Parameters as a float64 array of the expected shape (None: any length), finite, not below `low`."""
     array = np.asarray(given, np.float64)
-    fits = array.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
-    if not fits or 0 in array.shape:
+    if not _fits(array.shape, shape):
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         raise ModelError(f"{name} has the shape {array.shape}, expected [{wanted}]")
     if not np.isfinite(array).all() or (array < low).any():
         limit = "" if low == -np.inf else f" ≥ {low:g}"
         raise ModelError(f"{name} must hold finite numbers{limit}")
     return array
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    same = len(found) == len(shape) and all(n in (None, m) for n, m in zip(shape, found, strict=True))
+    return same and 0 not in found
 
 
 def logs(p: np.ndarray) -> np.ndarray:

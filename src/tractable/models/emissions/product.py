@@ -47,11 +47,15 @@ class ProductEmissions(Emissions):
             raise ModelError(f"{len(parts)} parts with {len(columns)} lists of columns: give one list for each part")
         if sorted(c for own in columns for c in own) != list(range(sum(map(len, columns)))):
             raise ModelError(f"the parts must name every column once, got {columns}")
+        self._check_parts(parts, columns)
+        set_fields(self, parts=parts, columns=columns)
+
+    @staticmethod
+    def _check_parts(parts: tuple[Emissions, ...], columns: tuple[tuple[int, ...], ...]) -> None:
         for part, own in zip(parts, columns, strict=True):
             if part.n_columns != len(own) or part.n_components != parts[0].n_components:
                 wanted = f"{parts[0].n_components} components and {len(own)} columns"
                 raise ModelError(f"{part!r} takes the columns {own}: expected {wanted}")
-        set_fields(self, parts=parts, columns=columns)
 
     @property
     def means(self) -> np.ndarray:
