@@ -63,8 +63,7 @@ class Path(eqx.Module):
 
 def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
     """The path from given fields to a model, in single precision; as many states as possible are summed out."""
-    found = split(model.graph)
-    summed = tuple(g for g in found.summed if (g, g) not in model.couplings) if found and found.enumerated else ()
+    summed = _summed(model)
     plan = gibbs.schedule(model.graph)
     order = tuple(name for name in plan.order if name not in summed)
     plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(np.float32)
@@ -72,6 +71,14 @@ def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
     schedule = gibbs.Schedule(order, tuple(g for g in plan.sequential if g in order), plan.colours)
     flips = _n_flips(model, summed, order)
     return Path(plain, fields, schedule, summed, order, flips, flips > 0 and _largest(plain) <= cumulants.GENTLE)
+
+
+def _summed(model: Boltzmann) -> tuple[str, ...]:
+    """The groups that the cheapest enumeration would sum out; none where there would be nothing left to keep."""
+    found = split(model.graph)
+    if found is None or not found.enumerated:
+        return ()
+    return tuple(name for name in found.summed if (name, name) not in model.couplings)
 
 
 def _largest(model: Boltzmann) -> float:
