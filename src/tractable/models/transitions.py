@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -52,14 +53,18 @@ def checked_ties(given: Any, transition: np.ndarray) -> np.ndarray:
         values = transition[ties == label]
         if np.ptp(values) > 1e-9:
             raise ModelError(f"the transitions tied by label {label} differ: {values.min():.6g} … {values.max():.6g}")
-    rows = [tuple(np.sort(row[row >= 0]).tolist()) for row in ties]
-    for i, a in enumerate(rows):
-        for j, b in enumerate(rows[:i]):
-            if a != b and {*a} & {*b}:
-                raise ModelError(f"rows {j} and {i} of ties share some of their labels only; see HiddenMarkovModel")
-            if a == b and a and min(ties[i].min(), ties[j].min()) < 0:
-                raise ModelError(f"rows {j} and {i} of ties share labels, and have free entries; label those too")
+    for i, j in combinations(range(len(ties)), 2):
+        _check_pair(i, j, ties)
     return ties.astype(np.int64)
+
+
+def _check_pair(i: int, j: int, ties: np.ndarray) -> None:
+    """Only where tied rows have all their labels in common do the most likely ones have a closed form."""
+    a, b = (sorted(row[row >= 0].tolist()) for row in (ties[i], ties[j]))
+    if a != b and {*a} & {*b}:
+        raise ModelError(f"rows {i} and {j} of ties share some of their labels only; see HiddenMarkovModel")
+    if a == b and a and ties[[i, j]].min() < 0:
+        raise ModelError(f"rows {i} and {j} of ties share labels, and have free entries; label those too")
 
 
 def most_likely_tied(counts: np.ndarray, old: np.ndarray, ties: np.ndarray | None) -> np.ndarray:

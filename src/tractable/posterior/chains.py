@@ -185,7 +185,7 @@ def forecast(model: HiddenMarkovModel, data: Any, n: int = 1) -> Any:
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
     >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
     >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
-    [0.474444, 0.489555]
+    [0.498058, 0.508447]
     """
     sequences = _read(model, data)
     chains = chains_of(model, sequences)
@@ -215,7 +215,7 @@ class OnlineFilter:
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
     >>> now = OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
     >>> now.update([1]).update([1]).belief.round(6).tolist()
-    [0.940909, 0.059091]
+    [0.932584, 0.067416]
     """
 
     model: HiddenMarkovModel

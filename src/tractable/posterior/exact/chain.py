@@ -31,7 +31,7 @@ def smooth(chains: Chains, method: str = "sequential") -> Smoothed:
     --------
     >>> chains = Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2], [0.8, 0.2]]))
     >>> [round(float(smooth(chains, method).log_likelihood[0]), 6) for method in METHODS]
-    [-1.231001, -1.231001]
+    [-1.133204, -1.133204]
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
