@@ -1,5 +1,25 @@
 """Models as estimators of scikit-learn (the extra `sklearn`)."""
 
-from tractable.estimators.boltzmann import RestrictedBoltzmannMachine
+from __future__ import annotations
 
-__all__ = ["RestrictedBoltzmannMachine"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tractable.estimators.boltzmann import RestrictedBoltzmannMachine
+    from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
+
+__all__ = ["BernoulliMixture", "GaussianMixture", "MixedMixture", "RestrictedBoltzmannMachine"]
+
+_LEAVES = {
+    "boltzmann": ("RestrictedBoltzmannMachine",),
+    "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),
+}
+_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Loaded when first used: mixtures need no jax."""
+    if name not in _LEAF_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)

@@ -1,7 +1,7 @@
 """Mixtures in the project's own format: the kinds of emissions in the header, each parameter a tensor.
 
 The header's entry has ``kind`` ``mixture``, ``emissions``: a kind, or a list of parts with ``kind`` and ``columns``.
-The tensors are ``weights``, ``offset`` and the parameters of the emissions by name, with ``PART.`` before them in a list.
+The tensors are ``weights``, ``offset`` and the parameters of the emissions by name, in a list with ``PART.`` before.
 """
 
 from __future__ import annotations

@@ -73,13 +73,20 @@ def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generat
     total = _overall(pooled, rows)
     chosen = rows if len(rows) <= SEEN else rows[np.sort(rng.choice(len(rows), SEEN, replace=False))]
     if start == "rows":
-        places = rng.choice(len(chosen), model.n_components, replace=len(chosen) < model.n_components)
+        places = _different(chosen, model.n_components, rng)
         own = pooled.statistics(chosen[places], np.eye(model.n_components))
     else:
         label = _groups(_numbers(chosen, pooled), model.n_components, rng)
         own = pooled.statistics(chosen, np.eye(model.n_components)[label])
     weight = 1.0 if start == "rows" else 1e-3
     return pooled.maximized(own + weight * total, pooled.prior())
+
+
+def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """The places of k random rows, no two of them equal where there are as many."""
+    order = rng.permutation(len(rows))[: 10 * k]
+    first = np.sort(np.unique(rows[order], axis=0, return_index=True)[1])
+    return order[np.resize(first, k)]
 
 
 def repooled(model: Mixture, rows: np.ndarray) -> Mixture:
