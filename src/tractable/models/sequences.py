@@ -95,15 +95,27 @@ def read_sequences(emissions: Emissions, data: Any, name: str = "") -> Sequences
         sequence and its row.
     """
     if isinstance(data, Sequences):
-        for number, part in enumerate(data):
-            emissions.check(part, f"{name}sequence {number}: ")
-        return data
+        return Sequences(_check_all(emissions, list(data), data.rows, name), data.sizes, data.many)
     if not _is_many(data):
         return Sequences(_checked(data, name, emissions), None, False)
     if len(data) == 0:
         raise ModelError(f"{name}there is no sequence; give a list of at least one")
-    parts = [_checked(part, f"{name}sequence {number}: ", emissions) for number, part in enumerate(data)]
-    return Sequences(np.concatenate(parts), np.array([len(p) for p in parts]))
+    parts = [_one(part, f"{name}sequence {number}: ", emissions) for number, part in enumerate(data)]
+    same = len({part.shape[1:] for part in parts}) == 1 and all(map(len, parts))
+    rows = np.concatenate(parts) if same else None
+    return Sequences(_check_all(emissions, parts, rows, name), np.array([len(p) for p in parts]))
+
+
+def _check_all(emissions: Emissions, parts: list[np.ndarray], rows: np.ndarray | None, name: str) -> np.ndarray:
+    """All rows at once; where something is wrong, one sequence after another, to name it."""
+    try:
+        if rows is not None:
+            return emissions.check(rows, name)
+    except ModelError:
+        pass
+    for number, part in enumerate(parts):
+        _checked(part, f"{name}sequence {number}: ", emissions)
+    raise ModelError(f"{name}the sequences differ in the number of columns")
 
 
 def _is_many(data: Any) -> bool:
