@@ -43,6 +43,7 @@ def _command(argv: Sequence[str]) -> Any:
     if not {c.callback.__name__ for c in app.registered_commands if c.callback} & {*argv[:1]}:
         import_module("tractable.cli._machines")
         import_module("tractable.cli._fit")
+        import_module("tractable.cli._fit_mixture")
     return typer.main.get_command(app)
 
 
