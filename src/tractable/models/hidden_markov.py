@@ -10,7 +10,7 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions, Statistics
-from tractable.models.emissions._base import parameters, times_logs
+from tractable.models.emissions._base import ROWS, parameters, times_logs
 from tractable.models.sequences import Sequences, read_sequences
 from tractable.models.transitions import checked_ties, most_likely_stationary, most_likely_tied, stationary
 
@@ -103,7 +103,10 @@ class HiddenMarkovModel:
 
     def log_likelihoods(self, rows: np.ndarray) -> np.ndarray:
         """log p(x_t | state) of rows that have been checked [n, K]."""
-        return self.emissions.log_likelihood(rows)
+        out = np.empty((len(rows), self.n_states))
+        for start in range(0, len(rows), ROWS):  # what is made on the way stays in the cache
+            out[start : start + ROWS] = self.emissions.log_likelihood(rows[start : start + ROWS])
+        return out
 
     def statistics(self, rows: np.ndarray, marginals: np.ndarray, first: np.ndarray, counts: np.ndarray) -> Statistics:
         """Expected sufficient statistics: the first states [K], transitions [K, K], and those of the emissions."""
