@@ -79,7 +79,8 @@ def measured(name: str) -> Row:
     best: tuple[float, Any, Any] | None = None
     for which in product(case.priors, case.starts, range(case.keys)):
         run = fitted(case, train, validation, which)
-        score = run.history[-1].validation.value
+        held = run.history[-1].validation
+        score = -np.inf if held is None else held.value
         if best is None or score > best[0]:
             best = score, which, run
     assert best is not None

@@ -125,7 +125,7 @@ class CategoricalEmissions(Emissions):
         return sum(times_logs(prior[f"count{j}"], t) for j, t in enumerate(self.tables))
 
     def _of_columns(self, chosen: np.ndarray) -> CategoricalEmissions:
-        return CategoricalEmissions([self.tables[j] for j in np.flatnonzero(chosen)])
+        return CategoricalEmissions([t for t, wanted in zip(self.tables, chosen, strict=True) if wanted])
 
     def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
         """The rows with the most probable state in place of NaN."""
