@@ -53,8 +53,9 @@ def describe(model: Boltzmann) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _groups(about: Mapping[str, Any]) -> list[dict[str, Any]]:
     groups = about.get("groups")
-    good = isinstance(groups, list) and groups and all(isinstance(g, dict) for g in groups)
-    if not good or groups[0].get("name") != VISIBLE:
+    if not isinstance(groups, list) or not groups or not all(isinstance(g, dict) for g in groups):
+        groups = [{}]
+    if groups[0].get("name") != VISIBLE:
         raise ModelError(f"the header's 'tractable' entry has no good groups; the first is called {VISIBLE}")
     names = [g.get("name") for g in groups]
     for group in groups:

@@ -132,7 +132,7 @@ def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
     return flat.reshape(tensor["shape"]) if len(tensor["shape"]) <= MAX_AXES else flat
 
 
-def write(model: BayesianNetwork | MarkovNetwork | Boltzmann) -> bytes:
+def write(model: Any) -> bytes:
     """A model as a safetensors file; tables over more than 64 variables are stored flat."""
     if model.family in _LEAVES:
         about, tensors = import_module(f"tractable.formats.{_LEAVES[model.family]}").describe(model)

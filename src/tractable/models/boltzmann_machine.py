@@ -39,10 +39,10 @@ class Boltzmann(eqx.Module):
     family: ClassVar[str] = "boltzmann"
 
     units: dict[str, Units]
-    fields: dict[str, Float[Array, " f"]]
-    couplings: dict[tuple[str, str], Float[Array, "f k"]]
-    edges: dict[str, Int[Array, "e 2"]]
-    offset: Float[Array, ""]
+    fields: dict[str, Float[Any, " f"]]
+    couplings: dict[tuple[str, str], Float[Any, "f k"]]
+    edges: dict[str, Int[Any, "e 2"]]
+    offset: Float[Any, ""]
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -295,10 +295,10 @@ def _units(kind: str | Units, n: int) -> Units:
 def _given_units(name: str, given: int | Units | None, size: int | None, kind: str) -> Units:
     if isinstance(given, Units):
         return given
-    if given is None and size is None:
+    n = size if given is None else given
+    if n is None:
         raise ModelError(f"the number of {name} units is missing: give a number, or couplings that say it")
-    n = int(size if given is None else given)
-    return _units(kind, n)
+    return _units(kind, int(n))
 
 
 def _checked_edges(edges: Iterable[tuple[int, int]], n: int) -> np.ndarray:

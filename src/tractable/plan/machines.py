@@ -83,7 +83,7 @@ def observed_units(graph: GroupGraph, observed: Any) -> dict[str, Iterable[int]]
     for name in (observed,) if isinstance(observed, str) else observed or ():
         group = name.rstrip("0123456789") if name not in graph.sizes else name
         found.setdefault(group, []).extend(range(graph.size(group)) if group == name else [int(name[len(group) :])])
-    return found
+    return dict(found)
 
 
 def _observed(units: Any) -> Iterable[int]:

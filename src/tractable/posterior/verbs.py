@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,16 +22,11 @@ from tractable.posterior.exact.elimination import sum_product
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
-if TYPE_CHECKING:
-    from tractable.models import Boltzmann
-
 Memory = int | float | str | None
 METHODS = ("auto", "elimination")
 
 
-def infer(
-    model: TableModel | Boltzmann, evidence: Any = None, *, method: str = "auto", memory: Memory = None, key: Any = 0
-) -> Posterior:
+def infer(model: Any, evidence: Any = None, *, method: str = "auto", memory: Memory = None, key: Any = 0) -> Posterior:
     """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
 
     Parameters
@@ -84,7 +79,7 @@ def infer(
     return case.posterior(*found)
 
 
-def log_evidence(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def log_evidence(model: Any, evidence: Any = None, *, memory: Memory = None) -> Certificate:
     """log p(x) of the evidence x under a Bayesian network: log Z(condition(m, x)) − log Z(m).
 
     For a Markov network this needs the partition function too. For many cases the certificate holds an array.
@@ -115,7 +110,7 @@ def _weaker(a: Certificate, b: Certificate) -> str:
     return "exact" if a.kind == b.kind == "exact" else "bound"
 
 
-def log_partition(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def log_partition(model: Any, evidence: Any = None, *, memory: Memory = None) -> Certificate:
     """log Z = log Σ_z p̃(z, x): zero for a Bayesian network without evidence.
 
     Raises
@@ -139,7 +134,7 @@ def log_partition(model: TableModel | Boltzmann, evidence: Any = None, *, memory
     return Certificate.exact(sum_product(reduced, plan, marginals=False).log_z)
 
 
-def most_probable(model: TableModel | Boltzmann, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
+def most_probable(model: Any, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
     """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
 
     Raises
@@ -165,7 +160,7 @@ def most_probable(model: TableModel | Boltzmann, evidence: Any = None, *, memory
     return MostProbable(assignment, Certificate.exact(value), plan)
 
 
-def sample(model: TableModel | Boltzmann, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None) -> Any:
+def sample(model: Any, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None) -> Any:
     """`n` samples given the evidence: of a network, variable → state indices, exact and independent.
 
     Of a machine, the values of its visible units [n, n_visible]: exact where its states can be enumerated, else the
@@ -192,7 +187,7 @@ def sample(model: TableModel | Boltzmann, n: int, *, evidence: Any = None, key: 
     return case.posterior(-np.inf if case.reduced.impossible else 0.0, None).sample(key, n)
 
 
-def transform(model: Boltzmann, data: Any) -> np.ndarray:
+def transform(model: Any, data: Any) -> np.ndarray:
     """The posterior means of the hidden units of each row: [n_rows, n_hidden].
 
     Examples
@@ -205,7 +200,7 @@ def transform(model: Boltzmann, data: Any) -> np.ndarray:
     return _family(model).transform(model, data)
 
 
-def reconstruct(model: Boltzmann, data: Any) -> np.ndarray:
+def reconstruct(model: Any, data: Any) -> np.ndarray:
     """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible].
 
     Examples
@@ -217,7 +212,7 @@ def reconstruct(model: Boltzmann, data: Any) -> np.ndarray:
     return _family(model).reconstruct(model, data)
 
 
-def impute(model: Boltzmann, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
+def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
     """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row.
 
     Examples

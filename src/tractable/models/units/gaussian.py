@@ -21,7 +21,7 @@ class Gaussian(Units):
     """
 
     n: int = eqx.field(static=True)
-    log_precision: Float[Array, " n"]
+    log_precision: Float[Any, " n"]
     learned: bool = eqx.field(static=True)
 
     def __init__(self, n: int, log_precision: Any = 0.0, learned: bool = False):
