@@ -51,7 +51,7 @@ CASES = {
     "dna": Case("uci/dna.npz", 32, -97.56, (8.0, 16.0, 32.0)),
     "mushrooms": Case("uci/mushrooms.npz", 32, -14.78, (0.03, 0.1)),
     "nips": Case("uci/nips.npz", 32, -282.75, (5.0, 10.0, 20.0)),
-    "mnist500": Case("mnist/binarized_mnist_fixed.npz", 500, -125.8, (3.0,), ("rows",), 1, 60, 8e-3),
+    "mnist500": Case("mnist/binarized_mnist_fixed.npz", 500, -125.8, (3.0,), ("rows",), 3, 80, 3e-3),
 }
 
 
