@@ -63,7 +63,7 @@ def _pyarrow(path: str) -> Opened:
 
 
 def _polars(path: str) -> Opened:
-    import polars
+    import polars  # pyright: ignore[reportMissingImports]
 
     frame = polars.scan_parquet(path, glob=False)
     n_rows = frame.select(polars.len()).collect().item()
