@@ -162,9 +162,9 @@ def edited(path: Path, tmp_path: Path, **changes: Any) -> str:
     """The checkpoint with other entries in its header."""
     header = path.read_bytes()
     length = int.from_bytes(header[:8], "little")
-    about = json.loads(json.loads(header[8 : 8 + length])["__metadata__"]["tractable.checkpoint"])
+    ((name, text),) = json.loads(header[8 : 8 + length])["__metadata__"].items()
     target = str(tmp_path / "other.safetensors")
-    save_file(load_file(path), target, {"tractable.checkpoint": json.dumps(about | changes)})
+    save_file(load_file(path), target, {name: json.dumps(json.loads(text) | changes)})
     return target
 
 

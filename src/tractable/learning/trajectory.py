@@ -23,12 +23,19 @@ from tractable.posterior import Certificate
 from tractable.posterior.approximate.gibbs import Schedule, State, schedule, start
 from tractable.posterior.exact.enumeration import log_weights
 
+OVERLAP = 0.15
+"""Neighbours that accept fewer of their swaps get machines between them before log Z is taken."""
+
+REFINEMENTS = 4
+ROUNDS = 5
+"""Exchanges in one call."""
+
 
 class Trajectory(NamedTuple):
     """Checkpoints of a run in arrays of fixed size, of which the first `count` are in use; number 0 has no couplings.
 
     `past` are their parameters, `chains` their states [n_checkpoints, n_chains, f], `x` those of the current model, and
-    `accepted` the share of swaps accepted between the last checkpoint and the current model.
+    `accepted` the share of swaps between the last checkpoint and the current model that equilibrium would accept.
     """
 
     past: Boltzmann
@@ -64,8 +71,8 @@ class TrajectoryTempering(PersistentCD):
     every : steps between two exchanges; an exchange costs about two steps of PCD for each checkpoint.
     """
 
-    n_checkpoints: int = 32
-    target: float = 0.4
+    n_checkpoints: int = 64
+    target: float = 0.3
     every: int = 5
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Trajectory:
@@ -143,8 +150,16 @@ def exchanged(plan: Schedule, model: Boltzmann, key: Any, own: Trajectory, k: in
     lower = {name: a[last] for name, a in chains.items()}
     lower, x, met = _swapped((at(last), model), jax.random.fold_in(key, own.count), lower, own.x)
     chains = {name: a.at[last].set(lower[name]) for name, a in chains.items()}
-    accepted = jnp.exp(jnp.minimum(met.forward - met.reverse, 0)).mean()
-    return own._replace(chains=chains, x=x, accepted=accepted), _noted(work, last, met)
+    return own._replace(chains=chains, x=x, accepted=_acceptance(met.forward)), _noted(work, last, met)
+
+
+def _acceptance(forward: Float[Array, " c"]) -> Float[Array, ""]:
+    """The share of swaps accepted in equilibrium, from the works at the lower chains x alone: x′ ~ p_k is x reweighted.
+
+    The chains of a model that is being learned lag behind it, and would look too much like the last checkpoint's.
+    """
+    swaps = jnp.exp(jnp.minimum(forward[:, None] - forward[None, :], 0))
+    return (swaps @ jax.nn.softmax(forward)).mean()
 
 
 def _noted(work: Work, i: Array, met: Work) -> Work:
@@ -168,12 +183,18 @@ def _log_weight(model: Boltzmann, x: State) -> Float[Array, " c"]:
 # ---------------------------------------------------------------- log Z
 
 
-def log_partition_of(training: Training, *, n_rounds: int = 20, key: Any = 0) -> Certificate:
+def log_partition_of(training: Training, *, n_rounds: int = 40, key: Any = 0) -> Certificate:
     """log Z of the current model of a run with `TrajectoryTempering`, along the checkpoints that it kept.
 
     log Z = log Z_0 + Σ_k log Z_k / Z_(k−1): the first is exact, the ratio of neighbours is Bennett's (1976) from the
-    works met in `n_rounds` more exchanges, c with Σ_forward σ(w − c) = Σ_reverse σ(c − w). The standard error comes
-    from the spread over chains, which never mix with each other; it is infinite where neighbours do not overlap.
+    works met in `n_rounds` more exchanges, c with Σ_forward σ(w − c) = Σ_reverse σ(c − w). Where learning went too fast
+    for neighbours to overlap, machines on the straight line between them are put in. The standard error comes from the
+    spread over chains, which never mix with each other, and from the difference between the two halves of the rounds;
+    it is infinite where neighbours still do not overlap.
+
+    Parameters
+    ----------
+    n_rounds : exchanges to measure in; as many before them let the chains settle.
 
     Returns
     -------
@@ -196,25 +217,64 @@ def log_partition_of(training: Training, *, n_rounds: int = 20, key: Any = 0) ->
         raise ModelError("there is no trajectory: log_partition_of is for runs of fit(…, TrajectoryTempering())")
     key = jax.random.key(key) if isinstance(key, int | np.integer) else key
     plan = starting_with(schedule(model.graph), summable_groups(model))
-    works = _rounds(plan, model, key, own, n_rounds)
-    pairs = [np.asarray(w, np.float64)[:, : int(own.count)].swapaxes(0, 1) for w in works]
-    found = [_bennett(forward, reverse) for forward, reverse in zip(*pairs, strict=True)]
-    value = float(_first_log_partition(model, own) + sum(c for c, _ in found))
-    influence = np.sum([spread for _, spread in found], axis=0)
-    error = float(influence.std(ddof=1) / np.sqrt(len(influence))) if len(influence) > 1 else np.inf
+    own, works, n_calls = _overlapping(plan, model, key, own), [], 2 * -(-n_rounds // (2 * ROUNDS))
+    for t in range(2 * n_calls):  # the first half settles the chains
+        own, work = _rounds(plan, model, jax.random.fold_in(key, t), own)
+        works.append([np.asarray(w, np.float64)[:, : int(own.count)] for w in work])
+    value, spread = _along(works[n_calls:])
+    drift = _along(works[n_calls : -n_calls // 2])[0] - _along(works[-n_calls // 2 :])[0]
+    error = float(np.hypot(spread, drift))
+    value += _first_log_partition(model, own)
     return Certificate(value, -np.inf, np.inf, "estimate", std_error=error if np.isfinite(error) else np.inf)
 
 
-@partial(jax.jit, static_argnums=4)
-def _rounds(plan: Schedule, model: Boltzmann, key: Any, own: Trajectory, n_rounds: int) -> Work:
-    """The works of each round [n_rounds, levels, n_chains], the models staying as they are."""
+def _along(works: list[list[np.ndarray]]) -> tuple[float, float]:
+    """log Z of the current model minus that of the first, and its standard error, from the works of some calls."""
+    pairs = [np.concatenate(w).swapaxes(0, 1) for w in zip(*works, strict=True)]
+    found = [_bennett(forward, reverse) for forward, reverse in zip(*pairs, strict=True)]
+    influence = np.sum([spread for _, spread in found], axis=0)
+    error = float(influence.std(ddof=1) / np.sqrt(len(influence))) if len(influence) > 1 else np.inf
+    return float(sum(c for c, _ in found)), error
+
+
+def _overlapping(plan: Schedule, model: Boltzmann, key: Any, own: Trajectory) -> Trajectory:
+    """The trajectory with machines put in where neighbours hardly overlap, its chains settled."""
+    for attempt in range(REFINEMENTS + 1):
+        own, works = _rounds(plan, model, jax.random.fold_in(key, 2**31 + attempt), own)
+        accepted = np.exp(np.minimum(works.forward - works.reverse, 0)).mean((0, 2))[: int(own.count)]
+        if accepted.min() > OVERLAP or attempt == REFINEMENTS:
+            break
+        own = _refined(model, own, np.where(accepted > OVERLAP, 0, np.where(accepted > OVERLAP / 4, 1, 3)))
+    return own
+
+
+@jax.jit
+def _rounds(plan: Schedule, model: Boltzmann, key: Any, own: Trajectory) -> tuple[Trajectory, Work]:
+    """The chains after some rounds, and the works of each [n_rounds, levels, n_chains]; the models stay as they are."""
 
     def one(own: Trajectory, t: Array) -> tuple[Trajectory, Work]:
         climb, sweeps = jax.random.split(jax.random.fold_in(key, t))
         own = own._replace(x=moved(plan, model, sweeps, own.x, 1))
         return exchanged(plan, model, climb, own, 1)
 
-    return jax.lax.scan(one, own, jnp.arange(n_rounds))[1]
+    return jax.lax.scan(one, own, jnp.arange(ROUNDS))
+
+
+def _refined(model: Boltzmann, own: Trajectory, extra: np.ndarray) -> Trajectory:
+    """The checkpoints with `extra` machines between each and the next, evenly spaced in the parameters."""
+    at = np.concatenate([k + np.arange(n + 1) / (n + 1) for k, n in enumerate(extra)])
+    count, room = len(at), -(-len(at) // 32) * 32  # sizes come in few kinds: each is compiled for
+    low = np.append(np.floor(at).astype(int), np.zeros(room - count, int))
+    share = np.append(at, np.zeros(room - count)) - low
+
+    def along(stack: Array, last: Array) -> Array:
+        ends = jnp.concatenate([stack[: len(extra)], last[None]])
+        part = jnp.asarray(share, stack.dtype).reshape(-1, *([1] * last.ndim))
+        return ends[low] + part * (ends[low + 1] - ends[low])
+
+    past = jax.tree.map(along, own.past, eqx.filter(model, eqx.is_inexact_array))
+    chains = jax.tree.map(lambda a: a[low], own.chains)
+    return own._replace(past=past, chains=chains, count=jnp.asarray(count, own.count.dtype))
 
 
 def _first_log_partition(model: Boltzmann, own: Trajectory) -> float:
