@@ -92,7 +92,7 @@ class Learner:
 @cache
 def _momentum(momentum: float) -> optax.GradientTransformation:
     """Momentum alone: one object for each value, so that repeated fits find the compiled step again."""
-    return optax.trace(momentum)
+    return optax.trace(momentum) if momentum else optax.identity()
 
 
 def begin(learner: Learner, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Training:
