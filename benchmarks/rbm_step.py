@@ -96,13 +96,13 @@ def fitting(batches: np.ndarray) -> Epoch:
     """The steps that `fit` makes, with all it does in them: centred gradients, their norm, means of units."""
     learner = tr.PersistentCD(batch_size=BATCH, momentum=0.0, learning_rate=float(RATE))
     rows = batches.reshape(-1, batches.shape[2]).astype(np.uint8)
-    fit = loop._Fit(tr.restricted(rows.shape[1], HIDDEN), rows, None, learner, 1000, Options(key=0))
+    fit = loop.Fitting(tr.restricted(rows.shape[1], HIDDEN), rows, None, learner, 1000, Options(key=0))
     state, steps = fit._begun(), len(batches)
     block = fit._block(np.arange(len(rows)), 0, steps)
 
     def epoch() -> None:
         nonlocal state
-        state, _ = jax.block_until_ready(loop._run_block(learner, fit.plan, state, fit.key, block, (steps, 1_000_000)))
+        state, _ = jax.block_until_ready(loop.run_block(learner, fit.plan, state, fit.key, block, (steps, 1_000_000)))
 
     return epoch
 

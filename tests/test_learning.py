@@ -415,11 +415,11 @@ def test_the_same_key_gives_the_same_run() -> None:
 
 def test_a_shape_is_compiled_once() -> None:
     quietly(restricted(9, 5), SMALL, PersistentCD(batch_size=16), 1)
-    before = loop._run_block._cache_size()
+    before = loop.run_block._cache_size()
     for key in range(3):
         model = restricted(9, 5, key=key)
         quietly(model, 1 - SMALL, PersistentCD(batch_size=16), 2, key=key)
-    assert loop._run_block._cache_size() == before
+    assert loop.run_block._cache_size() == before
 
 
 def test_rows_that_do_not_fill_a_batch_wait_for_another_epoch() -> None:

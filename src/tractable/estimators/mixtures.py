@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ except ModuleNotFoundError:
 COVARIANCES = {"full": "gaussian", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 
 
-class _Mixture(DensityMixin, ClusterMixin, BaseEstimator):
+class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
     """What all mixtures share; rows may have missing entries (NaN)."""
 
     n_components: int
@@ -34,8 +35,9 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator):
     prior: float | None
     random_state: Any
 
+    @abstractmethod
     def _emissions(self, n_columns: int) -> str | Mapping[str, Sequence[int]]:
-        raise NotImplementedError
+        """The kind of each column."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn from rows [n_rows, n_features] by EM; `y` is ignored."""

@@ -34,7 +34,7 @@ class Training(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What a step reports: the size of its gradient, and how far reconstruction by one sweep is off."""
+    """What a step reports: the norm of its gradient by the couplings, and the mean activity of the hidden units."""
 
     gradient_norm: Array
     hidden_mean: Array

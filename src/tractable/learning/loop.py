@@ -52,7 +52,7 @@ def fit_machine(model: Boltzmann, data: Any, learner: Learner, request: Any) -> 
     rows = checked_rows(model, data)
     held = None if request.validation is None else checked_rows(model, request.validation, "validation: ")
     epochs = EPOCHS if request.epochs is None else request.epochs
-    found = _Fit(model, rows, held, _for_rows(learner, len(rows)), epochs, Options.read(request.options))
+    found = Fitting(model, rows, held, _for_rows(learner, len(rows)), epochs, Options.read(request.options))
     found.check_memory()
     return found.run()
 
@@ -88,7 +88,7 @@ class _Clock:
 
 
 @dataclass(frozen=True)
-class _Fit:
+class Fitting:
     """A fit under way: what stays the same while it runs."""
 
     model: Boltzmann
@@ -175,7 +175,7 @@ class _Fit:
         n_blocks, info, total = -(-self.n_steps // self.block_steps), None, self.epochs * self.n_steps
         for block in range(at.block, n_blocks):
             n = min(self.block_steps, self.n_steps - block * self.block_steps)
-            training, info = _run_block(
+            training, info = run_block(
                 self.learner, self.plan, at.training, self.key, self._block(order, block, n), (n, total)
             )
             at = at._replace(training=training, block=block + 1)
@@ -282,7 +282,7 @@ def _as_array(leaf: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def _run_block(
+def run_block(
     learner: Learner, plan: Schedule, training: Training, key: Any, block: tuple[Any, Any], counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""

@@ -19,7 +19,7 @@ from tractable.posterior.approximate.gibbs import schedule
 def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
     rows = loop.checked_rows(model, rows)
-    return loop._Fit(model, rows, None, learner, 1, Options(key=key))._begun()
+    return loop.Fitting(model, rows, None, learner, 1, Options(key=key))._begun()
 
 
 def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
@@ -29,4 +29,4 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = jax.random.key(key) if isinstance(key, int) else key
     block = jnp.asarray(rows), np.arange(n_steps * own.batch_size, dtype=np.int32)
-    return loop._run_block(own, schedule(training.model.graph), training, key, block, (n_steps, n_steps))[0]
+    return loop.run_block(own, schedule(training.model.graph), training, key, block, (n_steps, n_steps))[0]

@@ -10,8 +10,8 @@ import numpy as np
 from tractable.models.mixture import Mixture
 from tractable.plan._base import QUERIES, Explanation, Plan, Query
 
-SECONDS = 2e-9
-"""Of one column under one component; measured."""
+SECONDS = 1e-9
+"""Of a multiply-add: half of what a column takes in one component, 0.1 ns (Bernoulli) to 2.7 ns (full Gaussian)."""
 
 
 def plan_model(model: Mixture, observed: Any = None, query: Query = "marginals", memory: Any = None) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,4 +141,4 @@ def mapped(certificate: Certificate, change: Callable[[np.ndarray], Any]) -> Cer
     """The same certificate with its arrays changed alike."""
     value, lower, upper = (change(a) for a in (certificate.value, certificate.lower, certificate.upper))
     error = None if certificate.std_error is None else change(np.asarray(certificate.std_error))
-    return Certificate(value, lower, upper, certificate.kind, certificate.confidence, error)
+    return replace(certificate, value=value, lower=lower, upper=upper, std_error=error)
