@@ -141,16 +141,16 @@ class ExpectationMaximization:
 
     def steps(self, model: Any, job: Job) -> Iterator[Step]:
         """The start, and what every iteration makes of it."""
-        began, before, kept = time.perf_counter(), None, None
+        began, before, kept, found = time.perf_counter(), None, None, None
         for i in range(job.epochs + 1):
-            found = self.expectation(model, job)
+            found = self.expectation(model, job, found)
             record = _record(model, job, found, (i, began, before))
             yield Step(model, record, found.statistics)
             kept = self.kept(kept, found.statistics)
             before, model = model, model.maximized(kept, job.prior)
 
-    def expectation(self, model: Any, job: Job) -> Any:
-        """The E-step."""
+    def expectation(self, model: Any, job: Job, before: Any) -> Any:
+        """The E-step, which may begin where the one before it ended."""
         return expected_statistics(model, job.data, job.weights)
 
     def kept(self, before: Statistics | None, now: Statistics) -> Statistics:
@@ -173,18 +173,23 @@ def check_increase(before: Iteration, now: Iteration) -> None:
 
 def _record(model: Any, job: Job, found: Any, at: tuple[int, float, Any]) -> Iteration:
     iteration, began, before = at
-    n, exact = job.n_rows, Certificate.exact
-    log_prior = 0.0 if job.prior is None else model.log_prior(job.prior)
+    n, log_prior = job.n_rows, 0.0 if job.prior is None else model.log_prior(job.prior)
+    above = None if found.upper is None else found.upper - found.elbo
     return Iteration(
         iteration,
         time.perf_counter() - began,
-        exact(found.log_likelihood / n),
-        exact(found.elbo / n),
-        exact(found.kl / n),
+        _mean(found.log_likelihood, found.upper, n),
+        Certificate.exact(found.elbo / n),
+        _mean(found.kl, above, n),
         (found.elbo + log_prior) / n,
         change(before, model),
         likelihood(model, job.held),
     )
+
+
+def _mean(total: float, upper: float | None, n: float) -> Certificate:
+    """A total by rows: exact, or between it and a bound above."""
+    return Certificate.exact(total / n) if upper is None else Certificate(total / n, total / n, upper / n, "bound")
 
 
 def change(before: Any, now: Any) -> float:

@@ -16,6 +16,9 @@ from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
 from tractable.posterior.verbs import expected_statistics, generator
 
+POSTERIORS = ("exact", "hard", "mean_field", "structured")
+"""What may stand for the posterior, beside a number of components; the family says which of them it has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GeneralizedEM(ExpectationMaximization):
@@ -23,8 +26,9 @@ class GeneralizedEM(ExpectationMaximization):
 
     Parameters
     ----------
-    posterior : ``"exact"``; ``"hard"``, all of q on the most probable component; or a number of components, the most
-        probable of each row, on which q is the posterior and outside of which it is zero.
+    posterior : ``"exact"``. Of mixtures ``"hard"``, all of q on the most probable component; or a number of components,
+        the most probable of each row, on which q is the posterior and outside of which it is zero. Of factorial hidden
+        Markov models ``"structured"``, each chain by itself; or ``"mean_field"``, each state of each chain by itself.
     rate : how far the M-step goes, 1 to the maximum; less is a step along the natural gradient.
 
     References
@@ -45,43 +49,20 @@ class GeneralizedEM(ExpectationMaximization):
     rate: float = 1.0
 
     def __post_init__(self) -> None:
-        good = self.posterior in ("exact", "hard") or (isinstance(self.posterior, int) and self.posterior > 0)
+        good = self.posterior in POSTERIORS or (isinstance(self.posterior, int) and self.posterior > 0)
         if not good or not 0 < self.rate <= 1:
             raise ModelError(
-                "posterior is 'exact', 'hard' or a number of components and 0 < rate ≤ 1,"
+                f"posterior is one of {', '.join(POSTERIORS)} or a number of components and 0 < rate ≤ 1,"
                 f" got {self.posterior!r} and {self.rate}"
             )
 
-    def expectation(self, model: Any, job: Job) -> Any:
+    def expectation(self, model: Any, job: Job, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""
-        return expected_statistics(model, job.data, job.weights, self._q())
-
-    def _q(self) -> Any:
-        if self.posterior == "exact":
-            return None
-        n = 1 if self.posterior == "hard" else int(self.posterior)
-        return lambda joint: truncated(joint, n)
+        return expected_statistics(model, job.data, job.weights, self.posterior, before)
 
     def kept(self, before: Statistics | None, now: Statistics) -> Statistics:
         """A step from the statistics that the parameters stand for towards the new ones."""
         return now if before is None or self.rate == 1 else (1 - self.rate) * before + self.rate * now
-
-
-def truncated(joint: np.ndarray, n: int) -> np.ndarray:
-    """The posterior on the `n` most probable components of each row [n_rows, K], zero on the others.
-
-    >>> truncated(np.log([[0.5, 0.3, 0.2]]), 2).round(3).tolist()
-    [[0.625, 0.375, 0.0]]
-    """
-    k = joint.shape[1]
-    if n >= k:
-        best = joint
-    else:
-        places = np.argpartition(joint, k - n, axis=1)[:, k - n :]
-        best = np.full_like(joint, -np.inf)
-        np.put_along_axis(best, places, np.take_along_axis(joint, places, 1), 1)
-    q = np.exp(best - best.max(1, keepdims=True))
-    return q / q.sum(1, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -253,7 +253,7 @@ class OnlineFilter:
 
 
 def expected_statistics(
-    model: HiddenMarkovModel, x: Sequences, weights: np.ndarray | None = None, q: Any = None
+    model: HiddenMarkovModel, x: Sequences, weights: np.ndarray | None = None, q: Any = "exact", before: Any = None
 ) -> Expected:
     """The E-step: expected sufficient statistics of all sequences under the posterior.
 
@@ -261,7 +261,7 @@ def expected_statistics(
     ------
     ModelError : an impossible sequence. ValueError : anything to stand for the posterior, which is exact here.
     """
-    if q is not None:
+    if q != "exact":
         raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
     chains = chains_of(model, x, weights)
     found = exact.smooth(chains)

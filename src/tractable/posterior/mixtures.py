@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,17 +18,21 @@ from tractable.posterior.verbs import generator
 Memory = int | float | str | None
 METHODS = ("auto", "closed form")
 ROWS = 2048
-Q = Callable[[np.ndarray], np.ndarray]
-"""From log p(x, k) [n, K] to the distribution over components that stands for the posterior."""
 
 
 class Expected(NamedTuple):
-    """What an E-step finds: expected statistics, Σ log p(x), and ELBO and KL(q ‖ posterior) summed over rows."""
+    """What an E-step finds: expected statistics, Σ log p(x), and ELBO and KL(q ‖ posterior) summed over rows.
+
+    Where log p(x) is not affordable, the ELBO stands for it, a KL of zero beside it, and `upper` is a bound above. `q`
+    is what stood for the posterior, where it has to be searched for.
+    """
 
     statistics: Statistics
     log_likelihood: float
     elbo: float
     kl: float
+    upper: float | None = None
+    q: Any = None
 
 
 def softmax(joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,28 +64,28 @@ def responsibilities(model: Mixture, x: np.ndarray) -> np.ndarray:
 
 
 def expected_statistics(
-    model: Mixture, x: np.ndarray, weights: np.ndarray | None = None, q: Q | None = None
+    model: Mixture, x: np.ndarray, weights: np.ndarray | None = None, q: str | int = "exact", before: Any = None
 ) -> Expected:
     """The E-step: expected sufficient statistics of all rows under the posterior, or under what stands for it.
 
     Parameters
     ----------
     x : checked rows [n, d]. weights : how often each row counts [n].
-    q : see `Q`; None takes the posterior itself, for which the KL is zero.
+    q : ``"exact"``, the posterior itself, for which the KL is zero; ``"hard"`` or a number, see `truncated`.
 
     Raises
     ------
-    ModelError : a row of probability zero under every component.
+    ModelError : a row of probability zero under every component; another q.
     """
-    total, sums = None, np.zeros(3)
+    total, sums, n_kept = None, np.zeros(3), _n_kept(q)
     for rows in chunks(x):
         w = None if weights is None else weights[rows]
         joint = model.log_joint(x[rows])
         log_p, r = softmax(joint)
         _check_possible(log_p, rows.start, w)
         elbo, kl = log_p, np.zeros_like(log_p)
-        if q is not None:
-            r, elbo, kl = _approximated(joint, r, q)
+        if n_kept:
+            r, elbo, kl = _approximated(joint, r, n_kept)
         r = r if w is None else r * w[:, None]
         sums += [np.sum(v) if w is None else w @ v for v in (log_p, elbo, kl)]
         found = model.statistics(x[rows], r)
@@ -90,9 +94,34 @@ def expected_statistics(
     return Expected(total, *sums.tolist())
 
 
-def _approximated(joint: np.ndarray, posterior: np.ndarray, q: Q) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _n_kept(q: str | int) -> int:
+    """On how many components of each row q is not zero; 0 for all of them."""
+    known = {"exact": 0, "hard": 1}
+    if q not in known and not isinstance(q, int):
+        raise ModelError(f"the posterior of a mixture is 'exact', 'hard' or a number of components, got {q!r}")
+    return known[q] if isinstance(q, str) else q
+
+
+def truncated(joint: np.ndarray, n: int) -> np.ndarray:
+    """The posterior on the `n` most probable components of each row [n_rows, K], zero on the others.
+
+    >>> truncated(np.log([[0.5, 0.3, 0.2]]), 2).round(3).tolist()
+    [[0.625, 0.375, 0.0]]
+    """
+    k = joint.shape[1]
+    if n >= k:
+        best = joint
+    else:
+        places = np.argpartition(joint, k - n, axis=1)[:, k - n :]
+        best = np.full_like(joint, -np.inf)
+        np.put_along_axis(best, places, np.take_along_axis(joint, places, 1), 1)
+    q = np.exp(best - best.max(1, keepdims=True))
+    return q / q.sum(1, keepdims=True)
+
+
+def _approximated(joint: np.ndarray, posterior: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """q, and by themselves ELBO = E_q[log p(x, k)] + H(q) and KL(q ‖ posterior) of each row."""
-    r = q(joint)
+    r = truncated(joint, n)
     there = r > 0
     log_r = np.log(np.where(there, r, 1.0))
     elbo = np.where(there, r * (np.where(there, joint, 0.0) - log_r), 0.0).sum(1)

@@ -224,12 +224,13 @@ def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.nd
     return _family(model).impute(model, data, key=key, n_sweeps=n_sweeps)
 
 
-def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = None) -> Any:
+def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
 
-    `weights` says how often each row counts; `q`, what stands for the posterior (None: the posterior itself).
+    `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
+    `before` is what the E-step before this one found: a q that is searched for is searched for from there.
     """
-    return _family(model).expected_statistics(model, data, weights, q)
+    return _family(model).expected_statistics(model, data, weights, q, before)
 
 
 _LEAVES = {"boltzmann": "machines", "hidden_markov": "chains", "mixture": "mixtures"}
