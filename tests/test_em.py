@@ -150,7 +150,6 @@ def test_a_row_that_no_component_allows_is_an_error():
         (lambda m, x: tr.fit(m, x, weights=[1.0]), "weights must be 80"),
         (lambda m, x: tr.fit(m, x, weights=-np.ones(80)), "weights must be 80"),
         (lambda m, x: tr.fit(m, x, calback=print), "did you mean 'callback'"),
-        (lambda m, x: tr.fit(m, x, checkpoint="a"), "keeps no checkpoints"),
         (lambda m, x: tr.fit(m, x, tr.EM(n_init=0)), "n_init"),
         (lambda m, x: tr.fit(m, x, tr.EM(start="kmeans")), "did you mean 'k-means"),
         (lambda m, x: tr.fit(m, x, validation=x + 5), "validation: row 0"),

@@ -1,26 +1,18 @@
-"""Checkpoints: every array of a fit under way in a safetensors file, what they belong to in its header.
-
-A file is replaced as a whole or not at all, so that whenever a fit is killed the last checkpoint is a good one.
-"""
+"""Checkpoints of gradient learners: every array of a fit under way, and the record of its epochs."""
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from tractable.formats import FormatError
-from tractable.formats._base import failure, write
+from tractable.formats._base import failure
+from tractable.learning import checkpoint_files
 from tractable.learning._base import Training
 from tractable.learning.records import Epoch, History
-
-VERSION = 1
 
 
 class Saved(NamedTuple):
@@ -35,40 +27,22 @@ class Saved(NamedTuple):
 def store(path: str, saved: Saved, belongs: dict[str, Any]) -> None:
     """Write a checkpoint; `belongs` says what it is a checkpoint of."""
     leaves = {f"leaf.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(saved.training))}
-    about = {
-        "version": VERSION,
-        "belongs": belongs,
-        "block": saved.block,
-        "seconds": saved.seconds,
-        "history": [epoch.to_json() for epoch in saved.history],
-    }
-    write(path, save(leaves, {"tractable checkpoint": json.dumps(about)}))
+    history = [epoch.to_json() for epoch in saved.history]
+    about = {"block": saved.block, "seconds": saved.seconds, "history": history}
+    checkpoint_files.store(path, leaves, belongs, about)
 
 
 def restore(path: str, like: Training, belongs: dict[str, Any]) -> Saved | None:
     """The checkpoint at this path, None where there is none; an error where it belongs to another fit."""
-    if not os.path.exists(path):
+    found = checkpoint_files.restore(path, belongs)
+    if found is None:
         return None
-    with open(path, "rb") as file:
-        data = file.read()
+    arrays, about = found
     try:
-        about = json.loads(
-            json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["tractable checkpoint"]
-        )
-        arrays = load(data)
         history = History(tuple(Epoch.from_json(record) for record in about["history"]))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise failure(path, f"is not a checkpoint of a fit, or damaged ({error}); start without --resume") from None
-    _check(path, about, belongs)
-    return Saved(_filled(path, like, arrays), history, about["block"], about["seconds"])
-
-
-def _check(path: str, about: dict[str, Any], belongs: dict[str, Any]) -> None:
-    if about["version"] != VERSION:
-        raise failure(path, f"was written by another version (format {about['version']}, this is {VERSION})")
-    for name, value in belongs.items():
-        if (found := about["belongs"].get(name)) != value:
-            raise failure(path, f"is of another fit: its {name} is {found}, this one's {value}; start without --resume")
+        return Saved(_filled(path, like, arrays), history, about["block"], about["seconds"])
+    except (KeyError, TypeError) as error:
+        raise checkpoint_files.damaged(path, error) from None
 
 
 def _filled(path: str, like: Training, arrays: dict[str, np.ndarray]) -> Training:

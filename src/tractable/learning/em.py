@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from tractable.learning.display import Display
-from tractable.learning.em_records import EMRun, Iteration, Iterations
+from tractable.learning.em_checkpoints import Keeper
+from tractable.learning.em_records import EMRun, Iteration, Iterations, Point
+from tractable.learning.leaves import fingerprint
 from tractable.learning.records import Options
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
@@ -46,14 +48,8 @@ class Job(NamedTuple):
     prior: Statistics | None
     epochs: int
     options: Options
-
-
-class Step(NamedTuple):
-    """Where one start has got to."""
-
-    model: Any
-    record: Iteration
-    statistics: Any
+    seed: int
+    keeper: Keeper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +83,11 @@ class ExpectationMaximization:
         if self.n_init < 1 or not self.tolerance >= 0:
             raise ModelError(f"n_init must be ≥ 1 and tolerance ≥ 0, got {self.n_init} and {self.tolerance}")
         job = self._job(model, data, request)
-        keys = generator(job.options.key).spawn(self.n_init)
-        one = partial(self._one, model, job)
-        if self.n_init == 1:
-            return one((0, keys[0]))
-        with ThreadPoolExecutor(min(self.n_init, n_cores())) as pool:
-            runs = list(pool.map(one, enumerate(keys)))
+        starts = enumerate(generator(job.options.key).spawn(self.n_init))
+        done = sum(max(0, len(at.records) - 1) for at in job.keeper.points.values())
+        with Display(job.options.progress, self.n_init * job.epochs, done) as show:
+            runs = _side_by_side(partial(self._one, model, job, show), list(starts), job.keeper)
+        job.keeper.write()
         best = max(runs, key=lambda run: run.history[-1].objective)
         return replace(best, objectives=tuple(run.history[-1].objective for run in runs))
 
@@ -103,55 +98,68 @@ class ExpectationMaximization:
         if not len(x):
             raise ModelError("there are no rows")
         found = Options.read(options)
-        if found.checkpoint or found.resume:
-            raise ModelError("EM keeps no checkpoints: save the model and go on from it")
         weights = _checked_weights(weights, len(x))
         held = None if request.validation is None else model.check(request.validation, "validation: ")
         n = float(len(x)) if weights is None else float(weights.sum())
         epochs = self.epochs if request.epochs is None else request.epochs
-        return Job(x, held, weights, n, self._prior(model, x), epochs, found)
+        seed = int(generator(found.key).integers(2**63))
+        keeper = Keeper(found, self._belongs(model, (x, weights), seed), model)
+        return Job(x, held, weights, n, self._prior(model, x), epochs, found, seed, keeper)
+
+    def _belongs(self, model: Any, data: Any, seed: int) -> dict[str, Any]:
+        """What a checkpoint has to agree with; how many iterations there are may change."""
+        shown = {"model": repr(model), "method": repr(self), "key": seed}
+        return shown | {"start": fingerprint(model), "data": fingerprint(data)}
 
     def _prior(self, model: Any, x: Any) -> Statistics | None:
         if self.prior == 0 and not self.weight_prior:
             return None
         return _starts(model).repooled(model, x).prior(self.prior, self.weight_prior)
 
-    def _one(self, model: Any, job: Job, which: tuple[int, np.random.Generator]) -> EMRun:
-        """One start, until it converges or the iterations are over."""
+    def _one(self, model: Any, job: Job, show: Display, which: tuple[int, np.random.Generator]) -> EMRun:
+        """One start, until it converges, the iterations are over, or another start has failed."""
+        at = job.keeper.at(which[0]) or self._begun(model, job, which)
+        while not at.is_over(job.epochs) and not job.keeper.halted.is_set():
+            done, at = len(at.records), self.advance(at, job)
+            job.keeper.keep(which[0], at)
+            if len(at.records) == done:
+                continue
+            show.advance(int(done > 0))
+            show.epoch(at.records[-1])  # type: ignore[arg-type]
+            if job.options.callback and job.options.callback(at.records[-1]):  # type: ignore[arg-type]
+                break
+        return EMRun(at.model, Iterations(at.records), at.converged, tuple(r.objective for r in at.records[-1:]))
+
+    def _begun(self, model: Any, job: Job, which: tuple[int, np.random.Generator]) -> Point:
         number, rng = which
         start = self.start if self.start != "model" or number == 0 else "k-means++"
         if start != "model":
             model = _starts(model).started(model, job.data, start, rng)
-        records: list[Iteration] = []
-        converged, last = False, model
-        with Display(job.options.progress, job.epochs, 0) as show:
-            for step in self.steps(model, job):
-                converged = bool(records) and self._has_converged(records[-1], step.record)
-                records.append(step.record)
-                last = step.model
-                show.advance(int(len(records) > 1))
-                show.epoch(step.record)  # type: ignore[arg-type]
-                if converged or (job.options.callback and job.options.callback(step.record)):  # type: ignore[arg-type]
-                    break
-        return EMRun(last, Iterations(tuple(records)), converged, (records[-1].objective,))
+        return Point(model, model)
 
-    def _has_converged(self, before: Iteration, now: Iteration) -> bool:
-        check_increase(before, now)
-        return now.objective - before.objective < self.tolerance
+    def advance(self, at: Point, job: Job) -> Point:
+        """An iteration: the M-step that the last one left to do, and the E-step, which says how good that was."""
+        began, model = time.perf_counter(), at.model
+        if at.kept is not None:
+            model = self.maximization(model, at.kept, job)
+        found = self.expectation(model, job, None if at.q is None else at)
+        record = _record(at, model, job, found, began)
+        kept = self.kept(at.kept, found.statistics)
+        return at._replace(q=found.q).recorded(record, model, kept, self._has_converged(at, record))
 
-    def steps(self, model: Any, job: Job) -> Iterator[Step]:
-        """The start, and what every iteration makes of it."""
-        began, before, kept, found = time.perf_counter(), None, None, None
-        for i in range(job.epochs + 1):
-            found = self.expectation(model, job, found)
-            record = _record(model, job, found, (i, began, before))
-            yield Step(model, record, found.statistics)
-            kept = self.kept(kept, found.statistics)
-            before, model = model, model.maximized(kept, job.prior)
+    def _has_converged(self, at: Point, now: Iteration) -> bool:
+        if not at.records:
+            return False
+        check_increase(at.records[-1], now)
+        return now.objective - at.records[-1].objective < self.tolerance
 
     def expectation(self, model: Any, job: Job, before: Any) -> Any:
         """The E-step, which may begin where the one before it ended."""
         return expected_statistics(model, job.data, job.weights)
+
+    def maximization(self, model: Any, statistics: Statistics, job: Job) -> Any:
+        """The M-step."""
+        return model.maximized(statistics, job.prior)
 
     def kept(self, before: Statistics | None, now: Statistics) -> Statistics:
         """The statistics that the M-step takes."""
@@ -159,6 +167,17 @@ class ExpectationMaximization:
 
 
 EM = ExpectationMaximization
+
+
+def _side_by_side(one: Callable[[Any], EMRun], starts: list[Any], keeper: Keeper) -> list[EMRun]:
+    """All starts on all cores; a single one, and an interrupt of it, stay in this thread."""
+    if len(starts) == 1:
+        return [one(starts[0])]
+    with ThreadPoolExecutor(min(len(starts), n_cores())) as pool:
+        try:
+            return list(pool.map(one, starts))
+        finally:
+            keeper.halted.set()
 
 
 def check_increase(before: Iteration, now: Iteration) -> None:
@@ -171,18 +190,17 @@ def check_increase(before: Iteration, now: Iteration) -> None:
         )
 
 
-def _record(model: Any, job: Job, found: Any, at: tuple[int, float, Any]) -> Iteration:
-    iteration, began, before = at
+def _record(at: Point, model: Any, job: Job, found: Any, began: float) -> Iteration:
     n, log_prior = job.n_rows, 0.0 if job.prior is None else model.log_prior(job.prior)
     above = None if found.upper is None else found.upper - found.elbo
     return Iteration(
-        iteration,
-        time.perf_counter() - began,
+        len(at.records),
+        at.seconds + time.perf_counter() - began,
         _mean(found.log_likelihood, found.upper, n),
         Certificate.exact(found.elbo / n),
         _mean(found.kl, above, n),
         (found.elbo + log_prior) / n,
-        change(before, model),
+        change(at.before, model),
         likelihood(model, job.held),
     )
 
@@ -194,7 +212,7 @@ def _mean(total: float, upper: float | None, n: float) -> Certificate:
 
 def change(before: Any, now: Any) -> float:
     """The largest change of a parameter."""
-    return 0.0 if before is None else float(np.abs(before.vector() - now.vector()).max())
+    return 0.0 if before is now else float(np.abs(before.vector() - now.vector()).max())
 
 
 def likelihood(model: Any, held: Any) -> Certificate | None:

@@ -1,12 +1,13 @@
-"""What EM leaves: the record of each iteration with its identity log p = ELBO + KL, and the run as a whole."""
+"""What EM leaves: the record of each iteration with its identity log p = ELBO + KL, where it is, the run as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tractable.learning.records import interval
+from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -46,6 +47,47 @@ class Iteration:
         """Plain values."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: vars(v) if isinstance(v, Certificate) else v for k, v in out.items()}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Iteration:
+        """The record that `to_json` wrote."""
+        return cls(**{k: Certificate(**v) if isinstance(v, dict) else v for k, v in record.items()})
+
+
+class Point(NamedTuple):
+    """Where one start has got to: all that the next iteration reads, and all that a checkpoint has to hold.
+
+    Attributes
+    ----------
+    model : now. before : at the last record, which a pass over blocks of rows has left behind.
+    records : of the iterations that are done.
+    kept : the statistics that the next M-step starts from. q : what stood for the posterior, an array or several, where
+        the next E-step starts from it.
+    block, steps : blocks of the pass under way that are done, and M-steps in all, where data come in blocks.
+    """
+
+    model: Any
+    before: Any
+    records: tuple[Iteration, ...] = ()
+    kept: Statistics | None = None
+    q: Any = None
+    block: int = 0
+    steps: int = 0
+    converged: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """What the iterations that are done have taken."""
+        return self.records[-1].seconds if self.records else 0.0
+
+    def is_over(self, epochs: int) -> bool:
+        """Whether there is nothing left to do."""
+        return self.converged or len(self.records) > epochs
+
+    def recorded(self, record: Iteration, model: Any, kept: Statistics | None, converged: bool) -> Point:
+        """After another iteration."""
+        records = (*self.records, record)
+        return self._replace(model=model, before=model, records=records, kept=kept, block=0, converged=converged)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def fit(
     learner : settings of the method; by default `PersistentCD()` for machines, `EM()` for mixtures.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
-    options : `key`, `progress`, `callback`; for machines `checkpoint`, `checkpoint_seconds`, `resume` and `live`; for
-        EM `weights`, how often each row counts.
+    options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for machines `live`; for EM
+        `weights`, how often each row counts.
 
     Returns
     -------

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from tractable.learning.em import ExpectationMaximization, Job, Step, change, likelihood
-from tractable.learning.em_records import Iteration
+from tractable.learning.em import ExpectationMaximization, Job, change, likelihood
+from tractable.learning.em_records import Iteration, Point
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
-from tractable.posterior.verbs import expected_statistics, generator
+from tractable.posterior.verbs import expected_statistics
 
 POSTERIORS = ("exact", "hard", "mean_field", "structured")
 """What may stand for the posterior, beside a number of components; the family says which of them it has."""
@@ -65,8 +65,24 @@ class GeneralizedEM(ExpectationMaximization):
         return now if before is None or self.rate == 1 else (1 - self.rate) * before + self.rate * now
 
 
+class Blockwise(ExpectationMaximization):
+    """What EM in blocks of rows has in common: a record after each pass, of no single q."""
+
+    def _passed(self, at: Point, model: Any, job: Job, kept: Statistics | None, began: float) -> Point:
+        """After a pass."""
+        log_prior = 0.0 if job.prior is None else model.log_prior(job.prior)
+        train, held = _likelihood(model, job), likelihood(model, job.held)
+        objective, moved = train.value + log_prior / job.n_rows, change(at.before, model)
+        seconds = at.seconds + time.perf_counter() - began
+        record = Iteration(len(at.records), seconds, train, None, None, objective, moved, held)
+        return at.recorded(record, model, kept, self._has_converged(at, record))
+
+    def _has_converged(self, at: Point, now: Iteration) -> bool:
+        return bool(at.records) and abs(now.objective - at.records[-1].objective) < self.tolerance
+
+
 @dataclass(frozen=True, kw_only=True)
-class IncrementalEM(ExpectationMaximization):
+class IncrementalEM(Blockwise):
     """EM block by block: after each block its statistics take the place of its old ones, and an M-step follows.
 
     Statistics of all blocks are kept, rows are not: a pass takes as long as an iteration of EM and often does the work
@@ -83,26 +99,27 @@ class IncrementalEM(ExpectationMaximization):
 
     n_blocks: int = 10
 
-    def steps(self, model: Any, job: Job) -> Iterator[Step]:
-        """The start, and what every pass makes of it."""
-        began = time.perf_counter()
-        blocks = np.array_split(np.arange(len(job.data)), max(1, min(self.n_blocks, len(job.data))))
-        yield Step(model, passed(model, job, (0, began, None)), None)
-        parts = [_of_block(model, job, rows) for rows in blocks]
-        for i in range(job.epochs):
-            before = model
-            for b, rows in enumerate(blocks):
-                model = model.maximized(_sum(parts), job.prior)
-                parts[b] = _of_block(model, job, rows)
+    def advance(self, at: Point, job: Job) -> Point:
+        """A pass over the blocks, or what is left of one."""
+        began, model, blocks = time.perf_counter(), at.model, self._blocks(len(job.data))
+        parts = _parts(at.kept, len(blocks)) if at.kept else [_of_block(model, job, rows) for rows in blocks]
+        for b in range(at.block, len(blocks)) if at.kept else ():
             model = model.maximized(_sum(parts), job.prior)
-            yield Step(model, passed(model, job, (i + 1, began, before)), None)
+            parts[b] = _of_block(model, job, blocks[b])
+            if job.keeper.is_due():
+                return at._replace(model=model, kept=_joined(parts), block=b + 1)
+        if at.kept:
+            model = model.maximized(_sum(parts), job.prior)
+        return self._passed(at, model, job, _joined(parts), began)
 
-    def _has_converged(self, before: Iteration, now: Iteration) -> bool:
-        return abs(now.objective - before.objective) < self.tolerance
+    def _blocks(self, n: int) -> list[slice]:
+        """Slices, so that rows on disk are read as they are looked at."""
+        ends = np.linspace(0, n, max(1, min(self.n_blocks, n)) + 1).astype(int).tolist()
+        return [slice(a, b) for a, b in pairwise(ends)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineEM(ExpectationMaximization):
+class OnlineEM(Blockwise):
     """Stepwise EM: statistics are a running mean over batches, s ← (1 − ρₜ) s + ρₜ s(batch), ρₜ = (t + offset)^−decay.
 
     Only a batch of rows is looked at at a time, so that data may be memory-mapped and larger than memory.
@@ -129,28 +146,34 @@ class OnlineEM(ExpectationMaximization):
                 f" got {self.batch_size}, {self.decay} and {self.offset}"
             )
 
-    def steps(self, model: Any, job: Job) -> Iterator[Step]:
-        """The start, and what every pass makes of it."""
-        began, t, mean = time.perf_counter(), 0, None
-        rng = generator(job.options.key)
-        yield Step(model, passed(model, job, (0, began, None)), None)
-        for i in range(job.epochs):
-            before, order = model, rng.permutation(len(job.data))
-            for start in range(0, len(order), self.batch_size):
-                rows = np.sort(order[start : start + self.batch_size])
-                share = len(rows) if job.weights is None else job.weights[rows].sum()
-                if not share:
-                    continue
-                new, rho, t = (1 / share) * _of_block(model, job, rows), (t + self.offset) ** -self.decay, t + 1
-                mean = new if mean is None else (1 - rho) * mean + rho * new
-                model = model.maximized(job.n_rows * mean, job.prior)
-            yield Step(model, passed(model, job, (i + 1, began, before)), None)
+    def advance(self, at: Point, job: Job) -> Point:
+        """A pass over the batches, or what is left of one."""
+        began, model, kept, steps = time.perf_counter(), at.model, at.kept, at.steps
+        if not at.records:
+            return self._passed(at, model, job, None, began)
+        batches = self._batches(len(job.data), job.seed, len(at.records))
+        for b in range(at.block, len(batches)):
+            new = self._of_batch(model, job, batches[b])
+            if new is not None:
+                rho, steps = (steps + self.offset) ** -self.decay, steps + 1
+                kept = new if kept is None else (1 - rho) * kept + rho * new
+                model = model.maximized(job.n_rows * kept, job.prior)
+            if job.keeper.is_due():
+                return at._replace(model=model, kept=kept, block=b + 1, steps=steps)
+        return self._passed(at._replace(steps=steps), model, job, kept, began)
 
-    def _has_converged(self, before: Iteration, now: Iteration) -> bool:
-        return abs(now.objective - before.objective) < self.tolerance
+    def _batches(self, n: int, seed: int, number: int) -> list[np.ndarray]:
+        """The rows of each batch of a pass: a function of the key and the number of the pass alone."""
+        order = np.random.default_rng([seed, number]).permutation(n)
+        return [np.sort(order[start : start + self.batch_size]) for start in range(0, n, self.batch_size)]
+
+    def _of_batch(self, model: Any, job: Job, rows: np.ndarray) -> Statistics | None:
+        """The statistics of a batch for a row of weight one; None where no row counts."""
+        share = len(rows) if job.weights is None else job.weights[rows].sum()
+        return (1 / share) * _of_block(model, job, rows) if share else None
 
 
-def _of_block(model: Any, job: Job, rows: np.ndarray) -> Statistics:
+def _of_block(model: Any, job: Job, rows: Any) -> Statistics:
     weights = None if job.weights is None else job.weights[rows]
     return expected_statistics(model, job.data[rows], weights).statistics
 
@@ -162,16 +185,17 @@ def _sum(parts: list[Statistics]) -> Statistics:
     return total
 
 
-def passed(model: Any, job: Job, at: tuple[int, float, Any]) -> Iteration:
-    """The record after a pass over the blocks."""
-    iteration, began, before = at
-    found = likelihood(model, job.data) if job.weights is None else _weighted(model, job)
+def _joined(parts: list[Statistics]) -> Statistics:
+    return Statistics.joined((f"{b}.", part) for b, part in enumerate(parts))
+
+
+def _parts(kept: Statistics, n: int) -> list[Statistics]:
+    return [kept.part(f"{b}.") for b in range(n)]
+
+
+def _likelihood(model: Any, job: Job) -> Certificate:
+    if job.weights is not None:
+        return Certificate.exact(expected_statistics(model, job.data, job.weights).log_likelihood / job.n_rows)
+    found = likelihood(model, job.data)
     assert found is not None
-    log_prior = 0.0 if job.prior is None else model.log_prior(job.prior)
-    objective = found.value + log_prior / job.n_rows
-    held = likelihood(model, job.held)
-    return Iteration(iteration, time.perf_counter() - began, found, None, None, objective, change(before, model), held)
-
-
-def _weighted(model: Any, job: Job) -> Certificate:
-    return Certificate.exact(expected_statistics(model, job.data, job.weights).log_likelihood / job.n_rows)
+    return found
