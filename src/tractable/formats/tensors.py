@@ -41,7 +41,7 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
         raise source.error(error) from None
 
 
-_LEAVES = {"boltzmann": "machines", "mixture": "mixtures"}
+_LEAVES = {"boltzmann": "machines", "hidden_markov": "hidden_markov", "mixture": "mixtures"}
 """The module that reads and writes each other family than tables."""
 
 

@@ -24,6 +24,7 @@ def hidden_markov(
     emissions: str | Mapping[str, Sequence[int]] = "gaussian",
     *,
     start: str = "k-means++",
+    n_parts: int = 1,
     key: Any = 0,
 ) -> HiddenMarkovModel:
     """A hidden Markov model for these sequences, where learning may begin: states are groups of rows.
@@ -32,7 +33,7 @@ def hidden_markov(
     ----------
     data : one sequence [t, d], a list of them, or `Sequences`; NaN is missing.
     n_states : K.
-    emissions, start, key : as for `mixture`.
+    emissions, start, n_parts, key : as for `mixture`.
 
     Raises
     ------
@@ -46,7 +47,8 @@ def hidden_markov(
     [0.0, 5.0]
     """
     rows = data.rows if isinstance(data, Sequences) else _rows(data)
-    model = HiddenMarkovModel(*_chain(n_states), emissions_for(emissions, rows, n_states))
+    model = HiddenMarkovModel(*_chain(n_states), emissions_for(emissions, rows, n_states, n_parts))
+    starts.check_columns(rows)
     return started(model, model.check(data), start, generator(key))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest
-from tractable.models.emissions import ProductEmissions, Statistics, emissions_for
+from tractable.models.emissions import MixtureEmissions, Statistics, emissions_for
 from tractable.models.emissions._base import as_rows, column_means, two_axes
 from tractable.models.mixture import Mixture
 from tractable.posterior.mixtures import chunks
@@ -26,6 +26,7 @@ def mixture(
     emissions: str | Mapping[str, Sequence[int]] = "gaussian",
     *,
     start: str = "k-means++",
+    n_parts: int = 1,
     key: Any = 0,
 ) -> Mixture:
     """A mixture for these data, where learning may begin.
@@ -38,6 +39,7 @@ def mixture(
         ``"poisson"``, or kind → columns, such as ``{"gaussian": [0, 1], "poisson": [2]}``.
     start : ``"k-means++"`` groups rows around K of them that are far apart; ``"rows"`` puts each component half way
         between a random row and the mean of all, which suits binary data of many columns.
+    n_parts : M > 1 makes each component a mixture of M parts of its own (`MixtureEmissions`).
     key : int or jax key; the same key gives the same start.
 
     Raises
@@ -54,12 +56,13 @@ def mixture(
     5
     """
     rows = two_axes(data)
-    pooled = Mixture(np.full(n_components, 1 / max(n_components, 1)), emissions_for(emissions, rows, n_components))
-    _check_columns(rows)
-    return started(pooled, rows, start, generator(key))
+    own = emissions_for(emissions, rows, n_components, n_parts)
+    check_columns(rows)
+    return started(Mixture(np.full(n_components, 1 / n_components), own), rows, start, generator(key))
 
 
-def _check_columns(rows: np.ndarray) -> None:
+def check_columns(rows: np.ndarray) -> None:
+    """Raise for a column without a value, of which nothing can be learned."""
     empty = column_means(rows, 0.0)[1] == 0
     if empty.any():
         raise ModelError(f"column {int(empty.argmax())}: every entry is missing; drop the column")
@@ -69,17 +72,43 @@ def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generat
     """A new start of the same shape as a mixture, from the data alone."""
     if start not in STARTS:
         raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
-    pooled = repooled(model, rows)
+    k, m = _sizes(model)
+    parts = Mixture(np.full(k * m, 1 / (k * m)), model.free.parts if m > 1 else model.free)  # type: ignore[attr-defined]
+    pooled = repooled(parts, rows)
     total = _overall(pooled, rows)
     chosen = rows if len(rows) <= SEEN else rows[np.sort(rng.choice(len(rows), SEEN, replace=False))]
     if start == "rows":
-        places = _different(chosen, model.n_components, rng)
-        own = pooled.statistics(chosen[places], np.eye(model.n_components))
+        places = _different(chosen, k * m, rng)
+        own = pooled.statistics(chosen[places], np.eye(k * m))
     else:
-        label = _groups(_numbers(chosen, pooled), model.n_components, rng)
-        own = pooled.statistics(chosen, np.eye(model.n_components)[label])
+        label = _labels(_numbers(chosen, pooled), k, m, rng)
+        own = pooled.statistics(chosen, np.eye(k * m)[label])
     weight = 1.0 if start == "rows" else 1e-3
-    return pooled.maximized(own + weight * total, pooled.prior())
+    return _folded(pooled.maximized(own + weight * total, pooled.prior()), k, m)
+
+
+def _sizes(model: Mixture) -> tuple[int, int]:
+    """Components, and the parts of each."""
+    return model.n_components, model.free.n_parts if isinstance(model.free, MixtureEmissions) else 1
+
+
+def _folded(parts: Mixture, k: int, m: int) -> Mixture:
+    """A mixture of k m parts as one of k components of m parts each."""
+    if m == 1:
+        return parts
+    weights = parts.weights.reshape(k, m)
+    sums = weights.sum(1)
+    return Mixture(sums, MixtureEmissions(weights / sums[:, None], parts.free))
+
+
+def _labels(x: np.ndarray, k: int, m: int, rng: np.random.Generator) -> np.ndarray:
+    """The part that each row goes to: groups of rows, and groups in each of them."""
+    label = _groups(x, k, rng) * m
+    for i in range(0, k * m, m) if m > 1 else ():
+        own = np.flatnonzero(label == i)
+        if len(own):
+            label[own] += _groups(x[own], m, rng)
+    return label
 
 
 def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -91,14 +120,7 @@ def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray
 
 def repooled(model: Mixture, rows: np.ndarray) -> Mixture:
     """Every component with the distribution of all rows."""
-    own, k = model.free, model.n_components
-    kinds: Any = own.kind
-    if isinstance(own, ProductEmissions):
-        parts = [p.pooled(rows[:, list(c)], k) for p, c in zip(own.parts, own.columns, strict=True)]
-        return Mixture(np.full(k, 1 / k), ProductEmissions(parts, own.columns))
-    if kinds == "categorical":  # states that do not turn up stay states
-        return Mixture(np.full(k, 1 / k), own.maximized(own.statistics(rows, np.ones((len(rows), k))), own.prior(1.0)))
-    return Mixture(np.full(k, 1 / k), own.pooled(rows, k))
+    return Mixture(np.full(model.n_components, 1 / model.n_components), model.free.repooled(rows))
 
 
 def _overall(pooled: Mixture, rows: np.ndarray) -> Statistics:

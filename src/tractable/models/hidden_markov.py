@@ -10,7 +10,7 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions, Statistics
-from tractable.models.emissions._base import ROWS, parameters, times_logs
+from tractable.models.emissions._base import ROUNDING, ROWS, parameters, times_logs
 from tractable.models.sequences import Sequences, read_sequences
 from tractable.models.transitions import checked_ties, most_likely_stationary, most_likely_tied, stationary
 
@@ -160,4 +160,4 @@ def _distributions(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     if abs(sums.ravel()[worst] - 1) > 1e-6:
         where = f"row {worst} of {name}" if array.ndim == 2 else name
         raise ModelError(f"{where} must sum to 1, got {sums.ravel()[worst]:.6g}")
-    return array / sums
+    return np.where(np.abs(sums - 1) > ROUNDING, array / sums, array)  # what is normalized keeps its bits

@@ -13,6 +13,7 @@ from tractable.models.emissions.bernoulli import BernoulliEmissions
 from tractable.models.emissions.categorical import CategoricalEmissions
 from tractable.models.emissions.diagonal import DiagonalGaussianEmissions, SphericalGaussianEmissions
 from tractable.models.emissions.gaussian import GaussianEmissions, TiedGaussianEmissions
+from tractable.models.emissions.mixed import MixtureEmissions
 from tractable.models.emissions.poisson import PoissonEmissions
 from tractable.models.emissions.product import ProductEmissions
 
@@ -23,6 +24,7 @@ __all__ = [
     "DiagonalGaussianEmissions",
     "Emissions",
     "GaussianEmissions",
+    "MixtureEmissions",
     "PoissonEmissions",
     "ProductEmissions",
     "SphericalGaussianEmissions",
@@ -45,7 +47,7 @@ KINDS: dict[str, type[Emissions]] = {
 }
 
 
-def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components: int) -> Emissions:
+def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components: int, n_parts: int = 1) -> Emissions:
     """Emissions of a kind, every component with the distribution of the columns of x: where learning begins.
 
     Parameters
@@ -54,6 +56,7 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
         ``"spherical"``, or a mapping of kinds to the columns they describe.
     x : rows of data [n, d]; NaN is missing.
     n_components : K.
+    n_parts : M > 1 makes each component a mixture of M such emissions (`MixtureEmissions`).
 
     Raises
     ------
@@ -65,6 +68,8 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
     [[0.5, 4.0], [0.5, 4.0]]
     """
     rows = two_axes(x)
+    if n_parts != 1:
+        return _mixtures(kind, rows, n_components, n_parts)
     if not isinstance(kind, str):
         parts = [emissions_for(name, rows[:, list(own)], n_components) for name, own in kind.items()]
         return ProductEmissions(parts, list(kind.values()))
@@ -77,3 +82,10 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
     if kind != "categorical":  # which looks for itself
         KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows)
     return KINDS[kind].pooled(rows, n_components)
+
+
+def _mixtures(kind: Any, rows: np.ndarray, n_components: int, n_parts: int) -> MixtureEmissions:
+    if n_parts < 1:
+        raise ModelError(f"the number of parts must be at least 1, got {n_parts}")
+    parts = emissions_for(kind, rows, n_components * n_parts)
+    return MixtureEmissions(np.full((n_components, n_parts), 1 / n_parts), parts)

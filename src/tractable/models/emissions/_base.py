@@ -81,6 +81,10 @@ class Emissions(ABC):
         responsibilities r, and `prior` pulls towards them.
         """
 
+    def repooled(self, x: Any) -> Emissions:
+        """The same for other rows: of this kind and shape, every component the distribution of all rows."""
+        return self.pooled(x, self.n_components)
+
     @abstractmethod
     def log_likelihood(self, x: Any) -> np.ndarray:
         """log p(x | k) of each row [n, d] under each component: [n, K]."""

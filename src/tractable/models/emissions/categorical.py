@@ -89,6 +89,10 @@ class CategoricalEmissions(Emissions):
         counts = [_counts(rows[:, j]) + 1 for j in range(rows.shape[1])]
         return cls([np.tile(c / c.sum(), (n_components, 1)) for c in counts])
 
+    def repooled(self, x: Any) -> CategoricalEmissions:
+        """The frequency of each state, one pseudo-count kept for each; those that do not turn up stay states."""
+        return self.maximized(self.statistics(x, np.ones((len(x), self.n_components))), self.prior(1.0))
+
     def log_likelihood(self, x: Any) -> np.ndarray:
         """log p(x | k) [n, K]."""
         codes, out = _codes(x), np.zeros((len(x), self.n_components))

@@ -100,6 +100,10 @@ class ProductEmissions(Emissions):
         """Not known without the parts: see `emissions_for`."""
         raise ModelError("which columns are of which kind? Use emissions_for({kind: columns}, x, n_components)")
 
+    def repooled(self, x: Any) -> ProductEmissions:
+        """Each part as it does it."""
+        return ProductEmissions(self._each(x, lambda part, own: part.repooled(own)), self.columns)
+
     def log_likelihood(self, x: Any) -> np.ndarray:
         """The sum over the parts [n, K]."""
         return sum(self._each(x, lambda part, own: part.log_likelihood(own)))  # type: ignore[return-value]
