@@ -13,6 +13,7 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 
 if TYPE_CHECKING:
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
+    from tractable.models.deep_belief import DeepBeliefNetwork
     from tractable.models.emissions import (
         BernoulliEmissions,
         CategoricalEmissions,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     )
     from tractable.models.hidden_markov import HiddenMarkovModel
     from tractable.models.mixture import Mixture
+    from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
     from tractable.models.sequences import Sequences
+    from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
 
 __all__ = [
@@ -37,11 +40,13 @@ __all__ = [
     "Boltzmann",
     "Categorical",
     "CategoricalEmissions",
+    "DeepBeliefNetwork",
     "DiagonalGaussianEmissions",
     "Evidence",
     "Factor",
     "Gaussian",
     "GaussianEmissions",
+    "HelmholtzMachine",
     "HiddenMarkovModel",
     "MarkovNetwork",
     "Mixture",
@@ -49,7 +54,9 @@ __all__ = [
     "ModelError",
     "PoissonEmissions",
     "ProductEmissions",
+    "RecognitionNetwork",
     "Sequences",
+    "SigmoidBeliefNetwork",
     "SphericalGaussianEmissions",
     "Spin",
     "TableModel",
@@ -67,6 +74,7 @@ __all__ = [
 
 _LEAVES = {
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
+    "deep_belief": ("DeepBeliefNetwork",),
     "emissions": (
         "BernoulliEmissions",
         "CategoricalEmissions",
@@ -81,7 +89,9 @@ _LEAVES = {
     ),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixture": ("Mixture",),
+    "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
     "sequences": ("Sequences",),
+    "sigmoid_belief": ("SigmoidBeliefNetwork",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from tractable.graph.groups import GroupGraph
 from tractable.models._base import ModelError, nearest
+from tractable.models.parameters import array, generator, small
 from tractable.models.products import times
 from tractable.models.units import KINDS, Units
 
@@ -317,9 +318,9 @@ def _sparse(units: dict[str, Units], edges: np.ndarray, weights: Any, bias: Any,
     own = units[VISIBLE]
     if own.n_features != own.n:
         raise ModelError("edges need units with one number each; couple categorical units densely")
-    fields = {VISIBLE: _array("visible_bias", bias, (own.n_features,))}
+    fields = {VISIBLE: array("visible_bias", bias, (own.n_features,))}
     shape = (len(edges),)
-    couplings = _small(_generator(key), shape) if weights is None else _array("couplings", weights, shape)
+    couplings = small(generator(key), shape) if weights is None else array("couplings", weights, shape)
     return Boltzmann(units, fields, {(VISIBLE, VISIBLE): couplings}, {VISIBLE: edges}, np.float32(0))
 
 
@@ -327,16 +328,16 @@ def _machine(
     units: dict[str, Units], pairs: Sequence[tuple[str, str]], weights: Mapping, biases: Mapping, key: Any
 ) -> Boltzmann:
     """A machine with dense couplings: those given, small random numbers where there are none."""
-    generator = _generator(key)
+    rng = generator(key)
     couplings: dict[tuple[str, str], Any] = {}
     for a, b in pairs:
         shape, given = (units[a].n_features, units[b].n_features), weights.get((a, b))
-        couplings[a, b] = _small(generator, shape) if given is None else _array(f"couplings {a}–{b}", given, shape)
+        couplings[a, b] = small(rng, shape) if given is None else array(f"couplings {a}–{b}", given, shape)
     for a in units:
         if (a, a) in couplings:
             _check_within(units[a], weights.get((a, a)))
             couplings[a, a] = np.triu(couplings[a, a], 1)
-    fields = {name: _array(f"the bias of {name}", biases.get(name), (u.n_features,)) for name, u in units.items()}
+    fields = {name: array(f"the bias of {name}", biases.get(name), (u.n_features,)) for name, u in units.items()}
     return Boltzmann(units, fields, couplings, {}, np.float32(0))
 
 
@@ -349,26 +350,3 @@ def _check_within(units: Units, given: Any) -> None:
         raise ModelError("couplings: a unit is coupled to itself; put that into its bias, the diagonal must be zero")
     if not np.array_equal(w, w.T) and np.tril(w).any():
         raise ModelError("couplings must be symmetric, or zero below the diagonal")
-
-
-def _array(what: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """A given parameter as it is, in double precision where it has it; a new one in single precision."""
-    if given is None:
-        return np.zeros(shape, np.float32)
-    found = np.asarray(given)
-    found = found.astype(found.dtype if found.dtype in (np.float32, np.float64) else np.float64)
-    if found.shape != shape:
-        raise ModelError(f"{what}: expected the shape {shape}, got {found.shape}")
-    if not np.isfinite(found).all():
-        raise ModelError(f"{what}: some entries are not finite")
-    return found
-
-
-def _small(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return (0.01 * generator.standard_normal(shape)).astype(np.float32)
-
-
-def _generator(key: Any) -> np.random.Generator:
-    """From an integer or a jax key; drawn by NumPy, so that making a machine compiles nothing."""
-    whole = isinstance(key, int | np.integer)
-    return np.random.default_rng(int(key) if whole else np.asarray(jax.random.key_data(key)).ravel().tolist())

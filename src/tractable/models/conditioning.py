@@ -17,6 +17,7 @@ NORMALIZED = 1e-12
 """A factor whose rows sum to one this nearly is a conditional table."""
 
 _LEAVES = {"boltzmann": "clamping", "hidden_markov": "chain_network", "mixture": "mixture"}
+_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers")
 """Where other families than tables are conditioned."""
 
 TableModel = BayesianNetwork | MarkovNetwork

@@ -1,0 +1,165 @@
+"""What models of layers share: names, products with the states of a layer, Bernoulli units with given logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.kernels import xla
+from tractable.models._base import ModelError
+from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.clamping import read_evidence
+from tractable.models.parameters import array, small
+from tractable.models.units import Bernoulli, _random
+
+Layers = Sequence[Any]
+"""States of the layers, the visible one first: [..., n] for each."""
+
+Known = dict[str, Any] | None
+"""group → the values of its units that have been conditioned on, NaN for those that are free."""
+
+
+class Layered(Protocol):
+    """A model of layers of 0/1 units, the visible one first."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]: ...
+
+    @property
+    def known(self) -> Known: ...
+
+
+def layer_names(n: int) -> tuple[str, ...]:
+    """``visible``, ``hidden1``, …: names that sort in the order of the layers; a single hidden layer is ``hidden1``."""
+    digits = len(str(n - 1))
+    return (VISIBLE, *(f"hidden{i:0{digits}}" for i in range(1, n)))
+
+
+def units_of(sizes: Sequence[int]) -> dict[str, Bernoulli]:
+    """The units of each layer by name."""
+    return {name: Bernoulli(n) for name, n in zip(layer_names(len(sizes)), sizes, strict=True)}
+
+
+def checked_sizes(layers: Any, least: int) -> tuple[int, ...]:
+    """Numbers of units, at least one in each of at least so many layers."""
+    found = [layers] if np.ndim(layers) == 0 else list(layers)
+    for n in found:
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+            raise ModelError(f"a layer needs a whole number of units, at least one, got {n!r}")
+    if len(found) < least:
+        raise ModelError(f"expected at least {least} layers, the visible one first, got {len(found)}: {found}")
+    return tuple(map(int, found))
+
+
+def as_many(what: str, given: Any, n: int) -> list[Any]:
+    """One entry for each of `n` layers (or pairs of them); Nones where nothing is given."""
+    if given is None:
+        return [None] * n
+    found = list(given)
+    if len(found) != n:
+        raise ModelError(f"expected {n} {what} for these layers, got {len(found)}")
+    return found
+
+
+def dense(what: str, given: Any, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Weights between two layers: those given, else random ones that keep the size of signals (Glorot 2010)."""
+    return small(rng, shape, (2 / sum(shape)) ** 0.5) if given is None else array(what, given, shape)
+
+
+def times(h: Float[Array, "*b m"], w: Any, transposed: bool = False) -> Float[Array, "*b n"]:
+    """h @ w, or h @ w.T, for states of a layer; fast where they are zeros and ones, right for any."""
+    w = jnp.asarray(w)
+    if h.dtype != w.dtype:
+        h, w = (a.astype(jnp.promote_types(h.dtype, w.dtype)) for a in (h, w))
+    if h.dtype != jnp.float32 or h.ndim < 2:
+        return h @ (w.T if transposed else w)
+    product = xla.binary_dot_transposed if transposed else xla.binary_dot
+    return product(h.reshape(-1, h.shape[-1]), w).reshape(*h.shape[:-1], w.shape[0 if transposed else 1])
+
+
+def log_bernoulli(x: Float[Array, "*b n"], logits: Float[Array, "*b n"]) -> Float[Array, "*b"]:
+    """log p(x) of 0/1 units with these logits, summed over the units: Σ x a − log(1 + e^a)."""
+    return (x * logits - jax.nn.softplus(logits)).sum(-1)
+
+
+def drawn(key: Any, rows: Array, logits: Float[Array, "c n"], within: Any = None) -> Float[Array, "c n"]:
+    """States of a layer given the logits from above; with weights `within` the layer, unit by unit.
+
+    Row r depends on `key` and ``rows[r]`` alone.
+    """
+    if within is None:
+        return _random.bernoulli(key, rows, logits)
+    uniform = _random.uniform(key, rows, logits.shape[1], logits.dtype)
+    threshold = jnp.log(uniform) - jnp.log1p(-uniform)  # u < σ(a) where logit(u) < a
+    own = jnp.asarray(within, logits.dtype)
+
+    def unit(i: Array, h: Array) -> Array:
+        field = jax.lax.dynamic_index_in_dim(logits, i, 1, False) + h @ own[i]
+        new = (jax.lax.dynamic_index_in_dim(threshold, i, 1, False) < field).astype(h.dtype)
+        return jax.lax.dynamic_update_index_in_dim(h, new, i, 1)
+
+    return jax.lax.fori_loop(0, logits.shape[1], unit, jnp.zeros_like(logits))
+
+
+def completed(model: Layered, layers: Layers) -> list[Array]:
+    """The layers, what has been conditioned on in its place."""
+    found = [jnp.asarray(h) for h in layers]
+    for at, (name, n) in enumerate(zip(layer_names(len(model.sizes)), model.sizes, strict=True)):
+        if at < len(found) and found[at].shape[-1:] != (n,):
+            raise ModelError(f"{name}: the model has {n} units, the states the shape {found[at].shape}")
+        if at < len(found) and model.known is not None and name in model.known:
+            value = jnp.asarray(model.known[name])
+            found[at] = jnp.where(jnp.isnan(value), found[at], value.astype(found[at].dtype))
+    return found
+
+
+def promoted(model: Any, layers: Sequence[Array]) -> list[Array]:
+    """The states in the precision of the model, or their own where that is higher."""
+    own = jax.dtypes.canonicalize_dtype(model.dtype)
+    dtype = jnp.result_type(own, *(jnp.result_type(h, jnp.float32) for h in layers))
+    return [h.astype(dtype) for h in layers]
+
+
+def condition(model: Any, evidence: Any) -> Any:
+    """The model of what stays free when units are clamped: the same layers, log p̃(z) = log p̃(z, x).
+
+    Conditioning composes. `log_joint` of the result puts what is known in its place, whatever states it is given.
+
+    Parameters
+    ----------
+    evidence : values of the visible units [n_visible], or group → values; NaN marks a unit that stays free.
+
+    Raises
+    ------
+    ModelError : unknown group, wrong length, a value other than 0 and 1, or another value than was clamped before.
+    """
+    if model.family == "helmholtz":
+        return eqx.tree_at(lambda m: m.generative, model, condition(model.generative, evidence))
+    given = read_evidence(model, evidence)
+    for name, values in given.items():
+        if values.ndim != 1:
+            raise ModelError(f"{name}: conditioning takes one case, got an array of shape {values.shape}")
+    return with_known(model, merged(model.known, given))
+
+
+def with_known(model: Any, known: Known) -> Any:
+    """The model with these values clamped; None for nothing."""
+    return eqx.tree_at(lambda m: m.known, model, known, is_leaf=lambda a: a is None)
+
+
+def merged(known: Known, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What was clamped before with what is observed now, [n] or [n_rows, n] for each group."""
+    out = {name: np.asarray(v, np.float64) for name, v in (known or {}).items()}
+    for name, values in given.items():
+        new = np.asarray(values, np.float64)
+        old = out.get(name, np.full(new.shape[-1], np.nan))
+        if (~np.isnan(old) & ~np.isnan(new) & (old != new)).any():
+            raise ModelError(f"{name}: a unit that is clamped already is given another value")
+        out[name] = np.where(np.isnan(new), old, new)
+    return out
