@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tractable.learning._base import Learner, Training
+from tractable.learning._base import Training
+from tractable.learning.machines import MachineLearner
 from tractable.learning.phases import contrast, ending_with, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State, start, sweep, sweep_with_fields
@@ -37,7 +38,7 @@ def negative(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> tu
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastiveDivergence(Learner):
+class ContrastiveDivergence(MachineLearner):
     """CD-k: chains of `k` sweeps that start at the data. Biased, the less so the larger k.
 
     Hinton, "Training products of experts by minimizing contrastive divergence", Neural Computation 14 (2002).
@@ -57,7 +58,7 @@ class ContrastiveDivergence(Learner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersistentCD(Learner):
+class PersistentCD(MachineLearner):
     """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; as many as a batch has rows if None.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tractable.learning.em import Request
 
-_EM = ("em", "ExpectationMaximization")
+_EM = ("em", "EM")
 _DEFAULTS = {"boltzmann": ("contrastive", "PersistentCD"), "hidden_markov": _EM, "mixture": _EM}
 """The learner of each family where none is given."""
 
@@ -51,12 +51,13 @@ def fit(
     (-0.693147, 0.0)
     """
     if learner is None:
-        module, name = _default(model)
+        module, name = default_learner(model)
         learner = getattr(import_module(f"tractable.learning.{module}"), name)()
     return learner.run(model, data, Request(epochs, validation, options))
 
 
-def _default(model: Any) -> tuple[str, str]:
+def default_learner(model: Any) -> tuple[str, str]:
+    """The module and the name of the learner of a model's family."""
     from tractable.models import ModelError
 
     if getattr(model, "family", None) not in _DEFAULTS:

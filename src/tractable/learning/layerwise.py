@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Learner, completed
+from tractable.learning._base import Learner
 from tractable.learning.contrastive import PersistentCD
 from tractable.learning.fitting import fit
-from tractable.learning.loop import checked_rows
+from tractable.learning.machines import checked_rows, completed
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Learner, Training
+from tractable.learning._base import Training
+from tractable.learning.machines import MachineLearner
 from tractable.learning.phases import group_graph
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -22,7 +23,7 @@ from tractable.posterior.exact.enumeration import chunk_log_sum, log_weights, n_
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExactGradient(Learner):
+class ExactGradient(MachineLearner):
     """∂/∂θ of the mean log-likelihood, its negative phase ∂ log Z / ∂θ by enumerating the cheaper side.
 
     Hidden units that interact given the data are enumerated in the positive phase too.
@@ -78,7 +79,7 @@ def _log_partition(model: Boltzmann) -> jax.Array:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PseudoLikelihood(Learner):
+class PseudoLikelihood(MachineLearner):
     """∂/∂θ of Σ_i log p(v_i | v_-i) of the visible units.
 
     Without hidden units every conditional has its closed form at the price of one matrix product. With hidden units

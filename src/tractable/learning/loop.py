@@ -13,20 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tractable.evaluate.monitor import Live, live_log_likelihood
 from tractable.formats import FormatError
-from tractable.learning import _base, checkpoints, phases
+from tractable.learning import _base, checkpoints
 from tractable.learning._base import Info, Learner, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
 from tractable.learning.records import Epoch, History, Options
 from tractable.models import ModelError
-from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.clamping import checked_values
 from tractable.plan._text import scaled
 from tractable.plan.budget import physical_memory
 from tractable.posterior import Certificate
-from tractable.posterior.approximate.gibbs import Schedule, schedule
 
 BLOCK_BYTES = 1 << 22
 """Data that a block of steps goes through: enough to hide the call, small enough to show progress."""
@@ -42,19 +38,26 @@ EPOCHS = 20
 class Run:
     """What a fit returns: the model, and the record of its epochs."""
 
-    model: Boltzmann
+    model: Any
     history: History
     training: Training = field(repr=False)
 
 
-def fit_machine(model: Boltzmann, data: Any, learner: Learner, request: Any) -> Run:
-    """Fit a machine to rows of data by gradient ascent on the likelihood: what `fit` runs for gradient learners."""
-    rows = checked_rows(model, data)
-    held = None if request.validation is None else checked_rows(model, request.validation, "validation: ")
+def fit_rows(model: Any, data: Any, learner: Learner, request: Any) -> Run:
+    """Fit a model to rows of data by gradient ascent: what `fit` runs for gradient learners."""
+    options = Options.read(request.options)
+    model = learner.adopted(model, as_key(options.key))
+    rows = learner.checked(model, data)
+    held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")
     epochs = EPOCHS if request.epochs is None else request.epochs
-    found = Fitting(model, rows, held, _for_rows(learner, len(rows)), epochs, Options.read(request.options))
+    found = Fitting(model, rows, held, _for_rows(learner, len(rows)), epochs, options)
     found.check_memory()
     return found.run()
+
+
+def as_key(given: Any) -> Any:
+    """A jax key, of a number or as it is."""
+    return jax.random.key(given) if isinstance(given, int | np.integer) else given
 
 
 def _for_rows(learner: Learner, n_rows: int) -> Learner:
@@ -63,35 +66,20 @@ def _for_rows(learner: Learner, n_rows: int) -> Learner:
     return replace(learner, batch_size=min(learner.batch_size, n_rows))
 
 
-def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
-    """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
-    rows = data if isinstance(data, np.ndarray) else np.asarray(data)
-    if rows.ndim != 2:
-        raise ModelError(f"{name}data must have the shape [n_rows, n_visible], got {rows.shape}")
-    if not len(rows):
-        raise ModelError(f"{name}there are no rows")
-    for start in range(0, len(rows), 4096):
-        block = rows[start : start + 4096]
-        checked_values(model, VISIBLE, block, first_row=start)
-        if block.dtype.kind == "f" and (empty := np.isnan(block).all(axis=1)).any():
-            raise ModelError(f"{name}row {start + int(empty.argmax())}: every entry is missing; drop the row")
-    return rows
-
-
 @dataclass
 class _Clock:
     """When the last checkpoint was written, what looks at the likelihood have cost, and what the last one found."""
 
     saved: float = field(default_factory=time.perf_counter)
     looking: float = 0.0
-    last: Live | None = None
+    last: Any = None
 
 
 @dataclass(frozen=True)
 class Fitting:
     """A fit under way: what stays the same while it runs."""
 
-    model: Boltzmann
+    model: Any
     rows: np.ndarray
     held: np.ndarray | None
     learner: Learner
@@ -120,12 +108,11 @@ class Fitting:
 
     def check_memory(self) -> None:
         """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
-        means = np.full(self.model.units[VISIBLE].n_features, 0.5)
+        means = self.learner.means(self.model, self.rows[:1])
         key, plan = self.key, self.plan
         state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, means))
-        features = sum(units.n_features for units in self.model.units.values())
         held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
-        needed, there = held + 16.0 * self.learner.batch_size * features, physical_memory()
+        needed, there = held + 4.0 * self.learner.batch_size * self.learner.width(self.model), physical_memory()
         if needed > there:
             size, limit = (scaled(n, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]) for n in (needed, there))
             raise ModelError(
@@ -140,12 +127,11 @@ class Fitting:
 
     @cached_property
     def key(self) -> Any:
-        given = self.options.key
-        return jax.random.key(given) if isinstance(given, int | np.integer) else given
+        return as_key(self.options.key)
 
     @cached_property
-    def plan(self) -> Schedule:
-        return schedule(self.model.graph)
+    def plan(self) -> Any:
+        return self.learner.plan(self.model)
 
     @cached_property
     def block_steps(self) -> int:
@@ -153,20 +139,9 @@ class Fitting:
         return int(np.clip(BLOCK_BYTES // size, 1, self.n_steps))
 
     def _begun(self) -> Training:
-        means = self._data_means()
-        model = phases.started_at(self.model, means, len(self.rows))
-        model = jax.tree.map(_as_array, model)
+        means = self.learner.means(self.model, self.rows)
+        model = jax.tree.map(_as_array, self.learner.started(self.model, means, len(self.rows)))
         return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), means)
-
-    def _data_means(self) -> np.ndarray:
-        total, count = 0.0, 0.0
-        units = self.model.units[VISIBLE]
-        for start in range(0, len(self.rows), 4096):
-            block = self.rows[start : start + 4096].astype(np.float64)
-            seen = ~np.isnan(block)[:, units.unit_of_feature]
-            features = np.asarray(units.encode(np.nan_to_num(block)), np.float64)
-            total, count = total + (features * seen).sum(0), count + seen.sum(0)
-        return total / np.maximum(count, 1)
 
     def _epoch(self, at: Saved, show: Display) -> Saved:
         """The rest of an epoch, block by block."""
@@ -219,8 +194,8 @@ class Fitting:
 
     def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
         train, held = self._live(at, seconds)
-        numbers = (np.nan, np.nan) if info is None else (float(info.gradient_norm), float(info.hidden_mean))
-        return Epoch(len(at.history) + 1, seconds, *numbers, train, held)
+        found = {} if info is None else {k: float(v) for k, v in info._asdict().items() if v is not None}
+        return Epoch(len(at.history) + 1, seconds, train=train, validation=held, **found)
 
     def _live(self, at: Saved, seconds: float) -> tuple[Certificate | None, Certificate | None]:
         """The likelihood of some train rows and of the validation rows, at the end and while that is cheap enough."""
@@ -228,9 +203,8 @@ class Fitting:
         if not self.options.live or (self._clock.looking > self.options.live * seconds and not last):
             return None, None
         began = time.perf_counter()
-        found = live_log_likelihood(
-            at.training.average, self.rows, self.held, jax.random.fold_in(self.key, 2), previous=self._clock.last
-        )
+        key = jax.random.fold_in(self.key, 2)
+        found = self.learner.live(at.training.average, self.rows, self.held, key, self._clock.last)
         self._clock.looking += time.perf_counter() - began
         self._clock.last = found
         return _bare(found.train), _bare(found.validation)
@@ -283,15 +257,15 @@ def _as_array(leaf: Any) -> Any:
 
 @partial(jax.jit, static_argnums=0)
 def run_block(
-    learner: Learner, plan: Schedule, training: Training, key: Any, block: tuple[Any, Any], counts: tuple[Any, Any]
+    learner: Learner, plan: Any, training: Training, key: Any, block: tuple[Any, Any], counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""
     (n, total), (data, rows) = counts, block
     size = learner.batch_size
-    zero = Info(jnp.zeros(()), jnp.zeros(()))
 
-    def one(i: jax.Array, carry: tuple[Training, Info]) -> tuple[Training, Info]:
+    def one(i: Any, training: Training) -> tuple[Training, Info]:
         batch = data[jax.lax.dynamic_slice_in_dim(rows, i * size, size)]
-        return _base.step(learner, plan, carry[0], key, batch, total)
+        return learner.step(plan, training, key, batch, total)
 
-    return jax.lax.fori_loop(0, n, one, (training, zero))
+    zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, 0, training)[1])
+    return jax.lax.fori_loop(0, n, lambda i, carry: one(i, carry[0]), (training, zero))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,20 +12,19 @@ from tractable.learning import loop
 from tractable.learning._base import Learner, Training
 from tractable.learning.records import Options
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.posterior.approximate.gibbs import schedule
 
 
 def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
-    rows = loop.checked_rows(model, rows)
+    rows = learner.checked(model, rows)
     return loop.Fitting(model, rows, None, learner, 1, Options(key=key))._begun()
 
 
 def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """One pass over more rows, in batches of equal size; the learning rate stays what it is."""
-    rows = loop.checked_rows(training.model, rows).astype(np.float32)
+    rows = learner.checked(training.model, rows).astype(np.float32)
     n_steps = -(-len(rows) // learner.batch_size)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = loop.as_key(key)
     block = jnp.asarray(rows), np.arange(n_steps * own.batch_size, dtype=np.int32)
-    return loop.run_block(own, schedule(training.model.graph), training, key, block, (n_steps, n_steps))[0]
+    return loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]

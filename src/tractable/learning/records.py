@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from tractable.models._base import ModelError, nearest
@@ -47,14 +48,25 @@ class Options:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the data; log-likelihoods are means over rows, with certificates, None where not followed."""
+    """One pass over the data; log-likelihoods are means over rows, with certificates, None where not followed.
+
+    Attributes
+    ----------
+    gradient_norm, hidden_mean : of the last step; the mean activity of the hidden units.
+    bound, effective_sample_size, gradient_variance : running means of the last steps, of learners that draw samples of
+        the hidden units: the bound on the log-likelihood that is climbed, how many of the samples of a row count, and
+        the variance of an entry of the gradient from step to step.
+    """
 
     epoch: int
     seconds: float
-    gradient_norm: float
-    hidden_mean: float
+    gradient_norm: float = nan
+    hidden_mean: float = nan
     train: Certificate | None = None
     validation: Certificate | None = None
+    bound: float | None = None
+    effective_sample_size: float | None = None
+    gradient_variance: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -92,11 +104,15 @@ class History:
         from rich.table import Table
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for name in ("epoch", "seconds", "gradient", "hidden mean", "train", "validation"):
+        sampled = any(e.bound is not None for e in self)
+        extra = ("bound", "samples", "variance") if sampled else ()
+        for name in ("epoch", "seconds", "gradient", "hidden mean", *extra, "train", "validation"):
             table.add_column(name, justify="right")
         for e in self:
             numbers = (f"{e.seconds:.1f}", f"{e.gradient_norm:.3g}", f"{e.hidden_mean:.3f}")
-            table.add_row(str(e.epoch), *numbers, interval(e.train), interval(e.validation))
+            own = (e.bound, e.effective_sample_size, e.gradient_variance) if sampled else ()
+            shown = ("–" if number is None else f"{number:.4g}" for number in own)
+            table.add_row(str(e.epoch), *numbers, *shown, interval(e.train), interval(e.validation))
         return table
 
     def __str__(self) -> str:

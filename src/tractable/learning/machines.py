@@ -1,0 +1,140 @@
+"""What every learner of a machine shares: its settings, and the step from the two phases to new parameters."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from tractable.evaluate.monitor import Live, live_log_likelihood
+from tractable.learning import phases
+from tractable.learning._base import Info, Learner, Training, advanced, each_block, two_axes
+from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.clamping import checked_values
+from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, schedule, start, sweep
+
+IMPUTATION_SWEEPS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineLearner(Learner):
+    """Settings of gradient ascent on the log-likelihood of a machine, beside those of every `Learner`.
+
+    Parameters
+    ----------
+    momentum : of the steps.
+    centred : whether gradients are those of the machine written around the data's means (see `phases.centred`).
+    weight_decay : λ of the penalty λ/2 Σ W².
+    sparsity : target for the mean activity of each hidden unit, pulled at with strength `sparsity_cost`; None for none.
+    """
+
+    family: ClassVar[str] = "boltzmann"
+
+    momentum: float = 0.5
+    centred: bool = True
+    weight_decay: float = 0.0
+    sparsity: float | None = None
+    sparsity_cost: float = 0.1
+
+    @abstractmethod
+    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+        """The gradient of the mean log-likelihood, and the learner's new state; `data` holds the positive phase."""
+
+    def transformation(self) -> optax.GradientTransformation:
+        return self.optimizer or _momentum(self.momentum)
+
+    def checked(self, model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
+        return checked_rows(model, data, name)
+
+    def means(self, model: Boltzmann, rows: np.ndarray) -> np.ndarray:
+        total, count = 0.0, 0.0
+        units = model.units[VISIBLE]
+        for _, block in each_block(rows):
+            values = block.astype(np.float64)
+            seen = ~np.isnan(values)[:, units.unit_of_feature]
+            features = np.asarray(units.encode(np.nan_to_num(values)), np.float64)
+            total, count = total + (features * seen).sum(0), count + seen.sum(0)
+        return total / np.maximum(count, 1)
+
+    def plan(self, model: Boltzmann) -> Schedule:
+        return schedule(model.graph)
+
+    def started(self, model: Boltzmann, means: np.ndarray, n_rows: int) -> Boltzmann:
+        return phases.started_at(model, means, n_rows)
+
+    def offsets(self, model: Boltzmann, means: np.ndarray) -> phases.Means:
+        offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
+        return offsets | {VISIBLE: jnp.asarray(means, model.fields[VISIBLE].dtype)}
+
+    def width(self, model: Boltzmann) -> int:
+        return 4 * sum(units.n_features for units in model.units.values())
+
+    def step(self, plan: Schedule, training: Training, key: Any, batch: Array, total: Any) -> tuple[Training, Info]:
+        key, fill = jax.random.split(jax.random.fold_in(key, training.step))
+        data = phases.positive(training.model, completed(plan, training.model, fill, batch))
+        gradient, own = self.gradient(plan, training, key, data)
+        now = phases.means(data)
+        gradient = _regularized(self, gradient, training.model, now)
+        if self.centred:
+            gradient = phases.centred(gradient, training.model, training.offsets)
+        offsets = {name: 0.99 * mu + 0.01 * now[name] for name, mu in training.offsets.items()}
+        active = [now[g] for g in training.model.hidden] or [jnp.zeros(1)]
+        info = Info(optax.tree.norm(gradient.couplings), jnp.mean(jnp.concatenate(active)))
+        return advanced(self, training._replace(learner=own, offsets=offsets), gradient, total), info
+
+    def live(self, model: Boltzmann, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Live:
+        return live_log_likelihood(model, rows, held, key, previous=last)
+
+
+@cache
+def _momentum(momentum: float) -> optax.GradientTransformation:
+    """Momentum alone: one object for each value, so that repeated fits find the compiled step again."""
+    return optax.trace(momentum) if momentum else optax.identity()
+
+
+def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
+    """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
+    rows = two_axes(data, name)
+    for first, block in each_block(rows):
+        checked_values(model, VISIBLE, block, first_row=first)
+        if block.dtype.kind == "f" and (empty := np.isnan(block).all(axis=1)).any():
+            raise ModelError(f"{name}row {first + int(empty.argmax())}: every entry is missing; drop the row")
+    return rows
+
+
+def completed(plan: Schedule, model: Boltzmann, key: Any, v: Array) -> Float[Array, "b f"]:
+    """The batch as features; entries that are missing (NaN) are drawn given those that are not."""
+    units = model.units[VISIBLE]
+    if not jnp.issubdtype(v.dtype, jnp.floating):
+        return jnp.asarray(units.encode(v), model.fields[VISIBLE].dtype)
+    missing = jnp.isnan(v)
+    values = jnp.asarray(units.encode(jnp.where(missing, 0, v)), model.fields[VISIBLE].dtype)
+
+    def filled() -> Array:
+        clamp = {VISIBLE: Clamp(jnp.take(~missing, units.unit_of_feature, axis=1), values)}
+        rows = jnp.arange(len(v), dtype=jnp.uint32)
+        x = start(model, key, rows)
+        x[VISIBLE] = jnp.where(clamp[VISIBLE].known, values, x[VISIBLE])
+        draw = lambda t, x: sweep(plan, model, jax.random.fold_in(key, t), rows, x, clamp)  # noqa: E731
+        return jax.lax.fori_loop(0, IMPUTATION_SWEEPS, draw, x)[VISIBLE]
+
+    return jax.lax.cond(missing.any(), filled, lambda: values)
+
+
+def _regularized(learner: MachineLearner, gradient: Boltzmann, model: Boltzmann, now: phases.Means) -> Boltzmann:
+    couplings, fields = gradient.couplings, dict(gradient.fields)
+    if learner.weight_decay:
+        couplings = {pair: g - learner.weight_decay * model.couplings[pair] for pair, g in couplings.items()}
+    if learner.sparsity is not None:
+        for name in model.hidden:
+            fields[name] = fields[name] + learner.sparsity_cost * (learner.sparsity - now[name])
+    return eqx.tree_at(lambda g: (g.couplings, g.fields), gradient, (couplings, fields))
