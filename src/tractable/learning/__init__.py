@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tractable.learning.em_records import EMRun, Iteration, Iterations
     from tractable.learning.fitting import fit
     from tractable.learning.generalized_em import GeneralizedEM, IncrementalEM, OnlineEM
+    from tractable.learning.gradient_step import GradientMStep
     from tractable.learning.layerwise import pretrain
     from tractable.learning.likelihood import ExactGradient, PseudoLikelihood
     from tractable.learning.loop import Run
@@ -30,6 +31,7 @@ __all__ = [
     "ExpectationMaximization",
     "FastPersistentCD",
     "GeneralizedEM",
+    "GradientMStep",
     "History",
     "IncrementalEM",
     "Iteration",
@@ -56,6 +58,7 @@ _LEAVES = {
     "em_records": ("EMRun", "Iteration", "Iterations"),
     "fitting": ("fit",),
     "generalized_em": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
+    "gradient_step": ("GradientMStep",),
     "layerwise": ("pretrain",),
     "likelihood": ("ExactGradient", "PseudoLikelihood"),
     "loop": ("Run",),

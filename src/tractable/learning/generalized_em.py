@@ -16,6 +16,7 @@ from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
 from tractable.posterior.verbs import expected_statistics
 
+CLOSED_FORM = "closed form"
 POSTERIORS = ("exact", "hard", "mean_field", "structured")
 """What may stand for the posterior, beside a number of components; the family says which of them it has."""
 
@@ -30,6 +31,11 @@ class GeneralizedEM(ExpectationMaximization):
         the most probable of each row, on which q is the posterior and outside of which it is zero. Of factorial hidden
         Markov models ``"structured"``, each chain by itself; or ``"mean_field"``, each state of each chain by itself.
     rate : how far the M-step goes, 1 to the maximum; less is a step along the natural gradient.
+    m_step : ``"closed form"``, to the maximum; or `GradientMStep`, which only improves.
+
+    Raises
+    ------
+    ModelError : settings that are none, or that do not go together.
 
     References
     ----------
@@ -47,6 +53,7 @@ class GeneralizedEM(ExpectationMaximization):
 
     posterior: str | int = "exact"
     rate: float = 1.0
+    m_step: Any = CLOSED_FORM
 
     def __post_init__(self) -> None:
         good = self.posterior in POSTERIORS or (isinstance(self.posterior, int) and self.posterior > 0)
@@ -55,10 +62,18 @@ class GeneralizedEM(ExpectationMaximization):
                 f"posterior is one of {', '.join(POSTERIORS)} or a number of components and 0 < rate ≤ 1,"
                 f" got {self.posterior!r} and {self.rate}"
             )
+        if self.m_step != CLOSED_FORM and (not callable(self.m_step) or self.rate != 1):
+            raise ModelError(f"m_step is {CLOSED_FORM!r}, or GradientMStep() with a rate of 1, got {self.m_step!r}")
 
     def expectation(self, model: Any, job: Job, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""
         return expected_statistics(model, job.data, job.weights, self.posterior, before)
+
+    def maximization(self, model: Any, statistics: Statistics, job: Job) -> Any:
+        """The M-step, or what stands for it."""
+        if self.m_step == CLOSED_FORM:
+            return super().maximization(model, statistics, job)
+        return self.m_step(model, statistics if job.prior is None else statistics + job.prior, job.n_rows)
 
     def kept(self, before: Statistics | None, now: Statistics) -> Statistics:
         """A step from the statistics that the parameters stand for towards the new ones."""

@@ -1,0 +1,124 @@
+"""Gradient M-steps: their objective against log p(x, k), their gradient against the closed form, and the laws of EM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+from test_hidden_markov_em import data_of
+from test_mixtures import K, model_of, rows_of
+
+import tractable as tr
+from tractable.learning.coordinates import density, model_at, place_of
+from tractable.learning.gradient_step import _gradient
+from tractable.posterior.verbs import expected_statistics
+
+KINDS = ("mixed", "tied", "diagonal", "spherical")
+"""Among mixed columns are all other kinds."""
+
+
+def value(model: Any, statistics: Any) -> float:
+    at = place_of(model)
+    with jax.enable_x64(True):
+        return float(density(at.shape, at.constants, at.free, statistics.arrays))
+
+
+def weighed(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Complete rows, and responsibilities at random."""
+    return rows_of(kind, 40, seed=1), np.random.default_rng(0).dirichlet(np.ones(K), 40)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_climbed_is_the_expected_log_joint(kind: str) -> None:
+    """The difference between two models is that of Σ r log p(x, k), row by row; at the maximum there is no gradient."""
+    x, r = weighed(kind)
+    one = model_of(kind)
+    statistics = one.statistics(x, r)
+    two = one.maximized(statistics)
+    expected = (r * (two.log_joint(x) - one.log_joint(x))).sum()
+    assert value(two, statistics) - value(one, statistics) == pytest.approx(expected, rel=1e-9)
+    at = place_of(two)
+    with jax.enable_x64(True):
+        slope = jax.tree.leaves(_gradient(at.shape, at.free, (at.constants, dict(statistics.arrays), 1.0)))
+        steep = place_of(one)
+        other = jax.tree.leaves(_gradient(at.shape, steep.free, (steep.constants, dict(statistics.arrays), 1.0)))
+    assert max(np.abs(a).max() for a in slope) < 1e-6 < 1e-2 < max(np.abs(a).max() for a in other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_model_at_zero_is_the_model_and_elsewhere_has_the_value_it_should(kind: str) -> None:
+    x, r = weighed(kind)
+    model = model_of(kind)
+    at, statistics = place_of(model), model.statistics(x, r)
+    np.testing.assert_allclose(model_at(model, at.constants, at.free).vector(), model.vector(), rtol=1e-9, atol=1e-12)
+    rng = np.random.default_rng(1)
+    free = jax.tree.map(lambda a: 0.1 * rng.normal(size=a.shape), at.free)
+    with jax.enable_x64(True):
+        found = float(density(at.shape, at.constants, free, statistics.arrays))
+    assert found == pytest.approx(value(model_at(model, at.constants, free), statistics), rel=1e-9)
+
+
+OPTIMIZERS = [optax.adam(0.1), optax.sgd(1e3), optax.lbfgs()]
+
+
+SMALL = [(kind, OPTIMIZERS[0]) for kind in ("mixed", "tied")] + [("spherical", o) for o in OPTIMIZERS[1:]]
+
+
+@pytest.mark.parametrize(("kind", "optimizer"), SMALL)
+def test_the_objective_never_falls(kind: str, optimizer: Any) -> None:
+    """Not even with steps that are much too long."""
+    x = rows_of(kind, 60, seed=2, missing=0.1)
+    learner = tr.GeneralizedEM(m_step=tr.GradientMStep(optimizer, 4), tolerance=0)
+    history = tr.fit(model_of(kind), x, learner, epochs=12).history
+    objective = np.array([step.objective for step in history])
+    assert (np.diff(objective) >= -1e-12 * np.abs(objective[1:])).all() and objective[-1] > objective[0] + 1e-4
+    assert all(abs(step.elbo.value + step.kl.value - step.train.value) < 1e-8 for step in history)
+
+
+@pytest.mark.parametrize("start", ["free", "stationary"])
+def test_hidden_markov_models(start: str) -> None:
+    """One M-step of many steps comes to what the closed form finds, and zeros stay zero; a whole fit never falls."""
+    data = data_of("diagonal", np.random.default_rng(5))
+    made = tr.hidden_markov(data, 3, "diagonal", key=1)
+    transition = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [0.3, 0.3, 0.4]])
+    model = tr.HiddenMarkovModel("stationary" if start == "stationary" else made.first, transition, made.emissions)
+    statistics = expected_statistics(model, model.check(data)).statistics
+    step = tr.GradientMStep(OPTIMIZERS[0], 300)
+    found, best = step(model, statistics, 4), model.maximized(statistics)
+    assert (found.transition == 0).tolist() == (transition == 0).tolist()
+    assert -1e-2 < value(found, statistics) - value(best, statistics) < 1e-6
+    history = tr.fit(model, data, tr.GeneralizedEM(m_step=step, tolerance=0), epochs=10).history
+    assert (np.diff([record.objective for record in history]) >= -1e-12).all()
+
+
+def test_at_a_maximum_nothing_moves() -> None:
+    x, r = weighed("poisson")
+    model = model_of("poisson")
+    best = model.maximized(model.statistics(x, r))
+    again = tr.GradientMStep(OPTIMIZERS[0], 4)(best, model.statistics(x, r), 40)
+    np.testing.assert_allclose(again.vector(), best.vector(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: tr.GradientMStep(steps=0), "at least one step"),
+        (lambda: tr.GeneralizedEM(m_step="newton"), "m_step is 'closed form'"),
+        (lambda: tr.GeneralizedEM(m_step=tr.GradientMStep(), rate=0.5), "rate of 1"),
+        (
+            lambda: place_of(
+                tr.HiddenMarkovModel(
+                    [0.5, 0.5], [[0.5, 0.5]] * 2, tr.PoissonEmissions([[1.0], [2.0]]), ties=np.eye(2, dtype=int)
+                )
+            ),
+            "tied transitions",
+        ),
+        (lambda: place_of(tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.5, 0.5]})), "no gradient M-step"),
+    ],
+)
+def test_what_has_no_such_step_is_refused(make: Any, words: str) -> None:
+    with pytest.raises(tr.ModelError, match=words):
+        make()
