@@ -14,7 +14,7 @@ from machines_zoo import ZOO
 
 from tractable.evaluate import Annealing, anneal, bounds, log_partition
 from tractable.evaluate.certified import certified
-from tractable.evaluate.path import base_log_partition, base_states, make_path, run
+from tractable.evaluate.path import base_log_partition, base_states, make_path, reversed_path, run
 from tractable.evaluate.starts import Starts
 from tractable.evaluate.temperatures import linear
 from tractable.models import restricted
@@ -174,13 +174,54 @@ def test_methods_are_chosen_by_price() -> None:
         log_partition(model, method="anealing")
 
 
+@pytest.mark.parametrize(("units", "backward"), [("bernoulli", False), ("spin", True)])
+def test_the_kernel_for_narrow_machines_takes_the_same_steps_as_jax(units: str, backward: bool) -> None:
+    """The same words, the same states; the work to rounding. 70 chains are three parts, 37 units no whole vector."""
+    rng = np.random.default_rng(5)
+    more: dict[str, Any] = {"visible_bias": rng.normal(size=37), "hidden_bias": rng.normal(size=5), "units": units}
+    model = restricted(couplings=rng.normal(size=(37, 5)), **more)
+    path = make_path(model, {"visible": np.ones(37), "hidden": -rng.random(5)})
+    assert path.narrow is not None
+    x, betas = base_states(path, jax.random.key(1), 70), linear(30)
+    if backward:
+        path, betas = reversed_path(path), betas[::-1]
+    fast, plain = (run(p, jax.random.key(0), betas, x) for p in (path, replace(path, narrow=None)))
+    np.testing.assert_array_equal(fast.x["hidden"], plain.x["hidden"])
+    np.testing.assert_allclose(fast.increments, plain.increments, atol=2e-5)
+    assert (np.asarray(fast.x["hidden"]) != np.asarray(x["hidden"])).mean() > 0.1
+
+
+def test_odds_that_single_precision_cannot_hold_are_left_to_jax() -> None:
+    w = np.full((3, 2), 41.0)
+    assert make_path(restricted(couplings=w), {"visible": np.zeros(3), "hidden": np.zeros(2)}).narrow is None
+    assert make_path(restricted(couplings=0.9 * w), {"visible": np.zeros(3), "hidden": np.zeros(2)}).narrow is not None
+
+
+def reference() -> Boltzmann:
+    assert DATA is not None
+    z = np.load(DATA / "reference" / "rbm_784x15.npz")
+    return restricted(**{name: z[name] for name in z.files})
+
+
+@needs_data
+def test_a_customary_run_that_is_nats_off_says_so() -> None:
+    """The model's own biases as the base, even temperatures, block Gibbs sampling."""
+    model = reference()
+    settings = Annealing(n_chains=100, n_temperatures=500, schedule="linear", flipping=False)
+    found = anneal(model, base=model.fields, key=0, settings=settings)
+    assert bounds.log_mean_exp(found.forward) < 215.138405525317 - 3
+    assert found.log_partition.verdict is not None
+    assert found.log_partition.verdict.startswith("unreliable: forward and reverse disagree by")
+    assert "use more temperatures or" in found.log_partition.verdict
+    assert found.log_partition.lower < 215.138405525317 < found.log_partition.upper
+
+
 @needs_data
 def test_a_reference_machine() -> None:
     """log Z of an RBM with 15 hidden units by 2¹⁵ terms, against 200 temperatures."""
     assert DATA is not None
-    z = np.load(DATA / "reference" / "rbm_784x15.npz")
     rows = np.unpackbits(np.load(DATA / "mnist" / "binarized_mnist_fixed.npz")["train"][:5000], axis=1)
-    model = restricted(**{name: z[name] for name in z.files})
+    model = reference()
     found = anneal(model, data=rows, key=0, settings=Annealing(n_temperatures=200)).log_partition
     assert found.verdict == "reliable"
     assert found.lower < 215.138405525317 < found.upper

@@ -183,3 +183,16 @@ def test_the_reference_machine() -> None:
     h, theta, log_w = thetas(W.T, c, b, None)
     p = np.exp(log_w - found.log_z)
     np.testing.assert_allclose(found.hx, (h * p[:, None]).T @ sigmoid(theta), atol=1e-12)
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_samples_have_the_exact_moments_whatever_the_chunks(coupled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """13 units are two blocks of states; each is a chunk of its own here."""
+    given, n = parameters(13, 3, 1.0, coupled), 20_000
+    monkeypatch.setattr(enumeration, "CHUNK", 1)
+    h = enumeration.sample(*given, np.random.default_rng(1), n).astype(float)
+    truth = expectations(*given).hh
+    error = np.sqrt(np.maximum(truth * (1 - truth), 1 / n) / n)
+    assert (np.abs(h.T @ h / n - truth) < 4.5 * error).all()
+    same = enumeration.sample(*given, np.random.default_rng(1), n)
+    np.testing.assert_array_equal(h, same)

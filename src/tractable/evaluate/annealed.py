@@ -47,6 +47,8 @@ class Annealing:
     max_temperatures : never more than this.
     schedule : ``"adaptive"`` places the temperatures by pilot runs, ``"linear"`` evenly.
     confidence : of the interval.
+    flipping : whether machines of which one side has at most 64 two-state units draw these one by one with the other
+        side summed out, in place of block Gibbs sampling, which gets stuck where one unit holds many.
     burn_in : sweeps at the model before the reverse runs, where exact samples are out of reach; None takes as many
         sweeps as there are temperatures.
     """
@@ -57,6 +59,7 @@ class Annealing:
     max_temperatures: int = 5_000
     schedule: str = "adaptive"
     confidence: float = 0.95
+    flipping: bool = True
     burn_in: int | None = None
 
 
@@ -114,7 +117,7 @@ def anneal(
     settings = settings or Annealing()
     keys = jax.random.split(jax.random.key(key) if isinstance(key, int | np.integer) else key, 5)
     rows = bases.rows_of(model, data, keys[0])
-    path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base)
+    path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)
     betas = _temperatures(path, keys[1], settings, more.get("temperatures"))
     offset = float(model.offset) + base_log_partition(path)
     total = _Progress(more.get("progress"), 2 * (len(betas) - 1))

@@ -78,7 +78,7 @@ def _reasons(checks: Checks) -> list[str]:
     out = []
     gap = checks["gap"]
     if abs(gap) > 4 * checks["gap_error"] + TOLERANCE:
-        cure = "more temperatures" if gap > 0 else "longer chains for the reverse runs"
+        cure = "more temperatures or a base closer to the data" if gap > 0 else "longer chains for the reverse runs"
         out.append(f"forward and reverse disagree by {abs(gap):.3g} nats; use {cure}")
     elif checks["overlap"] < MIN_OVERLAP:
         out.append("forward and reverse runs hardly overlap; use more temperatures")

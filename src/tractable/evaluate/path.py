@@ -8,6 +8,7 @@ the others are summed out, and increments of log p̃_β of the groups that are k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.evaluate import cumulants
-from tractable.evaluate.cumulants import cumulant_change, marginal
+from tractable.evaluate import narrow
+from tractable.evaluate.cumulants import cumulant_change
+from tractable.kernels import xla
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.models.units import Units, _random
-from tractable.plan.machines import split
+from tractable.models.units import Bernoulli, Spin, Units, _random
+from tractable.plan.machines import Split, split
 from tractable.posterior.approximate import blocks, gibbs
 
 State = dict[str, Float[Array, "c f"]]
@@ -31,7 +33,8 @@ Ready = blocks.Blocks | None
 
 FLIPS = 16
 NARROW = 64
-"""In groups of at most so many kept units, single ones are flipped as well; in wider ones it no longer pays."""
+"""In groups of at most so many kept units, single ones are flipped: all of them where that is cheap or they are few,
+else some after each sweep; in wider groups it no longer pays."""
 
 CHUNK = 25
 """Temperatures in one call; the last call is filled up with steps that do not change the temperature."""
@@ -47,7 +50,7 @@ class Path(eqx.Module):
     schedule : the order in which the groups that are kept are drawn.
     summed, kept : the groups summed out in closed form, and the others, which are the state of a chain.
     flips : how many single units are drawn in each step with the summed groups summed out.
-    gentle : whether no single unit moves a summed one by much, see `cumulants.marginal`.
+    narrow : the same path as the kernel takes it, where it does.
     backward : whether each step is the time reversal of the one of the forward path.
     """
 
@@ -57,11 +60,11 @@ class Path(eqx.Module):
     summed: tuple[str, ...] = eqx.field(static=True)
     kept: tuple[str, ...] = eqx.field(static=True)
     flips: int = eqx.field(static=True, default=0)
-    gentle: bool = eqx.field(static=True, default=False)
+    narrow: narrow.Narrow | None = None
     backward: bool = eqx.field(static=True, default=False)
 
 
-def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
+def make_path(model: Boltzmann, base: Mapping[str, Any], flipping: bool = True) -> Path:
     """The path from given fields to a model, in single precision; as many states as possible are summed out."""
     summed = _summed(model)
     plan = gibbs.schedule(model.graph)
@@ -69,8 +72,8 @@ def make_path(model: Boltzmann, base: Mapping[str, Any]) -> Path:
     plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(np.float32)
     fields = {name: np.asarray(base[name], np.float32) for name in model.groups}
     schedule = gibbs.Schedule(order, tuple(g for g in plan.sequential if g in order), plan.colours)
-    flips = _n_flips(model, summed, order)
-    return Path(plain, fields, schedule, summed, order, flips, flips > 0 and _largest(plain) <= cumulants.GENTLE)
+    path = Path(plain, fields, schedule, summed, order)
+    return _flipping(path) if flipping and _is_narrow(path) else path
 
 
 def _summed(model: Boltzmann) -> tuple[str, ...]:
@@ -81,15 +84,19 @@ def _summed(model: Boltzmann) -> tuple[str, ...]:
     return tuple(name for name in found.summed if (name, name) not in model.couplings)
 
 
-def _largest(model: Boltzmann) -> float:
-    return max((float(np.abs(w).max(initial=0.0)) for w in model.couplings.values()), default=0.0)
+def _is_narrow(path: Path) -> bool:
+    """Whether one group of a few two-state units is kept and all that it touches is summed out."""
+    graph = path.model.graph
+    alone = len(path.kept) == 1 and len(path.summed) > 0 and not graph.coupled_within(path.kept[0])
+    return alone and graph.states[path.kept[0]] == 2 and graph.sizes[path.kept[0]] <= NARROW
 
 
-def _n_flips(model: Boltzmann, summed: tuple[str, ...], kept: tuple[str, ...]) -> int:
-    """Single units are flipped where one group of two-state units is kept and all that it touches is summed out."""
-    alone = len(kept) == 1 and len(summed) > 0 and not model.graph.coupled_within(kept[0])
-    narrow = alone and model.units[kept[0]].n_states == 2 and model.units[kept[0]].n <= NARROW
-    return min(FLIPS, model.units[kept[0]].n) if narrow else 0
+def _flipping(path: Path) -> Path:
+    """The path on which single units are drawn as well; only these, where each comes up in every step."""
+    n = path.model.units[path.kept[0]].n
+    two_states = all(isinstance(units, Bernoulli | Spin) for units in path.model.units.values())
+    form = narrow.narrow_form(path.model, path.base, Split(path.kept, path.summed)) if two_states else None
+    return replace(path, narrow=form, flips=min(FLIPS, n) if form is None else n)
 
 
 def base_log_partition(path: Path) -> float:
@@ -157,11 +164,18 @@ def _change(path: Path, chains: Chains, at: At) -> Float[Array, " c"]:
 def _step(path: Path, ready: Ready, key: Any, chains: Chains, at: At) -> tuple[Chains, Array]:
     """The increment of log p̃ from one temperature to the next, then a sweep and flips at the next."""
     change = _change(path, chains, at)
-    if path.backward:
-        chains = _flips(path, key, chains, at)
+    moves = [partial(_swept, path, ready), partial(_flips, path)]
+    for move in moves[::-1] if path.backward else moves:
+        chains = move(key, chains, at)
+    return chains, change
+
+
+def _swept(path: Path, ready: Ready, key: Any, chains: Chains, at: At) -> Chains:
+    """The chains after a sweep; where every unit is flipped, that adds nothing."""
+    if path.flips and path.flips == path.model.units[path.kept[0]].n:
+        return chains
     x = _sweep(path, ready, jax.random.fold_in(key, 0), chains, at.new)
-    chains = Chains(x, _slopes(path, x))
-    return chains if path.backward else _flips(path, key, chains, at), change
+    return Chains(x, _slopes(path, x))
 
 
 def _sweep(path: Path, ready: Ready, key: Any, chains: Chains, beta: Array) -> State:
@@ -190,32 +204,31 @@ def _flips(path: Path, key: Any, chains: Chains, at: At) -> Chains:
     if not path.flips:
         return chains
     (name,) = path.kept
-    n = path.model.units[name].n
-    sites = (at.sites * path.flips + jnp.arange(path.flips)) % n
-    keys = jax.vmap(partial(jax.random.fold_in, key))(1 + jnp.arange(path.flips))
+    sites = (at.sites * path.flips + jnp.arange(path.flips)) % path.model.units[name].n
+    keys = _flip_keys(path, key)
     if path.backward:
         sites, keys = sites[::-1], keys[::-1]
     rows = {group: _rows_of_couplings(path.model, name, group, sites) for group in path.summed}
-    theta = {group: path.base[group] + at.new * chains.slope[group] for group in path.summed}
     field = _lerp(at.new, path.base[name], path.model.fields[name])
+    both = float(path.model.units[name].states().sum())
 
-    def flip(carry: tuple[Array, Any], now: Any) -> tuple[tuple[Array, Any], Array]:
-        own, sums = carry
-        key, site, w = now
+    def flip(chains: Chains, now: Any) -> tuple[Chains, None]:
+        own, (key, site, w) = chains.x[name], now
         here = jax.lax.dynamic_index_in_dim(own, site, 1, keepdims=False)
-        move = float(path.model.units[name].states().sum()) - 2 * here
-        log_ratio, moved = move * field[site], {}
-        for group, s in sums.items():
-            ratio, moved[group] = s.flipped(path.model.units[group], at.new * w[group], move)
-            log_ratio = log_ratio + ratio
+        move = both - 2 * here
+        log_ratio, slope = move * field[site], {g: s + move[:, None] * w[g] for g, s in chains.slope.items()}
+        for group, s in chains.slope.items():
+            units, theta = path.model.units[group], path.base[group] + at.new * s
+            log_ratio = log_ratio + cumulant_change(units, theta, at.new * (slope[group] - s)).sum(-1)
         taken = _random.bernoulli(key, _numbers(chains.x), log_ratio[:, None])
         own = jax.lax.dynamic_update_index_in_dim(own, here + taken[:, 0] * move, site, 1)
-        sums = {group: jax.tree.map(partial(jnp.where, taken > 0), moved[group], s) for group, s in sums.items()}
-        return (own, sums), taken[:, 0] * move
+        return Chains({name: own}, jax.tree.map(partial(jnp.where, taken > 0), slope, chains.slope)), None
 
-    sums = {group: marginal(path.model.units[group], theta[group], path.gentle) for group in path.summed}
-    (own, _), moves = jax.lax.scan(flip, (chains.x[name], sums), (keys, sites, rows))
-    return Chains({name: own}, {group: slope + moves.T @ rows[group] for group, slope in chains.slope.items()})
+    return jax.lax.scan(flip, chains, (keys, sites, rows))[0]
+
+
+def _flip_keys(path: Path, key: Any) -> Any:
+    return jax.vmap(partial(jax.random.fold_in, key))(1 + jnp.arange(path.flips))
 
 
 def _rows_of_couplings(model: Boltzmann, name: str, group: str, sites: Array) -> Array:
@@ -232,6 +245,12 @@ def _numbers(x: State) -> Array:
 
 @jax.jit
 def _run_chunk(path: Path, key: Any, at: At, x: State) -> tuple[State, Float[Array, "t c"]]:
+    if path.narrow is not None and xla.available():
+        return jax.lax.platform_dependent(path, key, at, x, cpu=_by_kernel, default=_step_by_step)
+    return _step_by_step(path, key, at, x)
+
+
+def _step_by_step(path: Path, key: Any, at: At, x: State) -> tuple[State, Float[Array, "t c"]]:
     coupled = path.schedule.sequential or path.schedule.colours
     ready = blocks.laid_out(path.schedule, path.model) if coupled else None
 
@@ -240,6 +259,16 @@ def _run_chunk(path: Path, key: Any, at: At, x: State) -> tuple[State, Float[Arr
 
     chains, change = jax.lax.scan(step, Chains(x, _slopes(path, x)), at)
     return chains.x, change
+
+
+def _by_kernel(path: Path, key: Any, at: At, x: State) -> tuple[State, Float[Array, "t c"]]:
+    """The same steps with the same random words."""
+    assert path.narrow is not None
+    own = jax.vmap(partial(jax.random.fold_in, key))(at.time)
+    seeds = jax.vmap(jax.vmap(_random.seed))(jax.vmap(partial(_flip_keys, path))(own))
+    betas = jnp.append(at.old[:1], at.new)
+    out, change = narrow.anneal(path.narrow, seeds, betas, x[path.kept[0]], path.backward)
+    return {path.kept[0]: out}, change
 
 
 class Run(NamedTuple):
@@ -297,7 +326,7 @@ def reversed_path(path: Path) -> Path:
     schedule = gibbs.Schedule(tuple(reversed(plan.order)), plan.sequential, colours)
     base = mirrored(path, path.base)
     backward = path.flips > 0 and not path.backward
-    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, path.gentle, backward)
+    return Path(_mirrored_model(path), base, schedule, path.summed, path.kept, path.flips, path.narrow, backward)
 
 
 def mirrored(path: Path, x: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "kernels.h"
-#include "vectors.h"
+#include "words.h"
 
 #if VECTOR_BYTES >= 32
 enum { TILE = 64 };
@@ -35,35 +35,6 @@ typedef struct {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-/* Random numbers: a row has two keys, and two rounds of a mixing function with full avalanche spread what the column
- * number adds. */
-INLINE uint32_t mix(uint32_t x) {
-    x = (x ^ (x >> 16)) * 0x21F0AAADu;
-    x = (x ^ (x >> 15)) * 0xD35A2D97u;
-    return x ^ (x >> 15);
-}
-
-INLINE FU f_mix(FU x) {
-    x = (x ^ (x >> 16)) * 0x21F0AAADu;
-    x = (x ^ (x >> 15)) * 0xD35A2D97u;
-    return x ^ (x >> 15);
-}
-
-typedef struct {
-    uint32_t a, b;
-} Keys;
-
-static Keys row_keys(const uint32_t *seed, uint32_t number) {
-    uint32_t a = mix(mix(number * 0x9E3779B9u + (seed[0] + 0x6A09E667u)) ^ seed[1]);
-    return (Keys){a, mix(mix(number * 0x85EBCA6Bu + (seed[1] + 0xBB67AE85u)) ^ seed[0] ^ a)};
-}
-
-INLINE FU bits_at(Keys keys, int64_t column) {
-    FU lanes;
-    for (int l = 0; l < F_LANES; l++) lanes[l] = (uint32_t)l * 0x9E3779B9u;
-    return f_mix(f_mix(lanes + ((uint32_t)column * 0x9E3779B9u + keys.a)) ^ keys.b);
-}
 
 void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, int64_t columns, uint32_t *out) {
     for (int64_t r = 0; r < rows; r++) {
@@ -91,8 +62,7 @@ INLINE void finish(const Finish *out, int64_t r, int64_t column, int64_t columns
         F odds = f_exp(-logits[i]) + 1.0f;
         if (out->mean) copy_part(out->mean + at + j, 1.0f / odds, n);
         if (!out->sample) continue;
-        F u = __builtin_convertvector((FI)(bits_at(keys, column + j) >> 1), F) * 0x1p-31f + 0x1p-32f;
-        u = f_choose(u < 0x1.fffffep-1f, u, f_all(0x1.fffffep-1f)); /* rounding must not make it one */
+        F u = uniform_at(keys, column + j);
         copy_part(out->sample + at + j, f_choose(u * odds < 1.0f, f_all(1.0f), f_all(0.0f)), n);
     }
 }

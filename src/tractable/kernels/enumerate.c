@@ -195,6 +195,18 @@ EXPORT int enumerate_sum(const Machine *a, int64_t first, int64_t last, double *
     return 0;
 }
 
+/* The logarithms of the weights of all states of blocks [first, last). */
+EXPORT int enumerate_weights(const Machine *a, int64_t first, int64_t last, double *out) {
+    Scratch s;
+    if (!open_scratch(&s, a->m)) return 1;
+    for (int64_t block = first; block < last; block++, out += STATES) {
+        block_weights(a, block, &s);
+        for (int i = 0; i < STATES; i++) out[i] = s.log_w[i] + log(s.w[i]);
+    }
+    free(s.odds);
+    return 0;
+}
+
 static void multiply(double *x, int64_t n, double by) {
     for (int64_t i = 0; i < n; i++) x[i] *= by;
 }

@@ -84,6 +84,29 @@ def expectations(
     return machine.finish(sums)
 
 
+def sample(
+    W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None, generator: np.random.Generator, n: int
+) -> np.ndarray:
+    """`n` independent draws of h, uint8 [n, units], from the distribution that `log_sum` sums up.
+
+    >>> c, b, generator = np.array([30.0, -30.0]), np.zeros(5), np.random.default_rng(0)
+    >>> sample(np.zeros((2, 5)), c, b, None, generator, 2).tolist()
+    [[1, 0], [1, 0]]
+    """
+    machine = _machine(W, c, b, J)
+    chunks = _chunks(machine)
+    parts = np.array([top + math.log(part) for top, part in _partials(machine, machine.sum, None)])
+    counts = generator.multinomial(n, np.exp(parts - np.logaddexp.reduce(parts)))
+    drawn = [np.zeros(0, np.int64)]
+    for (first, last), count in zip(chunks, counts.tolist(), strict=True):
+        if count:
+            log_w = machine.weights(first, last)
+            p = np.exp(log_w - log_w.max())
+            drawn.append(first * 2**INNER + generator.choice(len(p), size=count, p=p / p.sum()))
+    index = generator.permutation(np.concatenate(drawn))
+    return (index[:, None] >> np.arange(machine.n) & 1).astype(np.uint8)
+
+
 _SUMS = ("weights", "top_inner", "top_top", "low_x", "middle_x", "top_x", "wild_low", "wild_middle", "wild_top")
 """Arrays of `Sums`, as in enumerate.c."""
 
@@ -165,6 +188,12 @@ class Machine:
         out = np.zeros(2)
         self._call("enumerate_sum", first, last, out.ctypes.data)
         return float(out[0]), float(out[1])
+
+    def weights(self, first: int, last: int) -> np.ndarray:
+        """The logarithms of the weights of the states of some blocks."""
+        out = np.zeros((last - first) * 2**INNER)
+        self._call("enumerate_weights", first, last, out.ctypes.data)
+        return out
 
     def expect(self, first: int, last: int) -> Sums:
         """The weighted sums over some blocks."""
@@ -296,13 +325,17 @@ def _couplings(J: np.ndarray | None, idle: int) -> dict[str, np.ndarray | None]:
 
 def _partials(machine: Machine, part: Callable[[int, int], T], progress: Progress | None) -> Iterator[T]:
     """The parts of all chunks in order, so that the result does not depend on the number of cores."""
-    blocks = 1 << machine.n_top
-    step = max(1, CHUNK // (2**INNER * (machine.padded + 100 * len(machine.wild) + 32)))
-    chunks = [(first, min(first + step, blocks)) for first in range(0, blocks, step)]
-    for chunk, result in _in_order(part, chunks):
+    for chunk, result in _in_order(part, _chunks(machine)):
         yield result
         if progress is not None:
-            progress(chunk[1] * 2**machine.n // blocks, 2**machine.n)
+            progress(chunk[1] * 2**machine.n >> machine.n_top, 2**machine.n)
+
+
+def _chunks(machine: Machine) -> list[tuple[int, int]]:
+    """The blocks of states, some at a time."""
+    blocks = 1 << machine.n_top
+    step = max(1, CHUNK // (2**INNER * (machine.padded + 100 * len(machine.wild) + 32)))
+    return [(first, min(first + step, blocks)) for first in range(0, blocks, step)]
 
 
 def _in_order(part: Callable[[int, int], T], chunks: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], T]]:

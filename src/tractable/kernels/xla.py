@@ -20,6 +20,7 @@ from jax import Array
 from . import library
 
 TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
+TARGETS += ("narrow_anneal",)
 """The handlers xla_… of xla_handlers.c, registered as tractable_…"""
 
 SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits")
@@ -99,6 +100,28 @@ def gibbs_half(
     """
     _check_bias(w, bias, transposed)
     return _GIBBS[transposed](*_numbers(seed, rows, x.shape[0]), x, w, bias)
+
+
+def narrow_anneal(
+    words: tuple[Array, Array], betas: Array, x: Array, machine: tuple[Array, Array, Array], backward: bool = False
+) -> tuple[Array, Array]:
+    """Chains of binary units from temperature to temperature, their binary neighbours summed out; on CPUs only.
+
+    log p̃_β(x) = c_β·x + Σ_j log(1 + exp(b_βj + β x·W_j)) with fields on the line from their first row to the second. At
+    each new temperature all units are drawn one by one, in the opposite order if `backward`.
+
+    Parameters
+    ----------
+    words : seeds uint32 [n_steps, k, 2] and the numbers of the chains uint32 [n_chains].
+    betas : [n_steps + 1]. x : zeros and ones [n_chains, k]. machine : W [k, m], c [2, k], b [2, m].
+
+    Returns
+    -------
+    The states at the end [n_chains, k], and log p̃ at each new temperature less that at the old one [n_steps, n_chains].
+    """
+    shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype), jax.ShapeDtypeStruct((len(betas) - 1, x.shape[0]), x.dtype))
+    call = jax.ffi.ffi_call("tractable_narrow_anneal", shapes, vmap_method="sequential")
+    return call(*words, betas, x, *machine, backward=np.int64(backward))
 
 
 def _numbers(seed: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:

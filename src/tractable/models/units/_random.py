@@ -17,12 +17,12 @@ from tractable.kernels import xla
 
 def uniform(key: Any, rows: Array, n: int, dtype: Any = jnp.float32) -> Float[Array, "c n"]:
     """Numbers strictly between 0 and 1, in steps of 2⁻²⁴."""
-    return ((xla.counter_bits(_seed(key), rows, n) >> 8).astype(dtype) + 0.5) * 2.0**-24
+    return ((xla.counter_bits(seed(key), rows, n) >> 8).astype(dtype) + 0.5) * 2.0**-24
 
 
 def bernoulli(key: Any, rows: Array, logits: Float[Array, "c n"]) -> Float[Array, "c n"]:
     """0 or 1 with P(1) = σ(logit)."""
-    return xla.sample_bernoulli(_seed(key), rows, logits)
+    return xla.sample_bernoulli(seed(key), rows, logits)
 
 
 def normal(key: Any, rows: Array, n: int, dtype: Any = jnp.float32) -> Float[Array, "c n"]:
@@ -30,5 +30,6 @@ def normal(key: Any, rows: Array, n: int, dtype: Any = jnp.float32) -> Float[Arr
     return jax.scipy.special.ndtri(uniform(key, rows, n, dtype))
 
 
-def _seed(key: Any) -> Array:
+def seed(key: Any) -> Array:
+    """The two words that stand for a key."""
     return jax.random.bits(key, (2,), jnp.uint32)

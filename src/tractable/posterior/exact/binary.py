@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.enumeration import expectations, log_sum
+from tractable.kernels import enumeration
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Bernoulli, Spin
 from tractable.plan.machines import Split
@@ -53,13 +53,13 @@ def applies(model: Boltzmann) -> bool:
 def log_partition(model: Boltzmann, split: Split, progress: Progress = None) -> float:
     """log Z."""
     form = binary_form(model, split)
-    return log_sum(form.W, form.c, form.b, form.J, progress) + form.constant
+    return enumeration.log_sum(form.W, form.c, form.b, form.J, progress) + form.constant
 
 
 def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> tuple[float, Boltzmann]:
     """log Z and the expected sufficient statistics as a machine: features in its fields, products in its couplings."""
     form = binary_form(model, split)
-    found = expectations(form.W, form.c, form.b, form.J, progress)
+    found = enumeration.expectations(form.W, form.c, form.b, form.J, progress)
     a, s = form.enumerated, form.summed
     x, y = a.scale * found.h + a.shift, s.scale * found.x + s.shift
     # E[(αh + t)(βy + u)'] = αβ E[hy'] + t E[βy]' + E[αh] u' + t u'
@@ -69,6 +69,14 @@ def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> tup
     couplings = {pair: _products(model, pair, form, xy, xx) for pair in model.couplings}
     record = Boltzmann(model.units, fields, couplings, model.edges, np.float64(1.0))
     return found.log_z + form.constant, record
+
+
+def sample(model: Boltzmann, split: Split, generator: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+    """`n` exact, independent draws of the features of the enumerated groups."""
+    form = binary_form(model, split)
+    side = form.enumerated
+    x = side.scale * enumeration.sample(form.W, form.c, form.b, form.J, generator, n) + side.shift
+    return {name: x[:, side.part(name)] for name in side.groups}
 
 
 def _products(model: Boltzmann, pair: tuple[str, str], form: Binary, xy: np.ndarray, xx: np.ndarray) -> np.ndarray:

@@ -115,25 +115,45 @@ def _chunks(model: Boltzmann, split: Split, progress: Progress) -> Any:
 
 def sample(model: Boltzmann, split: Split, generator: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     """`n` exact, independent samples: an enumerated state by its weight, then the summed-out units given it."""
+    draw = binary.sample if binary.applies(model) else _sample_states
     with jax.enable_x64(True):
-        model = model.astype(np.float64)
-        parts = np.array(
-            [float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, None)]
-        )
-        counts = generator.multinomial(n, np.exp(parts - np.logaddexp.reduce(parts)))
-        index = np.concatenate([_drawn(model, split, k, int(c), generator) for k, c in enumerate(counts) if c] or [[]])
-        x = states(model, split, jnp.asarray(generator.permutation(index).astype(np.int64)))
+        x = draw(model, split, generator, n)
         key = jax.random.key(int(generator.integers(2**31)))
-        rows = jnp.arange(n, dtype=jnp.uint32)
-        for i, name in enumerate(split.summed):
-            theta = jnp.broadcast_to(model.local_field(name, x), (n, model.units[name].n_features))
-            x = {**x, name: model.units[name].sample(jax.random.fold_in(key, i), rows, theta)}
-        return model.decode(x)
+        drawn = _with_summed(model.astype(np.float64), split.summed, key, x, np.arange(n, dtype=np.uint32))
+        return model.decode(drawn)
+
+
+@partial(jax.jit, static_argnums=1)
+def _with_summed(
+    model: Boltzmann, summed: tuple[str, ...], key: Any, x: dict[str, Array], rows: Array
+) -> dict[str, Array]:
+    """The given features, and draws of the groups that are summed out, which are independent given these."""
+    out = dict(x)
+    for i, name in enumerate(summed):
+        theta = jnp.broadcast_to(model.local_field(name, x), (len(rows), model.units[name].n_features))
+        out[name] = model.units[name].sample(jax.random.fold_in(key, i), rows, theta)
+    return out
+
+
+def _sample_states(
+    model: Boltzmann, split: Split, generator: np.random.Generator, n: int
+) -> dict[str, Float[Array, "n f"]]:
+    """Features of the enumerated groups, drawn by the weights of their joint states; chunk by chunk."""
+    model = model.astype(np.float64)
+    parts = np.array([float(chunk_log_sum(model, split, start, size)) for start, size in _chunks(model, split, None)])
+    counts = generator.multinomial(n, np.exp(parts - np.logaddexp.reduce(parts)))
+    index = np.concatenate([_drawn(model, split, k, int(c), generator) for k, c in enumerate(counts) if c] or [[]])
+    return states(model, split, jnp.asarray(generator.permutation(index).astype(np.int64)))
 
 
 def _drawn(model: Boltzmann, split: Split, chunk: int, count: int, generator: np.random.Generator) -> np.ndarray:
     total = n_states(model, split)
     size = min(total, CHUNK)
     index = np.arange(chunk * size, min(total, (chunk + 1) * size))
-    weights = np.asarray(log_weights(model, split, states(model, split, jnp.asarray(index))))
+    weights = np.asarray(_log_weights_at(model, split, index))
     return generator.choice(index, size=count, p=np.exp(weights - np.logaddexp.reduce(weights)))
+
+
+@partial(jax.jit, static_argnums=1)
+def _log_weights_at(model: Boltzmann, split: Split, index: Array) -> Float[Array, " c"]:
+    return log_weights(model, split, states(model, split, index))
