@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
-    from tractable.formats import FormatError, load, read_data, read_evidence, save, write_data
+    from tractable.formats import FormatError, load, read_data, read_evidence, read_sequences, save, write_data
     from tractable.graph import Graph, GraphError, Separation, is_separated
     from tractable.learning import (
         EM,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TrajectoryTempering,
         fit,
         hidden_markov,
+        left_right,
         log_partition_of,
         mixture,
         pretrain,
@@ -155,6 +156,7 @@ __all__ = [
     "impute",
     "infer",
     "is_separated",
+    "left_right",
     "load",
     "log_evidence",
     "log_likelihood",
@@ -167,6 +169,7 @@ __all__ = [
     "pseudo_log_likelihood",
     "read_data",
     "read_evidence",
+    "read_sequences",
     "reconstruct",
     "restricted",
     "sample",
@@ -177,7 +180,7 @@ __all__ = [
 
 _NAMES = {
     "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
-    "formats": ["FormatError", "load", "read_data", "read_evidence", "save", "write_data"],
+    "formats": ["FormatError", "load", "read_data", "read_evidence", "read_sequences", "save", "write_data"],
     "graph": ["Graph", "GraphError", "Separation", "is_separated"],
     "learning": [
         "EM",
@@ -198,6 +201,7 @@ _NAMES = {
         "TrajectoryTempering",
         "fit",
         "hidden_markov",
+        "left_right",
         "log_partition_of",
         "mixture",
         "pretrain",

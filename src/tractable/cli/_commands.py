@@ -67,7 +67,9 @@ def tractable(
 @app.command(epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
 def explain(
     model: Model,
-    observe: Annotated[Texts, typer.Option(metavar="A,B", help="Variables that will be observed.")] = None,
+    observe: Annotated[
+        Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
+    ] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
     memory: Memory = None,
     json: Json = False,
@@ -78,7 +80,7 @@ def explain(
     """
     net: Any = tr.load(model)
     _check_query(net, query)
-    plans = tr.explain(net, observed=_text.names(observe), query=query, memory=memory)
+    plans = tr.explain(net, observed=_observed(net, observe), query=query, memory=memory)
     if json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     from tractable.cli import _tables
@@ -91,8 +93,20 @@ def explain(
     _tables.show_plans(plans)
 
 
+def _observed(net: Any, observe: Texts) -> Any:
+    """Variables; of a chain the numbers of rows of sequences."""
+    found = _text.names(observe)
+    if net.family != "hidden_markov":
+        return found
+    if wrong := [n for n in found if not (n.isascii() and n.isdigit() and 0 < int(n) < 2**62)]:
+        raise typer.BadParameter(
+            f"--observe {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
+        )
+    return [int(n) for n in found] or None
+
+
 def _check_query(net: Any, query: Query | None) -> None:
-    known = ("marginals", "evidence", "map" if net.family == "tables" else "gradient")
+    known = ("marginals", "evidence", "gradient" if net.family == "boltzmann" else "map")
     if query not in (None, *known):
         raise typer.BadParameter(f"--query {query}: a {type(net).__name__} has {', '.join(known)}")
 

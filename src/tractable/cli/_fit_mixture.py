@@ -52,24 +52,25 @@ def mixture(
     learner = tr.EM(tolerance=ascent.tolerance, n_init=ascent.starts, prior=ascent.prior)
     run = tr.fit(begin, rows, learner, epochs=ascent.iterations, validation=held, key=ascent.seed)
     tr.save(run.model, output)
-    _show(run, output, tr.bic(run.model, rows).value, json)
+    show_run(run, output, tr.bic(run.model, rows).value, json)
 
 
-def _show(run: tr.EMRun, output: str, bic: float, json: bool) -> None:
+def show_run(run: tr.EMRun, output: str, bic: float, json: bool) -> None:
     """The last iterations, and how likely the data are."""
     from tractable.cli import _json
 
     if json:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
-        record = {"model": output, "mixture": _json.model(run.model), "converged": run.converged, "bic": bic}
+        what = "mixture" if run.model.family == "mixture" else "chain"
+        record = {"model": output, what: _json.model(run.model), "converged": run.converged, "bic": bic}
         return _json.write({**record, "history": history})
     from tractable.cli._machine_tables import show_likelihood
     from tractable.cli._tables import MAX_ROWS, console
 
     console.print(type(run.history)(run.history.iterations[-MAX_ROWS:]))
-    last = run.history[-1]
+    last, unit = run.history[-1], "row" if run.model.family == "mixture" else "sequence"
     for name, found in (("train", last.train), ("validation", last.validation)):
         if found is not None:
-            show_likelihood(f"log-likelihood of a {name} row", found)
+            show_likelihood(f"log-likelihood of a {name} {unit}", found)
     console.print(f"BIC {bic:.6g}; {'converged' if run.converged else 'not converged: give it more --iterations'}")
     console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
 from tractable.cli._options import Data, Output, Seed
+from tractable.cli._sequences import Cut
+from tractable.cli._spread import spread
 
 
 @app.command(epilog="\b\nExample:\n  tractable score digits.safetensors held.npy")
-def score(model: Model, data: Data, seed: Seed = 0, json: Json = False) -> None:
-    """Say how likely rows of data are under a machine: the mean log-likelihood, with its certificate."""
+@spread
+def score(model: Model, data: Data, cut: Cut, seed: Seed = 0, json: Json = False) -> None:
+    """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine = machine_of(model)
-    found = tr.log_likelihood(machine, tr.read_data(data), key=seed)
+    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed)
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": _json.certificate(found)})
     from tractable.cli import _machine_tables, _tables
 
     _tables.show_model(model, machine)
-    _machine_tables.show_likelihood("log-likelihood of a row", found)
+    unit = "sequence" if machine.family == "hidden_markov" else "row"
+    _machine_tables.show_likelihood(f"log-likelihood of a {unit}", found)
 
 
 @app.command(epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
@@ -34,7 +39,7 @@ def sample(
     memory: Memory = None,
     json: Json = False,
 ) -> None:
-    """Draw samples: of a machine its visible units, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
+    """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
     found: Any = tr.load(model)
     drawn = tr.sample(found, n, key=seed, memory=memory)
     if found.family == "tables":
@@ -48,19 +53,21 @@ def sample(
 
 
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
-def impute(model: Model, data: Data, output: Output, seed: Seed = 0, json: Json = False) -> None:
-    """Fill in what is missing in rows of data: its posterior mean given what is observed in the row."""
+@spread
+def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, json: Json = False) -> None:
+    """Fill in what is missing in rows of data: its posterior mean given what is observed in the row, or sequence."""
     machine = machine_of(model)
-    whole = tr.impute(machine, tr.read_data(data), key=seed)
+    whole = _rows(tr.impute(machine, cut.data(machine, data), key=seed))
     tr.write_data(output, whole)
     _tell(machine, output, len(whole), json)
 
 
 @app.command(epilog="\b\nExample:\n  tractable transform digits.safetensors digits.npy -o features.npy")
-def transform(model: Model, data: Data, output: Output, json: Json = False) -> None:
-    """Write the posterior means of the hidden units of each row of data."""
+@spread
+def transform(model: Model, data: Data, output: Output, cut: Cut, json: Json = False) -> None:
+    """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""
     machine = machine_of(model)
-    means = tr.transform(machine, tr.read_data(data))
+    means = _rows(tr.transform(machine, cut.data(machine, data)))
     tr.write_data(output, means)
     _tell(machine, output, len(means), json)
 
@@ -73,6 +80,11 @@ def machine_of(path: str) -> Any:
             f"{path} holds a {type(found).__name__}; this command is for machines, `query` for networks"
         )
     return found
+
+
+def _rows(found: Any) -> Any:
+    """Sequences one after another."""
+    return np.concatenate(found) if isinstance(found, list) else found
 
 
 def _tell(model: Any, output: str, n: int, json: bool) -> None:

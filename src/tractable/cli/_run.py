@@ -44,6 +44,7 @@ def _command(argv: Sequence[str]) -> Any:
         import_module("tractable.cli._machines")
         import_module("tractable.cli._fit")
         import_module("tractable.cli._fit_mixture")
+        import_module("tractable.cli._fit_hmm")
     return typer.main.get_command(app)
 
 

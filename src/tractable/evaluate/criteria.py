@@ -13,6 +13,8 @@ from tractable.posterior import Certificate
 def bic(model: Any, data: Any) -> Certificate:
     """The Bayesian information criterion −2 Σ log p(x) + n_parameters · log n_rows: lower is better.
 
+    Of sequences, n_rows counts the rows of all.
+
     Raises
     ------
     ModelError : data that do not fit the model.
@@ -28,7 +30,7 @@ def bic(model: Any, data: Any) -> Certificate:
     >>> round(tr.bic(coin, [[0], [1]]).value, 6)
     3.465736
     """
-    return _criterion(model, data, float(np.log(len(data))))
+    return _criterion(model, data, float(np.log(_counts(model, data)[1])))
 
 
 def aic(model: Any, data: Any) -> Certificate:
@@ -53,7 +55,13 @@ def aic(model: Any, data: Any) -> Certificate:
 
 
 def _criterion(model: Any, data: Any, price: float) -> Certificate:
-    found, n = log_likelihood(model, data), len(data)
+    found, n = log_likelihood(model, data), _counts(model, data)[0]
     cost = price * model.n_parameters
     value, upper, lower = (cost - 2 * n * end for end in (found.value, found.lower, found.upper))
     return Certificate(value, lower, upper, found.kind)
+
+
+def _counts(model: Any, data: Any) -> tuple[int, int]:
+    """Terms of the likelihood, and rows: of sequences not the same."""
+    checked = model.check(data) if model.family == "hidden_markov" else data
+    return len(checked), len(getattr(checked, "rows", checked))

@@ -15,6 +15,7 @@ from tractable.models import ModelError
 
 if TYPE_CHECKING:
     from tractable.formats.data import column_names, read_data, write_data
+    from tractable.formats.sequences import read_sequences
     from tractable.models import BayesianNetwork, Boltzmann, MarkovNetwork
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "load",
     "read_data",
     "read_evidence",
+    "read_sequences",
     "save",
     "write_data",
     "write_evidence",
@@ -153,9 +155,9 @@ def write_evidence(
 
 def __getattr__(name: str) -> Any:
     """The verbs for data, which a command on a network does not need."""
-    if name not in ("column_names", "read_data", "write_data"):
+    if name not in ("column_names", "read_data", "read_sequences", "write_data"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_leaf("data"), name)
+    return getattr(_leaf("sequences" if name == "read_sequences" else "data"), name)
 
 
 def _leaf(name: str) -> Any:

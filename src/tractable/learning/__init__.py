@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.learning._base import Learner
-    from tractable.learning.chain_starts import hidden_markov
+    from tractable.learning.chain_starts import hidden_markov, left_right
     from tractable.learning.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
     from tractable.learning.em import EM, ExpectationMaximization
     from tractable.learning.em_records import EMRun, Iteration, Iterations
@@ -45,6 +45,7 @@ __all__ = [
     "TrajectoryTempering",
     "fit",
     "hidden_markov",
+    "left_right",
     "log_partition_of",
     "mixture",
     "pretrain",
@@ -52,7 +53,7 @@ __all__ = [
 
 _LEAVES = {
     "_base": ("Learner",),
-    "chain_starts": ("hidden_markov",),
+    "chain_starts": ("hidden_markov", "left_right"),
     "contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
     "em": ("EM", "ExpectationMaximization"),
     "em_records": ("EMRun", "Iteration", "Iterations"),

@@ -46,14 +46,60 @@ def hidden_markov(
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
     """
-    rows = data.rows if isinstance(data, Sequences) else _rows(data)
+    rows = _all_rows(data)
     model = HiddenMarkovModel(*_chain(n_states), emissions_for(emissions, rows, n_states, n_parts))
-    starts.check_columns(rows)
     return started(model, model.check(data), start, generator(key))
 
 
+def left_right(
+    data: Any,
+    n_states: int,
+    emissions: str | Mapping[str, Sequence[int]] = "gaussian",
+    *,
+    n_parts: int = 1,
+    key: Any = 0,
+) -> HiddenMarkovModel:
+    """A hidden Markov model whose states follow one another, where learning may begin.
+
+    Every sequence begins in the first state; from each it stays or goes on to the next, which learning keeps. States
+    begin as shares of each sequence of about equal length.
+
+    Parameters
+    ----------
+    data, n_states, emissions, n_parts, key : as for `hidden_markov`.
+
+    Raises
+    ------
+    ModelError : values outside the domain, no rows, a column without a value.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> model = tr.left_right(np.repeat([5.0, 0.0], 20), 2, "diagonal")
+    >>> model.transition.tolist(), model.emissions.means.ravel().round(1).tolist()
+    ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])
+    """
+    rows, k = _all_rows(data), max(n_states, 1)
+    onward = STAY * np.eye(k) + (1 - STAY) * np.eye(k, k=1)
+    onward[-1, -1] = 1.0
+    model = HiddenMarkovModel(np.eye(k)[0], onward, emissions_for(emissions, rows, n_states, n_parts))
+    return _shared_out(model, model.check(data), np.full(k, 1 / k), generator(key))
+
+
+def _shared_out(
+    model: HiddenMarkovModel, x: Sequences, shares: np.ndarray, rng: np.random.Generator
+) -> HiddenMarkovModel:
+    """Emissions from shares of each sequence, one after another."""
+    place = np.concatenate([(np.arange(n) + 0.5) / n for n in x.sizes])
+    label = np.minimum(np.searchsorted(np.cumsum(shares), place), model.n_states - 1)
+    return _with(model, starts.grouped(_mixture(model), x.rows, (x.rows, label), rng))
+
+
 def started(model: HiddenMarkovModel, x: Sequences, start: str, rng: np.random.Generator) -> HiddenMarkovModel:
-    """A new start of the same shape: emissions from groups of rows, transitions as they are."""
+    """A new start of the same shape: emissions from groups of rows (of a left–right model, random shares of each
+    sequence), transitions as they are."""
+    if start == "k-means++" and model.n_states > 1 and model.first[0] == 1 and not np.tril(model.transition, -1).any():
+        return _shared_out(model, x, rng.dirichlet(np.full(model.n_states, 5.0)), rng)
     return _with(model, starts.started(_mixture(model), x.rows, start, rng))
 
 
@@ -74,6 +120,14 @@ def _with(model: HiddenMarkovModel, rows: Mixture) -> HiddenMarkovModel:
 def _chain(k: int) -> tuple[np.ndarray, np.ndarray]:
     uniform = np.full((max(k, 1), max(k, 1)), 1 / max(k, 1))
     return uniform[0], STAY * np.eye(max(k, 1)) + (1 - STAY) * uniform
+
+
+def _all_rows(data: Any) -> np.ndarray:
+    """All rows, in which every column has a value."""
+    rows = data.rows if isinstance(data, Sequences) else _rows(data)
+    if rows.size:
+        starts.check_columns(rows)
+    return rows
 
 
 def _rows(data: Any) -> np.ndarray:

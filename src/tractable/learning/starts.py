@@ -72,19 +72,29 @@ def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generat
     """A new start of the same shape as a mixture, from the data alone."""
     if start not in STARTS:
         raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
-    k, m = _sizes(model)
-    parts = Mixture(np.full(k * m, 1 / (k * m)), model.free.parts if m > 1 else model.free)  # type: ignore[attr-defined]
-    pooled = repooled(parts, rows)
-    total = _overall(pooled, rows)
     chosen = rows if len(rows) <= SEEN else rows[np.sort(rng.choice(len(rows), SEEN, replace=False))]
-    if start == "rows":
-        places = _different(chosen, k * m, rng)
-        own = pooled.statistics(chosen[places], np.eye(k * m))
-    else:
-        label = _labels(_numbers(chosen, pooled), k, m, rng)
-        own = pooled.statistics(chosen, np.eye(k * m)[label])
-    weight = 1.0 if start == "rows" else 1e-3
-    return _folded(pooled.maximized(own + weight * total, pooled.prior()), k, m)
+    if start == "k-means++":
+        label = _groups(_numbers(chosen, repooled(model, rows)), model.n_components, rng)
+        return grouped(model, rows, (chosen, label), rng)
+    k, m = _sizes(model)
+    pooled = _flat(model, rows)
+    own = pooled.statistics(chosen[_different(chosen, k * m, rng)], np.eye(k * m))
+    return _folded(pooled.maximized(own + _overall(pooled, rows), pooled.prior()), k, m)
+
+
+def grouped(
+    model: Mixture, rows: np.ndarray, groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> Mixture:
+    """A start of the same shape from rows and the component that each belongs to, with a trace of all rows."""
+    (k, m), (chosen, label), pooled = _sizes(model), groups, _flat(model, rows)
+    own = pooled.statistics(chosen, np.eye(k * m)[_parts(_numbers(chosen, pooled), label, m, rng)])
+    return _folded(pooled.maximized(own + 1e-3 * _overall(pooled, rows), pooled.prior()), k, m)
+
+
+def _flat(model: Mixture, rows: np.ndarray) -> Mixture:
+    """The parts of all components side by side, each with the distribution of all rows."""
+    own = model.free.parts if isinstance(model.free, MixtureEmissions) else model.free
+    return repooled(Mixture(np.full(own.n_components, 1 / own.n_components), own), rows)
 
 
 def _sizes(model: Mixture) -> tuple[int, int]:
@@ -101,14 +111,13 @@ def _folded(parts: Mixture, k: int, m: int) -> Mixture:
     return Mixture(sums, MixtureEmissions(weights / sums[:, None], parts.free))
 
 
-def _labels(x: np.ndarray, k: int, m: int, rng: np.random.Generator) -> np.ndarray:
-    """The part that each row goes to: groups of rows, and groups in each of them."""
-    label = _groups(x, k, rng) * m
-    for i in range(0, k * m, m) if m > 1 else ():
+def _parts(x: np.ndarray, label: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+    """The part that each row goes to: groups within the groups."""
+    out = label * m
+    for i in np.unique(label) if m > 1 else ():
         own = np.flatnonzero(label == i)
-        if len(own):
-            label[own] += _groups(x[own], m, rng)
-    return label
+        out[own] += _groups(x[own], m, rng)
+    return out
 
 
 def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:

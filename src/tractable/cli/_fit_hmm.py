@@ -1,0 +1,73 @@
+"""The command that fits a hidden Markov model: read the sequences, make a start, run EM, write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+import tractable as tr
+from tractable.cli._commands import Json
+from tractable.cli._fit import fit
+from tractable.cli._fit_mixture import Ascent, Emissions, show_run
+from tractable.cli._options import Output
+from tractable.cli._sequences import Cut, Rows
+from tractable.cli._spread import spread
+
+
+@dataclass(frozen=True)
+class Chain:
+    """States, what they emit, and how they follow each other."""
+
+    states: Annotated[int, typer.Option(min=1, help="Number of hidden states.", show_default=False)]
+    emissions: Annotated[Emissions, typer.Option(help="What a column holds, given the state.")] = "gaussian"
+    parts: Annotated[int, typer.Option(min=1, help="Parts of the mixture that each state emits from.")] = 1
+    left_right: Annotated[
+        bool, typer.Option("--left-right", help="States follow one another: each stays, or goes on to the next.")
+    ] = False
+    stationary: Annotated[
+        bool, typer.Option("--stationary", help="Sequences begin with the distribution that the transitions keep.")
+    ] = False
+
+    def begin(self, data: tr.Sequences, ascent: Ascent) -> tr.HiddenMarkovModel:
+        """Where learning begins."""
+        if self.left_right and self.stationary:
+            raise typer.BadParameter("--left-right begins in the first state: leave out --stationary")
+        if self.left_right:
+            return tr.left_right(data, self.states, self.emissions, n_parts=self.parts, key=ascent.seed)
+        options: Any = {"start": ascent.start, "n_parts": self.parts, "key": ascent.seed}
+        model = tr.hidden_markov(data, self.states, self.emissions, **options)
+        return tr.HiddenMarkovModel("stationary", model.transition, model.emissions) if self.stationary else model
+
+
+@dataclass(frozen=True)
+class Climb(Ascent):
+    """How EM runs on sequences."""
+
+    validation_lengths: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Number of rows of each sequence of --validation.")
+    ] = None
+
+
+@fit.command(epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors")
+@spread
+def hmm(
+    data: Rows,
+    output: Output,
+    chain: Chain,
+    cut: Cut,
+    ascent: Climb,
+    json: Json = False,
+) -> None:
+    """Fit a hidden Markov model by expectation maximization; missing entries are integrated out."""
+    from tractable.cli._fitting import check_writable
+
+    check_writable(output, (".safetensors",))
+    sequences = cut.read(data)
+    held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
+    begin = chain.begin(sequences, ascent)
+    learner = tr.EM(tolerance=ascent.tolerance, n_init=ascent.starts, prior=ascent.prior)
+    run = tr.fit(begin, sequences, learner, epochs=ascent.iterations, validation=held, key=ascent.seed)
+    tr.save(run.model, output)
+    show_run(run, output, tr.bic(run.model, sequences).value, json)

@@ -1,0 +1,135 @@
+"""Sequences on the command line: how rows are cut into them, and the command that decodes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import tractable as tr
+from tractable.cli import _json
+from tractable.cli._commands import Json, Memory, Model, app
+from tractable.cli._spread import spread
+
+Text = str | None
+Rows = Annotated[
+    str,
+    typer.Argument(
+        metavar="SEQUENCES",
+        help="Rows of data, or .json: a list of sequences.",
+        show_default=False,
+    ),
+]
+RUNS = 12
+"""So many runs of equal states of a path are printed."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the rows of a file are cut into sequences; without either they are one."""
+
+    lengths: Annotated[
+        Text, typer.Option(metavar="FILE", help="Number of rows of each sequence: a file of numbers (text or .npy).")
+    ] = None
+    by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
+
+    def read(self, path: str) -> tr.Sequences:
+        """The sequences in a file."""
+        return tr.read_sequences(path, lengths=self.lengths, by=self.by)
+
+    def data(self, model: Any, path: str) -> Any:
+        """What a model takes: sequences where it is one of sequences, else rows."""
+        if model.family == "hidden_markov":
+            return self.read(path)
+        if self.lengths or self.by:
+            raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
+        return tr.read_data(path)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about hidden states."""
+
+    posterior: Annotated[
+        bool, typer.Option("--posterior", help="Probabilities of the states of each row, not the best path.")
+    ] = False
+    memory: Memory = None
+
+
+@app.command(epilog="\b\nExample:\n  tractable decode weather.safetensors days.csv --by station -o states.npy")
+@spread
+def decode(
+    model: Model,
+    sequences: Rows,
+    cut: Cut,
+    asked: Asked,
+    output: Annotated[
+        Text, typer.Option("--output", "-o", metavar="FILE", help="States of all rows, as .npy, .npz or .csv.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say which hidden states sequences went through: the most probable path, or the posterior of each row."""
+    chain = chain_of(model)
+    found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences), asked.memory)
+    if output:
+        tr.write_data(output, np.concatenate([np.reshape(part["states"], (part["rows"], -1)) for part in found]))
+    if json:
+        return _json.write({"model": _json.model(chain), "output": output, "sequences": found})
+    from tractable.cli import _tables
+
+    _tables.show_model(model, chain)
+    _show(found, asked.posterior)
+    if output:
+        typer.echo(f"wrote {output}: {sum(part['rows'] for part in found):,} rows")
+
+
+def chain_of(path: str) -> Any:
+    """The hidden Markov model in a file."""
+    found: Any = tr.load(path)
+    if found.family != "hidden_markov":
+        raise tr.ModelError(f"{path} holds a {type(found).__name__}; this command is for hidden Markov models")
+    return found
+
+
+def _paths(chain: Any, sequences: tr.Sequences, memory: Text) -> list[dict[str, Any]]:
+    """The most probable path of each sequence."""
+    found: Any = tr.most_probable(chain, sequences, memory=memory)
+    return _each(sequences, found.assignment["state"], "log_probability", found.log_probability)
+
+
+def _posterior(chain: Any, sequences: tr.Sequences, memory: Text) -> list[dict[str, Any]]:
+    """The posterior of the state of each row."""
+    found: Any = tr.infer(chain, sequences, memory=memory)
+    return _each(sequences, found.marginals["state"], "log_likelihood", found.log_partition)
+
+
+def _each(sequences: tr.Sequences, states: Any, what: str, found: tr.Certificate) -> list[dict[str, Any]]:
+    parts = states if sequences.many else [states]
+    values = np.atleast_1d(np.asarray(found.value)).tolist()
+    return [
+        {"rows": len(part), what: value, "kind": found.kind, "states": part.tolist()}
+        for part, value in zip(parts, values, strict=True)
+    ]
+
+
+def _show(found: list[dict[str, Any]], posterior: bool) -> None:
+    """A row for each sequence; of a path its runs of equal states."""
+    from tractable.cli._tables import MAX_ROWS, console, new_table
+
+    what = "log_likelihood" if posterior else "log_probability"
+    told = "most probable states" if posterior else "path: state × rows"
+    table = new_table("sequence", "rows", "log p(rows)" if posterior else "log p(path, rows)", told, left=0)
+    for number, part in enumerate(found[:MAX_ROWS]):
+        states = np.argmax(part["states"], axis=1).tolist() if posterior else part["states"]
+        table.add_row(str(number), f"{part['rows']:,}", f"{part[what]:.10g} ({part['kind']})", _runs(states))
+    console.print(table)
+    if len(found) > MAX_ROWS:
+        console.print(f"… and {len(found) - MAX_ROWS:,} sequences more; --json has them all")
+
+
+def _runs(states: list[int]) -> str:
+    runs = [f"{state}×{len(list(rows))}" for state, rows in islice(groupby(states), RUNS + 1)]
+    return " ".join(runs[:RUNS]) + (" …" if len(runs) > RUNS else "")
