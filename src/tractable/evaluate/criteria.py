@@ -63,5 +63,5 @@ def _criterion(model: Any, data: Any, price: float) -> Certificate:
 
 def _counts(model: Any, data: Any) -> tuple[int, int]:
     """Terms of the likelihood, and rows: of sequences not the same."""
-    checked = model.check(data) if model.family == "hidden_markov" else data
+    checked = model.check(data) if model.family in ("hidden_markov", "tables") else data
     return len(checked), len(getattr(checked, "rows", checked))

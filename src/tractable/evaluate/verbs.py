@@ -7,7 +7,6 @@ from typing import Any
 
 from tractable import posterior
 from tractable.evaluate.records import LogLikelihood
-from tractable.models import ModelError
 from tractable.posterior import Certificate
 
 
@@ -58,8 +57,8 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
 
     Parameters
     ----------
-    model : a machine or a mixture.
-    data : [n_rows, n_columns]; NaN is unobserved and summed out.
+    model : a machine, a mixture, a hidden Markov model or a network.
+    data : [n_rows, n_columns]; NaN is unobserved and summed out. For a network rows as `fit` takes them.
     key : int or jax key; not used by exact methods.
     options : for a machine ``log_partition``, where it is known already; else it is computed, with `data` to help, and
         takes the options of `log_partition`.
@@ -84,11 +83,9 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
     return _leaf(model).log_likelihood(model, data, key=key, **options)
 
 
-_LEAVES = {"boltzmann": "likelihood", "hidden_markov": "chains", "mixture": "mixtures"}
-"""The module that evaluates each family other than tables."""
+_LEAVES = {"boltzmann": "likelihood", "hidden_markov": "chains", "mixture": "mixtures", "tables": "networks"}
+"""The module that evaluates each family."""
 
 
 def _leaf(model: Any) -> Any:
-    if model.family not in _LEAVES:
-        raise ModelError("a network of tables is evaluated by log_evidence, one case or many")
     return import_module(f"tractable.evaluate.{_LEAVES[model.family]}")

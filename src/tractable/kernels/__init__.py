@@ -21,7 +21,7 @@ MAX_AXES = 64
 
 HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growth": 3}
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
-EVIDENCE, MARGINALS, WALK = 0, 1, 2
+EVIDENCE, MARGINALS, WALK, ENTRIES = 0, 1, 2, 3
 OK, ZERO, UNSAFE = 0, 1, 2
 MAX_BLOCK = 1 << 17
 """Entries of the largest result whose memory is kept for the next one."""
@@ -187,7 +187,7 @@ class Job(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a run of a contraction tree gives."""
+    """What a run of a contraction tree gives; for ENTRIES `marginals` are posteriors of the entries of all tables."""
 
     status: int
     log_z: np.ndarray
@@ -314,7 +314,9 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
     n, n_rows = scopes.n, 1 if job.row < 0 else int(tables.sizes[job.row])
     log_z, peak = np.empty(n_rows), np.zeros(1, np.int64)
     root = np.empty(job.root_size) if job.root_size else None
-    marginals = np.empty(tables.n_states * n_rows) if job.task == MARGINALS else None
+    marginals = None
+    if job.task in (MARGINALS, ENTRIES):
+        marginals = np.empty(len(tables.values) if job.task == ENTRIES else tables.n_states * n_rows)
     states = None
     if job.task == WALK:
         states = np.zeros((1 if job.uniforms is None else len(job.uniforms), n), np.int32)

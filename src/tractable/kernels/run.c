@@ -1,6 +1,7 @@
-/* Runs a contraction tree: one sweep up for log Z, one sweep down for all marginals, or a walk down for the most
- * probable state or exact samples. The sweep down is the derivative of the sweep up (Darwiche 2003, section 4, there for
- * circuits): the adjoint of a table is its parent's adjoint contracted with its sibling, so no division ever occurs. */
+/* Runs a contraction tree: one sweep up for log Z, one sweep down for all marginals or the posterior of all table
+ * entries, or a walk down for the most probable state or exact samples. The sweep down is the derivative of the sweep up
+ * (Darwiche 2003, section 4, there for circuits): the adjoint of a table is its parent's adjoint contracted with its
+ * sibling, so no division ever occurs. */
 #include "run.h"
 
 static int32_t *copy_legs(const int32_t *legs, int nd) {
@@ -75,6 +76,16 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
     out->constant = c->semiring == SUM_PRODUCT && is_one(out);
 }
 
+/* Another name for t; it stays the owner of its entries. */
+static void borrow(const Run *r, const Table *t, Table *out) {
+    *out = *t;
+    out->owned = 0;
+    out->legs = copy_legs(t->legs, t->nd);
+    if (!t->row_exponent) return;
+    out->row_exponent = grab(sizeof(double) * (size_t)r->c.n_rows);
+    memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)r->c.n_rows);
+}
+
 static void load_leaf(Run *r, int j, const double *values) {
     const Network *net = r->c.net;
     Table *f = &r->full[j], *t = &r->node[j];
@@ -95,10 +106,7 @@ static void load_leaf(Run *r, int j, const double *values) {
     if (lone) {
         sum_out(&r->c, f, r->alone, t);
     } else {
-        *t = *f;
-        t->owned = 0;
-        t->legs = copy_legs(f->legs, f->nd);
-        if (f->row_exponent) t->row_exponent = grab_zeroed((size_t)r->c.n_rows, sizeof(double));
+        borrow(r, f, t);
     }
 }
 
@@ -110,16 +118,6 @@ static int passes_through(const Run *r, const Table *one, const Table *t, int n_
     for (int k = 0; k < one->nd; k++) inside = inside && r->c.mark[one->legs[k]];
     for (int k = 0; k < t->nd; k++) r->c.mark[t->legs[k]] = 0;
     return inside;
-}
-
-/* Another name for t; it stays the owner of its entries. */
-static void borrow(const Run *r, const Table *t, Table *out) {
-    *out = *t;
-    out->owned = 0;
-    out->legs = copy_legs(t->legs, t->nd);
-    if (!t->row_exponent) return;
-    out->row_exponent = grab(sizeof(double) * (size_t)r->c.n_rows);
-    memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)r->c.n_rows);
 }
 
 static void sweep_up(Run *r, int keep_tables) {
@@ -206,7 +204,7 @@ typedef struct {
     int32_t *next, *first; /* variables of a node, as linked lists */
 } Places;
 
-static void choose_places(Run *r, Places *p) {
+static void choose_places(Run *r, Places *p, int entries) {
     const Network *net = r->c.net;
     int nodes = 2 * net->m - 1;
     double *best = grab(sizeof(double) * (size_t)(net->n + 1));
@@ -227,8 +225,8 @@ static void choose_places(Run *r, Places *p) {
             best[v] = (double)r->full[j].size;
             p->place[v] = j;
         }
-    for (int i = 0; i < nodes; i++) p->first[i] = -1, p->needed[i] = i >= net->m;
-    for (int v = 0; v < net->n; v++) {
+    for (int i = 0; i < nodes; i++) p->first[i] = -1, p->needed[i] = entries || i >= net->m;
+    for (int v = 0; v < net->n && !entries; v++) {
         if (p->place[v] < 0 || r->keep[v]) continue;
         p->needed[p->place[v]] = 1;
         p->next[v] = p->first[p->place[v]];
@@ -252,14 +250,15 @@ static void marginals_of(Run *r, const Places *p, int i, const Table *adjoint, c
     }
 }
 
-static int sweep_down(Run *r, double *out) {
+static int sweep_down(Run *r, double *out, int entries) {
     const Network *net = r->c.net;
     int m = net->m, nodes = 2 * m - 1, unsafe = 0;
     Places p;
-    choose_places(r, &p);
-    int64_t *out_start = grab(sizeof(int64_t) * (size_t)(net->n + 1));
+    choose_places(r, &p, entries);
+    int64_t *out_start = grab(sizeof(int64_t) * (size_t)((entries ? m : net->n) + 1));
     out_start[0] = 0;
-    for (int v = 0; v < net->n; v++) {
+    for (int j = 0; j < m && entries; j++) out_start[j + 1] = out_start[j] + r->full[j].size;
+    for (int v = 0; v < net->n && !entries; v++) {
         int64_t len = r->c.sizes[v] * r->c.n_rows;
         out_start[v + 1] = out_start[v] + len;
         for (int64_t i = 0; p.place[v] < 0 && i < len; i++) out[out_start[v] + i] = 1.0 / r->c.sizes[v];
@@ -277,6 +276,7 @@ static int sweep_down(Run *r, double *out) {
     for (int i = nodes - 1; i >= 0 && !unsafe; i--) {
         Table *up = &adjoint[i];
         if (!p.needed[i] || !up->legs) continue;
+        if (entries && i < m) posterior_of(&r->c, &r->full[i], up, out + out_start[i]);
         if (p.first[i] >= 0) marginals_of(r, &p, i, up, out_start, out);
         if (r->c.row < 0 && r->c.semiring == SUM_PRODUCT) unsafe = loss_matters(r, &r->node[i], up);
         if (i >= m) {
@@ -346,7 +346,7 @@ static void run_open(Run *r, const Job *job) {
 
 int run_job(const Job *job, Answer *to) {
     Run run, *r = &run;
-    int m = job->net->m, task = job->task, row = job->row;
+    int m = job->net->m, task = job->task, row = job->row, down = task == MARGINALS || task == ENTRIES;
     double exponent = 0;
     run_open(r, job);
     count_variables(r, &exponent);
@@ -354,9 +354,9 @@ int run_job(const Job *job, Answer *to) {
     sweep_up(r, task != EVIDENCE);
     Table *top = &r->node[2 * m - 2];
     int status = to->root ? copy_root(r, top, exponent, to) : read_root(r, top, exponent, to);
-    if (!to->root && (r->c.unsafe || (r->c.risky && (status == ZERO || task != MARGINALS || row >= 0)))) status = UNSAFE;
-    if (task == MARGINALS && (status == OK || (row >= 0 && status == ZERO)))
-        status = sweep_down(r, to->marginals) || r->c.unsafe || (row >= 0 && r->c.risky) ? UNSAFE : status;
+    if (!to->root && (r->c.unsafe || (r->c.risky && (status == ZERO || !down || row >= 0)))) status = UNSAFE;
+    if (down && (status == OK || (row >= 0 && status == ZERO)))
+        status = sweep_down(r, to->marginals, task == ENTRIES) || r->c.unsafe || (row >= 0 && r->c.risky) ? UNSAFE : status;
     if (task == WALK && status != ZERO) walk_down(r, to->n_samples, to->uniforms, to->states);
     to->peak = r->c.peak;
     return status;

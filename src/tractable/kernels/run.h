@@ -4,7 +4,7 @@
 
 #include "tensor.h"
 
-enum { EVIDENCE = 0, MARGINALS = 1, WALK = 2 };
+enum { EVIDENCE = 0, MARGINALS = 1, WALK = 2, ENTRIES = 3 };
 enum { OK = 0, ZERO = 1, UNSAFE = 2 };
 
 typedef struct {
@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     double *log_z;     /* per evidence row, the natural logarithm of the sum (or the maximum) */
     double *root;      /* where not NULL: the table over the kept variables in ascending order, exp(log_z[0]) taken out */
-    double *marginals; /* [state][row] of each variable */
+    double *marginals; /* [state][row] of each variable; for ENTRIES of each given table, laid out as it is */
     int64_t n_samples;
     const double *uniforms;
     int32_t *states;
@@ -38,6 +38,7 @@ typedef struct {
 
 /* Runs the tree within the region that is open. */
 int run_job(const Job *job, Answer *to);
+void posterior_of(Context *c, const Table *t, const Table *adjoint, double *out);
 void walk_down(Run *r, int64_t n_samples, const double *uniforms, int32_t *states);
 
 #endif

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tractable.learning.layerwise import pretrain
     from tractable.learning.likelihood import ExactGradient, PseudoLikelihood
     from tractable.learning.loop import Run
+    from tractable.learning.network_starts import bayesian_network
     from tractable.learning.records import Epoch, History
     from tractable.learning.starts import mixture
     from tractable.learning.tempered import TemperedPCD
@@ -43,6 +44,7 @@ __all__ = [
     "Run",
     "TemperedPCD",
     "TrajectoryTempering",
+    "bayesian_network",
     "fit",
     "hidden_markov",
     "left_right",
@@ -63,6 +65,7 @@ _LEAVES = {
     "layerwise": ("pretrain",),
     "likelihood": ("ExactGradient", "PseudoLikelihood"),
     "loop": ("Run",),
+    "network_starts": ("bayesian_network",),
     "records": ("Epoch", "History"),
     "starts": ("mixture",),
     "tempered": ("TemperedPCD",),

@@ -14,6 +14,7 @@ from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
 from tractable.posterior.verbs import generator
 
+STARTS = starts.STARTS
 STAY = 0.5
 """The weight of staying in a state, where a start is made up: rows that follow each other tend to belong together."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ from tractable.posterior.verbs import expected_statistics, generator
 ROUNDING = 1e-9
 """A decrease of the objective by more than this share of it is no rounding."""
 
-_STARTS = {"hidden_markov": "chain_starts", "mixture": "starts"}
+_STARTS = {"hidden_markov": "chain_starts", "mixture": "starts", "tables": "network_starts"}
 """The module that makes starts of each family."""
 
 
@@ -60,10 +60,12 @@ class ExpectationMaximization:
     ----------
     tolerance : it ends when the objective (mean over rows) grows by less.
     n_init : number of starts, of which the best is kept; the first is the model given, if `start` is ``"model"``.
-    start : ``"model"``, or where every start begins: ``"k-means++"`` or ``"rows"`` (see `mixture`).
+    start : ``"model"``, or where every start begins: ``"k-means++"`` or ``"rows"`` (see `mixture`); of a network
+        ``"random"``.
     prior : strength of a conjugate prior around the columns' own distribution, which keeps components from collapsing;
-        None takes the default of the emissions, 0 maximizes the likelihood alone.
-    weight_prior : pseudo-rows added to the weight of each component.
+        None takes the default of the emissions, 0 maximizes the likelihood alone. Of a network, pseudo-rows spread over
+        each table, or variable → pseudo-counts (see `BayesianNetwork.prior`).
+    weight_prior : pseudo-rows added to the weight of each component; of a network, to each entry of its tables.
 
     References
     ----------
@@ -75,7 +77,7 @@ class ExpectationMaximization:
     tolerance: float = 1e-6
     n_init: int = 1
     start: str = "model"
-    prior: float | None = None
+    prior: float | Mapping[str, Any] | None = None
     weight_prior: float = 0.0
 
     def run(self, model: Any, data: Any, request: Request) -> EMRun:
@@ -92,6 +94,8 @@ class ExpectationMaximization:
         return replace(best, objectives=tuple(run.history[-1].objective for run in runs))
 
     def _job(self, model: Any, data: Any, request: Request) -> Job:
+        if not hasattr(model, "maximized"):
+            raise ModelError(f"EM does not learn a {type(model).__name__}: it takes a network, a mixture or a chain")
         options = dict(request.options)
         weights = options.pop("weights", None)
         x = model.check(data)
@@ -112,7 +116,7 @@ class ExpectationMaximization:
         return shown | {"start": fingerprint(model), "data": fingerprint(data)}
 
     def _prior(self, model: Any, x: Any) -> Statistics | None:
-        if self.prior == 0 and not self.weight_prior:
+        if not isinstance(self.prior, Mapping) and self.prior == 0 and not self.weight_prior:
             return None
         return _starts(model).repooled(model, x).prior(self.prior, self.weight_prior)
 
@@ -132,7 +136,7 @@ class ExpectationMaximization:
 
     def _begun(self, model: Any, job: Job, which: tuple[int, np.random.Generator]) -> Point:
         number, rng = which
-        start = self.start if self.start != "model" or number == 0 else "k-means++"
+        start = self.start if self.start != "model" or number == 0 else _starts(model).STARTS[0]
         if start != "model":
             model = _starts(model).started(model, job.data, start, rng)
         return Point(model, model)

@@ -8,20 +8,21 @@ from typing import Any
 from tractable.learning.em import Request
 
 _EM = ("em", "EM")
-_DEFAULTS = {"boltzmann": ("contrastive", "PersistentCD"), "hidden_markov": _EM, "mixture": _EM}
+_DEFAULTS = {"boltzmann": ("contrastive", "PersistentCD"), "hidden_markov": _EM, "mixture": _EM, "tables": _EM}
 """The learner of each family where none is given."""
 
 
 def fit(
     model: Any, data: Any, learner: Any = None, *, epochs: int | None = None, validation: Any = None, **options: Any
 ) -> Any:
-    """Fit a model to data: a machine by gradient ascent on the likelihood, a mixture by EM.
+    """Fit a model to data: a machine by gradient ascent on the likelihood, others by EM.
 
     Parameters
     ----------
     model : where learning starts. Fields of a machine that are all zero are set to match the data's means.
-    data : [n_rows, n_columns], NaN = missing; may be memory-mapped.
-    learner : settings of the method; by default `PersistentCD()` for machines, `EM()` for mixtures.
+    data : [n_rows, n_columns], NaN = missing; may be memory-mapped. For a network a DataFrame, variable → column, or an
+        array of state indices; a variable without a column is hidden.
+    learner : settings of the method; by default `PersistentCD()` for machines, `EM()` for all others.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
     options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for machines `live`; for EM

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from tractable.models._base import (
     set_fields,
     unknown_variable,
 )
+
+if TYPE_CHECKING:
+    from tractable.models.emissions import Statistics
+    from tractable.models.observations import Observations
 
 ROW_SUM_TOLERANCE = 1e-3
 """A row of a conditional table further than this from summing to one is an error; a nearer one is renormalized."""
@@ -37,11 +42,12 @@ class BayesianNetwork:
         out has none.
     tables : mapping of variable name to p(x | parents), shape ``(*parent sizes, own size)``: rows along the last axis
         sum to one (a row within 1e-3 of one is renormalized).
+    ties : groups of variables that share one table in learning. fixed : variables whose tables are not learned.
 
     Raises
     ------
     ModelError : a table of the wrong shape, a negative entry, a row that does not sum to one, an unknown or duplicate
-        parent, a directed cycle; the message names the variable.
+        parent, a directed cycle, tied variables with different tables; the message names the variable.
 
     Examples
     --------
@@ -62,13 +68,15 @@ class BayesianNetwork:
     parents: Mapping[str, Sequence[str]]
     tables: Mapping[str, np.ndarray]
     name: str = "network"
+    ties: Sequence[Sequence[str]] = ()
+    fixed: Sequence[str] = ()
     packed: Tables = field(init=False, repr=False)
     graph: Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        check_known((*self.parents, *self.tables), index)
+        check_known((*self.parents, *self.tables, *self.fixed), index)
         parents = {name: tuple(self.parents.get(name, ())) for name in states}
         scopes = [_family(name, own, index) for name, own in parents.items()]
         arrays = [_checked_rows(name, self.tables, [len(states[v]) for v in (*parents[name], name)]) for name in states]
@@ -78,11 +86,117 @@ class BayesianNetwork:
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
         tables = {v: packed.table(j) for j, v in enumerate(states)}
         set_fields(self, states=states, parents=parents, tables=tables, packed=packed, graph=graph)
+        set_fields(self, ties=_checked_ties(self.ties, tables), fixed=tuple(self.fixed))
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of the variables, in order."""
         return tuple(self.states)
+
+    # ------------------------------------------------------------ learning
+
+    @property
+    def n_parameters(self) -> int:
+        """Free numbers: one less than entries in each row of a table that is learned; tied tables count once."""
+        others = {v for tie in self.ties for v in tie[1:]} | {*self.fixed}
+        return sum(t.size - t.size // t.shape[-1] for v, t in self.tables.items() if v not in others)
+
+    def check(self, data: Any, name: str = "") -> Observations:
+        """Rows of data, every value looked at: a DataFrame, variable → column, or an array of state indices.
+
+        Raises
+        ------
+        ModelError : an unknown variable or state; the message names row and column.
+        """
+        from tractable.models.evidence import parse_rows
+        from tractable.models.observations import Observations
+
+        if isinstance(data, Observations):
+            return data
+        try:
+            return Observations(parse_rows(self.states, data))
+        except ModelError as error:
+            raise ModelError(f"{name}{error}") from None
+
+    def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> BayesianNetwork:
+        """The tables most likely (with a prior: most probable) given expected counts of their entries.
+
+        Rows that are never expected, and tables that are fixed, stay as they are.
+        """
+        counts = statistics["count"] if prior is None else statistics["count"] + prior["count"]
+        counts, old = self._pooled(counts), self.packed.values
+        starts, lengths = self._rows
+        sums = np.repeat(np.add.reduceat(counts, starts), lengths)
+        values = np.where(sums > 0, counts / np.where(sums > 0, sums, 1.0), old)
+        for v in self.fixed:
+            values[self._places[v]] = old[self._places[v]]
+        return self._with(values)
+
+    def _pooled(self, counts: np.ndarray) -> np.ndarray:
+        """Counts with those of tied variables added up."""
+        out = counts.copy() if self.ties else counts
+        for tie in self.ties:
+            total = sum(counts[self._places[v]] for v in tie)
+            for v in tie:
+                out[self._places[v]] = total
+        return out
+
+    def prior(self, strength: float | Mapping[str, Any] | None = None, weights: float = 0.0) -> Statistics:
+        """A Dirichlet prior: `strength` pseudo-rows spread evenly over each table, and `weights` more in each entry.
+
+        The first alone is BDeu (None: one pseudo-row), the second alone Laplace's. Instead of a number `strength` may
+        be variable → pseudo-counts in the shape of its table. Tied tables share one prior, fixed ones have none.
+        """
+        from tractable.models.emissions import Statistics
+
+        counts = np.zeros(self.packed.values.size)
+        for v in [v for v in self.states if v not in self.fixed]:
+            counts[self._places[v]] = self._pseudo_counts(v, strength).ravel() + weights
+        for tie in self.ties:
+            for v in tie:
+                counts[self._places[v]] /= len(tie)
+        return Statistics({"count": counts})
+
+    def _pseudo_counts(self, variable: str, strength: float | Mapping[str, Any] | None) -> np.ndarray:
+        shape = self.tables[variable].shape
+        if isinstance(strength, Mapping):
+            check_known(strength, self.states)
+            return checked_table(f"the prior of {variable!r}", strength.get(variable, np.zeros(shape)), shape)
+        given = 1.0 if strength is None else strength
+        if not 0 <= given < np.inf:
+            raise ModelError(f"the strength of a prior is a number of pseudo-rows ≥ 0, got {strength!r}")
+        return np.full(shape, given / np.prod(shape))
+
+    def log_prior(self, prior: Statistics) -> float:
+        """The log density of a prior at these tables, up to a constant."""
+        from tractable.models.emissions._base import times_logs
+
+        return times_logs(prior["count"], self.packed.values)
+
+    def vector(self) -> np.ndarray:
+        """The entries of all tables."""
+        return self.packed.values
+
+    @cached_property
+    def _places(self) -> dict[str, slice]:
+        """Where the entries of each table are among all."""
+        starts = self.packed.value_starts.tolist()
+        return {v: slice(a, b) for v, a, b in zip(self.states, starts[:-1], starts[1:], strict=True)}
+
+    @cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the rows of all tables start, and their lengths."""
+        sizes = self.packed.sizes.astype(np.int64)
+        lengths = np.repeat(sizes, np.diff(self.packed.value_starts) // sizes)
+        return np.cumsum(lengths) - lengths, lengths
+
+    def _with(self, values: np.ndarray) -> BayesianNetwork:
+        """The same network with other numbers in its tables."""
+        out = object.__new__(BayesianNetwork)
+        packed = replace(self.packed, values=values)
+        tables = {v: packed.table(j) for j, v in enumerate(self.states)}
+        set_fields(out, **(self.__dict__ | {"packed": packed, "tables": tables}))
+        return out
 
     def __repr__(self) -> str:
         return (
@@ -99,6 +213,26 @@ def _family(name: str, parents: tuple[str, ...], index: Mapping[str, int]) -> tu
     if len(set(family)) != len(family):
         raise ModelError(f"variable {name!r} names a parent twice, or itself: {', '.join(parents)}")
     return tuple(index[v] for v in family)
+
+
+def _checked_ties(ties: Sequence[Sequence[str]], tables: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], ...]:
+    """Groups of variables with equal tables, none in two of them."""
+    found = tuple(tuple(tie) for tie in ties if len(tie) > 1)
+    members = [v for tie in found for v in tie]
+    check_known(members, tables)
+    if len(set(members)) < len(members):
+        twice = next(v for v in members if members.count(v) > 1)
+        raise ModelError(f"variable {twice!r} is tied twice; put all that share a table into one group")
+    for tie in found:
+        _check_equal(tie, [tables[v] for v in tie])
+    return found
+
+
+def _check_equal(names: Sequence[str], tables: Sequence[np.ndarray]) -> None:
+    first = tables[0]
+    for name, table in zip(names, tables, strict=True):
+        if table.shape != first.shape or not np.allclose(table, first, rtol=0, atol=1e-9):
+            raise ModelError(f"{names[0]!r} and {name!r} are tied, but their tables differ: give them one table")
 
 
 def _checked_rows(name: str, tables: Mapping[str, np.ndarray], shape: list[int]) -> np.ndarray:

@@ -56,6 +56,59 @@ def parse_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Eviden
     return _one_case(states, evidence)
 
 
+def parse_rows(states: Mapping[str, Sequence[str]], data: Any) -> np.ndarray:
+    """Rows of data as state indices [n_rows, n_variables], −1 where a value is missing or a variable has no column.
+
+    Data are a DataFrame, a mapping of variable to a column, a list of cases, or an array [n_rows, n_variables]. Numbers
+    in an array are indices (NaN or −1: missing); elsewhere they are names, where all of a column's are names of states.
+
+    Raises
+    ------
+    ModelError : unknown variable or state (the message names row and column), ragged columns, other shapes.
+    """
+    if isinstance(data, Mapping) or _is_cases(data) or not isinstance(data, list | tuple | np.ndarray):
+        columns = columns_of(data)
+        return _from_columns(states, {v: _named(c, states.get(v, ())) for v, c in columns.items()}).states
+    array = np.asarray(data)
+    if array.ndim != 2:
+        raise ModelError(f"rows of data have the shape [n_rows, n_variables], got {array.shape}")
+    if array.dtype.kind in "OUS" and array.shape[1] == len(states):
+        return _from_columns(states, dict(zip(states, array.T.tolist(), strict=True))).states
+    return _from_array(states, array).states
+
+
+def columns_of(data: Any) -> dict[str, Any]:
+    """The columns of a DataFrame, of a mapping of variable to column, or of a list of cases."""
+    if isinstance(data, Mapping):
+        return dict(data)
+    if _is_cases(data):
+        return {name: [case.get(name) for case in data] for name in dict.fromkeys(v for case in data for v in case)}
+    return _columns(data)
+
+
+def is_indices(column: Any) -> bool:
+    """Whether a column is an array of numbers, which are indices of states."""
+    return isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+
+
+def _is_cases(data: Any) -> bool:
+    return isinstance(data, list) and bool(data) and all(isinstance(case, Mapping) for case in data)
+
+
+def text_of(value: Any) -> str:
+    """A value as the name of a state: 1 and 1.0 are the same."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
+
+
+def _named(cells: Any, names: Sequence[str]) -> Any:
+    """Numbers as names of states, where each of them is one; those of an array are indices."""
+    if is_indices(cells):
+        return cells
+    texts = {x: text_of(x) for x in set(cells) if isinstance(x, int | float) and x == x}
+    return [texts.get(x, x) for x in cells] if texts and set(texts.values()) <= {*names} else cells
+
+
 @lru_cache(8)
 def _nothing(n: int) -> Evidence:
     states = np.full(n, -1, np.int32)

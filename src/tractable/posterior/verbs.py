@@ -12,7 +12,7 @@ import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Reduced
-from tractable.models import Evidence, ModelError, TableModel, one_case, parse_evidence, reduce_model
+from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, one_case, parse_evidence, reduce_model
 from tractable.models.evidence import with_likelihoods
 from tractable.plan import Plan, allowed, plan_reduced
 from tractable.plan.budget import memory_bytes, terms
@@ -221,7 +221,7 @@ def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.nd
     >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
     [[1. 1.]]
     """
-    return _family(model).impute(model, data, key=key, n_sweeps=n_sweeps)
+    return _family(model, of_rows=True).impute(model, data, key=key, n_sweeps=n_sweeps)
 
 
 def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
@@ -230,15 +230,17 @@ def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "ex
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
     `before` is what the E-step before this one found: a q that is searched for is searched for from there.
     """
-    return _family(model).expected_statistics(model, data, weights, q, before)
+    return _family(model, of_rows=True).expected_statistics(model, data, weights, q, before)
 
 
 _LEAVES = {"boltzmann": "machines", "hidden_markov": "chains", "mixture": "mixtures"}
 """The module with the verbs of each other family than tables."""
 
 
-def _family(model: Any) -> Any:
-    """The verbs for a model that is no network of tables."""
+def _family(model: Any, of_rows: bool = False) -> Any:
+    """The verbs for a model that is no network of tables; those of rows of data for a Bayesian network too."""
+    if of_rows and isinstance(model, BayesianNetwork):
+        return import_module("tractable.posterior.networks")
     if model.family not in _LEAVES:
         raise ModelError("a network of tables has no such verb; see infer, most_probable and sample")
     return import_module(f"tractable.posterior.{_LEAVES[model.family]}")

@@ -97,7 +97,7 @@ def _plan(model: TableModel, batch: Batch, given: Evidence, memory: Any) -> tupl
         return plan_reduced(model, batch.reduced, nothing, "marginals", memory), None
     out_bytes = 8.0 * n_rows * float(model.packed.sizes.sum())
     together = _price(model, batch, memory)
-    size = out_bytes + together.bytes * n_cores() * _chunk(together.tree)
+    size = out_bytes + together.bytes * n_cores() * rows_in_cache(together.tree)
     if together.method and together.slices == 1 and size < memory_bytes(memory):
         return _scaled(together, n_rows, size), together.tree
     first = Evidence(given.states[0])
@@ -113,8 +113,8 @@ def _price(model: TableModel, batch: Batch, memory: Any) -> Plan:
     return price(scopes, lambda: [*names, "row"], model.graph, observed, "marginals", memory_bytes(memory))
 
 
-def _chunk(tree: ContractionTree | None) -> int:
-    """Rows in a chunk: enough to amortize the steps, few enough to stay in cache."""
+def rows_in_cache(tree: ContractionTree | None) -> int:
+    """Rows to run together: enough to amortize the steps, few enough to stay in cache."""
     entries = max(float(tree.cost[2]), 1.0) if tree is not None else 1.0
     return int(np.clip(CHUNK_ENTRIES / entries, MIN_CHUNK, MAX_CHUNK))
 
@@ -126,7 +126,7 @@ def _scaled(plan: Plan, n_rows: int, n_bytes: float) -> Plan:
 
 def _together(model: TableModel, given: Evidence, batch: Batch, tree: ContractionTree, memory: Any) -> Rows:
     n_rows = len(given.states)
-    chunk = _chunk(tree)
+    chunk = rows_in_cache(tree)
     out = Rows(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))))
     pieces = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
     with ThreadPoolExecutor(n_cores()) as pool:

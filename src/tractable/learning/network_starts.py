@@ -1,0 +1,119 @@
+"""Where the learning of a Bayesian network begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.models import BayesianNetwork, ModelError
+from tractable.models._base import nearest
+from tractable.models.evidence import columns_of, is_indices, text_of
+from tractable.models.observations import Observations
+from tractable.posterior.networks import COUNT, shown
+from tractable.posterior.verbs import generator
+
+STARTS = ("random",)
+MAX_NUMBERS = 100
+"""A column of so many different numbers that are not whole holds measurements, not states."""
+
+Names = Sequence[str] | int
+
+
+def bayesian_network(
+    data: Any,
+    parents: Mapping[str, Sequence[str]],
+    *,
+    states: Mapping[str, Names] | None = None,
+    ties: Sequence[Sequence[str]] = (),
+    key: Any = 0,
+) -> BayesianNetwork:
+    """A network for these data, where learning may begin: states from the columns, tables from the rows that show them.
+
+    Parameters
+    ----------
+    data : rows with named columns: a DataFrame, variable → column, or a list of cases; None or NaN is missing.
+    parents : variable → its parents; a column left out has none.
+    states : variable → names of its states, or their number. A variable that is no column is hidden and needs them; a
+        column may have more states than turn up. Else the states of a column are the values in it, sorted; of an array
+        of numbers, which are indices, all up to the largest.
+    ties : groups of variables that share one table.
+    key : of what no row shows: those rows of tables are random.
+
+    Raises
+    ------
+    ModelError : a column without a value or of measurements, a hidden variable without states, no rows.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> table = {"rain": ["no", "yes", None, "no"], "wet": ["no", "yes", "yes", "no"]}
+    >>> net = bayesian_network(table, {"wet": ["rain"]})
+    >>> net.states["rain"]
+    ('no', 'yes')
+    >>> run = tr.fit(net, table, tr.EM(prior=0, tolerance=1e-9))
+    >>> run.model.tables["rain"].round(3).tolist()
+    [0.5, 0.5]
+    """
+    columns, given = columns_of(data), dict(states or {})
+    names = list(dict.fromkeys([*columns, *given, *(v for own in parents.items() for v in (*own[1], own[0]))]))
+    found = {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
+    uniform = {v: _uniform([len(found[p]) for p in (*parents.get(v, ()), v)]) for v in names}
+    net = BayesianNetwork(found, parents, uniform, ties=ties)
+    rows = net.check(data)
+    if not len(rows):
+        raise ModelError("there are no rows")
+    return started(net, rows, "random", generator(key))
+
+
+def _names(variable: str, given: Names) -> Sequence[str]:
+    if isinstance(given, int | np.integer):
+        if given < 1:
+            raise ModelError(f"variable {variable!r} needs at least one state, got {given}")
+        return [str(k) for k in range(given)]
+    return [text_of(x) for x in given]
+
+
+def _values(variable: str, columns: Mapping[str, Any]) -> list[str]:
+    """The values of a column as names of states: numbers by size, the rest by the alphabet."""
+    values = _present(variable, columns)
+    numbers = {x for x in values if isinstance(x, int | float | np.number) and not isinstance(x, bool)}
+    _check_states(variable, numbers)
+    if is_indices(columns[variable]):
+        return [str(k) for k in range(int(max(numbers)) + 1)]
+    return list(dict.fromkeys(map(text_of, sorted(numbers)))) + sorted(map(str, values - numbers))
+
+
+def _present(variable: str, columns: Mapping[str, Any]) -> set[Any]:
+    if variable not in columns:
+        raise ModelError(f"variable {variable!r} is no column of the data: say which states it has, or how many")
+    values = {x for x in columns[variable] if x not in (None, "") and x == x}
+    if not values:
+        raise ModelError(f"column {variable!r}: every entry is missing; say which states it has, or drop it")
+    return values
+
+
+def _check_states(variable: str, numbers: set[float]) -> None:
+    if len(numbers) > MAX_NUMBERS and any(x != np.floor(x) for x in numbers):
+        raise ModelError(
+            f"column {variable!r} holds {len(numbers)} different numbers: a table needs states; cut it into bins"
+        )
+
+
+def _uniform(shape: list[int]) -> np.ndarray:
+    return np.full(shape, 1 / shape[-1])
+
+
+def started(model: BayesianNetwork, rows: Observations, start: str, rng: np.random.Generator) -> BayesianNetwork:
+    """New tables of the same shape: how often rows show each entry, and a random number between zero and a few more."""
+    if start not in STARTS:
+        raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
+    own = shown(model, rows)
+    noise = rng.gamma(1.0, size=own[COUNT].size)
+    return model.maximized(own + type(own)({COUNT: noise}))
+
+
+def repooled(model: BayesianNetwork, rows: Observations) -> BayesianNetwork:
+    """The network that a prior is made for: priors of tables depend on their shapes alone."""
+    return model

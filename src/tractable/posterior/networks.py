@@ -1,0 +1,150 @@
+"""The verbs that need rows of data, for Bayesian networks: expected entries of the tables, likelihoods, imputation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.models import BayesianNetwork, ModelError
+from tractable.models.emissions import Statistics
+from tractable.models.observations import Observations
+from tractable.plan import Plan
+from tractable.posterior.exact.components import Program
+from tractable.posterior.exact.families import answered, planned
+from tractable.posterior.exact.layout import Layout
+from tractable.posterior.mixtures import Expected
+
+COUNT = "count"
+"""The name of the only statistic: expected entries of all tables, one after the other."""
+
+
+class Prepared(NamedTuple):
+    """What an E-step on some rows does, whatever the numbers in the tables."""
+
+    program: Program
+    plans: Sequence[Plan]
+
+
+class Weighed(NamedTuple):
+    """What the weights of the rows say: the weight of each case, and the counts of families that hide nothing."""
+
+    cases: np.ndarray
+    counts: np.ndarray
+
+
+def prepared(model: BayesianNetwork, rows: Observations) -> Prepared:
+    """Worked out once for rows of data and a structure; some rows of others share theirs."""
+    whole = rows if rows.whole is None else rows.whole
+    key = (tuple(model.parents.items()), tuple(map(len, model.states.values())))
+    return whole.memo[key] if key in whole.memo else whole.memo.setdefault(key, Prepared(*planned(model, whole.states)))
+
+
+def expected_statistics(
+    model: BayesianNetwork, rows: Observations, weights: np.ndarray | None = None, q: Any = "exact", before: Any = None
+) -> Expected:
+    """The E-step: for each entry of each table, in how many rows it is expected to be the one.
+
+    Raises
+    ------
+    ModelError : a row of probability zero; anything to stand for the posterior, which is exact here.
+    BudgetError : a row whose posterior is not affordable.
+    """
+    if q != "exact":
+        raise ModelError("the posterior of a network is exact: leave posterior='exact'")
+    found, plans = prepared(model, rows)
+    weighed = _weighed(found, rows, weights)
+    theta, counts = found.layout.extended(model.packed.values), weighed.counts.copy()
+    log_z = answered(found, plans, theta, weighed.cases, counts)
+    log_p = float(weighed.cases @ log_z) + _times_logs(weighed.counts, theta)
+    if not log_p > -np.inf:
+        raise _impossible(model, rows, weights)
+    own = Statistics({COUNT: counts[found.layout.places]})
+    return Expected(own, log_p, log_p, 0.0)
+
+
+def shown(model: BayesianNetwork, rows: Observations) -> Statistics:
+    """In how many rows each entry of each table is seen whole."""
+    layout = Layout(model.packed)
+    whole = ~np.array([(rows.states[:, f] < 0).any(axis=1) for f in layout.families])
+    counts = _counted(layout, layout.bases(rows.states), whole, np.ones(len(rows)))
+    return Statistics({COUNT: counts[layout.places]})
+
+
+def log_likelihood_rows(model: BayesianNetwork, rows: Observations) -> np.ndarray:
+    """log p of what each row observes."""
+    found, plans = prepared(model, rows)
+    weighed = _weighed(found, rows, None)
+    theta = found.layout.extended(model.packed.values)
+    log_z = answered(found, plans, theta, weighed.cases, None)
+    with np.errstate(divide="ignore"):
+        log_theta = np.log(theta)
+    at, closed = found.layout.bases(rows.states), _closed(found, rows)
+    out = np.zeros(len(rows))
+    for base, there in zip(at, closed, strict=True):
+        out += np.where(there, log_theta[base], 0.0)
+    places, cases = _needs(found, rows)
+    return out + np.bincount(places, log_z[cases], minlength=len(rows))
+
+
+def _weighed(found: Program, rows: Observations, weights: np.ndarray | None) -> Weighed:
+    """Kept for rows that are looked at again with the same weights."""
+    key = "weighed", id(found)
+    if key in rows.memo and rows.memo[key][0] is weights:
+        return rows.memo[key][1]
+    w = np.ones(len(rows)) if weights is None else weights
+    counts = _counted(found.layout, found.layout.bases(rows.states), _closed(found, rows), w)
+    places, cases = _needs(found, rows)
+    weighed = Weighed(np.bincount(cases, w[places], minlength=found.n_cases), counts)
+    rows.memo[key] = weights, weighed
+    return weighed
+
+
+def _counted(layout: Layout, bases: np.ndarray, there: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How often each entry is read, where a family is `there` [n_families, n_rows]."""
+    counts = np.zeros(layout.n_entries)
+    for start, end, base, own in zip(layout.starts[:-1], layout.starts[1:], bases, there, strict=True):
+        counts[start:end] = np.bincount(base[own] - start, weights[own], minlength=int(end - start))
+    return counts
+
+
+def _closed(found: Program, rows: Observations) -> np.ndarray:
+    """Which families hide nothing, and are in no case [n_families, n_rows]."""
+    whole = found.whole if rows.chosen is None else found.whole[rows.chosen]
+    return ~(found.layout.touched(found.layout.hidden(rows.states)) | whole)
+
+
+def _needs(found: Program, rows: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Which row needs which case, in pairs."""
+    if rows.chosen is None:
+        return found.rows, found.cases
+    first = np.searchsorted(found.rows, rows.chosen)
+    n = np.searchsorted(found.rows, rows.chosen, "right") - first
+    at = np.arange(n.sum()) + np.repeat(first - np.cumsum(n) + n, n)
+    return np.repeat(np.arange(len(rows)), n), found.cases[at]
+
+
+def _times_logs(counts: np.ndarray, theta: np.ndarray) -> float:
+    """Σ n log θ with 0 log 0 = 0."""
+    there = counts > 0
+    with np.errstate(divide="ignore"):
+        return float(counts[there] @ np.log(theta[there]))
+
+
+def _impossible(model: BayesianNetwork, rows: Observations, weights: np.ndarray | None) -> ModelError:
+    """The error that names the first row of probability zero."""
+    bad = np.isneginf(log_likelihood_rows(model, rows))
+    bad = bad if weights is None else bad & (weights > 0)
+    row = int(bad.argmax()) if rows.chosen is None else int(rows.chosen[bad.argmax()])
+    return ModelError(f"row {row} has probability zero under the network: begin with tables without zeros")
+
+
+def impute(model: BayesianNetwork, data: Any, **_: Any) -> dict[str, np.ndarray]:
+    """variable → state indices [n_rows], the most probable state of each missing value given what the row observes."""
+    from tractable.posterior.verbs import infer
+
+    rows = model.check(data)
+    found = infer(model, rows.states).marginals
+    guess = {v: np.nan_to_num(found.array(v)).argmax(1).astype(np.int32) for v in model.states}
+    return {v: np.where(rows.states[:, i] < 0, guess[v], rows.states[:, i]) for i, v in enumerate(model.states)}
