@@ -61,14 +61,14 @@ def show_run(run: tr.EMRun, output: str, bic: float, json: bool) -> None:
 
     if json:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
-        what = "mixture" if run.model.family == "mixture" else "chain"
+        what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")
         record = {"model": output, what: _json.model(run.model), "converged": run.converged, "bic": bic}
         return _json.write({**record, "history": history})
     from tractable.cli._machine_tables import show_likelihood
     from tractable.cli._tables import MAX_ROWS, console
 
     console.print(type(run.history)(run.history.iterations[-MAX_ROWS:]))
-    last, unit = run.history[-1], "row" if run.model.family == "mixture" else "sequence"
+    last, unit = run.history[-1], "sequence" if run.model.family == "hidden_markov" else "row"
     for name, found in (("train", last.train), ("validation", last.validation)):
         if found is not None:
             show_likelihood(f"log-likelihood of a {name} {unit}", found)

@@ -13,13 +13,14 @@ from tractable.cli._commands import Json, Memory, Model, app
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._sequences import Cut
 from tractable.cli._spread import spread
+from tractable.cli._table_files import write_table
 
 
 @app.command(epilog="\b\nExample:\n  tractable score digits.safetensors held.npy")
 @spread
 def score(model: Model, data: Data, cut: Cut, seed: Seed = 0, json: Json = False) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
-    machine = machine_of(model)
+    machine: Any = tr.load(model)
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed)
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": _json.certificate(found)})
@@ -43,10 +44,7 @@ def sample(
     found: Any = tr.load(model)
     drawn = tr.sample(found, n, key=seed, memory=memory)
     if found.family == "tables":
-        from tractable.formats import write_evidence
-
-        names = {v: [found.states[v][s] for s in states.tolist()] for v, states in drawn.items()}
-        write_evidence([dict(zip(names, row, strict=True)) for row in zip(*names.values(), strict=True)], output, found)
+        write_table(found, drawn, output)
     else:
         tr.write_data(output, drawn)
     _tell(found, output, n, json)
@@ -55,9 +53,14 @@ def sample(
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
 @spread
 def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, json: Json = False) -> None:
-    """Fill in what is missing in rows of data: its posterior mean given what is observed in the row, or sequence."""
-    machine = machine_of(model)
+    """Fill in what is missing in rows of data: its posterior mean given what is observed in the row, or sequence.
+
+    In rows of a network, the most probable state.
+    """
+    machine: Any = tr.load(model)
     whole = _rows(tr.impute(machine, cut.data(machine, data), key=seed))
+    if machine.family == "tables":
+        return _tell(machine, output, write_table(machine, whole, output), json)
     tr.write_data(output, whole)
     _tell(machine, output, len(whole), json)
 

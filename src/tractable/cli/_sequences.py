@@ -13,6 +13,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
 from tractable.cli._spread import spread
+from tractable.cli._table_files import table_of
 
 Text = str | None
 Rows = Annotated[
@@ -41,12 +42,12 @@ class Cut:
         return tr.read_sequences(path, lengths=self.lengths, by=self.by)
 
     def data(self, model: Any, path: str) -> Any:
-        """What a model takes: sequences where it is one of sequences, else rows."""
+        """What a model takes: sequences where it is one of sequences, cases of a network, else rows."""
         if model.family == "hidden_markov":
             return self.read(path)
         if self.lengths or self.by:
             raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
-        return tr.read_data(path)
+        return table_of(model, path) if model.family == "tables" else tr.read_data(path)
 
 
 @dataclass(frozen=True)

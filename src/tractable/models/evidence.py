@@ -66,6 +66,8 @@ def parse_rows(states: Mapping[str, Sequence[str]], data: Any) -> np.ndarray:
     ------
     ModelError : unknown variable or state (the message names row and column), ragged columns, other shapes.
     """
+    if _is_cases(data) and not any(data):
+        return np.full((len(data), len(states)), -1, np.int32)
     if isinstance(data, Mapping) or _is_cases(data) or not isinstance(data, list | tuple | np.ndarray):
         columns = columns_of(data)
         return _from_columns(states, {v: _named(c, states.get(v, ())) for v, c in columns.items()}).states
@@ -92,7 +94,7 @@ def is_indices(column: Any) -> bool:
 
 
 def _is_cases(data: Any) -> bool:
-    return isinstance(data, list) and bool(data) and all(isinstance(case, Mapping) for case in data)
+    return isinstance(data, list) and all(isinstance(case, Mapping) for case in data)
 
 
 def text_of(value: Any) -> str:

@@ -27,6 +27,16 @@ def column_names(path: str) -> list[str]:
         return names
 
 
+def columns(path: str) -> dict[str, list[Any]]:
+    """The columns by name, of any type; None for what is missing."""
+    import narwhals as nw
+
+    with _opened(path) as (n_rows, names, load):
+        _check_size(path, n_rows * len(names))
+        frame = nw.from_native(load(), eager_only=True)
+        return {name: frame[name].to_list() for name in names}
+
+
 Opened = tuple[int, list[str], Callable[[], Any]]
 
 

@@ -1,0 +1,74 @@
+"""The command that learns the tables of a network: read structure and rows, run EM, write it, say how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+import tractable as tr
+from tractable.cli import _answers
+from tractable.cli._commands import Json
+from tractable.cli._fit import fit
+from tractable.cli._fit_mixture import show_run
+from tractable.cli._options import Output, Real, Seed
+from tractable.cli._spread import spread
+from tractable.cli._table_files import WRITTEN, table_of
+
+Start = Literal["random", "model"]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How EM runs on tables."""
+
+    start: Annotated[Start, typer.Option(help="Tables from the rows that show them, random elsewhere, or NET's.")] = (
+        "random"
+    )
+    starts: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
+    iterations: Annotated[int, typer.Option(min=1, help="Iterations at most.")] = 200
+    tolerance: Annotated[float, typer.Option(min=0.0, help="EM ends when a row gains less than this.")] = 1e-6
+    prior: Annotated[Real, typer.Option(min=0.0, help="Pseudo-rows for each table; 0 maximizes the likelihood.")] = None
+    validation: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
+    ] = None
+    seed: Seed = 0
+
+    @property
+    def learner(self) -> tr.EM:
+        """EM with these settings."""
+        return tr.EM(tolerance=self.tolerance, n_init=self.starts, start=self.start, prior=self.prior)
+
+
+@fit.command(epilog="\b\nExample:\n  tractable fit network alarm.bif.gz patients.csv -o learned.bif")
+@spread
+def network(
+    net: Annotated[
+        str, typer.Argument(metavar="NET", help="A network: its variables, states and parents.", show_default=False)
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="Rows of states under names of variables: .csv or .parquet.", show_default=False
+        ),
+    ],
+    output: Output,
+    counting: Counting,
+    json: Json = False,
+) -> None:
+    """Learn the tables of a Bayesian network by expectation maximization.
+
+    An empty cell is missing, and a variable without a column hidden: both are summed out.
+    """
+    from tractable.formats._base import extension
+
+    extension(output, WRITTEN)
+    found: Any = _answers.network(net)
+    if not isinstance(found, tr.BayesianNetwork):
+        raise tr.ModelError(f"{net} holds a {type(found).__name__}: only tables of a BayesianNetwork are learned")
+    rows = found.check(table_of(found, data))
+    held = table_of(found, counting.validation) if counting.validation else None
+    run = tr.fit(found, rows, counting.learner, epochs=counting.iterations, validation=held, key=counting.seed)
+    tr.save(run.model, output)
+    show_run(run, output, tr.bic(run.model, rows).value, json)

@@ -1,0 +1,83 @@
+"""Learning of networks from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import tractable as tr
+from tractable.cli._run import run
+
+NET = tr.BayesianNetwork(
+    {"rain": ["no", "yes"], "wet": ["no", "yes"], "slip": ["no", "yes"]},
+    {"wet": ["rain"], "slip": ["wet"]},
+    {"rain": [0.7, 0.3], "wet": [[0.9, 0.1], [0.2, 0.8]], "slip": [[0.95, 0.05], [0.4, 0.6]]},
+)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A network, and 300 rows with gaps."""
+    net, data = str(tmp_path / "net.bif"), str(tmp_path / "rows.csv")
+    tr.save(NET, net)
+    drawn, rng = tr.sample(NET, 300, key=0), np.random.default_rng(0)
+    columns = {v: [("no", "yes")[s] if rng.random() > 0.2 else "" for s in states] for v, states in drawn.items()}
+    lines = [",".join(columns), *(",".join(row) for row in zip(*columns.values(), strict=True))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    return net, data, str(tmp_path / "learned.bif")
+
+
+def test_fit_score_and_impute(files, tmp_path, capsys):
+    net, data, learned = files
+    assert run(["fit", "network", net, data, "-o", learned, "--json", "--starts", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["converged"] and found["history"][-1]["kl"]["value"] == 0
+    model = tr.load(learned)
+    assert isinstance(model, tr.BayesianNetwork)
+    np.testing.assert_allclose(model.tables["wet"], NET.tables["wet"], atol=0.1)
+    assert run(["score", learned, data, "--json"]) == 0
+    scored = json.loads(capsys.readouterr().out)["log_likelihood"]["value"]
+    assert scored == pytest.approx(found["history"][-1]["train"]["value"], rel=1e-6)
+    whole = str(tmp_path / "whole.csv")
+    assert run(["impute", learned, data, "-o", whole]) == 0
+    assert all(len(case) == 3 for case in tr.read_evidence(whole, NET))
+    assert run(["fit", "network", net, data, "-o", learned, "--start", "model", "--validation", data]) == 0
+    assert "log-likelihood of a validation row" in capsys.readouterr().out
+
+
+def test_parquet_and_hidden_variables(files, tmp_path, capsys):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    net, data, learned = files
+    frame = pandas.read_csv(data)[["wet", "slip"]]
+    frame.to_parquet(tmp_path / "rows.parquet")
+    assert run(["fit", "network", net, str(tmp_path / "rows.parquet"), "-o", learned]) == 0
+    assert "wrote" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rain,wet\nno,yes\nmaybe,no\n", "bad.csv:3: variable 'rain' has no state 'maybe'"),
+        ("rain,wett\nno,yes\n", "unknown variable 'wett'; did you mean 'wet'?"),
+        ("rain,wet\n", "there are no rows"),
+        ("", "the file is empty"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_said_in_a_line(text, words, files, tmp_path, capsys):
+    (tmp_path / "bad.csv").write_text(text)
+    assert run(["fit", "network", files[0], str(tmp_path / "bad.csv"), "-o", files[2]]) == 2
+    found = capsys.readouterr().err
+    assert words in found and found.count("\n") == 1
+
+
+def test_a_markov_network_and_a_wrong_extension_are_refused(files, tmp_path, capsys):
+    field = str(tmp_path / "field.uai")
+    tr.save(tr.MarkovNetwork({"0": "01"}, [("0", [1.0, 3.0])]), field)
+    (tmp_path / "one.csv").write_text("0\n1\n")
+    assert run(["fit", "network", field, str(tmp_path / "one.csv"), "-o", files[2]]) == 2
+    assert "only tables of a BayesianNetwork are learned" in capsys.readouterr().err
+    assert run(["fit", "network", files[0], files[1], "-o", "x.npy"]) == 2
+    assert "extension" in capsys.readouterr().err
