@@ -129,3 +129,27 @@ def test_a_fit_that_is_repeated_is_the_same() -> None:
 def test_what_approximates_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="exact"):
         tr.fit(tr.hidden_markov([0.0, 1.0, 5.0], 2, "diagonal"), [0.0, 1.0, 5.0], tr.GeneralizedEM(posterior="hard"))
+
+
+@pytest.mark.parametrize("kind", ["diagonal", "gaussian", "categorical"])
+def test_an_e_step_in_pieces_is_that_of_the_whole(kind: str) -> None:
+    """Weights count, an impossible sequence is named by its own number, and pieces depend on nothing but sizes."""
+    from tractable.posterior.chains import PIECE, _expected, _pieces, expected_statistics
+
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 400, 200)
+    rows = rng.integers(0, 3, (lengths.sum(), 1)) if kind == "categorical" else rng.normal(size=(lengths.sum(), 2))
+    model = tr.hidden_markov(tr.Sequences(rows, lengths), 4, kind)
+    x, weights = model.check(tr.Sequences(rows, lengths)), rng.integers(0, 3, 200).astype(float)
+    pieces = _pieces(x, 4)
+    assert lengths.sum() * 32 > PIECE and len(pieces) > 1 and len(pieces) % 2 == 0
+    assert [p.start for p in pieces[1:]] == [p.stop for p in pieces[:-1]] and pieces[-1].stop == 200
+    found = expected_statistics(model, x, weights)
+    log_p, whole = _expected(model, x, weights, slice(0, 200))
+    assert found.log_likelihood == pytest.approx(float(log_p @ weights), rel=1e-13)
+    for name, array in whole.arrays.items():
+        np.testing.assert_allclose(found.statistics[name], array, rtol=1e-10, atol=1e-9)
+    if kind == "categorical":
+        never = tr.HiddenMarkovModel(model.first, model.transition, tr.CategoricalEmissions([[[0.5, 0.5, 0]] * 4]))
+        with pytest.raises(tr.ModelError, match=f"sequence {int(np.flatnonzero([2 in p for p in x])[0])} has"):
+            expected_statistics(never, x)

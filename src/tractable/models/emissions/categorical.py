@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     ROUNDING,
@@ -84,30 +86,28 @@ class CategoricalEmissions(Emissions):
     @classmethod
     def pooled(cls, x: Any, n_components: int) -> CategoricalEmissions:
         """The frequency of each state in each column, one pseudo-count kept for each; states go up to the largest."""
-        rows = two_axes(x)
-        check_domain(rows, _whole(rows), "a state 0, 1, …")
-        counts = [_counts(rows[:, j]) + 1 for j in range(rows.shape[1])]
+        table = two_axes(x)
+        check_domain(table, _whole(table), "a state 0, 1, …")
+        counts = [_counts(table[:, j]) + 1 for j in range(table.shape[1])]
         return cls([np.tile(c / c.sum(), (n_components, 1)) for c in counts])
 
     def repooled(self, x: Any) -> CategoricalEmissions:
         """The frequency of each state, one pseudo-count kept for each; those that do not turn up stay states."""
         return self.maximized(self.statistics(x, np.ones((len(x), self.n_components))), self.prior(1.0))
 
+    @cached_property
+    def _packed(self) -> rows.Tables:
+        """Logarithms, for the kernel."""
+        return rows.tables([logs(table) for table in self.tables])
+
     def log_likelihood(self, x: Any) -> np.ndarray:
         """log p(x | k) [n, K]."""
-        codes, out = _codes(x), np.zeros((len(x), self.n_components))
-        for j, table in enumerate(self.tables):
-            out += np.vstack([logs(table).T, np.zeros(self.n_components)])[codes[:, j]]  # the last: missing
-        return out
+        return rows.lookup(as_rows(x), self._packed)
 
     def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
         """``count{j}`` of each state [K, n_states] among the observed entries of column j."""
-        codes = _codes(x)
-        counts = {}
-        for j, q in enumerate(self.n_states):
-            is_state = (codes[:, j, None] == np.arange(q)).astype(np.float64)
-            counts[f"count{j}"] = responsibilities.T @ is_state
-        return Statistics(counts)
+        counts = rows.tally(as_rows(x), responsibilities, self.n_states)
+        return Statistics({f"count{j}": count for j, count in enumerate(counts)})
 
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> CategoricalEmissions:
         """P = counts / their sum."""

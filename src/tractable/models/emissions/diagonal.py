@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     Emissions,
@@ -30,11 +32,11 @@ def finite(x: np.ndarray) -> np.ndarray:
 
 def column_moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of the observed entries of each column; a variance of zero is replaced by one."""
-    rows = two_axes(x)
-    mean, count = column_means(rows, 0.0)
-    squares = np.zeros(rows.shape[1])
-    for start in range(0, len(rows), ROWS):
-        squares += np.nansum((as_rows(rows[start : start + ROWS]) - mean) ** 2, 0)
+    table = two_axes(x)
+    mean, count = column_means(table, 0.0)
+    squares = np.zeros(table.shape[1])
+    for start in range(0, len(table), ROWS):
+        squares += np.nansum((as_rows(table[start : start + ROWS]) - mean) ** 2, 0)
     variance = squares / np.maximum(count, 1)
     return mean, np.where(variance > 0, variance, 1.0)
 
@@ -118,20 +120,29 @@ class DiagonalGaussianEmissions(Emissions):
         mean, variance = column_moments(x)
         return cls(np.tile(mean, (n_components, 1)), np.tile(variance, (n_components, 1)), mean)
 
+    @cached_property
+    def _packed(self) -> rows.Gaussians:
+        """For the kernel."""
+        return rows.gaussians(self.locations, self._wide**-0.5, np.log(self._wide).sum(1))
+
     def log_likelihood(self, x: Any) -> np.ndarray:
         """log p(x | k) [n, K]."""
+        found = rows.densities(as_rows(x), self._packed)
+        if found is not None:
+            return found
         z = as_rows(x) - self.shift
-        there, precision, mu = seen(z), 1 / self._wide, self.locations - self.shift
+        there, precision, mu = ~np.isnan(z), 1 / self._wide, self.locations - self.shift
         constant = LOG_2PI + np.log(self._wide) + mu**2 * precision
-        if there is None:
-            squares = (z * z) @ precision.T - 2 * z @ (mu * precision).T
-            return -0.5 * (squares + constant.sum(1))
         z = np.nan_to_num(z)
         return -0.5 * ((z * z) @ precision.T - 2 * z @ (mu * precision).T + there @ constant.T)
 
     def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
         """``count``, ``sum`` and ``square`` of the observed entries about the shift [K, d]."""
-        z, r = as_rows(x) - self.shift, responsibilities
+        x, r, shift = as_rows(x), responsibilities, np.asarray(self.shift)
+        if (found := rows.moments(x, r, shift, full=False)) is not None:
+            count = np.repeat(found.count[:, None], x.shape[1], axis=1)
+            return Statistics({"count": count, "sum": found.sum, "square": found.square})
+        z = x - shift
         counts = weighted_counts(seen(z), r, z.shape[1])
         z = np.nan_to_num(z)
         return Statistics({"count": counts, "sum": r.T @ z, "square": r.T @ (z * z)})

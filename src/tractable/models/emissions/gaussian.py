@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tractable.kernels import rows as kernel
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import ROWS, Emissions, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite
@@ -99,20 +100,42 @@ class GaussianEmissions(Emissions):
         """The same over some of the columns."""
         return self._whole if columns.all() else _whitening(self._wide[:, columns][:, :, columns])
 
+    @cached_property
+    def _packed(self) -> kernel.Gaussians:
+        """For the kernel, of complete rows."""
+        return kernel.gaussians(self.locations, *self._whole)
+
     def log_likelihood(self, x: Any) -> np.ndarray:
         """log p(x | k) [n, K]; rows with the same entries missing are taken together."""
-        z = as_rows(x) - self.shift
+        x = as_rows(x)
+        if self.n_columns <= kernel.MAX_COLUMNS and (found := kernel.densities(x, self._packed)) is not None:
+            return found
+        z = x - self.shift
         out = np.empty((len(z), self.n_components))
         for rows, columns in patterns(z):
-            white, log_det = self._whitener(columns)
-            part, mu = z[rows][:, columns], (self.locations - self.shift)[:, columns]
-            for k in range(self.n_components):
-                y = (part - mu[k]) @ white[k].T
-                out[rows, k] = -0.5 * (np.einsum("ij,ij->i", y, y) + log_det[k] + columns.sum() * LOG_2PI)
+            out[rows] = self._log_densities(z[rows][:, columns], columns)
+        return out
+
+    def _log_densities(self, z: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """log p of rows about the shift, of which these columns are there."""
+        (white, log_det), mu = self._whitener(columns), (self.locations - self.shift)[:, columns]
+        if 0 < z.shape[1] <= kernel.MAX_COLUMNS:
+            found = kernel.densities(z, kernel.gaussians(mu, white, log_det))
+            assert found is not None
+            return found
+        out = np.empty((len(z), self.n_components))
+        for k in range(self.n_components):
+            y = (z - mu[k]) @ white[k].T
+            out[:, k] = -0.5 * (np.einsum("ij,ij->i", y, y) + log_det[k] + columns.sum() * LOG_2PI)
         return out
 
     def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
         """``count`` [K], and about the shift ``sum`` [K, d] and ``square`` [K, d, d], expected where missing."""
+        if self.n_columns <= kernel.MAX_COLUMNS:
+            found = kernel.moments(as_rows(x), responsibilities, np.asarray(self.shift), full=True)
+            if found is not None:
+                square = self._pooled_squares(found.square)
+                return Statistics({"count": found.count, "sum": found.sum, "square": square})
         k, d = self.locations.shape
         z, totals, squares = as_rows(x) - self.shift, np.zeros((k, d)), np.zeros((k, d, d))
         for rows, columns in patterns(z):
