@@ -46,6 +46,13 @@ void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, i
     }
 }
 
+static F f_part(const float *x, int64_t n) {
+    if (n >= F_LANES) return f_load(x);
+    F v = {0};
+    memcpy(&v, x, sizeof(float) * (size_t)n);
+    return v;
+}
+
 static void copy_part(float *to, F x, int64_t n) {
     if (n >= F_LANES) f_store(to, x);
     else memcpy(to, &x, sizeof(float) * (size_t)n);
@@ -67,16 +74,31 @@ INLINE void finish(const Finish *out, int64_t r, int64_t column, int64_t columns
     }
 }
 
+/* A step of `width` parameters from `column` on of row r along their gradient, the product. */
+INLINE void move(const Step *s, const Product *p, int64_t r, int64_t column, int64_t width, const F *product) {
+    int64_t at = r * p->columns + column, n_pieces = parts_of(p->columns, PIECE);
+    const float *right = s->right + column;
+    float *squares = s->squares + r * n_pieces + column / PIECE;
+    F sum = {0};
+    for (int64_t j = 0; j < width; j += F_LANES) {
+        int64_t n = least(F_LANES, width - j);
+        F w = f_part(s->given + at + j, n), g = product[j / F_LANES] - s->decay * w;
+        g -= s->left[r] * f_part(right + j, n) + s->left[p->rows + r] * f_part(right + p->columns + j, n);
+        sum += g * g;
+        if (s->trace) {
+            g -= s->momentum * f_part(s->trace + at + j, n);
+            copy_part(s->new_trace + at + j, -g, n);
+        }
+        copy_part(s->moved + at + j, w + s->rate * g, n);
+    }
+    squares[0] = 0;
+    for (int l = 0; l < F_LANES; l++) squares[0] += sum[l];
+    if ((int)TILE > (int)PIECE && column / PIECE + 1 < n_pieces) squares[1] = 0;
+}
+
 /* Row i as it lies in memory. */
 static const float *row_of(const Matrix *m, int64_t i) {
     return i < m->first ? m->x + i * m->stride : m->x2 + (i - m->first) * m->stride;
-}
-
-static F f_part(const float *x, int64_t n) {
-    if (n >= F_LANES) return f_load(x);
-    F v = {0};
-    memcpy(&v, x, sizeof(float) * (size_t)n);
-    return v;
 }
 
 static F f_magnitude(F x) { return (F)((FI)x & 0x7FFFFFFF); }
@@ -233,7 +255,8 @@ static void run_tile(Product *p, int64_t item, int worker) {
             const float *start = c ? partial + (r - from) * TILE : bias;
             for (int i = 0; i < PARTS; i++) sums[i] = f_load(start + i * F_LANES);
             add_row(p, r, c, table, sums, (int)parts_of(width, F_LANES));
-            if (c == p->n_chunks - 1) finish(&p->out, r, j, p->columns, width, sums);
+            if (c == p->n_chunks - 1 && p->out.step) move(p->out.step, p, r, j, width, sums);
+            else if (c == p->n_chunks - 1) finish(&p->out, r, j, p->columns, width, sums);
             else
                 for (int i = 0; i < PARTS; i++) f_store(partial + (r - from) * TILE + i * F_LANES, sums[i]);
         }

@@ -20,8 +20,21 @@ typedef struct {
     int transposed;
 } Matrix;
 
-/* Which outputs a product has; those that are null are not made. */
+/* A product as the gradient of `given` [rows][columns]: less the outer products of two pairs of vectors and `decay` times
+ * what is given, it makes a step. With a trace, which falls downhill, the step is `momentum` times the last one and this. */
 typedef struct {
+    const float *left, *right; /* [2][rows], [2][columns] */
+    const float *given, *trace; /* no trace: null */
+    float *moved, *new_trace;  /* may be the same arrays */
+    float *squares;            /* [rows][pieces] sums of the squares of the gradient over PIECE columns */
+    float rate, decay, momentum;
+} Step;
+
+enum { PIECE = 32 };
+
+/* Which outputs a product has; those that are null are not made. With a step there are no others. */
+typedef struct {
+    const Step *step;
     float *product, *sample, *mean;
     const float *bias;
     const uint32_t *seed, *rows;

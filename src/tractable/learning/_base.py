@@ -136,8 +136,18 @@ def begin(learner: Learner, plan: Any, model: Any, key: Any, data_means: np.ndar
 def advanced(learner: Learner, training: Training, gradient: Any, total: Any) -> Training:
     """The state after a step uphill along this gradient."""
     model, optimizer = _updated(learner, training, gradient, training.step / total)
+    return advanced_to(learner, training._replace(optimizer=optimizer), model, total)
+
+
+def advanced_to(learner: Learner, training: Training, model: Any, total: Any) -> Training:
+    """The state after a step to these parameters."""
     average = _averaged(learner, training, model, total)
-    return training._replace(model=model, average=average, optimizer=optimizer, step=training.step + 1)
+    return training._replace(model=model, average=average, step=training.step + 1)
+
+
+def rate_at(learner: Learner, progress: Array) -> Array:
+    """The learning rate at a share of the run."""
+    return learner.learning_rate * (1 - progress if learner.decay else jnp.ones_like(progress))
 
 
 def _updated(learner: Learner, training: Training, gradient: Any, progress: Array) -> tuple[Any, Any]:
@@ -145,7 +155,7 @@ def _updated(learner: Learner, training: Training, gradient: Any, progress: Arra
     downhill = jax.tree.map(jnp.negative, gradient)
     updates, optimizer = learner.transformation().update(downhill, training.optimizer, own)
     if learner.optimizer is None:
-        rate = learner.learning_rate * (1 - progress if learner.decay else 1.0)
+        rate = rate_at(learner, progress)
         updates = jax.tree.map(lambda u: -rate * u, updates)
     return eqx.apply_updates(training.model, updates), optimizer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-from tractable.learning._base import Training
-from tractable.learning.machines import MachineLearner
-from tractable.learning.phases import contrast, ending_with, summable_groups
+from tractable.learning import fused
+from tractable.learning._base import Training, advanced_to, rate_at
+from tractable.learning.machines import MachineLearner, pulls
+from tractable.learning.phases import contrast, ending_with, means, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State, start, sweep, sweep_with_fields
 
@@ -38,7 +41,35 @@ def negative(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> tu
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastiveDivergence(MachineLearner):
+class Contrastive(MachineLearner):
+    """Gradients that are the difference of two phases: at data, and at samples of the model."""
+
+    @abstractmethod
+    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
+        """Samples of the model, some groups at their means, and the learner's new state."""
+
+    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+        free, own = self.negative(plan, training, key, data)
+        return contrast(training.model, data, free), own
+
+    def climb(
+        self, plan: Schedule, training: Training, key: Any, data: State, total: Any
+    ) -> tuple[Training, Float[Array, ""]]:
+        plain = self.optimizer is None and type(self).gradient is Contrastive.gradient
+        if not (plain and fused.applies(training.model)):
+            return super().climb(plan, training, key, data, total)
+        free, own = self.negative(plan, training, key, data)
+        trace = training.optimizer.trace if self.momentum else None
+        offsets = training.offsets if self.centred else jax.tree.map(jnp.zeros_like, training.offsets)
+        rate, pull = rate_at(self, training.step / total), pulls(self, training.model, means(data))
+        settings = fused.Settings(rate, self.weight_decay, self.momentum, pull)
+        model, trace, norm = fused.moved(training.model, trace, (data, free), offsets, settings)
+        optimizer = training.optimizer._replace(trace=trace) if self.momentum else training.optimizer
+        return advanced_to(self, training._replace(learner=own, optimizer=optimizer), model, total), norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveDivergence(Contrastive):
     """CD-k: chains of `k` sweeps that start at the data. Biased, the less so the larger k.
 
     Hinton, "Training products of experts by minimizing contrastive divergence", Neural Computation 14 (2002).
@@ -46,19 +77,18 @@ class ContrastiveDivergence(MachineLearner):
 
     k: int = 1
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         model = training.model
         rows = jnp.arange(data[VISIBLE].shape[0], dtype=jnp.uint32)
         own = {
             g: model.units[g].sample(jax.random.fold_in(key, i), rows, model.local_field(g, data))
             for i, g in enumerate(model.hidden)
         }
-        _, free = negative(plan, model, key, data | own, self.k)
-        return contrast(model, data, free), training.learner
+        return negative(plan, model, key, data | own, self.k)[1], training.learner
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersistentCD(MachineLearner):
+class PersistentCD(Contrastive):
     """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; as many as a batch has rows if None.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
@@ -71,9 +101,9 @@ class PersistentCD(MachineLearner):
         rows = jnp.arange(self.n_chains or self.batch_size, dtype=jnp.uint32)
         return start(model, key, rows)
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, State]:
+    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         chains, free = negative(plan, training.model, key, training.learner, self.k)
-        return contrast(training.model, data, free), chains
+        return free, chains
 
 
 @dataclass(frozen=True, kw_only=True)

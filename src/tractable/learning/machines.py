@@ -81,15 +81,21 @@ class MachineLearner(Learner):
     def step(self, plan: Schedule, training: Training, key: Any, batch: Array, total: Any) -> tuple[Training, Info]:
         key, fill = jax.random.split(jax.random.fold_in(key, training.step))
         data = phases.positive(training.model, completed(plan, training.model, fill, batch))
-        gradient, own = self.gradient(plan, training, key, data)
+        new, norm = self.climb(plan, training, key, data, total)
         now = phases.means(data)
-        gradient = _regularized(self, gradient, training.model, now)
-        if self.centred:
-            gradient = phases.centred(gradient, training.model, training.offsets)
         offsets = {name: 0.99 * mu + 0.01 * now[name] for name, mu in training.offsets.items()}
         active = [now[g] for g in training.model.hidden] or [jnp.zeros(1)]
-        info = Info(optax.tree.norm(gradient.couplings), jnp.mean(jnp.concatenate(active)))
-        return advanced(self, training._replace(learner=own, offsets=offsets), gradient, total), info
+        return new._replace(offsets=offsets), Info(norm, jnp.mean(jnp.concatenate(active)))
+
+    def climb(
+        self, plan: Schedule, training: Training, key: Any, data: State, total: Any
+    ) -> tuple[Training, Float[Array, ""]]:
+        """The state after a step uphill, and the norm of the gradient by the couplings."""
+        gradient, own = self.gradient(plan, training, key, data)
+        gradient = _regularized(self, gradient, training.model, phases.means(data))
+        if self.centred:
+            gradient = phases.centred(gradient, training.model, training.offsets)
+        return advanced(self, training._replace(learner=own), gradient, total), optax.tree.norm(gradient.couplings)
 
     def live(self, model: Boltzmann, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Live:
         return live_log_likelihood(model, rows, held, key, previous=last)
@@ -130,11 +136,17 @@ def completed(plan: Schedule, model: Boltzmann, key: Any, v: Array) -> Float[Arr
     return jax.lax.cond(missing.any(), filled, lambda: values)
 
 
+def pulls(learner: MachineLearner, model: Boltzmann, now: phases.Means) -> phases.Means:
+    """What draws the hidden units to their target: is added to the gradient of their fields."""
+    if learner.sparsity is None:
+        return {}
+    return {name: learner.sparsity_cost * (learner.sparsity - now[name]) for name in model.hidden}
+
+
 def _regularized(learner: MachineLearner, gradient: Boltzmann, model: Boltzmann, now: phases.Means) -> Boltzmann:
-    couplings, fields = gradient.couplings, dict(gradient.fields)
+    couplings = gradient.couplings
     if learner.weight_decay:
         couplings = {pair: g - learner.weight_decay * model.couplings[pair] for pair, g in couplings.items()}
-    if learner.sparsity is not None:
-        for name in model.hidden:
-            fields[name] = fields[name] + learner.sparsity_cost * (learner.sparsity - now[name])
+    pull = pulls(learner, model, now)
+    fields = {name: g + pull[name] if name in pull else g for name, g in gradient.fields.items()}
     return eqx.tree_at(lambda g: (g.couplings, g.fields), gradient, (couplings, fields))

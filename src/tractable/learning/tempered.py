@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from tractable.learning._base import Training
 from tractable.learning.contrastive import PersistentCD
-from tractable.learning.phases import Means, contrast, rao_blackwell, starting_with, summable_groups
+from tractable.learning.phases import Means, rao_blackwell, starting_with, summable_groups
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate import blocks
@@ -72,14 +72,13 @@ class TemperedPCD(PersistentCD):
         rows = jnp.arange(self.n_temperatures * (self.n_chains or self.batch_size), dtype=jnp.uint32)
         return Ladder(start(model, key, rows), base, betas, jnp.zeros(self.n_temperatures - 1))
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Ladder]:
+    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Ladder]:
         model, ladder = training.model, training.learner
         ladder = ladder._replace(x=_moved(plan, model, key, ladder, self.k))
         ladder = _swapped(model, jax.random.fold_in(key, self.k), ladder, training.step % 2)
         ladder = _respaced(ladder, training.step % RESPACE == RESPACE - 1)
         n_chains = len(ladder.x[VISIBLE]) // self.n_temperatures
-        free = rao_blackwell(plan, model, {name: x[:n_chains] for name, x in ladder.x.items()})
-        return contrast(model, data, free), ladder
+        return rao_blackwell(plan, model, {name: x[:n_chains] for name, x in ladder.x.items()}), ladder
 
 
 def _moved(plan: Schedule, model: Boltzmann, key: Any, ladder: Ladder, k: int) -> State:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from tractable.learning._base import Training
 from tractable.learning.contrastive import PersistentCD, moved
-from tractable.learning.phases import contrast, rao_blackwell, starting_with, summable_groups
+from tractable.learning.phases import rao_blackwell, starting_with, summable_groups
 from tractable.learning.tempered import matched_base
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -85,14 +85,14 @@ class TrajectoryTempering(PersistentCD):
         chains = jax.tree.map(partial(_repeated, self.n_checkpoints), x)
         return Trajectory(past, chains, x, jnp.ones((), jnp.int32), jnp.ones(()))
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Trajectory]:
+    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Trajectory]:
         model, climb, sweeps = training.model, *jax.random.split(key)
         plan = starting_with(plan, summable_groups(model))  # what a swap has summed out is drawn anew
         now = (training.step % self.every == 0).astype(jnp.int32)
         one = lambda _, own: self._stored(model, exchanged(plan, model, climb, own, self.k)[0])  # noqa: E731
         own = jax.lax.fori_loop(0, now, one, training.learner)  # a loop of one round or none works in place
         x = moved(plan, model, sweeps, own.x, self.k)
-        return contrast(model, data, rao_blackwell(plan, model, x)), own._replace(x=x)
+        return rao_blackwell(plan, model, x), own._replace(x=x)
 
     def _stored(self, model: Boltzmann, own: Trajectory) -> Trajectory:
         """The current model among the checkpoints, if it is far enough from the last of them."""
