@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.evaluate.annealed import Annealed, Annealing, anneal
+    from tractable.evaluate.annealed_rows import RowAnnealing
     from tractable.evaluate.criteria import aic, bic
     from tractable.evaluate.diagnostics import (
         Diagnosis,
@@ -27,6 +28,7 @@ __all__ = [
     "Live",
     "LogLikelihood",
     "PseudoLogLikelihood",
+    "RowAnnealing",
     "aic",
     "anneal",
     "autocorrelation_time",
@@ -43,6 +45,7 @@ __all__ = [
 _LEAVES = {
     "criteria": ("aic", "bic"),
     "annealed": ("Annealed", "Annealing", "anneal"),
+    "annealed_rows": ("RowAnnealing",),
     "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
     "monitor": ("Live", "live_log_likelihood"),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.evaluate import annealed_rows
 from tractable.evaluate.annealed import Annealing, anneal
+from tractable.evaluate.annealed_rows import RowAnnealing
 from tractable.evaluate.records import LogLikelihood
 from tractable.models import ModelError
 from tractable.models._base import nearest
@@ -22,6 +24,7 @@ AFFORDABLE = 60.0
 """Predicted seconds up to which log Z is computed exactly unless told otherwise."""
 
 ROWS = 4096
+BELOW = "log p̃(v) of each row is a lower bound, by mean field: the value is low by an unknown amount"
 
 
 def log_partition(
@@ -73,13 +76,15 @@ def log_likelihood(
 
     log p̃(v), with all that is not observed summed out, is exact where that is affordable (in closed form where the
     hidden units are independent given the data). Elsewhere the bound of mean field takes its place: then the value is a
-    lower bound on average, there is no upper end, and the verdict says so.
+    lower bound on average, there is no upper end, and the verdict says so. With ``method="annealing"`` complete rows of
+    a machine of hidden layers are annealed, each from its own mean field: an estimate whose lower end holds with the
+    stated confidence, without an upper end either (see `evaluate.annealed_rows`).
 
     Parameters
     ----------
     data : [n_rows, n_visible]; NaN is unobserved and summed out.
     log_partition : log Z where it is known already; else it is computed, with `data` to help.
-    more : see `log_partition`.
+    more : see `log_partition`; ``rows``, a `RowAnnealing`, says how rows are annealed.
 
     Raises
     ------
@@ -95,22 +100,12 @@ def log_likelihood(
     values = checked_values(model, VISIBLE, data)
     if values.ndim != 2 or not len(values):
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
+    settings = more.pop("rows", RowAnnealing())
     log_z = log_partition or _log_partition(model, values, key, more)
-    joint = unnormalized(model, values, key)
-    rows = _less(joint, log_z)
-    mean = _less(Certificate(joint.value.mean(), joint.lower.mean(), joint.upper.mean(), joint.kind), log_z)
-    verdict = log_z.verdict if joint.kind == "exact" else _bound_verdict(log_z)
-    return LogLikelihood(
-        float(mean.value),
-        float(mean.lower),
-        float(mean.upper),
-        mean.kind,
-        log_z.confidence,
-        log_z.std_error,
-        verdict,
-        rows,
-        log_z,
-    )
+    joint = unnormalized(model, values, key, settings if more.get("method") == "annealing" else None)
+    rows, mean = _less(joint.rows, log_z), _less(joint.mean, log_z)
+    ends = (float(mean.value), float(mean.lower), float(mean.upper))
+    return LogLikelihood(*ends, mean.kind, mean.confidence, mean.std_error, mean.verdict, rows, log_z)
 
 
 def _log_partition(model: Boltzmann, values: np.ndarray, key: Any, more: Any) -> Certificate:
@@ -118,24 +113,41 @@ def _log_partition(model: Boltzmann, values: np.ndarray, key: Any, more: Any) ->
     return log_partition(model, data=values if complete else None, key=key, **more)
 
 
-def _bound_verdict(log_z: Certificate) -> str:
-    low = "log p̃(v) of each row is a lower bound, by mean field: the value is low by an unknown amount"
-    return low if log_z.verdict in (None, "reliable") else f"{log_z.verdict}; {low}"
-
-
 def _less(joint: Certificate, log_z: Certificate) -> Certificate:
     """The difference of two intervals."""
-    kind = log_z.kind if joint.kind == "exact" else ("bound" if log_z.kind == "exact" else log_z.kind)
+    kinds = {joint.kind, log_z.kind} - {"exact"}
+    kind = kinds.pop() if len(kinds) == 1 else ("probabilistic" if kinds else "exact")
     ends = (joint.value - log_z.value, joint.lower - log_z.upper, joint.upper - log_z.lower)
-    return Certificate(*ends, kind, log_z.confidence, log_z.std_error, log_z.verdict)
+    errors = [e for e in (joint.std_error, log_z.std_error) if e is not None]
+    error = errors[0] if len(errors) == 1 else (np.hypot(*errors) if errors else None)
+    confidence = joint.confidence if log_z.confidence is None else log_z.confidence
+    return Certificate(*ends, kind, confidence, error, _both(log_z.verdict, joint.verdict))
 
 
-def unnormalized(model: Boltzmann, values: np.ndarray, key: Any = 0) -> Certificate:
-    """log p̃(v) of each row, in double precision, a number of rows at a time."""
+def _both(log_z: str | None, rows: str | None) -> str | None:
+    """What speaks against log Z, and what is to be said of the rows."""
+    return rows if rows and log_z in (None, "reliable") else (f"{log_z}; {rows}" if rows else log_z)
+
+
+class Unnormalized(NamedTuple):
+    """log p̃(v) of each row, and their mean, whose interval may be narrower than the mean of theirs."""
+
+    rows: Certificate
+    mean: Certificate
+
+
+def unnormalized(
+    model: Boltzmann, values: np.ndarray, key: Any = 0, settings: RowAnnealing | None = None
+) -> Unnormalized:
+    """log p̃(v) of rows: exact or bounded, a number of rows at a time; annealed where `settings` say how."""
+    if settings is not None and annealed_rows.applies(model) and not np.isnan(values.astype(np.float32)).any():
+        return Unnormalized(*annealed_rows.certified(model, values, key, settings))
     parts = [_rows(model, part, key) for part in _chunks(values)]
     value, lower, upper = (np.concatenate([getattr(p, name) for p in parts]) for name in ("value", "lower", "upper"))
     exact = all(p.kind == "exact" for p in parts)
-    return Certificate(value, lower, upper, "exact" if exact else "bound")
+    kind, said = ("exact", None) if exact else ("bound", BELOW)
+    rows = Certificate(value, lower, upper, kind, verdict=said)
+    return Unnormalized(rows, Certificate(value.mean(), lower.mean(), upper.mean(), kind, verdict=said))
 
 
 def _rows(model: Boltzmann, values: np.ndarray, key: Any) -> Certificate:

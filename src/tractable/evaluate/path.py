@@ -104,12 +104,13 @@ def base_log_partition(path: Path) -> float:
     with jax.enable_x64(True):
         units = path.model.astype(np.float64).units
         fields = {name: np.asarray(a, np.float64) for name, a in path.base.items()}
-        return float(_sum_of_cumulants(units, fields))
+        return float(sum_of_cumulants(units, fields))
 
 
 @jax.jit
-def _sum_of_cumulants(units: Mapping[str, Units], fields: Mapping[str, Array]) -> Array:
-    return sum((units[name].cumulant(a).sum() for name, a in fields.items()), jnp.zeros(()))
+def sum_of_cumulants(units: Mapping[str, Units], fields: Mapping[str, Array]) -> Float[Array, "*b"]:
+    """log Z of machines without couplings."""
+    return sum((units[name].cumulant(a).sum(-1) for name, a in fields.items()), jnp.zeros(()))
 
 
 def _lerp(beta: Any, start: Any, end: Any) -> Array:

@@ -61,7 +61,8 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
     data : [n_rows, n_columns]; NaN is unobserved and summed out. For a network rows as `fit` takes them.
     key : int or jax key; not used by exact methods.
     options : for a machine ``log_partition``, where it is known already; else it is computed, with `data` to help, and
-        takes the options of `log_partition`.
+        takes the options of `log_partition`. ``method="annealing"`` also anneals the rows of deep machines, from below:
+        ``rows``, a `RowAnnealing`, says how.
 
     Returns
     -------
