@@ -10,7 +10,7 @@ import pytest
 
 import tractable as tr
 from tractable.learning.records import Epoch, History
-from tractable.plots import chain_traces, filters, learning_curve, samples
+from tractable.plots import chain_traces, filters, learning_curve, samples, state_path, transition_graph
 
 pytest.importorskip("matplotlib")
 
@@ -96,6 +96,39 @@ class TestTraces:
     def test_wrong_shape(self):
         with pytest.raises(ValueError, match="n_chains"):
             chain_traces([1.0, 2.0])
+
+
+class TestChains:
+    def test_a_path_and_probabilities_over_the_columns(self, tmp_path):
+        path, rows = np.array([0, 0, 2, 1]), np.arange(8.0).reshape(4, 2)
+        top, bottom = state_path(path, rows, ["a", "b", "c"]).axes
+        assert [line.get_ydata().tolist() for line in top.lines] == rows.T.tolist()
+        assert [text.get_text() for text in bottom.get_legend().get_texts()] == ["a", "b", "c"]
+        figure = state_path(np.array([[0.25, 0.75], [1.0, 0.0]]))
+        shares = figure.axes[0].collections
+        assert len(shares) == 2 and shares[0].get_paths()[0].vertices[:, 1].max() == 1
+        saved(figure, tmp_path / "path.png")
+
+    def test_an_arrow_for_each_transition_that_is_there(self, tmp_path):
+        figure = transition_graph([[0.7, 0.3, 0.0], [0.0, 0.999, 0.001], [0.5, 0.25, 0.25]])
+        texts = [text.get_text() for text in figure.axes[0].texts]
+        assert [t for t in texts if t.startswith("state")] == ["state 0", "state 1", "state 2"]
+        assert sorted(t for t in texts if t and t[0].isdigit()) == ["0.25", "0.25", "0.30", "0.50", "0.70", "1.00"]
+        saved(figure, tmp_path / "graph.png")
+
+    @pytest.mark.parametrize(
+        ("draw", "said"),
+        [
+            (lambda: state_path([0.5, 1.0]), "path of states"),
+            (lambda: state_path([]), "path of states"),
+            (lambda: state_path([0, 1], [1.0]), "expected 2 rows"),
+            (lambda: state_path([0, 1], names=["a"]), "2 states need as many names"),
+            (lambda: transition_graph([[1.0, 0.0]]), "transitions"),
+        ],
+    )
+    def test_what_cannot_be_drawn(self, draw, said):
+        with pytest.raises(ValueError, match=said):
+            draw()
 
 
 def test_drawing_leaves_no_state_behind():

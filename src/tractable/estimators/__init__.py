@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.estimators.boltzmann import RestrictedBoltzmannMachine
+    from tractable.estimators.hidden_markov import HiddenMarkovModel
     from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
 
-__all__ = ["BernoulliMixture", "GaussianMixture", "MixedMixture", "RestrictedBoltzmannMachine"]
+__all__ = ["BernoulliMixture", "GaussianMixture", "HiddenMarkovModel", "MixedMixture", "RestrictedBoltzmannMachine"]
 
 _LEAVES = {
     "boltzmann": ("RestrictedBoltzmannMachine",),
+    "hidden_markov": ("HiddenMarkovModel",),
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

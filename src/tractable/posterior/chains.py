@@ -110,8 +110,7 @@ def sample(
     """A sequence of `n` rows [n, d]; given a sequence with gaps (NaN), `n` completions of it [n, t, d]."""
     rng = generator(key)
     if evidence is None:
-        free = Chains(model.first, model.transition, np.zeros((max(n, 1), model.n_states)))
-        return model.emissions.sample(rng, sample_paths(free, 1, int(rng.integers(2**63))).states[0])[:n]
+        return draw(model, n, rng)[0]
     sequences = _one(_read(model, evidence))
     chains = chains_of(model, sequences)
     found = sample_paths(chains, n, int(rng.integers(2**63)))
@@ -123,6 +122,14 @@ def sample(
         if left is not None:
             out[:, t, gap] = left.sample(rng, found.states[:, t])
     return out
+
+
+def draw(model: HiddenMarkovModel, n: int, key: Any = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A sequence of `n` rows [n, d], and its states [n]."""
+    rng = generator(key)
+    free = Chains(model.first, model.transition, np.zeros((max(n, 1), model.n_states)))
+    states = sample_paths(free, 1, int(rng.integers(2**63))).states[0]
+    return model.emissions.sample(rng, states)[:n], states[:n]
 
 
 def transform(model: HiddenMarkovModel, data: Any) -> Any:

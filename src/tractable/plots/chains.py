@@ -1,0 +1,127 @@
+"""Hidden Markov chains: which states a sequence went through, and how states follow each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tractable.plots._base import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LABELLED = 0.005
+"""A transition that is less probable is not drawn."""
+
+
+def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None) -> Figure:
+    """The states of a sequence over time, under its columns if they are given.
+
+    Parameters
+    ----------
+    states : a path of numbers [t], such as ``most_probable(model, rows).assignment["state"]``, or probabilities [t, K],
+        such as ``infer(model, rows).marginals["state"]``, which are stacked.
+    rows : the sequence [t] or [t, d], NaN where something is missing. names : of the states.
+
+    Raises
+    ------
+    ValueError : a path that is not one of whole numbers, rows of another length, names that do not suffice.
+
+    Examples
+    --------
+    >>> from tractable.plots import state_path
+    >>> [ax.get_ylabel() for ax in state_path([0, 0, 1], [0.1, 0.2, 5.0]).axes]
+    ['columns', 'state']
+    """
+    shares = _shares(states)
+    labels = _names(names, shares.shape[1])
+    columns = None if rows is None else _columns(rows, len(shares))
+    fig = figure(8, 2 if columns is None else 4)
+    axes = fig.subplots(1 if columns is None else 2, sharex=True, squeeze=False)[:, 0]
+    if columns is not None:
+        axes[0].plot(columns, linewidth=0.8)
+        axes[0].set_ylabel("columns")
+    edges = np.arange(len(shares) + 1) - 0.5
+    axes[-1].stackplot(np.repeat(edges, 2)[1:-1], np.repeat(shares, 2, axis=0).T, labels=labels)
+    axes[-1].set(xlabel="row", ylabel="state", ylim=(0, 1), xlim=(edges[0], edges[-1]), yticks=[])
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def _shares(states: Any) -> np.ndarray:
+    """Probabilities of the states [t, K]; of a path ones and zeros."""
+    given = np.asarray(states)
+    if given.ndim == 2 and given.size and given.dtype.kind == "f":
+        return given
+    if given.ndim != 1 or not given.size or given.dtype.kind not in "iu" or given.min() < 0:
+        raise ValueError(f"expected a path of states 0, 1, … [t] or probabilities [t, K], got the shape {given.shape}")
+    return np.eye(int(given.max()) + 1)[given]
+
+
+def _names(names: Sequence[str] | None, k: int) -> list[str]:
+    found = [f"state {i}" for i in range(k)] if names is None else [str(name) for name in names]
+    if len(found) < k:
+        raise ValueError(f"{k} states need as many names, got {len(found)}")
+    return found[:k]
+
+
+def _columns(rows: Any, length: int) -> np.ndarray:
+    found = np.asarray(rows, float)
+    if found.ndim not in (1, 2) or len(found) != length:
+        raise ValueError(f"expected {length} rows as the states have, got the shape {found.shape}")
+    return found
+
+
+def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Figure:
+    """The states on a circle, an arrow for each transition, wide where it is probable and labelled.
+
+    Transitions less probable than half a percent are left out.
+
+    Parameters
+    ----------
+    transition : A [K, K], such as ``model.transition``. names : of the states.
+
+    Raises
+    ------
+    ValueError : an array that is not square, names that do not suffice.
+
+    Examples
+    --------
+    >>> from tractable.plots import transition_graph
+    >>> texts = transition_graph([[0.9, 0.1], [0.0, 1.0]], ["on", "off"]).axes[0].texts
+    >>> [text.get_text() for text in texts if text.get_text()]
+    ['on', 'off', '0.90', '0.10', '1.00']
+    """
+    a = np.asarray(transition, float)
+    if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.size:
+        raise ValueError(f"expected transitions [K, K], got the shape {a.shape}")
+    fig = figure(5, 5)
+    ax = fig.add_subplot()
+    angle = np.pi / 2 - 2 * np.pi * np.arange(len(a)) / len(a)
+    places = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    for (x, y), name in zip(places, _names(names, len(a)), strict=True):
+        ax.text(x, y, name, ha="center", va="center", bbox={"boxstyle": "circle", "fc": "white"}, zorder=3)
+    for i, j in zip(*np.nonzero(a >= LABELLED), strict=True):
+        _arrow(ax, places[i], places[j], float(a[i, j]))
+    ax.set(xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
+    ax.set_axis_off()
+    return fig
+
+
+def _arrow(ax: Axes, start: np.ndarray, end: np.ndarray, p: float) -> None:
+    """An arc between two states that leaves room for the way back, or a loop outside the circle."""
+    if (start == end).all():
+        side = 0.18 * np.array([-start[1], start[0]])
+        tail, head, bend, label = 1.1 * start - side, 1.1 * start + side, 2.2, 1.65 * start
+    else:
+        way = end - start
+        across = np.array([way[1], -way[0]]) / math.hypot(*way)
+        gap = 0.22 * way / math.hypot(*way)
+        tail, head, bend, label = start + gap, end - gap, 0.2, (start + end) / 2 + 0.16 * math.hypot(*way) * across
+    style = {"arrowstyle": "-|>", "lw": 0.5 + 3 * p, "connectionstyle": f"arc3,rad={bend}", "alpha": 0.3 + 0.7 * p}
+    ax.annotate("", xy=tuple(head), xytext=tuple(tail), arrowprops=style)
+    ax.text(*label, f"{p:.2f}", ha="center", va="center", fontsize="small")
