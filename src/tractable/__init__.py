@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TemperedPCD,
         TrajectoryTempering,
         bayesian_network,
+        factorial_hidden_markov,
         fit,
         hidden_markov,
         left_right,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         pretrain,
     )
     from tractable.models import (
+        AdditiveGaussianEmissions,
         BayesianNetwork,
         Bernoulli,
         BernoulliEmissions,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         DeepBeliefNetwork,
         DiagonalGaussianEmissions,
         Factor,
+        FactorialHiddenMarkovModel,
         Gaussian,
         GaussianEmissions,
         HelmholtzMachine,
@@ -92,6 +95,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EM",
+    "AdditiveGaussianEmissions",
     "BayesianNetwork",
     "Bernoulli",
     "BernoulliEmissions",
@@ -108,6 +112,7 @@ __all__ = [
     "ExpectationMaximization",
     "Explanation",
     "Factor",
+    "FactorialHiddenMarkovModel",
     "FastPersistentCD",
     "FormatError",
     "Gaussian",
@@ -151,6 +156,7 @@ __all__ = [
     "deep",
     "emissions_for",
     "explain",
+    "factorial_hidden_markov",
     "filtering",
     "fit",
     "forecast",
@@ -202,6 +208,7 @@ _NAMES = {
         "TemperedPCD",
         "TrajectoryTempering",
         "bayesian_network",
+        "factorial_hidden_markov",
         "fit",
         "hidden_markov",
         "left_right",
@@ -210,6 +217,7 @@ _NAMES = {
         "pretrain",
     ],
     "models": [
+        "AdditiveGaussianEmissions",
         "BayesianNetwork",
         "Bernoulli",
         "BernoulliEmissions",
@@ -219,6 +227,7 @@ _NAMES = {
         "DeepBeliefNetwork",
         "DiagonalGaussianEmissions",
         "Factor",
+        "FactorialHiddenMarkovModel",
         "Gaussian",
         "GaussianEmissions",
         "HelmholtzMachine",

@@ -41,7 +41,7 @@ def log_partition(
     >>> tr.log_partition(tr.restricted(couplings=[[0.0, 0.0]])).kind
     'exact'
     """
-    if model.family in ("tables", "hidden_markov"):
+    if model.family in ("tables", "factorial_hidden_markov", "hidden_markov"):
         return posterior.log_partition(model, evidence, memory=memory)
     from tractable.models import condition
 
@@ -84,7 +84,13 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
     return _leaf(model).log_likelihood(model, data, key=key, **options)
 
 
-_LEAVES = {"boltzmann": "likelihood", "hidden_markov": "chains", "mixture": "mixtures", "tables": "networks"}
+_LEAVES = {
+    "boltzmann": "likelihood",
+    "factorial_hidden_markov": "factorial",
+    "hidden_markov": "chains",
+    "mixture": "mixtures",
+    "tables": "networks",
+}
 """The module that evaluates each family."""
 
 

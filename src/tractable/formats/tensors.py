@@ -41,7 +41,12 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
         raise source.error(error) from None
 
 
-_LEAVES = {"boltzmann": "machines", "hidden_markov": "hidden_markov", "mixture": "mixtures"}
+_LEAVES = {
+    "boltzmann": "machines",
+    "factorial_hidden_markov": "factorial",
+    "hidden_markov": "hidden_markov",
+    "mixture": "mixtures",
+}
 """The module that reads and writes each other family than tables."""
 
 

@@ -93,26 +93,37 @@ class Chains:
     def run_pieces(self, name: str, arguments: Callable[[int], Sequence[Any]]) -> None:
         """The same, with arguments for each piece."""
         kernel, pieces = _kernel(name), self.pieces
+        run_each(lambda i: kernel(ctypes.byref(self.struct), *pieces[i], *arguments(i)), len(pieces), self.told)
 
-        def call(i: int) -> int:
-            return kernel(ctypes.byref(self.struct), *pieces[i], *arguments(i))
-
-        if len(pieces) == 1:
-            codes = [call(0)]
-        else:
-            with ThreadPoolExecutor(n_cores()) as pool:
-                codes = list(pool.map(call, range(len(pieces))))
-        if any(codes):
-            raise MemoryError(f"no memory for chains of {self.n_rows} rows and {self.k} states")
+    @property
+    def told(self) -> str:
+        """What this is, for errors."""
+        return f"chains of {self.n_rows} rows and {self.k} states"
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
         """Ranges of `order` of about equal work."""
         lengths = np.diff(self.offsets)[self.order]
-        work = np.cumsum(lengths * float(self.k * max(self.k, 8)))
-        number = work // max(CHUNK, work[-1] / 64)
-        cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), self.n_sequences]
-        return [(a, b) for a, b in pairwise(cuts) if b > a]
+        return balanced(lengths * float(self.k * max(self.k, 8)), 64)
+
+
+def balanced(work: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """Ranges of tasks, of about equal work and no less than a chunk; at most about so many."""
+    done = np.cumsum(work)
+    number = done // max(CHUNK, done[-1] / most)
+    cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(work)]
+    return [(a, b) for a, b in pairwise(cuts) if b > a]
+
+
+def run_each(call: Callable[[int], int], n: int, what: str) -> None:
+    """Calls of a kernel that run apart, on all cores; a code that is not zero is a lack of memory."""
+    if n == 1:
+        codes = [call(0)]
+    else:
+        with ThreadPoolExecutor(n_cores()) as pool:
+            codes = list(pool.map(call, range(n)))
+    if any(codes):
+        raise MemoryError(f"no memory for {what}")
 
 
 def smooth(chains: Chains) -> Smoothed:

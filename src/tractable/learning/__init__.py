@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tractable.learning.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
     from tractable.learning.em import EM, ExpectationMaximization
     from tractable.learning.em_records import EMRun, Iteration, Iterations
+    from tractable.learning.factorial_starts import factorial_hidden_markov
     from tractable.learning.fitting import fit
     from tractable.learning.generalized_em import GeneralizedEM, IncrementalEM, OnlineEM
     from tractable.learning.gradient_step import GradientMStep
@@ -45,6 +46,7 @@ __all__ = [
     "TemperedPCD",
     "TrajectoryTempering",
     "bayesian_network",
+    "factorial_hidden_markov",
     "fit",
     "hidden_markov",
     "left_right",
@@ -59,6 +61,7 @@ _LEAVES = {
     "contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
     "em": ("EM", "ExpectationMaximization"),
     "em_records": ("EMRun", "Iteration", "Iterations"),
+    "factorial_starts": ("factorial_hidden_markov",),
     "fitting": ("fit",),
     "generalized_em": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
     "gradient_step": ("GradientMStep",),

@@ -47,8 +47,8 @@ def hidden_markov(
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
     """
-    rows = _all_rows(data)
-    model = HiddenMarkovModel(*_chain(n_states), emissions_for(emissions, rows, n_states, n_parts))
+    rows = all_rows(data)
+    model = HiddenMarkovModel(*first_chain(n_states), emissions_for(emissions, rows, n_states, n_parts))
     return started(model, model.check(data), start, generator(key))
 
 
@@ -80,7 +80,7 @@ def left_right(
     >>> model.transition.tolist(), model.emissions.means.ravel().round(1).tolist()
     ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])
     """
-    rows, k = _all_rows(data), max(n_states, 1)
+    rows, k = all_rows(data), max(n_states, 1)
     onward = STAY * np.eye(k) + (1 - STAY) * np.eye(k, k=1)
     onward[-1, -1] = 1.0
     model = HiddenMarkovModel(np.eye(k)[0], onward, emissions_for(emissions, rows, n_states, n_parts))
@@ -118,12 +118,13 @@ def _with(model: HiddenMarkovModel, rows: Mixture) -> HiddenMarkovModel:
     return HiddenMarkovModel(start, model.transition, rows.free, model.ties)
 
 
-def _chain(k: int) -> tuple[np.ndarray, np.ndarray]:
+def first_chain(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """A start and transitions where nothing is known, but that states last."""
     uniform = np.full((max(k, 1), max(k, 1)), 1 / max(k, 1))
     return uniform[0], STAY * np.eye(max(k, 1)) + (1 - STAY) * uniform
 
 
-def _all_rows(data: Any) -> np.ndarray:
+def all_rows(data: Any) -> np.ndarray:
     """All rows, in which every column has a value."""
     rows = data.rows if isinstance(data, Sequences) else _rows(data)
     if rows.size:

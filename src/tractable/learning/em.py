@@ -26,7 +26,12 @@ from tractable.posterior.verbs import expected_statistics, generator
 ROUNDING = 1e-9
 """A decrease of the objective by more than this share of it is no rounding."""
 
-_STARTS = {"hidden_markov": "chain_starts", "mixture": "starts", "tables": "network_starts"}
+_STARTS = {
+    "factorial_hidden_markov": "factorial_starts",
+    "hidden_markov": "chain_starts",
+    "mixture": "starts",
+    "tables": "network_starts",
+}
 """The module that makes starts of each family."""
 
 

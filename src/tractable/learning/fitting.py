@@ -8,7 +8,13 @@ from typing import Any
 from tractable.learning.em import Request
 
 _EM = ("em", "EM")
-_DEFAULTS = {"boltzmann": ("contrastive", "PersistentCD"), "hidden_markov": _EM, "mixture": _EM, "tables": _EM}
+_DEFAULTS = {
+    "boltzmann": ("contrastive", "PersistentCD"),
+    "factorial_hidden_markov": _EM,
+    "hidden_markov": _EM,
+    "mixture": _EM,
+    "tables": _EM,
+}
 """The learner of each family where none is given."""
 
 

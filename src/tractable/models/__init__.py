@@ -12,6 +12,7 @@ from tractable.models.evidence import Evidence, parse_evidence
 from tractable.models.markov_network import Factor, MarkovNetwork
 
 if TYPE_CHECKING:
+    from tractable.models.additive import AdditiveGaussianEmissions
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
     from tractable.models.deep_belief import DeepBeliefNetwork
     from tractable.models.emissions import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         TiedGaussianEmissions,
         emissions_for,
     )
+    from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
     from tractable.models.hidden_markov import HiddenMarkovModel
     from tractable.models.mixture import Mixture
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
 
 __all__ = [
+    "AdditiveGaussianEmissions",
     "BayesianNetwork",
     "Bernoulli",
     "BernoulliEmissions",
@@ -44,6 +47,7 @@ __all__ = [
     "DiagonalGaussianEmissions",
     "Evidence",
     "Factor",
+    "FactorialHiddenMarkovModel",
     "Gaussian",
     "GaussianEmissions",
     "HelmholtzMachine",
@@ -73,6 +77,7 @@ __all__ = [
 ]
 
 _LEAVES = {
+    "additive": ("AdditiveGaussianEmissions",),
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
     "deep_belief": ("DeepBeliefNetwork",),
     "emissions": (
@@ -87,6 +92,7 @@ _LEAVES = {
         "TiedGaussianEmissions",
         "emissions_for",
     ),
+    "factorial_hidden_markov": ("FactorialHiddenMarkovModel",),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixture": ("Mixture",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),

@@ -16,7 +16,12 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 NORMALIZED = 1e-12
 """A factor whose rows sum to one this nearly is a conditional table."""
 
-_LEAVES = {"boltzmann": "clamping", "hidden_markov": "chain_network", "mixture": "mixture"}
+_LEAVES = {
+    "boltzmann": "clamping",
+    "factorial_hidden_markov": "factorial_hidden_markov",
+    "hidden_markov": "chain_network",
+    "mixture": "mixture",
+}
 _LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers")
 """Where other families than tables are conditioned."""
 

@@ -58,11 +58,11 @@ class HiddenMarkovModel:
 
     def __post_init__(self) -> None:
         k = self.emissions.n_components
-        transition = _distributions("transition", self.transition, (k, k))
+        transition = distributions("transition", self.transition, (k, k))
         is_stationary = isinstance(self.start, str)
         if is_stationary and self.start != STATIONARY:
             raise ModelError(f"start is a distribution [{k}] or {STATIONARY!r}, got {self.start!r}")
-        start = stationary(transition) if is_stationary else _distributions("start", self.start, (k,))
+        start = stationary(transition) if is_stationary else distributions("start", self.start, (k,))
         ties = None if self.ties is None else checked_ties(self.ties, transition)
         graph = Graph({STATE: k, f"next {STATE}": k}, {f"next {STATE}": (STATE,)})
         set_fields(self, start=start, transition=transition, ties=ties, graph=graph, is_stationary=is_stationary)
@@ -152,7 +152,7 @@ class HiddenMarkovModel:
         return f"HiddenMarkovModel({self.n_states} states, {self.n_columns} columns: {kind})"
 
 
-def _distributions(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
+def distributions(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Rows that sum to one within 1e-6, renormalized."""
     array = parameters(name, given, shape, 0.0)
     sums = array.sum(-1, keepdims=True)

@@ -165,7 +165,12 @@ def explain(
     return Explanation(tuple(plan(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
 
 
-_LEAVES = {"boltzmann": "machines", "hidden_markov": "chains", "mixture": "mixtures"}
+_LEAVES = {
+    "boltzmann": "machines",
+    "factorial_hidden_markov": "factorial",
+    "hidden_markov": "chains",
+    "mixture": "mixtures",
+}
 """The module that plans for each other family than tables."""
 
 

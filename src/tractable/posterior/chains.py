@@ -21,7 +21,7 @@ from tractable.plan.chains import plan_chains
 from tractable.posterior._base import Certificate, ImpossibleEvidenceError, MostProbable, Posterior
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.mixtures import Expected
-from tractable.posterior.verbs import generator
+from tractable.posterior.verbs import family_of, generator
 
 Memory = int | float | str | None
 METHODS = ("auto", *exact.METHODS)
@@ -159,6 +159,8 @@ def impute(model: HiddenMarkovModel, data: Any, *, key: Any = 0, n_sweeps: int =
 def filtering(model: HiddenMarkovModel, data: Any, *, lag: int = 0) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
+    Of a factorial model a dict of them, one for each chain.
+
     Raises
     ------
     ModelError : data that do not fit, or are impossible. ValueError : a negative lag.
@@ -171,6 +173,8 @@ def filtering(model: HiddenMarkovModel, data: Any, *, lag: int = 0) -> Any:
     >>> filtering(hmm, [1, 1, 0])[0].round(6).tolist()
     [0.818182, 0.181818]
     """
+    if model.family != "hidden_markov":
+        return family_of(model).filtering(model, data, lag=lag)
     sequences = _read(model, data)
     chains = chains_of(model, sequences)
     check_possible(chains, filtered(chains)[0])
@@ -199,6 +203,8 @@ def forecast(model: HiddenMarkovModel, data: Any, n: int = 1) -> Any:
     >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
     [0.498058, 0.508447]
     """
+    if model.family != "hidden_markov":
+        return family_of(model).forecast(model, data, n)
     sequences = _read(model, data)
     chains = chains_of(model, sequences)
     log_p, alpha = filtered(chains)

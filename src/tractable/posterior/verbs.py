@@ -62,7 +62,7 @@ def infer(model: Any, evidence: Any = None, *, method: str = "auto", memory: Mem
     (0.24, 'exact')
     """
     if model.family != "tables":
-        return _family(model).infer(model, evidence, method=method, memory=memory, key=key)
+        return family_of(model).infer(model, evidence, method=method, memory=memory, key=key)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     given = parse_evidence(model.states, evidence)
@@ -125,7 +125,7 @@ def log_partition(model: Any, evidence: Any = None, *, memory: Memory = None) ->
     4.0
     """
     if model.family != "tables":
-        return _family(model).log_partition(model, evidence, memory=memory)
+        return family_of(model).log_partition(model, evidence, memory=memory)
     given = parse_evidence(model.states, evidence)
     if given.many:
         return infer(model, evidence, memory=memory).log_partition
@@ -149,7 +149,7 @@ def most_probable(model: Any, evidence: Any = None, *, memory: Memory = None) ->
     {'a': '0', 'b': '1'}
     """
     if model.family != "tables":
-        return _family(model).most_probable(model, evidence, memory=memory)
+        return family_of(model).most_probable(model, evidence, memory=memory)
     given = one_case(model, evidence)
     reduced = reduce_model(model, given)
     plan = allowed(plan_reduced(model, reduced, given, "map", memory))
@@ -180,7 +180,7 @@ def sample(model: Any, n: int, *, evidence: Any = None, key: Any = 0, memory: Me
     if n < 0:
         raise ValueError(f"the number of samples must not be negative, got {n}")
     if model.family != "tables":
-        return _family(model).sample(model, n, evidence=evidence, key=key, memory=memory)
+        return family_of(model).sample(model, n, evidence=evidence, key=key, memory=memory)
     given = one_case(model, evidence)
     case = Case(model, given, memory)
     case.plan = allowed(plan_reduced(model, case.reduced, given, "marginals", memory))
@@ -197,7 +197,7 @@ def transform(model: Any, data: Any) -> np.ndarray:
     [[0.73]
      [0.5 ]]
     """
-    return _family(model).transform(model, data)
+    return family_of(model).transform(model, data)
 
 
 def reconstruct(model: Any, data: Any) -> np.ndarray:
@@ -209,7 +209,7 @@ def reconstruct(model: Any, data: Any) -> np.ndarray:
     >>> print(tr.reconstruct(tr.restricted(couplings=[[9.0], [-9.0]]), [[1, 0]]).round(2))
     [[1. 0.]]
     """
-    return _family(model).reconstruct(model, data)
+    return family_of(model).reconstruct(model, data)
 
 
 def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
@@ -221,7 +221,7 @@ def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.nd
     >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
     [[1. 1.]]
     """
-    return _family(model, of_rows=True).impute(model, data, key=key, n_sweeps=n_sweeps)
+    return family_of(model, of_rows=True).impute(model, data, key=key, n_sweeps=n_sweeps)
 
 
 def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
@@ -230,14 +230,19 @@ def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "ex
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
     `before` is what the E-step before this one found: a q that is searched for is searched for from there.
     """
-    return _family(model, of_rows=True).expected_statistics(model, data, weights, q, before)
+    return family_of(model, of_rows=True).expected_statistics(model, data, weights, q, before)
 
 
-_LEAVES = {"boltzmann": "machines", "hidden_markov": "chains", "mixture": "mixtures"}
+_LEAVES = {
+    "boltzmann": "machines",
+    "factorial_hidden_markov": "factorial",
+    "hidden_markov": "chains",
+    "mixture": "mixtures",
+}
 """The module with the verbs of each other family than tables."""
 
 
-def _family(model: Any, of_rows: bool = False) -> Any:
+def family_of(model: Any, of_rows: bool = False) -> Any:
     """The verbs for a model that is no network of tables; those of rows of data for a Bayesian network too."""
     if of_rows and isinstance(model, BayesianNetwork):
         return import_module("tractable.posterior.networks")

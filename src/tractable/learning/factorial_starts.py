@@ -1,0 +1,79 @@
+"""Where the learning of a factorial hidden Markov model begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.learning import starts
+from tractable.learning.chain_starts import first_chain, rows_of
+from tractable.models._base import ModelError
+from tractable.models.additive import AdditiveGaussianEmissions
+from tractable.models.emissions import TiedGaussianEmissions
+from tractable.models.emissions._base import two_axes
+from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.models.mixture import Mixture
+from tractable.models.sequences import Sequences
+from tractable.posterior.mixtures import responsibilities
+from tractable.posterior.verbs import generator
+
+
+def factorial_hidden_markov(
+    data: Any, n_states: Sequence[int], *, start: str = "k-means++", key: Any = 0
+) -> FactorialHiddenMarkovModel:
+    """A factorial hidden Markov model for these sequences, where learning may begin.
+
+    The first chain groups the rows, every other one what those before it leave of them.
+
+    Parameters
+    ----------
+    data : one sequence [t, d], a list of them, or `Sequences`; NaN is missing.
+    n_states : the number of states of each chain.
+    start, key : as for `mixture`.
+
+    Raises
+    ------
+    ModelError : no rows, a column without a value, no chain, a chain without states.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> model = tr.factorial_hidden_markov(np.repeat([0.0, 5.0, 8.0, 13.0], 10), [2, 2])
+    >>> [sorted(w.ravel().round(1).tolist()) for w in model.emissions.contributions]
+    [[-4.0, 4.0], [-2.5, 2.5]]
+    """
+    if not len(n_states) or min(n_states) < 1:
+        raise ModelError(f"n_states are the numbers of states of the chains, at least 1 each, got {n_states!r}")
+    rows = two_axes(data.rows if isinstance(data, Sequences) else rows_of(data))
+    starts.check_columns(rows)
+    firsts, transitions = zip(*(first_chain(k) for k in n_states), strict=True)
+    empty = AdditiveGaussianEmissions([np.zeros((k, rows.shape[1])) for k in n_states], np.eye(rows.shape[1]))
+    model = FactorialHiddenMarkovModel(firsts, transitions, empty)
+    return started(model, model.check(data), start, generator(key))
+
+
+def started(
+    model: FactorialHiddenMarkovModel, x: Sequences, start: str, rng: np.random.Generator
+) -> FactorialHiddenMarkovModel:
+    """A new start of the same shape: contributions from groups of what is left of the rows, transitions as they are."""
+    pooled = repooled(model, x).emissions
+    left, parts = x.rows - np.asarray(pooled.offset), []
+    for k in model.sizes:
+        one = Mixture(np.full(k, 1 / k), TiedGaussianEmissions.pooled(left, k))
+        found = starts.started(one, left, start, rng)
+        parts.append(found.free.means - found.weights @ found.free.means)
+        left = left - responsibilities(found, left) @ parts[-1]
+    return _with(model, AdditiveGaussianEmissions(parts, pooled.covariance, pooled.offset))
+
+
+def repooled(model: FactorialHiddenMarkovModel, x: Sequences) -> FactorialHiddenMarkovModel:
+    """Chains that contribute nothing, and the distribution of all rows."""
+    pooled = TiedGaussianEmissions.pooled(x.rows, 1)
+    nothing = [np.zeros_like(w) for w in model.emissions.contributions]
+    return _with(model, AdditiveGaussianEmissions(nothing, pooled.covariances, pooled.locations[0]))
+
+
+def _with(model: FactorialHiddenMarkovModel, emissions: AdditiveGaussianEmissions) -> FactorialHiddenMarkovModel:
+    return FactorialHiddenMarkovModel(model.starts, model.transitions, emissions)

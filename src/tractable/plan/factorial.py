@@ -1,0 +1,124 @@
+"""The price of a factorial hidden Markov model's queries: what is observed joins the chains, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tractable.models._base import check_known
+from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.plan._base import QUERIES, Alternative, Explanation, Plan, Query
+from tractable.plan.budget import MAX_SECONDS, memory_bytes, n_cores
+from tractable.plan.chains import ROWS
+from tractable.plan.chains import STEP as CHAIN_STEP
+from tractable.plan.chains import TERM as CHAIN_TERM
+
+STEP, STATE, TERM = 4e-7, 4e-9, 7e-10
+"""Seconds of a row, of a joint state in a row, and of a multiply-add; measured."""
+
+PASSES = {"evidence": 1.0, "marginals": 5.0, "map": 4.0}
+"""Products with the transitions of all chains: there (twice where rows are many), back, and for expected numbers."""
+
+SWEEPS = 30
+"""Of an approximation, until it settles; few need more."""
+
+BLOCK = 2.0**21
+"""Bytes up to which all rows of a sequence are held; beyond, about three times the root of their number."""
+
+_METHODS = {"evidence": "joint forward", "marginals": "joint forward-backward", "map": "joint Viterbi"}
+APPROXIMATE = {
+    "structured": Alternative(
+        "structured", "bound", "each chain by itself: ELBO ≤ log p(x), and a bound above; O(T Σk²) a sweep"
+    ),
+    "mean_field": Alternative(
+        "mean_field", "bound", "each state of each chain by itself: a lower ELBO, in the same time"
+    ),
+}
+
+
+def plan_factorial(sizes: Sequence[int], lengths: Any, query: Query, memory: Any, n_patterns: int = 1) -> Plan:
+    """The plan of a query about sequences of these lengths, for chains of these numbers of states.
+
+    `n_patterns` is the number of different sets of missing entries that rows have.
+    """
+    if query not in QUERIES:
+        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(QUERIES)}")
+    lengths, budget = np.asarray(lengths), memory_bytes(memory)
+    flops, size, seconds = _price(sizes, lengths, query, n_patterns)
+    told = (float(np.sum(np.log2(sizes))), flops, size, seconds, _why(sizes, lengths))
+    if size <= budget and seconds <= MAX_SECONDS:
+        return Plan(_METHODS[query], *told, query=query)
+    advice = _advice(sizes, lengths, query, n_patterns, budget)
+    return Plan(None, *told, tuple(APPROXIMATE.values()), advice, query=query)
+
+
+def _price(sizes: Sequence[int], lengths: np.ndarray, query: Query, n_patterns: int) -> tuple[float, float, float]:
+    """Multiply-adds, bytes and seconds."""
+    joint, states, rows = float(np.prod(np.asarray(sizes, float))), float(np.sum(sizes)), float(lengths.sum())
+    at_once = min(n_cores(), len(lengths))
+    flops = PASSES[query] * rows * joint * states
+    seconds = (PASSES[query] * rows * (STEP + joint * STATE) + flops * TERM) / at_once
+    longest = float(lengths.max())
+    held = 2 * longest if longest * joint * 16 <= BLOCK else 3 * np.sqrt(longest) + 2
+    kept = 3 * rows if query == "map" else at_once * held + (1 + min(len(lengths), 8)) * n_patterns
+    return flops, 8.0 * (joint * (kept + len(sizes) + 8) + 6 * rows * states), seconds
+
+
+def _why(sizes: Sequence[int], lengths: np.ndarray) -> str:
+    m, joint = len(sizes), float(np.prod(np.asarray(sizes, float)))
+    states = f"{sizes[0]}^{m}" if len(set(sizes)) == 1 else "·".join(map(str, sizes))
+    rows = f"{lengths.sum():,} rows"
+    if m == 1:
+        return f"one chain of {sizes[0]} states, of width 1: forward–backward for {rows}"
+    return (
+        f"observing x_t joins the {m} chains at every t (a v-structure: explaining away), so their {states} ="
+        f" {joint:,.6g} states are held jointly, a chain of width {m}; a step moves one chain at a time:"
+        f" O(T M k^(M+1)) for {rows}"
+    )
+
+
+def _advice(sizes: Sequence[int], lengths: np.ndarray, query: Query, n_patterns: int, budget: float) -> tuple[str, ...]:
+    """The fewest chains whose states, if they were known, would bring the query within the budget: the widest ones."""
+    order = np.argsort(-np.asarray(sizes), kind="stable")
+    for n in range(1, len(sizes) + 1):
+        left = [sizes[m] for m in sorted(order[n:])] or [1]
+        _, size, seconds = _price(left, lengths, query, n_patterns)
+        if size <= budget and seconds <= MAX_SECONDS:
+            return tuple(f"chain{m}" for m in sorted(order[:n].tolist()))
+    return ()
+
+
+def plan_approximate(sizes: Sequence[int], lengths: Any, method: str) -> Plan:
+    """The plan of an approximation that was asked for."""
+    rows, states = float(np.sum(lengths)), float(np.sum(np.square(sizes)))
+    flops = SWEEPS * rows * (3 * states + float(np.sum(sizes)) ** 2)
+    seconds = SWEEPS * len(sizes) * rows * CHAIN_STEP + flops * CHAIN_TERM
+    reason = f"{method} was asked for: {APPROXIMATE[method].note.partition(':')[0]}, about {SWEEPS} sweeps"
+    return Plan(method, float(np.log2(max(sizes))), flops, 80.0 * rows * float(np.sum(sizes)), seconds, reason)
+
+
+def plan_model(
+    model: FactorialHiddenMarkovModel, observed: Any = None, query: Query = "marginals", memory: Any = None
+) -> Plan:
+    """The plan of a query about a sequence; `observed` is a number of rows, lengths of many, or names of chains."""
+    names, lengths = _read(model, observed)
+    left = [k for name, k in zip(model.chains, model.sizes, strict=True) if name not in names] or [1]
+    return plan_factorial(left, lengths, query, memory)
+
+
+def _read(model: FactorialHiddenMarkovModel, observed: Any) -> tuple[list[str], np.ndarray]:
+    """The chains and the lengths of sequences in what is said to be observed."""
+    given = [observed] if np.ndim(observed) == 0 else list(observed)
+    names = [name for name in given if isinstance(name, str)]
+    check_known(names, dict.fromkeys(model.chains))
+    lengths = np.asarray([n for n in given if not isinstance(n, str | None)] or [ROWS])
+    if lengths.dtype.kind not in "iu" or lengths.min() < 1:
+        raise ValueError(f"what is observed is a number of rows, or several, and names of chains; got {observed!r}")
+    return names, lengths
+
+
+def explain_model(model: FactorialHiddenMarkovModel, observed: Any, query: Query | None, memory: Any) -> Explanation:
+    """The plans of all queries, for a sequence of 1,000 rows unless something else is said."""
+    return Explanation(tuple(plan_model(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
