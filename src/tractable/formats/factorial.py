@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tractable.formats._base import shown
-from tractable.formats.mixtures import array_of, taken
+from tractable.formats.emissions import arrays_of, taken
 from tractable.models import ModelError
 from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
@@ -32,7 +32,7 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> FactorialHidde
     n = about.get("chains")
     if type(n) is not int or not 0 < n <= len(tensors):
         raise ModelError(f"the header's 'tractable' entry has no good chains: their number, got {shown(str(n))}")
-    arrays = {name: array_of(name, tensor) for name, tensor in tensors.items()}
+    arrays = arrays_of(tensors)
     starts, transitions, contributions = (
         [taken(arrays, f"{name}{m}") for m in range(n)] for name in ("start", "transition", "contributions")
     )

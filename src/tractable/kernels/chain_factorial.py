@@ -44,9 +44,8 @@ class JointChains:
 
     Parameters
     ----------
-    starts : of each chain [k]; transitions : [k, k]. linear : [rows, Σk], the chains side by side.
+    chains : start [k] and transitions [k, k] of each. linear : [rows, Σk], the chains side by side.
     base : [groups, J], joint states in the order of `numpy.ravel`, the last chain the fastest. group : [rows].
-    lengths : of the sequences, at least 1 each. weights : of the sequences.
     """
 
     def __init__(self, chains: Sequence[tuple[np.ndarray, np.ndarray]], linear: Any, base: Any, group: Any):

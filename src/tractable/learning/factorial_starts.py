@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tractable.learning import starts
-from tractable.learning.chain_starts import first_chain, rows_of
+from tractable.learning.chain_starts import all_rows, first_chain
 from tractable.models._base import ModelError
 from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
@@ -42,12 +42,11 @@ def factorial_hidden_markov(
     >>> import tractable as tr
     >>> model = tr.factorial_hidden_markov(np.repeat([0.0, 5.0, 8.0, 13.0], 10), [2, 2])
     >>> [sorted(w.ravel().round(1).tolist()) for w in model.emissions.contributions]
-    [[-4.0, 4.0], [-2.5, 2.5]]
+    [[-4.0, 4.0], [-2.0, 2.0]]
     """
     if not len(n_states) or min(n_states) < 1:
         raise ModelError(f"n_states are the numbers of states of the chains, at least 1 each, got {n_states!r}")
-    rows = two_axes(data.rows if isinstance(data, Sequences) else rows_of(data))
-    starts.check_columns(rows)
+    rows = two_axes(all_rows(data))
     firsts, transitions = zip(*(first_chain(k) for k in n_states), strict=True)
     empty = AdditiveGaussianEmissions([np.zeros((k, rows.shape[1])) for k in n_states], np.eye(rows.shape[1]))
     model = FactorialHiddenMarkovModel(firsts, transitions, empty)
