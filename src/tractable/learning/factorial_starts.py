@@ -19,6 +19,8 @@ from tractable.models.sequences import Sequences
 from tractable.posterior.mixtures import responsibilities
 from tractable.posterior.verbs import generator
 
+STARTS = starts.STARTS
+
 
 def factorial_hidden_markov(
     data: Any, n_states: Sequence[int], *, start: str = "k-means++", key: Any = 0
