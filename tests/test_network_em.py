@@ -11,6 +11,7 @@ import pytest
 import zoo
 
 import tractable as tr
+from tractable.evaluate import kl_divergence
 from tractable.learning.network_starts import started
 from tractable.posterior.exact import components
 from tractable.posterior.networks import expected_statistics, log_likelihood_rows
@@ -157,6 +158,19 @@ def test_a_hidden_variable_makes_a_mixture_of_categoricals_with_its_iterates():
     np.testing.assert_allclose(found.model.vector(), peer.model.vector(), atol=1e-10)
     for one, other in zip(found.history, peer.history, strict=True):
         assert one.train.value == pytest.approx(other.train.value, abs=1e-12)
+
+
+def test_the_divergence_is_a_sum_over_all_joint_states():
+    p, q = (zoo.network(np.random.default_rng(s), "a2 b3|a c2|ab d2|c") for s in (1, 2))
+    one, other = (brute_force.joint_marginal(net, list(net.states)) for net in (p, q))
+    assert kl_divergence(p, q).value == pytest.approx(float((one * np.log(one / other)).sum()), rel=1e-12)
+    certain = tr.BayesianNetwork({"a": "01"}, {}, {"a": [1.0, 0.0]})
+    fair = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.5, 0.5]})
+    assert kl_divergence(fair, certain).value == np.inf and kl_divergence(certain, fair).value == pytest.approx(
+        np.log(2)
+    )
+    with pytest.raises(tr.ModelError, match="same variables"):
+        kl_divergence(p, fair)
 
 
 def test_rows_that_count_twice_are_rows_there_twice():

@@ -9,13 +9,22 @@ if TYPE_CHECKING:
     from tractable.estimators.boltzmann import RestrictedBoltzmannMachine
     from tractable.estimators.hidden_markov import HiddenMarkovModel
     from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
+    from tractable.estimators.networks import BayesianNetworkClassifier
 
-__all__ = ["BernoulliMixture", "GaussianMixture", "HiddenMarkovModel", "MixedMixture", "RestrictedBoltzmannMachine"]
+__all__ = [
+    "BayesianNetworkClassifier",
+    "BernoulliMixture",
+    "GaussianMixture",
+    "HiddenMarkovModel",
+    "MixedMixture",
+    "RestrictedBoltzmannMachine",
+]
 
 _LEAVES = {
     "boltzmann": ("RestrictedBoltzmannMachine",),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),
+    "networks": ("BayesianNetworkClassifier",),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         effective_sample_size,
         split_r_hat,
     )
+    from tractable.evaluate.divergence import kl_divergence
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
@@ -35,6 +36,7 @@ __all__ = [
     "bic",
     "diagnose",
     "effective_sample_size",
+    "kl_divergence",
     "live_log_likelihood",
     "log_likelihood",
     "log_partition",
@@ -47,6 +49,7 @@ _LEAVES = {
     "annealed": ("Annealed", "Annealing", "anneal"),
     "annealed_rows": ("RowAnnealing",),
     "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
+    "divergence": ("kl_divergence",),
     "monitor": ("Live", "live_log_likelihood"),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
     "records": ("LogLikelihood",),
