@@ -2,9 +2,9 @@
 
 Claims: 10 components, 100,000 rows, 30 columns: at least twice as fast as scikit-learn's GaussianMixture, for diagonal
 and for full covariances. The time of an iteration is that of fits of so many iterations less that of fits of one,
-so that starting up does not count. `limit` is the time of the matrix products alone that an iteration is made of (NumPy,
-all cores, double precision): of responsibilities and rows with one set of features, there and back, for diagonal
-covariances; for full ones of rows with a matrix for each component, there and back.
+so that starting up does not count. `limit` is the time of the matrix products alone that an iteration is made of
+(NumPy, all cores, double precision): for diagonal covariances of rows and their squares with the parameters, and of
+responsibilities with rows and squares; for full ones of rows with a matrix for each component, there and back.
 
     python benchmarks/mixture_speed.py [--only full,diag] [--json FILE]
 """

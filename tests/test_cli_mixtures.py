@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,3 +41,78 @@ def test_a_value_outside_the_domain_is_said_in_a_line(tmp_path, capsys):
     tr.write_data(data, np.array([[0.0, 1.0], [0.5, 1.0]]))
     assert run(["fit", "mixture", data, "--components", "2", "-o", str(tmp_path / "m.safetensors")]) == 2
     assert "row 1, column 0: the value 0.5 is not 0 or 1" in capsys.readouterr().err
+
+
+def bits(tmp_path: Path) -> str:
+    rows = np.random.default_rng(1).random((300, 12)) < np.random.default_rng(2).random((4, 12))[np.arange(300) % 4]
+    tr.write_data(data := str(tmp_path / "bits.npy"), rows.astype(np.uint8))
+    return data
+
+
+@pytest.mark.parametrize("command", ["mixture", "hmm"])
+def test_a_killed_fit_goes_on_to_the_same_model_bit_for_bit(command, tmp_path):
+    """kill -9 as soon as there is a checkpoint with some iterations of both starts, then --resume."""
+    size = ("--components", "3") if command == "mixture" else ("--states", "3", "--emissions", "bernoulli")
+    options = (*size, "--starts", "2", "--iterations", "120", "--tolerance", "0", "--checkpoint-every", "0")
+
+    def start(name: str, *more: str) -> subprocess.Popen[str]:
+        argv = ["fit", command, data, *options, *more, "-o", str(tmp_path / f"{name}.safetensors")]
+        call = [sys.executable, "-m", "tractable", *argv]
+        return subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    data = bits(tmp_path)
+    killed, whole = start("killed"), start("whole")
+    checkpoint = tmp_path / "killed.safetensors.checkpoint"
+    while killed.poll() is None and (not checkpoint.exists() or checkpoint.read_bytes().count(b'iteration\\": 5') < 2):
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert checkpoint.exists() and not (tmp_path / "killed.safetensors").exists()
+    assert start("killed").communicate()[1].count("--resume") == 1  # what is there must be meant
+    resumed = start("killed", "--resume")
+    assert [(p.communicate()[1], p.returncode) for p in (whole, resumed)] == [("", 0)] * 2
+    assert (tmp_path / "killed.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_columns_of_several_kinds_criteria_and_the_curves(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    label = np.arange(60) % 2
+    rows = np.column_stack([rng.normal(size=60) + 4 * label, rng.poisson(2 + 6 * label), label, rng.normal(size=60)])
+    tr.write_data(data := str(tmp_path / "x.csv"), rows)
+    kinds = ["--emissions", "gaussian:0,3", "--emissions", "bernoulli:2", "--emissions", "poisson:1"]
+    model, plot = str(tmp_path / "m.safetensors"), tmp_path / "em.png"
+    pytest.importorskip("matplotlib")
+    fit = ["fit", "mixture", data, "--components", "2", *kinds, "-o", model]
+    assert run([*fit, "--plot", str(plot), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    loaded = tr.load(model)
+    assert loaded.free.columns == ((0, 3), (2,), (1,)) and plot.read_bytes().startswith(b"\x89PNG")
+    assert found["aic"] == pytest.approx(tr.aic(loaded, rows).value) and found["bic"] > found["aic"]
+    assert run([*fit[:-1], str(tmp_path / "again.safetensors")]) == 0
+    assert "AIC" in capsys.readouterr().out and not os.path.exists(model + ".checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--emissions", "gausian"], "did you mean 'gaussian'"),
+        (["--emissions", "gaussian:a"], "gaussian:0,2-4"),
+        (["--emissions", "bernoulli:0-5"], "every column 0 … 11 once"),
+        (["--emissions", "bernoulli:0-20"], "every column 0 … 11 once"),
+        (["--plot", "x.gif"], ".png"),
+        (["--checkpoint", "/nowhere/at/all"], "cannot be written"),
+    ],
+)
+def test_bad_options_are_said_in_a_line(options, words, tmp_path, capsys):
+    data, model = bits(tmp_path), str(tmp_path / "m.safetensors")
+    assert run(["fit", "mixture", data, "--components", "2", "-o", model, *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and err.count("\n") == 1 and not os.path.exists(model)
+
+
+def test_help_has_an_example(capsys):
+    assert run(["fit", "mixture", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "tractable fit mixture votes.csv" in out and "--resume" in out

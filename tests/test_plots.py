@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 
 import tractable as tr
+from tractable.learning.em_records import Iteration
 from tractable.learning.records import Epoch, History
-from tractable.plots import chain_traces, filters, learning_curve, samples, state_path, transition_graph
+from tractable.plots import (
+    chain_traces,
+    components,
+    em_curves,
+    filters,
+    learning_curve,
+    samples,
+    state_path,
+    transition_graph,
+)
 
 pytest.importorskip("matplotlib")
 
@@ -49,6 +59,66 @@ class TestLearningCurve:
     def test_without_a_likelihood_the_gradient_is_drawn(self):
         (ax,) = learning_curve([epoch(1), epoch(2)]).axes
         assert ax.lines[0].get_ydata().tolist() == [0.1, 0.2] and "gradient" in ax.get_ylabel()
+
+
+class TestEM:
+    def test_three_curves_are_the_record(self, tmp_path):
+        rows = np.random.default_rng(0).normal(size=(40, 1)) + 3 * (np.arange(40) % 2)[:, None]
+        history = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.GeneralizedEM(posterior="hard"), epochs=5).history
+        above, below = (figure := em_curves(history)).axes
+        assert above.get_legend_handles_labels()[1] == ["log-likelihood", "ELBO"]
+        train, elbo, kl = (line.get_ydata() for line in (*above.lines, *below.lines))
+        assert list(train) == [r.train.value for r in history] and list(kl) == [r.kl.value for r in history]
+        assert np.array(train) == pytest.approx(np.add(elbo, kl), abs=1e-9)
+        saved(figure, tmp_path / "em.png")
+
+    def test_a_kl_within_an_interval_is_a_band(self):
+        kl = tr.Certificate(0.0, 0.0, 1.5, "bound")
+        record = Iteration(0, 0.0, tr.Certificate(-2.0, -2.0, -0.5, "bound"), tr.Certificate.exact(-2.0), kl, -2.0, 0.0)
+        (band,) = em_curves([record]).axes[1].collections
+        assert {(0.0, 0.0), (0.0, 1.5)} <= set(map(tuple, band.get_paths()[0].vertices))
+
+
+class TestComponents:
+    def test_means_are_images_the_largest_first(self, tmp_path):
+        means = np.random.default_rng(0).random((3, 6))
+        figure = components(means, weights=[0.2, 0.5, 0.3], shape=(2, 3))
+        shown = [ax.images[0].get_array() for ax in figure.axes]
+        assert all(np.array_equal(image.ravel(), means[k]) for image, k in zip(shown, (1, 2, 0), strict=True))
+        assert figure.axes[0].get_title() == "0.5"
+        saved(figure, tmp_path / "components.png")
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ([[[4.0, 1.5], [1.5, 1.0]], np.eye(2)], [[[4.0, 1.5], [1.5, 1.0]], np.eye(2)]),
+            ([[4.0, 1.5], [1.5, 1.0]], [[[4.0, 1.5], [1.5, 1.0]]] * 2),
+            ([[4.0, 1.0], [2.0, 3.0]], [np.diag([4.0, 1.0]), np.diag([2.0, 3.0])]),
+            ([4.0, 1.0], [4 * np.eye(2), np.eye(2)]),
+        ],
+    )
+    def test_ellipses_lie_at_standard_deviations(self, given, expected, tmp_path):
+        """Every point of an ellipse has the Mahalanobis distance that it stands for, in all shapes of covariances."""
+        means = np.array([[0.0, 1.0], [5.0, 2.0]])
+        figure = components(means, given, weights=[0.7, 0.3], rows=means)
+        patches = figure.axes[0].patches
+        assert len(patches) == 4
+        for i, patch in enumerate(patches):
+            k, radius = i // 2, i % 2 + 1
+            edge = patch.get_patch_transform().transform(patch.get_path().vertices[::3]) - means[k]
+            distance = np.sqrt(np.einsum("ni,ij,nj->n", edge, np.linalg.inv(expected[k]), edge))
+            assert distance[:8] == pytest.approx(np.full(len(distance[:8]), radius), rel=1e-2)
+        saved(figure, tmp_path / "ellipses.png")
+
+    @pytest.mark.parametrize(
+        ("means", "covariances", "words"),
+        [(np.zeros((2, 3)), np.ones((2, 3)), "two columns"), (np.zeros((2, 5)), None, "square")],
+    )
+    def test_what_cannot_be_drawn_is_refused(self, means, covariances, words):
+        with pytest.raises(ValueError, match=words):
+            components(means, covariances)
+        with pytest.raises(ValueError, match="weights"):
+            components(np.zeros((2, 4)), weights=[1.0])
 
 
 class TestImages:

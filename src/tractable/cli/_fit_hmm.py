@@ -12,6 +12,7 @@ from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, Emissions, show_run
 from tractable.cli._options import Output
+from tractable.cli._outputs import check_writable, climb
 from tractable.cli._sequences import Cut, Rows
 from tractable.cli._spread import spread
 
@@ -60,14 +61,13 @@ def hmm(
     ascent: Climb,
     json: Json = False,
 ) -> None:
-    """Fit a hidden Markov model by expectation maximization; missing entries are integrated out."""
-    from tractable.cli._fitting import check_writable
+    """Fit a hidden Markov model by expectation maximization; missing entries are integrated out.
 
+    A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
+    """
     check_writable(output, (".safetensors",))
     sequences = cut.read(data)
     held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
     begin = chain.begin(sequences, ascent)
-    learner = tr.EM(tolerance=ascent.tolerance, n_init=ascent.starts, prior=ascent.prior)
-    run = tr.fit(begin, sequences, learner, epochs=ascent.iterations, validation=held, key=ascent.seed)
-    tr.save(run.model, output)
-    show_run(run, output, tr.bic(run.model, sequences).value, json)
+    run = climb(ascent, begin, (sequences, held), output)
+    show_run(run, output, sequences, json)

@@ -10,7 +10,8 @@ import typer
 import tractable as tr
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
-from tractable.cli._options import Data, Output, Real, Seed
+from tractable.cli._options import Data, Kept, Output, Real, Seed
+from tractable.cli._outputs import check_writable, climb
 from tractable.cli._spread import spread
 
 Emissions = Literal["bernoulli", "categorical", "poisson", "gaussian", "tied", "diagonal", "spherical"]
@@ -18,7 +19,7 @@ Start = Literal["k-means++", "rows"]
 
 
 @dataclass(frozen=True)
-class Ascent:
+class Ascent(Kept):
     """How EM runs."""
 
     start: Annotated[Start, typer.Option(help="Groups of rows that are far apart, or random rows.")] = "k-means++"
@@ -31,38 +32,68 @@ class Ascent:
     ] = None
     seed: Seed = 0
 
+    @property
+    def learner(self) -> tr.EM:
+        """EM with these settings."""
+        return tr.EM(tolerance=self.tolerance, n_init=self.starts, prior=self.prior)
 
-@fit.command(epilog="\b\nExample:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors")
+
+@fit.command(
+    epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
+    "  tractable fit mixture p.csv --components 4 --emissions gaussian:0,1 --emissions categorical:2-5 -o p.safetensors"
+)
 @spread
 def mixture(
     data: Data,
     components: Annotated[int, typer.Option(min=1, help="Number of components.", show_default=False)],
     output: Output,
     ascent: Ascent,
-    emissions: Annotated[Emissions, typer.Option(help="What a column holds, given the component.")] = "bernoulli",
+    emissions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND[:COLUMNS]", help="What columns hold, given the component: for all, or 0,2-4."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Fit a mixture by expectation maximization; missing entries are integrated out."""
-    from tractable.formats._base import extension
+    """Fit a mixture by expectation maximization; missing entries are integrated out.
 
-    extension(output, (".safetensors",))
+    A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
+    """
+    kinds = _kinds(emissions or ["bernoulli"])
+    check_writable(output, (".safetensors",))
     rows = tr.read_data(data)
     held = tr.read_data(ascent.validation) if ascent.validation else None
-    begin = tr.mixture(rows, components, emissions, start=ascent.start, key=ascent.seed)
-    learner = tr.EM(tolerance=ascent.tolerance, n_init=ascent.starts, prior=ascent.prior)
-    run = tr.fit(begin, rows, learner, epochs=ascent.iterations, validation=held, key=ascent.seed)
-    tr.save(run.model, output)
-    show_run(run, output, tr.bic(run.model, rows).value, json)
+    begin = tr.mixture(rows, components, kinds, start=ascent.start, key=ascent.seed)
+    run = climb(ascent, begin, (rows, held), output)
+    show_run(run, output, rows, json)
 
 
-def show_run(run: tr.EMRun, output: str, bic: float, json: bool) -> None:
+def _kinds(texts: list[str]) -> str | dict[str, list[int]]:
+    """One kind for all columns, or kind → columns."""
+    if len(texts) == 1 and ":" not in texts[0]:
+        return texts[0]
+    kinds: dict[str, list[int]] = {}
+    for text in texts:
+        kind, _, columns = text.partition(":")
+        kinds.setdefault(kind, []).extend(_columns(text, columns))
+    return kinds
+
+
+def _columns(text: str, columns: str) -> list[int]:
+    ends = [part.split("-") for part in columns.split(",")]
+    if not all(len(end) in (1, 2) and all(number.isdecimal() for number in end) for end in ends):
+        raise typer.BadParameter(f"--emissions: expected a kind and its columns such as gaussian:0,2-4, got {text!r}")
+    return [column for end in ends for column in range(int(end[0]), int(end[-1]) + 1)]
+
+
+def show_run(run: tr.EMRun, output: str, data: Any, json: bool) -> None:
     """The last iterations, and how likely the data are."""
     from tractable.cli import _json
 
+    criteria = {"aic": tr.aic(run.model, data).value, "bic": tr.bic(run.model, data).value}
     if json:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
         what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")
-        record = {"model": output, what: _json.model(run.model), "converged": run.converged, "bic": bic}
+        record = {"model": output, what: _json.model(run.model), "converged": run.converged, **criteria}
         return _json.write({**record, "history": history})
     from tractable.cli._machine_tables import show_likelihood
     from tractable.cli._tables import MAX_ROWS, console
@@ -72,5 +103,6 @@ def show_run(run: tr.EMRun, output: str, bic: float, json: bool) -> None:
     for name, found in (("train", last.train), ("validation", last.validation)):
         if found is not None:
             show_likelihood(f"log-likelihood of a {name} {unit}", found)
-    console.print(f"BIC {bic:.6g}; {'converged' if run.converged else 'not converged: give it more --iterations'}")
+    console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
+    console.print("converged" if run.converged else "not converged: give it more --iterations")
     console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

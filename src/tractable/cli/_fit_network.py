@@ -12,7 +12,8 @@ from tractable.cli import _answers
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
-from tractable.cli._options import Output, Real, Seed
+from tractable.cli._options import Kept, Output, Real, Seed
+from tractable.cli._outputs import climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, table_of
 
@@ -20,7 +21,7 @@ Start = Literal["random", "model"]
 
 
 @dataclass(frozen=True)
-class Counting:
+class Counting(Kept):
     """How EM runs on tables."""
 
     start: Annotated[Start, typer.Option(help="Tables from the rows that show them, random elsewhere, or NET's.")] = (
@@ -59,7 +60,8 @@ def network(
 ) -> None:
     """Learn the tables of a Bayesian network by expectation maximization.
 
-    An empty cell is missing, and a variable without a column hidden: both are summed out.
+    An empty cell is missing, and a variable without a column hidden: both are summed out. A fit that was killed goes on
+    with the same command and --resume, and ends in the same tables, bit for bit.
     """
     from tractable.formats._base import extension
 
@@ -69,6 +71,5 @@ def network(
         raise tr.ModelError(f"{net} holds a {type(found).__name__}: only tables of a BayesianNetwork are learned")
     rows = found.check(table_of(found, data))
     held = table_of(found, counting.validation) if counting.validation else None
-    run = tr.fit(found, rows, counting.learner, epochs=counting.iterations, validation=held, key=counting.seed)
-    tr.save(run.model, output)
-    show_run(run, output, tr.bic(run.model, rows).value, json)
+    run = climb(counting, found, (rows, held), output, WRITTEN)
+    show_run(run, output, rows, json)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,13 +10,11 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli._options import Running, Visible
-from tractable.cli._text import one_line
-from tractable.formats._base import extension, failure
+from tractable.cli._outputs import FIGURES, check_writable, draw, warnings_in_a_line
 from tractable.learning import pretrain
 from tractable.learning.columns import fit_columns, visible_units
 from tractable.plan.training import check_training
-
-FIGURES = (".png", ".pdf", ".svg")
+from tractable.plots import learning_curve
 
 
 class Files(NamedTuple):
@@ -94,46 +88,16 @@ def fitted(files: Files, shape: Shape, learner: Any, running: Running) -> Fitted
     model = shape.start(rows, learner, running)
     options = {"key": running.seed, "checkpoint": checkpoint, "checkpoint_seconds": running.checkpoint_every}
     options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
-    with _warnings_in_a_line():
+    with warnings_in_a_line():
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
     tr.save(run.model, files.model)
     os.unlink(checkpoint)
     if running.plot:
-        draw(run.history, running.plot)
+        draw(learning_curve, run.history, running.plot)
     return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
-
-
-@contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
-    """Warnings of a fit that goes on as lines on standard error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", RuntimeWarning)
-        warnings.showwarning = lambda message, *_: print(f"tractable: {one_line(str(message))}", file=sys.stderr)
-        yield
 
 
 def _likelihood(model: tr.Boltzmann, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:
     """The certified likelihood of the model that was written."""
     found = {"train": tr.log_likelihood(model, rows, key=running.seed)}
     return found if held is None else found | {"validation": tr.log_likelihood(model, held, key=running.seed)}
-
-
-def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None:
-    """Hours of learning must not end at a folder that is not there."""
-    if extensions:
-        extension(path, extensions)
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.path.isdir(folder):
-        raise failure(path, "cannot be written: there is no such folder; make it first")
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise failure(path, "cannot be written: choose another place")
-
-
-def draw(history: tr.History, path: str) -> None:
-    """The learning curve as a file."""
-    from tractable.plots import learning_curve
-
-    try:
-        learning_curve(history).savefig(path)
-    except ModuleNotFoundError as error:
-        raise tr.ModelError(str(error)) from None

@@ -96,25 +96,18 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Running:
-    """How a fit runs, whatever it fits."""
+class Kept:
+    """Where a fit is kept while it runs, and where its curve goes."""
 
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20
-    validation: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
-    ] = None
-    seed: Seed = 0
     checkpoint: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Where the fit is kept while it runs; MODEL.checkpoint if absent."),
     ] = None
     checkpoint_every: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How often.")] = 60.0
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.")] = False
-    live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png, .pdf or .svg.")] = (
         None
     )
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False
 
     def at(self, model: str) -> str:
         """The path of the checkpoint; one that is there already must be meant."""
@@ -122,3 +115,16 @@ class Running:
         if os.path.exists(path) and not self.resume:
             raise tr.ModelError(f"{path}: a fit that did not end is kept here; go on with --resume, or delete the file")
         return path
+
+
+@dataclass(frozen=True)
+class Running(Kept):
+    """How a fit runs, whatever it fits."""
+
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20
+    validation: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
+    ] = None
+    seed: Seed = 0
+    live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from tractable.learning.em_records import Iteration
     from tractable.learning.records import Epoch
     from tractable.posterior import Certificate
 
@@ -51,13 +52,44 @@ def learning_curve(history: Iterable[Epoch]) -> Figure:
     return fig
 
 
-def _certified(ax: Axes, epochs: list[Epoch], name: str) -> bool:
+def em_curves(history: Iterable[Iteration]) -> Figure:
+    """log p(x) = ELBO + KL over the iterations of EM: likelihood and ELBO above, KL below, intervals as bands.
+
+    Parameters
+    ----------
+    history : the records of the iterations, such as ``run.history``; what is not on record is not drawn.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> from tractable.plots import em_curves
+    >>> rows = [[0.0], [0.4], [3.0], [3.4]]
+    >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.GeneralizedEM(posterior="hard"))
+    >>> [line.get_label() for ax in em_curves(run.history).axes for line in ax.lines]
+    ['log-likelihood', 'ELBO', 'KL']
+    """
+    records = list(history)
+    fig = figure(6, 6)
+    above, below = fig.subplots(2, sharex=True, height_ratios=(2, 1))
+    curves = {"train": "log-likelihood", "elbo": "ELBO", "validation": "validation"}
+    for name, label in curves.items():
+        _certified(above, records, name, label)
+    _certified(below, records, "kl", "KL")
+    above.set_ylabel("nats a row")
+    above.legend()
+    below.set_ylabel("KL(q ‖ posterior)")
+    below.set_xlabel("iteration")
+    below.locator_params(axis="x", integer=True)
+    return fig
+
+
+def _certified(ax: Axes, epochs: Sequence[Epoch | Iteration], name: str, label: str | None = None) -> bool:
     """A line with its band; whether there is anything to draw."""
     found = [(e.epoch, getattr(e, name)) for e in epochs if getattr(e, name) is not None]
     if not found:
         return False
     x, values = [epoch for epoch, _ in found], [c.value for _, c in found]
-    (line,) = ax.plot(x, values, marker=".", label=name)
+    (line,) = ax.plot(x, values, marker=".", label=label or name)
     lower, upper = np.transpose([_interval(c) for _, c in found])
     ax.fill_between(x, lower, upper, color=line.get_color(), alpha=0.25, linewidth=0)
     return True

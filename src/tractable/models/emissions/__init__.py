@@ -71,6 +71,7 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
     if n_parts != 1:
         return _mixtures(kind, rows, n_components, n_parts)
     if not isinstance(kind, str):
+        _check_named(kind, rows.shape[1])
         parts = [emissions_for(name, rows[:, list(own)], n_components) for name, own in kind.items()]
         return ProductEmissions(parts, list(kind.values()))
     if kind not in KINDS:
@@ -82,6 +83,11 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
     if kind != "categorical":  # which looks for itself
         KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows)
     return KINDS[kind].pooled(rows, n_components)
+
+
+def _check_named(kinds: Mapping[str, Sequence[int]], n_columns: int) -> None:
+    if sorted(c for own in kinds.values() for c in own) != list(range(n_columns)):
+        raise ModelError(f"kinds must name every column 0 … {n_columns - 1} once, got {dict(kinds)}")
 
 
 def _mixtures(kind: Any, rows: np.ndarray, n_components: int, n_parts: int) -> MixtureEmissions:
