@@ -16,9 +16,6 @@ MEDIAN_LENGTH = 10
 EXCEPTIONS: dict[tuple[str, str], int] = {
     ("cli/_commands.py:query", "arguments"): 8,  # one for each option of the command
     ("estimators/boltzmann.py:RestrictedBoltzmannMachine.__init__", "arguments"): 9,  # scikit-learn reads them there
-    ("estimators/mixtures.py:BernoulliMixture.__init__", "arguments"): 8,  # the same
-    ("estimators/mixtures.py:GaussianMixture.__init__", "arguments"): 8,  # the same
-    ("estimators/mixtures.py:MixedMixture.__init__", "arguments"): 8,  # the same
 }
 """(place, measure) -> the value that it must not exceed: take an entry out when the code no longer needs it."""
 

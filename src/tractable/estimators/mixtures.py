@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
-from tractable.models import ModelError
+from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
-from tractable.posterior import impute, sample, transform
+from tractable.models.mixture import COMPONENT
+from tractable.posterior import impute, infer, transform
 
 try:
     from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
@@ -24,16 +26,19 @@ except ModuleNotFoundError:
 COVARIANCES = {"full": "gaussian", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 
 
+@dataclass(eq=False, repr=False)
 class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
-    """What all mixtures share; rows may have missing entries (NaN)."""
+    """What all mixtures share; rows may have missing entries (NaN). The fields are what the constructor takes."""
 
-    n_components: int
-    tol: float
-    max_iter: int
-    n_init: int
-    init: str
-    prior: float | None
-    random_state: Any
+    n_components: int = 1
+    _: KW_ONLY
+    tol: float = 1e-4
+    max_iter: int = 200
+    n_init: int = 1
+    init: str = "k-means++"
+    prior: float | None = None
+    warm_start: bool = False
+    random_state: Any = None
 
     @abstractmethod
     def _emissions(self, n_columns: int) -> str | Mapping[str, Sequence[int]]:
@@ -43,14 +48,21 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         """Learn from rows [n_rows, n_features] by EM; `y` is ignored."""
         rows = self._rows(X, reset=True)
         key = int(check_random_state(self.random_state).randint(2**31 - 1))
-        learner = EM(tolerance=self.tol, n_init=self.n_init, start=self.init, prior=self.prior)
-        start = mixture(rows, self.n_components, self._emissions(rows.shape[1]), start=self.init, key=key)
-        run = fit(start, rows, learner, epochs=self.max_iter, key=key, progress=False)
+        begin, given = self._begin(rows, key)
+        learner = EM(tolerance=self.tol, n_init=self.n_init, start="model" if given else self.init, prior=self.prior)
+        run = fit(begin, rows, learner, epochs=self.max_iter, key=key, progress=False)
         self.model_, self.history_, self.converged_ = run.model, run.history, run.converged
         self.n_iter_, self.lower_bound_ = len(run.history) - 1, run.history[-1].train.value
+        self.lower_bounds_ = [record.train.value for record in run.history]
         self._key = key
         self.labels_ = self.predict(X)
         return self
+
+    def _begin(self, rows: np.ndarray, key: int) -> tuple[Mixture, bool]:
+        """Where EM begins, and whether that is given: by an earlier fit (`warm_start`), or by parameters."""
+        if self.warm_start and hasattr(self, "model_") and self.model_.n_columns == rows.shape[1]:
+            return self.model_, True
+        return mixture(rows, self.n_components, self._emissions(rows.shape[1]), start=self.init, key=key), False
 
     def _rows(self, X: Any, reset: bool = False) -> np.ndarray:
         if not reset:
@@ -93,11 +105,12 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         """Akaike's information criterion: lower is better."""
         return aic(self.model_, self._rows(X)).value
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw rows [n_samples, n_features]; without a `random_state` of its own, that of the fit."""
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows [n_samples, n_features], and the component of each; `random_state` is that of the fit if absent."""
         check_is_fitted(self)
         key = self._key if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
-        return sample(self.model_, n_samples, key=key)
+        drawn = infer(self.model_).sample(key, n_samples)
+        return drawn["columns"], drawn[COMPONENT]
 
     def impute(self, X: Any) -> np.ndarray:
         """The rows with what is missing replaced by its posterior mean (of a category: the most probable one)."""
@@ -110,6 +123,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         return tags
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(_Mixture):
     """A mixture of Gaussians, with the parameters of scikit-learn's and rows that may have missing entries.
 
@@ -122,8 +136,17 @@ class GaussianMixture(_Mixture):
     tol : EM ends when the mean log-likelihood grows by less.
     max_iter, n_init : iterations at most, and starts of which the best is kept.
     init : ``"k-means++"`` or ``"rows"``.
-    prior : scale of an inverse-Wishart prior in units of the columns' variances; None for 1e-6.
+    prior : scale of an inverse-Wishart prior in units of the columns' variances; None for 1e-6. It stands for
+        scikit-learn's ``reg_covar``, which is in the units of the data and after which a likelihood may fall.
+    weights_init, means_init, precisions_init : where EM begins, in scikit-learn's shapes; None is as `init` has it.
+    warm_start : whether another fit goes on from the last one.
     random_state : an int makes everything repeatable.
+
+    Attributes
+    ----------
+    weights_, means_, covariances_, precisions_, precisions_cholesky_ : the parameters, in scikit-learn's shapes.
+    converged_, n_iter_, lower_bound_, lower_bounds_ : how EM went; bounds are means of log p(x), in their order.
+    model_, history_ : the `Mixture` and the record of the fit.
 
     Examples
     --------
@@ -133,20 +156,12 @@ class GaussianMixture(_Mixture):
     [0.1, 5.1]
     """
 
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = "full",
-        tol: float = 1e-3,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init: str = "k-means++",
-        prior: float | None = None,
-        random_state: Any = None,
-    ):
-        self.n_components, self.covariance_type, self.tol, self.max_iter = n_components, covariance_type, tol, max_iter
-        self.n_init, self.init, self.prior, self.random_state = n_init, init, prior, random_state
+    covariance_type: str = "full"
+    tol: float = 1e-3
+    max_iter: int = 100
+    weights_init: Any = None
+    means_init: Any = None
+    precisions_init: Any = None
 
     def _emissions(self, n_columns: int) -> str:
         if self.covariance_type not in COVARIANCES:
@@ -154,13 +169,47 @@ class GaussianMixture(_Mixture):
             raise ModelError(f"unknown covariance_type {self.covariance_type!r}{near}; choose {', '.join(COVARIANCES)}")
         return COVARIANCES[self.covariance_type]
 
+    def _begin(self, rows: np.ndarray, key: int) -> tuple[Mixture, bool]:
+        begin, given = super()._begin(rows, key)
+        wanted = (self.weights_init, self.means_init, self.precisions_init)
+        if given or all(array is None for array in wanted):
+            return begin, given
+        own, kind = begin.free.arrays(), type(begin.free)
+        spread = "covariances" if "covariances" in own else "variances"
+        own |= {} if self.means_init is None else {"locations": self.means_init, "shift": own["shift"]}
+        if self.precisions_init is not None:
+            own[spread] = _inverse(np.asarray(self.precisions_init, float), spread)
+        weights = begin.weights if self.weights_init is None else self.weights_init
+        return Mixture(weights, kind(**own)), True
+
     @property
     def covariances_(self) -> np.ndarray:
         """The covariances, in the shape of scikit-learn's."""
         arrays = self.model_.free.arrays()
         return arrays["covariances"] if "covariances" in arrays else arrays["variances"]
 
+    @property
+    def precisions_(self) -> np.ndarray:
+        """Their inverses."""
+        return _inverse(self.covariances_, "covariances" if self.covariance_type in ("full", "tied") else "variances")
 
+    @property
+    def precisions_cholesky_(self) -> np.ndarray:
+        """P with precision P Pᵀ: upper triangles, or of variances the inverse standard deviations."""
+        if self.covariance_type in ("full", "tied"):
+            return np.swapaxes(np.linalg.inv(np.linalg.cholesky(self.covariances_)), -1, -2)
+        return 1 / np.sqrt(self.covariances_)
+
+
+def _inverse(spread: np.ndarray, name: str) -> np.ndarray:
+    """Of matrices, or of variances."""
+    if name == "variances":
+        return 1 / spread
+    found = np.linalg.inv(spread)
+    return (found + np.swapaxes(found, -1, -2)) / 2
+
+
+@dataclass(eq=False, repr=False)
 class BernoulliMixture(_Mixture):
     """A mixture of products of Bernoulli variables, for rows of 0 and 1 that may have missing entries.
 
@@ -174,6 +223,7 @@ class BernoulliMixture(_Mixture):
     max_iter, n_init : iterations at most, and starts of which the best is kept.
     init : ``"k-means++"`` or ``"rows"``.
     prior : pseudo-rows of a beta prior around the columns' frequencies; None for 0.1.
+    warm_start : whether another fit goes on from the last one.
     random_state : an int makes everything repeatable.
 
     Examples
@@ -183,20 +233,8 @@ class BernoulliMixture(_Mixture):
     True
     """
 
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        binarize: float | None = 0.0,
-        tol: float = 1e-4,
-        max_iter: int = 200,
-        n_init: int = 1,
-        init: str = "rows",
-        prior: float | None = None,
-        random_state: Any = None,
-    ):
-        self.n_components, self.binarize, self.tol, self.max_iter = n_components, binarize, tol, max_iter
-        self.n_init, self.init, self.prior, self.random_state = n_init, init, prior, random_state
+    binarize: float | None = 0.0
+    init: str = "rows"
 
     def _emissions(self, n_columns: int) -> str:
         return "bernoulli"
@@ -208,6 +246,7 @@ class BernoulliMixture(_Mixture):
         return np.where(np.isnan(rows), np.nan, rows > self.binarize)
 
 
+@dataclass(eq=False, repr=False)
 class MixedMixture(_Mixture):
     """A mixture over columns of different kinds, any entry of which may be missing.
 
@@ -220,6 +259,7 @@ class MixedMixture(_Mixture):
     max_iter, n_init : iterations at most, and starts of which the best is kept.
     init : ``"k-means++"`` or ``"rows"``.
     prior : strength of the priors; None for the default of each kind.
+    warm_start : whether another fit goes on from the last one.
     random_state : an int makes everything repeatable.
 
     Examples
@@ -230,20 +270,7 @@ class MixedMixture(_Mixture):
     True
     """
 
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        kinds: Mapping[str, Sequence[int]] | None = None,
-        tol: float = 1e-4,
-        max_iter: int = 200,
-        n_init: int = 1,
-        init: str = "k-means++",
-        prior: float | None = None,
-        random_state: Any = None,
-    ):
-        self.n_components, self.kinds, self.tol, self.max_iter = n_components, kinds, tol, max_iter
-        self.n_init, self.init, self.prior, self.random_state = n_init, init, prior, random_state
+    kinds: Mapping[str, Sequence[int]] | None = None
 
     def _emissions(self, n_columns: int) -> str | Mapping[str, Sequence[int]]:
         return "diagonal" if self.kinds is None else self.kinds
