@@ -22,7 +22,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import OUT, arguments, data, report, save
+from _common import OUT, Log, Row, arguments, data, report, save
 from jax import Array
 
 import tractable as tr
@@ -34,7 +34,7 @@ from tractable.posterior import Certificate
 
 SIDE, HIDDEN = 28, 500
 CLAIMED, WIDTH = -84.0, 0.1
-TEMPERATURES, CHAINS, PARTS, BURN_IN = 90_000, 64, 4, 5_000
+TEMPERATURES, CHAINS, PARTS, BURN_IN = 40_000, 64, 6, 3_000
 COLUMNS = {"name": "", "value": ".2f", "lower": ".2f", "upper": ".2f", "verdict": "", "minutes": ".1f"}
 
 
@@ -111,12 +111,14 @@ class Phase(NamedTuple):
 
 FIRST = LocalPCD(learning_rate=0.2, momentum=0.0, averaging=0.4, local=1.0, floor=0.01, smooth=2e-4)
 LONG = LocalPCD(learning_rate=0.2, momentum=0.0, averaging=0.25, local=1.5, smooth=3e-4)
-MANY = replace(LONG, learning_rate=0.1, averaging=0.6, n_chains=400, batch_size=200)
+FINAL = replace(LONG, learning_rate=0.25, floor=0.003, smooth=2e-4)
+MANY = {"learning_rate": 0.1, "averaging": 0.6, "n_chains": 400, "batch_size": 200}
 PHASES = (
     Phase(60, FIRST),
-    Phase(15, MANY),
+    Phase(15, replace(LONG, **MANY)),
     Phase(90, LONG, key=2),
-    Phase(25, MANY, ("train", "valid"), key=3),
+    Phase(60, FINAL, ("train", "valid"), key=3),
+    Phase(25, replace(FINAL, **MANY), ("train", "valid"), key=4),
 )
 
 
@@ -127,17 +129,22 @@ def rows_of(*splits: str) -> np.ndarray:
 
 
 def trained(folder: Path, quick: bool) -> tuple[Any, float]:
-    """The model after all phases, and the minutes that took; phases that are there already are not run again."""
-    model, minutes = tr.restricted(SIDE * SIDE, HIDDEN, key=1), 0.0
+    """The model after all phases, and the minutes that took; phases that are done already are not run again."""
+    model, minutes, log = tr.restricted(SIDE * SIDE, HIDDEN, key=1), 0.0, Log(folder.name)
     for i, phase in enumerate(PHASES):
-        rows = rows_of(*phase.splits)
-        epochs, place = (1 if quick else phase.epochs), str(folder / f"phase{i}")
-        learner = replace(phase.learner, n_rows=len(rows))
-        options = {"checkpoint": f"{place}.checkpoint", "resume": True, "live": 0}
-        run: Any = tr.fit(model, rows, learner, epochs=epochs, key=phase.key, **options)
-        model, minutes = run.model, minutes + run.history[-1].seconds / 60
-        tr.save(model, f"{place}.safetensors")
+        place, start = folder / f"phase{i}.safetensors", model
+        minutes += log.row(place.stem, lambda p=phase, m=start, to=place: _fitted(p, m, to, quick))["minutes"]
+        model = tr.load(str(place))
     return model, minutes
+
+
+def _fitted(phase: Phase, model: Any, place: Path, quick: bool) -> Row:
+    rows = rows_of(*phase.splits)
+    learner, epochs = replace(phase.learner, n_rows=len(rows)), 1 if quick else phase.epochs
+    options = {"checkpoint": str(place.with_suffix(".checkpoint")), "resume": True, "live": 0}
+    run: Any = tr.fit(model, rows, learner, epochs=epochs, key=phase.key, **options)
+    tr.save(run.model, str(place))
+    return {"minutes": run.history[-1].seconds / 60}
 
 
 # ---------------------------------------------------------------- certificate
@@ -158,7 +165,7 @@ class Plan(NamedTuple):
 
 def plan_of(quick: bool, only: list[str]) -> Plan:
     """Few temperatures, or all of them."""
-    pilot = Annealing(n_chains=128, n_temperatures=300 if quick else 3_000, burn_in=1)
+    pilot = Annealing(n_chains=128, n_temperatures=300 if quick else 1_000, burn_in=1)
     n, parts = (400, 2) if quick else (TEMPERATURES, PARTS)
     each = Annealing(n_chains=CHAINS, n_temperatures=n, max_temperatures=n, burn_in=min(n, BURN_IN))
     return Plan(tuple(map(int, only)) or tuple(range(parts)), n, pilot, each)
@@ -194,8 +201,9 @@ def main() -> None:
     """Train, anneal and report."""
     args = arguments(__doc__, full="all epochs and temperatures: some 40 minutes of two cores")
     folder = OUT / ("rbm_mnist" if args.full else "rbm_mnist_quick")
-    if args.fresh:
+    if args.fresh or not args.full:
         shutil.rmtree(folder, ignore_errors=True)
+        Log(folder.name, fresh=True)
     folder.mkdir(parents=True, exist_ok=True)
     model, minutes = trained(folder, not args.full)
     log_z, rows = annealed(folder, model, plan_of(not args.full, args.only)), []

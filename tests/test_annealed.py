@@ -109,6 +109,36 @@ def test_betting_bounds_fail_as_rarely_as_they_say(spread: float) -> None:
         assert np.median(low) > -0.06  # and are worth something
 
 
+@pytest.mark.parametrize("spread", [0.4, 1.6, 3.0])
+def test_bounds_from_both_directions_fail_rarely_and_are_nearer(spread: float) -> None:
+    """Gaussian work that satisfies Crooks' theorem, log Z = 7: pairs of runs say more than one direction alone."""
+    rng, n, delta = np.random.default_rng(0), 400, 0.1
+    forward, reverse = (side - spread**2 / 2 + spread * rng.normal(size=(n, 256)) for side in (7, -7))
+    low = np.array([bounds.log_ratio_lower(f, r, delta) for f, r in zip(forward, reverse, strict=True)])
+    high = np.array([-bounds.log_ratio_lower(r, f, delta) for f, r in zip(forward, reverse, strict=True)])
+    alone = np.array([bounds.log_mean_lower(f, delta) for f in forward])
+    for wrong in (low > 7, high < 7):
+        assert np.mean(wrong) <= delta + 3 * np.sqrt(delta * (1 - delta) / n)
+    for distance in (7 - low, high - 7):
+        assert np.median(distance) < 0.8 * np.median(7 - alone)
+
+
+def test_few_pairs_exclude_nothing() -> None:
+    assert bounds.log_ratio_lower(np.zeros(3), np.zeros(3), 0.025) == -np.inf
+    exact = Starts({}, "", True, 0)
+    assert np.isfinite(certified(np.zeros(3), np.zeros(3), 0.0, 0.95, exact)[0].lower)
+    wide, near = (certified(np.zeros(n), np.zeros(n), 0.0, 0.95, exact)[0] for n in (256, 4096))
+    assert 0 < near.upper < wide.upper < 0.05  # log(1/δ) over half the number of pairs
+
+
+def test_the_lower_end_supposes_nothing_where_chains_start_from_chains() -> None:
+    """Reverse work that is wrong by two nats cannot raise it."""
+    rng = np.random.default_rng(2)
+    w, back = -0.5 + rng.normal(size=256), -2.5 + rng.normal(size=256)
+    found = certified(w, back, 0.0, 0.95, Starts({}, "", False, 0))[0]
+    assert found.lower == pytest.approx(bounds.log_mean_lower(w, 0.025))
+
+
 def test_the_acceptance_ratio_of_gaussian_work() -> None:
     """Work that satisfies E[e^w] = Z in both directions: forward N(log Z − s²/2, s²), reverse N(−log Z − s²/2, s²)."""
     rng, truth, s = np.random.default_rng(1), 7.0, 1.5

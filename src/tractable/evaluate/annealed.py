@@ -70,7 +70,8 @@ class Annealed:
     Attributes
     ----------
     log_partition : the certificate. Its value is Bennett's acceptance ratio; its lower end comes from the forward runs
-        and holds without any assumption, its upper end from the reverse runs and supposes samples of the model.
+        and holds without any assumption, its upper end from both directions and supposes samples of the model (where
+        these are exact, so does the lower end, which is then nearer).
     forward, reverse : log Z as each chain has it, [n_chains] for each direction.
     temperatures : β of the machines on the way, 0 and 1 included.
     checks : what the verdict rests on: gap, overlap, effective sample sizes, tail shapes.
@@ -158,11 +159,11 @@ def _temperatures(path: Path, key: Any, settings: Annealing, given: Any) -> np.n
 
 
 def needed(found: Pilot, settings: Annealing) -> int:
-    """The temperatures at which each side of the interval is expected to be half the accuracy.
+    """The temperatures at which the interval is expected to be as wide as the accuracy.
 
     With n chains whose work has the variance v/T, the betting bound stands about √(2 v log(B/δ)/(T n)) below the mean,
-    B standing for the stakes that share its level.
+    B standing for the stakes that share its level, and the bound from both directions 1/√2 of that above it.
     """
     delta = (1 - settings.confidence) / 2
-    side = settings.accuracy / 2
+    side = settings.accuracy / (1 + 1 / np.sqrt(2))
     return int(np.clip(2 * found.variance * np.log(3 / delta) / (settings.n_chains * side**2), 100, 10**9))

@@ -15,6 +15,9 @@ Checks = Mapping[str, float]
 MIN_OVERLAP = 0.05
 MIN_EFFECTIVE = 10.0
 MAX_TAIL = 1.0
+MIN_PAIRS = 32
+"""Fewer runs are bounded for each direction apart: pairs of them cannot exclude anything."""
+
 TOLERANCE = 0.05
 """Nats by which the directions may differ beyond four standard errors."""
 
@@ -24,22 +27,33 @@ def certified(
 ) -> tuple[Certificate, Checks]:
     """The certificate of log Z from forward work `w` and reverse work `back`, both relative to `offset`.
 
-    The ends of the interval are the betting bounds of the two directions (`bounds.log_mean_lower`), each failing with
-    half of 1 − confidence. The lower one supposes nothing. The upper one supposes that the reverse runs started from
-    the model; where they started from chains and a check fails, it is raised until it covers the forward runs and both
-    halves of the reverse ones as well. The standard error is then at least half of what the directions differ by.
+    The ends of the interval are betting bounds, each failing with half of 1 − confidence. The lower one is that of the
+    forward runs alone (`bounds.log_mean_lower`) and supposes nothing, unless the reverse runs started from exact
+    samples. The upper one is that of both directions together (`bounds.log_ratio_lower`) and supposes that the reverse
+    runs started from the model. Where a check fails, the bounds of each direction alone are covered too, and where the
+    runs started from chains the forward runs and both halves of the reverse ones as well. The standard error is then at
+    least half of what the directions differ by.
     """
     delta = (1 - confidence) / 2
     ratio = bounds.acceptance_ratio(w, back)
-    low, high = bounds.log_mean_lower(w, delta), -bounds.log_mean_lower(back, delta)
+    low, high = _ends(w, back, delta, starts.exact)
     checks = _checks(w, back, ratio, starts.n_from_data)
     reasons = _reasons(checks)
+    if reasons:
+        low, high = min(low, bounds.log_mean_lower(w, delta)), max(high, -bounds.log_mean_lower(back, delta))
     if reasons and not starts.exact:
         high = max(high, bounds.log_mean_exp(w), *(-v for v in _halves(back, starts.n_from_data))) + np.log(1 / delta)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
     error = max(ratio.std_error, abs(checks["gap"]) / 2) if reasons else ratio.std_error
     value, low, high = (offset + float(v) for v in (value, low, high))
     return Certificate(value, low, high, "probabilistic", confidence, error, _verdict(reasons)), checks
+
+
+def _ends(w: bounds.Weights, back: bounds.Weights, delta: float, exact: bool) -> tuple[float, float]:
+    if not len(w) == len(back) >= MIN_PAIRS:
+        return bounds.log_mean_lower(w, delta), -bounds.log_mean_lower(back, delta)
+    low = bounds.log_ratio_lower(w, back, delta) if exact else bounds.log_mean_lower(w, delta)
+    return low, -bounds.log_ratio_lower(back, w, delta)
 
 
 def _halves(back: bounds.Weights, n_from_data: int) -> list[float]:
