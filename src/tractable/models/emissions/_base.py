@@ -172,6 +172,8 @@ def two_axes(x: Any, name: str = "") -> np.ndarray:
     rows = x if isinstance(x, np.ndarray) else np.asarray(x)
     if rows.dtype.kind not in "buif":
         try:
+            if rows.dtype.kind in "cmM":
+                raise TypeError
             rows = rows.astype(np.float64)
         except (TypeError, ValueError):
             raise ModelError(f"{name}the data are not numbers; give states as 0, 1, … and NaN for missing") from None
