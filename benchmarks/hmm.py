@@ -3,7 +3,7 @@
 All start from the same parameters and see the same sequences; an iteration of EM includes what each library does around
 it (checks, log-likelihoods of rows, the M-step), and is the time of many iterations divided by their number. hmmlearn
 runs with ``implementation="scaling"``, the faster of its two. dynamax runs ten iterations in one scan, as its own fit
-does, compiled before (steady state) and in single precision, its default. ``first`` is the first fit of the faster peer,
+does, compiled before (steady state), in single precision, its default. ``first`` is the first fit of the faster peer,
 compiling included, beside ours; we compile nothing, so that a second fit is like the first. ``of peak`` compares the
 multiply-adds of an iteration with what NumPy's matrix product reaches on this machine: exponentials and memory are the
 rest. Times are medians of runs in turn.
