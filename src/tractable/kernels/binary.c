@@ -58,7 +58,42 @@ static void copy_part(float *to, F x, int64_t n) {
     else memcpy(to, &x, sizeof(float) * (size_t)n);
 }
 
-/* Outputs for `width` columns from `column` on of row r, whose logits (without bias) are given. */
+static F f_part(const float *x, int64_t n) {
+    if (n >= F_LANES) return f_load(x);
+    F v = {0};
+    memcpy(&v, x, sizeof(float) * (size_t)n);
+    return v;
+}
+
+INLINE F f_magnitude(F x) { return (F)((FI)x & 0x7FFFFFFF); }
+
+/* log p(x) = sum of x a - log(1 + e^a), where log(1 + e^a) = max(a, 0) + log(1 + e^-|a|): the last terms of a piece are
+ * multiplied up, each is below 2, and their logarithm is taken once. */
+INLINE void score(const Finish *out, int64_t r, int64_t column, int64_t columns, int64_t width, const F *logits) {
+    Keys keys = out->sample ? row_keys(out->seed, out->rows[r]) : (Keys){0, 0};
+    const float *target = out->sample ? NULL : out->target + r / out->repeat * columns + column;
+    int64_t at = r * columns + column, n_pieces = parts_of(columns, PIECE);
+    F sum = {0}, product = f_all(1.0f);
+    FI lane;
+    for (int l = 0; l < F_LANES; l++) lane[l] = l;
+    for (int64_t i = 0; i * F_LANES < width; i++) {
+        int64_t j = i * F_LANES, n = least(F_LANES, width - j);
+        F a = logits[i], zero = {0}, small = f_exp(-f_magnitude(a)), most = f_choose(a > 0.0f, a, zero);
+        F odds = small + 1.0f, up = f_choose(a > 0.0f, f_all(1.0f), small), x;
+        if (target) x = f_part(target + j, n);
+        else x = f_choose(uniform_at(keys, column + j) * odds < up, f_all(1.0f), zero);
+        if (out->sample) copy_part(out->sample + at + j, x, n);
+        copy_part(out->residual + at + j, x - up / odds, n);
+        FI there = lane < (int32_t)n;
+        sum += f_choose(there, x * a - most, zero);
+        product *= f_choose(there, odds, f_all(1.0f));
+    }
+    float *piece = out->log_prob + r * n_pieces + column / PIECE;
+    piece[0] = f_sum(sum) - f_sum(f_log(product));
+    if ((int)TILE > (int)PIECE && column / PIECE + 1 < n_pieces) piece[1] = 0;
+}
+
+/* Outputs for `width` columns from `column` on of row r, whose logits are given. */
 INLINE void finish(const Finish *out, int64_t r, int64_t column, int64_t columns, int64_t width, const F *logits) {
     int64_t at = r * columns + column;
     Keys keys = out->sample ? row_keys(out->seed, out->rows[r]) : (Keys){0, 0};
@@ -100,8 +135,6 @@ INLINE void move(const Step *s, const Product *p, int64_t r, int64_t column, int
 static const float *row_of(const Matrix *m, int64_t i) {
     return i < m->first ? m->x + i * m->stride : m->x2 + (i - m->first) * m->stride;
 }
-
-static F f_magnitude(F x) { return (F)((FI)x & 0x7FFFFFFF); }
 
 static void encode_row(const Product *p, int64_t r) {
     const float *x = p->x.x + r * p->x.stride;
@@ -184,10 +217,11 @@ static void panel_rows(const Product *p, int64_t k, int64_t j, float panel[F_LAN
     }
     for (int q = 0; q < F_LANES; q++) {
         const float *row = !p->w.transposed && q < depth ? row_of(&p->w, k + q) + j : NULL;
-        float sign = k + q < p->w.first ? 1 : -1;
-        rows[q] = row && whole && sign > 0 ? row : panel[q];
+        float factor = row && p->w.scale ? p->w.scale[k + q] : 1;
+        if (k + q >= p->w.first) factor = -factor;
+        rows[q] = row && whole && factor == 1 ? row : panel[q];
         if (row && rows[q] != row)
-            for (int64_t i = 0; i < width; i++) panel[q][i] = sign * row[i];
+            for (int64_t i = 0; i < width; i++) panel[q][i] = factor * row[i];
     }
 }
 
@@ -256,6 +290,7 @@ static void run_tile(Product *p, int64_t item, int worker) {
             for (int i = 0; i < PARTS; i++) sums[i] = f_load(start + i * F_LANES);
             add_row(p, r, c, table, sums, (int)parts_of(width, F_LANES));
             if (c == p->n_chunks - 1 && p->out.step) move(p->out.step, p, r, j, width, sums);
+            else if (c == p->n_chunks - 1 && p->out.log_prob) score(&p->out, r, j, p->columns, width, sums);
             else if (c == p->n_chunks - 1) finish(&p->out, r, j, p->columns, width, sums);
             else
                 for (int i = 0; i < PARTS; i++) f_store(partial + (r - from) * TILE + i * F_LANES, sums[i]);

@@ -12,9 +12,9 @@ typedef struct {
 } Crew;
 
 /* A matrix as it lies in memory, `first` rows in `x` and more in `x2`, or the transpose of that. In a product the rows in
- * `x2` of the second matrix count with the opposite sign. */
+ * `x2` of the second matrix count with the opposite sign, and each of its rows by its entry of `scale`, if there is one. */
 typedef struct {
-    const float *x, *x2;
+    const float *x, *x2, *scale;
     int64_t first;
     int64_t stride;
     int transposed;
@@ -30,13 +30,16 @@ typedef struct {
     float rate, decay, momentum;
 } Step;
 
-enum { PIECE = 32 };
+enum { PIECE = 32 }; /* columns that have a sum of squares, or a log-probability, together */
 
-/* Which outputs a product has; those that are null are not made. With a step there are no others. */
+/* Which outputs a product has; those that are null are not made. With a step there are no others. With `log_prob`
+ * [rows][pieces] come residuals, states minus means: of the sample, or where none is drawn of the states in `target`, of
+ * which each row counts for `repeat`. */
 typedef struct {
     const Step *step;
-    float *product, *sample, *mean;
-    const float *bias;
+    float *product, *sample, *mean, *residual, *log_prob;
+    const float *bias, *target;
+    int64_t repeat;
     const uint32_t *seed, *rows;
 } Finish;
 

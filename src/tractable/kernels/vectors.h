@@ -91,6 +91,20 @@ INLINE F f_exp(F x) {
     return (F)((FI)p + (((FI)k - (FI)magic) << 23));
 }
 
+/* log of x from 2^-126 on, to about one unit in the last place: 2 atanh(z) of the mantissa around one. */
+INLINE F f_log(F x) {
+    FI bits = (FI)x, k = (bits - 0x3F3504F3) >> 23; /* the mantissa from sqrt(1/2) to sqrt(2) */
+    F m = (F)(bits - (k << 23)), z = (m - 1.0f) / (m + 1.0f), q = z * z;
+    F series = ((((q * (2.0f / 9)) + 2.0f / 7) * q + 2.0f / 5) * q + 2.0f / 3) * q;
+    return __builtin_convertvector(k, F) * 0x1.62e43p-1f + (z * 2.0f + z * series);
+}
+
+INLINE float f_sum(F v) {
+    float s = 0;
+    for (int l = 0; l < F_LANES; l++) s += v[l];
+    return s;
+}
+
 /* One lane of a and one of b in turn, from the first halves or from the second. */
 #if F_LANES == 16
 #define FIRST 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23

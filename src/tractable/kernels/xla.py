@@ -20,14 +20,14 @@ from jax import Array
 from . import library
 
 TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
-TARGETS += ("narrow_anneal", "outer_step")
+TARGETS += ("narrow_anneal", "outer_step", "bernoulli_score", "bernoulli_layer", "scaled_outer")
 """The handlers xla_… of xla_handlers.c, registered as tractable_…"""
 
-SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits")
+SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits", "bernoulli_layer")
 """Those whose first arguments are a seed and row numbers."""
 
 PIECE = 32
-"""Columns for which there is a sum of squares, as in binary.h."""
+"""Columns for which a kernel has one sum, of squares or log-probabilities, as in binary.h."""
 
 _lock = Lock()
 Plain = Callable[..., Any]
@@ -161,6 +161,33 @@ def narrow_anneal(
     return call(*words, betas, x, *machine, backward=np.int64(backward))
 
 
+def scaled_outer(x: Array, y: Array, scale: Array) -> Array:
+    """x.T @ (scale[:, None] * y) for x [rows, n], y [rows, m]; right for any x, fast where it is zeros and ones."""
+
+    def plain(x: Array, y: Array, scale: Array) -> Array:
+        return x.T @ (scale[:, None] * y)
+
+    return _either("scaled_outer", plain, x, y, scale)
+
+
+def log_bernoulli(x: Array, w: Array, bias: Array, target: Array, transposed: bool = False) -> Array:
+    """log p(target) [rows] of units with the logits bias + x @ w, or w.T; x [rows, n], and each row of `target` counts
+    for rows / len(target) rows of x in turn.
+    """
+    _check_bias(w, bias, transposed)
+    if target.shape[1:] != bias.shape or not len(target) or len(x) % len(target):
+        raise ValueError(f"states of shape {target.shape} for {len(x)} rows of {len(bias)} units")
+    return _SCORE[transposed](x, w, bias, target)
+
+
+def bernoulli_layer(
+    seed: Array, rows: Array, x: Array, w: Array, bias: Array, transposed: bool = False
+) -> tuple[Array, Array]:
+    """A sample of units with the logits bias + x @ w (or w.T), and its log p [rows]: `gibbs_half`, `log_bernoulli`."""
+    _check_bias(w, bias, transposed)
+    return _LAYER[transposed](*_numbers(seed, rows, x.shape[0]), x, w, bias)
+
+
 def _numbers(seed: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:
     """Seed and row numbers as unsigned words, one number for each row."""
     if seed.shape != (2,) or rows.shape != (n_rows,):
@@ -217,6 +244,31 @@ def _gibbs(seed: Array, rows: Array, x: Array, w: Array, bias: Array, *, transpo
     return _either("gibbs_half", plain, seed, rows, x, w, bias, transposed=transposed)
 
 
+def _scored(a: Array, x: Array) -> tuple[Array, Array]:
+    """x − σ(a), and the log p of x given logits a: the kernels' sums over PIECE columns."""
+    terms = x * a - jax.nn.softplus(a)
+    pieces = jnp.pad(terms, ((0, 0), (0, -a.shape[1] % PIECE))).reshape(len(a), -1, PIECE)
+    return x - jax.nn.sigmoid(a), pieces.sum(2)
+
+
+def _score(x: Array, w: Array, bias: Array, target: Array, *, transposed: bool) -> tuple[Array, Array]:
+    def plain(x: Array, w: Array, bias: Array, target: Array) -> tuple[Array, Array]:
+        return _scored(_logits(x, w, bias, transposed), jnp.repeat(target, len(x) // len(target), axis=0))
+
+    return _either("bernoulli_score", plain, x, w, bias, target, transposed=transposed)
+
+
+def _layer(
+    seed: Array, rows: Array, x: Array, w: Array, bias: Array, *, transposed: bool
+) -> tuple[Array, Array, Array]:
+    def plain(seed: Array, rows: Array, x: Array, w: Array, bias: Array) -> tuple[Array, Array, Array]:
+        logits = _logits(x, w, bias, transposed)
+        sample = _sample(seed, rows, logits)
+        return sample, *_scored(logits, sample)
+
+    return _either("bernoulli_layer", plain, seed, rows, x, w, bias, transposed=transposed)
+
+
 def _mix(x: Array) -> Array:
     """A mixing function of 32 bits with full avalanche, as in binary.c."""
     x = (x ^ (x >> 16)) * np.uint32(0x21F0AAAD)
@@ -258,6 +310,45 @@ def _gibbs_back(arrays: Any, drawn: tuple[Array, Array], g: tuple[Array, Array],
     return None, None, *_mean_back(arrays[2:], drawn[1], g[1], transposed)
 
 
+def _score_back(x: Array, w: Array, residual: Array, g: Array, transposed: bool) -> tuple[Array, Array, Array]:
+    """The gradient of log p by x, w and bias."""
+    outer = scaled_outer(x, residual, g)
+    down = g[:, None] * residual
+    return (down @ w, outer.T, g @ residual) if transposed else (down @ w.T, outer, g @ residual)
+
+
+def _scoring(transposed: bool) -> Callable[..., Any]:
+    @jax.custom_vjp
+    def score(x: Array, w: Array, bias: Array, target: Array) -> Array:
+        return _score(x, w, bias, target, transposed=transposed)[1].sum(1)
+
+    def forth(x: Array, w: Array, bias: Array, target: Array) -> tuple[Array, Any]:
+        residual, log_p = _score(x, w, bias, target, transposed=transposed)
+        return log_p.sum(1), (x, w, residual, bias, target)
+
+    def back(kept: Any, g: Array) -> tuple[Array, ...]:
+        x, w, residual, bias, target = kept
+        by_target = (g[:, None] * (bias + _dot(x, w, transposed))).reshape(len(target), -1, len(bias)).sum(1)
+        return *_score_back(x, w, residual, g, transposed), by_target
+
+    score.defvjp(forth, back)
+    return score
+
+
+def _layering(transposed: bool) -> Callable[..., Any]:
+    @jax.custom_vjp
+    def layer(seed: Array, rows: Array, x: Array, w: Array, bias: Array) -> tuple[Array, Array]:
+        sample, _, log_p = _layer(seed, rows, x, w, bias, transposed=transposed)
+        return sample, log_p.sum(1)
+
+    def forth(seed: Array, rows: Array, x: Array, w: Array, bias: Array) -> tuple[Any, Any]:
+        sample, residual, log_p = _layer(seed, rows, x, w, bias, transposed=transposed)
+        return (sample, log_p.sum(1)), (x, w, residual)
+
+    layer.defvjp(forth, lambda kept, g: (None, None, *_score_back(*kept, g[1], transposed)))
+    return layer
+
+
 def _differentiable(call: Callable[..., Any], back: Callable[..., Any]) -> Callable[..., Any]:
     """`call` with its gradient: back(arguments, result, gradient by the result)."""
     function = jax.custom_vjp(call)
@@ -280,3 +371,4 @@ def _either_way(call: Callable[..., Any], back: Callable[..., Any]) -> tuple[Cal
 
 _OUTER = _differentiable(_outer, _outer_back)
 _DOT, _MEAN, _GIBBS = _either_way(_dot, _dot_back), _either_way(_mean, _mean_back), _either_way(_gibbs, _gibbs_back)
+_SCORE, _LAYER = ([make(False), make(True)] for make in (_scoring, _layering))

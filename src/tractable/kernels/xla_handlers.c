@@ -124,7 +124,8 @@ static FfiError *product(FfiCall *call, int i, Finish out) {
     int64_t length = dim(call, i + 1, 0), stride = dim(call, i + 1, 1);
     int fit = inner == (transposed ? stride : length) && (!out.bias || dim(call, i + 2, 0) == columns);
     if (!fit || (out.sample && !numbered(call, rows))) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
-    Matrix x = {input(call, i), NULL, rows, inner, 0}, w = {input(call, i + 1), NULL, length, stride, transposed};
+    Matrix x = {.x = input(call, i), .first = rows, .stride = inner};
+    Matrix w = {.x = input(call, i + 1), .first = length, .stride = stride, .transposed = transposed};
     Crew crew = crew_of(call);
     if (!binary_product(&crew, rows, inner, columns, x, w, out)) return NULL;
     return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
@@ -150,6 +151,39 @@ EXPORT FfiError *xla_gibbs_half(FfiCall *call) {
     return product(call, 2, out);
 }
 
+/* States of a layer [rows / repeat, columns]: what is left of them when their means are taken off, and their log p. */
+EXPORT FfiError *xla_bernoulli_score(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "f2f2f1f2")) return fail(call, FFI_INVALID_ARGUMENT, "bernoulli_score takes float32 arrays");
+    Finish out = {.residual = output(call, 0), .log_prob = output(call, 1), .bias = input(call, 2)};
+    int64_t rows = dim(call, 0, 0), n = dim(call, 3, 0);
+    if ((n ? rows % n : rows) || dim(call, 3, 1) != dim(call, 2, 0)) return fail(call, FFI_INVALID_ARGUMENT, "the states do not fit");
+    out.target = input(call, 3), out.repeat = n ? rows / n : 1;
+    return product(call, 0, out);
+}
+
+/* The same of a sample of the layer. */
+EXPORT FfiError *xla_bernoulli_layer(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "u1u1f2f2f1")) return fail(call, FFI_INVALID_ARGUMENT, "bernoulli_layer takes float32 arrays");
+    Finish out = {.sample = output(call, 0), .residual = output(call, 1), .log_prob = output(call, 2)};
+    out.bias = input(call, 4), out.seed = input(call, 0), out.rows = input(call, 1);
+    return product(call, 2, out);
+}
+
+/* x [n, rows] transposed times y [n, columns], each row of y by its entry of `scale`. */
+EXPORT FfiError *xla_scaled_outer(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "f2f2f1")) return fail(call, FFI_INVALID_ARGUMENT, "scaled_outer takes float32 arrays");
+    int64_t n = dim(call, 0, 0), rows = dim(call, 0, 1), columns = dim(call, 1, 1);
+    if (dim(call, 1, 0) != n || dim(call, 2, 0) != n) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
+    Matrix x = {.x = input(call, 0), .first = n, .stride = rows, .transposed = 1};
+    Matrix y = {.x = input(call, 1), .scale = input(call, 2), .first = n, .stride = columns};
+    Crew crew = crew_of(call);
+    if (!binary_product(&crew, rows, n, columns, x, y, (Finish){.product = output(call, 0)})) return NULL;
+    return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
+}
+
 /* x [n, rows] transposed times y [n, columns]; less the same of x2, y2 if they are given. */
 EXPORT FfiError *xla_binary_outer(FfiCall *call) {
     if (answers_query(call)) return NULL;
@@ -159,8 +193,8 @@ EXPORT FfiError *xla_binary_outer(FfiCall *call) {
     int fit = dim(call, 1, 0) == n;
     if (two) fit = fit && dim(call, 3, 0) == more && dim(call, 2, 1) == rows && dim(call, 3, 1) == columns;
     if (!fit) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
-    Matrix x = {input(call, 0), two ? input(call, 2) : NULL, n, rows, 1};
-    Matrix y = {input(call, 1), two ? input(call, 3) : NULL, n, columns, 0};
+    Matrix x = {.x = input(call, 0), .x2 = two ? input(call, 2) : NULL, .first = n, .stride = rows, .transposed = 1};
+    Matrix y = {.x = input(call, 1), .x2 = two ? input(call, 3) : NULL, .first = n, .stride = columns};
     Crew crew = crew_of(call);
     if (!binary_product(&crew, rows, n + more, columns, x, y, (Finish){.product = output(call, 0)})) return NULL;
     return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");

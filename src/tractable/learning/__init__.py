@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from tractable.learning.loop import Run
     from tractable.learning.network_starts import bayesian_network
     from tractable.learning.records import Epoch, History
+    from tractable.learning.reweighted import ReweightedWakeSleep, WakeSleep
     from tractable.learning.starts import mixture
     from tractable.learning.tempered import TemperedPCD
     from tractable.learning.trajectory import TrajectoryTempering, log_partition_of
+    from tractable.learning.variational import VariationalGradient
 
 __all__ = [
     "EM",
@@ -42,9 +44,12 @@ __all__ = [
     "OnlineEM",
     "PersistentCD",
     "PseudoLikelihood",
+    "ReweightedWakeSleep",
     "Run",
     "TemperedPCD",
     "TrajectoryTempering",
+    "VariationalGradient",
+    "WakeSleep",
     "bayesian_network",
     "factorial_hidden_markov",
     "fit",
@@ -70,9 +75,11 @@ _LEAVES = {
     "loop": ("Run",),
     "network_starts": ("bayesian_network",),
     "records": ("Epoch", "History"),
+    "reweighted": ("ReweightedWakeSleep", "WakeSleep"),
     "starts": ("mixture",),
     "tempered": ("TemperedPCD",),
     "trajectory": ("TrajectoryTempering", "log_partition_of"),
+    "variational": ("VariationalGradient",),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
 

@@ -8,11 +8,14 @@ from typing import Any
 from tractable.learning.em import Request
 
 _EM = ("em", "EM")
+_WAKE_SLEEP = ("reweighted", "ReweightedWakeSleep")
 _DEFAULTS = {
     "boltzmann": ("contrastive", "PersistentCD"),
     "factorial_hidden_markov": _EM,
     "hidden_markov": _EM,
+    "helmholtz": _WAKE_SLEEP,
     "mixture": _EM,
+    "sigmoid_belief": _WAKE_SLEEP,
     "tables": _EM,
 }
 """The learner of each family where none is given."""

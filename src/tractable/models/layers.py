@@ -88,6 +88,22 @@ def log_bernoulli(x: Float[Array, "*b n"], logits: Float[Array, "*b n"]) -> Floa
     return (x * logits - jax.nn.softplus(logits)).sum(-1)
 
 
+def log_prob(
+    x: Float[Array, "*b n"], given: Float[Array, "*c m"], w: Any, bias: Any, transposed: bool = False
+) -> Float[Array, "*d"]:
+    """log p(x) of a layer whose logits are bias + given @ w, or w.T: `log_bernoulli` without the logits in between.
+
+    `given` is [b, k, m] and x [b, k, n] or [b, 1, n], or both without the k; other shapes, and a `given` that is one
+    for several x, take the longer way.
+    """
+    w, bias = jnp.asarray(w), jnp.asarray(bias)
+    each = x.shape[:-1] == given.shape[:-1] or (x.ndim == 3 and x.shape[:2] == (len(given), 1))
+    if not each or any(a.dtype != jnp.float32 for a in (x, given, w, bias)):
+        return log_bernoulli(x, bias + times(given, w, transposed))
+    flat = [a.reshape(-1, a.shape[-1]) for a in (given, x)]
+    return xla.log_bernoulli(flat[0], w, bias, flat[1], transposed).reshape(given.shape[:-1])
+
+
 def drawn(key: Any, rows: Array, logits: Float[Array, "c n"], within: Any = None) -> Float[Array, "c n"]:
     """States of a layer given the logits from above; with weights `within` the layer, unit by unit.
 
@@ -105,6 +121,27 @@ def drawn(key: Any, rows: Array, logits: Float[Array, "c n"], within: Any = None
         return jax.lax.dynamic_update_index_in_dim(h, new, i, 1)
 
     return jax.lax.fori_loop(0, logits.shape[1], unit, jnp.zeros_like(logits))
+
+
+def drawn_given(
+    key: Any, rows: Array, given: Float[Array, "b k m"], w: Any, bias: Any
+) -> tuple[Float[Array, "b n u"], Float[Array, "b n"]]:
+    """States of a layer with the logits bias + given @ w, and log p of them; as many for each of b as `rows` allows.
+
+    Parameters
+    ----------
+    rows : numbers of the states [b · n]. given : k is n, or 1: then the n states have the same logits.
+    """
+    w, bias = jnp.asarray(w), jnp.asarray(bias)
+    many = (len(given), len(rows) // max(len(given), 1))
+    if given.shape[1] == many[1] and all(a.dtype == jnp.float32 for a in (given, w, bias)):
+        seed = jax.random.bits(key, (2,), jnp.uint32)
+        h, log_p = xla.bernoulli_layer(seed, rows, given.reshape(-1, given.shape[-1]), w, bias)
+        return jax.lax.stop_gradient(h).reshape(*many, len(bias)), log_p.reshape(many)
+    logits = bias + times(given, w)
+    wide = jnp.broadcast_to(logits, (*many, len(bias))).reshape(-1, len(bias))
+    h = jax.lax.stop_gradient(drawn(key, rows, wide)).reshape(*many, len(bias))
+    return h, log_bernoulli(h, logits)
 
 
 def completed(model: Layered, layers: Layers) -> list[Array]:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
-from tractable.models.layers import Layers, as_many, checked_sizes, dense, drawn, log_bernoulli, times
+from tractable.models.layers import Layers, as_many, checked_sizes, dense, drawn_given, log_prob, times
 from tractable.models.parameters import array, generator
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 from tractable.models.units import Bernoulli
@@ -108,16 +108,24 @@ class RecognitionNetwork(eqx.Module):
 
     def logits(self, at: int, below: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """The logits of layer `at` (1 for the first hidden one) given states of the layer below it."""
-        ws, bs = self.weights[at - 1], self.biases[at - 1]
-        out = times(jnp.asarray(below), ws[0]) + jnp.asarray(bs[0])
-        for w, b in zip(ws[1:], bs[1:], strict=True):
-            out = jnp.tanh(out) @ jnp.asarray(w) + jnp.asarray(b)
-        return out
+        given, w, b = self._last(at, jnp.asarray(below))
+        return times(given, w) + jnp.asarray(b)
 
     def log_prob(self, layers: Layers) -> Float[Array, "*b"]:
         """log q(h | x) of states of all layers, the visible one first."""
+        return sum(self.log_prob_by_layer(layers), jnp.zeros(()))
+
+    def log_prob_by_layer(self, layers: Layers) -> list[Float[Array, "*b"]]:
+        """The terms of `log_prob`: log q(h¹ | x), log q(h² | h¹), …"""
         pairs = enumerate(pairwise(jnp.asarray(h) for h in layers))
-        return sum((log_bernoulli(h, self.logits(at + 1, below)) for at, (below, h) in pairs), jnp.zeros(()))
+        return [log_prob(h, *self._last(at + 1, below)) for at, (below, h) in pairs]
+
+    def _last(self, at: int, below: Float[Array, "*b n"]) -> tuple[Array, Any, Any]:
+        """What the logits of layer `at` are linear in (the layer below, or tanh units), and the weights and biases."""
+        ws, bs = self.weights[at - 1], self.biases[at - 1]
+        for w, b in zip(ws[:-1], bs[:-1], strict=True):
+            below = jnp.tanh(times(below, w) + jnp.asarray(b))
+        return below, ws[-1], bs[-1]
 
     def sample(self, key: Any, x: Any, n: int = 1, rows: Any = None) -> Proposal:
         """`n` states of the hidden layers for each row of data; no derivative passes through the states.
@@ -128,20 +136,24 @@ class RecognitionNetwork(eqx.Module):
         x : rows of the visible units [n_rows, n_visible].
         rows : numbers of the rows [n_rows], which with the key say what is drawn; 0, 1, … if absent.
         """
+        layers, terms = self.sample_by_layer(key, x, n, rows)
+        return Proposal(layers, sum(terms, jnp.zeros(())))
+
+    def sample_by_layer(self, key: Any, x: Any, n: int = 1, rows: Any = None) -> tuple[list[Array], list[Array]]:
+        """The states of `sample`, and log q(h¹ | x), log q(h² | h¹), … of them [n_rows, n] each."""
         x = jnp.asarray(x, jax.dtypes.canonicalize_dtype(self.dtype))
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise ModelError(f"expected rows of data [n_rows, {self.sizes[0]}], got an array of shape {x.shape}")
         numbers = jnp.arange(len(x), dtype=jnp.uint32) if rows is None else jnp.asarray(rows, jnp.uint32)
         chains = (numbers[:, None] * np.uint32(n) + jnp.arange(n, dtype=jnp.uint32)).reshape(-1)
         key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
-        layers, log_q, below = [x[:, None]], jnp.zeros((len(x), n), x.dtype), x[:, None]
+        layers, terms = [x[:, None]], []
         for at in range(1, len(self.sizes)):
-            logits = jnp.broadcast_to(self.logits(at, below), (len(x), n, self.sizes[at]))
-            h = drawn(jax.random.fold_in(key, at), chains, logits.reshape(-1, self.sizes[at]))
-            below = jax.lax.stop_gradient(h).reshape(logits.shape)
-            layers.append(below)
-            log_q = log_q + log_bernoulli(below, logits)
-        return Proposal(layers, log_q)
+            given, w, b = self._last(at, layers[-1])
+            h, log_q = drawn_given(jax.random.fold_in(key, at), chains, given, w, b)
+            layers.append(h)
+            terms.append(log_q)
+        return layers, terms
 
     def means(self, x: Float[Array, "*b n"]) -> list[Float[Array, "*b m"]]:
         """The mean of each hidden layer given the mean of the layer below."""

@@ -24,6 +24,7 @@ from tractable.models.layers import (
     drawn,
     layer_names,
     log_bernoulli,
+    log_prob,
     promoted,
     times,
     units_of,
@@ -164,7 +165,12 @@ class SigmoidBeliefNetwork(eqx.Module):
         if len(layers) != len(self.biases):
             raise ModelError(f"the network has {len(self.biases)} layers, the states {len(layers)}")
         found = promoted(self, completed(self, layers))
-        return [log_bernoulli(h, self.logits(at, found)) for at, h in enumerate(found)]
+        return [self._log_layer(at, found) for at in range(len(found))]
+
+    def _log_layer(self, at: int, layers: list[Array]) -> Float[Array, "*b"]:
+        if at == len(self.weights) or self.within[at] is not None:
+            return log_bernoulli(layers[at], self.logits(at, layers))
+        return log_prob(layers[at], layers[at + 1], self.weights[at], self.biases[at], transposed=True)
 
     def sample(self, key: Any, n: int) -> list[Float[Array, "n u"]]:
         """`n` states of all layers, the visible one first, drawn from the top downward: exact, independent.

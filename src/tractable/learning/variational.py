@@ -1,0 +1,119 @@
+"""Gradients of variational bounds in the parameters of both networks, by any of several estimators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.learning._base import Training
+from tractable.learning.layered import Climb, LayeredLearner
+from tractable.learning.reweighted import paired
+from tractable.learning.score_function import ANTITHETIC, ESTIMATORS, baselines
+from tractable.learning.wake import added, awake, explained, scaled
+from tractable.models import ModelError
+from tractable.models._base import nearest
+from tractable.models.layers import log_bernoulli
+from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
+from tractable.models.units import _random
+
+NAMES = (*sorted(ESTIMATORS), *sorted(ANTITHETIC))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariationalGradient(LayeredLearner):
+    """Ascent on a bound on log p(x) in the parameters of the model and of the recognition network together.
+
+    The bound is ELBO = E_q[log p(x, h) − log q(h | x)], and for ``"vimco"`` its K-sample form
+    E[log (1/K) Σ_k p(x, h_k) / q(h_k | x)]. The gradient by q is E[f(h) ∇ log q(h | x)] in some form: what
+    the estimators differ in is their variance.
+
+    Parameters
+    ----------
+    estimator : ``"vimco"`` (at least two samples), ``"nvil"``, ``"disarm"``, ``"arm"``, ``"reinforce"``; see
+        `learning.score_function`. One sample of the antithetic ones, arm and disarm, is a pair for every layer.
+    samples : for each row.
+
+    Raises
+    ------
+    ModelError : an unknown estimator; VIMCO with one sample.
+    """
+
+    estimator: str = "vimco"
+    samples: int = 5
+
+    def adopted(self, model: Any, key: Any) -> HelmholtzMachine:
+        if self.estimator not in NAMES:
+            near = nearest(self.estimator, NAMES)
+            raise ModelError(f"unknown estimator {self.estimator!r}{near}; there are {', '.join(NAMES)}")
+        if self.estimator == "vimco" and self.samples < 2:
+            raise ModelError(f"VIMCO compares a sample with others: it needs two or more, got samples={self.samples}")
+        return super().adopted(model, key)
+
+    def init(self, plan: Any, model: HelmholtzMachine, key: Any, data_means: np.ndarray) -> Any:
+        return baselines(model.recognition.sizes, key) if self.estimator == "nvil" else ()
+
+    def gradient(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+        if self.estimator in ANTITHETIC:
+            return self._antithetic(training, key, x)
+        wake = awake(training.model, key, x, self.samples)
+        found = ESTIMATORS[self.estimator](wake, training.learner, self.learning_rate)
+        up = wake.back_p(jnp.broadcast_to(found.p[..., None], wake.log_p.shape) / len(x))
+        down = wake.back_q(found.q / len(x))
+        return Climb(paired(training.model, up, down), found.kept, wake.log_weights, wake.layers)
+
+    def _antithetic(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+        model, every = training.model, x.repeat(self.samples, axis=0)
+        numbers = jnp.arange(len(every), dtype=jnp.uint32)
+        path = _path(model.recognition, key, numbers, [every])
+        log_p, back_p = explained(model.generative, path.layers)
+        gradient, log_w = back_p(jnp.full_like(log_p, 1 / len(every))), log_p.sum(-1) - path.log_q
+        others, down = [], None
+        for at in range(1, len(path.layers)):
+            own = jax.random.fold_in(key, 100 + at)
+            other = _path(model.recognition, own, numbers, [*path.layers[:at], path.opposite[at - 1]])
+            log_p, back_p = explained(model.generative, other.layers)
+            others.append(back_p(jnp.full_like(log_p, 1 / len(every))))
+            gap = (log_w - (log_p.sum(-1) - other.log_q))[:, None]
+            part = self._by_logits(model.recognition, path, at, gap / len(every))
+            down = part if down is None else added(down, part)
+        for one in others:  # the opposite states are samples too
+            gradient = added(gradient, one)
+        up = scaled(gradient, 1 / (1 + len(others)))
+        shape = (len(x), self.samples)
+        layers = [h.reshape(*shape, -1) for h in path.layers]
+        return Climb(paired(model, up, down), (), log_w.reshape(shape), layers)
+
+    def _by_logits(self, q: RecognitionNetwork, path: _Path, at: int, gap: Array) -> Any:
+        """The gradient by the parameters of q, by way of the logits of one layer."""
+        logits, back = jax.vjp(lambda q: q.logits(at, path.layers[at - 1]), q)
+        estimate = ANTITHETIC[self.estimator]
+        return back(estimate(path.uniform[at - 1], logits, gap, path.layers[at], path.opposite[at - 1]))[0]
+
+
+@dataclass(frozen=True)
+class _Path:
+    """States of all layers, drawn upward; for those that were drawn their uniform numbers and their opposites."""
+
+    layers: list[Array]
+    log_q: Array
+    uniform: list[Array]
+    opposite: list[Array]
+
+
+def _path(q: RecognitionNetwork, key: Any, rows: Array, given: list[Array]) -> _Path:
+    """The layers given, and the rest of them drawn; log q is of all."""
+    layers, uniform, opposite, log_q = [*given], [], [], jnp.zeros(len(rows))
+    for at in range(1, len(q.sizes)):
+        logits = q.logits(at, layers[at - 1])
+        if at == len(layers):
+            u, p = _random.uniform(jax.random.fold_in(key, at), rows, q.sizes[at]), jax.nn.sigmoid(logits)
+            layers.append((u < p).astype(logits.dtype))
+            uniform.append(u)
+            opposite.append((1 - u < p).astype(logits.dtype))
+        log_q = log_q + log_bernoulli(layers[at], logits)
+    return _Path(layers, log_q, uniform, opposite)

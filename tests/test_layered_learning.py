@@ -1,0 +1,234 @@
+"""Learning of layers: every estimator's gradient against all states summed, fits that go on bit for bit, refusals."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import Array
+
+from tractable.learning import ReweightedWakeSleep, VariationalGradient, WakeSleep, fit, loop, score_function
+from tractable.learning._base import begin
+from tractable.learning.layered import LayeredLearner
+from tractable.learning.wake import awake
+from tractable.models import HelmholtzMachine, ModelError, RecognitionNetwork, SigmoidBeliefNetwork
+
+ROWS = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 1, 1, 1]], np.uint8)
+GROUPS, DRAWS = 80, 250
+
+
+def machine(hidden: Any = None) -> HelmholtzMachine:
+    """Eight hidden units, and a recognition network that is far from the posterior."""
+    rng, sizes = np.random.default_rng(3), (5, 5, 3)
+    weights = [rng.normal(size=pair) for pair in itertools.pairwise(sizes)]
+    p = SigmoidBeliefNetwork(weights=weights, biases=[rng.normal(size=n) for n in sizes]).astype(np.float32)
+    return HelmholtzMachine(
+        p, jax.tree.map(lambda a: 2 * a + np.float32(0.1), RecognitionNetwork(sizes, hidden=hidden, key=1))
+    )
+
+
+def log_bernoulli(x: Any, a: Any) -> Any:
+    return (x * jax.nn.log_sigmoid(a) + (1 - x) * jax.nn.log_sigmoid(-a)).sum(-1)
+
+
+def states(*sizes: int) -> list[np.ndarray]:
+    every = np.array(list(itertools.product([0, 1], repeat=sum(sizes))), np.float32)
+    return np.split(every, np.cumsum(sizes)[:-1], axis=1)
+
+
+def logs(model: HelmholtzMachine, x: Any, h: list[np.ndarray]) -> tuple[Array, Array]:
+    """log p(x, h) and log q(h | x), written out."""
+    p, q = model.generative, model.recognition
+    log_p = log_bernoulli(x, p.biases[0] + h[0] @ p.weights[0].T) + log_bernoulli(
+        h[0], p.biases[1] + h[1] @ p.weights[1].T
+    )
+    log_q = jnp.zeros(())
+    for at, (below, above) in enumerate(itertools.pairwise([x, *h])):
+        for w, b in zip(q.weights[at][:-1], q.biases[at][:-1], strict=True):
+            below = jnp.tanh(below @ w + b)
+        log_q = log_q + log_bernoulli(above, below @ q.weights[at][-1] + q.biases[at][-1])
+    return log_p + log_bernoulli(h[1], p.biases[2]), log_q
+
+
+def over_rows(one: Callable[[Array, Array], Array]) -> Callable[[HelmholtzMachine], Array]:
+    """The mean over the rows of a function of log p(x, h) and log q(h | x) of all 256 states h."""
+    h = states(5, 3)
+    return lambda model: jnp.stack([one(*logs(model, row.astype(np.float32), h)) for row in ROWS]).mean()
+
+
+def elbo(log_p: Array, log_q: Array) -> Array:
+    return jnp.exp(log_q) @ (log_p - log_q)
+
+
+def two_samples(log_p: Array, log_q: Array) -> Array:
+    """The bound with K = 2, over all pairs of states."""
+    log_w, q = log_p - log_q, jnp.exp(log_q)
+    return q @ (jnp.logaddexp(log_w[:, None], log_w) - jnp.log(2)) @ q
+
+
+def reweighted(log_p: Array, log_q: Array) -> Array:
+    """What two reweighted samples climb: E[Σ w̃ log p] in the model, half of E[Σ w̃ log q] in the recognition network."""
+    log_w, q = log_p - log_q, jnp.exp(log_q)
+    count = jax.lax.stop_gradient(2 * q * (jax.nn.sigmoid(log_w[:, None] - log_w) @ q))
+    return count @ log_p + 0.5 * count @ log_q
+
+
+def recognized_data(log_p: Array, log_q: Array) -> Array:
+    return jax.lax.stop_gradient(jnp.exp(log_q)) @ log_p
+
+
+def dreams(model: HelmholtzMachine) -> Array:
+    """E_p[log q(h | x)], over all 8192 joint states; the derivative is by q alone."""
+    x, *h = states(5, 5, 3)
+    log_p, log_q = logs(model, x, h)
+    return jax.lax.stop_gradient(jnp.exp(log_p)) @ log_q
+
+
+def variational(estimator: str, samples: int = 1) -> VariationalGradient:
+    return VariationalGradient(estimator=estimator, samples=samples)
+
+
+BOUND, PAIRS = over_rows(elbo), over_rows(two_samples)
+LEARNERS: dict[str, tuple[LayeredLearner, Callable[[HelmholtzMachine], Array], Any]] = {
+    "wake_sleep": (WakeSleep(), lambda m: over_rows(recognized_data)(m) + dreams(m), None),
+    "reweighted": (ReweightedWakeSleep(samples=2), lambda m: over_rows(reweighted)(m) + 0.5 * dreams(m), None),
+    "reinforce": (variational("reinforce"), BOUND, None),
+    "nvil": (variational("nvil"), BOUND, None),
+    "vimco": (variational("vimco", 2), PAIRS, None),
+    "vimco_tanh": (variational("vimco", 2), PAIRS, 4),
+    "arm": (variational("arm"), BOUND, None),
+    "disarm": (variational("disarm", 2), BOUND, None),
+}
+
+
+def flat(gradient: HelmholtzMachine) -> Array:
+    return jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(gradient)])
+
+
+def baselines_at_random(training: Any) -> Any:
+    """Baselines that are not zero, so that they would show in the mean if they were wrong."""
+    own = training.learner
+    if not isinstance(own, score_function.Baselines):
+        return training
+    nets = jax.tree.map(lambda w: w + 0.5, own.networks)
+    return training._replace(learner=own._replace(mean=jnp.array([-4.0, 1.0]), networks=nets))
+
+
+@cache
+def drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The exact gradient, and the means of groups of draws of the estimate."""
+    learner, objective, hidden = LEARNERS[name]
+    model = machine(hidden)
+    exact = np.asarray(flat(jax.jit(jax.grad(objective))(model)))
+    training = baselines_at_random(begin(learner, None, model, jax.random.key(2), ROWS.mean(0)))
+    x = jnp.asarray(np.tile(ROWS, (DRAWS, 1)), jnp.float32)
+    one = jax.jit(lambda key: flat(learner.gradient(training, key, x).gradient))
+    return exact, np.stack([np.asarray(one(key)) for key in jax.random.split(jax.random.key(0), GROUPS)])
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_mean_of_many_gradients_is_that_of_all_states(name: str) -> None:
+    exact, found = drawn(name)
+    error = found.std(axis=0, ddof=1) / np.sqrt(GROUPS)
+    assert error.max() < 0.2 * np.abs(exact).max()  # sharp enough to fail
+    assert (np.abs(found.mean(axis=0) - exact) < 5 * error + 1e-5).all()
+
+
+def test_baselines_and_antithetic_pairs_take_variance_away() -> None:
+    n = sum(leaf.size for leaf in jax.tree.leaves(machine().generative))
+    variance = {name: float(drawn(name)[1][:, n:].var(axis=0).sum()) for name in ("reinforce", "arm", "disarm")}
+    assert variance["disarm"] < variance["arm"] < variance["reinforce"]
+
+
+def test_nvil_learns_what_to_expect_of_its_signal() -> None:
+    learner = VariationalGradient(estimator="nvil", batch_size=100, learning_rate=1e-2)
+    training = begin(learner, None, machine(), jax.random.key(2), ROWS.mean(0))
+    x = jnp.asarray(np.tile(ROWS, (25, 1)), jnp.float32)
+    step = jax.jit(lambda t, key: t._replace(learner=learner.gradient(t, key, x).kept))
+    for key in jax.random.split(jax.random.key(1), 400):
+        training = step(training, key)
+    signal = score_function.local_signals(awake(training.model, jax.random.key(3), x, 20))[..., 0]
+    within = float(signal.reshape(25, 4, 20).var((0, 2)).mean())  # what no function of the row takes away
+    assert within < 0.95 * float(signal.var())
+    assert float(training.learner.variance[0]) == pytest.approx(within, rel=0.08)
+
+
+# ---------------------------------------------------------------- fits
+
+BARS = np.tile(np.kron(np.eye(3, dtype=np.uint8), np.ones((1, 3), np.uint8)), (40, 1))
+
+
+def quietly(learner: LayeredLearner, epochs: int = 2, rows: Any = BARS, model: Any = None, **options: Any) -> loop.Run:
+    model = SigmoidBeliefNetwork([9, 4, 3], key=2) if model is None else model
+    return fit(model, rows, learner, epochs=epochs, progress=False, **{"live": 0} | options)
+
+
+@pytest.mark.parametrize("learner", [ReweightedWakeSleep(samples=10), VariationalGradient(samples=10)], ids=str)
+def test_a_fit_comes_near_the_best_there_is(learner: LayeredLearner) -> None:
+    run = quietly(replace(learner, batch_size=30, learning_rate=0.03), 400)
+    h = states(4, 3)
+    exact = [float(jax.nn.logsumexp(logs(run.model, x.astype(np.float32), h)[0])) for x in BARS[:3]]
+    assert -np.log(3) - 0.3 < np.mean(exact) <= -np.log(3) + 1e-4
+    assert run.history[-1].bound < np.mean(exact) + 0.05
+    assert 1 <= run.history[-1].effective_sample_size <= 10
+
+
+@pytest.mark.parametrize(
+    "learner", [ReweightedWakeSleep(batch_size=30), VariationalGradient(estimator="nvil", batch_size=30)]
+)
+def test_a_fit_that_was_stopped_goes_on_bit_for_bit(learner: LayeredLearner, tmp_path: Any) -> None:
+    path = str(tmp_path / "fit.safetensors")
+    whole = quietly(learner, 4)
+    quietly(learner, 4, checkpoint=path, callback=lambda epoch: epoch.epoch == 2)
+    resumed = quietly(learner, 4, checkpoint=path, resume=True)
+    for a, b in zip(jax.tree.leaves(whole.training), jax.tree.leaves(resumed.training), strict=True):
+        np.testing.assert_array_equal(a, b)
+    numbers = [[(e.bound, e.gradient_variance, e.gradient_norm) for e in run.history] for run in (whole, resumed)]
+    assert numbers[0] == numbers[1]
+
+
+def test_the_record_prints_bound_samples_and_variance() -> None:
+    text = str(quietly(WakeSleep(batch_size=30)).history)
+    assert all(word in text for word in ("bound", "samples", "variance"))
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def changed(value: float) -> np.ndarray:
+    rows = BARS.astype(float)
+    rows[7, 2] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rows": changed(2)}, r"row 7, column 2: the value 2\.0 is not one of this unit: 0 or 1"),
+        ({"rows": changed(np.nan)}, r"row 7, column 2: the value nan is missing; impute it first"),
+        ({"validation": changed(0.5)}, r"validation: row 7, column 2: the value 0\.5"),
+        ({"rows": BARS[:, :8]}, "the model has 9 units, the data 8 columns"),
+        ({"rows": BARS[:0]}, "there are no rows"),
+        ({"rows": BARS[0]}, r"shape \[n_rows, n_visible\], got \(9,\)"),
+        ({"learner": ReweightedWakeSleep(samples=0)}, "at least one sample of its hidden units, got samples=0"),
+        ({"learner": VariationalGradient(samples=1)}, "two or more, got samples=1"),
+        ({"learner": VariationalGradient(estimator="vimko")}, "unknown estimator 'vimko'.*vimco"),
+        ({"learner": WakeSleep(batch_size=0)}, "at least one row, got batch_size=0"),
+        ({"model": SigmoidBeliefNetwork([8, 3])}, "the model has 8 units, the data 9 columns"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        quietly(**{"learner": ReweightedWakeSleep()} | change)
+
+
+def test_a_recognition_network_of_another_shape_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"layers of \(9, 4\), the model needs \(9, 4, 3\)"):
+        HelmholtzMachine(SigmoidBeliefNetwork([9, 4, 3]), RecognitionNetwork([9, 4]))
