@@ -317,3 +317,44 @@ def test_without_the_library_all_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(xla, "library", missing)
     assert xla._registered.__wrapped__() is False
+
+
+# ---------------------------------------------------------------- layers of Bernoulli units
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (6, 17, 65), (33, 64, 48), (12, 9, 500)])
+def test_scores_of_states_and_of_samples(shape: tuple[int, int, int], path: str) -> None:
+    rows, n, m = shape
+    x, w, bias = mixed(rows, n), dense(n, m), 3 * dense(m)
+    for repeat in (1, rows):
+        target = binary(rows // repeat, m)
+        logits, wide = x.astype(np.float64) @ w + bias, np.repeat(target, repeat, axis=0)
+        close(xla.log_bernoulli(x, w, bias, target), (wide * logits - np.logaddexp(0, logits)).sum(1), n + m)
+        close(
+            xla.log_bernoulli(x, w.T.copy(), bias, target, transposed=True),
+            xla.log_bernoulli(x, w, bias, target),
+            n + m,
+        )
+    sample, log_p = xla.bernoulli_layer(seed_of(1), numbers(rows), x, w, bias)
+    np.testing.assert_array_equal(sample, xla.sample_bernoulli(seed_of(1), numbers(rows), xla.binary_dot(x, w) + bias))
+    close(log_p, (np.asarray(sample) * logits - np.logaddexp(0, logits)).sum(1), n + m)
+    close(xla.scaled_outer(x, logits.astype(np.float32), log_p), x.T @ (logits * np.asarray(log_p)[:, None]), 50 * m)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_gradient_of_a_score(transposed: bool, path: str) -> None:
+    x, w, bias, target = binary(6, 9), dense(9, 40), dense(40), binary(3, 40)
+    w, count = (w.T.copy() if transposed else w), dense(6)
+
+    def plain(*arrays):
+        logits = arrays[2] + arrays[0] @ (arrays[1].T if transposed else arrays[1])
+        return count @ (jnp.repeat(arrays[3], 2, axis=0) * logits - jax.nn.softplus(logits)).sum(1)
+
+    ours = jax.grad(lambda *a: count @ xla.log_bernoulli(*a, transposed), argnums=(0, 1, 2, 3))(x, w, bias, target)
+    for a, b in zip(ours, jax.grad(plain, argnums=(0, 1, 2, 3))(x, w, bias, target), strict=True):
+        close(a, b, 100)
+
+
+def test_states_that_do_not_fit_the_rows() -> None:
+    with pytest.raises(ValueError, match=r"states of shape \(4, 2\) for 6 rows of 2 units"):
+        xla.log_bernoulli(binary(6, 3), dense(3, 2), dense(2), binary(4, 2))
