@@ -58,13 +58,6 @@ static void copy_part(float *to, F x, int64_t n) {
     else memcpy(to, &x, sizeof(float) * (size_t)n);
 }
 
-static F f_part(const float *x, int64_t n) {
-    if (n >= F_LANES) return f_load(x);
-    F v = {0};
-    memcpy(&v, x, sizeof(float) * (size_t)n);
-    return v;
-}
-
 INLINE F f_magnitude(F x) { return (F)((FI)x & 0x7FFFFFFF); }
 
 /* log p(x) = sum of x a - log(1 + e^a), where log(1 + e^a) = max(a, 0) + log(1 + e^-|a|): the last terms of a piece are

@@ -215,8 +215,8 @@ EXPORT FfiError *xla_outer_step(FfiCall *call) {
     Step step = {input(call, 4), input(call, 5), input(call, 7), .moved = output(call, 0), .squares = output(call, 1)};
     step.rate = scalars[0], step.decay = scalars[1], step.momentum = scalars[2];
     if (traced) step.trace = input(call, 8), step.new_trace = output(call, 2);
-    Matrix x = {input(call, 0), input(call, 2), n, rows, 1};
-    Matrix y = {input(call, 1), input(call, 3), n, columns, 0};
+    Matrix x = {.x = input(call, 0), .x2 = input(call, 2), .first = n, .stride = rows, .transposed = 1};
+    Matrix y = {.x = input(call, 1), .x2 = input(call, 3), .first = n, .stride = columns};
     Crew crew = crew_of(call);
     if (!binary_product(&crew, rows, n + more, columns, x, y, (Finish){.step = &step})) return NULL;
     return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
