@@ -21,7 +21,7 @@ ABOVE["plots"] -= {"models"}
 TRAINED = ("learning", "evaluate", "estimators", "kernels/xla")
 TRAINED += ("models/units", "models/boltzmann_machine", "models/clamping", "models/products")
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition", "parameters"))
-TRAINED += ("posterior/approximate", "posterior/machines")
+TRAINED += ("posterior/approximate", "posterior/machines", "posterior/directed")
 TRAINED += tuple(f"posterior/exact/{name}" for name in ("enumeration", "clamped", "chain_scan"))
 """Where jax may be imported: models that train on an accelerator, and what works on them; everything else is NumPy."""
 

@@ -91,6 +91,7 @@ _LEAVES = {
     "mixture": "mixtures",
     "tables": "networks",
 }
+_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "directed")
 """The module that evaluates each family."""
 
 

@@ -91,27 +91,42 @@ class LayeredGraph:
                 raise GraphError(f"{name} has {self.sizes[name]} units, there is no unit {min(beyond)}")
         return out
 
-    def free(self, given: Mapping[str, Iterable[int]]) -> dict[str, int]:
-        """How many free units of each layer matter to what is observed: those with an observed descendant.
+    def counted(self, given: Mapping[str, Iterable[int]], pruned: bool = True) -> dict[str, frozenset[int]]:
+        """The units of each layer whose probability counts: those observed and those with an observed descendant.
 
-        The others are barren: they sum to one. Where the top is undirected its layers always matter.
+        The others are barren: they sum to one. Where the top is undirected its layers always count. Without `pruned`
+        all hidden units count, and visible ones as far as others of their layer depend on them.
         """
-        seen, below, out = self.observed(given), False, {}
-        for name, n in self.sizes.items():
-            free = n - len(seen[name])
-            before = max(seen[name], default=0) - len(seen[name]) + 1 if seen[name] and name in self.within else 0
-            below = below or (self.undirected_top and name in self.names[-2:])
-            out[name] = free if below else before
+        seen, out, below = self.observed(given), {}, False
+        for name in self.sizes:
+            below = below or self._always(name, pruned)
+            out[name] = frozenset(range(self.sizes[name])) if below else self._up_to(name, seen[name], pruned)
             below = below or bool(seen[name])
         return out
 
-    def width(self, given: Mapping[str, Iterable[int]]) -> int:
+    def _always(self, name: str, pruned: bool) -> bool:
+        """Whether all units of a layer count, whatever is observed."""
+        return (self.undirected_top and name in self.names[-2:]) or not (pruned or name == self.names[0])
+
+    def _up_to(self, name: str, seen: frozenset[int], pruned: bool) -> frozenset[int]:
+        """The units of a layer without observed descendants below that count: within it a unit depends on others."""
+        if name not in self.within:
+            return seen
+        last = self.sizes[name] - 1 if not pruned and len(seen) < self.sizes[name] else max(seen, default=-1)
+        return frozenset(range(last + 1))
+
+    def free(self, given: Mapping[str, Iterable[int]], pruned: bool = True) -> dict[str, int]:
+        """How many free units of each layer count, see `counted`."""
+        seen, counted = self.observed(given), self.counted(given, pruned)
+        return {name: len(units - seen[name]) for name, units in counted.items()}
+
+    def width(self, given: Mapping[str, Iterable[int]], pruned: bool = True) -> int:
         """How many free units meet in the largest clique when layers are summed out one by one, from the top downward.
 
         Observing a child joins all its parents, so a layer above an observed one is a clique, and it stays joined to
         the layer above it. Links that are missing are not made use of.
         """
-        free = list(self.free(given).values())
+        free = list(self.free(given, pruned).values())
         if self.undirected_top:  # given one of the two top layers the other factors; a clique below leaves no choice
             joined = any(self.observed(given)[name] for name in self.names[:-2])
             free[-2:] = [free[-2] if joined else min(free[-2:])]

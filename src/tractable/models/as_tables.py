@@ -1,4 +1,4 @@
-"""A discrete Boltzmann machine as a Markov network, for the elimination engine."""
+"""Discrete machines and sparse networks of layers as networks of tables, for the elimination engine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError
+from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.markov_network import MarkovNetwork
+from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 
 
 def markov_network(model: Boltzmann) -> tuple[MarkovNetwork, float]:
@@ -70,3 +72,35 @@ def _blocks(model: Boltzmann, a: str, b: str) -> Iterator[tuple[int, int, Any]]:
     for i in range(blocks.shape[0]):
         for j in range(i + 1 if a == b else 0, blocks.shape[2]):
             yield i, j, blocks[i, :, j, :]
+
+
+def bayesian_network(model: SigmoidBeliefNetwork) -> BayesianNetwork:
+    """A sigmoid belief network as tables, over units named ``visible.0``, ``hidden1.0``, …; for few parents each.
+
+    Examples
+    --------
+    >>> from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+    >>> net = bayesian_network(SigmoidBeliefNetwork(weights=[[[2.0]]], biases=[[-1.0], [0.0]]))
+    >>> net.tables["visible.0"].round(3).tolist()
+    [[0.731, 0.269], [0.269, 0.731]]
+    """
+    parents = model.graph.units_graph().parents
+    names = {name: (at, i) for at, layer in enumerate(model.groups) for i, name in enumerate(_names(layer, model, at))}
+    tables = {}
+    for name, own in parents.items():
+        at, i = names[name]
+        logits = np.full((2,) * len(own), float(model.biases[at][i]))
+        for axis, parent in enumerate(own):
+            above, j = names[parent]
+            weight = (model.weights[at] if above > at else model.within[at])[i, j]
+            logits = logits + float(weight) * np.arange(2.0).reshape(-1, *[1] * (len(own) - axis - 1))
+        tables[name] = np.stack([_log_logistic(-logits), _log_logistic(logits)], axis=-1)
+    return BayesianNetwork(dict.fromkeys(parents, ("0", "1")), parents, {n: np.exp(t) for n, t in tables.items()})
+
+
+def _names(layer: str, model: SigmoidBeliefNetwork, at: int) -> list[str]:
+    return [f"{layer}.{i}" for i in range(model.sizes[at])]
+
+
+def _log_logistic(a: np.ndarray) -> np.ndarray:
+    return -np.logaddexp(0, -a)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from tractable.models._base import ModelError, nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.units import Units
 
 
 def condition(model: Boltzmann, evidence: Any) -> Boltzmann:
@@ -68,7 +69,17 @@ def _kept_edges(w: np.ndarray, edges: np.ndarray, free: np.ndarray) -> tuple[np.
     return w[both], np.searchsorted(free, edges[both]).astype(np.int32)
 
 
-def read_evidence(model: Boltzmann, evidence: Any) -> dict[str, np.ndarray]:
+class Grouped(Protocol):
+    """A model of groups of units, the visible one first."""
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+
+    @property
+    def units(self) -> Mapping[str, Units]: ...
+
+
+def read_evidence(model: Grouped, evidence: Any) -> dict[str, np.ndarray]:
     """Evidence by group, each value checked; NaN is unobserved."""
     if evidence is None:
         return {}
@@ -81,7 +92,7 @@ def read_evidence(model: Boltzmann, evidence: Any) -> dict[str, np.ndarray]:
     return out
 
 
-def checked_values(model: Boltzmann, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
+def checked_values(model: Grouped, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
     """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
     found = np.asarray(values)
     if found.dtype.kind not in "biuf":

@@ -171,6 +171,7 @@ _LEAVES = {
     "hidden_markov": "chains",
     "mixture": "mixtures",
 }
+_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "directed")
 """The module that plans for each other family than tables."""
 
 

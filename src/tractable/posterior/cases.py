@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.models._base import ModelError, unknown_variable
-from tractable.models.boltzmann_machine import Boltzmann
-from tractable.models.clamping import read_evidence
+from tractable.models.clamping import Grouped, read_evidence
 from tractable.posterior._base import Certificate
 
 
@@ -46,7 +45,7 @@ class Cases(NamedTuple):
         yield from np.split(order, np.flatnonzero(np.diff(pattern.ravel()[order])) + 1)
 
 
-def read_cases(model: Boltzmann, evidence: Any) -> Cases:
+def read_cases(model: Grouped, evidence: Any) -> Cases:
     """Evidence as cases: one, or as many as the arrays have rows.
 
     Raises
@@ -74,7 +73,7 @@ class Known(NamedTuple):
     x: dict[str, np.ndarray]
 
 
-def as_features(model: Boltzmann, cases: Cases) -> Known:
+def as_features(model: Grouped, cases: Cases) -> Known:
     """The features of what is observed; zeros for what is not add nothing to any sum."""
     known, x = {}, {}
     for name, units in model.units.items():
@@ -131,7 +130,7 @@ class Means(Mapping[str, np.ndarray]):
         return f"Means of {', '.join(f'{name} {self[name].shape}' for name in self)}"
 
 
-def shaped(model: Boltzmann, name: str, features: np.ndarray) -> np.ndarray:
+def shaped(model: Grouped, name: str, features: np.ndarray) -> np.ndarray:
     """Features [..., n_features] by unit: [..., n], or [..., n, q] for units with several."""
     units = model.units[name]
     return features if units.n_features == units.n else features.reshape(*features.shape[:-1], units.n, -1)

@@ -239,6 +239,7 @@ _LEAVES = {
     "hidden_markov": "chains",
     "mixture": "mixtures",
 }
+_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "directed")
 """The module with the verbs of each other family than tables."""
 
 

@@ -1,0 +1,189 @@
+"""The likelihood of data under models of layers: exact where affordable, else bounds from weighted samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tractable.evaluate.records import LogLikelihood
+from tractable.evaluate.sampled import Tally, checked_samples
+from tractable.models import ModelError
+from tractable.models._base import nearest
+from tractable.models.boltzmann_machine import VISIBLE
+from tractable.posterior import Certificate, directed
+from tractable.posterior.approximate import importance, layers
+from tractable.posterior.approximate.clamped import as_key
+from tractable.posterior.cases import Cases
+
+METHODS = ("auto", "exact", "importance", "annealing", "mean_field")
+AFFORDABLE = 60.0
+"""Predicted seconds up to which the likelihood is computed exactly unless told otherwise."""
+
+ROWS = 500
+ANNEALED = 16
+
+
+def log_partition(model: Any, *, data: Any = None, key: Any = 0, **more: Any) -> Certificate:
+    """Zero for a directed network, log Z of the top for a deep belief network; with units clamped, log p̃ of these."""
+    own = directed.parts(model).model
+    if own.family == "deep_belief" and own.known is None:
+        return log_z_of_top(own, data, key, more)
+    return directed.log_partition(own)
+
+
+def log_z_of_top(model: Any, data: Any = None, key: Any = 0, more: Any = None) -> Certificate:
+    """log Z of the machine on top: exact where that is affordable, else by annealing in both directions."""
+    from tractable.evaluate import likelihood
+
+    return likelihood.log_partition(model.top, data=data, key=key, **(more or {}))
+
+
+def log_likelihood(
+    model: Any,
+    data: Any,
+    *,
+    samples: int = 1000,
+    method: str = "auto",
+    key: Any = 0,
+    **more: Any,
+) -> LogLikelihood:
+    """The mean of log p(x) over rows of data.
+
+    Parameters
+    ----------
+    data : [n_rows, n_visible] zeros and ones; NaN is unobserved and summed out.
+    samples : weighted samples of the hidden units for each row (with ``method="annealing"``: temperatures).
+    method : ``"auto"``: exact where that is affordable, else the K-sample bound of the recognition network, or
+        annealing where there is none. ``"mean_field"``: the bound of Saul, Jaakkola & Jordan.
+    key : int or jax key; not used by exact methods.
+    more : ``confidence``, 0.95 if absent; ``log_partition`` of a deep belief network's top, where it is known already;
+        ``progress``, called with (rows done, all rows).
+
+    Raises
+    ------
+    ModelError : data that do not fit. ValueError : no samples, an unknown method. BudgetError : see `method`.
+
+    Examples
+    --------
+    >>> from tractable.models import HelmholtzMachine, SigmoidBeliefNetwork
+    >>> machine = HelmholtzMachine(SigmoidBeliefNetwork([6, 4]))
+    >>> rows = [[0, 1, 0, 1, 1, 0], [1, 1, 1, 0, 0, 0]]
+    >>> log_likelihood(machine, rows).kind
+    'exact'
+    >>> found = log_likelihood(machine, rows, samples=50, method="importance")
+    >>> found.kind, found.samples, found.by_samples.samples.tolist()
+    ('probabilistic', 50, [1, 2, 5, 10, 20, 50])
+    """
+    n = checked_samples(samples)
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
+    values = directed.rows_of(model, data, missing=True)
+    if not len(values):
+        raise ModelError("there are no rows")
+    own, cases = directed.parts(model), directed.cases_of(model, values)
+    log_z = _log_z(own.model, more.pop("log_partition", None), key)
+    chosen = _chosen(own, cases) if method == "auto" else method
+    if chosen == "exact":
+        return _less(directed.log_partition(own.model, values), log_z)
+    if chosen == "mean_field":
+        return _less(layers.by_mean_field(own.model, None, cases).log_partition, log_z)
+    tally = _annealed(own, cases, (n, key), more) if chosen == "annealing" else _weighted(own, cases, (n, key), more)
+    return tally.result(more.get("confidence", layers.CONFIDENCE), log_z)
+
+
+def _log_z(model: Any, given: Certificate | None, key: Any) -> Certificate | None:
+    """What is subtracted: the log Z of a deep belief network's top."""
+    if model.family != "deep_belief":
+        return None
+    return log_z_of_top(model, key=key) if given is None else given
+
+
+def _chosen(own: directed.Parts, cases: Cases) -> str:
+    plans = [directed.plan_of(own.model, part, "evidence") for _, part in directed.groups(cases)]
+    if all(plan.method for plan in plans) and sum(plan.seconds for plan in plans) <= AFFORDABLE:
+        return "exact"
+    return "importance" if own.recognition is not None else "annealing"
+
+
+def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
+    """The weights of a recognition network's samples."""
+    if own.recognition is None:
+        raise ModelError("importance sampling needs a proposal: pair the model with one, HelmholtzMachine(model)")
+    layers.check_proposable(own.model, cases)
+    tally, values = Tally(how[0]), cases.values[VISIBLE]
+    for first in range(0, len(values), ROWS):
+        part = importance.Part(values[first : first + ROWS], first)
+        tally.add(importance.weights(own.model, own.recognition, part, how[0], as_key(how[1])).log_weights)
+        if more.get("progress"):
+            more["progress"](min(first + ROWS, len(values)), len(values))
+    return tally
+
+
+def _annealed(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
+    tally = Tally(ANNEALED)
+    tally.add(layers.annealed(own.model, cases, how[1], (ANNEALED, how[0])).work)
+    return tally
+
+
+def _less(rows: Certificate, log_z: Certificate | None) -> LogLikelihood:
+    """The mean over the rows, less log Z: the difference of two intervals."""
+    z = log_z or Certificate.exact(0.0)
+    kind = z.kind if rows.kind == "exact" else ("bound" if z.kind == "exact" else z.kind)
+    ends = (rows.value - z.value, rows.lower - z.upper, rows.upper - z.lower)
+    each = Certificate(*ends, kind, z.confidence, z.std_error, z.verdict)
+    value, lower, upper = (float(np.mean(end)) for end in ends)
+    verdict = z.verdict if rows.kind == "exact" else "a lower bound, by mean field: low by an unknown amount"
+    return LogLikelihood(value, lower, upper, kind, z.confidence, z.std_error, verdict, each, z)
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """log p(x) of rows that the model itself has made, from both sides; both hold with `confidence` together.
+
+    Attributes
+    ----------
+    lower, upper : bounds on the mean of log p(x) over the rows.
+    gap : upper less lower: how far off the bounds from below may be on data like the model's own.
+    rows : the simulated rows.
+    """
+
+    lower: float
+    upper: float
+    gap: float
+    confidence: float
+    rows: np.ndarray
+
+
+def simulated_gap(
+    model: Any, n_rows: int = 100, *, temperatures: int = 1000, key: Any = 0, confidence: float = 0.95
+) -> Gap:
+    """How far annealing's bounds are apart on rows drawn from the model, whose hidden states are known.
+
+    Those states are exact samples of the posterior: chains that start there and are annealed back to the factorized q
+    have weights whose mean is unbiased for 1/p(x), and bound log p(x) from above (Grosse, Ancha & Roy 2016). The gap is
+    what it is for the model's own data; for other rows only the lower bound is known.
+
+    Raises
+    ------
+    ModelError : a deep belief network, whose exact samples are out of reach.
+
+    Examples
+    --------
+    >>> from tractable.models import SigmoidBeliefNetwork
+    >>> found = simulated_gap(SigmoidBeliefNetwork([6, 4]), 20, temperatures=50)
+    >>> found.lower < found.upper
+    True
+    """
+    own = directed.parts(model).model
+    if own.family != "sigmoid_belief" or own.known is not None:
+        raise ModelError("exact posterior samples come with rows drawn from a directed network without evidence")
+    states = layers.ancestral(own, key, n_rows)
+    cases = directed.cases_of(own, states[0])
+    up = layers.annealed(own, cases, key, (ANNEALED, temperatures)).work
+    down = layers.annealed(own, cases, key, (1, temperatures), states).work
+    margin = np.log(2 / (1 - confidence)) / n_rows
+    low = float((np.logaddexp.reduce(up, axis=1) - np.log(up.shape[1])).mean() - margin)
+    high = float(-down[:, 0].mean() + margin)
+    return Gap(low, high, high - low, confidence, states[0])

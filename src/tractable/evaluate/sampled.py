@@ -1,0 +1,102 @@
+"""The likelihood of rows from weights whose mean is unbiased for p(x), and how the bound grows with their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tractable.evaluate.records import LogLikelihood
+from tractable.posterior import Certificate
+
+STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleBounds:
+    """The mean over rows of log (1/K Σ weights) for growing K: each is below the log-likelihood in expectation.
+
+    Attributes
+    ----------
+    samples : K. values : the bound at each K. std_errors : of the draws, the rows being what they are.
+    """
+
+    samples: np.ndarray
+    values: np.ndarray
+    std_errors: np.ndarray
+
+
+@dataclass(frozen=True)
+class SampledLogLikelihood(LogLikelihood):
+    """A mean log-likelihood that was estimated from below by importance sampling.
+
+    Attributes
+    ----------
+    samples : weights for each row.
+    by_samples : the bound for fewer of them.
+    effective_sample_size : (Σ w)²/Σ w² of each row, between 1 and the number of samples.
+    """
+
+    samples: int = 0
+    by_samples: SampleBounds | None = field(default=None, repr=False)
+    effective_sample_size: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+
+
+class Tally:
+    """What is kept of the weights of rows, part by part: never all of them at once."""
+
+    def __init__(self, n_samples: int):
+        self.n = n_samples
+        self.steps = [k for k in (s * 10**e for e in range(7) for s in STEPS) if k < n_samples] + [n_samples]
+        self.bounds: list[np.ndarray] = []
+        self.variances: list[np.ndarray] = []
+        self.effective: list[np.ndarray] = []
+
+    def add(self, log_weights: np.ndarray) -> None:
+        """The log weights of some rows [n_rows, K]."""
+        parts = [self._grouped(log_weights, k) for k in self.steps]
+        self.bounds.append(np.stack([p.mean(1) for p in parts], axis=1))
+        spread = [p.var(1, ddof=1) / p.shape[1] if p.shape[1] > 1 else np.full(len(p), np.nan) for p in parts]
+        self.variances.append(np.stack(spread, axis=1))
+        twice = np.logaddexp.reduce(2 * log_weights, axis=1)
+        self.effective.append(np.exp(2 * np.logaddexp.reduce(log_weights, axis=1) - twice))
+
+    def _grouped(self, log_weights: np.ndarray, k: int) -> np.ndarray:
+        """log (1/k Σ weights) of groups of k samples [n_rows, n_groups]."""
+        n = self.n // k
+        return np.logaddexp.reduce(log_weights[:, : n * k].reshape(-1, n, k), axis=2) - np.log(k)
+
+    def result(self, confidence: float, log_z: Certificate | None = None) -> SampledLogLikelihood:
+        """The certificate of the mean.
+
+        Rows are independent draws, so ∏ Ẑ_n/p(x_n) has expectation one, and by Markov's inequality the mean of log Ẑ
+        exceeds that of log p(x) by log(1/δ)/N with probability at most δ.
+        """
+        found, variances = np.concatenate(self.bounds), np.concatenate(self.variances)
+        rows, n, delta = found[:, -1], len(found), 1 - confidence
+        share = delta if log_z is None or log_z.kind == "exact" else delta - (1 - (log_z.confidence or 0.0))
+        z = log_z or Certificate.exact(0.0)
+        value = float(rows.mean() - z.value)
+        lower = float(rows.mean() - np.log(1 / share) / n - z.upper) if share > 0 else -np.inf
+        below = Certificate(
+            rows - z.value, rows - np.log(1 / delta) - z.upper, np.full(n, np.inf), "probabilistic", confidence
+        )
+        growth = SampleBounds(np.array(self.steps), found.mean(0) - z.value, np.sqrt(variances.sum(0)) / n)
+        extra = {"samples": self.n, "by_samples": growth, "effective_sample_size": np.concatenate(self.effective)}
+        verdict = _verdict(extra["effective_sample_size"], z)
+        return SampledLogLikelihood(value, lower, np.inf, "probabilistic", confidence, None, verdict, below, z, **extra)
+
+
+def _verdict(effective: np.ndarray, log_z: Certificate) -> str:
+    low = (
+        f"a lower bound on average, whatever the proposal: of a row's samples {np.median(effective):.1f} count (median)"
+    )
+    return low if log_z.verdict in (None, "reliable") else f"{log_z.verdict}; {low}"
+
+
+def checked_samples(samples: Any) -> int:
+    """A number of samples, at least one."""
+    if not isinstance(samples, int | np.integer) or isinstance(samples, bool) or samples < 1:
+        raise ValueError(f"the number of samples must be a whole number, at least 1, got {samples!r}")
+    return int(samples)

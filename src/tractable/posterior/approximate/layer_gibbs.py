@@ -1,0 +1,220 @@
+"""Gibbs sampling of the units of layers: those that share a child one after another, the others at once.
+
+The logit of a unit given all others is its own, from the layer above, plus what its children say:
+
+    Σ_j log p(h_j | parents, unit on) − log p(h_j | parents, unit off),
+
+which is where explaining away comes in: the children's logits hold the states of all their other parents. They are kept
+up to date, so that a visit costs one pass over the children of the unit. Units without a common child, and without a
+link, are visited together (`blocks_of`); the upper layer of a machine on top, and visible units, all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from tractable.graph.layers import LayeredGraph
+from tractable.models.units import _random
+
+State = list[Float[Array, "c n"]]
+
+
+class Held(NamedTuple):
+    """What is known of each layer: where, and the values, [c, n] for each."""
+
+    known: list[Bool[Any, "c n"]]
+    values: State
+
+
+class Tempered(NamedTuple):
+    """Between a factorized q and the posterior: logits (1 − β) base + β those of the model."""
+
+    beta: Float[Any, ""]
+    base: Sequence[Float[Any, "c n"]]
+
+
+class Blocks(eqx.Module):
+    """For every layer the units that are visited together, [n_blocks, width], filled up with a number that is none."""
+
+    units: tuple[Int[Any, "b w"], ...]
+
+
+def blocks_of(graph: LayeredGraph) -> Blocks:
+    """Blocks of units without a common child and without a link, greedily; single units where a layer is dense."""
+    return Blocks(tuple(_blocks(graph, at) for at in range(len(graph.names))))
+
+
+def _blocks(graph: LayeredGraph, at: int) -> np.ndarray:
+    name, n = graph.names[at], graph.sizes[graph.names[at]]
+    below = graph.links[graph.names[at - 1]] if at else ()
+    own = graph.within.get(name, ())
+    if below is None or own is None:
+        return np.arange(n, dtype=np.int32)[:, None]
+    blocks: list[tuple[list[int], set[Any]]] = []
+    for unit, children in enumerate(_children(n, below, own)):
+        block = next((b for b in blocks if not b[1] & children), None)
+        if block is None:
+            blocks.append(([unit], children))
+        else:
+            block[0].append(unit)
+            block[1].update(children)
+    width = max(len(units) for units, _ in blocks)
+    return np.array([units + [n] * (width - len(units)) for units, _ in blocks], np.int32)
+
+
+def _children(n: int, below: Any, own: Any) -> list[set[Any]]:
+    """What each unit shares with others: its children, and its links within the layer, seen from both ends."""
+    children: list[set[Any]] = [set() for _ in range(n)]
+    for child, parent in below:
+        children[parent].add(child)
+    for child, parent in own:
+        children[parent].add(("own", child))
+        children[child].add(("own", child))
+    return children
+
+
+# ---------------------------------------------------------------- a sweep
+
+
+class Family(NamedTuple):
+    """Children of a layer: their states (None for its own), logits [c, m], how much each counts, weights [m, n + 1]."""
+
+    states: Array | None
+    logits: Array
+    counts: Array
+    weights: Array | None
+
+
+class Chains(NamedTuple):
+    """What a sweep needs beside states: blocks, the numbers of the chains, what is known, and the tempering."""
+
+    blocks: Blocks
+    rows: Array
+    held: Held
+    tempered: Tempered | None = None
+
+
+def sweep(model: Any, chains: Chains, key: Any, x: State) -> State:
+    """Draw every layer once given the others, from the bottom upward, the visible one last."""
+    x = list(x)
+    for at in (*range(1, len(x)), 0):
+        own = jax.random.fold_in(key, at)
+        if at == 0 and model.within[0] is None:
+            x[0] = _independent(model, chains, own, x, 0)
+        elif model.family == "deep_belief" and at == len(x) - 1:
+            x[at] = _independent(model, chains, own, x, at)
+        else:
+            x[at] = _one_by_one(model, chains, own, x, at)
+    return x
+
+
+def draw(key: Any, rows: Array, theta: Array) -> Array:
+    """0 or 1 for every chain and unit."""
+    return _random.bernoulli(key, rows, theta)
+
+
+def _mixed(theta: Array, tempered: Tempered | None, at: int) -> Array:
+    return theta if tempered is None else (1 - tempered.beta) * tempered.base[at] + tempered.beta * theta
+
+
+def _independent(model: Any, chains: Chains, key: Any, x: State, at: int) -> Array:
+    """A layer whose units are independent given the others."""
+    theta = jnp.broadcast_to(_mixed(model.logits(at, x), chains.tempered, at), x[at].shape)
+    held = chains.held
+    return jnp.where(held.known[at], held.values[at], draw(key, chains.rows, theta))
+
+
+def _one_by_one(model: Any, chains: Chains, key: Any, x: State, at: int) -> Array:
+    held, tempered = chains.held, chains.tempered
+    uniform = _random.uniform(key, chains.rows, x[at].shape[1], x[at].dtype)
+    threshold = jnp.log(uniform) - jnp.log1p(-uniform)
+    families = _families(model, x, held, at)
+
+    def visit(carry: tuple[Array, list[Array]], here: Array) -> tuple[tuple[Array, list[Array]], None]:
+        h, logits = carry
+        old, theta = _taken(h, here), _taken(logits[0], here)
+        offs = []
+        for family, a in zip(families, logits, strict=True):
+            said, off = _said(family, h, a, here, old)
+            theta, offs = theta + said, [*offs, off]
+        if tempered is not None:
+            theta = (1 - tempered.beta) * _taken(tempered.base[at], here) + tempered.beta * theta
+        drawn = (_taken(threshold, here) < theta).astype(h.dtype)
+        new = jnp.where(_taken(held.known[at], here), old, drawn)
+        logits = [_back(f, off, here, new) for f, off in zip(families, offs, strict=True)]
+        return (h.at[:, here].set(new, mode="drop"), logits), None
+
+    start = jnp.where(held.known[at], held.values[at], x[at])
+    (h, _), _ = jax.lax.scan(visit, (start, [f.logits for f in families]), jnp.asarray(chains.blocks.units[at]))
+    return h
+
+
+def _taken(a: Array, here: Array) -> Array:
+    """Columns of an array, zeros for the unit that is none."""
+    return a.at[:, here].get(mode="fill", fill_value=0)
+
+
+def _families(model: Any, x: State, held: Held, at: int) -> list[Family]:
+    """The layer itself, whose units may be children of others in it, and the layer below.
+
+    Visible units that are free and depend on no other say nothing.
+    """
+    own = model.within[at] if at < len(model.within) else None
+    logits = jnp.broadcast_to(model.logits(at, x), x[at].shape)
+    out = [Family(None, logits, jnp.ones_like(logits), None if own is None else _columns(own))]
+    if at:
+        logits = jnp.broadcast_to(model.logits(at - 1, x), x[at - 1].shape)
+        counts = held.known[0] if at == 1 and model.within[0] is None else jnp.ones_like(logits)
+        out.append(Family(x[at - 1], logits, counts.astype(logits.dtype), _columns(model.weights[at - 1])))
+    return out
+
+
+def _columns(w: Any) -> Array:
+    """The weights with a column of zeros for the unit that is none."""
+    return jnp.pad(jnp.asarray(w), ((0, 0), (0, 1)))
+
+
+def _said(family: Family, h: Array, logits: Array, here: Array, old: Array) -> tuple[Array | float, Array]:
+    """What children say of each of these parents [c, w], and the children's logits with these parents off."""
+    if family.weights is None:
+        return 0.0, logits
+    w, states = family.weights[:, here], h if family.states is None else family.states
+    off = logits - old @ w.T
+    on = off + w.sum(1)
+    ratio = (states * (on - off) - jax.nn.softplus(on) + jax.nn.softplus(off)) * family.counts
+    return ratio @ (w != 0).astype(w.dtype), off
+
+
+def _back(family: Family, off: Array, here: Array, new: Array) -> Array:
+    """The children's logits with these parents in their new states."""
+    return off if family.weights is None else off + new @ family.weights[:, here].T
+
+
+# ---------------------------------------------------------------- many sweeps
+
+
+def means(model: Any, x: State) -> State:
+    """The mean of every visible unit given the layer above, and the states of the others."""
+    return [jax.nn.sigmoid(jnp.broadcast_to(model.logits(0, x), x[0].shape)), *x[1:]]
+
+
+@jax.jit
+def averages(model: Any, chains: Chains, key: Any, x: State, n_sweeps: Any) -> tuple[State, State]:
+    """Many sweeps: the last states, and the average of every unit along each chain."""
+
+    def one(t: Array, carry: tuple[State, State]) -> tuple[State, State]:
+        x, total = carry
+        x = sweep(model, chains, jax.random.fold_in(key, t), x)
+        seen = means(model, x) if model.within[0] is None else x
+        return x, [a + b for a, b in zip(total, seen, strict=True)]
+
+    x, total = jax.lax.fori_loop(0, n_sweeps, one, (list(x), [jnp.zeros_like(h) for h in x]))
+    held, found = chains.held, [a / n_sweeps for a in total]
+    return x, [jnp.where(k, v, a) for k, v, a in zip(held.known, held.values, found, strict=True)]

@@ -1,0 +1,216 @@
+"""Approximate answers about layers of 0/1 units, many rows of evidence at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tractable.models._base import ModelError
+from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.recognition import RecognitionNetwork
+from tractable.models.sigmoid_belief import drawn_below
+from tractable.posterior._base import Certificate
+from tractable.posterior.approximate import importance, layer_annealing, saul_jaakkola
+from tractable.posterior.approximate import layer_gibbs as gibbs
+from tractable.posterior.approximate.clamped import as_key
+from tractable.posterior.cases import Answer, Cases, estimated
+
+CHAINS, SWEEPS, BURN_IN = 32, 400, 0.25
+SAMPLES = 1000
+TEMPERATURES, ANNEALED_CHAINS = 100, 16
+CONFIDENCE = 0.95
+PASSES = {"mean_field": 200.0, "gibbs": 2.0 * CHAINS * SWEEPS, "importance": 1.0 * SAMPLES, "annealing": 4000.0}
+"""How often each method goes through all weights for a row, roughly."""
+
+
+def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
+    """The bound of Saul, Jaakkola & Jordan below log p(x), in double precision, and the means of q."""
+    found, rows = climbed(model, cases)
+    bound = np.asarray(found.bound)
+    means = [np.where(k, v, 1 / (1 + np.exp(-np.asarray(t)))) for k, v, t in zip(*rows, found.logits, strict=True)]
+    if model.within[0] is None:
+        a = np.asarray(model.biases[0], float) + means[1] @ np.asarray(model.weights[0], float).T
+        means[0] = np.where(rows.known[0], rows.values[0], 1 / (1 + np.exp(-a)))
+    certificate = Certificate(bound, bound, np.full_like(bound, np.inf), "bound")
+    return Answer(certificate, {name: estimated(m) for name, m in zip(model.groups, means, strict=True)})
+
+
+def climbed(model: Any, cases: Cases) -> tuple[saul_jaakkola.Found, saul_jaakkola.Known]:
+    """The best factorized q that mean field finds for every row."""
+    values = list(cases.values.values())
+    rows = saul_jaakkola.Known([~np.isnan(v) for v in values], [np.nan_to_num(v) for v in values])
+    with jax.enable_x64(True):
+        return saul_jaakkola.climb(model.astype(np.float64), rows, saul_jaakkola.start(model, values)), rows
+
+
+def by_importance(model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any = 0) -> Answer:
+    """The K-sample bound of the recognition network, and means by its weights."""
+    if recognition is None:
+        raise ModelError("importance sampling needs a proposal: pair the model with one, HelmholtzMachine(model)")
+    check_proposable(model, cases)
+    found = importance.weights(model, recognition, importance.Part(cases.values[VISIBLE]), SAMPLES, as_key(key), True)
+    means = [np.nan_to_num(cases.values[VISIBLE]), *found.means]
+    if len(means) < len(model.sizes):  # the top layer that was summed out
+        means.append(np.asarray(jax.nn.sigmoid(model.logits(len(means), [*means, None]))))
+    a = np.asarray(model.biases[0], float) + means[1] @ np.asarray(model.weights[0], float).T
+    means[0] = np.where(np.isnan(cases.values[VISIBLE]), 1 / (1 + np.exp(-a)), means[0])
+    return Answer(by_weights(found.log_weights), {n: estimated(m) for n, m in zip(model.groups, means, strict=True)})
+
+
+def check_proposable(model: Any, cases: Cases) -> None:
+    """Raise where a recognition network proposes no states of what is free."""
+    hidden = (v for name, v in cases.values.items() if name != VISIBLE)
+    if any((~np.isnan(v)).any() for v in hidden):
+        raise ModelError("a recognition network knows nothing of observed hidden units; use annealing or gibbs")
+    if model.within[0] is not None and np.isnan(cases.values[VISIBLE]).any():
+        raise ModelError("visible units that depend on each other must all be observed for importance sampling")
+
+
+def by_weights(log_weights: np.ndarray, confidence: float = CONFIDENCE) -> Certificate:
+    """log p(x) of each row from weights whose mean is unbiased for p(x) [n_rows, K].
+
+    By Markov's inequality log of the mean exceeds log p(x) by log(1/δ) with probability at most δ; nothing is supposed.
+    """
+    value = np.logaddexp.reduce(log_weights, axis=1) - np.log(log_weights.shape[1])
+    lower = value - np.log(1 / (1 - confidence))
+    return Certificate(value, lower, np.full_like(value, np.inf), "probabilistic", confidence)
+
+
+# ---------------------------------------------------------------- chains
+
+
+class Started(NamedTuple):
+    """Chains of some rows: what a sweep needs, and their first states."""
+
+    chains: gibbs.Chains
+    x: gibbs.State
+
+
+def started(model: Any, part: Cases, first: int, n: int, key: Any) -> Started:
+    """`n` chains for every row, from fair coins, what is known in place; a chain's numbers depend on its row alone."""
+    rows = jnp.asarray(first * n + np.arange(part.n_rows * n), jnp.uint32)
+    values = [np.repeat(v, n, axis=0).astype(np.float32) for v in part.values.values()]
+    held = gibbs.Held([~np.isnan(v) for v in values], [jnp.asarray(np.nan_to_num(v)) for v in values])
+    chains = gibbs.Chains(gibbs.blocks_of(model.graph), rows, held)
+    coins = [np.zeros_like(v) for v in values]
+    return Started(chains, layer_annealing.base_states(chains, jax.random.fold_in(as_key(key), 0), coins))
+
+
+def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[int, Cases]]:
+    """The rows in parts whose chains run together, each with the number of its first row."""
+    step = max(1, layer_annealing.CELLS // (n * max(model.sizes)))
+    return ((first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step))
+
+
+def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any = 0, n_sweeps: int = SWEEPS) -> Answer:
+    """Averages over independent chains, with the standard error of the mean of their averages.
+
+    log p(x) is not estimated from samples: its certificate is the bound of mean field.
+    """
+    plain, found = model.astype(np.float32), []
+    for first, part in parts_of(model, cases, CHAINS):
+        chains, x = started(plain, part, first, CHAINS, key)
+        own = [jax.random.fold_in(as_key(key), t) for t in (1, 2)]
+        x, _ = gibbs.averages(plain, chains, own[0], x, max(1, int(BURN_IN * n_sweeps)))
+        _, means = gibbs.averages(plain, chains, own[1], x, n_sweeps)
+        found.append([np.asarray(m, np.float64).reshape(part.n_rows, CHAINS, -1) for m in means])
+    means = [np.concatenate(layer) for layer in zip(*found, strict=True)]
+    over = [estimated(m.mean(1), m.std(1, ddof=1) / np.sqrt(CHAINS)) for m in means]
+    bound = by_mean_field(model, None, cases).log_partition
+    return Answer(bound, dict(zip(model.groups, over, strict=True)))
+
+
+def chain_ends(model: Any, cases: Cases, key: Any, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The ends of independent chains in the first case: layer → states [n_chains, n_units]."""
+    plain = model.astype(np.float32)
+    chains, x = started(plain, cases.take(slice(0, 1)), 0, size[0], key)
+    x, _ = gibbs.averages(plain, chains, jax.random.fold_in(as_key(key), 1), x, size[1])
+    return {name: np.asarray(h, np.float64) for name, h in zip(model.groups, x, strict=True)}
+
+
+def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
+    """Annealing from the q of mean field: a bound that holds with probability, and means by the weights."""
+    found = annealed(model, cases, key, (ANNEALED_CHAINS, TEMPERATURES))
+    share = np.exp(found.work - np.logaddexp.reduce(found.work, axis=1, keepdims=True))[..., None]
+    means = {name: estimated((share * h).sum(1)) for name, h in zip(model.groups, found.x, strict=True)}
+    return Answer(by_weights(found.work), means)
+
+
+class Runs(NamedTuple):
+    """log weights [n_rows, n_chains] and last states [n_rows, n_chains, n] of annealed chains."""
+
+    work: np.ndarray
+    x: list[np.ndarray]
+
+
+def annealed(
+    model: Any, cases: Cases, key: Any, size: tuple[int, int], posterior: list[np.ndarray] | None = None
+) -> Runs:
+    """Chains from q to the posterior; or, from exact samples of the `posterior` [n_rows, n], back to q, one for a row.
+
+    `size` is the number of chains for each row and of temperatures.
+    """
+    plain, found = model.astype(np.float32), []
+    betas = layer_annealing.ladder(size[1])
+    for first, part in parts_of(model, cases, size[0]):
+        chains, _ = started(plain, part, first, size[0], key)
+        q = [np.repeat(np.asarray(t, np.float32), size[0], axis=0) for t in climbed(model, part)[0].logits]
+        if posterior is None:
+            x = layer_annealing.base_states(chains, jax.random.fold_in(as_key(key), 3), q)
+        else:
+            x = [np.asarray(h[first : first + part.n_rows], np.float32) for h in posterior]
+        along = betas if posterior is None else betas[::-1].copy()
+        run = layer_annealing.anneal(plain, chains, jax.random.fold_in(as_key(key), 4), along, x, q)
+        shape = (part.n_rows, size[0])
+        states = [np.asarray(h, np.float64).reshape(*shape, -1) for h in run.x]
+        found.append(Runs(np.asarray(run.work, np.float64).reshape(shape), states))
+    states = zip(*(run.x for run in found), strict=True)
+    return Runs(np.concatenate([run.work for run in found]), [np.concatenate(h) for h in states])
+
+
+# ---------------------------------------------------------------- without evidence
+
+
+def ancestral(model: Any, key: Any, n: int, memory: Any = None) -> list[np.ndarray]:
+    """`n` states of all layers, the visible one first, from the top downward.
+
+    Exact in a directed network; on top of a deep belief network the machine is sampled as `tractable.sample` does.
+    """
+    if model.family == "sigmoid_belief":
+        return [np.asarray(h) for h in model.sample(key, n)]
+    from tractable.posterior import machines
+
+    top = machines.sample(model.top, n, key=key, memory=memory)
+    below = _below(model.astype(np.float32), as_key(key), np.asarray(top, np.float32))
+    return [np.asarray(h) for h in below]
+
+
+@jax.jit
+def _below(model: Any, key: Any, top: jax.Array) -> list[jax.Array]:
+    rows = jnp.arange(len(top), dtype=jnp.uint32)
+    return drawn_below(model, jax.random.fold_in(key, 5), rows, top, len(model.weights))
+
+
+def recognized(model: Any, recognition: RecognitionNetwork, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The means a recognition network gives of every hidden layer, and of a top one that it leaves out given these."""
+    means = [
+        np.asarray(values, np.float64),
+        *(np.asarray(m, np.float64) for m in _means(recognition, np.asarray(values, np.float32))),
+    ]
+    if len(means) < len(model.sizes):
+        means.append(np.asarray(jax.nn.sigmoid(model.logits(len(means), [*means, None]))))
+    return dict(zip(model.groups, means, strict=True))
+
+
+_means = jax.jit(lambda recognition, x: recognition.astype(np.float32).means(x))
+
+METHODS: dict[str, Callable[..., Answer]] = {
+    "mean_field": by_mean_field,
+    "gibbs": by_gibbs,
+    "importance": by_importance,
+    "annealing": by_annealing,
+}
