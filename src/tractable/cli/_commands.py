@@ -106,7 +106,8 @@ def _observed(net: Any, observe: Texts) -> Any:
 
 
 def _check_query(net: Any, query: Query | None) -> None:
-    known = ("marginals", "evidence", "gradient" if net.family == "boltzmann" else "map")
+    own = {"boltzmann": ("gradient",)} | dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), ())
+    known = ("marginals", "evidence", *own.get(net.family, ("map",)))
     if query not in (None, *known):
         raise typer.BadParameter(f"--query {query}: a {type(net).__name__} has {', '.join(known)}")
 

@@ -15,13 +15,28 @@ from tractable.cli._sequences import Cut
 from tractable.cli._spread import spread
 from tractable.cli._table_files import write_table
 
+SAMPLED = ("sigmoid_belief", "deep_belief", "helmholtz")
+"""Models whose likelihood is estimated from weighted samples where it is out of reach."""
+
 
 @app.command(epilog="\b\nExample:\n  tractable score digits.safetensors held.npy")
 @spread
-def score(model: Model, data: Data, cut: Cut, seed: Seed = 0, json: Json = False) -> None:
+def score(
+    model: Model,
+    data: Data,
+    cut: Cut,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Weighted samples for each row, of a model of layers; 1000 if absent.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed)
+    if samples is not None and machine.family not in SAMPLED:
+        raise typer.BadParameter(f"--samples: a {type(machine).__name__} needs none; leave it out")
+    more = {} if samples is None else {"samples": samples}
+    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": _json.certificate(found)})
     from tractable.cli import _machine_tables, _tables

@@ -16,20 +16,25 @@ if TYPE_CHECKING:
         effective_sample_size,
         split_r_hat,
     )
+    from tractable.evaluate.directed import Gap, simulated_gap
     from tractable.evaluate.divergence import kl_divergence
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
+    from tractable.evaluate.sampled import SampleBounds, SampledLogLikelihood
     from tractable.evaluate.verbs import log_likelihood, log_partition
 
 __all__ = [
     "Annealed",
     "Annealing",
     "Diagnosis",
+    "Gap",
     "Live",
     "LogLikelihood",
     "PseudoLogLikelihood",
     "RowAnnealing",
+    "SampleBounds",
+    "SampledLogLikelihood",
     "aic",
     "anneal",
     "autocorrelation_time",
@@ -41,6 +46,7 @@ __all__ = [
     "log_likelihood",
     "log_partition",
     "pseudo_log_likelihood",
+    "simulated_gap",
     "split_r_hat",
 ]
 
@@ -53,6 +59,8 @@ _LEAVES = {
     "monitor": ("Live", "live_log_likelihood"),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
     "records": ("LogLikelihood",),
+    "directed": ("Gap", "simulated_gap"),
+    "sampled": ("SampleBounds", "SampledLogLikelihood"),
     "verbs": ("log_likelihood", "log_partition"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

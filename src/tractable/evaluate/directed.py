@@ -168,13 +168,6 @@ def simulated_gap(
     Raises
     ------
     ModelError : a deep belief network, whose exact samples are out of reach.
-
-    Examples
-    --------
-    >>> from tractable.models import SigmoidBeliefNetwork
-    >>> found = simulated_gap(SigmoidBeliefNetwork([6, 4]), 20, temperatures=50)
-    >>> found.lower < found.upper
-    True
     """
     own = directed.parts(model).model
     if own.family != "sigmoid_belief" or own.known is not None:

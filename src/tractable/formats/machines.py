@@ -23,7 +23,7 @@ MAX_UNITS = 1 << 24
 
 def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> Boltzmann:
     """The machine with this description and these tensors."""
-    arrays = {name: _array(name, tensor) for name, tensor in tensors.items()}
+    arrays = {name: array_of(name, tensor) for name, tensor in tensors.items()}
     units = {str(group["name"]): _units(group, arrays) for group in _groups(about)}
     couplings = {_pair(name, units): a for name, a in arrays.items() if name.startswith("couplings.")}
     edges = {name.removeprefix("edges."): a for name, a in arrays.items() if name.startswith("edges.")}
@@ -94,7 +94,8 @@ def _taken(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     return arrays[name]
 
 
-def _array(name: str, tensor: Mapping[str, Any]) -> np.ndarray:
+def array_of(name: str, tensor: Mapping[str, Any]) -> np.ndarray:
+    """A tensor as an array, all of it finite."""
     if tensor["dtype"] not in _DTYPES:
         raise ModelError(f"the tensor {shown(name)} has type {tensor['dtype']}; expected one of {', '.join(_DTYPES)}")
     found = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])

@@ -47,6 +47,7 @@ _LEAVES = {
     "hidden_markov": "hidden_markov",
     "mixture": "mixtures",
 }
+_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers")
 """The module that reads and writes each other family than tables."""
 
 

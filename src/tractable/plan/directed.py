@@ -92,9 +92,8 @@ def only_top(graph: LayeredGraph, given: Given) -> bool:
 
 
 def _top_plan(graph: LayeredGraph, given: Given, memory: Memory) -> Plan:
-    sizes: dict[str, int] = dict(
-        zip(("visible", "hidden"), (graph.sizes[name] for name in graph.names[-2:]), strict=True)
-    )
+    lower, upper = (graph.sizes[name] for name in graph.names[-2:])
+    sizes: dict[str, int] = {"visible": lower, "hidden": upper}
     seen = [graph.observed(given)[name] for name in graph.names[-2:]]
     machine = GroupGraph(sizes, dict.fromkeys(sizes, 2.0), (("visible", "hidden"),))
     units = {own: part for own, part in zip(sizes, seen, strict=True) if part}

@@ -4,11 +4,14 @@ from tractable.plots.chains import state_path, transition_graph
 from tractable.plots.components import components
 from tractable.plots.curves import chain_traces, em_curves, learning_curve
 from tractable.plots.images import filters, samples
+from tractable.plots.layers import bound_against_samples, explaining_away
 
 __all__ = [
+    "bound_against_samples",
     "chain_traces",
     "components",
     "em_curves",
+    "explaining_away",
     "filters",
     "learning_curve",
     "samples",

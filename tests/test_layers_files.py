@@ -1,0 +1,102 @@
+"""Models of layers in files, at the command line and in figures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from layers_zoo import ZOO, Row
+
+import tractable as tr
+from tractable.cli._run import run
+from tractable.evaluate import SampleBounds
+from tractable.formats import FormatError
+
+
+def leaves(model) -> list[np.ndarray]:
+    import jax
+
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(model)]
+
+
+@pytest.mark.parametrize("row", ZOO, ids=str)
+def test_a_model_reads_back_bit_for_bit(row: Row, tmp_path) -> None:
+    model = row.model()
+    for name, one in (("model", model), ("machine", tr.HelmholtzMachine(model, key=3))):
+        path = tmp_path / f"{name}.safetensors"
+        tr.save(one, path)
+        again = tr.load(path)
+        assert type(again) is type(one) and again.sizes == one.sizes and again.graph == one.graph
+        for a, b in zip(leaves(one), leaves(again), strict=True):
+            assert a.dtype == b.dtype and (a == b).all()
+
+
+def test_a_recognition_network_with_tanh_units_reads_back(tmp_path) -> None:
+    machine = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 3]), tr.RecognitionNetwork([4, 3], hidden=(5, 2)))
+    tr.save(machine, tmp_path / "m.safetensors")
+    again = tr.load(tmp_path / "m.safetensors")
+    assert [w.shape for w in again.recognition.weights[0]] == [(4, 5), (5, 2), (2, 3)]
+
+
+def test_a_file_that_lacks_something_is_refused_in_words(tmp_path) -> None:
+    from safetensors import deserialize
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "m.safetensors"
+    tr.save(tr.SigmoidBeliefNetwork([3, 2]), path)
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    tensors = {n: np.frombuffer(t["data"], "<f4").reshape(t["shape"]) for n, t in deserialize(data)}
+    cases = [
+        ({k: v for k, v in tensors.items() if k != "biases.1"}, header, "biases.1.*is missing"),
+        (tensors | {"more": np.zeros(1, "f4")}, header, "more.*not described"),
+        (tensors | {"weights.0": np.zeros((2, 2), "f4")}, header, "expected the shape"),
+        (tensors | {"biases.0": np.full(3, np.nan, "f4")}, header, "not finite"),
+        (tensors, {"tractable": header["tractable"].replace("[3, 2]", "[3, 0]")}, "no good layers"),
+    ]
+    for content, about, message in cases:
+        save_file(content, path, about)
+        with pytest.raises(FormatError, match=message):
+            tr.load(path)
+    with pytest.raises(FormatError, match="clamped"):
+        tr.save(tr.condition(tr.SigmoidBeliefNetwork([3, 2]), [1, 0, np.nan]), path)
+
+
+def test_the_commands_take_models_of_layers(tmp_path, capsys) -> None:
+    machine = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 3, 2], key=1))
+    model, data, out = (str(tmp_path / name) for name in ("m.safetensors", "x.csv", "y.csv"))
+    tr.save(machine, model)
+    rows = np.array([[0, 1, 1, 0], [1, np.nan, 0, 0]])
+    tr.write_data(data, rows)
+
+    def ask(*argv: str) -> dict:
+        assert run([*argv, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    found = ask("score", model, data)["log_likelihood"]
+    assert found["kind"] == "exact" and found["value"] == pytest.approx(tr.log_likelihood(machine, rows).value)
+    plans = ask("explain", model)["plans"]
+    assert [p["method"] for p in plans] == ["enumeration", "enumeration", "independent"]
+    assert "couples its 3 parents in hidden1" in plans[0]["why"]
+    ask("impute", model, data, "-o", out)
+    assert not np.isnan(tr.read_data(out)).any()
+    ask("sample", model, "-n", "5", "-o", out)
+    assert tr.read_data(out).shape == (5, 4)
+    assert run(["score", model, data, "--samples", "0"]) == 2
+    assert run(["explain", model, "--query", "map"]) == 2
+    assert "marginals, evidence" in capsys.readouterr().err
+
+
+def test_figures_draw_the_numbers_they_are_given() -> None:
+    pytest.importorskip("matplotlib")
+    from tractable.plots import bound_against_samples, explaining_away
+
+    ax = explaining_away({"x": [0.4, 0.3], "x, z1": [1.0, 0.1]}, ["a", "b"]).axes[0]
+    assert [bar.get_height() for bar in ax.patches] == [0.4, 0.3, 1.0, 0.1]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b"]
+    for wrong in ({}, {"x": [0.1], "y": [0.1, 0.2]}, {"x": [1.2]}):
+        with pytest.raises(ValueError, match="expected"):
+            explaining_away(wrong)
+    bounds = SampleBounds(np.array([1, 5]), np.array([-3.0, -2.0]), np.array([0.1, np.nan]))
+    assert bound_against_samples(bounds).axes[0].lines[0].get_ydata().tolist() == [-3, -2]
