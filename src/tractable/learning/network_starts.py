@@ -94,7 +94,7 @@ def _present(variable: str, columns: Mapping[str, Any]) -> set[Any]:
     return values
 
 
-def _check_states(variable: str, numbers: set[float]) -> None:
+def _check_states(variable: str, numbers: set[Any]) -> None:
     if len(numbers) > MAX_NUMBERS and any(x != np.floor(x) for x in numbers):
         raise ModelError(
             f"column {variable!r} holds {len(numbers)} different numbers: a table needs states; cut it into bins"

@@ -110,7 +110,7 @@ class _Gathered:
     def add(self, layout: Layout, hidden: tuple[int, ...], bases: np.ndarray, rows: np.ndarray) -> None:
         """A component: rows that read the same entries are one case."""
         families = layout.families_of(hidden)
-        base = np.ascontiguousarray(bases[np.ix_(families, rows)].T)
+        base = np.ascontiguousarray(bases[np.array(families)[:, None], rows].T)
         which = np.zeros(1, np.int64)
         if len(rows) > 1:
             _, first, which = np.unique(_as_items(base), return_index=True, return_inverse=True)

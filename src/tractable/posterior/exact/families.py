@@ -139,10 +139,11 @@ def _tables(layout: Layout, group: Group, theta: np.ndarray) -> Tables:
         own = [v for v in layout.families[j].tolist() if v in place]
         scopes.append([*(place[v] for v in own), len(place)])
         tables.append(theta[offsets(layout, j, own)[:, None] + group.base[:, column]])
-    for i, v in enumerate(group.hidden if group.known is not None else ()):
-        scopes.append([i, len(place)])
-        known, states = group.known[:, i], np.arange(layout.sizes[v])[:, None]
-        tables.append(((known < 0) | (known == states)).astype(np.float64))
+    if group.known is not None:
+        for i, (v, known) in enumerate(zip(group.hidden, group.known.T, strict=True)):
+            scopes.append([i, len(place)])
+            states = np.arange(layout.sizes[v])[:, None]
+            tables.append(((known < 0) | (known == states)).astype(np.float64))
     return pack([*(int(layout.sizes[v]) for v in group.hidden), n], scopes, tables)
 
 
