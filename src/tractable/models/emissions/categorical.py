@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     ROUNDING,
+    ROWS,
     Emissions,
     Statistics,
     as_rows,
@@ -93,7 +95,10 @@ class CategoricalEmissions(Emissions):
 
     def repooled(self, x: Any) -> CategoricalEmissions:
         """The frequency of each state, one pseudo-count kept for each; those that do not turn up stay states."""
-        return self.maximized(self.statistics(x, np.ones((len(x), self.n_components))), self.prior(1.0))
+        rows, ones = two_axes(x), np.ones((ROWS, self.n_components))
+        blocks = (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))  # rows may lie on disk
+        parts = [self.statistics(block, ones[: len(block)]) for block in blocks]
+        return self.maximized(reduce(add, parts), self.prior(1.0))
 
     @cached_property
     def _packed(self) -> rows.Tables:
