@@ -21,7 +21,7 @@ METHODS = ("auto", "exact", "importance", "annealing", "mean_field")
 AFFORDABLE = 60.0
 """Predicted seconds up to which the likelihood is computed exactly unless told otherwise."""
 
-ROWS = 500
+ROWS, TOP_ROWS = 500, 2000
 ANNEALED = 16
 
 
@@ -83,7 +83,7 @@ def log_likelihood(
     if not len(values):
         raise ModelError("there are no rows")
     own, cases = directed.parts(model), directed.cases_of(model, values)
-    log_z = _log_z(own.model, more.pop("log_partition", None), key)
+    log_z = _log_z(own, more.pop("log_partition", None), values, key)
     chosen = _chosen(own, cases) if method == "auto" else method
     if chosen == "exact":
         return _less(directed.log_partition(own.model, values), log_z)
@@ -93,11 +93,15 @@ def log_likelihood(
     return tally.result(more.get("confidence", layers.CONFIDENCE), log_z)
 
 
-def _log_z(model: Any, given: Certificate | None, key: Any) -> Certificate | None:
-    """What is subtracted: the log Z of a deep belief network's top."""
-    if model.family != "deep_belief":
-        return None
-    return log_z_of_top(model, key=key) if given is None else given
+def _log_z(own: directed.Parts, given: Certificate | None, values: np.ndarray, key: Any) -> Certificate | None:
+    """What is subtracted: the log Z of a deep belief network's top; what the data say to it helps to anneal."""
+    if own.model.family != "deep_belief" or given is not None:
+        return given
+    if own.recognition is None:
+        return log_z_of_top(own.model, key=key)
+    rows = values[np.linspace(0, len(values) - 1, min(len(values), TOP_ROWS)).astype(int)]
+    states = own.recognition.sample(as_key(key), np.nan_to_num(rows, nan=0.5))[0][-1]
+    return log_z_of_top(own.model, np.asarray(states[:, 0]), key)
 
 
 def _chosen(own: directed.Parts, cases: Cases) -> str:

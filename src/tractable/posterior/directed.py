@@ -155,15 +155,18 @@ def reconstruct(model: Any, data: Any) -> np.ndarray:
 def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
     """The data with its missing entries (NaN) replaced by their posterior means [n_rows, n_visible].
 
-    Exact where that is affordable, else averages over Gibbs chains with what is known in place.
+    Exact where that is affordable, else by the weighted samples of the recognition network; averages over Gibbs chains
+    where there is none.
     """
-    own, cases = parts(model).model, cases_of(model, data)
+    (own, recognition), cases = parts(model), cases_of(model, data)
     out = cases.values[VISIBLE].copy()
     gaps = np.flatnonzero(np.isnan(out).any(axis=1))
     if len(gaps):
         part = cases.take(gaps)
         answer = _affordable(own, part)
-        if answer is None:
+        if answer is None and recognition is not None and own.within[0] is None:
+            answer = approximate.by_importance(own, recognition, part, key)
+        elif answer is None:
             answer = approximate.by_gibbs(own, None, part, key, n_sweeps)
         out[gaps] = np.where(np.isnan(out[gaps]), answer.means[VISIBLE].value, out[gaps])
     return out if cases.many else out[0]

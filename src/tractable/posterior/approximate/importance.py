@@ -50,8 +50,9 @@ def _drawn(
     log_w = log_joint_of_seen(model, proposal.layers, None if seen is None else seen[:, None]) - proposal.log_q
     if not with_means:
         return log_w, []
-    share = jax.nn.softmax(log_w, axis=1)
-    return log_w, [jnp.einsum("rk,rkn->rn", share, h) for h in proposal.layers[1:]]
+    share, visible = jax.nn.softmax(log_w, axis=1), jax.nn.sigmoid(model.logits(0, proposal.layers))
+    means = [jnp.einsum("rk,rkn->rn", share, h) for h in (visible, *proposal.layers[1:])]
+    return log_w, [means[0] if seen is None else jnp.where(seen > 0, values, means[0]), *means[1:]]
 
 
 class Part(NamedTuple):

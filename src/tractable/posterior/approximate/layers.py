@@ -53,11 +53,10 @@ def by_importance(model: Any, recognition: RecognitionNetwork | None, cases: Cas
         raise ModelError("importance sampling needs a proposal: pair the model with one, HelmholtzMachine(model)")
     check_proposable(model, cases)
     found = importance.weights(model, recognition, importance.Part(cases.values[VISIBLE]), SAMPLES, as_key(key), True)
-    means = [np.nan_to_num(cases.values[VISIBLE]), *found.means]
+    means, x = found.means, cases.values[VISIBLE]
     if len(means) < len(model.sizes):  # the top layer that was summed out
         means.append(np.asarray(jax.nn.sigmoid(model.logits(len(means), [*means, None]))))
-    a = np.asarray(model.biases[0], float) + means[1] @ np.asarray(model.weights[0], float).T
-    means[0] = np.where(np.isnan(cases.values[VISIBLE]), 1 / (1 + np.exp(-a)), means[0])
+    means[0] = np.where(np.isnan(x), means[0], x)
     return Answer(by_weights(found.log_weights), {n: estimated(m) for n, m in zip(model.groups, means, strict=True)})
 
 
