@@ -46,7 +46,7 @@ def dbm(
     running: Running,
 ) -> None:
     """Fit a deep Boltzmann machine: layers of hidden units over the data, each coupled to the next."""
-    _fit_machine((data, output), visible, _layers(hidden), "deep", steps, running)
+    _fit_machine((data, output), visible, layers_of(hidden), "deep", steps, running)
 
 
 @fit.command(epilog="\b\nExample:\n  tractable fit boltzmann spins.csv --algorithm pseudo -o spins.safetensors")
@@ -63,13 +63,14 @@ def boltzmann(
     _fit_machine((data, output), visible, [hidden] if hidden else [], "boltzmann", steps, running)
 
 
-def _layers(text: str) -> list[int]:
+def layers_of(text: str, option: str = "--hidden") -> list[int]:
+    """Numbers of units as they are written: 500,1000."""
     try:
         layers = [int(n) for n in text.split(",")]
     except ValueError:
         layers = []
     if not layers or min(layers) < 1:
-        raise typer.BadParameter(f"--hidden: expected numbers of units such as 500,1000, got {text!r}")
+        raise typer.BadParameter(f"{option}: expected numbers of units such as 500,1000, got {text!r}")
     return layers
 
 
@@ -80,10 +81,11 @@ def _fit_machine(
     from tractable.cli import _fitting
 
     shaped = _fitting.Shape(shape, hidden, visible)
-    _show(_fitting.fitted(_fitting.Files(*files), shaped, steps.learner(), running), running.json)
+    show(_fitting.fitted(_fitting.Files(*files), shaped, steps.learner(), running), running.json)
 
 
-def _show(found: Any, json: bool) -> None:
+def show(found: Any, json: bool) -> None:
+    """What a fit leaves, as JSON or in a table."""
     if json:
         from tractable.cli import _json
 

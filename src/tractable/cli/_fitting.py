@@ -77,7 +77,7 @@ class Shape:
         return pretrain(model, rows, epochs=epochs, key=running.seed) if epochs else model
 
 
-def fitted(files: Files, shape: Shape, learner: Any, running: Running) -> Fitted:
+def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     """Read the data, learn, write the model; the checkpoint goes when the model is there."""
     check_writable(files.model, (".safetensors",))
     if running.plot:

@@ -45,6 +45,7 @@ def _command(argv: Sequence[str]) -> Any:
         import_module("tractable.cli._fit")
         import_module("tractable.cli._fit_mixture")
         import_module("tractable.cli._fit_hmm")
+        import_module("tractable.cli._fit_layers")
         import_module("tractable.cli._fit_network")
     return typer.main.get_command(app)
 

@@ -105,20 +105,26 @@ class History:
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         sampled = any(e.bound is not None for e in self)
-        extra = ("bound", "samples", "variance") if sampled else ()
-        for name in ("epoch", "seconds", "gradient", "hidden mean", *extra, "train", "validation"):
+        own = ("bound", "samples", "variance") if sampled else ("gradient", "hidden mean")
+        for name in ("epoch", "seconds", *own, "train", "validation"):
             table.add_column(name, justify="right")
         for e in self:
-            numbers = (f"{e.seconds:.1f}", f"{e.gradient_norm:.3g}", f"{e.hidden_mean:.3f}")
-            own = (e.bound, e.effective_sample_size, e.gradient_variance) if sampled else ()
-            shown = ("–" if number is None else f"{number:.4g}" for number in own)
-            table.add_row(str(e.epoch), *numbers, *shown, interval(e.train), interval(e.validation))
+            numbers = _sampled(e) if sampled else (f"{e.gradient_norm:.3g}", f"{e.hidden_mean:.3f}")
+            table.add_row(str(e.epoch), f"{e.seconds:.1f}", *numbers, interval(e.train), interval(e.validation))
         return table
 
     def __str__(self) -> str:
         from tractable.plan._text import rendered
 
         return rendered(self)  # type: ignore[arg-type]
+
+
+def _sampled(e: Epoch) -> tuple[str, ...]:
+    numbers = (e.bound, e.effective_sample_size, e.gradient_variance)
+    return tuple(
+        "–" if number is None else f"{number:{form}}"
+        for number, form in zip(numbers, (".3f", ".2f", ".2g"), strict=True)
+    )
 
 
 def interval(found: Certificate | None) -> str:
