@@ -326,6 +326,17 @@ class TestMachines:
             expected = np.where(np.isnan(row), 1 / (1 + np.exp(off - on)), row)
             assert filled == pytest.approx(expected, abs=1e-6)
 
+    def test_chains_are_drawn_and_judged(self, ask, cli, folder, machine):
+        how = ("--chains", 4, "--sweeps", 800, "--seed", 2)
+        found = ask("diagnose", folder / "m.safetensors", *how, "--plot", folder / "traces.png")
+        assert found["verdict"] == "converged"
+        density = np.exp(log_p(machine, EVERY))
+        visible = found["traces"][1]
+        assert abs(visible["mean"] - density @ EVERY.mean(axis=1)) < 5 * visible["std_error"]
+        assert (folder / "traces.png").read_bytes()[:4] == b"\x89PNG"
+        _, out, _ = cli("diagnose", folder / "m.safetensors", *how)
+        assert "4 chains of 800 sweeps: converged" in out
+
     def test_transform_gives_the_means_of_the_hidden_units(self, ask, folder, machine):
         ask("transform", folder / "m.safetensors", folder / "rows.npy", "-o", folder / "h.npy")
         theta = patterns() @ machine.couplings["visible", "hidden"] + machine.fields["hidden"]

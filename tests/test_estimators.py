@@ -15,14 +15,36 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from tractable.estimators import RestrictedBoltzmannMachine
+from tractable.estimators import DeepBoltzmannMachine, RestrictedBoltzmannMachine
 
 
 @parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)])
 def test_scikit_learn_takes_it_for_an_estimator(estimator, check):
     check(estimator)
+
+
+FEW = {
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_no_attributes_set_in_init",
+    "check_n_features_in",
+}
+"""Deep machines pass every check; what they share with the restricted one is checked there."""
+
+
+def test_deep_machines_are_estimators_too():
+    estimator = DeepBoltzmannMachine(2, epochs=1, random_state=0)
+    for own, check in estimator_checks_generator(estimator):
+        if check.func.__name__ in FEW:
+            check(own)
+    rows = patterns().astype(float)
+    rows[3, 2] = np.nan
+    fitted = estimator.fit(rows)
+    assert fitted.transform(rows).shape == (120, 4)
+    assert not np.isnan(fitted.impute(rows)).any()
+    assert np.exp(fitted.score_samples(EVERY)).sum() == pytest.approx(1, abs=1e-5)
 
 
 def patterns(n=120, seed=0):

@@ -80,6 +80,21 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, j
     _tell(machine, output, len(whole), json)
 
 
+@app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")
+def diagnose(
+    model: Model,
+    chains: Annotated[int, typer.Option(min=2, help="Number of chains.")] = 8,
+    sweeps: Annotated[int, typer.Option(min=8, help="Sweeps of each chain; the first quarter is left out.")] = 1000,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the chains: .png, .pdf or .svg.")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Run Gibbs chains of a machine and say whether they agree: R-hat, effective sample sizes, a verdict."""
+    from tractable.cli import _traces
+
+    _traces.diagnosed(machine_of(model), (chains, sweeps, seed), plot, json)
+
+
 @app.command(epilog="\b\nExample:\n  tractable transform digits.safetensors digits.npy -o features.npy")
 @spread
 def transform(model: Model, data: Data, output: Output, cut: Cut, json: Json = False) -> None:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tractable.estimators.boltzmann import RestrictedBoltzmannMachine
+    from tractable.estimators.boltzmann import DeepBoltzmannMachine, RestrictedBoltzmannMachine
     from tractable.estimators.hidden_markov import HiddenMarkovModel
     from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
     from tractable.estimators.networks import BayesianNetworkClassifier
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BayesianNetworkClassifier",
     "BernoulliMixture",
+    "DeepBoltzmannMachine",
     "GaussianMixture",
     "HiddenMarkovModel",
     "MixedMixture",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 _LEAVES = {
-    "boltzmann": ("RestrictedBoltzmannMachine",),
+    "boltzmann": ("DeepBoltzmannMachine", "RestrictedBoltzmannMachine"),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),
     "networks": ("BayesianNetworkClassifier",),

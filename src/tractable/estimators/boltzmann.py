@@ -1,9 +1,10 @@
-"""The restricted Boltzmann machine as an estimator."""
+"""Boltzmann machines as estimators: restricted and deep."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,10 @@ from tractable import learning
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner, fit, online
 from tractable.learning.columns import Scale, in_data_density, standard_scale, visible_units
-from tractable.models import Boltzmann, Gaussian, ModelError, Spin, restricted
+from tractable.models import Boltzmann, Gaussian, ModelError, Spin, deep, restricted
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.units import Units
 from tractable.plan.training import check_training
 from tractable.posterior import impute, infer, reconstruct, sample, transform
 
@@ -36,10 +38,10 @@ ALGORITHMS: dict[str, type[Learner]] = {
 }
 
 
-class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """A restricted Boltzmann machine: features, a density, samples and imputation from one model.
+class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What all machines share: features, a density, samples and imputation from one model.
 
-    p(v) = (1/Z) Σ_h exp(bᵀv + cᵀh + vᵀWh). Rows may have missing entries (NaN), but not only these.
+    Rows may have missing entries (NaN), but not only these.
 
     Unlike `sklearn.neural_network.BernoulliRBM`, whose inputs between 0 and 1 are taken for probabilities, this is a
     density: a binary unit holds 0 or 1 and nothing between. Grey values are either cut with `binarize`, or learned as
@@ -47,7 +49,7 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     Parameters
     ----------
-    n_hidden : number of hidden units.
+    n_hidden : number of hidden units; of a deep machine one for each layer.
     algorithm : ``"pcd"``, ``"cd"``, ``"fpcd"``, ``"tempered"``, ``"trajectory"``, ``"exact"`` (few hidden units), or
         a learner such as ``tr.PersistentCD(k=5)``.
     learning_rate, batch_size : of the algorithm; its own where None.
@@ -64,20 +66,11 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
     history_ : the record of the epochs of the last `fit`.
     scale_ : mean and standard deviation of each column with Gaussian units, else None.
     n_features_in_, feature_names_in_ : as in every estimator.
-
-    Examples
-    --------
-    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> rbm = RestrictedBoltzmannMachine(2, algorithm="exact", epochs=5, random_state=0).fit(rows)
-    >>> rbm.transform(rows).shape
-    (100, 2)
-    >>> rbm.log_likelihood(rows).kind
-    'exact'
     """
 
     def __init__(
         self,
-        n_hidden: int = 64,
+        n_hidden: Any = 64,
         *,
         algorithm: str | Learner = "pcd",
         learning_rate: float | None = None,
@@ -98,9 +91,18 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.random_state = random_state
         self.verbose = verbose
 
+    @property
+    def _layers(self) -> list[int]:
+        """Numbers of hidden units, layer by layer."""
+        return [int(self.n_hidden)]
+
+    @abstractmethod
+    def _new(self, visible: Units, kind: str) -> Boltzmann:
+        """A machine over these visible units, with hidden units of this kind."""
+
     # ------------------------------------------------------------ learning
 
-    def fit(self, X: Any, y: Any = None) -> RestrictedBoltzmannMachine:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from rows of data [n_rows, n_features]; `y` is ignored."""
         rows = self._begin(X)
         run = fit(
@@ -110,7 +112,7 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.history_ = in_data_density(run.history, self.scale_) if self.scale_ else run.history
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> RestrictedBoltzmannMachine:
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn from some more rows, once; the first call says what the columns hold, and on which scale they are."""
         learner = self._learner()
         if not hasattr(self, "model_"):
@@ -128,10 +130,10 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
         rows = self._checked(X, reset=True)
         units = visible_units(rows, self.units)
         self.scale_: Scale | None = standard_scale(rows) if isinstance(units, Gaussian) else None
-        check_training([units.n_features, self.n_hidden], self._learner().batch_size)
+        check_training([units.n_features, *self._layers], self._learner().batch_size)
         self._key = int(check_random_state(self.random_state).randint(2**31 - 1))
         kind = "spin" if isinstance(units, Spin) else "bernoulli"
-        self.model_: Boltzmann = restricted(units, int(self.n_hidden), units=kind, key=self._key)
+        self.model_: Boltzmann = self._new(units, kind)
         self.history_ = History()
         self.__dict__.pop("_log_z", None)
         return rows if self.scale_ is None else self.scale_(rows)
@@ -171,29 +173,21 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
     # ------------------------------------------------------------ features
 
     def transform(self, X: Any) -> np.ndarray:
-        """The probabilities that the hidden units are on given each row [n_rows, n_hidden] (means of spins)."""
+        """The probabilities that the hidden units are on given each row [n_rows, n_hidden] (means of spins).
+
+        Of several layers all of them, side by side, by mean field.
+        """
         rows = self._inner(X)
         if np.isnan(rows).any():
-            return np.asarray(infer(self._double, rows).marginals["hidden"])
+            method = "auto" if self.model_.graph.without([VISIBLE]).is_free else "mean_field"
+            found = infer(self._double, rows, method=method).marginals
+            return np.concatenate([np.asarray(found[name]) for name in self.model_.hidden], axis=1)
         with jax.enable_x64(True):
             return np.asarray(transform(self._double, rows))
 
-    def inverse_transform(self, H: Any) -> np.ndarray:
-        """The means of the columns given values of the hidden units [n_rows, n_hidden] -> [n_rows, n_features]."""
-        check_is_fitted(self)
-        with jax.enable_x64(True):
-            model, units = self._double, self.model_.units[VISIBLE]
-            theta = np.asarray(model.local_field(VISIBLE, {"hidden": np.asarray(H, np.float64)}))
-            return self._outer(np.asarray(units.decode(model.units[VISIBLE].mean(jnp.asarray(theta)))))
-
-    def reconstruct(self, X: Any) -> np.ndarray:
-        """Rows as the hidden units see them: ``inverse_transform(transform(X))``."""
-        with jax.enable_x64(True):
-            return self._outer(np.asarray(reconstruct(self._double, self._inner(X))))
-
     @property
     def _n_features_out(self) -> int:
-        return self.model_.units["hidden"].n
+        return sum(self.model_.units[name].n for name in self.model_.hidden)
 
     # ------------------------------------------------------------ density
 
@@ -232,6 +226,63 @@ class RestrictedBoltzmannMachine(ClassNamePrefixFeaturesOutMixin, TransformerMix
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+class LayeredEstimator(MachineEstimator):
+    """A machine whose visible units are independent given the first hidden layer."""
+
+    def inverse_transform(self, H: Any) -> np.ndarray:
+        """The means of the columns given values of the hidden units [n_rows, n_hidden] -> [n_rows, n_features]."""
+        check_is_fitted(self)
+        first = self.model_.hidden[0]
+        with jax.enable_x64(True):
+            model, units = self._double, self.model_.units[VISIBLE]
+            h = np.asarray(H, np.float64)[:, : model.units[first].n]
+            theta = np.asarray(model.local_field(VISIBLE, {first: h}))
+            return self._outer(np.asarray(units.decode(model.units[VISIBLE].mean(jnp.asarray(theta)))))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Rows as the hidden units see them: ``inverse_transform(transform(X))``."""
+        with jax.enable_x64(True):
+            return self._outer(np.asarray(reconstruct(self._double, self._inner(X))))
+
+
+class RestrictedBoltzmannMachine(LayeredEstimator):
+    """A restricted Boltzmann machine: p(v) = (1/Z) Σ_h exp(bᵀv + cᵀh + vᵀWh); see `MachineEstimator`.
+
+    Examples
+    --------
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> rbm = RestrictedBoltzmannMachine(2, algorithm="exact", epochs=5, random_state=0).fit(rows)
+    >>> rbm.transform(rows).shape
+    (100, 2)
+    >>> rbm.log_likelihood(rows).kind
+    'exact'
+    """
+
+    def _new(self, visible: Units, kind: str) -> Boltzmann:
+        return restricted(visible, *self._layers, units=kind, key=self._key)
+
+
+class DeepBoltzmannMachine(LayeredEstimator):
+    """A deep Boltzmann machine, `n_hidden` units in each hidden layer; one number makes two layers of that many.
+
+    See `MachineEstimator`.
+
+    Examples
+    --------
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> dbm = DeepBoltzmannMachine([3, 2], epochs=1, random_state=0).fit(rows)
+    >>> dbm.transform(rows).shape
+    (100, 5)
+    """
+
+    @property
+    def _layers(self) -> list[int]:
+        return [int(n) for n in (self.n_hidden if np.ndim(self.n_hidden) else [self.n_hidden] * 2)]
+
+    def _new(self, visible: Units, kind: str) -> Boltzmann:
+        return deep([visible, *self._layers], units=kind, key=self._key)
 
 
 def _less(found: Any, amount: Any) -> Any:

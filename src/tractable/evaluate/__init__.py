@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
     from tractable.evaluate.sampled import SampleBounds, SampledLogLikelihood
+    from tractable.evaluate.tracing import Traces, traces
     from tractable.evaluate.verbs import log_likelihood, log_partition
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "RowAnnealing",
     "SampleBounds",
     "SampledLogLikelihood",
+    "Traces",
     "aic",
     "anneal",
     "autocorrelation_time",
@@ -48,6 +50,7 @@ __all__ = [
     "pseudo_log_likelihood",
     "simulated_gap",
     "split_r_hat",
+    "traces",
 ]
 
 _LEAVES = {
@@ -61,6 +64,7 @@ _LEAVES = {
     "records": ("LogLikelihood",),
     "directed": ("Gap", "simulated_gap"),
     "sampled": ("SampleBounds", "SampledLogLikelihood"),
+    "tracing": ("Traces", "traces"),
     "verbs": ("log_likelihood", "log_partition"),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}

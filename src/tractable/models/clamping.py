@@ -52,7 +52,8 @@ def _restricted_to(free: Mapping[str, np.ndarray], model: Boltzmann, x: Mapping[
     dtype, model = model.dtype, model.astype(np.float64)
     kept = {name: np.isin(model.units[name].unit_of_feature, units) for name, units in free.items() if units.size}
     units = {name: model.units[name].take(free[name]) for name in kept}
-    fields = {name: np.asarray(model.local_field(name, x))[keep] for name, keep in kept.items()}
+    theta, log_known = _met(model, x)
+    fields = {name: np.asarray(theta[name])[keep] for name, keep in kept.items()}
     inside = {pair: np.asarray(w) for pair, w in model.couplings.items() if kept.keys() >= {*pair}}
     couplings, edges = {}, {}
     for (a, b), w in inside.items():
@@ -60,8 +61,14 @@ def _restricted_to(free: Mapping[str, np.ndarray], model: Boltzmann, x: Mapping[
             couplings[a, a], edges[a] = _kept_edges(w, np.asarray(model.edges[a]), free[a])
         else:
             couplings[a, b] = w[np.ix_(kept[a], kept[b])]
-    machine = Boltzmann(units, fields, couplings, edges, np.asarray(model.log_joint(x)))
+    machine = Boltzmann(units, fields, couplings, edges, np.asarray(log_known))
     return machine.astype(dtype)
+
+
+@jax.jit
+def _met(model: Boltzmann, x: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The fields of all groups at the known features, and their log-joint."""
+    return {name: model.local_field(name, x) for name in model.groups}, model.log_joint(x)
 
 
 def _kept_edges(w: np.ndarray, edges: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,68 @@
+"""Chains of a machine watched along their way: whether they can be told apart, and from where they started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tractable.evaluate.diagnostics import Diagnosis, diagnose
+from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.posterior.approximate import gibbs
+
+NAMES = ("log p̃(x)", "mean of the visible units")
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """Quantities along chains, and what their draws are worth.
+
+    Attributes
+    ----------
+    names : of the quantities.
+    draws : [n_chains, n_draws, n_quantities], one draw after each sweep, the first quarter of the sweeps left out.
+    diagnosis : R-hat, effective sample sizes and a verdict, a number for each quantity.
+    """
+
+    names: tuple[str, ...]
+    draws: Float[np.ndarray, "c d q"]
+    diagnosis: Diagnosis
+
+
+def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0) -> Traces:
+    """Block Gibbs chains of a machine that start from its fields alone.
+
+    Raises
+    ------
+    ModelError : fewer than two chains, or fewer than eight sweeps.
+
+    Examples
+    --------
+    >>> from tractable.models import restricted
+    >>> traces(restricted(4, 3), n_sweeps=400).diagnosis.verdict
+    'converged'
+    """
+    if n_chains < 2 or n_sweeps < 8:
+        raise ModelError(f"take at least 2 chains and 8 sweeps, got {n_chains} chains and {n_sweeps} sweeps")
+    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+    x = gibbs.start(model.astype(np.float32), jax.random.fold_in(key, 0), jnp.arange(n_chains, dtype=jnp.uint32))
+    keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)
+    seen = _watched(gibbs.schedule(model.graph), model.astype(np.float32), keys, x)
+    draws = np.asarray(seen, np.float64).transpose(2, 0, 1)[:, n_sweeps // 4 :]
+    return Traces(NAMES, draws, diagnose(draws))
+
+
+@jax.jit
+def _watched(plan: gibbs.Schedule, model: Boltzmann, keys: Any, x: gibbs.State) -> Float[Array, "t q c"]:
+    rows = gibbs.numbers(x)
+
+    def one(x: gibbs.State, key: Any) -> tuple[gibbs.State, Array]:
+        x = gibbs.sweep(plan, model, key, rows, x)
+        return x, jnp.stack([model.log_joint(x), x[VISIBLE].mean(-1)])
+
+    return jax.lax.scan(one, x, keys)[1]
