@@ -20,7 +20,7 @@ from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.deep_belief import TOP, DeepBeliefNetwork
 from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-from tractable.models.units import Bernoulli
+from tractable.models.units import Bernoulli, Units
 
 Arrays = dict[str, np.ndarray]
 GENERATIVE = ("sigmoid_belief", "deep_belief")
@@ -55,7 +55,7 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> Any:
     """The model with this description and these tensors."""
     arrays = {name: array_of(name, tensor) for name, tensor in tensors.items()}
     kind = about.get("generative") if about["kind"] == "helmholtz" else about["kind"]
-    sizes = about.get("layers")
+    sizes: Any = about.get("layers")
     if kind not in GENERATIVE or not _are_sizes(sizes):
         raise ModelError("the header's 'tractable' entry has no good layers: numbers of units, the visible one first")
     model = _generative(str(kind), sizes, arrays)
@@ -86,7 +86,7 @@ def _top(sizes: list[int], arrays: Arrays) -> Boltzmann:
     for name, array in found.items():
         if array.shape != tuple(expected[name]):
             raise ModelError(f"the tensor top.{name} has the shape {array.shape}, expected {tuple(expected[name])}")
-    units = {name: Bernoulli(n) for name, n in zip(TOP, sizes[-2:], strict=True)}
+    units: dict[str, Units] = {name: Bernoulli(n) for name, n in zip(TOP, sizes[-2:], strict=True)}
     return Boltzmann(units, {name: found[name] for name in TOP}, {TOP: found["couplings"]}, {}, found["offset"])
 
 
