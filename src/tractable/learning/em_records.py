@@ -51,7 +51,8 @@ class Iteration:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Iteration:
         """The record that `to_json` wrote."""
-        return cls(**{k: Certificate(**v) if isinstance(v, dict) else v for k, v in record.items()})
+        found: dict[str, Any] = {k: Certificate(**v) if isinstance(v, dict) else v for k, v in record.items()}
+        return cls(**found)
 
 
 class Point(NamedTuple):
