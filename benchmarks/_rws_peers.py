@@ -9,8 +9,10 @@ batch in turn and prints how many steps that were.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,11 @@ from torch.nn.functional import softplus
 
 RATE = 1e-3
 Epoch = Callable[[], None]
+
+
+def _each(step: Callable[[Tensor], None], batches: Sequence[Tensor]) -> None:
+    for rows in batches:
+        step(rows)
 
 
 def parameters(sizes: list[int]) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
@@ -72,11 +79,11 @@ def torch_epoch(x: Tensor, sizes: list[int], samples: int, batch: int) -> Epoch:
         loss = -(weights * (log_p + 0.5 * log_q)).sum() / batch
         dreamt = dream()
         pairs = zip(pairwise(dreamt), R, c, strict=True)
-        log_q = sum(log_bernoulli(h, v @ r + a) for (v, h), r, a in pairs)
+        log_q: Any = sum(log_bernoulli(h, v @ r + a) for (v, h), r, a in pairs)
         (loss - 0.5 * log_q.mean()).backward()
         optimizer.step()
 
-    return lambda: [step(rows) for rows in x.split(batch)] and None
+    return partial(_each, step, x.split(batch))
 
 
 def pyro_epoch(x: Tensor, sizes: list[int], samples: int, batch: int) -> Epoch:
@@ -118,7 +125,7 @@ def pyro_epoch(x: Tensor, sizes: list[int], samples: int, batch: int) -> Epoch:
         loss.loss_and_grads(model, guide, observations={"x": rows})
         optimizer.step()
 
-    return lambda: [step(rows) for rows in x.split(batch)] and None
+    return partial(_each, step, x.split(batch))
 
 
 def main() -> None:

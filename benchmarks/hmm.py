@@ -23,9 +23,11 @@ from hmmlearn import hmm
 import tractable as tr
 
 try:
-    import dynamax.hidden_markov_model as dynamax
+    import dynamax.hidden_markov_model as peer
     import jax
     import jax.numpy as jnp
+
+    dynamax: Any = peer
 except ModuleNotFoundError:
     dynamax = None
 

@@ -36,7 +36,7 @@ def log_normal(x: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> float
 def enumerate_joint(model: tr.FactorialHiddenMarkovModel, rows: np.ndarray) -> Enumerated:
     """All that the paths of all chains say together."""
     e, states = model.emissions, list(product(*map(range, model.sizes)))
-    means = {z: e.offset + sum(w[k] for w, k in zip(e.contributions, z, strict=True)) for z in states}
+    means = {z: np.asarray(e.offset) + sum(w[k] for w, k in zip(e.contributions, z, strict=True)) for z in states}
     density = [{z: log_normal(x, mean, e.covariance) for z, mean in means.items()} for x in rows]
     with np.errstate(divide="ignore"):
         first = {z: sum(np.log(p[k]) for p, k in zip(model.starts, z, strict=True)) for z in states}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,8 @@ FEW = {
 
 def test_deep_machines_are_estimators_too():
     estimator = DeepBoltzmannMachine(2, epochs=1, random_state=0)
-    for own, check in estimator_checks_generator(estimator):
+    checks: Any = estimator_checks_generator(estimator)
+    for own, check in checks:
         if check.func.__name__ in FEW:
             check(own)
     rows = patterns().astype(float)

@@ -176,8 +176,9 @@ def test_a_fit_comes_near_the_best_there_is(learner: LayeredLearner) -> None:
     h = states(4, 3)
     exact = [float(jax.nn.logsumexp(logs(run.model, x.astype(np.float32), h)[0])) for x in BARS[:3]]
     assert -np.log(3) - 0.3 < np.mean(exact) <= -np.log(3) + 1e-4
-    assert run.history[-1].bound < np.mean(exact) + 0.05
-    assert 1 <= run.history[-1].effective_sample_size <= 10
+    last = run.history[-1]
+    assert last.bound is not None and last.bound < np.mean(exact) + 0.05
+    assert last.effective_sample_size is not None and 1 <= last.effective_sample_size <= 10
 
 
 @pytest.mark.parametrize(

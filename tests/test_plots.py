@@ -83,7 +83,7 @@ class TestComponents:
     def test_means_are_images_the_largest_first(self, tmp_path):
         means = np.random.default_rng(0).random((3, 6))
         figure = components(means, weights=[0.2, 0.5, 0.3], shape=(2, 3))
-        shown = [ax.images[0].get_array() for ax in figure.axes]
+        shown = [np.asarray(ax.images[0].get_array()) for ax in figure.axes]
         assert all(np.array_equal(image.ravel(), means[k]) for image, k in zip(shown, (1, 2, 0), strict=True))
         assert figure.axes[0].get_title() == "0.5"
         saved(figure, tmp_path / "components.png")
@@ -105,7 +105,7 @@ class TestComponents:
         assert len(patches) == 4
         for i, patch in enumerate(patches):
             k, radius = i // 2, i % 2 + 1
-            edge = patch.get_patch_transform().transform(patch.get_path().vertices[::3]) - means[k]
+            edge = patch.get_patch_transform().transform(np.asarray(patch.get_path().vertices)[::3]) - means[k]
             distance = np.sqrt(np.einsum("ni,ij,nj->n", edge, np.linalg.inv(expected[k]), edge))
             assert distance[:8] == pytest.approx(np.full(len(distance[:8]), radius), rel=1e-2)
         saved(figure, tmp_path / "ellipses.png")
@@ -173,10 +173,10 @@ class TestChains:
         path, rows = np.array([0, 0, 2, 1]), np.arange(8.0).reshape(4, 2)
         top, bottom = state_path(path, rows, ["a", "b", "c"]).axes
         assert [line.get_ydata().tolist() for line in top.lines] == rows.T.tolist()
-        assert [text.get_text() for text in bottom.get_legend().get_texts()] == ["a", "b", "c"]
+        assert [text.get_text() for text in bottom.get_legend().texts] == ["a", "b", "c"]
         figure = state_path(np.array([[0.25, 0.75], [1.0, 0.0]]))
         shares = figure.axes[0].collections
-        assert len(shares) == 2 and shares[0].get_paths()[0].vertices[:, 1].max() == 1
+        assert len(shares) == 2 and np.asarray(shares[0].get_paths()[0].vertices)[:, 1].max() == 1
         saved(figure, tmp_path / "path.png")
 
     def test_an_arrow_for_each_transition_that_is_there(self, tmp_path):

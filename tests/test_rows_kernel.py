@@ -20,9 +20,11 @@ def test_densities_and_moments_are_the_textbooks(n: int, d: int, k: int) -> None
     gaps = x[:, None] - means
     squares = np.einsum("nki,kij,nkj->nk", gaps, np.linalg.inv(covariances), gaps)
     found = rows.densities(x, rows.gaussians(means, np.linalg.inv(roots), log_det))
+    assert found is not None
     np.testing.assert_allclose(found, -0.5 * (squares + log_det + d * np.log(2 * np.pi)), rtol=1e-10, atol=1e-10)
     scale = rng.random((k, d)) + 0.5
     found = rows.densities(x, rows.gaussians(means, 1 / scale, 2 * np.log(scale).sum(1)))
+    assert found is not None
     expected = -0.5 * ((gaps / scale) ** 2 + np.log(2 * np.pi * scale**2)).sum(2)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     z = x - means[0]

@@ -350,7 +350,9 @@ def test_the_gradient_of_a_score(transposed: bool, path: str) -> None:
         logits = arrays[2] + arrays[0] @ (arrays[1].T if transposed else arrays[1])
         return count @ (jnp.repeat(arrays[3], 2, axis=0) * logits - jax.nn.softplus(logits)).sum(1)
 
-    ours = jax.grad(lambda *a: count @ xla.log_bernoulli(*a, transposed), argnums=(0, 1, 2, 3))(x, w, bias, target)
+    ours = jax.grad(lambda *a: count @ xla.log_bernoulli(*a, transposed=transposed), argnums=(0, 1, 2, 3))(
+        x, w, bias, target
+    )
     for a, b in zip(ours, jax.grad(plain, argnums=(0, 1, 2, 3))(x, w, bias, target), strict=True):
         close(a, b, 100)
 

@@ -73,7 +73,7 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
     def _sequences(self, X: Any, lengths: Any, reset: bool = False) -> Sequences:
         if not reset:
             check_is_fitted(self)
-        rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")  # type: ignore
+        rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")  # type: ignore
         return Sequences(rows, lengths)
 
     @property

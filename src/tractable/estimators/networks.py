@@ -78,6 +78,7 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetworkClassifier:
         """Learn from rows [n_rows, n_features] and the class of each."""
+        rows: Any
         rows, y = validate_data(self, X, y, dtype=None, ensure_all_finite="allow-nan")
         check_classification_targets(y)
         if not self.n_bins >= 1:
@@ -123,7 +124,7 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """p(class | row) [n_rows, n_classes]; for a row that is impossible under every class, p(class)."""
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=None, ensure_all_finite="allow-nan")
+        rows: Any = validate_data(self, X, reset=False, dtype=None, ensure_all_finite="allow-nan")
         k, codes = len(self.classes_), self._codes(rows)
         each = np.column_stack([np.repeat(np.arange(k), len(codes)), np.tile(codes, (k, 1))]).astype(np.int32)
         joint = log_likelihood_rows(self.model_, Observations(each)).reshape(k, -1).T

@@ -99,7 +99,7 @@ def certified(
     lower = np.minimum([bounds.log_mean_lower(w, delta) for w in work], value)
     error, n = np.sqrt(np.maximum(1 / effective - 1 / settings.n_chains, 0)), len(work)
     more = (np.inf, "probabilistic", settings.confidence)
-    rows = Certificate(value, lower, np.full(n, np.inf), *more[1:], error, _verdict(effective))
+    rows = Certificate(value, lower, np.full(n, np.inf), *more[1:], error, _verdict(effective))  # type: ignore[arg-type]
     mean = float(value.mean()), float(value.mean() - np.log(1 / delta) / n)
     return rows, Certificate(*mean, *more, float(np.sqrt((error**2).sum()) / n), _verdict(effective))
 

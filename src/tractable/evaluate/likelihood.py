@@ -119,7 +119,7 @@ def _less(joint: Certificate, log_z: Certificate) -> Certificate:
     kind = kinds.pop() if len(kinds) == 1 else ("probabilistic" if kinds else "exact")
     ends = (joint.value - log_z.value, joint.lower - log_z.upper, joint.upper - log_z.lower)
     errors = [e for e in (joint.std_error, log_z.std_error) if e is not None]
-    error = errors[0] if len(errors) == 1 else (np.hypot(*errors) if errors else None)
+    error = errors[0] if len(errors) == 1 else (np.hypot(errors[0], errors[1]) if errors else None)
     confidence = joint.confidence if log_z.confidence is None else log_z.confidence
     return Certificate(*ends, kind, confidence, error, _both(log_z.verdict, joint.verdict))
 

@@ -116,7 +116,7 @@ def _listed(source: Source) -> Sequences:
     parts = [_rows(source, i, part) for i, part in enumerate(found if many else [found])]
     if len({part.shape[1] for part in parts}) > 1:
         raise source.error("the sequences differ in the number of columns")
-    return Sequences(np.concatenate(parts), [len(part) for part in parts], many)
+    return Sequences(np.concatenate(parts), np.array([len(part) for part in parts]), many)
 
 
 def _rows(source: Source, number: int, part: Any) -> np.ndarray:

@@ -158,7 +158,8 @@ def narrow_anneal(
     """
     shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype), jax.ShapeDtypeStruct((len(betas) - 1, x.shape[0]), x.dtype))
     call = jax.ffi.ffi_call("tractable_narrow_anneal", shapes, vmap_method="sequential")
-    return call(*words, betas, x, *machine, backward=np.int64(backward))
+    states, work = call(*words, betas, x, *machine, backward=np.int64(backward))
+    return states, work
 
 
 def scaled_outer(x: Array, y: Array, scale: Array) -> Array:
@@ -345,7 +346,11 @@ def _layering(transposed: bool) -> Callable[..., Any]:
         sample, residual, log_p = _layer(seed, rows, x, w, bias, transposed=transposed)
         return (sample, log_p.sum(1)), (x, w, residual)
 
-    layer.defvjp(forth, lambda kept, g: (None, None, *_score_back(*kept, g[1], transposed)))
+    def back(kept: tuple[Array, Array, Array], g: tuple[Any, Array]) -> tuple[Any, ...]:
+        x, w, residual = kept
+        return None, None, *_score_back(x, w, residual, g[1], transposed)
+
+    layer.defvjp(forth, back)
     return layer
 
 

@@ -51,8 +51,7 @@ class Iteration:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Iteration:
         """The record that `to_json` wrote."""
-        found: dict[str, Any] = {k: Certificate(**v) if isinstance(v, dict) else v for k, v in record.items()}
-        return cls(**found)
+        return cls(**{k: _value(v) for k, v in record.items()})
 
 
 class Point(NamedTuple):
@@ -89,6 +88,10 @@ class Point(NamedTuple):
         """After another iteration."""
         records = (*self.records, record)
         return self._replace(model=model, before=model, records=records, kept=kept, block=0, converged=converged)
+
+
+def _value(found: Any) -> Any:
+    return Certificate(**found) if isinstance(found, dict) else found
 
 
 @dataclass(frozen=True)

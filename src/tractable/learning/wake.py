@@ -58,7 +58,8 @@ def explained(generative: Any, layers: list[Array]) -> tuple[Float[Array, "b k m
 
 def asleep(model: HelmholtzMachine, key: Any, n: int) -> Any:
     """The mean of ∇ log q(h | x) over `n` samples x, h of the generative model: the sleep phase."""
-    dreams = model.generative.sample(key, n)
+    generative: Any = model.generative
+    dreams = generative.sample(key, n)
     log_q, back = jax.vjp(lambda q: jnp.stack(q.log_prob_by_layer(dreams), -1), model.recognition)
     return back(jnp.full_like(log_q, 1 / n))[0]
 

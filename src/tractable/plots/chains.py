@@ -124,4 +124,4 @@ def _arrow(ax: Axes, start: np.ndarray, end: np.ndarray, p: float) -> None:
         tail, head, bend, label = start + gap, end - gap, 0.2, (start + end) / 2 + 0.16 * math.hypot(*way) * across
     style = {"arrowstyle": "-|>", "lw": 0.5 + 3 * p, "connectionstyle": f"arc3,rad={bend}", "alpha": 0.3 + 0.7 * p}
     ax.annotate("", xy=tuple(head), xytext=tuple(tail), arrowprops=style)
-    ax.text(*label, f"{p:.2f}", ha="center", va="center", fontsize="small")
+    ax.text(label[0], label[1], f"{p:.2f}", ha="center", va="center", fontsize="small")
