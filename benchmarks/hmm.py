@@ -23,11 +23,11 @@ from hmmlearn import hmm
 import tractable as tr
 
 try:
-    import dynamax.hidden_markov_model as peer
+    import dynamax.hidden_markov_model as _dynamax
     import jax
     import jax.numpy as jnp
 
-    dynamax: Any = peer
+    dynamax: Any = _dynamax
 except ModuleNotFoundError:
     dynamax = None
 

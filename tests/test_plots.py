@@ -173,7 +173,7 @@ class TestChains:
         path, rows = np.array([0, 0, 2, 1]), np.arange(8.0).reshape(4, 2)
         top, bottom = state_path(path, rows, ["a", "b", "c"]).axes
         assert [line.get_ydata().tolist() for line in top.lines] == rows.T.tolist()
-        assert [text.get_text() for text in bottom.get_legend().texts] == ["a", "b", "c"]
+        assert [text.get_text() for text in (bottom.get_legend() or pytest.fail("no legend")).texts] == ["a", "b", "c"]
         figure = state_path(np.array([[0.25, 0.75], [1.0, 0.0]]))
         shares = figure.axes[0].collections
         assert len(shares) == 2 and np.asarray(shares[0].get_paths()[0].vertices)[:, 1].max() == 1
