@@ -14,8 +14,6 @@ from layers_zoo import DIRECTED, ZOO, Row, random_evidence
 import tractable as tr
 from tractable.models import ModelError, condition
 
-each = pytest.mark.parametrize("row", ZOO, ids=str)
-directed = pytest.mark.parametrize("row", DIRECTED, ids=str)
 Z = 4.7
 
 
@@ -28,7 +26,11 @@ by_layer = jax.jit(lambda model, states: model.log_joint_by_layer(states))
 propose = jax.jit(lambda q, key, x, rows: q.sample(key, x, 2000, rows))
 
 
-@each
+SOME = ("shallow", "deep_three", "autoregressive", "deep_belief_three")
+some_rows = pytest.mark.parametrize("row", [row for row in ZOO if str(row) in SOME], ids=str)
+
+
+@some_rows
 def test_log_joint_is_the_sum_of_its_terms_unit_by_unit(row: Row) -> None:
     model = row.model()
     states = table(model).layers
@@ -41,7 +43,7 @@ def test_log_joint_is_the_sum_of_its_terms_unit_by_unit(row: Row) -> None:
     np.testing.assert_allclose(single, expected, rtol=1e-4, atol=1e-4)
 
 
-@directed
+@pytest.mark.parametrize("row", [row for row in DIRECTED if str(row) in SOME], ids=str)
 def test_a_directed_network_is_normalized_and_draws_what_it_says(row: Row) -> None:
     model, n = row.model(), 4000
     truth = table(model)
@@ -56,7 +58,7 @@ def test_a_directed_network_is_normalized_and_draws_what_it_says(row: Row) -> No
     assert (np.asarray(model.sample(3, n)[0]) == x).all()
 
 
-@each
+@some_rows
 def test_conditioning_composes_and_puts_what_is_known_in_its_place(row: Row) -> None:
     model, rng = row.model(), np.random.default_rng(4)
     first = random_evidence(model, rng, 0.5, 0.3)
