@@ -16,7 +16,7 @@ from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM
 
 STEP, STATE, TERM = 4e-7, 4e-9, 7e-10
-"""Seconds of a row, of a joint state in a row, and of a multiply-add; measured."""
+"""Seconds of a row, of a joint state in a row, and of a multiply-add; rough."""
 
 PASSES = {"evidence": 1.0, "marginals": 5.0, "map": 4.0}
 """Products with the transitions of all chains: there (twice where rows are many), back, and for expected numbers."""
