@@ -17,7 +17,7 @@ from tractable.plan.machines import MAX_TERMS_LOG2, plan_machine
 
 LAYER_QUERIES: tuple[Query, ...] = ("marginals", "evidence")
 SOFTPLUS, PAIR = 1e-8, 1.2e-8
-"""Seconds for one log(1 + e^a), and for one pair of states of neighbouring layers; measured."""
+"""Seconds for one log(1 + e^a), and for one pair of states of neighbouring layers; rough."""
 
 MAX_PARENTS = 16
 """A unit with more parents has no table for the elimination engine."""
