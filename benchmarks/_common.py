@@ -49,6 +49,7 @@ def arguments(description: str | None, **switches: str) -> argparse.Namespace:
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="names, or parts of them: a,b")
     parser.add_argument("--json", type=Path, help="write the rows and the machine here")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted run has logged")
+    parser.add_argument("--peers", default=sys.executable, help="the Python whose environment holds the peers")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     for name, text in switches.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
@@ -97,6 +98,41 @@ def alternate(calls: Mapping[str, Callable[[], Any]], rounds: tuple[int, int] = 
     return {name: statistics.median(found) for name, found in times.items()} | {
         f"{name} first": seconds for name, seconds in first.items()
     }
+
+
+def contestants(
+    makers: Mapping[str, Callable[[], Callable[[], Any]]], only: Sequence[str]
+) -> tuple[dict[str, Callable[[], Any]], Row]:
+    """Those that were asked for and are there (always the first), and why the others are not."""
+    found, missing, first = {}, {}, next(iter(makers))
+    for name, make in makers.items():
+        if name != first and only and not any(word in name for word in only):
+            continue
+        try:
+            found[name] = make()
+        except (ImportError, RuntimeError) as error:
+            missing[name] = str(error)
+    return found, missing
+
+
+def other_process(command: Sequence[str], n_steps: int) -> Callable[[], None]:
+    """An epoch of a peer in another environment, which says ready, and how many steps each line it reads made it do.
+
+    A RuntimeError where it is not there.
+    """
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
+    ask, answer = child.stdin, child.stdout
+    if answer.readline().strip() != "ready":
+        raise RuntimeError((child.stderr.read().strip().splitlines() or ["it died"])[-1])
+
+    def epoch() -> None:
+        ask.write("\n")
+        ask.flush()
+        if int(answer.readline()) != n_steps:
+            raise RuntimeError(f"{command[1:3]} made another number of steps")
+
+    return epoch
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -14,8 +14,6 @@ the data). Everything takes turns in one run, rbms and learnergy in processes of
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import HERE, Row, alternate, arguments, data, report, save
+from _common import HERE, Row, alternate, arguments, contestants, data, other_process, report, save
 from jax import Array
 
 import tractable as tr
@@ -160,45 +158,18 @@ def scikit_learn(batches: np.ndarray) -> Epoch:
     return epoch
 
 
-def other_process(name: str, python: str, file: Path) -> Epoch:
-    """An epoch of a library that lives in another environment; a RuntimeError where it is not there."""
-    command = [python, str(HERE / "_rbm_peers.py"), name, str(file), str(HIDDEN)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-    ask, answer = child.stdin, child.stdout
-    if answer.readline().strip() != "ready":
-        raise RuntimeError((child.stderr.read().strip().splitlines() or ["it died"])[-1])
-
-    def epoch() -> None:
-        ask.write("\n")
-        ask.flush()
-        if int(answer.readline()) != STEPS:
-            raise RuntimeError(f"{name} made another number of steps")
-
-    return epoch
-
-
-def contestants(batches: np.ndarray, only: list[str], python: str, file: Path) -> tuple[dict[str, Epoch], Row]:
-    """What was asked for and is there, and why the others are not."""
-    makers: dict[str, Callable[[], Epoch]] = {
+def makers(batches: np.ndarray, python: str, file: Path) -> dict[str, Callable[[], Epoch]]:
+    """Every contestant, each made when it is its turn."""
+    command = [python, str(HERE / "_rbm_peers.py")]
+    others = {name: [*command, name, str(file), str(HIDDEN)] for name in ("rbms", "learnergy")}
+    return {
         "ours": lambda: fitting(batches),
         "ours, bare": lambda: training(our_step, batches),
         "plain jax": lambda: training(plain_step, batches),
         "limit, NumPy": lambda: numpy_limit(batches),
         "limit, XLA": lambda: xla_limit(batches),
         "scikit-learn": lambda: scikit_learn(batches),
-        "rbms": lambda: other_process("rbms", python, file),
-        "learnergy": lambda: other_process("learnergy", python, file),
-    }
-    found, missing = {}, {}
-    for name, make in makers.items():
-        if name != "ours" and only and not any(word in name for word in only):
-            continue
-        try:
-            found[name] = make()
-        except (ImportError, RuntimeError) as error:
-            missing[name] = str(error)
-    return found, missing
+    } | {name: lambda line=line: other_process(line, STEPS) for name, line in others.items()}
 
 
 def rows_of(times: Row, missing: Row) -> list[Row]:
@@ -218,11 +189,6 @@ def rows_of(times: Row, missing: Row) -> list[Row]:
 
 def main() -> None:
     """Measure what was asked for."""
-    python = sys.executable
-    if "--peers" in sys.argv:
-        at = sys.argv.index("--peers")
-        python = sys.argv[at + 1]
-        del sys.argv[at : at + 2]
     options = arguments(__doc__)
     with np.load(data("mnist") / "binarized_mnist_fixed.npz") as file:
         x = np.unpackbits(file["train"], axis=1).astype(np.float32)
@@ -230,7 +196,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.npy"
         np.save(path, x)
-        found, missing = contestants(x.reshape(STEPS, BATCH, -1), options.only, python, path)
+        found, missing = contestants(makers(x.reshape(STEPS, BATCH, -1), options.peers, path), options.only)
         times = alternate(found, rounds=(15, 101), budget=30.0)
     rows = rows_of(times, missing)
     notes = [f"medians over rounds of {STEPS} steps, in turn; kernels in C: {xla.available()}; ones: {x.mean():.1%}"]

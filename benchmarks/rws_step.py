@@ -12,8 +12,6 @@ Claims: at least 1.5 times as fast as the same step in plain torch and 3 times a
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,7 +20,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _common import HERE, Row, alternate, arguments, data, report, save
+from _common import HERE, alternate, arguments, contestants, data, other_process, report, save
 
 import tractable as tr
 from tractable.kernels import xla
@@ -79,47 +77,16 @@ def limit(rows: np.ndarray) -> Epoch:
     return lambda: [step(x) for x in rows.reshape(STEPS, BATCH, -1)]
 
 
-def other_process(name: str, python: str, file: Path) -> Epoch:
-    """An epoch of a peer that lives in another environment; a RuntimeError where it is not there."""
-    layers = ",".join(map(str, SIZES[1:]))
-    command = [python, str(HERE / "_rws_peers.py"), name, str(file), layers, str(SAMPLES), str(BATCH)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-    ask, answer = child.stdin, child.stdout
-    if answer.readline().strip() != "ready":
-        raise RuntimeError((child.stderr.read().strip().splitlines() or ["it died"])[-1])
-
-    def epoch() -> None:
-        ask.write("\n")
-        ask.flush()
-        if int(answer.readline()) != STEPS:
-            raise RuntimeError(f"{name} made another number of steps")
-
-    return epoch
-
-
-def contestants(rows: np.ndarray, only: list[str], python: str, file: Path) -> tuple[dict[str, Epoch], Row]:
-    """What was asked for and is there, and why the others are not."""
-    makers: dict[str, Callable[[], Epoch]] = {"ours": lambda: fitting(rows), "limit": lambda: limit(rows)}
-    makers |= {name: lambda name=name: other_process(name, python, file) for name in CLAIMS}
-    found, missing = {}, {}
-    for name, make in makers.items():
-        if name != "ours" and only and not any(word in name for word in only):
-            continue
-        try:
-            found[name] = make()
-        except (ImportError, RuntimeError) as error:
-            missing[name] = str(error)
-    return found, missing
+def makers(rows: np.ndarray, python: str, file: Path) -> dict[str, Callable[[], Epoch]]:
+    """Every contestant, each made when it is its turn."""
+    how = [str(file), ",".join(map(str, SIZES[1:])), str(SAMPLES), str(BATCH)]
+    lines = {name: [python, str(HERE / "_rws_peers.py"), name, *how] for name in CLAIMS}
+    own: dict[str, Callable[[], Epoch]] = {"ours": lambda: fitting(rows), "limit": lambda: limit(rows)}
+    return own | {name: lambda line=line: other_process(line, STEPS) for name, line in lines.items()}
 
 
 def main() -> None:
     """Measure what was asked for."""
-    python = sys.executable
-    if "--peers" in sys.argv:
-        at = sys.argv.index("--peers")
-        python = sys.argv[at + 1]
-        del sys.argv[at : at + 2]
     options = arguments(__doc__)
     with np.load(data("mnist") / "binarized_mnist_fixed.npz") as file:
         x = np.unpackbits(file["train"], axis=1).astype(np.float32)
@@ -127,7 +94,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.npy"
         np.save(path, x)
-        found, missing = contestants(x, options.only, python, path)
+        found, missing = contestants(makers(x, options.peers, path), options.only)
         times = alternate(found, rounds=(9, 51), budget=30.0)
     own = times["ours"]
     rows = [

@@ -13,7 +13,6 @@ six minutes for one setting.
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -110,16 +109,11 @@ def arrival(name: str, setting: str, way: Callable[[], Iterator[tuple[float, tr.
 
 def main() -> None:
     """Run all settings, one after the other, and compare the best."""
-    python = sys.executable
-    if "--peers" in sys.argv:
-        at = sys.argv.index("--peers")
-        python = sys.argv[at + 1]
-        del sys.argv[at : at + 2]
     args = arguments(__doc__)
     log = Log("time_to_likelihood", args.fresh)
     cases = [("tractable", k, lambda v=v: ours(v)) for k, v in OURS.items()]
     cases += [("scikit-learn", k, lambda v=v: scikit_learn(v)) for k, v in THEIRS.items()]
-    cases += [("rbms", k, lambda v=v: rbms(v, python)) for k, v in RBMS.items()]
+    cases += [("rbms", k, lambda v=v: rbms(v, args.peers)) for k, v in RBMS.items()]
     chosen = [case for case in cases if not args.only or any(word in case[0] for word in args.only)]
     rows = [log.row(f"{name} {k}", lambda name=name, k=k, way=way: arrival(name, k, way)) for name, k, way in chosen]
     best = {

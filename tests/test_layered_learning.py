@@ -18,7 +18,7 @@ from tractable.learning import ReweightedWakeSleep, VariationalGradient, WakeSle
 from tractable.learning._base import begin
 from tractable.learning.layered import LayeredLearner
 from tractable.learning.wake import awake
-from tractable.models import HelmholtzMachine, ModelError, RecognitionNetwork, SigmoidBeliefNetwork
+from tractable.models import DeepBeliefNetwork, HelmholtzMachine, ModelError, RecognitionNetwork, SigmoidBeliefNetwork
 
 ROWS = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 1, 1, 1]], np.uint8)
 GROUPS, DRAWS = 80, 250
@@ -228,6 +228,12 @@ def changed(value: float) -> np.ndarray:
 def test_what_cannot_be_learned_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ModelError, match=words):
         quietly(**{"learner": ReweightedWakeSleep()} | change)
+
+
+@pytest.mark.parametrize("learner", [ReweightedWakeSleep(sleep=0.0), WakeSleep(), VariationalGradient()])
+def test_a_machine_on_top_is_refused_for_its_log_z_would_be_left_out(learner: LayeredLearner) -> None:
+    with pytest.raises(ModelError, match="a DeepBeliefNetwork has a machine on top"):
+        fit(HelmholtzMachine(DeepBeliefNetwork([5, 3, 2])), ROWS, learner, epochs=1, progress=False)
 
 
 def test_a_recognition_network_of_another_shape_is_refused() -> None:

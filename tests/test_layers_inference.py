@@ -99,6 +99,12 @@ def test_sums_over_many_states_run_in_chunks(monkeypatch: pytest.MonkeyPatch) ->
 # ---------------------------------------------------------------- plans
 
 
+@pytest.mark.parametrize("unit", ["hidden1.x", "hidden1.9", "nope"])
+def test_a_unit_that_is_not_there_is_named(unit: str) -> None:
+    with pytest.raises(ValueError, match="there is no unit 9|unknown variable"):
+        tr.plan(tr.SigmoidBeliefNetwork([4, 3]), observed=[unit])
+
+
 def test_the_plan_names_the_v_structures_and_refuses_what_cannot_be_summed() -> None:
     plan = tr.plan(tr.SigmoidBeliefNetwork([784, 200, 200]), ["visible"])
     assert plan.method is None and plan.width == 400

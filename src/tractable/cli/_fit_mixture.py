@@ -10,7 +10,7 @@ import typer
 import tractable as tr
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
-from tractable.cli._options import Data, Kept, Output, Real, Seed
+from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import check_writable, climb
 from tractable.cli._spread import spread
 
@@ -19,18 +19,11 @@ Start = Literal["k-means++", "rows"]
 
 
 @dataclass(frozen=True)
-class Ascent(Kept):
+class Ascent(Climbing):
     """How EM runs."""
 
     start: Annotated[Start, typer.Option(help="Groups of rows that are far apart, or random rows.")] = "k-means++"
-    starts: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
-    iterations: Annotated[int, typer.Option(min=1, help="Iterations at most.")] = 200
-    tolerance: Annotated[float, typer.Option(min=0.0, help="EM ends when a row gains less than this.")] = 1e-6
     prior: Annotated[Real, typer.Option(min=0.0, help="Strength of the prior; 0 maximizes the likelihood.")] = None
-    validation: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
-    ] = None
-    seed: Seed = 0
 
     @property
     def learner(self) -> tr.EM:

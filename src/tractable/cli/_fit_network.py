@@ -12,7 +12,7 @@ from tractable.cli import _answers
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
-from tractable.cli._options import Kept, Output, Real, Seed
+from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, table_of
@@ -21,20 +21,13 @@ Start = Literal["random", "model"]
 
 
 @dataclass(frozen=True)
-class Counting(Kept):
+class Counting(Climbing):
     """How EM runs on tables."""
 
     start: Annotated[Start, typer.Option(help="Tables from the rows that show them, random elsewhere, or NET's.")] = (
         "random"
     )
-    starts: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
-    iterations: Annotated[int, typer.Option(min=1, help="Iterations at most.")] = 200
-    tolerance: Annotated[float, typer.Option(min=0.0, help="EM ends when a row gains less than this.")] = 1e-6
     prior: Annotated[Real, typer.Option(min=0.0, help="Pseudo-rows for each table; 0 maximizes the likelihood.")] = None
-    validation: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
-    ] = None
-    seed: Seed = 0
 
     @property
     def learner(self) -> tr.EM:

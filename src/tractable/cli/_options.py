@@ -118,6 +118,19 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Climbing(Kept):
+    """How EM runs, whatever it fits."""
+
+    starts: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
+    iterations: Annotated[int, typer.Option(min=1, help="Iterations at most.")] = 200
+    tolerance: Annotated[float, typer.Option(min=0.0, help="EM ends when a row gains less than this.")] = 1e-6
+    validation: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
+    ] = None
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
 class Running(Kept):
     """How a fit runs, whatever it fits."""
 

@@ -76,16 +76,6 @@ INLINE V row_load(const double *row, const double *end, int64_t j, int64_t k, do
     return v_load(x);
 }
 
-INLINE void row_store(double *row, V v, int64_t j, int64_t k) {
-    if (j + LANES <= k) {
-        v_store(row + j, v);
-        return;
-    }
-    double x[LANES];
-    v_store(x, v);
-    for (int64_t l = 0; l < k - j; l++) row[j + l] = x[l];
-}
-
 /* y[g] = x[g] M for a padded matrix M and `n` vectors. */
 INLINE void multiply(const int n, const Padded *m, const double *matrix, double *const *x, double *const *y) {
     int64_t j = 0, kp = m->kp;

@@ -15,16 +15,6 @@ INLINE V entries(const double *row, int64_t j, const double *end) {
     return v_load(x);
 }
 
-INLINE void put(double *row, V v, int64_t j, int64_t k) {
-    if (j + LANES <= k) {
-        v_store(row + j, v);
-        return;
-    }
-    double x[LANES];
-    v_store(x, v);
-    for (int64_t l = 0; l < k - j; l++) row[j + l] = x[l];
-}
-
 /* Whether every number is there. */
 static int complete(const double *x, int64_t n) {
     int gap = 0;
@@ -73,7 +63,7 @@ INLINE void densities(const int n, int full, const Gaussians *p, const double *x
         for (int g = 0; g < n; g++) sum[g] = v_all(0.0);
         if (full) triangular(n, p, x, at, sum, z);
         else diagonal(n, p, x, at, sum);
-        for (int g = 0; g < n; g++) put(out + g * p->k, v_load(p->constant + at) - 0.5 * sum[g], at, p->k);
+        for (int g = 0; g < n; g++) row_store(out + g * p->k, v_load(p->constant + at) - 0.5 * sum[g], at, p->k);
     }
 }
 
@@ -173,7 +163,7 @@ EXPORT int rows_lookup(int64_t n, int64_t d, int64_t k, int64_t kp, const double
         for (int64_t at = 0; at < k; at += LANES) {
             V sum = v_load(table + place(x, 0, starts) * kp + at);
             for (int64_t j = 1; j < d; j++) sum += v_load(table + place(x, j, starts) * kp + at);
-            put(out, sum, at, k);
+            row_store(out, sum, at, k);
         }
     return 0;
 }

@@ -39,6 +39,17 @@ INLINE V v_all(double x) { return x - (V){0}; }
 
 INLINE V v_choose(VI mask, V yes, V no) { return (V)((mask & (VI)yes) | (~mask & (VI)no)); }
 
+/* The entries of a row of k from j on that v has; what lies behind the row's end is left alone. */
+INLINE void row_store(double *row, V v, int64_t j, int64_t k) {
+    if (j + LANES <= k) {
+        v_store(row + j, v);
+        return;
+    }
+    double x[LANES];
+    v_store(x, v);
+    for (int64_t l = 0; l < k - j; l++) row[j + l] = x[l];
+}
+
 INLINE double v_sum(V v) {
     double s = 0;
     for (int l = 0; l < LANES; l++) s += v[l];

@@ -83,7 +83,14 @@ class LayeredLearner(Learner):
             raise ModelError(f"a row has at least one sample of its hidden units, got samples={self.samples}")
         if isinstance(model, SigmoidBeliefNetwork):
             model = HelmholtzMachine(model, RecognitionNetwork(model.proposed, key=key))
-        return super().adopted(model, key)
+        found = super().adopted(model, key)
+        if not isinstance(found.generative, SigmoidBeliefNetwork):  # log Z of the machine on top has a gradient too
+            kind = type(found.generative).__name__
+            raise ModelError(
+                f"{type(self).__name__} learns directed layers, and a {kind} has a machine on top: learn its layers one"
+                " by one, as restricted machines"
+            )
+        return found
 
     def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
         return checked_rows(model, data, name)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,16 +16,15 @@ from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
 from tractable.models.layers import (
     Known,
+    Layered,
     Layers,
     as_many,
     checked_sizes,
     completed,
     dense,
-    layer_names,
     log_bernoulli,
     promoted,
     times,
-    units_of,
 )
 from tractable.models.parameters import array, generator
 from tractable.models.units import Bernoulli
@@ -34,7 +32,7 @@ from tractable.models.units import Bernoulli
 TOP = (VISIBLE, "hidden")
 
 
-class DeepBeliefNetwork(eqx.Module):
+class DeepBeliefNetwork(Layered):
     """p(x, h¹, …, hᴸ) = p(hᴸ⁻¹, hᴸ) ∏ p(hˡ | hˡ⁺¹): the two top layers a restricted Boltzmann machine, 0/1 units.
 
     Below them every unit is Bernoulli with logit b + W h of the layer above, as in a `SigmoidBeliefNetwork`.
@@ -98,26 +96,6 @@ class DeepBeliefNetwork(eqx.Module):
         return self.sizes[:-1]
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """The names of the layers, the visible one first."""
-        return layer_names(len(self.biases) + 2)
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The names of the layers that hold no data."""
-        return self.groups[1:]
-
-    @property
-    def units(self) -> dict[str, Bernoulli]:
-        """The units of each layer."""
-        return units_of(self.sizes)
-
-    @property
-    def n_visible(self) -> int:
-        """The number of columns of the data."""
-        return self.sizes[0]
-
-    @property
     def dtype(self) -> Any:
         """The type of the parameters."""
         return np.result_type(self.top.dtype, *(np.dtype(leaf.dtype) for leaf in (*self.weights, *self.biases)))
@@ -174,10 +152,6 @@ class DeepBeliefNetwork(eqx.Module):
         if held is not None:
             free = jnp.where(jnp.isnan(jnp.asarray(held)), free, theta * jnp.nan_to_num(jnp.asarray(held)))
         return jnp.asarray(self.top.offset) + v @ jnp.asarray(self.top.fields[TOP[0]]) + free.sum(-1)
-
-    def astype(self, dtype: Any) -> DeepBeliefNetwork:
-        """The same network with parameters of another precision."""
-        return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, self)
 
     def __repr__(self) -> str:
         below = "".join(f"{b.shape[-1]} ← " for b in self.biases)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -25,14 +26,37 @@ Known = dict[str, Any] | None
 """group → the values of its units that have been conditioned on, NaN for those that are free."""
 
 
-class Layered(Protocol):
+class Layered(eqx.Module):
     """A model of layers of 0/1 units, the visible one first."""
 
     @property
-    def sizes(self) -> tuple[int, ...]: ...
+    @abstractmethod
+    def sizes(self) -> tuple[int, ...]:
+        """The number of units of each layer, the visible one first."""
 
     @property
-    def known(self) -> Known: ...
+    def groups(self) -> tuple[str, ...]:
+        """The names of the layers, the visible one first."""
+        return layer_names(len(self.sizes))
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The names of the layers that hold no data."""
+        return self.groups[1:]
+
+    @property
+    def units(self) -> dict[str, Bernoulli]:
+        """The units of each layer."""
+        return units_of(self.sizes)
+
+    @property
+    def n_visible(self) -> int:
+        """The number of columns of the data."""
+        return self.sizes[0]
+
+    def astype(self, dtype: Any) -> Self:
+        """The same model with parameters of another precision."""
+        return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, self)
 
 
 def layer_names(n: int) -> tuple[str, ...]:
@@ -144,7 +168,7 @@ def drawn_given(
     return h, log_bernoulli(h, logits)
 
 
-def completed(model: Layered, layers: Layers) -> list[Array]:
+def completed(model: Any, layers: Layers) -> list[Array]:
     """The layers, what has been conditioned on in its place."""
     found = [jnp.asarray(h) for h in layers]
     for at, (name, n) in enumerate(zip(layer_names(len(model.sizes)), model.sizes, strict=True)):

@@ -15,10 +15,9 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
-from tractable.models.layers import Layers, as_many, checked_sizes, dense, drawn_given, log_prob, times
+from tractable.models.layers import Layered, Layers, as_many, checked_sizes, dense, drawn_given, log_prob, times
 from tractable.models.parameters import array, generator
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-from tractable.models.units import Bernoulli
 
 Matrices = tuple[Float[Any, "n m"], ...]
 
@@ -172,7 +171,7 @@ class RecognitionNetwork(eqx.Module):
         return f"RecognitionNetwork({' → '.join(map(str, self.sizes))}{inner}; {self.n_parameters:,} parameters)"
 
 
-class HelmholtzMachine(eqx.Module):
+class HelmholtzMachine(Layered):
     """A generative model of layers, and a recognition network that guesses what its hidden units may have been.
 
     Verbs take the generative model and use the recognition network as their proposal.
@@ -216,26 +215,6 @@ class HelmholtzMachine(eqx.Module):
     def sizes(self) -> tuple[int, ...]:
         """The number of units of each layer, the visible one first."""
         return self.generative.sizes
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The names of the layers, the visible one first."""
-        return self.generative.groups
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The names of the layers that hold no data."""
-        return self.generative.hidden
-
-    @property
-    def units(self) -> dict[str, Bernoulli]:
-        """The units of each layer."""
-        return self.generative.units
-
-    @property
-    def n_visible(self) -> int:
-        """The number of columns of the data."""
-        return self.generative.n_visible
 
     @property
     def n_parameters(self) -> int:

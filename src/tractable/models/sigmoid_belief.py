@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,24 +15,22 @@ from tractable.graph.layers import FEW_LINKS, LayeredGraph, Links
 from tractable.models._base import ModelError
 from tractable.models.layers import (
     Known,
+    Layered,
     Layers,
     as_many,
     checked_sizes,
     completed,
     dense,
     drawn,
-    layer_names,
     log_bernoulli,
     log_prob,
     promoted,
     times,
-    units_of,
 )
 from tractable.models.parameters import array, generator
-from tractable.models.units import Bernoulli
 
 
-class SigmoidBeliefNetwork(eqx.Module):
+class SigmoidBeliefNetwork(Layered):
     """p(x, h¹, …, hᴸ) = p(hᴸ) ∏ p(hˡ | hˡ⁺¹), every unit Bernoulli with logit b + W h of the layer above, h⁰ = x.
 
     The units of a layer are independent given the layer above, those of the top layer independent outright, unless
@@ -103,26 +100,6 @@ class SigmoidBeliefNetwork(eqx.Module):
         return self.sizes
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """The names of the layers, the visible one first."""
-        return layer_names(len(self.biases))
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The names of the layers that hold no data."""
-        return self.groups[1:]
-
-    @property
-    def units(self) -> dict[str, Bernoulli]:
-        """The units of each layer."""
-        return units_of(self.sizes)
-
-    @property
-    def n_visible(self) -> int:
-        """The number of columns of the data."""
-        return self.sizes[0]
-
-    @property
     def dtype(self) -> Any:
         """The type of the parameters."""
         return np.result_type(*(np.dtype(leaf.dtype) for leaf in (*self.weights, *self.biases)))
@@ -182,10 +159,6 @@ class SigmoidBeliefNetwork(eqx.Module):
         if self.known is not None:
             raise ModelError("some units are clamped: ask tractable.sample for samples given what is known")
         return _ancestral(self, jax.random.key(key) if isinstance(key, int | np.integer) else key, jnp.arange(n))
-
-    def astype(self, dtype: Any) -> SigmoidBeliefNetwork:
-        """The same network with parameters of another precision."""
-        return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, self)
 
     def __repr__(self) -> str:
         own = ", autoregressive" if any(a is not None for a in self.within) else ""

@@ -63,7 +63,7 @@ def observed_units(graph: LayeredGraph, observed: Any) -> dict[str, Iterable[int
     found: dict[str, set[int]] = {}
     for name in (observed,) if isinstance(observed, str) else observed or ():
         layer, _, unit = name.partition(".") if name not in graph.sizes else (name, "", "")
-        n = graph.size(layer)
+        n = graph.size(name if unit and not unit.isdecimal() else layer)
         found.setdefault(layer, set()).update(range(n) if not unit else [int(unit)])
     return dict(found)
 

@@ -91,6 +91,18 @@ class Answer(NamedTuple):
     means: dict[str, Certificate]
 
 
+def one(cases: Cases) -> Cases:
+    """The cases, of which there must be one."""
+    if cases.n_rows != 1:
+        raise ModelError(f"expected one case, got {cases.n_rows}; ask for them one by one")
+    return cases
+
+
+def unbatched(cases: Cases, certificate: Certificate) -> Certificate:
+    """A certificate without the axis of cases, where there is one case."""
+    return certificate if cases.many else mapped(certificate, lambda a: a[0])
+
+
 def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> Answer:
     """An answer that is right up to rounding."""
     return Answer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})

@@ -19,7 +19,7 @@ from tractable.plan._base import Query
 from tractable.plan.budget import MAX_SECONDS
 from tractable.posterior._base import Certificate, MostProbable, Posterior
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.cases import Answer, Cases, Means, exact_answer, mapped, read_cases
+from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, unbatched
 from tractable.posterior.exact import layers as exact
 from tractable.posterior.exact import sparse_layers
 from tractable.posterior.verbs import generator
@@ -103,7 +103,7 @@ def log_partition(model: Any, evidence: Any = None, *, memory: Memory = None) ->
     ModelError : evidence that does not fit. BudgetError : no exact method is affordable.
     """
     own, cases = parts(model).model, cases_of(model, evidence)
-    return _unbatched(cases, _exact(own, cases, "auto", "evidence", memory)[0].log_partition)
+    return unbatched(cases, _exact(own, cases, "auto", "evidence", memory)[0].log_partition)
 
 
 def most_probable(model: Any, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
@@ -305,8 +305,8 @@ def _posterior(model: Any, cases: Cases, answer: Answer, plan: Plan) -> Posterio
             return _draw_exact(model, one(cases), str(plan.method), key, n)
         return approximate.chain_ends(model, one(cases), key, (n, 200))
 
-    means = Means({name: _unbatched(cases, c) for name, c in answer.means.items()})
-    return Posterior(_unbatched(cases, answer.log_partition), lambda: plan, means, joint, draw)  # pyright: ignore
+    means = Means({name: unbatched(cases, c) for name, c in answer.means.items()})
+    return Posterior(unbatched(cases, answer.log_partition), lambda: plan, means, joint, draw)  # pyright: ignore
 
 
 def _draw_exact(model: Any, cases: Cases, method: str, key: Any, n: int) -> dict[str, np.ndarray]:
@@ -316,14 +316,3 @@ def _draw_exact(model: Any, cases: Cases, method: str, key: Any, n: int) -> dict
         return sparse_layers.draw(model, cases.row(0), rng, n)
     drawn = exact.Problem(model, list(cases.values.values()), "marginals").draw(rng, n)
     return dict(zip(model.groups, drawn, strict=True))
-
-
-def one(cases: Cases) -> Cases:
-    """The cases, of which there must be one."""
-    if cases.n_rows != 1:
-        raise ModelError(f"expected one case, got {cases.n_rows}; ask for them one by one")
-    return cases
-
-
-def _unbatched(cases: Cases, certificate: Certificate) -> Certificate:
-    return certificate if cases.many else mapped(certificate, lambda a: a[0])

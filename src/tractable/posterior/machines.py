@@ -21,7 +21,7 @@ from tractable.plan.budget import MAX_SECONDS, memory_bytes
 from tractable.posterior._base import Certificate, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.cases import Answer, Cases, Means, exact_answer, mapped, read_cases, shaped
+from tractable.posterior.cases import Answer, Cases, Means, exact_answer, mapped, one, read_cases, shaped, unbatched
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.verbs import generator
 
@@ -78,7 +78,7 @@ def log_partition(model: Boltzmann, evidence: Any = None, *, memory: Memory = No
     ModelError : evidence that does not fit. BudgetError : no exact method is affordable.
     """
     cases = read_cases(model, evidence)
-    return _unbatched(cases, _exact(model, cases, "auto", "evidence", memory)[0].log_partition)
+    return unbatched(cases, _exact(model, cases, "auto", "evidence", memory)[0].log_partition)
 
 
 def sample(
@@ -89,7 +89,7 @@ def sample(
     Exact and independent where an exact method is affordable, which `plan` tells; else the ends of `n` Gibbs chains of
     `n_sweeps` sweeps.
     """
-    cases = _one(read_cases(model, evidence))
+    cases = one(read_cases(model, evidence))
     plan = prices.plan_machine(model.graph, cases.observed(), "marginals", memory)
     if plan.method and plan.seconds <= AFFORDABLE:
         return exact.draw(model, cases, plan.method, generator(key), n)[VISIBLE]
@@ -157,7 +157,7 @@ def most_probable(model: Boltzmann, evidence: Any = None, *, memory: Memory = No
     ------
     ModelError : continuous units. BudgetError : the graph is too dense for elimination.
     """
-    cases = _one(read_cases(model, evidence))
+    cases = one(read_cases(model, evidence))
     plan = allowed(_plan(model.graph, cases, "elimination", "map", memory))
     value, states = exact.most_probable(condition(model, cases.row(0)))
     values = {name: v[0] for name, v in exact.completed(cases, states, 1).items()}
@@ -224,11 +224,11 @@ def _posterior(model: Boltzmann, cases: Cases, answer: Answer, plan: Plan) -> Po
         raise ModelError("joint marginals of machines are not computed; expected products are learning's statistics")
 
     def draw(key: Any, n: int) -> Mapping[str, np.ndarray]:
-        return _draw(model, _one(cases), answer, str(plan.method), (key, n))
+        return _draw(model, one(cases), answer, str(plan.method), (key, n))
 
     named = {n: mapped(answer.means[n], lambda a, n=n: shaped(model, n, a)) for n in model.groups}
-    means = Means({name: _unbatched(cases, c) for name, c in named.items()})
-    return Posterior(_unbatched(cases, answer.log_partition), lambda: plan, means, joint, draw)  # pyright: ignore
+    means = Means({name: unbatched(cases, c) for name, c in named.items()})
+    return Posterior(unbatched(cases, answer.log_partition), lambda: plan, means, joint, draw)  # pyright: ignore
 
 
 def _draw(
@@ -244,13 +244,3 @@ def _draw(
     drawn = exact.draw_independent(model, theta, generator(key), n)
     free = {name: v[:, np.isnan(cases.values[name][0])] for name, v in drawn.items()}
     return exact.completed(cases, free, n)
-
-
-def _one(cases: Cases) -> Cases:
-    if cases.n_rows != 1:
-        raise ModelError(f"expected one case, got {cases.n_rows}; ask for them one by one")
-    return cases
-
-
-def _unbatched(cases: Cases, certificate: Certificate) -> Certificate:
-    return certificate if cases.many else mapped(certificate, lambda a: a[0])
