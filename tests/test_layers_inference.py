@@ -101,7 +101,7 @@ def test_sums_over_many_states_run_in_chunks(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("unit", ["hidden1.x", "hidden1.9", "nope"])
 def test_a_unit_that_is_not_there_is_named(unit: str) -> None:
-    with pytest.raises(ValueError, match="there is no unit 9|unknown variable"):
+    with pytest.raises(ValueError, match=r"there is no unit 9|unknown variable"):
         tr.plan(tr.SigmoidBeliefNetwork([4, 3]), observed=[unit])
 
 
