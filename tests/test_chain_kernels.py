@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chains_oracle import enumerate_paths, random_chain
 
-from tractable.kernels.chain import Chains, filtered, sample_paths, viterbi
+from tractable.kernels.chain import Chains, filtered, sample_paths, tally, viterbi
 from tractable.kernels.chain import smooth as sequential
 from tractable.posterior.exact.chain import METHODS, fixed_lag, smooth
 
@@ -38,6 +38,45 @@ def test_smoothing_is_the_enumeration_of_all_paths(k: int, zeros: float, scale: 
         np.testing.assert_allclose(found.marginals[begin : begin + len(rows)], truth.marginals, rtol=0, atol=TOLERANCE)
         expected += chains.weights[s] * truth.transitions
     np.testing.assert_allclose(found.transitions, expected, rtol=1e-10, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 7, 8, 9, 15, 17, 64, 65])
+@pytest.mark.parametrize("n", [2, 4, 7, 11])
+def test_sequences_side_by_side_are_as_each_alone(k: int, n: int) -> None:
+    rng = np.random.default_rng([k, n])
+    lengths, weights = rng.integers(1, 40, n), rng.random(n)
+    start, transition, rows = random_chain(rng, k, int(lengths.sum()), 0, 3)
+    together, counts = sequential(Chains(start, transition, rows, lengths, weights)), np.zeros((k, k))
+    for s, part in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):
+        alone, begin = sequential(Chains(start, transition, part, None, weights[s : s + 1])), lengths[:s].sum()
+        np.testing.assert_allclose(together.log_likelihood[s], alone.log_likelihood[0], rtol=1e-13)
+        np.testing.assert_allclose(together.marginals[begin : begin + len(part)], alone.marginals, rtol=0, atol=1e-12)
+        counts += alone.transitions
+    np.testing.assert_allclose(together.transitions, counts, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("k", "zeros", "scale"), CASES)
+def test_a_tally_is_smoothing_summed_over_rows_that_are_alike(k: int, zeros: float, scale: float) -> None:
+    rng = np.random.default_rng(k)
+    start, transition, kinds = random_chain(rng, k, 5, zeros, scale)
+    kind, weights = rng.integers(0, 5, sum(LENGTHS)), np.array([1, 2, 0.5, 1, 0, 3])
+    found = tally(Chains(start, transition, kinds, LENGTHS, weights, kind))
+    rows = sequential(Chains(start, transition, kinds[kind], LENGTHS, weights))
+    np.testing.assert_allclose(found.log_likelihood, rows.log_likelihood, rtol=1e-12, atol=TOLERANCE)
+    weighted = np.nan_to_num(rows.marginals) * np.repeat(weights, LENGTHS)[:, None]
+    sums = np.zeros((5, k))
+    np.add.at(sums, kind, weighted)
+    np.testing.assert_allclose(found.kinds, sums, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.first, weighted[np.cumsum([0, *LENGTHS[:-1]])].sum(0), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.transitions, rows.transitions, rtol=1e-10, atol=TOLERANCE)
+
+
+def test_kinds_of_rows_that_there_are_not() -> None:
+    for kind in ([0, 2], [-1, 0]):
+        with pytest.raises(ValueError, match="kinds of rows"):
+            Chains([1.0], [[1.0]], np.zeros((2, 1)), kind=np.array(kind))
+    with pytest.raises(ValueError, match="tally"):
+        sequential(Chains([1.0], [[1.0]], np.zeros((2, 1)), kind=np.array([0, 1])))
 
 
 @pytest.mark.parametrize(("k", "zeros", "scale"), CASES)

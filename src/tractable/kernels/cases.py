@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import library
-from .chain import n_cores
+from .threads import side_by_side
 
 _INTS = ("level_size", "clique_level", "clique_size", "stride", "offset", "base")
 _ORDER = (
@@ -73,10 +72,9 @@ def enumerated(cases: Cases, theta: np.ndarray, weights: np.ndarray, counts: np.
             raise MemoryError("no memory for the cases of an E-step")
         return own
 
-    with ThreadPoolExecutor(n_cores()) as pool:
-        for own in pool.map(run, pieces):  # in the order of the pieces: the sum does not depend on the cores
-            if own is not None and counts is not None:
-                counts += own
+    for own in side_by_side(run, pieces):  # in the order of the pieces: the sum does not depend on the cores
+        if own is not None and counts is not None:
+            counts += own
     return log_z
 
 

@@ -14,7 +14,6 @@ enum { SIDE = 4, PENDING = 16, RENORMALIZE = 16, ROWS = LANES < 4 ? LANES : 4 };
 #define TINY 1e-250
 #define SUM_TINY 1e-200
 #define ENOUGH 1e-230 /* beside this, what TINY lost is below rounding */
-#define SMALLEST 1e-50 /* a transition less probable than this is left to logarithms */
 
 typedef struct {
     int64_t k, kp;
@@ -345,9 +344,11 @@ int chain_forward(const Chain *c, int64_t first, int64_t last, double *log_p, do
  * impossible its log p is -infinity, its rows are unspecified and it is not counted. */
 EXPORT int chain_smooth(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, double *counts) {
     int32_t *status = malloc(sizeof(int32_t) * (size_t)(c->n + 1));
-    int failed = status ? run(c, first, last, log_p, out, status, counts) : CHAIN_NO_MEMORY;
+    int in_lanes = counts && last - first > 1 && chain_fits_lanes(c, first), failed = CHAIN_NO_MEMORY;
+    if (status) failed = (in_lanes ? chain_lanes : run)(c, first, last, log_p, out, status, counts);
     for (int64_t i = first; i < last && !failed; i++) {
         int64_t s = c->order[i];
+        if (in_lanes && status[s] == CHAIN_UNSAFE) failed = run(c, i, i + 1, log_p, out, status, counts);
         if (status[s] == CHAIN_UNSAFE) failed = chain_log_smooth(c, s, log_p + s, out + c->offsets[s] * c->k, counts);
     }
     free(status);

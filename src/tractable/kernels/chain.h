@@ -5,6 +5,8 @@
 #include "kernels.h"
 #include "vectors.h"
 
+#define SMALLEST 1e-50 /* a transition less probable than this is left to logarithms */
+
 enum { CHAIN_OK, CHAIN_IMPOSSIBLE, CHAIN_UNSAFE, CHAIN_NO_MEMORY };
 
 /* Sequence s has the rows offsets[s] .. offsets[s+1]-1 of log_likelihood [rows, k]. */
@@ -16,6 +18,14 @@ typedef struct {
     const int64_t *order;  /* sequences, the longest first: neighbours run side by side */
     const double *weights; /* of the sequences */
 } Chain;
+
+/* Rows of which many are alike: row t is like the kind[t]-th of n; `scaled` [n, k] are their likelihoods, divided by
+ * exp(shifts) [n], which makes the largest of each one. */
+typedef struct {
+    int64_t n;
+    const int32_t *kind;
+    const double *scaled, *shifts;
+} Kinds;
 
 /* The nonzero transitions, by state: `into` that are entered from others, `from` that others are entered from. */
 typedef struct {
@@ -30,6 +40,14 @@ int chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, doub
 double chain_log_forward(const Chain *c, int64_t s, const Arrows *into, double *out);
 int arrows_open(Arrows *a, const Chain *c, int into);
 void arrows_close(Arrows *a);
+
+/* Whether the sequences order[first..] can go side by side in lanes: they are not too long for the cache, and no
+ * transition is zero. */
+int chain_fits_lanes(const Chain *c, int64_t first);
+/* `chain_smooth` of the sequences order[first..last), side by side in the lanes of vectors. status[s] says CHAIN_OK, or
+ * CHAIN_UNSAFE of a sequence that has to be done otherwise. */
+int chain_lanes(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
+                double *counts);
 
 /* Filtering of the sequences order[first..last): p(z_t | x_1..t) to `out`. status[s] says CHAIN_OK, _IMPOSSIBLE or
  * _UNSAFE: then doubles do not hold what may matter later, and logarithms have to. */

@@ -7,9 +7,7 @@ chain_walk.c (paths). Observations enter as log-likelihoods [rows, states] alone
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import library
+from .threads import side_by_side
 
 MAX_STATES = 1 << 16
 CHUNK = 1 << 22
@@ -25,6 +24,7 @@ CHUNK = 1 << 22
 _long, _pointer = ctypes.c_int64, ctypes.c_void_p
 _ARGUMENTS = {
     "chain_smooth": [_pointer] * 3,
+    "chain_tally": [_pointer] * 6,
     "chain_log_filter": [_pointer] * 2,
     "chain_viterbi": [_pointer] * 2,
     "chain_sample": [_pointer, _pointer, _long, ctypes.c_uint64, _pointer],
@@ -37,6 +37,15 @@ class Smoothed(NamedTuple):
     log_likelihood: np.ndarray  # [n_sequences]
     marginals: np.ndarray  # [rows, k]
     transitions: np.ndarray  # [k, k], expected, weighted
+
+
+class Tallied(NamedTuple):
+    """The same, summed: posteriors over the rows of each kind, and over the first rows; all weighted."""
+
+    log_likelihood: np.ndarray  # [n_sequences]
+    kinds: np.ndarray  # [n_kinds, k]
+    first: np.ndarray  # [k]
+    transitions: np.ndarray  # [k, k]
 
 
 class Paths(NamedTuple):
@@ -52,6 +61,10 @@ class _Chain(ctypes.Structure):
     ]
 
 
+class _Kinds(ctypes.Structure):
+    _fields_ = [("n", _long)] + [(name, _pointer) for name in ("kind", "scaled", "shifts")]
+
+
 class Chains:
     """Start, transitions, and the log-likelihoods of all rows: as the kernels read them.
 
@@ -59,11 +72,21 @@ class Chains:
     ----------
     start : [k]; transition : [k, k], rows sum to one; log_likelihood : [rows, k], −∞ allowed, no NaN.
     lengths : of the sequences, at least 1 each; None for one sequence. weights : of the sequences.
+    kind : where many rows are alike, the place of each row's log-likelihoods among those given [rows]: see `tally`.
     """
 
-    def __init__(self, start: Any, transition: Any, log_likelihood: Any, lengths: Any = None, weights: Any = None):
+    def __init__(
+        self,
+        start: Any,
+        transition: Any,
+        log_likelihood: Any,
+        lengths: Any = None,
+        weights: Any = None,
+        kind: np.ndarray | None = None,
+    ):
         self.start, self.transition, self.rows = map(_array, (start, transition, log_likelihood))
-        self.n_rows, self.k = self.rows.shape
+        self.kind = None if kind is None else np.ascontiguousarray(kind, np.int32)
+        self.n_rows, self.k = self.rows.shape if self.kind is None else (len(self.kind), self.rows.shape[1])
         lengths = np.array([self.n_rows]) if lengths is None else np.asarray(lengths, np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         self.order = np.argsort(-lengths, kind="stable").astype(np.int64)
@@ -80,6 +103,12 @@ class Chains:
             raise ValueError(f"{n} lengths that sum to {self.offsets[-1]} do not fit {self.n_rows} rows")
         if not self.rows.max() < np.inf:
             raise ValueError("a log-likelihood is NaN or +∞")
+        if self.kind is not None:
+            self._check_kind(self.kind)
+
+    def _check_kind(self, kind: np.ndarray) -> None:
+        if not 0 <= kind.min() <= kind.max() < len(self.rows):
+            raise ValueError(f"kinds of rows are 0 … {len(self.rows) - 1}, got {kind.min()} … {kind.max()}")
 
     @property
     def n_sequences(self) -> int:
@@ -92,6 +121,8 @@ class Chains:
 
     def run_pieces(self, name: str, arguments: Callable[[int], Sequence[Any]]) -> None:
         """The same, with arguments for each piece."""
+        if self.kind is not None:
+            raise ValueError("these chains hold kinds of rows, not rows: tally them")
         kernel, pieces = _kernel(name), self.pieces
         run_each(lambda i: kernel(ctypes.byref(self.struct), *pieces[i], *arguments(i)), len(pieces), self.told)
 
@@ -117,17 +148,12 @@ def balanced(work: np.ndarray, most: int) -> list[tuple[int, int]]:
 
 def run_each(call: Callable[[int], int], n: int, what: str) -> None:
     """Calls of a kernel that run apart, on all cores; a code that is not zero is a lack of memory."""
-    if n == 1:
-        codes = [call(0)]
-    else:
-        with ThreadPoolExecutor(n_cores()) as pool:
-            codes = list(pool.map(call, range(n)))
-    if any(codes):
+    if any(side_by_side(call, range(n))):
         raise MemoryError(f"no memory for {what}")
 
 
-def smooth(chains: Chains) -> Smoothed:
-    """log p(x), p(z_t | x) and Σ_t p(z_t, z_{t+1} | x): the forward-backward recursions.
+def smooth(chains: Chains, marginals: np.ndarray | None = None) -> Smoothed:
+    """log p(x), p(z_t | x) and Σ_t p(z_t, z_{t+1} | x): the forward-backward recursions; `marginals` to an array given.
 
     Time O(T K²); memory for the marginals and two numbers for each row. A sequence that is impossible has the
     log-likelihood −∞, marginals of NaN, and counts nothing.
@@ -136,10 +162,58 @@ def smooth(chains: Chains) -> Smoothed:
     >>> smooth(chains).marginals[1].round(6).tolist()
     [0.919255, 0.080745]
     """
-    log_p, marginals = np.empty(chains.n_sequences), np.empty((chains.n_rows, chains.k))
+    log_p = np.empty(chains.n_sequences)
+    marginals = np.empty((chains.n_rows, chains.k)) if marginals is None else marginals
     counts = np.zeros((len(chains.pieces), chains.k, chains.k))
-    chains.run_pieces("chain_smooth", lambda i: (log_p.ctypes.data, marginals.ctypes.data, counts[i].ctypes.data))
+    at, size = counts.ctypes.data, counts[0].nbytes
+    chains.run_pieces("chain_smooth", lambda i: (log_p.ctypes.data, marginals.ctypes.data, at + i * size))
     return Smoothed(log_p, _possible(chains, log_p, marginals), counts.sum(0))
+
+
+def tally(chains: Chains) -> Tallied:
+    """`smooth` of chains that hold kinds of rows, summed: what learning asks for, in much less time.
+
+    >>> same = Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2]]), kind=np.array([0, 0]))
+    >>> tally(same).kinds.round(6).tolist()
+    [[1.83851, 0.16149]]
+    """
+    assert chains.kind is not None
+    shifts = np.maximum(chains.rows.max(1), -1e300)
+    scaled, k = np.exp(chains.rows - shifts[:, None]), chains.k
+    kinds = _Kinds(len(scaled), chains.kind.ctypes.data, scaled.ctypes.data, shifts.ctypes.data)
+    found = Tallied(np.empty(chains.n_sequences), np.zeros(scaled.shape), np.zeros(k), np.zeros((k, k)))
+    status = np.empty(chains.n_sequences, np.int32)
+    arrays = (found.log_likelihood, status, found.kinds, found.first, found.transitions)
+    at, all_of_them = [a.ctypes.data for a in arrays], (0, chains.n_sequences)
+    run_each(
+        lambda _: _kernel("chain_tally")(ctypes.byref(chains.struct), *all_of_them, ctypes.byref(kinds), *at),
+        1,
+        chains.told,
+    )
+    left = np.flatnonzero(status)
+    return _joined(found, left, _unfolded(chains, left)) if len(left) else found
+
+
+def _unfolded(chains: Chains, which: np.ndarray) -> tuple[np.ndarray, Chains]:
+    """Some of the sequences row by row, with the kinds of their rows."""
+    assert chains.kind is not None
+    kind = np.concatenate([chains.kind[chains.offsets[s] : chains.offsets[s + 1]] for s in which])
+    lengths = np.diff(chains.offsets)[which]
+    return kind, Chains(chains.start, chains.transition, chains.rows[kind], lengths, chains.weights[which])
+
+
+def _joined(found: Tallied, which: np.ndarray, left: tuple[np.ndarray, Chains]) -> Tallied:
+    """With the sequences that had to be smoothed row by row; impossible ones count nothing."""
+    kind, chains = left
+    smoothed = smooth(chains)
+    found.log_likelihood[which] = smoothed.log_likelihood
+    weights = np.where(smoothed.log_likelihood > -np.inf, chains.weights, 0.0)
+    each = np.repeat(weights, np.diff(chains.offsets))[:, None]
+    marginals = np.where(each > 0, smoothed.marginals * each, 0.0)
+    for j in range(chains.k):
+        found.kinds[:, j] += np.bincount(kind, marginals[:, j], len(found.kinds))
+    first = found.first + marginals[chains.offsets[:-1]].sum(0)
+    return found._replace(first=first, transitions=found.transitions + smoothed.transitions)
 
 
 def filtered(chains: Chains) -> tuple[np.ndarray, np.ndarray]:
@@ -184,11 +258,6 @@ def _possible(chains: Chains, log_p: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 def _array(x: Any) -> np.ndarray:
     return np.ascontiguousarray(x, np.float64)
-
-
-def n_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from . import library
+from .threads import in_order
 
 MAX_UNITS = 30
 LOW, MIDDLE, INNER, TILE, WIDTH = 8, 4, 12, 16, 8
@@ -325,7 +323,8 @@ def _couplings(J: np.ndarray | None, idle: int) -> dict[str, np.ndarray | None]:
 
 def _partials(machine: Machine, part: Callable[[int, int], T], progress: Progress | None) -> Iterator[T]:
     """The parts of all chunks in order, so that the result does not depend on the number of cores."""
-    for chunk, result in _in_order(part, _chunks(machine)):
+    chunks = _chunks(machine)
+    for chunk, result in zip(chunks, in_order(lambda chunk: part(*chunk), chunks), strict=True):
         yield result
         if progress is not None:
             progress(chunk[1] * 2**machine.n >> machine.n_top, 2**machine.n)
@@ -336,24 +335,3 @@ def _chunks(machine: Machine) -> list[tuple[int, int]]:
     blocks = 1 << machine.n_top
     step = max(1, CHUNK // (2**INNER * (machine.padded + 100 * len(machine.wild) + 32)))
     return [(first, min(first + step, blocks)) for first in range(0, blocks, step)]
-
-
-def _in_order(part: Callable[[int, int], T], chunks: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], T]]:
-    """Run the chunks on all cores (the kernel runs outside of Python's lock), a few ahead of the one asked for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores == 1 or len(chunks) == 1:
-        yield from ((chunk, part(*chunk)) for chunk in chunks)
-        return
-    waiting: deque[tuple[tuple[int, int], Future[T]]] = deque()
-    with ThreadPoolExecutor(min(cores, len(chunks))) as pool:
-        try:
-            for chunk in chunks:
-                waiting.append((chunk, pool.submit(part, *chunk)))
-                if len(waiting) > 2 * cores:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

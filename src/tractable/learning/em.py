@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.threads import n_cores
 from tractable.learning.display import Display
 from tractable.learning.em_checkpoints import Keeper
 from tractable.learning.em_records import EMRun, Iteration, Iterations, Point
@@ -19,7 +20,6 @@ from tractable.learning.leaves import fingerprint
 from tractable.learning.records import Options
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
-from tractable.plan.budget import n_cores
 from tractable.posterior import Certificate
 from tractable.posterior.verbs import expected_statistics, generator
 

@@ -101,9 +101,9 @@ class HiddenMarkovModel:
         """Sequences of rows, every value looked at; see `read_sequences`."""
         return read_sequences(self.emissions, data, name)
 
-    def log_likelihoods(self, rows: np.ndarray) -> np.ndarray:
+    def log_likelihoods(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """log p(x_t | state) of rows that have been checked [n, K]."""
-        out = np.empty((len(rows), self.n_states))
+        out = np.empty((len(rows), self.n_states)) if out is None else out
         for start in range(0, len(rows), ROWS):  # what is made on the way stays in the cache
             out[start : start + ROWS] = self.emissions.log_likelihood(rows[start : start + ROWS])
         return out

@@ -9,6 +9,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from tractable.kernels.threads import n_cores
+
 UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20}
 UNITS |= {"g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}
 
@@ -104,9 +106,3 @@ def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
     """
     entries = {"evidence": cost[3], "map": cost[6] + cost[8], "marginals": cost[6]}[query]
     return float(8.0 * (entries + SLACK) * min(slices, n_cores()))
-
-
-@cache
-def n_cores() -> int:
-    """Cores that slices and chunks of rows are spread over."""
-    return os.cpu_count() or 1

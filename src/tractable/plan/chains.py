@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tractable.kernels.threads import n_cores
 from tractable.models.hidden_markov import HiddenMarkovModel
 from tractable.plan._base import QUERIES, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes, n_cores
+from tractable.plan.budget import MAX_SECONDS, memory_bytes
 
 ROWS = 1000
 """The length of the sequence that is priced where none is given."""

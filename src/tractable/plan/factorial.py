@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.plan._base import QUERIES, Alternative, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes, n_cores
+from tractable.plan.budget import MAX_SECONDS, memory_bytes
 from tractable.plan.chains import ROWS
 from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM

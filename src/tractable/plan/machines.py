@@ -12,8 +12,9 @@ import numpy as np
 from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
+from tractable.kernels.threads import n_cores
 from tractable.plan._base import Alternative, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes, n_cores, speed
+from tractable.plan.budget import MAX_SECONDS, memory_bytes, speed
 
 MAX_TERMS_LOG2 = 30
 """More joint states than 2 to this are never enumerated."""

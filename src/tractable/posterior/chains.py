@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -10,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.chain import Chains, Smoothed, filtered, n_cores, sample_paths, viterbi
+from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
+from tractable.kernels.threads import room, side_by_side
 from tractable.models._base import ModelError, nearest
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
@@ -25,6 +25,8 @@ from tractable.posterior.verbs import family_of, generator
 
 Memory = int | float | str | None
 METHODS = ("auto", *exact.METHODS)
+KINDS = 0.25
+"""The work on a row that is one of few kinds, beside that on any row."""
 PIECE = 1 << 19
 """Multiply-adds below which an E-step is not worth a second thread: about a millisecond."""
 
@@ -281,12 +283,8 @@ def expected_statistics(
     """
     if q != "exact":
         raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
-    pieces, one = _pieces(x, model.n_states), partial(_expected, model, x, weights)
-    if len(pieces) == 1:
-        found = [one(pieces[0])]
-    else:
-        with ThreadPoolExecutor(n_cores()) as pool:
-            found = list(pool.map(one, pieces))
+    pieces, one = _pieces(x, model.n_states * (1 if x.kinds is None else KINDS)), partial(_expected, model, x, weights)
+    found = side_by_side(one, pieces)
     log_p, total = np.concatenate([log_p for log_p, _ in found]), found[0][1]
     if (log_p == -np.inf).any():
         check_possible(chains_of(model, x, weights), log_p, weights)
@@ -296,7 +294,7 @@ def expected_statistics(
     return Expected(total, sum_log_p, sum_log_p, 0.0)
 
 
-def _pieces(x: Sequences, k: int) -> list[slice]:
+def _pieces(x: Sequences, k: float) -> list[slice]:
     """Sequences that are looked at together: an even number of parts of about equal work, whatever cores there are."""
     work = np.cumsum(x.sizes) * float(k * max(k, 8))
     n = 1 if work[-1] < PIECE else 2 * int(np.ceil(work[-1] / (4 * PIECE)))
@@ -310,10 +308,16 @@ def _expected(
 ) -> tuple[np.ndarray, Statistics]:
     """log p of some of the sequences, and their expected statistics."""
     sizes, ends = x.sizes[which], x.ends[which]
-    part = Sequences(x.rows[ends[0] - sizes[0] : ends[-1]], sizes)
-    own = None if weights is None else weights[which]
-    found = exact.smooth(chains_of(model, part, own))
-    return found.log_likelihood, _statistics(model, part, found, own)
+    rows, own = slice(ends[0] - sizes[0], ends[-1]), None if weights is None else weights[which]
+    if x.kinds is not None:
+        log_rows = model.log_likelihoods(x.kinds.rows)
+        found = tally(Chains(model.first, model.transition, log_rows, sizes, own, x.kinds.kind[rows]))
+        return found.log_likelihood, model.statistics(x.kinds.rows, found.kinds, found.first, found.transitions)
+    part = Sequences(x.rows[rows], sizes)
+    shape = (len(part.rows), model.n_states)
+    chains = Chains(model.first, model.transition, model.log_likelihoods(part.rows, room("rows", shape)), sizes, own)
+    smoothed = smooth(chains, room("marginals", shape))
+    return smoothed.log_likelihood, _statistics(model, part, smoothed, own)
 
 
 def _weighted(log_p: np.ndarray, weights: np.ndarray) -> float:

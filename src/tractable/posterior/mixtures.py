@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.threads import side_by_side
 from tractable.models._base import ModelError, nearest
 from tractable.models.emissions import Statistics
 from tractable.models.mixture import COMPONENT, Mixture, condition, one_row, read_rows
@@ -18,6 +19,8 @@ from tractable.posterior.verbs import generator
 Memory = int | float | str | None
 METHODS = ("auto", "closed form")
 ROWS = 2048
+PIECE = 4 * ROWS
+"""Rows that one thread looks at: whatever cores there are, so that sums do not depend on them."""
 
 
 class Expected(NamedTuple):
@@ -77,12 +80,30 @@ def expected_statistics(
     ------
     ModelError : a row of probability zero under every component; another q.
     """
-    total, sums, n_kept = None, np.zeros(3), _n_kept(q)
-    for rows in chunks(x):
+    one = partial(_expected, model, x, weights, _n_kept(q))
+    pieces = [range(start, min(start + PIECE, len(x)), ROWS) for start in range(0, len(x), PIECE)]
+    found = side_by_side(one, pieces, products=True)
+    for part in found:
+        if isinstance(part, int):
+            raise ModelError(f"row {part} has probability zero under every component: learn with a prior > 0")
+    total, sums = found[0]
+    for statistics, more in found[1:]:
+        total, sums = total + statistics, sums + more
+    return Expected(total, *sums.tolist())
+
+
+def _expected(
+    model: Mixture, x: np.ndarray, weights: np.ndarray | None, n_kept: int, starts: range
+) -> tuple[Statistics, np.ndarray] | int:
+    """The statistics of some chunks, and the sums of log p(x), ELBO and KL; or the first row that is impossible."""
+    total, sums = None, np.zeros(3)
+    for start in starts:
+        rows = slice(start, start + ROWS)
         w = None if weights is None else weights[rows]
         joint = model.log_joint(x[rows])
         log_p, r = softmax(joint)
-        _check_possible(log_p, rows.start, w)
+        if (bad := _impossible(log_p, w)).any():
+            return start + int(bad.argmax())
         elbo, kl = log_p, np.zeros_like(log_p)
         if n_kept:
             r, elbo, kl = _approximated(joint, r, n_kept)
@@ -91,7 +112,7 @@ def expected_statistics(
         found = model.statistics(x[rows], r)
         total = found if total is None else total + found
     assert total is not None
-    return Expected(total, *sums.tolist())
+    return total, sums
 
 
 def _n_kept(q: str | int) -> int:
@@ -131,11 +152,8 @@ def _approximated(joint: np.ndarray, posterior: np.ndarray, n: int) -> tuple[np.
     return r, elbo, kl
 
 
-def _check_possible(log_p: np.ndarray, start: int, weights: np.ndarray | None) -> None:
-    bad = np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
-    if bad.any():
-        row = start + int(bad.argmax())
-        raise ModelError(f"row {row} has probability zero under every component: learn with a prior > 0")
+def _impossible(log_p: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
 
 
 # ---------------------------------------------------------------- the verbs

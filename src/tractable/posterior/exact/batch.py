@@ -7,7 +7,6 @@ are cut into chunks that stay in cache, and chunks are spread over the processor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,9 +14,10 @@ import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Job, Reduced, Scopes, Tables
+from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models import Evidence, ModelError, TableModel, reduce_model
 from tractable.plan import ContractionTree, Plan, allowed, plan_reduced, price
-from tractable.plan.budget import memory_bytes, n_cores
+from tractable.plan.budget import memory_bytes
 from tractable.posterior._base import Certificate, Marginals, Posterior
 from tractable.posterior.exact.elimination import scopes_of, sum_product
 
@@ -129,8 +129,7 @@ def _together(model: TableModel, given: Evidence, batch: Batch, tree: Contractio
     chunk = rows_in_cache(tree)
     out = Rows(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))))
     pieces = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
-    with ThreadPoolExecutor(n_cores()) as pool:
-        redo = [r for rows in pool.map(lambda piece: _run_chunk(given, batch, tree, piece, out), pieces) for r in rows]
+    redo = [r for rows in side_by_side(lambda piece: _run_chunk(given, batch, tree, piece, out), pieces) for r in rows]
     for r in redo:
         _run_row(model, Evidence(given.states[r]), memory, out, r)
     out.log_z[batch.impossible] = -np.inf

@@ -6,20 +6,16 @@ powers of two; where entries may have underflowed and mattered, the run is repea
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Job, Reduced, Run, Scopes, Tables
+from tractable.kernels.threads import in_order, n_cores
 from tractable.plan import ContractionTree, Plan
-from tractable.plan.budget import n_cores
 from tractable.posterior.exact.progress import tracked
-
-T = TypeVar("T")
 
 
 class Result(NamedTuple):
@@ -115,7 +111,7 @@ def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
         return _whole(rest, scopes_of(rest.tables), pairs, marginals, alone=False)
 
     total, peak = Result(-np.inf, None, 0), 0
-    for result in tracked(in_parallel(run_part, assignments(tables, tree.sliced)), tree.slices, "slices"):
+    for result in tracked(in_order(run_part, assignments(tables, tree.sliced)), tree.slices, "slices"):
         total = _added(total, result)
         peak = max(peak, n_cores() * result.peak_bytes)
     if total.marginals is None:
@@ -139,18 +135,6 @@ def parts(reduced: Reduced, tree: ContractionTree) -> Iterator[tuple[Reduced, np
 def _part(tables: Tables, tree: ContractionTree, evidence: np.ndarray) -> tuple[Reduced, np.ndarray] | None:
     rest = kernels.reduce(tables, evidence)
     return None if rest.impossible else (rest, collapse(tree.pairs, tables.n_factors, rest.factor))
-
-
-def in_parallel(work: Callable[[np.ndarray], T], items: Iterable[np.ndarray]) -> Iterator[T]:
-    """The results in order, computed on all cores, a few ahead of what has been taken."""
-    with ThreadPoolExecutor(n_cores()) as pool:
-        waiting: deque[Future[T]] = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * n_cores():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _added(total: Result, part: Result) -> Result:

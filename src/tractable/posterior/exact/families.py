@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,10 +11,11 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Job, Run, Scopes, Tables
 from tractable.kernels.cases import enumerated
+from tractable.kernels.threads import side_by_side
 from tractable.models import BayesianNetwork
 from tractable.models._base import pack
 from tractable.plan import Plan, allowed, price
-from tractable.plan.budget import memory_bytes, n_cores
+from tractable.plan.budget import memory_bytes
 from tractable.posterior.exact.batch import rows_in_cache
 from tractable.posterior.exact.case_arrays import Group, offsets
 from tractable.posterior.exact.components import Program, program
@@ -76,11 +76,11 @@ def answered(
     for i in np.flatnonzero(np.isnan(log_z)):
         log_z[i], parts = _in_logarithms(found.layout, _lone(found, int(i)), theta, weights[i])
         _add(found.layout, parts, counts)
-    with ThreadPoolExecutor(n_cores()) as pool:
-        work = list(_parts(found, plans, weights))
-        for (at, _), (own, parts) in zip(work, pool.map(lambda w: _run(found.layout, w[1], theta), work), strict=True):
-            log_z[at] = own
-            _add(found.layout, parts, counts)
+    work = list(_parts(found, plans, weights))
+    done = side_by_side(lambda w: _run(found.layout, w[1], theta), work)
+    for (at, _), (own, parts) in zip(work, done, strict=True):
+        log_z[at] = own
+        _add(found.layout, parts, counts)
     return log_z
 
 

@@ -1,0 +1,142 @@
+"""Work that runs apart, on all cores: the kernels run outside of Python's lock.
+
+What comes out, and in which order, does not depend on the number of cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache
+from itertools import count
+from threading import Lock, local
+from typing import Any, TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+ROOM = 1 << 20
+"""Numbers in the largest array that a thread keeps."""
+
+_kept = local()
+
+
+@cache
+def n_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _helpers(n: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start some for each of many short pieces of work would cost as much as the work."""
+    return ThreadPoolExecutor(n, "tractable")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has none of its parent's threads
+
+
+class _OneThread:
+    """While anybody is inside, matrix products stay in the thread that asks for them."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.limit = Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.limit.enter_context(_libraries().limit(limits=1, user_api="blas"))
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.limit.close()
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+_one_thread = _OneThread()
+
+
+def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = False) -> list[T]:
+    """The results of all tasks, in order; `products`: matrix products in them do not spread over the cores themselves.
+
+    The thread that asks works too, and waits for none that has not begun: calls may be nested.
+
+    >>> side_by_side(abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+    todo = list(tasks)
+    if products and len(todo) > 1:
+        with _one_thread:
+            return side_by_side(call, todo)
+    found: list[Any] = [None] * len(todo)
+    numbers = count()
+
+    def work() -> None:
+        while (i := next(numbers)) < len(todo):
+            found[i] = call(todo[i])
+
+    helpers = [_helpers(n_cores() - 1).submit(work) for _ in range(min(len(todo), n_cores()) - 1)]
+    try:
+        work()
+    finally:
+        for _ in todo:
+            next(numbers)  # after an error nothing more begins
+        begun = [helper for helper in helpers if not helper.cancel()]
+        for helper in begun:
+            helper.result()
+    return found
+
+
+def room(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of doubles that holds anything, until this thread asks for one of the same name again.
+
+    What an iteration has left is near and is there; new memory the system has to clear, page by page.
+
+    >>> room("example", (2, 3)).shape
+    (2, 3)
+    """
+    n = int(np.prod(shape))
+    if n > ROOM:
+        return np.empty(shape)
+    array = getattr(_kept, name, None)
+    if array is None or len(array) < n:
+        array = np.empty(n)
+        setattr(_kept, name, array)
+    return array[:n].reshape(shape)
+
+
+def in_order(call: Callable[[S], T], tasks: Iterable[S]) -> Iterator[T]:
+    """The results in order, a few ahead of what has been taken.
+
+    >>> list(in_order(abs, iter([-1, 2, -3])))
+    [1, 2, 3]
+    """
+    if n_cores() == 1:
+        yield from map(call, tasks)
+        return
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(n_cores()) as pool:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(call, task))
+                if len(waiting) > 2 * n_cores():
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,81 @@
+"""Work on all cores: the same answers whatever their number, errors that come out, calls within calls."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from tractable.kernels import threads
+from tractable.kernels.threads import in_order, room, side_by_side
+
+
+@pytest.fixture(params=[1, 2, 5])
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(threads, "n_cores", lambda: request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("cores")
+@pytest.mark.parametrize("n", [0, 1, 3, 40])
+def test_results_come_in_order(n: int) -> None:
+    expected = [i * i for i in range(n)]
+    assert side_by_side(lambda i: i * i, range(n)) == list(in_order(lambda i: i * i, range(n))) == expected
+
+
+@pytest.mark.usefixtures("cores")
+def test_calls_within_calls_come_to_an_end() -> None:
+    def outer(i: int) -> int:
+        return sum(side_by_side(lambda j: i * j, range(20)))
+
+    assert side_by_side(outer, range(20)) == [i * 190 for i in range(20)]
+
+
+@pytest.mark.usefixtures("cores")
+def test_after_an_error_nothing_more_begins() -> None:
+    begun = []
+
+    def fails(i: int) -> None:
+        begun.append(i)
+        raise ZeroDivisionError(f"task {i}")
+
+    with pytest.raises(ZeroDivisionError, match="task"):
+        side_by_side(fails, range(1000))
+    assert len(begun) <= 5
+
+
+def test_an_error_of_a_helper_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+    both, main = threading.Barrier(2), threading.get_ident()
+
+    def fails(_: int) -> None:
+        both.wait(10)  # one task each
+        if threading.get_ident() != main:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(fails, range(2))
+
+
+def test_a_room_is_used_again_by_its_thread_alone() -> None:
+    first = room("test", (3, 4))
+    assert room("test", (2, 2)).base is first.base
+    other = []
+    thread = threading.Thread(target=lambda: other.append(room("test", (3, 4))))
+    thread.start()
+    thread.join()
+    assert other[0].base is not first.base
+    assert room("test", (threads.ROOM + 1,)).base is None
+
+
+def test_products_are_limited_while_anybody_works_and_free_again_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+
+    def limits(_: int) -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = limits(0)
+    within = side_by_side(lambda i: side_by_side(limits, range(3), products=True), range(4), products=True)
+    assert all(n == 1 for outer in within for inner in outer for n in inner)
+    assert limits(0) == before
