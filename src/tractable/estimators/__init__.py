@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tractable.estimators.belief import HelmholtzMachine, SigmoidBeliefNetwork
     from tractable.estimators.boltzmann import DeepBoltzmannMachine, RestrictedBoltzmannMachine
     from tractable.estimators.hidden_markov import HiddenMarkovModel
     from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
@@ -16,12 +17,15 @@ __all__ = [
     "BernoulliMixture",
     "DeepBoltzmannMachine",
     "GaussianMixture",
+    "HelmholtzMachine",
     "HiddenMarkovModel",
     "MixedMixture",
     "RestrictedBoltzmannMachine",
+    "SigmoidBeliefNetwork",
 ]
 
 _LEAVES = {
+    "belief": ("HelmholtzMachine", "SigmoidBeliefNetwork"),
     "boltzmann": ("DeepBoltzmannMachine", "RestrictedBoltzmannMachine"),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),

@@ -11,34 +11,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable import learning
+from tractable.estimators._base import LearnedByGradient, check_is_fitted, learner_of
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
-from tractable.learning import History, Learner, fit, online
+from tractable.learning import History, Learner
+from tractable.learning._base import Training
 from tractable.learning.columns import Scale, in_data_density, standard_scale, visible_units
-from tractable.models import Boltzmann, Gaussian, ModelError, Spin, deep, restricted
-from tractable.models._base import nearest
+from tractable.models import Boltzmann, Gaussian, Spin, deep, restricted
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.units import Units
 from tractable.plan.training import check_training
-from tractable.posterior import impute, infer, reconstruct, sample, transform
+from tractable.posterior import infer, reconstruct, transform
 
-try:
-    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
-
-ALGORITHMS: dict[str, type[Learner]] = {
-    "pcd": learning.PersistentCD,
-    "cd": learning.ContrastiveDivergence,
-    "fpcd": learning.FastPersistentCD,
-    "tempered": learning.TemperedPCD,
-    "trajectory": learning.TrajectoryTempering,
-    "exact": learning.ExactGradient,
+ALGORITHMS: dict[str, Learner] = {
+    "pcd": learning.PersistentCD(),
+    "cd": learning.ContrastiveDivergence(),
+    "fpcd": learning.FastPersistentCD(),
+    "tempered": learning.TemperedPCD(),
+    "trajectory": learning.TrajectoryTempering(),
+    "exact": learning.ExactGradient(),
 }
 
 
-class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class MachineEstimator(LearnedByGradient):
     """What all machines share: features, a density, samples and imputation from one model.
 
     Rows may have missing entries (NaN), but not only these.
@@ -103,72 +97,35 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     # ------------------------------------------------------------ learning
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from rows of data [n_rows, n_features]; `y` is ignored."""
-        rows = self._begin(X)
-        run = fit(
-            self.model_, rows, self._learner(), epochs=self.epochs, key=self._key, progress=bool(self.verbose), live=0.0
-        )
-        self.model_, self._training = run.model, run.training
-        self.history_ = in_data_density(run.history, self.scale_) if self.scale_ else run.history
+        super().fit(X)
+        self.history_ = in_data_density(self.history_, self.scale_) if self.scale_ else self.history_
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from some more rows, once; the first call says what the columns hold, and on which scale they are."""
-        learner = self._learner()
-        if not hasattr(self, "model_"):
-            rows = self._begin(X)
-            self._training = online.begin(self.model_, rows, learner, self._key)
-        else:
-            rows = self._inner(X)
-        self._training = online.go_on(self._training, rows, learner, self._key)
-        self.model_ = self._training.model
+    def _take(self, model: Any, training: Training) -> None:
+        super()._take(model, training)
         self.__dict__.pop("_log_z", None)
-        return self
 
     def _begin(self, X: Any) -> np.ndarray:
-        """A new machine for these rows, and the rows as it takes them."""
         rows = self._checked(X, reset=True)
         units = visible_units(rows, self.units)
         self.scale_: Scale | None = standard_scale(rows) if isinstance(units, Gaussian) else None
         check_training([units.n_features, *self._layers], self._learner().batch_size)
-        self._key = int(check_random_state(self.random_state).randint(2**31 - 1))
-        kind = "spin" if isinstance(units, Spin) else "bernoulli"
-        self.model_: Boltzmann = self._new(units, kind)
+        self._key = self._new_key()
+        self.model_: Boltzmann = self._new(units, "spin" if isinstance(units, Spin) else "bernoulli")
         self.history_ = History()
-        self.__dict__.pop("_log_z", None)
         return rows if self.scale_ is None else self.scale_(rows)
 
     def _learner(self) -> Learner:
-        given = {"learning_rate": self.learning_rate, "batch_size": self.batch_size}
-        given = {name: value for name, value in given.items() if value is not None}
-        if isinstance(self.algorithm, Learner):
-            return replace(self.algorithm, **given)
-        if self.algorithm not in ALGORITHMS:
-            raise ModelError(f"unknown algorithm {self.algorithm!r}{nearest(self.algorithm, ALGORITHMS)}")
-        return ALGORITHMS[self.algorithm](**given)
+        return learner_of(self.algorithm, ALGORITHMS, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
     # ------------------------------------------------------------ rows in and out
 
-    def _checked(self, X: Any, reset: bool = False) -> np.ndarray:
-        rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
-        if self.binarize is None:
-            return rows
-        return np.where(np.isnan(rows), np.nan, rows > self.binarize)
-
     def _inner(self, X: Any) -> np.ndarray:
-        """Rows as the machine takes them."""
-        check_is_fitted(self)
-        rows = self._checked(X)
+        rows = super()._inner(X)
         return rows if self.scale_ is None else (rows - self.scale_.shift) / self.scale_.scale
 
     def _outer(self, rows: np.ndarray) -> np.ndarray:
-        """Rows of the machine as rows of data."""
         return rows if self.scale_ is None else self.scale_.shift + self.scale_.scale * rows
-
-    @property
-    def _double(self) -> Boltzmann:
-        """The machine in double precision, so that a row's answer does not depend on the rows beside it."""
-        return jax.tree.map(np.asarray, self.model_).astype(np.float64)
 
     # ------------------------------------------------------------ features
 
@@ -185,19 +142,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         with jax.enable_x64(True):
             return np.asarray(transform(self._double, rows))
 
-    @property
-    def _n_features_out(self) -> int:
-        return sum(self.model_.units[name].n for name in self.model_.hidden)
-
     # ------------------------------------------------------------ density
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """log p(x) of each row; of one with missing entries, of what is observed in it."""
-        return np.asarray(self.log_likelihood(X).per_row.value)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean of log p(x) over the rows: the same for the same fitted estimator and rows; `y` is ignored."""
-        return float(self.score_samples(X).mean())
 
     def log_likelihood(self, X: Any) -> LogLikelihood:
         """The mean of log p(x) with its certificate, and that of each row."""
@@ -209,18 +154,6 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             return found
         volumes = ~np.isnan(rows) @ np.log(self.scale_.scale)  # of what is observed: p(x) = p(z) / ∏ s
         return replace(_less(found, volumes.mean()), per_row=_less(found.per_row, volumes))
-
-    # ------------------------------------------------------------ samples
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw rows from the model [n_samples, n_features]; without a `random_state` of its own, that of the fit."""
-        check_is_fitted(self)
-        key = self._key if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
-        return self._outer(np.asarray(sample(self.model_, n_samples, key=key)))
-
-    def impute(self, X: Any) -> np.ndarray:
-        """The rows with what is missing replaced by its posterior mean given what is observed."""
-        return self._outer(impute(self._double, self._inner(X), key=self._key))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

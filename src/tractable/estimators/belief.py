@@ -1,0 +1,138 @@
+"""Sigmoid belief networks as estimators, with the recognition network that they are learned with."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from tractable import learning, models
+from tractable.estimators._base import LearnedByGradient, learner_of
+from tractable.evaluate import LogLikelihood, log_likelihood
+from tractable.learning import History, Learner
+from tractable.models import ModelError, RecognitionNetwork
+from tractable.models.layers import checked_sizes
+from tractable.plan.training import check_training
+from tractable.posterior import reconstruct, transform
+
+BOUNDS = ("vimco", "nvil", "disarm", "arm", "reinforce")
+ALGORITHMS: dict[str, Learner] = {
+    "rws": learning.ReweightedWakeSleep(),
+    "wake-sleep": learning.WakeSleep(),
+    **{name: learning.VariationalGradient(estimator=name) for name in BOUNDS},
+}
+
+
+@dataclass(eq=False, repr=False)
+class SigmoidBeliefNetwork(LearnedByGradient):
+    """A sigmoid belief network: p(x, h¹, …) = p(x | h¹) p(h¹ | h²) …, Bernoulli units with logits b + W h.
+
+    Rows that are learned from have no gaps; those that are scored and imputed may have (NaN). log p(x) and features are
+    exact where that is affordable, some 20 hidden units in a layer; else log p(x) is a bound from weighted samples of
+    the recognition network, whose random numbers are those of the fit, and features are what this network says.
+
+    Parameters
+    ----------
+    n_hidden : number of hidden units, or one for each layer, from the bottom upward.
+    algorithm : ``"rws"`` (reweighted wake–sleep), ``"wake-sleep"``, ``"vimco"``, ``"nvil"``, ``"disarm"``, ``"arm"``,
+        ``"reinforce"``, or a learner such as ``tr.ReweightedWakeSleep(samples=20, batch_size=50)``.
+    learning_rate : of the algorithm; its own where None.
+    epochs : passes over the data in `fit`.
+    samples : weighted samples for each row, where log p(x) is a bound.
+    binarize : values above it count as 1, others as 0; None takes the data as they are.
+    random_state : of the random start and of the samples; an int makes everything repeatable.
+
+    Attributes
+    ----------
+    model_ : the `HelmholtzMachine` of the network and its recognition network.
+    history_ : the record of the epochs of the last `fit`.
+    n_features_in_, feature_names_in_ : as in every estimator.
+
+    Examples
+    --------
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> network = SigmoidBeliefNetwork([3, 2], epochs=5, random_state=0).fit(rows)
+    >>> network.transform(rows).shape
+    (100, 5)
+    >>> network.log_likelihood(rows).kind
+    'exact'
+    """
+
+    n_hidden: Any = 64
+    _: KW_ONLY
+    algorithm: str | Learner = "rws"
+    learning_rate: float | None = None
+    epochs: int = 20
+    samples: int = 1000
+    binarize: float | None = 0.0
+    random_state: Any = None
+    verbose: bool = False
+
+    def _learner(self) -> Learner:
+        return learner_of(self.algorithm, ALGORITHMS, learning_rate=self.learning_rate)
+
+    def _begin(self, X: Any) -> np.ndarray:
+        rows = self._checked(X, reset=True, missing=False)
+        sizes = [rows.shape[1], *checked_sizes(self.n_hidden, 1)]
+        check_training([2 * n for n in sizes], self._learner().batch_size)
+        self._key = self._new_key()
+        network = models.SigmoidBeliefNetwork(sizes, key=self._key)
+        self.model_ = models.HelmholtzMachine(network, self._recognition(sizes))
+        self.history_ = History()
+        return rows
+
+    def _recognition(self, sizes: list[int]) -> RecognitionNetwork:
+        return RecognitionNetwork(sizes, key=self._key)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The posterior means of the hidden units given each row, all layers side by side [n_rows, n_hidden units]."""
+        return transform(self._double, self._whole(X))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """The means of the columns given the means of the first hidden layer [n_rows, n_features]."""
+        return reconstruct(self._double, self._whole(X))
+
+    def _whole(self, X: Any) -> np.ndarray:
+        """Rows without gaps."""
+        rows = self._inner(X)
+        if np.isnan(rows).any():
+            raise ModelError("features need rows without NaN: fill the gaps with impute(X)")
+        return rows
+
+    def log_likelihood(self, X: Any) -> LogLikelihood:
+        """The mean of log p(x) with its certificate, and that of each row."""
+        return log_likelihood(self._double, self._inner(X), samples=self.samples, key=self._key)
+
+
+@dataclass(eq=False, repr=False)
+class HelmholtzMachine(SigmoidBeliefNetwork):
+    """A Helmholtz machine: a sigmoid belief network whose features are always those of its recognition network.
+
+    See `SigmoidBeliefNetwork`; log p(x), samples and imputation are those of the generative network.
+
+    Parameters
+    ----------
+    n_tanh : tanh units in the recognition network below each layer, a number or several; None for linear logits.
+    algorithm : by default ``"wake-sleep"``.
+    n_hidden, learning_rate, epochs, samples, binarize, random_state : see `SigmoidBeliefNetwork`.
+
+    Examples
+    --------
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> HelmholtzMachine(3, n_tanh=4, epochs=2, random_state=0).fit(rows).transform(rows).shape
+    (100, 3)
+    """
+
+    algorithm: str | Learner = "wake-sleep"
+    n_tanh: Any = None
+
+    def _recognition(self, sizes: list[int]) -> RecognitionNetwork:
+        return RecognitionNetwork(sizes, hidden=self.n_tanh, key=self._key)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The means of the hidden units that the recognition network guesses from each row, layers side by side."""
+        rows = self._whole(X)
+        with jax.enable_x64(True):
+            return np.concatenate([np.asarray(h) for h in self._double.recognition.means(rows)], axis=1)
