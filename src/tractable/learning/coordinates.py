@@ -18,6 +18,7 @@ from tractable.models import ModelError
 from tractable.models.emissions import Emissions, ProductEmissions
 from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
 from tractable.models.mixture import Mixture
+from tractable.posterior.approximate import saul_jaakkola
 
 Arrays = dict[str, Any]
 TINY = 1e-300
@@ -43,7 +44,7 @@ class Row(NamedTuple):
 
 
 def place_of(model: Any) -> Place:
-    """The coordinates of a mixture or a hidden Markov model, all zero.
+    """The coordinates of a mixture, a hidden Markov model or a sigmoid belief network, all zero.
 
     Raises
     ------
@@ -53,6 +54,8 @@ def place_of(model: Any) -> Place:
     if family == "mixture":
         logits = {"weights": _logs(model.weights)}
         return _joined((family,), model.free, logits, logits)
+    if family == "sigmoid_belief":
+        return Place((family,), {"model": model}, {"model": jax.tree.map(np.zeros_like, model)})
     if family != "hidden_markov":
         raise ModelError(f"there is no gradient M-step for a {type(model).__name__}: take m_step='closed form'")
     if model.ties is not None:
@@ -64,6 +67,8 @@ def place_of(model: Any) -> Place:
 
 def density(shape: Any, constants: Arrays, free: Arrays, statistics: Mapping[str, Any]) -> Any:
     """E[log p(x, z)] under expected statistics, up to what does not depend on the parameters."""
+    if shape[0] == "sigmoid_belief":
+        return _layers(jax.tree.map(jnp.add, constants["model"], free["model"]), statistics)
     own = _emission_density(shape[-1], constants["emissions"], free["emissions"], _part(statistics, "emissions."))
     if shape[0] == "mixture":
         return own + _expected(statistics["mixture.count"], constants["weights"] + free["weights"])
@@ -77,6 +82,8 @@ def density(shape: Any, constants: Arrays, free: Arrays, statistics: Mapping[str
 
 def model_at(model: Any, constants: Arrays, free: Arrays) -> Any:
     """The model at these coordinates."""
+    if model.family == "sigmoid_belief":
+        return jax.tree.map(np.add, model, free["model"])
     if model.family == "mixture":
         weights = _softmax(constants["weights"] + free["weights"])
         return Mixture(weights, _emissions_at(model.free, constants["emissions"], free["emissions"]))
@@ -124,6 +131,18 @@ def _emissions_at(emissions: Any, constants: Arrays, free: Arrays) -> Emissions:
 
 def _part(statistics: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {n.removeprefix(prefix): a for n, a in statistics.items() if n.startswith(prefix)}
+
+
+def _layers(model: Any, statistics: Mapping[str, Any]) -> Any:
+    """The bound on E_q[log p(x, h)] below it, summed over rows that come with the means of q."""
+
+    def one(row: tuple[Any, list[Any], Any]) -> Any:
+        known, means, weight = row
+        return weight * saul_jaakkola.expected_log_joint(model, saul_jaakkola.Known([known], []), means)
+
+    means = [statistics[f"mean{at}"] for at in range(len(model.sizes))]
+    rows = (statistics["known"], means, statistics["weight"])
+    return jax.lax.map(jax.checkpoint(one), rows, batch_size=saul_jaakkola.TOGETHER).sum()
 
 
 # ---------------------------------------------------------------- distributions over states

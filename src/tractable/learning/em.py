@@ -89,6 +89,7 @@ class ExpectationMaximization:
         """All starts, and the best of them."""
         if self.n_init < 1 or not self.tolerance >= 0:
             raise ModelError(f"n_init must be ≥ 1 and tolerance ≥ 0, got {self.n_init} and {self.tolerance}")
+        model = self.adopted(model)
         job = self._job(model, data, request)
         starts = enumerate(generator(job.options.key).spawn(self.n_init))
         done = sum(max(0, len(at.records) - 1) for at in job.keeper.points.values())
@@ -98,9 +99,13 @@ class ExpectationMaximization:
         best = max(runs, key=lambda run: run.history[-1].objective)
         return replace(best, objectives=tuple(run.history[-1].objective for run in runs))
 
-    def _job(self, model: Any, data: Any, request: Request) -> Job:
+    def adopted(self, model: Any) -> Any:
+        """The model that is learned; refuses one without an M-step."""
         if not hasattr(model, "maximized"):
             raise ModelError(f"EM does not learn a {type(model).__name__}: it takes a network, a mixture or a chain")
+        return model
+
+    def _job(self, model: Any, data: Any, request: Request) -> Job:
         options = dict(request.options)
         weights = options.pop("weights", None)
         x = model.check(data)
@@ -121,7 +126,8 @@ class ExpectationMaximization:
         return shown | {"start": fingerprint(model), "data": fingerprint(data)}
 
     def _prior(self, model: Any, x: Any) -> Statistics | None:
-        if not isinstance(self.prior, Mapping) and self.prior == 0 and not self.weight_prior:
+        none = 0 if hasattr(model, "maximized") else None
+        if not isinstance(self.prior, Mapping) and self.prior in (0, none) and not self.weight_prior:
             return None
         return _starts(model).repooled(model, x).prior(self.prior, self.weight_prior)
 

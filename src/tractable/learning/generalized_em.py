@@ -30,6 +30,8 @@ class GeneralizedEM(ExpectationMaximization):
     posterior : ``"exact"``. Of mixtures ``"hard"``, all of q on the most probable component; or a number of components,
         the most probable of each row, on which q is the posterior and outside of which it is zero. Of factorial hidden
         Markov models ``"structured"``, each chain by itself; or ``"mean_field"``, each state of each chain by itself.
+        Of sigmoid belief networks ``"mean_field"``: the bound of Saul, Jaakkola & Jordan stands for the ELBO, and a
+        `GradientMStep` climbs it.
     rate : how far the M-step goes, 1 to the maximum; less is a step along the natural gradient.
     m_step : ``"closed form"``, to the maximum; or `GradientMStep`, which only improves.
 
@@ -39,7 +41,8 @@ class GeneralizedEM(ExpectationMaximization):
 
     References
     ----------
-    Neal & Hinton, A view of the EM algorithm that justifies incremental, sparse, and other variants, 1998.
+    Neal & Hinton, A view of the EM algorithm that justifies incremental, sparse, and other variants, 1998. Saul,
+    Jaakkola & Jordan, Mean field theory for sigmoid belief networks, 1996.
 
     Examples
     --------
@@ -64,6 +67,19 @@ class GeneralizedEM(ExpectationMaximization):
             )
         if self.m_step != CLOSED_FORM and (not callable(self.m_step) or self.rate != 1):
             raise ModelError(f"m_step is {CLOSED_FORM!r}, or GradientMStep() with a rate of 1, got {self.m_step!r}")
+
+    def adopted(self, model: Any) -> Any:
+        """The model that is learned; a sigmoid belief network in double precision, so that a fall is no rounding."""
+        if getattr(model, "family", None) != "sigmoid_belief":
+            return super().adopted(model)
+        if self.posterior != "mean_field" or self.m_step == CLOSED_FORM:
+            raise ModelError(
+                "a SigmoidBeliefNetwork has no M-step in closed form: take posterior='mean_field' and"
+                f" m_step=GradientMStep(), got {self.posterior!r} and {self.m_step!r}"
+            )
+        if self.n_init > 1 or self.start != "model" or self.prior or self.weight_prior:
+            raise ModelError("a SigmoidBeliefNetwork is learned from where it is, without a prior: n_init=1, prior=0")
+        return model.astype(np.float64)
 
     def expectation(self, model: Any, job: Job, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""

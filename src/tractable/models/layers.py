@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from tractable.kernels import xla
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
-from tractable.models.clamping import read_evidence
+from tractable.models.clamping import checked_values, read_evidence
 from tractable.models.parameters import array, small
 from tractable.models.units import Bernoulli, _random
 
@@ -79,6 +79,14 @@ def checked_sizes(layers: Any, least: int) -> tuple[int, ...]:
     if len(found) < least:
         raise ModelError(f"expected at least {least} layers, the visible one first, got {len(found)}: {found}")
     return tuple(map(int, found))
+
+
+def rows_of(model: Layered, data: Any, missing: bool = True) -> np.ndarray:
+    """Rows of the visible units, checked; NaN only where entries may be missing."""
+    values = checked_values(model, VISIBLE, data, missing)
+    if values.ndim != 2:
+        raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
+    return values
 
 
 def as_many(what: str, given: Any, n: int) -> list[Any]:

@@ -25,6 +25,7 @@ from tractable.models.layers import (
     log_bernoulli,
     log_prob,
     promoted,
+    rows_of,
     times,
 )
 from tractable.models.parameters import array, generator
@@ -159,6 +160,22 @@ class SigmoidBeliefNetwork(Layered):
         if self.known is not None:
             raise ModelError("some units are clamped: ask tractable.sample for samples given what is known")
         return _ancestral(self, jax.random.key(key) if isinstance(key, int | np.integer) else key, jnp.arange(n))
+
+    def check(self, data: Any, name: str = "") -> np.ndarray:
+        """Rows of data [n_rows, n_visible], zeros and ones, NaN where nothing is observed.
+
+        Raises
+        ------
+        ModelError : data that do not fit, naming the place.
+        """
+        try:
+            return rows_of(self, data)
+        except ModelError as error:
+            raise ModelError(f"{name}{error}") from None
+
+    def vector(self) -> np.ndarray:
+        """All parameters, one after another."""
+        return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(self)])
 
     def __repr__(self) -> str:
         own = ", autoregressive" if any(a is not None for a in self.within) else ""

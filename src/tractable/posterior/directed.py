@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.models import layers as models
 from tractable.models._base import ModelError, nearest
 from tractable.models.boltzmann_machine import VISIBLE
-from tractable.models.clamping import checked_values
+from tractable.models.emissions import Statistics
 from tractable.models.layers import merged
 from tractable.models.recognition import RecognitionNetwork
 from tractable.plan import Plan, allowed
@@ -22,6 +23,7 @@ from tractable.posterior.approximate import layers as approximate
 from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, unbatched
 from tractable.posterior.exact import layers as exact
 from tractable.posterior.exact import sparse_layers
+from tractable.posterior.mixtures import Expected
 from tractable.posterior.verbs import generator
 
 Memory = int | float | str | None
@@ -29,6 +31,9 @@ EXACT = ("independent", "enumeration", "elimination")
 METHODS = ("auto", *EXACT, *approximate.METHODS)
 AFFORDABLE = 10.0
 """Predicted seconds up to which `sample`, `impute` and `transform` are exact."""
+
+AT_ONCE = 1.0
+"""Predicted seconds up to which an E-step computes log p(x) to say how far q is from the posterior."""
 
 
 class Parts(NamedTuple):
@@ -172,12 +177,33 @@ def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.nd
     return out if cases.many else out[0]
 
 
+def expected_statistics(
+    model: Any, x: np.ndarray, weights: np.ndarray | None = None, q: str | int = "exact", before: Any = None
+) -> Expected:
+    """The E-step of mean field: the means of q for every row, and the bound of Saul, Jaakkola & Jordan as the ELBO.
+
+    log p(x) is exact where that takes no more than a second, else between the bound and zero.
+
+    Raises
+    ------
+    ModelError : another q than ``"mean_field"``.
+    """
+    if q != "mean_field":
+        raise ModelError(f"what stands for the posterior of a {type(model).__name__} is 'mean_field', got {q!r}")
+    cases, count = cases_of(model, x), np.ones(len(x)) if weights is None else weights
+    found = approximate.factorized(model, cases, None if before is None else before.q)
+    means = {f"mean{at}": mean for at, mean in enumerate(found.means)}
+    statistics = Statistics({"weight": count, "known": ~np.isnan(cases.values[VISIBLE]), **means})
+    elbo, exactly = float(found.bound @ count), _affordable(model, cases, "evidence", AT_ONCE)
+    if exactly is None:
+        return Expected(statistics, elbo, elbo, 0.0, 0.0, found.logits)
+    log_p = np.asarray(exactly.log_partition.value)
+    return Expected(statistics, float(log_p @ count), elbo, float((log_p - found.bound) @ count), None, found.logits)
+
+
 def rows_of(model: Any, data: Any, missing: bool = False) -> np.ndarray:
     """Rows of the visible units, checked."""
-    values = checked_values(parts(model).model, VISIBLE, data, missing)
-    if values.ndim != 2:
-        raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
-    return values
+    return models.rows_of(parts(model).model, data, missing)
 
 
 def _hidden_means(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -191,11 +217,11 @@ def _hidden_means(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.asarray(answer.means[name].value) for name in own.model.hidden}
 
 
-def _affordable(model: Any, cases: Cases) -> Answer | None:
+def _affordable(model: Any, cases: Cases, query: Query = "marginals", seconds: float = AFFORDABLE) -> Answer | None:
     """Exact answers where they take no more than some seconds."""
-    plans = [plan_of(model, part, "marginals") for _, part in groups(cases)]
-    if all(plan.method for plan in plans) and sum(plan.seconds for plan in plans) <= AFFORDABLE:
-        return _exact(model, cases, "auto", "marginals", None)[0]
+    plans = [plan_of(model, part, query) for _, part in groups(cases)]
+    if all(plan.method for plan in plans) and sum(plan.seconds for plan in plans) <= seconds:
+        return _exact(model, cases, "auto", query, None)[0]
     return None
 
 

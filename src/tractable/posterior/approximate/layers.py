@@ -27,24 +27,38 @@ PASSES = {"mean_field": 200.0, "gibbs": 2.0 * CHAINS * SWEEPS, "importance": 1.0
 """How often each method goes through all weights for a row, roughly."""
 
 
+class Factorized(NamedTuple):
+    """The bound of each row [n_rows], and the means and logits of q, layer by layer [n_rows, n]."""
+
+    bound: np.ndarray
+    means: list[np.ndarray]
+    logits: tuple[np.ndarray, ...]
+
+
+def factorized(model: Any, cases: Cases, start: Any = None) -> Factorized:
+    """The best factorized q that mean field finds for every row, what is known in place."""
+    found, rows = climbed(model, cases, start)
+    means = [np.where(k, v, 1 / (1 + np.exp(-np.asarray(t)))) for k, v, t in zip(*rows, found.logits, strict=True)]
+    return Factorized(np.asarray(found.bound), means, tuple(np.asarray(t) for t in found.logits))
+
+
 def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
     """The bound of Saul, Jaakkola & Jordan below log p(x), in double precision, and the means of q."""
-    found, rows = climbed(model, cases)
-    bound = np.asarray(found.bound)
-    means = [np.where(k, v, 1 / (1 + np.exp(-np.asarray(t)))) for k, v, t in zip(*rows, found.logits, strict=True)]
+    bound, means, _ = factorized(model, cases)
     if model.within[0] is None:
-        a = np.asarray(model.biases[0], float) + means[1] @ np.asarray(model.weights[0], float).T
-        means[0] = np.where(rows.known[0], rows.values[0], 1 / (1 + np.exp(-a)))
+        a, x = np.asarray(model.biases[0], float) + means[1] @ np.asarray(model.weights[0], float).T, cases.values
+        means[0] = np.where(np.isnan(x[VISIBLE]), 1 / (1 + np.exp(-a)), x[VISIBLE])
     certificate = Certificate(bound, bound, np.full_like(bound, np.inf), "bound")
     return Answer(certificate, {name: estimated(m) for name, m in zip(model.groups, means, strict=True)})
 
 
-def climbed(model: Any, cases: Cases) -> tuple[saul_jaakkola.Found, saul_jaakkola.Known]:
-    """The best factorized q that mean field finds for every row."""
+def climbed(model: Any, cases: Cases, start: Any = None) -> tuple[saul_jaakkola.Found, saul_jaakkola.Known]:
+    """The best factorized q that mean field finds for every row, from these logits or from the biases."""
     values = list(cases.values.values())
     rows = saul_jaakkola.Known([~np.isnan(v) for v in values], [np.nan_to_num(v) for v in values])
+    first = saul_jaakkola.start(model, values) if start is None else list(start)
     with jax.enable_x64(True):
-        return saul_jaakkola.climb(model.astype(np.float64), rows, saul_jaakkola.start(model, values)), rows
+        return saul_jaakkola.climb(model.astype(np.float64), rows, first), rows
 
 
 def by_importance(model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any = 0) -> Answer:
