@@ -4,7 +4,7 @@
 two samples). Claims: no estimate is biased, the largest of some hundred z-scores stays below 4.5; baselines and
 antithetic pairs lower the variance of REINFORCE.
 
-    python benchmarks/gradient_variance.py [--only vimco] [--json FILE]
+    python benchmarks/gradient_variance.py [--only vimco] [--json FILE] [--plot]
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import Row, arguments, report, save
+from _common import OUT, Row, arguments, report, save
 from jax import Array
 
 import tractable as tr
 from tractable.learning._base import begin
+from tractable.plots import gradient_variance
 
 SIZES, GROUPS, DRAWS = (6, 5, 3), 400, 250
 ROW = np.array([0, 1, 1, 0, 1, 0], np.float32)
@@ -85,7 +86,7 @@ def measured(case: str) -> Row:
 
 def main() -> None:
     """Measure what was asked for."""
-    options = arguments(__doc__)
+    options = arguments(__doc__, plot="draw the variances into benchmarks/out")
     rows = [measured(case) for case in CASES if not options.only or any(word in case for word in options.only)]
     for row in rows:
         row["of reinforce"] = row["variance"] / rows[0]["variance"]
@@ -96,6 +97,8 @@ def main() -> None:
         ["variance of one draw, summed"],
     )
     save(options.json, rows)
+    if options.plot:
+        gradient_variance({row["name"]: row["variance"] for row in rows}).savefig(OUT / "gradient_variance.png")
 
 
 if __name__ == "__main__":

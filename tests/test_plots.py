@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 
 import tractable as tr
+from tractable.evaluate import SampleBounds
 from tractable.learning.em_records import Iteration
 from tractable.learning.records import Epoch, History
 from tractable.plots import (
+    bound_against_samples,
     chain_traces,
     components,
     em_curves,
+    explaining_away,
     filters,
+    gradient_variance,
     learning_curve,
     samples,
     state_path,
@@ -214,3 +218,36 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModuleNotFoundError, match=r"tractable\[plots\]"):
         chain_traces([[1, 2]])
+
+
+class TestLayers:
+    def test_variances_are_bars_in_their_order(self, tmp_path):
+        figure = gradient_variance({"reinforce": 30.0, "nvil": 2.5, "disarm": 1.0})
+        (ax,) = figure.axes
+        assert [bar.get_width() for bar in ax.patches] == [30, 2.5, 1] and ax.get_xscale() == "log"
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == ["reinforce", "nvil", "disarm"]
+        assert ax.yaxis_inverted()
+        saved(figure, tmp_path / "variances.png")
+
+    @pytest.mark.parametrize("bad", [{}, {"nvil": 0.0}, {"nvil": np.nan}])
+    def test_variances_that_are_none(self, bad):
+        with pytest.raises(ValueError, match="expected variances above zero"):
+            gradient_variance(bad)
+
+    def test_a_bound_over_its_samples(self, tmp_path):
+        given = SampleBounds(np.array([1, 10]), np.array([-9.0, -7.5]), np.array([0.2, np.nan]))
+        figure = bound_against_samples(given)
+        (line,) = figure.axes[0].lines
+        assert line.get_xdata().tolist() == [1, 10] and line.get_ydata().tolist() == [-9, -7.5]
+        saved(figure, tmp_path / "bound.png")
+
+    def test_causes_side_by_side(self):
+        figure = explaining_away({"x": [0.4, 0.4], "x and z1": [0.1, 1.0]})
+        assert [bar.get_height() for bar in figure.axes[0].patches] == [0.4, 0.4, 0.1, 1]
+        with pytest.raises(ValueError, match="probabilities between 0 and 1"):
+            explaining_away({"x": [1.2]})
+
+    def test_receptive_fields_of_causes(self):
+        model = tr.SigmoidBeliefNetwork([6, 3, 2])
+        deeper = filters(model.weights[0] @ model.weights[1], (2, 3))
+        assert len(filters(model.weights[0], (2, 3)).axes) == 3 and len(deeper.axes) == 2

@@ -4,7 +4,7 @@ from tractable.plots.chains import state_path, transition_graph
 from tractable.plots.components import components
 from tractable.plots.curves import chain_traces, em_curves, learning_curve
 from tractable.plots.images import filters, samples
-from tractable.plots.layers import bound_against_samples, explaining_away
+from tractable.plots.layers import bound_against_samples, explaining_away, gradient_variance
 
 __all__ = [
     "bound_against_samples",
@@ -13,6 +13,7 @@ __all__ = [
     "em_curves",
     "explaining_away",
     "filters",
+    "gradient_variance",
     "learning_curve",
     "samples",
     "state_path",

@@ -42,7 +42,8 @@ def filters(weights: Any, shape: tuple[int, int] | None = None) -> Figure:
 
     Parameters
     ----------
-    weights : [n_visible, n_hidden], such as ``model.couplings["visible", "hidden"]``.
+    weights : [n_visible, n_hidden], such as ``model.couplings["visible", "hidden"]``, of layers of causes
+        ``model.weights[0]`` (of units further up ``model.weights[0] @ model.weights[1]``).
     shape : height and width of an image; square by default.
 
     Raises

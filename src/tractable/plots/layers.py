@@ -1,4 +1,4 @@
-"""Hidden causes: how one explains another away, and how a bound grows with the samples that make it."""
+"""Hidden causes: how one explains another away, how a bound grows with its samples, how much gradients vary."""
 
 from __future__ import annotations
 
@@ -82,4 +82,34 @@ def bound_against_samples(bounds: SampleBounds) -> Figure:
     ax.set_xscale("log")
     ax.set_xlabel("samples for each row, K")
     ax.set_ylabel("bound on the log-likelihood of a row")
+    return fig
+
+
+def gradient_variance(variances: Mapping[str, float]) -> Figure:
+    """The variance of a gradient by the estimator that drew it, on a logarithmic scale, in the order given.
+
+    Parameters
+    ----------
+    variances : estimator → variance of one draw, summed over the parameters.
+
+    Raises
+    ------
+    ValueError : nothing to draw, a variance that is not above zero.
+
+    Examples
+    --------
+    >>> from tractable.plots import gradient_variance
+    >>> fig = gradient_variance({"reinforce": 12.0, "disarm": 0.8})
+    >>> [bar.get_width() for bar in fig.axes[0].patches]
+    [12.0, 0.8]
+    """
+    names, widths = list(variances), np.array(list(variances.values()), float)
+    if not len(widths) or not (np.isfinite(widths) & (widths > 0)).all():
+        raise ValueError(f"expected variances above zero, estimator by estimator, got {dict(variances)}")
+    fig = figure(6, 1 + 0.4 * len(widths))
+    ax = fig.add_subplot()
+    ax.bar_label(ax.barh(names, widths), fmt="%.3g", padding=3)
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xlabel("variance of the gradient of a draw")
     return fig
