@@ -83,8 +83,13 @@ def once(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def alternate(calls: Mapping[str, Callable[[], Any]], rounds: tuple[int, int] = (5, 51), budget: float = 2.0) -> Row:
+def alternate(
+    calls: Mapping[str, Callable[[], Any]], rounds: tuple[int, int] = (5, 51), budget: float = 2.0, rest: float = 0.0
+) -> Row:
     """Times of several calls, run in turn so that what else the machine does falls on all of them.
+
+    Threads of OpenBLAS and OpenMP go on waiting actively for some time after their work: in the `rest` seconds before
+    each call they come to a stop, where they would take a core from the next one.
 
     Returns name → list of seconds, the first round apart as name + " first"; at least ``rounds[0]`` further rounds, at
     most ``rounds[1]``, as many as `budget` seconds allow.
@@ -94,6 +99,7 @@ def alternate(calls: Mapping[str, Callable[[], Any]], rounds: tuple[int, int] = 
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(n):
         for name, call in calls.items():
+            time.sleep(rest)
             times[name].append(once(call)[0])
     return {name: statistics.median(found) for name, found in times.items()} | {
         f"{name} first": seconds for name, seconds in first.items()

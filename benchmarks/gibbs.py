@@ -139,7 +139,7 @@ def random_numbers(case: Case) -> float:
 def row(case: Case) -> dict[str, Any]:
     calls = {"tractable": with_tractable(case)} | {name: with_peer(name, case) for name in PEERS}
     found = {name: correlation(case, call()) for name, call in calls.items()}
-    seconds = alternate(calls, rounds=(5, 21), budget=20.0)
+    seconds = alternate(calls, rounds=(5, 21), budget=20.0, rest=0.2)
     updates = {name: case.n * case.chains * case.sweeps / seconds[name] / 1e6 for name in calls}
     limit = random_numbers(case) / 1e6
     out: dict[str, Any] = {"name": case.name} | updates | {"limit": limit, "share": updates["tractable"] / limit}

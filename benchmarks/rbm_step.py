@@ -30,7 +30,7 @@ from tractable.kernels import xla
 from tractable.learning import loop
 from tractable.learning.records import Options
 
-BATCH, HIDDEN, STEPS, RATE = 100, 500, 20, np.float32(0.05)
+BATCH, HIDDEN, STEPS, RATE = 100, 500, 50, np.float32(0.05)
 CLAIMS = {"limit": 0.85, "scikit-learn": 3.0, "rbms": 1.5, "learnergy": 2.0}
 COLUMNS = {"name": "", "ms a step": ".3f", "ours is faster by": ".2f", "claimed": ".2f", "remark": ""}
 Epoch = Callable[[], Any]
@@ -197,7 +197,7 @@ def main() -> None:
         path = Path(folder) / "rows.npy"
         np.save(path, x)
         found, missing = contestants(makers(x.reshape(STEPS, BATCH, -1), options.peers, path), options.only)
-        times = alternate(found, rounds=(15, 101), budget=30.0)
+        times = alternate(found, rounds=(9, 101), budget=60.0, rest=0.1)
     rows = rows_of(times, missing)
     notes = [f"medians over rounds of {STEPS} steps, in turn; kernels in C: {xla.available()}; ones: {x.mean():.1%}"]
     report("RBM step: 784 × 500 units, 100 rows, 100 chains, one Gibbs step", COLUMNS, rows, notes)

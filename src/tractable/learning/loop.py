@@ -24,7 +24,7 @@ from tractable.plan._text import scaled
 from tractable.plan.budget import physical_memory
 from tractable.posterior import Certificate
 
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 24
 """Data that a block of steps goes through: enough to hide the call, small enough to show progress."""
 
 DEVICE_BYTES = 1 << 30
@@ -265,7 +265,11 @@ def run_block(
 
     def one(i: Any, training: Training) -> tuple[Training, Info]:
         batch = data[jax.lax.dynamic_slice_in_dim(rows, i * size, size)]
-        return learner.step(plan, training, key, batch, total)
+        training, info = learner.step(plan, training, key, batch, total)
+        return (training if learner.averaging else training._replace(average=None)), info
 
+    if not learner.averaging:  # the average is the model itself: to carry it along would copy it at every step
+        training = training._replace(average=None)
     zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, 0, training)[1])
-    return jax.lax.fori_loop(0, n, lambda i, carry: one(i, carry[0]), (training, zero))
+    training, info = jax.lax.fori_loop(0, n, lambda i, carry: one(i, carry[0]), (training, zero))
+    return (training if learner.averaging else training._replace(average=training.model)), info
