@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from chains_oracle import enumerate_paths
@@ -44,6 +48,40 @@ def test_the_objective_never_falls(kind: str, start: str) -> None:
     assert all(r.kl and r.elbo and r.kl.value == 0 and r.elbo.value == r.train.value for r in run.history)
     if start == "stationary":
         np.testing.assert_allclose(run.model.first @ run.model.transition, run.model.first, atol=1e-12)
+
+
+def emissions_of(kind: str, begin: dict[str, Any]) -> Any:
+    if kind == "categorical":
+        return tr.CategoricalEmissions([np.array(begin["table"])])
+    spread, means = np.array(begin[kind]), np.array(begin["means"])
+    return {
+        "spherical": lambda: tr.SphericalGaussianEmissions(means, spread),
+        "diag": lambda: tr.DiagonalGaussianEmissions(means, spread),
+        "full": lambda: tr.GaussianEmissions(means, spread),
+        "tied": lambda: tr.TiedGaussianEmissions(means, spread),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["categorical", "spherical", "diag", "full", "tied"])
+def test_iterates_are_those_of_hmmlearn(kind: str) -> None:
+    """The parameters it has after five iterations, from the same start."""
+    file = json.loads(Path(__file__).with_name("hmmlearn_iterates.json").read_text())
+    begin, after = file["begin"], file["after"][kind]
+    rows = np.array(file["symbols" if kind == "categorical" else "rows"]).reshape(120, -1)
+    data = np.split(rows, np.cumsum(file["lengths"])[:-1])
+    model = tr.HiddenMarkovModel(begin["start"], begin["transition"], emissions_of(kind, begin))
+    run = fitted(model, data, 5, prior=0)
+    found: Any = run.model
+    assert run.history[-1].train.value * 3 == pytest.approx(after["score"], rel=1e-9)
+    np.testing.assert_allclose(found.first, after["start"], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.transition, after["transition"], rtol=0, atol=1e-8)
+    if kind == "categorical":
+        np.testing.assert_allclose(found.emissions.tables[0], after["table"], rtol=0, atol=1e-8)
+        return
+    np.testing.assert_allclose(found.emissions.means, after["means"], rtol=0, atol=1e-7)
+    arrays, spread = found.emissions.arrays(), np.array(after["spread"])
+    own = arrays["covariances"] if "covariances" in arrays else arrays["variances"]
+    np.testing.assert_allclose(own, spread[:, 0] if kind == "spherical" else spread, rtol=0, atol=1e-7)
 
 
 def test_an_iteration_is_that_of_the_oracle() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+import tractable as tr
 from tractable.kernels import threads
 from tractable.kernels.threads import in_order, room, side_by_side
 
@@ -79,3 +82,21 @@ def test_products_are_limited_while_anybody_works_and_free_again_after(monkeypat
     within = side_by_side(lambda i: side_by_side(limits, range(3), products=True), range(4), products=True)
     assert all(n == 1 for outer in within for inner in outer for n in inner)
     assert limits(0) == before
+
+
+@pytest.mark.parametrize("kind", ["mixture", "gaussian chain", "categorical chain"])
+def test_an_e_step_does_not_depend_on_the_number_of_cores(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    if kind == "mixture":
+        data: Any = rng.normal(size=(20_000, 3))
+        model: Any = tr.mixture(data[:100], 3, "gaussian")
+    else:
+        symbols = kind.startswith("categorical")
+        data = [rng.integers(0, 4, 300) if symbols else rng.normal(size=(300, 2)) for _ in range(200)]
+        model = tr.hidden_markov(data[:2], 5, kind.split()[0])
+    runs = []
+    for cores in (1, 2, 5):
+        monkeypatch.setattr(threads, "n_cores", lambda cores=cores: cores)
+        runs.append(tr.fit(model, data, epochs=1, progress=False))
+    assert len({run.history[-1].train.value for run in runs}) == 1
+    assert all((run.model.vector() == runs[0].model.vector()).all() for run in runs)
