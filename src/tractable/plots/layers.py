@@ -100,7 +100,7 @@ def gradient_variance(variances: Mapping[str, float]) -> Figure:
     --------
     >>> from tractable.plots import gradient_variance
     >>> fig = gradient_variance({"reinforce": 12.0, "disarm": 0.8})
-    >>> [bar.get_width() for bar in fig.axes[0].patches]
+    >>> [float(bar.get_width()) for bar in fig.axes[0].patches]
     [12.0, 0.8]
     """
     names, widths = list(variances), np.array(list(variances.values()), float)
