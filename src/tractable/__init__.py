@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         GradientMStep,
         History,
         IncrementalEM,
+        Layerwise,
         OnlineEM,
         PersistentCD,
         PseudoLikelihood,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         log_partition_of,
         mixture,
         pretrain,
+        stacked,
     )
     from tractable.models import (
         AdditiveGaussianEmissions,
@@ -128,6 +130,7 @@ __all__ = [
     "HiddenMarkovModel",
     "History",
     "IncrementalEM",
+    "Layerwise",
     "MarkovNetwork",
     "Mixture",
     "MixtureEmissions",
@@ -188,6 +191,7 @@ __all__ = [
     "restricted",
     "sample",
     "save",
+    "stacked",
     "transform",
     "write_data",
 ]
@@ -207,6 +211,7 @@ _NAMES = {
         "GradientMStep",
         "History",
         "IncrementalEM",
+        "Layerwise",
         "OnlineEM",
         "PersistentCD",
         "PseudoLikelihood",
@@ -224,6 +229,7 @@ _NAMES = {
         "log_partition_of",
         "mixture",
         "pretrain",
+        "stacked",
     ],
     "models": [
         "AdditiveGaussianEmissions",

@@ -1,4 +1,4 @@
-"""The command that learns layers of 0/1 units with a recognition network."""
+"""The commands that learn layers of 0/1 units with a recognition network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tractable.cli._fit import fit, layers_of, show
 from tractable.cli._options import Data, Output, Real, Running, Whole
 from tractable.cli._spread import spread
 
+Chains = Literal["pcd", "cd", "tempered"]
 Way = Literal["rws", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
 
 
@@ -28,15 +29,12 @@ class Guesses:
     average: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the run, from its end, whose parameters are averaged.")
     ] = 0.0
-    tanh: Annotated[
-        Whole, typer.Option(min=1, metavar="N", help="Tanh units in the recognition network below each layer.")
-    ] = None
 
-    def learner(self) -> Any:
-        """The settings as the library takes them."""
+    def learner(self, **more: Any) -> Any:
+        """The settings as the library takes them, and `more` of them."""
         given = {"samples": self.samples, "learning_rate": self.learning_rate}
         own = {name: value for name, value in given.items() if value is not None}
-        own |= {"batch_size": self.batch, "averaging": self.average}
+        own |= {"batch_size": self.batch, "averaging": self.average, **more}
         if self.algorithm == "rws":
             return tr.ReweightedWakeSleep(**own)
         if self.algorithm == "wake-sleep":
@@ -45,20 +43,57 @@ class Guesses:
 
 
 @dataclass(frozen=True)
-class Stack:
-    """Which layers to make over the columns of the data."""
+class Recognizing(Guesses):
+    """The same with a recognition network that need not be linear."""
+
+    tanh: Annotated[
+        Whole, typer.Option(min=1, metavar="N", help="Tanh units in the recognition network below each layer.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Top:
+    """What a deep belief network has besides: layers learned one by one at first, and a machine on top."""
+
+    pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 10
+    top: Annotated[
+        Chains, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")
+    ] = "pcd"
+    k: Annotated[int, typer.Option("-k", "--k", min=1, help="Sweeps of these chains in a step.")] = 1
+
+    def learner(self) -> Any:
+        """The settings as the library takes them."""
+        from tractable.cli._options import ALGORITHMS
+
+        return getattr(tr, ALGORITHMS[self.top])(k=self.k)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Which layers to make over the columns of the data, and how they are learned one by one before."""
 
     hidden: list[int]
-    tanh: int | None
+    tanh: int | None = None
+    top: Top | None = None
 
-    def start(self, rows: Any, learner: Any, running: Running) -> tr.HelmholtzMachine:
+    def start(self, rows: Any, learner: Any, running: Running) -> Any:
         """Where learning starts, unless memory does not hold what learning it takes."""
         from tractable.plan.training import check_training
 
         sizes = [rows.shape[1], *self.hidden]
         check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
+        if self.top:
+            return self._stack(tr.DeepBeliefNetwork(sizes, key=running.seed), rows, learner, running)
         recognition = tr.RecognitionNetwork(sizes, hidden=self.tanh, key=running.seed)
         return tr.HelmholtzMachine(tr.SigmoidBeliefNetwork(sizes, key=running.seed), recognition)
+
+    def _stack(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
+        if not (self.top and self.top.pretrain):
+            return model
+        layers = tr.Layerwise(machine=tr.PersistentCD(batch_size=learner.batch_size))
+        options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
+        options |= {"key": running.seed, "resume": running.resume, "live": 0.0}
+        return tr.fit(model, rows, layers, epochs=self.top.pretrain, **options).model
 
 
 @fit.command(epilog="\b\nExample:\n  tractable fit sbn digits.npy --layers 200,200 -o digits.safetensors")
@@ -69,7 +104,7 @@ def sbn(
         str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
     ],
     output: Output,
-    guesses: Guesses,
+    guesses: Recognizing,
     running: Running,
 ) -> None:
     """Fit a sigmoid belief network and a recognition network for it, together a Helmholtz machine.
@@ -78,8 +113,31 @@ def sbn(
     """
     from tractable.cli import _fitting
 
-    stack = Stack(layers_of(layers, "--layers"), guesses.tanh)
-    show(_fitting.fitted(_fitting.Files(data, output), stack, guesses.learner(), running), running.json)
+    own = Layers(layers_of(layers, "--layers"), guesses.tanh)
+    show(_fitting.fitted(_fitting.Files(data, output), own, guesses.learner(), running), running.json)
 
 
 fit.command("helmholtz", hidden=True)(sbn)
+
+
+@fit.command(epilog="\b\nExample:\n  tractable fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30")
+@spread
+def dbn(
+    data: Data,
+    hidden: Annotated[
+        str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
+    ],
+    output: Output,
+    guesses: Guesses,
+    top: Top,
+    running: Running,
+) -> None:
+    """Fit a deep belief network: layers one by one as restricted machines, then all of them together.
+
+    The up–down algorithm is --algorithm wake-sleep --top cd. A fit that was killed goes on with the same command and
+    --resume, and ends in the same model, bit for bit.
+    """
+    from tractable.cli import _fitting
+
+    own, learner = Layers(layers_of(hidden), top=top), guesses.learner(top=top.learner())
+    show(_fitting.fitted(_fitting.Files(data, output), own, learner, running), running.json)

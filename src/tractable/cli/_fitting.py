@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tractable as tr
-from tractable.cli._options import Running, Visible
+from tractable.cli._options import Running, Visible, kept_at
 from tractable.cli._outputs import FIGURES, check_writable, draw, warnings_in_a_line
 from tractable.learning import pretrain
 from tractable.learning.columns import fit_columns, visible_units
@@ -82,16 +82,17 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     check_writable(files.model, (".safetensors",))
     if running.plot:
         check_writable(running.plot, FIGURES)
-    checkpoint = running.at(files.model)
+    running = replace(running, checkpoint=running.at(files.model))
     rows = tr.read_data(files.data)
     held = tr.read_data(running.validation) if running.validation else None
     model = shape.start(rows, learner, running)
-    options = {"key": running.seed, "checkpoint": checkpoint, "checkpoint_seconds": running.checkpoint_every}
+    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
     options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
     with warnings_in_a_line():
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
     tr.save(run.model, files.model)
-    os.unlink(checkpoint)
+    for path in kept_at(running.checkpoint or ""):
+        os.unlink(path)
     if running.plot:
         draw(learning_curve, run.history, running.plot)
     return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})

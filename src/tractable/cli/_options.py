@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from glob import escape, glob
 from typing import Annotated, Any, Literal
 
 import typer
@@ -112,9 +113,17 @@ class Kept:
     def at(self, model: str) -> str:
         """The path of the checkpoint; one that is there already must be meant."""
         path = self.checkpoint or f"{model}.checkpoint"
-        if os.path.exists(path) and not self.resume:
-            raise tr.ModelError(f"{path}: a fit that did not end is kept here; go on with --resume, or delete the file")
+        if (there := kept_at(path)) and not self.resume:
+            raise tr.ModelError(
+                f"{there[0]}: a fit that did not end is kept here; go on with --resume, or delete the file"
+            )
         return path
+
+
+def kept_at(checkpoint: str) -> list[str]:
+    """The files that a fit is kept in: its checkpoint, and those of layers that were learned before."""
+    found = [checkpoint] if os.path.exists(checkpoint) else []
+    return found + sorted(glob(f"{escape(checkpoint)}.layer[0-9]*"))
 
 
 @dataclass(frozen=True)

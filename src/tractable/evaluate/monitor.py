@@ -48,7 +48,7 @@ def live_log_likelihood(
     previous : the last result: it says where temperatures are needed, which saves the pilot runs.
     """
     train = thinned(train_rows)
-    log_z, pilot = _log_partition(model, train, key, budget, previous)
+    log_z, pilot = live_log_partition(model, train, key, budget, previous.pilot if previous else None)
     validation = None if validation_rows is None else thinned(validation_rows)
     found = [None if rows is None else log_likelihood(model, rows, log_partition=log_z) for rows in (train, validation)]
     assert found[0] is not None
@@ -61,15 +61,15 @@ def thinned(rows: Any) -> np.ndarray:
     return values[np.linspace(0, len(values) - 1, min(MAX_ROWS, len(values))).astype(int)]
 
 
-def _log_partition(
-    model: Boltzmann, rows: np.ndarray, key: Any, budget: int, previous: Live | None
+def live_log_partition(
+    model: Boltzmann, rows: np.ndarray, key: Any, budget: int = BUDGET, pilot: Pilot | None = None
 ) -> tuple[Certificate, Pilot | None]:
+    """log Z, cheaply, and what says where temperatures are needed the next time."""
     found = split(model.graph)
     if found and model.graph.log2_states(found.enumerated) <= EXACT_STATES_LOG2:
         return machines.log_partition(model), None
     settings = Annealing(n_chains=CHAINS, n_temperatures=budget)
-    last = previous.pilot if previous else None
-    temperatures = None if last is None else last.temperatures(budget)
+    temperatures = None if pilot is None else pilot.temperatures(budget)
     found = anneal(model, data=_complete(rows), key=key, settings=settings, temperatures=temperatures)
     return found.log_partition, found.pilot
 

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from tractable.learning.fitting import fit
     from tractable.learning.generalized_em import GeneralizedEM, IncrementalEM, OnlineEM
     from tractable.learning.gradient_step import GradientMStep
-    from tractable.learning.layerwise import pretrain
+    from tractable.learning.layerwise import Layerwise, pretrain
     from tractable.learning.likelihood import ExactGradient, PseudoLikelihood
     from tractable.learning.loop import Run
     from tractable.learning.network_starts import bayesian_network
     from tractable.learning.records import Epoch, History
     from tractable.learning.reweighted import ReweightedWakeSleep, WakeSleep
+    from tractable.learning.stacks import stacked
     from tractable.learning.starts import mixture
     from tractable.learning.tempered import TemperedPCD
     from tractable.learning.trajectory import TrajectoryTempering, log_partition_of
@@ -40,6 +41,7 @@ __all__ = [
     "IncrementalEM",
     "Iteration",
     "Iterations",
+    "Layerwise",
     "Learner",
     "OnlineEM",
     "PersistentCD",
@@ -58,6 +60,7 @@ __all__ = [
     "log_partition_of",
     "mixture",
     "pretrain",
+    "stacked",
 ]
 
 _LEAVES = {
@@ -70,12 +73,13 @@ _LEAVES = {
     "fitting": ("fit",),
     "generalized_em": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
     "gradient_step": ("GradientMStep",),
-    "layerwise": ("pretrain",),
+    "layerwise": ("Layerwise", "pretrain"),
     "likelihood": ("ExactGradient", "PseudoLikelihood"),
     "loop": ("Run",),
     "network_starts": ("bayesian_network",),
     "records": ("Epoch", "History"),
     "reweighted": ("ReweightedWakeSleep", "WakeSleep"),
+    "stacks": ("stacked",),
     "starts": ("mixture",),
     "tempered": ("TemperedPCD",),
     "trajectory": ("TrajectoryTempering", "log_partition_of"),

@@ -23,7 +23,7 @@ ROWS = 4096
 class Training(NamedTuple):
     """All that a step reads and writes: what a checkpoint has to hold.
 
-    `learner` is what the learner keeps from step to step, `offsets` are the running means that its family keeps.
+    `learner` is what the learner keeps from step to step, `offsets` what its family keeps: running means, above all.
     """
 
     model: Any
@@ -104,8 +104,8 @@ class Learner:
     def started(self, model: Any, means: np.ndarray, n_rows: int) -> Any:
         """The model at the first step, its zero biases set to match the means."""
 
-    def offsets(self, model: Any, means: np.ndarray) -> Any:
-        """Running means at the first step."""
+    def offsets(self, model: Any, means: np.ndarray, key: Any) -> Any:
+        """Running means at the first step; `key` where more is kept that is drawn."""
         return ()
 
     def init(self, plan: Any, model: Any, key: Any, data_means: np.ndarray) -> Any:
@@ -130,7 +130,8 @@ def begin(learner: Learner, plan: Any, model: Any, key: Any, data_means: np.ndar
     model = jax.tree.map(lambda p: p if p.dtype.kind in "iu" else jnp.asarray(p), model)  # edges stay readable
     optimizer = learner.transformation().init(eqx.filter(model, eqx.is_inexact_array))
     own = learner.init(plan, model, key, data_means)
-    return Training(model, model, optimizer, own, learner.offsets(model, data_means), jnp.zeros((), jnp.int32))
+    offsets = learner.offsets(model, data_means, jax.random.fold_in(key, 1))
+    return Training(model, model, optimizer, own, offsets, jnp.zeros((), jnp.int32))
 
 
 def advanced(learner: Learner, training: Training, gradient: Any, total: Any) -> Training:

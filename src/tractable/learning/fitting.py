@@ -11,6 +11,7 @@ _EM = ("em", "EM")
 _WAKE_SLEEP = ("reweighted", "ReweightedWakeSleep")
 _DEFAULTS = {
     "boltzmann": ("contrastive", "PersistentCD"),
+    "deep_belief": _WAKE_SLEEP,
     "factorial_hidden_markov": _EM,
     "hidden_markov": _EM,
     "helmholtz": _WAKE_SLEEP,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,9 +15,13 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.evaluate import log_likelihood
+from tractable.evaluate.monitor import live_log_partition, thinned
+from tractable.learning import top
 from tractable.learning._base import Info, Learner, Training, advanced, each_block, two_axes
-from tractable.learning.wake import bound, effective_sample_size, normalized
+from tractable.learning.contrastive import Contrastive, PersistentCD
+from tractable.learning.wake import added, asleep, bound, effective_sample_size, normalized
 from tractable.models import ModelError
+from tractable.models.deep_belief import DeepBeliefNetwork
 from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 from tractable.posterior import Certificate
@@ -30,30 +34,36 @@ PROBES = 512
 
 LIVE_ROWS, LIVE_SAMPLES = 500, 100
 
+OWN = 1000
+"""Random numbers from here on are those of chains and dreams; layers have those before."""
+
 
 class Climb(NamedTuple):
-    """What a learner makes of a batch: the gradient, what it keeps, and the log-weights of its samples."""
+    """What a learner makes of a batch: gradient, what it keeps, log-weights of samples, chains of a machine on top."""
 
     gradient: HelmholtzMachine
     kept: Any
     log_weights: Float[Array, "b k"]
     layers: list[Array]
+    chains: Any = ()
 
 
 class Running(NamedTuple):
-    """Running means: bound, effective sample size, some entries of the gradient, and their variances."""
+    """Running means: bound, effective sample size, some entries of the gradient, their variances; chains of the top."""
 
     bound: Array
     effective_sample_size: Array
     mean: Float[Array, " p"]
     variance: Float[Array, " p"]
+    chains: Any
 
 
 class Live(NamedTuple):
-    """Certificates of the mean log-likelihood of some train and validation rows."""
+    """Certificates of the mean log-likelihood of some train and validation rows; how a machine on top was annealed."""
 
     train: Certificate
     validation: Certificate | None
+    pilot: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +74,37 @@ class LayeredLearner(Learner):
     ----------
     samples : of the hidden units, for each row.
     learning_rate : of Adam, whose steps have about this size.
+    top : where the samples of a deep belief network's top come from, in k sweeps of chains: those of `PersistentCD` or
+        `TemperedPCD` go on from step to step, those of `ContrastiveDivergence` start at what was recognized. Of its
+        settings only those of the chains count.
     """
 
     family: ClassVar[str] = "helmholtz"
 
     learning_rate: float = 1e-3
     samples: int = 1
+    top: Contrastive = field(default_factory=PersistentCD)
+
+    @property
+    def slept(self) -> float:
+        """What dreams count in the step of the recognition network."""
+        return 0.0
 
     @abstractmethod
+    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+        """The direction uphill from the samples of the hidden layers of a batch, log Z of a machine on top left out."""
+
     def gradient(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
-        """The direction uphill from a batch."""
+        """The direction uphill from a batch, from the machine on top, and from dreams."""
+        model, found = training.model, self.ascent(training, key, x)
+        chains, sleep = (jax.random.fold_in(key, OWN + i) for i in range(2))
+        free = top.free(self.top, training, chains, found.layers[-1][:, 0])
+        gradient = found.gradient if free is None else top.less_log_z(found.gradient, model.generative, free)
+        if self.slept:
+            slept = asleep(model, top.dreams(model.generative, sleep, len(x), free))
+            own = added(gradient.recognition, slept, self.slept)
+            gradient = eqx.tree_at(lambda m: m.recognition, gradient, own)
+        return found._replace(gradient=gradient, chains=() if free is None else free.kept)
 
     def transformation(self) -> optax.GradientTransformation:
         return self.optimizer or _adam()
@@ -81,16 +112,10 @@ class LayeredLearner(Learner):
     def adopted(self, model: Any, key: Any) -> HelmholtzMachine:
         if self.samples < 1:
             raise ModelError(f"a row has at least one sample of its hidden units, got samples={self.samples}")
-        if isinstance(model, SigmoidBeliefNetwork):
+        if isinstance(model, SigmoidBeliefNetwork | DeepBeliefNetwork):
             model = HelmholtzMachine(model, RecognitionNetwork(model.proposed, key=key))
-        found = super().adopted(model, key)
-        if not isinstance(found.generative, SigmoidBeliefNetwork):  # log Z of the machine on top has a gradient too
-            kind = type(found.generative).__name__
-            raise ModelError(
-                f"{type(self).__name__} learns directed layers, and a {kind} has a machine on top: learn its layers one"
-                " by one, as restricted machines"
-            )
-        return found
+        top.checked(self.top)
+        return super().adopted(model, key)
 
     def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
         return checked_rows(model, data, name)
@@ -109,9 +134,9 @@ class LayeredLearner(Learner):
         own = (jnp.asarray(field, np.asarray(biases[0]).dtype), *biases[1:])
         return eqx.tree_at(lambda m: m.generative.biases, model, own)
 
-    def offsets(self, model: HelmholtzMachine, means: np.ndarray) -> Running:
+    def offsets(self, model: HelmholtzMachine, means: np.ndarray, key: Any) -> Running:
         size, zero = len(_probed(model)), jnp.zeros(())
-        return Running(zero, zero, jnp.zeros(size), jnp.zeros(size))
+        return Running(zero, zero, jnp.zeros(size), jnp.zeros(size), top.begun(self, model, key))
 
     def width(self, model: Any) -> int:
         return 4 * self.samples * sum(model.sizes)
@@ -122,13 +147,15 @@ class LayeredLearner(Learner):
         running = _followed(training, found)
         active = jnp.stack([h.mean() for h in found.layers[1:]]).mean()
         norm = optax.tree.norm(found.gradient.generative.weights)
-        info = Info(norm, active, running.bound, running.effective_sample_size, running.variance.mean())
+        known = running.bound if isinstance(training.model.generative, SigmoidBeliefNetwork) else None  # no log Z
+        info = Info(norm, active, known, running.effective_sample_size, running.variance.mean())
         return advanced(self, training._replace(learner=found.kept, offsets=running), found.gradient, total), info
 
     def live(self, model: HelmholtzMachine, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Live:
-        found = [None if x is None else _glimpse(model, x, key) for x in (rows, held)]
+        log_z, pilot = _live_log_z(model, rows, key, last)
+        found = [None if x is None else _glimpse(model, x, key, log_z) for x in (rows, held)]
         assert found[0] is not None
-        return Live(found[0], found[1])
+        return Live(found[0], found[1], pilot)
 
 
 @cache
@@ -166,11 +193,19 @@ def _followed(training: Training, found: Climb) -> Running:
     sizes = effective_sample_size(normalized(found.log_weights))
     mix = lambda a, b: a + part * (b - a)  # noqa: E731
     off = jnp.where(training.step, own - old.mean, 0)
-    now = Running(bound(found.log_weights).mean(), sizes.mean(), own, off**2)
-    return jax.tree.map(mix, old, now)
+    now = Running(bound(found.log_weights).mean(), sizes.mean(), own, off**2, ())
+    return jax.tree.map(mix, old._replace(chains=()), now)._replace(chains=found.chains)
 
 
-def _glimpse(model: HelmholtzMachine, rows: np.ndarray, key: Any) -> Certificate:
+def _live_log_z(model: HelmholtzMachine, rows: np.ndarray, key: Any, last: Live | None) -> tuple[Any, Any]:
+    """log Z of the machine on top, where there is one, in about a second; and what the next look can go by."""
+    if not isinstance(model.generative, DeepBeliefNetwork):
+        return None, None
+    states = model.recognition.sample(key, thinned(rows)).layers[-1][:, 0]
+    return live_log_partition(model.generative.top, np.asarray(states), key, pilot=last and last.pilot)
+
+
+def _glimpse(model: HelmholtzMachine, rows: np.ndarray, key: Any, log_z: Certificate | None) -> Certificate:
     """The mean log-likelihood of some rows, evenly spaced, from a hundred samples for each."""
     some = rows[np.linspace(0, len(rows) - 1, min(LIVE_ROWS, len(rows))).astype(int)]
-    return log_likelihood(model, some, key=key, samples=LIVE_SAMPLES)
+    return log_likelihood(model, some, key=key, samples=LIVE_SAMPLES, log_partition=log_z)

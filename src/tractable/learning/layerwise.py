@@ -1,9 +1,10 @@
-"""Greedy pretraining of deep machines: a restricted machine for each pair of layers, then all of them put together."""
+"""Greedy learning of layers: a restricted machine for each pair of them, then all of them put together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import equinox as eqx
@@ -14,8 +15,11 @@ from jaxtyping import Array, Float
 
 from tractable.learning._base import Learner
 from tractable.learning.contrastive import PersistentCD
-from tractable.learning.fitting import fit
+from tractable.learning.em import Request
+from tractable.learning.loop import Run, as_key
 from tractable.learning.machines import checked_rows, completed
+from tractable.learning.records import Epoch, History, Options
+from tractable.learning.stacks import stack_of
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -69,6 +73,78 @@ class Twice(Units):
         return self.one.domain
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layerwise:
+    """Layers learned one after the other, each pair of them as a restricted machine; then all put together.
+
+    Above the first the data are states of the layer below, drawn once for each row. A `DeepBeliefNetwork` takes the
+    couplings of all but the last machine as weights of its directed layers, keeps the last one on top, and comes with
+    the recognition network that the machines below it are: a `HelmholtzMachine`. A machine that starts as the transpose
+    of the one below it gives its hidden states the probability that they had: log p(x) is what it was, and every step
+    nearer to the states that are recognized in data raises a bound on it.
+
+    In a deep Boltzmann machine an inner layer hears from both sides, in the restricted ones from one. There each layer
+    is learned at double strength: the data come twice below the first couplings, the top layer twice above the last,
+    and the couplings between are halved. An inner layer's field is the average of the two it was learned with.
+
+    Hinton, Osindero & Teh, "A fast learning algorithm for deep belief nets", Neural Computation 18 (2006), section 4;
+    Salakhutdinov & Hinton, "Deep Boltzmann machines", AISTATS 2009, section 3.3.
+
+    Parameters
+    ----------
+    machine : learner of each restricted machine, `PersistentCD()` by default.
+    transposed : whether machines of a deep belief network start as the transpose of the one below where that has no
+        more visible units than they have hidden ones; further hidden units keep the couplings of the model.
+
+    Raises
+    ------
+    ModelError : from `fit`: a model that is not made of layers, layers of real-valued units above the visible one, a
+        recognition network with tanh units.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> run = tr.fit(tr.DeepBeliefNetwork([4, 3, 4]), rows, Layerwise(), epochs=2, progress=False)
+    >>> len(run.history), run.model
+    (4, HelmholtzMachine(DeepBeliefNetwork 4 ← 3 – 4, RecognitionNetwork 4 → 3))
+    """
+
+    machine: Learner = field(default_factory=PersistentCD)
+    transposed: bool = True
+
+    def run(self, model: Any, data: Any, request: Any) -> Run:
+        """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
+        stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
+        options = Options.read(request.options)
+        key, runs, rows, found = as_key(options.key), [], stack.checked(data), []
+        for i in range(stack.n_machines):
+            own = jax.random.fold_in(key, i)
+            path = options.checkpoint and layer_checkpoint(options.checkpoint, i)
+            seen = stack.followed and not i  # only the first machine has a likelihood of data
+            mine = replace(options, key=own, checkpoint=path, live=options.live if seen else 0)
+            asked = Request(request.epochs, request.validation if seen else None, vars(mine))
+            runs.append(self.machine.run(stack.start(i, found), rows, asked))
+            found.append(runs[-1].model)
+            if i < stack.n_machines - 1:
+                rows = sent_up(found[-1], rows, own)
+        return Run(stack.together(found), _joined([run.history for run in runs]), runs[-1].training)
+
+
+def layer_checkpoint(path: str, i: int) -> str:
+    """Where the fit of layer `i` is kept."""
+    return f"{path}.layer{i}"
+
+
+def _joined(parts: list[History]) -> History:
+    """The epochs of all machines, one after the other."""
+    epochs: list[Epoch] = []
+    for part in parts:
+        before = (len(epochs), epochs[-1].seconds if epochs else 0.0)
+        epochs += [replace(e, epoch=before[0] + e.epoch, seconds=before[1] + e.seconds) for e in part]
+    return History(tuple(epochs))
+
+
 def pretrain(
     model: Boltzmann | Sequence[int | Units],
     data: Any,
@@ -80,11 +156,7 @@ def pretrain(
 ) -> Boltzmann:
     """A deep machine whose layers have been learned one after the other, from the data up: a start for `fit`.
 
-    In the finished machine an inner layer hears from both sides, in the restricted ones from one. Each layer is
-    therefore learned at double strength: the data come twice below the first couplings, the top layer twice above the
-    last, and the couplings between are halved. An inner layer's field is the average of the two it was learned with.
-
-    Salakhutdinov & Hinton, "Deep Boltzmann machines", AISTATS 2009, section 3.3.
+    The same as ``fit(model, data, Layerwise(machine=learner)).model`` with no likelihoods on the way.
 
     Parameters
     ----------
@@ -92,7 +164,7 @@ def pretrain(
     data : [n_rows, n_visible], NaN = missing.
     learner : of each restricted machine, `PersistentCD()` by default.
     epochs : passes over the data for each.
-    options : `progress`.
+    options : `progress`, `checkpoint`, `checkpoint_seconds`, `resume` of `fit`.
 
     Raises
     ------
@@ -105,19 +177,38 @@ def pretrain(
     >>> tr.pretrain([4, 3, 2], rows, epochs=1, progress=False).groups
     ('visible', 'hidden1', 'hidden2')
     """
-    if unknown := set(options) - {"progress"}:
-        raise ModelError(f"pretrain takes the options epochs, key and progress, not {', '.join(sorted(unknown))}")
     whole = model if isinstance(model, Boltzmann) else deep(model, key=key)
-    rows, key = checked_rows(whole, data), jax.random.key(key) if isinstance(key, int | np.integer) else key
-    pairs, found = _layers(whole), []
-    for i, (below, above) in enumerate(pairs):
-        part = _part(whole, (below, above), first=i == 0, last=i == len(pairs) - 1)
-        own = jax.random.fold_in(key, i)
-        settings = options | {"epochs": epochs, "key": own, "live": 0}
-        found.append(fit(part, rows, learner or PersistentCD(), **settings).model)
-        if i < len(pairs) - 1:
-            rows = _sent_up(found[-1], rows, own)
-    return _together(whole, pairs, found)
+    layers = Layerwise(machine=learner or PersistentCD())
+    return layers.run(whole, data, Request(epochs, None, {"key": key, "live": 0} | options)).model
+
+
+# ---------------------------------------------------------------- deep Boltzmann machines
+
+
+@dataclass(frozen=True)
+class _Machines:
+    """The restricted machines that a deep Boltzmann machine is learned from."""
+
+    whole: Boltzmann
+    followed: bool = False
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The neighbouring layers."""
+        return _layers(self.whole)
+
+    @property
+    def n_machines(self) -> int:
+        return len(self.pairs)
+
+    def checked(self, data: Any) -> np.ndarray:
+        return checked_rows(self.whole, data)
+
+    def start(self, i: int, found: list[Boltzmann]) -> Boltzmann:
+        return _part(self.whole, self.pairs[i], first=i == 0, last=i == self.n_machines - 1)
+
+    def together(self, found: list[Boltzmann]) -> Boltzmann:
+        return _together(self.whole, self.pairs, found)
 
 
 def _layers(model: Boltzmann) -> list[tuple[str, str]]:
@@ -142,7 +233,7 @@ def _part(model: Boltzmann, pair: tuple[str, str], first: bool, last: bool) -> B
     return restricted(below, above, couplings=scale * w)
 
 
-def _sent_up(model: Boltzmann, rows: np.ndarray, key: Any) -> np.ndarray:
+def sent_up(model: Boltzmann, rows: np.ndarray, key: Any) -> np.ndarray:
     """A state of the upper layer drawn for each row."""
     units, parts, plan = model.units["hidden"], [], schedule(model.graph)
     for start in range(0, len(rows), ROWS):

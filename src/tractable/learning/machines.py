@@ -71,7 +71,7 @@ class MachineLearner(Learner):
     def started(self, model: Boltzmann, means: np.ndarray, n_rows: int) -> Boltzmann:
         return phases.started_at(model, means, n_rows)
 
-    def offsets(self, model: Boltzmann, means: np.ndarray) -> phases.Means:
+    def offsets(self, model: Boltzmann, means: np.ndarray, key: Any) -> phases.Means:
         offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
         return offsets | {VISIBLE: jnp.asarray(means, model.fields[VISIBLE].dtype)}
 

@@ -55,7 +55,7 @@ class Epoch:
     gradient_norm, hidden_mean : of the last step; the mean activity of the hidden units.
     bound, effective_sample_size, gradient_variance : running means of the last steps, of learners that draw samples of
         the hidden units: the bound on the log-likelihood that is climbed, how many of the samples of a row count, and
-        the variance of an entry of the gradient from step to step.
+        the variance of an entry of the gradient from step to step. No bound with a machine on top, whose log Z moves.
     """
 
     epoch: int
@@ -104,7 +104,7 @@ class History:
         from rich.table import Table
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        sampled = any(e.bound is not None for e in self)
+        sampled = any(e.effective_sample_size is not None for e in self)
         own = ("bound", "samples", "variance") if sampled else ("gradient", "hidden mean")
         for name in ("epoch", "seconds", *own, "train", "validation"):
             table.add_column(name, justify="right")

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Training
 from tractable.learning.layered import Climb, LayeredLearner
-from tractable.learning.wake import added, asleep, awake, normalized, scaled
+from tractable.learning.wake import awake, normalized, zeros
 from tractable.models.recognition import HelmholtzMachine
 
 
@@ -22,15 +21,22 @@ class WakeSleep(LayeredLearner):
 
     The wake phase climbs ELBO = E_q[log p(x, h) − log q(h | x)] in the parameters of the model; the sleep phase climbs
     E_p[log q(h | x)] in those of the recognition network: the other divergence, so both together climb nothing.
+    With ``top=ContrastiveDivergence(k=…)`` it is the up–down algorithm for deep belief networks: chains of the machine
+    on top start at what was recognized, and dreams go on from there.
 
-    Hinton, Dayan, Frey & Neal, "The wake–sleep algorithm for unsupervised neural networks", Science 268 (1995).
+    Hinton, Dayan, Frey & Neal, "The wake–sleep algorithm for unsupervised neural networks", Science 268 (1995); Hinton,
+    Osindero & Teh, "A fast learning algorithm for deep belief nets", Neural Computation 18 (2006), section 5.
     """
 
-    def gradient(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
-        model, (first, second) = training.model, jax.random.split(key)
-        wake = awake(model, first, x, self.samples)
+    @property
+    def slept(self) -> float:
+        return 1.0
+
+    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+        model = training.model
+        wake = awake(model, key, x, self.samples)
         up = wake.back_p(jnp.full_like(wake.log_p, 1 / wake.log_p[..., 0].size))
-        return Climb(paired(model, up, asleep(model, second, len(x))), (), wake.log_weights, wake.layers)
+        return Climb(paired(model, up, zeros(model.recognition)), (), wake.log_weights, wake.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +58,20 @@ class ReweightedWakeSleep(LayeredLearner):
     wake: float = 0.5
     sleep: float = 0.5
 
-    def gradient(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
-        model, (first, second) = training.model, jax.random.split(key)
-        wake = awake(model, first, x, self.samples)
+    @property
+    def slept(self) -> float:
+        return self.sleep
+
+    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+        model = training.model
+        wake = awake(model, key, x, self.samples)
         weights = normalized(wake.log_weights)[..., None] / len(x)
         up = wake.back_p(jnp.broadcast_to(weights, wake.log_p.shape))
-        down = self._recognition(model, second, len(x), lambda: wake.back_q(on_every(weights, wake.log_q, self.wake)))
+        down = wake.back_q(on_every(weights, wake.log_q, self.wake)) if self.wake else zeros(model.recognition)
         return Climb(paired(model, up, down), (), wake.log_weights, wake.layers)
 
-    def _recognition(self, model: HelmholtzMachine, key: Any, n: int, awake_part: Any) -> Any:
-        """The phases that count, added up."""
-        if not self.sleep:
-            return awake_part()
-        dreamt = scaled(asleep(model, key, n), self.sleep)
-        return added(awake_part(), dreamt) if self.wake else dreamt
 
-
-def on_every(weights: Array, terms: Array, factor: Any = 1.0) -> Array:
+def on_every(weights: Array, terms: Array, factor: Any) -> Array:
     """The same weights for each of the terms."""
     return jnp.broadcast_to(factor * weights, terms.shape)
 

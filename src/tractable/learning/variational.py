@@ -57,7 +57,7 @@ class VariationalGradient(LayeredLearner):
     def init(self, plan: Any, model: HelmholtzMachine, key: Any, data_means: np.ndarray) -> Any:
         return baselines(model.recognition.sizes, key) if self.estimator == "nvil" else ()
 
-    def gradient(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
         if self.estimator in ANTITHETIC:
             return self._antithetic(training, key, x)
         wake = awake(training.model, key, x, self.samples)

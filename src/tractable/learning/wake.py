@@ -56,12 +56,10 @@ def explained(generative: Any, layers: list[Array]) -> tuple[Float[Array, "b k m
     return log_p, lambda weights: back(weights)[0]
 
 
-def asleep(model: HelmholtzMachine, key: Any, n: int) -> Any:
-    """The mean of ∇ log q(h | x) over `n` samples x, h of the generative model: the sleep phase."""
-    generative: Any = model.generative
-    dreams = generative.sample(key, n)
+def asleep(model: HelmholtzMachine, dreams: list[Array]) -> Any:
+    """The mean of ∇ log q(h | x) over samples x, h of the generative model: the sleep phase."""
     log_q, back = jax.vjp(lambda q: jnp.stack(q.log_prob_by_layer(dreams), -1), model.recognition)
-    return back(jnp.full_like(log_q, 1 / n))[0]
+    return back(jnp.full_like(log_q, 1 / len(log_q)))[0]
 
 
 def bound(log_weights: Float[Array, "b k"]) -> Float[Array, " b"]:

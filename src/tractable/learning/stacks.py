@@ -1,0 +1,93 @@
+"""Deep belief networks as stacks of restricted machines: taken apart to be learned, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tractable.learning.layered import checked_rows
+from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
+from tractable.models.deep_belief import TOP, DeepBeliefNetwork
+from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
+from tractable.models.units import Bernoulli
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The restricted machines of a deep belief network; the likelihood of the first one is that of data."""
+
+    model: DeepBeliefNetwork
+    recognition: RecognitionNetwork | None
+    transposed: bool
+    followed: bool = True
+
+    @property
+    def n_machines(self) -> int:
+        """How many machines there are."""
+        return len(self.model.weights) + 1
+
+    def checked(self, data: Any) -> np.ndarray:
+        """Rows of zeros and ones."""
+        return checked_rows(self.model, data)
+
+    def start(self, i: int, found: Sequence[Boltzmann]) -> Boltzmann:
+        """Machine `i` before it is learned, those below it being found."""
+        own = self.model.top if i == self.n_machines - 1 else self._directed(i)
+        if not (i and self.transposed and own.units["hidden"].n >= found[-1].units[VISIBLE].n):
+            return own
+        below, n = found[-1], found[-1].units[VISIBLE].n
+        return restricted(
+            couplings=np.concatenate([np.asarray(below.couplings[TOP]).T, np.asarray(own.couplings[TOP])[:, n:]], 1),
+            visible_bias=below.fields["hidden"],
+            hidden_bias=np.concatenate([below.fields[VISIBLE], np.asarray(own.fields["hidden"])[n:]]),
+        )
+
+    def _directed(self, i: int) -> Boltzmann:
+        c = None if self.recognition is None else self.recognition.biases[i][0]
+        return restricted(couplings=self.model.weights[i], visible_bias=self.model.biases[i], hidden_bias=c)
+
+    def together(self, found: Sequence[Boltzmann]) -> HelmholtzMachine:
+        """The network that these machines are."""
+        return stacked(found)
+
+
+def stack_of(model: Any, transposed: bool) -> Stack:
+    """The machines of a deep belief network, alone or with its recognition network."""
+    own = model.generative if isinstance(model, HelmholtzMachine) else model
+    if not isinstance(own, DeepBeliefNetwork):
+        raise ModelError(f"Layerwise learns deep machines and deep belief networks, not a {type(own).__name__}")
+    recognition = model.recognition if isinstance(model, HelmholtzMachine) else None
+    if recognition is not None and any(len(level) > 1 for level in recognition.weights):
+        raise ModelError("layers learned one by one have recognition networks with linear logits, not tanh units")
+    return Stack(own, recognition, transposed)
+
+
+def stacked(machines: Sequence[Boltzmann]) -> HelmholtzMachine:
+    """The deep belief network of restricted machines on top of one another, and the recognition network that they are.
+
+    The visible units of a machine are the hidden units of the one below it. The last one is the machine on top; of the
+    others p(v | h) becomes a directed layer and p(h | v) a layer of the recognition network.
+
+    Raises
+    ------
+    ModelError : machines that do not chain, fewer than two, units other than zeros and ones.
+
+    Examples
+    --------
+    >>> stacked([restricted(6, 4), restricted(4, 3)])
+    HelmholtzMachine(DeepBeliefNetwork 6 ← 4 – 3, RecognitionNetwork 6 → 4)
+    """
+    below = list(machines[:-1])
+    if not below:
+        raise ModelError(f"a deep belief network is at least two machines, got {len(machines)}")
+    for machine in below:
+        if set(machine.couplings) != {TOP} or any(type(units) is not Bernoulli for units in machine.units.values()):
+            raise ModelError(f"expected restricted machines of 0/1 units, got {machine!r}")
+    weights = [np.asarray(machine.couplings[TOP]) for machine in below]
+    biases = {name: [np.asarray(machine.fields[name]) for machine in below] for name in TOP}
+    generative = DeepBeliefNetwork(top=machines[-1], weights=weights, biases=biases[VISIBLE])
+    return HelmholtzMachine(generative, RecognitionNetwork(weights=weights, biases=biases["hidden"]))
