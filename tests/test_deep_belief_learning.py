@@ -94,10 +94,12 @@ def test_a_transposed_machine_on_top_changes_nothing() -> None:
         couplings=rng.normal(size=(5, 3)), visible_bias=rng.normal(size=5), hidden_bias=rng.normal(size=3)
     )
     wide = tr.DeepBeliefNetwork([5, 3, 7], top=tr.restricted(couplings=np.zeros((3, 7))))
-    rows = rng.integers(0, 2, (6, 5)).astype(np.uint8)
-    model = tr.stacked([rbm, stack_of(wide, True).start(1, [rbm])])
+    rows, means = rng.integers(0, 2, (6, 5)).astype(np.uint8), np.array([0.5, 0.1, 0.4, 1.0, 0.8])
+    model = tr.stacked([rbm, stack_of(wide, True).start(1, [rbm], means)])
     assert exact(model, rows) == pytest.approx(tr.log_likelihood(rbm, rows).value, abs=1e-5)
-    assert stack_of(network(5, 3, 4), True).start(1, [rbm]) is not None
+    few = stack_of(network(5, 3, 2), True).start(1, [rbm], means)
+    np.testing.assert_array_equal(few.couplings["visible", "hidden"].T, rbm.couplings["visible", "hidden"][[0, 2]])
+    np.testing.assert_array_equal(few.fields["hidden"], rbm.fields["visible"][[0, 2]])
 
 
 # ---------------------------------------------------------------- killed, and on

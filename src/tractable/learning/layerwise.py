@@ -93,8 +93,8 @@ class Layerwise:
     Parameters
     ----------
     machine : learner of each restricted machine, `PersistentCD()` by default.
-    transposed : whether machines of a deep belief network start as the transpose of the one below where that has no
-        more visible units than they have hidden ones; further hidden units keep the couplings of the model.
+    transposed : whether machines of a deep belief network start as the transpose of the one below: its visible units
+        are their hidden ones, those that vary most where there are fewer; more than these keep the model's couplings.
 
     Raises
     ------
@@ -124,10 +124,10 @@ class Layerwise:
             seen = stack.followed and not i  # only the first machine has a likelihood of data
             mine = replace(options, key=own, checkpoint=path, live=options.live if seen else 0)
             asked = Request(request.epochs, request.validation if seen else None, vars(mine))
-            runs.append(self.machine.run(stack.start(i, found), rows, asked))
+            below = rows
+            rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
+            runs.append(self.machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
             found.append(runs[-1].model)
-            if i < stack.n_machines - 1:
-                rows = sent_up(found[-1], rows, own)
         return Run(stack.together(found), _joined([run.history for run in runs]), runs[-1].training)
 
 
@@ -204,7 +204,7 @@ class _Machines:
     def checked(self, data: Any) -> np.ndarray:
         return checked_rows(self.whole, data)
 
-    def start(self, i: int, found: list[Boltzmann]) -> Boltzmann:
+    def start(self, i: int, found: list[Boltzmann], means: np.ndarray) -> Boltzmann:
         return _part(self.whole, self.pairs[i], first=i == 0, last=i == self.n_machines - 1)
 
     def together(self, found: list[Boltzmann]) -> Boltzmann:

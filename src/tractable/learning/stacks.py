@@ -34,17 +34,10 @@ class Stack:
         """Rows of zeros and ones."""
         return checked_rows(self.model, data)
 
-    def start(self, i: int, found: Sequence[Boltzmann]) -> Boltzmann:
-        """Machine `i` before it is learned, those below it being found."""
+    def start(self, i: int, found: Sequence[Boltzmann], means: np.ndarray) -> Boltzmann:
+        """Machine `i` before it is learned; those below it are found, the lower layer of the last has these means."""
         own = self.model.top if i == self.n_machines - 1 else self._directed(i)
-        if not (i and self.transposed and own.units["hidden"].n >= found[-1].units[VISIBLE].n):
-            return own
-        below, n = found[-1], found[-1].units[VISIBLE].n
-        return restricted(
-            couplings=np.concatenate([np.asarray(below.couplings[TOP]).T, np.asarray(own.couplings[TOP])[:, n:]], 1),
-            visible_bias=below.fields["hidden"],
-            hidden_bias=np.concatenate([below.fields[VISIBLE], np.asarray(own.fields["hidden"])[n:]]),
-        )
+        return _transposed(own, found[-1], means) if i and self.transposed else own
 
     def _directed(self, i: int) -> Boltzmann:
         c = None if self.recognition is None else self.recognition.biases[i][0]
@@ -53,6 +46,18 @@ class Stack:
     def together(self, found: Sequence[Boltzmann]) -> HelmholtzMachine:
         """The network that these machines are."""
         return stacked(found)
+
+
+def _transposed(own: Boltzmann, below: Boltzmann, means: np.ndarray) -> Boltzmann:
+    """A machine whose hidden units are the visible units of the one below it, those that vary most first."""
+    n = min(own.units["hidden"].n, len(means))
+    taken = np.sort(np.argsort(-means * (1 - means), kind="stable")[:n])
+    couplings = [np.asarray(below.couplings[TOP])[taken].T, np.asarray(own.couplings[TOP])[:, n:]]
+    return restricted(
+        couplings=np.concatenate(couplings, axis=1),
+        visible_bias=below.fields["hidden"],
+        hidden_bias=np.concatenate([np.asarray(below.fields[VISIBLE])[taken], np.asarray(own.fields["hidden"])[n:]]),
+    )
 
 
 def stack_of(model: Any, transposed: bool) -> Stack:
