@@ -27,20 +27,15 @@ import tractable as tr
 from tractable.learning.layerwise import sent_up
 from tractable.learning.stacks import stack_of
 
-CLAIMED, SAMPLES, COPIES = -86.2, 100, 4
-TOPS = {"784-500-500": (500, 40), "784-500-2000": (2000, 2)}
-"""Units of the top layer, and passes over `COPIES` states for each row."""
-
+CLAIMED, SAMPLES, COPIES = -86.2, 100, 2
+TOPS = {"784-500-500": 500, "784-500-2000": 2000}
 COLUMNS = {"name": "", "rows": "", "value": ".2f", "lower": ".2f", "verdict": "", "minutes": ".1f"}
-TOP = {"momentum": 0.0, "n_chains": 400, "batch_size": 200, "averaging": 0.4}
-LEARNERS = {
-    "784-500-500": tr.PersistentCD(learning_rate=0.1, weight_decay=2e-4, **TOP),
-    "784-500-2000": tr.PersistentCD(learning_rate=0.03, weight_decay=1e-4, **TOP),
-}
+TOP = tr.PersistentCD(learning_rate=0.03, momentum=0.0, n_chains=400, batch_size=200, weight_decay=1e-4, averaging=0.4)
 WHOLE = tr.ReweightedWakeSleep(
     learning_rate=1e-4, samples=5, averaging=0.5, top=tr.PersistentCD(n_chains=400), wake=1.0, sleep=0.0
 )
 EPOCHS = 4
+"""Of the top, each over `COPIES` states for every row, and of the whole."""
 
 
 def first_machine(folder: Path, quick: bool) -> tuple[Any, float]:
@@ -55,13 +50,13 @@ def first_machine(folder: Path, quick: bool) -> tuple[Any, float]:
 
 def with_top(name: str, first: Any, place: Path, quick: bool) -> Row:
     """Learn the machine on top from states of the hidden units, and keep the stack."""
-    n, epochs = TOPS[name]
+    n = TOPS[name]
     rows, keys = rows_of("train", "valid"), [jax.random.key(i) for i in range(1 if quick else COPIES)]
     states = np.concatenate([sent_up(first, rows, key) for key in keys])
     top = stack_of(tr.DeepBeliefNetwork([SIDE * SIDE, HIDDEN, n], key=1), transposed=True).start(
         1, [first], rows.mean(0)
     )
-    run = fitted(top, states, LEARNERS[name], place, 1 if quick else epochs)
+    run = fitted(top, states, TOP, place, 1 if quick else EPOCHS)
     tr.save(tr.stacked([first, run.model]), str(place))
     return {"minutes": run.history[-1].seconds / 60}
 
