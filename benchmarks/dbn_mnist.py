@@ -29,7 +29,7 @@ from tractable.learning.stacks import stack_of
 
 CLAIMED, SAMPLES, COPIES = -86.2, 100, 2
 TOPS = {"784-500-500": 500, "784-500-2000": 2000}
-COLUMNS = {"name": "", "rows": "", "value": ".2f", "lower": ".2f", "verdict": "", "minutes": ".1f"}
+COLUMNS = {"name": "", "value": ".2f", "lower": ".2f", "verdict": "", "minutes": ".1f"}
 TOP = tr.PersistentCD(learning_rate=0.03, momentum=0.0, n_chains=400, batch_size=200, weight_decay=1e-4, averaging=0.4)
 WHOLE = tr.ReweightedWakeSleep(
     learning_rate=1e-4, samples=5, averaging=0.5, top=tr.PersistentCD(n_chains=400), wake=1.0, sleep=0.0
@@ -84,7 +84,7 @@ def certified(name: str, place: Path, quick: bool) -> Row:
         lambda: tr.log_likelihood(model, rows, samples=k, method="importance", key=0, log_partition=log_z)
     )
     known = {field: getattr(found, field) for field in ("value", "lower", "verdict")}
-    return {"name": name, "rows": place.stem, "minutes": (seconds + more) / 60, **known}
+    return {"name": name, "minutes": (seconds + more) / 60, **known}
 
 
 def learned(name: str, folder: Path, quick: bool) -> list[Row]:
