@@ -16,7 +16,7 @@ from tractable.models import ModelError
 if TYPE_CHECKING:
     from tractable.formats.data import column_names, read_data, write_data
     from tractable.formats.sequences import read_sequences
-    from tractable.models import BayesianNetwork, Boltzmann, MarkovNetwork
+    from tractable.models import BayesianNetwork, MarkovNetwork
 
 __all__ = [
     "FormatError",
@@ -42,8 +42,8 @@ _MODELS = {
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
 
 
-def load(path: str | os.PathLike[str]) -> BayesianNetwork | MarkovNetwork:
-    """Read a model; the extension says the format.
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
     or ``.bifxml``, ``.safetensors``; each also with ``.gz``.
@@ -71,7 +71,7 @@ def load(path: str | os.PathLike[str]) -> BayesianNetwork | MarkovNetwork:
         raise source.error("the model needs more memory than there is") from None
 
 
-def save(model: BayesianNetwork | MarkovNetwork | Boltzmann, path: str | os.PathLike[str]) -> None:
+def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a model; the extension says the format, as in `load`.
 
     Numbers are written so that they read back bit for bit. The file is replaced whole or not at all.

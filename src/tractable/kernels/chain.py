@@ -175,7 +175,7 @@ def tally(chains: Chains) -> Tallied:
 
     >>> same = Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2]]), kind=np.array([0, 0]))
     >>> tally(same).kinds.round(6).tolist()
-    [[1.83851, 0.16149]]
+    [[1.838509, 0.161491]]
     """
     assert chains.kind is not None
     shifts = np.maximum(chains.rows.max(1), -1e300)

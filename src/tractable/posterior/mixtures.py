@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,13 +84,10 @@ def expected_statistics(
     one = partial(_expected, model, x, weights, _n_kept(q))
     pieces = [range(start, min(start + PIECE, len(x)), ROWS) for start in range(0, len(x), PIECE)]
     found = side_by_side(one, pieces, products=True)
-    for part in found:
-        if isinstance(part, int):
-            raise ModelError(f"row {part} has probability zero under every component: learn with a prior > 0")
-    total, sums = found[0]
-    for statistics, more in found[1:]:
-        total, sums = total + statistics, sums + more
-    return Expected(total, *sums.tolist())
+    for impossible in (part for part in found if isinstance(part, int)):
+        raise ModelError(f"row {impossible} has probability zero under every component: learn with a prior > 0")
+    parts = [part for part in found if not isinstance(part, int)]
+    return Expected(reduce(add, (own for own, _ in parts)), *np.sum([sums for _, sums in parts], 0).tolist())
 
 
 def _expected(
