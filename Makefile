@@ -1,6 +1,6 @@
 # make demo   a real network queried, and a machine learned from digits: `make demo MODEL=path/to/any.bif` for your own
 # make test   all tests
-# make check  lint, types, documentation
+# make check  lint, types
 # make docs   run the examples in the documentation again and write down what they print
 # make bench  every benchmark, each against a named peer
 #
@@ -31,7 +31,6 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/python -m pytest tests/test_docs.py
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python tests/test_docs.py

@@ -128,8 +128,8 @@ def test_only_layers_can_be_pretrained() -> None:
         pretrain(boltzmann(4, hidden=2), ROWS)
     with pytest.raises(ModelError, match="hidden1 has real-valued units"):
         pretrain([4, Gaussian(3), 2], ROWS)
-    with pytest.raises(ModelError, match="options epochs, key and progress, not checkpoint"):
-        pretrain([4, 3, 2], ROWS, checkpoint="here")
+    with pytest.raises(ModelError, match="unknown option 'speed'"):
+        pretrain([4, 3, 2], ROWS, speed=1)
 
 
 def test_only_a_trajectory_has_a_partition_function() -> None:

@@ -9,14 +9,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import cache
 from itertools import count
 from threading import Lock, local
 from typing import Any, TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -53,7 +52,7 @@ class _OneThread:
     def __enter__(self) -> None:
         with self.lock:
             if not self.inside:
-                self.limit.enter_context(_libraries().limit(limits=1, user_api="blas"))
+                self.limit.enter_context(_limited())
             self.inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -64,8 +63,17 @@ class _OneThread:
 
 
 @cache
-def _libraries() -> ThreadpoolController:
+def _libraries() -> Any:
+    """What limits the threads of NumPy's products; None where threadpoolctl, which comes with scikit-learn, is not."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
     return ThreadpoolController()
+
+
+def _limited() -> Any:
+    return _libraries().limit(limits=1, user_api="blas") if _libraries() else nullcontext()
 
 
 _one_thread = _OneThread()
