@@ -120,8 +120,13 @@ def main() -> None:
         name: min((r["seconds"] for r in rows if r["name"] == name and r["log-likelihood"] >= TARGET), default=np.inf)
         for name in ("tractable", "scikit-learn", "rbms")
     }
-    ratios = [f"{name} takes {best[name] / best['tractable']:.1f} times as long" for name in ("scikit-learn", "rbms")]
-    report(f"Time to {TARGET}", COLUMNS, rows, [f"the best of each: {', '.join(ratios)}"])
+    told = [
+        f"{name} takes {best[name] / best['tractable']:.1f} times as long"
+        if np.isfinite(best[name])
+        else f"{name} does not arrive"
+        for name in ("scikit-learn", "rbms")
+    ]
+    report(f"Time to {TARGET}", COLUMNS, rows, [f"the best of each: {', '.join(told)}"])
     save(args.json, rows)
     log.finish()
 
