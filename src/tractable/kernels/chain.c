@@ -43,8 +43,6 @@ INLINE double v_total(V v) {
     return x[0];
 }
 
-INLINE V v_larger(V a, V b) { return v_choose(a > b, a, b); }
-
 INLINE double v_most(V v) {
     double x[LANES];
     v_store(x, v);

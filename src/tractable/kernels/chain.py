@@ -184,12 +184,9 @@ def tally(chains: Chains) -> Tallied:
     found = Tallied(np.empty(chains.n_sequences), np.zeros(scaled.shape), np.zeros(k), np.zeros((k, k)))
     status = np.empty(chains.n_sequences, np.int32)
     arrays = (found.log_likelihood, status, found.kinds, found.first, found.transitions)
-    at, all_of_them = [a.ctypes.data for a in arrays], (0, chains.n_sequences)
-    run_each(
-        lambda _: _kernel("chain_tally")(ctypes.byref(chains.struct), *all_of_them, ctypes.byref(kinds), *at),
-        1,
-        chains.told,
-    )
+    begin = (ctypes.byref(chains.struct), 0, chains.n_sequences, ctypes.byref(kinds))
+    if _kernel("chain_tally")(*begin, *(a.ctypes.data for a in arrays)):
+        raise MemoryError(f"no memory for {chains.told}")
     left = np.flatnonzero(status)
     return _joined(found, left, _unfolded(chains, left)) if len(left) else found
 

@@ -25,8 +25,6 @@ typedef struct {
     V weights, total, carry, product;
 } Lanes;
 
-INLINE V v_larger(V a, V b) { return v_choose(a > b, a, b); }
-
 INLINE int v_all_of(VI mask) {
     int64_t all = -1;
     for (int l = 0; l < LANES; l++) all &= mask[l];

@@ -39,6 +39,8 @@ INLINE V v_all(double x) { return x - (V){0}; }
 
 INLINE V v_choose(VI mask, V yes, V no) { return (V)((mask & (VI)yes) | (~mask & (VI)no)); }
 
+INLINE V v_larger(V a, V b) { return v_choose(a > b, a, b); }
+
 /* The entries of a row of k from j on that v has; what lies behind the row's end is left alone. */
 INLINE void row_store(double *row, V v, int64_t j, int64_t k) {
     if (j + LANES <= k) {
