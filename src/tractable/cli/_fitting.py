@@ -86,6 +86,9 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     rows = tr.read_data(files.data)
     held = tr.read_data(running.validation) if running.validation else None
     model = shape.start(rows, learner, running)
+    for name, part in ((files.data, rows), (running.validation, held)):
+        if part is not None:
+            learner.checked(model, part, f"{name}: ")  # here the file has a name
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
     options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
     with warnings_in_a_line():

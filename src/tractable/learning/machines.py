@@ -111,7 +111,10 @@ def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
     """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
     rows = two_axes(data, name)
     for first, block in each_block(rows):
-        checked_values(model, VISIBLE, block, first_row=first)
+        try:
+            checked_values(model, VISIBLE, block, first_row=first)
+        except ModelError as error:
+            raise ModelError(f"{name}{error}") from None
         if block.dtype.kind == "f" and (empty := np.isnan(block).all(axis=1)).any():
             raise ModelError(f"{name}row {first + int(empty.argmax())}: every entry is missing; drop the row")
     return rows
