@@ -112,6 +112,12 @@ def test_a_helmholtz_machine_says_what_its_recognition_network_guesses() -> None
     assert features[:, :3] == pytest.approx(first, abs=1e-9)
 
 
+def test_recognized_units_may_see_one_another() -> None:
+    machine = HelmholtzMachine([3, 2], autoregressive=True, algorithm="jsa", epochs=3, random_state=0).fit(patterns())
+    assert np.tril(machine.model_.recognition.within[0], -1).any()
+    assert machine.transform(patterns()).shape == (120, 5)
+
+
 def test_samples_have_the_density(fitted: SigmoidBeliefNetwork) -> None:
     drawn = fitted.sample(5000, random_state=3).astype(int)
     counts = np.bincount(drawn @ (1 << np.arange(6)), minlength=64) / len(drawn)

@@ -35,11 +35,20 @@ def test_a_network_is_learned_and_written(rows: str, tmp_path: Path, capsys: pyt
     assert not os.path.exists(f"{model}.checkpoint")
 
 
+def test_a_memory_and_units_that_see_one_another(rows: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(tmp_path / "model.safetensors")
+    options = ["--algorithm", "jsa", "--autoregressive", "--epochs", "2", "--batch", "20", "--no-live"]
+    assert run(["fit", "sbn", rows, "--layers", "3,2", "-o", model, *options]) == 0
+    own = tr.load(model).recognition.within
+    assert [a.shape for a in own] == [(3, 3), (2, 2)] and np.tril(own[0], -1).any() and not np.triu(own[0]).any()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--layers", "3,x"], "--layers: expected numbers of units"),
         (["--layers", "3", "--algorithm", "vimco", "--samples", "1"], "two or more, got samples=1"),
+        (["--layers", "3", "--algorithm", "arm", "--autoregressive"], "arm flips whole layers"),
     ],
 )
 def test_what_is_refused(rows: str, options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

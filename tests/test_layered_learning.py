@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -14,8 +14,16 @@ import numpy as np
 import pytest
 from jax import Array
 
-from tractable.learning import ReweightedWakeSleep, VariationalGradient, WakeSleep, fit, loop, score_function
-from tractable.learning._base import begin
+from tractable.learning import (
+    JointStochasticApproximation,
+    ReweightedWakeSleep,
+    VariationalGradient,
+    WakeSleep,
+    fit,
+    loop,
+    score_function,
+)
+from tractable.learning._base import Batch, Seen, begin
 from tractable.learning.layered import LayeredLearner
 from tractable.learning.wake import awake
 from tractable.models import (
@@ -31,14 +39,18 @@ ROWS = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 1, 1,
 GROUPS, DRAWS = 80, 250
 
 
-def machine(hidden: Any = None) -> HelmholtzMachine:
+def machine(hidden: Any = None, within: Any = None) -> HelmholtzMachine:
     """Eight hidden units, and a recognition network that is far from the posterior."""
     rng, sizes = np.random.default_rng(3), (5, 5, 3)
     weights = [rng.normal(size=pair) for pair in itertools.pairwise(sizes)]
     p = SigmoidBeliefNetwork(weights=weights, biases=[rng.normal(size=n) for n in sizes]).astype(np.float32)
-    return HelmholtzMachine(
-        p, jax.tree.map(lambda a: 2 * a + np.float32(0.1), RecognitionNetwork(sizes, hidden=hidden, key=1))
-    )
+    q = RecognitionNetwork(sizes, hidden=hidden, within=within, key=1)
+    return HelmholtzMachine(p, jax.tree.map(lambda a: 2 * a + np.float32(0.1), q))
+
+
+def autoregressive() -> HelmholtzMachine:
+    """The same, where recognized units depend on those before them."""
+    return machine(within=[np.tril(np.random.default_rng(n).normal(size=(n, n)), -1) for n in (5, 3)])
 
 
 def deep_belief() -> HelmholtzMachine:
@@ -78,7 +90,8 @@ def logs(model: HelmholtzMachine, x: Any, h: list[np.ndarray]) -> tuple[Array, A
     for at, (below, above) in enumerate(itertools.pairwise([x, *h])):
         for w, b in zip(q.weights[at][:-1], q.biases[at][:-1], strict=True):
             below = jnp.tanh(below @ w + b)
-        log_q = log_q + log_bernoulli(above, below @ q.weights[at][-1] + q.biases[at][-1])
+        own = 0 if q.within[at] is None else above @ jnp.tril(q.within[at], -1).T
+        log_q = log_q + log_bernoulli(above, below @ q.weights[at][-1] + q.biases[at][-1] + own)
     return log_p, log_q
 
 
@@ -109,6 +122,12 @@ def reweighted(log_p: Array, log_q: Array) -> Array:
     return count @ log_p + 0.5 * count @ log_q
 
 
+def posterior(log_p: Array, log_q: Array) -> Array:
+    """What exact samples of the posterior climb: E[log p] in the model, half of E[log q] in the recognition network."""
+    count = jax.lax.stop_gradient(jax.nn.softmax(log_p))
+    return count @ log_p + 0.5 * count @ log_q
+
+
 def recognized_data(log_p: Array, log_q: Array) -> Array:
     return jax.lax.stop_gradient(jnp.exp(log_q)) @ log_p
 
@@ -126,13 +145,18 @@ def variational(estimator: str, samples: int = 1) -> VariationalGradient:
 
 BOUND, PAIRS = over_rows(elbo), over_rows(two_samples)
 WEIGHTED = lambda m: over_rows(reweighted)(m) + 0.5 * dreams(m)  # noqa: E731
+SETTLED = lambda m: over_rows(posterior)(m) + 0.5 * dreams(m)  # noqa: E731
 LEARNERS: dict[str, tuple[LayeredLearner, Callable[[HelmholtzMachine], Array], Callable[[], HelmholtzMachine]]] = {
     "wake_sleep": (WakeSleep(), lambda m: over_rows(recognized_data)(m) + dreams(m), machine),
     "reweighted": (ReweightedWakeSleep(samples=2), WEIGHTED, machine),
+    "reweighted_autoregressive": (ReweightedWakeSleep(samples=2), WEIGHTED, autoregressive),
+    "joint": (JointStochasticApproximation(samples=2), SETTLED, machine),
+    "joint_autoregressive": (JointStochasticApproximation(samples=2), SETTLED, autoregressive),
     "reinforce": (variational("reinforce"), BOUND, machine),
     "nvil": (variational("nvil"), BOUND, machine),
     "vimco": (variational("vimco", 2), PAIRS, machine),
     "vimco_tanh": (variational("vimco", 2), PAIRS, lambda: machine(4)),
+    "vimco_autoregressive": (variational("vimco", 2), PAIRS, autoregressive),
     "arm": (variational("arm"), BOUND, machine),
     "disarm": (variational("disarm", 2), BOUND, machine),
     "reweighted_deep_belief": (ReweightedWakeSleep(samples=2), WEIGHTED, deep_belief),
@@ -159,11 +183,44 @@ def drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
     learner, objective, make = LEARNERS[name]
     model = make()
     exact = np.asarray(flat(jax.jit(jax.grad(objective))(model)))
-    training = baselines_at_random(begin(learner, None, model, jax.random.key(2), ROWS.mean(0)))
-    x = jnp.asarray(np.tile(ROWS, (DRAWS, 1)), jnp.float32)
-    one = jax.jit(lambda t, key: flat(learner.gradient(t, key, x).gradient))
+    batch = batch_of(DRAWS)
+    training = begin(learner, None, model, jax.random.key(2), Seen(ROWS.mean(0), len(batch.rows)))
+    training = baselines_at_random(training)
+    one = jax.jit(lambda t, key: flat(learner.gradient(t, key, batch).gradient))
     keys = enumerate(jax.random.split(jax.random.key(0), GROUPS))
-    return exact, np.stack([np.asarray(one(with_chains_of_the_model(training, i), key)) for i, key in keys])
+    return exact, np.stack([np.asarray(one(in_equilibrium(learner, training, i), key)) for i, key in keys])
+
+
+def batch_of(n: int) -> Batch:
+    """All rows, `n` times."""
+    return Batch(jnp.asarray(np.tile(ROWS, (n, 1)), jnp.float32), jnp.arange(n * len(ROWS)))
+
+
+def in_equilibrium(learner: LayeredLearner, training: Any, i: int) -> Any:
+    """The state of a learner whose chains have forgotten where they began."""
+    if isinstance(learner, JointStochasticApproximation):
+        training = training._replace(learner=exact_memory(training.model, i))
+        return some_turns(learner, training, jax.random.key(1000 + i))
+    return with_chains_of_the_model(training, i)
+
+
+def exact_memory(model: HelmholtzMachine, i: int) -> Array:
+    """For each row of a batch a state drawn from its posterior."""
+    h, rng = states(*model.recognition.sizes[1:]), np.random.default_rng(i)
+    memory = []
+    for x in ROWS:
+        log_p = np.asarray(logs(model, x.astype(np.float32), h)[0], np.float64)
+        p = np.exp(log_p - log_p.max())
+        drawn = rng.choice(len(p), DRAWS, p=p / p.sum())
+        memory.append(np.column_stack([np.ones(DRAWS), *(a[drawn] for a in h)]))
+    return jnp.asarray(np.packbits(np.stack(memory, 1).reshape(DRAWS * len(ROWS), -1).astype(bool), axis=1))
+
+
+@partial(jax.jit, static_argnums=0)
+def some_turns(learner: LayeredLearner, training: Any, key: Any) -> Any:
+    """The state after each row had some turns at the same parameters, which must leave the posterior what it is."""
+    turn = lambda i, t: t._replace(learner=learner.gradient(t, jax.random.fold_in(key, i), batch_of(DRAWS)).kept)  # noqa: E731
+    return jax.lax.fori_loop(0, 10, turn, training)
 
 
 def with_chains_of_the_model(training: Any, i: int) -> Any:
@@ -195,12 +252,12 @@ def test_baselines_and_antithetic_pairs_take_variance_away() -> None:
 
 def test_nvil_learns_what_to_expect_of_its_signal() -> None:
     learner = VariationalGradient(estimator="nvil", batch_size=100, learning_rate=1e-2)
-    training = begin(learner, None, machine(), jax.random.key(2), ROWS.mean(0))
-    x = jnp.asarray(np.tile(ROWS, (25, 1)), jnp.float32)
-    step = jax.jit(lambda t, key: t._replace(learner=learner.gradient(t, key, x).kept))
+    training = begin(learner, None, machine(), jax.random.key(2), Seen(ROWS.mean(0), len(ROWS)))
+    batch = batch_of(25)
+    step = jax.jit(lambda t, key: t._replace(learner=learner.gradient(t, key, batch).kept))
     for key in jax.random.split(jax.random.key(1), 400):
         training = step(training, key)
-    signal = score_function.local_signals(awake(training.model, jax.random.key(3), x, 20))[..., 0]
+    signal = score_function.local_signals(awake(training.model, jax.random.key(3), batch.values, 20))[..., 0]
     within = float(signal.reshape(25, 4, 20).var((0, 2)).mean())  # what no function of the row takes away
     assert within < 0.95 * float(signal.var())
     assert float(training.learner.variance[0]) == pytest.approx(within, rel=0.08)
@@ -216,7 +273,31 @@ def quietly(learner: LayeredLearner, epochs: int = 2, rows: Any = BARS, model: A
     return fit(model, rows, learner, epochs=epochs, progress=False, **{"live": 0} | options)
 
 
-@pytest.mark.parametrize("learner", [ReweightedWakeSleep(samples=10), VariationalGradient(samples=10)], ids=str)
+def test_one_state_of_each_row_is_kept_and_all_rows_have_their_own() -> None:
+    learner = JointStochasticApproximation(samples=3)
+    training = begin(learner, None, machine(), jax.random.key(2), Seen(ROWS.mean(0), 9))
+    some = Batch(jnp.asarray(ROWS, jnp.float32), jnp.array([7, 2, 5, 0]))
+    first = learner.gradient(training, jax.random.key(0), some)
+    kept = np.unpackbits(np.asarray(first.kept), axis=1)
+    assert kept.shape == (9, 16) and not kept[:, 9:].any()  # a bit more than there are units, in whole bytes
+    assert kept[[7, 2, 5, 0], 0].all() and not kept[[1, 3, 4, 6, 8]].any()
+    new = np.concatenate([np.asarray(h) for h in first.layers[1:]], axis=2)[:, 1:]
+    for row, states in zip([7, 2, 5, 0], new, strict=True):
+        assert (states == kept[row, 1:9]).all(1).any()
+    second = learner.gradient(training._replace(learner=first.kept), jax.random.key(1), some)
+    old = np.concatenate([np.asarray(h) for h in second.layers[1:]], axis=2)[:, 0]
+    np.testing.assert_array_equal(old, kept[[7, 2, 5, 0], 1:9])
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [
+        ReweightedWakeSleep(samples=10),
+        VariationalGradient(samples=10),
+        JointStochasticApproximation(samples=3),
+    ],
+    ids=str,
+)
 def test_a_fit_comes_near_the_best_there_is(learner: LayeredLearner) -> None:
     run = quietly(replace(learner, batch_size=30, learning_rate=0.03), 400)
     h = states(4, 3)
@@ -228,7 +309,12 @@ def test_a_fit_comes_near_the_best_there_is(learner: LayeredLearner) -> None:
 
 
 @pytest.mark.parametrize(
-    "learner", [ReweightedWakeSleep(batch_size=30), VariationalGradient(estimator="nvil", batch_size=30)]
+    "learner",
+    [
+        ReweightedWakeSleep(batch_size=30),
+        JointStochasticApproximation(batch_size=25),
+        VariationalGradient(estimator="nvil", batch_size=30),
+    ],
 )
 def test_a_fit_that_was_stopped_goes_on_bit_for_bit(learner: LayeredLearner, tmp_path: Any) -> None:
     path = str(tmp_path / "fit.safetensors")
@@ -247,6 +333,9 @@ def test_the_record_prints_bound_samples_and_variance() -> None:
 
 
 # ---------------------------------------------------------------- refusals
+
+
+OWN = HelmholtzMachine(SigmoidBeliefNetwork([9, 4]), RecognitionNetwork([9, 4], within=True))
 
 
 def changed(value: float) -> np.ndarray:
@@ -268,6 +357,7 @@ def changed(value: float) -> np.ndarray:
         ({"learner": VariationalGradient(samples=1)}, "two or more, got samples=1"),
         ({"learner": VariationalGradient(estimator="vimko")}, "unknown estimator 'vimko'.*vimco"),
         ({"learner": WakeSleep(batch_size=0)}, "at least one row, got batch_size=0"),
+        ({"learner": variational("arm"), "model": OWN}, "arm flips whole layers.*another estimator"),
         ({"model": SigmoidBeliefNetwork([8, 3])}, "the model has 8 units, the data 9 columns"),
     ],
 )

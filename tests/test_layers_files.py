@@ -39,6 +39,14 @@ def test_a_recognition_network_with_tanh_units_reads_back(tmp_path) -> None:
     assert [w.shape for w in again.recognition.weights[0]] == [(4, 5), (5, 2), (2, 3)]
 
 
+def test_a_recognition_network_with_weights_within_a_layer_reads_back(tmp_path) -> None:
+    own = [None, np.array([[0, 0], [0.5, 0]])]
+    machine = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 3, 2]), tr.RecognitionNetwork([4, 3, 2], within=own))
+    tr.save(machine, tmp_path / "m.safetensors")
+    again = tr.load(tmp_path / "m.safetensors")
+    assert again.recognition.within[0] is None and (again.recognition.within[1] == own[1]).all()
+
+
 def test_a_file_that_lacks_something_is_refused_in_words(tmp_path) -> None:
     from safetensors import deserialize
     from safetensors.numpy import save_file

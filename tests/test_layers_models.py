@@ -90,9 +90,12 @@ def test_a_deep_belief_network_sums_its_top_layer_out() -> None:
         assert float(known.log_joint(below)[0]) == pytest.approx(truth.log_z, rel=1e-12)
 
 
-@pytest.mark.parametrize("hidden", [None, (4, 3)])
-def test_a_recognition_network_says_how_likely_its_draws_were(hidden: object) -> None:
-    q = tr.RecognitionNetwork([5, 4, 3], hidden=hidden, key=1)
+OWN = [np.tril(np.random.default_rng(n).normal(size=(n, n)), -1) for n in (4, 3)]
+
+
+@pytest.mark.parametrize(("hidden", "within"), [(None, None), ((4, 3), None), (None, OWN), (6, [OWN[0], None])])
+def test_a_recognition_network_says_how_likely_its_draws_were(hidden: object, within: object) -> None:
+    q = tr.RecognitionNetwork([5, 4, 3], hidden=hidden, within=within, key=1)
     x = np.random.default_rng(0).integers(2, size=(3, 5))
     layers, log_q = propose(q, jax.random.key(0), x, None)
     assert [h.shape for h in layers] == [(3, 1, 5), (3, 2000, 4), (3, 2000, 3)]
@@ -103,10 +106,33 @@ def test_a_recognition_network_says_how_likely_its_draws_were(hidden: object) ->
     assert p.sum() == pytest.approx(1, abs=1e-5)
     mean = np.asarray(layers[2][0]).mean(0)
     assert (np.abs(mean - p @ states[:, 4:]) < Z * 0.5 / np.sqrt(2000)).all()
+    first = np.asarray(layers[1][0])
+    pairs = first[:, :, None] * first[:, None, :]
+    expected = np.einsum("s,si,sj->ij", p, states[:, :4], states[:, :4])
+    assert (np.abs(pairs.mean(0) - expected) < Z * 0.5 / np.sqrt(2000)).all()
     part = propose(q, jax.random.key(0), x[1:], np.array([1, 2]))
     assert (part.layers[2] == layers[2][1:]).all()
     grad = jax.jit(jax.grad(lambda net: net.sample(0, x, 3).log_q.sum()))(q)
     assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(grad))
+
+
+def test_the_means_of_recognized_units_go_on_from_unit_to_unit() -> None:
+    q, x = tr.RecognitionNetwork([2, 3], within=[OWN[1]], key=1), np.array([[1.0, 0.0]])
+    (found,) = q.means(x)
+    means: list[float] = []
+    for i in range(3):
+        a = (x @ q.weights[0][0] + q.biases[0][0])[0, i] + sum(OWN[1][i, k] * m for k, m in enumerate(means))
+        means.append(1 / (1 + np.exp(-a)))
+    np.testing.assert_allclose(found[0], means, rtol=1e-6)
+    with pytest.raises(tr.ModelError, match="units of layer 1 depend on one another"):
+        q.logits(1, x)
+
+
+def test_true_is_a_triangle_of_zeros_to_be_learned() -> None:
+    q = tr.RecognitionNetwork([4, 3, 2], within=True)
+    assert [a.shape for a in q.within] == [(3, 3), (2, 2)] and not any(a.any() for a in q.within)
+    assert repr(q) == "RecognitionNetwork(4 → 3 → 2, autoregressive; 27 parameters)"
+    assert tr.SigmoidBeliefNetwork([4, 3], within=True).n_parameters == 12 + 7 + 6 + 3
 
 
 def test_the_graph_says_who_couples_whom() -> None:
@@ -150,6 +176,8 @@ BAD = [
     (lambda: tr.DeepBeliefNetwork([4, 2, 3], top=tr.boltzmann(3)), "restricted machine of 0/1 units"),
     (lambda: tr.DeepBeliefNetwork(), "give layers"),
     (lambda: tr.RecognitionNetwork([4]), "at least 2 layers"),
+    (lambda: tr.RecognitionNetwork([4, 2], within=[np.eye(2)]), "within 0.*zero on and above the diagonal"),
+    (lambda: tr.RecognitionNetwork([4, 2], within=[None, None]), "expected 1 within for these layers, got 2"),
     (lambda: tr.RecognitionNetwork([4, 2]).sample(0, np.ones((3, 5))), r"expected rows of data \[n_rows, 4\]"),
     (lambda: tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 2]), tr.RecognitionNetwork([4, 3])), r"needs \(4, 2\)"),
     (lambda: tr.HelmholtzMachine(tr.restricted(3, 2)), "got a Boltzmann"),

@@ -135,6 +135,7 @@ def test_shapes_that_do_not_fit_are_refused(path: str) -> None:
         lambda: xla.gibbs_half(seed_of(0), numbers(1), binary(3, 4), w, dense(2)),
         lambda: xla.gibbs_half(seed_of(0), numbers(3), binary(3, 2), w, dense(2), transposed=True),
         lambda: xla.sample_bernoulli(seed_of(0)[:1], numbers(3), dense(3, 4)),
+        lambda: xla.sample_ordered(seed_of(0), numbers(3), dense(3, 4), dense(4, 3)),
     ):
         with pytest.raises(ValueError, match=r"shape|columns"):
             call()
@@ -339,6 +340,21 @@ def test_scores_of_states_and_of_samples(shape: tuple[int, int, int], path: str)
     np.testing.assert_array_equal(sample, xla.sample_bernoulli(seed_of(1), numbers(rows), xla.binary_dot(x, w) + bias))
     close(log_p, (np.asarray(sample) * logits - np.logaddexp(0, logits)).sum(1), n + m)
     close(xla.scaled_outer(x, logits.astype(np.float32), log_p), x.T @ (logits * np.asarray(log_p)[:, None]), 50 * m)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (40, 200), (17, 33)])
+def test_units_that_depend_on_one_another_are_drawn_in_order(shape: tuple[int, int], path: str) -> None:
+    """Each is on where logit(u) is below its logit; what is on or above the diagonal does not count."""
+    rows, n = shape
+    logits, within = dense(rows, n), dense(n, n, seed=3)
+    found = np.asarray(jax.jit(xla.sample_ordered)(seed_of(2), numbers(rows), logits, within))
+    uniform = np.asarray(xla._uniform(seed_of(2), numbers(rows), n), np.float64)
+    full = logits + found @ np.tril(within, -1).T.astype(np.float64)
+    margin = full - np.log(uniform / (1 - uniform))
+    assert set(np.unique(found)) <= {0.0, 1.0}
+    assert ((margin > 0) == (found > 0))[np.abs(margin) > 1e-3].all() and (np.abs(margin) > 1e-3).mean() > 0.9
+    alone = xla.sample_ordered(seed_of(2), numbers(rows)[-1:], logits[-1:], within)
+    np.testing.assert_array_equal(alone, found[-1:])
 
 
 @pytest.mark.parametrize("transposed", [False, True])

@@ -13,16 +13,17 @@ from tractable.cli._options import Data, Output, Real, Running, Whole
 from tractable.cli._spread import spread
 
 Chains = Literal["pcd", "cd", "tempered"]
-Way = Literal["rws", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
+Way = Literal["rws", "jsa", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
+
+
+LEARNERS = {"rws": tr.ReweightedWakeSleep, "jsa": tr.JointStochasticApproximation, "wake-sleep": tr.WakeSleep}
 
 
 @dataclass(frozen=True)
 class Guesses:
     """Learning with samples of the hidden units; what is not given has the default of the algorithm."""
 
-    algorithm: Annotated[Way, typer.Option(help="Reweighted wake–sleep, wake–sleep, or the gradient of a bound.")] = (
-        "rws"
-    )
+    algorithm: Annotated[Way, typer.Option(help="(Reweighted) wake–sleep, the same with a memory, or a bound.")] = "rws"
     samples: Annotated[Whole, typer.Option(min=1, help="Guesses at the hidden units of a row.")] = None
     batch: Annotated[int, typer.Option(min=1, help="Rows in a step.")] = 100
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of Adam's first step; it falls to zero.")] = None
@@ -35,10 +36,8 @@ class Guesses:
         given = {"samples": self.samples, "learning_rate": self.learning_rate}
         own = {name: value for name, value in given.items() if value is not None}
         own |= {"batch_size": self.batch, "averaging": self.average, **more}
-        if self.algorithm == "rws":
-            return tr.ReweightedWakeSleep(**own)
-        if self.algorithm == "wake-sleep":
-            return tr.WakeSleep(**own)
+        if self.algorithm in LEARNERS:
+            return LEARNERS[self.algorithm](**own)
         return tr.VariationalGradient(estimator=self.algorithm, **own)
 
 
@@ -49,6 +48,13 @@ class Recognizing(Guesses):
     tanh: Annotated[
         Whole, typer.Option(min=1, metavar="N", help="Tanh units in the recognition network below each layer.")
     ] = None
+    autoregressive: Annotated[
+        bool, typer.Option(help="Units of the recognition network also see those before them in their layer.")
+    ] = False
+
+    def layers(self, hidden: list[int]) -> Layers:
+        """The layers, and the recognition network over them."""
+        return Layers(hidden, self.tanh, self.autoregressive or None)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Layers:
 
     hidden: list[int]
     tanh: int | None = None
+    within: bool | None = None
     top: Top | None = None
 
     def start(self, rows: Any, learner: Any, running: Running) -> Any:
@@ -84,7 +91,7 @@ class Layers:
         check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
         if self.top:
             return self._stack(tr.DeepBeliefNetwork(sizes, key=running.seed), rows, learner, running)
-        recognition = tr.RecognitionNetwork(sizes, hidden=self.tanh, key=running.seed)
+        recognition = tr.RecognitionNetwork(sizes, hidden=self.tanh, within=self.within, key=running.seed)
         return tr.HelmholtzMachine(tr.SigmoidBeliefNetwork(sizes, key=running.seed), recognition)
 
     def _stack(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
@@ -113,7 +120,7 @@ def sbn(
     """
     from tractable.cli import _fitting
 
-    own = Layers(layers_of(layers, "--layers"), guesses.tanh)
+    own = guesses.layers(layers_of(layers, "--layers"))
     show(_fitting.fitted(_fitting.Files(data, output), own, guesses.learner(), running), running.json)
 
 

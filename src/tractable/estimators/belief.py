@@ -20,6 +20,7 @@ from tractable.posterior import reconstruct, transform
 BOUNDS = ("vimco", "nvil", "disarm", "arm", "reinforce")
 ALGORITHMS: dict[str, Learner] = {
     "rws": learning.ReweightedWakeSleep(),
+    "jsa": learning.JointStochasticApproximation(),
     "wake-sleep": learning.WakeSleep(),
     **{name: learning.VariationalGradient(estimator=name) for name in BOUNDS},
 }
@@ -36,8 +37,9 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     Parameters
     ----------
     n_hidden : number of hidden units, or one for each layer, from the bottom upward.
-    algorithm : ``"rws"`` (reweighted wake–sleep), ``"wake-sleep"``, ``"vimco"``, ``"nvil"``, ``"disarm"``, ``"arm"``,
-        ``"reinforce"``, or a learner such as ``tr.ReweightedWakeSleep(samples=20, batch_size=50)``.
+    algorithm : ``"rws"`` (reweighted wake–sleep), ``"jsa"`` (the same with a memory), ``"wake-sleep"``, ``"vimco"``,
+        ``"nvil"``, ``"disarm"``, ``"arm"``, ``"reinforce"``, or a learner, say
+        ``tr.ReweightedWakeSleep(samples=20, batch_size=50)``.
     learning_rate : of the algorithm; its own where None.
     epochs : passes over the data in `fit`.
     samples : weighted samples for each row, where log p(x) is a bound.
@@ -115,6 +117,7 @@ class HelmholtzMachine(SigmoidBeliefNetwork):
     Parameters
     ----------
     n_tanh : tanh units in the recognition network below each layer, a number or several; None for linear logits.
+    autoregressive : whether units of this network also depend on those before them in their layer.
     algorithm : by default ``"wake-sleep"``.
     n_hidden, learning_rate, epochs, samples, binarize, random_state : see `SigmoidBeliefNetwork`.
 
@@ -127,9 +130,10 @@ class HelmholtzMachine(SigmoidBeliefNetwork):
 
     algorithm: str | Learner = "wake-sleep"
     n_tanh: Any = None
+    autoregressive: bool = False
 
     def _recognition(self, sizes: list[int]) -> RecognitionNetwork:
-        return RecognitionNetwork(sizes, hidden=self.n_tanh, key=self._key)
+        return RecognitionNetwork(sizes, hidden=self.n_tanh, within=self.autoregressive or None, key=self._key)
 
     def transform(self, X: Any) -> np.ndarray:
         """The means of the hidden units that the recognition network guesses from each row, layers side by side."""

@@ -3,7 +3,8 @@
 The header's entry has ``kind`` (``sigmoid_belief``, ``deep_belief`` or ``helmholtz``), ``layers``, and of a Helmholtz
 machine ``generative``, the kind of its generative model. The tensors are ``weights.LAYER``, ``biases.LAYER``,
 ``within.LAYER``, ``top.couplings``, ``top.visible``, ``top.hidden``, ``top.offset``, and of a recognition network
-``recognition.weights.LAYER.I`` and ``recognition.biases.LAYER.I``, layers and matrices counted from 0.
+``recognition.weights.LAYER.I``, ``recognition.biases.LAYER.I`` and ``recognition.within.LAYER``, layers and matrices
+counted from 0, the layer below first.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def describe(model: Any) -> tuple[dict[str, Any], Arrays]:
         for at, (weights, biases) in enumerate(zip(q.weights, q.biases, strict=True)):
             levels = {f"recognition.weights.{at}": weights, f"recognition.biases.{at}": biases}
             tensors |= _numbered(**levels)
+        tensors |= _numbered(**{"recognition.within": q.within})
     return about, {name: np.array(a, order="C") for name, a in tensors.items()}
 
 
@@ -92,7 +94,8 @@ def _top(sizes: list[int], arrays: Arrays) -> Boltzmann:
 
 def _recognition(n: int, arrays: Arrays) -> RecognitionNetwork:
     found = {what: [_level(arrays, f"recognition.{what}.{at}.") for at in range(n)] for what in ("weights", "biases")}
-    return RecognitionNetwork(weights=found["weights"], biases=found["biases"])
+    within = [arrays.pop(f"recognition.within.{at}", None) for at in range(n)]
+    return RecognitionNetwork(weights=found["weights"], biases=found["biases"], within=within)
 
 
 def _level(arrays: Arrays, prefix: str) -> list[np.ndarray]:

@@ -49,6 +49,11 @@ int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t column
 /* What `finish` makes of given logits [rows, columns]. */
 void sample_logits(const Crew *crew, int64_t rows, int64_t columns, const float *logits, Finish out);
 
+/* A sample [rows, columns] of units that have the given logits, and `within` [columns, columns] below its diagonal times
+ * the units before them; 1 when there is no memory. */
+int sample_ordered(const Crew *crew, int64_t rows, int64_t columns, const float *logits, const float *within, const uint32_t *seed,
+                   const uint32_t *numbers, float *sample);
+
 /* Random bits [rows, columns], a function of seed, row number and column. */
 void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, int64_t columns, uint32_t *out);
 

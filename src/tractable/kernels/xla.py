@@ -20,10 +20,10 @@ from jax import Array
 from . import library
 
 TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
-TARGETS += ("narrow_anneal", "outer_step", "bernoulli_score", "bernoulli_layer", "scaled_outer")
+TARGETS += ("narrow_anneal", "outer_step", "bernoulli_score", "bernoulli_layer", "scaled_outer", "sample_ordered")
 """The handlers xla_… of xla_handlers.c, registered as tractable_…"""
 
-SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits", "bernoulli_layer")
+SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits", "bernoulli_layer", "sample_ordered")
 """Those whose first arguments are a seed and row numbers."""
 
 PIECE = 32
@@ -63,6 +63,15 @@ def sample_bernoulli(seed: Array, rows: Array, logits: Array) -> Array:
     """Zeros and ones with P(1) = σ(logits), [len(rows), columns], from the bits of `counter_bits`."""
     logits = jax.lax.stop_gradient(logits)
     return _either("sample_bernoulli", _sample, *_numbers(seed, rows, logits.shape[0]), logits)
+
+
+def sample_ordered(seed: Array, rows: Array, logits: Array, within: Array) -> Array:
+    """The same for units that depend on one another: logits + tril(within, −1) @ the units themselves, one by one."""
+    n = logits.shape[1]
+    if within.shape != (n, n):
+        raise ValueError(f"what a layer of {n} units takes from itself has the shape {within.shape}")
+    logits, within = (jax.lax.stop_gradient(a) for a in (logits, within))
+    return _either("sample_ordered", _one_by_one, *_numbers(seed, rows, logits.shape[0]), logits, within)
 
 
 def binary_dot(x: Array, w: Array) -> Array:
@@ -284,11 +293,27 @@ def _bits(seed: Array, rows: Array, n_columns: int) -> Array:
     return _mix(_mix(columns + a[:, None]) ^ b[:, None])
 
 
-def _sample(seed: Array, rows: Array, logits: Array) -> Array:
-    bits = _bits(seed, rows, logits.shape[1])
+def _uniform(seed: Array, rows: Array, n_columns: int) -> Array:
+    bits = _bits(seed, rows, n_columns)
     uniform = (bits >> 1).astype(jnp.int32).astype(jnp.float32) * np.float32(2.0**-31) + np.float32(2.0**-32)
-    below_one = jnp.minimum(uniform, np.float32(1 - 2.0**-24))  # rounding must not make it one
-    return (below_one < jax.nn.sigmoid(logits)).astype(logits.dtype)
+    return jnp.minimum(uniform, np.float32(1 - 2.0**-24))  # rounding must not make it one
+
+
+def _sample(seed: Array, rows: Array, logits: Array) -> Array:
+    return (_uniform(seed, rows, logits.shape[1]) < jax.nn.sigmoid(logits)).astype(logits.dtype)
+
+
+def _one_by_one(seed: Array, rows: Array, logits: Array, within: Array) -> Array:
+    """A unit is on where logit(u) is below its own logit, and then adds its column to the logits after it."""
+    uniform = _uniform(seed, rows, logits.shape[1]).astype(logits.dtype)
+    margins = (logits - (jnp.log(uniform) - jnp.log1p(-uniform))).T  # by units, so that one of them lies together
+    columns = jnp.tril(within, -1).T
+
+    def draw(i: Any, margins: Array) -> Array:
+        on = jax.lax.dynamic_index_in_dim(margins, i, 0, False) > 0
+        return margins + jnp.where(on, jax.lax.dynamic_index_in_dim(columns, i, 0, False)[:, None], 0)
+
+    return (jax.lax.fori_loop(0, len(margins), draw, margins) > 0).astype(logits.dtype).T
 
 
 def _dot_back(arrays: Any, _: Array, g: Array, transposed: bool) -> tuple[Array, Array]:

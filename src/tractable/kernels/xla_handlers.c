@@ -231,6 +231,17 @@ EXPORT FfiError *xla_sample_bernoulli(FfiCall *call) {
     return NULL;
 }
 
+/* Seed and row numbers, logits, and what each unit takes from those before it. */
+EXPORT FfiError *xla_sample_ordered(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "u1u1f2f2")) return fail(call, FFI_INVALID_ARGUMENT, "sample_ordered takes float32 matrices and row numbers");
+    int64_t rows = dim(call, 2, 0), n = dim(call, 2, 1);
+    if (!numbered(call, rows) || dim(call, 3, 0) != n || dim(call, 3, 1) != n) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
+    Crew crew = crew_of(call);
+    if (!sample_ordered(&crew, rows, n, input(call, 2), input(call, 3), input(call, 0), input(call, 1), output(call, 0))) return NULL;
+    return fail(call, FFI_EXHAUSTED, "no memory for the units of a layer");
+}
+
 EXPORT FfiError *xla_counter_bits(FfiCall *call) {
     if (answers_query(call)) return NULL;
     if (!fits(call, "u1u1") || !numbered(call, dim(call, 1, 0))) return fail(call, FFI_INVALID_ARGUMENT, "counter_bits takes uint32 vectors");

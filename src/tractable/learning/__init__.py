@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tractable.learning.loop import Run
     from tractable.learning.network_starts import bayesian_network
     from tractable.learning.records import Epoch, History
-    from tractable.learning.reweighted import ReweightedWakeSleep, WakeSleep
+    from tractable.learning.reweighted import JointStochasticApproximation, ReweightedWakeSleep, WakeSleep
     from tractable.learning.stacks import stacked
     from tractable.learning.starts import mixture
     from tractable.learning.tempered import TemperedPCD
@@ -41,6 +41,7 @@ __all__ = [
     "IncrementalEM",
     "Iteration",
     "Iterations",
+    "JointStochasticApproximation",
     "Layerwise",
     "Learner",
     "OnlineEM",
@@ -78,7 +79,7 @@ _LEAVES = {
     "loop": ("Run",),
     "network_starts": ("bayesian_network",),
     "records": ("Epoch", "History"),
-    "reweighted": ("ReweightedWakeSleep", "WakeSleep"),
+    "reweighted": ("JointStochasticApproximation", "ReweightedWakeSleep", "WakeSleep"),
     "stacks": ("stacked",),
     "starts": ("mixture",),
     "tempered": ("TemperedPCD",),

@@ -34,6 +34,20 @@ class Training(NamedTuple):
     step: Array
 
 
+class Seen(NamedTuple):
+    """What of the data is known at the first step: the means of the columns, and how many rows there are."""
+
+    means: np.ndarray
+    n_rows: int
+
+
+class Batch(NamedTuple):
+    """Rows of data [b, n_visible], and their numbers in the data [b]."""
+
+    values: Array
+    rows: Array
+
+
 class Info(NamedTuple):
     """What a step reports: the norm of its gradient by the couplings, the mean activity of the hidden units, …
 
@@ -101,14 +115,14 @@ class Learner:
         """What of a model's structure is compiled into a step."""
 
     @abstractmethod
-    def started(self, model: Any, means: np.ndarray, n_rows: int) -> Any:
+    def started(self, model: Any, seen: Seen) -> Any:
         """The model at the first step, its zero biases set to match the means."""
 
-    def offsets(self, model: Any, means: np.ndarray, key: Any) -> Any:
+    def offsets(self, model: Any, seen: Seen, key: Any) -> Any:
         """Running means at the first step; `key` where more is kept that is drawn."""
         return ()
 
-    def init(self, plan: Any, model: Any, key: Any, data_means: np.ndarray) -> Any:
+    def init(self, plan: Any, model: Any, key: Any, seen: Seen) -> Any:
         """What the learner keeps from step to step (persistent chains, …); refuses a model it cannot learn."""
         return ()
 
@@ -117,20 +131,20 @@ class Learner:
         """Numbers that a step holds for each row of its batch."""
 
     @abstractmethod
-    def step(self, plan: Any, training: Training, key: Any, batch: Array, total: Any) -> tuple[Training, Info]:
-        """One update from a batch [b, n_visible], of `total` in the whole fit."""
+    def step(self, plan: Any, training: Training, key: Any, batch: Batch, total: Any) -> tuple[Training, Info]:
+        """One update from a batch, of `total` in the whole fit."""
 
     @abstractmethod
     def live(self, model: Any, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Any:
         """Certified likelihoods, `train` and `validation`, of some rows; `last` is what the last call returned."""
 
 
-def begin(learner: Learner, plan: Any, model: Any, key: Any, data_means: np.ndarray) -> Training:
+def begin(learner: Learner, plan: Any, model: Any, key: Any, seen: Seen) -> Training:
     """The state before the first step."""
     model = jax.tree.map(lambda p: p if p.dtype.kind in "iu" else jnp.asarray(p), model)  # edges stay readable
     optimizer = learner.transformation().init(eqx.filter(model, eqx.is_inexact_array))
-    own = learner.init(plan, model, key, data_means)
-    offsets = learner.offsets(model, data_means, jax.random.fold_in(key, 1))
+    own = learner.init(plan, model, key, seen)
+    offsets = learner.offsets(model, seen, jax.random.fold_in(key, 1))
     return Training(model, model, optimizer, own, offsets, jnp.zeros((), jnp.int32))
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.learning import fused
-from tractable.learning._base import Training, advanced_to, rate_at
+from tractable.learning._base import Seen, Training, advanced_to, rate_at
 from tractable.learning.machines import MachineLearner, pulls
 from tractable.learning.phases import contrast, ending_with, means, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -97,7 +96,7 @@ class PersistentCD(Contrastive):
     k: int = 1
     n_chains: int | None = None
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> State:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> State:
         rows = jnp.arange(self.n_chains or self.batch_size, dtype=jnp.uint32)
         return start(model, key, rows)
 
@@ -120,9 +119,9 @@ class FastPersistentCD(PersistentCD):
     fast_rate: float = 0.05
     fast_decay: float = 0.95
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Any:
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(model, eqx.is_inexact_array))
-        return super().init(plan, model, key, data_means), zero
+        return super().init(plan, model, key, seen), zero
 
     def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
         chains, fast = training.learner

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from tractable.evaluate import log_likelihood
 from tractable.evaluate.monitor import live_log_partition, thinned
 from tractable.learning import top
-from tractable.learning._base import Info, Learner, Training, advanced, each_block, two_axes
+from tractable.learning._base import Batch, Info, Learner, Seen, Training, advanced, each_block, two_axes
 from tractable.learning.contrastive import Contrastive, PersistentCD
 from tractable.learning.wake import added, asleep, bound, effective_sample_size, normalized
 from tractable.models import ModelError
@@ -91,17 +91,17 @@ class LayeredLearner(Learner):
         return 0.0
 
     @abstractmethod
-    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
         """The direction uphill from the samples of the hidden layers of a batch, log Z of a machine on top left out."""
 
-    def gradient(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+    def gradient(self, training: Training, key: Any, batch: Batch) -> Climb:
         """The direction uphill from a batch, from the machine on top, and from dreams."""
-        model, found = training.model, self.ascent(training, key, x)
+        model, found = training.model, self.ascent(training, key, batch)
         chains, sleep = (jax.random.fold_in(key, OWN + i) for i in range(2))
         free = top.free(self.top, training, chains, found.layers[-1][:, 0])
         gradient = found.gradient if free is None else top.less_log_z(found.gradient, model.generative, free)
         if self.slept:
-            slept = asleep(model, top.dreams(model.generative, sleep, len(x), free))
+            slept = asleep(model, top.dreams(model.generative, sleep, len(batch.values), free))
             own = added(gradient.recognition, slept, self.slept)
             gradient = eqx.tree_at(lambda m: m.recognition, gradient, own)
         return found._replace(gradient=gradient, chains=() if free is None else free.kept)
@@ -126,24 +126,24 @@ class LayeredLearner(Learner):
     def plan(self, model: Any) -> None:
         return None
 
-    def started(self, model: HelmholtzMachine, means: np.ndarray, n_rows: int) -> HelmholtzMachine:
+    def started(self, model: HelmholtzMachine, seen: Seen) -> HelmholtzMachine:
         biases = model.generative.biases
         if np.any(np.asarray(biases[0])):
             return model
-        field = model.generative.units[model.groups[0]].field_with_mean(means, n_rows)
+        field = model.generative.units[model.groups[0]].field_with_mean(seen.means, seen.n_rows)
         own = (jnp.asarray(field, np.asarray(biases[0]).dtype), *biases[1:])
         return eqx.tree_at(lambda m: m.generative.biases, model, own)
 
-    def offsets(self, model: HelmholtzMachine, means: np.ndarray, key: Any) -> Running:
+    def offsets(self, model: HelmholtzMachine, seen: Seen, key: Any) -> Running:
         size, zero = len(_probed(model)), jnp.zeros(())
         return Running(zero, zero, jnp.zeros(size), jnp.zeros(size), top.begun(self, model, key))
 
     def width(self, model: Any) -> int:
         return 4 * self.samples * sum(model.sizes)
 
-    def step(self, plan: None, training: Training, key: Any, batch: Array, total: Any) -> tuple[Training, Info]:
-        x = batch.astype(training.model.recognition.weights[0][0].dtype)
-        found = self.gradient(training, jax.random.fold_in(key, training.step), x)
+    def step(self, plan: None, training: Training, key: Any, batch: Batch, total: Any) -> tuple[Training, Info]:
+        batch = batch._replace(values=batch.values.astype(training.model.recognition.weights[0][0].dtype))
+        found = self.gradient(training, jax.random.fold_in(key, training.step), batch)
         running = _followed(training, found)
         active = jnp.stack([h.mean() for h in found.layers[1:]]).mean()
         norm = optax.tree.norm(found.gradient.generative.weights)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Training
+from tractable.learning._base import Seen, Training
 from tractable.learning.machines import MachineLearner
 from tractable.learning.phases import group_graph
 from tractable.models import ModelError
@@ -33,7 +33,7 @@ class ExactGradient(MachineLearner):
     BudgetError : there are too many states. ModelError : only elimination could do it, which gives no gradient here.
     """
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Any:
         found = allowed(plan_machine(model.graph, (), "gradient", None))
         if found.method == "elimination":
             raise ModelError("the exact gradient enumerates, and this machine has too many states; use PersistentCD")
@@ -97,7 +97,7 @@ class PseudoLikelihood(MachineLearner):
 
     n_units: int | None = None
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Any:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Any:
         graph = model.graph
         if self.n_units is not None and not 1 <= self.n_units <= model.n_visible:
             raise ModelError(f"n_units must be from 1 to {model.n_visible}, got {self.n_units}")

@@ -7,7 +7,7 @@ import warnings
 import zlib
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 
 from tractable.formats import FormatError
 from tractable.learning import _base, checkpoints
-from tractable.learning._base import Info, Learner, Training
+from tractable.learning._base import Batch, Info, Learner, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
 from tractable.learning.records import Epoch, History, Options
@@ -66,6 +66,14 @@ def _for_rows(learner: Learner, n_rows: int) -> Learner:
     return replace(learner, batch_size=min(learner.batch_size, n_rows))
 
 
+class Block(NamedTuple):
+    """Data on the device, where in them the rows of some steps stand, and the numbers of these rows."""
+
+    data: jax.Array
+    at: np.ndarray
+    rows: np.ndarray
+
+
 @dataclass
 class _Clock:
     """When the last checkpoint was written, what looks at the likelihood have cost, and what the last one found."""
@@ -108,9 +116,9 @@ class Fitting:
 
     def check_memory(self) -> None:
         """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
-        means = self.learner.means(self.model, self.rows[:1])
+        seen = Seen(self.learner.means(self.model, self.rows[:1]), len(self.rows))
         key, plan = self.key, self.plan
-        state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, means))
+        state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, seen))
         held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
         needed, there = held + 4.0 * self.learner.batch_size * self.learner.width(self.model), physical_memory()
         if needed > there:
@@ -139,9 +147,9 @@ class Fitting:
         return int(np.clip(BLOCK_BYTES // size, 1, self.n_steps))
 
     def _begun(self) -> Training:
-        means = self.learner.means(self.model, self.rows)
-        model = jax.tree.map(_as_array, self.learner.started(self.model, means, len(self.rows)))
-        return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), means)
+        seen = Seen(self.learner.means(self.model, self.rows), len(self.rows))
+        model = jax.tree.map(_as_array, self.learner.started(self.model, seen))
+        return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), seen)
 
     def _epoch(self, at: Saved, show: Display) -> Saved:
         """The rest of an epoch, block by block."""
@@ -183,14 +191,14 @@ class Fitting:
         small = small or (self.rows.min() >= 0 and self.rows.max() < 256)
         return np.dtype(np.uint8 if small else np.int32)
 
-    def _block(self, order: np.ndarray, block: int, n: int) -> tuple[jax.Array, np.ndarray]:
-        """Data and the rows of a block in it; one that is not full is filled up, so that all have the same shape."""
+    def _block(self, order: np.ndarray, block: int, n: int) -> Block:
+        """The rows of a block; one that is not full is filled up, so that all have the same shape."""
         size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
         rows = np.zeros(size, np.int32)
         rows[: n * self.learner.batch_size] = order[start : start + n * self.learner.batch_size]
         if self._on_device is not None:
-            return self._on_device, rows
-        return jnp.asarray(np.asarray(self.rows[rows], self._row_type)), np.arange(size, dtype=np.int32)
+            return Block(self._on_device, rows, rows)
+        return Block(jnp.asarray(np.asarray(self.rows[rows], self._row_type)), np.arange(size, dtype=np.int32), rows)
 
     def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
         train, held = self._live(at, seconds)
@@ -257,14 +265,14 @@ def _as_array(leaf: Any) -> Any:
 
 @partial(jax.jit, static_argnums=0)
 def run_block(
-    learner: Learner, plan: Any, training: Training, key: Any, block: tuple[Any, Any], counts: tuple[Any, Any]
+    learner: Learner, plan: Any, training: Training, key: Any, block: Block, counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""
-    (n, total), (data, rows) = counts, block
-    size = learner.batch_size
+    (n, total), size = counts, learner.batch_size
 
     def one(i: Any, training: Training) -> tuple[Training, Info]:
-        batch = data[jax.lax.dynamic_slice_in_dim(rows, i * size, size)]
+        at, rows = (jax.lax.dynamic_slice_in_dim(a, i * size, size) for a in (block.at, block.rows))
+        batch = Batch(block.data[at], rows)
         training, info = learner.step(plan, training, key, batch, total)
         return (training if learner.averaging else training._replace(average=None)), info
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from tractable.evaluate.monitor import Live, live_log_likelihood
 from tractable.learning import phases
-from tractable.learning._base import Info, Learner, Training, advanced, each_block, two_axes
+from tractable.learning._base import Batch, Info, Learner, Seen, Training, advanced, each_block, two_axes
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
@@ -68,19 +68,19 @@ class MachineLearner(Learner):
     def plan(self, model: Boltzmann) -> Schedule:
         return schedule(model.graph)
 
-    def started(self, model: Boltzmann, means: np.ndarray, n_rows: int) -> Boltzmann:
-        return phases.started_at(model, means, n_rows)
+    def started(self, model: Boltzmann, seen: Seen) -> Boltzmann:
+        return phases.started_at(model, seen.means, seen.n_rows)
 
-    def offsets(self, model: Boltzmann, means: np.ndarray, key: Any) -> phases.Means:
+    def offsets(self, model: Boltzmann, seen: Seen, key: Any) -> phases.Means:
         offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
-        return offsets | {VISIBLE: jnp.asarray(means, model.fields[VISIBLE].dtype)}
+        return offsets | {VISIBLE: jnp.asarray(seen.means, model.fields[VISIBLE].dtype)}
 
     def width(self, model: Boltzmann) -> int:
         return 4 * sum(units.n_features for units in model.units.values())
 
-    def step(self, plan: Schedule, training: Training, key: Any, batch: Array, total: Any) -> tuple[Training, Info]:
+    def step(self, plan: Schedule, training: Training, key: Any, batch: Batch, total: Any) -> tuple[Training, Info]:
         key, fill = jax.random.split(jax.random.fold_in(key, training.step))
-        data = phases.positive(training.model, completed(plan, training.model, fill, batch))
+        data = phases.positive(training.model, completed(plan, training.model, fill, batch.values))
         new, norm = self.climb(plan, training, key, data, total)
         now = phases.means(data)
         offsets = {name: 0.99 * mu + 0.01 * now[name] for name, mu in training.offsets.items()}

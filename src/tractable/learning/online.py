@@ -26,5 +26,6 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     n_steps = -(-len(rows) // learner.batch_size)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)
-    block = jnp.asarray(rows), np.arange(n_steps * own.batch_size, dtype=np.int32)
+    numbers = np.arange(n_steps * own.batch_size, dtype=np.int32)
+    block = loop.Block(jnp.asarray(rows), numbers, numbers)
     return loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Training
+from tractable.learning._base import Batch, Seen, Training
 from tractable.learning.layered import Climb, LayeredLearner
-from tractable.learning.wake import awake, normalized, zeros
+from tractable.learning.wake import Wake, awake, normalized, weighed, zeros
 from tractable.models.recognition import HelmholtzMachine
+
+CHOICE = 2000
+"""Says which random number chooses among samples; layers, chains and dreams have others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +37,9 @@ class WakeSleep(LayeredLearner):
     def slept(self) -> float:
         return 1.0
 
-    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
         model = training.model
-        wake = awake(model, key, x, self.samples)
+        wake = awake(model, key, batch.values, self.samples)
         up = wake.back_p(jnp.full_like(wake.log_p, 1 / wake.log_p[..., 0].size))
         return Climb(paired(model, up, zeros(model.recognition)), (), wake.log_weights, wake.layers)
 
@@ -62,13 +67,60 @@ class ReweightedWakeSleep(LayeredLearner):
     def slept(self) -> float:
         return self.sleep
 
-    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
-        model = training.model
-        wake = awake(model, key, x, self.samples)
-        weights = normalized(wake.log_weights)[..., None] / len(x)
+    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+        wake = awake(training.model, key, batch.values, self.samples)
+        return Climb(self.weighted(training.model, wake, wake.log_weights), (), wake.log_weights, wake.layers)
+
+    def weighted(self, model: HelmholtzMachine, wake: Wake, log_weights: Float[Array, "b k"]) -> HelmholtzMachine:
+        """The direction in which samples pull that have these weights."""
+        weights = normalized(log_weights)[..., None] / len(log_weights)
         up = wake.back_p(jnp.broadcast_to(weights, wake.log_p.shape))
         down = wake.back_q(on_every(weights, wake.log_q, self.wake)) if self.wake else zeros(model.recognition)
-        return Climb(paired(model, up, down), (), wake.log_weights, wake.layers)
+        return paired(model, up, down)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointStochasticApproximation(ReweightedWakeSleep):
+    """Reweighted wake–sleep with a memory: what explained a row best so far competes with new guesses.
+
+    Of each row one state of the hidden units is kept. At the row's next turn it is weighed with `samples` new ones, all
+    by w = p(x, h) / q(h | x), and one of them, drawn with probability w̃, is kept in its place. This is a chain whose
+    law is p(h | x) itself, whatever q is (iterated sampling importance resampling), so that the gradient Σ w̃ ∇ log p
+    is without bias once chains have forgotten where they began: as persistent chains are for the negative phase. The
+    memory takes a bit for each row and hidden unit.
+
+    Ou & Song, "Joint stochastic approximation and its application to learning discrete latent variable models", UAI
+    2020; Andrieu, Lee & Vihola, "Uniform ergodicity of the iterated conditional SMC", Bernoulli 24 (2018).
+    """
+
+    def init(self, plan: Any, model: HelmholtzMachine, key: Any, seen: Seen) -> Array:
+        return jnp.zeros((seen.n_rows, -(-(1 + sum(model.recognition.sizes[1:])) // 8)), jnp.uint8)
+
+    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+        model, memory, x = training.model, training.learner, batch.values
+        _, *new = model.recognition.sample_by_layer(key, x, self.samples)[0]
+        known, old = recalled(memory[batch.rows], new)
+        layers = [x[:, None], *(jnp.concatenate(pair, axis=1) for pair in zip(old, new, strict=True))]
+        wake = weighed(model, layers)
+        log_w = wake.log_weights.at[:, 0].add(jnp.where(known, 0, -jnp.inf))
+        chosen = jax.random.categorical(jax.random.fold_in(key, CHOICE), log_w)
+        memory = memory.at[batch.rows].set(remembered(layers[1:], chosen))
+        return Climb(self.weighted(model, wake, log_w), memory, log_w[:, 1:], layers)
+
+
+def recalled(memory: Array, new: list[Array]) -> tuple[Array, list[Array]]:
+    """Which rows something is known of, and this, layer by layer [b, 1, n]; the first of the new states where not."""
+    sizes = [h.shape[-1] for h in new]
+    bits = jnp.unpackbits(memory, axis=1, count=1 + sum(sizes)).astype(new[0].dtype)
+    known, *old = jnp.split(bits, np.cumsum([1, *sizes[:-1]]), axis=1)
+    there = known[:, :, None] > 0
+    return there[:, 0, 0], [jnp.where(there, a[:, None], h[:, :1]) for a, h in zip(old, new, strict=True)]
+
+
+def remembered(layers: list[Array], chosen: Array) -> Array:
+    """One state of each row, in bits, after one that says that there is one."""
+    taken = [jnp.take_along_axis(h, chosen[:, None, None], axis=1)[:, 0] for h in layers]
+    return jnp.packbits(jnp.concatenate([jnp.ones_like(taken[0][:, :1]), *taken], axis=1).astype(bool), axis=1)
 
 
 def on_every(weights: Array, terms: Array, factor: Any) -> Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Training
+from tractable.learning._base import Seen, Training
 from tractable.learning.contrastive import PersistentCD
 from tractable.learning.phases import Means, rao_blackwell, starting_with, summable_groups
 from tractable.models import ModelError
@@ -38,10 +38,10 @@ class Ladder(NamedTuple):
     rejected: Float[Array, " t-1"]
 
 
-def matched_base(model: Boltzmann, data_means: np.ndarray) -> Means:
+def matched_base(model: Boltzmann, means: np.ndarray) -> Means:
     """The fields of a machine without couplings: visible units match the data's means, hidden ones have none."""
     out = {name: jnp.zeros_like(jnp.asarray(b)) for name, b in model.fields.items()}
-    field = model.units[VISIBLE].field_with_mean(np.asarray(data_means, np.float64), BASE_ROWS)
+    field = model.units[VISIBLE].field_with_mean(np.asarray(means, np.float64), BASE_ROWS)
     return out | {VISIBLE: jnp.asarray(field, out[VISIBLE].dtype)}
 
 
@@ -64,10 +64,10 @@ class TemperedPCD(PersistentCD):
 
     n_temperatures: int = 10
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Ladder:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Ladder:
         if self.n_temperatures < 2:
             raise ModelError(f"tempering needs at least two temperatures, got n_temperatures={self.n_temperatures}")
-        base = matched_base(model, data_means)
+        base = matched_base(model, seen.means)
         betas = jnp.linspace(1, 0, self.n_temperatures)
         rows = jnp.arange(self.n_temperatures * (self.n_chains or self.batch_size), dtype=jnp.uint32)
         return Ladder(start(model, key, rows), base, betas, jnp.zeros(self.n_temperatures - 1))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from tractable.learning._base import Training
+from tractable.learning._base import Seen, Training
 from tractable.learning.contrastive import Contrastive
 from tractable.learning.phases import group_graph
 from tractable.learning.wake import added
@@ -50,7 +50,7 @@ def begun(learner: Any, model: HelmholtzMachine, key: Any) -> Any:
         return ()
     top = model.generative.top
     own, even = replace(learner.top, batch_size=learner.batch_size), np.full(top.n_visible, 0.5)
-    return own.init(_plan(top), top, key, even)  # the means are those of a tempered learner's base
+    return own.init(_plan(top), top, key, Seen(even, 0))  # the means are those of a tempered learner's base
 
 
 def free(learner: Contrastive, training: Training, key: Any, seen: Array) -> Free | None:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tractable.learning._base import Training
+from tractable.learning._base import Seen, Training
 from tractable.learning.contrastive import PersistentCD, moved
 from tractable.learning.phases import rao_blackwell, starting_with, summable_groups
 from tractable.learning.tempered import matched_base
@@ -75,12 +75,12 @@ class TrajectoryTempering(PersistentCD):
     target: float = 0.3
     every: int = 5
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, data_means: np.ndarray) -> Trajectory:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Trajectory:
         if self.n_checkpoints < 2:
             raise ModelError(f"a trajectory needs room for two checkpoints, got n_checkpoints={self.n_checkpoints}")
-        x = super().init(plan, model, key, data_means)
+        x = super().init(plan, model, key, seen)
         couplings = jax.tree.map(jnp.zeros_like, model.couplings)
-        first = eqx.tree_at(lambda m: (m.fields, m.couplings), model, (matched_base(model, data_means), couplings))
+        first = eqx.tree_at(lambda m: (m.fields, m.couplings), model, (matched_base(model, seen.means), couplings))
         past = jax.tree.map(partial(_repeated, self.n_checkpoints), eqx.filter(first, eqx.is_inexact_array))
         chains = jax.tree.map(partial(_repeated, self.n_checkpoints), x)
         return Trajectory(past, chains, x, jnp.ones((), jnp.int32), jnp.ones(()))

@@ -7,10 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Training
+from tractable.learning._base import Batch, Seen, Training
 from tractable.learning.layered import Climb, LayeredLearner
 from tractable.learning.reweighted import paired
 from tractable.learning.score_function import ANTITHETIC, ESTIMATORS, baselines
@@ -52,18 +51,24 @@ class VariationalGradient(LayeredLearner):
             raise ModelError(f"unknown estimator {self.estimator!r}{near}; there are {', '.join(NAMES)}")
         if self.estimator == "vimco" and self.samples < 2:
             raise ModelError(f"VIMCO compares a sample with others: it needs two or more, got samples={self.samples}")
-        return super().adopted(model, key)
+        model = super().adopted(model, key)
+        if self.estimator in ANTITHETIC and model.recognition.is_autoregressive:
+            raise ModelError(
+                f"{self.estimator} flips whole layers, whose units must not depend on one another: take a recognition"
+                " network without weights within its layers, or another estimator"
+            )
+        return model
 
-    def init(self, plan: Any, model: HelmholtzMachine, key: Any, data_means: np.ndarray) -> Any:
+    def init(self, plan: Any, model: HelmholtzMachine, key: Any, seen: Seen) -> Any:
         return baselines(model.recognition.sizes, key) if self.estimator == "nvil" else ()
 
-    def ascent(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
         if self.estimator in ANTITHETIC:
-            return self._antithetic(training, key, x)
-        wake = awake(training.model, key, x, self.samples)
+            return self._antithetic(training, key, batch.values)
+        wake = awake(training.model, key, batch.values, self.samples)
         found = ESTIMATORS[self.estimator](wake, training.learner, self.learning_rate)
-        up = wake.back_p(jnp.broadcast_to(found.p[..., None], wake.log_p.shape) / len(x))
-        down = wake.back_q(found.q / len(x))
+        up = wake.back_p(jnp.broadcast_to(found.p[..., None], wake.log_p.shape) / len(batch.values))
+        down = wake.back_q(found.q / len(batch.values))
         return Climb(paired(training.model, up, down), found.kept, wake.log_weights, wake.layers)
 
     def _antithetic(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:

@@ -50,6 +50,13 @@ def awake(model: HelmholtzMachine, key: Any, x: Float[Array, "b n"], n_samples: 
     return Wake(layers, log_p, log_q, back_p, lambda weights: back_q(weights)[0])
 
 
+def weighed(model: HelmholtzMachine, layers: list[Array]) -> Wake:
+    """The same of hidden layers that are given, x [b, 1, n] and then [b, k, n]."""
+    log_q, back_q = jax.vjp(lambda q: jnp.stack(q.log_prob_by_layer(layers), -1), model.recognition)
+    log_p, back_p = explained(model.generative, layers)
+    return Wake(layers, log_p, log_q, back_p, lambda weights: back_q(weights)[0])
+
+
 def explained(generative: Any, layers: list[Array]) -> tuple[Float[Array, "b k m"], Callable[[Array], Any]]:
     """The terms of log p(x, h), and what their weights make of their gradients."""
     log_p, back = jax.vjp(lambda p: jnp.stack(p.log_joint_by_layer(layers), -1), generative)

@@ -99,6 +99,21 @@ def as_many(what: str, given: Any, n: int) -> list[Any]:
     return found
 
 
+def triangles(given: Any, sizes: Sequence[int]) -> tuple[Any, ...]:
+    """Weights within layers of these sizes, a strictly triangular matrix or None for each; True is zeros everywhere."""
+    if given is True:
+        return tuple(np.zeros((n, n)) for n in sizes)
+    own = zip(sizes, as_many("within", given, len(sizes)), strict=True)
+    return tuple(None if a is None else _triangular(at, a, n) for at, (n, a) in enumerate(own))
+
+
+def _triangular(at: int, given: Any, n: int) -> np.ndarray:
+    found = array(f"within {at}", given, (n, n))
+    if np.triu(found).any():
+        raise ModelError(f"within {at}: a unit depends on those before it only: zero on and above the diagonal")
+    return found
+
+
 def dense(what: str, given: Any, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Weights between two layers: those given, else random ones that keep the size of signals (Glorot 2010)."""
     return small(rng, shape, (2 / sum(shape)) ** 0.5) if given is None else array(what, given, shape)
@@ -113,6 +128,24 @@ def times(h: Float[Array, "*b m"], w: Any, transposed: bool = False) -> Float[Ar
         return h @ (w.T if transposed else w)
     product = xla.binary_dot_transposed if transposed else xla.binary_dot
     return product(h.reshape(-1, h.shape[-1]), w).reshape(*h.shape[:-1], w.shape[0 if transposed else 1])
+
+
+def from_own(h: Float[Array, "*b n"], within: Any) -> Float[Array, "*b n"]:
+    """What the logits of a layer take from its own units: Σ_k<i L_ik h_k."""
+    return times(h, jnp.tril(jnp.asarray(within), -1), transposed=True)
+
+
+def means_within(logits: Float[Array, "*b n"], within: Any) -> Float[Array, "*b n"]:
+    """σ of the logits; with weights `within` the layer each unit sees the means of those before it."""
+    if within is None:
+        return jax.nn.sigmoid(logits)
+    own = jnp.tril(jnp.asarray(within, logits.dtype), -1)
+
+    def unit(i: Any, means: Array) -> Array:
+        logit = jax.lax.dynamic_index_in_dim(logits, i, -1, False) + means @ own[i]
+        return means.at[..., i].set(jax.nn.sigmoid(logit))
+
+    return jax.lax.fori_loop(0, logits.shape[-1], unit, jnp.zeros_like(logits))
 
 
 def log_bernoulli(x: Float[Array, "*b n"], logits: Float[Array, "*b n"]) -> Float[Array, "*b"]:
@@ -143,22 +176,15 @@ def drawn(key: Any, rows: Array, logits: Float[Array, "c n"], within: Any = None
     """
     if within is None:
         return _random.bernoulli(key, rows, logits)
-    uniform = _random.uniform(key, rows, logits.shape[1], logits.dtype)
-    threshold = jnp.log(uniform) - jnp.log1p(-uniform)  # u < σ(a) where logit(u) < a
-    own = jnp.asarray(within, logits.dtype)
-
-    def unit(i: Array, h: Array) -> Array:
-        field = jax.lax.dynamic_index_in_dim(logits, i, 1, False) + h @ own[i]
-        new = (jax.lax.dynamic_index_in_dim(threshold, i, 1, False) < field).astype(h.dtype)
-        return jax.lax.dynamic_update_index_in_dim(h, new, i, 1)
-
-    return jax.lax.fori_loop(0, logits.shape[1], unit, jnp.zeros_like(logits))
+    return xla.sample_ordered(_random.seed(key), rows, logits, jnp.asarray(within, logits.dtype))
 
 
 def drawn_given(
-    key: Any, rows: Array, given: Float[Array, "b k m"], w: Any, bias: Any
+    key: Any, rows: Array, given: Float[Array, "b k m"], w: Any, bias: Any, within: Any = None
 ) -> tuple[Float[Array, "b n u"], Float[Array, "b n"]]:
     """States of a layer with the logits bias + given @ w, and log p of them; as many for each of b as `rows` allows.
+
+    With weights `within` the layer, they are drawn unit by unit.
 
     Parameters
     ----------
@@ -166,14 +192,14 @@ def drawn_given(
     """
     w, bias = jnp.asarray(w), jnp.asarray(bias)
     many = (len(given), len(rows) // max(len(given), 1))
-    if given.shape[1] == many[1] and all(a.dtype == jnp.float32 for a in (given, w, bias)):
+    if within is None and given.shape[1] == many[1] and all(a.dtype == jnp.float32 for a in (given, w, bias)):
         seed = jax.random.bits(key, (2,), jnp.uint32)
         h, log_p = xla.bernoulli_layer(seed, rows, given.reshape(-1, given.shape[-1]), w, bias)
         return jax.lax.stop_gradient(h).reshape(*many, len(bias)), log_p.reshape(many)
     logits = bias + times(given, w)
     wide = jnp.broadcast_to(logits, (*many, len(bias))).reshape(-1, len(bias))
-    h = jax.lax.stop_gradient(drawn(key, rows, wide)).reshape(*many, len(bias))
-    return h, log_bernoulli(h, logits)
+    h = jax.lax.stop_gradient(drawn(key, rows, wide, within)).reshape(*many, len(bias))
+    return h, log_bernoulli(h, logits if within is None else logits + from_own(h, within))
 
 
 def completed(model: Any, layers: Layers) -> list[Array]:

@@ -15,7 +15,20 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
-from tractable.models.layers import Layered, Layers, as_many, checked_sizes, dense, drawn_given, log_prob, times
+from tractable.models.layers import (
+    Layered,
+    Layers,
+    as_many,
+    checked_sizes,
+    dense,
+    drawn_given,
+    from_own,
+    log_bernoulli,
+    log_prob,
+    means_within,
+    times,
+    triangles,
+)
 from tractable.models.parameters import array, generator
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 
@@ -39,7 +52,8 @@ class RecognitionNetwork(eqx.Module):
     """q(h | x) = q(h¹ | x) q(h² | h¹) …: what a model's hidden units may have been, guessed from the bottom upward.
 
     The units of a layer are Bernoulli and independent given the layer below, with logits c + R x, or those of a
-    network with tanh units in between.
+    network with tanh units in between. Causes that compete to explain what is below are not independent, and with
+    weights `within` a layer they need not be: then a unit also depends on those before it, logit_i + Σ_k<i L_ik h_k.
 
     Parameters
     ----------
@@ -47,15 +61,18 @@ class RecognitionNetwork(eqx.Module):
     hidden : numbers of tanh units between each two layers, a number or several; None for logits that are linear.
     weights : for each layer above the visible one a matrix [n_below, n_layer], or with tanh units a list of them.
     biases : for each of these a vector, or a list of them.
+    within : for each of these a matrix L [n, n], zero on and above the diagonal, or None; True for zeros in all layers,
+        to be learned.
     key : of the small random weights that a new network starts with.
 
     Raises
     ------
-    ModelError : sizes, weights or biases that do not chain.
+    ModelError : sizes, weights or biases that do not chain, weights within a layer that are not strictly triangular.
 
     References
     ----------
-    Hinton, Dayan, Frey & Neal, The wake–sleep algorithm, 1995; Dayan et al., The Helmholtz machine, 1995.
+    Hinton, Dayan, Frey & Neal, The wake–sleep algorithm, 1995; Dayan et al., The Helmholtz machine, 1995; Gregor et
+    al., Deep autoregressive networks, 2014 (`within`).
 
     Examples
     --------
@@ -69,6 +86,7 @@ class RecognitionNetwork(eqx.Module):
 
     weights: tuple[Matrices, ...]
     biases: tuple[Matrices, ...]
+    within: tuple[Any, ...]
 
     def __init__(
         self,
@@ -77,6 +95,7 @@ class RecognitionNetwork(eqx.Module):
         hidden: Any = None,
         weights: Any = None,
         biases: Any = None,
+        within: Any = None,
         key: Any = 0,
     ):
         own = None if weights is None else [_listed(w, 2) for w in weights]
@@ -89,6 +108,7 @@ class RecognitionNetwork(eqx.Module):
             for at, (pair, (w, b)) in enumerate(zip(pairwise(sizes), given, strict=True))
         ]
         self.weights, self.biases = tuple(w for w, _ in found), tuple(b for _, b in found)
+        self.within = triangles(within, sizes[1:])
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -101,14 +121,30 @@ class RecognitionNetwork(eqx.Module):
         return np.result_type(*(np.dtype(leaf.dtype) for leaf in jax.tree.leaves((self.weights, self.biases))))
 
     @property
-    def n_parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(leaf.size for leaf in jax.tree.leaves((self.weights, self.biases)))
+    def is_autoregressive(self) -> bool:
+        """Whether units of some layer depend on others of it."""
+        return any(a is not None for a in self.within)
 
-    def logits(self, at: int, below: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
-        """The logits of layer `at` (1 for the first hidden one) given states of the layer below it."""
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are learned; missing links within a layer are not."""
+        own = sum(a.shape[0] * (a.shape[0] - 1) // 2 for a in self.within if a is not None)
+        return own + sum(leaf.size for leaf in jax.tree.leaves((self.weights, self.biases)))
+
+    def logits(self, at: int, below: Float[Array, "*b n"], own: Any = None) -> Float[Array, "*b m"]:
+        """The logits of layer `at` (1 for the first hidden one) given states of the layer below it.
+
+        Parameters
+        ----------
+        own : states of the layer itself, where its units depend on those before them.
+        """
         given, w, b = self._last(at, jnp.asarray(below))
-        return times(given, w) + jnp.asarray(b)
+        from_below, within = times(given, w) + jnp.asarray(b), self.within[at - 1]
+        if within is None:
+            return from_below
+        if own is None:
+            raise ModelError(f"units of layer {at} depend on one another: their logits take states of the layer too")
+        return from_below + from_own(jnp.asarray(own), within)
 
     def log_prob(self, layers: Layers) -> Float[Array, "*b"]:
         """log q(h | x) of states of all layers, the visible one first."""
@@ -117,7 +153,12 @@ class RecognitionNetwork(eqx.Module):
     def log_prob_by_layer(self, layers: Layers) -> list[Float[Array, "*b"]]:
         """The terms of `log_prob`: log q(h¹ | x), log q(h² | h¹), …"""
         pairs = enumerate(pairwise(jnp.asarray(h) for h in layers))
-        return [log_prob(h, *self._last(at + 1, below)) for at, (below, h) in pairs]
+        return [self._log_layer(at + 1, below, h) for at, (below, h) in pairs]
+
+    def _log_layer(self, at: int, below: Float[Array, "*b n"], h: Float[Array, "*b m"]) -> Float[Array, "*b"]:
+        if self.within[at - 1] is None:
+            return log_prob(h, *self._last(at, below))
+        return log_bernoulli(h, self.logits(at, below, h))
 
     def _last(self, at: int, below: Float[Array, "*b n"]) -> tuple[Array, Any, Any]:
         """What the logits of layer `at` are linear in (the layer below, or tanh units), and the weights and biases."""
@@ -149,16 +190,17 @@ class RecognitionNetwork(eqx.Module):
         layers, terms = [x[:, None]], []
         for at in range(1, len(self.sizes)):
             given, w, b = self._last(at, layers[-1])
-            h, log_q = drawn_given(jax.random.fold_in(key, at), chains, given, w, b)
+            h, log_q = drawn_given(jax.random.fold_in(key, at), chains, given, w, b, self.within[at - 1])
             layers.append(h)
             terms.append(log_q)
         return layers, terms
 
     def means(self, x: Float[Array, "*b n"]) -> list[Float[Array, "*b m"]]:
-        """The mean of each hidden layer given the mean of the layer below."""
+        """The mean of each hidden layer given the mean of the layer below, and of the units before each."""
         out = []
         for at in range(1, len(self.sizes)):
-            x = jax.nn.sigmoid(self.logits(at, x))
+            given, w, b = self._last(at, jnp.asarray(x))
+            x = means_within(times(given, w) + jnp.asarray(b), self.within[at - 1])
             out.append(x)
         return out
 
@@ -168,6 +210,7 @@ class RecognitionNetwork(eqx.Module):
 
     def __repr__(self) -> str:
         inner = "" if len(self.weights[0]) == 1 else ", tanh units between layers"
+        inner += ", autoregressive" if self.is_autoregressive else ""
         return f"RecognitionNetwork({' → '.join(map(str, self.sizes))}{inner}; {self.n_parameters:,} parameters)"
 
 

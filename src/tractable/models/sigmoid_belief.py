@@ -22,11 +22,13 @@ from tractable.models.layers import (
     completed,
     dense,
     drawn,
+    from_own,
     log_bernoulli,
     log_prob,
     promoted,
     rows_of,
     times,
+    triangles,
 )
 from tractable.models.parameters import array, generator
 
@@ -42,7 +44,8 @@ class SigmoidBeliefNetwork(Layered):
     layers : numbers of units, from the visible layer upward; may be left out where `weights` say them.
     weights : one matrix W [n_layer, n_above] for each pair of neighbouring layers; a zero is a missing link.
     biases : one vector for each layer.
-    within : for each layer a matrix L [n, n], zero on and above the diagonal, or None.
+    within : for each layer a matrix L [n, n], zero on and above the diagonal, or None; True for zeros in all layers, to
+        be learned.
     key : of the small random weights that a new network starts with.
 
     Raises
@@ -86,8 +89,7 @@ class SigmoidBeliefNetwork(Layered):
         self.weights = tuple(dense(f"weights {at}", w, shape, rng) for at, (shape, w) in pairs)
         vectors = zip(sizes, as_many("biases", biases, n), strict=True)
         self.biases = tuple(array(f"biases {at}", b, (size,)) for at, (size, b) in enumerate(vectors))
-        own = zip(sizes, as_many("within", within, n), strict=True)
-        self.within = tuple(None if a is None else _triangular(at, a, size) for at, (size, a) in enumerate(own))
+        self.within = triangles(within, sizes)
         self.known = None
 
     @property
@@ -126,7 +128,7 @@ class SigmoidBeliefNetwork(Layered):
         if at < len(self.weights):
             out = out + times(jnp.asarray(layers[at + 1]), self.weights[at], transposed=True)
         if self.within[at] is not None:
-            out = out + times(jnp.asarray(layers[at]), jnp.tril(jnp.asarray(self.within[at]), -1), transposed=True)
+            out = out + from_own(jnp.asarray(layers[at]), self.within[at])
         return out
 
     def log_joint(self, layers: Layers) -> Float[Array, "*b"]:
@@ -217,13 +219,6 @@ def _length(what: str, given: Any) -> int:
     if np.ndim(given) != 1 or not np.size(given):
         raise ModelError(f"{what}: expected a vector, one number for each unit, got the shape {np.shape(given)}")
     return int(np.shape(given)[0])
-
-
-def _triangular(at: int, given: Any, n: int) -> np.ndarray:
-    found = array(f"within {at}", given, (n, n))
-    if np.triu(found).any():
-        raise ModelError(f"within {at}: a unit depends on those before it only: zero on and above the diagonal")
-    return found
 
 
 def _links(w: np.ndarray, n_pairs: int) -> Links:
