@@ -16,7 +16,7 @@ pytest.importorskip("sklearn")
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from tractable.estimators import HelmholtzMachine, SigmoidBeliefNetwork
+from tractable.estimators import DeepBeliefNetwork, HelmholtzMachine, SigmoidBeliefNetwork
 
 EVERY = (np.arange(64)[:, None] >> np.arange(6)) & 1
 
@@ -37,6 +37,7 @@ def test_what_scikit_learn_asks_of_an_estimator() -> None:
     """Without an epoch: it takes rows of a dozen shapes, and a step would be compiled for each of them."""
     assert check(SigmoidBeliefNetwork(2, epochs=0), lambda name: name not in LEFT_OUT) > 40
     assert check(HelmholtzMachine(2, epochs=0), DIFFERENT.__contains__) > len(DIFFERENT)
+    assert check(DeepBeliefNetwork(2, epochs=0, pretrain=0), DIFFERENT.__contains__) > len(DIFFERENT)
 
 
 def patterns(n: int = 120, seed: int = 0) -> np.ndarray:
@@ -116,6 +117,22 @@ def test_recognized_units_may_see_one_another() -> None:
     machine = HelmholtzMachine([3, 2], autoregressive=True, algorithm="jsa", epochs=3, random_state=0).fit(patterns())
     assert np.tril(machine.model_.recognition.within[0], -1).any()
     assert machine.transform(patterns()).shape == (120, 5)
+
+
+def test_a_deep_belief_network_is_learned_layer_by_layer_and_then_as_a_whole() -> None:
+    settings = {"algorithm": LEARNER, "pretrain": 30, "random_state": 1}
+    first = DeepBeliefNetwork([4, 3], epochs=0, **settings).fit(patterns())
+    whole = DeepBeliefNetwork([4, 3], epochs=60, **settings).fit(patterns())
+    apart = np.log(patterns().mean(0)) @ patterns().T + np.log1p(-patterns().mean(0)) @ (1 - patterns().T)
+    assert apart.mean() + 0.5 < first.score(patterns()) < whole.score(patterns())
+    assert whole.log_likelihood(patterns()).kind == "exact"
+    assert np.exp(whole.score_samples(EVERY)).sum() == pytest.approx(1, abs=1e-5)
+    assert list(whole.get_feature_names_out())[-1] == "deepbeliefnetwork6"
+    assert whole.sample(5).shape == (5, 6)
+    assert clone(whole).fit(patterns()).score(patterns()) == whole.score(patterns())
+    before = whole.score(patterns())
+    assert whole.partial_fit(patterns(seed=1)).score(patterns()) != before
+    assert DeepBeliefNetwork(3, epochs=0, pretrain=0).fit(patterns()).model_.sizes == (6, 3, 3)
 
 
 def test_samples_have_the_density(fitted: SigmoidBeliefNetwork) -> None:

@@ -178,6 +178,13 @@ def test_a_network_is_learned_written_and_answers(ask: Any, tmp_path: Path, monk
     same(learned, tr.load(str(tmp_path / "again.safetensors")))
 
 
+def test_a_wrong_value_names_its_file_before_anything_is_learned(ask: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", changed(2))
+    code, out = ask("wrong.safetensors")
+    assert code == 2 and "rows.npy: row 7, column 2: the value 2.0 is not one of this unit" in out
+    assert {p.name for p in tmp_path.iterdir()} == {"rows.npy"}
+
+
 def test_options_become_the_chains_of_the_machine_on_top() -> None:
     assert Top(top="cd", k=3).learner() == tr.ContrastiveDivergence(k=3) and Top().learner() == tr.PersistentCD()
 
@@ -198,6 +205,10 @@ SPINS = tr.restricted(3, 2, units="spin")
         (
             {"learner": LAYERS, "model": tr.HelmholtzMachine(network(), tr.RecognitionNetwork([9, 4], hidden=3))},
             "linear logits, not tanh units",
+        ),
+        (
+            {"learner": LAYERS, "model": tr.HelmholtzMachine(network(), tr.RecognitionNetwork([9, 4], within=True))},
+            "units that do not see one another",
         ),
         ({"learner": tr.WakeSleep(top=tr.FastPersistentCD())}, "take PersistentCD, .* got FastPersistentCD"),
         ({"learner": tr.WakeSleep(top=tr.ExactGradient())}, "take PersistentCD, .* got ExactGradient"),

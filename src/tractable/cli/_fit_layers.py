@@ -62,6 +62,7 @@ class Top:
     """What a deep belief network has besides: layers learned one by one at first, and a machine on top."""
 
     pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 10
+    pretrain_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of these epochs at first.")] = 0.1
     top: Annotated[
         Chains, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")
     ] = "pcd"
@@ -83,21 +84,23 @@ class Layers:
     within: bool | None = None
     top: Top | None = None
 
-    def start(self, rows: Any, learner: Any, running: Running) -> Any:
-        """Where learning starts, unless memory does not hold what learning it takes."""
+    def new(self, rows: Any, learner: Any, running: Running) -> Any:
+        """A new model for these rows, unless memory does not hold what learning it takes."""
         from tractable.plan.training import check_training
 
         sizes = [rows.shape[1], *self.hidden]
         check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
         if self.top:
-            return self._stack(tr.DeepBeliefNetwork(sizes, key=running.seed), rows, learner, running)
+            return tr.DeepBeliefNetwork(sizes, key=running.seed)
         recognition = tr.RecognitionNetwork(sizes, hidden=self.tanh, within=self.within, key=running.seed)
         return tr.HelmholtzMachine(tr.SigmoidBeliefNetwork(sizes, key=running.seed), recognition)
 
-    def _stack(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
+    def start(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
+        """Where learning starts."""
         if not (self.top and self.top.pretrain):
             return model
-        layers = tr.Layerwise(machine=tr.PersistentCD(batch_size=learner.batch_size))
+        machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.top.pretrain_rate)
+        layers = tr.Layerwise(machine=machine)
         options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
         options |= {"key": running.seed, "resume": running.resume, "live": 0.0}
         return tr.fit(model, rows, layers, epochs=self.top.pretrain, **options).model

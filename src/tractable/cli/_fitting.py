@@ -70,10 +70,14 @@ class Shape:
             return tr.deep([units, *self.hidden], units=kind, key=seed)
         return tr.boltzmann(units.n, hidden=sum(self.hidden), units=units, key=seed)
 
-    def start(self, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
-        """Where learning starts."""
+    def new(self, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
+        """A new machine for these rows."""
         chains = max(min(learner.batch_size, len(rows)), getattr(learner, "n_chains", None) or 0)
-        model, epochs = self.machine(rows, chains, running.seed), getattr(self.visible, "pretrain", 0)
+        return self.machine(rows, chains, running.seed)
+
+    def start(self, model: tr.Boltzmann, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
+        """Where learning starts."""
+        epochs = getattr(self.visible, "pretrain", 0)
         return pretrain(model, rows, epochs=epochs, key=running.seed) if epochs else model
 
 
@@ -85,10 +89,11 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     running = replace(running, checkpoint=running.at(files.model))
     rows = tr.read_data(files.data)
     held = tr.read_data(running.validation) if running.validation else None
-    model = shape.start(rows, learner, running)
+    model = shape.new(rows, learner, running)
     for name, part in ((files.data, rows), (running.validation, held)):
         if part is not None:
             learner.checked(model, part, f"{name}: ")  # here the file has a name
+    model = shape.start(model, rows, learner, running)
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
     options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
     with warnings_in_a_line():

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tractable.estimators.belief import HelmholtzMachine, SigmoidBeliefNetwork
+    from tractable.estimators.belief import DeepBeliefNetwork, HelmholtzMachine, SigmoidBeliefNetwork
     from tractable.estimators.boltzmann import DeepBoltzmannMachine, RestrictedBoltzmannMachine
     from tractable.estimators.hidden_markov import HiddenMarkovModel
     from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BayesianNetworkClassifier",
     "BernoulliMixture",
+    "DeepBeliefNetwork",
     "DeepBoltzmannMachine",
     "GaussianMixture",
     "HelmholtzMachine",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _LEAVES = {
-    "belief": ("HelmholtzMachine", "SigmoidBeliefNetwork"),
+    "belief": ("DeepBeliefNetwork", "HelmholtzMachine", "SigmoidBeliefNetwork"),
     "boltzmann": ("DeepBoltzmannMachine", "RestrictedBoltzmannMachine"),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),

@@ -49,6 +49,9 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _begin(self, X: Any) -> np.ndarray:
         """Make a new model for these rows, with a key of its own; the rows as it takes them."""
 
+    def _prepare(self, rows: np.ndarray) -> None:
+        """What comes before learning in `fit`."""
+
     @abstractmethod
     def log_likelihood(self, X: Any) -> LogLikelihood:
         """The mean of log p(x) with its certificate, and that of each row."""
@@ -58,6 +61,7 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from rows of data [n_rows, n_features]; `y` is ignored."""
         rows = self._begin(X)
+        self._prepare(rows)
         run = fit(
             self.model_, rows, self._learner(), epochs=self.epochs, key=self._key, progress=bool(self.verbose), live=0.0
         )

@@ -10,8 +10,9 @@ import numpy as np
 
 from tractable import learning, models
 from tractable.estimators._base import LearnedByGradient, learner_of
-from tractable.evaluate import LogLikelihood, log_likelihood
+from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner
+from tractable.learning._base import Training
 from tractable.models import ModelError, RecognitionNetwork
 from tractable.models.layers import checked_sizes
 from tractable.plan.training import check_training
@@ -80,13 +81,12 @@ class SigmoidBeliefNetwork(LearnedByGradient):
         sizes = [rows.shape[1], *checked_sizes(self.n_hidden, 1)]
         check_training([2 * n for n in sizes], self._learner().batch_size)
         self._key = self._new_key()
-        network = models.SigmoidBeliefNetwork(sizes, key=self._key)
-        self.model_ = models.HelmholtzMachine(network, self._recognition(sizes))
+        self.model_ = self._new(sizes)
         self.history_ = History()
         return rows
 
-    def _recognition(self, sizes: list[int]) -> RecognitionNetwork:
-        return RecognitionNetwork(sizes, key=self._key)
+    def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
+        return models.HelmholtzMachine(models.SigmoidBeliefNetwork(sizes, key=self._key), key=self._key)
 
     def transform(self, X: Any) -> np.ndarray:
         """The posterior means of the hidden units given each row, all layers side by side [n_rows, n_hidden units]."""
@@ -132,11 +132,63 @@ class HelmholtzMachine(SigmoidBeliefNetwork):
     n_tanh: Any = None
     autoregressive: bool = False
 
-    def _recognition(self, sizes: list[int]) -> RecognitionNetwork:
-        return RecognitionNetwork(sizes, hidden=self.n_tanh, within=self.autoregressive or None, key=self._key)
+    def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
+        q = RecognitionNetwork(sizes, hidden=self.n_tanh, within=self.autoregressive or None, key=self._key)
+        return models.HelmholtzMachine(models.SigmoidBeliefNetwork(sizes, key=self._key), q)
 
     def transform(self, X: Any) -> np.ndarray:
         """The means of the hidden units that the recognition network guesses from each row, layers side by side."""
         rows = self._whole(X)
         with jax.enable_x64(True):
             return np.concatenate([np.asarray(h) for h in self._double.recognition.means(rows)], axis=1)
+
+
+@dataclass(eq=False, repr=False)
+class DeepBeliefNetwork(SigmoidBeliefNetwork):
+    """A deep belief network: a restricted machine on top, directed layers below it, learned layer by layer at first.
+
+    See `SigmoidBeliefNetwork`; log p(x) is a bound less the top's log Z, whose certificate it carries. `partial_fit`
+    learns all layers at once, from the first rows on.
+
+    Parameters
+    ----------
+    n_hidden : numbers of hidden units, from the bottom upward; one number makes two layers of that many.
+    pretrain : passes over the data for each layer on its own. epochs : for all of them together, after that.
+    pretrain_rate : learning rate of the first of these, which falls to zero.
+    algorithm, learning_rate, samples, binarize, random_state : see `SigmoidBeliefNetwork`.
+
+    Examples
+    --------
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> network = DeepBeliefNetwork([3, 2], pretrain=2, epochs=2, random_state=0).fit(rows)
+    >>> network.transform(rows).shape
+    (100, 5)
+    >>> network.log_likelihood(rows).kind
+    'exact'
+    """
+
+    pretrain: int = 10
+    pretrain_rate: float = 0.1
+
+    def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
+        layers = sizes if len(sizes) > 2 else [*sizes, sizes[-1]]
+        return models.HelmholtzMachine(models.DeepBeliefNetwork(layers, key=self._key), key=self._key)
+
+    def _prepare(self, rows: np.ndarray) -> None:
+        if not self.pretrain:
+            return
+        machine = learning.PersistentCD(batch_size=self._learner().batch_size, learning_rate=self.pretrain_rate)
+        layers, how = learning.Layerwise(machine=machine), {"progress": bool(self.verbose), "live": 0.0}
+        self.model_ = learning.fit(self.model_, rows, layers, epochs=self.pretrain, key=self._key, **how).model
+
+    def _take(self, model: Any, training: Training) -> None:
+        super()._take(model, training)
+        self.__dict__.pop("_log_z", None)
+
+    def log_likelihood(self, X: Any) -> LogLikelihood:
+        """The mean of log p(x) with its certificate, and that of each row."""
+        rows = self._inner(X)
+        if "_log_z" not in self.__dict__:
+            self._log_z = log_partition(self._double, key=self._key)
+        how = {"samples": self.samples, "key": self._key, "log_partition": self._log_z}
+        return log_likelihood(self._double, rows, **how)

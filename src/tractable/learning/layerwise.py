@@ -99,7 +99,7 @@ class Layerwise:
     Raises
     ------
     ModelError : from `fit`: a model that is not made of layers, layers of real-valued units above the visible one, a
-        recognition network with tanh units.
+        recognition network with tanh units or weights within its layers.
 
     Examples
     --------

@@ -68,6 +68,8 @@ def stack_of(model: Any, transposed: bool) -> Stack:
     recognition = model.recognition if isinstance(model, HelmholtzMachine) else None
     if recognition is not None and any(len(level) > 1 for level in recognition.weights):
         raise ModelError("layers learned one by one have recognition networks with linear logits, not tanh units")
+    if recognition is not None and recognition.is_autoregressive:
+        raise ModelError("layers learned one by one have recognition networks of units that do not see one another")
     return Stack(own, recognition, transposed)
 
 
