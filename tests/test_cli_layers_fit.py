@@ -37,8 +37,20 @@ def test_a_network_is_learned_and_written(rows: str, tmp_path: Path, capsys: pyt
 
 def test_a_memory_and_units_that_see_one_another(rows: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(tmp_path / "model.safetensors")
-    options = ["--algorithm", "jsa", "--autoregressive", "--epochs", "2", "--batch", "20", "--no-live"]
+    options = [
+        "--algorithm",
+        "jsa",
+        "--autoregressive",
+        "--pretrain",
+        "1",
+        "--epochs",
+        "2",
+        "--batch",
+        "20",
+        "--no-live",
+    ]
     assert run(["fit", "sbn", rows, "--layers", "3,2", "-o", model, *options]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "rows.npy"]
     own = tr.load(model).recognition.within
     assert [a.shape for a in own] == [(3, 3), (2, 2)] and np.tril(own[0], -1).any() and not np.triu(own[0]).any()
 

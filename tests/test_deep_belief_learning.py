@@ -21,6 +21,7 @@ from tractable.learning.stacks import stack_of
 
 SETTINGS: dict[str, Any] = {"batch_size": 30, "learning_rate": 0.03}
 REWEIGHTED = tr.ReweightedWakeSleep(samples=10, **SETTINGS)
+OWN = np.tril(np.ones((3, 3)), -1)
 LAYERS = tr.Layerwise(machine=tr.PersistentCD(batch_size=30))
 
 
@@ -86,6 +87,26 @@ def test_only_the_first_machine_hears_of_rows_that_are_held_back() -> None:
     assert [r.options["live"] for r in (first, second)] == [0.1, 0]
     assert [r.options["checkpoint"] for r in (first, second)] == ["there.layer0", "there.layer1"]
     assert [(e.epoch, e.seconds, e.gradient_norm) for e in run.history] == [(1, 2.0, 1), (2, 4.0, 2)]
+
+
+def test_a_sigmoid_belief_network_begins_as_the_machines_it_is_made_of() -> None:
+    own = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([9, 4, 3]), tr.RecognitionNetwork([9, 4, 3], within=[None, OWN]))
+    run = quietly(own, LAYERS, 30)
+    p, q = run.model.generative, run.model.recognition
+    assert isinstance(p, tr.SigmoidBeliefNetwork) and p.sizes == (9, 4, 3) and len(run.history) == 60
+    for at in range(2):
+        np.testing.assert_array_equal(p.weights[at], q.weights[at][0])
+    assert q.within[0] is None and not q.within[1].any()
+    machines = [
+        tr.restricted(couplings=w, visible_bias=b, hidden_bias=c[0])
+        for w, b, c in zip(p.weights, p.biases, q.biases, strict=False)
+    ]
+    below = np.asarray(q.sample(1, BARS, 200).layers[1]).reshape(-1, 4)  # as the second machine has seen them
+    seen = 1 / (1 + np.exp(-np.asarray(machines[1].local_field("hidden", {"visible": below}))))
+    np.testing.assert_allclose(1 / (1 + np.exp(-np.asarray(p.biases[2]))), seen.mean(0), atol=0.12)
+    alone = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([9, 4, 3]))
+    assert exact(run.model, BARS[:3]) > exact(alone, BARS[:3]) + 0.3
+    assert quietly(tr.SigmoidBeliefNetwork([9, 4]), LAYERS, 1).model.sizes == (9, 4)
 
 
 def test_a_transposed_machine_on_top_changes_nothing() -> None:
@@ -201,15 +222,12 @@ SPINS = tr.restricted(3, 2, units="spin")
         ({"rows": changed(np.nan)}, r"row 7, column 2: the value nan is missing; impute it first"),
         ({"rows": BARS[:, :8]}, "the model has 9 units, the data 8 columns"),
         ({"learner": LAYERS, "rows": BARS[:, :8]}, "the model has 9 units, the data 8 columns"),
-        ({"learner": LAYERS, "model": tr.SigmoidBeliefNetwork([9, 4])}, "not a SigmoidBeliefNetwork"),
+        ({"learner": LAYERS, "model": tr.mixture(BARS, 2, "bernoulli")}, "not a Mixture"),
         (
             {"learner": LAYERS, "model": tr.HelmholtzMachine(network(), tr.RecognitionNetwork([9, 4], hidden=3))},
             "linear logits, not tanh units",
         ),
-        (
-            {"learner": LAYERS, "model": tr.HelmholtzMachine(network(), tr.RecognitionNetwork([9, 4], within=True))},
-            "units that do not see one another",
-        ),
+        ({"learner": LAYERS, "model": tr.SigmoidBeliefNetwork([9, 4], within=True)}, "no weights within a layer"),
         ({"learner": tr.WakeSleep(top=tr.FastPersistentCD())}, "take PersistentCD, .* got FastPersistentCD"),
         ({"learner": tr.WakeSleep(top=tr.ExactGradient())}, "take PersistentCD, .* got ExactGradient"),
     ],
@@ -223,6 +241,7 @@ def test_what_cannot_be_learned_is_refused(change: dict[str, Any], words: str) -
     ("machines", "words"),
     [
         ([tr.restricted(3, 2)], "at least two machines, got 1"),
+        ([], "at least two machines, got 0"),
         ([SPINS, tr.restricted(2, 2)], "expected restricted machines of 0/1 units"),
         ([tr.restricted(3, 2), tr.restricted(4, 2)], "the shape|units"),
     ],

@@ -42,6 +42,14 @@ class Guesses:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What comes before learning all layers together."""
+
+    pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 0
+    pretrain_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of these epochs at first.")] = 0.1
+
+
+@dataclass(frozen=True)
 class Recognizing(Guesses):
     """The same with a recognition network that need not be linear."""
 
@@ -52,17 +60,12 @@ class Recognizing(Guesses):
         bool, typer.Option(help="Units of the recognition network also see those before them in their layer.")
     ] = False
 
-    def layers(self, hidden: list[int]) -> Layers:
-        """The layers, and the recognition network over them."""
-        return Layers(hidden, self.tanh, self.autoregressive or None)
-
 
 @dataclass(frozen=True)
-class Top:
-    """What a deep belief network has besides: layers learned one by one at first, and a machine on top."""
+class Top(Before):
+    """What a deep belief network has besides: a machine on top, and layers learned one by one unless told otherwise."""
 
     pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 10
-    pretrain_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of these epochs at first.")] = 0.1
     top: Annotated[
         Chains, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")
     ] = "pcd"
@@ -80,9 +83,8 @@ class Layers:
     """Which layers to make over the columns of the data, and how they are learned one by one before."""
 
     hidden: list[int]
-    tanh: int | None = None
-    within: bool | None = None
-    top: Top | None = None
+    before: Before
+    recognizing: Recognizing | None = None
 
     def new(self, rows: Any, learner: Any, running: Running) -> Any:
         """A new model for these rows, unless memory does not hold what learning it takes."""
@@ -90,20 +92,21 @@ class Layers:
 
         sizes = [rows.shape[1], *self.hidden]
         check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
-        if self.top:
+        if self.recognizing is None:
             return tr.DeepBeliefNetwork(sizes, key=running.seed)
-        recognition = tr.RecognitionNetwork(sizes, hidden=self.tanh, within=self.within, key=running.seed)
+        own = {"hidden": self.recognizing.tanh, "within": self.recognizing.autoregressive or None}
+        recognition = tr.RecognitionNetwork(sizes, **own, key=running.seed)
         return tr.HelmholtzMachine(tr.SigmoidBeliefNetwork(sizes, key=running.seed), recognition)
 
     def start(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
         """Where learning starts."""
-        if not (self.top and self.top.pretrain):
+        if not self.before.pretrain:
             return model
-        machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.top.pretrain_rate)
+        machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)
         options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
         options |= {"key": running.seed, "resume": running.resume, "live": 0.0}
-        return tr.fit(model, rows, layers, epochs=self.top.pretrain, **options).model
+        return tr.fit(model, rows, layers, epochs=self.before.pretrain, **options).model
 
 
 @fit.command(epilog="\b\nExample:\n  tractable fit sbn digits.npy --layers 200,200 -o digits.safetensors")
@@ -115,6 +118,7 @@ def sbn(
     ],
     output: Output,
     guesses: Recognizing,
+    before: Before,
     running: Running,
 ) -> None:
     """Fit a sigmoid belief network and a recognition network for it, together a Helmholtz machine.
@@ -123,7 +127,7 @@ def sbn(
     """
     from tractable.cli import _fitting
 
-    own = guesses.layers(layers_of(layers, "--layers"))
+    own = Layers(layers_of(layers, "--layers"), before, guesses)
     show(_fitting.fitted(_fitting.Files(data, output), own, guesses.learner(), running), running.json)
 
 
@@ -149,5 +153,5 @@ def dbn(
     """
     from tractable.cli import _fitting
 
-    own, learner = Layers(layers_of(hidden), top=top), guesses.learner(top=top.learner())
+    own, learner = Layers(layers_of(hidden), top), guesses.learner(top=top.learner())
     show(_fitting.fitted(_fitting.Files(data, output), own, learner, running), running.json)

@@ -43,6 +43,8 @@ class SigmoidBeliefNetwork(LearnedByGradient):
         ``tr.ReweightedWakeSleep(samples=20, batch_size=50)``.
     learning_rate : of the algorithm; its own where None.
     epochs : passes over the data in `fit`.
+    pretrain : passes before that for each layer on its own, as a restricted machine (not in `partial_fit`), and
+        pretrain_rate : the learning rate of the first of these, which falls to zero.
     samples : weighted samples for each row, where log p(x) is a bound.
     binarize : values above it count as 1, others as 0; None takes the data as they are.
     random_state : of the random start and of the samples; an int makes everything repeatable.
@@ -68,6 +70,8 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     algorithm: str | Learner = "rws"
     learning_rate: float | None = None
     epochs: int = 20
+    pretrain: int = 0
+    pretrain_rate: float = 0.1
     samples: int = 1000
     binarize: float | None = 0.0
     random_state: Any = None
@@ -87,6 +91,13 @@ class SigmoidBeliefNetwork(LearnedByGradient):
 
     def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
         return models.HelmholtzMachine(models.SigmoidBeliefNetwork(sizes, key=self._key), key=self._key)
+
+    def _prepare(self, rows: np.ndarray) -> None:
+        if not self.pretrain:
+            return
+        machine = learning.PersistentCD(batch_size=self._learner().batch_size, learning_rate=self.pretrain_rate)
+        layers, how = learning.Layerwise(machine=machine), {"progress": bool(self.verbose), "live": 0.0}
+        self.model_ = learning.fit(self.model_, rows, layers, epochs=self.pretrain, key=self._key, **how).model
 
     def transform(self, X: Any) -> np.ndarray:
         """The posterior means of the hidden units given each row, all layers side by side [n_rows, n_hidden units]."""
@@ -153,9 +164,8 @@ class DeepBeliefNetwork(SigmoidBeliefNetwork):
     Parameters
     ----------
     n_hidden : numbers of hidden units, from the bottom upward; one number makes two layers of that many.
-    pretrain : passes over the data for each layer on its own. epochs : for all of them together, after that.
-    pretrain_rate : learning rate of the first of these, which falls to zero.
-    algorithm, learning_rate, samples, binarize, random_state : see `SigmoidBeliefNetwork`.
+    pretrain, pretrain_rate, epochs, algorithm, learning_rate, samples, binarize, random_state : see
+        `SigmoidBeliefNetwork`.
 
     Examples
     --------
@@ -168,18 +178,10 @@ class DeepBeliefNetwork(SigmoidBeliefNetwork):
     """
 
     pretrain: int = 10
-    pretrain_rate: float = 0.1
 
     def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
         layers = sizes if len(sizes) > 2 else [*sizes, sizes[-1]]
         return models.HelmholtzMachine(models.DeepBeliefNetwork(layers, key=self._key), key=self._key)
-
-    def _prepare(self, rows: np.ndarray) -> None:
-        if not self.pretrain:
-            return
-        machine = learning.PersistentCD(batch_size=self._learner().batch_size, learning_rate=self.pretrain_rate)
-        layers, how = learning.Layerwise(machine=machine), {"progress": bool(self.verbose), "live": 0.0}
-        self.model_ = learning.fit(self.model_, rows, layers, epochs=self.pretrain, key=self._key, **how).model
 
     def _take(self, model: Any, training: Training) -> None:
         super()._take(model, training)

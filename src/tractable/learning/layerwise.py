@@ -83,6 +83,10 @@ class Layerwise:
     of the one below it gives its hidden states the probability that they had: log p(x) is what it was, and every step
     nearer to the states that are recognized in data raises a bound on it.
 
+    A `SigmoidBeliefNetwork` takes the couplings of all machines, and top units with the means that those of the last
+    one have in data. That is only where to start: but there all units are in use and the recognition network is right
+    about each machine, while units that start at random can die out before anything above them has learned their use.
+
     In a deep Boltzmann machine an inner layer hears from both sides, in the restricted ones from one. There each layer
     is learned at double strength: the data come twice below the first couplings, the top layer twice above the last,
     and the couplings between are halved. An inner layer's field is the average of the two it was learned with.
@@ -93,13 +97,13 @@ class Layerwise:
     Parameters
     ----------
     machine : learner of each restricted machine, `PersistentCD()` by default.
-    transposed : whether machines of a deep belief network start as the transpose of the one below: its visible units
+    transposed : whether machines of a belief network start as the transpose of the one below: its visible units
         are their hidden ones, those that vary most where there are fewer; more than these keep the model's couplings.
 
     Raises
     ------
     ModelError : from `fit`: a model that is not made of layers, layers of real-valued units above the visible one, a
-        recognition network with tanh units or weights within its layers.
+        recognition network with tanh units, a generative one with weights within its layers.
 
     Examples
     --------
@@ -128,7 +132,8 @@ class Layerwise:
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
             runs.append(self.machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
             found.append(runs[-1].model)
-        return Run(stack.together(found), _joined([run.history for run in runs]), runs[-1].training)
+        above = lambda: sent_up(found[-1], rows, jax.random.fold_in(key, stack.n_machines - 1))  # noqa: E731
+        return Run(stack.together(found, above), _joined([run.history for run in runs]), runs[-1].training)
 
 
 def layer_checkpoint(path: str, i: int) -> str:
@@ -207,7 +212,7 @@ class _Machines:
     def start(self, i: int, found: list[Boltzmann], means: np.ndarray) -> Boltzmann:
         return _part(self.whole, self.pairs[i], first=i == 0, last=i == self.n_machines - 1)
 
-    def together(self, found: list[Boltzmann]) -> Boltzmann:
+    def together(self, found: list[Boltzmann], above: Any) -> Boltzmann:
         return _together(self.whole, self.pairs, found)
 
 

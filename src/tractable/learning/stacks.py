@@ -1,8 +1,8 @@
-"""Deep belief networks as stacks of restricted machines: taken apart to be learned, and put together again."""
+"""Directed layers as stacks of restricted machines: taken apart to be learned, and put together again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,15 @@ from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
 from tractable.models.deep_belief import TOP, DeepBeliefNetwork
 from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
+from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 from tractable.models.units import Bernoulli
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The restricted machines of a deep belief network; the likelihood of the first one is that of data."""
+    """The restricted machines of a belief network; the likelihood of the first one is that of data."""
 
-    model: DeepBeliefNetwork
+    model: DeepBeliefNetwork | SigmoidBeliefNetwork
     recognition: RecognitionNetwork | None
     transposed: bool
     followed: bool = True
@@ -28,7 +29,7 @@ class Stack:
     @property
     def n_machines(self) -> int:
         """How many machines there are."""
-        return len(self.model.weights) + 1
+        return len(self.model.sizes) - 1
 
     def checked(self, data: Any) -> np.ndarray:
         """Rows of zeros and ones."""
@@ -36,16 +37,21 @@ class Stack:
 
     def start(self, i: int, found: Sequence[Boltzmann], means: np.ndarray) -> Boltzmann:
         """Machine `i` before it is learned; those below it are found, the lower layer of the last has these means."""
-        own = self.model.top if i == self.n_machines - 1 else self._directed(i)
+        own = self._directed(i) if i < len(self.model.weights) else self.model.top
         return _transposed(own, found[-1], means) if i and self.transposed else own
 
     def _directed(self, i: int) -> Boltzmann:
         c = None if self.recognition is None else self.recognition.biases[i][0]
         return restricted(couplings=self.model.weights[i], visible_bias=self.model.biases[i], hidden_bias=c)
 
-    def together(self, found: Sequence[Boltzmann]) -> HelmholtzMachine:
-        """The network that these machines are."""
-        return stacked(found)
+    def together(self, found: Sequence[Boltzmann], above: Callable[[], np.ndarray]) -> HelmholtzMachine:
+        """The network that these machines are; `above` draws states of the last one's hidden units."""
+        machine = stacked(found, None if self.model.family == "deep_belief" else above())
+        if self.recognition is None or not self.recognition.is_autoregressive:
+            return machine
+        q, own = machine.recognition, [None if a is None else np.zeros_like(a) for a in self.recognition.within]
+        q = RecognitionNetwork(weights=q.weights, biases=q.biases, within=own)
+        return HelmholtzMachine(machine.generative, q)
 
 
 def _transposed(own: Boltzmann, below: Boltzmann, means: np.ndarray) -> Boltzmann:
@@ -61,40 +67,54 @@ def _transposed(own: Boltzmann, below: Boltzmann, means: np.ndarray) -> Boltzman
 
 
 def stack_of(model: Any, transposed: bool) -> Stack:
-    """The machines of a deep belief network, alone or with its recognition network."""
+    """The machines of a belief network, alone or with its recognition network."""
     own = model.generative if isinstance(model, HelmholtzMachine) else model
-    if not isinstance(own, DeepBeliefNetwork):
-        raise ModelError(f"Layerwise learns deep machines and deep belief networks, not a {type(own).__name__}")
+    if not isinstance(own, DeepBeliefNetwork | SigmoidBeliefNetwork):
+        raise ModelError(f"Layerwise learns deep machines and belief networks, not a {type(own).__name__}")
+    if isinstance(own, SigmoidBeliefNetwork) and any(a is not None for a in own.within):
+        raise ModelError("layers learned one by one are restricted machines, which have no weights within a layer")
     recognition = model.recognition if isinstance(model, HelmholtzMachine) else None
     if recognition is not None and any(len(level) > 1 for level in recognition.weights):
         raise ModelError("layers learned one by one have recognition networks with linear logits, not tanh units")
-    if recognition is not None and recognition.is_autoregressive:
-        raise ModelError("layers learned one by one have recognition networks of units that do not see one another")
     return Stack(own, recognition, transposed)
 
 
-def stacked(machines: Sequence[Boltzmann]) -> HelmholtzMachine:
-    """The deep belief network of restricted machines on top of one another, and the recognition network that they are.
+def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachine:
+    """The belief network of restricted machines on top of one another, and the recognition network that they are.
 
-    The visible units of a machine are the hidden units of the one below it. The last one is the machine on top; of the
-    others p(v | h) becomes a directed layer and p(h | v) a layer of the recognition network.
+    The visible units of a machine are the hidden units of the one below it. Of each machine p(v | h) becomes a directed
+    layer and p(h | v) a layer of the recognition network; only the last one stays as it is, on top of a deep belief
+    network, unless `states` are given.
+
+    Parameters
+    ----------
+    states : of the last machine's hidden units [n_states, n_hidden]. Then that machine becomes a directed layer too, of
+        a sigmoid belief network, below independent units with the means of these.
 
     Raises
     ------
-    ModelError : machines that do not chain, fewer than two, units other than zeros and ones.
+    ModelError : machines that do not chain, none or, without states, one, units other than zeros and ones.
 
     Examples
     --------
     >>> stacked([restricted(6, 4), restricted(4, 3)])
     HelmholtzMachine(DeepBeliefNetwork 6 ← 4 – 3, RecognitionNetwork 6 → 4)
+    >>> stacked([restricted(6, 4), restricted(4, 3)], states=[[0, 1, 1], [0, 0, 1]])
+    HelmholtzMachine(SigmoidBeliefNetwork 6 ← 4 ← 3, RecognitionNetwork 6 → 4 → 3)
     """
-    below = list(machines[:-1])
+    below = list(machines[:-1] if states is None else machines)
     if not below:
-        raise ModelError(f"a deep belief network is at least two machines, got {len(machines)}")
+        least = "a deep belief network is at least two machines" if states is None else "there is no machine"
+        raise ModelError(f"{least}, got {len(machines)}")
     for machine in below:
         if set(machine.couplings) != {TOP} or any(type(units) is not Bernoulli for units in machine.units.values()):
             raise ModelError(f"expected restricted machines of 0/1 units, got {machine!r}")
     weights = [np.asarray(machine.couplings[TOP]) for machine in below]
     biases = {name: [np.asarray(machine.fields[name]) for machine in below] for name in TOP}
-    generative = DeepBeliefNetwork(top=machines[-1], weights=weights, biases=biases[VISIBLE])
-    return HelmholtzMachine(generative, RecognitionNetwork(weights=weights, biases=biases["hidden"]))
+    recognition = RecognitionNetwork(weights=weights, biases=biases["hidden"])
+    if states is None:
+        generative = DeepBeliefNetwork(top=machines[-1], weights=weights, biases=biases[VISIBLE])
+        return HelmholtzMachine(generative, recognition)
+    own = np.asarray(states)
+    alone = machines[-1].units["hidden"].field_with_mean(own.mean(0), len(own))
+    return HelmholtzMachine(SigmoidBeliefNetwork(weights=weights, biases=[*biases[VISIBLE], alone]), recognition)
