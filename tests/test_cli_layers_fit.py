@@ -60,6 +60,7 @@ def test_a_memory_and_units_that_see_one_another(rows: str, tmp_path: Path, caps
     [
         (["--layers", "3,x"], "--layers: expected numbers of units"),
         (["--layers", "3", "--algorithm", "vimco", "--samples", "1"], "two or more, got samples=1"),
+        (["--layers", "3", "--sweeps", "0.5"], "--sweeps: only jsa remembers states; --algorithm is rws"),
         (["--layers", "3", "--algorithm", "arm", "--autoregressive"], "arm flips whole layers"),
     ],
 )

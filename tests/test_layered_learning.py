@@ -151,6 +151,7 @@ LEARNERS: dict[str, tuple[LayeredLearner, Callable[[HelmholtzMachine], Array], C
     "reweighted": (ReweightedWakeSleep(samples=2), WEIGHTED, machine),
     "reweighted_autoregressive": (ReweightedWakeSleep(samples=2), WEIGHTED, autoregressive),
     "joint": (JointStochasticApproximation(samples=2), SETTLED, machine),
+    "joint_sweeps": (JointStochasticApproximation(samples=2, sweeps=0.6), SETTLED, machine),
     "joint_autoregressive": (JointStochasticApproximation(samples=2), SETTLED, autoregressive),
     "reinforce": (variational("reinforce"), BOUND, machine),
     "nvil": (variational("nvil"), BOUND, machine),
@@ -312,7 +313,7 @@ def test_a_fit_comes_near_the_best_there_is(learner: LayeredLearner) -> None:
     "learner",
     [
         ReweightedWakeSleep(batch_size=30),
-        JointStochasticApproximation(batch_size=25),
+        JointStochasticApproximation(batch_size=25, sweeps=0.5),
         VariationalGradient(estimator="nvil", batch_size=30),
     ],
 )
@@ -354,6 +355,11 @@ def changed(value: float) -> np.ndarray:
         ({"rows": BARS[:0]}, "there are no rows"),
         ({"rows": BARS[0]}, r"shape \[n_rows, n_visible\], got \(9,\)"),
         ({"learner": ReweightedWakeSleep(samples=0)}, "at least one sample of its hidden units, got samples=0"),
+        ({"learner": JointStochasticApproximation(sweeps=2.0)}, "from 0 to 1, got 2.0"),
+        (
+            {"learner": JointStochasticApproximation(sweeps=1.0), "model": DeepBeliefNetwork([9, 4, 3])},
+            "take sweeps=0 for a deep belief network",
+        ),
         ({"learner": VariationalGradient(samples=1)}, "two or more, got samples=1"),
         ({"learner": VariationalGradient(estimator="vimko")}, "unknown estimator 'vimko'.*vimco"),
         ({"learner": WakeSleep(batch_size=0)}, "at least one row, got batch_size=0"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from layers_oracle import Table, table
@@ -9,6 +13,7 @@ from layers_zoo import ZOO, Row, network, random_evidence
 
 import tractable as tr
 from tractable.evaluate.directed import simulated_gap
+from tractable.kernels import xla
 from tractable.models import ModelError
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate import layers as approximate
@@ -151,7 +156,34 @@ def test_the_bound_of_mean_field_is_below_and_tight_where_nothing_is_coupled(row
         assert found.value == pytest.approx(truth.log_z, abs=2e-3)
 
 
-GIBBS = ("sparse_deep", "autoregressive", "deep_belief_three")
+GIBBS = ("deep", "sparse_deep", "autoregressive", "deep_belief_three")
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("tempered", [False, True])
+def test_the_kernel_draws_what_jax_draws(tempered: bool, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seventy units and more above some thousand, which are two stretches of the kernel; some are known."""
+    if not xla.available():
+        pytest.skip("the kernels are not there")
+    rng = np.random.default_rng(3)
+    sizes = (1100, 70, 33)
+    weights = [0.3 * rng.normal(size=pair) for pair in pairwise(sizes)]
+    model = tr.SigmoidBeliefNetwork(weights=weights, biases=[rng.normal(size=n) for n in sizes]).astype(np.float32)
+    x = [jnp.asarray(h) for h in model.sample(0, 9)]
+    known = [jnp.asarray(rng.random(h.shape) < (share if not at else 0.1)) for at, h in enumerate(x)]
+    between = gibbs.Tempered(jnp.float32(0.3), [jnp.full(h.shape, 0.2) for h in x]) if tempered else None
+    blocks = gibbs.Blocks(tuple(np.arange(n, dtype=np.int32)[::-1, None][: n - 1] for n in sizes))
+    chains = gibbs.Chains(blocks, jnp.arange(9, dtype=jnp.uint32), gibbs.Held(known, x), between)
+
+    def swept() -> list[np.ndarray]:
+        return [np.asarray(h) for h in jax.jit(lambda key: gibbs.sweep(model, chains, key, x))(jax.random.key(1))]
+
+    fast = swept()
+    monkeypatch.setattr(xla, "available", lambda: False)
+    for one, other, start, held in zip(fast, swept(), x, known, strict=True):
+        assert (one != other).mean() < 2e-3  # where rounding decides
+        assert (one == start)[np.asarray(held)].all()
+    assert (fast[1] != x[1]).any() and (fast[1][:, 0] == x[1][:, 0]).all()  # the first unit was not in the order
 
 
 @pytest.mark.parametrize("name", GIBBS)

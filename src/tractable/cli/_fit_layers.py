@@ -60,6 +60,18 @@ class Recognizing(Guesses):
         bool, typer.Option(help="Units of the recognition network also see those before them in their layer.")
     ] = False
 
+    sweeps: Annotated[
+        Real, typer.Option(min=0.0, max=1.0, help="Share of the units that jsa draws anew in what it remembers.")
+    ] = None
+
+    def learner(self, **more: Any) -> Any:
+        """The settings as the library takes them, and `more` of them."""
+        if self.sweeps is None:
+            return super().learner(**more)
+        if self.algorithm != "jsa":
+            raise typer.BadParameter(f"--sweeps: only jsa remembers states; --algorithm is {self.algorithm}")
+        return super().learner(sweeps=self.sweeps, **more)
+
 
 @dataclass(frozen=True)
 class Top(Before):

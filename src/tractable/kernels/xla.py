@@ -20,7 +20,8 @@ from jax import Array
 from . import library
 
 TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
-TARGETS += ("narrow_anneal", "outer_step", "bernoulli_score", "bernoulli_layer", "scaled_outer", "sample_ordered")
+TARGETS += ("narrow_anneal", "outer_step", "bernoulli_score", "bernoulli_layer", "scaled_outer")
+TARGETS += ("sample_ordered", "gibbs_units")
 """The handlers xla_… of xla_handlers.c, registered as tractable_…"""
 
 SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits", "bernoulli_layer", "sample_ordered")
@@ -169,6 +170,23 @@ def narrow_anneal(
     call = jax.ffi.ffi_call("tractable_narrow_anneal", shapes, vmap_method="sequential")
     states, work = call(*words, betas, x, *machine, backward=np.int64(backward))
     return states, work
+
+
+def gibbs_units(
+    words: tuple[Array, Array, Array], units: tuple[Array, Array, Array], children: tuple[Array, ...], beta: Any
+) -> Array:
+    """Chains of binary units that have the same children, drawn one after another given all others; on CPUs only.
+
+    A unit's logit is its own plus β Σ_j log p(x_j | unit on) − log p(x_j | unit off) of the children that count.
+
+    Parameters
+    ----------
+    words : seed uint32 [2], numbers of the chains uint32 [n_chains], units in the order of visits uint32 [n_visits].
+    units : their own logits, states, and one where they are free, zero where they stay as they are [n_chains, n].
+    children : states, logits, and one where they count, else zero [n_chains, m]; weights [m, n].
+    """
+    call = jax.ffi.ffi_call("tractable_gibbs_units", jax.ShapeDtypeStruct(units[1].shape, jnp.float32))
+    return call(*words, *units, *children, jnp.full(1, beta, jnp.float32))
 
 
 def scaled_outer(x: Array, y: Array, scale: Array) -> Array:

@@ -4,6 +4,7 @@
 #include "binary.h"
 #include "kernels.h"
 #include "narrow.h"
+#include "units.h"
 #include "xla_ffi.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -239,6 +240,22 @@ EXPORT FfiError *xla_sample_ordered(FfiCall *call) {
     if (!numbered(call, rows) || dim(call, 3, 0) != n || dim(call, 3, 1) != n) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
     Crew crew = crew_of(call);
     if (!sample_ordered(&crew, rows, n, input(call, 2), input(call, 3), input(call, 0), input(call, 1), output(call, 0))) return NULL;
+    return fail(call, FFI_EXHAUSTED, "no memory for the units of a layer");
+}
+
+/* Seed, numbers of the chains, order of the visits; of the units logits, states, and whether they are free; of their
+ * children states, logits, whether they count; the weights, and what the children count. */
+EXPORT FfiError *xla_gibbs_units(FfiCall *call) {
+    if (answers_query(call)) return NULL;
+    if (!fits(call, "u1u1u1f2f2f2f2f2f2f2f1")) return fail(call, FFI_INVALID_ARGUMENT, "gibbs_units takes float32 arrays");
+    Units u = {dim(call, 3, 0), dim(call, 9, 1), dim(call, 9, 0), dim(call, 2, 0), input(call, 0), input(call, 1), input(call, 2)};
+    int fit = numbered(call, u.n_chains) && dim(call, 10, 0) == 1;
+    for (int i = 3; i < 9; i++) fit = fit && dim(call, i, 0) == u.n_chains && dim(call, i, 1) == (i < 6 ? u.n : u.m);
+    if (!fit) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
+    u.own = input(call, 3), u.h = input(call, 4), u.free = input(call, 5), u.x = input(call, 6), u.logits = input(call, 7);
+    u.counts = input(call, 8), u.weights = input(call, 9), u.beta = *(const float *)input(call, 10), u.out = output(call, 0);
+    Crew crew = crew_of(call);
+    if (!sweep_units(&crew, &u)) return NULL;
     return fail(call, FFI_EXHAUSTED, "no memory for the units of a layer");
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,13 @@ from jaxtyping import Array, Float
 from tractable.learning._base import Batch, Seen, Training
 from tractable.learning.layered import Climb, LayeredLearner
 from tractable.learning.wake import Wake, awake, normalized, weighed, zeros
+from tractable.models import ModelError
 from tractable.models.recognition import HelmholtzMachine
+from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+from tractable.posterior.approximate import layer_gibbs
 
-CHOICE = 2000
-"""Says which random number chooses among samples; layers, chains and dreams have others."""
+CHOICE, SWEEP = 2000, 2001
+"""Random numbers that choose among samples, and those of sweeps; layers, chains and dreams have others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +93,30 @@ class JointStochasticApproximation(ReweightedWakeSleep):
     is without bias once chains have forgotten where they began: as persistent chains are for the negative phase. The
     memory takes a bit for each row and hidden unit.
 
+    Where q misses much of the posterior, a state that explains a row well is hardly ever given up, and the model learns
+    it by heart. `sweeps` of Gibbs sampling, which moves unit by unit, let it go on from there.
+
     Ou & Song, "Joint stochastic approximation and its application to learning discrete latent variable models", UAI
     2020; Andrieu, Lee & Vihola, "Uniform ergodicity of the iterated conditional SMC", Bernoulli 24 (2018).
+
+    Parameters
+    ----------
+    sweeps : share of the hidden units that are drawn anew, one by one given all others, before a state is weighed.
+
+    Raises
+    ------
+    ModelError : from `fit`: a share that is none; sweeps for a deep belief network, whose top units are not kept.
     """
+
+    sweeps: float = 0.0
+
+    def adopted(self, model: Any, key: Any) -> HelmholtzMachine:
+        model = super().adopted(model, key)
+        if not 0 <= self.sweeps <= 1:
+            raise ModelError(f"sweeps is the share of the units that are drawn anew, from 0 to 1, got {self.sweeps}")
+        if self.sweeps and not isinstance(model.generative, SigmoidBeliefNetwork):
+            raise ModelError("sweeps are for sigmoid belief networks: take sweeps=0 for a deep belief network")
+        return model
 
     def init(self, plan: Any, model: HelmholtzMachine, key: Any, seen: Seen) -> Array:
         return jnp.zeros((seen.n_rows, -(-(1 + sum(model.recognition.sizes[1:])) // 8)), jnp.uint8)
@@ -100,6 +125,8 @@ class JointStochasticApproximation(ReweightedWakeSleep):
         model, memory, x = training.model, training.learner, batch.values
         _, *new = model.recognition.sample_by_layer(key, x, self.samples)[0]
         known, old = recalled(memory[batch.rows], new)
+        if self.sweeps:
+            old = redrawn(model.generative, jax.random.fold_in(key, SWEEP), [x[:, None], *old], self.sweeps)
         layers = [x[:, None], *(jnp.concatenate(pair, axis=1) for pair in zip(old, new, strict=True))]
         wake = weighed(model, layers)
         log_w = wake.log_weights.at[:, 0].add(jnp.where(known, 0, -jnp.inf))
@@ -115,6 +142,16 @@ def recalled(memory: Array, new: list[Array]) -> tuple[Array, list[Array]]:
     known, *old = jnp.split(bits, np.cumsum([1, *sizes[:-1]]), axis=1)
     there = known[:, :, None] > 0
     return there[:, 0, 0], [jnp.where(there, a[:, None], h[:, :1]) for a, h in zip(old, new, strict=True)]
+
+
+def redrawn(model: Any, key: Any, layers: list[Array], share: float) -> list[Array]:
+    """The hidden layers [b, 1, n] after Gibbs sampling of a share of their units, the same ones in all rows."""
+    states = [h[:, 0] for h in layers]
+    orders = [jax.random.permutation(jax.random.fold_in(key, at), h.shape[1]) for at, h in enumerate(states)]
+    some = tuple(order[: math.ceil(share * len(order)), None] for order in orders)
+    held = layer_gibbs.Held([jnp.full(h.shape, not at) for at, h in enumerate(states)], states)
+    chains = layer_gibbs.Chains(layer_gibbs.Blocks(some), jnp.arange(len(states[0])), held)
+    return [h[:, None] for h in layer_gibbs.sweep(model, chains, jax.random.fold_in(key, len(states)), states)[1:]]
 
 
 def remembered(layers: list[Array], chosen: Array) -> Array:

@@ -6,12 +6,14 @@ The logit of a unit given all others is its own, from the layer above, plus what
 
 which is where explaining away comes in: the children's logits hold the states of all their other parents. They are kept
 up to date, so that a visit costs one pass over the children of the unit. Units without a common child, and without a
-link, are visited together (`blocks_of`); the upper layer of a machine on top, and visible units, all at once.
+link, are visited together (`blocks_of`); the upper layer of a machine on top, and visible units, all at once. Dense
+layers have a kernel (kernels/units.c).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,6 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from tractable.graph.layers import LayeredGraph
+from tractable.kernels import xla
 from tractable.models.units import _random
 
 State = list[Float[Array, "c n"]]
@@ -132,10 +135,35 @@ def _independent(model: Any, chains: Chains, key: Any, x: State, at: int) -> Arr
 
 
 def _one_by_one(model: Any, chains: Chains, key: Any, x: State, at: int) -> Array:
+    families = _families(model, x, chains.held, at)
+    start = jnp.where(chains.held.known[at], chains.held.values[at], x[at])
+    plain = partial(_scanned, chains, key, at)
+    if chains.blocks.units[at].shape[1] > 1 or not _has_kernel(families, start):
+        return plain(families, start)
+    return jax.lax.platform_dependent(families, start, cpu=partial(_by_kernel, chains, key, at), default=plain)
+
+
+def _has_kernel(families: list[Family], start: Array) -> bool:
+    """Whether these units have children in the layer below and none in their own, in single precision."""
+    only_below = families[0].weights is None and len(families) == 2
+    return only_below and start.dtype == families[0].logits.dtype == jnp.float32 and xla.available()
+
+
+def _by_kernel(chains: Chains, key: Any, at: int, families: list[Family], start: Array) -> Array:
+    (own, below), tempered = families, chains.tempered
+    assert below.states is not None and below.weights is not None
+    beta = 1.0 if tempered is None else tempered.beta
+    order = jnp.asarray(chains.blocks.units[at])[:, 0].astype(jnp.uint32)
+    words = (_random.seed(key), chains.rows.astype(jnp.uint32), order)
+    units = (_mixed(own.logits, tempered, at), start, (~chains.held.known[at]).astype(jnp.float32))
+    states = jnp.broadcast_to(below.states, below.logits.shape)
+    return xla.gibbs_units(words, units, (states, below.logits, below.counts, below.weights[:, :-1]), beta)
+
+
+def _scanned(chains: Chains, key: Any, at: int, families: list[Family], start: Array) -> Array:
     held, tempered = chains.held, chains.tempered
-    uniform = _random.uniform(key, chains.rows, x[at].shape[1], x[at].dtype)
+    uniform = _random.uniform(key, chains.rows, start.shape[1], start.dtype)
     threshold = jnp.log(uniform) - jnp.log1p(-uniform)
-    families = _families(model, x, held, at)
 
     def visit(carry: tuple[Array, list[Array]], here: Array) -> tuple[tuple[Array, list[Array]], None]:
         h, logits = carry
@@ -151,7 +179,6 @@ def _one_by_one(model: Any, chains: Chains, key: Any, x: State, at: int) -> Arra
         logits = [_back(f, off, here, new) for f, off in zip(families, offs, strict=True)]
         return (h.at[:, here].set(new, mode="drop"), logits), None
 
-    start = jnp.where(held.known[at], held.values[at], x[at])
     (h, _), _ = jax.lax.scan(visit, (start, [f.logits for f in families]), jnp.asarray(chains.blocks.units[at]))
     return h
 
