@@ -58,8 +58,8 @@ class LocalPCD(tr.PersistentCD):
     n_rows: int = 50_000
     every: int = 10
 
-    def init(self, plan: Any, model: Any, key: Any, data_means: np.ndarray) -> Any:
-        return super().init(plan, model, key, data_means), jnp.zeros_like(_filters(model))
+    def init(self, plan: Any, model: Any, key: Any, seen: Any) -> Any:
+        return super().init(plan, model, key, seen), jnp.zeros_like(_filters(model))
 
     def gradient(self, plan: Any, training: Any, key: Any, data: Any) -> tuple[Any, Any]:
         chains, decay = training.learner

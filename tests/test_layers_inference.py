@@ -197,7 +197,7 @@ def test_gibbs_averages_are_within_their_standard_errors(name: str) -> None:
         assert (np.abs(found.value - mean) <= 5.5 * found.std_error + 3e-3).all(), group
 
 
-@pytest.mark.parametrize("name", ["autoregressive", "deep_belief"])
+@pytest.mark.parametrize("name", ["deep", "autoregressive", "deep_belief"])
 def test_annealed_weights_are_unbiased_from_below_and_from_above(name: str) -> None:
     model = model_of(name)
     evidence = random_evidence(model, np.random.default_rng(8), 1.0)
@@ -213,6 +213,15 @@ def test_annealed_weights_are_unbiased_from_below_and_from_above(name: str) -> N
     down = approximate.annealed(model, many, 4, (1, 10), exact).work[:, 0] + truth.log_z
     assert abs(np.exp(down).mean() - 1) < Z * np.exp(down).std() / np.sqrt(600) + 1e-3
     assert down.std() > 0.01
+
+
+def test_a_row_has_as_many_annealed_chains_as_asked_for() -> None:
+    model = model_of("deep")
+    x = np.random.default_rng(9).integers(2, size=(3, model.n_visible))
+    found = tr.log_likelihood(model, x, method="annealing", samples=20, chains=2, key=1)
+    assert found.samples == 2 and found.per_row.value.shape == (3,)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        tr.log_likelihood(model, x, method="annealing", chains=0)
 
 
 @pytest.mark.parametrize("name", ["deep", "deep_belief"])

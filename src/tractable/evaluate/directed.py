@@ -59,7 +59,7 @@ def log_likelihood(
         annealing where there is none. ``"mean_field"``: the bound of Saul, Jaakkola & Jordan.
     key : int or jax key; not used by exact methods.
     more : ``confidence``, 0.95 if absent; ``log_partition`` of a deep belief network's top, where it is known already;
-        ``progress``, called with (rows done, all rows).
+        ``progress``, called with (rows done, all rows); ``chains`` that are annealed for each row, 16 if absent.
 
     Raises
     ------
@@ -126,8 +126,9 @@ def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any
 
 
 def _annealed(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
-    tally = Tally(ANNEALED)
-    tally.add(layers.annealed(own.model, cases, how[1], (ANNEALED, how[0])).work)
+    n_chains = checked_samples(more.get("chains", ANNEALED))
+    tally = Tally(n_chains)
+    tally.add(layers.annealed(own.model, cases, how[1], (n_chains, how[0])).work)
     return tally
 
 
