@@ -35,7 +35,7 @@ COLUMNS = {
     "claimed": ".1f",
     "minutes": ".1f",
 }
-SAMPLES, TEMPERATURES, ROWS = 1000, 1400, 500
+SAMPLES, TEMPERATURES, ROWS = 1000, 500, 500
 DEAD = 0.01
 """Units that are on in fewer rows than this share, or off, are dead."""
 

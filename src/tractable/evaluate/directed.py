@@ -128,7 +128,7 @@ def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any
 def _annealed(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
     n_chains = checked_samples(more.get("chains", ANNEALED))
     tally = Tally(n_chains)
-    tally.add(layers.annealed(own.model, cases, how[1], (n_chains, how[0])).work)
+    tally.add(layers.annealed(own.model, own.recognition, cases, how[1], (n_chains, how[0])).work)
     return tally
 
 
@@ -174,13 +174,13 @@ def simulated_gap(
     ------
     ModelError : a deep belief network, whose exact samples are out of reach.
     """
-    own = directed.parts(model).model
+    own, recognition = directed.parts(model).model, directed.parts(model).recognition
     if own.family != "sigmoid_belief" or own.known is not None:
         raise ModelError("exact posterior samples come with rows drawn from a directed network without evidence")
     states = layers.ancestral(own, key, n_rows)
     cases = directed.cases_of(own, states[0])
-    up = layers.annealed(own, cases, key, (ANNEALED, temperatures)).work
-    down = layers.annealed(own, cases, key, (1, temperatures), states).work
+    up = layers.annealed(own, recognition, cases, key, (ANNEALED, temperatures)).work
+    down = layers.annealed(own, recognition, cases, key, (1, temperatures), states).work
     margin = np.log(2 / (1 - confidence)) / n_rows
     low = float((np.logaddexp.reduce(up, axis=1) - np.log(up.shape[1])).mean() - margin)
     high = float(-down[:, 0].mean() + margin)
