@@ -37,10 +37,12 @@ class Stack:
 
     def start(self, i: int, found: Sequence[Boltzmann], means: np.ndarray) -> Boltzmann:
         """Machine `i` before it is learned; those below it are found, the lower layer of the last has these means."""
-        own = self._directed(i) if i < len(self.model.weights) else self.model.top
+        own = self._alone(i)
         return _transposed(own, found[-1], means) if i and self.transposed else own
 
-    def _directed(self, i: int) -> Boltzmann:
+    def _alone(self, i: int) -> Boltzmann:
+        if isinstance(self.model, DeepBeliefNetwork) and i == len(self.model.weights):
+            return self.model.top
         c = None if self.recognition is None else self.recognition.biases[i][0]
         return restricted(couplings=self.model.weights[i], visible_bias=self.model.biases[i], hidden_bias=c)
 
