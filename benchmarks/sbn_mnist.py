@@ -89,8 +89,8 @@ CASES = {
             Phase(56, replace(RWS, **STEADY)),
             Phase(14, replace(RWS, averaging=0.3)),
             Phase(60, replace(JSA, learning_rate=2e-3, **STEADY), within=True),
-            Phase(40, replace(JSA, sweeps=0.5, **STEADY), revived=True),
-            Phase(60, replace(JSA, sweeps=0.5, averaging=0.1)),
+            Phase(14, replace(JSA, sweeps=0.5, **STEADY), revived=True),
+            Phase(64, replace(JSA, sweeps=0.5, averaging=0.1)),
         ),
     ),
 }

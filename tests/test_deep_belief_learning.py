@@ -240,8 +240,8 @@ def test_what_cannot_be_learned_is_refused(change: dict[str, Any], words: str) -
 @pytest.mark.parametrize(
     ("machines", "words"),
     [
-        ([tr.restricted(3, 2)], "at least two machines, got 1"),
-        ([], "at least two machines, got 0"),
+        ([tr.restricted(3, 2)], "at least two machines, a sigmoid"),
+        ([], "at least two machines, a sigmoid"),
         ([SPINS, tr.restricted(2, 2)], "expected restricted machines of 0/1 units"),
         ([tr.restricted(3, 2), tr.restricted(4, 2)], "the shape|units"),
     ],

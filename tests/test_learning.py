@@ -32,7 +32,7 @@ from tractable.learning import (
     phases,
     pretrain,
 )
-from tractable.learning._base import Training, begin
+from tractable.learning._base import Seen, Training, begin
 from tractable.learning.likelihood import log_unnormalized
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann, deep, restricted
 from tractable.models.units import Categorical, Gaussian, Spin
@@ -87,7 +87,7 @@ ROWS += [machines_zoo.Row("gaussian_visible", gaussian_visible)]
 def state_of(learner: Learner, model: Boltzmann) -> tuple[Schedule, Training]:
     plan = schedule(model.graph)
     means = np.full(model.units[VISIBLE].n_features, 0.5)
-    return plan, begin(learner, plan, model.astype(np.float32), jax.random.key(0), means)
+    return plan, begin(learner, plan, model.astype(np.float32), jax.random.key(0), Seen(means, 100))
 
 
 def gradient_of(learner: Learner, model: Boltzmann, rows: np.ndarray) -> Boltzmann:

@@ -16,7 +16,7 @@ Chains = Literal["pcd", "cd", "tempered"]
 Way = Literal["rws", "jsa", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
 
 
-LEARNERS = {"rws": tr.ReweightedWakeSleep, "jsa": tr.JointStochasticApproximation, "wake-sleep": tr.WakeSleep}
+LEARNERS = {"rws": "ReweightedWakeSleep", "jsa": "JointStochasticApproximation", "wake-sleep": "WakeSleep"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Guesses:
         own = {name: value for name, value in given.items() if value is not None}
         own |= {"batch_size": self.batch, "averaging": self.average, **more}
         if self.algorithm in LEARNERS:
-            return LEARNERS[self.algorithm](**own)
+            return getattr(tr, LEARNERS[self.algorithm])(**own)
         return tr.VariationalGradient(estimator=self.algorithm, **own)
 
 

@@ -56,23 +56,13 @@ def counter_bits(seed: Array, rows: Array, n_columns: int) -> Array:
 
     However many rows are drawn at a time, row 7 is the same; the seed has to change from draw to draw.
     """
-    numbers = _numbers(seed, rows, rows.shape[0])
-    return _either("counter_bits", partial(_bits, n_columns=n_columns), *numbers)
+    return either("counter_bits", partial(_bits, n_columns=n_columns), *numbers(seed, rows, rows.shape[0]))
 
 
 def sample_bernoulli(seed: Array, rows: Array, logits: Array) -> Array:
     """Zeros and ones with P(1) = σ(logits), [len(rows), columns], from the bits of `counter_bits`."""
     logits = jax.lax.stop_gradient(logits)
-    return _either("sample_bernoulli", _sample, *_numbers(seed, rows, logits.shape[0]), logits)
-
-
-def sample_ordered(seed: Array, rows: Array, logits: Array, within: Array) -> Array:
-    """The same for units that depend on one another: logits + tril(within, −1) @ the units themselves, one by one."""
-    n = logits.shape[1]
-    if within.shape != (n, n):
-        raise ValueError(f"what a layer of {n} units takes from itself has the shape {within.shape}")
-    logits, within = (jax.lax.stop_gradient(a) for a in (logits, within))
-    return _either("sample_ordered", _one_by_one, *_numbers(seed, rows, logits.shape[0]), logits, within)
+    return either("sample_bernoulli", _sample, *numbers(seed, rows, logits.shape[0]), logits)
 
 
 def binary_dot(x: Array, w: Array) -> Array:
@@ -146,7 +136,7 @@ def gibbs_half(
     memory. `rows` are the numbers of the chains, [len(x)].
     """
     _check_bias(w, bias, transposed)
-    return _GIBBS[transposed](*_numbers(seed, rows, x.shape[0]), x, w, bias)
+    return _GIBBS[transposed](*numbers(seed, rows, x.shape[0]), x, w, bias)
 
 
 def narrow_anneal(
@@ -172,30 +162,13 @@ def narrow_anneal(
     return states, work
 
 
-def gibbs_units(
-    words: tuple[Array, Array, Array], units: tuple[Array, Array, Array], children: tuple[Array, ...], beta: Any
-) -> Array:
-    """Chains of binary units that have the same children, drawn one after another given all others; on CPUs only.
-
-    A unit's logit is its own plus β Σ_j log p(x_j | unit on) − log p(x_j | unit off) of the children that count.
-
-    Parameters
-    ----------
-    words : seed uint32 [2], numbers of the chains uint32 [n_chains], units in the order of visits uint32 [n_visits].
-    units : their own logits, states, and one where they are free, zero where they stay as they are [n_chains, n].
-    children : states, logits, and one where they count, else zero [n_chains, m]; weights [m, n].
-    """
-    call = jax.ffi.ffi_call("tractable_gibbs_units", jax.ShapeDtypeStruct(units[1].shape, jnp.float32))
-    return call(*words, *units, *children, jnp.full(1, beta, jnp.float32))
-
-
 def scaled_outer(x: Array, y: Array, scale: Array) -> Array:
     """x.T @ (scale[:, None] * y) for x [rows, n], y [rows, m]; right for any x, fast where it is zeros and ones."""
 
     def plain(x: Array, y: Array, scale: Array) -> Array:
         return x.T @ (scale[:, None] * y)
 
-    return _either("scaled_outer", plain, x, y, scale)
+    return either("scaled_outer", plain, x, y, scale)
 
 
 def log_bernoulli(x: Array, w: Array, bias: Array, target: Array, transposed: bool = False) -> Array:
@@ -213,10 +186,10 @@ def bernoulli_layer(
 ) -> tuple[Array, Array]:
     """A sample of units with the logits bias + x @ w (or w.T), and its log p [rows]: `gibbs_half`, `log_bernoulli`."""
     _check_bias(w, bias, transposed)
-    return _LAYER[transposed](*_numbers(seed, rows, x.shape[0]), x, w, bias)
+    return _LAYER[transposed](*numbers(seed, rows, x.shape[0]), x, w, bias)
 
 
-def _numbers(seed: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:
+def numbers(seed: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:
     """Seed and row numbers as unsigned words, one number for each row."""
     if seed.shape != (2,) or rows.shape != (n_rows,):
         raise ValueError(f"seed and rows have the shapes {seed.shape} and {rows.shape}; expected (2,) and ({n_rows},)")
@@ -229,7 +202,7 @@ def _check_bias(w: Array, bias: Array, transposed: bool) -> None:
         raise ValueError(f"the bias has the shape {bias.shape}; w has the shape {w.shape}, so expected {expected}")
 
 
-def _either(name: str, plain: Plain, *arrays: Array, **attributes: bool) -> Any:
+def either(name: str, plain: Plain, *arrays: Array, **attributes: bool) -> Any:
     """The C kernel on a CPU, `plain` elsewhere; `plain` also checks the shapes and says those of the results."""
     numbers = arrays[2:] if name in SEEDED else arrays
     if not all(a.dtype == jnp.float32 for a in numbers) or not available():
@@ -243,14 +216,14 @@ def _dot(x: Array, w: Array, transposed: bool) -> Array:
     def plain(x: Array, w: Array) -> Array:
         return x @ (w.T if transposed else w)
 
-    return _either("binary_dot", plain, x, w, transposed=transposed)
+    return either("binary_dot", plain, x, w, transposed=transposed)
 
 
 def _outer(*arrays: Array) -> Array:
     def plain(x: Array, y: Array, *second: Array) -> Array:
         return x.T @ y - second[0].T @ second[1] if second else x.T @ y
 
-    return _either("binary_outer", plain, *arrays)
+    return either("binary_outer", plain, *arrays)
 
 
 def _logits(x: Array, w: Array, bias: Array, transposed: bool) -> Array:
@@ -261,7 +234,7 @@ def _mean(x: Array, w: Array, bias: Array, transposed: bool) -> Array:
     def plain(x: Array, w: Array, bias: Array) -> Array:
         return jax.nn.sigmoid(_logits(x, w, bias, transposed))
 
-    return _either("conditional_mean", plain, x, w, bias, transposed=transposed)
+    return either("conditional_mean", plain, x, w, bias, transposed=transposed)
 
 
 def _gibbs(seed: Array, rows: Array, x: Array, w: Array, bias: Array, *, transposed: bool) -> tuple[Array, Array]:
@@ -269,7 +242,7 @@ def _gibbs(seed: Array, rows: Array, x: Array, w: Array, bias: Array, *, transpo
         logits = _logits(x, w, bias, transposed)
         return _sample(seed, rows, logits), jax.nn.sigmoid(logits)
 
-    return _either("gibbs_half", plain, seed, rows, x, w, bias, transposed=transposed)
+    return either("gibbs_half", plain, seed, rows, x, w, bias, transposed=transposed)
 
 
 def _scored(a: Array, x: Array) -> tuple[Array, Array]:
@@ -283,7 +256,7 @@ def _score(x: Array, w: Array, bias: Array, target: Array, *, transposed: bool) 
     def plain(x: Array, w: Array, bias: Array, target: Array) -> tuple[Array, Array]:
         return _scored(_logits(x, w, bias, transposed), jnp.repeat(target, len(x) // len(target), axis=0))
 
-    return _either("bernoulli_score", plain, x, w, bias, target, transposed=transposed)
+    return either("bernoulli_score", plain, x, w, bias, target, transposed=transposed)
 
 
 def _layer(
@@ -294,7 +267,7 @@ def _layer(
         sample = _sample(seed, rows, logits)
         return sample, *_scored(logits, sample)
 
-    return _either("bernoulli_layer", plain, seed, rows, x, w, bias, transposed=transposed)
+    return either("bernoulli_layer", plain, seed, rows, x, w, bias, transposed=transposed)
 
 
 def _mix(x: Array) -> Array:
@@ -311,27 +284,14 @@ def _bits(seed: Array, rows: Array, n_columns: int) -> Array:
     return _mix(_mix(columns + a[:, None]) ^ b[:, None])
 
 
-def _uniform(seed: Array, rows: Array, n_columns: int) -> Array:
+def uniform(seed: Array, rows: Array, n_columns: int) -> Array:
     bits = _bits(seed, rows, n_columns)
     uniform = (bits >> 1).astype(jnp.int32).astype(jnp.float32) * np.float32(2.0**-31) + np.float32(2.0**-32)
     return jnp.minimum(uniform, np.float32(1 - 2.0**-24))  # rounding must not make it one
 
 
 def _sample(seed: Array, rows: Array, logits: Array) -> Array:
-    return (_uniform(seed, rows, logits.shape[1]) < jax.nn.sigmoid(logits)).astype(logits.dtype)
-
-
-def _one_by_one(seed: Array, rows: Array, logits: Array, within: Array) -> Array:
-    """A unit is on where logit(u) is below its own logit, and then adds its column to the logits after it."""
-    uniform = _uniform(seed, rows, logits.shape[1]).astype(logits.dtype)
-    margins = (logits - (jnp.log(uniform) - jnp.log1p(-uniform))).T  # by units, so that one of them lies together
-    columns = jnp.tril(within, -1).T
-
-    def draw(i: Any, margins: Array) -> Array:
-        on = jax.lax.dynamic_index_in_dim(margins, i, 0, False) > 0
-        return margins + jnp.where(on, jax.lax.dynamic_index_in_dim(columns, i, 0, False)[:, None], 0)
-
-    return (jax.lax.fori_loop(0, len(margins), draw, margins) > 0).astype(logits.dtype).T
+    return (uniform(seed, rows, logits.shape[1]) < jax.nn.sigmoid(logits)).astype(logits.dtype)
 
 
 def _dot_back(arrays: Any, _: Array, g: Array, transposed: bool) -> tuple[Array, Array]:

@@ -104,13 +104,7 @@ def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachi
     >>> stacked([restricted(6, 4), restricted(4, 3)], states=[[0, 1, 1], [0, 0, 1]])
     HelmholtzMachine(SigmoidBeliefNetwork 6 ← 4 ← 3, RecognitionNetwork 6 → 4 → 3)
     """
-    below = list(machines[:-1] if states is None else machines)
-    if not below:
-        least = "a deep belief network is at least two machines" if states is None else "there is no machine"
-        raise ModelError(f"{least}, got {len(machines)}")
-    for machine in below:
-        if set(machine.couplings) != {TOP} or any(type(units) is not Bernoulli for units in machine.units.values()):
-            raise ModelError(f"expected restricted machines of 0/1 units, got {machine!r}")
+    below = _directed(machines[:-1] if states is None else machines)
     weights = [np.asarray(machine.couplings[TOP]) for machine in below]
     biases = {name: [np.asarray(machine.fields[name]) for machine in below] for name in TOP}
     recognition = RecognitionNetwork(weights=weights, biases=biases["hidden"])
@@ -120,3 +114,13 @@ def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachi
     own = np.asarray(states)
     alone = machines[-1].units["hidden"].field_with_mean(own.mean(0), len(own))
     return HelmholtzMachine(SigmoidBeliefNetwork(weights=weights, biases=[*biases[VISIBLE], alone]), recognition)
+
+
+def _directed(machines: Sequence[Boltzmann]) -> list[Boltzmann]:
+    """The machines that become directed layers: at least one, restricted and of zeros and ones."""
+    if not machines:
+        raise ModelError("a deep belief network is at least two machines, a sigmoid belief network one")
+    for machine in machines:
+        if set(machine.couplings) != {TOP} or any(type(units) is not Bernoulli for units in machine.units.values()):
+            raise ModelError(f"expected restricted machines of 0/1 units, got {machine!r}")
+    return list(machines)
