@@ -15,7 +15,6 @@ from tractable.cli._spread import spread
 Chains = Literal["pcd", "cd", "tempered"]
 Way = Literal["rws", "jsa", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
 
-
 LEARNERS = {"rws": "ReweightedWakeSleep", "jsa": "JointStochasticApproximation", "wake-sleep": "WakeSleep"}
 
 
@@ -59,7 +58,6 @@ class Recognizing(Guesses):
     autoregressive: Annotated[
         bool, typer.Option(help="Units of the recognition network also see those before them in their layer.")
     ] = False
-
     sweeps: Annotated[
         Real, typer.Option(min=0.0, max=1.0, help="Share of the units that jsa draws anew in what it remembers.")
     ] = None

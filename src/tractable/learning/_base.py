@@ -76,6 +76,8 @@ class Learner:
     """
 
     family: ClassVar[str]
+    remembers: ClassVar[bool] = False
+    """Whether something is kept of every row, by its number."""
 
     batch_size: int = 100
     learning_rate: float = 0.1

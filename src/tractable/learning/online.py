@@ -11,11 +11,16 @@ import numpy as np
 from tractable.learning import loop
 from tractable.learning._base import Learner, Training
 from tractable.learning.records import Options
+from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 
 
 def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
+    if learner.remembers:
+        raise ModelError(
+            f"{type(learner).__name__} remembers every row: rows that come in pieces have no numbers; use fit"
+        )
     rows = learner.checked(model, rows)
     return loop.Fitting(model, rows, None, learner, 1, Options(key=key))._begun()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -107,6 +107,8 @@ class JointStochasticApproximation(ReweightedWakeSleep):
     ------
     ModelError : from `fit`: a share that is none; sweeps for a deep belief network, whose top units are not kept.
     """
+
+    remembers: ClassVar[bool] = True
 
     sweeps: float = 0.0
 

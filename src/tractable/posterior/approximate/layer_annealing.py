@@ -1,8 +1,8 @@
 """Annealed importance sampling over the hidden units, for every row by itself.
 
-From a factorized q(h) to the posterior: log f_β = (1 − β) log q(h) + β log p(x, h). A
-chain that starts from q and is swept at rising β has weights whose mean is unbiased for p(x), however badly it mixes;
-one that starts from an exact sample of the posterior and is taken back to q, weights whose mean is unbiased for 1/p(x).
+From a factorized q(h) to the posterior: log f_β = (1 − β) log q(h) + β log p(x, h). A chain that starts from q and is
+swept at rising β has weights whose mean is unbiased for p(x), however badly it mixes; one that starts from an exact
+sample of the posterior and is taken back to q, weights whose mean is unbiased for 1/p(x).
 One gives a bound from below, the other one from above (Neal 2001; Grosse, Ancha & Roy 2016).
 """
 

@@ -22,12 +22,12 @@ from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import Answer, Cases, estimated
 
 CHAINS, SWEEPS, BURN_IN = 32, 400, 0.25
-PRIOR_STATES, UNSURE = 4000, 0.02
-"""States of the model before it has seen anything; how sure the q that annealing starts from is at most."""
-
 SAMPLES = 1000
 TEMPERATURES, ANNEALED_CHAINS = 100, 16
 CONFIDENCE = 0.95
+PRIOR_STATES, UNSURE = 4000, 0.02
+"""States of the model before it has seen anything; how near to certain the q is at most that annealing starts from."""
+
 PASSES = {"mean_field": 200.0, "gibbs": 2.0 * CHAINS * SWEEPS, "importance": 1.0 * SAMPLES, "annealing": 4000.0}
 """How often each method goes through all weights for a row, roughly."""
 
