@@ -117,8 +117,9 @@ def test_recognized_units_may_see_one_another() -> None:
     machine = HelmholtzMachine([3, 2], autoregressive=True, algorithm="jsa", epochs=3, random_state=0).fit(patterns())
     assert np.tril(machine.model_.recognition.within[0], -1).any()
     assert machine.transform(patterns()).shape == (120, 5)
-    with pytest.raises(tr.ModelError, match="rows that come in pieces have no numbers; use fit"):
-        HelmholtzMachine(2, algorithm="jsa").partial_fit(patterns())
+    for one in (machine, HelmholtzMachine(2, algorithm="jsa")):
+        with pytest.raises(tr.ModelError, match="rows that come in pieces have no numbers; use fit"):
+            one.partial_fit(patterns())
 
 
 def test_a_deep_belief_network_is_learned_layer_by_layer_and_then_as_a_whole() -> None:

@@ -38,9 +38,8 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     Parameters
     ----------
     n_hidden : number of hidden units, or one for each layer, from the bottom upward.
-    algorithm : ``"rws"`` (reweighted wake–sleep), ``"jsa"`` (the same with a memory of
-        every row, for `fit` alone), ``"wake-sleep"``, ``"vimco"``,
-        ``"nvil"``, ``"disarm"``, ``"arm"``, ``"reinforce"``, or a learner, say
+    algorithm : ``"rws"`` (reweighted wake–sleep), ``"jsa"`` (the same with a memory of every row, for `fit` alone),
+        ``"wake-sleep"``, ``"vimco"``, ``"nvil"``, ``"disarm"``, ``"arm"``, ``"reinforce"``, or a learner, say
         ``tr.ReweightedWakeSleep(samples=20, batch_size=50)``.
     learning_rate : of the algorithm; its own where None.
     epochs : passes over the data in `fit`.

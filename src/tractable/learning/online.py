@@ -17,20 +17,24 @@ from tractable.models.boltzmann_machine import Boltzmann
 
 def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
-    if learner.remembers:
-        raise ModelError(
-            f"{type(learner).__name__} remembers every row: rows that come in pieces have no numbers; use fit"
-        )
-    rows = learner.checked(model, rows)
+    rows = _checked(model, rows, learner)
     return loop.Fitting(model, rows, None, learner, 1, Options(key=key))._begun()
 
 
 def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """One pass over more rows, in batches of equal size; the learning rate stays what it is."""
-    rows = learner.checked(training.model, rows).astype(np.float32)
+    rows = _checked(training.model, rows, learner).astype(np.float32)
     n_steps = -(-len(rows) // learner.batch_size)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)
     numbers = np.arange(n_steps * own.batch_size, dtype=np.int32)
     block = loop.Block(jnp.asarray(rows), numbers, numbers)
     return loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]
+
+
+def _checked(model: Any, rows: np.ndarray, learner: Learner) -> np.ndarray:
+    """Rows as the learner takes them, unless it has to know them again."""
+    if learner.remembers:
+        own = type(learner).__name__
+        raise ModelError(f"{own} remembers every row, but rows that come in pieces have no numbers; use fit")
+    return learner.checked(model, rows)
