@@ -15,7 +15,7 @@ pytest.importorskip("jax")
 import jax
 import jax.numpy as jnp
 
-from tractable.kernels import units, xla
+from tractable.kernels import xla, xla_units
 
 SHAPES = [(1, 1, 1), (3, 5, 2), (2, 4, 64), (7, 17, 65), (33, 64, 48), (70, 130, 500), (5, 1030, 70), (9, 2049, 3)]
 """Rows, inner, columns: odd sizes, whole and broken tiles, and sums in one, two and three pieces."""
@@ -135,7 +135,7 @@ def test_shapes_that_do_not_fit_are_refused(path: str) -> None:
         lambda: xla.gibbs_half(seed_of(0), numbers(1), binary(3, 4), w, dense(2)),
         lambda: xla.gibbs_half(seed_of(0), numbers(3), binary(3, 2), w, dense(2), transposed=True),
         lambda: xla.sample_bernoulli(seed_of(0)[:1], numbers(3), dense(3, 4)),
-        lambda: units.sample_ordered(seed_of(0), numbers(3), dense(3, 4), dense(4, 3)),
+        lambda: xla_units.sample_ordered(seed_of(0), numbers(3), dense(3, 4), dense(4, 3)),
     ):
         with pytest.raises(ValueError, match=r"shape|columns"):
             call()
@@ -347,13 +347,13 @@ def test_units_that_depend_on_one_another_are_drawn_in_order(shape: tuple[int, i
     """Each is on where logit(u) is below its logit; what is on or above the diagonal does not count."""
     rows, n = shape
     logits, within = dense(rows, n), dense(n, n, seed=3)
-    found = np.asarray(jax.jit(units.sample_ordered)(seed_of(2), numbers(rows), logits, within))
+    found = np.asarray(jax.jit(xla_units.sample_ordered)(seed_of(2), numbers(rows), logits, within))
     uniform = np.asarray(xla.uniform(seed_of(2), numbers(rows), n), np.float64)
     full = logits + found @ np.tril(within, -1).T.astype(np.float64)
     margin = full - np.log(uniform / (1 - uniform))
     assert set(np.unique(found)) <= {0.0, 1.0}
     assert ((margin > 0) == (found > 0))[np.abs(margin) > 1e-3].all() and (np.abs(margin) > 1e-3).mean() > 0.9
-    alone = units.sample_ordered(seed_of(2), numbers(rows)[-1:], logits[-1:], within)
+    alone = xla_units.sample_ordered(seed_of(2), numbers(rows)[-1:], logits[-1:], within)
     np.testing.assert_array_equal(alone, found[-1:])
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.kernels import units, xla
+from tractable.kernels import xla, xla_units
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.clamping import checked_values, read_evidence
@@ -176,7 +176,7 @@ def drawn(key: Any, rows: Array, logits: Float[Array, "c n"], within: Any = None
     """
     if within is None:
         return _random.bernoulli(key, rows, logits)
-    return units.sample_ordered(_random.seed(key), rows, logits, jnp.asarray(within, logits.dtype))
+    return xla_units.sample_ordered(_random.seed(key), rows, logits, jnp.asarray(within, logits.dtype))
 
 
 def drawn_given(

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from tractable.graph.layers import LayeredGraph
-from tractable.kernels import units as unit_kernels
+from tractable.kernels import xla_units
 from tractable.kernels import xla
 from tractable.models.units import _random
 
@@ -158,7 +158,7 @@ def _by_kernel(chains: Chains, key: Any, at: int, families: list[Family], start:
     words = (_random.seed(key), chains.rows.astype(jnp.uint32), order)
     units = (_mixed(own.logits, tempered, at), start, (~chains.held.known[at]).astype(jnp.float32))
     states = jnp.broadcast_to(below.states, below.logits.shape)
-    return unit_kernels.gibbs_units(words, units, (states, below.logits, below.counts, below.weights[:, :-1]), beta)
+    return xla_units.gibbs_units(words, units, (states, below.logits, below.counts, below.weights[:, :-1]), beta)
 
 
 def _scanned(chains: Chains, key: Any, at: int, families: list[Family], start: Array) -> Array:
