@@ -267,8 +267,9 @@ def test_k_sample_bounds_grow_with_k_and_stay_below(name: str) -> None:
         assert truth.mean() - 0.4 < found.lower < found.value - 0.1
 
 
-def test_bounds_from_both_sides_hold_on_rows_of_the_models_own() -> None:
-    model = network(np.random.default_rng(5), [6, 8])
+@pytest.mark.parametrize("sizes", [[6, 8], [6, 10, 6]])
+def test_bounds_from_both_sides_hold_on_rows_of_the_models_own(sizes: list[int]) -> None:
+    model = network(np.random.default_rng(5), sizes)
     found = simulated_gap(model, 60, temperatures=20, key=1)
     truth = tr.log_likelihood(model, found.rows).value
     assert found.lower < truth < found.upper and found.gap == pytest.approx(found.upper - found.lower)
