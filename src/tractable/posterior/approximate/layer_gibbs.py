@@ -23,8 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from tractable.graph.layers import LayeredGraph
-from tractable.kernels import xla_units
-from tractable.kernels import xla
+from tractable.kernels import xla, xla_units
 from tractable.models.units import _random
 
 State = list[Float[Array, "c n"]]

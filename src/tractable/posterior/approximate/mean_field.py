@@ -31,6 +31,10 @@ from tractable.posterior.approximate.blocks import Clamp, Schedule, State, sched
 Clamps = Mapping[str, Clamp] | None
 Found = tuple[State, Array, Array, Array]
 """Means, value of each row, sweeps made, last change."""
+Carry = tuple[State, State, Array, Array]
+"""Means, natural parameters, sweeps made, last change."""
+ROUNDING = 10
+"""Means that move by no more than so many units of rounding have settled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +64,14 @@ def layer_means(
     """The means of the hidden groups given rows of visible features, beside those features; for use under `jit`.
 
     Where the hidden groups do not touch (a restricted machine) the answer is exact and takes one pass. Otherwise they
-    start from a pass upward, each from the groups already known, and are then updated block by block `n_iterations`
-    times. No derivative passes through the result: it is a fixed point at which the bound is stationary.
+    start from a pass upward, each from the groups already known, and are then updated block by block until they move by
+    no more than rounding, at most `n_iterations` times. No derivative passes through the result: it is a fixed point
+    at which the bound is stationary.
 
     Parameters
     ----------
     x : features of the visible units.
-    n_iterations : sweeps; may be traced.
+    n_iterations : the most sweeps; may be traced.
     plan : the schedule, needed only where a hidden group is sparse.
     """
     own = hidden_schedule(model) if plan is None else plan.only(model.hidden)
@@ -78,8 +83,10 @@ def layer_means(
         return means
     ready = blocks.laid_out(own, model)
     first = blocks.pack(ready, means)
-    packed = jax.lax.fori_loop(0, n_iterations, lambda _, x: blocks.sweep(ready, _mean, x, {})[0], first)
-    return blocks.unpack(ready, packed)
+    settled = ROUNDING * jnp.finfo(first[VISIBLE].dtype).eps
+    step = lambda c: _moved(c, *blocks.sweep(ready, _mean, c[0], {}))  # noqa: E731
+    theta = {name: first[name] for name in own.order}
+    return blocks.unpack(ready, _until_settled(step, first, theta, (n_iterations, settled))[0])
 
 
 def _mean(units: Units, theta: Array, at: tuple[Any, ...]) -> Array:
@@ -161,11 +168,7 @@ def _iterate(
     ready = blocks.laid_out(plan, model)
     held = blocks.pack_clamp(ready, clamp)
 
-    def step(carry: tuple[State, State, Array, Array]) -> tuple[State, State, Array, Array]:
-        old, _, n, _ = carry
-        new, theta = blocks.sweep(ready, _mean, old, held)
-        return new, theta, n + 1, _largest_change(old, new)
-
+    step = lambda c: _moved(c, *blocks.sweep(ready, _mean, c[0], held))  # noqa: E731
     first = blocks.pack(ready, x)
     packed, theta, n, change = _until_settled(step, first, first, limits)
     means = blocks.unpack(ready, packed)
@@ -177,6 +180,10 @@ def _until_settled(step: Any, x: State, theta: State, limits: Any) -> tuple[Stat
     far = jnp.full((), jnp.inf, next(iter(x.values())).dtype)
     carry = (dict(x), dict(theta), jnp.zeros((), jnp.int32), far)
     return jax.lax.while_loop(lambda c: (c[2] < jnp.maximum(limits[0], 1)) & (c[3] > limits[1]), step, carry)
+
+
+def _moved(carry: Carry, new: State, theta: State) -> Carry:
+    return new, theta, carry[2] + 1, _largest_change(carry[0], new)
 
 
 def _largest_change(old: State, new: State) -> Array:
