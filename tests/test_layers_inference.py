@@ -205,14 +205,14 @@ def test_annealed_weights_are_unbiased_from_below_and_from_above(name: str, reco
     evidence = random_evidence(model, np.random.default_rng(8), 1.0)
     truth = table(model, evidence)
     cases = cases_of(model, evidence)
-    up = approximate.annealed(model, q, cases, 3, (600, 10)).work[0] - truth.log_z
+    up = approximate.annealed(model, q, cases, 3, approximate.Effort(600, 10)).work[0] - truth.log_z
     error = np.exp(up).std() / np.sqrt(len(up))
     assert abs(np.exp(up).mean() - 1) < Z * error + 1e-3
     assert up.std() < (0.9 if recognized else 0.6)  # what is recognized here are small random weights
     states = np.random.default_rng(0).choice(len(truth.p), size=600, p=truth.p / truth.p.sum())
     many = cases_of(model, {"visible": np.repeat(evidence["visible"][None], 600, axis=0)})
     exact = [h[states] for h in truth.layers]
-    down = approximate.annealed(model, q, many, 4, (1, 10), exact).work[:, 0] + truth.log_z
+    down = approximate.annealed(model, q, many, 4, approximate.Effort(1, 10), exact).work[:, 0] + truth.log_z
     assert abs(np.exp(down).mean() - 1) < Z * np.exp(down).std() / np.sqrt(600) + 1e-3
     assert down.std() > 0.01
 

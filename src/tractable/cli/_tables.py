@@ -37,8 +37,12 @@ def show_plans(plans: tr.Explanation) -> None:
         for plan in plans:
             table.add_row(plan.query, plan.method or "refused", *prices(plan))
         console.print(table)
-        for why in dict.fromkeys(plan.why for plan in plans if plan.method):
-            console.print(why)
+        reasons: dict[str, list[str]] = {}
+        for plan in plans:
+            if plan.method:
+                reasons.setdefault(plan.why, []).append(plan.query)
+        for why, queries in reasons.items():
+            console.print(f"{', '.join(dict.fromkeys(queries))}: {why}")
     for plan in plans:
         if len(plans) == 1 or plan.method is None:
             console.print(plan)

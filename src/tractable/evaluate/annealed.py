@@ -31,6 +31,7 @@ from tractable.evaluate.path import (
 )
 from tractable.evaluate.starts import Sources, model_states
 from tractable.evaluate.temperatures import Pilot, linear, measured, pilot
+from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
 
@@ -61,6 +62,10 @@ class Annealing:
     confidence: float = 0.95
     flipping: bool = True
     burn_in: int | None = None
+
+
+OPTIONS = ("base", "samples", "temperatures", "progress")
+"""What `anneal` takes besides data, key and settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +121,7 @@ def anneal(
     ModelError : data that do not fit the model.
     """
     settings = settings or Annealing()
+    check_options(more, OPTIONS[1:], "anneal")
     keys = jax.random.split(jax.random.key(key) if isinstance(key, int | np.integer) else key, 5)
     rows = bases.rows_of(model, data, keys[0])
     path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tractable.evaluate.annealed import Annealing
 from tractable.evaluate.records import LogLikelihood
-from tractable.evaluate.sampled import Tally, checked_samples
+from tractable.evaluate.sampled import SHARE, Tally, checked_confidence, checked_samples
 from tractable.models import ModelError
-from tractable.models._base import nearest
+from tractable.models._base import check_options, nearest
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.posterior import Certificate, directed
 from tractable.posterior.approximate import importance, layers
@@ -21,6 +22,7 @@ METHODS = ("auto", "exact", "importance", "annealing", "mean_field")
 AFFORDABLE = 60.0
 """Predicted seconds up to which the likelihood is computed exactly unless told otherwise."""
 
+OPTIONS = ("confidence", "log_partition", "progress", "chains")
 ROWS, TOP_ROWS = 500, 2000
 ANNEALED = 16
 
@@ -30,6 +32,7 @@ def log_partition(model: Any, *, data: Any = None, key: Any = 0, **more: Any) ->
     own = directed.parts(model).model
     if own.family == "deep_belief" and own.known is None:
         return log_z_of_top(own, data, key, more)
+    check_options(more, (), "log_partition")
     return directed.log_partition(own)
 
 
@@ -76,39 +79,42 @@ def log_likelihood(
     >>> found.kind, found.samples, found.by_samples.samples.tolist()
     ('probabilistic', 50, [1, 2, 5, 10, 20, 50])
     """
-    n = checked_samples(samples)
+    n, confidence = checked_samples(samples), checked_confidence(more.get("confidence", layers.CONFIDENCE))
+    check_options(more, OPTIONS, "log_likelihood")
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
     values = directed.rows_of(model, data, missing=True)
     if not len(values):
         raise ModelError("there are no rows")
     own, cases = directed.parts(model), directed.cases_of(model, values)
-    log_z = _log_z(own, more.pop("log_partition", None), values, key)
+    log_z = more["log_partition"] if more.get("log_partition") else _log_z(own, values, key, confidence)
     chosen = _chosen(own, cases) if method == "auto" else method
     if chosen == "exact":
         return _less(directed.log_partition(own.model, values), log_z)
     if chosen == "mean_field":
         return _less(layers.by_mean_field(own.model, None, cases).log_partition, log_z)
     tally = _annealed(own, cases, (n, key), more) if chosen == "annealing" else _weighted(own, cases, (n, key), more)
-    return tally.result(more.get("confidence", layers.CONFIDENCE), log_z)
+    return tally.result(confidence, log_z)
 
 
-def _log_z(own: directed.Parts, given: Certificate | None, values: np.ndarray, key: Any) -> Certificate | None:
+def _log_z(own: directed.Parts, values: np.ndarray, key: Any, confidence: float) -> Certificate | None:
     """What is subtracted: the log Z of a deep belief network's top; what the data say to it helps to anneal."""
-    if own.model.family != "deep_belief" or given is not None:
-        return given
+    if own.model.family != "deep_belief":
+        return None
+    settings = {"settings": Annealing(confidence=1 - (1 - SHARE) * (1 - confidence))}
     if own.recognition is None:
-        return log_z_of_top(own.model, key=key)
+        return log_z_of_top(own.model, None, key, settings)
     rows = values[np.linspace(0, len(values) - 1, min(len(values), TOP_ROWS)).astype(int)]
     states = own.recognition.sample(as_key(key), np.nan_to_num(rows, nan=0.5))[0][-1]
-    return log_z_of_top(own.model, np.asarray(states[:, 0]), key)
+    return log_z_of_top(own.model, np.asarray(states[:, 0]), key, settings)
 
 
 def _chosen(own: directed.Parts, cases: Cases) -> str:
     plans = [directed.plan_of(own.model, part, "evidence") for _, part in directed.groups(cases)]
     if all(plan.method for plan in plans) and sum(plan.seconds for plan in plans) <= AFFORDABLE:
         return "exact"
-    return "importance" if own.recognition is not None else "annealing"
+    proposed = own.recognition is not None and layers.is_proposable(own.model, cases)
+    return "importance" if proposed else "annealing"
 
 
 def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
@@ -127,8 +133,8 @@ def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any
 
 def _annealed(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
     n_chains = checked_samples(more.get("chains", ANNEALED))
-    tally = Tally(n_chains)
-    tally.add(layers.annealed(own.model, own.recognition, cases, how[1], (n_chains, how[0])).work)
+    tally, effort = Tally(n_chains), layers.Effort(n_chains, how[0], more.get("progress"))
+    tally.add(layers.annealed(own.model, own.recognition, cases, how[1], effort).work)
     return tally
 
 
@@ -172,15 +178,17 @@ def simulated_gap(
 
     Raises
     ------
-    ModelError : a deep belief network, whose exact samples are out of reach.
+    ModelError : a deep belief network, whose exact samples are out of reach. ValueError : no rows or temperatures.
     """
+    n_rows, temperatures = checked_samples(n_rows, "rows"), checked_samples(temperatures, "temperatures")
+    checked_confidence(confidence)
     own, recognition = directed.parts(model).model, directed.parts(model).recognition
     if own.family != "sigmoid_belief" or own.known is not None:
         raise ModelError("exact posterior samples come with rows drawn from a directed network without evidence")
     states = layers.ancestral(own, key, n_rows)
     cases = directed.cases_of(own, states[0])
-    up = layers.annealed(own, recognition, cases, key, (ANNEALED, temperatures)).work
-    down = layers.annealed(own, recognition, cases, key, (1, temperatures), states).work
+    up = layers.annealed(own, recognition, cases, key, layers.Effort(ANNEALED, temperatures)).work
+    down = layers.annealed(own, recognition, cases, key, layers.Effort(1, temperatures), states).work
     margin = np.log(2 / (1 - confidence)) / n_rows
     low = float((np.logaddexp.reduce(up, axis=1) - np.log(up.shape[1])).mean() - margin)
     high = float(-down[:, 0].mean() + margin)

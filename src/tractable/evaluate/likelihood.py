@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.evaluate import annealed_rows
-from tractable.evaluate.annealed import Annealing, anneal
+from tractable.evaluate.annealed import OPTIONS, Annealing, anneal
 from tractable.evaluate.annealed_rows import RowAnnealing
 from tractable.evaluate.records import LogLikelihood
 from tractable.models import ModelError
-from tractable.models._base import nearest
+from tractable.models._base import check_options, nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.plan import BudgetError
@@ -63,6 +63,7 @@ def log_partition(
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
+    check_options(more, OPTIONS, "log_partition")
     plan = plan_machine(model.graph, (), "evidence", None)
     if method == "exact" or (method == "auto" and plan.method and plan.seconds <= AFFORDABLE):
         return machines.log_partition(model)
@@ -101,6 +102,7 @@ def log_likelihood(
     if values.ndim != 2 or not len(values):
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
     settings = more.pop("rows", RowAnnealing())
+    check_options(more, ("method", "settings", *OPTIONS), "log_likelihood")
     log_z = log_partition or _log_partition(model, values, key, more)
     joint = unnormalized(model, values, key, settings if more.get("method") == "annealing" else None)
     rows, mean = _less(joint.rows, log_z), _less(joint.mean, log_z)

@@ -78,7 +78,7 @@ class Tally:
         found, variances = np.concatenate(self.bounds), np.concatenate(self.variances)
         rows, n, z = found[:, -1], len(found), log_z or Certificate.exact(0.0)
         share = 1 - confidence if z.kind == "exact" else SHARE * (1 - confidence)
-        confidence = 1 - share - (0.0 if z.kind == "exact" else 1 - (z.confidence or 0.0))
+        confidence = 1 - share - (0.0 if z.confidence is None else 1 - z.confidence)
         value = float(rows.mean() - z.value)
         lower = float(rows.mean() - np.log(1 / share) / n - z.upper)
         below = Certificate(
@@ -97,8 +97,15 @@ def _verdict(effective: np.ndarray, log_z: Certificate) -> str:
     return low if log_z.verdict in (None, "reliable") else f"{log_z.verdict}; {low}"
 
 
-def checked_samples(samples: Any) -> int:
+def checked_samples(samples: Any, what: str = "samples") -> int:
     """A number of samples, at least one."""
     if not isinstance(samples, int | np.integer) or isinstance(samples, bool) or samples < 1:
-        raise ValueError(f"the number of samples must be a whole number, at least 1, got {samples!r}")
+        raise ValueError(f"the number of {what} must be a whole number, at least 1, got {samples!r}")
     return int(samples)
+
+
+def checked_confidence(confidence: Any) -> float:
+    """A probability between zero and one."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence is a probability between 0 and 1, such as 0.95, got {confidence!r}")
+    return float(confidence)

@@ -17,13 +17,14 @@ FEW_LINKS = 20_000
 
 @dataclass(frozen=True)
 class VStructure:
-    """Units of an observed layer, and how many free parents each of them couples: least, most."""
+    """Observed units of a layer that couple free parents, and how many each of them couples: least, most."""
 
     layer: str
     n_units: int
     parents: str
     fewest: int
     most: int
+    units: tuple[int, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,10 @@ class LayeredGraph:
         """For each layer with observed units: how many free parents in the layer above each of them couples."""
         seen, found = self.observed(given), []
         for child, parent in self.directed_pairs():
-            counts = self._parents(child, seen[child], seen[parent])
-            if max(counts, default=0) > 1:
-                found.append(VStructure(child, len(counts), parent, min(counts), max(counts)))
+            counts = {i: n for i, n in self._parents(child, seen[child], seen[parent]).items() if n > 1}
+            if counts:
+                each = counts.values()
+                found.append(VStructure(child, len(counts), parent, min(each), max(each), tuple(sorted(counts))))
         return tuple(found)
 
     def directed_pairs(self) -> list[tuple[str, str]]:
@@ -146,16 +148,16 @@ class LayeredGraph:
         pairs = list(pairwise(self.names))
         return pairs[:-1] if self.undirected_top else pairs
 
-    def _parents(self, child: str, units: frozenset[int], known: frozenset[int]) -> list[int]:
+    def _parents(self, child: str, units: frozenset[int], known: frozenset[int]) -> dict[int, int]:
         """How many free units of the layer above each of these units has for parents."""
         pairs, above = self.links[child], self.names[self.names.index(child) + 1]
         if pairs is None:
-            return [self.sizes[above] - len(known)] * len(units)
+            return dict.fromkeys(units, self.sizes[above] - len(known))
         counts = dict.fromkeys(units, 0)
         for i, j in pairs:
             if i in counts and j not in known:
                 counts[i] += 1
-        return list(counts.values())
+        return counts
 
     def unit_names(self, layer: str) -> list[str]:
         """The units of a layer as variables: ``hidden1.0``, ``hidden1.1``, …"""

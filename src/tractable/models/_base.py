@@ -14,6 +14,14 @@ class ModelError(ValueError):
     """A model, or evidence for it, that cannot be used as given; the message names the place and the remedy."""
 
 
+def check_options(given: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raise TypeError for an option that `what` does not have: a typo must not pass for a setting."""
+    for name in given:
+        if name not in (known := tuple(known)):
+            own = f"its options are {', '.join(known)}" if known else "it has no options here"
+            raise TypeError(f"{what} has no option {name!r}{nearest(name, known)}; {own}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A suffix ``; did you mean 'x'?`` when some known name resembles `name`, else an empty string.
 

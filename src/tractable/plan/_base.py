@@ -12,6 +12,7 @@ import numpy as np
 from tractable.kernels import Scopes
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
 Query = Literal["marginals", "evidence", "map", "gradient"]
@@ -106,10 +107,10 @@ class Explanation:
     def __len__(self) -> int:
         return len(self.plans)
 
-    def __rich__(self) -> Table:
-        from tractable.plan._text import explanation_table
+    def __rich__(self) -> Group:
+        from tractable.plan._text import explanation
 
-        return explanation_table(self.plans)
+        return explanation(self.plans)
 
     def __str__(self) -> str:
         from tractable.plan._text import rendered

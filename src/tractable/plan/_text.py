@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def plan_table(plan: Plan) -> Table:
     ]
     rows += [("or", f"{a.method} ({a.certificate}): {a.note}") for a in plan.alternatives]
     if plan.advice:
-        rows.append(("advice", f"observing {', '.join(plan.advice)} would bring it within the budget"))
+        rows.append(("advice", advised(plan)))
     for row in rows:
         table.add_row(*row)
     return table
@@ -64,6 +64,19 @@ def explanation_table(plans: Sequence[Plan]) -> Table:
     for plan in plans:
         table.add_row(plan.query, plan.method or "refused", *prices(plan), plan.why)
     return table
+
+
+def explanation(plans: Sequence[Plan]) -> Group:
+    """Several plans as a table, and for those that are refused what remains."""
+    refused = [plan for plan in plans if plan.method is None]
+    others = {f"{a.method} ({a.certificate}): {a.note}": None for plan in refused for a in plan.alternatives}
+    notes = [f"{plan.query}: {advised(plan)}" for plan in refused if plan.advice]
+    return Group(explanation_table(plans), *notes, *(f"or {other}" for other in others))
+
+
+def advised(plan: Plan) -> str:
+    """What would bring a refused query within the budget."""
+    return f"observing {', '.join(plan.advice)} would bring it within the budget"
 
 
 def rendered(thing: Plan | Explanation, width: int = 110) -> str:

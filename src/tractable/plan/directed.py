@@ -25,7 +25,11 @@ MAX_PARENTS = 16
 COMFORT = 22
 """Bits that are summed over in some seconds: what the advice aims at."""
 
+NAMED = 3
+"""Units that the reason names one by one; more are counted."""
+
 Given = Mapping[str, Iterable[int]]
+Observed = dict[str, frozenset[int]]
 Memory = int | float | str | None
 
 
@@ -106,9 +110,14 @@ def enumeration(graph: LayeredGraph, given: Given, query: Query, memory: Memory)
     common = cost.width, cost.flops, cost.bytes, cost.seconds, why(graph, given, query)
     if not any(graph.free(given, query == "evidence").values()):
         return Plan("independent", *common, query=query, observed=names)
-    if cost.width <= MAX_TERMS_LOG2 and cost.seconds <= MAX_SECONDS and cost.bytes <= memory_bytes(memory):
+    if _affordable(cost, memory):
         return Plan("enumeration", *common, query=query, observed=names)
-    return Plan(None, *common, ALTERNATIVES, advice(graph, given, query), query, names)
+    others = ALTERNATIVES[:-1] if graph.undirected_top else ALTERNATIVES
+    return Plan(None, *common, others, advice(graph, given, query, memory), query, names)
+
+
+def _affordable(cost: Price, memory: Memory) -> bool:
+    return cost.width <= MAX_TERMS_LOG2 and cost.seconds <= MAX_SECONDS and cost.bytes <= memory_bytes(memory)
 
 
 def price(graph: LayeredGraph, given: Given, query: Query) -> Price:
@@ -181,22 +190,36 @@ def why(graph: LayeredGraph, given: Given, query: Query = "evidence") -> str:
 def v_structure(found: VStructure) -> str:
     """One layer of v-structures, in words."""
     many = f"{found.fewest} to {found.most}" if found.fewest < found.most else f"{found.most}"
-    units = f"{found.n_units} {found.layer} unit" + ("s" if found.n_units > 1 else "")
-    return f"each of the {units} observed couples its {many} parents in {found.parents}"
+    units = f"each of {found.n_units} observed {found.layer} units"
+    if found.n_units <= NAMED:
+        units = " and ".join(f"{found.layer}.{i}" for i in found.units) + (", each," if found.n_units > 1 else "")
+    return f"{units} couples {many} parents in {found.parents}"
 
 
-def advice(graph: LayeredGraph, given: Given, query: Query) -> tuple[str, ...]:
-    """Hidden units whose observation leaves no more than can be summed over, layer by layer from the bottom."""
-    free = [n for name, n in graph.free(given, query == "evidence").items()]
-    asked: list[str] = []
-    for at, name in enumerate(graph.names):
-        below = free[at - 1] if at else 0
-        excess = below + free[at] - COMFORT
-        if at and excess > 0:
-            take = min(free[at], excess)
-            free[at] -= take
-            asked.append(f"{take} units of {name}")
-    return tuple(asked)
+def advice(graph: LayeredGraph, given: Given, query: Query, memory: Memory) -> tuple[str, ...]:
+    """Hidden units whose observation brings a query within the budget, taken from the bottom upward."""
+    seen = graph.observed(given)
+    for bits in range(COMFORT, 0, -1):
+        enough = _leaving(graph, seen, query, bits)
+        if _affordable(price(graph, enough, query), memory):
+            return tuple(
+                f"{len(enough[name] - seen[name])} units of {name}" for name in seen if enough[name] > seen[name]
+            )
+    return ()
+
+
+def _leaving(graph: LayeredGraph, seen: Observed, query: Query, bits: int) -> Observed:
+    """Units observed, so many that no two neighbouring layers have more free units than `bits` to be summed over.
+
+    The upper layer of a machine on top is summed out in closed form.
+    """
+    enough, pruned = {**seen}, query == "evidence"
+    for below, name in pairwise(graph.names[:-1] if graph.undirected_top else graph.names):
+        free = graph.free(enough, pruned)
+        taken = min(free[name], max(0, free[below] + free[name] - bits))
+        open_ = sorted(graph.counted(enough, pruned)[name] - enough[name])
+        enough[name] = enough[name].union(open_[:taken])
+    return enough
 
 
 ALTERNATIVES = (

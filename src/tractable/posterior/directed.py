@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tractable.models import layers as models
@@ -54,6 +56,8 @@ def cases_of(model: Any, evidence: Any) -> Cases:
     """Evidence as cases, with what the model has been conditioned on."""
     own = parts(model).model
     cases = read_cases(own, evidence)
+    if not cases.n_rows:
+        raise ModelError("there are no rows")
     if own.known is None:
         return cases
     values = merged(own.known, cases.values)
@@ -144,35 +148,38 @@ def sample(
 def transform(model: Any, data: Any) -> np.ndarray:
     """The means of the hidden units given each row [n_rows, n_hidden units], all hidden layers side by side.
 
-    Exact where that is affordable; else those of the recognition network, or of mean field where there is none.
+    Exact where that is affordable; else those of the recognition network, or of mean field where there is none or where
+    the model has been conditioned on hidden units, of which such a network knows nothing.
     """
-    means = _hidden_means(model, rows_of(model, data))
-    return np.concatenate([means[name] for name in parts(model).model.hidden], axis=1)
+    means, n_rows = _hidden_means(model, rows_of(model, data)), len(data)
+    return np.concatenate([np.zeros((n_rows, 0)), *(means[name] for name in parts(model).model.hidden)], axis=1)
 
 
 def reconstruct(model: Any, data: Any) -> np.ndarray:
-    """The means of the visible units given the means of the hidden ones [n_rows, n_visible]."""
+    """The means of the visible units given the means of the hidden ones [n_rows, n_visible].
+
+    With weights within the visible layer each unit sees the means of those before it.
+    """
     own, means = parts(model).model, _hidden_means(model, rows_of(model, data))
-    h = means[own.hidden[0]]
-    return exact.sigmoid(np.asarray(own.biases[0], float) + h @ np.asarray(own.weights[0], float).T)
+    a = np.tile(np.asarray(own.biases[0], float), (len(data), 1))
+    if own.hidden:
+        a = a + means[own.hidden[0]] @ np.asarray(own.weights[0], float).T
+    with jax.enable_x64(True):
+        return np.asarray(models.means_within(jnp.asarray(a), own.within[0]))
 
 
 def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
     """The data with its missing entries (NaN) replaced by their posterior means [n_rows, n_visible].
 
-    Exact where that is affordable, else by the weighted samples of the recognition network; averages over Gibbs chains
-    where there is none.
+    Exact where that is affordable, else averages over Gibbs chains. A recognition network has learned from complete
+    rows, and its weighted samples are far off where much is missing.
     """
-    (own, recognition), cases = parts(model), cases_of(model, data)
+    own, cases = parts(model).model, cases_of(model, data)
     out = cases.values[VISIBLE].copy()
     gaps = np.flatnonzero(np.isnan(out).any(axis=1))
     if len(gaps):
         part = cases.take(gaps)
-        answer = _affordable(own, part)
-        if answer is None and recognition is not None and own.within[0] is None:
-            answer = approximate.by_importance(own, recognition, part, key)
-        elif answer is None:
-            answer = approximate.by_gibbs(own, None, part, key, n_sweeps)
+        answer = _affordable(own, part) or approximate.by_gibbs(own, None, part, key, n_sweeps)
         out[gaps] = np.where(np.isnan(out[gaps]), answer.means[VISIBLE].value, out[gaps])
     return out if cases.many else out[0]
 
@@ -210,7 +217,7 @@ def _hidden_means(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
     own = parts(model)
     cases = cases_of(own.model, values)
     answer = _affordable(own.model, cases)
-    if answer is None and own.recognition is not None:
+    if answer is None and own.recognition is not None and approximate.is_proposable(own.model, cases):
         return approximate.recognized(own.model, own.recognition, values)
     if answer is None:
         answer = approximate.METHODS["mean_field"](own.model, None, cases, 0)

@@ -51,8 +51,10 @@ def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> A
     """The bound of Saul, Jaakkola & Jordan below log p(x), in double precision, and the means of q."""
     bound, means, _ = factorized(model, cases)
     if model.within[0] is None:
-        a, x = np.asarray(model.biases[0], float) + means[1] @ np.asarray(model.weights[0], float).T, cases.values
-        means[0] = np.where(np.isnan(x[VISIBLE]), 1 / (1 + np.exp(-a)), x[VISIBLE])
+        a, x = np.asarray(model.biases[0], float), cases.values[VISIBLE]
+        if model.weights:
+            a = a + means[1] @ np.asarray(model.weights[0], float).T
+        means[0] = np.where(np.isnan(x), 1 / (1 + np.exp(-a)), x)
     certificate = Certificate(bound, bound, np.full_like(bound, np.inf), "bound")
     return Answer(certificate, {name: estimated(m) for name, m in zip(model.groups, means, strict=True)})
 
@@ -81,11 +83,24 @@ def by_importance(model: Any, recognition: RecognitionNetwork | None, cases: Cas
 
 def check_proposable(model: Any, cases: Cases) -> None:
     """Raise where a recognition network proposes no states of what is free."""
-    hidden = (v for name, v in cases.values.items() if name != VISIBLE)
-    if any((~np.isnan(v)).any() for v in hidden):
+    if _knows_hidden(cases):
         raise ModelError("a recognition network knows nothing of observed hidden units; use annealing or gibbs")
-    if model.within[0] is not None and np.isnan(cases.values[VISIBLE]).any():
+    if _is_tangled(model, cases):
         raise ModelError("visible units that depend on each other must all be observed for importance sampling")
+
+
+def is_proposable(model: Any, cases: Cases) -> bool:
+    """Whether a recognition network proposes states of all that is free."""
+    return not (_knows_hidden(cases) or _is_tangled(model, cases))
+
+
+def _knows_hidden(cases: Cases) -> bool:
+    return any((~np.isnan(v)).any() for name, v in cases.values.items() if name != VISIBLE)
+
+
+def _is_tangled(model: Any, cases: Cases) -> bool:
+    """Whether visible units that are free depend on each other."""
+    return model.within[0] is not None and bool(np.isnan(cases.values[VISIBLE]).any())
 
 
 def by_weights(log_weights: np.ndarray, confidence: float = CONFIDENCE) -> Certificate:
@@ -93,9 +108,11 @@ def by_weights(log_weights: np.ndarray, confidence: float = CONFIDENCE) -> Certi
 
     By Markov's inequality log of the mean exceeds log p(x) by log(1/δ) with probability at most δ; nothing is supposed.
     """
-    value = np.logaddexp.reduce(log_weights, axis=1) - np.log(log_weights.shape[1])
-    lower = value - np.log(1 / (1 - confidence))
-    return Certificate(value, lower, np.full_like(value, np.inf), "probabilistic", confidence)
+    total, n = np.logaddexp.reduce(log_weights, axis=1), log_weights.shape[1]
+    value, lower = total - np.log(n), total - np.log(n / (1 - confidence))
+    effective = np.exp(2 * total - np.logaddexp.reduce(2 * log_weights, axis=1))
+    verdict = f"a lower bound on average: of {n} weights {effective.min():.1f} count where they are least"
+    return Certificate(value, lower, np.full_like(value, np.inf), "probabilistic", confidence, verdict=verdict)
 
 
 # ---------------------------------------------------------------- chains
@@ -152,10 +169,20 @@ def chain_ends(model: Any, cases: Cases, key: Any, size: tuple[int, int]) -> dic
 
 def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
     """Annealing from a factorized q: a bound that holds with probability, and means by the weights."""
-    found = annealed(model, recognition, cases, key, (ANNEALED_CHAINS, TEMPERATURES))
+    found = annealed(model, recognition, cases, key, Effort(ANNEALED_CHAINS, TEMPERATURES))
     share = np.exp(found.work - np.logaddexp.reduce(found.work, axis=1, keepdims=True))[..., None]
-    means = {name: estimated((share * h).sum(1)) for name, h in zip(model.groups, found.x, strict=True)}
-    return Answer(by_weights(found.work), means)
+    means = [(share * h).sum(1) for h in found.x]
+    errors = [np.sqrt((share**2 * (h - m[:, None]) ** 2).sum(1)) for h, m in zip(found.x, means, strict=True)]
+    over = [estimated(m, error) for m, error in zip(means, errors, strict=True)]
+    return Answer(by_weights(found.work), dict(zip(model.groups, over, strict=True)))
+
+
+class Effort(NamedTuple):
+    """Annealed chains for each row, and temperatures; `progress` hears of rows done, of how many."""
+
+    n_chains: int
+    n_temperatures: int
+    progress: Callable[[int, int], None] | None = None
 
 
 class Runs(NamedTuple):
@@ -170,27 +197,26 @@ def annealed(
     recognition: RecognitionNetwork | None,
     cases: Cases,
     key: Any,
-    size: tuple[int, int],
+    effort: Effort,
     posterior: list[np.ndarray] | None = None,
 ) -> Runs:
-    """Chains from q to the posterior; or, from exact samples of the `posterior` [n_rows, n], back to q, one for a row.
-
-    `size` is the number of chains for each row and of temperatures.
-    """
+    """Chains from q to the posterior; or from exact samples of the `posterior` [n_rows, n], one for each, back to q."""
     plain, found = model.astype(np.float32), []
-    betas = layer_annealing.ladder(size[1])
-    for first, part in parts_of(model, cases, size[0]):
-        chains, _ = started(plain, part, first, size[0], key)
-        q = [np.repeat(t, size[0], axis=0) for t in annealed_from(model, recognition, part)]
+    betas, n = layer_annealing.ladder(effort.n_temperatures), effort.n_chains
+    for first, part in parts_of(model, cases, n):
+        chains, _ = started(plain, part, first, n, key)
+        q = [np.repeat(t, n, axis=0) for t in annealed_from(model, recognition, part)]
         if posterior is None:
             x = layer_annealing.base_states(chains, jax.random.fold_in(as_key(key), 3), q)
         else:
             x = [np.asarray(h[first : first + part.n_rows], np.float32) for h in posterior]
         along = betas if posterior is None else betas[::-1].copy()
         run = layer_annealing.anneal(plain, chains, jax.random.fold_in(as_key(key), 4), along, x, q)
-        shape = (part.n_rows, size[0])
+        shape = (part.n_rows, n)
         states = [np.asarray(h, np.float64).reshape(*shape, -1) for h in run.x]
         found.append(Runs(np.asarray(run.work, np.float64).reshape(shape), states))
+        if effort.progress:
+            effort.progress(first + part.n_rows, cases.n_rows)
     states = zip(*(run.x for run in found), strict=True)
     return Runs(np.concatenate([run.work for run in found]), [np.concatenate(h) for h in states])
 

@@ -63,8 +63,9 @@ def climb(model: Any, rows: Known, start: list[Float[Array, "r n"]], n_steps: in
     return jax.lax.map(one, (rows, start), batch_size=TOGETHER)
 
 
-def _better(a: Found, b: Found) -> Found:
-    return jax.tree.map(partial(jnp.where, a.bound >= b.bound), a, b)
+def _better(best: Found, new: Found) -> Found:
+    """The new one where it is better; one that is not a number is not."""
+    return jax.tree.map(partial(jnp.where, new.bound > best.bound), new, best)
 
 
 def _means(known: Known, theta: list[Array]) -> list[Array]:
@@ -115,12 +116,13 @@ def _units(model: Any, at: int, mu: list[Array]) -> Array:
 
 
 def _log_moment(b: Array, parents: list[tuple[Array, Array]], t: Array) -> Array:
-    """log E[e^(t a)]: a sum over parents, by log(1 − μ + μ e^s) = s μ-weighted without overflow."""
+    """log E[e^(t a)]: a sum over parents of log(1 − μ + μ e^s), which is 0 or s where a parent is certain."""
     out = t * b
     for w, m in parents:
-        s = t[:, None] * w
-        shift = jnp.maximum(s, 0)
-        out = out + (shift + jnp.log((1 - m) * jnp.exp(-shift) + m * jnp.exp(s - shift))).sum(1)
+        s, tiny = t[:, None] * w, jnp.finfo(m.dtype).tiny
+        inside = jnp.clip(m, tiny, 1 - jnp.finfo(m.dtype).epsneg)
+        mixed = jnp.logaddexp(jnp.log1p(-inside), jnp.log(inside) + s)
+        out = out + jnp.where(m > 0, jnp.where(m < 1, mixed, s), 0).sum(1)
     return out
 
 

@@ -165,7 +165,7 @@ class Problem:
         """The means of every layer given some rows."""
         p = self.posteriors(rows)
         out = [self._visible_means(p, rows)]
-        out += [q @ states for q, states in zip(p[1:], self.states[1:], strict=True)]
+        out += [q @ states for q, states in zip(p[1:], self.states[1:], strict=False)]  # above the top is one state
         if self.model.family == "deep_belief":
             known = self.values[-1][0]
             out.append(np.where(np.isnan(known), p[-1] @ sigmoid(self.top_logits()), known))
