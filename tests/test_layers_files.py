@@ -86,7 +86,7 @@ def test_the_commands_take_models_of_layers(tmp_path, capsys) -> None:
     assert found["kind"] == "exact" and found["value"] == pytest.approx(tr.log_likelihood(machine, rows).value)
     plans = ask("explain", model)["plans"]
     assert [p["method"] for p in plans] == ["enumeration", "enumeration", "independent"]
-    assert "couples its 3 parents in hidden1" in plans[0]["why"]
+    assert "couples 3 parents in hidden1" in plans[0]["why"]
     ask("impute", model, data, "-o", out)
     assert not np.isnan(tr.read_data(out)).any()
     ask("sample", model, "-n", "5", "-o", out)

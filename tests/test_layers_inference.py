@@ -113,7 +113,7 @@ def test_a_unit_that_is_not_there_is_named(unit: str) -> None:
 def test_the_plan_names_the_v_structures_and_refuses_what_cannot_be_summed() -> None:
     plan = tr.plan(tr.SigmoidBeliefNetwork([784, 200, 200]), ["visible"])
     assert plan.method is None and plan.width == 400
-    assert "each of the 784 visible units observed couples its 200 parents in hidden1" in plan.why
+    assert "each of 784 observed visible units couples 200 parents in hidden1" in plan.why
     assert {a.certificate for a in plan.alternatives} == {"probabilistic", "bound", "estimate", "exact"}
     assert plan.advice == ("178 units of hidden1", "200 units of hidden2")
     by_advice = {"visible": range(784), "hidden1": range(178), "hidden2": range(200)}

@@ -149,7 +149,7 @@ def test_the_graph_says_who_couples_whom() -> None:
     assert chain.is_sparse and chain.n_links == 3
     assert chain.units_graph().parents["visible.1"] == ("hidden1.0", "hidden1.1")
     (only,) = chain.v_structures({"visible": range(3)})
-    assert (only.fewest, only.most) == (0, 2)
+    assert (only.n_units, only.fewest, only.most, only.units) == (1, 2, 2, (1,))
     top = tr.DeepBeliefNetwork([10, 6, 5]).graph
     assert top.width({"visible": range(10)}) == 6 and top.width({}) == 5
 

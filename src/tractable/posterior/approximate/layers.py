@@ -184,6 +184,11 @@ class Effort(NamedTuple):
     n_temperatures: int
     progress: Callable[[int, int], None] | None = None
 
+    def tell(self, done: int, total: int) -> None:
+        """How far it has come."""
+        if self.progress:
+            self.progress(done, total)
+
 
 class Runs(NamedTuple):
     """log weights [n_rows, n_chains] and last states [n_rows, n_chains, n] of annealed chains."""
@@ -215,8 +220,7 @@ def annealed(
         shape = (part.n_rows, n)
         states = [np.asarray(h, np.float64).reshape(*shape, -1) for h in run.x]
         found.append(Runs(np.asarray(run.work, np.float64).reshape(shape), states))
-        if effort.progress:
-            effort.progress(first + part.n_rows, cases.n_rows)
+        effort.tell(first + part.n_rows, cases.n_rows)
     states = zip(*(run.x for run in found), strict=True)
     return Runs(np.concatenate([run.work for run in found]), [np.concatenate(h) for h in states])
 
