@@ -354,8 +354,8 @@ def changed(value: float) -> np.ndarray:
         ({"rows": BARS[:, :8]}, "the model has 9 units, the data 8 columns"),
         ({"rows": BARS[:0]}, "there are no rows"),
         ({"rows": BARS[0]}, r"shape \[n_rows, n_visible\], got \(9,\)"),
-        ({"learner": ReweightedWakeSleep(samples=0)}, "at least one sample of its hidden units, got samples=0"),
-        ({"learner": JointStochasticApproximation(sweeps=2.0)}, "from 0 to 1, got 2.0"),
+        ({"learner": ReweightedWakeSleep(samples=0)}, "samples must be a whole number, at least one, got samples=0"),
+        ({"learner": JointStochasticApproximation(sweeps=2.0)}, "sweeps must be a number from 0 to 1, got sweeps=2.0"),
         (
             {"learner": JointStochasticApproximation(sweeps=1.0), "model": DeepBeliefNetwork([9, 4, 3])},
             "take sweeps=0 for a deep belief network",

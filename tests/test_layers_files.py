@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from layers_zoo import ZOO, Row
@@ -69,6 +70,21 @@ def test_a_file_that_lacks_something_is_refused_in_words(tmp_path) -> None:
             tr.load(path)
     with pytest.raises(FormatError, match="clamped"):
         tr.save(tr.condition(tr.SigmoidBeliefNetwork([3, 2]), [1, 0, np.nan]), path)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path) -> None:
+    path = tmp_path / "m.safetensors"
+    for model in (tr.SigmoidBeliefNetwork([3, 2]), tr.restricted(3, 2)):
+        tr.save(model, path)
+        before, broken = path.read_bytes(), model.astype(np.float32)
+        bad = jax.tree.map(lambda a: np.asarray(a) + np.float32(np.inf), broken)
+        with pytest.raises(FormatError, match="has entries that are not finite; the file is left as it was"):
+            tr.save(bad, path)
+        assert path.read_bytes() == before
+    with pytest.raises(FormatError, match=r"a RecognitionNetwork is no model .*HelmholtzMachine"):
+        tr.save(tr.RecognitionNetwork([3, 2]), path)
+    with pytest.raises(FormatError, match=r"cannot be written as \.uai; write \.safetensors"):
+        tr.save(tr.SigmoidBeliefNetwork([3, 2]), tmp_path / "m.uai")
 
 
 def test_the_commands_take_models_of_layers(tmp_path, capsys) -> None:

@@ -133,6 +133,8 @@ def test_true_is_a_triangle_of_zeros_to_be_learned() -> None:
     assert [a.shape for a in q.within] == [(3, 3), (2, 2)] and not any(a.any() for a in q.within)
     assert repr(q) == "RecognitionNetwork(4 → 3 → 2, autoregressive; 27 parameters)"
     assert tr.SigmoidBeliefNetwork([4, 3], within=True).n_parameters == 12 + 7 + 6 + 3
+    for none in (tr.SigmoidBeliefNetwork([4, 3], within=False), tr.RecognitionNetwork([4, 3], within=False)):
+        assert not any(a is not None for a in none.within)
 
 
 def test_the_graph_says_who_couples_whom() -> None:
@@ -179,6 +181,27 @@ BAD = [
     (lambda: tr.RecognitionNetwork([4, 2], within=[np.eye(2)]), "within 0.*zero on and above the diagonal"),
     (lambda: tr.RecognitionNetwork([4, 2], within=[None, None]), "expected 1 within for these layers, got 2"),
     (lambda: tr.RecognitionNetwork([4, 2]).sample(0, np.ones((3, 5))), r"expected rows of data \[n_rows, 4\]"),
+    (
+        lambda: tr.SigmoidBeliefNetwork([4, 2], weights=5),
+        "weights: expected a list with an entry for each layer, got 5",
+    ),
+    (lambda: tr.SigmoidBeliefNetwork(weights=5), "weights: expected a list"),
+    (lambda: tr.SigmoidBeliefNetwork(biases=5), "biases: expected a list"),
+    (
+        lambda: tr.SigmoidBeliefNetwork([2, 2], weights=[[[1, 2], [3]]]),
+        r"shape \(2, 2\), got lists of different lengths",
+    ),
+    (lambda: tr.DeepBeliefNetwork(weights=[3], top=tr.restricted(3, 2)), r"expected a matrix, got the shape \(\)"),
+    (lambda: tr.RecognitionNetwork(weights=[]), "give layers, or weights that say them"),
+    (lambda: tr.RecognitionNetwork(weights=[[]]), "give layers, or weights that say them"),
+    (lambda: tr.RecognitionNetwork(weights=[5]), "weights 0: expected a matrix"),
+    (lambda: tr.RecognitionNetwork(weights=[[[1, 2], [3]]]), "rows of different lengths"),
+    (lambda: tr.RecognitionNetwork([3, 2]).log_prob([np.zeros(3)]), "has 2 layers, the states 1"),
+    (lambda: tr.pseudo_log_likelihood(tr.SigmoidBeliefNetwork([3, 2]), np.ones((1, 3))), "is of Boltzmann machines"),
+    (lambda: tr.stacked(tr.restricted(3, 2)), "machines: expected a list"),
+    (lambda: tr.stacked([5, 6]), "expected restricted machines of 0/1 units, got 5"),
+    (lambda: tr.stacked([tr.restricted(3, 2)], states=[[0, 0.5]]), "column 1: the value 0.5 is not one of this unit"),
+    (lambda: tr.stacked([tr.restricted(3, 2)], states=np.zeros((0, 2))), "states: there are no rows"),
     (lambda: tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 2]), tr.RecognitionNetwork([4, 3])), r"needs \(4, 2\)"),
     (lambda: tr.HelmholtzMachine(tr.restricted(3, 2)), "got a Boltzmann"),
     (lambda: tr.HelmholtzMachine(tr.DeepBeliefNetwork([4, 3, 2]), tr.RecognitionNetwork([4, 3, 2])), r"needs \(4, 3\)"),

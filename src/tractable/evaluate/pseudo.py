@@ -40,7 +40,7 @@ def pseudo_log_likelihood(
 
     Raises
     ------
-    ModelError : hidden units that interact, or that see continuous visible units: no closed form.
+    ModelError : no Boltzmann machine; hidden units that interact, or that see continuous visible units: no closed form.
 
     Examples
     --------
@@ -49,6 +49,9 @@ def pseudo_log_likelihood(
     >>> round(found.value / float(np.log(2)), 9), found.kind
     (-2.0, 'exact')
     """
+    if not isinstance(model, Boltzmann):
+        own = type(model).__name__
+        raise ModelError(f"the pseudo-log-likelihood is of Boltzmann machines, not of a {own}; use log_likelihood")
     values = checked_values(model, VISIBLE, data, missing=False)
     if values.ndim != 2 or not len(values):
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")

@@ -140,9 +140,14 @@ def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
 
 def write(model: Any) -> bytes:
     """A model as a safetensors file; tables over more than 64 variables are stored flat."""
-    if model.family in _LEAVES:
-        about, tensors = import_module(f"tractable.formats.{_LEAVES[model.family]}").describe(model)
+    family = getattr(model, "family", None)
+    if family in _LEAVES:
+        about, tensors = import_module(f"tractable.formats.{_LEAVES[family]}").describe(model)
+        _check_finite(tensors)
         return save(tensors, {"tractable": json.dumps({"version": VERSION, **about})})
+    if not hasattr(model, "states"):
+        hint = ": save the HelmholtzMachine of it and its network" * (type(model).__name__ == "RecognitionNetwork")
+        raise ModelError(f"a {type(model).__name__} is no model that can be saved{hint}")
     about: dict[str, Any] = {"version": VERSION, "name": model.name}
     about["variables"] = [{"name": name, "states": list(states)} for name, states in model.states.items()]
     if isinstance(model, BayesianNetwork):
@@ -155,3 +160,10 @@ def write(model: Any) -> bytes:
         tables = {f"factor.{j}": table for j, (_, table) in enumerate(model.factors)}
     tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
     return save(tables, {"tractable": json.dumps(about)})
+
+
+def _check_finite(tensors: dict[str, np.ndarray]) -> None:
+    """Refuse to write what would not be read again."""
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ModelError(f"{name} has entries that are not finite; the file is left as it was")

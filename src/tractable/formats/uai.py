@@ -166,6 +166,8 @@ class _Words:
 
 def write(model: BayesianNetwork | MarkovNetwork) -> bytes:
     """A network as UAI; names are lost, numbers are not."""
+    if getattr(model, "family", None) != "tables":
+        raise ModelError(f"a {type(model).__name__} cannot be written as .uai; write .safetensors instead")
     packed = model.packed
     scopes = [packed.scope(j).tolist() for j in range(packed.n_factors)]
     kind = "BAYES" if isinstance(model, BayesianNetwork) else "MARKOV"

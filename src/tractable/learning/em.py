@@ -18,6 +18,7 @@ from tractable.learning.em_checkpoints import Keeper
 from tractable.learning.em_records import EMRun, Iteration, Iterations, Point
 from tractable.learning.leaves import fingerprint
 from tractable.learning.records import Options
+from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
@@ -116,6 +117,7 @@ class ExpectationMaximization:
         held = None if request.validation is None else model.check(request.validation, "validation: ")
         n = float(len(x)) if weights is None else float(weights.sum())
         epochs = self.epochs if request.epochs is None else request.epochs
+        check_settings({"epochs": epochs})
         seed = int(generator(found.key).integers(2**63))
         keeper = Keeper(found, self._belongs(model, (x, weights), seed), model)
         return Job(x, held, weights, n, self._prior(model, x), epochs, found, seed, keeper)

@@ -77,9 +77,11 @@ class GeneralizedEM(ExpectationMaximization):
                 "a SigmoidBeliefNetwork has no M-step in closed form: take posterior='mean_field' and"
                 f" m_step=GradientMStep(), got {self.posterior!r} and {self.m_step!r}"
             )
+        from tractable.models.layers import free_of_evidence
+
         if self.n_init > 1 or self.start != "model" or self.prior or self.weight_prior:
             raise ModelError("a SigmoidBeliefNetwork is learned from where it is, without a prior: n_init=1, prior=0")
-        return model.astype(np.float64)
+        return free_of_evidence(model).astype(np.float64)
 
     def expectation(self, model: Any, job: Job, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""

@@ -22,8 +22,10 @@ from tractable.learning.contrastive import Contrastive, PersistentCD
 from tractable.learning.wake import added, asleep, bound, effective_sample_size, normalized
 from tractable.models import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
+from tractable.models.layers import free_of_evidence
 from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+from tractable.models.units import Bernoulli
 from tractable.posterior import Certificate
 
 MEMORY = 0.01
@@ -110,12 +112,10 @@ class LayeredLearner(Learner):
         return self.optimizer or _adam()
 
     def adopted(self, model: Any, key: Any) -> HelmholtzMachine:
-        if self.samples < 1:
-            raise ModelError(f"a row has at least one sample of its hidden units, got samples={self.samples}")
         if isinstance(model, SigmoidBeliefNetwork | DeepBeliefNetwork):
             model = HelmholtzMachine(model, RecognitionNetwork(model.proposed, key=key))
         top.checked(self.top)
-        return super().adopted(model, key)
+        return free_of_evidence(super().adopted(model, key))
 
     def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
         return checked_rows(model, data, name)
@@ -172,11 +172,10 @@ def checked_rows(model: Any, data: Any, name: str = "") -> np.ndarray:
     if rows.dtype.kind not in "biuf":
         raise ModelError(f"{name}expected numbers, got an array of {rows.dtype}")
     for first, block in each_block(rows):
-        wrong = (block != 0) & (block != 1)
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0].tolist()
-            what = "is missing; impute it first" if block[i, j] != block[i, j] else "is not one of this unit: 0 or 1"
-            raise ModelError(f"{name}row {first + i}, column {j}: the value {block[i, j]} {what}")
+        try:
+            Bernoulli(n).check(block, first_row=first)
+        except ModelError as error:
+            raise ModelError(f"{name}{error}") from None
     return np.ascontiguousarray(rows, np.uint8)
 
 

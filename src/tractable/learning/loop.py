@@ -19,6 +19,7 @@ from tractable.learning._base import Batch, Info, Learner, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
 from tractable.learning.records import Epoch, History, Options
+from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.plan._text import scaled
 from tractable.plan.budget import physical_memory
@@ -45,25 +46,25 @@ class Run:
 
 def fit_rows(model: Any, data: Any, learner: Learner, request: Any) -> Run:
     """Fit a model to rows of data by gradient ascent: what `fit` runs for gradient learners."""
-    options = Options.read(request.options)
+    return prepared(model, data, learner, request).run()
+
+
+def prepared(model: Any, data: Any, learner: Learner, request: Any) -> Fitting:
+    """A fit that has not begun: all that can be refused is refused here, and nothing is written yet."""
+    options, epochs = Options.read(request.options), EPOCHS if request.epochs is None else request.epochs
+    for given in (learner, options, {"epochs": epochs}):
+        check_settings(given)
     model = learner.adopted(model, as_key(options.key))
     rows = learner.checked(model, data)
     held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")
-    epochs = EPOCHS if request.epochs is None else request.epochs
-    found = Fitting(model, rows, held, _for_rows(learner, len(rows)), epochs, options)
+    found = Fitting(model, rows, held, replace(learner, batch_size=min(learner.batch_size, len(rows))), epochs, options)
     found.check_memory()
-    return found.run()
+    return found
 
 
 def as_key(given: Any) -> Any:
     """A jax key, of a number or as it is."""
     return jax.random.key(given) if isinstance(given, int | np.integer) else given
-
-
-def _for_rows(learner: Learner, n_rows: int) -> Learner:
-    if learner.batch_size < 1:
-        raise ModelError(f"a batch has at least one row, got batch_size={learner.batch_size}")
-    return replace(learner, batch_size=min(learner.batch_size, n_rows))
 
 
 class Block(NamedTuple):
@@ -164,9 +165,9 @@ class Fitting:
             at = at._replace(training=training, block=block + 1)
             show.advance(n)
             if block + 1 < n_blocks and self._is_due():
-                jax.block_until_ready(at.training.step)
+                check_finite(at.training, len(at.history))
                 self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
-        jax.block_until_ready(at.training.step)
+        check_finite(at.training, len(at.history))
         seconds = at.seconds + time.perf_counter() - began
         at = at._replace(history=at.history.with_epoch(self._record(at, info, seconds)), block=0, seconds=seconds)
         return at
@@ -215,6 +216,8 @@ class Fitting:
         found = self.learner.live(at.training.average, self.rows, self.held, key, self._clock.last)
         self._clock.looking += time.perf_counter() - began
         self._clock.last = found
+        if any(part is not None and np.isnan(part.value) for part in (found.train, found.validation)):
+            raise _diverged(len(at.history), "the likelihood is")
         return _bare(found.train), _bare(found.validation)
 
     def _belongs(self) -> dict[str, Any]:
@@ -248,6 +251,19 @@ class Fitting:
         if not (self.options.resume and self.options.checkpoint):
             return None
         return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs())
+
+
+def check_finite(training: Training, n_epochs: int) -> None:
+    """Refuse to go on, and to keep, where parameters are no numbers any more after some more steps of an epoch."""
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((training.model, training.average))):
+        raise _diverged(n_epochs, "some parameters are")
+
+
+def _diverged(n_epochs: int, what: str) -> ModelError:
+    return ModelError(
+        f"epoch {n_epochs + 1}: the fit has diverged, {what} not finite any more: take a smaller learning rate or"
+        " another optimizer; a checkpoint, if there is one, is of steps before that"
+    )
 
 
 def _bare(found: Certificate | None) -> Certificate | None:

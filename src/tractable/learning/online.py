@@ -11,6 +11,7 @@ import numpy as np
 from tractable.learning import loop
 from tractable.learning._base import Learner, Training
 from tractable.learning.records import Options
+from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 
@@ -29,11 +30,14 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     key = loop.as_key(key)
     numbers = np.arange(n_steps * own.batch_size, dtype=np.int32)
     block = loop.Block(jnp.asarray(rows), numbers, numbers)
-    return loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]
+    found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]
+    loop.check_finite(found, 0)
+    return found
 
 
 def _checked(model: Any, rows: np.ndarray, learner: Learner) -> np.ndarray:
-    """Rows as the learner takes them, unless it has to know them again."""
+    """Rows as the learner takes them, unless it has to know them again or has settings that are none."""
+    check_settings(learner)
     if learner.remembers:
         own = type(learner).__name__
         raise ModelError(f"{own} remembers every row, but rows that come in pieces have no numbers; use fit")

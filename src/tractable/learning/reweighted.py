@@ -114,8 +114,6 @@ class JointStochasticApproximation(ReweightedWakeSleep):
 
     def adopted(self, model: Any, key: Any) -> HelmholtzMachine:
         model = super().adopted(model, key)
-        if not 0 <= self.sweeps <= 1:
-            raise ModelError(f"sweeps is the share of the units that are drawn anew, from 0 to 1, got {self.sweeps}")
         if self.sweeps and not isinstance(model.generative, SigmoidBeliefNetwork):
             raise ModelError("sweeps are for sigmoid belief networks: take sweeps=0 for a deep belief network")
         return model

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from tractable.learning._base import two_axes
 from tractable.learning.layered import checked_rows
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
+from tractable.models.clamping import checked_values
 from tractable.models.deep_belief import TOP, DeepBeliefNetwork
+from tractable.models.layers import free_of_evidence, listed
 from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 from tractable.models.units import Bernoulli
@@ -73,6 +76,7 @@ def stack_of(model: Any, transposed: bool) -> Stack:
     own = model.generative if isinstance(model, HelmholtzMachine) else model
     if not isinstance(own, DeepBeliefNetwork | SigmoidBeliefNetwork):
         raise ModelError(f"Layerwise learns deep machines and belief networks, not a {type(own).__name__}")
+    free_of_evidence(own)
     if isinstance(own, SigmoidBeliefNetwork) and any(a is not None for a in own.within):
         raise ModelError("layers learned one by one are restricted machines, which have no weights within a layer")
     recognition = model.recognition if isinstance(model, HelmholtzMachine) else None
@@ -95,7 +99,7 @@ def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachi
 
     Raises
     ------
-    ModelError : machines that do not chain, none or, without states, one, units other than zeros and ones.
+    ModelError : machines that do not chain, none or, without states, one; units or states other than zeros and ones.
 
     Examples
     --------
@@ -104,6 +108,7 @@ def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachi
     >>> stacked([restricted(6, 4), restricted(4, 3)], states=[[0, 1, 1], [0, 0, 1]])
     HelmholtzMachine(SigmoidBeliefNetwork 6 ← 4 ← 3, RecognitionNetwork 6 → 4 → 3)
     """
+    machines = listed("machines", machines)
     below = _directed(machines[:-1] if states is None else machines)
     weights = [np.asarray(machine.couplings[TOP]) for machine in below]
     biases = {name: [np.asarray(machine.fields[name]) for machine in below] for name in TOP}
@@ -111,8 +116,9 @@ def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachi
     if states is None:
         generative = DeepBeliefNetwork(top=machines[-1], weights=weights, biases=biases[VISIBLE])
         return HelmholtzMachine(generative, recognition)
-    own = np.asarray(states)
-    alone = machines[-1].units["hidden"].field_with_mean(own.mean(0), len(own))
+    own, units = two_axes(states, "states: "), machines[-1].units["hidden"]
+    checked_values(machines[-1], "hidden", own, missing=False)
+    alone = units.field_with_mean(own.mean(0, dtype=np.float64), len(own))
     return HelmholtzMachine(SigmoidBeliefNetwork(weights=weights, biases=[*biases[VISIBLE], alone]), recognition)
 
 
@@ -121,6 +127,7 @@ def _directed(machines: Sequence[Boltzmann]) -> list[Boltzmann]:
     if not machines:
         raise ModelError("a deep belief network is at least two machines, a sigmoid belief network one")
     for machine in machines:
-        if set(machine.couplings) != {TOP} or any(type(units) is not Bernoulli for units in machine.units.values()):
+        units = machine.units.values() if isinstance(machine, Boltzmann) else [None]
+        if any(type(own) is not Bernoulli for own in units) or set(machine.couplings) != {TOP}:
             raise ModelError(f"expected restricted machines of 0/1 units, got {machine!r}")
     return list(machines)

@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 from tractable.learning._base import Seen, Training
 from tractable.learning.contrastive import PersistentCD
 from tractable.learning.phases import Means, rao_blackwell, starting_with, summable_groups
-from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.gibbs import Schedule, State, drawing, start
@@ -65,8 +64,6 @@ class TemperedPCD(PersistentCD):
     n_temperatures: int = 10
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Ladder:
-        if self.n_temperatures < 2:
-            raise ModelError(f"tempering needs at least two temperatures, got n_temperatures={self.n_temperatures}")
         base = matched_base(model, seen.means)
         betas = jnp.linspace(1, 0, self.n_temperatures)
         rows = jnp.arange(self.n_temperatures * (self.n_chains or self.batch_size), dtype=jnp.uint32)

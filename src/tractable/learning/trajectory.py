@@ -76,8 +76,6 @@ class TrajectoryTempering(PersistentCD):
     every: int = 5
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Trajectory:
-        if self.n_checkpoints < 2:
-            raise ModelError(f"a trajectory needs room for two checkpoints, got n_checkpoints={self.n_checkpoints}")
         x = super().init(plan, model, key, seen)
         couplings = jax.tree.map(jnp.zeros_like, model.couplings)
         first = eqx.tree_at(lambda m: (m.fields, m.couplings), model, (matched_base(model, seen.means), couplings))

@@ -22,7 +22,9 @@ from tractable.models.layers import (
     checked_sizes,
     completed,
     dense,
+    listed,
     log_bernoulli,
+    matrix_shape,
     promoted,
     times,
 )
@@ -165,7 +167,8 @@ def _sizes(layers: Any, top: Any, weights: Any) -> tuple[int, ...]:
     if layers is None:
         if top is None or weights is None:
             raise ModelError("the numbers of units are missing: give layers, or weights and a top that say them")
-        layers = [*(np.shape(w)[0] for w in weights), *above]
+        shapes = [matrix_shape(f"weights {at}", w) for at, w in enumerate(listed("weights", weights))]
+        layers = [*(shape[0] for shape in shapes), *above]
     sizes = checked_sizes(layers, 3)
     if above and sizes[-2:] != above:
         raise ModelError(f"the machine on top has {above[0]} and {above[1]} units, the layers {sizes[-2:]}")

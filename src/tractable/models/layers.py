@@ -93,14 +93,34 @@ def as_many(what: str, given: Any, n: int) -> list[Any]:
     """One entry for each of `n` layers (or pairs of them); Nones where nothing is given."""
     if given is None:
         return [None] * n
-    found = list(given)
+    found = listed(what, given)
     if len(found) != n:
         raise ModelError(f"expected {n} {what} for these layers, got {len(found)}")
     return found
 
 
+def listed(what: str, given: Any) -> list[Any]:
+    """A list with an entry for each layer, of any sequence."""
+    try:
+        return list(given)
+    except TypeError:
+        raise ModelError(f"{what}: expected a list with an entry for each layer, got {given!r}") from None
+
+
+def matrix_shape(what: str, given: Any) -> tuple[int, int]:
+    """The shape of what has to be a matrix with rows and columns."""
+    try:
+        shape = np.shape(given)
+    except ValueError:
+        raise ModelError(f"{what}: expected a matrix, got rows of different lengths") from None
+    if len(shape) != 2 or 0 in shape:
+        raise ModelError(f"{what}: expected a matrix, got the shape {shape}")
+    return shape[0], shape[1]
+
+
 def triangles(given: Any, sizes: Sequence[int]) -> tuple[Any, ...]:
     """Weights within layers of these sizes, a strictly triangular matrix or None for each; True is zeros everywhere."""
+    given = None if given is False else given
     if given is True:
         return tuple(np.zeros((n, n)) for n in sizes)
     own = zip(sizes, as_many("within", given, len(sizes)), strict=True)
@@ -241,6 +261,16 @@ def condition(model: Any, evidence: Any) -> Any:
         if values.ndim != 1:
             raise ModelError(f"{name}: conditioning takes one case, got an array of shape {values.shape}")
     return with_known(model, merged(model.known, given))
+
+
+def free_of_evidence(model: Any) -> Any:
+    """A model to be learned, as it is; refuses one with clamped units, whose values are no parameters."""
+    known = (model.generative if model.family == "helmholtz" else model).known
+    if known is not None:
+        raise ModelError(
+            f"units of {', '.join(known)} are clamped: fit the network without evidence, and condition what was learned"
+        )
+    return model
 
 
 def with_known(model: Any, known: Known) -> Any:

@@ -19,7 +19,10 @@ def array(what: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     """
     if given is None:
         return np.zeros(shape, np.float32)
-    found = np.asarray(given)
+    try:
+        found = np.asarray(given)
+    except ValueError:
+        raise ModelError(f"{what}: expected numbers of the shape {shape}, got lists of different lengths") from None
     if found.dtype.kind not in "biuf":
         raise ModelError(f"{what}: expected numbers, got an array of {found.dtype}")
     found = found.astype(found.dtype if found.dtype in (np.float32, np.float64) else np.float64)

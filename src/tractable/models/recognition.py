@@ -23,8 +23,10 @@ from tractable.models.layers import (
     dense,
     drawn_given,
     from_own,
+    listed,
     log_bernoulli,
     log_prob,
+    matrix_shape,
     means_within,
     times,
     triangles,
@@ -98,7 +100,7 @@ class RecognitionNetwork(eqx.Module):
         within: Any = None,
         key: Any = 0,
     ):
-        own = None if weights is None else [_listed(w, 2) for w in weights]
+        own = None if weights is None else [_listed(w, 2) for w in listed("weights", weights)]
         sizes = _sizes(layers, own)
         rng, n = generator(key), len(sizes) - 1
         between = checked_sizes(hidden, 1) if hidden is not None else ()
@@ -147,11 +149,18 @@ class RecognitionNetwork(eqx.Module):
         return from_below + from_own(jnp.asarray(own), within)
 
     def log_prob(self, layers: Layers) -> Float[Array, "*b"]:
-        """log q(h | x) of states of all layers, the visible one first."""
+        """log q(h | x) of states of all layers, the visible one first.
+
+        Raises
+        ------
+        ModelError : another number of layers.
+        """
         return sum(self.log_prob_by_layer(layers), jnp.zeros(()))
 
     def log_prob_by_layer(self, layers: Layers) -> list[Float[Array, "*b"]]:
         """The terms of `log_prob`: log q(h¹ | x), log q(h² | h¹), …"""
+        if len(layers) != len(self.sizes):
+            raise ModelError(f"the recognition network has {len(self.sizes)} layers, the states {len(layers)}")
         pairs = enumerate(pairwise(jnp.asarray(h) for h in layers))
         return [self._log_layer(at + 1, below, h) for at, (below, h) in pairs]
 
@@ -281,9 +290,10 @@ class HelmholtzMachine(Layered):
 def _sizes(layers: Any, weights: Any) -> tuple[int, ...]:
     if layers is not None:
         return checked_sizes(layers, 2)
-    if weights is None:
+    if not weights or not all(weights):
         raise ModelError("the numbers of units are missing: give layers, or weights that say them")
-    return checked_sizes([np.shape(weights[0][0])[0], *(np.shape(w[-1])[-1] for w in weights)], 2)
+    ends = [[matrix_shape(f"weights {at}", w) for w in (level[0], level[-1])] for at, level in enumerate(weights)]
+    return checked_sizes([ends[0][0][0], *(last[1] for _, last in ends)], 2)
 
 
 def _listed(given: Any, ndim: int) -> list[Any]:
@@ -294,7 +304,7 @@ def _listed(given: Any, ndim: int) -> list[Any]:
 
 def _inner(between: tuple[int, ...], weights: Any) -> tuple[int, ...]:
     """The tanh units between two layers, by number or by the weights given."""
-    return between if weights is None else tuple(int(np.shape(w)[-1]) for w in weights[:-1])
+    return between if weights is None else tuple(matrix_shape("weights", w)[1] for w in weights[:-1])
 
 
 def _level(

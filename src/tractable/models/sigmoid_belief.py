@@ -23,8 +23,10 @@ from tractable.models.layers import (
     dense,
     drawn,
     from_own,
+    listed,
     log_bernoulli,
     log_prob,
+    matrix_shape,
     promoted,
     rows_of,
     times,
@@ -205,14 +207,12 @@ def _sizes(layers: Any, weights: Any, biases: Any) -> tuple[int, ...]:
     if layers is not None:
         return checked_sizes(layers, 1)
     if biases is not None:
-        return tuple(_length(f"biases {at}", b) for at, b in enumerate(biases))
-    if weights is None or not len(weights):
+        return tuple(_length(f"biases {at}", b) for at, b in enumerate(listed("biases", biases)))
+    given = [] if weights is None else listed("weights", weights)
+    shapes = [matrix_shape(f"weights {at}", w) for at, w in enumerate(given)]
+    if not shapes:
         raise ModelError("the numbers of units are missing: give layers, or weights and biases that say them")
-    shapes = [np.shape(w) for w in weights]
-    for at, shape in enumerate(shapes):
-        if len(shape) != 2:
-            raise ModelError(f"weights {at}: expected a matrix [n_layer, n_above], got the shape {shape}")
-    return (*(int(shape[0]) for shape in shapes), int(shapes[-1][1]))
+    return (*(shape[0] for shape in shapes), shapes[-1][1])
 
 
 def _length(what: str, given: Any) -> int:

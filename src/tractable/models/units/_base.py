@@ -94,4 +94,6 @@ class Units(eqx.Module):
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
         where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
-        raise ModelError(f"{where}: the value {values[(*row, column)]} is not one of this unit: {self.domain}")
+        value = values[(*row, column)]
+        what = "is missing; impute it first" if value != value else f"is not one of this unit: {self.domain}"
+        raise ModelError(f"{where}: the value {value} {what}")
