@@ -1,10 +1,10 @@
 """Sigmoid belief networks on the binary UCI sets, against the log-likelihoods published for them.
 
 Claim: better than the published row of sigmoid belief networks (reweighted wake–sleep) on at least half of the sets, in
-K-sample bounds on the log-likelihood of all test rows, K = 1,000: the truth is higher. One layer of 50 hidden units;
-but for nips the columns depend on those before them too (`within`), which those of the published row do not. Learned by
-reweighted wake–sleep, piece by piece at a rate that is lowered: a piece counts where it is better on the validation
-rows, and two in a row that are not end the rate. Settings were chosen on validation rows.
+K-sample bounds on the log-likelihood of all test rows, K = 1,000: the truth is higher. Learned piece by piece at a rate
+that is lowered: a piece counts where it is better on the validation rows, and two in a row that are not end the rate.
+Settings were chosen on validation rows. The networks of the rows called autoregressive have columns that depend on
+those before them too (`within`), which those of the published row do not: they are not what the claim is about.
 
     python benchmarks/directed_likelihoods.py [--only adult,dna] [--json FILE]
 """
@@ -22,8 +22,7 @@ import tractable as tr
 
 COLUMNS = {
     "name": "",
-    "hidden": "d",
-    "autoregressive": "",
+    "hidden": "",
     "validation": ".3f",
     "test": ".3f",
     "lower": ".3f",
@@ -36,25 +35,36 @@ SAMPLES, LOOK, PATIENCE, PIECES, GAIN = 1000, 100, 2, 30, 1e-3
 
 
 class Case(NamedTuple):
-    """How a data set is learned, and what was published."""
+    """How a data set is learned: reweighted wake–sleep, or with a memory of every row (`jsa`).
 
-    published: float
-    hidden: int = 50
+    Columns that see those before them (`within`), or else, where `seeing`, units of the recognition network that do;
+    `pretrain` epochs for each layer as a restricted machine first.
+    """
+
+    hidden: tuple[int, ...] = (50,)
     decay: float = 0.1
     epochs: int = 20
     samples: int = 5
     batch: int = 100
-    within: bool = True
+    within: bool = False
+    seeing: bool = True
+    jsa: bool = False
+    pretrain: int = 0
     sleep: float = 0.0
     rates: tuple[float, ...] = (3e-3, 1e-3, 3e-4)
     seed: int = 1
 
 
+PUBLISHED = {"adult": -13.65, "dna": -90.63, "mushrooms": -9.90, "nips": -272.54}
+WITHIN = Case(within=True, seeing=False)
 CASES = {
-    "adult": Case(-13.65, decay=0.03, epochs=10),
-    "dna": Case(-90.63),
-    "mushrooms": Case(-9.90, decay=0.01),
-    "nips": Case(-272.54, decay=1.0, samples=50, batch=50, within=False, sleep=0.5, rates=(1e-3, 3e-4)),
+    "adult": Case((100, 20, 5), decay=0.02, epochs=50, pretrain=100, rates=(1e-2, 3e-3, 1e-3)),
+    "dna": Case((200,), decay=0.05, jsa=True, rates=(3e-3, 1e-3)),
+    "mushrooms": Case((100,), decay=0.001, epochs=100, rates=(2e-2, 5e-3)),
+    "nips": Case(decay=1.0, samples=50, batch=50, seeing=False, sleep=0.5, rates=(1e-3, 3e-4)),
+    "adult autoregressive": WITHIN._replace(decay=0.03, epochs=10),
+    "dna autoregressive": WITHIN,
+    "mushrooms autoregressive": WITHIN._replace(decay=0.01),
 }
 
 
@@ -68,15 +78,20 @@ class Best(NamedTuple):
 
 def rows_of(name: str, part: str) -> np.ndarray:
     """The rows of one split."""
-    return tr.read_data(f"{data('uci') / name}.npz:{part}")
+    return tr.read_data(f"{data('uci') / name.split()[0]}.npz:{part}")
 
 
-def start(case: Case, n: int) -> tr.HelmholtzMachine:
-    """A hidden layer above columns that depend on those before them, all weights between them zero, or do not."""
-    sizes = [n, case.hidden]
-    own = [np.zeros((n, n)), None] if case.within else None
+def start(case: Case, rows: np.ndarray) -> tr.HelmholtzMachine:
+    """The networks before they are learned together; weights between columns are zero where there are any."""
+    n = rows.shape[1]
+    sizes = [n, *case.hidden]
+    own = [np.zeros((n, n)), *(None for _ in case.hidden)] if case.within else None
     network = tr.SigmoidBeliefNetwork(sizes, within=own, key=case.seed)
-    return tr.HelmholtzMachine(network, tr.RecognitionNetwork(sizes, key=case.seed))
+    model = tr.HelmholtzMachine(network, tr.RecognitionNetwork(sizes, within=case.seeing or None, key=case.seed))
+    if not case.pretrain:
+        return model
+    layers = tr.Layerwise(machine=tr.PersistentCD(batch_size=case.batch))
+    return tr.fit(model, rows, layers, epochs=case.pretrain, key=case.seed, live=0, progress=False).model
 
 
 def bound(model: Any, rows: np.ndarray, samples: int) -> Any:
@@ -86,14 +101,11 @@ def bound(model: Any, rows: np.ndarray, samples: int) -> Any:
 
 def descended(case: Case, rate: float, rows: dict[str, np.ndarray], best: Best) -> Best:
     """Pieces at one rate, from the best model, until they help no more."""
-    learner = tr.ReweightedWakeSleep(
-        samples=case.samples,
-        batch_size=case.batch,
-        wake=1 - case.sleep,
-        sleep=case.sleep,
-        averaging=0.5,
-        optimizer=optax.adamw(rate, weight_decay=case.decay),
-    )
+    optimizer = optax.adamw(rate, weight_decay=case.decay)
+    settings: Any = {"samples": case.samples, "batch_size": case.batch, "averaging": 0.5, "optimizer": optimizer}
+    learner = tr.ReweightedWakeSleep(**settings, wake=1 - case.sleep, sleep=case.sleep)
+    if case.jsa:
+        learner = tr.JointStochasticApproximation(**settings)
     model, failed = best.model, 0
     for _ in range(PIECES):
         key = 1000 * case.seed + best.epochs
@@ -111,14 +123,14 @@ def measured(name: str) -> Row:
     """Fit on the train rows, stop on the validation rows, score all test rows."""
     case, began = CASES[name], time.process_time()
     rows = {part: rows_of(name, part) for part in ("train", "valid", "test")}
-    best = Best(-np.inf, start(case, rows["train"].shape[1]), 0)
+    best = Best(-np.inf, start(case, rows["train"]), 0)
     for rate in case.rates:
         best = descended(case, rate, rows, best)
     minutes = (time.process_time() - began) / 60
     found = bound(best.model, rows["test"], SAMPLES)
     own = {"test": found.value, "lower": found.lower, "kind": f"{found.kind}, K = {SAMPLES:,}"}
-    settings = {"hidden": case.hidden, "published": case.published, "epochs": best.epochs}
-    settings["autoregressive"] = "yes" if case.within else "no"
+    published = None if case.within else PUBLISHED[name]
+    settings = {"hidden": "-".join(map(str, case.hidden)), "published": published, "epochs": best.epochs}
     return {"name": name, "validation": best.value, "CPU minutes": minutes} | settings | own
 
 
@@ -128,8 +140,9 @@ def main() -> None:
     asked = [name for name in CASES if not args.only or name in args.only]
     log = Log("directed_likelihoods", args.fresh)
     rows = [log.row(name, lambda name=name: measured(name)) for name in asked]
-    better = sum(row["lower"] > row["published"] for row in rows)
-    report("Test log-likelihood of sigmoid belief networks", COLUMNS, rows, [f"{better} of {len(rows)} better"])
+    plain = [row for row in rows if row["published"] is not None]
+    better = sum(row["lower"] > row["published"] for row in plain)
+    report("Test log-likelihood of sigmoid belief networks", COLUMNS, rows, [f"{better} of {len(plain)} better"])
     save(args.json, rows)
     log.finish()
 
