@@ -88,6 +88,16 @@ def test_only_units_that_couple_parents_are_named() -> None:
     assert "visible.1 and visible.4, each, couples 2 to 3 parents in hidden1" in tr.plan(model, ["visible"]).why
 
 
+def test_a_plan_takes_values_as_inference_does() -> None:
+    model = tr.SigmoidBeliefNetwork([4, 3])
+    for observed in ([1.0, np.nan, 0, 1], np.array([1, np.nan, 0, 1]), {"visible": [1.0, np.nan, 0, 1]}):
+        assert tr.plan(model, observed).observed == tr.plan(model, {"visible": [0, 2, 3]}).observed
+    assert tr.plan(model, [1, 0, 0, 1]).observed == ("visible",)
+    assert len(tr.explain(model, observed=np.array([1, np.nan, 0, 1]))) == 2
+    with pytest.raises(ValueError, match="visible has 4 units, got values of the shape"):
+        tr.plan(model, {"visible": [1.0, 0.0]})
+
+
 @pytest.mark.parametrize("within", [None, True])
 def test_one_layer_is_a_network_too(within) -> None:
     model = tr.SigmoidBeliefNetwork([3], within=within, key=1)
@@ -98,7 +108,7 @@ def test_one_layer_is_a_network_too(within) -> None:
     x = np.array([[1, np.nan, np.nan], [1, 0, 1]])
     for method in ("auto", "mean_field") if within is None else ("auto",):
         np.testing.assert_allclose(tr.infer(model, x[0], method=method).marginals["visible"], truth.means[0], atol=1e-6)
-    np.testing.assert_allclose(tr.impute(model, x), [truth.means[0], x[1]], atol=1e-6)
+    np.testing.assert_allclose(tr.impute(model, x), np.stack([truth.means[0], x[1]]), atol=1e-6)
     assert tr.transform(model, x[1:]).shape == (1, 0) and tr.reconstruct(model, x[1:]).shape == (1, 3)
     drawn = tr.sample(model, 4000, evidence=x[0], key=1)
     np.testing.assert_allclose(drawn.mean(0), truth.means[0], atol=0.05)

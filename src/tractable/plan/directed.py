@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
@@ -52,29 +53,37 @@ def plan_model(model: Any, observed: Any, query: Query, memory: Memory) -> Plan:
 def explain_model(model: Any, observed: Any, query: Query | None, memory: Memory) -> Explanation:
     """p(hidden | visible) and log p(visible), unless something else is asked for, and what nothing observed costs."""
     queries = (query,) if query else LAYER_QUERIES
-    given = observed or [model.graph.names[0]]
+    asked = observed is not None and len(observed) > 0
+    given = observed if asked else [model.graph.names[0]]
     plans = [plan_model(model, given, q, memory) for q in queries]
-    return Explanation((*plans, *(() if observed or query else (plan_model(model, (), "evidence", memory),))))
+    return Explanation((*plans, *(() if asked or query else (plan_model(model, (), "evidence", memory),))))
 
 
 def observed_units(graph: LayeredGraph, observed: Any) -> dict[str, Iterable[int]]:
     """What is observed, as units of layers: named layers, named units (``hidden1.3``), or layer → units or values.
 
-    NaN among values marks a unit that is not observed.
+    Values are numbers that are not whole by their type, of the visible layer where they stand alone; NaN among them
+    marks a unit that is not observed.
     """
     if isinstance(observed, Mapping):
-        return {name: _units(values) for name, values in observed.items()}
+        return {name: _units(graph, name, np.asarray(values)) for name, values in observed.items()}
+    named = (observed,) if isinstance(observed, str) else () if observed is None else observed
+    if len(named) and np.asarray(named).dtype.kind in "biuf":
+        return {graph.names[0]: _units(graph, graph.names[0], np.asarray(named, float))}
     found: dict[str, set[int]] = {}
-    for name in (observed,) if isinstance(observed, str) else observed or ():
+    for name in named:
         layer, _, unit = name.partition(".") if name not in graph.sizes else (name, "", "")
         n = graph.size(name if unit and not unit.isdecimal() else layer)
         found.setdefault(layer, set()).update(range(n) if not unit else [int(unit)])
     return dict(found)
 
 
-def _units(values: Any) -> Iterable[int]:
-    array = np.asarray(values)
-    return np.flatnonzero(~np.isnan(array)).tolist() if array.dtype.kind == "f" else array.tolist()
+def _units(graph: LayeredGraph, name: str, array: np.ndarray) -> Iterable[int]:
+    if array.dtype.kind != "f":
+        return array.tolist()
+    if array.shape != (graph.size(name),):
+        raise GraphError(f"{name} has {graph.size(name)} units, got values of the shape {array.shape}")
+    return np.flatnonzero(~np.isnan(array)).tolist()
 
 
 def plan_layers(graph: LayeredGraph, given: Given, query: Query, memory: Memory) -> Plan:
