@@ -166,3 +166,18 @@ def test_pieces_are_learned_from_one_after_the_other() -> None:
 def test_bad_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SigmoidBeliefNetwork(**settings).fit(2.0 * patterns())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"pretrain": -1}, "pretrain must be a whole number, zero or more, got pretrain=-1"),
+        ({"pretrain_rate": float("nan")}, "pretrain_rate must be a finite number"),
+        ({"learning_rate": float("nan"), "pretrain": 10**9}, "learning_rate must be a finite number"),
+        ({"algorithm": tr.VariationalGradient(samples=1), "pretrain": 10**9}, "two or more, got samples=1"),
+        ({"epochs": -1, "pretrain": 10**9}, "epochs must be a whole number, zero or more, got epochs=-1"),
+    ],
+)
+def test_what_is_refused_is_refused_before_pretraining(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(tr.ModelError, match=words):
+        network(**settings).fit(patterns())

@@ -62,8 +62,38 @@ def test_a_memory_and_units_that_see_one_another(rows: str, tmp_path: Path, caps
         (["--layers", "3", "--algorithm", "vimco", "--samples", "1"], "two or more, got samples=1"),
         (["--layers", "3", "--sweeps", "0.5"], "--sweeps: only jsa remembers states; --algorithm is rws"),
         (["--layers", "3", "--algorithm", "arm", "--autoregressive"], "arm flips whole layers"),
+        (["--layers", "3", "--learning-rate", "nan"], "learning_rate must be a finite number, zero or more"),
+        (["--layers", "3", "--learning-rate", "inf"], "got learning_rate=inf"),
+        (["--layers", "3", "--average", "nan"], "averaging must be a number from 0 to 1"),
+        (["--layers", "3", "--pretrain-rate", "nan"], "pretrain_rate must be a finite number, zero or more"),
+        (["--layers", "3", "--checkpoint-every", "nan"], "checkpoint_seconds must be a number"),
     ],
 )
-def test_what_is_refused(rows: str, options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["fit", "sbn", rows, "-o", f"{rows}.safetensors", *options]) == 2
-    assert words in capsys.readouterr().err
+@pytest.mark.parametrize("before", [[], ["--pretrain", "1000000"]], ids=["at once", "after pretraining"])
+def test_what_is_refused_at_once(
+    rows: str, options: list[str], words: str, before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = os.listdir(os.path.dirname(rows))
+    assert run(["fit", "sbn", rows, "-o", f"{rows}.safetensors", *options, *before]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert os.listdir(os.path.dirname(rows)) == folder
+
+
+def test_a_deep_belief_network_is_refused_before_it_is_pretrained(
+    rows: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "dbn", rows, "-o", f"{rows}.safetensors", "--pretrain", "1000000", "--hidden"]
+    assert run([*command, "5"]) == 2 and "--hidden needs at least two numbers" in capsys.readouterr().err
+    assert run([*command, "3,2", "--algorithm", "vimco", "--samples", "1"]) == 2
+    assert "two or more, got samples=1" in capsys.readouterr().err and len(os.listdir(os.path.dirname(rows))) == 1
+    np.save(rows, np.array([[0, 1, np.nan]]))
+    assert run([*command, "3,2"]) == 2
+    assert f"{rows}: row 0, column 2: the value nan is missing; impute it first" in capsys.readouterr().err
+
+
+def test_help_names_every_kind_of_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", "--help"]) == 0
+    assert "the same as sbn" in capsys.readouterr().out
+    assert run(["fit", "dbn", "--help"]) == 0
+    assert "nothing may be missing" in " ".join(capsys.readouterr().out.split())

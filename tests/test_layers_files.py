@@ -124,3 +124,46 @@ def test_figures_draw_the_numbers_they_are_given() -> None:
             explaining_away(wrong)
     bounds = SampleBounds(np.array([1, 5]), np.array([-3.0, -2.0]), np.array([0.1, np.nan]))
     assert bound_against_samples(bounds).axes[0].lines[0].get_ydata().tolist() == [-3, -2]
+
+
+def test_the_commands_name_the_file_the_place_and_the_remedy(tmp_path, capsys) -> None:
+    data, out = str(tmp_path / "x.csv"), str(tmp_path / "y.csv")
+    tr.write_data(data, np.array([[0, 1, 1, 0], [1, np.nan, 0, 0]]))
+    for machine in (tr.SigmoidBeliefNetwork([4, 3]), tr.restricted(4, 3)):
+        model = str(tmp_path / "m.safetensors")
+        tr.save(machine, model)
+        assert run(["transform", model, data, "-o", out]) == 2
+        assert f"{data}: row 1, column 1: the value nan is missing; impute it first" in capsys.readouterr().err
+        tr.write_data(out, np.array([[0, 1, 2, 0]]))
+        for command in (["score", model, out], ["impute", model, out, "-o", out], ["sample", model, "--given", out]):
+            assert run([*command, "-o", out] if command[0] == "sample" else command) == 2
+            assert f"{out}: row 0, column 2: the value 2" in capsys.readouterr().err
+
+
+def test_what_is_given_stays_in_samples(tmp_path, capsys) -> None:
+    data, out, model = (str(tmp_path / name) for name in ("x.csv", "y.npy", "m.safetensors"))
+    tr.write_data(data, np.array([[1, np.nan, 0, np.nan], [0, 0, 1, 1]]))
+    for machine in (tr.SigmoidBeliefNetwork([4, 3], key=1), tr.restricted(4, 3, key=1)):
+        tr.save(machine, model)
+        assert run(["sample", model, "-n", "50", "--given", data, "-o", out]) == 0
+        rows = tr.read_data(out)
+        assert rows.shape == (50, 4) and (rows[:, [0, 2]] == [1, 0]).all() and 0 < rows[:, 1].mean() < 1
+    capsys.readouterr()
+    tr.save(tr.mixture(rows, 2, "bernoulli"), model)
+    assert run(["sample", model, "--given", data, "-o", out]) == 2
+    assert "--given: not for a Mixture" in capsys.readouterr().err
+
+
+def test_score_by_a_method(tmp_path, capsys) -> None:
+    data, model = str(tmp_path / "x.npy"), str(tmp_path / "m.safetensors")
+    np.save(data, np.array([[1, 0, 0, 1], [0, 0, 1, 1]]))
+    tr.save(tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 3], key=1)), model)
+    found = {}
+    for method in ("exact", "importance", "mean_field"):
+        assert run(["score", model, data, "--method", method, "--json"]) == 0
+        found[method] = json.loads(capsys.readouterr().out)["log_likelihood"]
+    assert [f["kind"] for f in found.values()] == ["exact", "probabilistic", "bound"]
+    assert found["mean_field"]["value"] <= found["exact"]["value"]
+    tr.save(tr.restricted(4, 3), model)
+    assert run(["score", model, data, "--method", "exact"]) == 2
+    assert "--method: a Boltzmann needs none; leave it out" in capsys.readouterr().err

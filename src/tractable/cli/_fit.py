@@ -63,7 +63,7 @@ def boltzmann(
     _fit_machine((data, output), visible, [hidden] if hidden else [], "boltzmann", steps, running)
 
 
-def layers_of(text: str, option: str = "--hidden") -> list[int]:
+def layers_of(text: str, option: str = "--hidden", least: int = 1) -> list[int]:
     """Numbers of units as they are written: 500,1000."""
     try:
         layers = [int(n) for n in text.split(",")]
@@ -71,6 +71,8 @@ def layers_of(text: str, option: str = "--hidden") -> list[int]:
         layers = []
     if not layers or min(layers) < 1:
         raise typer.BadParameter(f"{option}: expected numbers of units such as 500,1000, got {text!r}")
+    if len(layers) < least:
+        raise typer.BadParameter(f"{option} needs at least two numbers, one for each hidden layer, got {text!r}")
     return layers
 
 

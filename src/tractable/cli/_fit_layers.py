@@ -9,9 +9,17 @@ import typer
 
 import tractable as tr
 from tractable.cli._fit import fit, layers_of, show
-from tractable.cli._options import Data, Output, Real, Running, Whole
+from tractable.cli._options import Output, Real, Running, Whole
 from tractable.cli._spread import spread
 
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="Rows of 0 and 1: .npy, .npz, .csv, .data, IDX or .parquet; nothing may be missing (see impute).",
+        show_default=False,
+    ),
+]
 Chains = Literal["pcd", "cd", "tempered"]
 Way = Literal["rws", "jsa", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
 
@@ -110,8 +118,13 @@ class Layers:
 
     def start(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
         """Where learning starts."""
+        from tractable.learning.fitting import check_fit
+        from tractable.learning.settings import check_settings
+
+        check_settings(vars(self.before))
         if not self.before.pretrain:
             return model
+        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed)
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)
         options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
@@ -141,7 +154,7 @@ def sbn(
     show(_fitting.fitted(_fitting.Files(data, output), own, guesses.learner(), running), running.json)
 
 
-fit.command("helmholtz", hidden=True)(sbn)
+fit.command("helmholtz", help="Fit a Helmholtz machine: the same as sbn.")(sbn)
 
 
 @fit.command(epilog="\b\nExample:\n  tractable fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30")
@@ -163,5 +176,5 @@ def dbn(
     """
     from tractable.cli import _fitting
 
-    own, learner = Layers(layers_of(hidden), top), guesses.learner(top=top.learner())
+    own, learner = Layers(layers_of(hidden, least=2), top), guesses.learner(top=top.learner())
     show(_fitting.fitted(_fitting.Files(data, output), own, learner, running), running.json)

@@ -13,6 +13,7 @@ from tractable.cli._options import Running, Visible, kept_at
 from tractable.cli._outputs import FIGURES, check_writable, draw, warnings_in_a_line
 from tractable.learning import pretrain
 from tractable.learning.columns import fit_columns, visible_units
+from tractable.learning.fitting import check_fit
 from tractable.plan.training import check_training
 from tractable.plots import learning_curve
 
@@ -78,7 +79,10 @@ class Shape:
     def start(self, model: tr.Boltzmann, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
         """Where learning starts."""
         epochs = getattr(self.visible, "pretrain", 0)
-        return pretrain(model, rows, epochs=epochs, key=running.seed) if epochs else model
+        if not epochs:
+            return model
+        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed)
+        return pretrain(model, rows, epochs=epochs, key=running.seed)
 
 
 def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -11,12 +12,33 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
 from tractable.cli._options import Data, Output, Seed
-from tractable.cli._sequences import Cut
+from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
 from tractable.cli._table_files import write_table
 
+Method = Literal["exact", "importance", "annealing", "mean_field"]
+
 SAMPLED = ("sigmoid_belief", "deep_belief", "helmholtz")
 """Models whose likelihood is estimated from weighted samples where it is out of reach."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """How the likelihood of a model of layers is found."""
+
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Weighted samples for each row, of a model of layers; 1000 if absent.")
+    ] = None
+    method: Annotated[
+        Method | None, typer.Option(help="How, of a model of layers; exact where that is affordable if absent.")
+    ] = None
+
+    def given(self, machine: Any) -> dict[str, Any]:
+        """What is given of these; nothing may be for another model."""
+        found = {name: value for name, value in vars(self).items() if value is not None}
+        if found and machine.family not in SAMPLED:
+            raise typer.BadParameter(f"--{min(found)}: a {type(machine).__name__} needs none; leave it out")
+        return found
 
 
 @app.command(epilog="\b\nExample:\n  tractable score digits.safetensors held.npy")
@@ -25,17 +47,13 @@ def score(
     model: Model,
     data: Data,
     cut: Cut,
-    samples: Annotated[
-        int | None, typer.Option(min=1, help="Weighted samples for each row, of a model of layers; 1000 if absent.")
-    ] = None,
+    weighed: Weighed,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    if samples is not None and machine.family not in SAMPLED:
-        raise typer.BadParameter(f"--samples: a {type(machine).__name__} needs none; leave it out")
-    more = {} if samples is None else {"samples": samples}
+    more = weighed.given(machine)
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": _json.certificate(found)})
@@ -46,23 +64,49 @@ def score(
     _machine_tables.show_likelihood(f"log-likelihood of a {unit}", found)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How many samples, and given what."""
+
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of samples.")] = 100
+    given: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Of a machine or layers: the first row of this file is given; what is missing there is drawn.",
+        ),
+    ] = None
+
+    def evidence(self, model: Any) -> Any:
+        """What is given of the visible units."""
+        if self.given is None:
+            return None
+        if not hasattr(model, "groups"):
+            raise typer.BadParameter(f"--given: not for a {type(model).__name__}; leave it out")
+        rows = rows_for(model, self.given)
+        if rows.ndim != 2 or not len(rows):
+            raise tr.ModelError(f"{self.given}: there are no rows")
+        return rows[0]
+
+
 @app.command(epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
+@spread
 def sample(
     model: Model,
     output: Output,
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of samples.")] = 100,
+    drawn: Drawn,
     seed: Seed = 0,
     memory: Memory = None,
     json: Json = False,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
     found: Any = tr.load(model)
-    drawn = tr.sample(found, n, key=seed, memory=memory)
+    rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=memory)
     if found.family == "tables":
-        write_table(found, drawn, output)
+        write_table(found, rows, output)
     else:
-        tr.write_data(output, drawn)
-    _tell(found, output, n, json)
+        tr.write_data(output, rows)
+    _tell(found, output, drawn.n, json)
 
 
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
@@ -100,7 +144,7 @@ def diagnose(
 def transform(model: Model, data: Data, output: Output, cut: Cut, json: Json = False) -> None:
     """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""
     machine = machine_of(model)
-    means = _rows(tr.transform(machine, cut.data(machine, data)))
+    means = _rows(tr.transform(machine, cut.data(machine, data, missing=False)))
     tr.write_data(output, means)
     _tell(machine, output, len(means), json)
 

@@ -41,13 +41,26 @@ class Cut:
         """The sequences in a file."""
         return tr.read_sequences(path, lengths=self.lengths, by=self.by)
 
-    def data(self, model: Any, path: str) -> Any:
+    def data(self, model: Any, path: str, missing: bool = True) -> Any:
         """What a model takes: sequences where it is one of sequences, cases of a network, else rows."""
         if model.family == "hidden_markov":
             return self.read(path)
         if self.lengths or self.by:
             raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
-        return table_of(model, path) if model.family == "tables" else tr.read_data(path)
+        return table_of(model, path) if model.family == "tables" else rows_for(model, path, missing)
+
+
+def rows_for(model: Any, path: str, missing: bool = True) -> np.ndarray:
+    """The rows in a file; those of a model of units are looked at here, where the file has a name."""
+    rows = tr.read_data(path)
+    if hasattr(model, "groups"):
+        from tractable.models.clamping import checked_values
+
+        try:
+            checked_values(model, "visible", rows, missing)
+        except tr.ModelError as error:
+            raise tr.ModelError(f"{path}: {error}") from None
+    return rows
 
 
 @dataclass(frozen=True)

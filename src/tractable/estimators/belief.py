@@ -13,6 +13,8 @@ from tractable.estimators._base import LearnedByGradient, learner_of
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner
 from tractable.learning._base import Training
+from tractable.learning.fitting import check_fit
+from tractable.learning.settings import check_settings
 from tractable.models import ModelError, RecognitionNetwork
 from tractable.models.layers import checked_sizes
 from tractable.plan.training import check_training
@@ -93,8 +95,10 @@ class SigmoidBeliefNetwork(LearnedByGradient):
         return models.HelmholtzMachine(models.SigmoidBeliefNetwork(sizes, key=self._key), key=self._key)
 
     def _prepare(self, rows: np.ndarray) -> None:
+        check_settings({"pretrain": self.pretrain, "pretrain_rate": self.pretrain_rate})
         if not self.pretrain:
             return
+        check_fit(self.model_, rows, self._learner(), epochs=self.epochs, key=self._key)
         machine = learning.PersistentCD(batch_size=self._learner().batch_size, learning_rate=self.pretrain_rate)
         layers, how = learning.Layerwise(machine=machine), {"progress": bool(self.verbose), "live": 0.0}
         self.model_ = learning.fit(self.model_, rows, layers, epochs=self.pretrain, key=self._key, **how).model

@@ -68,6 +68,13 @@ def fit(
     return learner.run(model, data, Request(epochs, validation, options))
 
 
+def check_fit(model: Any, data: Any, learner: Any, *, epochs: int | None = None, **options: Any) -> None:
+    """Refuse now what `fit` with this gradient learner would refuse: for what comes before it and takes its time."""
+    from tractable.learning.loop import prepared
+
+    prepared(model, data, learner, Request(epochs, None, options))
+
+
 def default_learner(model: Any) -> tuple[str, str]:
     """The module and the name of the learner of a model's family."""
     from tractable.models import ModelError
