@@ -128,6 +128,13 @@ def test_the_means_of_recognized_units_go_on_from_unit_to_unit() -> None:
         q.logits(1, x)
 
 
+@pytest.mark.parametrize("key", [0, jax.random.key(0)], ids=["number", "key"])
+def test_the_two_networks_of_a_pair_begin_with_different_numbers(key: object) -> None:
+    machine = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([6, 6], key=key), key=key)
+    p, q = (np.asarray(w) for w in (machine.generative.weights[0], machine.recognition.weights[0][0]))
+    assert not np.isin(p, q).any()
+
+
 def test_true_is_a_triangle_of_zeros_to_be_learned() -> None:
     q = tr.RecognitionNetwork([4, 3, 2], within=True)
     assert [a.shape for a in q.within] == [(3, 3), (2, 2)] and not any(a.any() for a in q.within)

@@ -102,7 +102,7 @@ class RecognitionNetwork(eqx.Module):
     ):
         own = None if weights is None else [_listed(w, 2) for w in listed("weights", weights)]
         sizes = _sizes(layers, own)
-        rng, n = generator(key), len(sizes) - 1
+        rng, n = generator(key).spawn(1)[0], len(sizes) - 1  # a model with this key has other numbers
         between = checked_sizes(hidden, 1) if hidden is not None else ()
         given = zip(as_many("weights", own, n), as_many("biases", biases, n), strict=True)
         found = [
