@@ -36,7 +36,9 @@ def _or_none(rule: Rule) -> Rule:
     return Rule(f"{rule.expected}, or None", lambda value: value is None or rule.holds(value))
 
 
-LARGEST = float(np.finfo(np.float64).max)
+LARGEST = float(np.finfo(np.float32).max)
+"""Of finite numbers: steps are taken in single precision."""
+
 FINITE = Rule("a finite number", lambda value: _is_between(value, -LARGEST, LARGEST))
 NOT_NEGATIVE = Rule("a finite number, zero or more", lambda value: _is_between(value, 0, LARGEST))
 SECONDS = Rule("a number, zero or more", lambda value: _is_between(value, 0, np.inf))
