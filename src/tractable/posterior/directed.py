@@ -179,8 +179,9 @@ def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.nd
     gaps = np.flatnonzero(np.isnan(out).any(axis=1))
     if len(gaps):
         part = cases.take(gaps)
-        answer = _affordable(own, part) or approximate.by_gibbs(own, None, part, key, n_sweeps)
-        out[gaps] = np.where(np.isnan(out[gaps]), answer.means[VISIBLE].value, out[gaps])
+        exactly = _affordable(own, part)
+        means = exactly.means if exactly else approximate.chain_means(own, part, key, n_sweeps)
+        out[gaps] = np.where(np.isnan(out[gaps]), means[VISIBLE].value, out[gaps])
     return out if cases.many else out[0]
 
 

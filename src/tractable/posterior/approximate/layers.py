@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
@@ -43,7 +43,7 @@ class Factorized(NamedTuple):
 def factorized(model: Any, cases: Cases, start: Any = None) -> Factorized:
     """The best factorized q that mean field finds for every row, what is known in place."""
     found, rows = climbed(model, cases, start)
-    means = [np.where(k, v, 1 / (1 + np.exp(-np.asarray(t)))) for k, v, t in zip(*rows, found.logits, strict=True)]
+    means = [np.where(k, v, expit(np.asarray(t))) for k, v, t in zip(*rows, found.logits, strict=True)]
     return Factorized(np.asarray(found.bound), means, tuple(np.asarray(t) for t in found.logits))
 
 
@@ -54,7 +54,7 @@ def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> A
         a, x = np.asarray(model.biases[0], float), cases.values[VISIBLE]
         if model.weights:
             a = a + means[1] @ np.asarray(model.weights[0], float).T
-        means[0] = np.where(np.isnan(x), 1 / (1 + np.exp(-a)), x)
+        means[0] = np.where(np.isnan(x), expit(a), x)
     certificate = Certificate(bound, bound, np.full_like(bound, np.inf), "bound")
     return Answer(certificate, {name: estimated(m) for name, m in zip(model.groups, means, strict=True)})
 
@@ -141,11 +141,13 @@ def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[int, Cases]]:
     return ((first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step))
 
 
-def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any = 0, n_sweeps: int = SWEEPS) -> Answer:
-    """Averages over independent chains, with the standard error of the mean of their averages.
+def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
+    """Averages over chains; log p(x) is not estimated from samples: its certificate is the bound of mean field."""
+    return Answer(by_mean_field(model, None, cases).log_partition, chain_means(model, cases, key))
 
-    log p(x) is not estimated from samples: its certificate is the bound of mean field.
-    """
+
+def chain_means(model: Any, cases: Cases, key: Any = 0, n_sweeps: int = SWEEPS) -> dict[str, Certificate]:
+    """Averages over independent chains, with the standard error of the mean of their averages."""
     plain, found = model.astype(np.float32), []
     for first, part in parts_of(model, cases, CHAINS):
         chains, x = started(plain, part, first, CHAINS, key)
@@ -155,8 +157,7 @@ def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any = 0, n_sweeps:
         found.append([np.asarray(m, np.float64).reshape(part.n_rows, CHAINS, -1) for m in means])
     means = [np.concatenate(layer) for layer in zip(*found, strict=True)]
     over = [estimated(m.mean(1), m.std(1, ddof=1) / np.sqrt(CHAINS)) for m in means]
-    bound = by_mean_field(model, None, cases).log_partition
-    return Answer(bound, dict(zip(model.groups, over, strict=True)))
+    return dict(zip(model.groups, over, strict=True))
 
 
 def chain_ends(model: Any, cases: Cases, key: Any, size: tuple[int, int]) -> dict[str, np.ndarray]:
