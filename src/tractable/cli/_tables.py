@@ -42,7 +42,7 @@ def show_plans(plans: tr.Explanation) -> None:
             if plan.method:
                 reasons.setdefault(plan.why, []).append(plan.query)
         for why, queries in reasons.items():
-            console.print(f"{', '.join(dict.fromkeys(queries))}: {why}")
+            console.print(why if len(reasons) == 1 else f"{', '.join(dict.fromkeys(queries))}: {why}")
     for plan in plans:
         if len(plans) == 1 or plan.method is None:
             console.print(plan)

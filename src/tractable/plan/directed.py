@@ -70,8 +70,13 @@ def observed_units(graph: LayeredGraph, observed: Any) -> dict[str, Iterable[int
     named = (observed,) if isinstance(observed, str) else () if observed is None else observed
     if len(named) and np.asarray(named).dtype.kind in "biuf":
         return {graph.names[0]: _units(graph, graph.names[0], np.asarray(named, float))}
+    return _named(graph, named)
+
+
+def _named(graph: LayeredGraph, names: Iterable[str]) -> dict[str, Iterable[int]]:
+    """Units of layers by the names of layers and of units."""
     found: dict[str, set[int]] = {}
-    for name in named:
+    for name in names:
         layer, _, unit = name.partition(".") if name not in graph.sizes else (name, "", "")
         n = graph.size(name if unit and not unit.isdecimal() else layer)
         found.setdefault(layer, set()).update(range(n) if not unit else [int(unit)])
