@@ -62,8 +62,8 @@ def explain_model(model: Any, observed: Any, query: Query | None, memory: Memory
 def observed_units(graph: LayeredGraph, observed: Any) -> dict[str, Iterable[int]]:
     """What is observed, as units of layers: named layers, named units (``hidden1.3``), or layer → units or values.
 
-    Values are numbers that are not whole by their type, of the visible layer where they stand alone; NaN among them
-    marks a unit that is not observed.
+    In a mapping floating-point numbers are values, NaN where a unit is not observed, and integers are units. Numbers
+    that stand alone are values of the visible layer.
     """
     if isinstance(observed, Mapping):
         return {name: _units(graph, name, np.asarray(values)) for name, values in observed.items()}
