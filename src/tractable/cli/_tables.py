@@ -37,15 +37,19 @@ def show_plans(plans: tr.Explanation) -> None:
         for plan in plans:
             table.add_row(plan.query, plan.method or "refused", *prices(plan))
         console.print(table)
-        reasons: dict[str, list[str]] = {}
-        for plan in plans:
-            if plan.method:
-                reasons.setdefault(plan.why, []).append(plan.query)
-        for why, queries in reasons.items():
-            console.print(why if len(reasons) == 1 else f"{', '.join(dict.fromkeys(queries))}: {why}")
+        _show_reasons([plan for plan in plans if plan.method])
     for plan in plans:
         if len(plans) == 1 or plan.method is None:
             console.print(plan)
+
+
+def _show_reasons(plans: Sequence[Any]) -> None:
+    """Each reason once; where there are several, with the queries it is for."""
+    queries: dict[str, dict[str, None]] = {}
+    for plan in plans:
+        queries.setdefault(plan.why, {})[plan.query] = None
+    for why, names in queries.items():
+        console.print(why if len(queries) == 1 else f"{', '.join(names)}: {why}")
 
 
 def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
