@@ -332,28 +332,6 @@ def test_layers_learned_one_by_one_are_a_start_and_joint_learning_improves_on_it
     assert log_likelihood(joint_, BARS) > max(log_likelihood(start, BARS) + 0.1, BEST - 0.35)
 
 
-@pytest.mark.parametrize("top", [5, 7])
-def test_a_transposed_second_layer_leaves_the_data_their_probability(top: int) -> None:
-    whole = eqx.tree_at(
-        lambda m: m.couplings[VISIBLE, "hidden1"], deep([5, 3, top], key=3), replace_fn=lambda w: 50 * w
-    )
-    rows = np.random.default_rng(2).integers(2, size=(20, 5))
-    still = layerwise.Layerwise(machine=PersistentCD(batch_size=10, learning_rate=0.0))
-    found = quietly(whole, rows, still, 1).model
-    w, b, c = whole.couplings[VISIBLE, "hidden1"], found.fields[VISIBLE], found.fields["hidden1"]
-    states = np.array(list(itertools.product([0, 1], repeat=13)))  # two copies of five columns, three hidden units
-    v, h = states[:, :5] + states[:, 5:10], states[:, 10:]
-    weight = np.exp(v @ b + h @ c + np.einsum("ni,ij,nj->n", v, w, h))
-    truth = np.bincount(states[:, :5] @ (1 << np.arange(5)), weight) / weight.sum()
-    assert np.ptp(np.log(truth)) > 1
-    expected = np.log(truth)[rows @ (1 << np.arange(5))].mean()
-    if top > 5:
-        unused = found.couplings["hidden1", "hidden2"].copy()  # units beyond the data's columns are as they were
-        unused[:, 5:] = 0
-        found = eqx.tree_at(lambda m: m.couplings["hidden1", "hidden2"], found, unused)
-    assert log_likelihood(found, rows) == pytest.approx(expected, abs=1e-5)
-
-
 def test_restricted_machines_of_the_layers_make_up_the_machine_they_came_from() -> None:
     whole = deep([5, 4, 3, 2], key=3)
     pairs = layerwise._layers(whole)

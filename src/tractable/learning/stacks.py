@@ -41,7 +41,7 @@ class Stack:
     def start(self, i: int, found: Sequence[Boltzmann], means: np.ndarray) -> Boltzmann:
         """Machine `i` before it is learned; those below it are found, the lower layer of the last has these means."""
         own = self._alone(i)
-        return transposed(own, found[-1], means) if i and self.transposed else own
+        return _transposed(own, found[-1], means) if i and self.transposed else own
 
     def _alone(self, i: int) -> Boltzmann:
         if isinstance(self.model, DeepBeliefNetwork) and i == len(self.model.weights):
@@ -59,7 +59,7 @@ class Stack:
         return HelmholtzMachine(machine.generative, q)
 
 
-def transposed(own: Boltzmann, below: Boltzmann, means: np.ndarray) -> Boltzmann:
+def _transposed(own: Boltzmann, below: Boltzmann, means: np.ndarray) -> Boltzmann:
     """A machine whose hidden units are the visible units of the one below it, those that vary most first."""
     n = min(own.units["hidden"].n, len(means))
     taken = np.sort(np.argsort(-means * (1 - means), kind="stable")[:n])
