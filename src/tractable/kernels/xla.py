@@ -285,7 +285,7 @@ def _bits(seed: Array, rows: Array, n_columns: int) -> Array:
 
 
 def uniform(seed: Array, rows: Array, n_columns: int) -> Array:
-    """Numbers between zero and one, neither of them reached, [len(rows), n_columns], from the bits of `counter_bits`."""
+    """Numbers between zero and one, neither reached, [len(rows), n_columns], from the bits of `counter_bits`."""
     bits = _bits(seed, rows, n_columns)
     uniform = (bits >> 1).astype(jnp.int32).astype(jnp.float32) * np.float32(2.0**-31) + np.float32(2.0**-32)
     return jnp.minimum(uniform, np.float32(1 - 2.0**-24))  # rounding must not make it one
