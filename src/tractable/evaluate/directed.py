@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,18 @@ from tractable.evaluate.sampled import SHARE, Tally, checked_confidence, checked
 from tractable.models import ModelError
 from tractable.models._base import check_options, nearest
 from tractable.models.boltzmann_machine import VISIBLE
-from tractable.posterior import Certificate, directed
+from tractable.plan import ask
+from tractable.plan.budget import LIKELIHOOD
+from tractable.posterior import Certificate, verbs
 from tractable.posterior.approximate import importance, layers
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import Cases
+from tractable.posterior.engines import layers as directed
+from tractable.posterior.engines._protocol import planned, run
 
 METHODS = ("auto", "exact", "importance", "annealing", "mean_field")
-AFFORDABLE = 60.0
-"""Predicted seconds up to which the likelihood is computed exactly unless told otherwise."""
-
-OPTIONS = ("confidence", "log_partition", "progress", "chains")
+BUDGET = ("memory", "seconds")
+OPTIONS = ("confidence", "log_partition", "progress", "chains", *BUDGET)
 ROWS, TOP_ROWS = 500, 2000
 ANNEALED = 16
 
@@ -32,8 +34,8 @@ def log_partition(model: Any, *, data: Any = None, key: Any = 0, **more: Any) ->
     own = directed.parts(model).model
     if own.family == "deep_belief" and own.known is None:
         return log_z_of_top(own, data, key, more)
-    check_options(more, (), "log_partition")
-    return directed.log_partition(own)
+    check_options(more, BUDGET, "log_partition")
+    return verbs.log_partition(own, **more)
 
 
 def log_z_of_top(model: Any, data: Any = None, key: Any = 0, more: Any = None) -> Certificate:
@@ -88,9 +90,14 @@ def log_likelihood(
         raise ModelError("there are no rows")
     own, cases = directed.parts(model), directed.cases_of(model, values)
     log_z = more["log_partition"] if more.get("log_partition") else _log_z(own, values, key, confidence)
-    chosen = _chosen(own, cases) if method == "auto" else method
-    if chosen == "exact":
-        return _less(directed.log_partition(own.model, values), log_z)
+    chosen = method
+    if method in ("auto", "exact"):
+        asked, budget = directed.Asked(*own, cases), {name: more.get(name) for name in BUDGET}
+        patience = {"patience": LIKELIHOOD} if method == "auto" else {}
+        groups = planned(directed, asked, ask("evidence", **budget, **patience))
+        chosen = next((plan.method for *_, plan in groups if plan.method in METHODS), "exact")
+        if chosen == "exact":
+            return _less(directed.log_partition(asked, run(directed, groups)), log_z)
     if chosen == "mean_field":
         return _less(layers.by_mean_field(own.model, None, cases).log_partition, log_z)
     tally = _annealed(own, cases, (n, key), more) if chosen == "annealing" else _weighted(own, cases, (n, key), more)
@@ -107,14 +114,6 @@ def _log_z(own: directed.Parts, values: np.ndarray, key: Any, confidence: float)
     rows = values[np.linspace(0, len(values) - 1, min(len(values), TOP_ROWS)).astype(int)]
     states = own.recognition.sample(as_key(key), np.nan_to_num(rows, nan=0.5))[0][-1]
     return log_z_of_top(own.model, np.asarray(states[:, 0]), key, settings)
-
-
-def _chosen(own: directed.Parts, cases: Cases) -> str:
-    plans = [directed.plan_of(own.model, part, "evidence") for _, part in directed.groups(cases)]
-    if all(plan.method for plan in plans) and sum(plan.seconds for plan in plans) <= AFFORDABLE:
-        return "exact"
-    proposed = own.recognition is not None and layers.is_proposable(own.model, cases)
-    return "importance" if proposed else "annealing"
 
 
 def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:
@@ -141,12 +140,9 @@ def _annealed(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any
 def _less(rows: Certificate, log_z: Certificate | None) -> LogLikelihood:
     """The mean over the rows, less log Z: the difference of two intervals."""
     z = log_z or Certificate.exact(0.0)
-    kind = z.kind if rows.kind == "exact" else ("bound" if z.kind == "exact" else z.kind)
-    ends = (rows.value - z.value, rows.lower - z.upper, rows.upper - z.lower)
-    each = Certificate(*ends, kind, z.confidence, z.std_error, z.verdict)
-    value, lower, upper = (float(np.mean(end)) for end in ends)
-    verdict = z.verdict if rows.kind == "exact" else "a lower bound, by mean field: low by an unknown amount"
-    return LogLikelihood(value, lower, upper, kind, z.confidence, z.std_error, verdict, each, z)
+    if rows.kind != "exact":
+        rows = replace(rows, verdict="a lower bound, by mean field: low by an unknown amount")
+    return LogLikelihood.of(rows.mean() - z, per_row=rows - z, log_partition=z)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +181,7 @@ def simulated_gap(
     own, recognition = directed.parts(model).model, directed.parts(model).recognition
     if own.family != "sigmoid_belief" or own.known is not None:
         raise ModelError("exact posterior samples come with rows drawn from a directed network without evidence")
-    states = layers.ancestral(own, key, n_rows)
+    states = directed.ancestral(own, key, n_rows, None)
     cases = directed.cases_of(own, states[0])
     up = layers.annealed(own, recognition, cases, key, layers.Effort(ANNEALED, temperatures)).work
     down = layers.annealed(own, recognition, cases, key, layers.Effort(1, temperatures), states).work

@@ -15,14 +15,15 @@ from tractable.models import ModelError
 from tractable.models._base import check_options, nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
-from tractable.plan import BudgetError
-from tractable.plan.machines import plan_machine
-from tractable.posterior import Certificate, machines
+from tractable.plan import BudgetError, ask
+from tractable.plan.budget import LIKELIHOOD
+from tractable.posterior import Certificate
+from tractable.posterior.engines import machines
+from tractable.posterior.engines._protocol import answered, planned, run
+from tractable.posterior.certificate import weaker
 
 METHODS = ("auto", "exact", "annealing")
-AFFORDABLE = 60.0
-"""Predicted seconds up to which log Z is computed exactly unless told otherwise."""
-
+BUDGET = ("memory", "seconds")
 ROWS = 4096
 BELOW = "log p̃(v) of each row is a lower bound, by mean field: the value is low by an unknown amount"
 
@@ -44,11 +45,12 @@ def log_partition(
     method : ``"auto"``, ``"exact"`` or ``"annealing"``.
     key : int or jax key; not used by exact methods.
     settings : of annealing, see `Annealing`.
-    more : see `anneal`.
+    more : see `anneal`; ``memory`` and ``seconds``, the budget of an exact answer.
 
     Returns
     -------
-    Certificate : ``exact``, or ``probabilistic`` with a verdict.
+    Certificate : ``exact``, or annealed with a verdict: the lower end ``probabilistic``, the upper one ``conditional``
+        on chains having mixed unless exact samples of the model are affordable.
 
     Raises
     ------
@@ -63,10 +65,13 @@ def log_partition(
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
+    budget = {name: more.pop(name, None) for name in BUDGET}
     check_options(more, OPTIONS, "log_partition")
-    plan = plan_machine(model.graph, (), "evidence", None)
-    if method == "exact" or (method == "auto" and plan.method and plan.seconds <= AFFORDABLE):
-        return machines.log_partition(model)
+    if method != "annealing":
+        asked, patience = machines.read(model, None), {"patience": LIKELIHOOD} if method == "auto" else {}
+        groups = planned(machines, asked, ask("evidence", **budget, **patience))
+        if groups[0][2].method != "annealing":
+            return machines.log_partition(asked, run(machines, groups))
     return anneal(model, data=data, key=key, settings=settings, **more).log_partition
 
 
@@ -102,33 +107,16 @@ def log_likelihood(
     if values.ndim != 2 or not len(values):
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
     settings = more.pop("rows", RowAnnealing())
-    check_options(more, ("method", "settings", *OPTIONS), "log_likelihood")
+    check_options(more, ("method", "settings", *BUDGET, *OPTIONS), "log_likelihood")
     log_z = log_partition or _log_partition(model, values, key, more)
-    joint = unnormalized(model, values, key, settings if more.get("method") == "annealing" else None)
-    rows, mean = _less(joint.rows, log_z), _less(joint.mean, log_z)
-    ends = (float(mean.value), float(mean.lower), float(mean.upper))
-    return LogLikelihood(*ends, mean.kind, mean.confidence, mean.std_error, mean.verdict, rows, log_z)
+    budget = {name: more.get(name) for name in BUDGET}
+    joint = unnormalized(model, values, key, settings if more.get("method") == "annealing" else None, **budget)
+    return LogLikelihood.of(joint.mean - log_z, per_row=joint.rows - log_z, log_partition=log_z)
 
 
 def _log_partition(model: Boltzmann, values: np.ndarray, key: Any, more: Any) -> Certificate:
     complete = values.dtype.kind != "f" or not np.isnan(values).any(axis=1).all()
     return log_partition(model, data=values if complete else None, key=key, **more)
-
-
-def _less(joint: Certificate, log_z: Certificate) -> Certificate:
-    """The difference of two intervals."""
-    kinds = {joint.kind, log_z.kind} - {"exact"}
-    kind = kinds.pop() if len(kinds) == 1 else ("probabilistic" if kinds else "exact")
-    ends = (joint.value - log_z.value, joint.lower - log_z.upper, joint.upper - log_z.lower)
-    errors = [e for e in (joint.std_error, log_z.std_error) if e is not None]
-    error = errors[0] if len(errors) == 1 else (np.hypot(errors[0], errors[1]) if errors else None)
-    confidence = joint.confidence if log_z.confidence is None else log_z.confidence
-    return Certificate(*ends, kind, confidence, error, _both(log_z.verdict, joint.verdict))
-
-
-def _both(log_z: str | None, rows: str | None) -> str | None:
-    """What speaks against log Z, and what is to be said of the rows."""
-    return rows if rows and log_z in (None, "reliable") else (f"{log_z}; {rows}" if rows else log_z)
 
 
 class Unnormalized(NamedTuple):
@@ -139,24 +127,26 @@ class Unnormalized(NamedTuple):
 
 
 def unnormalized(
-    model: Boltzmann, values: np.ndarray, key: Any = 0, settings: RowAnnealing | None = None
+    model: Boltzmann, values: np.ndarray, key: Any = 0, settings: RowAnnealing | None = None, **budget: Any
 ) -> Unnormalized:
     """log p̃(v) of rows: exact or bounded, a number of rows at a time; annealed where `settings` say how."""
     if settings is not None and annealed_rows.applies(model) and not np.isnan(values.astype(np.float32)).any():
         return Unnormalized(*annealed_rows.certified(model, values, key, settings))
-    parts = [_rows(model, part, key) for part in _chunks(values)]
+    parts = [_rows(model, part, key, budget) for part in _chunks(values)]
     value, lower, upper = (np.concatenate([getattr(p, name) for p in parts]) for name in ("value", "lower", "upper"))
-    exact = all(p.kind == "exact" for p in parts)
-    kind, said = ("exact", None) if exact else ("bound", BELOW)
-    rows = Certificate(value, lower, upper, kind, verdict=said)
-    return Unnormalized(rows, Certificate(value.mean(), lower.mean(), upper.mean(), kind, verdict=said))
+    kind = weaker(*(p.kind for p in parts))
+    rows = Certificate(value, lower, upper, kind, verdict=None if kind == "exact" else BELOW)
+    return Unnormalized(rows, rows.mean())
 
 
-def _rows(model: Boltzmann, values: np.ndarray, key: Any) -> Certificate:
+def _rows(model: Boltzmann, values: np.ndarray, key: Any, budget: dict[str, Any]) -> Certificate:
+    """log p̃(v) of some rows: exact, or the bound of mean field where that is refused."""
+    asked = machines.read(model, values)
     try:
-        return machines.log_partition(model, values)
+        found = answered(machines, asked, ask("evidence", **budget))
     except BudgetError:
-        return machines.infer(model, values, method="mean_field", key=key).log_partition
+        found = answered(machines, asked, ask("marginals", **budget, method="mean_field"), key)
+    return machines.log_partition(asked, found)
 
 
 def _chunks(values: np.ndarray) -> Iterator[np.ndarray]:

@@ -10,11 +10,12 @@ from tractable.evaluate.annealed import Annealing, anneal
 from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
 from tractable.evaluate.temperatures import Pilot
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.plan.machines import split
-from tractable.posterior import Certificate, machines
+from tractable.plan.machines import plan_live
+from tractable.posterior import Certificate
+from tractable.posterior.engines import machines
+from tractable.posterior.engines._protocol import Solved
 
 MAX_ROWS = 2000
-EXACT_STATES_LOG2 = 16
 CHAINS = 128
 BUDGET = 100
 
@@ -65,9 +66,10 @@ def live_log_partition(
     model: Boltzmann, rows: np.ndarray, key: Any, budget: int = BUDGET, pilot: Pilot | None = None
 ) -> tuple[Certificate, Pilot | None]:
     """log Z, cheaply, and what says where temperatures are needed the next time."""
-    found = split(model.graph)
-    if found and model.graph.log2_states(found.enumerated) <= EXACT_STATES_LOG2:
-        return machines.log_partition(model), None
+    plan = plan_live(model.graph)
+    if plan.method != "annealing":
+        asked = machines.read(model, None)
+        return machines.log_partition(asked, [Solved(slice(None), asked, plan, machines.solve(plan, asked, key))]), None
     settings = Annealing(n_chains=CHAINS, n_temperatures=budget)
     temperatures = None if pilot is None else pilot.temperatures(budget)
     found = anneal(model, data=_complete(rows), key=key, settings=settings, temperatures=temperatures)

@@ -13,12 +13,10 @@ from tractable.evaluate.base import features_given
 from tractable.evaluate.path import Path, State, run
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
-from tractable.plan.machines import plan_machine
+from tractable.plan.machines import EXACT, plan_starts
 from tractable.posterior.cases import read_cases
 from tractable.posterior.exact import clamped as exact
-
-EXACT_FLOPS = 2e8
-"""Up to this price exact samples are drawn."""
+from tractable.posterior.keys import generator
 
 
 class Sources(NamedTuple):
@@ -49,10 +47,9 @@ def model_states(model: Boltzmann, path: Path, key: Any, sources: Sources, n_bur
     if sources.samples is not None:
         values = checked_values(model, VISIBLE, sources.samples, missing=False)
         return Starts(_kept(path, features_given(model, _cycled(values, n), key)), "given samples", False, 0)
-    plan = plan_machine(model.graph, (), "marginals", None)
-    if plan.method and plan.flops <= EXACT_FLOPS:
-        generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-        values = exact.draw(model, read_cases(model, None), plan.method, generator, n)
+    plan = plan_starts(model.graph, n)
+    if plan.method in EXACT:
+        values = exact.draw(model, read_cases(model, None), plan, generator(key))
         x = {name: model.units[name].encode(values[name]) for name in path.kept}
         return Starts(_kept(path, x), "exact samples", True, 0)
     return _burnt_in(model, path, key, sources, n_burn)

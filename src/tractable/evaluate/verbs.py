@@ -1,31 +1,46 @@
-"""The verbs of this room: a network's answers come from its exact engine, others from what their family affords."""
+"""The verbs of this room: exact answers where the plan says so, else what the family's own way of evaluating gives."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from tractable import posterior
 from tractable.evaluate.records import LogLikelihood
+from tractable.families import leaf
+from tractable.models import ModelError, condition
+from tractable.models._base import check_options
+from tractable.plan import ask
+from tractable.plan.budget import MAX_SECONDS, Memory
 from tractable.posterior import Certificate
+from tractable.posterior.engines._protocol import answered, engine_of
 
 
 def log_partition(
-    model: Any, evidence: Any = None, *, memory: int | float | str | None = None, **options: Any
+    model: Any,
+    evidence: Any = None,
+    *,
+    memory: Memory = None,
+    seconds: float | None = None,
+    key: Any = 0,
+    **options: Any,
 ) -> Certificate:
     """log Z = log Σ_z p̃(z, x), with its certificate: zero for a Bayesian network without evidence.
 
     Parameters
     ----------
-    model : a network or a machine.
+    model : a model of any family.
     evidence : what is observed; None for nothing.
-    memory : budget of an exact answer for a network, see `plan`.
+    memory, seconds : budget of an exact answer, see `plan`.
+    key : int or jax key; not used by exact methods.
     options : for a machine ``data`` (rows that help to choose where annealing starts), ``method`` (``"auto"``,
-        ``"exact"``, ``"annealing"``), ``key``, and settings of annealing.
+        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, see `infer`.
 
     Returns
     -------
-    Certificate : ``exact`` where that is affordable; for other machines ``probabilistic``, with a verdict.
+    Certificate : ``exact`` where that is affordable. Of other machines the lower end is ``probabilistic``, the upper one
+        ``conditional`` on chains having mixed, and there is a verdict.
 
     Raises
     ------
@@ -41,14 +56,23 @@ def log_partition(
     >>> tr.log_partition(tr.restricted(couplings=[[0.0, 0.0]])).kind
     'exact'
     """
-    if model.family in ("tables", "factorial_hidden_markov", "hidden_markov"):
-        return posterior.log_partition(model, evidence, memory=memory)
-    from tractable.models import condition
+    own, budget = _own(model, "log_partition"), {"memory": memory, "seconds": seconds}
+    if own is not None:
+        given = model if evidence is None else condition(model, evidence)
+        return own.log_partition(given, key=key, **budget, **options)
+    check_options(options, ("method",), f"log_partition of a {type(model).__name__}")
+    return posterior.log_partition(model, evidence, key=key, **budget, **options)
 
-    return _leaf(model).log_partition(model if evidence is None else condition(model, evidence), **options)
 
-
-def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> LogLikelihood:
+def log_likelihood(
+    model: Any,
+    data: Any,
+    *,
+    key: Any = 0,
+    memory: Memory = None,
+    seconds: float | None = None,
+    **options: Any,
+) -> LogLikelihood:
     """The mean of log p(x) over rows of data, with its certificate.
 
     For a machine log p(v) = log p̃(v) − log Z. log p̃(v), with all that is not observed summed out, is exact where that
@@ -60,6 +84,7 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
     model : a machine, a mixture, a hidden Markov model or a network.
     data : [n_rows, n_columns]; NaN is unobserved and summed out. For a network rows as `fit` takes them.
     key : int or jax key; not used by exact methods.
+    memory, seconds : budget of an exact answer, see `plan`.
     options : for a machine ``log_partition``, where it is known already; else it is computed, with `data` to help, and
         takes the options of `log_partition`. ``method="annealing"`` also anneals the rows of deep machines, from below:
         ``rows``, a `RowAnnealing`, says how.
@@ -81,19 +106,29 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0, **options: Any) -> Lo
     >>> round(tr.log_likelihood(tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]])), [[0], [1]]).value, 6)
     -0.693147
     """
-    return _leaf(model).log_likelihood(model, data, key=key, **options)
+    own, budget = _own(model, "log_likelihood"), {"memory": memory, "seconds": seconds}
+    if own is not None:
+        return own.log_likelihood(model, data, key=key, **budget, **options)
+    check_options(options, (), f"log_likelihood of a {type(model).__name__}")
+    rows = _rows(model, data, budget)
+    if not np.size(rows.value):
+        raise ModelError("there are no rows")
+    return LogLikelihood.of_rows(rows)
 
 
-_LEAVES = {
-    "boltzmann": "likelihood",
-    "factorial_hidden_markov": "factorial",
-    "hidden_markov": "chains",
-    "mixture": "mixtures",
-    "tables": "networks",
-}
-_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "directed")
-"""The module that evaluates each family."""
+def _own(model: Any, verb: str) -> Any:
+    """The module that evaluates a family in its own way, if there is one."""
+    own = None if hasattr(model, "engine") else leaf(model, "evaluate")
+    return own if hasattr(own, verb) else None
 
 
-def _leaf(model: Any) -> Any:
-    return import_module(f"tractable.evaluate.{_LEAVES[model.family]}")
+def _rows(model: Any, data: Any, budget: dict[str, Any]) -> Certificate:
+    """log p(x) of each row or sequence: exact, or what the engine has where that is refused."""
+    engine = engine_of(model, "log_partition")
+    question = ask("evidence", **budget, patience=MAX_SECONDS)
+    if hasattr(engine, "log_likelihoods") and (found := engine.log_likelihoods(model, data, question)) is not None:
+        return found
+    asked = engine.read_rows(model, data, True) if hasattr(engine, "read_rows") else engine.read(model, data)
+    found = engine.log_partition(asked, answered(engine, asked, question))
+    rows = found.map(np.atleast_1d)
+    return rows if engine.normalized(model) else rows - posterior.log_partition(model, **budget)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tractable.models._base import ModelError
+from tractable.kernels import Reduced, reduce
+from tractable.models._base import ModelError, pack
 from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.markov_network import MarkovNetwork
@@ -32,6 +33,27 @@ def markov_network(model: Boltzmann) -> tuple[MarkovNetwork, float]:
     return MarkovNetwork(states, [(scope, np.exp(table - table.max())) for scope, table in logs]), constant
 
 
+def machine_tables(model: Boltzmann) -> tuple[Reduced, float]:
+    """The same for the elimination engine: units that meet nobody, then pairs, which hold the fields of their units.
+
+    Factors stand in the order in which `plan.machines` prices them; log p̃ is that of the tables plus the constant.
+    """
+    names = {name: i for i, name in enumerate(u for g in model.groups for u in model.graph.unit_names(g))}
+    fields = {scope[0]: table for scope, table in _unary(model)}
+    scopes, tables, constant, left = [], [], float(model.offset), dict(fields)
+    for (a, b), table in _pairs(model):
+        for v, shape in ((a, (-1, 1)), (b, (1, -1))):
+            table = table + left.pop(v).reshape(shape) if v in left else table
+        scopes.append([names[a], names[b]])
+        tables.append(table)
+    scopes = [*([names[v]] for v in left), *scopes]
+    tables = [*left.values(), *tables]
+    sizes = [len(fields[v]) for v in names]
+    tops = [float(table.max()) for table in tables]
+    packed = pack(sizes, scopes, [np.exp(table - top) for table, top in zip(tables, tops, strict=True)])
+    return reduce(packed, np.full(len(sizes), -1, np.int32)), constant + sum(tops)
+
+
 def _state_names(model: Boltzmann, group: str) -> list[str]:
     units = model.units[group]
     values = units.take(np.arange(1)).decode(units.states())
@@ -53,9 +75,10 @@ def _unary(model: Boltzmann) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
             yield (name,), states @ field
 
 
-def _pairs(model: Boltzmann) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+def _pairs(model: Boltzmann) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+    """Dense pairs of groups first, then the sparse ones: the order of the graph's pairs."""
     names = {group: model.graph.unit_names(group) for group in model.groups}
-    for a, b in model.couplings:
+    for a, b in sorted(model.couplings, key=lambda pair: pair[0] == pair[1] and pair[0] in model.edges):
         left, right = model.units[a].states(), model.units[b].states()
         for i, j, w in _blocks(model, a, b):
             yield (names[a][i], names[b][j]), left @ w @ right.T

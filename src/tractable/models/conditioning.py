@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from tractable.families import leaf
 from tractable.kernels import Reduced, Tables, reduce
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
@@ -15,15 +15,6 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 
 NORMALIZED = 1e-12
 """A factor whose rows sum to one this nearly is a conditional table."""
-
-_LEAVES = {
-    "boltzmann": "clamping",
-    "factorial_hidden_markov": "factorial_hidden_markov",
-    "hidden_markov": "chain_network",
-    "mixture": "mixture",
-}
-_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers")
-"""Where other families than tables are conditioned."""
 
 TableModel = BayesianNetwork | MarkovNetwork
 
@@ -50,8 +41,8 @@ def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
     >>> condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
-    if model.family in _LEAVES:
-        return import_module(f"tractable.models.{_LEAVES[model.family]}").condition(model, evidence)
+    if model.family != "tables":
+        return leaf(model, "models").condition(model, evidence)
     found = one_case(model, evidence)
     names = list(model.states)
     factors = []
@@ -78,15 +69,18 @@ def one_case(model: TableModel, evidence: Any) -> Evidence:
     return found
 
 
-def reduce_model(model: TableModel, evidence: Evidence, prune: bool = False, merge: bool = True) -> Reduced:
+def reduce_model(
+    model: TableModel, evidence: Evidence, prune: bool = False, merge: bool = True, wanted: np.ndarray | None = None
+) -> Reduced:
     """The tables that remain under the evidence, without states of no support; see `kernels.reduce`.
 
-    With `prune`, variables that matter to no observation are dropped (only their total is asked for).
+    With `prune`, variables that matter to no observation are dropped (only their total is asked for): to those of the
+    evidence, or `wanted` ones [n_variables], where the states to be observed are not known yet.
     """
     tables = with_likelihoods(model.packed, evidence.likelihoods)
     if not prune:
         return reduce(tables, evidence.states, merge=merge)
-    wanted = (evidence.states >= 0).astype(np.uint8)
+    wanted = (evidence.states >= 0).astype(np.uint8) if wanted is None else wanted
     return reduce(tables, evidence.states, _children(model, tables), wanted, merge)
 
 

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from tractable.kernels import Scopes
+from tractable.models import ModelError
+from tractable.models._base import nearest
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-Query = Literal["marginals", "evidence", "map", "gradient"]
+Query = Literal["marginals", "evidence", "map", "gradient", "sample", "joint", "impute", "transform", "filtering"]
 QUERIES: tuple[Query, ...] = ("marginals", "evidence", "map")
+
+
+class Budget(NamedTuple):
+    """What a query may take: bytes at once, and predicted seconds."""
+
+    memory: float
+    seconds: float
+
+
+class Ask(NamedTuple):
+    """What is asked of a model: the query, how (a method's name, or a plan made before), the budget, how many samples.
+
+    `patience` says that beyond so many predicted seconds an approximation answers instead, and the plan is that one's;
+    `sweeps`, how long its chains are.
+    """
+
+    query: Query
+    budget: Budget
+    method: Any = "auto"
+    n: int = 1
+    patience: float = math.inf
+    sweeps: int | None = None
+
+    @property
+    def exactly(self) -> Budget:
+        """The budget of an exact answer."""
+        return self.budget._replace(seconds=min(self.budget.seconds, self.patience))
 
 
 @dataclass(frozen=True)
@@ -44,6 +74,11 @@ class Plan:
     advice : the smallest set of variables found whose observation would bring the query within the budget.
     query, observed : what was asked.
     slices : number of independent pieces the run is cut into to save memory.
+    n : how many samples are drawn, or rows looked ahead.
+    program : what the engine runs: a contraction tree, a split to enumerate, a scan, chains; None where a closed form
+        needs nothing.
+    budget : what the query was allowed to take.
+    structure : of the model that was planned for; a plan runs on no other.
     """
 
     method: str | None
@@ -57,18 +92,30 @@ class Plan:
     query: Query = "marginals"
     observed: tuple[str, ...] = ()
     slices: int = 1
-    tree: ContractionTree | None = field(default=None, repr=False)
+    n: int = 1
+    program: Any = field(default=None, repr=False)
+    budget: Budget | None = field(default=None, repr=False)
+    structure: Any = field(default=None, repr=False)
 
     @cached_property
     def why(self) -> str:
         """The structural reason, one sentence; put into words when first read."""
         return self.reason if isinstance(self.reason, str) else self.reason()
 
+    def for_rows(self, n: int, seconds: float) -> Plan:
+        """The plan for `n` rows that take so many seconds together; refused where that is more than allowed."""
+        limit = math.inf if self.budget is None else self.budget.seconds
+        return replace(self, seconds=seconds, method=self.method if seconds <= limit else None) if n != 1 else self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "reason": self.why}
+
     def to_json(self) -> dict[str, Any]:
-        """Everything but the tree, as plain values."""
-        names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices")
+        """Everything but the program and the structure, as plain values; an infinite budget is None."""
+        names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices", "n")
         return {name: getattr(self, name) for name in names} | {
             "observed": list(self.observed),
+            "budget": self.budget and {k: v if v < math.inf else None for k, v in self.budget._asdict().items()},
             "alternatives": [vars(a) for a in self.alternatives],
             "advice": list(self.advice),
         }
@@ -86,13 +133,25 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class ContractionTree:
-    """Which tables are contracted in which order, and which variables are conditioned on in turn."""
+    """Which tables are contracted in which order, and which variables are conditioned on in turn.
+
+    `leaves` are the numbers of its tables in a network of which nothing is conditioned yet, where the tree was made for
+    that: tables of which nothing stays free are none of its leaves. `rows` of evidence, or of samples, run together.
+    """
 
     scopes: Scopes
     pairs: np.ndarray
     cost: np.ndarray
     sliced: tuple[int, ...] = ()
     slices: int = 1
+    leaves: np.ndarray | None = None
+    rows: int = 0
+
+
+class Apart(NamedTuple):
+    """A program in parts: rows of evidence that observe the same variables, each part with its plan."""
+
+    parts: tuple[tuple[np.ndarray, Plan], ...]
 
 
 @dataclass(frozen=True)
@@ -126,3 +185,39 @@ class BudgetError(ValueError):
         advice = f"; observing {', '.join(plan.advice)} would bring it within" if plan.advice else ""
         price = f"{plan.bytes:.3g} bytes and {plan.seconds:.3g} s predicted"
         super().__init__(f"refused by the budget: {price}, because {plan.why}{advice}")
+
+
+def allowed(plan: Plan) -> Plan:
+    """The plan, unless the budget refused it."""
+    if plan.method is None:
+        raise BudgetError(plan)
+    return plan
+
+
+def adopted(plan: Plan, structure: Any, ask: Ask, observed: tuple[str, ...] | None = None) -> Plan:
+    """A plan that was made before, where it is for this question.
+
+    Raises
+    ------
+    ModelError : it was made for another model, another query, or other observed variables.
+    """
+    if plan.structure is not structure and plan.structure != structure:
+        raise ModelError("the plan was made for another model: make one for this model, plan(model, observed)")
+    if plan.query != ask.query:
+        raise ModelError(f"the plan was made for the query {plan.query!r}, not for {ask.query!r}: make one for that")
+    if observed is not None and set(plan.observed) != set(observed):
+        told = ", ".join(plan.observed) or "nothing"
+        raise ModelError(f"the plan was made for other evidence (observed: {told}): make one for what is observed now")
+    return plan
+
+
+def check_query(query: str, known: tuple[str, ...]) -> None:
+    """Raise for a query that a family does not have."""
+    if query not in known:
+        raise ValueError(f"unknown query {query!r}{nearest(query, known)}; choose one of {', '.join(known)}")
+
+
+def check_method(method: Any, known: tuple[str, ...]) -> None:
+    """Raise for a method that a family does not have."""
+    if not isinstance(method, Plan) and method not in known:
+        raise ValueError(f"unknown method {method!r}{nearest(method, known)}; choose one of {', '.join(known)}")

@@ -6,19 +6,50 @@ import os
 import re
 import time
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 
 from tractable.kernels.threads import n_cores
+from tractable.plan._base import Ask, Budget, Query
 
 UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20}
 UNITS |= {"g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}
 
 MAX_SECONDS = 3600.0
-"""A query predicted to take longer than this is refused."""
+"""A query predicted to take longer than this is refused, unless `seconds` says otherwise."""
+
+PATIENCE = {"sample": 10.0, "impute": 10.0, "transform": 10.0}
+"""Predicted seconds up to which these are exact where they could be approximated; beyond, chains or mean field answer."""
+
+LIKELIHOOD = 60.0
+"""The same for log-likelihoods, which could be annealed."""
+
+COMPARED = 1.0
+"""Predicted seconds up to which log p(x) is computed beside an approximation, to say how far q is from the posterior."""
+
+START_FLOPS = 2e8
+"""Multiply-adds up to which the samples that reverse annealing starts from are exact."""
+
+LIVE_LOG2_STATES = 16
+"""Joint states, as a power of two, up to which log Z is exact while a machine is being trained."""
+
+Memory = int | float | str | None
 
 
-def memory_bytes(memory: int | float | str | None) -> float:
+def ask(query: Query, memory: Memory = None, seconds: float | None = None, method: Any = "auto", **more: Any) -> Ask:
+    """A question with its budget; `more` are ``n`` samples and ``patience``.
+
+    Raises
+    ------
+    ValueError : a budget that is no size, or no time.
+    """
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"a budget of seconds must be positive, got {seconds!r}")
+    return Ask(query, Budget(memory_bytes(memory), MAX_SECONDS if seconds is None else float(seconds)), method, **more)
+
+
+def memory_bytes(memory: Memory) -> float:
     """A memory budget in bytes: a number, a text such as ``4GiB``, or half of this machine's memory for None.
 
     >>> memory_bytes("4GiB") == 4 * 2**30
@@ -47,11 +78,14 @@ def physical_memory() -> float:
 
 # Measured with benchmarks/prediction.py on a 2-core machine; `speed` scales them to the machine at hand.
 STEP, ENTRY, COLD, SMALL, DENSE = 9e-7, 6e-10, 1e-8, 6e-10, 1.5e-10
-SWEEPS = {"marginals": 3.0, "evidence": 1.0, "map": 1.0}
+SWEEPS = {"marginals": 3.0, "evidence": 1.0, "joint": 1.0, "map": 1.0, "sample": 1.0}
 SLICE = 3e-6
 CALL = 3e-5
 AT_ONCE = 0.1
 """Below so many predicted seconds the first tree is taken without a second look."""
+
+MAX_LOG2_SLICES = 24.0
+"""More slices than 2 to this are never made."""
 
 SLACK = 32
 REFERENCE = 4e-5
@@ -84,13 +118,13 @@ def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float 
 
 
 @lru_cache(8)
-def terms(memory: float) -> np.ndarray:
+def terms(memory: float, seconds: float) -> np.ndarray:
     """The price below which `kernels.answer` may run without being planned first: see `Terms` in query.c.
 
     Entries and seconds at most, then what makes up the seconds: `predicted_seconds` as weights of a tree's cost.
     """
     each = SWEEPS["marginals"] * np.array([STEP, SMALL, 0, 0, 0, ENTRY, DENSE - SMALL, 0, COLD, 0])
-    return np.array([memory / 8 - SLACK, AT_ONCE, CALL, *each])
+    return np.array([memory / 8 - SLACK, min(AT_ONCE, seconds), CALL, *each])
 
 
 def warm_seconds(cost: np.ndarray, n_steps: int) -> float:
@@ -104,5 +138,13 @@ def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
 
     The walk for the most probable state keeps all tables too, and works on the logarithms of the given ones.
     """
-    entries = {"evidence": cost[3], "map": cost[6] + cost[8], "marginals": cost[6]}[query]
+    held = {"map": cost[6] + cost[8], "sample": cost[6] + cost[8], "marginals": cost[6]}
+    entries = held.get(query, cost[3])
     return float(8.0 * (entries + SLACK) * min(slices, n_cores()))
+
+
+def least_price(width: float, query: str) -> Budget:
+    """What a run of at least this width takes at the least, in however many slices: none divides the work."""
+    work = 2.0 ** min(width, 1000.0)
+    seconds = SWEEPS.get(query, 1.0) * DENSE * work * speed() / n_cores()
+    return Budget(8.0 * work / 2.0**MAX_LOG2_SLICES, seconds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,11 +14,16 @@ from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
-from tractable.plan._base import Alternative, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes, speed
-from tractable.plan.machines import MAX_TERMS_LOG2, plan_machine
+from tractable.models import ModelError
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query
+from tractable.plan.budget import speed
+from tractable.plan.machines import MAX_TERMS_LOG2, Chains, plan_machine
+from tractable.plan.tables import plan_samples, within
+from tractable.plan.tables import price as price_scopes
 
 LAYER_QUERIES: tuple[Query, ...] = ("marginals", "evidence")
+EXACT, APPROXIMATE = ("independent", "enumeration", "elimination"), ("mean_field", "gibbs", "importance", "annealing")
+METHODS = ("auto", *EXACT, *APPROXIMATE)
 SOFTPLUS, PAIR = 1e-8, 1.2e-8
 """Seconds for one log(1 + e^a), and for one pair of states of neighbouring layers; rough."""
 
@@ -29,9 +36,29 @@ COMFORT = 22
 NAMED = 3
 """Units that the reason names one by one; more are counted."""
 
+OTHERWISE = {"sample": "gibbs", "impute": "gibbs", "transform": "mean_field", "evidence": "annealing"}
+PROPOSED = {**OTHERWISE, "transform": "recognition", "evidence": "importance"}
+"""What answers where exact answers take longer than one has patience for; and where a recognition network proposes."""
+
+CHAINS, SAMPLES, TEMPERATURES, ANNEALED_CHAINS = 32, 1000, 100, 16
+SWEEPS = {"marginals": 400, "sample": 200, "impute": 200}
+"""Of a chain."""
+
 Given = Mapping[str, Iterable[int]]
 Observed = dict[str, frozenset[int]]
-Memory = int | float | str | None
+
+
+class Weighed(NamedTuple):
+    """How many weighted samples stand for each row."""
+
+    n: int
+
+
+class Annealed(NamedTuple):
+    """How many chains are annealed for each row, through how many temperatures."""
+
+    n_chains: int
+    n_temperatures: int
 
 
 class Price(NamedTuple):
@@ -43,20 +70,18 @@ class Price(NamedTuple):
     seconds: float
 
 
-def plan_model(model: Any, observed: Any, query: Query, memory: Memory) -> Plan:
+def plan_model(model: Any, observed: Any, ask: Ask) -> Plan:
     """The plan of a query of a model of layers; only its graph is looked at."""
-    if query not in LAYER_QUERIES:
-        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(LAYER_QUERIES)}")
-    return plan_layers(model.graph, observed_units(model.graph, observed), query, memory)
+    check_query(ask.query, (*LAYER_QUERIES, "map", "sample"))
+    return plan_layers(model.graph, observed_units(model.graph, observed), ask)
 
 
-def explain_model(model: Any, observed: Any, query: Query | None, memory: Memory) -> Explanation:
+def explained(model: Any, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
     """p(hidden | visible) and log p(visible), unless something else is asked for, and what nothing observed costs."""
-    queries = (query,) if query else LAYER_QUERIES
     asked = observed is not None and len(observed) > 0
     given = observed if asked else [model.graph.names[0]]
-    plans = [plan_model(model, given, q, memory) for q in queries]
-    return Explanation((*plans, *(() if asked or query else (plan_model(model, (), "evidence", memory),))))
+    nothing: list[tuple[Any, Query]] = [] if asked or query else [((), "evidence")]
+    return [*((given, q) for q in ((query,) if query else LAYER_QUERIES)), *nothing]
 
 
 def observed_units(graph: LayeredGraph, observed: Any) -> dict[str, Iterable[int]]:
@@ -91,16 +116,49 @@ def _units(graph: LayeredGraph, name: str, array: np.ndarray) -> Iterable[int]:
     return np.flatnonzero(~np.isnan(array)).tolist()
 
 
-def plan_layers(graph: LayeredGraph, given: Given, query: Query, memory: Memory) -> Plan:
-    """The plan for layers of which some units are observed: the cheaper of enumeration and elimination."""
-    if graph.undirected_top and query == "evidence" and only_top(graph, given):
-        return _top_plan(graph, given, memory)
-    first = enumeration(graph, given, query, memory)
-    if first.method and first.seconds < 0.1:
-        return first
-    second = elimination(graph, given, query, memory)
-    options = [plan for plan in (first, second) if plan is not None]
-    return min(options, key=lambda plan: (plan.method is None, plan.seconds))
+def plan_layers(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int = 1, proposed: bool = False) -> Plan:
+    """The plan for rows of layers of which some units are observed: the cheaper of enumeration and elimination.
+
+    `proposed` says that a recognition network proposes states of what is free.
+
+    Raises
+    ------
+    ModelError : the method asked for does not apply. ValueError : there is no such method.
+    """
+    check_method(ask.method, METHODS)
+    if ask.method in APPROXIMATE:
+        return _approximate(graph, given, ask, ask.method, n_rows)
+    found = _exact(graph, given, ask)
+    if found.method != "ancestral":
+        by_row = found.seconds if found.method == "elimination" else seconds_by_row(graph, given, ask.query)
+        found = found.for_rows(n_rows, found.seconds + by_row * (n_rows - 1))
+    if found.method is None and ask.patience < math.inf:
+        return _approximate(graph, given, ask, (PROPOSED if proposed else OTHERWISE)[ask.query], n_rows)
+    return found
+
+
+def _exact(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
+    method = "elimination" if ask.query == "map" else ask.method
+    if ask.query == "sample" and not any(graph.observed(given).values()):
+        return _ancestral(graph, ask)
+    if graph.undirected_top and ask.query == "evidence" and method == "auto" and only_top(graph, given):
+        return _top_plan(graph, given, ask)
+    options = [] if method == "elimination" else [enumeration(graph, given, ask)]
+    if method == "enumeration" or (method != "elimination" and options[0].method and options[0].seconds < 0.1):
+        found = options[0]
+    else:
+        second = elimination(graph, given, ask)
+        options += [second] if second else []
+        if not options:
+            _refuse(method, "it needs few links, and few parents for each unit")
+        found = min(options, key=lambda plan: (plan.method is None, plan.seconds))
+    if method == "independent" and found.method != "independent":
+        _refuse(method, why(graph, given, ask.query))
+    return found
+
+
+def _refuse(method: str, reason: str) -> None:
+    raise ModelError(f"{method} does not apply: {reason}; use method='auto'")
 
 
 def only_top(graph: LayeredGraph, given: Given) -> bool:
@@ -109,34 +167,50 @@ def only_top(graph: LayeredGraph, given: Given) -> bool:
     return not any(seen[name] for name in graph.names[:-2])
 
 
-def _top_plan(graph: LayeredGraph, given: Given, memory: Memory) -> Plan:
+def _asked(graph: LayeredGraph, given: Given, ask: Ask) -> dict[str, Any]:
+    return {"query": ask.query, "n": ask.n, "observed": _listed(graph, given), "budget": ask.exactly, "structure": graph}
+
+
+def _ancestral(graph: LayeredGraph, ask: Ask) -> Plan:
+    """Samples given nothing: from the top downward; the machine on top is a question of its own."""
+    flops, size = 2.0 * graph.n_links * ask.n, 12.0 * ask.n * graph.n_units
+    reason = "nothing is observed: each layer is drawn given the one above, from the top downward"
+    plan = Plan("ancestral", 0.0, flops, size, 1e-9 * flops, reason, **_asked(graph, {}, ask))
+    return within(replace(plan, program=_top_plan(graph, {}, ask) if graph.undirected_top else None), size)
+
+
+def _top_plan(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
+    """The plan of the machine on top, whose own plan is what runs."""
     lower, upper = (graph.sizes[name] for name in graph.names[-2:])
     sizes: dict[str, int] = {"visible": lower, "hidden": upper}
     seen = [graph.observed(given)[name] for name in graph.names[-2:]]
     machine = GroupGraph(sizes, dict.fromkeys(sizes, 2.0), (("visible", "hidden"),))
     units = {own: part for own, part in zip(sizes, seen, strict=True) if part}
-    return plan_machine(machine, units, "evidence", memory)
+    own = plan_machine(machine, units, ask._replace(method="auto"))
+    return replace(own, program=own, structure=graph, observed=_listed(graph, given))
 
 
-def enumeration(graph: LayeredGraph, given: Given, query: Query, memory: Memory) -> Plan:
+def enumeration(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
     """The plan that sums over all states of the hidden layers, one layer at a time."""
-    cost, names = price(graph, given, query), _listed(graph, given)
-    common = cost.width, cost.flops, cost.bytes, cost.seconds, why(graph, given, query)
-    if not any(graph.free(given, query == "evidence").values()):
-        return Plan("independent", *common, query=query, observed=names)
-    if _affordable(cost, memory):
-        return Plan("enumeration", *common, query=query, observed=names)
+    cost, more = price(graph, given, ask), _asked(graph, given, ask)
+    common = cost.width, cost.flops, cost.bytes, cost.seconds, lambda: why(graph, given, ask.query)
+    if not any(graph.free(given, ask.query == "evidence").values()):
+        return Plan("independent", *common, **more)
+    if _affordable(cost, ask):
+        return Plan("enumeration", *common, **more)
     others = ALTERNATIVES[:-1] if graph.undirected_top else ALTERNATIVES
-    return Plan(None, *common, others, advice(graph, given, query, memory), query, names)
+    return Plan(None, *common, others, advice(graph, given, ask), **more)
 
 
-def _affordable(cost: Price, memory: Memory) -> bool:
-    return cost.width <= MAX_TERMS_LOG2 and cost.seconds <= MAX_SECONDS and cost.bytes <= memory_bytes(memory)
+def _affordable(cost: Price, ask: Ask) -> bool:
+    limit = ask.exactly
+    return cost.width <= MAX_TERMS_LOG2 and cost.seconds <= limit.seconds and cost.bytes <= limit.memory
 
 
-def price(graph: LayeredGraph, given: Given, query: Query) -> Price:
+def price(graph: LayeredGraph, given: Given, ask: Ask) -> Price:
     """What summing layer by layer costs: the states of two neighbouring layers meet in matrix products."""
-    free, counted = graph.free(given, query == "evidence"), graph.counted(given, query == "evidence")
+    pruned = ask.query == "evidence"
+    free, counted = graph.free(given, pruned), graph.counted(given, pruned)
     names, flops, seconds, size = graph.names, 0.0, 0.0, 8.0 * 3 * 2**21
     if graph.undirected_top:  # the top layer is summed out in closed form
         names, seconds = names[:-1], 2.0 ** min(free[names[-2]], 500) * graph.sizes[names[-1]] * SOFTPLUS
@@ -148,27 +222,29 @@ def price(graph: LayeredGraph, given: Given, query: Query) -> Price:
         seconds += upper * units * SOFTPLUS + own * upper * (PAIR + inside * SOFTPLUS)
         flops += upper * units * (2 * free.get(above, 0) + 10) + own * upper * (2 * units + 4)
         size += 8.0 * own * (graph.sizes[name] + 4) if free[name] else 0.0
-    scale = 2.0 if query == "marginals" else 1.0
-    return Price(float(graph.width(given, query == "evidence")), scale * flops, size, scale * seconds * speed())
+    scale = 1.0 if pruned else 2.0
+    size += 16.0 * ask.n * graph.n_units if ask.query == "sample" else 0.0
+    return Price(float(graph.width(given, pruned)), scale * flops, size, scale * seconds * speed())
 
 
-def elimination(graph: LayeredGraph, given: Given, query: Query, memory: Memory) -> Plan | None:
+def elimination(graph: LayeredGraph, given: Given, ask: Ask) -> Plan | None:
     """The plan of the elimination engine, where links are few and no unit has many parents."""
-    from tractable.plan import price as price_scopes
-
     if not graph.is_sparse or graph.undirected_top:
         return None
     units = graph.units_graph()
     if max(map(len, units.parents.values())) > MAX_PARENTS:
         return None
     seen = _unit_names(graph.observed(given))
-    counted = _unit_names(graph.counted(given, query == "evidence"))
-    wanted = counted if query == "evidence" else {**dict.fromkeys(units.sizes), **counted}
-    names = [unit for unit in wanted if unit not in seen]
-    if not names:
+    counted = _unit_names(graph.counted(given, ask.query == "evidence"))
+    wanted = counted if ask.query == "evidence" else {**dict.fromkeys(units.sizes), **counted}
+    names = list(units.sizes)
+    if not set(wanted) - set(seen):
         return None
-    scopes = _scopes(names, [(*units.parents[unit], unit) for unit in wanted])
-    return price_scopes(scopes, lambda: names, units, tuple(seen), query, memory_bytes(memory))
+    scopes, leaves = _scopes(names, {u: (*units.parents[u], u) for u in wanted}, set(seen))
+    plan = price_scopes(scopes, lambda: names, units, tuple(seen), ask._replace(budget=ask.exactly))
+    plan = plan_samples(plan, len(names), ask) if ask.query == "sample" else plan
+    tree = replace(plan.program, leaves=leaves)
+    return replace(plan, program=tree, structure=graph, observed=_listed(graph, given))
 
 
 def _unit_names(units: Mapping[str, Iterable[int]]) -> dict[str, None]:
@@ -176,12 +252,39 @@ def _unit_names(units: Mapping[str, Iterable[int]]) -> dict[str, None]:
     return dict.fromkeys(f"{name}.{i}" for name, own in units.items() for i in sorted(own))
 
 
-def _scopes(names: list[str], families: list[tuple[str, ...]]) -> Scopes:
-    """Families over the free units; one of which all are observed has no scope."""
+def _scopes(
+    names: list[str], families: Mapping[str, tuple[str, ...]], seen: set[str]
+) -> tuple[Scopes, np.ndarray]:
+    """Families over the free units of all, and their numbers; one of which all are observed has no scope."""
     place = {name: i for i, name in enumerate(names)}
-    members = [own for family in families if (own := [place[v] for v in family if v in place])]
-    starts = np.concatenate([[0], np.cumsum([len(own) for own in members])]).astype(np.int64)
-    return Scopes(np.full(len(names), 2, np.int32), starts, np.fromiter((v for own in members for v in own), np.int32))
+    members = {place[u]: [place[v] for v in own if v not in seen] for u, own in families.items()}
+    members = {j: own for j, own in members.items() if own}
+    starts = np.concatenate([[0], np.cumsum([len(own) for own in members.values()])]).astype(np.int64)
+    flat = np.fromiter((v for own in members.values() for v in own), np.int32)
+    return Scopes(np.full(len(names), 2, np.int32), starts, flat), np.fromiter(members, np.int64)
+
+
+# ---------------------------------------------------------------- approximations
+
+
+def _approximate(graph: LayeredGraph, given: Given, ask: Ask, method: str, n_rows: int) -> Plan:
+    """What an approximation costs, roughly: one that was asked for by name, or that answers in place of an exact one."""
+    program = _effort(method, ask)
+    rows = ask.n if ask.query == "sample" else n_rows
+    each = 1 if program is None else program[0]
+    passes = {Chains: 2.0, Annealed: 2.5}.get(type(program), 1.0) * (program[-1] if program else 200.0)
+    flops = 2.0 * graph.n_links * rows * passes * (1 if isinstance(program, Weighed) else each)
+    told = f"{method} " + ("was asked for" if method == ask.method else "answers where exact answers take too long")
+    more = _asked(graph, given, ask) | {"budget": ask.budget, "program": program}
+    size = 16.0 * rows * graph.n_units
+    return within(Plan(method, 0.0, flops, size, 1e-9 * flops, told, **more), size)
+
+
+def _effort(method: str, ask: Ask) -> Chains | Weighed | Annealed | None:
+    if method == "gibbs":
+        sweeps = ask.sweeps or SWEEPS.get(ask.query, SWEEPS["marginals"])
+        return Chains(1 if ask.query == "sample" else CHAINS, sweeps)
+    return {"importance": Weighed(SAMPLES), "annealing": Annealed(ANNEALED_CHAINS, TEMPERATURES)}.get(method)
 
 
 # ---------------------------------------------------------------- in words
@@ -210,12 +313,12 @@ def v_structure(found: VStructure) -> str:
     return f"{units} couples {many} parents in {found.parents}"
 
 
-def advice(graph: LayeredGraph, given: Given, query: Query, memory: Memory) -> tuple[str, ...]:
+def advice(graph: LayeredGraph, given: Given, ask: Ask) -> tuple[str, ...]:
     """Hidden units whose observation brings a query within the budget, taken from the bottom upward."""
     seen = graph.observed(given)
     for bits in range(COMFORT, 0, -1):
-        enough = _leaving(graph, seen, query, bits)
-        if _affordable(price(graph, enough, query), memory):
+        enough = _leaving(graph, seen, ask.query, bits)
+        if _affordable(price(graph, enough, ask), ask):
             return tuple(
                 f"{len(enough[name] - seen[name])} units of {name}" for name in seen if enough[name] > seen[name]
             )
@@ -256,4 +359,4 @@ def _listed(graph: LayeredGraph, given: Given) -> tuple[str, ...]:
 def seconds_by_row(graph: LayeredGraph, given: Given, query: Query) -> float:
     """What each row costs on top: it meets every state of the first hidden layer."""
     states = 2.0 ** min(graph.free(given, query == "evidence")[graph.names[1]], 500) if len(graph.names) > 1 else 1.0
-    return states * PAIR * speed() * (2.0 if query == "marginals" else 1.0)
+    return states * PAIR * speed() * (1.0 if query == "evidence" else 2.0)

@@ -10,17 +10,17 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
-from tractable.plan._base import QUERIES, Alternative, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes
+from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query
 from tractable.plan.chains import ROWS
 from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM
+from tractable.plan.tables import within
 
 STEP, STATE, TERM = 4e-7, 4e-9, 7e-10
 """Seconds of a row, of a joint state in a row, and of a multiply-add; rough."""
 
-PASSES = {"evidence": 1.0, "marginals": 5.0, "map": 4.0}
-"""Products with the transitions of all chains: there (twice where rows are many), back, and for expected numbers."""
+PASSES = {"evidence": 1.0, "map": 4.0, "sample": 4.0, "filtering": 1.0}
+"""Products with the transitions of all chains: there (twice where rows are many), back, and for expected numbers: five for marginals."""
 
 SWEEPS = 30
 """Of an approximation, until it settles; few need more."""
@@ -28,7 +28,9 @@ SWEEPS = 30
 BLOCK = 2.0**21
 """Bytes up to which all rows of a sequence are held; beyond, about three times the root of their number."""
 
-_METHODS = {"evidence": "joint forward", "marginals": "joint forward-backward", "map": "joint Viterbi"}
+_NAMES = {"evidence": "joint forward", "map": "joint Viterbi", "sample": "joint forward, drawn backward"}
+_NAMES |= {"filtering": "joint forward"}
+SMOOTHED = "joint forward-backward"
 APPROXIMATE = {
     "structured": Alternative(
         "structured", "bound", "each chain by itself: ELBO ≤ log p(x), and a bound above; O(T Σk²) a sweep"
@@ -39,31 +41,40 @@ APPROXIMATE = {
 }
 
 
-def plan_factorial(sizes: Sequence[int], lengths: Any, query: Query, memory: Any, n_patterns: int = 1) -> Plan:
+METHODS = ("auto", "exact", *APPROXIMATE)
+
+
+def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int = 1) -> Plan:
     """The plan of a query about sequences of these lengths, for chains of these numbers of states.
 
     `n_patterns` is the number of different sets of missing entries that rows have.
     """
-    if query not in QUERIES:
-        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(QUERIES)}")
-    lengths, budget = np.asarray(lengths), memory_bytes(memory)
+    check_method(ask.method, METHODS)
+    lengths, limit = np.asarray(lengths), ask.exactly
+    if ask.method in APPROXIMATE:
+        return _approximate(sizes, lengths, ask.method, ask)
+    query = "map" if ask.query == "filtering" and ask.n else ask.query  # a lag keeps all rows, as paths do
     flops, size, seconds = _price(sizes, lengths, query, n_patterns)
-    told = (float(np.sum(np.log2(sizes))), flops, size, seconds, _why(sizes, lengths))
-    if size <= budget and seconds <= MAX_SECONDS:
-        return Plan(_METHODS[query], *told, query=query)
-    advice = _advice(sizes, lengths, query, n_patterns, budget)
-    return Plan(None, *told, tuple(APPROXIMATE.values()), advice, query=query)
+    size += 8.0 * ask.n * float(lengths.sum()) * len(sizes) if ask.query == "sample" else 0.0
+    told = (float(np.sum(np.log2(sizes))), flops, size, seconds, lambda: _why(sizes, lengths))
+    more = {"query": ask.query, "n": ask.n, "budget": limit, "structure": tuple(sizes)}
+    if size <= limit.memory and seconds <= limit.seconds:
+        return Plan(_NAMES.get(ask.query, SMOOTHED), *told, **more)
+    if ask.patience < np.inf:
+        return _approximate(sizes, lengths, "structured", ask)
+    advice = _advice(sizes, lengths, n_patterns, ask)
+    return Plan(None, *told, tuple(APPROXIMATE.values()), advice, **more)
 
 
-def _price(sizes: Sequence[int], lengths: np.ndarray, query: Query, n_patterns: int) -> tuple[float, float, float]:
+def _price(sizes: Sequence[int], lengths: np.ndarray, query: str, n_patterns: int) -> tuple[float, float, float]:
     """Multiply-adds, bytes and seconds."""
     joint, states, rows = float(np.prod(np.asarray(sizes, float))), float(np.sum(sizes)), float(lengths.sum())
     at_once = min(n_cores(), len(lengths))
-    flops = PASSES[query] * rows * joint * states
-    seconds = (PASSES[query] * rows * (STEP + joint * STATE) + flops * TERM) / at_once
+    flops = PASSES.get(query, 5.0) * rows * joint * states
+    seconds = (PASSES.get(query, 5.0) * rows * (STEP + joint * STATE) + flops * TERM) / at_once
     longest = float(lengths.max())
     held = 2 * longest if longest * joint * 16 <= BLOCK else 3 * np.sqrt(longest) + 2
-    kept = 3 * rows if query == "map" else at_once * held + (1 + min(len(lengths), 8)) * n_patterns
+    kept = 3 * rows if query in ("map", "sample") else at_once * held + (1 + min(len(lengths), 8)) * n_patterns
     return flops, 8.0 * (joint * (kept + len(sizes) + 8) + 6 * rows * states), seconds
 
 
@@ -80,33 +91,35 @@ def _why(sizes: Sequence[int], lengths: np.ndarray) -> str:
     )
 
 
-def _advice(sizes: Sequence[int], lengths: np.ndarray, query: Query, n_patterns: int, budget: float) -> tuple[str, ...]:
+def _advice(sizes: Sequence[int], lengths: np.ndarray, n_patterns: int, ask: Ask) -> tuple[str, ...]:
     """The fewest chains whose states, if they were known, would bring the query within the budget: the widest ones."""
     order = np.argsort(-np.asarray(sizes), kind="stable")
     for n in range(1, len(sizes) + 1):
         left = [sizes[m] for m in sorted(order[n:])] or [1]
-        _, size, seconds = _price(left, lengths, query, n_patterns)
-        if size <= budget and seconds <= MAX_SECONDS:
+        _, size, seconds = _price(left, lengths, ask.query, n_patterns)
+        if size <= ask.budget.memory and seconds <= ask.budget.seconds:
             return tuple(f"chain{m}" for m in sorted(order[:n].tolist()))
     return ()
 
 
-def plan_approximate(sizes: Sequence[int], lengths: Any, method: str) -> Plan:
-    """The plan of an approximation that was asked for."""
+def _approximate(sizes: Sequence[int], lengths: np.ndarray, method: str, ask: Ask) -> Plan:
+    """The plan of an approximation: one that was asked for, or that answers in place of exact sums."""
     rows, states = float(np.sum(lengths)), float(np.sum(np.square(sizes)))
     flops = SWEEPS * rows * (3 * states + float(np.sum(sizes)) ** 2)
     seconds = SWEEPS * len(sizes) * rows * CHAIN_STEP + flops * CHAIN_TERM
-    reason = f"{method} was asked for: {APPROXIMATE[method].note.partition(':')[0]}, about {SWEEPS} sweeps"
-    return Plan(method, float(np.log2(max(sizes))), flops, 80.0 * rows * float(np.sum(sizes)), seconds, reason)
+    asked = "was asked for" if method == ask.method else "answers where joint states are too many"
+    reason = f"{method} {asked}: {APPROXIMATE[method].note.partition(':')[0]}, about {SWEEPS} sweeps"
+    more = {"query": ask.query, "n": ask.n, "budget": ask.budget, "structure": tuple(sizes)}
+    size = 80.0 * rows * float(np.sum(sizes))
+    return within(Plan(method, float(np.log2(max(sizes))), flops, size, seconds, reason, **more), size)
 
 
-def plan_model(
-    model: FactorialHiddenMarkovModel, observed: Any = None, query: Query = "marginals", memory: Any = None
-) -> Plan:
+def plan_model(model: FactorialHiddenMarkovModel, observed: Any, ask: Ask) -> Plan:
     """The plan of a query about a sequence; `observed` is a number of rows, lengths of many, or names of chains."""
+    check_query(ask.query, (*QUERIES, "sample"))
     names, lengths = _read(model, observed)
     left = [k for name, k in zip(model.chains, model.sizes, strict=True) if name not in names] or [1]
-    return plan_factorial(left, lengths, query, memory)
+    return plan_factorial(left, lengths, ask)
 
 
 def _read(model: FactorialHiddenMarkovModel, observed: Any) -> tuple[list[str], np.ndarray]:
@@ -120,6 +133,6 @@ def _read(model: FactorialHiddenMarkovModel, observed: Any) -> tuple[list[str], 
     return names, lengths
 
 
-def explain_model(model: FactorialHiddenMarkovModel, observed: Any, query: Query | None, memory: Any) -> Explanation:
-    """The plans of all queries, for a sequence of 1,000 rows unless something else is said."""
-    return Explanation(tuple(plan_model(model, observed, q, memory) for q in ((query,) if query else QUERIES)))
+def explained(model: FactorialHiddenMarkovModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
+    """All queries, for a sequence of 1,000 rows unless something else is said."""
+    return [(observed, q) for q in ((query,) if query else QUERIES)]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.graph import GraphError
+from tractable.graph import Graph, GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
 from tractable.kernels.threads import n_cores
-from tractable.plan._base import Alternative, Explanation, Plan, Query
-from tractable.plan.budget import MAX_SECONDS, memory_bytes, speed
+from tractable.models import ModelError
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query
+from tractable.plan.budget import LIVE_LOG2_STATES, START_FLOPS, speed
+from tractable.plan.budget import ask as asked
+from tractable.plan.tables import plan_samples, price, within
 
 MAX_TERMS_LOG2 = 30
 """More joint states than 2 to this are never enumerated."""
@@ -24,11 +29,24 @@ FEW_PAIRS = 20_000
 
 CHUNK = 1 << 12
 MACHINE_QUERIES: tuple[Query, ...] = ("marginals", "evidence", "gradient")
+EXACT, APPROXIMATE = ("independent", "enumeration", "elimination"), ("mean_field", "tap", "gibbs")
+METHODS = ("auto", *EXACT, *APPROXIMATE)
 BINARY, GENERAL = 5e-10, 1.5e-9
 """Seconds on one core for one summed-out unit in one enumerated state: units with two states, and others; measured."""
 
-PASSES = {"evidence": 1.0, "marginals": 5.0, "gradient": 5.0}
-"""What expectations cost in evaluations of log Z."""
+PASSES = {"evidence": 1.0}
+"""What log Z costs in evaluations of itself; expectations cost five."""
+
+OTHERWISE = {"sample": "gibbs", "impute": "gibbs", "transform": "mean_field", "evidence": "annealing"}
+"""What answers where exact answers take longer than one has patience for."""
+
+RESTARTS, RESTARTS_OF_MANY = 8, 2
+CHAINS, CHAINS_OF_MANY = 64, 16
+SWEEPS = {"marginals": 1000, "sample": 1000, "impute": 200}
+"""Of a chain."""
+
+TOGETHER = 2048
+"""Chains that run at once."""
 
 
 class Split(NamedTuple):
@@ -38,39 +56,87 @@ class Split(NamedTuple):
     summed: tuple[str, ...]
 
 
-def plan_model(model: Any, observed: Any, query: Query, memory: int | float | str | None) -> Plan:
+class Chains(NamedTuple):
+    """How many Gibbs chains for each row, and their sweeps."""
+
+    n_chains: int
+    n_sweeps: int
+
+
+class Restarts(NamedTuple):
+    """From how many starts mean field climbs for each row."""
+
+    n: int
+
+
+def plan_model(model: Any, observed: Any, ask: Ask) -> Plan:
     """The plan of a query of a machine; only its graph is looked at."""
-    if query not in MACHINE_QUERIES:
-        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(MACHINE_QUERIES)}")
-    return plan_machine(model.graph, observed_units(model.graph, observed), query, memory)
+    check_query(ask.query, (*MACHINE_QUERIES, "map", "sample"))
+    return plan_machine(model.graph, observed_units(model.graph, observed), ask)
 
 
-def explain_model(model: Any, observed: Any, query: Query | None, memory: int | float | str | None) -> Explanation:
+def explained(model: Any, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
     """p(hidden | visible), log Z and the gradient, unless something else is asked for."""
     if observed or query:
-        queries = (query,) if query else MACHINE_QUERIES
-        return Explanation(tuple(plan_model(model, observed, q, memory) for q in queries))
-    posterior = (plan_model(model, [model.groups[0]], "marginals", memory),) if len(model.groups) > 1 else ()
-    return Explanation((*posterior, *(plan_model(model, (), q, memory) for q in ("evidence", "gradient"))))
+        return [(observed, q) for q in ((query,) if query else MACHINE_QUERIES)]
+    posterior: list[tuple[Any, Query]] = [([model.groups[0]], "marginals")] if len(model.groups) > 1 else []
+    return [*posterior, ((), "evidence"), ((), "gradient")]
 
 
-def plan_machine(
-    graph: GroupGraph,
-    observed: Iterable[str] | Mapping[str, Iterable[int]],
-    query: Query,
-    memory: int | float | str | None,
-) -> Plan:
-    """The plan of a query of a machine of which some groups (or some of their units) are observed."""
-    free = graph.without(observed)
-    names = tuple(observed)
-    if free.is_free:
-        return _independent(graph, free, names, query)
-    enumeration = _enumeration(graph, free, names, query, memory_bytes(memory))
-    if enumeration.method and enumeration.seconds < 0.1:
-        return enumeration
-    elimination = _elimination(free, names, query, memory)
-    options = [plan for plan in (enumeration, elimination) if plan is not None]
+Observed = Iterable[str] | Mapping[str, Iterable[int]]
+
+
+def plan_machine(graph: GroupGraph, observed: Observed, ask: Ask, n_rows: int = 1, many: bool = False) -> Plan:
+    """The plan for cases of a machine of which some groups (or some of their units) are observed.
+
+    `many` says that these are some of many cases, each of which an approximation then takes less trouble about.
+
+    Raises
+    ------
+    ModelError : the method asked for does not apply. ValueError : there is no such method.
+    """
+    check_method(ask.method, METHODS)
+    if ask.method in APPROXIMATE:
+        return _approximate(graph, observed, ask, (ask.method, n_rows, many))
+    found = _exact(graph, observed, ask)
+    found = found.for_rows(n_rows, found.seconds * n_rows)
+    if found.method is None and ask.patience < math.inf:
+        return _approximate(graph, observed, ask, (OTHERWISE[ask.query], n_rows, many))
+    return found
+
+
+def plan_starts(graph: GroupGraph, n: int) -> Plan:
+    """The plan of the samples that reverse annealing starts from: exact ones where they cost next to nothing."""
+    found = plan_machine(graph, (), asked("sample", n=n))
+    return found if found.flops <= START_FLOPS else replace(found, method="gibbs", program=None)
+
+
+def plan_live(graph: GroupGraph) -> Plan:
+    """The plan of log Z while a machine is being trained: exact where it has few states, else annealed."""
+    found = plan_machine(graph, (), asked("evidence"))
+    few = found.method in EXACT and found.width <= LIVE_LOG2_STATES
+    return found if few else replace(found, method="annealing", program=None)
+
+
+def _exact(graph: GroupGraph, observed: Observed, ask: Ask) -> Plan:
+    free, names = graph.without(observed), tuple(observed)
+    method = "elimination" if ask.query == "map" else ask.method
+    if free.is_free and method in ("auto", "independent", "enumeration"):
+        return _independent(graph, free, names, ask)
+    if method == "independent":
+        raise _inapplicable(method, "some of the free units interact")
+    options = [_enumeration(graph, free, names, ask)] if method != "elimination" else []
+    if method == "enumeration" or (options and options[0].method and options[0].seconds < 0.1):
+        return options[0]
+    elimination = _elimination(graph, free, names, ask)
+    if elimination is None and not options:
+        raise _inapplicable(method, "it needs discrete units with few pairs of them interacting")
+    options += [elimination] if elimination else []
     return min(options, key=lambda plan: (plan.method is None, plan.seconds))
+
+
+def _inapplicable(method: str, why: str) -> ModelError:
+    return ModelError(f"{method} does not apply: {why}; leave the choice to method='auto'")
 
 
 def observed_units(graph: GroupGraph, observed: Any) -> dict[str, Iterable[int]]:
@@ -113,38 +179,43 @@ def _untouched(graph: GroupGraph, names: tuple[str, ...]) -> bool:
     return not any(b in graph.neighbours[a] for a, b in combinations(names, 2))
 
 
-def _independent(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...], query: Query) -> Plan:
+def _independent(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...], ask: Ask) -> Plan:
     n = float(free.n_units)
     reason = f"no two free units{_given(observed)} interact, so each has its closed form"
     if observed and not graph.is_free:
         reason = f"{' and '.join(observed)} observed: {reason}"
-    return Plan("independent", 1.0, n, 8.0 * n, 1e-6 * n, reason, query=query, observed=observed)
+    return Plan("independent", 1.0, n, 8.0 * n * ask.n, 1e-6 * n, reason, **_asked(graph, observed, ask))
+
+
+def _asked(graph: GroupGraph, observed: tuple[str, ...], ask: Ask) -> dict[str, Any]:
+    return {"query": ask.query, "n": ask.n, "observed": observed, "budget": ask.exactly, "structure": graph}
 
 
 def _given(observed: tuple[str, ...]) -> str:
     return f" given {', '.join(observed)}" if observed else ""
 
 
-def _enumeration(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...], query: Query, memory: float) -> Plan:
-    found = split(free)
+def _enumeration(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...], ask: Ask) -> Plan:
+    found, more = split(free), _asked(graph, observed, ask)
     if found is None:
         reason = "continuous units are coupled to each other: there are no states to enumerate"
-        return Plan(None, np.inf, np.inf, np.inf, np.inf, reason, _alternatives(), (), query, observed)
-    bits = free.log2_states(found.enumerated)
-    flops, size, seconds = _price(free, bits, query)
-    common = (bits, flops, size, seconds, _why(free, found, bits))
-    if bits <= MAX_TERMS_LOG2 and seconds <= MAX_SECONDS and size <= memory:
-        return Plan("enumeration", *common, query=query, observed=observed)
-    return Plan(None, *common, _alternatives(), _advice(free, found, bits), query, observed)
+        return Plan(None, np.inf, np.inf, np.inf, np.inf, reason, _alternatives(), **more)
+    bits, budget = free.log2_states(found.enumerated), ask.exactly
+    flops, size, seconds = _price(free, bits, ask)
+    common = (bits, flops, size, seconds, lambda: _why(free, found, bits))
+    if bits <= MAX_TERMS_LOG2 and seconds <= budget.seconds and size <= budget.memory:
+        return Plan("enumeration", *common, program=found, **more)
+    return Plan(None, *common, _alternatives(), _advice(free, found, bits), **more)
 
 
-def _price(graph: GroupGraph, bits: float, query: Query) -> tuple[float, float, float]:
+def _price(graph: GroupGraph, bits: float, ask: Ask) -> tuple[float, float, float]:
     """Multiply-adds, bytes and seconds of 2^bits states."""
     per_state = 2.0 * graph.n_units
     flops = 2.0**bits * per_state if bits < 1000 else np.inf
     term = BINARY if set(graph.states.values()) == {2} else GENERAL
-    seconds = term * PASSES[query] * speed() * flops / 2 / n_cores()
-    return flops, 8.0 * min(2.0 ** min(bits, 60), CHUNK) * per_state, seconds
+    seconds = term * PASSES.get(ask.query, 5.0) * speed() * flops / 2 / n_cores()
+    drawn = 16.0 * ask.n * graph.n_units if ask.query == "sample" else 0.0
+    return flops, 8.0 * min(2.0 ** min(bits, 60), CHUNK) * per_state + drawn, seconds
 
 
 def _why(graph: GroupGraph, found: Split, bits: float) -> str:
@@ -174,23 +245,55 @@ def _alternatives() -> tuple[Alternative, ...]:
     )
 
 
-def _elimination(
-    free: GroupGraph, observed: tuple[str, ...], query: Query, memory: int | float | str | None
-) -> Plan | None:
+def _elimination(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...], ask: Ask) -> Plan | None:
     """The plan of the elimination engine, where the machine is discrete and sparse."""
-    from tractable.plan import price
-
     if not all(np.isfinite(list(free.states.values()))) or free.n_pairs > FEW_PAIRS:
         return None
     try:
-        graph = free.units_graph()
+        units = free.units_graph()
     except GraphError:
         return None
-    names = list(graph.sizes)
-    place = {name: i for i, name in enumerate(names)}
-    members = np.fromiter((place[v] for scope in graph.links for v in scope), np.int32)
-    starts = np.concatenate([[0], np.cumsum([len(s) for s in graph.links])]).astype(np.int64)
-    scopes = Scopes(np.array(list(graph.sizes.values()), np.int32), starts, members)
-    return price(
-        scopes, lambda: names, graph, observed, "marginals" if query == "gradient" else query, memory_bytes(memory)
-    )
+    names, inner = list(units.sizes), ask._replace(query="marginals" if ask.query == "gradient" else ask.query)
+    plan = price(_scopes(units), lambda: names, units, observed, inner._replace(budget=ask.exactly))
+    plan = plan_samples(plan, len(names), inner) if ask.query == "sample" else plan
+    return replace(plan, query=ask.query, structure=graph)
+
+
+def _scopes(units: Graph) -> Scopes:
+    """Who shares a table with whom: see `factors`."""
+    place = {name: i for i, name in enumerate(units.sizes)}
+    members = [[place[v] for v in scope] for scope in factors(units)]
+    starts = np.concatenate([[0], np.cumsum([len(s) for s in members])]).astype(np.int64)
+    flat = np.fromiter((v for own in members for v in own), np.int32)
+    return Scopes(np.array(list(units.sizes.values()), np.int32), starts, flat)
+
+
+def factors(units: Graph) -> list[tuple[str, ...]]:
+    """The scopes of the tables that stand for a machine: units that meet nobody, then pairs, which hold the fields."""
+    met = {v for scope in units.links if len(scope) > 1 for v in scope}
+    return [scope for scope in units.links if len(scope) > 1 or scope[0] not in met]
+
+
+# ---------------------------------------------------------------- approximations
+
+
+def _approximate(graph: GroupGraph, observed: Observed, ask: Ask, how: tuple[str, int, bool]) -> Plan:
+    """What an approximation costs, roughly: one that was asked for by name, or that answers in place of an exact one."""
+    method, n_rows, many = how
+    free, program = graph.without(observed), _effort(method, ask, many)
+    each = program[0] if program else 1
+    rows = (ask.n if ask.query == "sample" else n_rows) * each
+    passes = program.n_sweeps if isinstance(program, Chains) else 100
+    flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes
+    why = "was asked for" if method == ask.method else "answers where exact answers take too long"
+    told = f"{method} {why}: {rows:,} chains" if isinstance(program, Chains) else f"{method} {why}"
+    more = _asked(graph, tuple(observed), ask) | {"budget": ask.budget, "program": program}
+    size = 8.0 * (rows + 2 * min(rows, TOGETHER)) * graph.n_units
+    return within(Plan(method, 0.0, flops, size, 1e-9 * flops, told, **more), size)
+
+
+def _effort(method: str, ask: Ask, many: bool) -> Chains | Restarts | None:
+    sweeps = ask.sweeps or SWEEPS.get(ask.query, SWEEPS["marginals"])
+    if method == "gibbs":
+        return Chains(1 if ask.query == "sample" else CHAINS_OF_MANY if many else CHAINS, sweeps)
+    return Restarts(RESTARTS_OF_MANY if many else RESTARTS) if method == "mean_field" else None

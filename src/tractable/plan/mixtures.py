@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from tractable.models.mixture import Mixture
-from tractable.plan._base import QUERIES, Explanation, Plan, Query
+from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query
+from tractable.plan.tables import within
 
 SECONDS = 1e-9
 """Of a multiply-add: half of what a column takes in one component, 0.1 ns (Bernoulli) to 2.7 ns (full Gaussian)."""
 
+METHODS = ("auto", "closed form")
 
-def plan_model(model: Mixture, observed: Any = None, query: Query = "marginals", memory: Any = None) -> Plan:
+
+def plan_model(model: Mixture, observed: Any, ask: Ask) -> Plan:
     """The plan of a query about one row of a mixture, of which some columns are observed."""
-    if query not in QUERIES:
-        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(QUERIES)}")
+    check_query(ask.query, (*QUERIES, "sample"))
+    names = (observed,) if isinstance(observed, str) else tuple(map(str, () if observed is None else observed))
+    return plan_rows(model, names, ask, 1)
+
+
+def plan_rows(model: Mixture, observed: tuple[str, ...], ask: Ask, n_rows: int) -> Plan:
+    """The plan of a query about rows."""
+    check_method(ask.method, METHODS)
     k, d = model.n_components, max(model.n_columns, 1)
-    names = (observed,) if isinstance(observed, str) else tuple(map(str, observed or ()))
     reason = (
         f"one hidden variable with {k} states that every column hangs on: its posterior is one softmax of"
         f" log weight + log p(row | component), O(K d); columns that are missing sum to one"
     )
-    flops = 2.0 * k * d
-    return Plan("closed form", float(np.log2(k)), flops, 8.0 * k, SECONDS * flops, reason, query=query, observed=names)
+    flops, size = 2.0 * k * d * n_rows, 8.0 * k * n_rows + (8.0 * ask.n * d if ask.query == "sample" else 0.0)
+    more = {"query": ask.query, "n": ask.n, "observed": observed, "budget": ask.budget, "structure": (k, model.n_columns)}
+    return within(Plan("closed form", float(np.log2(k)), flops, size, SECONDS * flops, reason, **more), size)
 
 
-def explain_model(model: Mixture, observed: Iterable[str] | None, query: Query | None, memory: Any) -> Explanation:
-    """The plans of all queries, with every column observed unless something else is said."""
+def explained(model: Mixture, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
+    """All queries, with every column observed unless something else is said."""
     given = [f"{model.n_columns} columns"] if observed is None else observed
-    return Explanation(tuple(plan_model(model, given, q, memory) for q in ((query,) if query else QUERIES)))
+    return [(given, q) for q in ((query,) if query else QUERIES)]

@@ -12,8 +12,9 @@ import time
 import numpy as np
 
 from tractable.kernels import Schedule, Scopes
-from tractable.plan._base import ContractionTree
-from tractable.plan.budget import AT_ONCE, CALL, predicted_bytes, predicted_seconds, warm_seconds
+from tractable.plan._base import Budget, ContractionTree
+from tractable.plan.budget import AT_ONCE, CALL, least_price, predicted_bytes, predicted_seconds, warm_seconds
+from tractable.plan.lower_bound import log2_width
 
 FIRST = "weighted-min-fill"
 OTHERS = ("min-weight", "min-fill", "min-growth")
@@ -27,6 +28,9 @@ GREEDY = (FIRST, 0.0, 0, 1000.0, GREEDY_SECONDS)
 PATIENCE = 8.0
 """Seconds of search at most."""
 
+HOPELESS = 1.0
+"""The same where a lower bound on the width says that no tree is within the budget."""
+
 WORTH = 0.1
 """Search may take this share of the predicted run."""
 
@@ -37,8 +41,8 @@ STALE = 3
 class Search:
     """The best tree so far for one network and query, and how long it took."""
 
-    def __init__(self, scopes: Scopes, query: str, memory: float):
-        self.scopes, self.query, self.memory = scopes, query, memory
+    def __init__(self, scopes: Scopes, query: str, budget: Budget):
+        self.scopes, self.query, self.budget, self.patience = scopes, query, budget, PATIENCE
         self.best: ContractionTree | None = None
         self.score = np.inf
         self.start = time.perf_counter()
@@ -55,7 +59,7 @@ class Search:
     def offer(self, pairs: np.ndarray, cost: np.ndarray) -> None:
         """Take the tree if it is the best so far: by time, and, as slicing costs something too, a little by memory."""
         tree = ContractionTree(self.scopes, pairs, cost)
-        over = max(predicted_bytes(tree.cost, self.query) / self.memory, 1.0)
+        over = max(predicted_bytes(tree.cost, self.query) / self.budget.memory, 1.0)
         score = math.log2(CALL + warm_seconds(tree.cost, self.scopes.m - 1)) + 0.25 * math.log2(over)
         if score < self.score or self.best is None:
             self.best, self.score = tree, score
@@ -80,11 +84,20 @@ class Search:
         found = self.scopes.greedy_tree(heuristic, 0.05 * (seed % 5), seed, 1000.0, GREEDY_SECONDS)
         return None if found is None else found[0]
 
+    def look_ahead(self) -> None:
+        """Waste no patience on a tree that cannot be: where the best so far is over the budget, ask if any is not."""
+        assert self.best is not None
+        over = predicted_bytes(self.best.cost, self.query) > self.budget.memory
+        if over or self.seconds(self.best) > self.budget.seconds:
+            least = least_price(log2_width(self.scopes), self.query)
+            if least.memory > self.budget.memory or least.seconds > self.budget.seconds:
+                self.patience = HOPELESS
+
     @property
     def left(self) -> float:
         """Seconds of search that the best tree so far still justifies."""
         assert self.best is not None
-        return min(WORTH * self.seconds(self.best), PATIENCE) - self.spent
+        return min(WORTH * self.seconds(self.best), self.patience) - self.spent
 
 
 def first_tree(scopes: Scopes) -> ContractionTree | None:
@@ -93,26 +106,25 @@ def first_tree(scopes: Scopes) -> ContractionTree | None:
     return None if found is None else ContractionTree(scopes, *found)
 
 
-def find_tree(scopes: Scopes, query: str, memory: float) -> ContractionTree:
+def find_tree(scopes: Scopes, query: str, budget: Budget) -> ContractionTree:
     """The best contraction tree found for a query within an effort proportional to its predicted run.
 
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
     """
-    search = Search(scopes, query, memory)
+    search = Search(scopes, query, budget)
     first = first_tree(scopes)
     if first is not None:
-        if predicted_bytes(first.cost, query) <= memory and search.seconds(first) < AT_ONCE:
+        if predicted_bytes(first.cost, query) <= budget.memory and search.seconds(first) < AT_ONCE:
             return first
         search.offer(first.pairs, first.cost)
     if search.best is None:
         search.greedy("min-weight", math.inf)  # some tree there must be, if only to say what it would cost
-    assert search.best is not None
-    if search.left < 0:
-        return search.best
+    search.look_ahead()
     for heuristic in OTHERS:
         if search.left > 0:
-            search.greedy(heuristic)
+            search.greedy(heuristic, min(GREEDY_SECONDS, search.left))
     _anneal(search)
+    assert search.best is not None
     return search.best
 
 

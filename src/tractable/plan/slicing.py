@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes
-from tractable.plan._base import ContractionTree
-from tractable.plan.budget import MAX_SECONDS, predicted_bytes, predicted_seconds
+from tractable.plan._base import Budget, ContractionTree
+from tractable.plan.budget import MAX_LOG2_SLICES, predicted_bytes, predicted_seconds
 
 CANDIDATES = 12
 MAX_FIXED = 128
-MAX_LOG_SLICES = 24.0
 STALE = 4
 WORTH_SLICING = 0.2
 
@@ -44,12 +43,12 @@ def fixings(scopes: Scopes, pairs: np.ndarray) -> Iterator[Fixed]:
         log_slices += float(scopes.log_size[best])
 
 
-def sliced(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> ContractionTree:
+def sliced(scopes: Scopes, tree: ContractionTree, query: str, budget: Budget) -> ContractionTree:
     """The tree with the slices that fit the memory and run fastest; the tree as it is where none do better."""
 
     def price(fixed: Fixed) -> tuple[bool, float]:
         slices = 2.0**fixed.log_slices
-        over = predicted_bytes(fixed.cost, query, slices) > memory
+        over = predicted_bytes(fixed.cost, query, slices) > budget.memory
         return over, predicted_seconds(fixed.cost, scopes.m - 1, query, slices)
 
     best = Fixed((), tree.cost, 0.0)
@@ -58,7 +57,7 @@ def sliced(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> 
         return tree
     stale = 0
     for fixed in fixings(scopes, tree.pairs):
-        if fixed.log_slices > MAX_LOG_SLICES or stale == STALE:
+        if fixed.log_slices > MAX_LOG2_SLICES or stale == STALE:
             break
         if price(fixed) < price(best):
             best, stale = fixed, 0
@@ -67,11 +66,12 @@ def sliced(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> 
     return ContractionTree(scopes, tree.pairs, best.cost, best.variables, round(2.0**best.log_slices))
 
 
-def advice(scopes: Scopes, tree: ContractionTree, query: str, memory: float) -> tuple[int, ...]:
+def advice(scopes: Scopes, tree: ContractionTree, query: str, budget: Budget) -> tuple[int, ...]:
     """Variables whose observation would bring the query within the budget; none of them can be left out."""
 
     def fits(cost: np.ndarray) -> bool:
-        return predicted_bytes(cost, query) <= memory and predicted_seconds(cost, scopes.m - 1, query) <= MAX_SECONDS
+        seconds = predicted_seconds(cost, scopes.m - 1, query)
+        return predicted_bytes(cost, query) <= budget.memory and seconds <= budget.seconds
 
     found = next((f.variables for f in fixings(scopes, tree.pairs) if fits(f.cost)), ())
     chosen = list(found)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
+from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines._protocol import UnsupportedError
 from tractable.posterior.verbs import (
+    filtering,
+    forecast,
     impute,
     infer,
     log_evidence,
@@ -17,7 +21,7 @@ from tractable.posterior.verbs import (
 )
 
 if TYPE_CHECKING:
-    from tractable.posterior.chains import Forecast, OnlineFilter, filtering, forecast
+    from tractable.posterior.engines.chains import Forecast, OnlineFilter
 
 __all__ = [
     "Certificate",
@@ -27,6 +31,7 @@ __all__ = [
     "MostProbable",
     "OnlineFilter",
     "Posterior",
+    "UnsupportedError",
     "filtering",
     "forecast",
     "impute",
@@ -42,8 +47,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """What only hidden Markov models need is loaded when first used."""
-    if name not in ("Forecast", "OnlineFilter", "filtering", "forecast"):
+    if name not in ("Forecast", "OnlineFilter"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tractable.posterior import chains
+    from tractable.posterior.engines import chains
 
     return getattr(chains, name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tractable.models._base import ModelError, unknown_variable
 from tractable.models.clamping import Grouped, read_evidence
-from tractable.posterior._base import Certificate
+from tractable.posterior.certificate import Certificate
 
 
 class Cases(NamedTuple):

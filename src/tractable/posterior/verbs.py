@@ -1,41 +1,44 @@
-"""The verbs: a model and evidence in, certified numbers out."""
+"""The verbs: a model and evidence in, certified numbers out. Each walks the way that `engines._protocol` describes."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from tractable import kernels
-from tractable.kernels import Reduced
-from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, one_case, parse_evidence, reduce_model
-from tractable.models.evidence import with_likelihoods
-from tractable.plan import Plan, allowed, plan_reduced
-from tractable.plan.budget import memory_bytes, terms
-from tractable.plan.search import GREEDY
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
-from tractable.posterior.exact.elimination import sum_product
-from tractable.posterior.exact.joint import joint_table
-from tractable.posterior.exact.walk import most_probable_states, sample_states
-
-Memory = int | float | str | None
-METHODS = ("auto", "elimination")
+from tractable.plan import Plan, ask
+from tractable.plan.budget import Memory
+from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines._protocol import answered, asked_of, engine_of
 
 
-def infer(model: Any, evidence: Any = None, *, method: str = "auto", memory: Memory = None, key: Any = 0) -> Posterior:
+def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0) -> Any:
+    engine, question = walk
+    return getattr(engine, verb)(asked, answered(engine, asked, question, key))
+
+
+def infer(
+    model: Any,
+    evidence: Any = None,
+    *,
+    method: str | Plan = "auto",
+    memory: Memory = None,
+    seconds: float | None = None,
+    key: Any = 0,
+) -> Any:
     """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
 
     Parameters
     ----------
-    model : BayesianNetwork or MarkovNetwork.
-    evidence : one case (variable → state name, state index or likelihood vector) or many (variable → sequence of names
-        or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved).
-    method : ``"auto"`` takes what the plan chooses.
-    memory : budget, see `plan`.
+    model : a network, a machine, a model of layers, a mixture or a hidden Markov model, factorial ones too.
+    evidence : of a network one case (variable → state name, state index or likelihood vector) or many (variable →
+        sequence of names or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved); of machines
+        and layers values of the visible units [n_visible] or [n_rows, n_visible], or group → values; of a mixture rows,
+        of a chain sequences. NaN is unobserved.
+    method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. A `Plan` made
+        before is run as it is.
+    memory, seconds : the budget, see `plan`.
     key : of methods that draw random numbers.
 
     Returns
@@ -45,7 +48,8 @@ def infer(model: Any, evidence: Any = None, *, method: str = "auto", memory: Mem
 
     Raises
     ------
-    ModelError : evidence that does not fit the model. BudgetError : the budget refuses; its ``plan`` says why.
+    ModelError : evidence that does not fit the model, a method that does not apply, a plan for another question.
+    BudgetError : the budget refuses; its ``plan`` says why.
 
     Examples
     --------
@@ -61,28 +65,18 @@ def infer(model: Any, evidence: Any = None, *, method: str = "auto", memory: Mem
     >>> round(float(np.exp(post.log_partition.value)), 6), post.log_partition.kind
     (0.24, 'exact')
     """
-    if model.family != "tables":
-        return family_of(model).infer(model, evidence, method=method, memory=memory, key=key)
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
-    given = parse_evidence(model.states, evidence)
-    if given.many:
-        from tractable.posterior.exact.batch import infer_rows
-
-        return infer_rows(model, given, memory)
-    case = Case(model, given, memory)
-    tables = with_likelihoods(model.packed, given.likelihoods)
-    found = kernels.answer(tables, given.states, terms(memory_bytes(memory)), GREEDY)
-    if found is None:
-        case.plan = allowed(plan_reduced(model, case.reduced, given, "marginals", memory))
-        found = sum_product(case.reduced, case.plan, marginals=True)[:2]
-    return case.posterior(*found)
+    engine = engine_of(model, "posterior")
+    asked = engine.read(model, evidence)
+    return engine.posterior(asked, answered(engine, asked, ask("marginals", memory, seconds, method), key))
 
 
-def log_evidence(model: Any, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def log_evidence(
+    model: Any, evidence: Any = None, *, memory: Memory = None, seconds: float | None = None
+) -> Certificate:
     """log p(x) of the evidence x under a Bayesian network: log Z(condition(m, x)) − log Z(m).
 
-    For a Markov network this needs the partition function too. For many cases the certificate holds an array.
+    For other networks and for machines this needs the partition function too. For many cases the certificate holds an
+    array.
 
     Raises
     ------
@@ -95,23 +89,25 @@ def log_evidence(model: Any, evidence: Any = None, *, memory: Memory = None) -> 
     >>> round(float(np.exp(tr.log_evidence(net, {"a": "1"}).value)), 6)
     0.75
     """
-    clamped = log_partition(model, evidence, memory=memory)
-    if model.family == "tables" and model.graph.parents:
+    clamped = log_partition(model, evidence, memory=memory, seconds=seconds)
+    if getattr(engine_of(model, "log_partition"), "normalized", lambda _: False)(model):
         return clamped
-    free = log_partition(model, memory=memory)
+    free = log_partition(model, memory=memory, seconds=seconds)
     if free.value == -np.inf:
         raise ImpossibleEvidenceError("the model itself is impossible: no joint state has a positive weight")
-    return Certificate(
-        clamped.value - free.value, clamped.lower - free.upper, clamped.upper - free.lower, _weaker(clamped, free)
-    )
+    return clamped - free
 
 
-def _weaker(a: Certificate, b: Certificate) -> str:
-    return "exact" if a.kind == b.kind == "exact" else "bound"
-
-
-def log_partition(model: Any, evidence: Any = None, *, memory: Memory = None) -> Certificate:
-    """log Z = log Σ_z p̃(z, x): zero for a Bayesian network without evidence.
+def log_partition(
+    model: Any,
+    evidence: Any = None,
+    *,
+    method: str | Plan = "auto",
+    memory: Memory = None,
+    seconds: float | None = None,
+    key: Any = 0,
+) -> Certificate:
+    """log Z = log Σ_z p̃(z, x), exact: zero for a Bayesian network without evidence; an array for many cases.
 
     Raises
     ------
@@ -124,18 +120,20 @@ def log_partition(model: Any, evidence: Any = None, *, memory: Memory = None) ->
     >>> round(float(np.exp(tr.log_partition(net).value)), 6)
     4.0
     """
-    if model.family != "tables":
-        return family_of(model).log_partition(model, evidence, memory=memory)
-    given = parse_evidence(model.states, evidence)
-    if given.many:
-        return infer(model, evidence, memory=memory).log_partition
-    reduced = reduce_model(model, given, prune=True)
-    plan = allowed(plan_reduced(model, reduced, given, "evidence", memory))
-    return Certificate.exact(sum_product(reduced, plan, marginals=False).log_z)
+    engine = engine_of(model, "log_partition")
+    asked = engine.read(model, evidence)
+    return engine.log_partition(asked, answered(engine, asked, ask("evidence", memory, seconds, method), key))
 
 
-def most_probable(model: Any, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
-    """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
+def most_probable(
+    model: Any,
+    evidence: Any = None,
+    *,
+    method: str | Plan = "auto",
+    memory: Memory = None,
+    seconds: float | None = None,
+) -> MostProbable:
+    """The most probable joint state of all variables given the evidence: argmax_z p(z | x); of a chain, its path.
 
     Raises
     ------
@@ -148,23 +146,24 @@ def most_probable(model: Any, evidence: Any = None, *, memory: Memory = None) ->
     >>> tr.most_probable(net, {"a": "0"}).assignment
     {'a': '0', 'b': '1'}
     """
-    if model.family != "tables":
-        return family_of(model).most_probable(model, evidence, memory=memory)
-    given = one_case(model, evidence)
-    reduced = reduce_model(model, given)
-    plan = allowed(plan_reduced(model, reduced, given, "map", memory))
-    value, states = most_probable_states(reduced, plan)
-    if value == -np.inf:
-        raise ImpossibleEvidenceError("the evidence has probability zero under the model: no state is possible")
-    assignment = {v: str(model.states[v][s]) for v, s in zip(model.states, states.tolist(), strict=True)}
-    return MostProbable(assignment, Certificate.exact(value), plan)
+    engine = engine_of(model, "most_probable")
+    asked = engine.read(model, evidence)
+    return engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
 
 
-def sample(model: Any, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None) -> Any:
+def sample(
+    model: Any,
+    n: int,
+    *,
+    evidence: Any = None,
+    key: Any = 0,
+    memory: Memory = None,
+    seconds: float | None = None,
+) -> Any:
     """`n` samples given the evidence: of a network, variable → state indices, exact and independent.
 
-    Of a machine, the values of its visible units [n, n_visible]: exact where its states can be enumerated, else the
-    ends of long Gibbs chains.
+    Of machines and layers, the values of the visible units [n, n_visible]: exact where that is affordable, else the
+    ends of long Gibbs chains; of a mixture rows; of a chain a sequence of `n` rows, or `n` completions of one.
 
     Raises
     ------
@@ -179,16 +178,12 @@ def sample(model: Any, n: int, *, evidence: Any = None, key: Any = 0, memory: Me
     """
     if n < 0:
         raise ValueError(f"the number of samples must not be negative, got {n}")
-    if model.family != "tables":
-        return family_of(model).sample(model, n, evidence=evidence, key=key, memory=memory)
-    given = one_case(model, evidence)
-    case = Case(model, given, memory)
-    case.plan = allowed(plan_reduced(model, case.reduced, given, "marginals", memory))
-    return case.posterior(-np.inf if case.reduced.impossible else 0.0, None).sample(key, n)
+    walk = asked_of(model, "sample", "sample", memory, seconds, {"n": int(n)})
+    return _walk(model, "sample", walk[0].read(model, evidence), walk, key)
 
 
-def transform(model: Any, data: Any) -> np.ndarray:
-    """The posterior means of the hidden units of each row: [n_rows, n_hidden].
+def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
+    """The posterior means of the hidden units of each row [n_rows, n_hidden], or the probabilities of its states.
 
     Examples
     --------
@@ -197,10 +192,11 @@ def transform(model: Any, data: Any) -> np.ndarray:
     [[0.73]
      [0.5 ]]
     """
-    return family_of(model).transform(model, data)
+    walk = asked_of(model, "transform", "transform", memory, seconds, {})
+    return _walk(model, "transform", _rows(walk[0], model, data, False), walk)
 
 
-def reconstruct(model: Any, data: Any) -> np.ndarray:
+def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
     """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible].
 
     Examples
@@ -209,11 +205,17 @@ def reconstruct(model: Any, data: Any) -> np.ndarray:
     >>> print(tr.reconstruct(tr.restricted(couplings=[[9.0], [-9.0]]), [[1, 0]]).round(2))
     [[1. 0.]]
     """
-    return family_of(model).reconstruct(model, data)
+    walk = asked_of(model, "reconstruct", "transform", memory, seconds, {})
+    return _walk(model, "reconstruct", _rows(walk[0], model, data, False), walk)
 
 
-def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.ndarray:
+def impute(
+    model: Any, data: Any, *, key: Any = 0, memory: Memory = None, seconds: float | None = None, **options: Any
+) -> Any:
     """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row.
+
+    Of a network, variable → the most probable state of what is missing. ``n_sweeps``, of machines and layers: how long
+    the chains are where exact means are out of reach.
 
     Examples
     --------
@@ -221,7 +223,57 @@ def impute(model: Any, data: Any, *, key: Any = 0, n_sweeps: int = 200) -> np.nd
     >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
     [[1. 1.]]
     """
-    return family_of(model, of_rows=True).impute(model, data, key=key, n_sweeps=n_sweeps)
+    walk = asked_of(model, "impute", "impute", memory, seconds, options)
+    return _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
+
+
+def filtering(
+    model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None
+) -> Any:
+    """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
+
+    Of a factorial model a dict of them, one for each chain.
+
+    Raises
+    ------
+    ModelError : data that do not fit, or are impossible. ValueError : a negative lag.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
+    >>> filtering(hmm, [1, 1, 0])[0].round(6).tolist()
+    [0.818182, 0.181818]
+    """
+    if lag < 0:
+        raise ValueError(f"a lag is a number of rows ≥ 0, got {lag}")
+    walk = asked_of(model, "filtering", "filtering", memory, seconds, {"n": lag})
+    return _walk(model, "filtering", walk[0].read(model, data), walk)
+
+
+def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
+    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences.
+
+    Raises
+    ------
+    ModelError : data that do not fit, or are impossible.
+
+    Examples
+    --------
+    >>> import tractable as tr
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
+    >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
+    [0.498058, 0.508447]
+    """
+    walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
+    return _walk(model, "forecast", walk[0].read(model, data), walk)
+
+
+def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
+    """Rows of data as an engine reads them: `missing` says whether they may have gaps."""
+    return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
 
 
 def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
@@ -230,71 +282,4 @@ def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "ex
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
     `before` is what the E-step before this one found: a q that is searched for is searched for from there.
     """
-    return family_of(model, of_rows=True).expected_statistics(model, data, weights, q, before)
-
-
-_LEAVES = {
-    "boltzmann": "machines",
-    "factorial_hidden_markov": "factorial",
-    "hidden_markov": "chains",
-    "mixture": "mixtures",
-}
-_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "directed")
-"""The module with the verbs of each other family than tables."""
-
-
-def family_of(model: Any, of_rows: bool = False) -> Any:
-    """The verbs for a model that is no network of tables; those of rows of data for a Bayesian network too."""
-    if of_rows and isinstance(model, BayesianNetwork):
-        return import_module("tractable.posterior.networks")
-    if model.family not in _LEAVES:
-        raise ModelError("a network of tables has no such verb; see infer, most_probable and sample")
-    return import_module(f"tractable.posterior.{_LEAVES[model.family]}")
-
-
-def generator(key: Any) -> np.random.Generator:
-    """Random numbers from an integer, a jax key or a NumPy generator."""
-    if isinstance(key, np.random.Generator):
-        return key
-    if isinstance(key, int | np.integer):
-        return np.random.default_rng(int(key))
-    jax = sys.modules.get("jax")  # whoever holds a jax key has imported jax
-    if jax is None:
-        raise TypeError(f"a key is an integer, a jax key or a NumPy generator, got {type(key).__name__}")
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-
-
-class Case:
-    """One case of evidence about a model. An answer found at once is reduced and planned when that is asked for."""
-
-    def __init__(self, model: TableModel, given: Evidence, memory: Memory):
-        self.model, self.given, self.memory = model, given, memory
-
-    @cached_property
-    def reduced(self) -> Reduced:
-        """What the evidence leaves of the model."""
-        return reduce_model(self.model, self.given)
-
-    @cached_property
-    def plan(self) -> Plan:
-        """What was run."""
-        return plan_reduced(self.model, self.reduced, self.given, "marginals", self.memory, at_once=True)
-
-    def posterior(self, log_z: float, marginals: np.ndarray | None) -> Posterior:
-        """The record of the answer."""
-        array = marginals.__getitem__ if marginals is not None else _no_posterior
-        places = Marginals(self.model.states, self.model.graph.state_slices, array)
-        return Posterior(Certificate.exact(log_z), lambda: self.plan, places, self.joint, self.sample)
-
-    def joint(self, variables: Sequence[str]) -> np.ndarray:
-        """The joint posterior over several variables."""
-        return joint_table(self.model, self.reduced, self.plan, variables, self.memory)
-
-    def sample(self, key: Any, n: int) -> dict[str, np.ndarray]:
-        """`n` exact samples of all variables."""
-        states = sample_states(self.reduced, self.plan, generator(key), n)
-        return {name: states[:, v] for v, name in enumerate(self.model.states)}
-
-
-def _no_posterior(_: slice) -> np.ndarray:
-    raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
+    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, q, before)

@@ -10,25 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.posterior._base import Certificate
+from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, Chains, Restarts
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.mean_field import MeanField, best_of, mean_field, starts, tap
 from tractable.posterior.cases import Answer, Cases, as_features, estimated
 
-RESTARTS, RESTARTS_OF_MANY = 8, 2
-CHAINS, CHAINS_OF_MANY = 64, 16
-SWEEPS, BURN_IN = 1000, 0.25
-TOGETHER = 2048
-"""Chains that run at once."""
+BURN_IN = 0.25
 
 
-def by_mean_field(model: Boltzmann, cases: Cases, key: Any) -> Answer:
+def by_mean_field(model: Boltzmann, cases: Cases, key: Any, program: Restarts) -> Answer:
     """The best of several naive mean-field solutions, in double precision."""
-    found = _mean_field(model, cases, key)
+    found = _mean_field(model, cases, key, program.n)
     return Answer(found.log_partition, {name: estimated(m) for name, m in found.means.items()})
 
 
-def by_tap(model: Boltzmann, cases: Cases, key: Any) -> Answer:
+def by_tap(model: Boltzmann, cases: Cases, key: Any, program: None = None) -> Answer:
     """The second-order solution that starts from the fields alone."""
     with jax.enable_x64(True):
         model = model.astype(np.float64)
@@ -37,8 +34,7 @@ def by_tap(model: Boltzmann, cases: Cases, key: Any) -> Answer:
     return Answer(found.log_partition, {name: estimated(m) for name, m in found.means.items()})
 
 
-def _mean_field(model: Boltzmann, cases: Cases, key: Any) -> MeanField:
-    n = RESTARTS_OF_MANY if cases.many else RESTARTS
+def _mean_field(model: Boltzmann, cases: Cases, key: Any, n: int) -> MeanField:
     with jax.enable_x64(True):
         model = model.astype(np.float64)
         x, clamp = _clamped_starts(model, cases, n, key)
@@ -65,16 +61,15 @@ def _clamps(model: Boltzmann, cases: Cases, n: int) -> dict[str, gibbs.Clamp]:
     return {name: gibbs.Clamp(np.repeat(known[name], n, axis=0), repeated[name]) for name in model.groups}
 
 
-def by_gibbs(model: Boltzmann, cases: Cases, key: Any, n_sweeps: int = SWEEPS) -> Answer:
+def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: Chains) -> Answer:
     """Averages over many independent chains; the standard error is that of the mean of the chains' averages.
 
     It holds whatever the correlation within a chain, as it reads only how far the chains differ. log Z is not estimated
     from samples: its certificate is the bound of mean field.
     """
-    n_chains = CHAINS_OF_MANY if cases.many else CHAINS
-    means = [averages(model, part, key, (n_chains, n_sweeps)) for part in _parts(cases, n_chains)]
+    means = [averages(model, part, key, program) for part in _parts(cases, program.n_chains)]
     by_chain = {name: np.concatenate([m[name] for m in means]) for name in model.groups}
-    bound = _mean_field(model, cases, key).log_partition
+    bound = _mean_field(model, cases, key, RESTARTS_OF_MANY if cases.many else RESTARTS).log_partition
     return Answer(bound, {name: _over_chains(m) for name, m in by_chain.items()})
 
 

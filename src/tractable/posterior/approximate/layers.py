@@ -15,21 +15,17 @@ from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.layers import with_known
 from tractable.models.recognition import RecognitionNetwork
 from tractable.models.sigmoid_belief import drawn_below
-from tractable.posterior._base import Certificate
+from tractable.plan.directed import Annealed, Chains, Weighed
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import importance, layer_annealing, saul_jaakkola
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import Answer, Cases, estimated
 
-CHAINS, SWEEPS, BURN_IN = 32, 400, 0.25
-SAMPLES = 1000
-TEMPERATURES, ANNEALED_CHAINS = 100, 16
+BURN_IN = 0.25
 CONFIDENCE = 0.95
 PRIOR_STATES, UNSURE = 4000, 0.02
 """States of the model before it has seen anything; how near to certain the q is at most that annealing starts from."""
-
-PASSES = {"mean_field": 200.0, "gibbs": 2.0 * CHAINS * SWEEPS, "importance": 1.0 * SAMPLES, "annealing": 4000.0}
-"""How often each method goes through all weights for a row, roughly."""
 
 
 class Factorized(NamedTuple):
@@ -47,7 +43,7 @@ def factorized(model: Any, cases: Cases, start: Any = None) -> Factorized:
     return Factorized(np.asarray(found.bound), means, tuple(np.asarray(t) for t in found.logits))
 
 
-def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
+def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0, program: None = None) -> Answer:
     """The bound of Saul, Jaakkola & Jordan below log p(x), in double precision, and the means of q."""
     bound, means, _ = factorized(model, cases)
     if model.within[0] is None:
@@ -68,12 +64,14 @@ def climbed(model: Any, cases: Cases, start: Any = None) -> tuple[saul_jaakkola.
         return saul_jaakkola.climb(model.astype(np.float64), rows, first), rows
 
 
-def by_importance(model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any = 0) -> Answer:
+def by_importance(
+    model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any, program: Weighed
+) -> Answer:
     """The K-sample bound of the recognition network, and means by its weights."""
     if recognition is None:
         raise ModelError("importance sampling needs a proposal: pair the model with one, HelmholtzMachine(model)")
     check_proposable(model, cases)
-    found = importance.weights(model, recognition, importance.Part(cases.values[VISIBLE]), SAMPLES, as_key(key), True)
+    found = importance.weights(model, recognition, importance.Part(cases.values[VISIBLE]), program.n, as_key(key), True)
     means, x = found.means, cases.values[VISIBLE]
     if len(means) < len(model.sizes):  # the top layer that was summed out
         means.append(np.asarray(jax.nn.sigmoid(model.logits(len(means), [*means, None]))))
@@ -141,22 +139,22 @@ def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[int, Cases]]:
     return ((first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step))
 
 
-def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
+def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any, program: Chains) -> Answer:
     """Averages over chains; log p(x) is not estimated from samples: its certificate is the bound of mean field."""
-    return Answer(by_mean_field(model, None, cases).log_partition, chain_means(model, cases, key))
+    return Answer(by_mean_field(model, None, cases).log_partition, chain_means(model, cases, key, program))
 
 
-def chain_means(model: Any, cases: Cases, key: Any = 0, n_sweeps: int = SWEEPS) -> dict[str, Certificate]:
+def chain_means(model: Any, cases: Cases, key: Any, program: Chains) -> dict[str, Certificate]:
     """Averages over independent chains, with the standard error of the mean of their averages."""
-    plain, found = model.astype(np.float32), []
-    for first, part in parts_of(model, cases, CHAINS):
-        chains, x = started(plain, part, first, CHAINS, key)
+    plain, found, (n, n_sweeps) = model.astype(np.float32), [], program
+    for first, part in parts_of(model, cases, n):
+        chains, x = started(plain, part, first, n, key)
         own = [jax.random.fold_in(as_key(key), t) for t in (1, 2)]
         x, _ = gibbs.averages(plain, chains, own[0], x, max(1, int(BURN_IN * n_sweeps)))
         _, means = gibbs.averages(plain, chains, own[1], x, n_sweeps)
-        found.append([np.asarray(m, np.float64).reshape(part.n_rows, CHAINS, -1) for m in means])
+        found.append([np.asarray(m, np.float64).reshape(part.n_rows, n, -1) for m in means])
     means = [np.concatenate(layer) for layer in zip(*found, strict=True)]
-    over = [estimated(m.mean(1), m.std(1, ddof=1) / np.sqrt(CHAINS)) for m in means]
+    over = [estimated(m.mean(1), m.std(1, ddof=1) / np.sqrt(n)) for m in means]
     return dict(zip(model.groups, over, strict=True))
 
 
@@ -168,9 +166,9 @@ def chain_ends(model: Any, cases: Cases, key: Any, size: tuple[int, int]) -> dic
     return {name: np.asarray(h, np.float64) for name, h in zip(model.groups, x, strict=True)}
 
 
-def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any = 0) -> Answer:
+def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any, program: Annealed) -> Answer:
     """Annealing from a factorized q: a bound that holds with probability, and means by the weights."""
-    found = annealed(model, recognition, cases, key, Effort(ANNEALED_CHAINS, TEMPERATURES))
+    found = annealed(model, recognition, cases, key, Effort(*program))
     share = np.exp(found.work - np.logaddexp.reduce(found.work, axis=1, keepdims=True))[..., None]
     means = [(share * h).sum(1) for h in found.x]
     errors = [np.sqrt((share**2 * (h - m[:, None]) ** 2).sum(1)) for h, m in zip(found.x, means, strict=True)]
@@ -249,18 +247,9 @@ def annealed_from(model: Any, recognition: RecognitionNetwork | None, part: Case
 # ---------------------------------------------------------------- without evidence
 
 
-def ancestral(model: Any, key: Any, n: int, memory: Any = None) -> list[np.ndarray]:
-    """`n` states of all layers, the visible one first, from the top downward.
-
-    Exact in a directed network; on top of a deep belief network the machine is sampled as `tractable.sample` does.
-    """
-    if model.family == "sigmoid_belief":
-        return [np.asarray(h) for h in model.sample(key, n)]
-    from tractable.posterior import machines
-
-    top = machines.sample(model.top, n, key=key, memory=memory)
-    below = _below(model.astype(np.float32), as_key(key), np.asarray(top, np.float32))
-    return [np.asarray(h) for h in below]
+def below(model: Any, key: Any, top: np.ndarray) -> list[jax.Array]:
+    """States of all layers down from given ones of the lower layer of the machine on top."""
+    return _below(model.astype(np.float32), as_key(key), top)
 
 
 @jax.jit

@@ -24,7 +24,7 @@ from tractable.graph.groups import GroupGraph
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import Units
-from tractable.posterior._base import Certificate
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
 

@@ -9,19 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tractable.models.as_tables import markov_network
+from tractable.kernels import Reduced
+from tractable.models.as_tables import machine_tables
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.clamping import condition
-from tractable.plan._base import Query
-from tractable.plan.machines import split
+from tractable.plan import ContractionTree, Plan
 from tractable.posterior.cases import Answer, Cases, as_features, exact_answer
 from tractable.posterior.exact import enumeration
+from tractable.posterior.exact.elimination import fitted, sum_product
+from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 Result = tuple[float, dict[str, np.ndarray]]
 """log Z, and the expected features of the free units."""
 
 
-def independent(model: Boltzmann, cases: Cases, query: Query) -> Answer:
+def independent(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
     """No two free units interact: each is at its mean given what is known; all rows at once."""
     known, x = as_features(model, cases)
     with jax.enable_x64(True):
@@ -43,51 +45,53 @@ def _closed_form(
     return log_z, means
 
 
-def enumerated(model: Boltzmann, cases: Cases, query: Query) -> Answer:
+def enumerated(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
     """Every row by enumeration of the free units that cannot be summed out."""
-    return _by_row(model, cases, _enumerate_one, query)
+    return _by_row(model, cases, _enumerate_one, plan)
 
 
-def eliminated(model: Boltzmann, cases: Cases, query: Query) -> Answer:
+def eliminated(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
     """Every row by elimination on the graph of its free units."""
-    return _by_row(model, cases, _eliminate_one, query)
+    return _by_row(model, cases, _eliminate_one, plan)
 
 
-def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Query], Result], query: Query) -> Answer:
+def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Plan], Result], plan: Plan) -> Answer:
     known, means = as_features(model, cases)
     log_z = np.zeros(cases.n_rows)
     for r in range(cases.n_rows):
-        log_z[r], found = solve(condition(model, cases.row(r)), query)
+        log_z[r], found = solve(condition(model, cases.row(r)), plan)
         for name, m in found.items():
             means[name][r, ~known[name][r]] = m
     return exact_answer(log_z, means)
 
 
-def _enumerate_one(machine: Boltzmann, query: Query) -> Result:
-    cheapest = split(machine.graph)
-    assert cheapest is not None
-    if query == "evidence":
-        return enumeration.log_partition(machine, cheapest), {}
-    found = enumeration.statistics(machine, cheapest)
+def _enumerate_one(machine: Boltzmann, plan: Plan) -> Result:
+    if plan.query == "evidence":
+        return enumeration.log_partition(machine, plan.program), {}
+    found = enumeration.statistics(machine, plan.program)
     return found.log_z, {name: np.asarray(m) for name, m in found.gradient.fields.items()}
 
 
-def _eliminate_one(machine: Boltzmann, query: Query) -> Result:
-    from tractable.posterior import verbs
-
-    network, constant = markov_network(machine)
-    if query == "evidence":
-        return float(verbs.log_partition(network).value) + constant, {}
-    post = verbs.infer(network)
-    means = {name: np.zeros((units.n, units.n_features // units.n)) for name, units in machine.units.items()}
-    for name in machine.groups:
-        states = machine.units[name].states()
-        for i, unit in enumerate(machine.graph.unit_names(name)):
-            means[name][i] = post.marginals.array(unit) @ states
-    return float(post.log_partition.value) + constant, {name: m.ravel() for name, m in means.items()}
+def _tables(machine: Boltzmann, tree: ContractionTree) -> tuple[Reduced, ContractionTree | None, float]:
+    """The machine as tables, what remains of the tree where weights leave no room for some states, and a constant."""
+    reduced, constant = machine_tables(machine)
+    return reduced, fitted(tree, reduced), constant
 
 
-SOLVERS: dict[str, Callable[[Boltzmann, Cases, Query], Answer]] = {
+def _eliminate_one(machine: Boltzmann, plan: Plan) -> Result:
+    reduced, tree, constant = _tables(machine, plan.program)
+    found = sum_product(reduced, tree, plan.query != "evidence")
+    if found.marginals is None:
+        return found.log_z + constant, {}
+    means, start = {}, 0
+    for name, units in machine.units.items():
+        states = np.asarray(units.states(), np.float64)
+        own = found.marginals[start : (start := start + units.n * len(states))].reshape(units.n, -1)
+        means[name] = (own @ states).ravel()
+    return found.log_z + constant, means
+
+
+SOLVERS: dict[str, Callable[[Boltzmann, Cases, Plan], Answer]] = {
     "independent": independent,
     "enumeration": enumerated,
     "elimination": eliminated,
@@ -97,17 +101,16 @@ SOLVERS: dict[str, Callable[[Boltzmann, Cases, Query], Answer]] = {
 # ---------------------------------------------------------------- samples and modes of one case
 
 
-def draw(model: Boltzmann, cases: Cases, method: str, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    """`n` exact, independent samples of all units in the first case, group → values [n, n_units]."""
-    machine = condition(model, cases.row(0))
+def draw(model: Boltzmann, cases: Cases, plan: Plan, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Exact, independent samples of all units in the first case, group → values [n, n_units]."""
+    machine, n = condition(model, cases.row(0)), plan.n
     if not machine.units:
         return completed(cases, {}, n)
-    if method == "elimination":
-        return completed(cases, _draw_eliminated(machine, rng, n), n)
-    if method == "enumeration":
-        cheapest = split(machine.graph)
-        assert cheapest is not None
-        return completed(cases, enumeration.sample(machine, cheapest, rng, n), n)
+    if plan.method == "elimination":
+        reduced, tree, _ = _tables(machine, plan.program)
+        return completed(cases, _values(machine, sample_states(reduced, tree, rng, n)), n)
+    if plan.method == "enumeration":
+        return completed(cases, enumeration.sample(machine, plan.program, rng, n), n)
     return completed(cases, draw_independent(machine, machine.fields, rng, n), n)
 
 
@@ -121,18 +124,13 @@ def draw_independent(machine: Boltzmann, theta: Any, rng: np.random.Generator, n
     return machine.decode(x)
 
 
-def _draw_eliminated(machine: Boltzmann, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    from tractable.posterior import verbs
-
-    drawn = verbs.sample(markov_network(machine)[0], n, key=rng)
-    return {name: _values(machine, name, drawn) for name in machine.groups}
-
-
-def _values(machine: Boltzmann, name: str, states: dict[str, Any]) -> np.ndarray:
-    """State numbers of the units of a group as their values, units last."""
-    units = machine.units[name]
-    values = np.asarray(units.take(np.arange(1)).decode(units.states())).ravel()
-    return values[np.stack([states[unit] for unit in machine.graph.unit_names(name)], axis=-1)]
+def _values(machine: Boltzmann, states: np.ndarray) -> dict[str, np.ndarray]:
+    """State numbers of all units [n, n_units] as their values, group by group."""
+    out, start = {}, 0
+    for name, units in machine.units.items():
+        values = np.asarray(units.take(np.arange(1)).decode(units.states())).ravel()
+        out[name] = values[states[:, start : (start := start + units.n)]]
+    return out
 
 
 def completed(cases: Cases, drawn: dict[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
@@ -145,12 +143,8 @@ def completed(cases: Cases, drawn: dict[str, np.ndarray], n: int) -> dict[str, n
     return out
 
 
-def most_probable(machine: Boltzmann) -> tuple[float, dict[str, np.ndarray]]:
+def most_probable(machine: Boltzmann, tree: ContractionTree) -> tuple[float, dict[str, np.ndarray]]:
     """The largest log p̃ and a joint state that attains it, by elimination."""
-    from tractable.posterior import verbs
-
-    network, constant = markov_network(machine)
-    found = verbs.most_probable(network)
-    states = {u: network.states[u].index(s) for u, s in found.assignment.items()}
-    values = {name: _values(machine, name, states) for name in machine.groups}
-    return float(found.log_probability.value) + constant, values
+    reduced, own, constant = _tables(machine, tree)
+    value, states = most_probable_states(reduced, own)
+    return value + constant, _values(machine, states[None])

@@ -7,6 +7,7 @@ powers of two; where entries may have underflowed and mattered, the run is repea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Job, Reduced, Run, Scopes, Tables
 from tractable.kernels.threads import in_order, n_cores
-from tractable.plan import ContractionTree, Plan
+from tractable.plan import ContractionTree
 from tractable.posterior.exact.progress import tracked
 
 
@@ -31,14 +32,62 @@ def scopes_of(tables: Tables, keep: np.ndarray | None = None) -> Scopes:
     return Scopes(tables.sizes, tables.scope_starts, tables.scopes, keep)
 
 
-def sum_product(reduced: Reduced, plan: Plan, marginals: bool) -> Result:
+def sum_product(reduced: Reduced, tree: ContractionTree | None, marginals: bool) -> Result:
     """log Z of the reduced network and, on request, every marginal over the states of the original one."""
     if reduced.impossible:
         return Result(-np.inf, None, 0)
-    if plan.tree is not None and plan.tree.sliced:
-        return _sliced(reduced, plan.tree, marginals)
-    scopes, pairs = (None, None) if plan.tree is None else (plan.tree.scopes, plan.tree.pairs)
+    if tree is not None and tree.sliced:
+        return _sliced(reduced, tree, marginals)
+    scopes, pairs = (None, None) if tree is None else (tree.scopes, tree.pairs)
     return _whole(reduced, scopes, pairs, marginals)
+
+
+def fitted(tree: ContractionTree | None, rest: Reduced) -> ContractionTree | None:
+    """What remains of a tree when evidence is cut out of the network that it was made for."""
+    if tree is None or rest.impossible:
+        return None
+    factor = rest.factor if tree.leaves is None else rest.factor[tree.leaves]
+    pairs = collapse(tree.pairs, len(factor), factor)
+    sliced = tuple(int(rest.index[v]) for v in tree.sliced if rest.index[v] >= 0)
+    return replace(tree, scopes=scopes_of(rest.tables), pairs=pairs, sliced=sliced, leaves=None)
+
+
+def conditioned(base: Reduced, states: np.ndarray) -> Reduced:
+    """A reduced network with a case of evidence [n_variables] besides: the same as if both had come at once."""
+    inner, impossible = _inner(base, states)
+    if impossible:
+        return base._replace(impossible=True, log_constant=-np.inf)
+    rest = kernels.reduce(base.tables, inner)
+    there, starts = base.index >= 0, np.cumsum(base.sizes) - base.sizes
+    index, n_kept, kept = base.index.copy(), base.n_kept.copy(), base.kept.copy()
+    index[there], n_kept[there] = rest.index, rest.n_kept
+    ends = np.cumsum(rest.sizes)
+    for v, end, n, k in zip(np.flatnonzero(there).tolist(), ends, rest.sizes, rest.n_kept, strict=True):
+        own = base.kept[starts[v] : starts[v] + n]
+        kept[starts[v] : starts[v] + k] = own[rest.kept[end - n : end - n + k]]
+    return Reduced(
+        rest.tables,
+        base.sizes,
+        index,
+        kept,
+        n_kept,
+        rest.factor,
+        base.log_constant + rest.log_constant,
+        rest.impossible,
+    )
+
+
+def _inner(base: Reduced, states: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Evidence as states of the reduced network, and whether the case is one that its zeros rule out."""
+    inner, starts = np.full(len(base.tables.sizes), -1, np.int32), np.cumsum(base.sizes) - base.sizes
+    for v in np.flatnonzero(states >= 0).tolist():
+        kept = base.kept[starts[v] : starts[v] + base.n_kept[v]]
+        at = np.flatnonzero(kept == states[v])
+        if not len(at):
+            return inner, True
+        if base.index[v] >= 0:
+            inner[base.index[v]] = at[0]
+    return inner, base.impossible
 
 
 def _whole(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,23 +11,26 @@ from tractable.kernels import Job, Reduced, Tables
 from tractable.models import ModelError, TableModel
 from tractable.models._base import check_known
 from tractable.models.evidence import with_likelihoods
-from tractable.plan import ContractionTree, Plan, allowed, price
-from tractable.plan.budget import memory_bytes
+from tractable.plan import Ask, ContractionTree, allowed
+from tractable.plan.tables import plan_joint
 from tractable.posterior.exact.elimination import parts, scopes_of
 
 
-def joint_table(model: TableModel, reduced: Reduced, plan: Plan, variables: Sequence[str], memory: Any) -> np.ndarray:
-    """The normalized joint table over the variables, an axis for each in the order given, over all their states."""
+def joint_table(model: TableModel, reduced: Reduced, variables: Sequence[str], ask: Ask) -> np.ndarray:
+    """The normalized joint table over the variables, an axis for each in the order given, over all their states.
+
+    Raises
+    ------
+    ModelError : unknown variables, or one twice. BudgetError : the table, or what makes it, is too large.
+    """
     places = _places(model, variables)
     free = sorted({int(reduced.index[i]) for i in places} - {-1})
+    tables = _with_units(reduced.tables, free)
+    scopes = scopes_of(tables, _flags(len(tables.sizes), free)) if free else None
+    plan = allowed(plan_joint(model, reduced, places, scopes, ask))
     if not free:
         return _spread(reduced, places, np.ones(()))
-    tables = _with_units(reduced.tables, free)
-    scopes = scopes_of(tables, _flags(len(tables.sizes), free))
-    names = [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
-    found = allowed(price(scopes, lambda: names, model.graph, plan.observed, "evidence", memory_bytes(memory)))
-    assert found.tree is not None
-    table = _summed(reduced._replace(tables=tables), found.tree, free)
+    table = _summed(reduced._replace(tables=tables), plan.program, free)
     return _spread(reduced, places, table / table.sum())
 
 

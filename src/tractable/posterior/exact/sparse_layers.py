@@ -1,4 +1,4 @@
-"""Networks of layers with few links, by the elimination engine: their units as variables of a Bayesian network."""
+"""Networks of layers with few links, by elimination: their units as variables of a Bayesian network."""
 
 from __future__ import annotations
 
@@ -7,51 +7,64 @@ from typing import Any
 
 import numpy as np
 
+from tractable.models import BayesianNetwork, Evidence, reduce_model
 from tractable.models.as_tables import bayesian_network
-from tractable.plan._base import Query
-from tractable.posterior import verbs
+from tractable.plan import ContractionTree, Plan
 from tractable.posterior.cases import Cases
+from tractable.posterior.exact.elimination import fitted, sum_product
+from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 
-def solve(model: Any, part: Cases, query: Query) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """log p(x) of every row, and the means of every layer."""
-    found = verbs.infer(bayesian_network(model), _columns(model, part))
-    log_z = np.broadcast_to(np.asarray(found.log_partition.value, float), part.n_rows)
-    if query == "evidence":
+def solve(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """log p(x) of every row, and the means of every layer: rows that are alike once."""
+    network, wide = bayesian_network(model), plan.query != "evidence"
+    states = _states(part)
+    distinct, where = np.unique(states, axis=0, return_inverse=True)
+    found = [_solved(network, row, plan.program, wide) for row in distinct]
+    log_z = np.array([log_z for log_z, _ in found])[where.ravel()]
+    if not wide:
         return log_z, {}
-    means = {layer: [_mean(found, unit, part.n_rows) for unit in units] for layer, units in _names(model).items()}
-    return log_z, {layer: np.stack(columns, axis=1) for layer, columns in means.items()}
+    means = np.array([m for _, m in found])[where.ravel()]
+    return log_z, _by_layer(model, means)
 
 
-def _columns(model: Any, part: Cases) -> dict[str, Any]:
-    """The observed units with their states: one each, or as many as there are rows."""
-    columns = {u: part.values[layer][:, i] for layer, units in _names(model).items() for i, u in enumerate(units)}
-    seen = {u: column.astype(int).tolist() for u, column in columns.items() if not np.isnan(column).any()}
-    return {u: states[0] for u, states in seen.items()} if part.n_rows == 1 else seen
+def _solved(
+    network: BayesianNetwork, states: np.ndarray, tree: ContractionTree, wide: bool
+) -> tuple[float, np.ndarray | None]:
+    rest = reduce_model(network, Evidence(states), prune=not wide)
+    found = sum_product(rest, fitted(tree, rest), wide)
+    if not wide:
+        return found.log_z, None
+    ones = np.full(len(states), np.nan) if found.marginals is None else found.marginals[1::2]
+    return found.log_z, ones
 
 
-def draw(model: Any, values: Mapping[str, np.ndarray], rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    """`n` exact, independent samples of all units."""
-    drawn = verbs.sample(bayesian_network(model), n, evidence=_case(model, values), key=rng)
-    return {layer: np.stack([drawn[u] for u in units], axis=1).astype(float) for layer, units in _names(model).items()}
+def _states(part: Cases) -> np.ndarray:
+    """The units of all layers side by side as states [n_rows, n_units], −1 where nothing is observed."""
+    values = np.concatenate(list(part.values.values()), axis=1)
+    return np.where(np.isnan(values), -1, np.nan_to_num(values)).astype(np.int32)
 
 
-def most_probable(model: Any, values: Mapping[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+def _by_layer(model: Any, units: np.ndarray) -> dict[str, np.ndarray]:
+    """Numbers for all units [n, n_units] layer by layer."""
+    cuts = np.cumsum(model.sizes)[:-1]
+    return dict(zip(model.groups, np.split(units, cuts, axis=1), strict=True))
+
+
+def _case(values: Mapping[str, np.ndarray]) -> Evidence:
+    return Evidence(_states(Cases({name: v[None] for name, v in values.items()}, False))[0])
+
+
+def draw(model: Any, values: Mapping[str, np.ndarray], plan: Plan, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Exact, independent samples of all units."""
+    rest = reduce_model(bayesian_network(model), _case(values))
+    return _by_layer(model, sample_states(rest, fitted(plan.program, rest), rng, plan.n).astype(float))
+
+
+def most_probable(
+    model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree
+) -> tuple[float, dict[str, np.ndarray]]:
     """The largest log p of a joint state, and that state."""
-    found = verbs.most_probable(bayesian_network(model), _case(model, values))
-    states = {layer: [float(found.assignment[u]) for u in units] for layer, units in _names(model).items()}
-    return float(found.log_probability.value), {layer: np.array(own) for layer, own in states.items()}
-
-
-def _names(model: Any) -> dict[str, list[str]]:
-    graph = model.graph
-    return {layer: graph.unit_names(layer) for layer in graph.names}
-
-
-def _case(model: Any, values: Mapping[str, np.ndarray]) -> dict[str, int]:
-    pairs = ((u, v) for layer, units in _names(model).items() for u, v in zip(units, values[layer], strict=True))
-    return {unit: int(v) for unit, v in pairs if not np.isnan(v)}
-
-
-def _mean(found: Any, unit: str, n_rows: int) -> np.ndarray:
-    return np.broadcast_to(found.marginals.array(unit)[..., 1], n_rows)
+    rest = reduce_model(bayesian_network(model), _case(values))
+    value, states = most_probable_states(rest, fitted(tree, rest))
+    return value, {layer: own[0].astype(float) for layer, own in _by_layer(model, states[None]).items()}

@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Job, Reduced
-from tractable.plan import Plan
-from tractable.posterior._base import ImpossibleEvidenceError
+from tractable.kernels import Job, Reduced, Tables
+from tractable.plan import ContractionTree
+from tractable.posterior.certificate import ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import parts, scopes_of
 from tractable.posterior.exact.progress import tracked
 
 
-def most_probable_states(reduced: Reduced, plan: Plan) -> tuple[float, np.ndarray]:
+def most_probable_states(reduced: Reduced, tree: ContractionTree | None) -> tuple[float, np.ndarray]:
     """The largest log product of the tables, and the state of every original variable that attains it."""
     if reduced.impossible:
         return -np.inf, np.empty(0, np.int32)
-    if plan.tree is None:
+    if tree is None:
         return reduced.log_constant, _original(reduced, np.zeros((1, len(reduced.tables.sizes)), np.int32))[0]
     best, states = -np.inf, np.zeros((1, len(reduced.tables.sizes)), np.int32)
-    for part, pairs in tracked(parts(reduced, plan.tree), plan.tree.slices, "slices"):
+    for part, pairs in tracked(parts(reduced, tree), tree.slices, "slices"):
         value, found = _maximize(part, pairs)
         if part is not reduced:
             value, found = value + part.log_constant, _original(part, found)
@@ -37,39 +37,63 @@ def _maximize(reduced: Reduced, pairs: np.ndarray) -> tuple[float, np.ndarray]:
     return float(run.log_z[0]), run.states
 
 
-def sample_states(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> np.ndarray:
-    """`n` independent exact samples of every original variable, shape [n, n_variables]."""
-    if plan.tree is not None and plan.tree.sliced:
-        log_z, states = _draw_sliced(reduced, plan, rng, n)
-    else:
-        pairs = np.zeros(2, np.int32) if plan.tree is None else plan.tree.pairs
-        log_z, states = _draw(reduced, pairs, rng, n)
+def sample_states(reduced: Reduced, tree: ContractionTree | None, rng: np.random.Generator, n: int) -> np.ndarray:
+    """`n` independent exact samples of every original variable, shape [n, n_variables], so many at a time as the tree
+    says: what is drawn does not depend on that."""
+    if reduced.impossible:
+        raise _nothing_to_sample()
+    states = np.empty((n, len(reduced.tables.sizes)), np.int32)
+    if tree is not None and tree.sliced:
+        log_z, states = _draw_sliced(reduced, tree, rng, n)
+        return _checked(reduced, log_z, states)
+    lonely = np.setdiff1d(np.arange(len(reduced.tables.sizes)), reduced.tables.scopes)
+    for v in lonely:
+        states[:, v] = rng.integers(reduced.tables.sizes[v], size=n)
+    if tree is None or not reduced.tables.n_factors:
+        return _original(reduced, states)
+    step, out = tree.rows or max(n, 1), np.empty((n, len(reduced.index)), np.int32)
+    for rows in (slice(i, i + step) for i in range(0, n, step)):
+        log_z, found = _walked(reduced.tables, tree.pairs, rng, len(states[rows]))
+        found[:, lonely] = states[rows, lonely]
+        out[rows] = _checked(reduced, log_z, found)
+    return out
+
+
+def _checked(reduced: Reduced, log_z: float, states: np.ndarray) -> np.ndarray:
     if log_z == -np.inf:
-        raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is nothing to sample")
+        raise _nothing_to_sample()
     return _original(reduced, states)
 
 
+def _nothing_to_sample() -> ImpossibleEvidenceError:
+    return ImpossibleEvidenceError("the evidence has probability zero under the model: there is nothing to sample")
+
+
+def _walked(tables: Tables, pairs: np.ndarray, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
+    """log Z, and samples of the variables that some table holds."""
+    job = Job(kernels.WALK, uniforms=rng.random((n, 2 * tables.n_factors)))
+    run = kernels.run(tables, scopes_of(tables), pairs, job)
+    if run.status == kernels.UNSAFE:
+        run = kernels.run(tables, scopes_of(tables), pairs, job._replace(semiring=kernels.LOG_SUM_EXP))
+    assert run.states is not None
+    return float(run.log_z[0]), run.states
+
+
 def _draw(reduced: Reduced, pairs: np.ndarray, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
-    """log Z and samples of the free variables; those in no table are uniform."""
+    """log Z and samples of the free variables of a slice; those in no table are uniform."""
     tables = reduced.tables
     log_z, states = 0.0, np.zeros((n, len(tables.sizes)), np.int32)
     if tables.n_factors:
-        job = Job(kernels.WALK, uniforms=rng.random((n, 2 * tables.n_factors)))
-        run = kernels.run(tables, scopes_of(tables), pairs, job)
-        if run.status == kernels.UNSAFE:
-            run = kernels.run(tables, scopes_of(tables), pairs, job._replace(semiring=kernels.LOG_SUM_EXP))
-        assert run.states is not None
-        log_z, states = float(run.log_z[0]), run.states
+        log_z, states = _walked(tables, pairs, rng, n)
     for v in np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes):
         states[:, v] = rng.integers(tables.sizes[v], size=n)
     return log_z, states
 
 
-def _draw_sliced(reduced: Reduced, plan: Plan, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
+def _draw_sliced(reduced: Reduced, tree: ContractionTree, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
     """Samples from each slice; each replaces those before with the new part's share of the total so far."""
-    assert plan.tree is not None
     total, states = -np.inf, np.zeros((n, len(reduced.tables.sizes)), np.int32)
-    for part, pairs in tracked(parts(reduced, plan.tree), plan.tree.slices, "slices"):
+    for part, pairs in tracked(parts(reduced, tree), tree.slices, "slices"):
         log_z, found = _draw(part, pairs, rng, n)
         lonely = np.setdiff1d(np.arange(len(part.tables.sizes)), part.tables.scopes)
         if not part.tables.n_factors:

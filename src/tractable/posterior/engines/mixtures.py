@@ -1,8 +1,9 @@
-"""The verbs for mixtures: the posterior of the component is one softmax over joint probabilities."""
+"""The engine of mixtures: the posterior of the component is one softmax over joint probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -10,33 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels.threads import side_by_side
-from tractable.models._base import ModelError, nearest
+from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
-from tractable.models.mixture import COMPONENT, Mixture, condition, one_row, read_rows
-from tractable.plan.mixtures import plan_model
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
-from tractable.posterior.verbs import generator
+from tractable.models.mixture import COMPONENT, Mixture, condition
+from tractable.models.mixture import read_rows as rows_of
+from tractable.plan import Ask, Plan, adopted, allowed
+from tractable.plan.mixtures import plan_rows
+from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines._protocol import Solved
+from tractable.posterior.expected import Expected
+from tractable.posterior.keys import generator
 
-Memory = int | float | str | None
-METHODS = ("auto", "closed form")
 ROWS = 2048
 PIECE = 4 * ROWS
 """Rows that one thread looks at: whatever cores there are, so that sums do not depend on them."""
-
-
-class Expected(NamedTuple):
-    """What an E-step finds: expected statistics, Σ log p(x), and ELBO and KL(q ‖ posterior) summed over rows.
-
-    Where log p(x) is not affordable, the ELBO stands for it, a KL of zero beside it, and `upper` is a bound above. `q`
-    is what stood for the posterior, where it has to be searched for.
-    """
-
-    statistics: Statistics
-    log_likelihood: float
-    elbo: float
-    kl: float
-    upper: float | None = None
-    q: Any = None
 
 
 def softmax(joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,82 +143,137 @@ def _impossible(log_p: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
 
 
-# ---------------------------------------------------------------- the verbs
+# ---------------------------------------------------------------- the steps of the verbs
 
 
-def infer(
-    model: Mixture, evidence: Any = None, *, method: str = "auto", memory: Memory = None, key: Any = 0
-) -> Posterior:
-    """p(component | x) of one row [d], or of many [n, d]; NaN is integrated out."""
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
-    rows = read_rows(model, evidence)
-    log_p, r = softmax(model.log_joint(rows))
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A mixture and rows [n, d]."""
+
+    model: Mixture
+    rows: np.ndarray
+    many: bool
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The columns that the first row observes."""
+        return tuple(str(j) for j in np.flatnonzero(~np.isnan(self.rows[:1]).any(0))) if len(self.rows) else ()
+
+    def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
+        """The joint posterior of the only hidden variable."""
+        if list(variables) != [COMPONENT]:
+            raise ModelError(f"the only hidden variable of a mixture is {COMPONENT!r}, got {list(variables)}")
+        r = responsibilities(self.model, self.rows)
+        return r if self.many else r[0]
+
+    def draw(self, plan: Plan, n: int, key: Any) -> dict[str, np.ndarray]:
+        """Components and complete rows given one row."""
+        assert plan.budget is not None
+        allowed(plan_rows(self.model, self.observed, Ask("sample", plan.budget, n=n), 1))
+        return _draw(self, n, key)
+
+
+class Answer(NamedTuple):
+    """log p(x) of each row, and what else was found."""
+
+    log_partition: Certificate
+    found: Any = None
+
+
+def read(model: Mixture, evidence: Any) -> Asked:
+    """One row [d], or many [n, d]; NaN is integrated out."""
+    rows = rows_of(model, evidence)
     one = evidence is None or (len(rows) == 1 and not (isinstance(evidence, np.ndarray) and evidence.ndim == 2))
-    array = r[0] if one else r
-    names = {COMPONENT: [str(k) for k in range(model.n_components)]}
-    marginals = Marginals(names, {COMPONENT: slice(None)}, lambda _: array)
-    certificate = Certificate.exact(float(log_p[0]) if one else log_p)
-    observed = tuple(str(j) for j in np.flatnonzero(~np.isnan(rows[0])))
-    draw = partial(_draw, model, rows)
-    return Posterior(certificate, lambda: plan_model(model, observed), marginals, partial(_joint, array), draw)
+    return Asked(model, rows, not one)
 
 
-def _joint(array: np.ndarray, variables: Sequence[str]) -> np.ndarray:
-    """The joint posterior of the only hidden variable."""
-    if list(variables) != [COMPONENT]:
-        raise ModelError(f"the only hidden variable of a mixture is {COMPONENT!r}, got {list(variables)}")
-    return array
+def read_rows(model: Mixture, data: Any, missing: bool) -> Asked:
+    """Rows of data, checked."""
+    return Asked(model, model.check(data), True)
 
 
-def _draw(model: Mixture, rows: np.ndarray, key: Any, n: int) -> dict[str, np.ndarray]:
+def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
+    """All rows together."""
+    return [(slice(None), asked)]
+
+
+def plan(asked: Asked, ask: Ask) -> Plan:
+    """The plan of one softmax for each row."""
+    if isinstance(ask.method, Plan):
+        return adopted(ask.method, (asked.model.n_components, asked.model.n_columns), ask)
+    return plan_rows(asked.model, asked.observed, ask, len(asked.rows))
+
+
+def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
+    """The softmax of each row, or draws from it."""
+    model, rows = asked.model, asked.rows
+    if plan.query == "sample":
+        return Answer(Certificate.exact(0.0), _draw(asked, plan.n, key)["columns"])
+    if plan.query == "map":
+        return Answer(Certificate.exact(0.0), model.log_joint(_one(asked))[0])
+    parts = [softmax(model.log_joint(rows[part])) for part in chunks(rows)] or [softmax(model.log_joint(rows))]
+    log_p, r = (np.concatenate(own) for own in zip(*parts, strict=True))
+    return Answer(Certificate.exact(log_p if asked.many else float(log_p[0])), r)
+
+
+def _one(asked: Asked) -> np.ndarray:
+    if len(asked.rows) != 1:
+        raise ModelError(f"this takes one row, the evidence holds {len(asked.rows)}")
+    return asked.rows
+
+
+def _draw(asked: Asked, n: int, key: Any) -> dict[str, np.ndarray]:
     """Components and complete rows given one row."""
-    if len(rows) != 1:
-        raise ModelError(f"samples are drawn given one row, the evidence holds {len(rows)}")
-    rng, left, row = generator(key), condition(model, rows), rows[0]
-    components = rng.choice(model.n_components, size=n, p=left.weights)
+    rng, left, row = generator(key), condition(asked.model, _one(asked)), asked.rows[0]
+    components = rng.choice(asked.model.n_components, size=n, p=left.weights)
     out = np.tile(np.asarray(row, np.float64), (n, 1))
     if left.emissions is not None:
         out[:, np.isnan(row)] = left.emissions.sample(rng, components)
     return {COMPONENT: components, "columns": out}
 
 
-def log_partition(model: Mixture, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def posterior(asked: Asked, solved: Sequence[Solved]) -> Posterior[Marginals]:
+    """p(component | x) of one row, or of many."""
+    ((_, _, plan, (log_p, r)),) = solved
+    names = {COMPONENT: [str(k) for k in range(asked.model.n_components)]}
+    return Posterior(log_p, Marginals(names, {COMPONENT: slice(None)}, r if asked.many else r[0]), plan, asked)
+
+
+def log_partition(asked: Asked, solved: Sequence[Solved]) -> Certificate:
     """log p(x): the offset where nothing is given."""
-    if evidence is None:
-        return Certificate.exact(model.offset)
-    return infer(model, evidence, memory=memory).log_partition
+    return solved[0].answer.log_partition
 
 
-def most_probable(model: Mixture, evidence: Any = None, *, memory: Memory = None) -> MostProbable:
+def normalized(model: Mixture) -> bool:
+    """Whether all rows together have the probability one."""
+    return model.offset == 0
+
+
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     """The most probable component given one row, with log p(x, component)."""
-    row = one_row(model, evidence)
-    joint = model.log_joint(row)[0]
+    ((_, _, plan, (_, joint)),) = solved
     best = int(joint.argmax())
     if joint[best] == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under every component")
-    observed = tuple(str(j) for j in np.flatnonzero(~np.isnan(row[0])))
-    return MostProbable(
-        {COMPONENT: str(best)}, Certificate.exact(float(joint[best])), plan_model(model, observed, "map")
-    )
+    return MostProbable({COMPONENT: str(best)}, Certificate.exact(float(joint[best])), plan)
 
 
-def sample(model: Mixture, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None) -> np.ndarray:
+def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """Rows [n, d], independent and exact; columns that are given have the values given."""
-    return _draw(model, one_row(model, evidence), key, n)["columns"]
+    return solved[0].answer.found
 
 
-def transform(model: Mixture, data: Any) -> np.ndarray:
+def transform(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """p(k | x) of each row [n, K]."""
-    return responsibilities(model, model.check(data))
+    return solved[0].answer.found
 
 
-def reconstruct(model: Mixture, data: Any) -> np.ndarray:
+def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The mean of each row's columns under its posterior [n, d]."""
-    return transform(model, data) @ model.free.means
+    return transform(asked, solved) @ asked.model.free.means
 
 
-def impute(model: Mixture, data: Any, *, key: Any = 0, n_sweeps: int = 0) -> np.ndarray:
+def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
-    x = model.check(data)
-    return np.concatenate([model.free.imputed(x[rows], responsibilities(model, x[rows])) for rows in chunks(x)])
+    r, x = solved[0].answer.found, asked.rows
+    return np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)])

@@ -1,4 +1,4 @@
-"""The verbs that need rows of data, for Bayesian networks: expected entries of the tables, likelihoods, imputation."""
+"""Rows of data about a Bayesian network: expected entries of its tables, and likelihoods."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.observations import Observations
-from tractable.plan import Plan
+from tractable.plan import Memory, Plan
 from tractable.posterior.exact.components import Program
-from tractable.posterior.exact.families import answered, planned
+from tractable.posterior.exact.cases_of_tables import answered, planned
 from tractable.posterior.exact.layout import Layout
-from tractable.posterior.mixtures import Expected
+from tractable.posterior.expected import Expected
 
 COUNT = "count"
 """The name of the only statistic: expected entries of all tables, one after the other."""
@@ -34,11 +34,11 @@ class Weighed(NamedTuple):
     counts: np.ndarray
 
 
-def prepared(model: BayesianNetwork, rows: Observations) -> Prepared:
+def prepared(model: BayesianNetwork, rows: Observations, memory: Memory = None) -> Prepared:
     """Worked out once for rows of data and a structure; some rows of others share theirs."""
     whole = rows if rows.whole is None else rows.whole
-    key = (tuple(model.parents.items()), tuple(map(len, model.states.values())))
-    return whole.memo[key] if key in whole.memo else whole.memo.setdefault(key, Prepared(*planned(model, whole.states)))
+    key = (tuple(model.parents.items()), tuple(map(len, model.states.values())), memory)
+    return whole.memo[key] if key in whole.memo else whole.memo.setdefault(key, Prepared(*planned(model, whole.states, memory)))
 
 
 def expected_statistics(
@@ -72,9 +72,9 @@ def shown(model: BayesianNetwork, rows: Observations) -> Statistics:
     return Statistics({COUNT: counts[layout.places]})
 
 
-def log_likelihood_rows(model: BayesianNetwork, rows: Observations) -> np.ndarray:
+def log_likelihood_rows(model: BayesianNetwork, rows: Observations, memory: Memory = None) -> np.ndarray:
     """log p of what each row observes."""
-    found, plans = prepared(model, rows)
+    found, plans = prepared(model, rows, memory)
     weighed = _weighed(found, rows, None)
     theta = found.layout.extended(model.packed.values)
     log_z = answered(found, plans, theta, weighed.cases, None)
@@ -138,13 +138,3 @@ def _impossible(model: BayesianNetwork, rows: Observations, weights: np.ndarray 
     bad = bad if weights is None else bad & (weights > 0)
     row = int(bad.argmax()) if rows.chosen is None else int(rows.chosen[bad.argmax()])
     return ModelError(f"row {row} has probability zero under the network: begin with tables without zeros")
-
-
-def impute(model: BayesianNetwork, data: Any, **_: Any) -> dict[str, np.ndarray]:
-    """variable → state indices [n_rows], the most probable state of each missing value given what the row observes."""
-    from tractable.posterior.verbs import infer
-
-    rows = model.check(data)
-    found = infer(model, rows.states).marginals
-    guess = {v: np.nan_to_num(found.array(v)).argmax(1).astype(np.int32) for v in model.states}
-    return {v: np.where(rows.states[:, i] < 0, guess[v], rows.states[:, i]) for i, v in enumerate(model.states)}

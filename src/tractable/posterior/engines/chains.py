@@ -1,9 +1,10 @@
-"""The verbs for hidden Markov models: sequences in, certified numbers out."""
+"""The engine of hidden Markov models: scans along sequences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,20 +12,19 @@ import numpy as np
 
 from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.threads import room, side_by_side
-from tractable.models._base import ModelError, nearest
+from tractable.models._base import ModelError, unknown_variable
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.sequences import Sequences
-from tractable.plan import Plan, allowed
-from tractable.plan._base import Query
+from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.chains import plan_chains
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines._protocol import Solved, unsupported
 from tractable.posterior.exact import chain as exact
-from tractable.posterior.mixtures import Expected
-from tractable.posterior.verbs import family_of, generator
+from tractable.posterior.expected import Expected
+from tractable.posterior.keys import generator
 
-Memory = int | float | str | None
-METHODS = ("auto", *exact.METHODS)
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
 PIECE = 1 << 19
@@ -32,7 +32,53 @@ PIECE = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
-class ChainPosterior(Posterior):
+class Asked:
+    """A model and sequences; none of them where nothing is given."""
+
+    model: HiddenMarkovModel
+    sequences: Sequences | None
+
+    @property
+    def rows(self) -> Sequences:
+        """The sequences, where there must be some."""
+        if self.sequences is None:
+            raise ModelError("a hidden Markov model needs a sequence: give rows, NaN where nothing is observed")
+        return self.sequences
+
+    @property
+    def many(self) -> bool:
+        """Whether there are many sequences."""
+        return self.sequences is not None and self.sequences.many
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Start, transitions and log-likelihoods of the rows, for the kernels."""
+        return chains_of(self.model, self.rows)
+
+    def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
+        """Not tabulated."""
+        raise unsupported(self.model, "joint")
+
+    def draw(self, plan: Plan, n: int, key: Any) -> dict[str, Any]:
+        """`n` paths of each sequence."""
+        assert plan.budget is not None
+        allowed(plan_chains(self.model.n_states, self.rows.sizes, Ask("sample", plan.budget, n=n)))
+        states = sample_paths(self.chains, n, int(generator(key).integers(2**63))).states
+        return {STATE: np.split(states, self.rows.ends[:-1], axis=1) if self.many else states}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self.model, "sequences": self.sequences}
+
+
+class Answer(NamedTuple):
+    """log p(x) of each sequence, and what else was found."""
+
+    log_partition: Certificate
+    found: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class ChainPosterior(Posterior[dict[str, Any]]):
     """What is known of the hidden states given the rows.
 
     Attributes
@@ -44,83 +90,104 @@ class ChainPosterior(Posterior):
     transitions: np.ndarray = field(repr=False, default_factory=lambda: np.zeros((0, 0)))
 
 
+class ChainMarginals(dict[str, Any]):
+    """Variable → p(z_t | x) [t, K], a list of them for many sequences."""
+
+    def certificate(self, variable: str) -> Certificate | list[Certificate]:
+        """The same with how far off they may be; a list for many sequences."""
+        if variable not in self:
+            raise unknown_variable(variable, self)
+        found = self[variable]
+        return list(map(Certificate.exact, found)) if isinstance(found, list) else Certificate.exact(found)
+
+
 def chains_of(model: HiddenMarkovModel, sequences: Sequences, weights: np.ndarray | None = None) -> Chains:
     """Start, transitions and log-likelihoods of the rows, for the kernels."""
     rows = model.log_likelihoods(sequences.rows)
     return Chains(model.first, model.transition, rows, sequences.sizes, weights)
 
 
-def infer(
-    model: HiddenMarkovModel, evidence: Any, *, method: str = "auto", memory: Memory = None, key: Any = 0
-) -> ChainPosterior:
-    """p(z | x) of one sequence, or of each of many; what is NaN is integrated out.
-
-    Parameters
-    ----------
-    method : ``"sequential"`` (also ``"auto"``) runs in C; ``"associative"`` is a parallel scan for accelerators.
-
-    Raises
-    ------
-    ModelError : data that do not fit, naming sequence and row. BudgetError : more rows than memory holds.
-    """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
-    sequences = _read(model, evidence)
-    plan = allowed(_plan(model, sequences, "marginals", memory))
-    chains = chains_of(model, sequences)
-    found = exact.smooth(chains, exact.METHODS[0] if method == "auto" else method)
-
-    def draw(key: Any, n: int) -> dict[str, Any]:
-        states = sample_paths(chains, n, int(generator(key).integers(2**63))).states
-        return {STATE: np.split(states, sequences.ends[:-1], axis=1) if sequences.many else states}
-
-    def joint(_: Any) -> Any:
-        raise ModelError("joint marginals of chains are not tabulated; see transitions, and sample")
-
-    marginals: Any = {STATE: sequences.shaped(found.marginals)}
-    return ChainPosterior(
-        _certificate(sequences, found.log_likelihood), lambda: plan, marginals, joint, draw, found.transitions
-    )
+def read(model: HiddenMarkovModel, evidence: Any) -> Asked:
+    """Sequences, checked."""
+    return Asked(model, None if evidence is None else model.check(evidence))
 
 
-def log_partition(model: HiddenMarkovModel, evidence: Any = None, *, memory: Memory = None) -> Certificate:
+def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
+    """All sequences run side by side."""
+    return [(slice(None), asked)]
+
+
+def plan(asked: Asked, ask: Ask) -> Plan:
+    """The plan of a scan along all sequences; of nothing, that of a sequence of samples."""
+    if isinstance(ask.method, Plan):
+        return adopted(ask.method, asked.model.n_states, ask)
+    if asked.sequences is None and ask.query == "evidence":
+        return Plan("constant", 0, 0, 0, 0, "nothing is observed: p sums to one", query=ask.query, budget=ask.budget)
+    if asked.sequences is None and ask.query == "sample":
+        return replace(plan_chains(asked.model.n_states, [max(ask.n, 1)], ask._replace(n=1)), n=ask.n)
+    return plan_chains(asked.model.n_states, asked.rows.sizes, ask)
+
+
+def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
+    """The scan that was planned, run."""
+    if asked.sequences is None:
+        if plan.query == "evidence":
+            return Answer(Certificate.exact(0.0))
+        return Answer(Certificate.exact(0.0), draw(asked.model, plan.n, key)[0])
+    chains = asked.chains
+    if plan.query == "map":
+        found = viterbi(chains)
+        check_possible(chains, found.log_probability)
+        return Answer(_certificate(asked, found.log_probability), found.states)
+    if plan.query in ("evidence", "filtering"):
+        log_p, alpha = filtered(chains)
+        return Answer(_certificate(asked, log_p), alpha)
+    if plan.query == "sample":
+        return Answer(Certificate.exact(0.0), _completions(_one(asked), plan.n, key))
+    found = exact.smooth(chains, plan.program)
+    return Answer(_certificate(asked, found.log_likelihood), found)
+
+
+def posterior(asked: Asked, solved: Sequence[Solved]) -> ChainPosterior:
+    """p(z | x) of one sequence, or of each of many."""
+    ((_, _, plan, answer),) = solved
+    marginals = ChainMarginals({STATE: asked.rows.shaped(answer.found.marginals)})
+    return ChainPosterior(answer.log_partition, marginals, plan, asked, answer.found.transitions)
+
+
+def log_partition(asked: Asked, solved: Sequence[Solved]) -> Certificate:
     """log p(x): of one sequence, or of each of many."""
-    if evidence is None:
-        return Certificate.exact(0.0)
-    sequences = _read(model, evidence)
-    allowed(_plan(model, sequences, "evidence", memory))
-    return _certificate(sequences, filtered(chains_of(model, sequences))[0])
+    return solved[0].answer.log_partition
 
 
-def most_probable(model: HiddenMarkovModel, evidence: Any, *, memory: Memory = None) -> MostProbable:
+def normalized(model: HiddenMarkovModel) -> bool:
+    """Whether all sequences together have the probability one."""
+    return True
+
+
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     """The most probable path of each sequence (Viterbi): ``assignment["state"]``, with log p(x, z).
 
     Where several paths are as probable, that of the lowest states, from the end backwards.
     """
-    sequences = _read(model, evidence)
-    plan = allowed(_plan(model, sequences, "map", memory))
-    chains = chains_of(model, sequences)
-    found = viterbi(chains)
-    check_possible(chains, found.log_probability)
-    assignment: Any = {STATE: sequences.shaped(found.states)}
-    return MostProbable(assignment, _certificate(sequences, found.log_probability), plan)
+    answer = solved[0].answer
+    assignment: Any = {STATE: asked.rows.shaped(answer.found)}
+    return MostProbable(assignment, answer.log_partition, solved[0].plan)
 
 
-def sample(
-    model: HiddenMarkovModel, n: int, *, evidence: Any = None, key: Any = 0, memory: Memory = None
-) -> np.ndarray:
+def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """A sequence of `n` rows [n, d]; given a sequence with gaps (NaN), `n` completions of it [n, t, d]."""
-    rng = generator(key)
-    if evidence is None:
-        return draw(model, n, rng)[0]
-    sequences = _one(_read(model, evidence))
-    chains = chains_of(model, sequences)
-    found = sample_paths(chains, n, int(rng.integers(2**63)))
-    check_possible(chains, found.log_probability)
-    out = np.tile(sequences.rows.astype(np.float64), (n, 1, 1))
-    for t in np.flatnonzero(np.isnan(out[0]).any(1)):
-        gap = np.isnan(sequences.rows[t])
-        left = model.emissions.conditioned(sequences.rows[t])
+    return solved[0].answer.found
+
+
+def _completions(asked: Asked, n: int, key: Any) -> np.ndarray:
+    model, rows, rng = asked.model, asked.rows.rows, generator(key)
+    found = sample_paths(asked.chains, n, int(rng.integers(2**63)))
+    check_possible(asked.chains, found.log_probability)
+    out = np.tile(rows.astype(np.float64), (n, 1, 1))
+    for t in np.flatnonzero(np.isnan(out[0]).any(1)) if n else ():
+        gap = np.isnan(rows[t])
+        left = model.emissions.conditioned(rows[t])
         if left is not None:
             out[:, t, gap] = left.sample(rng, found.states[:, t])
     return out
@@ -134,53 +201,45 @@ def draw(model: HiddenMarkovModel, n: int, key: Any = 0) -> tuple[np.ndarray, np
     return model.emissions.sample(rng, states)[:n], states[:n]
 
 
-def transform(model: HiddenMarkovModel, data: Any) -> Any:
+def transform(asked: Asked, solved: Sequence[Solved]) -> Any:
     """p(z_t | x) of each row [t, K]; a list for many sequences."""
-    return infer(model, data).marginals[STATE]
+    return posterior(asked, solved).marginals[STATE]
 
 
-def reconstruct(model: HiddenMarkovModel, data: Any) -> Any:
+def reconstruct(asked: Asked, solved: Sequence[Solved]) -> Any:
     """The mean of each row's columns under its posterior [t, d]; a list for many sequences."""
-    found = transform(model, data)
-    means = model.emissions.means
+    found, means = transform(asked, solved), asked.model.emissions.means
     return [part @ means for part in found] if isinstance(found, list) else found @ means
 
 
-def impute(model: HiddenMarkovModel, data: Any, *, key: Any = 0, n_sweeps: int = 0) -> Any:
+def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
     """The sequences with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
-    sequences = _read(model, data)
-    chains = chains_of(model, sequences)
-    found = exact.smooth(chains)
-    check_possible(chains, found.log_likelihood)
-    return sequences.shaped(model.emissions.imputed(sequences.rows, found.marginals))
+    found = solved[0].answer.found
+    check_possible(asked.chains, found.log_likelihood)
+    return asked.rows.shaped(asked.model.emissions.imputed(asked.rows.rows, found.marginals))
 
 
 # ---------------------------------------------------------------- as time goes on
 
 
-def filtering(model: HiddenMarkovModel, data: Any, *, lag: int = 0) -> Any:
-    """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
+def filtering(asked: Asked, solved: Sequence[Solved]) -> Any:
+    """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]; a list for many sequences."""
+    ((_, _, plan, answer),) = solved
+    check_possible(asked.chains, np.atleast_1d(answer.log_partition.value))
+    return asked.rows.shaped(exact.fixed_lag(asked.chains, plan.n))
 
-    Of a factorial model a dict of them, one for each chain.
 
-    Raises
-    ------
-    ModelError : data that do not fit, or are impossible. ValueError : a negative lag.
-
-    Examples
-    --------
-    >>> import tractable as tr
-    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> filtering(hmm, [1, 1, 0])[0].round(6).tolist()
-    [0.818182, 0.181818]
-    """
-    if model.family != "hidden_markov":
-        return family_of(model).filtering(model, data, lag=lag)
-    sequences = _read(model, data)
-    chains = chains_of(model, sequences)
-    check_possible(chains, filtered(chains)[0])
-    return sequences.shaped(exact.fixed_lag(chains, lag))
+def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
+    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences."""
+    ((_, _, plan, answer),), model = solved, asked.model
+    check_possible(asked.chains, np.atleast_1d(answer.log_partition.value))
+    now, steps = answer.found[asked.rows.ends - 1], []
+    for _ in range(plan.n):
+        now = now @ model.transition
+        steps.append(now)
+    states = np.stack(steps, axis=1) if steps else np.zeros((len(asked.rows), 0, model.n_states))
+    found = [Forecast(s, s @ model.emissions.means) for s in states]
+    return found if asked.many else found[0]
 
 
 class Forecast(NamedTuple):
@@ -188,36 +247,6 @@ class Forecast(NamedTuple):
 
     states: np.ndarray
     means: np.ndarray
-
-
-def forecast(model: HiddenMarkovModel, data: Any, n: int = 1) -> Any:
-    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences.
-
-    Raises
-    ------
-    ModelError : data that do not fit, or are impossible.
-
-    Examples
-    --------
-    >>> import tractable as tr
-    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
-    [0.498058, 0.508447]
-    """
-    if model.family != "hidden_markov":
-        return family_of(model).forecast(model, data, n)
-    sequences = _read(model, data)
-    chains = chains_of(model, sequences)
-    log_p, alpha = filtered(chains)
-    check_possible(chains, log_p)
-    now, steps = alpha[sequences.ends - 1], []
-    for _ in range(n):
-        now = now @ model.transition
-        steps.append(now)
-    states = np.stack(steps, axis=1) if steps else np.zeros((len(sequences), 0, model.n_states))
-    found = [Forecast(s, s @ model.emissions.means) for s in states]
-    return found if sequences.many else found[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,21 +382,11 @@ def check_possible(chains: Chains, log_p: np.ndarray, weights: np.ndarray | None
     raise ImpossibleEvidenceError(f"{where} has probability zero from row {low} on: no state may follow and produce it")
 
 
-def _read(model: HiddenMarkovModel, evidence: Any) -> Sequences:
-    if evidence is None:
-        raise ModelError("a hidden Markov model needs a sequence: give rows, NaN where nothing is observed")
-    return model.check(evidence)
+def _one(asked: Asked) -> Asked:
+    if len(asked.rows) != 1:
+        raise ModelError(f"expected one sequence, got {len(asked.rows)}; ask for them one by one")
+    return asked
 
 
-def _plan(model: HiddenMarkovModel, sequences: Sequences, query: Query, memory: Memory) -> Plan:
-    return plan_chains(model.n_states, sequences.sizes, query, memory)
-
-
-def _one(sequences: Sequences) -> Sequences:
-    if len(sequences) != 1:
-        raise ModelError(f"expected one sequence, got {len(sequences)}; ask for them one by one")
-    return sequences
-
-
-def _certificate(sequences: Sequences, values: np.ndarray) -> Certificate:
-    return Certificate.exact(values if sequences.many else float(values[0]))
+def _certificate(asked: Asked, values: np.ndarray) -> Certificate:
+    return Certificate.exact(values if asked.many else float(values[0]))

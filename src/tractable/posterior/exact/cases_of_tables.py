@@ -14,9 +14,8 @@ from tractable.kernels.cases import enumerated
 from tractable.kernels.threads import side_by_side
 from tractable.models import BayesianNetwork
 from tractable.models._base import pack
-from tractable.plan import Plan, allowed, price
-from tractable.plan.budget import memory_bytes
-from tractable.posterior.exact.batch import rows_in_cache
+from tractable.plan import Memory, Plan, allowed, ask
+from tractable.plan.tables import price, rows_in_cache
 from tractable.posterior.exact.case_arrays import Group, offsets
 from tractable.posterior.exact.components import Program, program
 from tractable.posterior.exact.layout import Layout
@@ -37,7 +36,7 @@ class Part(NamedTuple):
     pairs: np.ndarray
 
 
-def planned(model: BayesianNetwork, states: np.ndarray, memory: Any = None) -> tuple[Program, list[Plan]]:
+def planned(model: BayesianNetwork, states: np.ndarray, memory: Memory = None) -> tuple[Program, list[Plan]]:
     """What an E-step on these rows does, and the plans of the groups that are contracted.
 
     Raises
@@ -52,12 +51,12 @@ def planned(model: BayesianNetwork, states: np.ndarray, memory: Any = None) -> t
     return found, [allowed(plan) for plan in plans]
 
 
-def _plan(model: BayesianNetwork, layout: Layout, group: Group, memory: Any) -> Plan:
+def _plan(model: BayesianNetwork, layout: Layout, group: Group, memory: Memory) -> Plan:
     names = list(model.states)
     tables = _tables(layout, _some(group, slice(0, 1)), np.ones(layout.n_entries))
     observed = tuple(v for i, v in enumerate(names) if i not in group.hidden)
     own = [*(names[v] for v in group.hidden), "row"]
-    plan = price(_scopes(tables), lambda: own, model.graph, observed, "marginals", memory_bytes(memory))
+    plan = price(_scopes(tables), lambda: own, model.graph, observed, ask("marginals", memory))
     return replace(plan, method=None) if plan.slices > 1 else plan
 
 
@@ -102,11 +101,10 @@ def _parts(found: Program, plans: Sequence[Plan], weights: np.ndarray) -> Iterat
     """The contracted cases of positive weight in pieces that stay in cache, with their numbers."""
     start = found.kernel.n_cases
     for group, plan in zip(found.contracted, plans, strict=True):
-        assert plan.tree is not None
         cases = start + np.flatnonzero(weights[start : start + len(group.base)] > 0)
-        size = rows_in_cache(plan.tree)
+        size = rows_in_cache(plan.program)
         for at in (cases[i : i + size] for i in range(0, len(cases), size)):
-            yield at, Part(_some(group, at - start), weights[at], plan.tree.pairs)
+            yield at, Part(_some(group, at - start), weights[at], plan.program.pairs)
         start += len(group.base)
 
 

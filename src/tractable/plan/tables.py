@@ -1,0 +1,257 @@
+"""The price of queries about networks of tables: a contraction tree, found, cut into slices, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tractable.graph import Graph
+from tractable.kernels import Reduced, Scopes
+from tractable.kernels.threads import n_cores
+from tractable.models import Evidence, TableModel, one_case, reduce_model
+from tractable.models._base import check_known
+from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query
+from tractable.plan.budget import SWEEPS, predicted_bytes, predicted_seconds
+from tractable.plan.reasons import ALTERNATIVES, why
+from tractable.plan.search import find_tree
+from tractable.plan.slicing import advice, sliced
+
+CHUNK_ENTRIES = 1 << 20
+"""Entries of all tables of a chunk of rows together; more rows amortize the steps, fewer stay in cache."""
+
+MAX_CHUNK, MIN_CHUNK = 1024, 16
+DRAWN = 3e-8
+"""Seconds for the state of one variable in one sample; measured."""
+
+
+def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
+    """The plan of a query given names of variables, or their states."""
+    check_query(ask.query, (*QUERIES, "sample"))
+    pruned = ask.query == "evidence"
+    if isinstance(observed, Mapping):
+        evidence = one_case(model, observed)
+        return plan_case(model, reduce_model(model, evidence, pruned), evidence, ask)
+    names = (observed,) if isinstance(observed, str) else tuple(dict.fromkeys(observed or ()))
+    check_known(names, model.states)
+    return plan_names(model, named(model, names, pruned), names, ask)
+
+
+def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
+    """What `explain` asks: every query given what is observed."""
+    return [(observed, q) for q in ((query,) if query else QUERIES)]
+
+
+def named(model: TableModel, names: Iterable[str], pruned: bool) -> Reduced:
+    """The network of which only the names of what will be observed are known: nothing is conditioned yet."""
+    states = np.full(len(model.states), -1, np.int32)
+    wanted = np.zeros(len(states), np.uint8)
+    wanted[positions(model, names)] = 1
+    return reduce_model(model, Evidence(states), pruned, wanted=wanted)
+
+
+def plan_case(model: TableModel, reduced: Reduced, given: Evidence, ask: Ask) -> Plan:
+    """The plan for a network that has been conditioned on a case."""
+    return _plan(model, reduced, scopes_of(reduced), _observed(model, given.states), ask)
+
+
+def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask) -> Plan:
+    """The plan for a network of which `names` will be observed, see `named`."""
+    seen = [v for v in (int(reduced.index[i]) for i in positions(model, names)) if v >= 0]
+    scopes, leaves = _without(scopes_of(reduced), seen)
+    found = _plan(model, reduced, scopes, tuple(names), ask)
+    if not isinstance(found.program, ContractionTree):
+        return found
+    return replace(found, program=replace(found.program, leaves=leaves))
+
+
+def _without(scopes: Scopes, seen: Sequence[int]) -> tuple[Scopes, np.ndarray]:
+    """The scopes less some variables, those that are empty left out, and the numbers of those that stay."""
+    free = ~np.isin(scopes.members, np.asarray(seen, np.int32))
+    lengths = np.diff(np.concatenate([[0], np.cumsum(free)])[scopes.starts])
+    starts = np.concatenate([[0], np.cumsum(lengths[lengths > 0])])
+    return Scopes(scopes.sizes, starts, scopes.members[free]), np.flatnonzero(lengths > 0)
+
+
+def _plan(model: TableModel, reduced: Reduced, scopes: Scopes, observed: tuple[str, ...], ask: Ask) -> Plan:
+    common = {"query": ask.query, "observed": observed, "budget": ask.budget, "structure": model.graph}
+    if reduced.impossible:
+        return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", **common)
+    if scopes.m == 0:
+        reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
+        return Plan("independent", 0, scopes.n, 8.0 * scopes.n, 1e-5, reason, **common)
+    return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask)
+
+
+def price(
+    scopes: Scopes, names: Callable[[], Sequence[str]], graph: Graph, observed: tuple[str, ...], ask: Ask
+) -> Plan:
+    """The plan for scopes over named variables: search a tree, slice it, refuse what is over the budget."""
+    tree = find_tree(scopes, ask.query, ask.budget)
+    return priced(sliced(scopes, tree, ask.query, ask.budget), names, graph, observed, ask)
+
+
+def priced(
+    tree: ContractionTree, names: Callable[[], Sequence[str]], graph: Graph, observed: tuple[str, ...], ask: Ask
+) -> Plan:
+    """The plan that runs this tree, or refuses to."""
+    scopes, query, budget = tree.scopes, ask.query, ask.budget
+    size = predicted_bytes(tree.cost, query, tree.slices)
+    seconds = predicted_seconds(tree.cost, scopes.m - 1, query, tree.slices)
+    common = {
+        "width": float(tree.cost[1]),
+        "flops": float(SWEEPS[query] * tree.cost[0] * tree.slices),
+        "bytes": size,
+        "seconds": seconds,
+        "reason": lambda: why(scopes, names(), tree, graph, observed),
+        "query": query,
+        "observed": observed,
+        "slices": tree.slices,
+        "program": tree,
+        "budget": budget,
+        "structure": graph,
+    }
+    if size <= budget.memory and seconds <= budget.seconds:
+        return Plan("elimination", **common)
+    known = names()
+    found = tuple(known[v] for v in advice(scopes, tree, query, budget))
+    return Plan(None, alternatives=ALTERNATIVES, advice=found, **common)
+
+
+# ---------------------------------------------------------------- many rows, samples, joint tables
+
+
+def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask) -> Plan:
+    """The plan for many rows of evidence [n_rows, n_variables]: carried through one contraction, so many at a time.
+
+    Its bytes are the answers and, on every core, the tables of some rows; where memory is short these are fewer. Where
+    there is no such tree, rows that observe the same variables are run one by one on a tree of their own.
+    """
+    n_rows, seen = len(states), np.flatnonzero((states >= 0).any(axis=0))
+    free = reduced.index[seen]
+    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else float(model.packed.sizes.sum()))
+    if not reduced.impossible and (free >= 0).any() and n_rows:
+        together = _together(model, reduced, seen[free >= 0], ask)
+        left = ask.budget.memory - answers
+        if together.method and together.slices == 1 and together.bytes <= left:
+            return _chunked(together, n_rows, answers, left)
+    return _apart(model, reduced, states, answers, ask)
+
+
+def row_scopes(reduced: Reduced, seen: np.ndarray) -> Scopes:
+    """Who shares a table with whom where each observed variable has a table with the rows, which are kept."""
+    own, row = scopes_of(reduced), len(reduced.tables.sizes)
+    pairs = np.column_stack([reduced.index[seen], np.full(len(seen), row)]).ravel()
+    starts = np.concatenate([own.starts, own.starts[-1] + 2 * np.arange(1, len(seen) + 1)])
+    keep = np.zeros(row + 2, np.uint8)
+    keep[row] = 1
+    return Scopes(np.append(own.sizes, np.int32(1)), starts, np.concatenate([own.members, pairs]).astype(np.int32), keep)
+
+
+def _together(model: TableModel, reduced: Reduced, seen: np.ndarray, ask: Ask) -> Plan:
+    names = list(model.states)
+    observed = tuple(names[v] for v in seen.tolist())
+    scopes = row_scopes(reduced, seen)
+    return price(scopes, lambda: [*free_names(model, reduced), "row"], model.graph, observed, ask)
+
+
+def _chunked(plan: Plan, n_rows: int, answers: float, left: float) -> Plan:
+    """The plan for one row as that for all of them."""
+    rows = min(rows_in_cache(plan.program), n_rows, int(left / plan.bytes))
+    at_once = min(n_cores(), -(-n_rows // rows))
+    rows = max(1, min(rows, int(left / (plan.bytes * at_once))))
+    size = answers + plan.bytes * rows * at_once
+    told = {"flops": plan.flops * n_rows, "bytes": size, "reason": lambda: f"{plan.why}; {n_rows} rows"}
+    scaled = replace(plan, program=replace(plan.program, rows=rows), **told)
+    return scaled.for_rows(n_rows, plan.seconds * n_rows / n_cores())
+
+
+def _apart(model: TableModel, reduced: Reduced, states: np.ndarray, answers: float, ask: Ask) -> Plan:
+    """A plan for each set of variables that rows observe."""
+    if not len(states):
+        return _plan(model, reduced, scopes_of(reduced), (), ask)
+    names, parts = np.array([*model.states, ""], object), []
+    known, which = np.unique(states >= 0, axis=0, return_inverse=True)
+    for k, own in enumerate(known):
+        rows = np.flatnonzero(which.ravel() == k)
+        seen = tuple(names[:-1][own])
+        base = reduced if ask.query != "evidence" else named(model, seen, True)
+        plan = plan_names(model, base, seen, ask)
+        parts.append((rows, plan.for_rows(len(rows), plan.seconds * len(rows))))
+    worst = max((plan for _, plan in parts), key=lambda plan: (plan.method is None, plan.bytes))
+    told = {"flops": sum(p.flops * len(rows) for rows, p in parts), "seconds": sum(p.seconds for _, p in parts)}
+    told["reason"] = lambda: f"{worst.why}; {len(states)} rows"
+    whole = replace(worst, program=Apart(tuple(parts)), slices=1, **told)
+    return within(whole, answers + worst.bytes)
+
+
+def rows_in_cache(tree: ContractionTree) -> int:
+    """Rows to run together: enough to amortize the steps, few enough to stay in cache."""
+    return int(np.clip(CHUNK_ENTRIES / max(float(tree.cost[2]), 1.0), MIN_CHUNK, MAX_CHUNK))
+
+
+def plan_samples(plan: Plan, n_variables: int, ask: Ask) -> Plan:
+    """The plan that draws `ask.n` samples down the tree of a plan, so many at a time as memory holds."""
+    budget, tree = ask.budget, plan.program
+    steps = 2 * tree.scopes.m if tree is not None else 0
+    each, answer = 8.0 * steps + 8.0 * n_variables, 4.0 * n_variables
+    left = budget.memory - plan.bytes - answer * ask.n
+    sliced = tree is not None and tree.slices > 1  # every slice may replace any of the samples
+    rows = ask.n if sliced else max(1, min(ask.n, int(max(left, 0.0) / each)))
+    told = {
+        "query": "sample",
+        "n": ask.n,
+        "budget": budget,
+        "seconds": plan.seconds + ask.n * n_variables * DRAWN * (plan.slices if sliced else 1),
+        "reason": lambda: f"{plan.why}; {ask.n:,} samples",
+        "program": None if tree is None else replace(tree, rows=rows),
+    }
+    return within(replace(plan, **told), plan.bytes + answer * ask.n + each * rows)
+
+
+def plan_joint(model: TableModel, reduced: Reduced, places: Sequence[int], scopes: Scopes | None, ask: Ask) -> Plan:
+    """The plan of the joint table over variables at these places; `scopes` with those that are free kept, None if none.
+
+    The table itself is priced first: where it alone is too large no tree is searched.
+    """
+    sizes = [float(reduced.sizes[i]) for i in places]
+    width = float(np.log2(sizes).sum())
+    answer = 8.0 * 2.0 ** min(width, 1000.0)
+    names = tuple(np.array(list(model.states), object)[list(places)]) if places else ()
+    why_large = f"the joint table over {len(places)} variables has 2^{width:.4g} entries"
+    common = {"query": "joint", "observed": names, "budget": ask.budget, "structure": model.graph}
+    table = Plan("independent", width, 0.0, 2 * answer, 1e-9 * answer, why_large, **common)
+    if scopes is None or 2 * answer > ask.budget.memory:
+        return within(table, 2 * answer)
+    found = price(scopes, lambda: free_names(model, reduced), model.graph, (), ask)
+    return within(replace(found, observed=names), found.bytes + 2 * answer)
+
+
+def within(plan: Plan, n_bytes: float) -> Plan:
+    """The plan with all that it holds, refused where that is too much."""
+    limits = plan.budget
+    fits = limits is None or (n_bytes <= limits.memory and plan.seconds <= limits.seconds)
+    return replace(plan, bytes=n_bytes, method=plan.method if fits else None)
+
+
+def scopes_of(reduced: Reduced) -> Scopes:
+    """Who shares a table with whom in a conditioned network."""
+    tables = reduced.tables
+    return Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+
+
+def positions(model: TableModel, names: Iterable[str]) -> list[int]:
+    """The numbers of variables."""
+    index = {name: i for i, name in enumerate(model.states)}
+    return [index[name] for name in names]
+
+
+def free_names(model: TableModel, reduced: Reduced) -> list[str]:
+    """The names of the variables that stay free, in the order of their new numbers."""
+    return [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
+
+
+def _observed(model: TableModel, states: np.ndarray) -> tuple[str, ...]:
+    return tuple(v for v, s in zip(model.states, states.tolist(), strict=True) if s >= 0)

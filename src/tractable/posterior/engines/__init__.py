@@ -1,0 +1,1 @@
+"""One engine for each family: what the verbs ask for, see `_protocol`."""

@@ -1,0 +1,191 @@
+"""What a verb asks of the engine of a family, and the way that every verb walks.
+
+    read → group → plan → refuse or go on → solve → gather
+
+An engine is a module, or any object with these functions; it has those verbs for which it has the last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from tractable.families import FAMILIES, leaf
+from tractable.models import ModelError
+from tractable.models._base import check_options
+from tractable.plan import Ask, Plan, allowed
+from tractable.plan.budget import PATIENCE, Memory, ask
+from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, joined, weaker
+
+
+class Solved(NamedTuple):
+    """Some of the cases, what was planned for them, and what came of it."""
+
+    rows: Any
+    part: Any
+    plan: Plan
+    answer: Any
+
+
+class Engine(Protocol):
+    """The functions of an engine; `asked` is whatever its `read` makes of a model and evidence."""
+
+    def read(self, model: Any, evidence: Any) -> Any:
+        """A model and what is observed, checked: ``asked.many`` says whether these are many cases, or one."""
+
+    def groups(self, asked: Any, ask: Ask) -> Iterable[tuple[Any, Any]]:
+        """The cases in groups that share a plan: numbers of rows, and the question about these alone."""
+
+    def plan(self, part: Any, ask: Ask) -> Plan:
+        """The plan of a question, made by the room `plan`."""
+
+    def solve(self, plan: Plan, part: Any, key: Any) -> Any:
+        """What was planned, run; an answer to ``marginals`` or ``evidence`` has a `log_partition` [n_rows]."""
+
+    def posterior(self, asked: Any, solved: Sequence[Solved]) -> Posterior:
+        """The record of `infer`."""
+
+    def log_partition(self, asked: Any, solved: Sequence[Solved]) -> Certificate:
+        """The record of `log_partition`, `log_evidence` and `log_likelihood`."""
+
+    def most_probable(self, asked: Any, solved: Sequence[Solved]) -> MostProbable:
+        """The record of `most_probable`."""
+
+    # sample, transform, reconstruct, impute, filtering, forecast: the same, with what these verbs return.
+    # at_once(asked, ask) -> Solved or None: plans and solves small questions in one call, on terms that the plan sets.
+    # expected_statistics(model, data, weights, q, before) -> Expected: the E-step on checked data.
+
+
+class UnsupportedError(ModelError):
+    """A verb that a family does not have; the message says which models have it, and what to use instead."""
+
+
+INSTEAD = {
+    "transform": "infer(model, evidence).marginals",
+    "reconstruct": "impute(model, data)",
+    "filtering": "infer(model, evidence).marginals",
+    "forecast": "sample(model, n, evidence=…)",
+    "joint": "the marginals, or samples",
+    "pseudo_log_likelihood": "log_likelihood(model, data)",
+    "diagnose": "infer(model, evidence), whose certificates say how far off its numbers may be",
+    "kl_divergence": "log_likelihood(model, data) on rows that the other model has drawn",
+}
+
+
+def engine_of(model: Any, verb: str) -> Any:
+    """The engine that has a verb for a model.
+
+    Raises
+    ------
+    UnsupportedError : the model's family has no such verb. TypeError : not a model.
+    """
+    if not hasattr(model, "family"):
+        raise TypeError(f"expected a model, got a {type(model).__name__}: see tractable.load and the models' classes")
+    engine = leaf(model, "posterior")
+    if not hasattr(engine, verb):
+        raise unsupported(model, verb)
+    return engine
+
+
+def unsupported(model: Any, verb: str) -> UnsupportedError:
+    """The error for a verb that a family does not have."""
+    have = [name for name in FAMILIES if hasattr(leaf(_Named(name), "posterior"), verb)]
+    told = f"models of the families {', '.join(have)} have one" if have else "no family has one"
+    instead = f"; use {INSTEAD[verb]}" if verb in INSTEAD else ""
+    return UnsupportedError(f"a {type(model).__name__} has no {verb}: {told}{instead}")
+
+
+class _Named(NamedTuple):
+    """A family without a model."""
+
+    family: str
+
+
+def asked_of(
+    model: Any, verb: str, query: Any, memory: Memory, seconds: float | None, options: dict[str, Any]
+) -> tuple[Any, Ask]:
+    """The engine for a verb, and the question: what it may cost, and how it is to be answered."""
+    engine = engine_of(model, verb)
+    known = getattr(engine, "OPTIONS", {}).get(verb, ())
+    given = {name: options.pop(name) for name in ("method", "n") if name in options}
+    check_options(options, known, f"{verb} of a {type(model).__name__}")
+    renamed = {"sweeps": options["n_sweeps"]} if options.get("n_sweeps") is not None else {}
+    more = {"patience": PATIENCE[query]} if query in PATIENCE else {}
+    return engine, ask(query, memory, seconds, **given, **renamed, **more)
+
+
+def answered(engine: Any, asked: Any, question: Ask, key: Any = 0) -> list[Solved]:
+    """Group, plan, refuse or go on, solve: every group is planned before the first is run."""
+    at_once = getattr(engine, "at_once", None)
+    if at_once is not None and (found := at_once(asked, question)) is not None:
+        return [found]
+    return run(engine, planned(engine, asked, question), key)
+
+
+Planned = tuple[Any, Any, Plan]
+"""The numbers of some rows, the question about these, and the plan for it."""
+
+
+def planned(engine: Any, asked: Any, question: Ask) -> list[Planned]:
+    """The groups with their plans, none of them refused.
+
+    Raises
+    ------
+    BudgetError : the budget refuses one of them.
+    """
+    parts = list(engine.groups(asked, question))
+    question = question._replace(patience=question.patience / max(len(parts), 1))  # of all groups together
+    found = [(rows, part, allowed(engine.plan(part, question))) for rows, part in parts]
+    return list(_together(engine, asked, found))
+
+
+def run(engine: Any, groups: Sequence[Planned], key: Any = 0) -> list[Solved]:
+    """What was planned, run."""
+    return [Solved(rows, part, plan, engine.solve(plan, part, key)) for rows, part, plan in groups]
+
+
+def _together(engine: Any, asked: Any, found: list[Planned]) -> Iterator[Planned]:
+    """Groups for which the same approximation answers are one."""
+    together: dict[str | None, list[Planned]] = {}
+    for some in found:
+        if len(found) > 1 and some[2].method in getattr(engine, "APPROXIMATE", ()):
+            together.setdefault(some[2].method, []).append(some)
+        else:
+            yield some
+    for some in together.values():
+        rows, plans = np.concatenate([rows for rows, *_ in some]), [plan for *_, plan in some]
+        told = {name: sum(getattr(plan, name) for plan in plans) for name in ("flops", "bytes", "seconds")}
+        yield rows, engine.take(asked, rows), replace(plans[0], **told)
+
+
+def costliest(solved: Sequence[Solved]) -> Plan:
+    """The plan that stands for all groups: the costliest."""
+    return max((s.plan for s in solved), key=lambda plan: plan.seconds)
+
+
+def gathered(n_rows: int, parts: Sequence[tuple[Any, Certificate]]) -> Certificate:
+    """A number for every case [n_rows], from those of groups of them: as sure as the least sure."""
+    if len(parts) == 1:
+        return parts[0][1]
+    found = [c for _, c in parts]
+    ends = [scattered(n_rows, [(rows, getattr(c, end)) for rows, c in parts]) for end in ("value", "lower", "upper")]
+    kind = weaker(*(c.kind for c in found))
+    confidence = min((c.confidence for c in found if c.confidence is not None), default=None)
+    errors = [(rows, np.asarray(c.std_error)) for rows, c in parts if c.std_error is not None]
+    error = scattered(n_rows, errors) if len(errors) == len(parts) else None
+    return Certificate(*ends, kind, confidence, error, joined(*(c.verdict for c in found)))
+
+
+def scattered(n_rows: int, parts: Iterable[tuple[Any, np.ndarray]]) -> np.ndarray:
+    """Arrays [n, …] of groups of rows as one."""
+    out: np.ndarray | None = None
+    for rows, part in parts:
+        if out is None:
+            out = np.empty((n_rows, *part.shape[1:]), part.dtype)
+        out[rows] = part
+    assert out is not None
+    return out

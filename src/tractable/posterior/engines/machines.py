@@ -1,0 +1,183 @@
+"""The engine of Boltzmann machines: closed form, enumeration, elimination; mean field and chains where these fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tractable.models._base import ModelError
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.clamping import checked_values, condition
+from tractable.plan import Ask, Plan, adopted, allowed
+from tractable.plan.machines import EXACT, Chains, plan_machine
+from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior.certificate import Certificate
+from tractable.posterior.approximate import clamped as approximate
+from tractable.posterior.approximate.mean_field import layer_means
+from tractable.posterior.cases import Answer, Cases, Means, mapped, one, read_cases, shaped, unbatched
+from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
+from tractable.posterior.exact import clamped as exact
+from tractable.posterior.keys import generator
+
+OPTIONS = {"impute": ("n_sweeps",)}
+APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": approximate.by_gibbs}
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A machine and cases of what is observed of it."""
+
+    model: Boltzmann
+    cases: Cases
+
+    @property
+    def many(self) -> bool:
+        """Whether there are many cases."""
+        return self.cases.many
+
+    def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
+        """Not tabulated: expected products are learning's statistics."""
+        raise unsupported(self.model, "joint")
+
+    def draw(self, plan: Plan, n: int, key: Any) -> Mapping[str, np.ndarray]:
+        """`n` samples of all units as the plan goes: exact ones, ends of chains, or draws from a factorized q."""
+        assert plan.budget is not None
+        one(self.cases)
+        if plan.method in ("mean_field", "tap"):
+            return _drawn_from_q(self, APPROXIMATE[plan.method](self.model, self.cases, key, plan.program), n, key)
+        own = allowed(globals()["plan"](self, Ask("sample", plan.budget, plan.method, n)))
+        return _drawn(self, own, key)
+
+
+def read(model: Boltzmann, evidence: Any) -> Asked:
+    """Evidence as cases."""
+    return Asked(model, read_cases(model, evidence))
+
+
+def read_rows(model: Boltzmann, data: Any, missing: bool) -> Asked:
+    """Rows of the visible units; where nothing may be missing they are rows indeed."""
+    if missing:
+        return read(model, data)
+    values = checked_values(model, VISIBLE, data, missing=False)
+    if values.ndim != 2:
+        raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
+    return read(model, {VISIBLE: values})
+
+
+def groups(asked: Asked, ask: Ask) -> Iterator[tuple[np.ndarray, Asked]]:
+    """The cases with the same units observed; an approximation takes all together."""
+    together = ask.query == "transform" or ask.method in APPROXIMATE
+    for rows in [np.arange(asked.cases.n_rows)] if together else asked.cases.patterns():
+        yield rows, take(asked, rows)
+
+
+def take(asked: Asked, rows: np.ndarray) -> Asked:
+    """Some of the cases."""
+    return Asked(asked.model, asked.cases.take(rows) if asked.many else asked.cases)
+
+
+def plan(asked: Asked, ask: Ask) -> Plan:
+    """The plan for cases with the same units observed."""
+    if isinstance(ask.method, Plan):
+        return adopted(ask.method, asked.model.graph, ask, tuple(asked.cases.observed()))
+    if ask.query in ("map", "sample"):
+        one(asked.cases)
+    return plan_machine(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, asked.many)
+
+
+def solve(plan: Plan, asked: Asked, key: Any) -> Any:
+    """What was planned, run."""
+    model, cases = asked.model, asked.cases
+    if plan.query == "transform":
+        return _layer_means(model, model.encode({VISIBLE: cases.values[VISIBLE]})[VISIBLE])
+    if plan.query == "map":
+        value, states = exact.most_probable(condition(model, cases.row(0)), plan.program)
+        return value, {name: v[0] for name, v in exact.completed(cases, states, 1).items()}
+    if plan.query == "sample":
+        return _drawn(asked, plan, key)
+    if plan.method in APPROXIMATE:
+        return APPROXIMATE[plan.method](model, cases, key, plan.program)
+    return exact.SOLVERS[str(plan.method)](model, cases, plan)
+
+
+_layer_means = jax.jit(lambda model, x: layer_means(model, x, 50))
+
+
+def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
+    """Samples of all units, exact or the ends of chains."""
+    if plan.method in EXACT:
+        return exact.draw(asked.model, asked.cases, plan, generator(key))
+    chains: Chains = plan.program
+    return approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps))
+
+
+def _drawn_from_q(asked: Asked, answer: Answer, n: int, key: Any) -> Mapping[str, np.ndarray]:
+    model, means = asked.model, {name: c.value for name, c in answer.means.items()}
+    theta = {name: model.local_field(name, means) for name in model.groups}
+    drawn = exact.draw_independent(model, theta, generator(key), n)
+    free = {name: v[:, np.isnan(asked.cases.values[name][0])] for name, v in drawn.items()}
+    return exact.completed(asked.cases, free, n)
+
+
+# ---------------------------------------------------------------- records
+
+
+def posterior(asked: Asked, solved: Sequence[Solved]) -> Posterior[Means]:
+    """The means of all units, those observed included."""
+    model, cases, n = asked.model, asked.cases, asked.cases.n_rows
+    means = {}
+    for name in model.groups:
+        found = gathered(n, [(s.rows, s.answer.means[name]) for s in solved])
+        means[name] = unbatched(cases, mapped(found, lambda a, name=name: shaped(model, name, a)))
+    return Posterior(log_partition(asked, solved), Means(means), costliest(solved), asked)
+
+
+def log_partition(asked: Asked, solved: Sequence[Solved]) -> Certificate:
+    """log Z of every case."""
+    parts = [(s.rows, s.answer.log_partition) for s in solved]
+    return unbatched(asked.cases, gathered(asked.cases.n_rows, parts))
+
+
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
+    """The most probable joint state of all units, group → values, by elimination."""
+    value, values = solved[0].answer
+    return MostProbable(values, Certificate.exact(value), solved[0].plan)
+
+
+def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+    """The visible units [n, n_visible]."""
+    return solved[0].answer[VISIBLE]
+
+
+def transform(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+    """The means of the hidden units given each row [n_rows, n_features], all hidden groups side by side.
+
+    Exact where they are independent given the data, as in a restricted machine; mean field elsewhere.
+    """
+    means, model = solved[0].answer, asked.model
+    none = np.zeros((asked.cases.n_rows, 0))
+    return np.concatenate([np.asarray(means[name]) for name in model.hidden] or [none], axis=1)
+
+
+def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+    """The means of the visible units given the means of the hidden ones [n_rows, n_visible]."""
+    means, model = solved[0].answer, asked.model
+    theta = jnp.broadcast_to(model.local_field(VISIBLE, means), means[VISIBLE].shape)
+    return model.decode({VISIBLE: model.units[VISIBLE].mean(theta)})[VISIBLE]
+
+
+def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+    """The data with its missing entries (NaN) replaced by their posterior means [n_rows, n_visible].
+
+    Exact for rows where an exact method is affordable, else averages over clamped Gibbs chains. Categorical units get
+    their likeliest state.
+    """
+    model, values = asked.model, asked.cases.values[VISIBLE]
+    means = scattered(len(values), [(s.rows, s.answer.means[VISIBLE].value) for s in solved])
+    out = np.where(np.isnan(values), model.decode({VISIBLE: means})[VISIBLE], values)
+    return out if asked.many else out[0]

@@ -1,0 +1,239 @@
+"""The engine of networks of tables: conditioning, one contraction tree, and what comes out of its sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable import kernels
+from tractable.kernels import Reduced
+from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, parse_evidence, reduce_model
+from tractable.models.evidence import parse_rows, with_likelihoods
+from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
+from tractable.plan.budget import terms
+from tractable.plan.search import GREEDY
+from tractable.plan.tables import named, plan_case, plan_rows, plan_samples, priced
+from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines._protocol import Solved
+from tractable.posterior.exact.batch import solve_rows
+from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product
+from tractable.posterior.exact.expected_tables import expected_statistics, log_likelihood_rows
+from tractable.posterior.exact.joint import joint_table
+from tractable.posterior.exact.walk import most_probable_states, sample_states
+from tractable.posterior.keys import generator
+
+__all__ = ["expected_statistics"]
+
+METHODS = ("auto", "elimination")
+
+
+class Answer(NamedTuple):
+    """log Z, and the marginals over all states of all variables; of many cases with an axis of rows in front."""
+
+    log_partition: Certificate
+    marginals: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of evidence about a network, or many."""
+
+    model: TableModel
+    given: Evidence
+    budget: Budget | None = None
+    ran: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether there are many cases."""
+        return self.given.many
+
+    @cached_property
+    def reduced(self) -> Reduced:
+        """What the evidence leaves of the network; of many cases, what nothing observed leaves."""
+        return named(self.model, (), False) if self.many else reduce_model(self.model, self.given)
+
+    @cached_property
+    def pruned(self) -> Reduced:
+        """The same less what matters to no observation."""
+        if not self.many:
+            return reduce_model(self.model, self.given, prune=True)
+        names, seen = list(self.model.states), np.flatnonzero((self.given.states >= 0).any(axis=0))
+        return named(self.model, [names[v] for v in seen], True)
+
+    def under(self, query: str) -> Reduced:
+        """The network that a query is about."""
+        return self.pruned if query == "evidence" else self.reduced
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of a question that was planned and answered in one call: the tree that ran."""
+        assert self.ran is not None and self.budget is not None
+        tree = ContractionTree(scopes_of(self.reduced.tables), *self.ran)
+        names, states = list(self.model.states), self.given.states
+        seen = tuple(names[v] for v in np.flatnonzero(states >= 0))
+        free = [v for v, i in zip(names, self.reduced.index.tolist(), strict=True) if i >= 0]
+        return priced(tree, lambda: free, self.model.graph, seen, Ask("marginals", self.budget))
+
+    def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
+        """The joint posterior over several variables."""
+        assert plan.budget is not None
+        return joint_table(self.model, self.reduced, variables, Ask("joint", plan.budget))
+
+    def draw(self, plan: Plan, n: int, key: Any) -> dict[str, np.ndarray]:
+        """`n` exact samples of all variables."""
+        assert plan.budget is not None
+        return _drawn(self, plan_samples(plan, len(self.model.states), Ask("sample", plan.budget, n=n)), key)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in ("model", "given", "budget", "ran")}
+
+
+def read(model: TableModel, evidence: Any) -> Case:
+    """Evidence, checked."""
+    return Case(model, evidence if isinstance(evidence, Evidence) else parse_evidence(model.states, evidence))
+
+
+def groups(case: Case, ask: Ask) -> list[tuple[slice, Case]]:
+    """All cases together: rows are an axis of the contraction."""
+    return [(slice(None), case)]
+
+
+def normalized(model: TableModel) -> bool:
+    """Whether all joint states together have the probability one."""
+    return isinstance(model, BayesianNetwork)
+
+
+def at_once(case: Case, ask: Ask) -> Solved | None:
+    """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
+    if ask.query != "marginals" or ask.method != "auto" or case.given.many:
+        return None
+    tables = with_likelihoods(case.model.packed, case.given.likelihoods)
+    found = kernels.answer(tables, case.given.states, terms(*ask.budget), GREEDY)
+    if found is None:
+        return None
+    log_z, marginals, *ran = found
+    case = Case(case.model, case.given, ask.budget, tuple(ran))
+    return Solved(slice(None), case, case, Answer(Certificate.exact(log_z), marginals))  # pyright: ignore
+
+
+def plan(case: Case, ask: Ask) -> Plan:
+    """The plan of a query: a contraction tree, and for many rows or samples how many at a time."""
+    model, given, query = case.model, case.given, ask.query
+    check_method(ask.method, METHODS)
+    if isinstance(ask.method, Plan):
+        return _adopted(case, ask)
+    if given.many:
+        if query in ("map", "sample"):
+            raise ModelError("this needs one case, the evidence holds many; use infer for a batch")
+        return plan_rows(model, case.under(query), given.states, ask)
+    found = plan_case(model, case.under(query), given, ask)
+    return plan_samples(found, len(model.states), ask) if query == "sample" else found
+
+
+def _adopted(case: Case, ask: Ask) -> Plan:
+    """A plan made before, for what is observed here."""
+    model, given = case.model, case.given
+    if given.many:
+        raise ModelError("a plan handed over is for one case, the evidence holds many; leave method='auto'")
+    seen = tuple(v for v, s in zip(model.states, given.states.tolist(), strict=True) if s >= 0)
+    found = adopted(ask.method, model.graph, ask, seen)
+    tree = found.program
+    if tree is not None and tree.leaves is None and not _same(tree.scopes, scopes_of(case.under(ask.query).tables)):
+        raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
+    if tree is not None and tree.leaves is not None and given.likelihoods:
+        raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
+    return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
+
+
+def _same(a: Any, b: Any) -> bool:
+    return all(np.array_equal(getattr(a, x), getattr(b, x)) for x in ("sizes", "starts", "members"))
+
+
+def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:
+    """The conditioned network and the tree that runs on it."""
+    tree = plan.program
+    if tree is None or tree.leaves is None:
+        return case.under(plan.query), tree
+    base = named(case.model, plan.observed, plan.query == "evidence")
+    rest = conditioned(base, case.given.states)
+    return rest, fitted(tree, rest)
+
+
+def solve(plan: Plan, case: Case, key: Any) -> Any:
+    """What was planned, run: marginals, log Z, the most probable states or samples."""
+    if case.given.many:
+        rows = solve_rows(case.model, case.under(plan.query), case.given.states, plan)
+        return Answer(Certificate.exact(rows.log_z), rows.marginals)
+    if plan.query == "sample":
+        return _drawn(case, plan, key)
+    reduced, tree = _ready(case, plan)
+    if plan.query == "map":
+        return most_probable_states(reduced, tree)
+    found = sum_product(reduced, tree, plan.query == "marginals")
+    return Answer(Certificate.exact(found.log_z), found.marginals)
+
+
+def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
+    """Exact samples of all variables, as state indices."""
+    reduced, tree = _ready(case, allowed(plan))
+    states = sample_states(reduced, tree, generator(key), plan.n)
+    return {name: states[:, v] for v, name in enumerate(case.model.states)}
+
+
+# ---------------------------------------------------------------- records
+
+
+def posterior(case: Case, solved: Sequence[Solved]) -> Posterior:
+    """The record of the answer."""
+    ((_, asked, plan, answer),) = solved
+    places = Marginals(case.model.states, case.model.graph.state_slices, answer.marginals)
+    return Posterior(answer.log_partition, places, plan, asked)
+
+
+def log_partition(case: Case, solved: Sequence[Solved]) -> Certificate:
+    """log Z, of every row where there are many."""
+    return solved[0].answer.log_partition
+
+
+def most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
+    """The most probable assignment, by names."""
+    value, states = solved[0].answer
+    if value == -np.inf:
+        raise ImpossibleEvidenceError("the evidence has probability zero under the model: no state is possible")
+    names = case.model.states
+    assignment = {v: str(names[v][s]) for v, s in zip(names, states.tolist(), strict=True)}
+    return MostProbable(assignment, Certificate.exact(value), solved[0].plan)
+
+
+def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
+    """Variable → state indices [n]."""
+    return solved[0].answer
+
+
+# ---------------------------------------------------------------- rows of data
+
+
+def read_rows(model: TableModel, data: Any, missing: bool) -> Case:
+    """Rows of data as cases of evidence."""
+    states = model.check(data).states if isinstance(model, BayesianNetwork) else parse_rows(model.states, data)
+    return Case(model, Evidence(states))
+
+
+def impute(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
+    """Variable → state indices [n_rows], the most probable state of each missing value given what the row observes."""
+    found, states = posterior(case, solved).marginals, case.given.states
+    guess = {v: np.nan_to_num(found.array(v)).argmax(1).astype(np.int32) for v in case.model.states}
+    return {v: np.where(states[:, i] < 0, guess[v], states[:, i]) for i, v in enumerate(case.model.states)}
+
+
+def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate | None:
+    """log p of what each row observes: by the cases of the E-step where tables are conditional; None elsewhere."""
+    if not isinstance(model, BayesianNetwork):
+        return None
+    return Certificate.exact(log_likelihood_rows(model, model.check(data), question.budget.memory))
