@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -23,9 +22,6 @@ HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growt
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
 EVIDENCE, MARGINALS, WALK, ENTRIES = 0, 1, 2, 3
 OK, ZERO, UNSAFE = 0, 1, 2
-MAX_BLOCK = 1 << 17
-"""Entries of the largest result whose memory is kept for the next one."""
-
 TRAFFIC = 3.0
 """A table entry made weighs like 2^3 multiply-adds in the search for a tree."""
 
@@ -270,27 +266,10 @@ def reduce(
     return Reduced(out, tables.sizes, index, kept, n_kept, factor, float(log_constant), bool(impossible))
 
 
-_blocks: dict[int, np.ndarray] = {}
-
-
-def _block(n: int) -> np.ndarray:
-    """An array for a result, in the memory of an earlier one of its size that nobody holds any more.
-
-    A large request to the C library makes it tidy up first whatever else the process has freed.
-    """
-    size = 1 << n.bit_length()
-    block = _blocks.pop(size, None)
-    if block is None or sys.getrefcount(block) > 2:
-        block = np.empty(size)
-    if size <= MAX_BLOCK:
-        _blocks[size] = block
-    return block[:n]
-
-
 def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> tuple[float, np.ndarray] | None:
     """log Z and all marginals over all states in one call; None where that is not within the terms, see query.c."""
     n_states = tables.n_states
-    out = _block(n_states + 1)
+    out = np.empty(n_states + 1)
     at = _address(out)
     heuristic, _, _, limit, seconds = order
     status = library().query_marginals(
