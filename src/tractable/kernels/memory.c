@@ -28,6 +28,7 @@ static _Thread_local struct {
     char *at, *end; /* what is left of the arena; NULL where another call has it */
     Block *free[CLASSES];
     Block *outside;
+    int why; /* the call failed */
     jmp_buf failed;
 } region;
 
@@ -63,6 +64,13 @@ void region_leave(void) {
     region.at = region.end = NULL;
 }
 
+void region_fail(int why) {
+    region.why = why;
+    longjmp(region.failed, 1);
+}
+
+int region_failure(void) { return region.why; }
+
 static int class_of(size_t bytes) {
     int top = 63 - __builtin_clzll((unsigned long long)bytes | 64);
     return 4 * top + (int)((bytes >> (top - 2)) & 3) + 1;
@@ -85,7 +93,7 @@ static Block *from_arena(size_t bytes) {
 
 static Block *from_system(size_t bytes) {
     Block *b = fresh(bytes);
-    if (!b) longjmp(region.failed, 1);
+    if (!b) region_fail(NO_MEMORY);
     *b = (Block){.next = region.outside, .class = -1};
     if (b->next) b->next->prev = b;
     return region.outside = b;
