@@ -188,7 +188,7 @@ static void multiply_ordered(Context *c, const Table *a, const Table *b, Groups 
     out->x = table_alloc(c, out->size);
     if (c->semiring == SUM_PRODUCT && !dot) {
         Product product = {x, y, out->x, g->V, g->M, g->K, g->N, 0};
-        c->matmul(&product);
+        region_call(c->matmul, &product);
         if (!product.made) region_fail(GIVEN_UP);
     } else
         for (int64_t v = 0; v < g->V; v++) {

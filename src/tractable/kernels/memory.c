@@ -24,13 +24,15 @@ static struct {
     char *base;
 } arena = {ATOMIC_FLAG_INIT, NULL};
 
-static _Thread_local struct {
+typedef struct {
     char *at, *end; /* what is left of the arena; NULL where another call has it */
     Block *free[CLASSES];
     Block *outside;
     int why; /* the call failed */
-    jmp_buf failed;
-} region;
+    jmp_buf *failed;
+} Region;
+
+static _Thread_local Region region;
 
 static void *fresh(size_t bytes) {
 #ifdef __linux__
@@ -43,15 +45,15 @@ static void *fresh(size_t bytes) {
     return malloc(bytes);
 }
 
-jmp_buf *region_enter(void) {
+void region_enter(jmp_buf *failed) {
     region.outside = NULL;
+    region.failed = failed;
     if (!atomic_flag_test_and_set(&arena.taken)) {
         if (!arena.base) arena.base = fresh(ARENA);
         region.at = arena.base, region.end = arena.base ? arena.base + ARENA : NULL;
         memset(region.free, 0, sizeof region.free);
         if (!arena.base) atomic_flag_clear(&arena.taken);
     }
-    return &region.failed;
 }
 
 void region_leave(void) {
@@ -64,9 +66,16 @@ void region_leave(void) {
     region.at = region.end = NULL;
 }
 
+void region_call(void (*outside)(void *), void *argument) {
+    Region own = region;
+    region.at = region.end = NULL;
+    outside(argument);
+    region = own;
+}
+
 void region_fail(int why) {
     region.why = why;
-    longjmp(region.failed, 1);
+    longjmp(*region.failed, 1);
 }
 
 int region_failure(void) { return region.why; }
