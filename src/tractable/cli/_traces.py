@@ -6,7 +6,7 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._fitting import FIGURES, check_writable
+from tractable.cli._outputs import FIGURES, check_writable
 from tractable.evaluate import Traces, traces
 
 
