@@ -104,7 +104,7 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     for path in kept_at(running.checkpoint or ""):
         os.unlink(path)
     if running.plot:
-        draw(learning_curve, run.history, running.plot)
+        draw(running.plot, learning_curve, run.history)
     return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
 
 

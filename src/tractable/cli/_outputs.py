@@ -7,12 +7,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 import tractable as tr
 from tractable.cli._options import Kept, kept_at, layers_at
 from tractable.cli._places import Paths, check_apart, check_writable
 from tractable.cli._text import one_line
+from tractable.formats._base import extension, write
 
 FIGURES = (".png", ".pdf", ".svg")
 MODELS = (".safetensors",)
@@ -40,12 +42,14 @@ def checkpoint_of(kept: Kept, output: str, read: Paths, extensions: tuple[str, .
     return checkpoint
 
 
-def draw(curve: Callable[[Any], Any], history: Any, path: str) -> None:
-    """The curve of a history as a file."""
+def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:
+    """A figure of something as a file."""
+    drawn = BytesIO()
     try:
-        curve(history).savefig(path)
+        figure(*what).savefig(drawn, format=extension(path, FIGURES)[1:])
     except ModuleNotFoundError as error:
         raise tr.ModelError(str(error)) from None
+    write(path, drawn.getvalue())
 
 
 def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpoint: str) -> tr.EMRun:
@@ -63,5 +67,5 @@ def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpo
     tr.save(run.model, output)
     os.unlink(checkpoint)
     if settings.plot:
-        draw(em_curves, run.history, settings.plot)
+        draw(settings.plot, em_curves, run.history)
     return run
