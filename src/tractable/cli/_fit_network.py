@@ -16,6 +16,7 @@ from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, table_of
+from tractable.formats import as_bytes
 
 Start = Literal["random", "model"]
 
@@ -61,6 +62,7 @@ def network(
     found: Any = _answers.network(net)
     if not isinstance(found, tr.BayesianNetwork):
         raise tr.ModelError(f"{net} holds a {type(found).__name__}: only tables of a BayesianNetwork are learned")
+    as_bytes(found, output)  # what is learned can be written as what it is learned from
     rows = found.check(table_of(found, data))
     held = table_of(found, counting.validation) if counting.validation else None
     run = climb(counting, found, (rows, held), output, checkpoint)

@@ -184,11 +184,18 @@ class Families:
 
 
 def bayesian(model: object, extension: str) -> BayesianNetwork:
-    """The model itself if it is a Bayesian network, else an error with the remedy."""
+    """The model itself if it is a Bayesian network that text can hold, else an error with the remedy."""
     if isinstance(model, BayesianNetwork):
+        check_learned(model, extension)
         return model
     other = ".uai or .safetensors" if getattr(model, "family", "") == "tables" else ".safetensors"
     raise ModelError(f"a {type(model).__name__} cannot be written as {extension}; write {other} instead")
+
+
+def check_learned(model: object, extension: str) -> None:
+    """Refuse a network that says how its tables are learned where the format has no place for it."""
+    if lost := [name for name in ("ties", "fixed") if getattr(model, name, ())]:
+        raise ModelError(f"{extension} has no place for the {' and '.join(lost)} of a network; write .safetensors")
 
 
 # ---------------------------------------------------------------- files
