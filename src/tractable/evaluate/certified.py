@@ -21,6 +21,18 @@ MIN_PAIRS = 32
 TOLERANCE = 0.05
 """Nats by which the directions may differ beyond four standard errors."""
 
+CHECKS = (
+    "gap",
+    "gap_error",
+    "overlap",
+    "forward_effective",
+    "reverse_effective",
+    "forward_tail",
+    "reverse_tail",
+    "halves",
+)
+OVERFLOW = "parameters this large overflow single precision: scale them down"
+
 
 def certified(
     w: bounds.Weights, back: bounds.Weights, offset: float, confidence: float, starts: Starts
@@ -34,7 +46,11 @@ def certified(
     runs started from chains the forward runs and both halves of the reverse ones as well. The standard error is then at
     least half of what the directions differ by.
     """
-    delta = (1 - confidence) / 2
+    delta, broken = (1 - confidence) / 2, int((~np.isfinite(np.append(w, back))).sum())
+    if broken:
+        reason = f"the work of {broken} of {len(w) + len(back)} runs is not finite; {OVERFLOW}"
+        nothing = Certificate(np.nan, -np.inf, np.inf, "probabilistic", confidence, np.inf, _verdict([reason]))
+        return nothing, dict.fromkeys(CHECKS, np.nan)
     ratio = bounds.acceptance_ratio(w, back)
     low, high = _ends(w, back, delta, starts.exact)
     checks = _checks(w, back, ratio, starts.n_from_data)
@@ -67,7 +83,7 @@ def _checks(w: bounds.Weights, back: bounds.Weights, ratio: bounds.Ratio, n_from
     ess = bounds.effective_sample_size(w), bounds.effective_sample_size(back)
     return {
         "gap": reverse - forward,
-        "gap_error": float(np.sqrt(sum(1 / e - 1 / len(v) for e, v in zip(ess, (w, back), strict=True)))),
+        "gap_error": float(np.sqrt(sum(max(0.0, 1 / e - 1 / len(v)) for e, v in zip(ess, (w, back), strict=True)))),
         "overlap": ratio.overlap,
         "forward_effective": ess[0],
         "reverse_effective": ess[1],
@@ -84,25 +100,26 @@ def _disagreement(back: bounds.Weights, n: int) -> float:
     a, b = back[:n], back[n:]
     if abs(a.mean() - b.mean()) < TOLERANCE:
         return 0.0
-    return float(abs(a.mean() - b.mean()) / np.sqrt(a.var() / len(a) + b.var() / len(b)))
+    error = float(np.sqrt(a.var() / len(a) + b.var() / len(b)))
+    return float(abs(a.mean() - b.mean())) / error if error > 0 else np.inf
 
 
 def _reasons(checks: Checks) -> list[str]:
-    """What speaks against the value, with what would help."""
+    """What speaks against the value, with what would help; a check that is not a number speaks against it."""
     out = []
     gap = checks["gap"]
-    if abs(gap) > 4 * checks["gap_error"] + TOLERANCE:
+    if not abs(gap) <= 4 * checks["gap_error"] + TOLERANCE:
         cure = "more temperatures or a base closer to the data" if gap > 0 else "longer chains for the reverse runs"
         out.append(f"forward and reverse disagree by {abs(gap):.3g} nats; use {cure}")
-    elif checks["overlap"] < MIN_OVERLAP:
+    elif not checks["overlap"] >= MIN_OVERLAP:
         out.append("forward and reverse runs hardly overlap; use more temperatures")
-    few = min(checks["forward_effective"], checks["reverse_effective"])
-    heavy = max(checks["forward_tail"], checks["reverse_tail"])
-    if not out and few < MIN_EFFECTIVE:
+    few = np.minimum(checks["forward_effective"], checks["reverse_effective"])  # NaN where either is
+    heavy = np.maximum(checks["forward_tail"], checks["reverse_tail"])
+    if not out and not few >= MIN_EFFECTIVE:
         out.append(f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures")
-    if not out and heavy > MAX_TAIL:
+    if not out and not heavy <= MAX_TAIL:
         out.append(f"the weights have a heavy tail (Pareto shape {heavy:.2f}); use more temperatures")
-    if checks["halves"] > 4:
+    if not checks["halves"] <= 4:
         out.append(
             "reverse runs from data and from annealed chains differ: the chains have not mixed; use a longer burn-in"
         )

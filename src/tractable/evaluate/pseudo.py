@@ -62,7 +62,7 @@ def pseudo_log_likelihood(
         parts = _by_unit(model.astype(np.float64), values, units)
     per_row = parts.mean(axis=1) * n
     value = float(per_row.mean())
-    if n_units is None:
+    if len(units) == n:
         return PseudoLogLikelihood(value, value, value, "exact", per_row=per_row)
     spread = parts.mean(axis=0).std(ddof=1) if len(units) > 1 else np.inf
     error = float(n * spread / np.sqrt(len(units)) * np.sqrt(1 - len(units) / n))

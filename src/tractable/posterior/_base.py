@@ -20,7 +20,7 @@ class Certificate:
 
     `kind` is ``exact`` (up to rounding), ``bound`` (deterministic), ``probabilistic`` (with `confidence`) or
     ``estimate`` (a value with `std_error`; the interval is infinite). `verdict` says in words whether the value can be
-    relied on, where that was checked.
+    relied on, where that was checked. What is not exact and not a number is never reliable, and its ends are infinite.
     """
 
     value: Any
@@ -30,6 +30,20 @@ class Certificate:
     confidence: float | None = None
     std_error: float | None = None
     verdict: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind != "exact" and any(np.isnan(x).any() for x in (self.value, self.lower, self.upper)):
+            self._excuse()
+
+    def _excuse(self) -> None:
+        """Ends that are not numbers say nothing, and a value that is not one cannot be relied on."""
+        for name, end in (("lower", -np.inf), ("upper", np.inf)):
+            object.__setattr__(self, name, np.where(np.isnan(getattr(self, name)), end, getattr(self, name))[()])
+        broken = np.isnan(self.value)
+        if broken.any() and not (self.verdict or "").startswith("unreliable"):
+            said = f"; {self.verdict}" if self.verdict not in (None, "reliable") else ""
+            of = f" of {int(broken.sum())} of {broken.size} rows" if broken.size > 1 else ""
+            object.__setattr__(self, "verdict", f"unreliable: the value{of} is not a number{said}")
 
     @classmethod
     def exact(cls, value: Any) -> Certificate:
