@@ -12,7 +12,7 @@ import zoo
 
 import tractable as tr
 from tractable.evaluate import kl_divergence
-from tractable.learning.network_starts import started
+from tractable.learning.starts.networks import started
 from tractable.posterior.exact import components
 from tractable.posterior.networks import expected_statistics, log_likelihood_rows
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tractable.learning.em import Request
+from tractable.learning.em.exact import Request
 
-_EM = ("em", "EM")
-_WAKE_SLEEP = ("reweighted", "ReweightedWakeSleep")
+_EM = ("em.exact", "EM")
+_WAKE_SLEEP = ("layers.reweighted", "ReweightedWakeSleep")
 _DEFAULTS = {
-    "boltzmann": ("contrastive", "PersistentCD"),
+    "boltzmann": ("machines.contrastive", "PersistentCD"),
     "deep_belief": _WAKE_SLEEP,
     "factorial_hidden_markov": _EM,
     "hidden_markov": _EM,

@@ -15,12 +15,12 @@ from jaxtyping import Array, Float
 
 from tractable.learning._base import Learner
 from tractable.learning.checkpoint_files import check_place
-from tractable.learning.contrastive import PersistentCD
-from tractable.learning.em import Request
+from tractable.learning.em.exact import Request
+from tractable.learning.layers.stacks import stack_of
 from tractable.learning.loop import Run, as_key
-from tractable.learning.machines import checked_rows, completed
+from tractable.learning.machines._base import checked_rows, completed
+from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, History, Options
-from tractable.learning.stacks import stack_of
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units

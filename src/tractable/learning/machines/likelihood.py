@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Seen, Training
-from tractable.learning.machines import MachineLearner
-from tractable.learning.phases import group_graph
+from tractable.learning.machines._base import MachineLearner
+from tractable.learning.machines.phases import group_graph
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.plan import allowed
