@@ -24,8 +24,8 @@ from _common import OUT, Log, Row, arguments, once, report, save
 from rbm_mnist import HIDDEN, SIDE, rows_of, trained
 
 import tractable as tr
-from tractable.learning.layerwise import sent_up
-from tractable.learning.stacks import stack_of
+from tractable.learning.layers.layerwise import sent_up
+from tractable.learning.layers.stacks import stack_of
 
 CLAIMED, SAMPLES, COPIES = -86.2, 100, 2
 TOPS = {"784-500-500": 500, "784-500-2000": 2000}

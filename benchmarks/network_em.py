@@ -22,7 +22,7 @@ from _common import Log, Row, alternate, arguments, data, once, report, save
 
 import tractable as tr
 from tractable.evaluate import kl_divergence
-from tractable.learning.network_starts import started
+from tractable.learning.starts.networks import started
 
 ROWS, MISSING, SEED = 20_000, 0.2, 7
 RECOVERY = {"name": "", "method": "", "rows used": "d", "seconds": ".2f", "iterations": "d", "KL to the truth": ".4f"}

@@ -15,9 +15,9 @@ import tractable as tr
 from tractable.cli import _fitting
 from tractable.cli._fit_layers import Top
 from tractable.cli._run import run
-from tractable.learning.layered import LayeredLearner
+from tractable.learning.layers._base import LayeredLearner
+from tractable.learning.layers.stacks import stack_of
 from tractable.learning.records import Epoch, History
-from tractable.learning.stacks import stack_of
 
 SETTINGS: dict[str, Any] = {"batch_size": 30, "learning_rate": 0.03}
 REWEIGHTED = tr.ReweightedWakeSleep(samples=10, **SETTINGS)

@@ -12,7 +12,7 @@ from data import DATA, needs_data
 from test_mixtures import KINDS_AND_MIXED, MIXED, K, model_of, rows_of
 
 import tractable as tr
-from tractable.learning.em import check_increase
+from tractable.learning.em.exact import check_increase
 
 SKLEARN = {"gaussian": "full", "tied": "tied", "diagonal": "diag", "spherical": "spherical"}
 

@@ -13,7 +13,7 @@ from test_hidden_markov_em import data_of
 from test_mixtures import MIXED, rows_of
 
 import tractable as tr
-from tractable.learning.leaves import filled, fingerprint, leaves
+from tractable.learning.em.leaves import filled, fingerprint, leaves
 
 LEARNERS = [
     tr.EM(n_init=3, tolerance=1e-3, weight_prior=0.5),

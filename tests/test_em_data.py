@@ -11,7 +11,7 @@ import pytest
 from test_mixtures import KINDS_AND_MIXED, MIXED, K, rows_of
 
 import tractable as tr
-from tractable.learning import em
+from tractable.learning.em import exact
 
 
 def begun(kind: str, x: np.ndarray, n_components: int = K) -> tr.Mixture:
@@ -77,7 +77,7 @@ def test_restarts_do_not_depend_on_each_other_or_on_the_number_of_cores(monkeypa
     model, learner = begun("mixed", x), tr.EM(start="k-means++", tolerance=1e-3)
     runs = {}
     for cores in (1, 4):
-        monkeypatch.setattr(em, "n_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(exact, "n_cores", lambda cores=cores: cores)
         for n in (1, 2, 5):
             runs[cores, n] = tr.fit(model, x, tr.EM(n_init=n, start=learner.start, tolerance=1e-3), key=7)
     for n in (1, 2, 5):

@@ -10,7 +10,8 @@ import pytest
 
 import tractable as tr
 from tractable.kernels import xla
-from tractable.learning import fused, loop
+from tractable.learning import loop
+from tractable.learning.machines import fused
 from tractable.learning.records import Options
 from tractable.models import boltzmann, deep, restricted
 

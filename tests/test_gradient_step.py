@@ -12,8 +12,8 @@ from test_hidden_markov_em import data_of
 from test_mixtures import K, model_of, rows_of
 
 import tractable as tr
-from tractable.learning.coordinates import density, model_at, place_of
-from tractable.learning.gradient_step import _gradient
+from tractable.learning.em.coordinates import density, model_at, place_of
+from tractable.learning.em.gradient_step import _gradient
 from tractable.posterior.verbs import expected_statistics
 
 KINDS = ("mixed", "tied", "diagonal", "spherical")

@@ -172,7 +172,7 @@ def test_what_approximates_nothing_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["diagonal", "gaussian", "categorical"])
 def test_an_e_step_in_pieces_is_that_of_the_whole(kind: str) -> None:
     """Weights count, an impossible sequence is named by its own number, and pieces depend on nothing but sizes."""
-    from tractable.posterior.chains import PIECE, _expected, _pieces, expected_statistics
+    from tractable.posterior.engines.chains import PIECE, _expected, _pieces, expected_statistics
 
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 400, 200)

@@ -21,11 +21,11 @@ from tractable.learning import (
     WakeSleep,
     fit,
     loop,
-    score_function,
 )
 from tractable.learning._base import Batch, Seen, begin
-from tractable.learning.layered import LayeredLearner
-from tractable.learning.wake import awake
+from tractable.learning.layers import score_function
+from tractable.learning.layers._base import LayeredLearner
+from tractable.learning.layers.wake import awake
 from tractable.models import (
     DeepBeliefNetwork,
     HelmholtzMachine,

@@ -10,7 +10,7 @@ from layers_zoo import network
 import tractable as tr
 from tractable.evaluate.directed import simulated_gap
 from tractable.models import ModelError
-from tractable.posterior import directed
+from tractable.posterior.engines import layers as directed
 
 WIDE = [40, 40]
 

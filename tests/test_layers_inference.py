@@ -17,7 +17,7 @@ from tractable.kernels import xla
 from tractable.models import ModelError
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.directed import cases_of
+from tractable.posterior.engines.layers import cases_of
 
 each = pytest.mark.parametrize("row", ZOO, ids=str)
 SHARES = ((1.0, 0.0), (0.5, 0.0), (0.5, 0.4), (0.0, 0.4), (0.0, 0.0))

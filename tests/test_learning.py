@@ -26,14 +26,14 @@ from tractable.learning import (
     TemperedPCD,
     TrajectoryTempering,
     fit,
-    layerwise,
     log_partition_of,
     loop,
-    phases,
     pretrain,
 )
 from tractable.learning._base import Seen, Training, begin
-from tractable.learning.likelihood import log_unnormalized
+from tractable.learning.layers import layerwise
+from tractable.learning.machines import phases
+from tractable.learning.machines.likelihood import log_unnormalized
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann, deep, restricted
 from tractable.models.units import Categorical, Gaussian, Spin
 from tractable.plan.machines import split

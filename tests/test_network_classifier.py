@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import tractable as tr
 from tractable.estimators import BayesianNetworkClassifier
 from tractable.estimators.columns import column_of
-from tractable.learning.trees import best_tree, information
+from tractable.learning.starts.trees import best_tree, information
 
 
 @pytest.mark.parametrize("structure", ["naive", "tree"])

@@ -12,9 +12,9 @@ import zoo
 
 import tractable as tr
 from tractable.evaluate import kl_divergence
-from tractable.learning.network_starts import started
+from tractable.learning.starts.networks import started
 from tractable.posterior.exact import components
-from tractable.posterior.networks import expected_statistics, log_likelihood_rows
+from tractable.posterior.exact.expected_tables import expected_statistics, log_likelihood_rows
 
 NETWORKS = [row for row in zoo.ZOO if row.name.startswith("bayesian")]
 WAYS = {"enumerated": (1 << 13, 8), "contracted": (0, 0), "whole": (0, 10**6)}

@@ -10,7 +10,7 @@ import pytest
 
 import tractable as tr
 from tractable.evaluate import SampleBounds
-from tractable.learning.em_records import Iteration
+from tractable.learning.em.records import Iteration
 from tractable.learning.records import Epoch, History
 from tractable.plots import (
     bound_against_samples,

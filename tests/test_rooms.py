@@ -18,7 +18,9 @@ ROOMS += ("learning", "estimators", "plots", "cli")
 ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 
-TRAINED = ("learning", "evaluate", "estimators", "kernels/xla")
+TRAINED = ("evaluate", "estimators", "kernels/xla")
+TRAINED += tuple(f"learning/{name}" for name in ("_base", "loop", "checkpoints", "online", "machines", "layers"))
+TRAINED += ("learning/em/coordinates", "learning/em/gradient_step")
 TRAINED += ("models/units", "models/boltzmann_machine", "models/clamping", "models/products")
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition", "parameters"))
 TRAINED += ("posterior/approximate", "posterior/machines", "posterior/directed")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import tractable as tr
-from tractable.cli import _answers, _json, _text
+from tractable.cli import _answers, _json, _places, _text
 from tractable.plan import Query
 from tractable.plan.budget import memory_bytes
 
@@ -172,6 +172,7 @@ def convert(
     json: Json = False,
 ) -> None:
     """Write a model in another format."""
+    _places.check_apart({"IN": source}, {"OUT": destination})
     net = tr.load(source)
     tr.save(net, destination)
     if json:

@@ -12,7 +12,7 @@ from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, Emissions, show_run
 from tractable.cli._options import Output
-from tractable.cli._outputs import check_writable, climb
+from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cut, Rows
 from tractable.cli._spread import spread
 
@@ -65,9 +65,10 @@ def hmm(
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    check_writable(output, (".safetensors",))
+    read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
+    checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
     sequences = cut.read(data)
     held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
     begin = chain.begin(sequences, ascent)
-    run = climb(ascent, begin, (sequences, held), output)
+    run = climb(ascent, begin, (sequences, held), output, checkpoint)
     show_run(run, output, sequences, json)

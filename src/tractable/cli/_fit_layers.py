@@ -124,7 +124,7 @@ class Layers:
         check_settings(vars(self.before))
         if not self.before.pretrain:
             return model
-        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed)
+        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed, checkpoint=running.checkpoint)
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)
         options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}

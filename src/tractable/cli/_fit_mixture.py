@@ -11,7 +11,7 @@ import tractable as tr
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._options import Climbing, Data, Output, Real
-from tractable.cli._outputs import check_writable, climb
+from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 
 Emissions = Literal["bernoulli", "categorical", "poisson", "gaussian", "tied", "diagonal", "spherical"]
@@ -52,11 +52,11 @@ def mixture(
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
     kinds = _kinds(emissions or ["bernoulli"])
-    check_writable(output, (".safetensors",))
+    checkpoint = checkpoint_of(ascent, output, {"DATA": data, "--validation": ascent.validation})
     rows = tr.read_data(data)
     held = tr.read_data(ascent.validation) if ascent.validation else None
     begin = tr.mixture(rows, components, kinds, start=ascent.start, key=ascent.seed)
-    run = climb(ascent, begin, (rows, held), output)
+    run = climb(ascent, begin, (rows, held), output, checkpoint)
     show_run(run, output, rows, json)
 
 

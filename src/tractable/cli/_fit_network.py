@@ -13,9 +13,10 @@ from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
 from tractable.cli._options import Climbing, Output, Real
-from tractable.cli._outputs import climb
+from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, table_of
+from tractable.formats import as_bytes
 
 Start = Literal["random", "model"]
 
@@ -56,13 +57,13 @@ def network(
     An empty cell is missing, and a variable without a column hidden: both are summed out. A fit that was killed goes on
     with the same command and --resume, and ends in the same tables, bit for bit.
     """
-    from tractable.formats._base import extension
-
-    extension(output, WRITTEN)
+    read = {"NET": net, "DATA": data, "--validation": counting.validation}
+    checkpoint = checkpoint_of(counting, output, read, WRITTEN)
     found: Any = _answers.network(net)
     if not isinstance(found, tr.BayesianNetwork):
         raise tr.ModelError(f"{net} holds a {type(found).__name__}: only tables of a BayesianNetwork are learned")
+    as_bytes(found, output)  # what is learned can be written as what it is learned from
     rows = found.check(table_of(found, data))
     held = table_of(found, counting.validation) if counting.validation else None
-    run = climb(counting, found, (rows, held), output, WRITTEN)
+    run = climb(counting, found, (rows, held), output, checkpoint)
     show_run(run, output, rows, json)

@@ -10,10 +10,10 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli._options import Running, Visible, kept_at
-from tractable.cli._outputs import FIGURES, check_writable, draw, warnings_in_a_line
+from tractable.cli._outputs import checkpoint_of, draw, warnings_in_a_line
 from tractable.learning import pretrain
-from tractable.learning.columns import fit_columns, visible_units
 from tractable.learning.fitting import check_fit
+from tractable.learning.machines.columns import fit_columns, visible_units
 from tractable.plan.training import check_training
 from tractable.plots import learning_curve
 
@@ -81,16 +81,14 @@ class Shape:
         epochs = getattr(self.visible, "pretrain", 0)
         if not epochs:
             return model
-        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed)
+        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed, checkpoint=running.checkpoint)
         return pretrain(model, rows, epochs=epochs, key=running.seed)
 
 
 def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     """Read the data, learn, write the model; the checkpoint goes when the model is there."""
-    check_writable(files.model, (".safetensors",))
-    if running.plot:
-        check_writable(running.plot, FIGURES)
-    running = replace(running, checkpoint=running.at(files.model))
+    read = {"DATA": files.data, "--validation": running.validation}
+    running = replace(running, checkpoint=checkpoint_of(running, files.model, read))
     rows = tr.read_data(files.data)
     held = tr.read_data(running.validation) if running.validation else None
     model = shape.new(rows, learner, running)
@@ -106,7 +104,7 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     for path in kept_at(running.checkpoint or ""):
         os.unlink(path)
     if running.plot:
-        draw(learning_curve, run.history, running.plot)
+        draw(running.plot, learning_curve, run.history)
     return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
 
 

@@ -12,6 +12,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
 from tractable.cli._options import Data, Output, Seed
+from tractable.cli._places import check_apart
 from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
 from tractable.cli._table_files import write_table
@@ -100,6 +101,7 @@ def sample(
     json: Json = False,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
+    check_apart({"MODEL": model, "--given": drawn.given}, {"--output": output})
     found: Any = tr.load(model)
     rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=memory)
     if found.family == "tables":
@@ -116,6 +118,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, j
 
     In rows of a network, the most probable state.
     """
+    check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
     whole = _rows(tr.impute(machine, cut.data(machine, data), key=seed))
     if machine.family == "tables":
@@ -136,6 +139,7 @@ def diagnose(
     """Run Gibbs chains of a machine and say whether they agree: R-hat, effective sample sizes, a verdict."""
     from tractable.cli import _traces
 
+    check_apart({"MODEL": model}, {"--plot": plot})
     _traces.diagnosed(machine_of(model), (chains, sweeps, seed), plot, json)
 
 
@@ -143,6 +147,7 @@ def diagnose(
 @spread
 def transform(model: Model, data: Data, output: Output, cut: Cut, json: Json = False) -> None:
     """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""
+    check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine = machine_of(model)
     means = _rows(tr.transform(machine, cut.data(machine, data, missing=False)))
     tr.write_data(output, means)

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-import tractable as tr
-
 Data = Annotated[
     str,
     typer.Argument(
@@ -110,20 +108,16 @@ class Kept:
         None
     )
 
-    def at(self, model: str) -> str:
-        """The path of the checkpoint; one that is there already must be meant."""
-        path = self.checkpoint or f"{model}.checkpoint"
-        if (there := kept_at(path)) and not self.resume:
-            raise tr.ModelError(
-                f"{there[0]}: a fit that did not end is kept here; go on with --resume, or delete the file"
-            )
-        return path
-
 
 def kept_at(checkpoint: str) -> list[str]:
     """The files that a fit is kept in: its checkpoint, and those of layers that were learned before."""
-    found = [checkpoint] if os.path.exists(checkpoint) else []
-    return found + sorted(glob(f"{escape(checkpoint)}.layer[0-9]*"))
+    return ([checkpoint] if os.path.exists(checkpoint) else []) + layers_at(checkpoint)
+
+
+def layers_at(checkpoint: str) -> list[str]:
+    """The checkpoints of layers; a file such as CHECKPOINT.layer0.safetensors is none of them."""
+    found = glob(f"{escape(checkpoint)}.layer[0-9]*")
+    return sorted(path for path in found if path.rpartition(".layer")[2].isdecimal())
 
 
 @dataclass(frozen=True)

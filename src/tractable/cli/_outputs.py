@@ -7,11 +7,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 import tractable as tr
+from tractable.cli._options import Kept, kept_at, layers_at
+from tractable.cli._places import Paths, check_apart, check_writable
 from tractable.cli._text import one_line
-from tractable.formats._base import extension, failure
+from tractable.formats._base import extension, write
 
 FIGURES = (".png", ".pdf", ".svg")
 MODELS = (".safetensors",)
@@ -26,38 +29,37 @@ def warnings_in_a_line() -> Iterator[None]:
         yield
 
 
-def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None:
-    """Hours of learning must not end at a folder that is not there."""
-    if extensions:
-        extension(path, extensions)
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.path.isdir(folder):
-        raise failure(path, "cannot be written: there is no such folder; make it first")
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise failure(path, "cannot be written: choose another place")
+def checkpoint_of(kept: Kept, output: str, read: Paths, extensions: tuple[str, ...] = MODELS) -> str:
+    """Where a fit is kept while it runs; what would fail at its end, or destroy a file, is refused here."""
+    check_writable(output, extensions)
+    if kept.plot:
+        check_writable(kept.plot, FIGURES)
+    checkpoint = kept.checkpoint or f"{output}.checkpoint"
+    layers = {f"the checkpoint of layer {i},": path for i, path in enumerate(layers_at(checkpoint))}
+    check_apart(read, {"--output": output, "--plot": kept.plot, "--checkpoint": checkpoint} | layers)
+    if (there := kept_at(checkpoint)) and not kept.resume:
+        raise tr.ModelError(f"{there[0]}: a fit that did not end is kept here; go on with --resume, or delete the file")
+    return checkpoint
 
 
-def draw(curve: Callable[[Any], Any], history: Any, path: str) -> None:
-    """The curve of a history as a file."""
+def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:
+    """A figure of something as a file."""
+    drawn = BytesIO()
     try:
-        curve(history).savefig(path)
+        figure(*what).savefig(drawn, format=extension(path, FIGURES)[1:])
     except ModuleNotFoundError as error:
         raise tr.ModelError(str(error)) from None
+    write(path, drawn.getvalue())
 
 
-def climb(
-    settings: Any, model: Any, data: tuple[Any, Any], output: str, extensions: tuple[str, ...] = MODELS
-) -> tr.EMRun:
+def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpoint: str) -> tr.EMRun:
     """EM from a model on rows, with others that are followed; the model is written, and then the checkpoint goes.
 
     `settings` are options of `Kept`, ``learner``, ``iterations`` and ``seed``.
     """
     from tractable.plots import em_curves
 
-    check_writable(output, extensions)
-    if settings.plot:
-        check_writable(settings.plot, FIGURES)
-    checkpoint, (rows, held) = settings.at(output), data
+    rows, held = data
     kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_every, "resume": settings.resume}
     options: dict[str, Any] = {"epochs": settings.iterations, "validation": held, "key": settings.seed, **kept}
     with warnings_in_a_line():
@@ -65,5 +67,5 @@ def climb(
     tr.save(run.model, output)
     os.unlink(checkpoint)
     if settings.plot:
-        draw(em_curves, run.history, settings.plot)
+        draw(settings.plot, em_curves, run.history)
     return run

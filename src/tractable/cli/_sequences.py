@@ -12,6 +12,7 @@ import typer
 import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
+from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
 from tractable.cli._table_files import table_of
 
@@ -36,6 +37,11 @@ class Cut:
         Text, typer.Option(metavar="FILE", help="Number of rows of each sequence: a file of numbers (text or .npy).")
     ] = None
     by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
+
+    @property
+    def files(self) -> dict[str, Text]:
+        """The file that is read besides the rows, by the option that names it."""
+        return {"--lengths": self.lengths}
 
     def read(self, path: str) -> tr.Sequences:
         """The sequences in a file."""
@@ -86,6 +92,7 @@ def decode(
     json: Json = False,
 ) -> None:
     """Say which hidden states sequences went through: the most probable path, or the posterior of each row."""
+    check_apart({"MODEL": model, "SEQUENCES": sequences} | cut.files, {"--output": output})
     chain = chain_of(model)
     found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences), asked.memory)
     if output:

@@ -6,8 +6,9 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._fitting import FIGURES, check_writable
+from tractable.cli._outputs import FIGURES, check_writable, draw
 from tractable.evaluate import Traces, traces
+from tractable.plots import chain_traces
 
 
 def diagnosed(model: Any, how: tuple[int, int, int], plot: str | None, json: bool) -> None:
@@ -19,7 +20,7 @@ def diagnosed(model: Any, how: tuple[int, int, int], plot: str | None, json: boo
     n_chains, n_sweeps, seed = how
     found = traces(model, n_chains=n_chains, n_sweeps=n_sweeps, key=seed)
     if plot:
-        _draw(found, plot)
+        draw(plot, chain_traces, found.draws, found.names)
     if json:
         return _json.write({"model": _json.model(model), "verdict": found.diagnosis.verdict, "traces": _records(found)})
     from tractable.cli._tables import console, new_table
@@ -38,12 +39,3 @@ def _records(found: Traces) -> list[dict[str, Any]]:
         {"name": name} | {column: float(getattr(of, column)[i]) for column in columns}
         for i, name in enumerate(found.names)
     ]
-
-
-def _draw(found: Traces, path: str) -> None:
-    from tractable.plots import chain_traces
-
-    try:
-        chain_traces(found.draws, found.names).savefig(path)
-    except ModuleNotFoundError as error:
-        raise tr.ModelError(str(error)) from None

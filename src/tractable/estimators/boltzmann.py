@@ -15,7 +15,7 @@ from tractable.estimators._base import LearnedByGradient, check_is_fitted, learn
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner
 from tractable.learning._base import Training
-from tractable.learning.columns import Scale, in_data_density, standard_scale, visible_units
+from tractable.learning.machines.columns import Scale, in_data_density, standard_scale, visible_units
 from tractable.models import Boltzmann, Gaussian, Spin, deep, restricted
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.units import Units

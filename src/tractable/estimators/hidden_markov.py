@@ -11,7 +11,7 @@ from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, hidden_markov
 from tractable.models import Sequences
 from tractable.posterior import impute, most_probable, transform
-from tractable.posterior.chains import draw
+from tractable.posterior.engines.chains import draw
 
 try:
     from sklearn.base import BaseEstimator, DensityMixin

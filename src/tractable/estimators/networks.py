@@ -9,14 +9,14 @@ import numpy as np
 
 from tractable.estimators.columns import Column, column_of
 from tractable.learning import EM, fit
-from tractable.learning.network_starts import started
-from tractable.learning.trees import best_tree, information
+from tractable.learning.starts.networks import started
+from tractable.learning.starts.trees import best_tree, information
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import check_known, nearest
 from tractable.models.observations import Observations
 from tractable.posterior import infer
-from tractable.posterior.mixtures import softmax
-from tractable.posterior.networks import log_likelihood_rows
+from tractable.posterior.engines.mixtures import softmax
+from tractable.posterior.exact.expected_tables import log_likelihood_rows
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

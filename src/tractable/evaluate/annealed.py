@@ -172,4 +172,5 @@ def needed(found: Pilot, settings: Annealing) -> int:
     """
     delta = (1 - settings.confidence) / 2
     side = settings.accuracy / (1 + 1 / np.sqrt(2))
-    return int(np.clip(2 * found.variance * np.log(3 / delta) / (settings.n_chains * side**2), 100, 10**9))
+    n = 2 * found.variance * np.log(3 / delta) / (settings.n_chains * side**2)
+    return int(np.clip(n, 100, 10**9)) if np.isfinite(n) else 10**9

@@ -105,7 +105,7 @@ def certified(
 
 
 def _verdict(effective: np.ndarray) -> str:
-    few = int((effective < FEW).sum())
+    few = int((~(effective >= FEW)).sum())  # what is not a number counts among them
     if not few:
         return NO_UPPER
     return f"{NO_UPPER}; of {few} of {len(effective)} rows one chain carries the estimate: use more temperatures"

@@ -58,7 +58,9 @@ def log_ratio_lower(forward: Weights, reverse: Weights, delta: float) -> float:
 
 
 def _crossing(falling: Callable[[float], float], level: float, low: float, high: float) -> float:
-    """The largest argument between two at which a falling function is at least `level`."""
+    """The largest argument between two at which a falling function is at least `level`; −∞ where nothing is known."""
+    if not low <= high:
+        return -np.inf
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if falling(middle) >= level else (low, middle)
@@ -99,7 +101,7 @@ def acceptance_ratio(forward: Weights, reverse: Weights) -> Ratio:
     log_z = (low + high) / 2
     overlap = _fermi(log_z - forward).mean() + _fermi(-log_z - reverse).mean()
     error = _relative_error(_fermi(m + log_z - forward)) + _relative_error(_fermi(-m - log_z - reverse))
-    return Ratio(float(log_z), float(np.sqrt(error)), float(min(1.0, overlap)))
+    return Ratio(float(log_z), float(np.sqrt(error)), float(np.minimum(1.0, overlap)))
 
 
 def _fermi(x: np.ndarray) -> np.ndarray:
@@ -125,7 +127,7 @@ def pareto_shape(w: Weights) -> float:
     n_tail = int(min(len(w) / 5, 3 * np.sqrt(len(w))))
     top = np.sort(np.exp(w - w.max()))[-n_tail - 1 :]
     excess = top[1:] - top[0]
-    if n_tail < 5 or excess[-1] <= 1e-6 * top[-1]:
+    if n_tail < 5 or excess[-1] <= 1e-6 * top[-1]:  # NaN goes on, and comes out
         return -np.inf
     return _generalized_pareto(np.maximum(excess, 1e-12 * excess[-1]))
 

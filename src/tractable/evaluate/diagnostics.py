@@ -65,9 +65,9 @@ def diagnose(draws: Any) -> Diagnosis:
 
 def _verdict(r_hat: np.ndarray, effective: np.ndarray) -> str:
     worst, fewest = float(np.max(r_hat)), float(np.min(effective))
-    if worst > R_HAT:
+    if not worst <= R_HAT:  # what is not a number has not converged
         return f"chains disagree: R-hat {worst:.3g}{_which(r_hat, int(np.argmax(r_hat)))}; run longer chains"
-    if fewest < EFFECTIVE:
+    if not fewest >= EFFECTIVE:
         where = _which(effective, int(np.argmin(effective)))
         return f"too few independent draws: {fewest:.0f}{where}; run longer chains"
     return "converged"

@@ -42,7 +42,7 @@ def narrow_form(model: Boltzmann, base: Mapping[str, Any], split: Split) -> Narr
     zeros = {pair: np.zeros_like(w) for pair, w in model.couplings.items()}
     ends = [binary.binary_form(m, split) for m in (replace(model, fields=dict(base), couplings=zeros), model)]
     W, fields = ends[1].W, [np.abs(end.b) for end in ends]
-    if max(*fields[0], *(fields[1] + np.abs(W).sum(axis=0))) > MAX_FIELD:
+    if not np.max([*fields[0], *(fields[1] + np.abs(W).sum(axis=0))]) <= MAX_FIELD:
         return None
     side = ends[1].enumerated
     c, b = (np.stack([getattr(end, name) for end in ends]) for name in ("c", "b"))

@@ -59,8 +59,10 @@ def measured(betas: np.ndarray, increments: np.ndarray) -> Pilot:
     n = len(betas) - 1
     edges = np.linspace(0, n, min(BINS, n) + 1).astype(int)
     slope = increments / np.diff(betas)[:, None]
-    zeta = [slope[a:b].mean(axis=0).var() * (b - a) for a, b in pairwise(edges)]
+    with np.errstate(invalid="ignore"):  # what is not finite is so in the end, and told there
+        zeta = [slope[a:b].mean(axis=0).var() * (b - a) for a, b in pairwise(edges)]
+        variance = float(n * increments.sum(axis=0).var())
     at = betas[edges]
     density = np.sqrt(np.asarray(zeta)) + 1e-12
     even = (density * np.diff(at)).sum()
-    return Pilot(at, (1 - UNIFORM) * density / even + UNIFORM, float(n * increments.sum(axis=0).var()))
+    return Pilot(at, (1 - UNIFORM) * density / even + UNIFORM, variance)

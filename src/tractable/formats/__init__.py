@@ -74,7 +74,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a model; the extension says the format, as in `load`.
 
-    Numbers are written so that they read back bit for bit. The file is replaced whole or not at all.
+    Numbers are written so that they read back bit for bit. ``.safetensors`` holds all of a model, the text formats a
+    network without `ties` and `fixed`; ``.uai`` has no names. The file is replaced whole or not at all.
 
     Raises
     ------
@@ -100,8 +101,13 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     3.0 4.0
     <BLANKLINE>
     """
+    _write(path, as_bytes(model, path))
+
+
+def as_bytes(model: Any, path: str | os.PathLike[str]) -> bytes:
+    """What `save` would write, uncompressed: to find out that it would refuse a model before that is learned."""
     leaf = _leaf(_MODELS[_extension(path, _MODELS)])
-    _write(path, _to_bytes(path, leaf.write, model))
+    return _to_bytes(path, leaf.write, model)
 
 
 def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovNetwork) -> list[dict[str, str]]:

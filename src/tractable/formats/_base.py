@@ -7,7 +7,7 @@ import re
 import stat
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -184,11 +184,18 @@ class Families:
 
 
 def bayesian(model: object, extension: str) -> BayesianNetwork:
-    """The model itself if it is a Bayesian network, else an error with the remedy."""
+    """The model itself if it is a Bayesian network that text can hold, else an error with the remedy."""
     if isinstance(model, BayesianNetwork):
+        check_learned(model, extension)
         return model
     other = ".uai or .safetensors" if getattr(model, "family", "") == "tables" else ".safetensors"
     raise ModelError(f"a {type(model).__name__} cannot be written as {extension}; write {other} instead")
+
+
+def check_learned(model: object, extension: str) -> None:
+    """Refuse a network that says how its tables are learned where the format has no place for it."""
+    if lost := [name for name in ("ties", "fixed") if getattr(model, name, ())]:
+        raise ModelError(f"{extension} has no place for the {' and '.join(lost)} of a network; write .safetensors")
 
 
 # ---------------------------------------------------------------- files
@@ -291,7 +298,10 @@ def encoded(text: str) -> bytes:
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put data in a file, compressed if its name ends in ``.gz``: whole, or not at all."""
+    """Put data in a file, compressed if its name ends in ``.gz``: whole, or not at all.
+
+    The file keeps the mode and, where the system lets it, the owner of the one it replaces; a link stays a link.
+    """
     name = os.fspath(path)
     target = os.path.realpath(name)
     if is_gzip(name):
@@ -305,13 +315,37 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _replace(target: str, part: str, data: bytes) -> None:
-    try:
-        with open(part, "xb") as file:
+    old = os.stat(target) if os.path.exists(target) else None
+    if old and not stat.S_ISREG(old.st_mode) and not stat.S_ISDIR(old.st_mode):
+        raise OSError(None, "it is not a regular file; choose another place")
+    try:  # nobody may read the part before it has the mode of what it replaces; a new file has that of the umask
+        with open(part, "xb", opener=lambda path, flags: os.open(path, flags, 0o600 if old else 0o666)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if old:
+            _take_over(part, old)
         os.replace(part, target)
     except BaseException:
         if os.path.exists(part):
             os.unlink(part)
         raise
+
+
+def _take_over(part: str, old: os.stat_result) -> None:
+    """Owner and mode of the file that is replaced; a group that cannot be kept may do what all others may."""
+    mode = stat.S_IMODE(old.st_mode)
+    try:
+        _own(part, old.st_uid, old.st_gid)
+    except OSError:
+        try:
+            _own(part, -1, old.st_gid)
+        except OSError:
+            mode = mode & ~0o070 | (mode & 0o007) << 3
+    with suppress(OSError):  # a file system without modes leaves the part to its owner
+        os.chmod(part, mode)
+
+
+def _own(path: str, user: int, group: int) -> None:
+    if hasattr(os, "chown"):  # where there are owners
+        os.chown(path, user, group)

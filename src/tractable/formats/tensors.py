@@ -1,9 +1,9 @@
 """The project's own format: a safetensors file with one float64 tensor per table and a JSON description in its header.
 
 The header's metadata hold one entry, ``tractable``: JSON with ``version``, ``kind`` (``bayesian`` or ``markov``),
-``name``, ``variables`` (each with ``name`` and ``states``, and ``parents`` if it is a Bayesian network) and, if it is a
-Markov network, ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``factor.INDEX``, axes in the order
-(*parents, variable) or of the scope.
+``name``, ``variables`` (each with ``name`` and ``states``, and ``parents`` if it is a Bayesian network), of a Bayesian
+network also ``ties`` and ``fixed`` where it has any, and of a Markov network ``scopes``. The tables are the tensors
+``table.VARIABLE`` or ``factor.INDEX``, axes in the order (*parents, variable) or of the scope.
 """
 
 from __future__ import annotations
@@ -66,10 +66,11 @@ def _check_version(about: Any) -> None:
 def _description(about: Any) -> dict[str, Any]:
     """The description of a network, its structure checked."""
     _check_version(about)
-    needed = {*_SHAPE} - (set() if about.get("kind") == "markov" else {"scopes"})
-    if wrong := sorted(key for key in needed if key not in about or not _SHAPE[key](about[key])):
+    own = {"scopes"} if about.get("kind") == "markov" else {"ties", "fixed"}
+    found = {"ties": [], "fixed": []} | about
+    if wrong := sorted(key for key in _COMMON | own if key not in found or not _SHAPE[key](found[key])):
         raise ModelError(f"the header's 'tractable' entry has no good {', '.join(wrong)}")
-    return about
+    return found
 
 
 def _json(data: bytes) -> Any:
@@ -100,7 +101,10 @@ _SHAPE = {
     "name": lambda value: isinstance(value, str),
     "variables": lambda value: isinstance(value, list) and all(map(_is_variable, value)),
     "scopes": lambda value: isinstance(value, list) and all(map(_is_names, value)),
+    "ties": lambda value: isinstance(value, list) and all(map(_is_names, value)),
+    "fixed": _is_names,
 }
+_COMMON = {"kind", "name", "variables"}
 
 
 def _states(about: dict[str, Any]) -> dict[str, list[str]]:
@@ -114,7 +118,8 @@ def _bayesian(about: dict[str, Any], tensors: dict[str, Any]) -> BayesianNetwork
     states = _states(about)
     parents = {v["name"]: tuple(v.get("parents", ())) for v in about["variables"]}
     tables = _tables(tensors, [f"table.{name}" for name in states])
-    return BayesianNetwork(states, parents, dict(zip(states, tables, strict=True)), about["name"])
+    learned = about["ties"], about["fixed"]
+    return BayesianNetwork(states, parents, dict(zip(states, tables, strict=True)), about["name"], *learned)
 
 
 def _markov(about: dict[str, Any], tensors: dict[str, Any]) -> MarkovNetwork:
@@ -148,18 +153,23 @@ def write(model: Any) -> bytes:
     if not hasattr(model, "states"):
         hint = ": save the HelmholtzMachine of it and its network" * (type(model).__name__ == "RecognitionNetwork")
         raise ModelError(f"a {type(model).__name__} is no model that can be saved{hint}")
-    about: dict[str, Any] = {"version": VERSION, "name": model.name}
-    about["variables"] = [{"name": name, "states": list(states)} for name, states in model.states.items()]
-    if isinstance(model, BayesianNetwork):
-        about["kind"] = "bayesian"
-        for variable in about["variables"]:
-            variable["parents"] = list(model.parents[variable["name"]])
-        tables = {f"table.{name}": table for name, table in model.tables.items()}
-    else:
-        about["kind"], about["scopes"] = "markov", [list(scope) for scope, _ in model.factors]
-        tables = {f"factor.{j}": table for j, (_, table) in enumerate(model.factors)}
+    about, tables = _bayesian_parts(model) if isinstance(model, BayesianNetwork) else _markov_parts(model)
+    about = {"version": VERSION, "name": model.name} | about
     tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
     return save(tables, {"tractable": json.dumps(about)})
+
+
+def _bayesian_parts(net: BayesianNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    variables = [{"name": v, "states": list(s), "parents": list(net.parents[v])} for v, s in net.states.items()]
+    about: dict[str, Any] = {"variables": variables, "kind": "bayesian"}
+    about |= {name: found for name in ("ties", "fixed") if (found := getattr(net, name))}
+    return about, {f"table.{name}": table for name, table in net.tables.items()}
+
+
+def _markov_parts(net: MarkovNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    variables = [{"name": v, "states": list(s)} for v, s in net.states.items()]
+    about = {"variables": variables, "kind": "markov", "scopes": [list(scope) for scope, _ in net.factors]}
+    return about, {f"factor.{j}": table for j, (_, table) in enumerate(net.factors)}
 
 
 def _check_finite(tensors: dict[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ from tractable.formats._base import (
     Numbers,
     Source,
     amount,
+    check_learned,
     encoded,
     first_bad,
     line_of_word,
@@ -168,6 +169,7 @@ def write(model: BayesianNetwork | MarkovNetwork) -> bytes:
     """A network as UAI; names are lost, numbers are not."""
     if getattr(model, "family", None) != "tables":
         raise ModelError(f"a {type(model).__name__} cannot be written as .uai; write .safetensors instead")
+    check_learned(model, ".uai")
     packed = model.packed
     scopes = [packed.scope(j).tolist() for j in range(packed.n_factors)]
     kind = "BAYES" if isinstance(model, BayesianNetwork) else "MARKOV"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,25 +15,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .products import MATMUL, with_products
+
 MAX_AXES = 64
 """NumPy's limit on the number of array axes; tables over more variables stay flat."""
 
 HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growth": 3}
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
 EVIDENCE, MARGINALS, WALK, ENTRIES = 0, 1, 2, 3
-OK, ZERO, UNSAFE = 0, 1, 2
-MAX_BLOCK = 1 << 17
-"""Entries of the largest result whose memory is kept for the next one."""
-
+OK, ZERO, UNSAFE, NO_MEMORY = 0, 1, 2, -1
 TRAFFIC = 3.0
 """A table entry made weighs like 2^3 multiply-adds in the search for a tree."""
 
 _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 _NETWORK = [_int, _int] + [_pointer] * 4
-_MATMUL = ctypes.CFUNCTYPE(None, _pointer, _pointer, _pointer, _long, _long, _long, _long)
+_NO_PRODUCTS = MATMUL()
 _SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
     "reduce_network": (_int, [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3),
-    "query_marginals": (_int, [_int, _int, *[_pointer] * 7, _int, _double, _double, _MATMUL, _pointer, _pointer]),
+    "query_marginals": (_int, [_int, _int, *[_pointer] * 7, _int, _double, _double, _pointer, _pointer, MATMUL]),
     "greedy_tree": (_int, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
     "greedy_order": (_int, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
     "tree_from_order": (_int, [*_NETWORK, _pointer, _int, _pointer]),
@@ -46,7 +44,7 @@ _SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
     ),
     "run_tree": (
         _int,
-        [_int, _int, *[_pointer] * 7, _int, _int, _int, _MATMUL, *[_pointer] * 3, _long, *[_pointer] * 3],
+        [_int, _int, *[_pointer] * 7, _int, _int, _int, *[_pointer] * 3, _long, *[_pointer] * 3, MATMUL],
     ),
 }
 
@@ -220,7 +218,7 @@ def library() -> ctypes.CDLL:
 
 
 def _checked(result: int) -> int:
-    if result < 0:
+    if result == NO_MEMORY:
         raise MemoryError("the system has no more memory for this query; give it a smaller budget")
     return result
 
@@ -270,30 +268,14 @@ def reduce(
     return Reduced(out, tables.sizes, index, kept, n_kept, factor, float(log_constant), bool(impossible))
 
 
-_blocks: dict[int, np.ndarray] = {}
-
-
-def _block(n: int) -> np.ndarray:
-    """An array for a result, in the memory of an earlier one of its size that nobody holds any more.
-
-    A large request to the C library makes it tidy up first whatever else the process has freed.
-    """
-    size = 1 << n.bit_length()
-    block = _blocks.pop(size, None)
-    if block is None or sys.getrefcount(block) > 2:
-        block = np.empty(size)
-    if size <= MAX_BLOCK:
-        _blocks[size] = block
-    return block[:n]
-
-
 def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> tuple[float, np.ndarray] | None:
     """log Z and all marginals over all states in one call; None where that is not within the terms, see query.c."""
     n_states = tables.n_states
-    out = _block(n_states + 1)
+    out = np.empty(n_states + 1)
     at = _address(out)
     heuristic, _, _, limit, seconds = order
-    status = library().query_marginals(
+    status = with_products(
+        library().query_marginals,
         len(tables.sizes),
         tables.n_factors,
         *tables.addresses,
@@ -302,7 +284,6 @@ def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple
         HEURISTICS[heuristic],
         limit,
         seconds,
-        _matmul(),
         at,
         at + 8 * n_states,
     )
@@ -320,7 +301,7 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
     states = None
     if job.task == WALK:
         states = np.zeros((1 if job.uniforms is None else len(job.uniforms), n), np.int32)
-    status = library().run_tree(
+    arguments = (
         n,
         tables.n_factors,
         *tables.addresses,
@@ -329,26 +310,15 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
         job.task,
         job.semiring,
         job.row,
-        _matmul() if job.alone else _MATMUL(),
         *map(_optional, (log_z, root, marginals)),
         0 if states is None else len(states),
         *map(_optional, (job.uniforms, states)),
         _address(peak),
     )
+    kernel = library().run_tree
+    status = with_products(kernel, *arguments) if job.alone else kernel(*arguments, _NO_PRODUCTS)
     return Run(status, log_z, marginals, tables.sizes, root, states, int(peak[0]))
 
 
 def _optional(array: np.ndarray | None) -> int | None:
     return None if array is None else _address(array)
-
-
-@cache
-def _matmul() -> Callable[..., None]:
-    def view(address: int, *shape: int) -> np.ndarray:
-        return np.ctypeslib.as_array((_double * int(np.prod(shape))).from_address(address)).reshape(shape)
-
-    def matmul(a: int, b: int, c: int, *sizes: int) -> None:
-        batch, m, k, n = sizes
-        np.matmul(view(a, batch, m, k), view(b, batch, k, n), out=view(c, batch, m, n))
-
-    return _MATMUL(matmul)

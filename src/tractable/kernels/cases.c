@@ -140,7 +140,7 @@ static Walk prepare(const Cases *c, int64_t g) {
  * weight of the case, added to counts. Cases of weight zero are passed over. */
 EXPORT int cases_expected(const Cases *c, int64_t from, int64_t to, const double *theta, const double *weight,
                           double *counts, double *log_z) {
-    REGION(NO_MEMORY)
+    REGION
     int64_t g = 0;
     for (int64_t i = from; i < to;) {
         while (c->case_start[g + 1] <= i) g++;

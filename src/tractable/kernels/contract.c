@@ -186,8 +186,11 @@ static void multiply_ordered(Context *c, const Table *a, const Table *b, Groups 
     if (dot) y = ordered(c, b, concat(ob, g->v, g->nv, g->n, g->nn, g->k, g->nk), &cb);
     else y = ordered(c, b, concat(ob, g->v, g->nv, g->k, g->nk, g->n, g->nn), &cb);
     out->x = table_alloc(c, out->size);
-    if (c->semiring == SUM_PRODUCT && !dot) c->matmul(x, y, out->x, g->V, g->M, g->K, g->N);
-    else
+    if (c->semiring == SUM_PRODUCT && !dot) {
+        Product product = {x, y, out->x, g->V, g->M, g->K, g->N, 0};
+        region_call(c->matmul, &product);
+        if (!product.made) region_fail(GIVEN_UP);
+    } else
         for (int64_t v = 0; v < g->V; v++) {
             const double *p = x + v * g->M * g->K, *q = y + v * g->K * g->N;
             double *z = out->x + v * g->M * g->N;

@@ -1,4 +1,4 @@
-/* What Python calls: each opens a region of memory, and answers NO_MEMORY (NaN where a number is due) if that ran out. */
+/* What Python calls: each opens a region of memory, and answers NO_MEMORY if that ran out. */
 #include "reduce.h"
 #include "run.h"
 
@@ -40,7 +40,7 @@ EXPORT int reduce_network(int n, int m, const int32_t *sizes, const int64_t *sta
                           const int64_t *value_starts, const double *values, const int32_t *evidence,
                           const int32_t *child, const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs,
                           double *doubles) {
-    REGION(NO_MEMORY)
+    REGION
     Tables given = {n, m, sizes, starts, scopes, value_starts, values};
     Reduced r = {0};
     reduce_tables(&r, &given, evidence, child, wanted, merge);
@@ -52,7 +52,7 @@ EXPORT int reduce_network(int n, int m, const int32_t *sizes, const int64_t *sta
 EXPORT int greedy_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                        const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
                        int32_t *pairs, double *price) {
-    REGION(NO_MEMORY)
+    REGION
     Network net = {n, m, starts, scopes, log_size, keep};
     double sum = tree_greedily(&net, &(Greediness){heuristic, noise, seed, limit, seconds}, pairs, price);
     region_leave();
@@ -62,7 +62,7 @@ EXPORT int greedy_tree(int n, int m, const int64_t *starts, const int32_t *scope
 EXPORT int greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                         const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
                         int32_t *order, int32_t *order_len) {
-    REGION(NO_MEMORY)
+    REGION
     Network net = {n, m, starts, scopes, log_size, keep};
     double sum = order_greedily(&net, &(Greediness){heuristic, noise, seed, limit, seconds}, order, order_len);
     region_leave();
@@ -71,7 +71,7 @@ EXPORT int greedy_order(int n, int m, const int64_t *starts, const int32_t *scop
 
 EXPORT int tree_from_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                            const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs) {
-    REGION(NO_MEMORY)
+    REGION
     tree_of_order(&(Network){n, m, starts, scopes, log_size, keep}, order, order_len, pairs);
     region_leave();
     return 0;
@@ -79,7 +79,7 @@ EXPORT int tree_from_order(int n, int m, const int64_t *starts, const int32_t *s
 
 EXPORT int tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                      const uint8_t *keep, const int32_t *pairs, double *price) {
-    REGION(NO_MEMORY)
+    REGION
     price_tree(&(Network){n, m, starts, scopes, log_size, keep}, pairs, price);
     region_leave();
     return 0;
@@ -87,7 +87,7 @@ EXPORT int tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes,
 
 EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                        const uint8_t *keep, const int32_t *pairs, double threshold, double *weight, int32_t *legs) {
-    REGION(NO_MEMORY)
+    REGION
     int len = widest_table(&(Network){n, m, starts, scopes, log_size, keep}, pairs, threshold, weight, legs);
     region_leave();
     return len;
@@ -96,19 +96,20 @@ EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scope
 EXPORT int anneal_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                        const uint8_t *keep, int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps,
                        double traffic, double seconds, uint64_t seed) {
-    REGION(NO_MEMORY)
+    REGION
     Annealing how = {beta0, beta1, n_betas, sweeps, traffic, seconds, seed};
     anneal(&(Network){n, m, starts, scopes, log_size, keep}, &how, pairs);
     region_leave();
     return 0;
 }
 
-/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP; the rest as in `Answer`. */
+/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP; the rest as in `Answer`. GIVEN_UP
+ * where a product was not made. */
 EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                     const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs,
-                    int task, int semiring, int row, MatMul matmul, double *log_z, double *root, double *marginals,
-                    int64_t n_samples, const double *uniforms, int32_t *states, int64_t *peak) {
-    REGION(NO_MEMORY)
+                    int task, int semiring, int row, double *log_z, double *root, double *marginals, int64_t n_samples,
+                    const double *uniforms, int32_t *states, int64_t *peak, MatMul matmul) {
+    REGION
     Network net = {n, m, starts, scopes, NULL, keep};
     const double **tables = grab(sizeof(double *) * (size_t)(m + 1));
     for (int j = 0; j < m; j++) tables[j] = values + value_starts[j];

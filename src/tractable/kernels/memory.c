@@ -24,12 +24,15 @@ static struct {
     char *base;
 } arena = {ATOMIC_FLAG_INIT, NULL};
 
-static _Thread_local struct {
+typedef struct {
     char *at, *end; /* what is left of the arena; NULL where another call has it */
     Block *free[CLASSES];
     Block *outside;
-    jmp_buf failed;
-} region;
+    int why; /* the call failed */
+    jmp_buf *failed;
+} Region;
+
+static _Thread_local Region region;
 
 static void *fresh(size_t bytes) {
 #ifdef __linux__
@@ -42,15 +45,15 @@ static void *fresh(size_t bytes) {
     return malloc(bytes);
 }
 
-jmp_buf *region_enter(void) {
+void region_enter(jmp_buf *failed) {
     region.outside = NULL;
+    region.failed = failed;
     if (!atomic_flag_test_and_set(&arena.taken)) {
         if (!arena.base) arena.base = fresh(ARENA);
         region.at = arena.base, region.end = arena.base ? arena.base + ARENA : NULL;
         memset(region.free, 0, sizeof region.free);
         if (!arena.base) atomic_flag_clear(&arena.taken);
     }
-    return &region.failed;
 }
 
 void region_leave(void) {
@@ -62,6 +65,20 @@ void region_leave(void) {
     if (region.end) atomic_flag_clear(&arena.taken);
     region.at = region.end = NULL;
 }
+
+void region_call(void (*outside)(void *), void *argument) {
+    Region own = region;
+    region.at = region.end = NULL;
+    outside(argument);
+    region = own;
+}
+
+void region_fail(int why) {
+    region.why = why;
+    longjmp(*region.failed, 1);
+}
+
+int region_failure(void) { return region.why; }
 
 static int class_of(size_t bytes) {
     int top = 63 - __builtin_clzll((unsigned long long)bytes | 64);
@@ -85,7 +102,7 @@ static Block *from_arena(size_t bytes) {
 
 static Block *from_system(size_t bytes) {
     Block *b = fresh(bytes);
-    if (!b) longjmp(region.failed, 1);
+    if (!b) region_fail(NO_MEMORY);
     *b = (Block){.next = region.outside, .class = -1};
     if (b->next) b->next->prev = b;
     return region.outside = b;

@@ -1,5 +1,6 @@
 /* Memory of one call into the kernels. `region_enter` opens it, `region_leave` takes back all that is still held; where
- * the system has no more, the call returns early through the REGION macro instead of every caller testing a pointer. */
+ * the system has no more, or the caller's own code fails, the call returns early through the REGION macro instead of
+ * every function testing what it got. */
 #ifndef TRACTABLE_MEMORY_H
 #define TRACTABLE_MEMORY_H
 
@@ -8,16 +9,23 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { NO_MEMORY = -1 };
+enum { NO_MEMORY = -1, GIVEN_UP = -2 };
 
-jmp_buf *region_enter(void);
+void region_enter(jmp_buf *failed);
 void region_leave(void);
-/* Opens the region of an exported function, which returns `failure` if it runs out of memory; `region_leave` ends it. */
-#define REGION(failure)                \
-    if (setjmp(*region_enter())) {     \
+/* Calls what may come back into the kernels: what is held here is out of its reach. */
+void region_call(void (*outside)(void *), void *argument);
+/* Ends the exported function that opened the region, which returns `why`. */
+_Noreturn void region_fail(int why);
+int region_failure(void);
+/* Opens the region of an exported function; `region_leave` ends it. */
+#define REGION                         \
+    jmp_buf region_failed;             \
+    if (setjmp(region_failed)) {       \
         region_leave();                \
-        return failure;                \
-    }
+        return region_failure();       \
+    }                                  \
+    region_enter(&region_failed);
 
 void *grab(size_t bytes);
 void drop(void *block);

@@ -77,12 +77,12 @@ static int answer(const Reduced *r, const Terms *terms, const Greediness *how, i
 }
 
 /* log Z and all marginals (over all states, one variable after the other), or DECLINED: beyond the terms, impossible, or
- * in need of logarithms. */
+ * in need of logarithms; GIVEN_UP where a product was not made. */
 EXPORT int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                            const int64_t *value_starts, const double *values, const int32_t *evidence,
-                           const double *terms, int heuristic, double limit, double seconds, MatMul matmul,
-                           double *marginals, double *log_z) {
-    REGION(NO_MEMORY)
+                           const double *terms, int heuristic, double limit, double seconds, double *marginals,
+                           double *log_z, MatMul matmul) {
+    REGION
     Tables given = {n, m, sizes, starts, scopes, value_starts, values};
     Greediness how = {heuristic, 0, 0, limit, seconds};
     Reduced r = {0};

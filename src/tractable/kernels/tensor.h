@@ -10,8 +10,16 @@
 
 enum { SUM_PRODUCT = 0, MAX_PLUS = 1, LOG_SUM_EXP = 2 };
 
-/* Matrix products big enough for it go to the caller's BLAS: c[b] = a[b] @ b[b], row-major. */
-typedef void (*MatMul)(const double *a, const double *b, double *c, int64_t batch, int64_t m, int64_t k, int64_t n);
+/* Matrix products big enough for it go to the caller's BLAS: c[i] = a[i] @ b[i] for i < batch, row-major. The caller
+ * sets `made` when c is there; where it comes back without, the run is given up. What a function returns would not do:
+ * from one that fails ctypes hands back whatever its memory held, the success of the call before for one. */
+typedef struct {
+    const double *a, *b;
+    double *c;
+    int64_t batch, m, k, n, made;
+} Product;
+
+typedef void (*MatMul)(void *product);
 
 typedef struct {
     int nd;

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tractable.learning._base import Learner
-    from tractable.learning.chain_starts import hidden_markov, left_right
-    from tractable.learning.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
-    from tractable.learning.em import EM, ExpectationMaximization
-    from tractable.learning.em_records import EMRun, Iteration, Iterations
-    from tractable.learning.factorial_starts import factorial_hidden_markov
+    from tractable.learning.em.exact import EM, ExpectationMaximization
+    from tractable.learning.em.generalized import GeneralizedEM, IncrementalEM, OnlineEM
+    from tractable.learning.em.gradient_step import GradientMStep
+    from tractable.learning.em.records import EMRun, Iteration, Iterations
     from tractable.learning.fitting import fit
-    from tractable.learning.generalized_em import GeneralizedEM, IncrementalEM, OnlineEM
-    from tractable.learning.gradient_step import GradientMStep
-    from tractable.learning.layerwise import Layerwise, pretrain
-    from tractable.learning.likelihood import ExactGradient, PseudoLikelihood
+    from tractable.learning.layers.layerwise import Layerwise, pretrain
+    from tractable.learning.layers.reweighted import JointStochasticApproximation, ReweightedWakeSleep, WakeSleep
+    from tractable.learning.layers.stacks import stacked
+    from tractable.learning.layers.variational import VariationalGradient
     from tractable.learning.loop import Run
-    from tractable.learning.network_starts import bayesian_network
+    from tractable.learning.machines.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
+    from tractable.learning.machines.likelihood import ExactGradient, PseudoLikelihood
+    from tractable.learning.machines.tempered import TemperedPCD
+    from tractable.learning.machines.trajectory import TrajectoryTempering, log_partition_of
     from tractable.learning.records import Epoch, History
-    from tractable.learning.reweighted import JointStochasticApproximation, ReweightedWakeSleep, WakeSleep
-    from tractable.learning.stacks import stacked
-    from tractable.learning.starts import mixture
-    from tractable.learning.tempered import TemperedPCD
-    from tractable.learning.trajectory import TrajectoryTempering, log_partition_of
-    from tractable.learning.variational import VariationalGradient
+    from tractable.learning.starts.chains import hidden_markov, left_right
+    from tractable.learning.starts.factorial import factorial_hidden_markov
+    from tractable.learning.starts.mixtures import mixture
+    from tractable.learning.starts.networks import bayesian_network
 
 __all__ = [
     "EM",
@@ -66,25 +66,25 @@ __all__ = [
 
 _LEAVES = {
     "_base": ("Learner",),
-    "chain_starts": ("hidden_markov", "left_right"),
-    "contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
-    "em": ("EM", "ExpectationMaximization"),
-    "em_records": ("EMRun", "Iteration", "Iterations"),
-    "factorial_starts": ("factorial_hidden_markov",),
+    "em.exact": ("EM", "ExpectationMaximization"),
+    "em.generalized": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
+    "em.gradient_step": ("GradientMStep",),
+    "em.records": ("EMRun", "Iteration", "Iterations"),
     "fitting": ("fit",),
-    "generalized_em": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
-    "gradient_step": ("GradientMStep",),
-    "layerwise": ("Layerwise", "pretrain"),
-    "likelihood": ("ExactGradient", "PseudoLikelihood"),
+    "layers.layerwise": ("Layerwise", "pretrain"),
+    "layers.reweighted": ("JointStochasticApproximation", "ReweightedWakeSleep", "WakeSleep"),
+    "layers.stacks": ("stacked",),
+    "layers.variational": ("VariationalGradient",),
     "loop": ("Run",),
-    "network_starts": ("bayesian_network",),
+    "machines.contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
+    "machines.likelihood": ("ExactGradient", "PseudoLikelihood"),
+    "machines.tempered": ("TemperedPCD",),
+    "machines.trajectory": ("TrajectoryTempering", "log_partition_of"),
     "records": ("Epoch", "History"),
-    "reweighted": ("JointStochasticApproximation", "ReweightedWakeSleep", "WakeSleep"),
-    "stacks": ("stacked",),
-    "starts": ("mixture",),
-    "tempered": ("TemperedPCD",),
-    "trajectory": ("TrajectoryTempering", "log_partition_of"),
-    "variational": ("VariationalGradient",),
+    "starts.chains": ("hidden_markov", "left_right"),
+    "starts.factorial": ("factorial_hidden_markov",),
+    "starts.mixtures": ("mixture",),
+    "starts.networks": ("bayesian_network",),
 }
 _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
 

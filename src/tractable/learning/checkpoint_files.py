@@ -14,17 +14,35 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from tractable.formats._base import FormatError, failure, write
+from tractable.formats._base import FormatError, failure, file_size, readable, write
 
 VERSION = 1
 HEADER = "tractable checkpoint"
+BEGINNING = f'{{"__metadata__":{{"{HEADER}":'.encode()
+"""What a checkpoint begins with, after the eight bytes that say how long its header is."""
 
 
 def store(path: str, arrays: Mapping[str, np.ndarray], belongs: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Write a checkpoint; `belongs` says what it is a checkpoint of, `about` what else there is to say."""
+    check_place(path)
     header = {"version": VERSION, "belongs": belongs, **about}
     whole = {name: np.array(array, order="C") for name, array in arrays.items()}
     write(path, save(whole, {HEADER: json.dumps(header)}))
+
+
+def check_place(path: str | None) -> None:
+    """A checkpoint takes the place of another one, or of an empty file: never of data, of a model, of anything else.
+
+    Raises
+    ------
+    FormatError : there is another file.
+    """
+    if not path or not os.path.exists(path) or os.path.isdir(path):
+        return
+    with readable(path), open(path, "rb") as file:
+        begins = file.read(8 + len(BEGINNING))[8:] if file_size(path) else BEGINNING
+    if begins != BEGINNING:
+        raise failure(path, "is not a checkpoint of a fit, or damaged; choose another place for the checkpoint")
 
 
 def restore(path: str, belongs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tractable.learning.em import Request
+from tractable.learning.em.exact import Request
 
-_EM = ("em", "EM")
-_WAKE_SLEEP = ("reweighted", "ReweightedWakeSleep")
+_EM = ("em.exact", "EM")
+_WAKE_SLEEP = ("layers.reweighted", "ReweightedWakeSleep")
 _DEFAULTS = {
-    "boltzmann": ("contrastive", "PersistentCD"),
+    "boltzmann": ("machines.contrastive", "PersistentCD"),
     "deep_belief": _WAKE_SLEEP,
     "factorial_hidden_markov": _EM,
     "hidden_markov": _EM,
@@ -48,7 +48,8 @@ def fit(
     ModelError : values outside the model's domain, wrong width, no rows, unknown options, settings that make no sense.
     ModelError : a network with evidence; a fit that diverges, in its first epoch whose end is not finite.
     ModelError : a fit that takes more memory than there is; a likelihood that EM makes fall.
-    FormatError : a checkpoint of another fit, or damaged, or that cannot be written when the fit begins.
+    FormatError : a checkpoint of another fit, or damaged, or that cannot be written when the fit begins; another file
+        where the checkpoint would go.
 
     Examples
     --------

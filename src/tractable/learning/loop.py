@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.formats import FormatError
-from tractable.learning import _base, checkpoints
+from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Batch, Info, Learner, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
@@ -54,6 +54,7 @@ def prepared(model: Any, data: Any, learner: Learner, request: Any) -> Fitting:
     options, epochs = Options.read(request.options), EPOCHS if request.epochs is None else request.epochs
     for given in (learner, options, {"epochs": epochs}):
         check_settings(given)
+    checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
     rows = learner.checked(model, data)
     held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")

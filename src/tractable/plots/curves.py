@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tractable.learning.em_records import Iteration
+    from tractable.learning.em.records import Iteration
     from tractable.learning.records import Epoch
     from tractable.posterior import Certificate
 

@@ -116,6 +116,11 @@ def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
     _write(name, _leaf(kind).write(_table(name, array)))
 
 
+def file_of(name: str) -> str:
+    """The file that a name of data leads to, of which FILE.npz:KEY:N says more."""
+    return _parts(name, None, None)[0]
+
+
 def _parts(name: str, key: str | None, n_features: int | None) -> tuple[str, str | None, int | None]:
     """The file, the array in it and the number of columns, of which a name such as FILE.npz:KEY:N may say all."""
     if not (found := _KEYED.fullmatch(name)):

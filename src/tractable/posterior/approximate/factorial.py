@@ -130,7 +130,7 @@ def approximate(rows: Rows, method: str, before: np.ndarray | None = None) -> Fa
 def _start(rows: Rows) -> np.ndarray:
     """For each sequence, where the better of two structured q ends."""
     a, b = (_structured(rows, states, MAX_SWEEPS) for states in (rows.relaxed.states, _annealed(rows)))
-    return np.where(np.repeat(a.elbo >= b.elbo, rows.lengths)[:, None], a.states, b.states)
+    return np.where(np.repeat(np.isnan(b.elbo) | (a.elbo >= b.elbo), rows.lengths)[:, None], a.states, b.states)
 
 
 def _annealed(rows: Rows) -> np.ndarray:

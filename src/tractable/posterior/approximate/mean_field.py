@@ -210,7 +210,7 @@ def _means(model: Boltzmann, theta: State) -> State:
 def best_of(found: MeanField, n: int) -> MeanField:
     """Of every `n` successive rows the one with the largest value."""
     value = np.asarray(found.log_partition.value).reshape(-1, n)
-    row = np.arange(len(value)) * n + value.argmax(axis=1)
+    row = np.arange(len(value)) * n + np.where(np.isnan(value), -np.inf, value).argmax(axis=1)
     c = found.log_partition
     certificate = Certificate(c.value[row], c.lower[row], c.upper[row], c.kind)
     return MeanField({name: m[row] for name, m in found.means.items()}, certificate, found.n_iterations, found.change)

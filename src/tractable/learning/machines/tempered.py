@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Seen, Training
-from tractable.learning.contrastive import PersistentCD
-from tractable.learning.phases import Means, rao_blackwell, starting_with, summable_groups
+from tractable.learning.machines.contrastive import PersistentCD
+from tractable.learning.machines.phases import Means, rao_blackwell, starting_with, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.gibbs import Schedule, State, drawing, start

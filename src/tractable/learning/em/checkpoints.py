@@ -12,8 +12,8 @@ import numpy as np
 from tractable.formats import FormatError
 from tractable.formats._base import failure
 from tractable.learning import checkpoint_files
-from tractable.learning.em_records import Iteration, Point
-from tractable.learning.leaves import filled, leaves
+from tractable.learning.em.leaves import filled, leaves
+from tractable.learning.em.records import Iteration, Point
 from tractable.learning.records import Options
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tractable.learning.em import ExpectationMaximization, Job, change, likelihood
-from tractable.learning.em_records import Iteration, Point
+from tractable.learning.em.exact import ExpectationMaximization, Job, change, likelihood
+from tractable.learning.em.records import Iteration, Point
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate

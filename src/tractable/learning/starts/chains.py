@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tractable.learning import starts
+from tractable.learning.starts import mixtures
 from tractable.models.emissions import emissions_for
 from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
-from tractable.posterior.verbs import generator
+from tractable.posterior.keys import generator
 
-STARTS = starts.STARTS
+STARTS = mixtures.STARTS
 STAY = 0.5
 """The weight of staying in a state, where a start is made up: rows that follow each other tend to belong together."""
 
@@ -93,7 +93,7 @@ def _shared_out(
     """Emissions from shares of each sequence, one after another."""
     place = np.concatenate([(np.arange(n) + 0.5) / n for n in x.sizes])
     label = np.minimum(np.searchsorted(np.cumsum(shares), place), model.n_states - 1)
-    return _with(model, starts.grouped(_mixture(model), x.rows, (x.rows, label), rng))
+    return _with(model, mixtures.grouped(_mixture(model), x.rows, (x.rows, label), rng))
 
 
 def started(model: HiddenMarkovModel, x: Sequences, start: str, rng: np.random.Generator) -> HiddenMarkovModel:
@@ -101,12 +101,12 @@ def started(model: HiddenMarkovModel, x: Sequences, start: str, rng: np.random.G
     sequence), transitions as they are."""
     if start == "k-means++" and model.n_states > 1 and model.first[0] == 1 and not np.tril(model.transition, -1).any():
         return _shared_out(model, x, rng.dirichlet(np.full(model.n_states, 5.0)), rng)
-    return _with(model, starts.started(_mixture(model), x.rows, start, rng))
+    return _with(model, mixtures.started(_mixture(model), x.rows, start, rng))
 
 
 def repooled(model: HiddenMarkovModel, x: Sequences) -> HiddenMarkovModel:
     """Every state with the distribution of all rows."""
-    return _with(model, starts.repooled(_mixture(model), x.rows))
+    return _with(model, mixtures.repooled(_mixture(model), x.rows))
 
 
 def _mixture(model: HiddenMarkovModel) -> Mixture:
@@ -128,7 +128,7 @@ def all_rows(data: Any) -> np.ndarray:
     """All rows, in which every column has a value."""
     rows = data.rows if isinstance(data, Sequences) else _rows(data)
     if rows.size:
-        starts.check_columns(rows)
+        mixtures.check_columns(rows)
     return rows
 
 

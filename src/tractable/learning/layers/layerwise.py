@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Learner
-from tractable.learning.contrastive import PersistentCD
-from tractable.learning.em import Request
+from tractable.learning.checkpoint_files import check_place
+from tractable.learning.em.exact import Request
+from tractable.learning.layers.stacks import stack_of
 from tractable.learning.loop import Run, as_key
-from tractable.learning.machines import checked_rows, completed
+from tractable.learning.machines._base import checked_rows, completed
+from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, History, Options
-from tractable.learning.stacks import stack_of
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -122,12 +123,12 @@ class Layerwise:
         """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
         stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
         options = Options.read(request.options)
+        places = _places(options.checkpoint, stack.n_machines)
         key, runs, rows, found = as_key(options.key), [], stack.checked(data), []
         for i in range(stack.n_machines):
             own = jax.random.fold_in(key, i)
-            path = options.checkpoint and layer_checkpoint(options.checkpoint, i)
             seen = stack.followed and not i  # only the first machine has a likelihood of data
-            mine = replace(options, key=own, checkpoint=path, live=options.live if seen else 0)
+            mine = replace(options, key=own, checkpoint=places[i], live=options.live if seen else 0)
             asked = Request(request.epochs, request.validation if seen else None, vars(mine))
             below = rows
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
@@ -137,9 +138,12 @@ class Layerwise:
         return Run(stack.together(found, above), _joined([run.history for run in runs]), runs[-1].training)
 
 
-def layer_checkpoint(path: str, i: int) -> str:
-    """Where the fit of layer `i` is kept."""
-    return f"{path}.layer{i}"
+def _places(path: str | None, n: int) -> list[str | None]:
+    """Where the fit of each layer is kept; one that another file has taken is found out before any is learned."""
+    places = [path and f"{path}.layer{i}" for i in range(n)]
+    for place in places:
+        check_place(place)
+    return places
 
 
 def _joined(parts: list[History]) -> History:

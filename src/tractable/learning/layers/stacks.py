@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tractable.learning._base import two_axes
-from tractable.learning.layered import checked_rows
+from tractable.learning.layers._base import checked_rows
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
 from tractable.models.clamping import checked_values

@@ -14,24 +14,25 @@ import numpy as np
 
 from tractable.kernels.threads import n_cores
 from tractable.learning.display import Display
-from tractable.learning.em_checkpoints import Keeper
-from tractable.learning.em_records import EMRun, Iteration, Iterations, Point
-from tractable.learning.leaves import fingerprint
+from tractable.learning.em.checkpoints import Keeper
+from tractable.learning.em.leaves import fingerprint
+from tractable.learning.em.records import EMRun, Iteration, Iterations, Point
 from tractable.learning.records import Options
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
-from tractable.posterior.verbs import expected_statistics, generator
+from tractable.posterior.keys import generator
+from tractable.posterior.verbs import expected_statistics
 
 ROUNDING = 1e-9
 """A decrease of the objective by more than this share of it is no rounding."""
 
 _STARTS = {
-    "factorial_hidden_markov": "factorial_starts",
-    "hidden_markov": "chain_starts",
-    "mixture": "starts",
-    "tables": "network_starts",
+    "factorial_hidden_markov": "factorial",
+    "hidden_markov": "chains",
+    "mixture": "mixtures",
+    "tables": "networks",
 }
 """The module that makes starts of each family."""
 
@@ -243,7 +244,7 @@ def likelihood(model: Any, held: Any) -> Certificate | None:
 
 
 def _starts(model: Any) -> Any:
-    return import_module(f"tractable.learning.{_STARTS[model.family]}")
+    return import_module(f"tractable.learning.starts.{_STARTS[model.family]}")
 
 
 def _checked_weights(weights: Any, n: int) -> np.ndarray | None:

@@ -11,8 +11,8 @@ from tractable.models._base import ModelError, nearest
 from tractable.models.emissions import MixtureEmissions, Statistics, emissions_for
 from tractable.models.emissions._base import as_rows, column_means, two_axes
 from tractable.models.mixture import Mixture
-from tractable.posterior.mixtures import chunks
-from tractable.posterior.verbs import generator
+from tractable.posterior.engines.mixtures import chunks
+from tractable.posterior.keys import generator
 
 STARTS = ("k-means++", "rows")
 LLOYD = 10

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tractable.learning.coordinates import density, model_at, place_of
+from tractable.learning.em.coordinates import density, model_at, place_of
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 

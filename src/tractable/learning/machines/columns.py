@@ -10,7 +10,7 @@ import numpy as np
 from tractable.learning._base import Learner
 from tractable.learning.fitting import fit
 from tractable.learning.loop import Run
-from tractable.learning.machines import checked_rows
+from tractable.learning.machines._base import checked_rows
 from tractable.learning.records import Epoch, History
 from tractable.models import ModelError
 from tractable.models._base import nearest

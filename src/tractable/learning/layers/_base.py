@@ -16,10 +16,10 @@ from jaxtyping import Array, Float
 
 from tractable.evaluate import log_likelihood
 from tractable.evaluate.monitor import live_log_partition, thinned
-from tractable.learning import top
 from tractable.learning._base import Batch, Info, Learner, Seen, Training, advanced, each_block, two_axes
-from tractable.learning.contrastive import Contrastive, PersistentCD
-from tractable.learning.wake import added, asleep, bound, effective_sample_size, normalized
+from tractable.learning.layers import top
+from tractable.learning.layers.wake import added, asleep, bound, effective_sample_size, normalized
+from tractable.learning.machines.contrastive import Contrastive, PersistentCD
 from tractable.models import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
 from tractable.models.layers import free_of_evidence

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Seen, Training
-from tractable.learning.machines import MachineLearner
-from tractable.learning.phases import group_graph
+from tractable.learning.machines._base import MachineLearner
+from tractable.learning.machines.phases import group_graph
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.plan import allowed
+from tractable.plan import allowed, ask
 from tractable.plan.machines import CHUNK, Split, plan_machine, split
 from tractable.posterior.approximate.gibbs import Schedule, State
 from tractable.posterior.exact.enumeration import chunk_log_sum, log_weights, n_states, states
@@ -34,7 +34,7 @@ class ExactGradient(MachineLearner):
     """
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Any:
-        found = allowed(plan_machine(model.graph, (), "gradient", None))
+        found = allowed(plan_machine(model.graph, (), ask("gradient")))
         if found.method == "elimination":
             raise ModelError("the exact gradient enumerates, and this machine has too many states; use PersistentCD")
         return ()

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Batch, Seen, Training
-from tractable.learning.layered import Climb, LayeredLearner
-from tractable.learning.reweighted import paired
-from tractable.learning.score_function import ANTITHETIC, ESTIMATORS, baselines
-from tractable.learning.wake import added, awake, explained, scaled
+from tractable.learning.layers._base import Climb, LayeredLearner
+from tractable.learning.layers.reweighted import paired
+from tractable.learning.layers.score_function import ANTITHETIC, ESTIMATORS, baselines
+from tractable.learning.layers.wake import added, awake, explained, scaled
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.layers import log_bernoulli

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.kernels import xla
-from tractable.learning import phases
+from tractable.learning.machines import phases
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import Bernoulli
 from tractable.posterior.approximate.gibbs import State

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Array
 
 from tractable.learning._base import Seen, Training
-from tractable.learning.contrastive import Contrastive
-from tractable.learning.phases import group_graph
-from tractable.learning.wake import added
+from tractable.learning.layers.wake import added
+from tractable.learning.machines.contrastive import Contrastive
+from tractable.learning.machines.phases import group_graph
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.deep_belief import DeepBeliefNetwork

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tractable.learning import starts
-from tractable.learning.chain_starts import all_rows, first_chain
+from tractable.learning.starts import mixtures
+from tractable.learning.starts.chains import all_rows, first_chain
 from tractable.models._base import ModelError
 from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
@@ -16,10 +16,10 @@ from tractable.models.emissions._base import two_axes
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
-from tractable.posterior.mixtures import responsibilities
-from tractable.posterior.verbs import generator
+from tractable.posterior.engines.mixtures import responsibilities
+from tractable.posterior.keys import generator
 
-STARTS = starts.STARTS
+STARTS = mixtures.STARTS
 
 
 def factorial_hidden_markov(
@@ -63,7 +63,7 @@ def started(
     left, parts = x.rows - np.asarray(pooled.offset), []
     for k in model.sizes:
         one = Mixture(np.full(k, 1 / k), TiedGaussianEmissions.pooled(left, k))
-        found = starts.started(one, left, start, rng)
+        found = mixtures.started(one, left, start, rng)
         parts.append(found.free.means - found.weights @ found.free.means)
         left = left - responsibilities(found, left) @ parts[-1]
     return _with(model, AdditiveGaussianEmissions(parts, pooled.covariance, pooled.offset))

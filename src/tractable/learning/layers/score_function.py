@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tractable.learning.wake import Wake, bound, normalized
+from tractable.learning.layers.wake import Wake, bound, normalized
 
 HIDDEN = 100
 """Tanh units of the networks that predict the learning signal."""

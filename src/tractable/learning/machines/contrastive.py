@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tractable.learning import fused
 from tractable.learning._base import Seen, Training, advanced_to, rate_at
-from tractable.learning.machines import MachineLearner, pulls
-from tractable.learning.phases import contrast, ending_with, means, summable_groups
+from tractable.learning.machines import fused
+from tractable.learning.machines._base import MachineLearner, pulls
+from tractable.learning.machines.phases import contrast, ending_with, means, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State, start, sweep, sweep_with_fields
 

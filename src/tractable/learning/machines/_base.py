@@ -15,8 +15,8 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.evaluate.monitor import Live, live_log_likelihood
-from tractable.learning import phases
 from tractable.learning._base import Batch, Info, Learner, Seen, Training, advanced, each_block, two_axes
+from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Batch, Seen, Training
-from tractable.learning.layered import Climb, LayeredLearner
-from tractable.learning.wake import Wake, awake, normalized, weighed, zeros
+from tractable.learning.layers._base import Climb, LayeredLearner
+from tractable.learning.layers.wake import Wake, awake, normalized, weighed, zeros
 from tractable.models import ModelError
 from tractable.models.recognition import HelmholtzMachine
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork

@@ -11,8 +11,8 @@ from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import nearest
 from tractable.models.evidence import columns_of, is_indices, text_of
 from tractable.models.observations import Observations
-from tractable.posterior.networks import COUNT, shown
-from tractable.posterior.verbs import generator
+from tractable.posterior.exact.expected_tables import COUNT, shown
+from tractable.posterior.keys import generator
 
 STARTS = ("random",)
 MAX_NUMBERS = 100

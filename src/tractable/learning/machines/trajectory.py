@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from tractable.learning._base import Seen, Training
-from tractable.learning.contrastive import PersistentCD, moved
-from tractable.learning.phases import rao_blackwell, starting_with, summable_groups
-from tractable.learning.tempered import matched_base
+from tractable.learning.machines.contrastive import PersistentCD, moved
+from tractable.learning.machines.phases import rao_blackwell, starting_with, summable_groups
+from tractable.learning.machines.tempered import matched_base
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.plan.machines import Split

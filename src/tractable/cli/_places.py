@@ -1,0 +1,41 @@
+"""Where a command reads and writes: what would fail at its end, or destroy a file, is refused at its beginning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from tractable.formats._base import extension, failure
+from tractable.formats.data import file_of
+from tractable.models import ModelError
+
+Paths = Mapping[str, str | None]
+"""Argument or option → the file it names."""
+
+
+def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None:
+    """Hours of learning must not end at a folder that is not there."""
+    if extensions:
+        extension(path, extensions)
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise failure(path, "cannot be written: there is no such folder; make it first")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise failure(path, "cannot be written: choose another place")
+
+
+def check_apart(read: Paths, written: Paths) -> None:
+    """No file that a command writes is one that it reads or writes besides; both are argument → path."""
+    seen: dict[str, str] = {name: path for name, path in read.items() if path}
+    for name, path in written.items():
+        for other, there in seen.items() if path else ():
+            if _same(file_of(there), str(path)):
+                raise ModelError(f"{other} {there} and {name} {path} are the same file; give {name} another name")
+        seen |= {name: path} if path else {}
+
+
+def _same(a: str, b: str) -> bool:
+    """Whether two names lead to one file, through links and in whatever case they are written."""
+    if os.path.exists(a) and os.path.exists(b):
+        return os.path.samefile(a, b)
+    return os.path.realpath(a) == os.path.realpath(b)

@@ -1,0 +1,1 @@
+"""Learning layers of causes: with a recognition network, or one by one as restricted machines."""
