@@ -7,6 +7,7 @@ models carry an attribute ``engine``, an object with whatever of these modules' 
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -42,5 +43,10 @@ def leaf(model: Any, room: str) -> Any:
     """
     if (own := getattr(model, "engine", None)) is not None:
         return own
-    name = getattr(FAMILIES[model.family], room)
+    return _module(model.family, room)
+
+
+@cache
+def _module(family: str, room: str) -> Any:
+    name = getattr(FAMILIES[family], room)
     return import_module(f"tractable.{room}.{name}") if name else None

@@ -268,26 +268,36 @@ def reduce(
     return Reduced(out, tables.sizes, index, kept, n_kept, factor, float(log_constant), bool(impossible))
 
 
-def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> tuple[float, np.ndarray] | None:
-    """log Z and all marginals over all states in one call; None where that is not within the terms, see query.c."""
-    n_states = tables.n_states
-    out = np.empty(n_states + 1)
-    at = _address(out)
+class Answered(NamedTuple):
+    """log Z, all marginals over all states, and the tree that ran: its pairs (with room for more), and its cost."""
+
+    log_z: float
+    marginals: np.ndarray
+    pairs: np.ndarray
+    cost: np.ndarray
+
+
+def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> Answered | None:
+    """A query from conditioning to marginals in one call; None where that is not within the terms, see query.c."""
+    n_states, m = tables.n_states, tables.n_factors
+    out, pairs = np.empty(n_states + 10), np.empty(2 * m + 2, np.int32)
     heuristic, _, _, limit, seconds = order
     status = with_products(
         library().query_marginals,
         len(tables.sizes),
-        tables.n_factors,
+        m,
         *tables.addresses,
         _address(evidence),
         _address(terms),
         HEURISTICS[heuristic],
         limit,
         seconds,
-        at,
-        at + 8 * n_states,
+        _address(out),
+        _address(pairs),
     )
-    return (float(out[n_states]), out) if status == OK else None
+    if status != OK:
+        return None
+    return Answered(float(out[n_states]), out[:n_states], pairs, out[n_states + 1 :])
 
 
 def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> Run:  # noqa: B008, a frozen default

@@ -72,7 +72,9 @@ class Certificate:
     @classmethod
     def exact(cls, value: Any) -> Certificate:
         """The certificate of a number that is right up to rounding."""
-        return cls(value, value, value, "exact")
+        out = object.__new__(cls)  # many are made, and there is nothing to check
+        vars(out).update(_EXACT, value=value, lower=value, upper=value)
+        return out
 
     @classmethod
     def bound(cls, value: Any, lower: Any = None, upper: Any = None) -> Certificate:
@@ -223,6 +225,9 @@ class Certificate:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"
+
+
+_EXACT = {f.name: f.default for f in fields(Certificate)} | dict.fromkeys(("kind", "lower_kind", "upper_kind"), "exact")
 
 
 def weaker(*kinds: str) -> str:

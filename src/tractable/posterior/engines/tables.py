@@ -30,6 +30,7 @@ from tractable.posterior.keys import generator
 __all__ = ["expected_statistics"]
 
 METHODS = ("auto", "elimination")
+ALL = slice(None)
 
 
 class Answer(NamedTuple):
@@ -39,9 +40,9 @@ class Answer(NamedTuple):
     marginals: np.ndarray | None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Case:
-    """One case of evidence about a network, or many."""
+    """One case of evidence about a network, or many; `ran` is the tree of an answer that was planned on the way."""
 
     model: TableModel
     given: Evidence
@@ -74,7 +75,9 @@ class Case:
     def plan(self) -> Plan:
         """The plan of a question that was planned and answered in one call: the tree that ran."""
         assert self.ran is not None and self.budget is not None
-        tree = ContractionTree(scopes_of(self.reduced.tables), *self.ran)
+        pairs, cost = self.ran
+        scopes = scopes_of(self.reduced.tables)
+        tree = ContractionTree(scopes, pairs[: 2 * scopes.m], cost)
         names, states = list(self.model.states), self.given.states
         seen = tuple(names[v] for v in np.flatnonzero(states >= 0))
         free = [v for v, i in zip(names, self.reduced.index.tolist(), strict=True) if i >= 0]
@@ -101,7 +104,7 @@ def read(model: TableModel, evidence: Any) -> Case:
 
 def groups(case: Case, ask: Ask) -> list[tuple[slice, Case]]:
     """All cases together: rows are an axis of the contraction."""
-    return [(slice(None), case)]
+    return [(ALL, case)]
 
 
 def normalized(model: TableModel) -> bool:
@@ -117,9 +120,8 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
     found = kernels.answer(tables, case.given.states, terms(*ask.budget), GREEDY)
     if found is None:
         return None
-    log_z, marginals, *ran = found
-    case = Case(case.model, case.given, ask.budget, tuple(ran))
-    return Solved(slice(None), case, case, Answer(Certificate.exact(log_z), marginals))  # pyright: ignore
+    case.budget, case.ran = ask.budget, (found.pairs, found.cost)
+    return Solved(ALL, case, case, Answer(Certificate.exact(found.log_z), found.marginals))  # pyright: ignore
 
 
 def plan(case: Case, ask: Ask) -> Plan:
