@@ -6,7 +6,6 @@ import ctypes
 import math
 import operator
 import os
-import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -139,6 +138,7 @@ def test_threads_get_their_own_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_run_held_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these tables is too large for the arena, and the run holds at least two when it is given up."""
+    resource = pytest.importorskip("resource")
     net, log_z = ring(740)
     tables = net.packed
     scopes = scopes_of(tables)

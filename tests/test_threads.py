@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -58,6 +61,41 @@ def test_an_error_of_a_helper_comes_out(monkeypatch: pytest.MonkeyPatch) -> None
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
+        side_by_side(fails, range(2))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
+@pytest.mark.parametrize("where", ["working", "waiting"])
+def test_an_interrupt_leaves_nothing_running(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it comes again while the others end: what they write must not reach the next call."""
+    monkeypatch.setattr(threads, "n_cores", lambda: 3)
+    all_three, main, ended = threading.Barrier(3), threading.get_ident(), []
+
+    def task(_: int) -> None:
+        all_three.wait(10)
+        if threading.get_ident() != main:
+            for _ in range(3):
+                time.sleep(0.05)
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            ended.append(threading.get_ident())
+        elif where == "working":
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(task, range(3))
+    assert len(ended) == 2
+
+
+def test_an_error_of_the_one_who_asks_is_not_covered_by_that_of_a_helper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+    both, main = threading.Barrier(2), threading.get_ident()
+
+    def fails(_: int) -> None:
+        both.wait(10)
+        raise KeyboardInterrupt if threading.get_ident() == main else ZeroDivisionError
+
+    with pytest.raises(KeyboardInterrupt):
         side_by_side(fails, range(2))
 
 

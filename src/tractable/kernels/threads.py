@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from threading import Lock, local
 from typing import Any, TypeVar
 
@@ -82,7 +82,8 @@ _one_thread = _OneThread()
 def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = False) -> list[T]:
     """The results of all tasks, in order; `products`: matrix products in them do not spread over the cores themselves.
 
-    The thread that asks works too, and waits for none that has not begun: calls may be nested.
+    The thread that asks works too, and waits for none that has not begun: calls may be nested. It leaves after all that
+    have begun, also where it is interrupted: they write to arrays that the next call may use.
 
     >>> side_by_side(abs, [-1, 2, -3])
     [1, 2, 3]
@@ -98,16 +99,33 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
         while (i := next(numbers)) < len(todo):
             found[i] = call(todo[i])
 
-    helpers = [_helpers(n_cores() - 1).submit(work) for _ in range(min(len(todo), n_cores()) - 1)]
+    helpers: list[Future[None]] = []
     try:
-        work()
+        try:
+            helpers.extend(_helpers(n_cores() - 1).submit(work) for _ in range(min(len(todo), n_cores()) - 1))
+            work()
+        finally:
+            deque(islice(numbers, len(todo)), 0)  # after an error nothing more begins
+            _settle(helpers)
     finally:
-        for _ in todo:
-            next(numbers)  # after an error nothing more begins
-        begun = [helper for helper in helpers if not helper.cancel()]
-        for helper in begun:
+        _settle(helpers)  # what struck may have struck there
+    for helper in helpers:
+        if not helper.cancelled():
             helper.result()
     return found
+
+
+def _settle(helpers: list[Future[None]]) -> None:
+    """Wait until nothing runs any more; what strikes meanwhile is raised then."""
+    struck = None
+    for helper in helpers:
+        while not (helper.cancel() or helper.done()):
+            try:
+                helper.exception()
+            except BaseException as error:
+                struck = error
+    if struck is not None:
+        raise struck
 
 
 def room(name: str, shape: tuple[int, ...]) -> np.ndarray:
