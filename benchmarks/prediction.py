@@ -49,10 +49,11 @@ def conditioned(path: Path, query: str) -> tuple[Any, Any, Any]:
 
 def child(path: Path, query: str) -> Row:
     """Plan one instance and run its tree, measuring the engine alone."""
-    from tractable.plan import plan_reduced
+    from tractable.plan import ask
+    from tractable.plan.tables import plan_case
 
     net, evidence, reduced = conditioned(path, query)
-    seconds, plan = once(lambda: plan_reduced(net, reduced, evidence, query, MEMORY))  # type: ignore[arg-type]
+    seconds, plan = once(lambda: plan_case(net, reduced, evidence, ask(query, MEMORY)))  # type: ignore[arg-type]
     row: Row = {"query": query, "width": plan.width, "plan s": seconds, "slices": plan.slices, "method": plan.method}
     row |= {"predicted s": plan.seconds, "predicted bytes": plan.bytes}
     if plan.tree is None:

@@ -15,7 +15,7 @@ from zoo import ZOO, Model
 
 import tractable as tr
 from tractable.plan import search
-from tractable.posterior.exact import batch as batched
+from tractable.plan import tables as prices
 
 ROWS = {row.name: row for row in ZOO}
 
@@ -206,8 +206,8 @@ def test_answers_do_not_depend_on_how_rows_are_cut(chunk: int, monkeypatch: pyte
     model = asia()
     rows = random_rows(model, 50, 6)
     expected = tr.infer(model, rows)
-    monkeypatch.setattr(batched, "MIN_CHUNK", chunk)
-    monkeypatch.setattr(batched, "MAX_CHUNK", chunk)
+    monkeypatch.setattr(prices, "MIN_CHUNK", chunk)
+    monkeypatch.setattr(prices, "MAX_CHUNK", chunk)
     found = tr.infer(model, rows)
     np.testing.assert_allclose(found.log_partition.value, expected.log_partition.value, atol=1e-12)
     for name in model.states:

@@ -13,7 +13,8 @@ from zoo import ZOO, Row
 import tractable as tr
 from tractable import kernels
 from tractable.models import ModelError, parse_evidence, reduce_model
-from tractable.plan import plan_reduced
+from tractable.plan import ask
+from tractable.plan.tables import plan_case
 from tractable.posterior import ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import scopes_of, sum_product
 
@@ -152,15 +153,15 @@ def test_what_impossible_evidence_leaves(truth: Case) -> None:
 def test_predicted_bytes_are_enough(truth: Case, query: str) -> None:
     given = parse_evidence(truth.model.states, truth.evidence)
     reduced = reduce_model(truth.model, given, prune=query == "evidence")
-    plan = plan_reduced(truth.model, reduced, given, query, None)
+    plan = plan_case(truth.model, reduced, given, ask(query))
     if query == "map":
-        if plan.tree is None:
+        if plan.program is None:
             return
         scopes = scopes_of(reduced.tables)
-        run = kernels.run(reduced.tables, scopes, plan.tree.pairs, kernels.Job(kernels.WALK, kernels.MAX_PLUS))
+        run = kernels.run(reduced.tables, scopes, plan.program.pairs, kernels.Job(kernels.WALK, kernels.MAX_PLUS))
         assert run.peak_bytes <= plan.bytes
         return
-    assert sum_product(reduced, plan, marginals=query == "marginals").peak_bytes <= plan.bytes
+    assert sum_product(reduced, plan.program, marginals=query == "marginals").peak_bytes <= plan.bytes
 
 
 @pytest.mark.parametrize("share", [0.99, 0.7, 0.4, 0.2])

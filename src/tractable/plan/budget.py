@@ -44,9 +44,14 @@ def ask(query: Query, memory: Memory = None, seconds: float | None = None, metho
     ------
     ValueError : a budget that is no size, or no time.
     """
+    return Ask(query, _budget(memory, seconds), method, **more)
+
+
+@lru_cache(64)
+def _budget(memory: Memory, seconds: float | None) -> Budget:
     if seconds is not None and not seconds > 0:
         raise ValueError(f"a budget of seconds must be positive, got {seconds!r}")
-    return Ask(query, Budget(memory_bytes(memory), MAX_SECONDS if seconds is None else float(seconds)), method, **more)
+    return Budget(memory_bytes(memory), MAX_SECONDS if seconds is None else float(seconds))
 
 
 def memory_bytes(memory: Memory) -> float:
@@ -78,7 +83,9 @@ def physical_memory() -> float:
 
 # Measured with benchmarks/prediction.py on a 2-core machine; `speed` scales them to the machine at hand.
 STEP, ENTRY, COLD, SMALL, DENSE = 9e-7, 6e-10, 1e-8, 6e-10, 1.5e-10
-SWEEPS = {"marginals": 3.0, "evidence": 1.0, "joint": 1.0, "map": 1.0, "sample": 1.0}
+SWEEPS = {"evidence": 1.0, "joint": 1.0, "map": 1.0, "sample": 1.0}
+"""Sweeps of a query through its tree; marginals, and what is made of them, take three."""
+
 SLICE = 3e-6
 CALL = 3e-5
 AT_ONCE = 0.1
@@ -112,7 +119,7 @@ def predicted_seconds(cost: np.ndarray, n_steps: int, query: str, slices: float 
     over the cores, and each conditions the network anew.
     """
     cold = COLD * float(cost[7])
-    each = SWEEPS[query] * (warm_seconds(cost, n_steps) + cold) + (SLICE * n_steps if slices > 1 else 0.0)
+    each = sweeps(query) * (warm_seconds(cost, n_steps) + cold) + (SLICE * n_steps if slices > 1 else 0.0)
     seconds = CALL + each * slices / min(slices, n_cores())
     return seconds if seconds < AT_ONCE else seconds * speed()
 
@@ -123,8 +130,13 @@ def terms(memory: float, seconds: float) -> np.ndarray:
 
     Entries and seconds at most, then what makes up the seconds: `predicted_seconds` as weights of a tree's cost.
     """
-    each = SWEEPS["marginals"] * np.array([STEP, SMALL, 0, 0, 0, ENTRY, DENSE - SMALL, 0, COLD, 0])
+    each = sweeps("marginals") * np.array([STEP, SMALL, 0, 0, 0, ENTRY, DENSE - SMALL, 0, COLD, 0])
     return np.array([memory / 8 - SLACK, min(AT_ONCE, seconds), CALL, *each])
+
+
+def sweeps(query: str) -> float:
+    """Sweeps of a query through its tree."""
+    return SWEEPS.get(query, 3.0)
 
 
 def warm_seconds(cost: np.ndarray, n_steps: int) -> float:
@@ -138,13 +150,13 @@ def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
 
     The walk for the most probable state keeps all tables too, and works on the logarithms of the given ones.
     """
-    held = {"map": cost[6] + cost[8], "sample": cost[6] + cost[8], "marginals": cost[6]}
-    entries = held.get(query, cost[3])
+    held = {"map": cost[6] + cost[8], "evidence": cost[3], "joint": cost[3]}
+    entries = held.get(query, cost[6])
     return float(8.0 * (entries + SLACK) * min(slices, n_cores()))
 
 
 def least_price(width: float, query: str) -> Budget:
     """What a run of at least this width takes at the least, in however many slices: none divides the work."""
     work = 2.0 ** min(width, 1000.0)
-    seconds = SWEEPS.get(query, 1.0) * DENSE * work * speed() / n_cores()
+    seconds = sweeps(query) * DENSE * work * speed() / n_cores()
     return Budget(8.0 * work / 2.0**MAX_LOG2_SLICES, seconds)

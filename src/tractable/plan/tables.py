@@ -14,7 +14,7 @@ from tractable.kernels.threads import n_cores
 from tractable.models import Evidence, TableModel, one_case, reduce_model
 from tractable.models._base import check_known
 from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query
-from tractable.plan.budget import SWEEPS, predicted_bytes, predicted_seconds
+from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
 from tractable.plan.reasons import ALTERNATIVES, why
 from tractable.plan.search import find_tree
 from tractable.plan.slicing import advice, sliced
@@ -102,7 +102,7 @@ def priced(
     seconds = predicted_seconds(tree.cost, scopes.m - 1, query, tree.slices)
     common = {
         "width": float(tree.cost[1]),
-        "flops": float(SWEEPS[query] * tree.cost[0] * tree.slices),
+        "flops": float(sweeps(query) * tree.cost[0] * tree.slices),
         "bytes": size,
         "seconds": seconds,
         "reason": lambda: why(scopes, names(), tree, graph, observed),
@@ -196,7 +196,7 @@ def plan_samples(plan: Plan, n_variables: int, ask: Ask) -> Plan:
     """The plan that draws `ask.n` samples down the tree of a plan, so many at a time as memory holds."""
     budget, tree = ask.budget, plan.program
     steps = 2 * tree.scopes.m if tree is not None else 0
-    each, answer = 8.0 * steps + 8.0 * n_variables, 4.0 * n_variables
+    each, answer = 8.0 * steps + 8.0 * n_variables + 1, 4.0 * n_variables
     left = budget.memory - plan.bytes - answer * ask.n
     sliced = tree is not None and tree.slices > 1  # every slice may replace any of the samples
     rows = ask.n if sliced else max(1, min(ask.n, int(max(left, 0.0) / each)))

@@ -14,7 +14,6 @@ from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Marginals(Mapping[str, Mapping[str, Any]]):
     """Posterior marginals by variable, then by state; ``array(variable)`` gives them as an array.
 
@@ -22,9 +21,8 @@ class Marginals(Mapping[str, Mapping[str, Any]]):
     side, None where the evidence is impossible. ``certificate(variable)`` says how far off they may be.
     """
 
-    states: Mapping[str, Sequence[str]]
-    places: Mapping[str, slice]
-    values: np.ndarray | None
+    def __init__(self, states: Mapping[str, Sequence[str]], places: Mapping[str, slice], values: np.ndarray | None):
+        self.states, self.places, self.values = states, places, values
 
     def array(self, variable: str) -> np.ndarray:
         """The marginal of one variable as an array with its states on the last axis."""

@@ -85,13 +85,20 @@ class Case:
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables."""
+        self.one()
         assert plan.budget is not None
         return joint_table(self.model, self.reduced, variables, Ask("joint", plan.budget))
 
     def draw(self, plan: Plan, n: int, key: Any) -> dict[str, np.ndarray]:
         """`n` exact samples of all variables."""
+        self.one()
         assert plan.budget is not None
         return _drawn(self, plan_samples(plan, len(self.model.states), Ask("sample", plan.budget, n=n)), key)
+
+    def one(self) -> None:
+        """Raise where there are many cases."""
+        if self.many:
+            raise ModelError("this needs one case, the evidence holds many; pick a row of it")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: vars(self)[name] for name in ("model", "given", "budget", "ran")}
@@ -132,7 +139,7 @@ def plan(case: Case, ask: Ask) -> Plan:
         return _adopted(case, ask)
     if given.many:
         if query in ("map", "sample"):
-            raise ModelError("this needs one case, the evidence holds many; use infer for a batch")
+            case.one()
         return plan_rows(model, case.under(query), given.states, ask)
     found = plan_case(model, case.under(query), given, ask)
     return plan_samples(found, len(model.states), ask) if query == "sample" else found
