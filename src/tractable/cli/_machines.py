@@ -57,7 +57,7 @@ def score(
     more = weighed.given(machine)
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
     if json:
-        return _json.write({"model": _json.model(machine), "log_likelihood": _json.certificate(found)})
+        return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
     from tractable.cli import _machine_tables, _tables
 
     _tables.show_model(model, machine)

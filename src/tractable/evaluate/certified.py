@@ -31,6 +31,7 @@ CHECKS = (
     "reverse_tail",
     "halves",
 )
+MIXED = "the chains that reverse runs start from are samples of the model"
 OVERFLOW = "parameters this large overflow single precision: scale them down"
 
 
@@ -42,9 +43,9 @@ def certified(
     The ends of the interval are betting bounds, each failing with half of 1 − confidence. The lower one is that of the
     forward runs alone (`bounds.log_mean_lower`) and supposes nothing, unless the reverse runs started from exact
     samples. The upper one is that of both directions together (`bounds.log_ratio_lower`) and supposes that the reverse
-    runs started from the model. Where a check fails, the bounds of each direction alone are covered too, and where the
-    runs started from chains the forward runs and both halves of the reverse ones as well. The standard error is then at
-    least half of what the directions differ by.
+    runs started from the model: it is conditional on that unless they started from exact samples. Where a check fails,
+    the bounds of each direction alone are covered too, and where the runs started from chains the forward runs and both
+    halves of the reverse ones as well. The standard error is then at least half of what the directions differ by.
     """
     delta, broken = (1 - confidence) / 2, int((~np.isfinite(np.append(w, back))).sum())
     if broken:
@@ -62,7 +63,8 @@ def certified(
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
     error = max(ratio.std_error, abs(checks["gap"]) / 2) if reasons else ratio.std_error
     value, low, high = (offset + float(v) for v in (value, low, high))
-    return Certificate(value, low, high, "probabilistic", confidence, error, _verdict(reasons)), checks
+    upper = {} if starts.exact else {"upper_kind": "conditional", "assumes": MIXED}
+    return Certificate(value, low, high, "probabilistic", confidence, error, _verdict(reasons), **upper), checks
 
 
 def _ends(w: bounds.Weights, back: bounds.Weights, delta: float, exact: bool) -> tuple[float, float]:

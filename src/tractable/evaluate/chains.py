@@ -13,5 +13,4 @@ from tractable.posterior import Certificate, chains
 def log_likelihood(model: HiddenMarkovModel, data: Any, *, key: Any = 0) -> LogLikelihood:
     """The mean of log p(x) over sequences, each in ``per_row``; NaN is integrated out."""
     found = filtered(chains.chains_of(model, model.check(data)))[0]
-    mean = float(found.mean())
-    return LogLikelihood(mean, mean, mean, "exact", per_row=Certificate.exact(found))
+    return LogLikelihood.of_rows(Certificate.exact(found))

@@ -56,9 +56,7 @@ def aic(model: Any, data: Any) -> Certificate:
 
 def _criterion(model: Any, data: Any, price: float) -> Certificate:
     found, n = log_likelihood(model, data), _counts(model, data)[0]
-    cost = price * model.n_parameters
-    value, upper, lower = (cost - 2 * n * end for end in (found.value, found.lower, found.upper))
-    return Certificate(value, lower, upper, found.kind)
+    return price * model.n_parameters - 2 * n * found
 
 
 def _counts(model: Any, data: Any) -> tuple[int, int]:

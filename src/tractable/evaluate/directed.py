@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,12 +141,9 @@ def _annealed(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any
 def _less(rows: Certificate, log_z: Certificate | None) -> LogLikelihood:
     """The mean over the rows, less log Z: the difference of two intervals."""
     z = log_z or Certificate.exact(0.0)
-    kind = z.kind if rows.kind == "exact" else ("bound" if z.kind == "exact" else z.kind)
-    ends = (rows.value - z.value, rows.lower - z.upper, rows.upper - z.lower)
-    each = Certificate(*ends, kind, z.confidence, z.std_error, z.verdict)
-    value, lower, upper = (float(np.mean(end)) for end in ends)
-    verdict = z.verdict if rows.kind == "exact" else "a lower bound, by mean field: low by an unknown amount"
-    return LogLikelihood(value, lower, upper, kind, z.confidence, z.std_error, verdict, each, z)
+    if rows.kind != "exact":
+        rows = replace(rows, verdict="a lower bound, by mean field: low by an unknown amount")
+    return LogLikelihood.of(rows.mean() - z, per_row=rows - z, log_partition=z)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tractable.evaluate.records import LogLikelihood
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.posterior import factorial
@@ -16,6 +14,4 @@ def log_likelihood(model: FactorialHiddenMarkovModel, data: Any, *, key: Any = 0
 
     Where joint states are too many, it is between the ELBO of the structured approximation and a bound above.
     """
-    found = factorial.bounds(model, data)
-    value, lower, upper = (float(np.mean(x)) for x in (found.value, found.lower, found.upper))
-    return LogLikelihood(value, lower, upper, found.kind, per_row=found)
+    return LogLikelihood.of_rows(factorial.bounds(model, data))

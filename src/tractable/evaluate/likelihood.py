@@ -18,6 +18,7 @@ from tractable.models.clamping import checked_values
 from tractable.plan import BudgetError
 from tractable.plan.machines import plan_machine
 from tractable.posterior import Certificate, machines
+from tractable.posterior.certificate import weaker
 
 METHODS = ("auto", "exact", "annealing")
 AFFORDABLE = 60.0
@@ -48,7 +49,8 @@ def log_partition(
 
     Returns
     -------
-    Certificate : ``exact``, or ``probabilistic`` with a verdict.
+    Certificate : ``exact``, or annealed with a verdict: the lower end ``probabilistic``, the upper one ``conditional``
+        on chains having mixed unless exact samples of the model are affordable.
 
     Raises
     ------
@@ -105,30 +107,12 @@ def log_likelihood(
     check_options(more, ("method", "settings", *OPTIONS), "log_likelihood")
     log_z = log_partition or _log_partition(model, values, key, more)
     joint = unnormalized(model, values, key, settings if more.get("method") == "annealing" else None)
-    rows, mean = _less(joint.rows, log_z), _less(joint.mean, log_z)
-    ends = (float(mean.value), float(mean.lower), float(mean.upper))
-    return LogLikelihood(*ends, mean.kind, mean.confidence, mean.std_error, mean.verdict, rows, log_z)
+    return LogLikelihood.of(joint.mean - log_z, per_row=joint.rows - log_z, log_partition=log_z)
 
 
 def _log_partition(model: Boltzmann, values: np.ndarray, key: Any, more: Any) -> Certificate:
     complete = values.dtype.kind != "f" or not np.isnan(values).any(axis=1).all()
     return log_partition(model, data=values if complete else None, key=key, **more)
-
-
-def _less(joint: Certificate, log_z: Certificate) -> Certificate:
-    """The difference of two intervals."""
-    kinds = {joint.kind, log_z.kind} - {"exact"}
-    kind = kinds.pop() if len(kinds) == 1 else ("probabilistic" if kinds else "exact")
-    ends = (joint.value - log_z.value, joint.lower - log_z.upper, joint.upper - log_z.lower)
-    errors = [e for e in (joint.std_error, log_z.std_error) if e is not None]
-    error = errors[0] if len(errors) == 1 else (np.hypot(errors[0], errors[1]) if errors else None)
-    confidence = joint.confidence if log_z.confidence is None else log_z.confidence
-    return Certificate(*ends, kind, confidence, error, _both(log_z.verdict, joint.verdict))
-
-
-def _both(log_z: str | None, rows: str | None) -> str | None:
-    """What speaks against log Z, and what is to be said of the rows."""
-    return rows if rows and log_z in (None, "reliable") else (f"{log_z}; {rows}" if rows else log_z)
 
 
 class Unnormalized(NamedTuple):
@@ -146,10 +130,9 @@ def unnormalized(
         return Unnormalized(*annealed_rows.certified(model, values, key, settings))
     parts = [_rows(model, part, key) for part in _chunks(values)]
     value, lower, upper = (np.concatenate([getattr(p, name) for p in parts]) for name in ("value", "lower", "upper"))
-    exact = all(p.kind == "exact" for p in parts)
-    kind, said = ("exact", None) if exact else ("bound", BELOW)
-    rows = Certificate(value, lower, upper, kind, verdict=said)
-    return Unnormalized(rows, Certificate(value.mean(), lower.mean(), upper.mean(), kind, verdict=said))
+    kind = weaker(*(p.kind for p in parts))
+    rows = Certificate(value, lower, upper, kind, verdict=None if kind == "exact" else BELOW)
+    return Unnormalized(rows, rows.mean())
 
 
 def _rows(model: Boltzmann, values: np.ndarray, key: Any) -> Certificate:

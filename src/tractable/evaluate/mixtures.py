@@ -21,5 +21,4 @@ def log_likelihood(model: Mixture, data: Any, *, key: Any = 0) -> LogLikelihood:
     if not len(x):
         raise ModelError("there are no rows")
     rows = mixtures.log_likelihood_rows(model, x)
-    mean = float(rows.mean())
-    return LogLikelihood(mean, mean, mean, "exact", per_row=Certificate.exact(rows))
+    return LogLikelihood.of_rows(Certificate.exact(rows))

@@ -18,8 +18,7 @@ def log_likelihood(model: Any, data: Any, *, key: Any = 0) -> LogLikelihood:
     rows = _rows(model, data)
     if not len(rows):
         raise ModelError("there are no rows")
-    mean = float(rows.mean())
-    return LogLikelihood(mean, mean, mean, "exact", per_row=Certificate.exact(rows))
+    return LogLikelihood.of_rows(Certificate.exact(rows))
 
 
 def _rows(model: Any, data: Any) -> np.ndarray:

@@ -19,7 +19,7 @@ CELLS = 1 << 23
 """Rows are taken so many at a time that rows × units stays below this."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PseudoLogLikelihood(Certificate):
     """The mean pseudo-log-likelihood of rows, and its value for each row: no likelihood, log Z is nowhere in it."""
 
@@ -63,10 +63,10 @@ def pseudo_log_likelihood(
     per_row = parts.mean(axis=1) * n
     value = float(per_row.mean())
     if len(units) == n:
-        return PseudoLogLikelihood(value, value, value, "exact", per_row=per_row)
+        return PseudoLogLikelihood.of(Certificate.exact(value), per_row=per_row)
     spread = parts.mean(axis=0).std(ddof=1) if len(units) > 1 else np.inf
     error = float(n * spread / np.sqrt(len(units)) * np.sqrt(1 - len(units) / n))
-    return PseudoLogLikelihood(value, -np.inf, np.inf, "estimate", None, error, per_row=per_row)
+    return PseudoLogLikelihood.of(Certificate.estimate(value, error), per_row=per_row)
 
 
 def _some(n: int, n_units: int, key: Any) -> np.ndarray:

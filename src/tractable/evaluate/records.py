@@ -9,7 +9,7 @@ import numpy as np
 from tractable.posterior import Certificate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LogLikelihood(Certificate):
     """The mean log-likelihood of rows of data.
 
@@ -21,3 +21,8 @@ class LogLikelihood(Certificate):
 
     per_row: Certificate = field(default_factory=lambda: Certificate.exact(np.zeros(0)), repr=False)
     log_partition: Certificate = field(default_factory=lambda: Certificate.exact(0.0))
+
+    @classmethod
+    def of_rows(cls, rows: Certificate) -> LogLikelihood:
+        """The mean over rows whose log p(v) is known, no log Z having been subtracted."""
+        return cls.of(rows.mean(), per_row=rows)

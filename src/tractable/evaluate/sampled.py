@@ -29,7 +29,7 @@ class SampleBounds:
     std_errors: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SampledLogLikelihood(LogLikelihood):
     """A mean log-likelihood that was estimated from below by importance sampling.
 
@@ -78,23 +78,19 @@ class Tally:
         found, variances = np.concatenate(self.bounds), np.concatenate(self.variances)
         rows, n, z = found[:, -1], len(found), log_z or Certificate.exact(0.0)
         share = 1 - confidence if z.kind == "exact" else SHARE * (1 - confidence)
-        confidence = 1 - share - (0.0 if z.confidence is None else 1 - z.confidence)
-        value = float(rows.mean() - z.value)
-        lower = float(rows.mean() - np.log(1 / share) / n - z.upper)
-        below = Certificate(
-            rows - z.value, rows - np.log(1 / share) - z.upper, np.full(n, np.inf), "probabilistic", confidence
-        )
+        effective, margin = np.concatenate(self.effective), np.log(1 / share)
+        how: dict[str, Any] = {"kind": "probabilistic", "confidence": 1 - share, "verdict": _verdict(effective)}
+        below = Certificate(rows, rows - margin, np.full(n, np.inf), **how)
+        mean = Certificate(rows.mean(), rows.mean() - margin / n, np.inf, **how)
         growth = SampleBounds(np.array(self.steps), found.mean(0) - z.value, np.sqrt(variances.sum(0)) / n)
-        extra = {"samples": self.n, "by_samples": growth, "effective_sample_size": np.concatenate(self.effective)}
-        verdict = _verdict(extra["effective_sample_size"], z)
-        return SampledLogLikelihood(value, lower, np.inf, "probabilistic", confidence, None, verdict, below, z, **extra)
+        extra = {"samples": self.n, "by_samples": growth, "effective_sample_size": effective}
+        return SampledLogLikelihood.of(mean - z, per_row=below - z, log_partition=z, **extra)
 
 
-def _verdict(effective: np.ndarray, log_z: Certificate) -> str:
-    low = (
+def _verdict(effective: np.ndarray) -> str:
+    return (
         f"a lower bound on average, whatever the proposal: of a row's samples {np.median(effective):.1f} count (median)"
     )
-    return low if log_z.verdict in (None, "reliable") else f"{log_z.verdict}; {low}"
 
 
 def checked_samples(samples: Any, what: str = "samples") -> int:

@@ -25,7 +25,8 @@ def log_partition(
 
     Returns
     -------
-    Certificate : ``exact`` where that is affordable; for other machines ``probabilistic``, with a verdict.
+    Certificate : ``exact`` where that is affordable; for other machines with a verdict, the lower end ``probabilistic``
+        and the upper one ``conditional`` on chains having mixed.
 
     Raises
     ------

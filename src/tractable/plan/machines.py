@@ -166,9 +166,7 @@ def _advice(graph: GroupGraph, found: Split, bits: float) -> tuple[str, ...]:
 
 def _alternatives() -> tuple[Alternative, ...]:
     return (
-        Alternative(
-            "annealing", "probabilistic", "forward and reverse runs bracket log Z: log_partition(model, data=…)"
-        ),
+        Alternative("annealing", "conditional", "forward and reverse runs bracket log Z: log_partition(model, data=…)"),
         Alternative("mean_field", "bound", "a factorized q: its ELBO is below log Z"),
         Alternative("gibbs", "estimate", "marginals from chains, with their standard errors"),
     )

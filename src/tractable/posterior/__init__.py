@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
+from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.verbs import (
     impute,
     infer,

@@ -1,4 +1,4 @@
-"""The records of this room: numbers with their certificates."""
+"""The records of this room: what is known given the evidence."""
 
 from __future__ import annotations
 
@@ -9,46 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tractable.models import ModelError
 from tractable.models._base import unknown_variable
 from tractable.plan import Plan
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A number, or one per evidence row, and how far off it may be: lower ≤ truth ≤ upper.
-
-    `kind` is ``exact`` (up to rounding), ``bound`` (deterministic), ``probabilistic`` (with `confidence`) or
-    ``estimate`` (a value with `std_error`; the interval is infinite). `verdict` says in words whether the value can be
-    relied on, where that was checked. What is not exact and not a number is never reliable, and its ends are infinite.
-    """
-
-    value: Any
-    lower: Any
-    upper: Any
-    kind: str
-    confidence: float | None = None
-    std_error: float | None = None
-    verdict: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind != "exact" and any(np.isnan(x).any() for x in (self.value, self.lower, self.upper)):
-            self._excuse()
-
-    def _excuse(self) -> None:
-        """Ends that are not numbers say nothing, and a value that is not one cannot be relied on."""
-        for name, end in (("lower", -np.inf), ("upper", np.inf)):
-            object.__setattr__(self, name, np.where(np.isnan(getattr(self, name)), end, getattr(self, name))[()])
-        broken = np.isnan(self.value)
-        if broken.any() and not (self.verdict or "").startswith("unreliable"):
-            said = f"; {self.verdict}" if self.verdict not in (None, "reliable") else ""
-            of = f" of {int(broken.sum())} of {broken.size} rows" if broken.size > 1 else ""
-            object.__setattr__(self, "verdict", f"unreliable: the value{of} is not a number{said}")
-
-    @classmethod
-    def exact(cls, value: Any) -> Certificate:
-        """The certificate of a number that is right up to rounding."""
-        return cls(value, value, value, "exact")
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
 
 class Marginals(Mapping[str, Mapping[str, Any]]):
@@ -133,10 +96,6 @@ class Posterior:
     def _check_possible(self) -> None:
         if not np.all(self.possible):
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
-
-
-class ImpossibleEvidenceError(ModelError):
-    """A posterior was asked for, but the evidence has probability zero."""
 
 
 @dataclass(frozen=True)

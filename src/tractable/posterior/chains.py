@@ -18,7 +18,8 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Plan, allowed
 from tractable.plan._base import Query
 from tractable.plan.chains import plan_chains
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.mixtures import Expected
 from tractable.posterior.verbs import family_of, generator

@@ -17,8 +17,9 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Plan, allowed
 from tractable.plan._base import Query
 from tractable.plan.factorial import APPROXIMATE, plan_approximate, plan_factorial
-from tractable.posterior._base import Certificate, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.chains import Forecast
 from tractable.posterior.exact import factorial as exact
 from tractable.posterior.mixtures import Expected
@@ -144,10 +145,10 @@ def _approximated(asked: Case, method: str) -> FactorialPosterior:
     def kl() -> Certificate:
         log_p = asked.log_p()
         if log_p is None:
-            return Certificate(0.0 * low, 0.0 * low, high - low, "bound")
+            return Certificate.bound(0.0 * low, 0.0 * low, high - low)
         return Certificate.exact(_number(asked, log_p) - low)
 
-    bound, marginals = Certificate(low, low, high, "bound"), asked.split(found.states)
+    bound, marginals = Certificate.bound(low, low, high), asked.split(found.states)
     return FactorialPosterior(bound, lambda: plan, marginals, _no_joint, draw, found.transitions, low, kl)  # type: ignore[arg-type]
 
 
@@ -181,7 +182,7 @@ def bounds(model: FactorialHiddenMarkovModel, evidence: Any) -> Certificate:
         return Certificate.exact(exact.filtered(asked.exact("evidence"))[0])
     rows = asked.rows()
     found = variational.approximate(rows, "structured")
-    return Certificate(found.elbo, found.elbo, rows.relaxed.bound, "bound")
+    return Certificate.bound(found.elbo, found.elbo, rows.relaxed.bound)
 
 
 def most_probable(model: FactorialHiddenMarkovModel, evidence: Any, *, memory: Memory = None) -> MostProbable:

@@ -18,10 +18,11 @@ from tractable.plan import Plan, allowed
 from tractable.plan import machines as prices
 from tractable.plan._base import Query
 from tractable.plan.budget import MAX_SECONDS, memory_bytes
-from tractable.posterior._base import Certificate, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.cases import Answer, Cases, Means, exact_answer, mapped, one, read_cases, shaped, unbatched
+from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, shaped, unbatched
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.verbs import generator
 
@@ -226,7 +227,7 @@ def _posterior(model: Boltzmann, cases: Cases, answer: Answer, plan: Plan) -> Po
     def draw(key: Any, n: int) -> Mapping[str, np.ndarray]:
         return _draw(model, one(cases), answer, str(plan.method), (key, n))
 
-    named = {n: mapped(answer.means[n], lambda a, n=n: shaped(model, n, a)) for n in model.groups}
+    named = {n: answer.means[n].map(lambda a, n=n: shaped(model, n, a)) for n in model.groups}
     means = Means({name: unbatched(cases, c) for name, c in named.items()})
     return Posterior(unbatched(cases, answer.log_partition), lambda: plan, means, joint, draw)  # pyright: ignore
 

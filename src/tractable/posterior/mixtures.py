@@ -14,7 +14,8 @@ from tractable.models._base import ModelError, nearest
 from tractable.models.emissions import Statistics
 from tractable.models.mixture import COMPONENT, Mixture, condition, one_row, read_rows
 from tractable.plan.mixtures import plan_model
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
+from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.verbs import generator
 
 Memory = int | float | str | None

@@ -17,7 +17,8 @@ from tractable.models.evidence import with_likelihoods
 from tractable.plan import Plan, allowed, plan_reduced
 from tractable.plan.budget import memory_bytes, terms
 from tractable.plan.search import GREEDY
-from tractable.posterior._base import Certificate, ImpossibleEvidenceError, Marginals, MostProbable, Posterior
+from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import sum_product
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
@@ -86,7 +87,8 @@ def log_evidence(model: Any, evidence: Any = None, *, memory: Memory = None) -> 
 
     Raises
     ------
-    ModelError : evidence that does not fit the model. BudgetError : the budget refuses.
+    ModelError : evidence that does not fit the model. ImpossibleEvidenceError : a Markov network that allows nothing.
+    BudgetError : the budget refuses.
 
     Examples
     --------
@@ -98,16 +100,7 @@ def log_evidence(model: Any, evidence: Any = None, *, memory: Memory = None) -> 
     clamped = log_partition(model, evidence, memory=memory)
     if model.family == "tables" and model.graph.parents:
         return clamped
-    free = log_partition(model, memory=memory)
-    if free.value == -np.inf:
-        raise ImpossibleEvidenceError("the model itself is impossible: no joint state has a positive weight")
-    return Certificate(
-        clamped.value - free.value, clamped.lower - free.upper, clamped.upper - free.lower, _weaker(clamped, free)
-    )
-
-
-def _weaker(a: Certificate, b: Certificate) -> str:
-    return "exact" if a.kind == b.kind == "exact" else "bound"
+    return clamped - log_partition(model, memory=memory)
 
 
 def log_partition(model: Any, evidence: Any = None, *, memory: Memory = None) -> Certificate:

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.posterior._base import Certificate
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.mean_field import MeanField, best_of, mean_field, starts, tap
-from tractable.posterior.cases import Answer, Cases, as_features, estimated
+from tractable.posterior.cases import Answer, Cases, as_features
+from tractable.posterior.certificate import Certificate
 
 RESTARTS, RESTARTS_OF_MANY = 8, 2
 CHAINS, CHAINS_OF_MANY = 64, 16
@@ -25,7 +25,7 @@ TOGETHER = 2048
 def by_mean_field(model: Boltzmann, cases: Cases, key: Any) -> Answer:
     """The best of several naive mean-field solutions, in double precision."""
     found = _mean_field(model, cases, key)
-    return Answer(found.log_partition, {name: estimated(m) for name, m in found.means.items()})
+    return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
 def by_tap(model: Boltzmann, cases: Cases, key: Any) -> Answer:
@@ -34,7 +34,7 @@ def by_tap(model: Boltzmann, cases: Cases, key: Any) -> Answer:
         model = model.astype(np.float64)
         x, clamp = _clamped_starts(model, cases, 1, key)
         found = tap(model, x, clamp)
-    return Answer(found.log_partition, {name: estimated(m) for name, m in found.means.items()})
+    return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
 def _mean_field(model: Boltzmann, cases: Cases, key: Any) -> MeanField:
@@ -79,7 +79,7 @@ def by_gibbs(model: Boltzmann, cases: Cases, key: Any, n_sweeps: int = SWEEPS) -
 
 
 def _over_chains(means: np.ndarray) -> Certificate:
-    return estimated(means.mean(axis=1), means.std(axis=1, ddof=1) / np.sqrt(means.shape[1]))
+    return Certificate.estimate(means.mean(axis=1), means.std(axis=1, ddof=1) / np.sqrt(means.shape[1]))
 
 
 def _parts(cases: Cases, n_chains: int) -> list[tuple[int, Cases]]:

@@ -18,7 +18,8 @@ from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models import Evidence, ModelError, TableModel, reduce_model
 from tractable.plan import ContractionTree, Plan, allowed, plan_reduced, price
 from tractable.plan.budget import memory_bytes
-from tractable.posterior._base import Certificate, Marginals, Posterior
+from tractable.posterior._base import Marginals, Posterior
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import scopes_of, sum_product
 
 CHUNK_ENTRIES = 1 << 20

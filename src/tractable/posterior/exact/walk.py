@@ -7,7 +7,7 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Job, Reduced
 from tractable.plan import Plan
-from tractable.posterior._base import ImpossibleEvidenceError
+from tractable.posterior.certificate import ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import parts, scopes_of
 from tractable.posterior.exact.progress import tracked
 
