@@ -139,6 +139,18 @@ def test_the_lower_end_supposes_nothing_where_chains_start_from_chains() -> None
     assert found.lower == pytest.approx(bounds.log_mean_lower(w, 0.025))
 
 
+def test_an_end_that_rests_on_mixing_is_conditional_on_it() -> None:
+    """The upper end supposes that reverse runs start from the model, which only exact samples are sure to do."""
+    w = 0.1 * np.random.default_rng(3).normal(size=128)
+    mixed, drawn = (certified(w, w, 0.0, 0.95, Starts({}, "", exact, 64))[0] for exact in (False, True))
+    assert (drawn.kind, drawn.lower_kind, drawn.upper_kind, drawn.assumes) == ("probabilistic",) * 3 + (None,)
+    assert (mixed.kind, mixed.lower_kind, mixed.upper_kind) == ("conditional", "probabilistic", "conditional")
+    assert mixed.assumes == "the chains that reverse runs start from are samples of the model"
+    assert mixed.confidence == drawn.confidence == 0.95
+    below = Certificate.exact(np.zeros(3)) - mixed  # log p(v) has its lower end from the upper one of log Z
+    assert (below.lower_kind, below.upper_kind, below.kind) == ("conditional", "probabilistic", "conditional")
+
+
 def test_the_acceptance_ratio_of_gaussian_work() -> None:
     """Work that satisfies E[e^w] = Z in both directions: forward N(log Z − s²/2, s²), reverse N(−log Z − s²/2, s²)."""
     rng, truth, s = np.random.default_rng(1), 7.0, 1.5

@@ -295,12 +295,13 @@ class TestMachines:
 
     def test_what_is_not_exact_comes_with_its_interval_and_verdict(self, ask, cli, folder, machine, monkeypatch):
         verdict = "unreliable: forward and reverse runs hardly overlap; use more temperatures"
-        found = tr.Certificate(-5.25, -6.5, -4.5, "probabilistic", 0.95, 0.25, verdict)
+        ends = {"lower_kind": "probabilistic", "upper_kind": "conditional", "assumes": "chains that have mixed"}
+        found = tr.Certificate(-5.25, -6.5, -4.5, "conditional", 0.95, 0.25, verdict, **ends)
         monkeypatch.setattr(tr, "log_likelihood", lambda *_, **__: found)
         record = ask("score", folder / "m.safetensors", folder / "held.npy")["log_likelihood"]
         assert record == {**vars(found)}
         _, out, _ = cli("score", folder / "m.safetensors", folder / "held.npy")
-        assert "-5.25 in [-6.5, -4.5] (probabilistic)" in out and verdict in " ".join(out.split())
+        assert "-5.25 in [-6.5, -4.5] (conditional)" in out and verdict in " ".join(out.split())
 
     def test_samples_have_the_density(self, ask, folder, machine):
         found = ask("sample", folder / "m.safetensors", "-n", 20000, "-o", folder / "s.npy", "--seed", 5)

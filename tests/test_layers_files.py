@@ -135,8 +135,8 @@ def test_the_commands_name_the_file_the_place_and_the_remedy(tmp_path, capsys) -
         assert run(["transform", model, data, "-o", out]) == 2
         assert f"{data}: row 1, column 1: the value nan is missing; impute it first" in capsys.readouterr().err
         tr.write_data(out, np.array([[0, 1, 2, 0]]))
-        for command in (["score", model, out], ["impute", model, out, "-o", out], ["sample", model, "--given", out]):
-            assert run([*command, "-o", out] if command[0] == "sample" else command) == 2
+        for command in (["score", model, out], ["impute", model, out], ["sample", model, "--given", out]):
+            assert run(command if command[0] == "score" else [*command, "-o", f"{data}.npy"]) == 2
             assert f"{out}: row 0, column 2: the value 2" in capsys.readouterr().err
 
 

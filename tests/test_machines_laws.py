@@ -18,7 +18,7 @@ import tractable as tr
 from tractable.models import ModelError, condition
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann, restricted
 from tractable.models.units import Categorical, Spin
-from tractable.posterior.engines import machines
+from tractable.posterior import verbs as machines
 from tractable.posterior.approximate import gibbs, tempering
 from tractable.posterior.approximate.mean_field import layer_means, mean_field, starts
 from tractable.posterior.approximate.tempering import ParallelTempering, temper

@@ -143,10 +143,7 @@ def test_the_price_depends_on_the_structure_and_the_zeros_alone(row: Row) -> Non
     for what in (None, observed, given):
         for query in QUERIES:
             a, b = tr.plan(model, what, query), tr.plan(other, what, query)
-            assert (
-                dataclasses.replace(a, seconds=0).to_json()
-                == dataclasses.replace(b, seconds=0).to_json()
-            )
+            assert dataclasses.replace(a, seconds=0).to_json() == dataclasses.replace(b, seconds=0).to_json()
 
 
 def test_the_price_of_known_shapes() -> None:

@@ -98,15 +98,10 @@ def _batch(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Itera
     tables = {v: posterior.marginals.array(v) for v in asked.targets}
     for row, (evidence, possible) in enumerate(zip(given, posterior.possible, strict=True)):
         marginals = {v: table[row] for v, table in tables.items()} if possible else {}
-        yield Answer(evidence, _row(posterior.log_partition, row), marginals, None, None, posterior.plan)
+        yield Answer(evidence, posterior.log_partition[row], marginals, None, None, posterior.plan)
 
 
 def _columns(net: Network, given: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:
     """Evidence by variable instead of by case; one column at least, which tells the number of cases."""
     observed = dict.fromkeys(v for evidence in given for v in evidence) or [next(iter(net.states))]
     return {v: [evidence.get(v) for evidence in given] for v in observed}
-
-
-def _row(certificate: tr.Certificate, row: int) -> tr.Certificate:
-    value, lower, upper = (float(x[row]) for x in (certificate.value, certificate.lower, certificate.upper))
-    return tr.Certificate(value, lower, upper, certificate.kind, certificate.confidence, certificate.std_error)

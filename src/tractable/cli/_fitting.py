@@ -48,7 +48,7 @@ class Fitted:
             "epochs": len(self.run.history),
             "seconds": self.seconds,
             "history": [epoch.to_json() for epoch in self.run.history],
-            "log_likelihood": {name: _json.certificate(found) for name, found in self.likelihood.items()},
+            "log_likelihood": {name: found.to_json() for name, found in self.likelihood.items()},
         }
 
 

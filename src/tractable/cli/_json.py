@@ -38,7 +38,7 @@ def _groups(machine: Any) -> list[dict[str, Any]]:
 def answer(net: Network, asked: Asked, found: Answer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
-    record: dict[str, Any] = {"log_evidence": certificate(found.log_evidence), "marginals": marginals}
+    record: dict[str, Any] = {"log_evidence": found.log_evidence.to_json(), "marginals": marginals}
     if asked.joint:
         record["joint"] = [{"states": states, "p": p} for states, p in _cells(net, asked, found)]
     if asked.most_probable:
@@ -56,15 +56,8 @@ def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:
     return {
         "map": found.assignment if found else {},
         "log_probability": log_probability.value,
-        "log_probability_certificate": certificate(log_probability),
+        "log_probability_certificate": log_probability.to_json(),
     }
-
-
-def certificate(found: tr.Certificate) -> dict[str, Any]:
-    """The value, its interval and what kind of interval that is."""
-    record = {"value": found.value, "lower": found.lower, "upper": found.upper, "kind": found.kind}
-    extra = {"confidence": found.confidence, "std_error": found.std_error, "verdict": found.verdict}
-    return record | {name: value for name, value in extra.items() if value is not None}
 
 
 def _standard(value: Any) -> Any:

@@ -12,7 +12,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
 from tractable.cli._options import Data, Output, Seed
-from tractable.cli._places import check_apart
+from tractable.cli._places import check_apart, check_table
 from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
 from tractable.cli._table_files import write_table
@@ -57,7 +57,7 @@ def score(
     more = weighed.given(machine)
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
     if json:
-        return _json.write({"model": _json.model(machine), "log_likelihood": _json.certificate(found)})
+        return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
     from tractable.cli import _machine_tables, _tables
 
     _tables.show_model(model, machine)
@@ -103,6 +103,7 @@ def sample(
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
     check_apart({"MODEL": model, "--given": drawn.given}, {"--output": output})
     found: Any = tr.load(model)
+    check_table(found, output)
     rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=memory)
     if found.family == "tables":
         write_table(found, rows, output)
@@ -120,6 +121,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, j
     """
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
+    check_table(machine, output)
     whole = _rows(tr.impute(machine, cut.data(machine, data), key=seed))
     if machine.family == "tables":
         return _tell(machine, output, write_table(machine, whole, output), json)
@@ -149,6 +151,7 @@ def transform(model: Model, data: Data, output: Output, cut: Cut, json: Json = F
     """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine = machine_of(model)
+    check_table(machine, output)
     means = _rows(tr.transform(machine, cut.data(machine, data, missing=False)))
     tr.write_data(output, means)
     _tell(machine, output, len(means), json)

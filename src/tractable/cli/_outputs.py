@@ -12,11 +12,10 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli._options import Kept, kept_at, layers_at
-from tractable.cli._places import Paths, check_apart, check_writable
+from tractable.cli._places import FIGURES, Paths, check_apart, check_figure, check_writable
 from tractable.cli._text import one_line
 from tractable.formats._base import extension, write
 
-FIGURES = (".png", ".pdf", ".svg")
 MODELS = (".safetensors",)
 
 
@@ -33,7 +32,7 @@ def checkpoint_of(kept: Kept, output: str, read: Paths, extensions: tuple[str, .
     """Where a fit is kept while it runs; what would fail at its end, or destroy a file, is refused here."""
     check_writable(output, extensions)
     if kept.plot:
-        check_writable(kept.plot, FIGURES)
+        check_figure(kept.plot)
     checkpoint = kept.checkpoint or f"{output}.checkpoint"
     layers = {f"the checkpoint of layer {i},": path for i, path in enumerate(layers_at(checkpoint))}
     check_apart(read, {"--output": output, "--plot": kept.plot, "--checkpoint": checkpoint} | layers)
@@ -45,10 +44,7 @@ def checkpoint_of(kept: Kept, output: str, read: Paths, extensions: tuple[str, .
 def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:
     """A figure of something as a file."""
     drawn = BytesIO()
-    try:
-        figure(*what).savefig(drawn, format=extension(path, FIGURES)[1:])
-    except ModuleNotFoundError as error:
-        raise tr.ModelError(str(error)) from None
+    figure(*what).savefig(drawn, format=extension(path, FIGURES)[1:])
     write(path, drawn.getvalue())
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from tractable.formats._base import extension, failure
-from tractable.formats.data import file_of
+from tractable.formats.data import file_of, written_kind
 from tractable.models import ModelError
 
+FIGURES = (".png", ".pdf", ".svg")
+EVIDENCE = (".csv", ".evid")
 Paths = Mapping[str, str | None]
 """Argument or option → the file it names."""
 
@@ -22,6 +25,26 @@ def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None
         raise failure(path, "cannot be written: there is no such folder; make it first")
     if os.path.isdir(path) or not os.access(folder, os.W_OK):
         raise failure(path, "cannot be written: choose another place")
+
+
+def check_figure(path: str) -> None:
+    """Nor at a figure that nothing can draw."""
+    from tractable.plots._base import figure
+
+    check_writable(path, FIGURES)
+    try:
+        figure(1.0, 1.0)
+    except ModuleNotFoundError as error:
+        raise ModelError(str(error)) from None
+
+
+def check_table(model: Any, path: str) -> None:
+    """Nor drawn or imputed rows at a file that is not written: of a network cases, of other models numbers."""
+    if model.family == "tables":
+        extension(path, EVIDENCE)
+    else:
+        written_kind(path)
+    check_writable(path)
 
 
 def check_apart(read: Paths, written: Paths) -> None:

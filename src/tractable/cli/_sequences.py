@@ -12,7 +12,7 @@ import typer
 import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Json, Memory, Model, app
-from tractable.cli._places import check_apart
+from tractable.cli._places import check_apart, check_table
 from tractable.cli._spread import spread
 from tractable.cli._table_files import table_of
 
@@ -94,6 +94,8 @@ def decode(
     """Say which hidden states sequences went through: the most probable path, or the posterior of each row."""
     check_apart({"MODEL": model, "SEQUENCES": sequences} | cut.files, {"--output": output})
     chain = chain_of(model)
+    if output:
+        check_table(chain, output)
     found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences), asked.memory)
     if output:
         tr.write_data(output, np.concatenate([np.reshape(part["states"], (part["rows"], -1)) for part in found]))

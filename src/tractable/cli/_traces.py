@@ -6,7 +6,8 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._outputs import FIGURES, check_writable, draw
+from tractable.cli._outputs import draw
+from tractable.cli._places import check_figure
 from tractable.evaluate import Traces, traces
 from tractable.plots import chain_traces
 
@@ -16,7 +17,7 @@ def diagnosed(model: Any, how: tuple[int, int, int], plot: str | None, json: boo
     if model.family != "boltzmann":
         raise tr.ModelError(f"chains are those of a Boltzmann machine; a {type(model).__name__} is sampled without any")
     if plot:
-        check_writable(plot, FIGURES)
+        check_figure(plot)
     n_chains, n_sweeps, seed = how
     found = traces(model, n_chains=n_chains, n_sweeps=n_sweeps, key=seed)
     if plot:

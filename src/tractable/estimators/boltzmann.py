@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import Any, Self
 
 import jax
@@ -153,7 +152,8 @@ class MachineEstimator(LearnedByGradient):
         if self.scale_ is None:
             return found
         volumes = ~np.isnan(rows) @ np.log(self.scale_.scale)  # of what is observed: p(x) = p(z) / ∏ s
-        return replace(_less(found, volumes.mean()), per_row=_less(found.per_row, volumes))
+        more = {"per_row": found.per_row - volumes, "log_partition": found.log_partition}
+        return LogLikelihood.of(found - volumes.mean(), **more)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -216,8 +216,3 @@ class DeepBoltzmannMachine(LayeredEstimator):
 
     def _new(self, visible: Units, kind: str) -> Boltzmann:
         return deep([visible, *self._layers], units=kind, key=self._key)
-
-
-def _less(found: Any, amount: Any) -> Any:
-    """A certificate moved down."""
-    return replace(found, value=found.value - amount, lower=found.lower - amount, upper=found.upper - amount)

@@ -98,10 +98,10 @@ def certified(
     value = np.array([bounds.log_mean_exp(w) for w in work])
     lower = np.minimum([bounds.log_mean_lower(w, delta) for w in work], value)
     error, n = np.sqrt(np.maximum(1 / effective - 1 / settings.n_chains, 0)), len(work)
-    more = (np.inf, "probabilistic", settings.confidence)
-    rows = Certificate(value, lower, np.full(n, np.inf), *more[1:], error, _verdict(effective))  # type: ignore[arg-type]
-    mean = float(value.mean()), float(value.mean() - np.log(1 / delta) / n)
-    return rows, Certificate(*mean, *more, float(np.sqrt((error**2).sum()) / n), _verdict(effective))
+    how: dict[str, Any] = {"kind": "probabilistic", "confidence": settings.confidence, "verdict": _verdict(effective)}
+    rows = Certificate(value, lower, np.full(n, np.inf), std_error=error, **how)
+    mean, low = float(value.mean()), float(value.mean() - np.log(1 / delta) / n)
+    return rows, Certificate(mean, low, np.inf, std_error=rows.mean().std_error, **how)
 
 
 def _verdict(effective: np.ndarray) -> str:

@@ -43,9 +43,9 @@ def certified(
     The ends of the interval are betting bounds, each failing with half of 1 − confidence. The lower one is that of the
     forward runs alone (`bounds.log_mean_lower`) and supposes nothing, unless the reverse runs started from exact
     samples. The upper one is that of both directions together (`bounds.log_ratio_lower`) and supposes that the reverse
-    runs started from the model: it is conditional on that unless they started from exact samples. Where a check fails, the bounds of each direction alone are covered too, and where the
-    runs started from chains the forward runs and both halves of the reverse ones as well. The standard error is then at
-    least half of what the directions differ by.
+    runs started from the model: it is conditional on that unless they started from exact samples. Where a check fails,
+    the bounds of each direction alone are covered too, and where the runs started from chains the forward runs and both
+    halves of the reverse ones as well. The standard error is then at least half of what the directions differ by.
     """
     delta, broken = (1 - confidence) / 2, int((~np.isfinite(np.append(w, back))).sum())
     if broken:

@@ -18,9 +18,9 @@ from tractable.models.clamping import checked_values
 from tractable.plan import BudgetError, ask
 from tractable.plan.budget import LIKELIHOOD
 from tractable.posterior import Certificate
+from tractable.posterior.certificate import weaker
 from tractable.posterior.engines import machines
 from tractable.posterior.engines._protocol import answered, planned, run
-from tractable.posterior.certificate import weaker
 
 METHODS = ("auto", "exact", "annealing")
 BUDGET = ("memory", "seconds")

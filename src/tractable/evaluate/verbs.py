@@ -39,8 +39,8 @@ def log_partition(
 
     Returns
     -------
-    Certificate : ``exact`` where that is affordable. Of other machines the lower end is ``probabilistic``, the upper one
-        ``conditional`` on chains having mixed, and there is a verdict.
+    Certificate : ``exact`` where that is affordable. Of other machines the lower end is ``probabilistic``, the upper
+        one ``conditional`` on chains having mixed, and there is a verdict.
 
     Raises
     ------

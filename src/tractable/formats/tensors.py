@@ -1,9 +1,12 @@
 """The project's own format: a safetensors file with one float64 tensor per table and a JSON description in its header.
 
-The header's metadata hold one entry, ``tractable``: JSON with ``version``, ``kind`` (``bayesian`` or ``markov``),
-``name``, ``variables`` (each with ``name`` and ``states``, and ``parents`` if it is a Bayesian network), of a Bayesian
-network also ``ties`` and ``fixed`` where it has any, and of a Markov network ``scopes``. The tables are the tensors
-``table.VARIABLE`` or ``factor.INDEX``, axes in the order (*parents, variable) or of the scope.
+The header's metadata hold one entry, ``tractable``: JSON with ``version``, ``written_by`` and ``read_since`` (versions
+of the library), ``kind`` (``bayesian`` or ``markov``), ``name``, ``variables`` (each with ``name`` and ``states``, and
+``parents`` if it is a Bayesian network), of a Bayesian network also ``ties`` and ``fixed`` where it has any, and of a
+Markov network ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``factor.INDEX``, axes in the order
+(*parents, variable) or of the scope.
+
+Version 1 had no ``ties``, ``fixed``, ``written_by`` and ``read_since``.
 """
 
 from __future__ import annotations
@@ -17,13 +20,14 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from tractable.formats._base import Source, repeated, shown
+from tractable.formats._versions import Format
 from tractable.kernels import MAX_AXES
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 
 if TYPE_CHECKING:
     from tractable.models import Boltzmann
 
-VERSION = 1
+FORMAT = Format(2, since="0.2.0")
 
 
 def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
@@ -53,19 +57,13 @@ _LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers
 
 def _leaf(about: dict[str, Any], tensors: dict[str, Any]) -> Any:
     """Another model; the reader of a machine loads jax, which a network must not wait for."""
-    _check_version(about)
+    FORMAT.check(about)
     return import_module(f"tractable.formats.{_LEAVES[about['kind']]}").read(about, tensors)
-
-
-def _check_version(about: Any) -> None:
-    version = about.get("version") if isinstance(about, dict) else None
-    if version != VERSION:
-        raise ModelError(f"expected format version {VERSION}, found {shown(str(version))}; update tractable")
 
 
 def _description(about: Any) -> dict[str, Any]:
     """The description of a network, its structure checked."""
-    _check_version(about)
+    FORMAT.check(about)
     own = {"scopes"} if about.get("kind") == "markov" else {"ties", "fixed"}
     found = {"ties": [], "fixed": []} | about
     if wrong := sorted(key for key in _COMMON | own if key not in found or not _SHAPE[key](found[key])):
@@ -149,12 +147,12 @@ def write(model: Any) -> bytes:
     if family in _LEAVES:
         about, tensors = import_module(f"tractable.formats.{_LEAVES[family]}").describe(model)
         _check_finite(tensors)
-        return save(tensors, {"tractable": json.dumps({"version": VERSION, **about})})
+        return save(tensors, {"tractable": json.dumps(FORMAT.stamp() | about)})
     if not hasattr(model, "states"):
         hint = ": save the HelmholtzMachine of it and its network" * (type(model).__name__ == "RecognitionNetwork")
         raise ModelError(f"a {type(model).__name__} is no model that can be saved{hint}")
     about, tables = _bayesian_parts(model) if isinstance(model, BayesianNetwork) else _markov_parts(model)
-    about = {"version": VERSION, "name": model.name} | about
+    about = FORMAT.stamp() | {"name": model.name} | about
     tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
     return save(tables, {"tractable": json.dumps(about)})
 

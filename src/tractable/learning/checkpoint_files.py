@@ -1,6 +1,7 @@
 """Checkpoints as files: arrays in a safetensors file, what they belong to in its header.
 
-A file is replaced as a whole or not at all, so that whenever a fit is killed the last checkpoint is a good one.
+A file is replaced as a whole or not at all, so that whenever a fit is killed the last checkpoint is a good one. Since
+version 2 its header holds a checksum of all that is in it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tractable.formats._base import FormatError, failure, file_size, readable, write
+from tractable.formats._versions import Format
+from tractable.models import ModelError
 
-VERSION = 1
+FORMAT = Format(2, since="0.2.0")
 HEADER = "tractable checkpoint"
 BEGINNING = f'{{"__metadata__":{{"{HEADER}":'.encode()
 """What a checkpoint begins with, after the eight bytes that say how long its header is."""
@@ -25,9 +29,18 @@ BEGINNING = f'{{"__metadata__":{{"{HEADER}":'.encode()
 def store(path: str, arrays: Mapping[str, np.ndarray], belongs: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Write a checkpoint; `belongs` says what it is a checkpoint of, `about` what else there is to say."""
     check_place(path)
-    header = {"version": VERSION, "belongs": belongs, **about}
+    header = {**FORMAT.stamp(), "belongs": belongs, **about}
     whole = {name: np.array(array, order="C") for name, array in arrays.items()}
-    write(path, save(whole, {HEADER: json.dumps(header)}))
+    write(path, save(whole, {HEADER: json.dumps({**header, "sha256": _checksum(header, whole)})}))
+
+
+def _checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Of the header without the checksum, and of the arrays with their names, types and shapes."""
+    found = sha256(json.dumps(header).encode())
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def check_place(path: str | None) -> None:
@@ -54,14 +67,17 @@ def restore(path: str, belongs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray
     """
     if not os.path.exists(path):
         return None
-    with open(path, "rb") as file:
+    with readable(path), open(path, "rb") as file:
         data = file.read()
     try:
         about = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"][HEADER])
         found = load(data), dict(about)
-        _check(path, about["version"], dict(about["belongs"]), belongs)
+        _check_whole(*found)
+        _check(path, dict(about["belongs"]), belongs)
     except FormatError:
         raise
+    except ModelError as error:
+        raise failure(path, f"{error}, or start without --resume") from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
     return found
@@ -72,9 +88,15 @@ def damaged(path: str, error: object) -> FormatError:
     return failure(path, f"is not a checkpoint of a fit, or damaged ({error}); start without --resume")
 
 
-def _check(path: str, version: Any, saved: dict[str, Any], belongs: Mapping[str, Any]) -> None:
-    if version != VERSION:
-        raise failure(path, f"was written by another version (format {version}, this is {VERSION})")
+def _check_whole(arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> None:
+    """Of a version that is read, and every bit as it was written."""
+    FORMAT.check(about)
+    sum_there = about.pop("sha256", None)
+    if about["version"] > 1 and sum_there != _checksum(about, arrays):
+        raise ValueError("its checksum does not fit what it holds")
+
+
+def _check(path: str, saved: dict[str, Any], belongs: Mapping[str, Any]) -> None:
     for name, value in belongs.items():
         if (found := saved.get(name)) != value:
             raise failure(path, f"is of another fit: its {name} is {found}, this one's {value}; start without --resume")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -269,7 +269,7 @@ def _diverged(n_epochs: int, what: str) -> ModelError:
 
 def _bare(found: Certificate | None) -> Certificate | None:
     """The certificate without the rows it is the mean of."""
-    return found and Certificate(**{f.name: getattr(found, f.name) for f in fields(Certificate)})
+    return None if found is None else Certificate.of(found)
 
 
 def _n_bytes(tree: Any) -> int:

@@ -71,7 +71,7 @@ class Epoch:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
-        return out | {k: None if out[k] is None else vars(out[k]) for k in ("train", "validation")}
+        return out | {k: None if out[k] is None else out[k].to_json() for k in ("train", "validation")}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Epoch:

@@ -20,13 +20,13 @@ MAX_SECONDS = 3600.0
 """A query predicted to take longer than this is refused, unless `seconds` says otherwise."""
 
 PATIENCE = {"sample": 10.0, "impute": 10.0, "transform": 10.0}
-"""Predicted seconds up to which these are exact where they could be approximated; beyond, chains or mean field answer."""
+"""Predicted seconds up to which these are exact; beyond, chains or mean field answer."""
 
 LIKELIHOOD = 60.0
 """The same for log-likelihoods, which could be annealed."""
 
 COMPARED = 1.0
-"""Predicted seconds up to which log p(x) is computed beside an approximation, to say how far q is from the posterior."""
+"""Predicted seconds up to which log p(x) is computed beside an approximation, to say how far q is off."""
 
 START_FLOPS = 2e8
 """Multiply-adds up to which the samples that reverse annealing starts from are exact."""

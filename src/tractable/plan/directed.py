@@ -168,7 +168,13 @@ def only_top(graph: LayeredGraph, given: Given) -> bool:
 
 
 def _asked(graph: LayeredGraph, given: Given, ask: Ask) -> dict[str, Any]:
-    return {"query": ask.query, "n": ask.n, "observed": _listed(graph, given), "budget": ask.exactly, "structure": graph}
+    return {
+        "query": ask.query,
+        "n": ask.n,
+        "observed": _listed(graph, given),
+        "budget": ask.exactly,
+        "structure": graph,
+    }
 
 
 def _ancestral(graph: LayeredGraph, ask: Ask) -> Plan:
@@ -252,9 +258,7 @@ def _unit_names(units: Mapping[str, Iterable[int]]) -> dict[str, None]:
     return dict.fromkeys(f"{name}.{i}" for name, own in units.items() for i in sorted(own))
 
 
-def _scopes(
-    names: list[str], families: Mapping[str, tuple[str, ...]], seen: set[str]
-) -> tuple[Scopes, np.ndarray]:
+def _scopes(names: list[str], families: Mapping[str, tuple[str, ...]], seen: set[str]) -> tuple[Scopes, np.ndarray]:
     """Families over the free units of all, and their numbers; one of which all are observed has no scope."""
     place = {name: i for i, name in enumerate(names)}
     members = {place[u]: [place[v] for v in own if v not in seen] for u, own in families.items()}
@@ -268,7 +272,7 @@ def _scopes(
 
 
 def _approximate(graph: LayeredGraph, given: Given, ask: Ask, method: str, n_rows: int) -> Plan:
-    """What an approximation costs, roughly: one that was asked for by name, or that answers in place of an exact one."""
+    """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     program = _effort(method, ask)
     rows = ask.n if ask.query == "sample" else n_rows
     each = 1 if program is None else program[0]

@@ -20,7 +20,7 @@ STEP, STATE, TERM = 4e-7, 4e-9, 7e-10
 """Seconds of a row, of a joint state in a row, and of a multiply-add; rough."""
 
 PASSES = {"evidence": 1.0, "map": 4.0, "sample": 4.0, "filtering": 1.0}
-"""Products with the transitions of all chains: there (twice where rows are many), back, and for expected numbers: five for marginals."""
+"""Products with the transitions of all chains; five for marginals: there (twice), back, and for expected numbers."""
 
 SWEEPS = 30
 """Of an approximation, until it settles; few need more."""

@@ -12,9 +12,9 @@ from tractable.kernels import Scopes
 def log2_width(scopes: Scopes) -> float:
     """log2 of the entries that the largest table of any tree must have: contraction degeneracy, weighted by states.
 
-    In any order the first variable of some bag has all its neighbours in it, so that the largest table is at least the
-    least table over a variable and its neighbours; joining two neighbours, the joint one with the fewer states, makes no
-    order worse. The bound is the largest of these minima on the way down to one variable.
+    Every order meets all neighbours of the variable that it begins with, so that the largest table is at least the
+    least one over a variable and its neighbours; joining two neighbours, to one with the fewer states of the two, makes
+    no order worse. The bound is the largest of these minima on the way down to one variable.
 
     Source: Gogate & Dechter 2004 (minor-min-width); Bodlaender, Koster & Wolle 2004.
 

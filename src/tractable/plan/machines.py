@@ -237,9 +237,7 @@ def _advice(graph: GroupGraph, found: Split, bits: float) -> tuple[str, ...]:
 
 def _alternatives() -> tuple[Alternative, ...]:
     return (
-        Alternative(
-            "annealing", "probabilistic", "forward and reverse runs bracket log Z: log_partition(model, data=…)"
-        ),
+        Alternative("annealing", "conditional", "forward and reverse runs bracket log Z: log_partition(model, data=…)"),
         Alternative("mean_field", "bound", "a factorized q: its ELBO is below log Z"),
         Alternative("gibbs", "estimate", "marginals from chains, with their standard errors"),
     )
@@ -278,7 +276,7 @@ def factors(units: Graph) -> list[tuple[str, ...]]:
 
 
 def _approximate(graph: GroupGraph, observed: Observed, ask: Ask, how: tuple[str, int, bool]) -> Plan:
-    """What an approximation costs, roughly: one that was asked for by name, or that answers in place of an exact one."""
+    """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     method, n_rows, many = how
     free, program = graph.without(observed), _effort(method, ask, many)
     each = program[0] if program else 1

@@ -32,7 +32,13 @@ def plan_rows(model: Mixture, observed: tuple[str, ...], ask: Ask, n_rows: int) 
         f" log weight + log p(row | component), O(K d); columns that are missing sum to one"
     )
     flops, size = 2.0 * k * d * n_rows, 8.0 * k * n_rows + (8.0 * ask.n * d if ask.query == "sample" else 0.0)
-    more = {"query": ask.query, "n": ask.n, "observed": observed, "budget": ask.budget, "structure": (k, model.n_columns)}
+    more = {
+        "query": ask.query,
+        "n": ask.n,
+        "observed": observed,
+        "budget": ask.budget,
+        "structure": (k, model.n_columns),
+    }
     return within(Plan("closed form", float(np.log2(k)), flops, size, SECONDS * flops, reason, **more), size)
 
 

@@ -147,7 +147,9 @@ def row_scopes(reduced: Reduced, seen: np.ndarray) -> Scopes:
     starts = np.concatenate([own.starts, own.starts[-1] + 2 * np.arange(1, len(seen) + 1)])
     keep = np.zeros(row + 2, np.uint8)
     keep[row] = 1
-    return Scopes(np.append(own.sizes, np.int32(1)), starts, np.concatenate([own.members, pairs]).astype(np.int32), keep)
+    return Scopes(
+        np.append(own.sizes, np.int32(1)), starts, np.concatenate([own.members, pairs]).astype(np.int32), keep
+    )
 
 
 def _together(model: TableModel, reduced: Reduced, seen: np.ndarray, ask: Ask) -> Plan:

@@ -1,4 +1,4 @@
-"""The records of this room: numbers with their certificates."""
+"""The records of this room: what is known given the evidence."""
 
 from __future__ import annotations
 

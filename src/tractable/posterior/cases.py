@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,18 +100,12 @@ def one(cases: Cases) -> Cases:
 
 def unbatched(cases: Cases, certificate: Certificate) -> Certificate:
     """A certificate without the axis of cases, where there is one case."""
-    return certificate if cases.many else mapped(certificate, lambda a: a[0])
+    return certificate if cases.many else certificate[0]
 
 
 def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> Answer:
     """An answer that is right up to rounding."""
     return Answer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})
-
-
-def estimated(value: np.ndarray, std_error: Any = None) -> Certificate:
-    """A value of which at most the standard error is known."""
-    infinite = np.full(value.shape, np.inf)
-    return Certificate(value, -infinite, infinite, "estimate", std_error=std_error)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,10 +140,3 @@ def shaped(model: Grouped, name: str, features: np.ndarray) -> np.ndarray:
     """Features [..., n_features] by unit: [..., n], or [..., n, q] for units with several."""
     units = model.units[name]
     return features if units.n_features == units.n else features.reshape(*features.shape[:-1], units.n, -1)
-
-
-def mapped(certificate: Certificate, change: Callable[[np.ndarray], Any]) -> Certificate:
-    """The same certificate with its arrays changed alike."""
-    value, lower, upper = (change(a) for a in (certificate.value, certificate.lower, certificate.upper))
-    error = None if certificate.std_error is None else change(np.asarray(certificate.std_error))
-    return replace(certificate, value=value, lower=lower, upper=upper, std_error=error)

@@ -84,8 +84,8 @@ class Certificate:
     @classmethod
     def estimate(cls, value: Any, std_error: Any = None) -> Certificate:
         """A value of which at most the standard error is known."""
-        ends = (_or_infinite(None, value, sign) for sign in (-np.inf, np.inf))
-        return cls(value, *ends, "estimate", std_error=std_error)
+        lower, upper = (_or_infinite(None, value, end) for end in (-np.inf, np.inf))
+        return cls(value, lower, upper, "estimate", std_error=std_error)
 
     @classmethod
     def of(cls, found: Certificate, **more: Any) -> Self:
@@ -169,8 +169,8 @@ class Certificate:
         """The mean over rows, whose failure probabilities add; standard errors as of independent rows."""
         n = np.size(self.value)
         error = None if self.std_error is None else float(np.sqrt(np.sum(self._wide(self.std_error) ** 2)) / n)
-        ends = (float(np.mean(a)) for a in (self.value, self.lower, self.upper))
-        out = self._with(*ends, error)
+        value, lower, upper = (float(np.mean(a)) for a in (self.value, self.lower, self.upper))
+        out = self._with(value, lower, upper, error)
         out._set(confidence=_surely(*n * [out.confidence]))
         return out
 
@@ -205,6 +205,13 @@ class Certificate:
 
     def __truediv__(self, divisor: Any) -> Certificate:
         return self * (1 / divisor) if isinstance(divisor, Real) else NotImplemented
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, those left out that say nothing; ``Certificate(**record)`` reads them."""
+        own = {f.name: getattr(self, f.name) for f in fields(Certificate)}
+        if self.lower_kind == self.upper_kind:
+            own["lower_kind"] = own["upper_kind"] = None
+        return {name: value for name, value in own.items() if value is not None}
 
     def __str__(self) -> str:
         kind = self.kind if self.confidence is None else f"{self.kind} at {100 * self.confidence:.6g} %"

@@ -110,10 +110,15 @@ def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
     [[0, 1], [1, 1]]
     """
     name = os.fspath(path)
+    _write(name, _leaf(written_kind(name)).write(_table(name, array)))
+
+
+def written_kind(name: str) -> str:
+    """The extension that says how a table is written; one that is only read is an error."""
     kind = _extension(name)
     if kind not in _WRITTEN:
         raise failure(name, f"{kind} is read but not written; write one of {', '.join(_WRITTEN)}")
-    _write(name, _leaf(kind).write(_table(name, array)))
+    return kind
 
 
 def file_of(name: str) -> str:

@@ -225,7 +225,7 @@ def _record(at: Point, model: Any, job: Job, found: Any, began: float) -> Iterat
 
 def _mean(total: float, upper: float | None, n: float) -> Certificate:
     """A total by rows: exact, or between it and a bound above."""
-    return Certificate.exact(total / n) if upper is None else Certificate(total / n, total / n, upper / n, "bound")
+    return Certificate.exact(total / n) if upper is None else Certificate.bound(total / n, total / n, upper / n)
 
 
 def change(before: Any, now: Any) -> float:
@@ -237,10 +237,7 @@ def likelihood(model: Any, held: Any) -> Certificate | None:
     """The mean log-likelihood of rows that are not learned from."""
     from tractable.evaluate import log_likelihood
 
-    if held is None:
-        return None
-    found = log_likelihood(model, held)
-    return Certificate(found.value, found.lower, found.upper, found.kind)
+    return None if held is None else Certificate.of(log_likelihood(model, held))
 
 
 def _starts(model: Any) -> Any:

@@ -46,7 +46,7 @@ class Iteration:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: vars(v) if isinstance(v, Certificate) else v for k, v in out.items()}
+        return {k: v.to_json() if isinstance(v, Certificate) else v for k, v in out.items()}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Iteration:

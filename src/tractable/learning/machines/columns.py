@@ -16,7 +16,6 @@ from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Spin, Units
-from tractable.posterior import Certificate
 
 ROWS = 4096
 """Rows looked at together."""
@@ -128,10 +127,5 @@ def in_data_density(history: History, scale: Scale) -> History:
 
 
 def _moved(epoch: Epoch, by: float) -> Epoch:
-    return replace(epoch, train=_added(epoch.train, by), validation=_added(epoch.validation, by))
-
-
-def _added(found: Certificate | None, by: float) -> Certificate | None:
-    if found is None:
-        return None
-    return replace(found, value=found.value + by, lower=found.lower + by, upper=found.upper + by)
+    moved = {name: getattr(epoch, name) + by for name in ("train", "validation") if getattr(epoch, name) is not None}
+    return replace(epoch, **moved)

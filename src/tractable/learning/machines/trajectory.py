@@ -223,7 +223,7 @@ def log_partition_of(training: Training, *, n_rounds: int = 40, key: Any = 0) ->
     drift = _along(works[n_calls : -n_calls // 2])[0] - _along(works[-n_calls // 2 :])[0]
     error = float(np.hypot(spread, drift))
     value += _first_log_partition(model, own)
-    return Certificate(value, -np.inf, np.inf, "estimate", std_error=error if np.isfinite(error) else np.inf)
+    return Certificate.estimate(value, error if np.isfinite(error) else np.inf)
 
 
 def _along(works: list[list[np.ndarray]]) -> tuple[float, float]:

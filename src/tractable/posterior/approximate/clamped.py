@@ -11,10 +11,10 @@ import numpy as np
 
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, Chains, Restarts
-from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.mean_field import MeanField, best_of, mean_field, starts, tap
-from tractable.posterior.cases import Answer, Cases, as_features, estimated
+from tractable.posterior.cases import Answer, Cases, as_features
+from tractable.posterior.certificate import Certificate
 
 BURN_IN = 0.25
 
@@ -22,7 +22,7 @@ BURN_IN = 0.25
 def by_mean_field(model: Boltzmann, cases: Cases, key: Any, program: Restarts) -> Answer:
     """The best of several naive mean-field solutions, in double precision."""
     found = _mean_field(model, cases, key, program.n)
-    return Answer(found.log_partition, {name: estimated(m) for name, m in found.means.items()})
+    return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
 def by_tap(model: Boltzmann, cases: Cases, key: Any, program: None = None) -> Answer:
@@ -31,7 +31,7 @@ def by_tap(model: Boltzmann, cases: Cases, key: Any, program: None = None) -> An
         model = model.astype(np.float64)
         x, clamp = _clamped_starts(model, cases, 1, key)
         found = tap(model, x, clamp)
-    return Answer(found.log_partition, {name: estimated(m) for name, m in found.means.items()})
+    return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
 def _mean_field(model: Boltzmann, cases: Cases, key: Any, n: int) -> MeanField:
@@ -74,7 +74,7 @@ def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: Chains) -> Answe
 
 
 def _over_chains(means: np.ndarray) -> Certificate:
-    return estimated(means.mean(axis=1), means.std(axis=1, ddof=1) / np.sqrt(means.shape[1]))
+    return Certificate.estimate(means.mean(axis=1), means.std(axis=1, ddof=1) / np.sqrt(means.shape[1]))
 
 
 def _parts(cases: Cases, n_chains: int) -> list[tuple[int, Cases]]:

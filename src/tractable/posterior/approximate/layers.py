@@ -16,11 +16,11 @@ from tractable.models.layers import with_known
 from tractable.models.recognition import RecognitionNetwork
 from tractable.models.sigmoid_belief import drawn_below
 from tractable.plan.directed import Annealed, Chains, Weighed
-from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import importance, layer_annealing, saul_jaakkola
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
-from tractable.posterior.cases import Answer, Cases, estimated
+from tractable.posterior.cases import Answer, Cases
+from tractable.posterior.certificate import Certificate
 
 BURN_IN = 0.25
 CONFIDENCE = 0.95
@@ -51,8 +51,8 @@ def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0, prog
         if model.weights:
             a = a + means[1] @ np.asarray(model.weights[0], float).T
         means[0] = np.where(np.isnan(x), expit(a), x)
-    certificate = Certificate(bound, bound, np.full_like(bound, np.inf), "bound")
-    return Answer(certificate, {name: estimated(m) for name, m in zip(model.groups, means, strict=True)})
+    certificate = Certificate.bound(bound, bound)
+    return Answer(certificate, {name: Certificate.estimate(m) for name, m in zip(model.groups, means, strict=True)})
 
 
 def climbed(model: Any, cases: Cases, start: Any = None) -> tuple[saul_jaakkola.Found, saul_jaakkola.Known]:
@@ -76,7 +76,8 @@ def by_importance(
     if len(means) < len(model.sizes):  # the top layer that was summed out
         means.append(np.asarray(jax.nn.sigmoid(model.logits(len(means), [*means, None]))))
     means[0] = np.where(np.isnan(x), means[0], x)
-    return Answer(by_weights(found.log_weights), {n: estimated(m) for n, m in zip(model.groups, means, strict=True)})
+    estimates = map(Certificate.estimate, means)
+    return Answer(by_weights(found.log_weights), dict(zip(model.groups, estimates, strict=True)))
 
 
 def check_proposable(model: Any, cases: Cases) -> None:
@@ -154,7 +155,7 @@ def chain_means(model: Any, cases: Cases, key: Any, program: Chains) -> dict[str
         _, means = gibbs.averages(plain, chains, own[1], x, n_sweeps)
         found.append([np.asarray(m, np.float64).reshape(part.n_rows, n, -1) for m in means])
     means = [np.concatenate(layer) for layer in zip(*found, strict=True)]
-    over = [estimated(m.mean(1), m.std(1, ddof=1) / np.sqrt(n)) for m in means]
+    over = [Certificate.estimate(m.mean(1), m.std(1, ddof=1) / np.sqrt(n)) for m in means]
     return dict(zip(model.groups, over, strict=True))
 
 
@@ -172,7 +173,7 @@ def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any, program: 
     share = np.exp(found.work - np.logaddexp.reduce(found.work, axis=1, keepdims=True))[..., None]
     means = [(share * h).sum(1) for h in found.x]
     errors = [np.sqrt((share**2 * (h - m[:, None]) ** 2).sum(1)) for h, m in zip(found.x, means, strict=True)]
-    over = [estimated(m, error) for m, error in zip(means, errors, strict=True)]
+    over = [Certificate.estimate(m, error) for m, error in zip(means, errors, strict=True)]
     return Answer(by_weights(found.work), dict(zip(model.groups, over, strict=True)))
 
 

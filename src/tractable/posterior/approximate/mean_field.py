@@ -24,9 +24,9 @@ from tractable.graph.groups import GroupGraph
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import Units
-from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import blocks
 from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
+from tractable.posterior.certificate import Certificate
 
 Clamps = Mapping[str, Clamp] | None
 Found = tuple[State, Array, Array, Array]
@@ -154,7 +154,7 @@ def mean_field(
     """
     means, bound, n, change = _iterate(schedule(model.graph), model, dict(x), clamp, (n_iterations, tolerance))
     bound = np.asarray(bound)
-    return _record(means, Certificate(bound, bound, np.full_like(bound, np.inf), "bound"), n, change)
+    return _record(means, Certificate.bound(bound, bound), n, change)
 
 
 def _record(means: State, certificate: Certificate, n: Any, change: Any) -> MeanField:
@@ -211,9 +211,8 @@ def best_of(found: MeanField, n: int) -> MeanField:
     """Of every `n` successive rows the one with the largest value."""
     value = np.asarray(found.log_partition.value).reshape(-1, n)
     row = np.arange(len(value)) * n + np.where(np.isnan(value), -np.inf, value).argmax(axis=1)
-    c = found.log_partition
-    certificate = Certificate(c.value[row], c.lower[row], c.upper[row], c.kind)
-    return MeanField({name: m[row] for name, m in found.means.items()}, certificate, found.n_iterations, found.change)
+    means = {name: m[row] for name, m in found.means.items()}
+    return MeanField(means, found.log_partition[row], found.n_iterations, found.change)
 
 
 # ---------------------------------------------------------------- second order
@@ -236,7 +235,7 @@ def tap(
             raise ModelError(f"{name}: the second order is for units with one number each, not for categorical ones")
     means, value, n, change = _tap(model, dict(x), clamp, (n_iterations, tolerance))
     value = np.asarray(value)
-    return _record(means, Certificate(value, -np.inf + 0 * value, np.inf + 0 * value, "estimate"), n, change)
+    return _record(means, Certificate.estimate(value), n, change)
 
 
 @jax.jit

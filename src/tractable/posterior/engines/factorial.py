@@ -18,8 +18,8 @@ from tractable.plan import Ask, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial
 from tractable.posterior._base import MostProbable, Posterior
-from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import factorial as variational
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, unsupported
 from tractable.posterior.engines.chains import ChainMarginals, Forecast
 from tractable.posterior.exact import factorial as exact
@@ -134,7 +134,7 @@ class FactorialPosterior(Posterior[ChainMarginals]):
             return Certificate.exact(0.0 * self.elbo)
         log_p = self._asked.log_p()
         if log_p is None:
-            return Certificate(0.0 * self.elbo, 0.0 * self.elbo, found.upper - self.elbo, "bound")
+            return Certificate.bound(0.0 * self.elbo, 0.0 * self.elbo, found.upper - self.elbo)
         return Certificate.exact(self._asked.number(log_p) - self.elbo)
 
 
@@ -169,7 +169,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         rows = asked.rows()
         found = variational.approximate(rows, str(plan.method))
         low, high = asked.number(found.elbo), asked.number(rows.relaxed.bound)
-        return Answer(Certificate(low, low, high, "bound"), found)
+        return Answer(Certificate.bound(low, low, high), found)
     if plan.query == "map":
         path = exact.viterbi(asked.question)
         return Answer(Certificate.exact(asked.number(path.log_probability)), path.states)

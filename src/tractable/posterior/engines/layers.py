@@ -20,9 +20,9 @@ from tractable.plan import Ask, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
 from tractable.posterior._base import MostProbable, Posterior
-from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import layers as approximate
 from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, unbatched
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import machines
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import layers as exact
@@ -194,7 +194,7 @@ def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
 
 
 def ancestral(model: Any, key: Any, n: int, top: Plan | None) -> list[np.ndarray]:
-    """`n` states of all layers, the visible one first, from the top downward; a machine on top by the plan made for it."""
+    """`n` states of all layers, visible first, from the top downward; a machine on top by the plan made for it."""
     if top is None:
         return [np.asarray(h) for h in model.sample(key, n)]
     drawn = machines.solve(top, machines.read(model.top, None), key)[VISIBLE]

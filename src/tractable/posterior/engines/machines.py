@@ -16,10 +16,10 @@ from tractable.models.clamping import checked_values, condition
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, Chains, plan_machine
 from tractable.posterior._base import MostProbable, Posterior
-from tractable.posterior.certificate import Certificate
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.cases import Answer, Cases, Means, mapped, one, read_cases, shaped, unbatched
+from tractable.posterior.cases import Answer, Cases, Means, one, read_cases, shaped, unbatched
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.keys import generator
@@ -133,7 +133,7 @@ def posterior(asked: Asked, solved: Sequence[Solved]) -> Posterior[Means]:
     means = {}
     for name in model.groups:
         found = gathered(n, [(s.rows, s.answer.means[name]) for s in solved])
-        means[name] = unbatched(cases, mapped(found, lambda a, name=name: shaped(model, name, a)))
+        means[name] = unbatched(cases, found.map(lambda a, name=name: shaped(model, name, a)))
     return Posterior(log_partition(asked, solved), Means(means), costliest(solved), asked)
 
 

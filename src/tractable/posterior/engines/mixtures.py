@@ -148,11 +148,12 @@ def _impossible(log_p: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A mixture and rows [n, d]."""
+    """A mixture and rows [n, d]; `given` says whether anything is."""
 
     model: Mixture
     rows: np.ndarray
     many: bool
+    given: bool = True
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -184,7 +185,7 @@ def read(model: Mixture, evidence: Any) -> Asked:
     """One row [d], or many [n, d]; NaN is integrated out."""
     rows = rows_of(model, evidence)
     one = evidence is None or (len(rows) == 1 and not (isinstance(evidence, np.ndarray) and evidence.ndim == 2))
-    return Asked(model, rows, not one)
+    return Asked(model, rows, not one, evidence is not None)
 
 
 def read_rows(model: Mixture, data: Any, missing: bool) -> Asked:
@@ -207,6 +208,8 @@ def plan(asked: Asked, ask: Ask) -> Plan:
 def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
     """The softmax of each row, or draws from it."""
     model, rows = asked.model, asked.rows
+    if plan.query == "evidence" and not asked.given:
+        return Answer(Certificate.exact(model.offset))
     if plan.query == "sample":
         return Answer(Certificate.exact(0.0), _draw(asked, plan.n, key)["columns"])
     if plan.query == "map":
@@ -277,3 +280,6 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
     r, x = solved[0].answer.found, asked.rows
     return np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)])
+
+
+joint = Asked.joint

@@ -246,3 +246,6 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     if not isinstance(model, BayesianNetwork):
         return None
     return Certificate.exact(log_likelihood_rows(model, model.check(data), question.budget.memory))
+
+
+joint = Case.joint

@@ -79,9 +79,7 @@ def _impossible(base: Reduced, states: np.ndarray, seen: np.ndarray) -> np.ndarr
     return out
 
 
-def _alone(
-    base: Reduced, tree: ContractionTree | None, states: np.ndarray, rows: np.ndarray, out: Rows
-) -> None:
+def _alone(base: Reduced, tree: ContractionTree | None, states: np.ndarray, rows: np.ndarray, out: Rows) -> None:
     """Rows one by one on a tree for what they observe; those that are alike once."""
     if not len(rows):
         return

@@ -84,7 +84,8 @@ def _eliminate_one(machine: Boltzmann, plan: Plan) -> Result:
     if found.marginals is None:
         return found.log_z + constant, {}
     means, start = {}, 0
-    for name, units in machine.units.items():
+    for name in machine.groups:
+        units = machine.units[name]
         states = np.asarray(units.states(), np.float64)
         own = found.marginals[start : (start := start + units.n * len(states))].reshape(units.n, -1)
         means[name] = (own @ states).ravel()
@@ -127,7 +128,8 @@ def draw_independent(machine: Boltzmann, theta: Any, rng: np.random.Generator, n
 def _values(machine: Boltzmann, states: np.ndarray) -> dict[str, np.ndarray]:
     """State numbers of all units [n, n_units] as their values, group by group."""
     out, start = {}, 0
-    for name, units in machine.units.items():
+    for name in machine.groups:
+        units = machine.units[name]
         values = np.asarray(units.take(np.arange(1)).decode(units.states())).ravel()
         out[name] = values[states[:, start : (start := start + units.n)]]
     return out

@@ -11,8 +11,8 @@ from tractable.models import BayesianNetwork, ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.observations import Observations
 from tractable.plan import Memory, Plan
-from tractable.posterior.exact.components import Program
 from tractable.posterior.exact.cases_of_tables import answered, planned
+from tractable.posterior.exact.components import Program
 from tractable.posterior.exact.layout import Layout
 from tractable.posterior.expected import Expected
 
@@ -38,7 +38,11 @@ def prepared(model: BayesianNetwork, rows: Observations, memory: Memory = None) 
     """Worked out once for rows of data and a structure; some rows of others share theirs."""
     whole = rows if rows.whole is None else rows.whole
     key = (tuple(model.parents.items()), tuple(map(len, model.states.values())), memory)
-    return whole.memo[key] if key in whole.memo else whole.memo.setdefault(key, Prepared(*planned(model, whole.states, memory)))
+    return (
+        whole.memo[key]
+        if key in whole.memo
+        else whole.memo.setdefault(key, Prepared(*planned(model, whole.states, memory)))
+    )
 
 
 def expected_statistics(
