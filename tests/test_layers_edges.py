@@ -10,14 +10,15 @@ from layers_zoo import network
 import tractable as tr
 from tractable.evaluate.directed import simulated_gap
 from tractable.models import ModelError
-from tractable.posterior.engines import layers as directed
+from tractable.plan import budget
 
 WIDE = [40, 40]
 
 
 @pytest.fixture
 def never_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directed, "AFFORDABLE", -1.0)
+    for query in budget.PATIENCE:
+        monkeypatch.setitem(budget.PATIENCE, query, -1.0)
 
 
 def wide(**settings) -> tr.HelmholtzMachine:

@@ -71,7 +71,7 @@ def test_many_rows_are_answered_as_each_by_itself() -> None:
 def test_exact_samples_given_evidence_have_the_exact_means(name: str) -> None:
     model, n = model_of(name), 3000
     evidence = random_evidence(model, np.random.default_rng(3), 0.6)
-    drawn, truth = tr.infer(model, evidence).sample(5, n), table(model, evidence)
+    drawn, truth = tr.infer(model, evidence).sample(n, key=5), table(model, evidence)
     for group, mean in zip(model.groups, truth.means, strict=True):
         error = np.sqrt(np.clip(mean * (1 - mean), 0, 1) / n)
         assert (np.abs(drawn[group].mean(0) - mean) <= Z * error + 1e-9).all()
@@ -309,7 +309,8 @@ BAD = [
     (lambda m: tr.infer(m, {"hidden": [1]}), ModelError, "unknown group"),
     (lambda m: tr.infer(m).joint(["hidden1"]), ModelError, "condition on a unit"),
     (lambda m: tr.plan(m, ["hiden1"]), ValueError, "did you mean 'hidden1'"),
-    (lambda m: tr.plan(m, query="map"), ValueError, "marginals, evidence"),
+    (lambda m: tr.plan(m, query="gradient"), ValueError, "marginals, evidence"),
+    (lambda m: tr.most_probable(tr.SigmoidBeliefNetwork([3, 20])), ModelError, "few parents"),
     (lambda m: tr.transform(m, [0, 1, 0]), ModelError, "expected rows"),
     (lambda m: tr.infer(tr.HelmholtzMachine(m), {"hidden1": [1, 0]}, method="importance"), ModelError, "annealing"),
 ]

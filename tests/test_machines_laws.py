@@ -98,7 +98,7 @@ def test_the_exact_methods_agree_and_conditioning_composes(row: Row) -> None:
 @pytest.mark.parametrize("name", ["free", "restricted_mixed", "deep_gaussian", "lattice"])
 def test_exact_samples_have_the_exact_means(name: str) -> None:
     model, n = model_of(name), 4000
-    samples, truth = tr.infer(model).sample(1, n), joint(model).means
+    samples, truth = tr.infer(model).sample(n, key=1), joint(model).means
     for group, units in model.units.items():
         features = np.asarray(units.encode(samples[group]), float)
         error = features.std(axis=0) / np.sqrt(n) + 1e-9

@@ -26,7 +26,7 @@ VERBS: dict[str, Callable[[tr.MarkovNetwork, Any], Any]] = {
     "infer": lambda net, _: tr.infer(net).log_partition.value,
     "log_partition": lambda net, _: tr.log_partition(net).value,
     "joint": lambda _, post: post.joint(["v0", "v2"]),
-    "sample": lambda _, post: post.sample(0, 3)["v1"],
+    "sample": lambda _, post: post.sample(3, key=0)["v1"],
 }
 """All roads to the kernels that ask for products; sums with max in their place are made in C."""
 

@@ -182,7 +182,7 @@ def _ancestral(graph: LayeredGraph, ask: Ask) -> Plan:
     flops, size = 2.0 * graph.n_links * ask.n, 12.0 * ask.n * graph.n_units
     reason = "nothing is observed: each layer is drawn given the one above, from the top downward"
     plan = Plan("ancestral", 0.0, flops, size, 1e-9 * flops, reason, **_asked(graph, {}, ask))
-    return within(replace(plan, program=_top_plan(graph, {}, ask) if graph.undirected_top else None), size)
+    return within(replace(plan, program=_top_plan(graph, {}, ask).program if graph.undirected_top else None), size)
 
 
 def _top_plan(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:

@@ -69,7 +69,7 @@ INSTEAD = {
     "reconstruct": "impute(model, data)",
     "filtering": "infer(model, evidence).marginals",
     "forecast": "sample(model, n, evidence=…)",
-    "joint": "its marginals, transitions or samples: it is not tabulated",
+    "joint": "marginals, or condition on a unit and infer again; of chains it is not tabulated, see transitions",
     "pseudo_log_likelihood": "log_likelihood(model, data)",
     "diagnose": "infer(model, evidence), whose certificates say how far off its numbers may be",
     "kl_divergence": "log_likelihood(model, data) on rows that the other model has drawn",
