@@ -20,7 +20,7 @@ from _common import OUT, Row, arguments, report, save
 from jax import Array
 
 import tractable as tr
-from tractable.learning._base import Batch, Seen, begin
+from tractable.learning._base import Minibatch, Seen, begin
 from tractable.plots import gradient_variance
 
 GROUPS, DRAWS, TOGETHER = 400, 250, 256
@@ -67,7 +67,7 @@ def estimator(model: tr.HelmholtzMachine, name: str, samples: int, steps: int) -
     """The mean of some hundred draws, as a function of a key; baselines have learned for so many steps before."""
     learner = tr.VariationalGradient(estimator=name, samples=samples)
     training = begin(learner, None, model, jax.random.key(2), Seen(ROW, 1))
-    x = Batch(jnp.asarray(np.tile(ROW, (DRAWS, 1))), jnp.arange(DRAWS))
+    x = Minibatch(jnp.asarray(np.tile(ROW, (DRAWS, 1))), jnp.arange(DRAWS))
     kept = jax.jit(lambda t, key: t._replace(learner=learner.gradient(t, key, x).kept))
     for key in jax.random.split(jax.random.key(7), steps):
         training = kept(training, key)

@@ -28,7 +28,7 @@ from jax import Array
 import tractable as tr
 from tractable.kernels import xla
 from tractable.learning import loop
-from tractable.learning.records import Options
+from tractable.learning.records import GradientOptions
 
 BATCH, HIDDEN, STEPS, RATE = 100, 500, 50, np.float32(0.05)
 CLAIMS = {"limit": 0.85, "scikit-learn": 3.0, "rbms": 1.5, "learnergy": 2.0}
@@ -94,7 +94,7 @@ def fitting(batches: np.ndarray) -> Epoch:
     """The steps that `fit` makes, with all it does in them: centred gradients, their norm, means of units."""
     learner = tr.PersistentCD(batch_size=BATCH, momentum=0.0, learning_rate=float(RATE))
     rows = batches.reshape(-1, batches.shape[2]).astype(np.uint8)
-    fit = loop.Fitting(tr.restricted(rows.shape[1], HIDDEN), rows, None, learner, 1000, Options(key=0))
+    fit = loop.Fitting(tr.restricted(rows.shape[1], HIDDEN), rows, None, learner, 1000, GradientOptions(key=0))
     state, steps = fit._begun(), len(batches)
     block = fit._block(np.arange(len(rows)), 0, steps)
 

@@ -25,7 +25,7 @@ from _common import HERE, alternate, arguments, contestants, data, other_process
 import tractable as tr
 from tractable.kernels import xla
 from tractable.learning import loop
-from tractable.learning.records import Options
+from tractable.learning.records import GradientOptions
 
 SIZES, SAMPLES, BATCH, STEPS = (784, 200, 200), 5, 100, 20
 CLAIMS = {"torch": 1.5, "pyro": 3.0}
@@ -38,7 +38,7 @@ def fitting(rows: np.ndarray) -> Epoch:
     """The steps that `fit` makes, with all it does in them: the bound, sample sizes, the variance of the gradient."""
     learner = tr.ReweightedWakeSleep(samples=SAMPLES, batch_size=BATCH)
     model = learner.adopted(tr.SigmoidBeliefNetwork(SIZES), jax.random.key(0))
-    fit = loop.Fitting(model, rows.astype(np.uint8), None, learner, 1000, Options(key=0))
+    fit = loop.Fitting(model, rows.astype(np.uint8), None, learner, 1000, GradientOptions(key=0))
     state, block = fit._begun(), fit._block(np.arange(len(rows)), 0, STEPS)
 
     def epoch() -> None:

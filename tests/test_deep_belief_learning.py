@@ -84,8 +84,8 @@ def test_only_the_first_machine_hears_of_rows_that_are_held_back() -> None:
     (shape, first), (above, second) = machine.seen
     assert (shape, above) == ((120, 9), (120, 4)) and first.epochs == second.epochs == 3
     assert first.validation is not None and second.validation is None
-    assert [r.options["live"] for r in (first, second)] == [0.1, 0]
-    assert [r.options["checkpoint"] for r in (first, second)] == ["there.layer0", "there.layer1"]
+    assert [r.options.live for r in (first, second)] == [0.1, 0]
+    assert [r.options.checkpoint for r in (first, second)] == ["there.layer0", "there.layer1"]
     assert [(e.epoch, e.seconds, e.gradient_norm) for e in run.history] == [(1, 2.0, 1), (2, 4.0, 2)]
 
 

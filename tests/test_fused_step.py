@@ -12,7 +12,7 @@ import tractable as tr
 from tractable.kernels import xla
 from tractable.learning import loop
 from tractable.learning.machines import fused
-from tractable.learning.records import Options
+from tractable.learning.records import GradientOptions
 from tractable.models import boltzmann, deep, restricted
 
 ROWS = (np.random.default_rng(0).random((60, 37)) < 0.3).astype(np.uint8)
@@ -20,7 +20,7 @@ ROWS = (np.random.default_rng(0).random((60, 37)) < 0.3).astype(np.uint8)
 
 def trained(learner: Any, steps: int = 4) -> tuple[Any, Any]:
     """The state after some steps, and what the last one reports."""
-    fit = loop.Fitting(restricted(37, 70, key=1), ROWS, None, learner, 10, Options(key=0))
+    fit = loop.Fitting(restricted(37, 70, key=1), ROWS, None, learner, 10, GradientOptions(key=0))
     block = fit._block(np.arange(60), 0, steps)
     run = jax.jit(loop.run_block.__wrapped__, static_argnums=0)  # compiled for each call: it may be patched
     return run(learner, fit.plan, fit._begun(), fit.key, block, (steps, 40))

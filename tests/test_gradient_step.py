@@ -12,7 +12,7 @@ from test_hidden_markov_em import data_of
 from test_mixtures import K, model_of, rows_of
 
 import tractable as tr
-from tractable.learning.em.coordinates import density, model_at, place_of
+from tractable.learning.em.coordinates import chart_of, density, model_at
 from tractable.learning.em.gradient_step import _gradient
 from tractable.posterior.verbs import expected_statistics
 
@@ -21,7 +21,7 @@ KINDS = ("mixed", "tied", "diagonal", "spherical")
 
 
 def value(model: Any, statistics: Any) -> float:
-    at = place_of(model)
+    at = chart_of(model)
     with jax.enable_x64(True):
         return float(density(at.shape, at.constants, at.free, statistics.arrays))
 
@@ -40,10 +40,10 @@ def test_what_is_climbed_is_the_expected_log_joint(kind: str) -> None:
     two = one.maximized(statistics)
     expected = (r * (two.log_joint(x) - one.log_joint(x))).sum()
     assert value(two, statistics) - value(one, statistics) == pytest.approx(expected, rel=1e-9)
-    at = place_of(two)
+    at = chart_of(two)
     with jax.enable_x64(True):
         slope = jax.tree.leaves(_gradient(at.shape, at.free, (at.constants, dict(statistics.arrays), 1.0)))
-        steep = place_of(one)
+        steep = chart_of(one)
         other = jax.tree.leaves(_gradient(at.shape, steep.free, (steep.constants, dict(statistics.arrays), 1.0)))
     assert max(np.abs(a).max() for a in slope) < 1e-6 < 1e-2 < max(np.abs(a).max() for a in other)
 
@@ -52,7 +52,7 @@ def test_what_is_climbed_is_the_expected_log_joint(kind: str) -> None:
 def test_the_model_at_zero_is_the_model_and_elsewhere_has_the_value_it_should(kind: str) -> None:
     x, r = weighed(kind)
     model = model_of(kind)
-    at, statistics = place_of(model), model.statistics(x, r)
+    at, statistics = chart_of(model), model.statistics(x, r)
     np.testing.assert_allclose(model_at(model, at.constants, at.free).vector(), model.vector(), rtol=1e-9, atol=1e-12)
     rng = np.random.default_rng(1)
     free = jax.tree.map(lambda a: 0.1 * rng.normal(size=a.shape), at.free)
@@ -109,14 +109,14 @@ def test_at_a_maximum_nothing_moves() -> None:
         (lambda: tr.GeneralizedEM(m_step="newton"), "m_step is 'closed form'"),
         (lambda: tr.GeneralizedEM(m_step=tr.GradientMStep(), rate=0.5), "rate of 1"),
         (
-            lambda: place_of(
+            lambda: chart_of(
                 tr.HiddenMarkovModel(
                     [0.5, 0.5], [[0.5, 0.5]] * 2, tr.PoissonEmissions([[1.0], [2.0]]), ties=np.eye(2, dtype=int)
                 )
             ),
             "tied transitions",
         ),
-        (lambda: place_of(tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.5, 0.5]})), "no gradient M-step"),
+        (lambda: chart_of(tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.5, 0.5]})), "no gradient M-step"),
     ],
 )
 def test_what_has_no_such_step_is_refused(make: Any, words: str) -> None:

@@ -22,7 +22,7 @@ from tractable.learning import (
     fit,
     loop,
 )
-from tractable.learning._base import Batch, Seen, begin
+from tractable.learning._base import Minibatch, Seen, begin
 from tractable.learning.layers import score_function
 from tractable.learning.layers._base import LayeredLearner
 from tractable.learning.layers.wake import awake
@@ -192,9 +192,9 @@ def drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
     return exact, np.stack([np.asarray(one(in_equilibrium(learner, training, i), key)) for i, key in keys])
 
 
-def batch_of(n: int) -> Batch:
+def batch_of(n: int) -> Minibatch:
     """All rows, `n` times."""
-    return Batch(jnp.asarray(np.tile(ROWS, (n, 1)), jnp.float32), jnp.arange(n * len(ROWS)))
+    return Minibatch(jnp.asarray(np.tile(ROWS, (n, 1)), jnp.float32), jnp.arange(n * len(ROWS)))
 
 
 def in_equilibrium(learner: LayeredLearner, training: Any, i: int) -> Any:
@@ -277,7 +277,7 @@ def quietly(learner: LayeredLearner, epochs: int = 2, rows: Any = BARS, model: A
 def test_one_state_of_each_row_is_kept_and_all_rows_have_their_own() -> None:
     learner = JointStochasticApproximation(samples=3)
     training = begin(learner, None, machine(), jax.random.key(2), Seen(ROWS.mean(0), 9))
-    some = Batch(jnp.asarray(ROWS, jnp.float32), jnp.array([7, 2, 5, 0]))
+    some = Minibatch(jnp.asarray(ROWS, jnp.float32), jnp.array([7, 2, 5, 0]))
     first = learner.gradient(training, jax.random.key(0), some)
     kept = np.unpackbits(np.asarray(first.kept), axis=1)
     assert kept.shape == (9, 16) and not kept[:, 9:].any()  # a bit more than there are units, in whole bytes

@@ -54,11 +54,11 @@ def test_a_setting_that_makes_no_sense_is_named(learner: Any, settings: dict[str
 
 @pytest.mark.parametrize("epochs", [-1, 2.5])
 def test_epochs_are_counted(epochs: Any) -> None:
-    for model, learner in ((tr.SigmoidBeliefNetwork([4, 3]), tr.WakeSleep()), (tr.mixture(ROWS, 2, "bernoulli"), None)):
+    for model in (tr.SigmoidBeliefNetwork([4, 3]), tr.mixture(ROWS, 2, "bernoulli")):
         with pytest.raises(ModelError, match=f"epochs must be a whole number, zero or more, got epochs={epochs}"):
-            quietly(learner, model, epochs=epochs, **{} if learner else {"live": 0.1})
+            tr.fit(model, ROWS, epochs=epochs, progress=False)
     with pytest.raises(ModelError, match="checkpoint_seconds must be a number"):
-        quietly(tr.WakeSleep(), checkpoint_seconds=NAN)
+        quietly(tr.WakeSleep(), checkpoint="kept", checkpoint_seconds=NAN)
 
 
 def test_a_learning_rate_of_zero_stays_where_it_is() -> None:

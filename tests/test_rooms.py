@@ -19,8 +19,8 @@ ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 
 TRAINED = ("evaluate", "estimators", "kernels/xla")
-TRAINED += tuple(f"learning/{name}" for name in ("_base", "loop", "checkpoints", "online", "machines", "layers"))
-TRAINED += ("learning/em/coordinates", "learning/em/gradient_step")
+TRAINED += tuple(f"learning/{name}" for name in ("_base", "learner", "loop", "checkpoints", "online"))
+TRAINED += ("learning/machines", "learning/layers", "learning/em/coordinates", "learning/em/gradient_step")
 TRAINED += ("models/units", "models/boltzmann_machine", "models/clamping", "models/products")
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition", "parameters"))
 TRAINED += ("posterior/approximate", "posterior/machines", "posterior/directed")

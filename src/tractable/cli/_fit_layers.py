@@ -118,7 +118,7 @@ class Layers:
 
     def start(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
         """Where learning starts."""
-        from tractable.learning.fitting import check_fit
+        from tractable.learning.loop import check_fit
         from tractable.learning.settings import check_settings
 
         check_settings(vars(self.before))

@@ -91,7 +91,7 @@ def show_run(run: tr.EMRun, output: str, data: Any, json: bool) -> None:
     from tractable.cli._machine_tables import show_likelihood
     from tractable.cli._tables import MAX_ROWS, console
 
-    console.print(type(run.history)(run.history.iterations[-MAX_ROWS:]))
+    console.print(tr.History(run.history.records[-MAX_ROWS:]))
     last, unit = run.history[-1], "sequence" if run.model.family == "hidden_markov" else "row"
     for name, found in (("train", last.train), ("validation", last.validation)):
         if found is not None:

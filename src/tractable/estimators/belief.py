@@ -13,7 +13,7 @@ from tractable.estimators._base import LearnedByGradient, learner_of
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner
 from tractable.learning._base import Training
-from tractable.learning.fitting import check_fit
+from tractable.learning.loop import check_fit
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError, RecognitionNetwork
 from tractable.models.layers import checked_sizes

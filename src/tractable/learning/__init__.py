@@ -6,16 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tractable.learning._base import Learner
     from tractable.learning.em.exact import EM, ExpectationMaximization
     from tractable.learning.em.generalized import GeneralizedEM, IncrementalEM, OnlineEM
     from tractable.learning.em.gradient_step import GradientMStep
-    from tractable.learning.em.records import EMRun, Iteration, Iterations
+    from tractable.learning.em.records import EMRun, Iteration
     from tractable.learning.fitting import fit
     from tractable.learning.layers.layerwise import Layerwise, pretrain
     from tractable.learning.layers.reweighted import JointStochasticApproximation, ReweightedWakeSleep, WakeSleep
     from tractable.learning.layers.stacks import stacked
     from tractable.learning.layers.variational import VariationalGradient
+    from tractable.learning.learner import Learner
     from tractable.learning.loop import Run
     from tractable.learning.machines.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
     from tractable.learning.machines.likelihood import ExactGradient, PseudoLikelihood
@@ -40,7 +40,6 @@ __all__ = [
     "History",
     "IncrementalEM",
     "Iteration",
-    "Iterations",
     "JointStochasticApproximation",
     "Layerwise",
     "Learner",
@@ -65,11 +64,11 @@ __all__ = [
 ]
 
 _LEAVES = {
-    "_base": ("Learner",),
+    "learner": ("Learner",),
     "em.exact": ("EM", "ExpectationMaximization"),
     "em.generalized": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
     "em.gradient_step": ("GradientMStep",),
-    "em.records": ("EMRun", "Iteration", "Iterations"),
+    "em.records": ("EMRun", "Iteration"),
     "fitting": ("fit",),
     "layers.layerwise": ("Layerwise", "pretrain"),
     "layers.reweighted": ("JointStochasticApproximation", "ReweightedWakeSleep", "WakeSleep"),

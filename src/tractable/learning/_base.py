@@ -1,20 +1,20 @@
-"""What every gradient learner shares: settings, the state that a step carries, and the way to new parameters."""
+"""What every gradient learner shares: the state that a step carries, and the way to new parameters."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
 from tractable.models import ModelError
+
+if TYPE_CHECKING:
+    from tractable.learning.learner import Learner
 
 ROWS = 4096
 """Rows that are looked at together."""
@@ -41,7 +41,7 @@ class Seen(NamedTuple):
     n_rows: int
 
 
-class Batch(NamedTuple):
+class Minibatch(NamedTuple):
     """Rows of data [b, n_visible], and their numbers in the data [b]."""
 
     values: Array
@@ -60,85 +60,6 @@ class Info(NamedTuple):
     bound: Array | None = None
     effective_sample_size: Array | None = None
     gradient_variance: Array | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learner:
-    """Settings of gradient ascent, and what the loop of `fit` asks of a family of models.
-
-    Parameters
-    ----------
-    batch_size : rows in a step.
-    learning_rate : of the first step; it falls linearly to zero over the run unless `decay` is False.
-    optimizer : any optax transformation in place of learning rate and momentum (pass the same object again to reuse
-        the compiled step).
-    averaging : share of the run, counted from its end, over which parameters are averaged; 0 takes the last ones.
-    """
-
-    family: ClassVar[str]
-    remembers: ClassVar[bool] = False
-    """Whether something is kept of every row, by its number."""
-
-    batch_size: int = 100
-    learning_rate: float = 0.1
-    decay: bool = True
-    optimizer: optax.GradientTransformation | None = None
-    averaging: float = 0.0
-
-    def run(self, model: Any, data: Any, request: Any) -> Any:
-        """The fit that was asked for; see `fit`."""
-        from tractable.learning.loop import fit_rows
-
-        return fit_rows(model, data, self, request)
-
-    def adopted(self, model: Any, key: Any) -> Any:
-        """The model that is learned; refuses one of another family."""
-        if getattr(model, "family", None) != self.family:
-            from tractable.learning.fitting import default_learner
-
-            own, other, fit = type(self).__name__, type(model).__name__, default_learner(model)[1]
-            raise ModelError(f"{own} learns no {other}: take {fit}()")
-        return model
-
-    @abstractmethod
-    def transformation(self) -> optax.GradientTransformation:
-        """The optimizer of this learner."""
-
-    @abstractmethod
-    def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
-        """Rows of data for a model, every value looked at."""
-
-    @abstractmethod
-    def means(self, model: Any, rows: np.ndarray) -> np.ndarray:
-        """The means of the data's columns."""
-
-    @abstractmethod
-    def plan(self, model: Any) -> Any:
-        """What of a model's structure is compiled into a step."""
-
-    @abstractmethod
-    def started(self, model: Any, seen: Seen) -> Any:
-        """The model at the first step, its zero biases set to match the means."""
-
-    def offsets(self, model: Any, seen: Seen, key: Any) -> Any:
-        """Running means at the first step; `key` where more is kept that is drawn."""
-        return ()
-
-    def init(self, plan: Any, model: Any, key: Any, seen: Seen) -> Any:
-        """What the learner keeps from step to step (persistent chains, …); refuses a model it cannot learn."""
-        return ()
-
-    @abstractmethod
-    def width(self, model: Any) -> int:
-        """Numbers that a step holds for each row of its batch."""
-
-    @abstractmethod
-    def step(self, plan: Any, training: Training, key: Any, batch: Batch, total: Any) -> tuple[Training, Info]:
-        """One update from a batch, of `total` in the whole fit."""
-
-    @abstractmethod
-    def live(self, model: Any, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Any:
-        """Certified likelihoods, `train` and `validation`, of some rows; `last` is what the last call returned."""
 
 
 def begin(learner: Learner, plan: Any, model: Any, key: Any, seen: Seen) -> Training:

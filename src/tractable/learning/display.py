@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from tractable.learning.records import Epoch, interval
+from tractable.learning.records import interval
 
 
 class Display:
@@ -32,7 +32,7 @@ class Display:
         if self._bar:
             self._bar.advance(self._task, n_steps)
 
-    def epoch(self, record: Epoch) -> None:
+    def epoch(self, record: Any) -> None:
         """An epoch is done."""
         if self._bar:
             live = f"log-likelihood {interval(record.train)}" if record.train else ""

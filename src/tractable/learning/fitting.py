@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tractable.learning.em.exact import Request
+from tractable.learning.families import row_of
+from tractable.learning.records import Request
+from tractable.models._base import ModelError
 
-_EM = ("em.exact", "EM")
-_WAKE_SLEEP = ("layers.reweighted", "ReweightedWakeSleep")
-_DEFAULTS = {
-    "boltzmann": ("machines.contrastive", "PersistentCD"),
-    "deep_belief": _WAKE_SLEEP,
-    "factorial_hidden_markov": _EM,
-    "hidden_markov": _EM,
-    "helmholtz": _WAKE_SLEEP,
-    "mixture": _EM,
-    "sigmoid_belief": _WAKE_SLEEP,
-    "tables": _EM,
-}
-"""The learner of each family where none is given."""
+if TYPE_CHECKING:
+    from tractable.learning.em.exact import ExpectationMaximization
+    from tractable.learning.em.records import EMRun
+    from tractable.learning.layers._base import LayeredLearner
+    from tractable.learning.layers.layerwise import Layerwise
+    from tractable.learning.learner import Learner
+    from tractable.learning.loop import Run
+    from tractable.learning.machines._base import MachineLearner
+    from tractable.models import (
+        BayesianNetwork,
+        Boltzmann,
+        DeepBeliefNetwork,
+        FactorialHiddenMarkovModel,
+        HelmholtzMachine,
+        HiddenMarkovModel,
+        Mixture,
+        SigmoidBeliefNetwork,
+    )
+
+    Directed = SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
+    Maximized = TypeVar("Maximized", BayesianNetwork, Mixture, HiddenMarkovModel, FactorialHiddenMarkovModel)
+    M = TypeVar("M")
+
+
+@overload
+def fit(model: M, data: Any, learner: ExpectationMaximization, **options: Any) -> EMRun[M]: ...
+@overload
+def fit(
+    model: Boltzmann, data: Any, learner: MachineLearner | Layerwise | None = ..., **options: Any
+) -> Run[Boltzmann]: ...
+@overload
+def fit(
+    model: Directed, data: Any, learner: LayeredLearner | Layerwise | None = ..., **options: Any
+) -> Run[HelmholtzMachine]: ...
+@overload
+def fit(model: Maximized, data: Any, learner: None = ..., **options: Any) -> EMRun[Maximized]: ...
+@overload
+def fit(model: Any, data: Any, learner: Learner | Layerwise, **options: Any) -> Run[Any]: ...
+@overload
+def fit(model: Any, data: Any, learner: Any = ..., **options: Any) -> Any: ...
 
 
 def fit(
@@ -35,8 +64,8 @@ def fit(
     learner : settings of the method; by default `PersistentCD()` for machines, `EM()` for all others.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
-    options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for machines `live`; for EM
-        `weights`, how often each row counts.
+    options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for gradient learners `live`;
+        for EM `weights`, how often each row counts.
 
     Returns
     -------
@@ -64,22 +93,8 @@ def fit(
     (-0.693147, 0.0)
     """
     if learner is None:
-        module, name = default_learner(model)
-        learner = getattr(import_module(f"tractable.learning.{module}"), name)()
+        module, _, name = row_of(model).learner.partition(":")
+        learner = getattr(import_module(module), name)()
+    if isinstance(learner, type) or not hasattr(learner, "run"):
+        raise ModelError(f"a learner is an object such as EM() or PersistentCD(k=5), got {learner!r}")
     return learner.run(model, data, Request(epochs, validation, options))
-
-
-def check_fit(model: Any, data: Any, learner: Any, *, epochs: int | None = None, **options: Any) -> None:
-    """Refuse now what `fit` with this gradient learner would refuse: for what comes before it and takes its time."""
-    from tractable.learning.loop import prepared
-
-    prepared(model, data, learner, Request(epochs, None, options))
-
-
-def default_learner(model: Any) -> tuple[str, str]:
-    """The module and the name of the learner of a model's family."""
-    from tractable.models import ModelError
-
-    if getattr(model, "family", None) not in _DEFAULTS:
-        raise ModelError(f"nothing learns a {type(model).__name__} yet")
-    return _DEFAULTS[model.family]

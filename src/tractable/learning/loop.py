@@ -7,7 +7,7 @@ import warnings
 import zlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +15,18 @@ import numpy as np
 
 from tractable.formats import FormatError
 from tractable.learning import _base, checkpoint_files, checkpoints
-from tractable.learning._base import Batch, Info, Learner, Seen, Training
+from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
-from tractable.learning.records import Epoch, History, Options
+from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.plan._text import scaled
 from tractable.plan.budget import physical_memory
 from tractable.posterior import Certificate
+
+if TYPE_CHECKING:
+    from tractable.learning.learner import Learner
 
 BLOCK_BYTES = 1 << 24
 """Data that a block of steps goes through: enough to hide the call, small enough to show progress."""
@@ -35,23 +38,27 @@ LIVE_ROWS = 2000
 EPOCHS = 20
 
 
+M = TypeVar("M")
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(Generic[M]):
     """What a fit returns: the model, and the record of its epochs."""
 
-    model: Any
-    history: History
+    model: M
+    history: History[Epoch]
     training: Training = field(repr=False)
 
 
-def fit_rows(model: Any, data: Any, learner: Learner, request: Any) -> Run:
-    """Fit a model to rows of data by gradient ascent: what `fit` runs for gradient learners."""
-    return prepared(model, data, learner, request).run()
+def check_fit(model: Any, data: Any, learner: Learner, *, epochs: int | None = None, **options: Any) -> None:
+    """Refuse now what `fit` would refuse: for what comes before it and takes its time."""
+    prepared(model, data, learner, Request(epochs, None, options))
 
 
-def prepared(model: Any, data: Any, learner: Learner, request: Any) -> Fitting:
+def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitting:
     """A fit that has not begun: all that can be refused is refused here, and nothing is written yet."""
-    options, epochs = Options.read(request.options), EPOCHS if request.epochs is None else request.epochs
+    options = GradientOptions.read(request.options, learner)
+    epochs = EPOCHS if request.epochs is None else request.epochs
     for given in (learner, options, {"epochs": epochs}):
         check_settings(given)
     checkpoint_files.check_place(options.checkpoint)
@@ -68,7 +75,7 @@ def as_key(given: Any) -> Any:
     return jax.random.key(given) if isinstance(given, int | np.integer) else given
 
 
-class Block(NamedTuple):
+class DeviceRows(NamedTuple):
     """Data on the device, where in them the rows of some steps stand, and the numbers of these rows."""
 
     data: jax.Array
@@ -94,7 +101,7 @@ class Fitting:
     held: np.ndarray | None
     learner: Learner
     epochs: int
-    options: Options
+    options: GradientOptions
 
     @cached_property
     def _clock(self) -> _Clock:
@@ -170,7 +177,7 @@ class Fitting:
                 self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
         check_finite(at.training, len(at.history))
         seconds = at.seconds + time.perf_counter() - began
-        at = at._replace(history=at.history.with_epoch(self._record(at, info, seconds)), block=0, seconds=seconds)
+        at = at._replace(history=at.history.with_record(self._record(at, info, seconds)), block=0, seconds=seconds)
         return at
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -193,14 +200,15 @@ class Fitting:
         small = small or (self.rows.min() >= 0 and self.rows.max() < 256)
         return np.dtype(np.uint8 if small else np.int32)
 
-    def _block(self, order: np.ndarray, block: int, n: int) -> Block:
+    def _block(self, order: np.ndarray, block: int, n: int) -> DeviceRows:
         """The rows of a block; one that is not full is filled up, so that all have the same shape."""
         size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
         rows = np.zeros(size, np.int32)
         rows[: n * self.learner.batch_size] = order[start : start + n * self.learner.batch_size]
         if self._on_device is not None:
-            return Block(self._on_device, rows, rows)
-        return Block(jnp.asarray(np.asarray(self.rows[rows], self._row_type)), np.arange(size, dtype=np.int32), rows)
+            return DeviceRows(self._on_device, rows, rows)
+        data = jnp.asarray(np.asarray(self.rows[rows], self._row_type))
+        return DeviceRows(data, np.arange(size, dtype=np.int32), rows)
 
     def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
         train, held = self._live(at, seconds)
@@ -282,14 +290,14 @@ def _as_array(leaf: Any) -> Any:
 
 @partial(jax.jit, static_argnums=0)
 def run_block(
-    learner: Learner, plan: Any, training: Training, key: Any, block: Block, counts: tuple[Any, Any]
+    learner: Learner, plan: Any, training: Training, key: Any, block: DeviceRows, counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""
     (n, total), size = counts, learner.batch_size
 
     def one(i: Any, training: Training) -> tuple[Training, Info]:
         at, rows = (jax.lax.dynamic_slice_in_dim(a, i * size, size) for a in (block.at, block.rows))
-        batch = Batch(block.data[at], rows)
+        batch = Minibatch(block.data[at], rows)
         training, info = learner.step(plan, training, key, batch, total)
         return (training if learner.averaging else training._replace(average=None)), info
 

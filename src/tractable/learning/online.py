@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.learning import loop
-from tractable.learning._base import Learner, Training
-from tractable.learning.records import Options
+from tractable.learning._base import Training
+from tractable.learning.learner import Learner
+from tractable.learning.records import GradientOptions
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
@@ -19,7 +20,7 @@ from tractable.models.boltzmann_machine import Boltzmann
 def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
     rows = _checked(model, rows, learner)
-    return loop.Fitting(model, rows, None, learner, 1, Options(key=key))._begun()
+    return loop.Fitting(model, rows, None, learner, 1, GradientOptions(key=key))._begun()
 
 
 def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
@@ -29,7 +30,7 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)
     numbers = np.arange(n_steps * own.batch_size, dtype=np.int32)
-    block = loop.Block(jnp.asarray(rows), numbers, numbers)
+    block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers)
     found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]
     loop.check_finite(found, 0)
     return found

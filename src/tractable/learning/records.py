@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
-from tractable.models._base import ModelError, nearest
+from tractable.models._base import ModelError
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+LIVE = "gradient learners, which look at the likelihood now and then; EM records it in every iteration"
+WEIGHTS = "EM; a gradient learner counts rows that are there several times"
+TAKEN_BY = {"live": LIVE, "weights": WEIGHTS}
+"""Who takes the options that not all learners have."""
+
+
+class Request(NamedTuple):
+    """What `fit` was asked for; options by name, or read already."""
+
+    epochs: int | None = None
+    validation: Any = None
+    options: dict[str, Any] | GradientOptions = {}  # noqa: RUF012
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a fit runs, apart from what it computes.
+    """How a fit runs, apart from what it computes: what all learners take.
 
     Parameters
     ----------
@@ -25,7 +38,6 @@ class Options:
         from it if it is there.
     progress : whether to show a bar; None shows one where standard error is a terminal.
     callback : called with the record of each epoch; a true answer ends the fit.
-    live : share of the time that may go into following the likelihood; 0 follows nothing.
     """
 
     key: Any = 0
@@ -33,21 +45,81 @@ class Options:
     checkpoint_seconds: float = 60.0
     resume: bool = False
     progress: bool | None = None
-    callback: Callable[[Epoch], Any] | None = None
-    live: float = 0.1
+    callback: Callable[[Any], Any] | None = None
 
     @classmethod
-    def read(cls, given: dict[str, Any]) -> Options:
-        """Options from keyword arguments; an unknown one is an error that names the nearest."""
-        known = [f.name for f in fields(cls)]
+    def read(cls, given: dict[str, Any] | Options, learner: object) -> Self:
+        """Options from keyword arguments.
+
+        Raises
+        ------
+        ModelError : one that this learner does not take, with who takes it; one that means nothing without another.
+        """
+        if isinstance(given, cls):
+            return given
+        given, known = dict(given) if isinstance(given, dict) else vars(given), [f.name for f in fields(cls)]
         for name in given:
             if name not in known:
-                raise ModelError(f"unknown option {name!r}{nearest(name, known)}")
+                raise ModelError(_not_taken(name, known, learner))
+        alone = [name for name in ("checkpoint_seconds", "resume") if given.get(name) and not given.get("checkpoint")]
+        if alone:
+            raise ModelError(f"{alone[0]} is about a checkpoint: give checkpoint=…, the path of a file, too")
         return cls(**given)
 
 
+def _not_taken(name: str, known: list[str], learner: object) -> str:
+    own = type(learner).__name__
+    if name in getattr(type(learner), "__dataclass_fields__", ()):
+        return f"{name} is a setting of the learner, not an option of fit: take {own}({name}=…)"
+    if name in TAKEN_BY:
+        return f"{own} takes no option {name!r}: it is one of {TAKEN_BY[name]}"
+    return f"unknown option {name!r}; with {own} there are epochs, validation, {', '.join(known)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientOptions(Options):
+    """What gradient learners take besides.
+
+    Parameters
+    ----------
+    live : share of the time that may go into following the likelihood; 0 follows nothing.
+    """
+
+    live: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EMOptions(Options):
+    """What EM takes besides.
+
+    Parameters
+    ----------
+    weights : how often each row counts; once if absent.
+    """
+
+    weights: Any = None
+
+
+class Record:
+    """What is noted after a pass over the data: a frozen dataclass, whose certificates go to files and come back."""
+
+    def row(self) -> dict[str, str]:
+        """Column → cell: how it is shown in a table."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        out = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {k: v.to_json() if isinstance(v, Certificate) else v for k, v in out.items()}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """The record that `to_json` wrote."""
+        return cls(**{k: Certificate(**v) if isinstance(v, dict) else v for k, v in record.items()})
+
+
 @dataclass(frozen=True)
-class Epoch:
+class Epoch(Record):
     """One pass over the data; log-likelihoods are means over rows, with certificates, None where not followed.
 
     Attributes
@@ -68,63 +140,52 @@ class Epoch:
     effective_sample_size: float | None = None
     gradient_variance: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        out = {f.name: getattr(self, f.name) for f in fields(self)}
-        return out | {k: None if out[k] is None else out[k].to_json() for k in ("train", "validation")}
+    def row(self) -> dict[str, str]:
+        own = {"gradient": f"{self.gradient_norm:.3g}", "hidden mean": f"{self.hidden_mean:.3f}"}
+        if self.effective_sample_size is not None:
+            own = {"bound": "–" if self.bound is None else f"{self.bound:.3f}"}
+            own |= {"samples": f"{self.effective_sample_size:.2f}", "variance": f"{self.gradient_variance:.2g}"}
+        ends = {"train": interval(self.train), "validation": interval(self.validation)}
+        return {"epoch": str(self.epoch), "seconds": f"{self.seconds:.1f}"} | own | ends
 
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Epoch:
-        """The record that `to_json` wrote."""
-        found = {k: None if record[k] is None else Certificate(**record[k]) for k in ("train", "validation")}
-        return cls(**{**record, **found})
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
-class History:
-    """The epochs of a run; prints as a table."""
+class History(Generic[R]):
+    """The records of a run, an epoch or an iteration each; prints as a table."""
 
-    epochs: tuple[Epoch, ...] = ()
+    records: tuple[R, ...] = ()
 
-    def __iter__(self) -> Iterator[Epoch]:
-        return iter(self.epochs)
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.records)
 
     def __len__(self) -> int:
-        return len(self.epochs)
+        return len(self.records)
 
-    def __getitem__(self, i: int) -> Epoch:
-        return self.epochs[i]
+    def __getitem__(self, i: int) -> R:
+        return self.records[i]
 
-    def with_epoch(self, record: Epoch) -> History:
-        """The history with one more epoch."""
-        return History((*self.epochs, record))
+    def with_record(self, record: R) -> History[R]:
+        """The history with one more record."""
+        return History((*self.records, record))
 
     def __rich__(self) -> Table:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        sampled = any(e.effective_sample_size is not None for e in self)
-        own = ("bound", "samples", "variance") if sampled else ("gradient", "hidden mean")
-        for name in ("epoch", "seconds", *own, "train", "validation"):
+        table, rows = Table(box=SIMPLE_HEAD, pad_edge=False), [record.row() for record in self]
+        for name in rows[0] if rows else ():
             table.add_column(name, justify="right")
-        for e in self:
-            numbers = _sampled(e) if sampled else (f"{e.gradient_norm:.3g}", f"{e.hidden_mean:.3f}")
-            table.add_row(str(e.epoch), f"{e.seconds:.1f}", *numbers, interval(e.train), interval(e.validation))
+        for row in rows:
+            table.add_row(*row.values())
         return table
 
     def __str__(self) -> str:
         from tractable.plan._text import rendered
 
         return rendered(self)  # type: ignore[arg-type]
-
-
-def _sampled(e: Epoch) -> tuple[str, ...]:
-    numbers = (e.bound, e.effective_sample_size, e.gradient_variance)
-    return tuple(
-        "–" if number is None else f"{number:{form}}"
-        for number, form in zip(numbers, (".3f", ".2f", ".2g"), strict=True)
-    )
 
 
 def interval(found: Certificate | None) -> str:

@@ -20,30 +20,30 @@ from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
 from tractable.models.mixture import Mixture
 from tractable.posterior.approximate import saul_jaakkola
 
-Arrays = dict[str, Any]
+Coordinates = dict[str, Any]
 TINY = 1e-300
 NEVER = -1e30
 """The logit of what cannot happen: finite, so that its gradient is zero and not undefined."""
 
 
-class Place(NamedTuple):
+class Chart(NamedTuple):
     """A model as constants and coordinates; `shape` says, hashably, which kinds they are of."""
 
     shape: Any
-    constants: Arrays
-    free: Arrays
+    constants: Coordinates
+    free: Coordinates
 
 
 class Row(NamedTuple):
     """What a kind of emissions has to say; without names of `coordinates` each constant has one."""
 
-    constants: Callable[[Any], Arrays]
+    constants: Callable[[Any], Coordinates]
     coordinates: tuple[str, ...]
-    density: Callable[[Arrays, Arrays, Mapping[str, Any]], Any]
-    emissions: Callable[[Any, Arrays, Arrays], Emissions]
+    density: Callable[[Coordinates, Coordinates, Mapping[str, Any]], Any]
+    emissions: Callable[[Any, Coordinates, Coordinates], Emissions]
 
 
-def place_of(model: Any) -> Place:
+def chart_of(model: Any) -> Chart:
     """The coordinates of a mixture, a hidden Markov model or a sigmoid belief network, all zero.
 
     Raises
@@ -55,7 +55,7 @@ def place_of(model: Any) -> Place:
         logits = {"weights": _logs(model.weights)}
         return _joined((family,), model.free, logits, logits)
     if family == "sigmoid_belief":
-        return Place((family,), {"model": model}, {"model": jax.tree.map(np.zeros_like, model)})
+        return Chart((family,), {"model": model}, {"model": jax.tree.map(np.zeros_like, model)})
     if family != "hidden_markov":
         raise ModelError(f"there is no gradient M-step for a {type(model).__name__}: take m_step='closed form'")
     if model.ties is not None:
@@ -65,7 +65,7 @@ def place_of(model: Any) -> Place:
     return _joined((family, model.is_stationary), model.emissions, chain, free)
 
 
-def density(shape: Any, constants: Arrays, free: Arrays, statistics: Mapping[str, Any]) -> Any:
+def density(shape: Any, constants: Coordinates, free: Coordinates, statistics: Mapping[str, Any]) -> Any:
     """E[log p(x, z)] under expected statistics, up to what does not depend on the parameters."""
     if shape[0] == "sigmoid_belief":
         return _layers(jax.tree.map(jnp.add, constants["model"], free["model"]), statistics)
@@ -80,7 +80,7 @@ def density(shape: Any, constants: Arrays, free: Arrays, statistics: Mapping[str
     return own + jnp.sum(statistics["chain.start"] * jnp.log(jnp.maximum(first, TINY)))
 
 
-def model_at(model: Any, constants: Arrays, free: Arrays) -> Any:
+def model_at(model: Any, constants: Coordinates, free: Coordinates) -> Any:
     """The model at these coordinates."""
     if model.family == "sigmoid_belief":
         return jax.tree.map(np.add, model, free["model"])
@@ -93,13 +93,13 @@ def model_at(model: Any, constants: Arrays, free: Arrays) -> Any:
     return HiddenMarkovModel(start, transition, emissions)
 
 
-def _joined(shape: tuple[Any, ...], emissions: Emissions, constants: Arrays, free: Arrays) -> Place:
+def _joined(shape: tuple[Any, ...], emissions: Emissions, constants: Coordinates, free: Coordinates) -> Chart:
     kind, own, coordinates = _of_emissions(emissions)
     zeros = {name: np.zeros_like(array) for name, array in free.items()}
-    return Place((*shape, kind), {**constants, "emissions": own}, {**zeros, "emissions": coordinates})
+    return Chart((*shape, kind), {**constants, "emissions": own}, {**zeros, "emissions": coordinates})
 
 
-def _of_emissions(emissions: Emissions) -> tuple[Any, Arrays, Arrays]:
+def _of_emissions(emissions: Emissions) -> tuple[Any, Coordinates, Coordinates]:
     if isinstance(emissions, ProductEmissions):
         kinds, own, free = zip(*map(_of_emissions, emissions.parts), strict=True)
         return kinds, dict(_numbered(own)), dict(_numbered(free))
@@ -115,14 +115,14 @@ def _numbered(parts: Any) -> list[tuple[str, Any]]:
     return [(str(i), part) for i, part in enumerate(parts)]
 
 
-def _emission_density(kind: Any, constants: Arrays, free: Arrays, statistics: Mapping[str, Any]) -> Any:
+def _emission_density(kind: Any, constants: Coordinates, free: Coordinates, statistics: Mapping[str, Any]) -> Any:
     if isinstance(kind, str):
         return KINDS[kind].density(constants, free, statistics)
     parts = [_emission_density(k, constants[i], free[i], _part(statistics, f"{i}.")) for i, k in _numbered(kind)]
     return sum(parts)
 
 
-def _emissions_at(emissions: Any, constants: Arrays, free: Arrays) -> Emissions:
+def _emissions_at(emissions: Any, constants: Coordinates, free: Coordinates) -> Emissions:
     if isinstance(emissions, ProductEmissions):
         parts = [_emissions_at(part, constants[i], free[i]) for i, part in _numbered(emissions.parts)]
         return ProductEmissions(parts, emissions.columns)
@@ -176,27 +176,27 @@ def _stationary(transition: Any) -> Any:
 # ---------------------------------------------------------------- the kinds
 
 
-def _bernoulli(c: Arrays, free: Arrays, s: Mapping[str, Any]) -> Any:
+def _bernoulli(c: Coordinates, free: Coordinates, s: Mapping[str, Any]) -> Any:
     logit = c["logit"] + free["logit"]
     return jnp.sum(s["sum"] * jax.nn.log_sigmoid(logit) + (s["count"] - s["sum"]) * jax.nn.log_sigmoid(-logit))
 
 
-def _poisson(c: Arrays, free: Arrays, s: Mapping[str, Any]) -> Any:
+def _poisson(c: Coordinates, free: Coordinates, s: Mapping[str, Any]) -> Any:
     log_rate = c["log_rate"] + free["log_rate"]
     return jnp.sum(s["sum"] * log_rate - s["count"] * jnp.exp(log_rate))
 
 
-def _categorical(c: Arrays, free: Arrays, s: Mapping[str, Any]) -> Any:
+def _categorical(c: Coordinates, free: Coordinates, s: Mapping[str, Any]) -> Any:
     return sum(_expected(s[f"count{j}"], _shifted(c[j], free[j])) for j in c)
 
 
-def _diagonal(c: Arrays, free: Arrays, s: Mapping[str, Any]) -> Any:
+def _diagonal(c: Coordinates, free: Coordinates, s: Mapping[str, Any]) -> Any:
     mean, scale = c["mean"] + c["scale"] * free["mean"], c["scale"] * jnp.exp(free["scale"])
     squares = s["square"] - 2 * mean * s["sum"] + s["count"] * mean**2
     return -jnp.sum(s["count"] * jnp.log(scale) + 0.5 * squares / scale**2)
 
 
-def _gaussian(c: Arrays, free: Arrays, s: Mapping[str, Any]) -> Any:
+def _gaussian(c: Coordinates, free: Coordinates, s: Mapping[str, Any]) -> Any:
     mean = c["mean"] + jnp.einsum("...ij,...j->...i", c["root"], free["mean"])
     cross = mean[:, :, None] * s["sum"][:, None, :]
     around = s["count"][:, None, None] * mean[:, :, None] * mean[:, None, :] - cross - jnp.swapaxes(cross, 1, 2)
@@ -215,23 +215,23 @@ def _triangle(free: Any) -> Any:
     return lib.tril(free, -1) + eye * lib.exp(lib.where(eye > 0, free, 0.0))
 
 
-def _gaussian_constants(e: Any) -> Arrays:
+def _gaussian_constants(e: Any) -> Coordinates:
     root = np.linalg.cholesky(e.covariances)
     return {"mean": e.locations - e.shift, "root": root, "white": np.linalg.inv(root)}
 
 
-def _gaussian_at(e: Any, c: Arrays, free: Arrays) -> Emissions:
+def _gaussian_at(e: Any, c: Coordinates, free: Coordinates) -> Emissions:
     mean = c["mean"] + np.einsum("...ij,...j->...i", c["root"], free["mean"])
     root = c["root"] @ np.linalg.inv(_triangle(free["white"]))
     return type(e)(mean + e.shift, root @ np.swapaxes(root, -1, -2), e.shift)
 
 
-def _diagonal_at(e: Any, c: Arrays, free: Arrays) -> Emissions:
+def _diagonal_at(e: Any, c: Coordinates, free: Coordinates) -> Emissions:
     scale = (c["scale"] * np.exp(free["scale"])).reshape(e.variances.shape)
     return type(e)(c["mean"] + c["scale"] * free["mean"] + e.shift, scale**2, e.shift)
 
 
-def _diagonal_constants(e: Any) -> Arrays:
+def _diagonal_constants(e: Any) -> Coordinates:
     scale = np.sqrt(e.variances)
     return {"mean": e.locations - e.shift, "scale": scale[:, None] if scale.ndim == 1 else scale}
 

@@ -12,12 +12,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from tractable.evaluate import log_likelihood
 from tractable.kernels.threads import n_cores
 from tractable.learning.display import Display
 from tractable.learning.em.checkpoints import Keeper
 from tractable.learning.em.leaves import fingerprint
-from tractable.learning.em.records import EMRun, Iteration, Iterations, Point
-from tractable.learning.records import Options
+from tractable.learning.em.records import EMRun, Iteration, Point
+from tractable.learning.families import row_of
+from tractable.learning.records import EMOptions, History, Request
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
@@ -28,24 +30,8 @@ from tractable.posterior.verbs import expected_statistics
 ROUNDING = 1e-9
 """A decrease of the objective by more than this share of it is no rounding."""
 
-_STARTS = {
-    "factorial_hidden_markov": "factorial",
-    "hidden_markov": "chains",
-    "mixture": "mixtures",
-    "tables": "networks",
-}
-"""The module that makes starts of each family."""
 
-
-class Request(NamedTuple):
-    """What `fit` was asked for."""
-
-    epochs: int | None
-    validation: Any
-    options: dict[str, Any]
-
-
-class Job(NamedTuple):
+class Task(NamedTuple):
     """A fit by EM under way: what all its starts share."""
 
     data: Any
@@ -54,7 +40,7 @@ class Job(NamedTuple):
     n_rows: float
     prior: Statistics | None
     epochs: int
-    options: Options
+    options: EMOptions
     seed: int
     keeper: Keeper
 
@@ -92,12 +78,12 @@ class ExpectationMaximization:
         if self.n_init < 1 or not self.tolerance >= 0:
             raise ModelError(f"n_init must be ≥ 1 and tolerance ≥ 0, got {self.n_init} and {self.tolerance}")
         model = self.adopted(model)
-        job = self._job(model, data, request)
-        starts = enumerate(generator(job.options.key).spawn(self.n_init))
-        done = sum(max(0, len(at.records) - 1) for at in job.keeper.points.values())
-        with Display(job.options.progress, self.n_init * job.epochs, done) as show:
-            runs = _side_by_side(partial(self._one, model, job, show), list(starts), job.keeper)
-        job.keeper.write()
+        task = self._task(model, data, request)
+        starts = enumerate(generator(task.options.key).spawn(self.n_init))
+        done = sum(max(0, len(at.records) - 1) for at in task.keeper.points.values())
+        with Display(task.options.progress, self.n_init * task.epochs, done) as show:
+            runs = _side_by_side(partial(self._one, model, task, show), list(starts), task.keeper)
+        task.keeper.write()
         best = max(runs, key=lambda run: run.history[-1].objective)
         return replace(best, objectives=tuple(run.history[-1].objective for run in runs))
 
@@ -107,21 +93,19 @@ class ExpectationMaximization:
             raise ModelError(f"EM does not learn a {type(model).__name__}: it takes a network, a mixture or a chain")
         return model
 
-    def _job(self, model: Any, data: Any, request: Request) -> Job:
-        options = dict(request.options)
-        weights = options.pop("weights", None)
-        x = model.check(data)
+    def _task(self, model: Any, data: Any, request: Request) -> Task:
+        options, x = EMOptions.read(request.options, self), model.check(data)
         if not len(x):
             raise ModelError("there are no rows")
-        found = Options.read(options)
-        weights = _checked_weights(weights, len(x))
+        weights = _checked_weights(options.weights, len(x))
         held = None if request.validation is None else model.check(request.validation, "validation: ")
         n = float(len(x)) if weights is None else float(weights.sum())
         epochs = self.epochs if request.epochs is None else request.epochs
-        check_settings({"epochs": epochs})
-        seed = int(generator(found.key).integers(2**63))
-        keeper = Keeper(found, self._belongs(model, (x, weights), seed), model)
-        return Job(x, held, weights, n, self._prior(model, x), epochs, found, seed, keeper)
+        for given in (options, {"epochs": epochs}):
+            check_settings(given)
+        seed = int(generator(options.key).integers(2**63))
+        keeper = Keeper(options, self._belongs(model, (x, weights), seed), model)
+        return Task(x, held, weights, n, self._prior(model, x), epochs, options, seed, keeper)
 
     def _belongs(self, model: Any, data: Any, seed: int) -> dict[str, Any]:
         """What a checkpoint has to agree with; how many iterations there are may change."""
@@ -134,34 +118,34 @@ class ExpectationMaximization:
             return None
         return _starts(model).repooled(model, x).prior(self.prior, self.weight_prior)
 
-    def _one(self, model: Any, job: Job, show: Display, which: tuple[int, np.random.Generator]) -> EMRun:
+    def _one(self, model: Any, task: Task, show: Display, which: tuple[int, np.random.Generator]) -> EMRun:
         """One start, until it converges, the iterations are over, or another start has failed."""
-        at = job.keeper.at(which[0]) or self._begun(model, job, which)
-        while not at.is_over(job.epochs) and not job.keeper.halted.is_set():
-            done, at = len(at.records), self.advance(at, job)
-            job.keeper.keep(which[0], at)
+        at = task.keeper.at(which[0]) or self._begun(model, task, which)
+        while not at.is_over(task.epochs) and not task.keeper.halted.is_set():
+            done, at = len(at.records), self.advance(at, task)
+            task.keeper.keep(which[0], at)
             if len(at.records) == done:
                 continue
             show.advance(int(done > 0))
-            show.epoch(at.records[-1])  # type: ignore[arg-type]
-            if job.options.callback and job.options.callback(at.records[-1]):  # type: ignore[arg-type]
+            show.epoch(at.records[-1])
+            if task.options.callback and task.options.callback(at.records[-1]):
                 break
-        return EMRun(at.model, Iterations(at.records), at.converged, tuple(r.objective for r in at.records[-1:]))
+        return EMRun(at.model, History(at.records), at.converged, tuple(r.objective for r in at.records[-1:]))
 
-    def _begun(self, model: Any, job: Job, which: tuple[int, np.random.Generator]) -> Point:
+    def _begun(self, model: Any, task: Task, which: tuple[int, np.random.Generator]) -> Point:
         number, rng = which
         start = self.start if self.start != "model" or number == 0 else _starts(model).STARTS[0]
         if start != "model":
-            model = _starts(model).started(model, job.data, start, rng)
+            model = _starts(model).started(model, task.data, start, rng)
         return Point(model, model)
 
-    def advance(self, at: Point, job: Job) -> Point:
+    def advance(self, at: Point, task: Task) -> Point:
         """An iteration: the M-step that the last one left to do, and the E-step, which says how good that was."""
         began, model = time.perf_counter(), at.model
         if at.kept is not None:
-            model = self.maximization(model, at.kept, job)
-        found = self.expectation(model, job, None if at.q is None else at)
-        record = _record(at, model, job, found, began)
+            model = self.maximization(model, at.kept, task)
+        found = self.expectation(model, task, None if at.q is None else at)
+        record = _record(at, model, task, found, began)
         kept = self.kept(at.kept, found.statistics)
         return at._replace(q=found.q).recorded(record, model, kept, self._has_converged(at, record))
 
@@ -171,13 +155,13 @@ class ExpectationMaximization:
         check_increase(at.records[-1], now)
         return now.objective - at.records[-1].objective < self.tolerance
 
-    def expectation(self, model: Any, job: Job, before: Any) -> Any:
+    def expectation(self, model: Any, task: Task, before: Any) -> Any:
         """The E-step, which may begin where the one before it ended."""
-        return expected_statistics(model, job.data, job.weights)
+        return expected_statistics(model, task.data, task.weights)
 
-    def maximization(self, model: Any, statistics: Statistics, job: Job) -> Any:
+    def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:
         """The M-step."""
-        return model.maximized(statistics, job.prior)
+        return model.maximized(statistics, task.prior)
 
     def kept(self, before: Statistics | None, now: Statistics) -> Statistics:
         """The statistics that the M-step takes."""
@@ -208,8 +192,8 @@ def check_increase(before: Iteration, now: Iteration) -> None:
         )
 
 
-def _record(at: Point, model: Any, job: Job, found: Any, began: float) -> Iteration:
-    n, log_prior = job.n_rows, 0.0 if job.prior is None else model.log_prior(job.prior)
+def _record(at: Point, model: Any, task: Task, found: Any, began: float) -> Iteration:
+    n, log_prior = task.n_rows, 0.0 if task.prior is None else model.log_prior(task.prior)
     above = None if found.upper is None else found.upper - found.elbo
     return Iteration(
         len(at.records),
@@ -219,7 +203,7 @@ def _record(at: Point, model: Any, job: Job, found: Any, began: float) -> Iterat
         _mean(found.kl, above, n),
         (found.elbo + log_prior) / n,
         change(at.before, model),
-        likelihood(model, job.held),
+        likelihood(model, task.held),
     )
 
 
@@ -235,13 +219,11 @@ def change(before: Any, now: Any) -> float:
 
 def likelihood(model: Any, held: Any) -> Certificate | None:
     """The mean log-likelihood of rows that are not learned from."""
-    from tractable.evaluate import log_likelihood
-
     return None if held is None else Certificate.of(log_likelihood(model, held))
 
 
 def _starts(model: Any) -> Any:
-    return import_module(f"tractable.learning.starts.{_STARTS[model.family]}")
+    return import_module(str(row_of(model).starts))
 
 
 def _checked_weights(weights: Any, n: int) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tractable.learning.em.exact import ExpectationMaximization, Job, change, likelihood
+from tractable.learning.em.exact import ExpectationMaximization, Task, change, likelihood
 from tractable.learning.em.records import Iteration, Point
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
@@ -83,15 +83,15 @@ class GeneralizedEM(ExpectationMaximization):
             raise ModelError("a SigmoidBeliefNetwork is learned from where it is, without a prior: n_init=1, prior=0")
         return free_of_evidence(model).astype(np.float64)
 
-    def expectation(self, model: Any, job: Job, before: Any) -> Any:
+    def expectation(self, model: Any, task: Task, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""
-        return expected_statistics(model, job.data, job.weights, self.posterior, before)
+        return expected_statistics(model, task.data, task.weights, self.posterior, before)
 
-    def maximization(self, model: Any, statistics: Statistics, job: Job) -> Any:
+    def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:
         """The M-step, or what stands for it."""
         if self.m_step == CLOSED_FORM:
-            return super().maximization(model, statistics, job)
-        return self.m_step(model, statistics if job.prior is None else statistics + job.prior, job.n_rows)
+            return super().maximization(model, statistics, task)
+        return self.m_step(model, statistics if task.prior is None else statistics + task.prior, task.n_rows)
 
     def kept(self, before: Statistics | None, now: Statistics) -> Statistics:
         """A step from the statistics that the parameters stand for towards the new ones."""
@@ -101,11 +101,11 @@ class GeneralizedEM(ExpectationMaximization):
 class Blockwise(ExpectationMaximization):
     """What EM in blocks of rows has in common: a record after each pass, of no single q."""
 
-    def _passed(self, at: Point, model: Any, job: Job, kept: Statistics | None, began: float) -> Point:
+    def _passed(self, at: Point, model: Any, task: Task, kept: Statistics | None, began: float) -> Point:
         """After a pass."""
-        log_prior = 0.0 if job.prior is None else model.log_prior(job.prior)
-        train, held = _likelihood(model, job), likelihood(model, job.held)
-        objective, moved = train.value + log_prior / job.n_rows, change(at.before, model)
+        log_prior = 0.0 if task.prior is None else model.log_prior(task.prior)
+        train, held = _likelihood(model, task), likelihood(model, task.held)
+        objective, moved = train.value + log_prior / task.n_rows, change(at.before, model)
         seconds = at.seconds + time.perf_counter() - began
         record = Iteration(len(at.records), seconds, train, None, None, objective, moved, held)
         return at.recorded(record, model, kept, self._has_converged(at, record))
@@ -132,18 +132,18 @@ class IncrementalEM(Blockwise):
 
     n_blocks: int = 10
 
-    def advance(self, at: Point, job: Job) -> Point:
+    def advance(self, at: Point, task: Task) -> Point:
         """A pass over the blocks, or what is left of one."""
-        began, model, blocks = time.perf_counter(), at.model, self._blocks(len(job.data))
-        parts = _parts(at.kept, len(blocks)) if at.kept else [_of_block(model, job, rows) for rows in blocks]
+        began, model, blocks = time.perf_counter(), at.model, self._blocks(len(task.data))
+        parts = _parts(at.kept, len(blocks)) if at.kept else [_of_block(model, task, rows) for rows in blocks]
         for b in range(at.block, len(blocks)) if at.kept else ():
-            model = model.maximized(_sum(parts), job.prior)
-            parts[b] = _of_block(model, job, blocks[b])
-            if job.keeper.is_due():
+            model = model.maximized(_sum(parts), task.prior)
+            parts[b] = _of_block(model, task, blocks[b])
+            if task.keeper.is_due():
                 return at._replace(model=model, kept=_joined(parts), block=b + 1)
         if at.kept:
-            model = model.maximized(_sum(parts), job.prior)
-        return self._passed(at, model, job, _joined(parts), began)
+            model = model.maximized(_sum(parts), task.prior)
+        return self._passed(at, model, task, _joined(parts), began)
 
     def _blocks(self, n: int) -> list[slice]:
         """Slices, so that rows on disk are read as they are looked at."""
@@ -179,36 +179,36 @@ class OnlineEM(Blockwise):
                 f" got {self.batch_size}, {self.decay} and {self.offset}"
             )
 
-    def advance(self, at: Point, job: Job) -> Point:
+    def advance(self, at: Point, task: Task) -> Point:
         """A pass over the batches, or what is left of one."""
         began, model, kept, steps = time.perf_counter(), at.model, at.kept, at.steps
         if not at.records:
-            return self._passed(at, model, job, None, began)
-        batches = self._batches(len(job.data), job.seed, len(at.records))
+            return self._passed(at, model, task, None, began)
+        batches = self._batches(len(task.data), task.seed, len(at.records))
         for b in range(at.block, len(batches)):
-            new = self._of_batch(model, job, batches[b])
+            new = self._of_batch(model, task, batches[b])
             if new is not None:
                 rho, steps = (steps + self.offset) ** -self.decay, steps + 1
                 kept = new if kept is None else (1 - rho) * kept + rho * new
-                model = model.maximized(job.n_rows * kept, job.prior)
-            if job.keeper.is_due():
+                model = model.maximized(task.n_rows * kept, task.prior)
+            if task.keeper.is_due():
                 return at._replace(model=model, kept=kept, block=b + 1, steps=steps)
-        return self._passed(at._replace(steps=steps), model, job, kept, began)
+        return self._passed(at._replace(steps=steps), model, task, kept, began)
 
     def _batches(self, n: int, seed: int, number: int) -> list[np.ndarray]:
         """The rows of each batch of a pass: a function of the key and the number of the pass alone."""
         order = np.random.default_rng([seed, number]).permutation(n)
         return [np.sort(order[start : start + self.batch_size]) for start in range(0, n, self.batch_size)]
 
-    def _of_batch(self, model: Any, job: Job, rows: np.ndarray) -> Statistics | None:
+    def _of_batch(self, model: Any, task: Task, rows: np.ndarray) -> Statistics | None:
         """The statistics of a batch for a row of weight one; None where no row counts."""
-        share = len(rows) if job.weights is None else job.weights[rows].sum()
-        return (1 / share) * _of_block(model, job, rows) if share else None
+        share = len(rows) if task.weights is None else task.weights[rows].sum()
+        return (1 / share) * _of_block(model, task, rows) if share else None
 
 
-def _of_block(model: Any, job: Job, rows: Any) -> Statistics:
-    weights = None if job.weights is None else job.weights[rows]
-    return expected_statistics(model, job.data[rows], weights).statistics
+def _of_block(model: Any, task: Task, rows: Any) -> Statistics:
+    weights = None if task.weights is None else task.weights[rows]
+    return expected_statistics(model, task.data[rows], weights).statistics
 
 
 def _sum(parts: list[Statistics]) -> Statistics:
@@ -226,9 +226,9 @@ def _parts(kept: Statistics, n: int) -> list[Statistics]:
     return [kept.part(f"{b}.") for b in range(n)]
 
 
-def _likelihood(model: Any, job: Job) -> Certificate:
-    if job.weights is not None:
-        return Certificate.exact(expected_statistics(model, job.data, job.weights).log_likelihood / job.n_rows)
-    found = likelihood(model, job.data)
+def _likelihood(model: Any, task: Task) -> Certificate:
+    if task.weights is not None:
+        return Certificate.exact(expected_statistics(model, task.data, task.weights).log_likelihood / task.n_rows)
+    found = likelihood(model, task.data)
     assert found is not None
     return found

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tractable.learning.em.coordinates import density, model_at, place_of
+from tractable.learning.em.coordinates import chart_of, density, model_at
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 
@@ -61,7 +61,7 @@ class GradientMStep:
 
     def __call__(self, model: Any, statistics: Statistics, n_rows: float) -> Any:
         """A model with a higher expected complete log-likelihood under these statistics."""
-        at = place_of(model)
+        at = chart_of(model)
         optimizer = self.optimizer or _adam()
         with jax.enable_x64(True):
             given = (at.constants, dict(statistics.arrays), n_rows)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from tractable.learning.records import interval
+from tractable.learning.records import History, Record, interval
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 @dataclass(frozen=True)
-class Iteration:
+class Iteration(Record):
     """The state of EM after so many M-steps; likelihoods are means over rows.
 
     Attributes
@@ -43,15 +39,11 @@ class Iteration:
         """The iteration, by the name it has in other records."""
         return self.iteration
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        out = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v.to_json() if isinstance(v, Certificate) else v for k, v in out.items()}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Iteration:
-        """The record that `to_json` wrote."""
-        return cls(**{k: _value(v) for k, v in record.items()})
+    def row(self) -> dict[str, str]:
+        likelihoods = {"log-likelihood": self.train, "ELBO": self.elbo, "KL": self.kl}
+        own = {"iteration": str(self.iteration), "seconds": f"{self.seconds:.1f}"}
+        own |= {name: interval(found) for name, found in likelihoods.items()}
+        return own | {"change": f"{self.change:.2g}", "validation": interval(self.validation)}
 
 
 class Point(NamedTuple):
@@ -90,45 +82,11 @@ class Point(NamedTuple):
         return self._replace(model=model, before=model, records=records, kept=kept, block=0, converged=converged)
 
 
-def _value(found: Any) -> Any:
-    return Certificate(**found) if isinstance(found, dict) else found
+M = TypeVar("M")
 
 
 @dataclass(frozen=True)
-class Iterations:
-    """The iterations of EM; prints as a table."""
-
-    iterations: tuple[Iteration, ...] = ()
-
-    def __iter__(self) -> Iterator[Iteration]:
-        return iter(self.iterations)
-
-    def __len__(self) -> int:
-        return len(self.iterations)
-
-    def __getitem__(self, i: int) -> Iteration:
-        return self.iterations[i]
-
-    def __rich__(self) -> Table:
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for name in ("iteration", "seconds", "log-likelihood", "ELBO", "KL", "change", "validation"):
-            table.add_column(name, justify="right")
-        for r in self:
-            likelihoods = (interval(r.train), interval(r.elbo), interval(r.kl))
-            table.add_row(str(r.iteration), f"{r.seconds:.1f}", *likelihoods, f"{r.change:.2g}", interval(r.validation))
-        return table
-
-    def __str__(self) -> str:
-        from tractable.plan._text import rendered
-
-        return rendered(self)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class EMRun:
+class EMRun(Generic[M]):
     """What a fit by EM returns.
 
     Attributes
@@ -139,7 +97,7 @@ class EMRun:
     objectives : what each start ended at; the best is kept.
     """
 
-    model: Any
-    history: Iterations = field(repr=False)
+    model: M
+    history: History[Iteration] = field(repr=False)
     converged: bool
     objectives: tuple[float, ...]

@@ -16,9 +16,10 @@ from jaxtyping import Array, Float
 
 from tractable.evaluate import log_likelihood
 from tractable.evaluate.monitor import live_log_partition, thinned
-from tractable.learning._base import Batch, Info, Learner, Seen, Training, advanced, each_block, two_axes
+from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, each_block, two_axes
 from tractable.learning.layers import top
 from tractable.learning.layers.wake import added, asleep, bound, effective_sample_size, normalized
+from tractable.learning.learner import Learner
 from tractable.learning.machines.contrastive import Contrastive, PersistentCD
 from tractable.models import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
@@ -40,7 +41,7 @@ OWN = 1000
 """Random numbers from here on are those of chains and dreams; layers have those before."""
 
 
-class Climb(NamedTuple):
+class Direction(NamedTuple):
     """What a learner makes of a batch: gradient, what it keeps, log-weights of samples, chains of a machine on top."""
 
     gradient: HelmholtzMachine
@@ -50,7 +51,7 @@ class Climb(NamedTuple):
     chains: Any = ()
 
 
-class Running(NamedTuple):
+class RunningMeans(NamedTuple):
     """Running means: bound, effective sample size, some entries of the gradient, their variances; chains of the top."""
 
     bound: Array
@@ -93,10 +94,10 @@ class LayeredLearner(Learner):
         return 0.0
 
     @abstractmethod
-    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         """The direction uphill from the samples of the hidden layers of a batch, log Z of a machine on top left out."""
 
-    def gradient(self, training: Training, key: Any, batch: Batch) -> Climb:
+    def gradient(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         """The direction uphill from a batch, from the machine on top, and from dreams."""
         model, found = training.model, self.ascent(training, key, batch)
         chains, sleep = (jax.random.fold_in(key, OWN + i) for i in range(2))
@@ -134,14 +135,14 @@ class LayeredLearner(Learner):
         own = (jnp.asarray(field, np.asarray(biases[0]).dtype), *biases[1:])
         return eqx.tree_at(lambda m: m.generative.biases, model, own)
 
-    def offsets(self, model: HelmholtzMachine, seen: Seen, key: Any) -> Running:
+    def offsets(self, model: HelmholtzMachine, seen: Seen, key: Any) -> RunningMeans:
         size, zero = len(_probed(model)), jnp.zeros(())
-        return Running(zero, zero, jnp.zeros(size), jnp.zeros(size), top.begun(self, model, key))
+        return RunningMeans(zero, zero, jnp.zeros(size), jnp.zeros(size), top.begun(self, model, key))
 
     def width(self, model: Any) -> int:
         return 4 * self.samples * sum(model.sizes)
 
-    def step(self, plan: None, training: Training, key: Any, batch: Batch, total: Any) -> tuple[Training, Info]:
+    def step(self, plan: None, training: Training, key: Any, batch: Minibatch, total: Any) -> tuple[Training, Info]:
         batch = batch._replace(values=batch.values.astype(training.model.recognition.weights[0][0].dtype))
         found = self.gradient(training, jax.random.fold_in(key, training.step), batch)
         running = _followed(training, found)
@@ -185,14 +186,14 @@ def _probed(gradient: HelmholtzMachine) -> Array:
     return jnp.concatenate([leaf[:: -(-leaf.size // PROBES)] for leaf in leaves])
 
 
-def _followed(training: Training, found: Climb) -> Running:
+def _followed(training: Training, found: Direction) -> RunningMeans:
     """The running means after one more step."""
     old, own = training.offsets, _probed(found.gradient)
     part = jnp.maximum(MEMORY, 1 / (1 + training.step))
     sizes = effective_sample_size(normalized(found.log_weights))
     mix = lambda a, b: a + part * (b - a)  # noqa: E731
     off = jnp.where(training.step, own - old.mean, 0)
-    now = Running(bound(found.log_weights).mean(), sizes.mean(), own, off**2, ())
+    now = RunningMeans(bound(found.log_weights).mean(), sizes.mean(), own, off**2, ())
     return jax.tree.map(mix, old._replace(chains=()), now)._replace(chains=found.chains)
 
 

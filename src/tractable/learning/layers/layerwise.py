@@ -13,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Learner
 from tractable.learning.checkpoint_files import check_place
-from tractable.learning.em.exact import Request
 from tractable.learning.layers.stacks import stack_of
+from tractable.learning.learner import Learner
 from tractable.learning.loop import Run, as_key
 from tractable.learning.machines._base import checked_rows, completed
 from tractable.learning.machines.contrastive import PersistentCD
-from tractable.learning.records import Epoch, History, Options
+from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -119,23 +118,30 @@ class Layerwise:
     machine: Learner = field(default_factory=PersistentCD)
     transposed: bool = True
 
-    def run(self, model: Any, data: Any, request: Any) -> Run:
+    def run(self, model: Any, data: Any, request: Request) -> Run:
         """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
         stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
-        options = Options.read(request.options)
+        options = GradientOptions.read(request.options, self)
+        _check_followed(stack, request)
         places = _places(options.checkpoint, stack.n_machines)
         key, runs, rows, found = as_key(options.key), [], stack.checked(data), []
         for i in range(stack.n_machines):
             own = jax.random.fold_in(key, i)
             seen = stack.followed and not i  # only the first machine has a likelihood of data
             mine = replace(options, key=own, checkpoint=places[i], live=options.live if seen else 0)
-            asked = Request(request.epochs, request.validation if seen else None, vars(mine))
+            asked = Request(request.epochs, request.validation if seen else None, mine)
             below = rows
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
             runs.append(self.machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
             found.append(runs[-1].model)
         above = lambda: sent_up(found[-1], rows, jax.random.fold_in(key, stack.n_machines - 1))  # noqa: E731
         return Run(stack.together(found, above), _joined([run.history for run in runs]), runs[-1].training)
+
+
+def _check_followed(stack: Any, request: Request) -> None:
+    given = isinstance(request.options, dict) and request.options.get("live")
+    if not stack.followed and (given or request.validation is not None):
+        raise ModelError("layers of a deep machine, learned alone, have no likelihood: leave out live and validation")
 
 
 def _places(path: str | None, n: int) -> list[str | None]:
@@ -146,7 +152,7 @@ def _places(path: str | None, n: int) -> list[str | None]:
     return places
 
 
-def _joined(parts: list[History]) -> History:
+def _joined(parts: list[History[Epoch]]) -> History[Epoch]:
     """The epochs of all machines, one after the other."""
     epochs: list[Epoch] = []
     for part in parts:
@@ -189,7 +195,7 @@ def pretrain(
     """
     whole = model if isinstance(model, Boltzmann) else deep(model, key=key)
     layers = Layerwise(machine=learner or PersistentCD())
-    return layers.run(whole, data, Request(epochs, None, {"key": key, "live": 0} | options)).model
+    return layers.run(whole, data, Request(epochs, None, {"key": key} | options)).model
 
 
 # ---------------------------------------------------------------- deep Boltzmann machines

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Batch, Seen, Training
-from tractable.learning.layers._base import Climb, LayeredLearner
+from tractable.learning._base import Minibatch, Seen, Training
+from tractable.learning.layers._base import Direction, LayeredLearner
 from tractable.learning.layers.wake import Wake, awake, normalized, weighed, zeros
 from tractable.models import ModelError
 from tractable.models.recognition import HelmholtzMachine
@@ -41,11 +41,11 @@ class WakeSleep(LayeredLearner):
     def slept(self) -> float:
         return 1.0
 
-    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         model = training.model
         wake = awake(model, key, batch.values, self.samples)
         up = wake.back_p(jnp.full_like(wake.log_p, 1 / wake.log_p[..., 0].size))
-        return Climb(paired(model, up, zeros(model.recognition)), (), wake.log_weights, wake.layers)
+        return Direction(paired(model, up, zeros(model.recognition)), (), wake.log_weights, wake.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +71,9 @@ class ReweightedWakeSleep(LayeredLearner):
     def slept(self) -> float:
         return self.sleep
 
-    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         wake = awake(training.model, key, batch.values, self.samples)
-        return Climb(self.weighted(training.model, wake, wake.log_weights), (), wake.log_weights, wake.layers)
+        return Direction(self.weighted(training.model, wake, wake.log_weights), (), wake.log_weights, wake.layers)
 
     def weighted(self, model: HelmholtzMachine, wake: Wake, log_weights: Float[Array, "b k"]) -> HelmholtzMachine:
         """The direction in which samples pull that have these weights."""
@@ -121,7 +121,7 @@ class JointStochasticApproximation(ReweightedWakeSleep):
     def init(self, plan: Any, model: HelmholtzMachine, key: Any, seen: Seen) -> Array:
         return jnp.zeros((seen.n_rows, -(-(1 + sum(model.recognition.sizes[1:])) // 8)), jnp.uint8)
 
-    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         model, memory, x = training.model, training.learner, batch.values
         _, *new = model.recognition.sample_by_layer(key, x, self.samples)[0]
         known, old = recalled(memory[batch.rows], new)
@@ -132,7 +132,7 @@ class JointStochasticApproximation(ReweightedWakeSleep):
         log_w = wake.log_weights.at[:, 0].add(jnp.where(known, 0, -jnp.inf))
         chosen = jax.random.categorical(jax.random.fold_in(key, CHOICE), log_w)
         memory = memory.at[batch.rows].set(remembered(layers[1:], chosen))
-        return Climb(self.weighted(model, wake, log_w), memory, log_w[:, 1:], layers)
+        return Direction(self.weighted(model, wake, log_w), memory, log_w[:, 1:], layers)
 
 
 def recalled(memory: Array, new: list[Array]) -> tuple[Array, list[Array]]:

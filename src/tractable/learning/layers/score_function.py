@@ -20,7 +20,7 @@ HIDDEN = 100
 MEMORY = 0.01
 
 
-class Weights(NamedTuple):
+class TermWeights(NamedTuple):
     """What the gradients of the terms count: of log p(x, h) [b, k], of log q [b, k, l]; and the new baselines."""
 
     p: Float[Array, "b k"]
@@ -54,17 +54,17 @@ def baselines(sizes: tuple[int, ...], key: Any) -> Baselines:
     return Baselines(jnp.zeros(n), jnp.ones(n), nets, jax.tree.map(jnp.zeros_like, nets))
 
 
-def reinforce(wake: Wake, kept: Any, rate: float) -> Weights:
+def reinforce(wake: Wake, kept: Any, rate: float) -> TermWeights:
     """The ELBO, (log p − log q) ∇ log q: without bias, and with all the variance there is.
 
     Williams, "Simple statistical gradient-following algorithms", Machine Learning 8 (1992).
     """
     n = wake.log_p.shape[1]
     signal = jnp.broadcast_to(wake.log_weights[..., None], wake.log_q.shape)
-    return Weights(jnp.full(signal.shape[:2], 1 / n), signal / n, kept)
+    return TermWeights(jnp.full(signal.shape[:2], 1 / n), signal / n, kept)
 
 
-def nvil(wake: Wake, kept: Baselines, rate: float) -> Weights:
+def nvil(wake: Wake, kept: Baselines, rate: float) -> TermWeights:
     """The ELBO, with signals of each layer alone, baselines that depend on the layer's input, and variances of one.
 
     Layer l of q hears log p(hˡ⁻¹, …, hᴸ) − log q(hˡ, …, hᴸ | hˡ⁻¹), less its running mean and what a network of tanh
@@ -87,7 +87,7 @@ def nvil(wake: Wake, kept: Baselines, rate: float) -> Weights:
     mean = kept.mean + MEMORY * rest.mean((0, 1))
     variance = kept.variance + MEMORY * (off.var((0, 1)) - kept.variance)
     weights = off / jnp.maximum(1.0, jnp.sqrt(kept.variance))
-    return Weights(jnp.full(signal.shape[:2], 1 / n), weights / n, Baselines(mean, variance, networks, moments))
+    return TermWeights(jnp.full(signal.shape[:2], 1 / n), weights / n, Baselines(mean, variance, networks, moments))
 
 
 def local_signals(wake: Wake) -> Float[Array, "b k l"]:
@@ -96,7 +96,7 @@ def local_signals(wake: Wake) -> Float[Array, "b k l"]:
     return reach(wake.log_p)[..., :-1] - reach(wake.log_q)
 
 
-def vimco(wake: Wake, kept: Any, rate: float) -> Weights:
+def vimco(wake: Wake, kept: Any, rate: float) -> TermWeights:
     """The K-sample bound L; the signal of a sample is L less what it is when the others' mean log w stands for it.
 
     ∇ L = Σ_k (L − L₋ₖ) ∇ log q(h_k) + Σ_k w̃_k ∇ (log p(x, h_k) − log q(h_k | x)): without bias.
@@ -108,7 +108,7 @@ def vimco(wake: Wake, kept: Any, rate: float) -> Weights:
     others = (log_w.sum(1, keepdims=True) - log_w) / (n - 1)
     without = jnp.where(jnp.eye(n, dtype=bool), others[:, :, None], log_w[:, None, :])
     signal = bound(log_w)[:, None] - (jax.nn.logsumexp(without, axis=2) - jnp.log(n))
-    return Weights(weights, jnp.broadcast_to((signal - weights)[..., None], wake.log_q.shape), kept)
+    return TermWeights(weights, jnp.broadcast_to((signal - weights)[..., None], wake.log_q.shape), kept)
 
 
 ESTIMATORS = {"nvil": nvil, "reinforce": reinforce, "vimco": vimco}

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tractable.learning._base import Batch, Seen, Training
-from tractable.learning.layers._base import Climb, LayeredLearner
+from tractable.learning._base import Minibatch, Seen, Training
+from tractable.learning.layers._base import Direction, LayeredLearner
 from tractable.learning.layers.reweighted import paired
 from tractable.learning.layers.score_function import ANTITHETIC, ESTIMATORS, baselines
 from tractable.learning.layers.wake import added, awake, explained, scaled
@@ -62,16 +62,16 @@ class VariationalGradient(LayeredLearner):
     def init(self, plan: Any, model: HelmholtzMachine, key: Any, seen: Seen) -> Any:
         return baselines(model.recognition.sizes, key) if self.estimator == "nvil" else ()
 
-    def ascent(self, training: Training, key: Any, batch: Batch) -> Climb:
+    def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         if self.estimator in ANTITHETIC:
             return self._antithetic(training, key, batch.values)
         wake = awake(training.model, key, batch.values, self.samples)
         found = ESTIMATORS[self.estimator](wake, training.learner, self.learning_rate)
         up = wake.back_p(jnp.broadcast_to(found.p[..., None], wake.log_p.shape) / len(batch.values))
         down = wake.back_q(found.q / len(batch.values))
-        return Climb(paired(training.model, up, down), found.kept, wake.log_weights, wake.layers)
+        return Direction(paired(training.model, up, down), found.kept, wake.log_weights, wake.layers)
 
-    def _antithetic(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Climb:
+    def _antithetic(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Direction:
         model, every = training.model, x.repeat(self.samples, axis=0)
         numbers = jnp.arange(len(every), dtype=jnp.uint32)
         path = _path(model.recognition, key, numbers, [every])
@@ -91,9 +91,9 @@ class VariationalGradient(LayeredLearner):
         up = scaled(gradient, 1 / (1 + len(others)))
         shape = (len(x), self.samples)
         layers = [h.reshape(*shape, -1) for h in path.layers]
-        return Climb(paired(model, up, down), (), log_w.reshape(shape), layers)
+        return Direction(paired(model, up, down), (), log_w.reshape(shape), layers)
 
-    def _by_logits(self, q: RecognitionNetwork, path: _Path, at: int, gap: Array) -> Any:
+    def _by_logits(self, q: RecognitionNetwork, path: _Upward, at: int, gap: Array) -> Any:
         """The gradient by the parameters of q, by way of the logits of one layer."""
         logits, back = jax.vjp(lambda q: q.logits(at, path.layers[at - 1]), q)
         estimate = ANTITHETIC[self.estimator]
@@ -101,7 +101,7 @@ class VariationalGradient(LayeredLearner):
 
 
 @dataclass(frozen=True)
-class _Path:
+class _Upward:
     """States of all layers, drawn upward; for those that were drawn their uniform numbers and their opposites."""
 
     layers: list[Array]
@@ -110,7 +110,7 @@ class _Path:
     opposite: list[Array]
 
 
-def _path(q: RecognitionNetwork, key: Any, rows: Array, given: list[Array]) -> _Path:
+def _path(q: RecognitionNetwork, key: Any, rows: Array, given: list[Array]) -> _Upward:
     """The layers given, and the rest of them drawn; log q is of all."""
     layers, uniform, opposite, log_q = [*given], [], [], jnp.zeros(len(rows))
     for at in range(1, len(q.sizes)):
@@ -121,4 +121,4 @@ def _path(q: RecognitionNetwork, key: Any, rows: Array, given: list[Array]) -> _
             uniform.append(u)
             opposite.append((1 - u < p).astype(logits.dtype))
         log_q = log_q + log_bernoulli(layers[at], logits)
-    return _Path(layers, log_q, uniform, opposite)
+    return _Upward(layers, log_q, uniform, opposite)

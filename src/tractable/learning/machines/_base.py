@@ -15,7 +15,8 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.evaluate.monitor import Live, live_log_likelihood
-from tractable.learning._base import Batch, Info, Learner, Seen, Training, advanced, each_block, two_axes
+from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, each_block, two_axes
+from tractable.learning.learner import Learner
 from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -78,7 +79,7 @@ class MachineLearner(Learner):
     def width(self, model: Boltzmann) -> int:
         return 4 * sum(units.n_features for units in model.units.values())
 
-    def step(self, plan: Schedule, training: Training, key: Any, batch: Batch, total: Any) -> tuple[Training, Info]:
+    def step(self, plan: Schedule, training: Training, key: Any, batch: Minibatch, total: Any) -> tuple[Training, Info]:
         key, fill = jax.random.split(jax.random.fold_in(key, training.step))
         data = phases.positive(training.model, completed(plan, training.model, fill, batch.values))
         new, norm = self.climb(plan, training, key, data, total)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.learning._base import Learner
 from tractable.learning.fitting import fit
+from tractable.learning.learner import Learner
 from tractable.learning.loop import Run
 from tractable.learning.machines._base import checked_rows
 from tractable.learning.records import Epoch, History

@@ -1,0 +1,161 @@
+"""Modules of a room import one another one way: no circle of imports, wherever in a file an import stands."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from test_rooms import ROOMS, modules, package_of, room_of
+
+Graph = Mapping[str, set[str]]
+
+EXCEPTIONS: dict[str, set[str]] = {
+    "plan": {"", "directed", "machines"},
+    "posterior": {
+        "approximate.layers",
+        "chains",
+        "directed",
+        "exact.clamped",
+        "exact.sparse_layers",
+        "factorial",
+        "machines",
+        "mixtures",
+        "verbs",
+    },
+}
+"""room -> modules that stand in circles: take one out when it no longer does."""
+
+
+def name_of(path: Path) -> str:
+    return package_of(path) + ("" if path.stem == "__init__" else f".{path.stem}")
+
+
+@cache
+def sources() -> dict[str, tuple[str, ast.Module]]:
+    """Each module: the package that its relative imports start from, and its code."""
+    return {name_of(path): (package_of(path), ast.parse(path.read_text(encoding="utf-8"))) for path in modules()}
+
+
+def graph_of(room: str) -> dict[str, set[str]]:
+    """Module -> the modules of its room that it imports; names that a package hands on are those of their leaves."""
+    own = {name: code for name, code in sources().items() if room_of(name) == room}
+    return {name: set(_imported(name, *code)) - {name} for name, code in own.items()}
+
+
+def _imported(name: str, package: str, code: ast.Module) -> Iterator[str]:
+    for full in named(code, package):
+        found = module_of(full)
+        if found and room_of(found) == room_of(name):
+            yield found
+
+
+def named(code: ast.Module, package: str) -> Iterator[str]:
+    """Full names of all that is imported at run time: by statements, and by the tables that `import_module` reads."""
+    nodes = list(at_run_time(code))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{source_of(node, package)}.{alias.name}" for alias in node.names)
+    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    for prefix in filter(None, map(_prefix, nodes)):
+        yield from (full for text in texts if (full := prefix + text) in sources())
+
+
+def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield from at_run_time(child)
+
+
+def source_of(node: ast.ImportFrom, package: str) -> str:
+    above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+    return ".".join([*above, *filter(None, [node.module])])
+
+
+def _prefix(node: ast.AST) -> str:
+    """What `import_module(f"tractable.room.{…}")` begins with; empty for anything else."""
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module")):
+        return ""
+    text = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+    return str(text.value) if isinstance(text, ast.Constant) else ""
+
+
+def module_of(full: str) -> str:
+    """The module that a full name stands for or is defined in; empty for what is not ours."""
+    if full in sources():
+        return full
+    package, _, name = full.rpartition(".")
+    if package not in sources():
+        return module_of(package) if package else ""
+    return handed_on(package).get(name, package)
+
+
+@cache
+def handed_on(package: str) -> dict[str, str]:
+    """Name -> the module that a package has it from, of those that it exports."""
+    top, code = sources()[package]
+    if top != package:  # a module, not the face of a package
+        return {}
+    found = [node for node in ast.walk(code) if isinstance(node, ast.ImportFrom)]
+    return {a.asname or a.name: module_of(f"{source_of(node, top)}.{a.name}") for node in found for a in node.names}
+
+
+def circles(graph: Graph) -> set[str]:
+    """The modules that can be reached from themselves."""
+
+    def reached(start: str) -> set[str]:
+        found, todo = set(), [*graph.get(start, ())]
+        while todo:
+            if (name := todo.pop()) not in found:
+                found.add(name)
+                todo += graph.get(name, ())
+        return found
+
+    return {name for name in graph if name in reached(name)}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_has_no_circles(room: str) -> None:
+    graph = graph_of(room)
+    found = circles(graph)
+    known = {f"tractable.{room}.{name}".rstrip(".") for name in EXCEPTIONS.get(room, ())}
+    assert found <= known, {name: graph[name] & found for name in sorted(found)}
+    assert known <= found, f"no longer in a circle: {sorted(known - found)}"
+    if not found:
+        _in_order(graph)
+
+
+def _in_order(graph: Graph) -> None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(error.args[1]) from None
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        "from tractable.graph import elimination",
+        "def late():\n    import tractable.graph.elimination",
+        "def late():\n    from .elimination import order",
+        "LEAVES = {'a': 'elimination'}\nimport_module(f'tractable.graph.{LEAVES[x]}')",
+    ],
+)
+def test_a_late_import_is_seen(late: str) -> None:
+    assert {module_of(full) for full in named(ast.parse(late), "tractable.graph")} >= {"tractable.graph.elimination"}
+
+
+def test_what_only_a_type_checker_reads_is_no_import() -> None:
+    code = "if TYPE_CHECKING:\n    from tractable.graph import elimination"
+    assert not list(named(ast.parse(code), "tractable.graph"))
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == {"b", "c"}
