@@ -23,7 +23,7 @@ TRAINED += tuple(f"learning/{name}" for name in ("_base", "loop", "checkpoints",
 TRAINED += ("learning/em/coordinates", "learning/em/gradient_step")
 TRAINED += ("models/units", "models/boltzmann_machine", "models/clamping", "models/products")
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition", "parameters"))
-TRAINED += ("posterior/approximate", "posterior/machines", "posterior/directed")
+TRAINED += ("posterior/approximate", "posterior/tempering", "posterior/machines", "posterior/directed")
 TRAINED += tuple(f"posterior/exact/{name}" for name in ("enumeration", "clamped", "chain_scan"))
 """Where jax may be imported: models that train on an accelerator, and what works on them; everything else is NumPy."""
 

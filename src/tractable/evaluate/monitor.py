@@ -8,10 +8,10 @@ import numpy as np
 
 from tractable.evaluate.annealed import Annealing, anneal
 from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
-from tractable.evaluate.temperatures import Pilot
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.plan.machines import split
 from tractable.posterior import Certificate, machines
+from tractable.posterior.tempering.temperatures import Pilot
 
 MAX_ROWS = 2000
 EXACT_STATES_LOG2 = 16
