@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Categorical, Gaussian, Spin
+
+Z = 4.7
+"""Standard errors allowed: some thousand comparisons are made, and one in a million may fail by chance."""
 
 
 class Joint(NamedTuple):
@@ -67,6 +71,23 @@ def drawn(model: Boltzmann, rng: np.random.Generator, n: int) -> dict[str, np.nd
         if isinstance(units, Gaussian):
             x[name] = x[name] + rng.normal(size=x[name].shape) * np.exp(-0.5 * np.asarray(units.log_precision))
     return x
+
+
+def exact_state(model: Boltzmann, n: int) -> dict[str, np.ndarray]:
+    """Chains that start from the exact distribution."""
+    return {g: x.astype(np.float32) for g, x in drawn(model, np.random.default_rng(3), n).items()}
+
+
+def assert_unchanged(model: Boltzmann, x: Mapping[str, np.ndarray]) -> None:
+    """Means and products of neighbouring features are those of the oracle, up to the Monte-Carlo error."""
+    table = joint(model)
+    for name, a in x.items():
+        for found, states in ((a, table.features[name]), (a * np.roll(a, 1, 1), None)):
+            if states is None and not np.isfinite(model.units[name].n_states):
+                continue  # a square has a mean of its own
+            exact = table.p @ (table.features[name] * np.roll(table.features[name], 1, 1) if states is None else states)
+            error = found.std(axis=0) / np.sqrt(len(found)) + 1e-6
+            assert (np.abs(found.mean(axis=0) - exact) < Z * error).all(), name
 
 
 def _states(model: Boltzmann, name: str, given: float) -> list[float]:

@@ -14,12 +14,13 @@ from machines_zoo import ZOO
 
 from tractable.evaluate import Annealing, anneal, bounds, log_partition
 from tractable.evaluate.certified import certified
-from tractable.evaluate.path import base_log_partition, base_states, make_path, reversed_path, run
 from tractable.evaluate.starts import Starts
-from tractable.evaluate.temperatures import linear
 from tractable.models import restricted
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
+from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering.machines import base_log_partition, make_path
+from tractable.posterior.tempering.temperatures import linear
 
 MACHINES = {str(row): row for row in ZOO}
 QUICK = Annealing(n_chains=1024, n_temperatures=25, schedule="linear")
@@ -180,7 +181,7 @@ def test_ten_thousand_steps_lose_nothing_to_rounding() -> None:
     b, c = 4 * rng.normal(size=784), rng.normal(size=3)
     model = restricted(couplings=np.zeros((784, 3)), visible_bias=b, hidden_bias=c)
     path = make_path(model, {"visible": rng.normal(size=784), "hidden": c})
-    work = run(path, jax.random.key(0), linear(10_000), base_states(path, jax.random.key(1), 2)).work
+    work = run(path, jax.random.key(0), linear(10_000), path.start(jax.random.key(1), 2)).work
     truth = np.logaddexp(0, b).sum() + np.logaddexp(0, c).sum()
     assert work + base_log_partition(path) == pytest.approx(truth, abs=0.005)
 
@@ -224,9 +225,9 @@ def test_the_kernel_for_narrow_machines_takes_the_same_steps_as_jax(units: str, 
     model = restricted(couplings=rng.normal(size=(37, 5)), **more)
     path = make_path(model, {"visible": np.ones(37), "hidden": -rng.random(5)})
     assert path.narrow is not None
-    x, betas = base_states(path, jax.random.key(1), 70), linear(30)
+    x, betas = path.start(jax.random.key(1), 70), linear(30)
     if backward:
-        path, betas = reversed_path(path), betas[::-1]
+        path, betas = path.reversed(), betas[::-1]
     fast, plain = (run(p, jax.random.key(0), betas, x) for p in (path, replace(path, narrow=None)))
     np.testing.assert_array_equal(fast.x["hidden"], plain.x["hidden"])
     np.testing.assert_allclose(fast.increments, plain.increments, atol=2e-5)

@@ -13,22 +13,6 @@ from test_rooms import ROOMS, modules, package_of, room_of
 
 Graph = Mapping[str, set[str]]
 
-EXCEPTIONS: dict[str, set[str]] = {
-    "plan": {"", "directed", "machines"},
-    "posterior": {
-        "approximate.layers",
-        "chains",
-        "directed",
-        "exact.clamped",
-        "exact.sparse_layers",
-        "factorial",
-        "machines",
-        "mixtures",
-        "verbs",
-    },
-}
-"""room -> modules that stand in circles: take one out when it no longer does."""
-
 
 def name_of(path: Path) -> str:
     return package_of(path) + ("" if path.stem == "__init__" else f".{path.stem}")
@@ -125,11 +109,8 @@ def circles(graph: Graph) -> set[str]:
 def test_a_room_has_no_circles(room: str) -> None:
     graph = graph_of(room)
     found = circles(graph)
-    known = {f"tractable.{room}.{name}".rstrip(".") for name in EXCEPTIONS.get(room, ())}
-    assert found <= known, {name: graph[name] & found for name in sorted(found)}
-    assert known <= found, f"no longer in a circle: {sorted(known - found)}"
-    if not found:
-        _in_order(graph)
+    assert not found, {name: graph[name] & found for name in sorted(found)}
+    _in_order(graph)
 
 
 def _in_order(graph: Graph) -> None:

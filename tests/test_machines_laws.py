@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import machines_oracle
 import numpy as np
 import pytest
-from machines_oracle import Joint, drawn, joint
+from machines_oracle import Joint, Z, assert_unchanged, exact_state, joint
 from machines_zoo import ZOO, Row, random_evidence, random_values
 
 import tractable as tr
@@ -19,12 +19,8 @@ from tractable.models import ModelError, condition
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann, restricted
 from tractable.models.units import Categorical, Spin
 from tractable.posterior import verbs as machines
-from tractable.posterior.approximate import gibbs, tempering
+from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.mean_field import layer_means, mean_field, starts
-from tractable.posterior.approximate.tempering import ParallelTempering, temper
-
-Z = 4.7
-"""Standard errors allowed: some thousand comparisons are made here, and one in a million may fail by chance."""
 
 each = pytest.mark.parametrize("row", ZOO, ids=str)
 SWEPT_NAMES = ("restricted_mixed", "deep_gaussian", "dense_categorical", "dense_hidden", "star")
@@ -189,12 +185,7 @@ def test_layer_means_are_exact_given_data_in_a_restricted_machine_and_stationary
             np.testing.assert_allclose(model.units[g].mean(model.local_field(g, means)), means[g], atol=1e-5)
 
 
-# ---------------------------------------------------------------- Gibbs sampling and tempering
-
-
-def exact_state(model: Boltzmann, n: int) -> dict[str, np.ndarray]:
-    """Chains that start from the exact distribution."""
-    return {g: x.astype(np.float32) for g, x in drawn(model, np.random.default_rng(3), n).items()}
+# ---------------------------------------------------------------- Gibbs sampling
 
 
 @swept
@@ -210,18 +201,6 @@ def test_gibbs_stays_at_the_exact_distribution_wherever_a_row_stands(row: Row) -
     elsewhere = sweep(plan, model, key, rows[order], {name: a[order] for name, a in x.items()})
     for name, a in elsewhere.items():
         assert (np.abs(np.asarray(a) - np.asarray(after[name])[order]) > 1e-3).mean() < 1e-4  # ties of a rounded field
-
-
-def assert_unchanged(model: Boltzmann, x: Mapping[str, np.ndarray]) -> None:
-    """Means and products of neighbouring features are those of the oracle, up to the Monte-Carlo error."""
-    table = joint(model)
-    for name, a in x.items():
-        for found, states in ((a, table.features[name]), (a * np.roll(a, 1, 1), None)):
-            if states is None and not np.isfinite(model.units[name].n_states):
-                continue  # a square has a mean of its own
-            exact = table.p @ (table.features[name] * np.roll(table.features[name], 1, 1) if states is None else states)
-            error = found.std(axis=0) / np.sqrt(len(found)) + 1e-6
-            assert (np.abs(found.mean(axis=0) - exact) < Z * error).all(), name
 
 
 @swept
@@ -244,44 +223,6 @@ def test_chains_that_run_in_parts_are_the_same_chains(monkeypatch: pytest.Monkey
     monkeypatch.setattr(gibbs, "CACHE", 0)
     parts = jax.jit(gibbs.run.__wrapped__)(plan, model, key, x, 5)[VISIBLE]
     np.testing.assert_array_equal(parts, together)
-
-
-def two_modes() -> Boltzmann:
-    """Eight spins that all but agree with each other: two modes of different weight, far apart."""
-    return boltzmann(couplings=0.9 * (1 - np.eye(8)), visible_bias=np.full(8, 0.05), units="spin")
-
-
-def test_tempering_crosses_between_modes_where_gibbs_sampling_stays() -> None:
-    model, truth = two_modes(), joint(two_modes()).means[VISIBLE]
-    down = {VISIBLE: jnp.full((64, 8), -1.0)}
-    stuck = gibbs.run(gibbs.schedule(model.graph), model, jax.random.key(0), down, 500)
-    assert np.mean(stuck[VISIBLE]) < -0.9 < truth[0] - 1
-    run = temper(model, ParallelTempering(n_replicas=8, n_rounds=1500, n_tuning=300), key=1)
-    means, rates = run.averages[VISIBLE], run.exchange.rejection
-    error = means.std(axis=0, ddof=1) / np.sqrt(len(means))
-    assert (np.abs(means.mean(axis=0) - truth) < Z * error).all() and (error < 0.05).all()
-    assert np.ptp(rates) < 0.1 and run.exchange.round_trips > 500
-    assert run.exchange.round_trips_per_round < 1 / (2 + 2 * run.exchange.barrier)
-
-
-@pytest.mark.parametrize("name", ["deep_gaussian", "dense_categorical", "star"])
-def test_tempering_stays_at_the_exact_distribution(name: str) -> None:
-    model, k, n = model_of(name).astype(np.float32), 4, 4000
-    base = {g: 0.5 * np.asarray(b) for g, b in model.fields.items()}
-    ladder = tempering.ladder_of(model, base)
-    beta = np.linspace(0, 1, k).astype(np.float32)
-    state = tempering.init(ladder, jax.random.key(0), jnp.asarray(beta), n)
-    levels = [exact_state(_between(model, base, float(b)), n) for b in beta]
-    state = state._replace(x={g: np.concatenate([level[g] for level in levels]) for g in levels[0]})
-    state, _ = tempering.run(ladder, jax.random.key(1), state, 3, 1)
-    assert_unchanged(model, {g: np.asarray(a) for g, a in tempering.at_model(state, state.x).items()})
-    assert (np.sort(state.place, axis=0) == np.arange(k)[:, None]).all()
-    assert (np.asarray(state.place) != np.arange(k)[:, None]).any()
-
-
-def _between(model: Boltzmann, base: Mapping[str, np.ndarray], beta: float) -> Boltzmann:
-    fields = {g: (1 - beta) * base[g] + beta * np.asarray(b) for g, b in model.fields.items()}
-    return replace(model, fields=fields, couplings={p: beta * np.asarray(w) for p, w in model.couplings.items()})
 
 
 # ---------------------------------------------------------------- the other verbs

@@ -16,24 +16,16 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from tractable.evaluate import base as bases
 from tractable.evaluate.certified import certified
-from tractable.evaluate.path import (
-    Path,
-    Progress,
-    State,
-    base_log_partition,
-    base_states,
-    make_path,
-    mirrored,
-    reversed_path,
-    run,
-)
 from tractable.evaluate.starts import Sources, model_states
-from tractable.evaluate.temperatures import Pilot, linear, measured, pilot
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
+from tractable.posterior.approximate.gibbs import State
+from tractable.posterior.tempering import bases
+from tractable.posterior.tempering._base import Progress, run
+from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
+from tractable.posterior.tempering.temperatures import Pilot, linear, measured, pilot
 
 
 @dataclass(frozen=True)
@@ -126,13 +118,12 @@ def anneal(
     rows = bases.rows_of(model, data, keys[0])
     path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)
     betas = _temperatures(path, keys[1], settings, more.get("temperatures"))
-    offset = float(model.offset) + base_log_partition(path)
+    offset = float(model.offset + base_log_partition(path))
     total = _Progress(more.get("progress"), 2 * (len(betas) - 1))
-    forward = run(path, keys[2], betas, base_states(path, keys[2], settings.n_chains), total.part(0))
+    forward = run(path, keys[2], betas, path.start(keys[2], settings.n_chains), total.part(0))
     sources = Sources(forward.x, forward.work, rows if data is not None else None, more.get("samples"))
     starts = model_states(model, path, keys[3], sources, _burn_in(settings, betas))
-    x = mirrored(path, starts.x)
-    reverse = run(reversed_path(path), keys[4], betas[::-1], x, total.part(len(betas) - 1))
+    reverse = run(path.reversed(), keys[4], betas[::-1], path.mirrored(starts.x), total.part(len(betas) - 1))
     certificate, checks = certified(forward.work, reverse.work, offset, settings.confidence, starts)
     both, told = (offset + forward.work, offset - reverse.work), measured(betas, forward.increments)
     return Annealed(certificate, *both, betas, checks, starts.origin, told, forward.x)
@@ -154,7 +145,7 @@ class _Progress:
         return (lambda done, _: tell(before + done, self.total)) if tell else None
 
 
-def _temperatures(path: Path, key: Any, settings: Annealing, given: Any) -> np.ndarray:
+def _temperatures(path: MachinePath, key: Any, settings: Annealing, given: Any) -> np.ndarray:
     if given is not None:
         return np.asarray(given, np.float64)
     if settings.schedule == "linear":

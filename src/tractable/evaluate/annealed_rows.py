@@ -16,24 +16,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from tractable.evaluate import bounds
-from tractable.evaluate.cumulants import cumulant_change
-from tractable.evaluate.path import State, sum_of_cumulants
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.posterior import Certificate
-from tractable.posterior.approximate.mean_field import layer_means
+from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering.machines import base_log_partition
+from tractable.posterior.tempering.rows import applies, log_joint_of_data, rows_path
+from tractable.posterior.tempering.temperatures import linear
+
+__all__ = ["RowAnnealing", "applies", "certified", "row_work"]
 
 TOGETHER = 4096
 """Chains that run side by side."""
 
-SWEEPS = 50
 FEW = 2.0
 """Effective chains below which a row's estimate is the work of a single one."""
 
@@ -54,33 +54,6 @@ class RowAnnealing:
     n_chains: int = 16
     n_temperatures: int = 200
     confidence: float = 0.95
-
-
-class _Path(eqx.Module):
-    """The hidden groups of each chain: fields at both ends [c, f], and the couplings that all share."""
-
-    inner: Boltzmann
-    base: State
-    end: State
-    summed: tuple[str, ...] = eqx.field(static=True)
-
-    @property
-    def units(self) -> Any:
-        return self.inner.units
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        return tuple(name for name in self.inner.groups if name not in self.summed)
-
-    def slope(self, name: str, x: State) -> Array:
-        """∂θ/∂β of a group given others."""
-        return self.end[name] + self.inner.local_field(name, x) - self.base[name]
-
-
-def applies(model: Boltzmann) -> bool:
-    """Whether the hidden groups are layers that interact: no couplings within any of them, but some between."""
-    graph = model.graph.without([VISIBLE])
-    return not graph.is_free and not any(graph.coupled_within(name) for name in model.hidden)
 
 
 def certified(
@@ -129,77 +102,8 @@ def _parts(rows: np.ndarray, settings: RowAnnealing) -> Iterator[tuple[int, int,
 
 def _work(model: Boltzmann, rows: np.ndarray, how: Any, settings: RowAnnealing) -> Float[np.ndarray, "r c"]:
     """log p̃(v) as each chain has it."""
-    key, first = how
-    plain, n = model.astype(np.float32), settings.n_chains
-    v = jnp.asarray(plain.units[VISIBLE].encode(np.asarray(rows, np.float32)), jnp.float32)
-    path = _path_of(plain, v, n, _summed(model))
-    numbers = jnp.arange(first * n, (first + len(rows)) * n, dtype=jnp.uint32)
-    betas = jnp.linspace(0, 1, settings.n_temperatures + 1, dtype=jnp.float32)
-    change = np.asarray(_run(path, key, betas, numbers), np.float64).sum(axis=0)
-    return _constants(model, rows, path, n)[:, None] + change.reshape(len(rows), n)
-
-
-def _constants(model: Boltzmann, rows: np.ndarray, path: _Path, n_chains: int) -> Float[np.ndarray, " r"]:
-    """log Z of each row's base, and what of log p̃ does not depend on the hidden units; in double precision."""
-    with jax.enable_x64(True):
-        exact = model.astype(np.float64)
-        v = jnp.asarray(exact.units[VISIBLE].encode(np.asarray(rows, np.float64)), jnp.float64)
-        zeros = {name: jnp.zeros((len(v), exact.units[name].n_features)) for name in model.hidden}
-        base = {name: np.asarray(a, np.float64)[::n_chains] for name, a in path.base.items()}
-        hidden = {name: exact.units[name] for name in base}
-        return np.asarray(exact.log_joint({VISIBLE: v, **zeros}) + sum_of_cumulants(hidden, base))
-
-
-def _summed(model: Boltzmann) -> tuple[str, ...]:
-    """Every second layer: the larger half of the hidden units is summed out."""
-    graph = model.graph.without([VISIBLE])
-    blocks = graph.independent_groups()
-    return max(blocks, key=lambda block: sum(graph.sizes[name] for name in block))
-
-
-@eqx.filter_jit
-def _path_of(model: Boltzmann, v: Array, n_chains: int, summed: tuple[str, ...]) -> _Path:
-    hidden = model.hidden
-    inner = {pair: w for pair, w in model.couplings.items() if VISIBLE not in pair}
-    fields = {name: jnp.zeros_like(model.fields[name]) for name in hidden}
-    means = layer_means(model, v, SWEEPS)
-    wide = {name: (len(v), model.units[name].n_features) for name in hidden}
-    base = {name: jnp.broadcast_to(model.local_field(name, means), wide[name]) for name in hidden}
-    end = {name: jnp.broadcast_to(model.local_field(name, {VISIBLE: v}), wide[name]) for name in hidden}
-    base, end = jax.tree.map(lambda a: jnp.repeat(a, n_chains, axis=0), (base, end))
-    machine = Boltzmann({name: model.units[name] for name in hidden}, fields, inner, {}, jnp.zeros(()))
-    return _Path(machine, base, end, summed)
-
-
-@jax.jit
-def _run(path: _Path, key: Any, betas: Array, numbers: Array) -> Float[Array, "t c"]:
-    """The increments of log p̃ of all chains; what chain r draws depends on the key and its number alone."""
-
-    def drawn(key: Any, i: int, name: str, theta: Array) -> Array:
-        return path.units[name].sample(jax.random.fold_in(key, i), numbers, theta)
-
-    def step(x: State, now: Any) -> tuple[State, Array]:
-        time, old, new = now
-        change = (new - old) * _linear(path, x)
-        key_now, whole = jax.random.fold_in(key, time), dict(x)
-        for i, name in enumerate(path.summed):
-            slope = path.slope(name, x)
-            theta = path.base[name] + old * slope
-            change = change + cumulant_change(path.units[name], theta, (new - old) * slope).sum(-1)
-            whole[name] = drawn(key_now, i, name, path.base[name] + new * slope)
-        for i, name in enumerate(path.kept, start=len(path.summed)):
-            whole[name] = drawn(key_now, i, name, path.base[name] + new * path.slope(name, whole))
-        return {name: whole[name] for name in path.kept}, change
-
-    start = jax.random.fold_in(key, len(betas))
-    x = {name: drawn(start, i, name, path.base[name]) for i, name in enumerate(path.kept)}
-    return jax.lax.scan(step, x, (jnp.arange(len(betas) - 1), betas[:-1], betas[1:]))[1]
-
-
-def _linear(path: _Path, x: State) -> Float[Array, " c"]:
-    """∂/∂β of log p̃ of the kept states, what goes through the groups that are summed out left aside."""
-    out = sum(((x[name] * (path.end[name] - path.base[name])).sum(-1) for name in path.kept), jnp.zeros(()))
-    touching = {pair: w for pair, w in path.inner.couplings.items() if {*pair} <= {*path.kept}}
-    for (a, b), w in touching.items():
-        out = out + ((x[a] @ w) * x[b]).sum(-1)
-    return out
+    (key, first), n, betas = how, settings.n_chains, linear(settings.n_temperatures)
+    path = rows_path(model, rows, n, first)
+    x = path.start(jax.random.fold_in(key, len(betas)), len(rows) * n)
+    hidden = base_log_partition(path) + run(path, key, betas, x).work
+    return log_joint_of_data(model, rows)[:, None] + hidden.reshape(len(rows), n)

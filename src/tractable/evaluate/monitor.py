@@ -8,12 +8,12 @@ import numpy as np
 
 from tractable.evaluate.annealed import Annealing, anneal
 from tractable.evaluate.likelihood import LogLikelihood, log_likelihood
-from tractable.evaluate.temperatures import Pilot
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.plan.machines import plan_live
 from tractable.posterior import Certificate
 from tractable.posterior.engines import machines
 from tractable.posterior.engines._protocol import Solved
+from tractable.posterior.tempering.temperatures import Pilot
 
 MAX_ROWS = 2000
 CHAINS = 128

@@ -9,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from tractable.evaluate.base import features_given
-from tractable.evaluate.path import Path, State, run
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.plan.machines import EXACT, plan_starts
+from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.cases import read_cases
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.keys import generator
+from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering.bases import features_given
+from tractable.posterior.tempering.machines import MachinePath
 
 
 class Sources(NamedTuple):
@@ -37,7 +39,7 @@ class Starts(NamedTuple):
     n_from_data: int
 
 
-def model_states(model: Boltzmann, path: Path, key: Any, sources: Sources, n_burn: int) -> Starts:
+def model_states(model: Boltzmann, path: MachinePath, key: Any, sources: Sources, n_burn: int) -> Starts:
     """One state for each chain: exact where enumeration is cheap, else given ones, else chains of `n_burn` sweeps.
 
     Half of the chains start from data, where there are some, and half from the ends of the forward runs, drawn again by
@@ -55,7 +57,7 @@ def model_states(model: Boltzmann, path: Path, key: Any, sources: Sources, n_bur
     return _burnt_in(model, path, key, sources, n_burn)
 
 
-def _burnt_in(model: Boltzmann, path: Path, key: Any, sources: Sources, n_burn: int) -> Starts:
+def _burnt_in(model: Boltzmann, path: MachinePath, key: Any, sources: Sources, n_burn: int) -> Starts:
     n = len(sources.log_weights)
     half = 0 if sources.data is None else n // 2
     x = _resampled(sources, key, n - half)
@@ -80,5 +82,5 @@ def _cycled(values: np.ndarray, n: int) -> np.ndarray:
     return values[np.arange(n) % len(values)]
 
 
-def _kept(path: Path, x: Any) -> State:
+def _kept(path: MachinePath, x: Any) -> State:
     return {name: jnp.asarray(x[name], jnp.float32) for name in path.kept}

@@ -65,10 +65,13 @@ class Clamp(NamedTuple):
 
 
 class Tempered(NamedTuple):
-    """Chain r has the natural parameters (1 − β_r) base + β_r θ of a machine between a factorized one and the model."""
+    """Chain r has the natural parameters (1 − β_r) base + β_r θ of a machine between a factorized one and the model.
+
+    The base of a group without couplings of its own may have a row for each chain.
+    """
 
     beta: Float[Array, " c"]
-    base: Mapping[str, Float[Array, " f"]]
+    base: Mapping[str, Float[Array, "*c f"]]
 
 
 # ---------------------------------------------------------------- the schedule, from the graph alone
@@ -239,7 +242,7 @@ def sweep(
     """Visit every group once: the new state, and the natural parameters that each unit was drawn with; all packed."""
     x, thetas = dict(x), {}
     for i, name in enumerate(blocks.plan.order):
-        base = None if tempered is None else _packed(blocks, name, jnp.asarray(tempered.base[name])[None])
+        base = None if tempered is None else _packed(blocks, name, jnp.atleast_2d(tempered.base[name]))
         visit = Visit(i, name, draw, clamp.get(name), base, None if tempered is None else tempered.beta)
         outer = blocks.outer.local_field(name, unpack(blocks, {k: v for k, v in x.items() if k != name}))
         if name in blocks.sparse:

@@ -21,6 +21,7 @@ __all__ = [
     "Stream",
     "averages",
     "drawing",
+    "independent",
     "run",
     "schedule",
     "start",
@@ -70,10 +71,14 @@ def sweep_with_fields(
 @jax.jit
 def start(model: Boltzmann, key: Any, rows: Array) -> State:
     """Independent draws from the fields alone."""
-    x = {}
-    for i, name in enumerate(model.groups):
-        theta = jnp.broadcast_to(jnp.asarray(model.fields[name]), (len(rows), model.units[name].n_features))
-        x[name] = model.units[name].sample(jax.random.fold_in(key, i), rows, theta)
+    return independent(model.units, key, rows, {name: model.fields[name] for name in model.groups})
+
+
+def independent(units: Mapping[str, Units], key: Any, rows: Array, fields: Mapping[str, Any]) -> State:
+    """Draws of units without couplings, whose fields are the same for all chains or have a row for each."""
+    draw, x = drawing(key, rows), {}
+    for i, (name, theta) in enumerate(fields.items()):
+        x[name] = draw(units[name], jnp.broadcast_to(theta, (len(rows), units[name].n_features)), (i,))
     return x
 
 

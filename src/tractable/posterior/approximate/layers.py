@@ -16,14 +16,20 @@ from tractable.models.layers import with_known
 from tractable.models.recognition import RecognitionNetwork
 from tractable.models.sigmoid_belief import drawn_below
 from tractable.plan.directed import Annealed, Chains, Weighed
-from tractable.posterior.approximate import importance, layer_annealing, saul_jaakkola
+from tractable.posterior.approximate import importance, saul_jaakkola
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import Answer, Cases
 from tractable.posterior.certificate import Certificate
+from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering.layers import LayerPath
+from tractable.posterior.tempering.temperatures import curved
 
 BURN_IN = 0.25
 CONFIDENCE = 0.95
+CELLS = 1 << 21
+"""Units of the widest layer, over all chains that run together."""
+
 PRIOR_STATES, UNSURE = 4000, 0.02
 """States of the model before it has seen anything; how near to certain the q is at most that annealing starts from."""
 
@@ -131,12 +137,12 @@ def started(model: Any, part: Cases, first: int, n: int, key: Any) -> Started:
     held = gibbs.Held([~np.isnan(v) for v in values], [jnp.asarray(np.nan_to_num(v)) for v in values])
     chains = gibbs.Chains(gibbs.blocks_of(model.graph), rows, held)
     coins = [np.zeros_like(v) for v in values]
-    return Started(chains, layer_annealing.base_states(chains, jax.random.fold_in(as_key(key), 0), coins))
+    return Started(chains, LayerPath(model, chains, coins).start(jax.random.fold_in(as_key(key), 0), len(rows)))
 
 
 def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[int, Cases]]:
     """The rows in parts whose chains run together, each with the number of its first row."""
-    step = max(1, layer_annealing.CELLS // (n * max(model.sizes)))
+    step = max(1, CELLS // (n * max(model.sizes)))
     return ((first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step))
 
 
@@ -207,22 +213,21 @@ def annealed(
 ) -> Runs:
     """Chains from q to the posterior; or from exact samples of the `posterior` [n_rows, n], one for each, back to q."""
     plain, found = model.astype(np.float32), []
-    betas, n = layer_annealing.ladder(effort.n_temperatures), effort.n_chains
+    betas, n = curved(effort.n_temperatures), effort.n_chains
     for first, part in parts_of(model, cases, n):
         chains, _ = started(plain, part, first, n, key)
-        q = [np.repeat(t, n, axis=0) for t in annealed_from(model, recognition, part)]
+        path = LayerPath(plain, chains, [np.repeat(t, n, axis=0) for t in annealed_from(model, recognition, part)])
         if posterior is None:
-            x = layer_annealing.base_states(chains, jax.random.fold_in(as_key(key), 3), q)
+            x = path.start(jax.random.fold_in(as_key(key), 3), part.n_rows * n)
         else:
             x = [np.asarray(h[first : first + part.n_rows], np.float32) for h in posterior]
-        along = betas if posterior is None else betas[::-1].copy()
-        run = layer_annealing.anneal(plain, chains, jax.random.fold_in(as_key(key), 4), along, x, q)
+        done = run(path, jax.random.fold_in(as_key(key), 4), betas if posterior is None else betas[::-1], x)
         shape = (part.n_rows, n)
-        states = [np.asarray(h, np.float64).reshape(*shape, -1) for h in run.x]
-        found.append(Runs(np.asarray(run.work, np.float64).reshape(shape), states))
+        states = [np.asarray(h, np.float64).reshape(*shape, -1) for h in done.x]
+        found.append(Runs(done.work.reshape(shape), states))
         effort.tell(first + part.n_rows, cases.n_rows)
-    states = zip(*(run.x for run in found), strict=True)
-    return Runs(np.concatenate([run.work for run in found]), [np.concatenate(h) for h in states])
+    states = zip(*(done.x for done in found), strict=True)
+    return Runs(np.concatenate([done.work for done in found]), [np.concatenate(h) for h in states])
 
 
 def annealed_from(model: Any, recognition: RecognitionNetwork | None, part: Cases) -> list[np.ndarray]:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float
 
 from tractable.kernels import xla
 from tractable.models.boltzmann_machine import Boltzmann
@@ -51,10 +51,12 @@ def narrow_form(model: Boltzmann, base: Mapping[str, Any], split: Split) -> Narr
 
 
 def anneal(
-    form: Narrow, seeds: UInt32[Array, "t k 2"], betas: Array, x: Float[Array, "c k"], backward: bool
+    form: Narrow, words: tuple[Array, Array], betas: Array, x: Float[Array, "c k"], backward: bool
 ) -> tuple[Float[Array, "c k"], Float[Array, "t c"]]:
-    """Chains through the temperatures by the kernel: states at the end, and the increments of log p̃."""
-    rows = jax.numpy.arange(x.shape[0], dtype=jax.numpy.uint32)
-    h = jax.numpy.round((x - form.shift) / form.scale)
-    h, change = xla.narrow_anneal((seeds, rows), betas, h, (form.W, form.c, form.b), backward)
-    return form.scale * h + form.shift, change + jax.numpy.diff(betas)[:, None] * form.slope
+    """Chains through the temperatures by the kernel: states at the end, and the increments of log p̃.
+
+    `words` are seeds uint32 [n_steps, k, 2] and the numbers of the chains uint32 [n_chains].
+    """
+    h = jnp.round((x - form.shift) / form.scale)
+    h, change = xla.narrow_anneal(words, betas, h, (form.W, form.c, form.b), backward)
+    return form.scale * h + form.shift, change + jnp.diff(betas)[:, None] * form.slope

@@ -1,4 +1,4 @@
-"""Where the temperatures stand: pilot runs, and steps of equal variance."""
+"""Where the temperatures stand: even or curved steps, and steps of equal cost by what runs tell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from tractable.evaluate.path import Path, base_states, run
+from tractable.posterior.tempering._base import Path, run
 
 PILOTS = (25, 50, 125)
 """Temperatures of the pilot runs, each placed by the one before."""
@@ -28,15 +28,25 @@ class Pilot(NamedTuple):
 
     def temperatures(self, n: int) -> Float[np.ndarray, " n+1"]:
         """`n` steps placed by the density."""
-        share = np.append(0.0, np.cumsum(self.density * np.diff(self.betas)))
-        out = np.interp(np.linspace(0, 1, n + 1), share / share[-1], self.betas)
-        out[0], out[-1] = 0.0, 1.0
-        return out
+        return evenly(np, self.density * np.diff(self.betas), self.betas, n)
+
+
+def evenly(xp: Any, costs: Any, betas: Any, n: int) -> Any:
+    """Temperatures [n + 1] at steps of equal cost; `costs` are those of the steps between `betas`, arrays of `xp`."""
+    share = xp.concatenate([xp.zeros(1, costs.dtype), xp.cumsum(costs)])
+    inside = xp.interp(xp.linspace(0, 1, n + 1)[1:-1], share / share[-1], betas)
+    return xp.concatenate([betas[:1], inside, betas[-1:]])
 
 
 def linear(n: int) -> Float[np.ndarray, " n+1"]:
     """`n` even steps."""
     return np.linspace(0.0, 1.0, n + 1)
+
+
+def curved(n: int) -> Float[np.ndarray, " n+1"]:
+    """`n` steps that are finer at both ends, where a factorized q and a posterior differ most per step."""
+    raw = 1 / (1 + np.exp(-4 * np.linspace(-1, 1, n + 1)))
+    return (raw - raw[0]) / (raw[-1] - raw[0])
 
 
 def pilot(path: Path, key: Any, n_chains: int, sizes: tuple[int, ...] = PILOTS) -> Pilot:
@@ -50,7 +60,7 @@ def pilot(path: Path, key: Any, n_chains: int, sizes: tuple[int, ...] = PILOTS) 
     for i, n in enumerate(sizes):
         betas = found.temperatures(n)
         own = jax.random.fold_in(key, i)
-        found = measured(betas, run(path, own, betas, base_states(path, own, n_chains)).increments)
+        found = measured(betas, run(path, own, betas, path.start(own, n_chains)).increments)
     return found
 
 
