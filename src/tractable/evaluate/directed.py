@@ -90,14 +90,9 @@ def log_likelihood(
         raise ModelError("there are no rows")
     own, cases = directed.parts(model), directed.cases_of(model, values)
     log_z = more["log_partition"] if more.get("log_partition") else _log_z(own, values, key, confidence)
-    chosen = method
-    if method in ("auto", "exact"):
-        asked, budget = directed.Asked(*own, cases), {name: more.get(name) for name in BUDGET}
-        patience = {"patience": LIKELIHOOD} if method == "auto" else {}
-        groups = planned(directed, asked, ask("evidence", **budget, **patience))
-        chosen = next((plan.method for *_, plan in groups if plan.method in METHODS), "exact")
-        if chosen == "exact":
-            return _less(directed.log_partition(asked, run(directed, groups)), log_z)
+    chosen, rows = _exactly(own, cases, method, more) if method in ("auto", "exact") else (method, None)
+    if rows is not None:
+        return _less(rows, log_z)
     if chosen == "mean_field":
         return _less(layers.by_mean_field(own.model, None, cases).log_partition, log_z)
     tally = _annealed(own, cases, (n, key), more) if chosen == "annealing" else _weighted(own, cases, (n, key), more)
@@ -114,6 +109,15 @@ def _log_z(own: directed.Parts, values: np.ndarray, key: Any, confidence: float)
     rows = values[np.linspace(0, len(values) - 1, min(len(values), TOP_ROWS)).astype(int)]
     states = own.recognition.sample(as_key(key), np.nan_to_num(rows, nan=0.5))[0][-1]
     return log_z_of_top(own.model, np.asarray(states[:, 0]), key, settings)
+
+
+def _exactly(own: directed.Parts, cases: Cases, method: str, more: Any) -> tuple[str, Certificate | None]:
+    """log p(x) of each row where that is affordable; else what the plan names in its place."""
+    asked, budget = directed.Asked(*own, cases), {name: more.get(name) for name in BUDGET}
+    patience = {"patience": LIKELIHOOD} if method == "auto" else {}
+    groups = planned(directed, asked, ask("evidence", **budget, **patience))
+    chosen = next((str(plan.method) for *_, plan in groups if plan.method in METHODS), "exact")
+    return chosen, directed.log_partition(asked, run(directed, groups)) if chosen == "exact" else None
 
 
 def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any) -> Tally:

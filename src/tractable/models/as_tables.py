@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,20 +38,28 @@ def machine_tables(model: Boltzmann) -> tuple[Reduced, float]:
 
     Factors stand in the order in which `plan.machines` prices them; log p̃ is that of the tables plus the constant.
     """
-    names = {name: i for i, name in enumerate(u for g in model.groups for u in model.graph.unit_names(g))}
     fields = {scope[0]: table for scope, table in _unary(model)}
-    scopes, tables, constant, left = [], [], float(model.offset), dict(fields)
-    for (a, b), table in _pairs(model):
-        for v, shape in ((a, (-1, 1)), (b, (1, -1))):
-            table = table + left.pop(v).reshape(shape) if v in left else table
-        scopes.append([names[a], names[b]])
-        tables.append(table)
-    scopes = [*([names[v]] for v in left), *scopes]
-    tables = [*left.values(), *tables]
-    sizes = [len(fields[v]) for v in names]
-    tops = [float(table.max()) for table in tables]
-    packed = pack(sizes, scopes, [np.exp(table - top) for table, top in zip(tables, tops, strict=True)])
-    return reduce(packed, np.full(len(sizes), -1, np.int32)), constant + sum(tops)
+    place, logs = {name: i for i, name in enumerate(fields)}, _folded(fields, _pairs(model))
+    tops = [float(table.max()) for _, table in logs]
+    tables = [np.exp(table - top) for (_, table), top in zip(logs, tops, strict=True)]
+    packed = pack([*map(len, fields.values())], [[place[v] for v in scope] for scope, _ in logs], tables)
+    return reduce(packed, np.full(len(place), -1, np.int32)), float(model.offset) + sum(tops)
+
+
+Logs = Iterable[tuple[tuple[str, ...], np.ndarray]]
+
+
+def _folded(fields: Mapping[str, np.ndarray], pairs: Logs) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """The fields of units that meet nobody, then the pairs, the first of each unit with its field."""
+    left = dict(fields)
+    joined = [(scope, _with_fields(scope, table, left)) for scope, table in pairs]
+    return [*(((v,), table) for v, table in left.items()), *joined]
+
+
+def _with_fields(scope: tuple[str, ...], table: np.ndarray, left: dict[str, np.ndarray]) -> np.ndarray:
+    """A pair with the fields of its units, of those that no pair has taken yet."""
+    a, b = (left.pop(v, np.zeros(n)) for v, n in zip(scope, table.shape, strict=True))
+    return table + a[:, None] + b
 
 
 def _state_names(model: Boltzmann, group: str) -> list[str]:

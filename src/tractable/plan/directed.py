@@ -14,10 +14,9 @@ from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
-from tractable.models import ModelError
 from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query
 from tractable.plan.budget import speed
-from tractable.plan.machines import MAX_TERMS_LOG2, Chains, plan_machine
+from tractable.plan.machines import MAX_TERMS_LOG2, Chains, cheaper, inapplicable, plan_machine
 from tractable.plan.tables import plan_samples, within
 from tractable.plan.tables import price as price_scopes
 
@@ -141,24 +140,14 @@ def _exact(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
     method = "elimination" if ask.query == "map" else ask.method
     if ask.query == "sample" and not any(graph.observed(given).values()):
         return _ancestral(graph, ask)
-    if graph.undirected_top and ask.query == "evidence" and method == "auto" and only_top(graph, given):
+    if graph.undirected_top and (ask.query, method) == ("evidence", "auto") and only_top(graph, given):
         return _top_plan(graph, given, ask)
-    options = [] if method == "elimination" else [enumeration(graph, given, ask)]
-    if method == "enumeration" or (method != "elimination" and options[0].method and options[0].seconds < 0.1):
-        found = options[0]
-    else:
-        second = elimination(graph, given, ask)
-        options += [second] if second else []
-        if not options:
-            _refuse(method, "it needs few links, and few parents for each unit")
-        found = min(options, key=lambda plan: (plan.method is None, plan.seconds))
+    found = cheaper(method, lambda: enumeration(graph, given, ask), lambda: elimination(graph, given, ask))
+    if found is None:
+        raise inapplicable(method, "it needs few links, and few parents for each unit")
     if method == "independent" and found.method != "independent":
-        _refuse(method, why(graph, given, ask.query))
+        raise inapplicable(method, why(graph, given, ask.query))
     return found
-
-
-def _refuse(method: str, reason: str) -> None:
-    raise ModelError(f"{method} does not apply: {reason}; use method='auto'")
 
 
 def only_top(graph: LayeredGraph, given: Given) -> bool:

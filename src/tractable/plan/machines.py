@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -121,21 +121,31 @@ def plan_live(graph: GroupGraph) -> Plan:
 def _exact(graph: GroupGraph, observed: Observed, ask: Ask) -> Plan:
     free, names = graph.without(observed), tuple(observed)
     method = "elimination" if ask.query == "map" else ask.method
-    if free.is_free and method in ("auto", "independent", "enumeration"):
+    if free.is_free and method != "elimination":
         return _independent(graph, free, names, ask)
     if method == "independent":
-        raise _inapplicable(method, "some of the free units interact")
-    options = [_enumeration(graph, free, names, ask)] if method != "elimination" else []
-    if method == "enumeration" or (options and options[0].method and options[0].seconds < 0.1):
-        return options[0]
-    elimination = _elimination(graph, free, names, ask)
-    if elimination is None and not options:
-        raise _inapplicable(method, "it needs discrete units with few pairs of them interacting")
-    options += [elimination] if elimination else []
-    return min(options, key=lambda plan: (plan.method is None, plan.seconds))
+        raise inapplicable(method, "some of the free units interact")
+    found = cheaper(
+        method, lambda: _enumeration(graph, free, names, ask), lambda: _elimination(graph, free, names, ask)
+    )
+    if found is None:
+        raise inapplicable(method, "it needs discrete units with few pairs of them interacting")
+    return found
 
 
-def _inapplicable(method: str, why: str) -> ModelError:
+def cheaper(
+    method: str, enumeration: Callable[[], Plan], elimination: Callable[[], Plan | None], at_once: float = 0.1
+) -> Plan | None:
+    """The cheaper of two exact ways, or the one that is asked for; an order is searched only where that may pay."""
+    first = None if method == "elimination" else enumeration()
+    if first is not None and (method == "enumeration" or (first.method and first.seconds < at_once)):
+        return first
+    options = [plan for plan in (first, elimination()) if plan is not None]
+    return min(options, key=lambda plan: (plan.method is None, plan.seconds), default=None)
+
+
+def inapplicable(method: str, why: str) -> ModelError:
+    """The error for a method that was asked for by name."""
     return ModelError(f"{method} does not apply: {why}; leave the choice to method='auto'")
 
 

@@ -172,12 +172,16 @@ def gathered(n_rows: int, parts: Sequence[tuple[Any, Certificate]]) -> Certifica
     if len(parts) == 1:
         return parts[0][1]
     found = [c for _, c in parts]
-    ends = [scattered(n_rows, [(rows, getattr(c, end)) for rows, c in parts]) for end in ("value", "lower", "upper")]
-    kind = weaker(*(c.kind for c in found))
+    value, lower, upper, error = (_end(n_rows, parts, end) for end in ("value", "lower", "upper", "std_error"))
     confidence = min((c.confidence for c in found if c.confidence is not None), default=None)
-    errors = [(rows, np.asarray(c.std_error)) for rows, c in parts if c.std_error is not None]
-    error = scattered(n_rows, errors) if len(errors) == len(parts) else None
-    return Certificate(*ends, kind, confidence, error, joined(*(c.verdict for c in found)))
+    assumes, verdict = joined(*(c.assumes for c in found)), joined(*(c.verdict for c in found))
+    kind = weaker(*(c.kind for c in found))
+    return Certificate(value, lower, upper, kind, confidence, error, verdict, assumes=assumes)
+
+
+def _end(n_rows: int, parts: Sequence[tuple[Any, Certificate]], end: str) -> np.ndarray | None:
+    found = [(rows, getattr(c, end)) for rows, c in parts]
+    return None if any(array is None for _, array in found) else scattered(n_rows, found)
 
 
 def scattered(n_rows: int, parts: Iterable[tuple[Any, np.ndarray]]) -> np.ndarray:

@@ -148,15 +148,14 @@ def plan(case: Case, ask: Ask) -> Plan:
 def _adopted(case: Case, ask: Ask) -> Plan:
     """A plan made before, for what is observed here."""
     model, given = case.model, case.given
-    if given.many:
-        raise ModelError("a plan handed over is for one case, the evidence holds many; leave method='auto'")
-    seen = tuple(v for v, s in zip(model.states, given.states.tolist(), strict=True) if s >= 0)
-    found = adopted(ask.method, model.graph, ask, seen)
+    case.one()
+    names = np.array([*model.states, ""], object)[:-1]
+    found = adopted(ask.method, model.graph, ask, tuple(names[given.states >= 0]))
     tree = found.program
-    if tree is not None and tree.leaves is None and not _same(tree.scopes, scopes_of(case.under(ask.query).tables)):
-        raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
     if tree is not None and tree.leaves is not None and given.likelihoods:
         raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
+    if tree is not None and tree.leaves is None and not _same(tree.scopes, scopes_of(case.under(ask.query).tables)):
+        raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
 
 
