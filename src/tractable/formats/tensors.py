@@ -152,11 +152,11 @@ def write(model: Any) -> bytes:
     """
     about, tensors = _described(model)
     whole = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in tensors.items()}
-    try:
-        data = save(whole, {"tractable": json.dumps(FORMAT.stamp() | about)})
-    except TypeError as error:
-        raise ModelError(f"{error}: names are text") from None
-    _check_readable(model, data)
+    if about["kind"] not in _LEAVES:
+        _states(_description(about))  # names are all that the constructor of a network leaves open
+    data = save(whole, {"tractable": json.dumps(FORMAT.stamp() | about)})
+    if about["kind"] in _LEAVES:
+        _check_readable(model, data)
     return data
 
 
@@ -173,10 +173,7 @@ def _described(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _check_readable(model: Any, data: bytes) -> None:
-    """What is written reads back as the same model, in every field; of a network what its constructor leaves open."""
-    if isinstance(model, BayesianNetwork | MarkovNetwork):
-        _states(_description(_json(data)))
-        return
+    """What is written reads back as the same model, in every field."""
     units = import_module("tractable.formats.machines").own_kinds(model) if model.family == "boltzmann" else ()
     try:
         again = _model(data, units)
@@ -189,7 +186,8 @@ def _check_readable(model: Any, data: bytes) -> None:
 def _bayesian_parts(net: BayesianNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     variables = [{"name": v, "states": list(s), "parents": list(net.parents[v])} for v, s in net.states.items()]
     about: dict[str, Any] = {"kind": "bayesian", "name": net.name, "variables": variables}
-    about |= {name: found for name in ("ties", "fixed") if (found := getattr(net, name))}
+    about |= {"ties": list(map(list, net.ties))} if net.ties else {}
+    about |= {"fixed": list(net.fixed)} if net.fixed else {}
     return about, {f"table.{name}": table for name, table in net.tables.items()}
 
 
