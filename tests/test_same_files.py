@@ -137,3 +137,8 @@ def test_an_empty_file_may_become_a_checkpoint(folder: Path) -> None:
     Path("fit").touch()
     tr.fit(tr.mixture(ROWS, 2, "bernoulli"), ROWS, epochs=1, checkpoint="fit")
     assert Path("fit").stat().st_size
+
+
+def test_data_written_where_they_are_mapped_from_are_harmless(folder: Path) -> None:
+    tr.write_data("link.npy", tr.read_data("rows.npy")[:5])
+    assert np.array_equal(tr.read_data("rows.npy"), ROWS[:5])

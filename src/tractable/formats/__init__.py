@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tractable.formats.data import column_names, read_data, write_data
     from tractable.formats.sequences import read_sequences
     from tractable.models import BayesianNetwork, MarkovNetwork
+    from tractable.models.units import Units
 
 __all__ = [
     "FormatError",
@@ -42,15 +43,21 @@ _MODELS = {
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], *, units: Iterable[type[Units]] = ()) -> Any:
     """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
-    or ``.bifxml``, ``.safetensors``; each also with ``.gz``.
+    or ``.bifxml``, ``.safetensors``; each also with ``.gz``. Files of every earlier version of the library are read.
+
+    Parameters
+    ----------
+    units : kinds of units from outside the library that a machine in the file may have: subclasses of `Units`, found
+        by their names. A file cannot name anything else, and nothing is imported for it.
 
     Raises
     ------
-    FormatError : a file that cannot be read; the message names the file, the line and the cause.
+    FormatError : a file that cannot be read; the message names the file, the line and the cause. A file of a later
+        version of the library; the message names the version that reads it.
 
     Examples
     --------
@@ -66,7 +73,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     if not source.data or source.data.isspace():
         raise source.error("the file is empty")
     try:
-        return _leaf(_MODELS[kind]).read(source)
+        leaf = _leaf(_MODELS[kind])
+        return leaf.read(source, units) if kind == ".safetensors" else leaf.read(source)
     except MemoryError:
         raise source.error("the model needs more memory than there is") from None
 
@@ -75,11 +83,13 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a model; the extension says the format, as in `load`.
 
     Numbers are written so that they read back bit for bit. ``.safetensors`` holds all of a model, the text formats a
-    network without `ties` and `fixed`; ``.uai`` has no names. The file is replaced whole or not at all.
+    network without `ties` and `fixed`; ``.uai`` has no names. The file is replaced whole or not at all. Units of a kind
+    of your own are saved by the name of their class and its fields: arrays, numbers, text, tuples of these.
 
     Raises
     ------
-    FormatError : a model that the format cannot hold, or a place that cannot be written.
+    FormatError : a model that the format cannot hold, or that `load` would not give back as it is; a place that cannot
+        be written.
 
     Examples
     --------

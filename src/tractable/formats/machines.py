@@ -1,13 +1,17 @@
 """Boltzmann machines in the project's own format: the groups in the header, each parameter a tensor.
 
-The header's entry has ``kind`` ``boltzmann`` and ``groups``: name, kind and number of units (and ``q``, the states of a
-categorical unit, or ``learned``, whether a Gaussian unit's precision is). The tensors are ``field.GROUP``,
-``couplings.GROUP.GROUP``, ``edges.GROUP``, ``log_precision.GROUP`` and ``offset``, in single or double precision.
+The header's entry has ``kind`` ``boltzmann`` and ``groups``: the name, the kind of its units and their fields, of which
+``n`` is the number of units (``q`` the states of a categorical one, ``learned`` whether a Gaussian one's precision is).
+The tensors are ``field.GROUP``, ``couplings.GROUP.GROUP``, ``edges.GROUP``, ``offset``, and fields of units that are
+arrays (``log_precision.GROUP``), in single or double precision.
+
+Kinds are those of the library, and the classes that `load` is given: nothing is imported because a file names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,16 +19,25 @@ import numpy as np
 from tractable.formats._base import shown
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.units import KINDS, Categorical, Gaussian, Units
+from tractable.models.units import KINDS, Units
 
-_DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4"}
+_DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "BOOL": "?"}
 MAX_UNITS = 1 << 24
+OWN = ("name", "kind", "field", "couplings", "edges")
+"""Words that a file has for a group itself, and not for a field of its units."""
+
+Kinds = Mapping[str, type[Units]]
 
 
-def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> Boltzmann:
-    """The machine with this description and these tensors."""
+def read(about: Mapping[str, Any], tensors: Mapping[str, Any], units: Iterable[type[Units]] = ()) -> Boltzmann:
+    """The machine with this description and these tensors, of the library's kinds of units and those given."""
+    kinds, groups = _kinds(units), _groups(about)
     arrays = {name: array_of(name, tensor) for name, tensor in tensors.items()}
-    units = {str(group["name"]): _units(group, arrays) for group in _groups(about)}
+    own = {str(group["name"]): _units(group, arrays, kinds) for group in groups}
+    return _machine(own, arrays)
+
+
+def _machine(units: dict[str, Units], arrays: Mapping[str, np.ndarray]) -> Boltzmann:
     couplings = {_pair(name, units): a for name, a in arrays.items() if name.startswith("couplings.")}
     edges = {name.removeprefix("edges."): a for name, a in arrays.items() if name.startswith("edges.")}
     fields = {name: _taken(arrays, f"field.{name}") for name in units}
@@ -40,15 +53,62 @@ def describe(model: Boltzmann) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     tensors |= {f"edges.{name}": np.asarray(e, np.int32) for name, e in model.edges.items()}
     groups = []
     for name in model.groups:
-        units = model.units[name]
-        group: dict[str, Any] = {"name": name, "kind": type(units).__name__.lower(), "n": units.n}
-        if isinstance(units, Categorical):
-            group["q"] = units.q
-        if isinstance(units, Gaussian):
-            group["learned"] = units.learned
-            tensors[f"log_precision.{name}"] = units.log_precision
-        groups.append(group)
+        units, found = model.units[name], _fields(model.units[name])
+        held = {key for key in found if isinstance(found[key], np.ndarray)}
+        tensors |= {f"{key}.{name}": found.pop(key) for key in held}
+        groups.append({"name": name, "kind": _word(type(units)), **found})
     return {"kind": "boltzmann", "groups": groups}, {name: np.array(a, order="C") for name, a in tensors.items()}
+
+
+def own_kinds(model: Boltzmann) -> set[type[Units]]:
+    """The kinds of units of a machine that are not the library's."""
+    return {type(units) for units in model.units.values()} - {*KINDS.values()}
+
+
+def _word(kind: type[Units]) -> str:
+    """What a file calls a kind of units."""
+    return next((word for word, known in KINDS.items() if known is kind), kind.__name__)
+
+
+def _fields(units: Units) -> dict[str, Any]:
+    """The fields of units, as their constructor takes them: arrays, and what JSON holds."""
+    found = {name: _held(getattr(units, name)) for name in _names(type(units))}
+    for name, value in found.items():
+        where = f"the field {name!r} of {type(units).__name__}"
+        if name in OWN:
+            raise ModelError(f"{where} has a name that files use themselves; call it otherwise")
+        if not isinstance(value, np.ndarray) and not _is_plain(value):
+            what = type(value).__name__
+            raise ModelError(f"{where} is a {what}; a file holds arrays, numbers, text and tuples of them")
+    return found
+
+
+def _names(kind: type[Units]) -> list[str]:
+    return [f.name for f in fields(kind) if f.init]  # type: ignore[arg-type]
+
+
+def _held(value: Any) -> Any:
+    """Arrays of any library as NumPy's, its numbers as Python's."""
+    return (
+        value.item() if isinstance(value, np.generic) else np.asarray(value) if hasattr(value, "__array__") else value
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str | None)
+
+
+def _kinds(units: Iterable[type[Units]]) -> Kinds:
+    """The kinds that may be named by a file."""
+    found = dict(KINDS)
+    for kind in units:
+        if not (isinstance(kind, type) and issubclass(kind, Units)):
+            raise ModelError(f"units: expected subclasses of Units, got {shown(repr(kind))}")
+        if found.setdefault(kind.__name__, kind) is not kind:
+            raise ModelError(f"there are two kinds of units called {kind.__name__}; call one otherwise")
+    return found
 
 
 def _groups(about: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -65,20 +125,37 @@ def _groups(about: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_group(group: Mapping[str, Any]) -> bool:
-    whole = all(type(x) is int and 0 < x <= MAX_UNITS for x in (group.get("n"), group.get("q", 2)))
-    return whole and group.get("kind") in KINDS
+    named = isinstance(group.get("name"), str) and isinstance(group.get("kind"), str)
+    counts = ("n", "q") if group.get("kind") == "categorical" else ("n",)
+    return named and all(type(group.get(count)) is int and 0 < group[count] <= MAX_UNITS for count in counts)
 
 
-def _units(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Units:
-    n = group["n"]
-    if group["kind"] == "categorical":
-        return Categorical(n, group.get("q", 2))
-    if group["kind"] == "gaussian":
-        precision = _taken(arrays, f"log_precision.{group['name']}")
-        if precision.shape != (n,):
-            raise ModelError(f"log_precision.{group['name']} has the shape {precision.shape}, expected ({n},)")
-        return Gaussian(n, precision, bool(group.get("learned")))
-    return KINDS[group["kind"]](n)
+def _units(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Kinds) -> Units:
+    """The units of a group: their constructor is given every field by its name."""
+    name, word = group["name"], group["kind"]
+    if word not in kinds:
+        given = word if word.isidentifier() and len(word) < 60 else "…"
+        raise ModelError(f"{name}: units of the kind {shown(word)} are not the library's: load(path, units=[{given}])")
+    given = _given(group, arrays, _names(kinds[word]))
+    try:
+        return kinds[word](**given)
+    except Exception as error:  # what a class from outside the library makes of its fields, it alone knows
+        raise ModelError(f"{name}: {word} does not take its fields ({type(error).__name__}: {error})") from None
+
+
+def _given(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Any]:
+    """The fields of units, from the group and from arrays."""
+    own = {key: _tuples(value) for key, value in group.items() if key not in ("name", "kind")}
+    own |= {key: arrays[f"{key}.{group['name']}"] for key in names if f"{key}.{group['name']}" in arrays}
+    for key in sorted({*names} ^ {*own}):
+        what = "is missing" if key in names else "has no place"
+        raise ModelError(f"{group['name']}: the field {shown(key)} of {group['kind']} units {what}")
+    return own
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, which JSON has for tuples, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _pair(name: str, units: Mapping[str, Units]) -> tuple[str, str]:
@@ -110,7 +187,9 @@ def _check(model: Boltzmann, arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if name not in expected:
             raise ModelError(f"the tensor {shown(name)} is not described in the header")
-        if array.shape != expected[name] or (array.dtype.kind == "i") != name.startswith("edges."):
+        of_units = name.partition(".")[0] not in ("field", "couplings", "edges", "offset")
+        whole = array.dtype.kind in "ib"
+        if array.shape != expected[name] or not (of_units or whole == name.startswith("edges.")):
             raise ModelError(f"the tensor {shown(name)} has the shape {array.shape}, expected {expected[name]}")
     for name, edges in model.edges.items():
         if not _are_edges(edges, model.units[name].n):
@@ -121,7 +200,8 @@ def _shapes(model: Boltzmann) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a machine."""
     shapes: dict[str, tuple[int, ...]] = {"offset": ()}
     shapes |= {f"field.{g}": (u.n_features,) for g, u in model.units.items()}
-    shapes |= {f"log_precision.{g}": (u.n,) for g, u in model.units.items() if isinstance(u, Gaussian)}
+    held = {f"{name}.{g}": a for g, u in model.units.items() for name, a in _fields(u).items()}
+    shapes |= {name: a.shape for name, a in held.items() if isinstance(a, np.ndarray)}
     shapes |= {f"edges.{g}": (len(e), 2) for g, e in model.edges.items()}
     for a, b in model.couplings:
         dense = (model.units[a].n_features, model.units[b].n_features)

@@ -12,37 +12,40 @@ Version 1 had no ``ties``, ``fixed``, ``written_by`` and ``read_since``.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from tractable.formats._base import Source, repeated, shown
+from tractable.formats._equal import difference
 from tractable.formats._versions import Format
 from tractable.kernels import MAX_AXES
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 
-if TYPE_CHECKING:
-    from tractable.models import Boltzmann
-
 FORMAT = Format(2, since="0.2.0")
 
 
-def read(source: Source) -> BayesianNetwork | MarkovNetwork | Boltzmann:
-    """The network in a safetensors file."""
+def read(source: Source, units: Iterable[Any] = ()) -> Any:
+    """The model in a safetensors file; `units` are kinds of units that a machine in it may have."""
     try:
-        tensors = dict(deserialize(source.data))
-        about = _json(source.data)
-        if isinstance(about, dict) and str(about.get("kind")) in _LEAVES:
-            return _leaf(about, tensors)
-        about = _description(about)
-        return _markov(about, tensors) if about["kind"] == "markov" else _bayesian(about, tensors)
+        return _model(source.data, units)
     except SafetensorError as error:
         raise source.error(f"is not a whole safetensors file ({error}); fetch it again") from None
     except ModelError as error:
         raise source.error(error) from None
+
+
+def _model(data: bytes, units: Iterable[Any]) -> Any:
+    tensors, about = dict(deserialize(data)), _json(data)
+    FORMAT.check(about)
+    if str(about.get("kind")) in _LEAVES:
+        return _leaf(about, tensors, units)
+    about = _description(about)
+    return _markov(about, tensors) if about["kind"] == "markov" else _bayesian(about, tensors)
 
 
 _LEAVES = {
@@ -55,15 +58,14 @@ _LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers
 """The module that reads and writes each other family than tables."""
 
 
-def _leaf(about: dict[str, Any], tensors: dict[str, Any]) -> Any:
+def _leaf(about: dict[str, Any], tensors: dict[str, Any], units: Iterable[Any]) -> Any:
     """Another model; the reader of a machine loads jax, which a network must not wait for."""
-    FORMAT.check(about)
-    return import_module(f"tractable.formats.{_LEAVES[about['kind']]}").read(about, tensors)
+    read = import_module(f"tractable.formats.{_LEAVES[about['kind']]}").read
+    return read(about, tensors, units) if about["kind"] == "boltzmann" else read(about, tensors)
 
 
 def _description(about: Any) -> dict[str, Any]:
     """The description of a network, its structure checked."""
-    FORMAT.check(about)
     own = {"scopes"} if about.get("kind") == "markov" else {"ties", "fixed"}
     found = {"ties": [], "fixed": []} | about
     if wrong := sorted(key for key in _COMMON | own if key not in found or not _SHAPE[key](found[key])):
@@ -142,36 +144,55 @@ def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
 
 
 def write(model: Any) -> bytes:
-    """A model as a safetensors file; tables over more than 64 variables are stored flat."""
-    family = getattr(model, "family", None)
-    if family in _LEAVES:
-        about, tensors = import_module(f"tractable.formats.{_LEAVES[family]}").describe(model)
-        _check_finite(tensors)
-        return save(tensors, {"tractable": json.dumps(FORMAT.stamp() | about)})
-    if not hasattr(model, "states"):
-        hint = ": save the HelmholtzMachine of it and its network" * (type(model).__name__ == "RecognitionNetwork")
-        raise ModelError(f"a {type(model).__name__} is no model that can be saved{hint}")
-    about, tables = _bayesian_parts(model) if isinstance(model, BayesianNetwork) else _markov_parts(model)
-    about = FORMAT.stamp() | {"name": model.name} | about
-    tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
-    return save(tables, {"tractable": json.dumps(about)})
+    """A model as a safetensors file; tables over more than 64 variables are stored flat.
+
+    Raises
+    ------
+    ModelError : a model that would not be read as it is.
+    """
+    about, tensors = _described(model)
+    whole = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in tensors.items()}
+    if about["kind"] not in _LEAVES:
+        _states(_description(about))  # names are all that the constructor of a network leaves open
+    data = save(whole, {"tractable": json.dumps(FORMAT.stamp() | about)})
+    if about["kind"] in _LEAVES:
+        _check_readable(model, data)
+    return data
+
+
+def _described(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The description of a model for the header, and its tensors."""
+    if type(model) is BayesianNetwork:
+        return _bayesian_parts(model)
+    if type(model) is MarkovNetwork:
+        return _markov_parts(model)
+    if (family := getattr(model, "family", None)) in _LEAVES:
+        return import_module(f"tractable.formats.{_LEAVES[family]}").describe(model)
+    hint = ": save the HelmholtzMachine of it and its network" * (type(model).__name__ == "RecognitionNetwork")
+    raise ModelError(f"a {type(model).__name__} is no model that can be saved{hint}")
+
+
+def _check_readable(model: Any, data: bytes) -> None:
+    """What is written reads back as the same model, in every field."""
+    units = import_module("tractable.formats.machines").own_kinds(model) if model.family == "boltzmann" else ()
+    try:
+        again = _model(data, units)
+    except ModelError as error:
+        raise ModelError(f"{error}; the file is left as it was") from None
+    if lost := difference(model, again, type(model).__name__):
+        raise ModelError(f"{lost} would not come back from a file as it is; the file is left as it was")
 
 
 def _bayesian_parts(net: BayesianNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     variables = [{"name": v, "states": list(s), "parents": list(net.parents[v])} for v, s in net.states.items()]
-    about: dict[str, Any] = {"variables": variables, "kind": "bayesian"}
-    about |= {name: found for name in ("ties", "fixed") if (found := getattr(net, name))}
+    about: dict[str, Any] = {"kind": "bayesian", "name": net.name, "variables": variables}
+    about |= {"ties": list(map(list, net.ties))} if net.ties else {}
+    about |= {"fixed": list(net.fixed)} if net.fixed else {}
     return about, {f"table.{name}": table for name, table in net.tables.items()}
 
 
 def _markov_parts(net: MarkovNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     variables = [{"name": v, "states": list(s)} for v, s in net.states.items()]
-    about = {"variables": variables, "kind": "markov", "scopes": [list(scope) for scope, _ in net.factors]}
+    scopes = [list(scope) for scope, _ in net.factors]
+    about = {"kind": "markov", "name": net.name, "variables": variables, "scopes": scopes}
     return about, {f"factor.{j}": table for j, (_, table) in enumerate(net.factors)}
-
-
-def _check_finite(tensors: dict[str, np.ndarray]) -> None:
-    """Refuse to write what would not be read again."""
-    for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
-            raise ModelError(f"{name} has entries that are not finite; the file is left as it was")
