@@ -72,7 +72,7 @@ def test_an_option_of_others_says_who_takes_it(family: str) -> None:
     setting = "n_init" if em else "batch_size"
     with pytest.raises(tr.ModelError, match=rf"{setting} is a setting of the learner.*take {own}\({setting}=…\)"):
         fitted(case, **{setting: 5})
-    with pytest.raises(tr.ModelError, match=rf"^unknown option 'restarts'; with {own} there are epochs, validation,"):
+    with pytest.raises(tr.ModelError, match=rf"^unknown option 'restarts'; .*{own} takes epochs, validation,"):
         fitted(case, restarts=3)
     with pytest.raises(tr.ModelError, match=r"^resume is about a checkpoint: give checkpoint=…"):
         fitted(case, resume=True)
@@ -84,6 +84,12 @@ def test_layers_that_have_no_likelihood_follow_none(options: dict[str, Any]) -> 
         fitted(LAYERWISE, **options)
     with pytest.raises(tr.ModelError, match="Layerwise takes no option 'weights': it is one of EM"):
         fitted(LAYERWISE, weights=np.ones(12))
+
+
+@pytest.mark.parametrize("top", [tr.PersistentCD(k=5), tr.TemperedPCD()])
+def test_settings_of_a_machine_that_is_not_there_are_refused(top: Any) -> None:
+    with pytest.raises(tr.ModelError, match="top is about the machine on top of a deep belief network, here is none"):
+        fitted((tr.SigmoidBeliefNetwork([4, 3]), ROWS, tr.WakeSleep(top=top)))
 
 
 @pytest.mark.parametrize("learner", [tr.EM, "EM", 3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -116,6 +116,15 @@ def two_axes(data: Any, name: str = "") -> np.ndarray:
     if not len(rows):
         raise ModelError(f"{name}there are no rows")
     return rows
+
+
+def check_rows(rows: np.ndarray, name: str, check: Callable[[np.ndarray, int], Any]) -> None:
+    """Look at blocks of rows, each with the number of its first row; what is wrong is said of the data of this name."""
+    for first, block in each_block(rows):
+        try:
+            check(block, first)
+        except ModelError as error:
+            raise ModelError(f"{name}{error}") from None
 
 
 def each_block(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -81,6 +82,14 @@ def restore(path: str, belongs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
     return found
+
+
+def store_or_warn(store: Callable[[], None]) -> None:
+    """Write on the way; where that fails, the fit goes on: what it has learned is worth more than its checkpoint."""
+    try:
+        store()
+    except FormatError as error:
+        warnings.warn(f"the fit goes on without a new checkpoint: {error}", RuntimeWarning, stacklevel=3)
 
 
 def damaged(path: str, error: object) -> FormatError:

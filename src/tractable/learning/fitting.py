@@ -61,7 +61,8 @@ def fit(
     model : where learning starts. Fields of a machine that are all zero are set to match the data's means.
     data : [n_rows, n_columns], NaN = missing; may be memory-mapped. For a network a DataFrame, variable → column, or an
         array of state indices; a variable without a column is hidden.
-    learner : settings of the method; by default `PersistentCD()` for machines, `EM()` for all others.
+    learner : settings of the method; by default `PersistentCD()` for machines, `ReweightedWakeSleep()` for
+        layers of causes, `EM()` for all others.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
     options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for gradient learners `live`;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 import zlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -13,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tractable.formats import FormatError
 from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
-from tractable.learning.records import Epoch, GradientOptions, History, Request
+from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.plan._text import scaled
@@ -227,7 +225,7 @@ class Fitting:
         self._clock.last = found
         if any(part is not None and np.isnan(part.value) for part in (found.train, found.validation)):
             raise _diverged(len(at.history), "the likelihood is")
-        return _bare(found.train), _bare(found.validation)
+        return found.train and bare(found.train), found.validation and bare(found.validation)
 
     def _belongs(self) -> dict[str, Any]:
         """What a checkpoint has to agree with."""
@@ -249,12 +247,9 @@ class Fitting:
         return time.perf_counter() - self._clock.saved > self.options.checkpoint_seconds
 
     def _keep(self, at: Saved) -> None:
-        """A checkpoint on the way; where it cannot be written, the fit goes on: what it has learned is worth more."""
+        """A checkpoint on the way."""
         self._clock.saved = time.perf_counter()
-        try:
-            self._store(at)
-        except FormatError as error:
-            warnings.warn(f"the fit goes on without a new checkpoint: {error}", RuntimeWarning, stacklevel=2)
+        checkpoint_files.store_or_warn(lambda: self._store(at))
 
     def _restored(self) -> Saved | None:
         if not (self.options.resume and self.options.checkpoint):
@@ -273,11 +268,6 @@ def _diverged(n_epochs: int, what: str) -> ModelError:
         f"epoch {n_epochs + 1}: the fit has diverged, {what} not finite any more: take a smaller learning rate or"
         " another optimizer; a checkpoint, if there is one, is of steps before that"
     )
-
-
-def _bare(found: Certificate | None) -> Certificate | None:
-    """The certificate without the rows it is the mean of."""
-    return None if found is None else Certificate.of(found)
 
 
 def _n_bytes(tree: Any) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from math import nan
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
-from tractable.models._base import ModelError
+from tractable.models._base import ModelError, nearest
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _not_taken(name: str, known: list[str], learner: object) -> str:
         return f"{name} is a setting of the learner, not an option of fit: take {own}({name}=…)"
     if name in TAKEN_BY:
         return f"{own} takes no option {name!r}: it is one of {TAKEN_BY[name]}"
-    return f"unknown option {name!r}; with {own} there are epochs, validation, {', '.join(known)}"
+    near = nearest(name, known) or ";"
+    return f"unknown option {name!r}{near} {own} takes epochs, validation, {', '.join(known)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,11 @@ class History(Generic[R]):
         from tractable.plan._text import rendered
 
         return rendered(self)  # type: ignore[arg-type]
+
+
+def bare(found: Certificate) -> Certificate:
+    """The certificate without the rows it is the mean of."""
+    return Certificate(**{f.name: getattr(found, f.name) for f in fields(Certificate)})
 
 
 def interval(found: Certificate | None) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
 from threading import Event, Lock
 from typing import Any
 
 import numpy as np
 
-from tractable.formats import FormatError
 from tractable.formats._base import failure
 from tractable.learning import checkpoint_files
 from tractable.learning.em.leaves import filled, leaves
@@ -58,12 +56,9 @@ class Keeper:
                 self.write()
 
     def write(self) -> None:
-        """Write now; what has been learned is worth more than its checkpoint."""
+        """Write now."""
         self.written = time.perf_counter()
-        try:
-            self._store()
-        except FormatError as error:
-            warnings.warn(f"the fit goes on without a new checkpoint: {error}", RuntimeWarning, stacklevel=2)
+        checkpoint_files.store_or_warn(self._store)
 
     def _store(self) -> None:
         if not self.path:

@@ -34,7 +34,7 @@ class Chart(NamedTuple):
     free: Coordinates
 
 
-class Row(NamedTuple):
+class EmissionCoordinates(NamedTuple):
     """What a kind of emissions has to say; without names of `coordinates` each constant has one."""
 
     constants: Callable[[Any], Coordinates]
@@ -244,22 +244,22 @@ def _expit(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-DIAGONAL = Row(_diagonal_constants, ("mean", "scale"), _diagonal, _diagonal_at)
-GAUSSIAN = Row(_gaussian_constants, ("mean", "white"), _gaussian, _gaussian_at)
-KINDS: dict[str, Row] = {
-    "bernoulli": Row(
+DIAGONAL = EmissionCoordinates(_diagonal_constants, ("mean", "scale"), _diagonal, _diagonal_at)
+GAUSSIAN = EmissionCoordinates(_gaussian_constants, ("mean", "white"), _gaussian, _gaussian_at)
+KINDS: dict[str, EmissionCoordinates] = {
+    "bernoulli": EmissionCoordinates(
         lambda e: {"logit": _logits(e.probabilities)},
         ("logit",),
         _bernoulli,
         lambda e, c, free: type(e)(_expit(c["logit"] + free["logit"])),
     ),
-    "categorical": Row(
+    "categorical": EmissionCoordinates(
         lambda e: {str(j): _logs(t) for j, t in enumerate(e.tables)},
         (),
         _categorical,
         lambda e, c, free: type(e)([_softmax(_shifted(c[j], free[j])) for j in c]),
     ),
-    "poisson": Row(
+    "poisson": EmissionCoordinates(
         lambda e: {"log_rate": np.log(np.maximum(e.rates, TINY))},
         ("log_rate",),
         _poisson,

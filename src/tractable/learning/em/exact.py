@@ -19,7 +19,7 @@ from tractable.learning.em.checkpoints import Keeper
 from tractable.learning.em.leaves import fingerprint
 from tractable.learning.em.records import EMRun, Iteration, Point
 from tractable.learning.families import row_of
-from tractable.learning.records import EMOptions, History, Request
+from tractable.learning.records import EMOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
@@ -43,6 +43,10 @@ class Task(NamedTuple):
     options: EMOptions
     seed: int
     keeper: Keeper
+
+    def validated(self, model: Any) -> Certificate | None:
+        """The mean log-likelihood of rows that are not learned from."""
+        return None if self.held is None else bare(log_likelihood(model, self.held))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +207,7 @@ def _record(at: Point, model: Any, task: Task, found: Any, began: float) -> Iter
         _mean(found.kl, above, n),
         (found.elbo + log_prior) / n,
         change(at.before, model),
-        likelihood(model, task.held),
+        task.validated(model),
     )
 
 
@@ -215,11 +219,6 @@ def _mean(total: float, upper: float | None, n: float) -> Certificate:
 def change(before: Any, now: Any) -> float:
     """The largest change of a parameter."""
     return 0.0 if before is now else float(np.abs(before.vector() - now.vector()).max())
-
-
-def likelihood(model: Any, held: Any) -> Certificate | None:
-    """The mean log-likelihood of rows that are not learned from."""
-    return None if held is None else Certificate.of(log_likelihood(model, held))
 
 
 def _starts(model: Any) -> Any:

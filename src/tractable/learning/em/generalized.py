@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 import numpy as np
 
-from tractable.learning.em.exact import ExpectationMaximization, Task, change, likelihood
+from tractable.evaluate import log_likelihood
+from tractable.learning.em.exact import ExpectationMaximization, Task, change
 from tractable.learning.em.records import Iteration, Point
+from tractable.learning.records import bare
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
@@ -104,7 +108,7 @@ class Blockwise(ExpectationMaximization):
     def _passed(self, at: Point, model: Any, task: Task, kept: Statistics | None, began: float) -> Point:
         """After a pass."""
         log_prior = 0.0 if task.prior is None else model.log_prior(task.prior)
-        train, held = _likelihood(model, task), likelihood(model, task.held)
+        train, held = _likelihood(model, task), task.validated(model)
         objective, moved = train.value + log_prior / task.n_rows, change(at.before, model)
         seconds = at.seconds + time.perf_counter() - began
         record = Iteration(len(at.records), seconds, train, None, None, objective, moved, held)
@@ -137,12 +141,12 @@ class IncrementalEM(Blockwise):
         began, model, blocks = time.perf_counter(), at.model, self._blocks(len(task.data))
         parts = _parts(at.kept, len(blocks)) if at.kept else [_of_block(model, task, rows) for rows in blocks]
         for b in range(at.block, len(blocks)) if at.kept else ():
-            model = model.maximized(_sum(parts), task.prior)
+            model = model.maximized(reduce(add, parts), task.prior)
             parts[b] = _of_block(model, task, blocks[b])
             if task.keeper.is_due():
                 return at._replace(model=model, kept=_joined(parts), block=b + 1)
         if at.kept:
-            model = model.maximized(_sum(parts), task.prior)
+            model = model.maximized(reduce(add, parts), task.prior)
         return self._passed(at, model, task, _joined(parts), began)
 
     def _blocks(self, n: int) -> list[slice]:
@@ -211,13 +215,6 @@ def _of_block(model: Any, task: Task, rows: Any) -> Statistics:
     return expected_statistics(model, task.data[rows], weights).statistics
 
 
-def _sum(parts: list[Statistics]) -> Statistics:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
-
-
 def _joined(parts: list[Statistics]) -> Statistics:
     return Statistics.joined((f"{b}.", part) for b, part in enumerate(parts))
 
@@ -229,6 +226,4 @@ def _parts(kept: Statistics, n: int) -> list[Statistics]:
 def _likelihood(model: Any, task: Task) -> Certificate:
     if task.weights is not None:
         return Certificate.exact(expected_statistics(model, task.data, task.weights).log_likelihood / task.n_rows)
-    found = likelihood(model, task.data)
-    assert found is not None
-    return found
+    return bare(log_likelihood(model, task.data))

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from tractable.evaluate import log_likelihood
 from tractable.evaluate.monitor import live_log_partition, thinned
-from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, each_block, two_axes
+from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, check_rows, two_axes
 from tractable.learning.layers import top
 from tractable.learning.layers.wake import added, asleep, bound, effective_sample_size, normalized
 from tractable.learning.learner import Learner
@@ -61,7 +61,7 @@ class RunningMeans(NamedTuple):
     chains: Any
 
 
-class Live(NamedTuple):
+class Glimpse(NamedTuple):
     """Certificates of the mean log-likelihood of some train and validation rows; how a machine on top was annealed."""
 
     train: Certificate
@@ -115,7 +115,7 @@ class LayeredLearner(Learner):
     def adopted(self, model: Any, key: Any) -> HelmholtzMachine:
         if isinstance(model, SigmoidBeliefNetwork | DeepBeliefNetwork):
             model = HelmholtzMachine(model, RecognitionNetwork(model.proposed, key=key))
-        top.checked(self.top)
+        top.check(self.top, getattr(model, "generative", None))
         return free_of_evidence(super().adopted(model, key))
 
     def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
@@ -152,11 +152,11 @@ class LayeredLearner(Learner):
         info = Info(norm, active, known, running.effective_sample_size, running.variance.mean())
         return advanced(self, training._replace(learner=found.kept, offsets=running), found.gradient, total), info
 
-    def live(self, model: HelmholtzMachine, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Live:
+    def live(self, model: HelmholtzMachine, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Glimpse:
         log_z, pilot = _live_log_z(model, rows, key, last)
         found = [None if x is None else _glimpse(model, x, key, log_z) for x in (rows, held)]
         assert found[0] is not None
-        return Live(found[0], found[1], pilot)
+        return Glimpse(found[0], found[1], pilot)
 
 
 @cache
@@ -172,11 +172,7 @@ def checked_rows(model: Any, data: Any, name: str = "") -> np.ndarray:
         raise ModelError(f"{name}the model has {n} units, the data {rows.shape[1]} columns")
     if rows.dtype.kind not in "biuf":
         raise ModelError(f"{name}expected numbers, got an array of {rows.dtype}")
-    for first, block in each_block(rows):
-        try:
-            Bernoulli(n).check(block, first_row=first)
-        except ModelError as error:
-            raise ModelError(f"{name}{error}") from None
+    check_rows(rows, name, lambda block, first: Bernoulli(n).check(block, first_row=first))
     return np.ascontiguousarray(rows, np.uint8)
 
 
@@ -197,7 +193,7 @@ def _followed(training: Training, found: Direction) -> RunningMeans:
     return jax.tree.map(mix, old._replace(chains=()), now)._replace(chains=found.chains)
 
 
-def _live_log_z(model: HelmholtzMachine, rows: np.ndarray, key: Any, last: Live | None) -> tuple[Any, Any]:
+def _live_log_z(model: HelmholtzMachine, rows: np.ndarray, key: Any, last: Glimpse | None) -> tuple[Any, Any]:
     """log Z of the machine on top, where there is one, in about a second; and what the next look can go by."""
     if not isinstance(model.generative, DeepBeliefNetwork):
         return None, None

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
 from tractable.learning.layers.stacks import stack_of
 from tractable.learning.learner import Learner
@@ -24,9 +25,6 @@ from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
 from tractable.posterior.approximate.gibbs import Schedule, schedule
-
-ROWS = 4096
-"""Rows that are sent up to the next layer together."""
 
 
 class Twice(Units):
@@ -252,9 +250,9 @@ def _part(model: Boltzmann, pair: tuple[str, str], first: bool, last: bool) -> B
 def sent_up(model: Boltzmann, rows: np.ndarray, key: Any) -> np.ndarray:
     """A state of the upper layer drawn for each row."""
     units, parts, plan = model.units["hidden"], [], schedule(model.graph)
-    for start in range(0, len(rows), ROWS):
-        block = _drawn(plan, model, jax.random.fold_in(key, start), np.asarray(rows[start : start + ROWS]))
-        parts.append(np.asarray(units.decode(block)).astype(np.int8 if units.n_states < 128 else np.int32))
+    for start, block in each_block(rows):
+        drawn = _drawn(plan, model, jax.random.fold_in(key, start), np.asarray(block))
+        parts.append(np.asarray(units.decode(drawn)).astype(np.int8 if units.n_states < 128 else np.int32))
     return np.concatenate(parts)
 
 

@@ -17,13 +17,13 @@ from jaxtyping import Array
 
 from tractable.learning._base import Seen, Training
 from tractable.learning.layers.wake import added
-from tractable.learning.machines.contrastive import Contrastive
+from tractable.learning.machines.contrastive import Contrastive, PersistentCD
 from tractable.learning.machines.phases import group_graph
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.deep_belief import DeepBeliefNetwork
 from tractable.models.recognition import HelmholtzMachine
-from tractable.models.sigmoid_belief import drawn_below
+from tractable.models.sigmoid_belief import SigmoidBeliefNetwork, drawn_below
 from tractable.posterior.approximate.gibbs import Schedule, State, schedule
 
 
@@ -34,14 +34,15 @@ class Free(NamedTuple):
     kept: Any
 
 
-def checked(learner: Contrastive) -> Contrastive:
-    """A learner whose samples of the model can be taken without its steps."""
+def check(learner: Contrastive, generative: Any) -> None:
+    """Refuse a learner whose samples of the model cannot be taken without its steps, or that has no top to sample."""
     if not isinstance(learner, Contrastive) or type(learner).gradient is not Contrastive.gradient:
         raise ModelError(
             f"the machine on top is followed by chains: take PersistentCD, ContrastiveDivergence or TemperedPCD as top,"
             f" got {type(learner).__name__}"
         )
-    return learner
+    if isinstance(generative, SigmoidBeliefNetwork) and learner != PersistentCD():
+        raise ModelError("top is about the machine on top of a deep belief network, here is none: leave it out")
 
 
 def begun(learner: Any, model: HelmholtzMachine, key: Any) -> Any:

@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.evaluate.monitor import Live, live_log_likelihood
-from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, each_block, two_axes
+from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, check_rows, each_block, two_axes
 from tractable.learning.learner import Learner
 from tractable.learning.machines import phases
 from tractable.models import ModelError
@@ -111,13 +111,13 @@ def _momentum(momentum: float) -> optax.GradientTransformation:
 def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
     """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
     rows = two_axes(data, name)
-    for first, block in each_block(rows):
-        try:
-            checked_values(model, VISIBLE, block, first_row=first)
-        except ModelError as error:
-            raise ModelError(f"{name}{error}") from None
+
+    def check(block: np.ndarray, first: int) -> None:
+        checked_values(model, VISIBLE, block, first_row=first)
         if block.dtype.kind == "f" and (empty := np.isnan(block).all(axis=1)).any():
-            raise ModelError(f"{name}row {first + int(empty.argmax())}: every entry is missing; drop the row")
+            raise ModelError(f"row {first + int(empty.argmax())}: every entry is missing; drop the row")
+
+    check_rows(rows, name, check)
     return rows
 
 

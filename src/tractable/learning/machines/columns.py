@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.learning._base import each_block
 from tractable.learning.fitting import fit
 from tractable.learning.learner import Learner
 from tractable.learning.loop import Run
@@ -16,9 +17,6 @@ from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Spin, Units
-
-ROWS = 4096
-"""Rows looked at together."""
 
 
 def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = None) -> Units:
@@ -50,12 +48,11 @@ def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = N
 
 
 def _takes(units: Units, rows: np.ndarray) -> bool:
-    blocks = (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))
-    return all((units.allowed(block) | np.isnan(block)).all() for block in blocks)
+    return all((units.allowed(block) | np.isnan(block)).all() for _, block in each_block(rows))
 
 
 def _n_states(rows: np.ndarray) -> int:
-    largest = max(float(np.nanmax(rows[start : start + ROWS], initial=0)) for start in range(0, len(rows), ROWS))
+    largest = max(float(np.nanmax(block, initial=0)) for _, block in each_block(rows))
     if not largest < 2**16:
         raise ModelError(f"categorical units count their states from 0, and the data have the value {largest:g}")
     return max(2, int(largest) + 1)

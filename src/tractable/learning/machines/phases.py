@@ -14,6 +14,7 @@ from tractable.graph.groups import GroupGraph
 from tractable.models import products
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State
+from tractable.posterior.approximate.mean_field import layer_means
 
 Means = dict[str, Float[Array, " f"]]
 MEAN_FIELD_ITERATIONS = 25
@@ -24,8 +25,6 @@ def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
     if group_graph(model).without([VISIBLE]).is_free:
         hidden = {g: model.units[g].mean(model.local_field(g, {VISIBLE: v})) for g in model.hidden}
         return {VISIBLE: v, **{g: jnp.broadcast_to(h, (len(v), h.shape[-1])) for g, h in hidden.items()}}
-    from tractable.posterior.approximate.mean_field import layer_means
-
     return {VISIBLE: v, **layer_means(model, v, MEAN_FIELD_ITERATIONS)}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -135,11 +137,7 @@ def repooled(model: Mixture, rows: np.ndarray) -> Mixture:
 def _overall(pooled: Mixture, rows: np.ndarray) -> Statistics:
     """The statistics of all rows, of weight one in each component."""
     each = np.full((1, pooled.n_components), 1 / len(rows))
-    parts = [pooled.statistics(rows[r], np.repeat(each, len(rows[r]), 0)) for r in chunks(rows)]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    return reduce(add, (pooled.statistics(rows[r], np.repeat(each, len(rows[r]), 0)) for r in chunks(rows)))
 
 
 def _numbers(rows: np.ndarray, pooled: Mixture) -> np.ndarray:
