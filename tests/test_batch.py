@@ -248,7 +248,7 @@ def test_a_batch_over_the_budget_is_refused_with_its_plan(monkeypatch: pytest.Mo
 
 def test_what_a_batch_does_not_give_is_said() -> None:
     posterior = tr.infer(asia(), {"xray": ["yes", "no"]})
-    for question in (lambda: posterior.joint(["lung", "tub"]), lambda: posterior.sample(0, 2)):
+    for question in (lambda: posterior.joint(["lung", "tub"]), lambda: posterior.sample(2, key=0)):
         with pytest.raises(tr.ModelError, match="one case"):
             question()
 

@@ -151,7 +151,7 @@ def test_samples_have_the_moments_of_the_posterior() -> None:
     post, n = infer(model, rows), 20_000
     approximate = infer(model, rows, method="structured")
     for which in (post, approximate):
-        drawn = which.sample(0, n)
+        drawn = which.sample(n, key=0)
         for name in model.chains:
             share = (drawn[name] == 1).mean(0)
             np.testing.assert_allclose(share, which.marginals[name][:, 1], atol=5 * 0.5 / np.sqrt(n))

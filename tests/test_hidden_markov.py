@@ -72,7 +72,7 @@ def test_many_sequences_give_lists_and_a_missing_row_says_nothing() -> None:
     post, best = infer(weather(), parts), most_probable(weather(), parts)
     assert [m.shape for m in post.marginals["state"]] == [(3, 2), (1, 2), (2, 2)]
     assert [p.shape for p in best.assignment["state"]] == [(3,), (1,), (2,)]
-    assert [s.shape for s in post.sample(0, 5)["state"]] == [(5, 3), (5, 1), (5, 2)]
+    assert [s.shape for s in post.sample(5, key=0)["state"]] == [(5, 3), (5, 1), (5, 2)]
     for i, part in enumerate(parts):
         one = infer(weather(), part)
         np.testing.assert_allclose(post.marginals["state"][i], one.marginals["state"], atol=1e-15)

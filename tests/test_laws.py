@@ -125,7 +125,7 @@ def test_the_same_key_gives_the_same_samples(truth: Case) -> None:
     if not truth.possible:
         return
     posterior = tr.infer(truth.model, truth.evidence)
-    first, again, other = posterior.sample(3, 50), posterior.sample(3, 50), posterior.sample(4, 50)
+    first, again, other = posterior.sample(50, key=3), posterior.sample(50, key=3), posterior.sample(50, key=4)
     generator = tr.sample(truth.model, 50, evidence=truth.evidence, key=np.random.default_rng(3))
     for name in truth.model.states:
         assert np.array_equal(first[name], again[name])
@@ -142,7 +142,7 @@ def test_what_impossible_evidence_leaves(truth: Case) -> None:
     for question in (
         lambda: posterior.marginals,
         lambda: posterior.joint(list(truth.model.states)),
-        lambda: posterior.sample(0, 1),
+        lambda: posterior.sample(1, key=0),
     ):
         with pytest.raises(ImpossibleEvidenceError, match="probability zero"):
             question()

@@ -71,7 +71,7 @@ def test_many_rows_are_answered_as_each_by_itself() -> None:
 def test_exact_samples_given_evidence_have_the_exact_means(name: str) -> None:
     model, n = model_of(name), 3000
     evidence = random_evidence(model, np.random.default_rng(3), 0.6)
-    drawn, truth = tr.infer(model, evidence).sample(5, n), table(model, evidence)
+    drawn, truth = tr.infer(model, evidence).sample(n, key=5), table(model, evidence)
     for group, mean in zip(model.groups, truth.means, strict=True):
         error = np.sqrt(np.clip(mean * (1 - mean), 0, 1) / n)
         assert (np.abs(drawn[group].mean(0) - mean) <= Z * error + 1e-9).all()
@@ -192,7 +192,7 @@ def test_gibbs_averages_are_within_their_standard_errors(name: str) -> None:
     evidence = random_evidence(model, np.random.default_rng(7), 0.6, 0.2)
     post, truth = tr.infer(model, evidence, method="gibbs", key=2), table(model, evidence)
     for group, mean in zip(model.groups, truth.means, strict=True):
-        found = post.marginals.certificate(group)
+        found = post.certificates(group)
         assert found.kind == "estimate"
         assert (np.abs(found.value - mean) <= 5.5 * found.std_error + 3e-3).all(), group
 

@@ -324,7 +324,7 @@ def test_slices_are_answered_as_the_whole() -> None:
     assert sliced.plan.slices > 2
     assert sliced.log_probability.value == pytest.approx(best.log_probability.value, abs=1e-10)
     assert sliced.assignment == best.assignment
-    drawn = part.sample(0, 3000)
+    drawn = part.sample(3000, key=0)
     for name in model.states:
         assert np.mean(drawn[name]) == pytest.approx(whole.marginals.array(name)[1], abs=0.06)
     agree = np.mean((drawn["v0"] == drawn["v1"]).astype(float))
@@ -455,4 +455,4 @@ def test_bad_questions_are_named() -> None:
     with pytest.raises(ModelError, match="unknown variable 'cuogh'; did you mean 'cough'\\?"):
         posterior.marginals["cuogh"]
     with pytest.raises(ValueError, match="negative"):
-        posterior.sample(0, -1)
+        posterior.sample(-1, key=0)

@@ -64,7 +64,7 @@ def check(model: tr.MarkovNetwork, evidence: dict[str, int] | None = None) -> No
         np.testing.assert_allclose(posterior.marginals.array(name), expected, rtol=0, atol=1e-10, err_msg=name)
     np.testing.assert_allclose(posterior.joint(names), joint, rtol=0, atol=1e-10)
     check_best(model, evidence, weights)
-    drawn = np.array(list(posterior.sample(0, 200).values())).T
+    drawn = np.array(list(posterior.sample(200, key=0).values())).T
     assert {tuple(x) for x in drawn.tolist()} <= {s for s in weights if joint[s] > 1e-6}
     for states in itertools.product(*(range(n) for n in joint.shape)):
         if joint[states] > 0.2:

@@ -77,7 +77,7 @@ def test_the_best_state_of_a_long_chain_is_that_of_viterbi(long_chain) -> None:
 def test_samples_of_a_long_chain_follow_its_pairs(long_chain) -> None:
     net, _ = long_chain
     posterior = tr.infer(net)
-    drawn = np.array(list(posterior.sample(0, 40).values()))
+    drawn = np.array(list(posterior.sample(40, key=0).values()))
     marginals = np.array([posterior.marginals.array(v) for v in net.states])
     counts = np.array([(drawn == k).sum(axis=1) for k in range(3)]).T
     variance = 40 * (marginals * (1 - marginals)).sum()
@@ -187,7 +187,7 @@ def test_a_grid_of_ten_by_ten() -> None:
     at = {v: int(s) for v, s in best.assignment.items()}
     weight = sum(math.log(t[tuple(at[v] for v in scope)]) for scope, t in net.factors)
     assert best.log_probability.value == pytest.approx(weight, rel=1e-12)
-    drawn = posterior.sample(0, 200)
+    drawn = posterior.sample(200, key=0)
     weights = sum(np.log(t)[tuple(drawn[v] for v in scope)] for scope, t in net.factors)
     assert weights.max() <= weight + 1e-9
 

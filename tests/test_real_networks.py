@@ -175,7 +175,7 @@ def test_a_batch_of_cases_is_its_cases(name: str) -> None:
 def test_samples_have_the_posterior_marginals(name: str) -> None:
     net = network(name)
     posterior = tr.infer(net, observed(net, 5))
-    drawn = posterior.sample(0, 4000)
+    drawn = posterior.sample(4000, key=0)
     for v in net.states:
         share = np.bincount(drawn[v], minlength=len(net.states[v])) / 4000
         slack = 5 * np.sqrt(posterior.marginals.array(v) * (1 - posterior.marginals.array(v)) / 4000) + 1e-12

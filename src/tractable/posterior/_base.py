@@ -14,7 +14,43 @@ from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
 
-class Marginals(Mapping[str, Mapping[str, Any]]):
+class Means(Mapping[str, Any]):
+    """Posterior means by name: of units, or of states, whose means are their probabilities.
+
+    Of a group of units [n], or [n_rows, n] for many cases, of categorical ones [..., n, q]; of the states along a
+    sequence [t, K], a list of them for many. ``certificates(name)`` says how far off they may be, entry by entry.
+    """
+
+    def __init__(self, certificates: Mapping[str, Any]):
+        self._names: Mapping[str, Any] = certificates
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any], certified: Callable[[Any], Certificate] = Certificate.exact) -> Means:
+        """Means from arrays, or lists of them."""
+        return cls({k: [certified(x) for x in a] if isinstance(a, list) else certified(a) for k, a in arrays.items()})
+
+    def certificates(self, name: str) -> Any:
+        """The means of one name with their certificate; a list of them for many sequences."""
+        if name not in self._names:
+            raise unknown_variable(name, self._names)
+        return self._names[name]
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.certificates(name)
+        return [one.value for one in found] if isinstance(found, list) else found.value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        what = type(self).__name__
+        return f"{what} of {len(self)} variables: {', '.join(list(self)[:6])}{' …' if len(self) > 6 else ''}"
+
+
+class Marginals(Means):
     """Posterior marginals by variable, then by state; ``array(variable)`` gives them as an array.
 
     Each array has shape [n_states], or [n_rows, n_states] for many cases.
@@ -23,30 +59,25 @@ class Marginals(Mapping[str, Mapping[str, Any]]):
     def __init__(
         self, states: Mapping[str, Sequence[str]], places: Mapping[str, slice], array: Callable[[slice], np.ndarray]
     ):
-        self._states = states
+        super().__init__(states)
         self._places = places
         self._array = array
+
+    def certificates(self, name: str) -> Certificate:
+        """The marginal of one variable with its certificate, states on the last axis."""
+        return Certificate.exact(self.array(name))
 
     def array(self, variable: str) -> np.ndarray:
         """The marginal of one variable as an array with its states on the last axis."""
         place = self._places.get(variable)
         if place is None:
-            raise unknown_variable(variable, self._states)
+            raise unknown_variable(variable, self._names)
         return self._array(place)
 
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
-        return dict(zip(self._states[variable], values, strict=True))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._states)
-
-    def __len__(self) -> int:
-        return len(self._states)
-
-    def __repr__(self) -> str:
-        return f"Marginals of {len(self)} variables: {', '.join(list(self._states)[:6])}{' …' if len(self) > 6 else ''}"
+        return dict(zip(self._names[variable], values, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +109,19 @@ class Posterior:
             self._check_possible()
         return self._marginals
 
+    def certificates(self, name: str) -> Any:
+        """The marginals of one variable, or the means of a group of units, as an array with lower and upper ends.
+
+        Examples
+        --------
+        >>> import tractable as tr
+        >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]})
+        >>> found = tr.infer(net).certificates("a")
+        >>> found[1]
+        Certificate(0.75, exact)
+        """
+        return self.marginals.certificates(name)
+
     @property
     def possible(self) -> Any:
         """Whether the evidence has positive probability (one answer for each row)."""
@@ -88,8 +132,12 @@ class Posterior:
         self._check_possible()
         return self._joint(variables)
 
-    def sample(self, key: Any, n: int) -> dict[str, np.ndarray]:
+    def sample(self, n: int, *old: Any, key: Any = 0) -> dict[str, np.ndarray]:
         """`n` exact samples of all variables jointly, as state indices; the same key gives the same samples."""
+        if old or not isinstance(n, int | np.integer):
+            raise TypeError("the number of samples comes first, and the key by its name: posterior.sample(100, key=0)")
+        if n < 0:
+            raise ValueError(f"the number of samples must not be negative, got {n}")
         self._check_possible()
         return self._sample(key, n)
 

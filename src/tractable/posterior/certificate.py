@@ -72,7 +72,7 @@ class Certificate:
     @classmethod
     def exact(cls, value: Any) -> Certificate:
         """The certificate of a number that is right up to rounding."""
-        return cls(value, value, value, "exact")
+        return cls(value, value, value, "exact", lower_kind="exact", upper_kind="exact")
 
     @classmethod
     def bound(cls, value: Any, lower: Any = None, upper: Any = None) -> Certificate:
@@ -91,6 +91,8 @@ class Certificate:
         return cls(**{f.name: getattr(found, f.name) for f in fields(Certificate)}, **more)
 
     def __post_init__(self) -> None:
+        if self.kind == self.lower_kind == self.upper_kind == "exact" and self.confidence is self.assumes is None:
+            return  # the common case, in a hurry
         given = self.lower_kind or self.kind, self.upper_kind or self.kind
         if given == ("exact", "exact"):
             self._set(lower_kind="exact", upper_kind="exact", kind="exact")
@@ -99,9 +101,9 @@ class Certificate:
             self._excuse()
             lower, upper = self._counted(given)
             self._set(lower_kind=lower, upper_kind=upper, kind=weaker(lower, upper))
-        if self.kind not in FALLIBLE:
+        if self.confidence is not None and self.kind not in FALLIBLE:
             self._set(confidence=None)
-        if self.kind != "conditional":
+        if self.assumes is not None and self.kind != "conditional":
             self._set(assumes=None)
 
     def _set(self, **own: Any) -> None:

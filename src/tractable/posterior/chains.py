@@ -18,7 +18,7 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Plan, allowed
 from tractable.plan._base import Query
 from tractable.plan.chains import plan_chains
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.mixtures import Expected
@@ -78,7 +78,7 @@ def infer(
     def joint(_: Any) -> Any:
         raise ModelError("joint marginals of chains are not tabulated; see transitions, and sample")
 
-    marginals: Any = {STATE: sequences.shaped(found.marginals)}
+    marginals: Any = Means.of({STATE: sequences.shaped(found.marginals)})
     return ChainPosterior(
         _certificate(sequences, found.log_likelihood), lambda: plan, marginals, joint, draw, found.transitions
     )

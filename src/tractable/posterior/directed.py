@@ -20,9 +20,9 @@ from tractable.plan import Plan, allowed
 from tractable.plan import directed as prices
 from tractable.plan._base import Query
 from tractable.plan.budget import MAX_SECONDS
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, unbatched
+from tractable.posterior.cases import Answer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact import layers as exact
 from tractable.posterior.exact import sparse_layers

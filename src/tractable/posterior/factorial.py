@@ -17,7 +17,7 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Plan, allowed
 from tractable.plan._base import Query
 from tractable.plan.factorial import APPROXIMATE, plan_approximate, plan_factorial
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.chains import Forecast
@@ -127,7 +127,7 @@ def _exact(asked: Case, memory: Memory) -> FactorialPosterior:
         return _paths(asked, exact.sample_paths(question, n, generator(key)))
 
     log_p = _number(asked, found.log_likelihood)
-    marginals: Any = asked.split(found.marginals)
+    marginals: Any = Means.of(asked.split(found.marginals))
     zero = Certificate.exact(0.0 * log_p)
     return FactorialPosterior(
         Certificate.exact(log_p), lambda: plan, marginals, _no_joint, draw, found.transitions, log_p, lambda: zero
@@ -148,7 +148,8 @@ def _approximated(asked: Case, method: str) -> FactorialPosterior:
             return Certificate.bound(0.0 * low, 0.0 * low, high - low)
         return Certificate.exact(_number(asked, log_p) - low)
 
-    bound, marginals = Certificate.bound(low, low, high), asked.split(found.states)
+    bound = Certificate.bound(low, low, high)
+    marginals = Means.of(asked.split(found.states), Certificate.estimate)
     return FactorialPosterior(bound, lambda: plan, marginals, _no_joint, draw, found.transitions, low, kl)  # type: ignore[arg-type]
 
 

@@ -18,10 +18,10 @@ from tractable.plan import Plan, allowed
 from tractable.plan import machines as prices
 from tractable.plan._base import Query
 from tractable.plan.budget import MAX_SECONDS, memory_bytes
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, shaped, unbatched
+from tractable.posterior.cases import Answer, Cases, exact_answer, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.verbs import generator

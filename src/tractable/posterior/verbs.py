@@ -177,7 +177,7 @@ def sample(model: Any, n: int, *, evidence: Any = None, key: Any = 0, memory: Me
     given = one_case(model, evidence)
     case = Case(model, given, memory)
     case.plan = allowed(plan_reduced(model, case.reduced, given, "marginals", memory))
-    return case.posterior(-np.inf if case.reduced.impossible else 0.0, None).sample(key, n)
+    return case.posterior(-np.inf if case.reduced.impossible else 0.0, None).sample(n, key=key)
 
 
 def transform(model: Any, data: Any) -> np.ndarray:
