@@ -7,6 +7,7 @@ import pickle
 from dataclasses import replace
 from itertools import product
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -297,3 +298,56 @@ def test_an_impossible_model_has_no_log_evidence() -> None:
     net = tr.MarkovNetwork({"a": "01"}, [("a", [0.0, 0.0])])
     with pytest.raises(ImpossibleEvidenceError, match="the model itself"):
         tr.log_evidence(net, {"a": "1"})
+
+
+COIN = tr.BernoulliEmissions([[0.9], [0.2]])
+CHAIN = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], COIN)
+LAMPS = tr.AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[0.04]])
+CHAINS = tr.FactorialHiddenMarkovModel([CHAIN.first] * 2, [CHAIN.transition] * 2, LAMPS)
+NET = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.5, 0.5], "b": [[0.9, 0.1], [0.2, 0.8]]})
+RBM = tr.restricted(couplings=[[1.0], [-1.0]])
+POSTERIORS = {
+    "one case": (lambda: tr.infer(NET, {"b": "1"}), "a", (2,), "exact"),
+    "many cases": (lambda: tr.infer(NET, {"b": ["1", "0", "1"]}), "a", (3, 2), "exact"),
+    "machine": (lambda: tr.infer(RBM, [1, 0]), "hidden", (1,), "exact"),
+    "mean field": (lambda: tr.infer(RBM, [1, np.nan], method="mean_field"), "hidden", (1,), "estimate"),
+    "mixture": (lambda: tr.infer(tr.Mixture([0.5, 0.5], COIN), [1]), "component", (2,), "exact"),
+    "chain": (lambda: tr.infer(CHAIN, [1, 1, 0]), "state", (3, 2), "exact"),
+    "factorial": (lambda: tr.infer(CHAINS, [1.0, 0.0], method="structured"), "chain1", (2, 2), "estimate"),
+    "layers": (lambda: tr.infer(tr.SigmoidBeliefNetwork([2, 3]), [1, 0]), "hidden1", (3,), "exact"),
+}
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_marginals_have_certificates_in_every_family(name: str) -> None:
+    make, variable, shape, kind = POSTERIORS[name]
+    post = make()
+    found = post.certificates(variable)
+    assert found.value.shape == np.shape(found.lower) == np.shape(found.upper) == shape and found.kind == kind
+    shown = post.marginals[variable]
+    shown = np.stack(list(shown.values()), axis=-1) if isinstance(shown, dict) else shown
+    np.testing.assert_array_equal(found.value, shown)
+    if kind == "exact":
+        np.testing.assert_array_equal(found.lower, found.upper)
+    with pytest.raises(ModelError, match=f"unknown variable '{variable}x'; did you mean '{variable}'"):
+        post.certificates(variable + "x")
+
+
+def test_marginals_of_many_sequences_have_a_certificate_each() -> None:
+    post = tr.infer(CHAIN, [np.ones((3, 1)), np.zeros((2, 1))])
+    assert [c.value.shape for c in post.certificates("state")] == [(3, 2), (2, 2)]
+    assert [a.shape for a in post.marginals["state"]] == [(3, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("name", ["one case", "machine", "mixture", "chain", "factorial", "layers"])
+def test_samples_of_a_posterior_come_in_one_order(name: str) -> None:
+    post = POSTERIORS[name][0]()
+    drawn, again = post.sample(3, key=1), post.sample(3, key=jax.random.key(1))
+    assert drawn.keys() == again.keys() and all(len(v) == 3 for v in drawn.values())
+    for old in ((0, 3), (jax.random.key(0), 3), (np.random.default_rng(0), 3), (jax.random.key(0),)):
+        with pytest.raises(
+            TypeError, match=r"number of samples comes first, and the key by its name: posterior\.sample"
+        ):
+            post.sample(*old)
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
+        post.sample(-1)

@@ -192,7 +192,7 @@ def test_gibbs_averages_are_within_their_standard_errors(name: str) -> None:
     evidence = random_evidence(model, np.random.default_rng(7), 0.6, 0.2)
     post, truth = tr.infer(model, evidence, method="gibbs", key=2), table(model, evidence)
     for group, mean in zip(model.groups, truth.means, strict=True):
-        found = post.marginals.certificate(group)
+        found = post.certificates(group)
         assert found.kind == "estimate"
         assert (np.abs(found.value - mean) <= 5.5 * found.std_error + 3e-3).all(), group
 

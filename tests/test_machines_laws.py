@@ -62,7 +62,7 @@ def test_what_infer_answers_is_what_enumeration_gives(row: Row) -> None:
     model = row.model()
     rows = np.stack([random_evidence(model, np.random.default_rng(2), s)[VISIBLE] for s in (1.0, 0.5, 0.0)])
     many, free = tr.infer(model, rows), machines.log_partition(model)
-    assert many.log_partition.kind == free.kind == many.marginals.certificate(VISIBLE).kind == "exact"
+    assert many.log_partition.kind == free.kind == many.certificates(VISIBLE).kind == "exact"
     assert free.value == pytest.approx(joint(model).log_z, rel=1e-9, abs=1e-9)
     for r, visible in enumerate(rows):
         truth = joint(model, {VISIBLE: visible})
@@ -209,7 +209,7 @@ def test_gibbs_averages_are_within_their_standard_errors(row: Row) -> None:
     evidence = some_evidence(model)
     post, truth = tr.infer(model, evidence, method="gibbs", key=2), joint(model, evidence)
     for name, units in model.units.items():
-        c = post.marginals.certificate(name)
+        c = post.certificates(name)
         assert c.kind == "estimate" and np.all(np.isinf(c.upper))
         off = np.abs(np.asarray(c.value) - truth.means[name].reshape(np.shape(c.value)))
         assert (off <= 5.5 * np.asarray(c.std_error) + 2e-3).all(), (name, units)

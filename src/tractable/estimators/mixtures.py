@@ -109,7 +109,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         """Draw rows [n_samples, n_features], and the component of each; `random_state` is that of the fit if absent."""
         check_is_fitted(self)
         key = self._key if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
-        drawn = infer(self.model_).sample(key, n_samples)
+        drawn = infer(self.model_).sample(n_samples, key=key)
         return drawn["columns"], drawn[COMPONENT]
 
     def impute(self, X: Any) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -14,45 +14,79 @@ from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
 
-class Marginals(Mapping[str, Mapping[str, Any]]):
-    """Posterior marginals by variable, then by state; ``array(variable)`` gives them as an array.
+class Means(Mapping[str, Any]):
+    """Posterior means by name: of units, or of states, whose means are their probabilities.
 
-    Each array has shape [n_states], or [n_rows, n_states] for many cases; `values` holds those of all variables side by
-    side, None where the evidence is impossible. ``certificate(variable)`` says how far off they may be.
+    Of a group of units [n], or [n_rows, n] for many cases, of categorical ones [..., n, q]; of the states along a
+    sequence [t, K], a list of them for many. ``certificates(name)`` says how far off they may be, entry by entry.
     """
 
-    def __init__(self, states: Mapping[str, Sequence[str]], places: Mapping[str, slice], values: np.ndarray | None):
-        self.states, self.places, self.values = states, places, values
+    def __init__(self, certificates: Mapping[str, Any]):
+        self._names: Mapping[str, Any] = certificates
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any], certified: Callable[[Any], Certificate] = Certificate.exact) -> Means:
+        """Means from arrays, or lists of them."""
+        return cls({k: [certified(x) for x in a] if isinstance(a, list) else certified(a) for k, a in arrays.items()})
+
+    def certificates(self, name: str) -> Any:
+        """The means of one name with their certificate; a list of them for many sequences."""
+        if name not in self._names:
+            raise unknown_variable(name, self._names)
+        return self._names[name]
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.certificates(name)
+        return [one.value for one in found] if isinstance(found, list) else found.value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        what = type(self).__name__
+        return f"{what} of {len(self)} variables: {', '.join(list(self)[:6])}{' …' if len(self) > 6 else ''}"
+
+
+class Marginals(Means):
+    """Posterior marginals by variable, then by state; ``array(variable)`` gives them as an array.
+
+    Each array has shape [n_states], or [n_rows, n_states] for many cases. `values` holds those of all variables side by
+    side: exact numbers, or a certificate with an interval for each; None where the evidence is impossible.
+    """
+
+    def __init__(
+        self,
+        states: Mapping[str, Sequence[str]],
+        places: Mapping[str, slice],
+        values: np.ndarray | Certificate | None,
+    ):
+        self._names, self._places, self._values = states, places, values
+
+    def certificates(self, name: str) -> Certificate:
+        """The marginal of one variable with its certificate, states on the last axis."""
+        place = self._places.get(name)
+        if place is None:
+            raise unknown_variable(name, self._names)
+        if self._values is None:
+            raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
+        if isinstance(self._values, Certificate):
+            return self._values.map(lambda a: a[..., place])
+        return Certificate.exact(self._values[..., place])
 
     def array(self, variable: str) -> np.ndarray:
         """The marginal of one variable as an array with its states on the last axis."""
-        place = self.places.get(variable)
-        if place is None:
-            raise unknown_variable(variable, self.states)
-        if self.values is None:
-            raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
-        return self.values[..., place]
-
-    def certificate(self, variable: str) -> Certificate:
-        """The marginal of one variable with its certificate."""
-        return Certificate.exact(self.array(variable))
+        return self.certificates(variable).value
 
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
-        return dict(zip(self.states[variable], values, strict=True))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.states)
-
-    def __len__(self) -> int:
-        return len(self.states)
-
-    def __repr__(self) -> str:
-        return f"Marginals of {len(self)} variables: {', '.join(list(self.states)[:6])}{' …' if len(self) > 6 else ''}"
+        return dict(zip(self._names[variable], values, strict=True))
 
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Means)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +122,18 @@ class Posterior(Generic[M]):
         """Whether the evidence has positive probability (one answer for each row)."""
         return np.asarray(self.log_partition.value) > -np.inf
 
-    def certificates(self, variable: str) -> Certificate:
-        """The marginal of one variable, or the means of one group, with how far off they may be."""
-        return self.marginals.certificate(variable)  # pyright: ignore
+    def certificates(self, name: str) -> Any:
+        """The marginals of one variable, or the means of a group of units, as an array with lower and upper ends.
+
+        Examples
+        --------
+        >>> import tractable as tr
+        >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]})
+        >>> found = tr.infer(net).certificates("a")
+        >>> found[1]
+        Certificate(0.75, exact)
+        """
+        return self.marginals.certificates(name)
 
     def joint(self, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables, one axis for each, in the order given.
@@ -102,10 +145,12 @@ class Posterior(Generic[M]):
         self._check_possible()
         return self._asked.joint(self.plan, variables)
 
-    def sample(self, n: int, key: Any = 0) -> dict[str, Any]:
+    def sample(self, n: int, *old: Any, key: Any = 0) -> dict[str, Any]:
         """`n` samples of all variables jointly, as state indices or values; the same key gives the same samples."""
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
-            raise TypeError(f"sample(n, key=…) takes the number of samples first, got {n!r}")
+        if old or not isinstance(n, int | np.integer):
+            raise TypeError("the number of samples comes first, and the key by its name: posterior.sample(100, key=0)")
+        if n < 0:
+            raise ValueError(f"the number of samples must not be negative, got {n}")
         self._check_possible()
         return self._asked.draw(self.plan, int(n), key)
 

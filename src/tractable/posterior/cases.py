@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.models._base import ModelError, unknown_variable
+from tractable.models._base import ModelError
 from tractable.models.clamping import Grouped, read_evidence
 from tractable.posterior.certificate import Certificate
 
@@ -106,34 +105,6 @@ def unbatched(cases: Cases, certificate: Certificate) -> Certificate:
 def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> Answer:
     """An answer that is right up to rounding."""
     return Answer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Means(Mapping[str, np.ndarray]):
-    """Posterior means by group: [n], or [n_rows, n] for many cases; of categorical units probabilities [..., n, q].
-
-    ``certificate(group)`` says how far off they may be.
-    """
-
-    certificates: Mapping[str, Certificate] = field(repr=False)
-
-    def certificate(self, group: str) -> Certificate:
-        """The means of a group with their certificate."""
-        if group not in self.certificates:
-            raise unknown_variable(group, self.certificates)
-        return self.certificates[group]
-
-    def __getitem__(self, group: str) -> np.ndarray:
-        return self.certificate(group).value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.certificates)
-
-    def __len__(self) -> int:
-        return len(self.certificates)
-
-    def __repr__(self) -> str:
-        return f"Means of {', '.join(f'{name} {self[name].shape}' for name in self)}"
 
 
 def shaped(model: Grouped, name: str, features: np.ndarray) -> np.ndarray:

@@ -12,13 +12,13 @@ import numpy as np
 
 from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.threads import room, side_by_side
-from tractable.models._base import ModelError, unknown_variable
+from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.chains import plan_chains
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved, unsupported
 from tractable.posterior.exact import chain as exact
@@ -78,7 +78,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ChainPosterior(Posterior[dict[str, Any]]):
+class ChainPosterior(Posterior[Means]):
     """What is known of the hidden states given the rows.
 
     Attributes
@@ -88,17 +88,6 @@ class ChainPosterior(Posterior[dict[str, Any]]):
     """
 
     transitions: np.ndarray = field(repr=False, default_factory=lambda: np.zeros((0, 0)))
-
-
-class ChainMarginals(dict[str, Any]):
-    """Variable → p(z_t | x) [t, K], a list of them for many sequences."""
-
-    def certificate(self, variable: str) -> Certificate | list[Certificate]:
-        """The same with how far off they may be; a list for many sequences."""
-        if variable not in self:
-            raise unknown_variable(variable, self)
-        found = self[variable]
-        return list(map(Certificate.exact, found)) if isinstance(found, list) else Certificate.exact(found)
 
 
 def chains_of(model: HiddenMarkovModel, sequences: Sequences, weights: np.ndarray | None = None) -> Chains:
@@ -151,7 +140,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
 def posterior(asked: Asked, solved: Sequence[Solved]) -> ChainPosterior:
     """p(z | x) of one sequence, or of each of many."""
     ((_, _, plan, answer),) = solved
-    marginals = ChainMarginals({STATE: asked.rows.shaped(answer.found.marginals)})
+    marginals = Means.of({STATE: asked.rows.shaped(answer.found.marginals)})
     return ChainPosterior(answer.log_partition, marginals, plan, asked, answer.found.transitions)
 
 

@@ -17,11 +17,11 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, unsupported
-from tractable.posterior.engines.chains import ChainMarginals, Forecast
+from tractable.posterior.engines.chains import Forecast
 from tractable.posterior.exact import factorial as exact
 from tractable.posterior.expected import Expected
 from tractable.posterior.keys import generator
@@ -74,11 +74,11 @@ class Asked:
         plan = self.plan(ask("evidence", seconds=COMPARED))
         return None if plan.method is None else exact.filtered(self.question)[0]
 
-    def split(self, states: np.ndarray) -> ChainMarginals:
+    def split(self, states: np.ndarray) -> Means:
         """Arrays over rows and states, or chains [..., M], by the names of the chains."""
         names, slices = self.model.chains, self.model.emissions.slices
         shaped = self.given.shaped
-        return ChainMarginals({name: shaped(states[:, own]) for name, own in zip(names, slices, strict=True)})
+        return Means.of({name: shaped(states[:, own]) for name, own in zip(names, slices, strict=True)})
 
     def number(self, values: np.ndarray) -> Any:
         """A number where there is one sequence."""
@@ -113,7 +113,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FactorialPosterior(Posterior[ChainMarginals]):
+class FactorialPosterior(Posterior[Means]):
     """What is known of the chains given the rows.
 
     Attributes
@@ -254,7 +254,7 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
 # ---------------------------------------------------------------- as time goes on
 
 
-def filtering(asked: Asked, solved: Sequence[Solved]) -> ChainMarginals:
+def filtering(asked: Asked, solved: Sequence[Solved]) -> Means:
     """p(z_t^m | x_1, …, x_{t+lag}) of each chain [t, k], by its name; lists for many sequences."""
     lag = solved[0].plan.n
     return asked.split(exact.fixed_lag(asked.question, lag) if lag else solved[0].answer.found)

@@ -19,9 +19,9 @@ from tractable.models.recognition import RecognitionNetwork
 from tractable.plan import Ask, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.cases import Answer, Cases, Means, exact_answer, one, read_cases, unbatched
+from tractable.posterior.cases import Answer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import machines
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported

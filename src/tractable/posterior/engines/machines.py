@@ -15,10 +15,10 @@ from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values, condition
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, Chains, plan_machine
-from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.cases import Answer, Cases, Means, one, read_cases, shaped, unbatched
+from tractable.posterior.cases import Answer, Cases, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import clamped as exact
