@@ -79,7 +79,6 @@ def explain(
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net: Any = tr.load(model)
-    _check_query(net, query)
     plans = tr.explain(net, observed=_observed(net, observe), query=query, memory=memory)
     if json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
@@ -103,13 +102,6 @@ def _observed(net: Any, observe: Texts) -> Any:
             f"--observe {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
         )
     return [int(n) for n in found] or None
-
-
-def _check_query(net: Any, query: Query | None) -> None:
-    own = {"boltzmann": ("gradient",)} | dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), ())
-    known = ("marginals", "evidence", *own.get(net.family, ("map",)))
-    if query not in (None, *known):
-        raise typer.BadParameter(f"--query {query}: a {type(net).__name__} has {', '.join(known)}")
 
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')

@@ -19,9 +19,6 @@ from tractable.cli._table_files import write_table
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 
-SAMPLED = ("sigmoid_belief", "deep_belief", "helmholtz")
-"""Models whose likelihood is estimated from weighted samples where it is out of reach."""
-
 
 @dataclass(frozen=True)
 class Weighed:
@@ -34,12 +31,10 @@ class Weighed:
         Method | None, typer.Option(help="How, of a model of layers; exact where that is affordable if absent.")
     ] = None
 
-    def given(self, machine: Any) -> dict[str, Any]:
-        """What is given of these; nothing may be for another model."""
-        found = {name: value for name, value in vars(self).items() if value is not None}
-        if found and machine.family not in SAMPLED:
-            raise typer.BadParameter(f"--{min(found)}: a {type(machine).__name__} needs none; leave it out")
-        return found
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is given of these."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @app.command(epilog="\b\nExample:\n  tractable score digits.safetensors held.npy")
@@ -54,8 +49,7 @@ def score(
 ) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    more = weighed.given(machine)
-    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
+    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **weighed.given)
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
     from tractable.cli import _machine_tables, _tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable.formats._base import FormatError, failure
 from tractable.formats._base import extension as _extension
@@ -43,7 +43,16 @@ _MODELS = {
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
 
 
-def load(path: str | os.PathLike[str], *, units: Iterable[type[Units]] = ()) -> Any:
+M = TypeVar("M")
+
+
+@overload
+def load(path: str | os.PathLike[str], kind: type[M], *, units: Iterable[type[Units]] = ...) -> M: ...
+@overload
+def load(path: str | os.PathLike[str], kind: None = ..., *, units: Iterable[type[Units]] = ...) -> Any: ...
+
+
+def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type[Units]] = ()) -> Any:
     """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
@@ -51,6 +60,7 @@ def load(path: str | os.PathLike[str], *, units: Iterable[type[Units]] = ()) -> 
 
     Parameters
     ----------
+    kind : the class of the model that is expected, such as `BayesianNetwork`; a file that holds another is refused.
     units : kinds of units from outside the library that a machine in the file may have: subclasses of `Units`, found
         by their names. A file cannot name anything else, and nothing is imported for it.
 
@@ -69,14 +79,17 @@ def load(path: str | os.PathLike[str], *, units: Iterable[type[Units]] = ()) -> 
     ...     load(f"{folder}/rain.bif.gz").tables["rain"].tolist()
     [0.8, 0.2]
     """
-    source, kind = _read(path, _MODELS)
+    source, extension = _read(path, _MODELS)
     if not source.data or source.data.isspace():
         raise source.error("the file is empty")
     try:
-        leaf = _leaf(_MODELS[kind])
-        return leaf.read(source, units) if kind == ".safetensors" else leaf.read(source)
+        leaf = _leaf(_MODELS[extension])
+        found = leaf.read(source, units) if extension == ".safetensors" else leaf.read(source)
     except MemoryError:
         raise source.error("the model needs more memory than there is") from None
+    if kind is not None and not isinstance(found, kind):
+        raise source.error(f"holds a {type(found).__name__}, not a {kind.__name__}")
+    return found
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
+from tractable.families import FAMILIES, served
 from tractable.formats._base import Source, repeated, shown
 from tractable.formats._equal import difference
 from tractable.formats._versions import Format
@@ -42,25 +42,19 @@ def read(source: Source, units: Iterable[Any] = ()) -> Any:
 def _model(data: bytes, units: Iterable[Any]) -> Any:
     tensors, about = dict(deserialize(data)), _json(data)
     FORMAT.check(about)
-    if str(about.get("kind")) in _LEAVES:
+    if str(about.get("kind")) in OTHERS:
         return _leaf(about, tensors, units)
     about = _description(about)
     return _markov(about, tensors) if about["kind"] == "markov" else _bayesian(about, tensors)
 
 
-_LEAVES = {
-    "boltzmann": "machines",
-    "factorial_hidden_markov": "factorial",
-    "hidden_markov": "hidden_markov",
-    "mixture": "mixtures",
-}
-_LEAVES |= dict.fromkeys(("sigmoid_belief", "deep_belief", "helmholtz"), "layers")
-"""The module that reads and writes each other family than tables."""
+OTHERS = [name for name, row in FAMILIES.items() if row.formats]
+"""The families that others than this module read and write."""
 
 
 def _leaf(about: dict[str, Any], tensors: dict[str, Any], units: Iterable[Any]) -> Any:
     """Another model; the reader of a machine loads jax, which a network must not wait for."""
-    read = import_module(f"tractable.formats.{_LEAVES[about['kind']]}").read
+    read = served(about["kind"], "formats").read
     return read(about, tensors, units) if about["kind"] == "boltzmann" else read(about, tensors)
 
 
@@ -152,10 +146,10 @@ def write(model: Any) -> bytes:
     """
     about, tensors = _described(model)
     whole = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in tensors.items()}
-    if about["kind"] not in _LEAVES:
+    if about["kind"] not in OTHERS:
         _states(_description(about))  # names are all that the constructor of a network leaves open
     data = save(whole, {"tractable": json.dumps(FORMAT.stamp() | about)})
-    if about["kind"] in _LEAVES:
+    if about["kind"] in OTHERS:
         _check_readable(model, data)
     return data
 
@@ -166,8 +160,8 @@ def _described(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return _bayesian_parts(model)
     if type(model) is MarkovNetwork:
         return _markov_parts(model)
-    if (family := getattr(model, "family", None)) in _LEAVES:
-        return import_module(f"tractable.formats.{_LEAVES[family]}").describe(model)
+    if (family := getattr(model, "family", None)) in OTHERS:
+        return served(family, "formats").describe(model)
     hint = ": save the HelmholtzMachine of it and its network" * (type(model).__name__ == "RecognitionNetwork")
     raise ModelError(f"a {type(model).__name__} is no model that can be saved{hint}")
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tractable.learning.families import row_of
-from tractable.learning.records import Request
+from tractable.learning.records import Request, default_learner
 from tractable.models._base import ModelError
 
 if TYPE_CHECKING:
@@ -94,8 +92,7 @@ def fit(
     (-0.693147, 0.0)
     """
     if learner is None:
-        module, _, name = row_of(model).learner.partition(":")
-        learner = getattr(import_module(module), name)()
+        learner = default_learner(model)()
     if isinstance(learner, type) or not hasattr(learner, "run"):
         raise ModelError(f"a learner is an object such as EM() or PersistentCD(k=5), got {learner!r}")
     return learner.run(model, data, Request(epochs, validation, options))

@@ -10,9 +10,8 @@ import numpy as np
 import optax
 
 from tractable.learning._base import Info, Minibatch, Seen, Training
-from tractable.learning.families import row_of
 from tractable.learning.loop import Run, prepared
-from tractable.learning.records import Request
+from tractable.learning.records import Request, default_learner
 from tractable.models import ModelError
 
 
@@ -46,7 +45,7 @@ class Learner:
     def adopted(self, model: Any, key: Any) -> Any:
         """The model that is learned; refuses one of another family."""
         if getattr(model, "family", None) != self.family:
-            other = row_of(model).learner.rpartition(":")[2]
+            other = default_learner(model).__name__
             raise ModelError(f"{type(self).__name__} learns no {type(model).__name__}: take {other}()")
         return model
 

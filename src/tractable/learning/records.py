@@ -19,6 +19,22 @@ TAKEN_BY = {"live": LIVE, "weights": WEIGHTS}
 """Who takes the options that not all learners have."""
 
 
+def default_learner(model: Any) -> Any:
+    """The class of the learner of a model where none is given.
+
+    Raises
+    ------
+    ModelError : a model that nothing learns.
+    """
+    if hasattr(model, "engine"):
+        if not hasattr(model.engine, "learner"):
+            raise ModelError(f"nothing learns a {type(model).__name__} by default: give a learner, such as EM()")
+        return model.engine.learner
+    if getattr(model, "family", None) not in FAMILIES:
+        raise ModelError(f"nothing learns a {type(model).__name__} yet")
+    return served(model.family, "learner")
+
+
 class Request(NamedTuple):
     """What `fit` was asked for; options by name, or read already."""
 

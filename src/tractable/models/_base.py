@@ -14,12 +14,16 @@ class ModelError(ValueError):
     """A model, or evidence for it, that cannot be used as given; the message names the place and the remedy."""
 
 
+class OptionError(ModelError, TypeError):
+    """An option that what was asked for does not have; the message says which it has."""
+
+
 def check_options(given: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raise TypeError for an option that `what` does not have: a typo must not pass for a setting."""
+    """Raise for an option that `what` does not have: a typo must not pass for a setting, nor one for another family."""
     for name in given:
         if name not in (known := tuple(known)):
             own = f"its options are {', '.join(known)}" if known else "it has no options here"
-            raise TypeError(f"{what} has no option {name!r}{nearest(name, known)}; {own}")
+            raise OptionError(f"{what} has no option {name!r}{nearest(name, known)}; {own}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

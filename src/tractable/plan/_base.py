@@ -214,10 +214,10 @@ def adopted(plan: Plan, structure: Any, ask: Ask, observed: tuple[str, ...] | No
 def check_query(query: str, known: tuple[str, ...]) -> None:
     """Raise for a query that a family does not have."""
     if query not in known:
-        raise ValueError(f"unknown query {query!r}; choose one of {', '.join(known)}")
+        raise ModelError(f"unknown query {query!r}; choose one of {', '.join(known)}")
 
 
 def check_method(method: Any, known: tuple[str, ...]) -> None:
     """Raise for a method that a family does not have."""
     if not isinstance(method, Plan) and method not in known:
-        raise ValueError(f"unknown method {method!r}{nearest(method, known)}; choose one of {', '.join(known)}")
+        raise ModelError(f"unknown method {method!r}{nearest(method, known)}; choose one of {', '.join(known)}")

@@ -144,9 +144,9 @@ def _exact(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
         return _top_plan(graph, given, ask)
     found = cheaper(method, lambda: enumeration(graph, given, ask), lambda: elimination(graph, given, ask))
     if found is None:
-        raise inapplicable(method, "it needs few links, and few parents for each unit")
+        raise inapplicable(ask, "it needs few links, and few parents for each unit")
     if method == "independent" and found.method != "independent":
-        raise inapplicable(method, why(graph, given, ask.query))
+        raise inapplicable(ask, why(graph, given, ask.query))
     return found
 
 

@@ -124,12 +124,12 @@ def _exact(graph: GroupGraph, observed: Observed, ask: Ask) -> Plan:
     if free.is_free and method != "elimination":
         return _independent(graph, free, names, ask)
     if method == "independent":
-        raise inapplicable(method, "some of the free units interact")
+        raise inapplicable(ask, "some of the free units interact")
     found = cheaper(
         method, lambda: _enumeration(graph, free, names, ask), lambda: _elimination(graph, free, names, ask)
     )
     if found is None:
-        raise inapplicable(method, "it needs discrete units with few pairs of them interacting")
+        raise inapplicable(ask, "it needs discrete units with few pairs of them interacting")
     return found
 
 
@@ -144,9 +144,11 @@ def cheaper(
     return min(options, key=lambda plan: (plan.method is None, plan.seconds), default=None)
 
 
-def inapplicable(method: str, why: str) -> ModelError:
-    """The error for a method that was asked for by name."""
-    return ModelError(f"{method} does not apply: {why}; leave the choice to method='auto'")
+def inapplicable(ask: Ask, why: str) -> ModelError:
+    """The error for a method that was asked for by name, or the only one that there is."""
+    if ask.query == "map":
+        return ModelError(f"the most probable state is found by elimination alone: {why}; infer and sample need not")
+    return ModelError(f"{ask.method} does not apply: {why}; leave the choice to method='auto'")
 
 
 def observed_units(graph: GroupGraph, observed: Any) -> dict[str, Iterable[int]]:
@@ -289,7 +291,7 @@ def _approximate(graph: GroupGraph, observed: Observed, ask: Ask, how: tuple[str
     """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     method, n_rows, many = how
     free, program = graph.without(observed), _effort(method, ask, many)
-    each = program[0] if program else 1
+    each = 1 if program is None else int(program[0])
     rows = (ask.n if ask.query == "sample" else n_rows) * each
     passes = program.n_sweeps if isinstance(program, Chains) else 100
     flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes

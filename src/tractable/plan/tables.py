@@ -183,7 +183,10 @@ def _apart(model: TableModel, reduced: Reduced, states: np.ndarray, answers: flo
         plan = plan_names(model, base, seen, ask)
         parts.append((rows, plan.for_rows(len(rows), plan.seconds * len(rows))))
     worst = max((plan for _, plan in parts), key=lambda plan: (plan.method is None, plan.bytes))
-    told = {"flops": sum(p.flops * len(rows) for rows, p in parts), "seconds": sum(p.seconds for _, p in parts)}
+    told: dict[str, Any] = {
+        "flops": sum(p.flops * len(rows) for rows, p in parts),
+        "seconds": sum(p.seconds for _, p in parts),
+    }
     told["reason"] = lambda: f"{worst.why}; {len(states)} rows"
     whole = replace(worst, program=Apart(tuple(parts)), slices=1, **told)
     return within(whole, answers + worst.bytes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
 
 from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
@@ -10,10 +12,40 @@ from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import answered, asked_of, engine_of
 
+if TYPE_CHECKING:
+    from tractable.models import (
+        Boltzmann,
+        DeepBeliefNetwork,
+        FactorialHiddenMarkovModel,
+        HelmholtzMachine,
+        HiddenMarkovModel,
+        Mixture,
+        SigmoidBeliefNetwork,
+        TableModel,
+    )
+    from tractable.posterior._base import Marginals, Means, Posterior
+    from tractable.posterior.engines.chains import ChainPosterior
+    from tractable.posterior.engines.factorial import FactorialPosterior
+
+    Machine = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
+    Rows = Machine | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
+
 
 def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0) -> Any:
     engine, question = walk
     return getattr(engine, verb)(asked, answered(engine, asked, question, key))
+
+
+@overload
+def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Any) -> Posterior[Marginals]: ...
+@overload
+def infer(model: Machine, evidence: Any = ..., **how: Any) -> Posterior[Means]: ...
+@overload
+def infer(model: HiddenMarkovModel, evidence: Any, **how: Any) -> ChainPosterior: ...
+@overload
+def infer(model: FactorialHiddenMarkovModel, evidence: Any, **how: Any) -> FactorialPosterior: ...
+@overload
+def infer(model: Any, evidence: Any = ..., **how: Any) -> Any: ...
 
 
 def infer(
@@ -148,6 +180,14 @@ def most_probable(
     engine = engine_of(model, "most_probable")
     asked = engine.read(model, evidence)
     return engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
+
+
+@overload
+def sample(model: TableModel, n: int, **how: Any) -> dict[str, np.ndarray]: ...
+@overload
+def sample(model: Rows, n: int, **how: Any) -> np.ndarray: ...
+@overload
+def sample(model: Any, n: int, **how: Any) -> Any: ...
 
 
 def sample(

@@ -7,18 +7,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from tractable.evaluate import log_likelihood
+from tractable.families import leaf
 from tractable.kernels.threads import n_cores
 from tractable.learning.display import Display
 from tractable.learning.em.checkpoints import Keeper
 from tractable.learning.em.leaves import fingerprint
 from tractable.learning.em.records import EMRun, Iteration, Point
-from tractable.learning.families import row_of
 from tractable.learning.records import EMOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
@@ -222,7 +221,7 @@ def change(before: Any, now: Any) -> float:
 
 
 def _starts(model: Any) -> Any:
-    return import_module(str(row_of(model).starts))
+    return leaf(model, "starts")
 
 
 def _checked_weights(weights: Any, n: int) -> np.ndarray | None:

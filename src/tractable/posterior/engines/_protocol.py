@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tractable.families import FAMILIES, leaf
+from tractable.families import FAMILIES, leaf, served
 from tractable.models import ModelError
 from tractable.models._base import check_options
 from tractable.plan import Ask, Plan, allowed
@@ -36,24 +36,31 @@ class Engine(Protocol):
 
     def read(self, model: Any, evidence: Any) -> Any:
         """A model and what is observed, checked: ``asked.many`` says whether these are many cases, or one."""
+        ...
 
     def groups(self, asked: Any, ask: Ask) -> Iterable[tuple[Any, Any]]:
         """The cases in groups that share a plan: numbers of rows, and the question about these alone."""
+        ...
 
     def plan(self, part: Any, ask: Ask) -> Plan:
         """The plan of a question, made by the room `plan`."""
+        ...
 
     def solve(self, plan: Plan, part: Any, key: Any) -> Any:
         """What was planned, run; an answer to ``marginals`` or ``evidence`` has a `log_partition` [n_rows]."""
+        ...
 
     def posterior(self, asked: Any, solved: Sequence[Solved]) -> Posterior:
         """The record of `infer`."""
+        ...
 
     def log_partition(self, asked: Any, solved: Sequence[Solved]) -> Certificate:
         """The record of `log_partition`, `log_evidence` and `log_likelihood`."""
+        ...
 
     def most_probable(self, asked: Any, solved: Sequence[Solved]) -> MostProbable:
         """The record of `most_probable`."""
+        ...
 
     # sample, transform, reconstruct, impute, filtering, forecast: the same, with what these verbs return.
     # at_once(asked, ask) -> Solved or None: plans and solves small questions in one call, on terms that the plan sets.
@@ -83,8 +90,6 @@ def engine_of(model: Any, verb: str) -> Any:
     ------
     UnsupportedError : the model's family has no such verb. TypeError : not a model.
     """
-    if not hasattr(model, "family"):
-        raise TypeError(f"expected a model, got a {type(model).__name__}: see tractable.load and the models' classes")
     engine = leaf(model, "posterior")
     if not hasattr(engine, verb):
         raise unsupported(model, verb)
@@ -93,16 +98,10 @@ def engine_of(model: Any, verb: str) -> Any:
 
 def unsupported(model: Any, verb: str) -> UnsupportedError:
     """The error for a verb that a family does not have."""
-    have = [name for name in FAMILIES if hasattr(leaf(_Named(name), "posterior"), verb)]
+    have = [name for name in FAMILIES if hasattr(served(name, "posterior"), verb)]
     told = f"models of the families {', '.join(have)} have one" if have else "no family has one"
     instead = f"; use {INSTEAD[verb]}" if verb in INSTEAD else ""
     return UnsupportedError(f"a {type(model).__name__} has no {verb}: {told}{instead}")
-
-
-class _Named(NamedTuple):
-    """A family without a model."""
-
-    family: str
 
 
 def asked_of(
