@@ -168,7 +168,7 @@ def _described(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _check_readable(model: Any, data: bytes) -> None:
     """What is written reads back as the same model, in every field."""
-    units = import_module("tractable.formats.machines").own_kinds(model) if model.family == "boltzmann" else ()
+    units = served("boltzmann", "formats").own_kinds(model) if model.family == "boltzmann" else ()
     try:
         again = _model(data, units)
     except ModelError as error:

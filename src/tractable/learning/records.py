@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from math import nan
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
+from tractable.families import FAMILIES, served
 from tractable.models._base import ModelError, nearest
 from tractable.posterior import Certificate
 

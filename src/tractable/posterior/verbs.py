@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -27,6 +27,24 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.chains import ChainPosterior
     from tractable.posterior.engines.factorial import FactorialPosterior
 
+    class Budgeted(TypedDict, total=False):
+        """The budget of every verb."""
+
+        memory: Memory
+        seconds: float | None
+
+    class Inferred(Budgeted, total=False):
+        """How to infer."""
+
+        method: str | Plan
+        key: Any
+
+    class Sampled(Budgeted, total=False):
+        """How to sample."""
+
+        evidence: Any
+        key: Any
+
     Machine = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
     Rows = Machine | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
 
@@ -37,15 +55,15 @@ def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0
 
 
 @overload
-def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Any) -> Posterior[Marginals]: ...
+def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Marginals]: ...
 @overload
-def infer(model: Machine, evidence: Any = ..., **how: Any) -> Posterior[Means]: ...
+def infer(model: Machine, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Means]: ...
 @overload
-def infer(model: HiddenMarkovModel, evidence: Any, **how: Any) -> ChainPosterior: ...
+def infer(model: HiddenMarkovModel, evidence: Any = ..., **how: Unpack[Inferred]) -> ChainPosterior: ...
 @overload
-def infer(model: FactorialHiddenMarkovModel, evidence: Any, **how: Any) -> FactorialPosterior: ...
+def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[Inferred]) -> FactorialPosterior: ...
 @overload
-def infer(model: Any, evidence: Any = ..., **how: Any) -> Any: ...
+def infer(model: Any, evidence: Any = ..., **how: Unpack[Inferred]) -> Any: ...
 
 
 def infer(
@@ -183,11 +201,11 @@ def most_probable(
 
 
 @overload
-def sample(model: TableModel, n: int, **how: Any) -> dict[str, np.ndarray]: ...
+def sample(model: TableModel, n: int, **how: Unpack[Sampled]) -> dict[str, np.ndarray]: ...
 @overload
-def sample(model: Rows, n: int, **how: Any) -> np.ndarray: ...
+def sample(model: Rows, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
 @overload
-def sample(model: Any, n: int, **how: Any) -> Any: ...
+def sample(model: Any, n: int, **how: Unpack[Sampled]) -> Any: ...
 
 
 def sample(
