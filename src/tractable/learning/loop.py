@@ -225,7 +225,8 @@ class Fitting:
         self._clock.last = found
         if any(part is not None and np.isnan(part.value) for part in (found.train, found.validation)):
             raise _diverged(len(at.history), "the likelihood is")
-        return found.train and bare(found.train), found.validation and bare(found.validation)
+        train, held = (None if part is None else bare(part) for part in (found.train, found.validation))
+        return train, held
 
     def _belongs(self) -> dict[str, Any]:
         """What a checkpoint has to agree with."""
