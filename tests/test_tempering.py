@@ -239,6 +239,32 @@ def test_every_place_stays_at_its_distribution(name: str) -> None:
     assert all((np.asarray(at_model[g]) == np.asarray(state.x[g])[here]).all() for g in path.kept)
 
 
+def test_every_place_of_layers_stays_at_its_distribution() -> None:
+    """Each place at p_β ∝ q^(1−β) p^β, over all states of the hidden units."""
+    model, n = LAYERS["deep"].model(), 4000
+    evidence = layers_zoo.random_evidence(model, np.random.default_rng(8), 1.0)
+    table = layers_oracle.table(model, evidence)
+    chains, _ = layers.started(model.astype(np.float32), cases_of(model, evidence), 0, len(BETAS) * n, 0)
+    q = [np.full((len(BETAS) * n, size), 0.5, np.float32) for size in model.sizes]
+    log_q = sum((0.5 * h - np.logaddexp(0, 0.5)).sum(1) for h in table.layers[1:])
+    log_p = (1 - BETAS[:, None]) * log_q + BETAS[:, None] * np.log(table.p)
+    p = np.exp(log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True))
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([rng.choice(len(table.p), size=n, p=level) for level in p])
+    path = LayerPath(model.astype(np.float32), chains, q)
+    state = exchange.init(path, jax.random.key(0), jnp.asarray(BETAS), n)
+    state = state._replace(x=[jnp.asarray(h[drawn], jnp.float32) for h in table.layers])
+    for t in range(2):
+        state = jax.jit(exchange.step)(path, jax.random.key(t), state)
+    holder = np.argsort(state.place, axis=0)
+    assert (holder[0] > 0).any()
+    for at, level in enumerate(p):
+        here = holder[at] * n + np.arange(n)
+        for h, states in zip(state.x[1:], table.layers[1:], strict=True):
+            found = np.asarray(h)[here]
+            assert (np.abs(found.mean(0) - level @ states) <= Z * found.std(0) / np.sqrt(n)).all()
+
+
 def _between(model: Boltzmann, base: Mapping[str, np.ndarray], beta: float) -> Boltzmann:
     fields = {g: (1 - beta) * base[g] + beta * np.asarray(b) for g, b in model.fields.items()}
     return replace(model, fields=fields, couplings={p: beta * np.asarray(w) for p, w in model.couplings.items()})

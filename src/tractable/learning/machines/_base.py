@@ -21,7 +21,7 @@ from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
-from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, schedule, start, sweep
+from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, run, schedule, start
 
 IMPUTATION_SWEEPS = 5
 
@@ -131,11 +131,9 @@ def completed(plan: Schedule, model: Boltzmann, key: Any, v: Array) -> Float[Arr
 
     def filled() -> Array:
         clamp = {VISIBLE: Clamp(jnp.take(~missing, units.unit_of_feature, axis=1), values)}
-        rows = jnp.arange(len(v), dtype=jnp.uint32)
-        x = start(model, key, rows)
+        x = start(model, key, jnp.arange(len(v), dtype=jnp.uint32))
         x[VISIBLE] = jnp.where(clamp[VISIBLE].known, values, x[VISIBLE])
-        draw = lambda t, x: sweep(plan, model, jax.random.fold_in(key, t), rows, x, clamp)  # noqa: E731
-        return jax.lax.fori_loop(0, IMPUTATION_SWEEPS, draw, x)[VISIBLE]
+        return run(plan, model, key, x, IMPUTATION_SWEEPS, clamp)[VISIBLE]
 
     return jax.lax.cond(missing.any(), filled, lambda: values)
 

@@ -16,14 +16,7 @@ from tractable.learning.machines import fused
 from tractable.learning.machines._base import MachineLearner, pulls
 from tractable.learning.machines.phases import contrast, ending_with, means, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.posterior.approximate.gibbs import Schedule, State, start, sweep, sweep_with_fields
-
-
-def moved(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> State:
-    """`k` sweeps of every chain."""
-    rows = jnp.arange(x[VISIBLE].shape[0], dtype=jnp.uint32)
-    draw = lambda t, x: sweep(plan, model, jax.random.fold_in(key, t), rows, x)  # noqa: E731
-    return draw(0, x) if k == 1 else jax.lax.fori_loop(0, k, draw, x)
+from tractable.posterior.approximate.gibbs import Schedule, State, run, start, sweep_with_fields
 
 
 def negative(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> tuple[State, State]:
@@ -33,7 +26,7 @@ def negative(plan: Schedule, model: Boltzmann, key: Any, x: State, k: int) -> tu
     """
     last = summable_groups(model)
     plan = ending_with(plan, last)
-    x = moved(plan, model, key, x, k - 1) if k > 1 else x
+    x = run(plan, model, key, x, k - 1) if k > 1 else x
     rows = jnp.arange(x[VISIBLE].shape[0], dtype=jnp.uint32)
     x, theta = sweep_with_fields(plan, model, jax.random.fold_in(key, k), rows, x)
     return x, x | {g: model.units[g].mean(theta[g]) for g in last}

@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from tractable.learning._base import Seen, Training
-from tractable.learning.machines.contrastive import PersistentCD, moved
+from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.machines.phases import rao_blackwell, starting_with, summable_groups
 from tractable.learning.machines.tempered import matched_base
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.plan.machines import Split
 from tractable.posterior import Certificate
-from tractable.posterior.approximate.gibbs import Schedule, State, schedule, start
+from tractable.posterior.approximate.gibbs import Schedule, State, run, schedule, start
 from tractable.posterior.exact.enumeration import log_weights
 
 OVERLAP = 0.15
@@ -89,7 +89,7 @@ class TrajectoryTempering(PersistentCD):
         now = (training.step % self.every == 0).astype(jnp.int32)
         one = lambda _, own: self._stored(model, exchanged(plan, model, climb, own, self.k)[0])  # noqa: E731
         own = jax.lax.fori_loop(0, now, one, training.learner)  # a loop of one round or none works in place
-        x = moved(plan, model, sweeps, own.x, self.k)
+        x = run(plan, model, sweeps, own.x, self.k)
         return rao_blackwell(plan, model, x), own._replace(x=x)
 
     def _stored(self, model: Boltzmann, own: Trajectory) -> Trajectory:
@@ -134,7 +134,7 @@ def exchanged(plan: Schedule, model: Boltzmann, key: Any, own: Trajectory, k: in
     def rung(i: Array, carry: tuple[State, Work]) -> tuple[State, Work]:
         chains, work = carry
         sweeps, swap = jax.random.split(jax.random.fold_in(key, i))
-        upper = moved(plan, at(i), sweeps, {name: a[i] for name, a in chains.items()}, k)
+        upper = run(plan, at(i), sweeps, {name: a[i] for name, a in chains.items()}, k)
         lower = {name: a[i - 1] for name, a in chains.items()}
         lower, upper, met = _swapped((at(i - 1), at(i)), swap, lower, upper)
         chains = {name: a.at[i - 1].set(lower[name]).at[i].set(upper[name]) for name, a in chains.items()}
@@ -252,7 +252,7 @@ def _rounds(plan: Schedule, model: Boltzmann, key: Any, own: Trajectory) -> tupl
 
     def one(own: Trajectory, t: Array) -> tuple[Trajectory, Work]:
         climb, sweeps = jax.random.split(jax.random.fold_in(key, t))
-        own = own._replace(x=moved(plan, model, sweeps, own.x, 1))
+        own = own._replace(x=run(plan, model, sweeps, own.x, 1))
         return exchanged(plan, model, climb, own, 1)
 
     return jax.lax.scan(one, own, jnp.arange(ROUNDS))

@@ -37,9 +37,9 @@ class Held(NamedTuple):
 
 
 class Tempered(NamedTuple):
-    """Between a factorized q and the posterior: logits (1 − β) base + β those of the model."""
+    """Between a factorized q and the posterior: logits (1 − β) base + β those of the model; β may be a chain's own."""
 
-    beta: Float[Any, ""]
+    beta: Float[Any, "*c"]
     base: Sequence[Float[Any, "c n"]]
 
 
@@ -124,7 +124,12 @@ def draw(key: Any, rows: Array, theta: Array) -> Array:
 
 
 def _mixed(theta: Array, tempered: Tempered | None, at: int) -> Array:
-    return theta if tempered is None else (1 - tempered.beta) * tempered.base[at] + tempered.beta * theta
+    return theta if tempered is None else _between(tempered.beta, tempered.base[at], theta)
+
+
+def _between(beta: Any, base: Any, theta: Array) -> Array:
+    beta = jnp.expand_dims(beta, -1)
+    return (1 - beta) * base + beta * theta
 
 
 def _independent(model: Any, chains: Chains, key: Any, x: State, at: int) -> Array:
@@ -138,7 +143,8 @@ def _one_by_one(model: Any, chains: Chains, key: Any, x: State, at: int) -> Arra
     families = _families(model, x, chains.held, at)
     start = jnp.where(chains.held.known[at], chains.held.values[at], x[at])
     plain = partial(_scanned, chains, key, at)
-    if chains.blocks.units[at].shape[1] > 1 or not _has_kernel(families, start):
+    together, own = chains.blocks.units[at].shape[1] > 1, chains.tempered and jnp.ndim(chains.tempered.beta)
+    if together or own or not _has_kernel(families, start):
         return plain(families, start)
     return jax.lax.platform_dependent(families, start, cpu=partial(_by_kernel, chains, key, at), default=plain)
 
@@ -173,7 +179,7 @@ def _scanned(chains: Chains, key: Any, at: int, families: list[Family], start: A
             said, off = _said(family, h, a, here, old)
             theta, offs = theta + said, [*offs, off]
         if tempered is not None:
-            theta = (1 - tempered.beta) * _taken(tempered.base[at], here) + tempered.beta * theta
+            theta = _between(tempered.beta, _taken(tempered.base[at], here), theta)
         drawn = (_taken(threshold, here) < theta).astype(h.dtype)
         new = jnp.where(_taken(held.known[at], here), old, drawn)
         logits = [_back(f, off, here, new) for f, off in zip(families, offs, strict=True)]
