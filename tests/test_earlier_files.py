@@ -15,9 +15,9 @@ import pytest
 from earlier import FIXTURES, fits, models, run
 from files_zoo import difference
 from safetensors.numpy import load, save
-from tractable.learning.leaves import leaves
 
 import tractable as tr
+from tractable.learning.em.leaves import leaves
 
 VERSIONS = sorted(path.name for path in FIXTURES.iterdir())
 BOTH = ["fit_exact", "fit_em"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tractable as tr
+from tractable.families import FAMILIES
 from tractable.learning.em.records import Iteration
-from tractable.learning.families import FAMILIES
 from tractable.learning.records import Epoch
 
 ROWS = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0]] * 4, np.uint8)

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from files_zoo import difference
 from safetensors.numpy import load, save
-from tractable.learning.layerwise import Twice
 
 import tractable as tr
+from tractable.learning.layers.layerwise import Twice
 from tractable.models.units import Bernoulli, Units
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from machines_oracle import Z, assert_unchanged, exact_state, joint
 from machines_zoo import ZOO
-from tractable.posterior.directed import cases_of
 
 from tractable.models import ModelError, restricted
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann
 from tractable.posterior.approximate import gibbs, layers
+from tractable.posterior.engines.layers import cases_of
 from tractable.posterior.tempering import _base, exchange, rows, temperatures
 from tractable.posterior.tempering._base import At, Path, run
 from tractable.posterior.tempering.exchange import ParallelTempering, temper
