@@ -291,7 +291,7 @@ def _approximate(graph: GroupGraph, observed: Observed, ask: Ask, how: tuple[str
     """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     method, n_rows, many = how
     free, program = graph.without(observed), _effort(method, ask, many)
-    each = program[0] if isinstance(program, Chains | Restarts) else 1
+    each = next(iter(program or (1,)))
     rows = (ask.n if ask.query == "sample" else n_rows) * each
     passes = program.n_sweeps if isinstance(program, Chains) else 100
     flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes

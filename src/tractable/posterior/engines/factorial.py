@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -74,11 +74,12 @@ class Asked:
         plan = self.plan(ask("evidence", seconds=COMPARED))
         return None if plan.method is None else exact.filtered(self.question)[0]
 
-    def split(self, states: np.ndarray) -> Means:
+    def split(self, states: np.ndarray, certified: Callable[[Any], Certificate] = Certificate.exact) -> Means:
         """Arrays over rows and states, or chains [..., M], by the names of the chains."""
         names, slices = self.model.chains, self.model.emissions.slices
         shaped = self.given.shaped
-        return Means.of({name: shaped(states[:, own]) for name, own in zip(names, slices, strict=True)})
+        own = {name: shaped(states[:, part]) for name, part in zip(names, slices, strict=True)}
+        return Means.of(own, certified)
 
     def number(self, values: np.ndarray) -> Any:
         """A number where there is one sequence."""
@@ -185,8 +186,11 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
 def posterior(asked: Asked, solved: Sequence[Solved]) -> FactorialPosterior:
     """p(z | x) of one sequence, or of each of many."""
     ((_, _, plan, (log_p, found)),) = solved
-    states = found.states if plan.method in APPROXIMATE else found.marginals
-    return FactorialPosterior(log_p, asked.split(states), plan, asked, found.transitions, log_p.lower)
+    if plan.method in APPROXIMATE:
+        marginals = asked.split(found.states, Certificate.estimate)
+    else:
+        marginals = asked.split(found.marginals)
+    return FactorialPosterior(log_p, marginals, plan, asked, found.transitions, log_p.lower)
 
 
 def log_partition(asked: Asked, solved: Sequence[Solved]) -> Certificate:
