@@ -59,14 +59,14 @@ class Split(NamedTuple):
 class Chains(NamedTuple):
     """How many Gibbs chains for each row, and their sweeps."""
 
-    n_chains: int
+    n_each: int
     n_sweeps: int
 
 
 class Restarts(NamedTuple):
     """From how many starts mean field climbs for each row."""
 
-    n: int
+    n_each: int
 
 
 def plan_model(model: Any, observed: Any, ask: Ask) -> Plan:
@@ -291,7 +291,7 @@ def _approximate(graph: GroupGraph, observed: Observed, ask: Ask, how: tuple[str
     """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     method, n_rows, many = how
     free, program = graph.without(observed), _effort(method, ask, many)
-    each = next(iter(program or (1,)))
+    each = 1 if program is None else program.n_each
     rows = (ask.n if ask.query == "sample" else n_rows) * each
     passes = program.n_sweeps if isinstance(program, Chains) else 100
     flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes

@@ -21,7 +21,7 @@ BURN_IN = 0.25
 
 def by_mean_field(model: Boltzmann, cases: Cases, key: Any, program: Restarts) -> Answer:
     """The best of several naive mean-field solutions, in double precision."""
-    found = _mean_field(model, cases, key, program.n)
+    found = _mean_field(model, cases, key, program.n_each)
     return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
@@ -67,7 +67,7 @@ def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: Chains) -> Answe
     It holds whatever the correlation within a chain, as it reads only how far the chains differ. log Z is not estimated
     from samples: its certificate is the bound of mean field.
     """
-    means = [averages(model, part, key, program) for part in _parts(cases, program.n_chains)]
+    means = [averages(model, part, key, program) for part in _parts(cases, program.n_each)]
     by_chain = {name: np.concatenate([m[name] for m in means]) for name in model.groups}
     bound = _mean_field(model, cases, key, RESTARTS_OF_MANY if cases.many else RESTARTS).log_partition
     return Answer(bound, {name: _over_chains(m) for name, m in by_chain.items()})
