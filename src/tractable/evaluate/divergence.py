@@ -6,6 +6,7 @@ import numpy as np
 
 from tractable.models import BayesianNetwork, ModelError
 from tractable.posterior import Certificate, infer
+from tractable.posterior.engines._protocol import unsupported
 
 
 def kl_divergence(truth: BayesianNetwork, other: BayesianNetwork) -> Certificate:
@@ -15,7 +16,8 @@ def kl_divergence(truth: BayesianNetwork, other: BayesianNetwork) -> Certificate
 
     Raises
     ------
-    ModelError : networks of different states or parents. BudgetError : parents whose joint marginal is not affordable.
+    ModelError : networks of different states or parents. UnsupportedError : no Bayesian networks.
+    BudgetError : parents whose joint marginal is not affordable.
 
     Examples
     --------
@@ -24,6 +26,9 @@ def kl_divergence(truth: BayesianNetwork, other: BayesianNetwork) -> Certificate
     >>> round(kl_divergence(coin, other).value, 6)
     0.143841
     """
+    for model in (truth, other):
+        if not isinstance(model, BayesianNetwork):
+            raise unsupported(model, "kl_divergence")
     if dict(truth.states) != dict(other.states) or dict(truth.parents) != dict(other.parents):
         raise ModelError("a divergence is taken between networks of the same variables, states and parents")
     posterior, total = infer(truth), 0.0

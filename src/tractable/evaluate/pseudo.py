@@ -14,6 +14,7 @@ from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.posterior import Certificate
+from tractable.posterior.engines._protocol import unsupported
 
 CELLS = 1 << 23
 """Rows are taken so many at a time that rows × units stays below this."""
@@ -50,8 +51,7 @@ def pseudo_log_likelihood(
     (-2.0, 'exact')
     """
     if not isinstance(model, Boltzmann):
-        own = type(model).__name__
-        raise ModelError(f"the pseudo-log-likelihood is of Boltzmann machines, not of a {own}; use log_likelihood")
+        raise unsupported(model, "pseudo_log_likelihood")
     values = checked_values(model, VISIBLE, data, missing=False)
     if values.ndim != 2 or not len(values):
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")

@@ -14,6 +14,7 @@ from tractable.evaluate.diagnostics import Diagnosis, diagnose
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate import gibbs
+from tractable.posterior.engines._protocol import unsupported
 
 NAMES = ("log p̃(x)", "mean of the visible units")
 
@@ -39,7 +40,7 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
 
     Raises
     ------
-    ModelError : fewer than two chains, or fewer than eight sweeps.
+    ModelError : fewer than two chains, or fewer than eight sweeps. UnsupportedError : no Boltzmann machine.
 
     Examples
     --------
@@ -47,6 +48,8 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
     >>> traces(restricted(4, 3), n_sweeps=400).diagnosis.verdict
     'converged'
     """
+    if not isinstance(model, Boltzmann):
+        raise unsupported(model, "traces")
     if n_chains < 2 or n_sweeps < 8:
         raise ModelError(f"take at least 2 chains and 8 sweeps, got {n_chains} chains and {n_sweeps} sweeps")
     key = jax.random.key(key) if isinstance(key, int | np.integer) else key

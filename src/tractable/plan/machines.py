@@ -281,7 +281,7 @@ def _scopes(units: Graph) -> Scopes:
 def factors(units: Graph) -> list[tuple[str, ...]]:
     """The scopes of the tables that stand for a machine: units that meet nobody, then pairs, which hold the fields."""
     met = {v for scope in units.links if len(scope) > 1 for v in scope}
-    return [scope for scope in units.links if len(scope) > 1 or scope[0] not in met]
+    return [scope for scope in units.links if len(scope) > 1 or not met.issuperset(scope)]
 
 
 # ---------------------------------------------------------------- approximations

@@ -78,9 +78,17 @@ INSTEAD = {
     "forecast": "sample(model, n, evidence=…)",
     "joint": "marginals, or condition on a unit and infer again; of chains it is not tabulated, see transitions",
     "pseudo_log_likelihood": "log_likelihood(model, data)",
-    "diagnose": "infer(model, evidence), whose certificates say how far off its numbers may be",
+    "traces": "infer(model, evidence), whose certificates say how far off its numbers may be",
     "kl_divergence": "log_likelihood(model, data) on rows that the other model has drawn",
 }
+
+
+ONLY = {
+    "pseudo_log_likelihood": "Boltzmann machines",
+    "traces": "Boltzmann machines",
+    "kl_divergence": "Bayesian networks",
+}
+"""Verbs of the rooms below that are of one class of models."""
 
 
 def engine_of(model: Any, verb: str) -> Any:
@@ -99,7 +107,8 @@ def engine_of(model: Any, verb: str) -> Any:
 def unsupported(model: Any, verb: str) -> UnsupportedError:
     """The error for a verb that a family does not have."""
     have = [name for name in FAMILIES if hasattr(served(name, "posterior"), verb)]
-    told = f"models of the families {', '.join(have)} have one" if have else "no family has one"
+    who = ONLY.get(verb) or f"models of the families {', '.join(have)}"
+    told = f"{who} have one" if verb in ONLY or have else "no family has one"
     instead = f"; use {INSTEAD[verb]}" if verb in INSTEAD else ""
     return UnsupportedError(f"a {type(model).__name__} has no {verb}: {told}{instead}")
 
