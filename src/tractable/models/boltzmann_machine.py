@@ -73,18 +73,6 @@ class Boltzmann(eqx.Module):
         dense = tuple(pair for pair in self.couplings if pair[0] not in edges or pair[0] != pair[1])
         return GroupGraph(sizes, {name: self.units[name].n_states for name in self.groups}, dense, edges)
 
-    @property
-    def n_parameters(self) -> int:
-        """Fields and couplings; of a dense group each pair of units once."""
-        fields = sum(np.size(field) for field in self.fields.values())
-        return fields + sum(self._n_couplings(*pair) for pair in self.couplings)
-
-    def _n_couplings(self, a: str, b: str) -> int:
-        if a != b or a in self.edges:
-            return int(np.size(self.couplings[a, b]))
-        n = self.units[a].n_features
-        return (n * n - n * (n // self.units[a].n)) // 2
-
     def within(self, name: str) -> Array:
         """The couplings within a dense group as a symmetric matrix with no coupling of a unit to itself."""
         unit = self.units[name].unit_of_feature
