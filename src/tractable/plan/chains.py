@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,14 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     scan = METHODS[1] if ask.method == "auto" else ask.method
     more = {"query": query, "n": ask.n, "program": scan, "budget": limit, "structure": k}
     return Plan(method, float(np.log2(k * k)), flops, size, seconds, reason, **more)
+
+
+def plan_nothing(k: int, ask: Ask) -> Plan:
+    """The plan where no sequence is given: p sums to one, and samples are a walk."""
+    if ask.query == "sample":
+        return replace(plan_chains(k, [max(ask.n, 1)], ask._replace(n=1)), n=ask.n)
+    more = {"query": ask.query, "budget": ask.budget, "structure": k}
+    return Plan("constant", 0.0, 0.0, 0.0, 0.0, "nothing is observed: p sums to one", **more)
 
 
 def plan_model(model: HiddenMarkovModel, observed: Any, ask: Ask) -> Plan:

@@ -66,6 +66,15 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
     return Plan(None, *told, tuple(APPROXIMATE.values()), advice, **more)
 
 
+def plan_nothing(sizes: Sequence[int], ask: Ask) -> Plan:
+    """The plan where no sequence is given: the chains do not touch, and p sums to one."""
+    rows = float(ask.n) if ask.query == "sample" else 0.0
+    flops, size = 2.0 * rows * float(np.sum(sizes)), 96.0 * rows * float(np.sum(sizes))
+    more = {"query": ask.query, "n": ask.n, "budget": ask.budget, "structure": tuple(sizes)}
+    reason = "nothing is observed: the chains do not touch"
+    return within(Plan("ancestral", 0.0, flops, size, 1e-8 * flops, reason, **more), size)
+
+
 def _price(sizes: Sequence[int], lengths: np.ndarray, query: str, n_patterns: int) -> tuple[float, float, float]:
     """Multiply-adds, bytes and seconds."""
     joint, states, rows = float(np.prod(np.asarray(sizes, float))), float(np.sum(sizes)), float(lengths.sum())

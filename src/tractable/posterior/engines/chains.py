@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed
-from tractable.plan.chains import plan_chains
+from tractable.plan.chains import plan_chains, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved, unsupported
@@ -110,10 +110,8 @@ def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan of a scan along all sequences; of nothing, that of a sequence of samples."""
     if isinstance(ask.method, Plan):
         return adopted(ask.method, asked.model.n_states, ask)
-    if asked.sequences is None and ask.query == "evidence":
-        return Plan("constant", 0, 0, 0, 0, "nothing is observed: p sums to one", query=ask.query, budget=ask.budget)
-    if asked.sequences is None and ask.query == "sample":
-        return replace(plan_chains(asked.model.n_states, [max(ask.n, 1)], ask._replace(n=1)), n=ask.n)
+    if asked.sequences is None and ask.query in ("evidence", "sample"):
+        return plan_nothing(asked.model.n_states, ask)
     return plan_chains(asked.model.n_states, asked.rows.sizes, ask)
 
 

@@ -16,7 +16,7 @@ from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
-from tractable.plan.factorial import APPROXIMATE, plan_factorial
+from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.certificate import Certificate
@@ -153,11 +153,8 @@ def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan of joint recursions, or of an approximation."""
     if isinstance(ask.method, Plan):
         return adopted(ask.method, tuple(asked.model.sizes), ask)
-    if asked.sequences is None and ask.query == "evidence":
-        return Plan("constant", 0, 0, 0, 0, "nothing is observed: p sums to one", query=ask.query, budget=ask.budget)
-    if asked.sequences is None and ask.query == "sample":
-        flops, reason = 2.0 * ask.n * sum(asked.model.sizes), "nothing is observed: the chains do not touch"
-        return Plan("ancestral", 0.0, flops, 8.0 * flops, 1e-8 * flops, reason, query="sample", n=ask.n)
+    if asked.sequences is None:
+        return plan_nothing(asked.model.sizes, ask)
     return asked.plan(ask)
 
 

@@ -1,0 +1,334 @@
+"""One road: what was planned is what runs, once for each pattern of evidence, and within its budget on every road."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import brute_force
+import numpy as np
+import pytest
+from test_contract import GIVEN, SEQUENCES
+from zoo import ZOO, Row, random_evidence
+
+import tractable as tr
+from tractable import kernels
+from tractable.families import FAMILIES, served
+from tractable.kernels import Scopes
+from tractable.plan import budget, search
+from tractable.plan.lower_bound import log2_width
+from tractable.plan.machines import plan_live, plan_machine, plan_starts
+from tractable.posterior.exact import clamped, elimination
+
+PATTERNS = np.array([[1, 0, 1, 0], [0, 0, 1, 1], [np.nan, 0, 1, 0], [np.nan, 1, 1, 1]])
+
+
+class Counted:
+    """How often engines planned, and trees were searched."""
+
+    def __init__(self) -> None:
+        self.plans, self.searches = 0, 0
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    found = Counted()
+
+    def counting(call: Any, name: str) -> Any:
+        def inner(*args: Any, **more: Any) -> Any:
+            setattr(found, name, getattr(found, name) + 1)
+            return call(*args, **more)
+
+        return inner
+
+    for engine in {served(family, "posterior") for family in FAMILIES}:
+        monkeypatch.setattr(engine, "plan", counting(engine.plan, "plans"))
+    prices = served("tables", "plan")
+    monkeypatch.setattr(prices, "find_tree", counting(prices.find_tree, "searches"))
+    yield found
+
+
+def lattice(side: int, scale: float = 0.5) -> tr.Boltzmann:
+    """Two-state units on a square, each coupled to its neighbours."""
+    cell, rng = np.arange(side * side).reshape(side, side), np.random.default_rng(0)
+    lines = [*cell.tolist(), *cell.T.tolist()]
+    machine = tr.boltzmann(side * side, edges=[pair for line in lines for pair in pairwise(line)], key=0)
+    couplings = {pair: scale * rng.normal(size=np.shape(w)) for pair, w in machine.couplings.items()}
+    fields = {name: rng.normal(size=np.shape(b)) for name, b in machine.fields.items()}
+    return tr.Boltzmann(machine.units, fields, couplings, machine.edges, np.float64(0.0))
+
+
+# ---------------------------------------------------------------- planned once
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_call_plans_once(family: str, counted: Counted) -> None:
+    given = GIVEN[family]
+    calls = {
+        "infer": lambda: tr.infer(given.model, given.case),
+        "log_partition": lambda: tr.log_partition(given.model, given.case),
+        "sample": lambda: tr.sample(given.model, 3),
+        "impute": lambda: tr.impute(given.model, given.data),
+        "log_likelihood": lambda: tr.log_likelihood(given.model, given.data),
+    }
+    for name, call in calls.items():
+        counted.plans = 0
+        call()
+        extra = int(name == "log_likelihood" and family in ("boltzmann", "deep_belief"))  # log Z is another query
+        assert counted.plans <= 1 + extra, name
+
+
+def test_rows_that_observe_the_same_are_planned_once(counted: Counted) -> None:
+    tr.infer(tr.restricted(4, 3, key=1), np.tile(PATTERNS, (50, 1)))
+    assert counted.plans == 2
+
+
+def test_the_tree_of_an_answer_is_never_searched_again(counted: Counted) -> None:
+    model = GIVEN["tables"].model
+    post = tr.infer(model, {"b": "1"})
+    before = counted.searches
+    assert post.plan.method == "elimination" or post.plan.program is not None
+    post.sample(3), post.plan.why
+    assert (counted.searches, counted.plans) == (before, 0)
+
+
+@pytest.mark.parametrize("row", ZOO, ids=str)
+def test_a_fused_answer_has_the_tree_that_ran(row: Row) -> None:
+    model = row.model()
+    post = tr.infer(model)
+    tree = post.plan.program
+    if tree is None or post.plan.method != "elimination":
+        return
+    again = kernels.run(post._asked.reduced.tables, tree.scopes, tree.pairs, kernels.Job(kernels.MARGINALS))
+    log_z = again.log_z[0] + post._asked.reduced.log_constant
+    if again.status == kernels.OK:
+        assert log_z == pytest.approx(post.log_partition.value, abs=1e-12)
+
+
+# ---------------------------------------------------------------- a plan that is handed over
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("row", ZOO, ids=str)
+def test_a_plan_made_by_names_answers_as_enumeration(row: Row, seed: int) -> None:
+    model = row.model(seed)
+    evidence = random_evidence(model, np.random.default_rng(seed))
+    hard = {name: value for name, value in evidence.items() if not isinstance(value, np.ndarray)}
+    log_z = brute_force.log_partition(model, hard)
+    found = tr.log_partition(model, hard, method=tr.plan(model, list(hard), "evidence"))
+    assert found.value == pytest.approx(log_z, abs=1e-9)
+    if log_z == -np.inf:
+        return
+    plan, truth = tr.plan(model, list(hard)), brute_force.marginals(model, hard)
+    post = tr.infer(model, hard, method=plan)
+    assert post.plan is plan
+    for name in model.states:
+        np.testing.assert_allclose(post.marginals.array(name), truth[name], atol=1e-9)
+    best = tr.most_probable(model, hard, method=tr.plan(model, list(hard), "map"))
+    assert best.log_probability.value == pytest.approx(brute_force.most_probable(model, hard)[1], abs=1e-9)
+
+
+def test_a_plan_for_something_else_is_refused() -> None:
+    net, other = GIVEN["tables"].model, tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.5, 0.5]})
+    plan = tr.plan(net, ["b"])
+    with pytest.raises(tr.ModelError, match="made for another model"):
+        tr.infer(other, method=plan)
+    with pytest.raises(tr.ModelError, match="made for the query 'marginals', not for 'evidence'"):
+        tr.log_partition(net, {"b": "1"}, method=plan)
+    with pytest.raises(tr.ModelError, match=r"other evidence \(observed: b\)"):
+        tr.infer(net, {"a": "1"}, method=plan)
+    with pytest.raises(tr.ModelError, match="soft evidence"):
+        tr.infer(net, {"b": "1", "a": [0.2, 0.8]}, method=plan)
+    with pytest.raises(tr.ModelError, match="one case"):
+        tr.infer(net, {"b": ["1", "0"]}, method=plan)
+    machine = tr.restricted(4, 2)
+    with pytest.raises(tr.ModelError, match="another model"):
+        tr.infer(tr.restricted(5, 2), np.ones(5), method=tr.plan(machine, ["visible"]))
+    with pytest.raises(tr.BudgetError):
+        tr.infer(lattice(6), method=tr.plan(lattice(6), memory=64))
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"tables"} - SEQUENCES))
+def test_every_family_runs_a_plan_that_is_handed_over(family: str) -> None:
+    given = GIVEN[family]
+    plan = tr.infer(given.model, given.case).plan
+    post = tr.infer(given.model, given.case, method=plan)
+    assert post.plan is plan
+
+
+# ---------------------------------------------------------------- within the budget
+
+
+def test_a_sparse_machine_keeps_its_budget_and_gets_the_verdict_of_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, seen = lattice(14), []
+    whole = tr.log_partition(machine, method="exact")
+
+    def spy(*args: Any) -> Any:
+        seen.append(elimination.sum_product(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(clamped, "sum_product", spy)
+    memory = tr.plan(machine, query="evidence").bytes / 4
+    plan = tr.plan(machine, query="evidence", memory=memory)
+    assert plan.method == "elimination" and plan.slices > 1
+    found = tr.log_partition(machine, method="exact", memory=memory)
+    assert found.value == pytest.approx(whole.value, abs=1e-9)
+    assert seen[-1].peak_bytes <= memory
+    from tractable.models.as_tables import markov_network
+
+    network, _ = markov_network(machine)
+    assert tr.plan(network, query="evidence", memory=memory).method == "elimination"
+    for query in ("evidence", "marginals"):
+        refused = [tr.plan(m, query=query, memory=600).method for m in (machine, network)]
+        assert refused == [None, None]
+
+
+def test_samples_come_in_pieces_that_fit_and_are_the_same() -> None:
+    net = tr.load(tr.__path__[0] + "/examples/asia.bif")
+    whole = tr.sample(net, 3000, key=4)
+    plan = tr.plan(net, query="sample")
+    piece = tr.sample(net, 3000, key=4, memory=plan.bytes + 3000 * 4 * 8 + 40_000)
+    for name in net.states:
+        np.testing.assert_array_equal(whole[name], piece[name])
+    with pytest.raises(tr.BudgetError, match="samples"):
+        tr.sample(net, 10**9, memory="1GiB")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_more_samples_than_memory_holds_are_refused_by_every_family(family: str) -> None:
+    with pytest.raises(tr.BudgetError):
+        tr.sample(GIVEN[family].model, 10**12)
+
+
+def test_joint_tables_are_priced_before_they_are_made() -> None:
+    chain = tr.MarkovNetwork(
+        {f"v{i}": "01" for i in range(41)}, [((f"v{i}", f"v{i + 1}"), [[1, 2], [3, 4]]) for i in range(40)]
+    )
+    post = tr.infer(chain, {f"v{i}": "1" for i in range(40)})
+    with pytest.raises(tr.BudgetError, match=r"2\^40 entries"):
+        post.joint([f"v{i}" for i in range(40)])
+    np.testing.assert_allclose(post.joint(["v40", "v39"])[:, 1], [3 / 7, 4 / 7])
+
+
+def test_rows_fit_into_their_memory_or_are_refused() -> None:
+    net, rng = tr.load(tr.__path__[0] + "/examples/asia.bif"), np.random.default_rng(0)
+    rows = {name: rng.choice(["yes", "no"], 5000).tolist() for name in ("asia", "dysp", "xray")}
+    whole = tr.infer(net, rows)
+    answers = 8 * 5000 * 16
+    tight = tr.infer(net, rows, memory=answers + 20_000)
+    assert tight.plan.bytes <= answers + 20_000
+    assert tight.plan.program.rows < whole.plan.program.rows
+    np.testing.assert_allclose(tight.marginals.array("lung"), whole.marginals.array("lung"), atol=1e-12)
+    with pytest.raises(tr.BudgetError):
+        tr.infer(net, rows, memory=answers)
+    few = tr.log_partition(net, rows, memory=answers)  # log evidence never waits for marginals
+    np.testing.assert_allclose(few.value, whole.log_partition.value, atol=1e-12)
+
+
+def test_rows_run_apart_answer_as_rows_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, rng = tr.load(tr.__path__[0] + "/examples/asia.bif"), np.random.default_rng(1)
+    rows = {name: rng.choice(["yes", "no", None], 60).tolist() for name in ("asia", "dysp", "xray", "either", "tub")}
+    whole, evidence = tr.infer(net, rows), tr.log_partition(net, rows)
+    prices = served("tables", "plan")
+    monkeypatch.setattr(prices, "_together", lambda *args: tr.plan(net, memory=1.0))
+    apart = tr.infer(net, rows)
+    assert len(apart.plan.program.parts) > 5
+    np.testing.assert_allclose(apart.log_partition.value, whole.log_partition.value, atol=1e-12)
+    np.testing.assert_allclose(tr.log_partition(net, rows).value, evidence.value, atol=1e-12)
+    for name in net.states:
+        np.testing.assert_allclose(apart.marginals.array(name), whole.marginals.array(name), atol=1e-12)
+
+
+def test_a_budget_of_seconds_refuses() -> None:
+    model = lattice(12)
+    assert tr.plan(model, query="evidence").method == "elimination"
+    assert tr.plan(model, query="evidence", seconds=1e-9).method is None
+    with pytest.raises(tr.BudgetError):
+        tr.infer(model, seconds=1e-9)
+    with pytest.raises(ValueError, match="must be positive"):
+        tr.plan(model, seconds=0)
+
+
+def test_names_prune_what_evidence_would() -> None:
+    net = tr.load(tr.__path__[0] + "/examples/asia.bif")
+    assert tr.plan(net, query="evidence").method == "independent"
+    assert tr.plan(net, ["asia"], "evidence").method == "independent"
+    by_name, by_state = tr.plan(net, ["dysp"], "evidence"), tr.plan(net, {"dysp": "yes"}, "evidence")
+    assert by_name.flops <= 2 * by_state.flops + 100
+    assert tr.log_partition(net).value == pytest.approx(0.0, abs=1e-12)
+
+
+# ---------------------------------------------------------------- refused soon
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("row", ZOO, ids=str)
+def test_no_tree_is_narrower_than_the_lower_bound(row: Row, seed: int) -> None:
+    packed = row.model(seed).packed
+    scopes = Scopes(packed.sizes, packed.scope_starts, packed.scopes)
+    if not scopes.m:
+        return
+    least = log2_width(scopes)
+    for heuristic in kernels.HEURISTICS:
+        order = scopes.greedy_order(heuristic, 0.0, 0, 1000.0, 10.0)
+        assert order is not None
+        assert least <= _width(scopes, order.tolist()) + 1e-9
+
+
+def _width(scopes: Scopes, order: list[int]) -> float:
+    """log2 of the largest table over a variable and its neighbours, when variables are eliminated in this order."""
+    near = {v: set() for v in range(scopes.n)}
+    for own in np.split(scopes.members, scopes.starts[1:-1]):
+        for v in own.tolist():
+            near[v] |= set(own.tolist()) - {v}
+    widest = 0.0
+    for v in [*order, *sorted(set(near) - set(order))]:
+        others = near.pop(v)
+        widest = max(widest, float(scopes.log_size[[v, *others]].sum()))
+        for u in others:
+            near[u] = (near[u] | others) - {u, v}
+    return widest
+
+
+def test_what_cannot_be_is_refused_without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 60
+    pairs = [((f"v{i}", f"v{j}"), np.ones((2, 2)) + np.eye(2)) for i in range(n) for j in range(i)]
+    clique = tr.MarkovNetwork({f"v{i}": "01" for i in range(n)}, pairs)
+    patience = []
+    old = search.Search.look_ahead
+
+    def spy(self: search.Search) -> None:
+        old(self)
+        patience.append(self.patience)
+
+    monkeypatch.setattr(search.Search, "look_ahead", spy)
+    assert tr.plan(clique, query="evidence").method is None
+    assert patience == [search.HOPELESS]
+    assert search.HOPELESS + search.GREEDY_SECONDS < 3.1
+
+
+# ---------------------------------------------------------------- where the plan decides between roads
+
+
+def test_the_plan_alone_decides_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = tr.restricted(6, 4).graph
+    assert plan_starts(graph, 5).method == "enumeration"
+    assert plan_live(graph).method == "enumeration"
+    prices = served("boltzmann", "plan")
+    monkeypatch.setattr(prices, "START_FLOPS", 0.0)
+    monkeypatch.setattr(prices, "LIVE_LOG2_STATES", -1)
+    assert plan_starts(graph, 5).method == "gibbs"
+    assert plan_live(graph).method == "annealing"
+    question = budget.ask("sample", patience=-1.0)
+    assert plan_machine(graph, (), question).method == "gibbs"
+    assert plan_machine(graph, (), budget.ask("sample")).method == "enumeration"
+
+
+def test_chains_answer_where_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = tr.restricted(5, 3, key=2)
+    exact = tr.impute(machine, [np.nan, 1, 0, 1, 1])
+    monkeypatch.setitem(budget.PATIENCE, "impute", -1.0)
+    chains = tr.impute(machine, [[np.nan, 1, 0, 1, 1], [1, np.nan, 0, 1, 1]], n_sweeps=3000)
+    assert abs(chains[0, 0] - exact[0]) < 0.05
+    assert chains[0, 0] != exact[0]
