@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(tr, verb, never)
     monkeypatch.setattr("tractable.cli._fitting.fit_columns", never)
     monkeypatch.setattr("tractable.cli._fitting.pretrain", never)
-    monkeypatch.setattr("tractable.evaluate.traces", never)
+    monkeypatch.setattr("tractable.cli._traces.traces", never)
     return tmp_path
 
 

@@ -406,7 +406,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (("transform", model, folder / "gaps.csv", "-o", folder / "s.npy"), ["row 0, column 0"]),
         (("query", model), ["Boltzmann", "networks"]),
         (("separated", model, "visible", "hidden"), ["Boltzmann", "networks"]),
-        (("explain", model, "--query", "map"), ["elimination"]),
+        (("explain", model, "--query", "filtering"), ["unknown query", "gradient"]),
         (("explain", model, "--observe", "hiden"), ["hiden"]),
         (("explain", ASIA, "--query", "gradient"), ["gradient", "map"]),
         (("convert", model, folder / "m.bif"), ["m.bif", ".safetensors"]),

@@ -109,7 +109,7 @@ def test_the_commands_take_models_of_layers(tmp_path, capsys) -> None:
     assert tr.read_data(out).shape == (5, 4)
     assert run(["score", model, data, "--samples", "0"]) == 2
     assert run(["explain", model, "--query", "map"]) == 2
-    assert "marginals, evidence" in capsys.readouterr().err
+    assert "elimination alone" in capsys.readouterr().err
 
 
 def test_figures_draw_the_numbers_they_are_given() -> None:
@@ -165,5 +165,9 @@ def test_score_by_a_method(tmp_path, capsys) -> None:
     assert [f["kind"] for f in found.values()] == ["exact", "probabilistic", "bound"]
     assert found["mean_field"]["value"] <= found["exact"]["value"]
     tr.save(tr.restricted(4, 3), model)
-    assert run(["score", model, data, "--method", "exact"]) == 2
-    assert "--method: a Boltzmann needs none; leave it out" in capsys.readouterr().err
+    assert run(["score", model, data, "--method", "exact"]) == 0
+    capsys.readouterr()
+    assert run(["score", model, data, "--method", "importance"]) == 2
+    assert "unknown method 'importance'" in capsys.readouterr().err
+    assert run(["score", model, data, "--samples", "5"]) == 2
+    assert "--samples: a Boltzmann needs none" in capsys.readouterr().err

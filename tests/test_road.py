@@ -188,7 +188,7 @@ def test_samples_come_in_pieces_that_fit_and_are_the_same() -> None:
     net = tr.load(tr.__path__[0] + "/examples/asia.bif")
     whole = tr.sample(net, 3000, key=4)
     plan = tr.plan(net, query="sample")
-    piece = tr.sample(net, 3000, key=4, memory=plan.bytes + 3000 * 4 * 8 + 40_000)
+    piece = tr.sample(net, 3000, key=4, memory=plan.bytes + 3000 * 8 * 8 + 40_000)
     for name in net.states:
         np.testing.assert_array_equal(whole[name], piece[name])
     with pytest.raises(tr.BudgetError, match="samples"):

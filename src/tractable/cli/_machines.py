@@ -31,9 +31,11 @@ class Weighed:
         Method | None, typer.Option(help="How, of a model of layers; exact where that is affordable if absent.")
     ] = None
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """What is given of these."""
+    def given(self, model: Any) -> dict[str, Any]:
+        """What is given of these: only models of layers have weighted samples."""
+        layered = tr.SigmoidBeliefNetwork | tr.DeepBeliefNetwork | tr.HelmholtzMachine
+        if self.samples is not None and not isinstance(model, layered):
+            raise typer.BadParameter(f"--samples: a {type(model).__name__} needs none; leave it out")
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -49,7 +51,7 @@ def score(
 ) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **weighed.given)
+    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **weighed.given(machine))
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
     from tractable.cli import _machine_tables, _tables

@@ -11,9 +11,9 @@ from tractable.evaluate.annealed import Annealing
 from tractable.evaluate.records import LogLikelihood
 from tractable.evaluate.sampled import SHARE, Tally, checked_confidence, checked_samples
 from tractable.models import ModelError
-from tractable.models._base import check_options, nearest
+from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE
-from tractable.plan import ask
+from tractable.plan import ask, check_method
 from tractable.plan.budget import LIKELIHOOD
 from tractable.posterior import Certificate, verbs
 from tractable.posterior.approximate import importance, layers
@@ -83,8 +83,7 @@ def log_likelihood(
     """
     n, confidence = checked_samples(samples), checked_confidence(more.get("confidence", layers.CONFIDENCE))
     check_options(more, OPTIONS, "log_likelihood")
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
+    check_method(method, METHODS)
     values = directed.rows_of(model, data, missing=True)
     if not len(values):
         raise ModelError("there are no rows")

@@ -12,10 +12,10 @@ from tractable.evaluate.annealed import OPTIONS, Annealing, anneal
 from tractable.evaluate.annealed_rows import RowAnnealing
 from tractable.evaluate.records import LogLikelihood
 from tractable.models import ModelError
-from tractable.models._base import check_options, nearest
+from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
-from tractable.plan import BudgetError, ask
+from tractable.plan import BudgetError, ask, check_method
 from tractable.plan.budget import LIKELIHOOD
 from tractable.posterior import Certificate
 from tractable.posterior.certificate import weaker
@@ -63,8 +63,7 @@ def log_partition(
     >>> found.kind, float(round(found.value / np.log(2), 9))
     ('exact', 3.0)
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
+    check_method(method, METHODS)
     budget = {name: more.pop(name, None) for name in BUDGET}
     check_options(more, OPTIONS, "log_partition")
     if method != "annealing":

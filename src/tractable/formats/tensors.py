@@ -40,7 +40,7 @@ def read(source: Source, units: Iterable[Any] = ()) -> Any:
 
 
 def _model(data: bytes, units: Iterable[Any]) -> Any:
-    tensors, about = dict(deserialize(data)), _json(data)
+    tensors, about = dict(sorted(deserialize(data))), _json(data)
     FORMAT.check(about)
     if str(about.get("kind")) in OTHERS:
         return _leaf(about, tensors, units)

@@ -71,7 +71,10 @@ def restore(path: str, belongs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray
     with readable(path), open(path, "rb") as file:
         data = file.read()
     try:
-        about = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"][HEADER])
+        text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"][HEADER]
+        about = json.loads(text)
+        if json.dumps(about) != text:  # a number may be written in two ways, one of which is not ours
+            raise ValueError("its header is not as it was written")
         found = load(data), dict(about)
         _check_whole(*found)
         _check(path, dict(about["belongs"]), belongs)

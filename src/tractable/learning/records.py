@@ -27,13 +27,24 @@ def default_learner(model: Any) -> Any:
     ------
     ModelError : a model that nothing learns.
     """
-    if hasattr(model, "engine"):
-        if not hasattr(model.engine, "learner"):
-            raise ModelError(f"nothing learns a {type(model).__name__} by default: give a learner, such as EM()")
-        return model.engine.learner
-    if getattr(model, "family", None) not in FAMILIES:
-        raise ModelError(f"nothing learns a {type(model).__name__} yet")
-    return served(model.family, "learner")
+    if named_learner(model) and not hasattr(model, "engine"):
+        return served(model.family, "learner")
+    return model.engine.learner
+
+
+def named_learner(model: Any) -> str:
+    """The name of that class.
+
+    Raises
+    ------
+    ModelError : a model that nothing learns.
+    """
+    own, family = getattr(model, "engine", None), getattr(model, "family", None)
+    if own is not None and hasattr(own, "learner"):
+        return own.learner.__name__
+    if own is None and family in FAMILIES:
+        return FAMILIES[family].learner.rpartition(":")[2]
+    raise ModelError(f"nothing learns a {type(model).__name__} by default: give a learner that takes it")
 
 
 class Request(NamedTuple):

@@ -54,7 +54,12 @@ def named(model: TableModel, names: Iterable[str], pruned: bool) -> Reduced:
 
 def plan_case(model: TableModel, reduced: Reduced, given: Evidence, ask: Ask) -> Plan:
     """The plan for a network that has been conditioned on a case."""
-    return _plan(model, reduced, scopes_of(reduced), _observed(model, given.states), ask)
+    scopes = scopes_of(reduced)
+    if ask.query != "sample":
+        return _plan(model, reduced, scopes, _observed(model, given.states), ask)
+    n = len(model.states)
+    tree = _plan(model, reduced, scopes, _observed(model, given.states), reserved(n, scopes.m, ask))
+    return plan_samples(tree, n, ask)
 
 
 def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask) -> Plan:
@@ -197,23 +202,29 @@ def rows_in_cache(tree: ContractionTree) -> int:
     return int(np.clip(CHUNK_ENTRIES / max(float(tree.cost[2]), 1.0), MIN_CHUNK, MAX_CHUNK))
 
 
+def reserved(n_variables: int, n_tables: int, ask: Ask) -> Ask:
+    """The question of a tree for samples, with what the samples themselves take put aside, where that is there."""
+    left = ask.budget.memory - 8.0 * (n_variables * ask.n + 2 * n_tables + n_variables)
+    return ask._replace(budget=ask.budget._replace(memory=left)) if left > 0 else ask
+
+
 def plan_samples(plan: Plan, n_variables: int, ask: Ask) -> Plan:
     """The plan that draws `ask.n` samples down the tree of a plan, so many at a time as memory holds."""
     budget, tree = ask.budget, plan.program
     steps = 2 * tree.scopes.m if tree is not None else 0
-    each, answer = 8.0 * steps + 8.0 * n_variables + 1, 4.0 * n_variables
-    left = budget.memory - plan.bytes - answer * ask.n
-    sliced = tree is not None and tree.slices > 1  # every slice may replace any of the samples
-    rows = ask.n if sliced else max(1, min(ask.n, int(max(left, 0.0) / each)))
+    each, answers = 8.0 * (steps + n_variables), 8.0 * n_variables * ask.n
+    left = budget.memory - plan.bytes - answers
+    rows = max(1, min(ask.n, int(max(left, 0.0) / max(each, 1.0))))
+    runs = -(-ask.n // rows)
     told = {
         "query": "sample",
         "n": ask.n,
         "budget": budget,
-        "seconds": plan.seconds + ask.n * n_variables * DRAWN * (plan.slices if sliced else 1),
+        "seconds": plan.seconds * runs + ask.n * n_variables * DRAWN * plan.slices,
         "reason": lambda: f"{plan.why}; {ask.n:,} samples",
         "program": None if tree is None else replace(tree, rows=rows),
     }
-    return within(replace(plan, **told), plan.bytes + answer * ask.n + each * rows)
+    return within(replace(plan, **told), plan.bytes + answers + each * rows)
 
 
 def plan_joint(model: TableModel, reduced: Reduced, places: Sequence[int], scopes: Scopes | None, ask: Ask) -> Plan:

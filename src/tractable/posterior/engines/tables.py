@@ -141,8 +141,7 @@ def plan(case: Case, ask: Ask) -> Plan:
         if query in ("map", "sample"):
             case.one()
         return plan_rows(model, case.under(query), given.states, ask)
-    found = plan_case(model, case.under(query), given, ask)
-    return plan_samples(found, len(model.states), ask) if query == "sample" else found
+    return plan_case(model, case.under(query), given, ask)
 
 
 def _adopted(case: Case, ask: Ask) -> Plan:

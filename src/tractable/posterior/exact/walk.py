@@ -38,31 +38,30 @@ def _maximize(reduced: Reduced, pairs: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def sample_states(reduced: Reduced, tree: ContractionTree | None, rng: np.random.Generator, n: int) -> np.ndarray:
-    """`n` independent exact samples of every original variable, shape [n, n_variables], so many at a time as the tree
-    says: what is drawn does not depend on that."""
+    """`n` independent exact samples of every original variable, shape [n, n_variables]; as many at a time as the tree
+    says, on which what is drawn does not depend (but for slices, each of which may replace any of its samples)."""
     if reduced.impossible:
         raise _nothing_to_sample()
-    states = np.empty((n, len(reduced.tables.sizes)), np.int32)
-    if tree is not None and tree.sliced:
-        log_z, states = _draw_sliced(reduced, tree, rng, n)
-        return _checked(reduced, log_z, states)
-    lonely = np.setdiff1d(np.arange(len(reduced.tables.sizes)), reduced.tables.scopes)
-    for v in lonely:
-        states[:, v] = rng.integers(reduced.tables.sizes[v], size=n)
-    if tree is None or not reduced.tables.n_factors:
-        return _original(reduced, states)
-    step, out = tree.rows or max(n, 1), np.empty((n, len(reduced.index)), np.int32)
-    for rows in (slice(i, i + step) for i in range(0, n, step)):
-        log_z, found = _walked(reduced.tables, tree.pairs, rng, len(states[rows]))
-        found[:, lonely] = states[rows, lonely]
-        out[rows] = _checked(reduced, log_z, found)
-    return out
+    states = np.zeros((n, len(reduced.tables.sizes)), np.int32)
+    if tree is None or not tree.sliced:
+        for v in np.setdiff1d(np.arange(states.shape[1]), reduced.tables.scopes):
+            states[:, v] = rng.integers(reduced.tables.sizes[v], size=n)
+    if tree is not None and reduced.tables.n_factors:
+        for start in range(0, n, step := tree.rows or max(n, 1)):
+            _draw_into(states[start : start + step], reduced, tree, rng)
+    return _original(reduced, states)
 
 
-def _checked(reduced: Reduced, log_z: float, states: np.ndarray) -> np.ndarray:
+def _draw_into(states: np.ndarray, reduced: Reduced, tree: ContractionTree, rng: np.random.Generator) -> None:
+    """Samples of the free variables, but for those in no table, which are there."""
+    if tree.sliced:
+        log_z, states[:] = _draw_sliced(reduced, tree, rng, len(states))
+    else:
+        log_z, found = _walked(reduced.tables, tree.pairs, rng, len(states))
+        held = np.unique(reduced.tables.scopes)
+        states[:, held] = found[:, held]
     if log_z == -np.inf:
         raise _nothing_to_sample()
-    return _original(reduced, states)
 
 
 def _nothing_to_sample() -> ImpossibleEvidenceError:
