@@ -21,6 +21,7 @@ from tractable.evaluate.starts import Sources, model_states
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
+from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases
 from tractable.posterior.tempering._base import Progress, run
@@ -114,7 +115,7 @@ def anneal(
     """
     settings = settings or Annealing()
     check_options(more, OPTIONS[1:], "anneal")
-    keys = jax.random.split(jax.random.key(key) if isinstance(key, int | np.integer) else key, 5)
+    keys = jax.random.split(as_key(key), 5)
     rows = bases.rows_of(model, data, keys[0])
     path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)
     betas = _temperatures(path, keys[1], settings, more.get("temperatures"))

@@ -24,6 +24,7 @@ from tractable.evaluate import bounds
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.posterior import Certificate
+from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.machines import base_log_partition
 from tractable.posterior.tempering.rows import applies, log_joint_of_data, rows_path
@@ -87,9 +88,8 @@ def _verdict(effective: np.ndarray) -> str:
 def row_work(model: Boltzmann, values: Any, key: Any, settings: RowAnnealing) -> Float[np.ndarray, "r c"]:
     """log p̃(v) of each row as each of its chains has it."""
     rows = checked_values(model, VISIBLE, values, missing=False)
-    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
     parts = _parts(rows, settings)
-    return np.concatenate([_work(model, part, (key, first), settings)[:n] for first, n, part in parts])
+    return np.concatenate([_work(model, part, (as_key(key), first), settings)[:n] for first, n, part in parts])
 
 
 def _parts(rows: np.ndarray, settings: RowAnnealing) -> Iterator[tuple[int, int, np.ndarray]]:

@@ -20,8 +20,10 @@ from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.plan.machines import Split
 from tractable.posterior import Certificate
+from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import Schedule, State, run, schedule, start
 from tractable.posterior.exact.enumeration import log_weights
+from tractable.posterior.tempering.machines import log_partition_of_fields
 
 OVERLAP = 0.15
 """Neighbours that accept fewer of their swaps get machines between them before log Z is taken."""
@@ -213,7 +215,7 @@ def log_partition_of(training: Training, *, n_rounds: int = 40, key: Any = 0) ->
     own, model = training.learner, training.model
     if not isinstance(own, Trajectory):
         raise ModelError("there is no trajectory: log_partition_of is for runs of fit(…, TrajectoryTempering())")
-    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+    key = as_key(key)
     plan = starting_with(schedule(model.graph), summable_groups(model))
     own, works, n_calls = _overlapping(plan, model, key, own), [], 2 * -(-n_rounds // (2 * ROUNDS))
     for t in range(2 * n_calls):  # the first half settles the chains
@@ -276,10 +278,8 @@ def _refined(model: Boltzmann, own: Trajectory, extra: np.ndarray) -> Trajectory
 
 
 def _first_log_partition(model: Boltzmann, own: Trajectory) -> float:
-    with jax.enable_x64(True):
-        first = eqx.combine(jax.tree.map(lambda a: a[0], own.past), model).astype(np.float64)
-        parts = [units.cumulant(jnp.asarray(first.fields[name])).sum() for name, units in first.units.items()]
-        return float(sum(parts) + first.offset)
+    first = eqx.combine(jax.tree.map(lambda a: a[0], own.past), model)
+    return float(log_partition_of_fields(first.units, first.fields) + first.offset)
 
 
 def _bennett(forward: np.ndarray, reverse: np.ndarray) -> tuple[float, np.ndarray]:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering._base import At
 from tractable.posterior.tempering.machines import Base, MachinePath, make_path
 from tractable.posterior.tempering.temperatures import evenly
@@ -109,7 +110,7 @@ def temper(
     s = ParallelTempering() if settings is None else settings
     if min(s.n_replicas - 1, s.n_chains, s.n_rounds, s.n_sweeps) < 1 or s.n_tuning < 0:
         raise ModelError(f"parallel tempering takes two replicas or more, and one chain, round and sweep, got {s}")
-    key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
+    key = as_key(key)
     path = make_path(model, model.fields if base is None else base)
     state = init(path, jax.random.fold_in(key, 0), jnp.linspace(0, 1, s.n_replicas), s.n_chains)
     for i, n in enumerate(_phases(s.n_tuning)):

@@ -236,15 +236,19 @@ def _flipping(path: MachinePath) -> MachinePath:
 
 
 def base_log_partition(path: MachinePath) -> Float[np.ndarray, "*c"]:
-    """log Z of the machine at β = 0, or of each chain's: the sum of its cumulants, in double precision."""
+    """log Z of the machine at β = 0, or of each chain's."""
+    return log_partition_of_fields(path.model.units, path.base)
+
+
+def log_partition_of_fields(units: Mapping[str, Units], fields: Base) -> Float[np.ndarray, "*c"]:
+    """log Z of a machine without couplings: the sum of its cumulants, in double precision."""
     with jax.enable_x64(True):
-        units = path.model.astype(np.float64).units
-        fields = {name: np.asarray(a, np.float64) for name, a in path.base.items()}
-        return np.asarray(_sum_of_cumulants(units, fields))
+        both = jax.tree.map(lambda a: np.asarray(a, np.float64), (dict(units), dict(fields)))
+        return np.asarray(_sum_of_cumulants(*both))
 
 
 @jax.jit
-def _sum_of_cumulants(units: Mapping[str, Units], fields: Mapping[str, Array]) -> Float[Array, "*c"]:
+def _sum_of_cumulants(units: Mapping[str, Units], fields: Base) -> Float[Array, "*c"]:
     return sum((units[name].cumulant(a).sum(-1) for name, a in fields.items()), jnp.zeros(()))
 
 
@@ -317,9 +321,6 @@ def _mirrored_model(path: MachinePath) -> Boltzmann:
         couplings[a, b] = (
             whole if a in model.edges and a == b else np.asarray(whole)[np.ix_(_mirror(path, a), _mirror(path, b))]
         )
-    units = {name: _mirrored_units(path, name, own) for name, own in model.units.items()}
-    return Boltzmann(units, path.mirrored(model.fields), couplings, model.edges, model.offset)
-
-
-def _mirrored_units(path: MachinePath, name: str, units: Units) -> Units:
-    return units.take(np.arange(units.n)[::-1]) if name in path.schedule.sequential else units
+    turned = {name: model.units[name] for name in path.schedule.sequential}
+    turned = {name: units.take(np.arange(units.n)[::-1]) for name, units in turned.items()}
+    return Boltzmann(model.units | turned, path.mirrored(model.fields), couplings, model.edges, model.offset)
