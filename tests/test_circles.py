@@ -1,4 +1,8 @@
-"""Modules of a room import one another one way: no circle of imports, wherever in a file an import stands."""
+"""Modules of a room import one another one way: no circle of imports, wherever in a file an import stands.
+
+What `tractable.families` names for a room counts as imported by whoever asks for it: `leaf(model, "plan")` leads to all
+modules of that column.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from test_rooms import ROOMS, modules, package_of, room_of
+
+from tractable.families import FAMILIES
 
 Graph = Mapping[str, set[str]]
 
@@ -38,7 +44,7 @@ def _imported(name: str, package: str, code: ast.Module) -> Iterator[str]:
 
 
 def named(code: ast.Module, package: str) -> Iterator[str]:
-    """Full names of all that is imported at run time: by statements, and by the tables that `import_module` reads."""
+    """Full names of all that is imported at run time: by statements, and by tables of names."""
     nodes = list(at_run_time(code))
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -46,8 +52,12 @@ def named(code: ast.Module, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{source_of(node, package)}.{alias.name}" for alias in node.names)
     texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    for prefix in filter(None, map(_prefix, nodes)):
+    for prefix in filter(None, (_prefix(node, package) for node in nodes)):
         yield from (full for text in texts if (full := prefix + text) in sources())
+    for column in filter(None, map(_column, nodes)):
+        where = "learning" if column in ("learner", "starts") else column
+        leaves = {getattr(row, column).partition(":")[0] for row in FAMILIES.values()} - {""}
+        yield from (f"tractable.{where}.{leaf}" for leaf in leaves)
 
 
 def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
@@ -63,12 +73,20 @@ def source_of(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*above, *filter(None, [node.module])])
 
 
-def _prefix(node: ast.AST) -> str:
-    """What `import_module(f"tractable.room.{…}")` begins with; empty for anything else."""
+def _prefix(node: ast.AST, package: str) -> str:
+    """What `import_module(f"tractable.room.{…}")`, or that of `{__name__}`, begins with; empty for anything else."""
     if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module")):
         return ""
     text = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+    if isinstance(text, ast.FormattedValue) and ast.unparse(text.value) == "__name__":
+        return f"{package}."
     return str(text.value) if isinstance(text, ast.Constant) else ""
+
+
+def _column(node: ast.AST) -> str:
+    """The room in `leaf(model, "room")` or `served(family, "room")`; empty for anything else."""
+    asks = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("leaf", "served")
+    return str(ast.literal_eval(node.args[1])) if asks else ""
 
 
 def module_of(full: str) -> str:
@@ -127,10 +145,24 @@ def _in_order(graph: Graph) -> None:
         "def late():\n    import tractable.graph.elimination",
         "def late():\n    from .elimination import order",
         "LEAVES = {'a': 'elimination'}\nimport_module(f'tractable.graph.{LEAVES[x]}')",
+        "LEAVES = {'a': 'elimination'}\nimport_module(f'{__name__}.{LEAVES[x]}')",
     ],
 )
 def test_a_late_import_is_seen(late: str) -> None:
     assert {module_of(full) for full in named(ast.parse(late), "tractable.graph")} >= {"tractable.graph.elimination"}
+
+
+@pytest.mark.parametrize(
+    ("asks", "found"),
+    [
+        ("leaf(model, 'plan').plan_model(model)", "tractable.plan.tables"),
+        ("families.served(kind, 'posterior')", "tractable.posterior.engines.tables"),
+        ("served(kind, 'learner')", "tractable.learning.em.exact"),
+        ("leaf(model, 'starts')", "tractable.learning.starts.networks"),
+    ],
+)
+def test_what_the_table_of_families_names_is_seen(asks: str, found: str) -> None:
+    assert found in set(named(ast.parse(asks), "tractable.plan")) & set(sources())
 
 
 def test_what_only_a_type_checker_reads_is_no_import() -> None:

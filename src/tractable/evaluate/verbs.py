@@ -14,7 +14,8 @@ from tractable.models._base import check_options
 from tractable.plan import ask
 from tractable.plan.budget import MAX_SECONDS, Memory
 from tractable.posterior import Certificate
-from tractable.posterior.engines._protocol import answered, engine_of
+from tractable.posterior.dispatch import engine_of
+from tractable.posterior.engines._protocol import answered
 
 
 def log_partition(

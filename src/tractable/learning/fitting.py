@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tractable.learning.records import Request, default_learner
+from tractable.families import served
+from tractable.learning.records import Request, learner_name
 from tractable.models._base import ModelError
 
 if TYPE_CHECKING:
@@ -96,3 +97,14 @@ def fit(
     if isinstance(learner, type) or not hasattr(learner, "run"):
         raise ModelError(f"a learner is an object such as EM() or PersistentCD(k=5), got {learner!r}")
     return learner.run(model, data, Request(epochs, validation, options))
+
+
+def default_learner(model: Any) -> Any:
+    """The class of the learner of a model where none is given.
+
+    Raises
+    ------
+    ModelError : a model that nothing learns.
+    """
+    learner_name(model)
+    return model.engine.learner if hasattr(model, "engine") else served(model.family, "learner")

@@ -11,7 +11,7 @@ import optax
 
 from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.loop import Run, prepared
-from tractable.learning.records import Request, named_learner
+from tractable.learning.records import Request, learner_name
 from tractable.models import ModelError
 
 
@@ -45,7 +45,7 @@ class Learner:
     def adopted(self, model: Any, key: Any) -> Any:
         """The model that is learned; refuses one of another family."""
         if getattr(model, "family", None) != self.family:
-            raise ModelError(f"{type(self).__name__} learns no {type(model).__name__}: take {named_learner(model)}()")
+            raise ModelError(f"{type(self).__name__} learns no {type(model).__name__}: take {learner_name(model)}()")
         return model
 
     @abstractmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from math import nan
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
-from tractable.families import FAMILIES, served
+from tractable.families import FAMILIES
 from tractable.models._base import ModelError, nearest
 from tractable.posterior import Certificate
 
@@ -20,31 +20,20 @@ TAKEN_BY = {"live": LIVE, "weights": WEIGHTS}
 """Who takes the options that not all learners have."""
 
 
-def default_learner(model: Any) -> Any:
-    """The class of the learner of a model where none is given.
+def learner_name(model: Any) -> str:
+    """The name of the learner of a model where none is given; reads the table of families and loads nothing.
 
     Raises
     ------
     ModelError : a model that nothing learns.
     """
-    if named_learner(model) and not hasattr(model, "engine"):
-        return served(model.family, "learner")
-    return model.engine.learner
-
-
-def named_learner(model: Any) -> str:
-    """The name of that class.
-
-    Raises
-    ------
-    ModelError : a model that nothing learns.
-    """
-    own, family = getattr(model, "engine", None), getattr(model, "family", None)
-    if own is not None and hasattr(own, "learner"):
-        return own.learner.__name__
-    if own is None and family in FAMILIES:
-        return FAMILIES[family].learner.rpartition(":")[2]
-    raise ModelError(f"nothing learns a {type(model).__name__} by default: give a learner that takes it")
+    if hasattr(model, "engine"):
+        if not hasattr(model.engine, "learner"):
+            raise ModelError(f"nothing learns a {type(model).__name__} by default: give a learner, such as EM()")
+        return model.engine.learner.__name__
+    if getattr(model, "family", None) not in FAMILIES:
+        raise ModelError(f"nothing learns a {type(model).__name__} yet")
+    return FAMILIES[model.family].learner.partition(":")[2]
 
 
 class Request(NamedTuple):

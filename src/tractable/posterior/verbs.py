@@ -10,7 +10,8 @@ from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
 from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.engines._protocol import answered, asked_of, engine_of
+from tractable.posterior.dispatch import asked_of, engine_of
+from tractable.posterior.engines._protocol import answered
 
 if TYPE_CHECKING:
     from tractable.models import (

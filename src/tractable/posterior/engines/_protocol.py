@@ -13,11 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tractable.families import FAMILIES, leaf, served
 from tractable.models import ModelError
-from tractable.models._base import check_options
 from tractable.plan import Ask, Plan, allowed
-from tractable.plan.budget import PATIENCE, Memory, ask
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, joined, weaker
 
@@ -84,46 +81,20 @@ INSTEAD = {
 
 
 ONLY = {
+    "joint": "networks and mixtures",
     "pseudo_log_likelihood": "Boltzmann machines",
     "traces": "Boltzmann machines",
     "kl_divergence": "Bayesian networks",
 }
-"""Verbs of the rooms below that are of one class of models."""
+"""Of what is no verb of an engine, or a verb of the rooms below: whose it is."""
 
 
-def engine_of(model: Any, verb: str) -> Any:
-    """The engine that has a verb for a model.
-
-    Raises
-    ------
-    UnsupportedError : the model's family has no such verb. TypeError : not a model.
-    """
-    engine = leaf(model, "posterior")
-    if not hasattr(engine, verb):
-        raise unsupported(model, verb)
-    return engine
-
-
-def unsupported(model: Any, verb: str) -> UnsupportedError:
-    """The error for a verb that a family does not have."""
-    have = [name for name in FAMILIES if hasattr(served(name, "posterior"), verb)]
+def unsupported(model: Any, verb: str, have: Sequence[str] = ()) -> UnsupportedError:
+    """The error for a verb that a model does not have, but these families have."""
     who = ONLY.get(verb) or f"models of the families {', '.join(have)}"
     told = f"{who} have one" if verb in ONLY or have else "no family has one"
     instead = f"; use {INSTEAD[verb]}" if verb in INSTEAD else ""
     return UnsupportedError(f"a {type(model).__name__} has no {verb}: {told}{instead}")
-
-
-def asked_of(
-    model: Any, verb: str, query: Any, memory: Memory, seconds: float | None, options: dict[str, Any]
-) -> tuple[Any, Ask]:
-    """The engine for a verb, and the question: what it may cost, and how it is to be answered."""
-    engine = engine_of(model, verb)
-    known = getattr(engine, "OPTIONS", {}).get(verb, ())
-    given = {name: options.pop(name) for name in ("method", "n") if name in options}
-    check_options(options, known, f"{verb} of a {type(model).__name__}")
-    renamed = {"sweeps": options["n_sweeps"]} if options.get("n_sweeps") is not None else {}
-    more = {"patience": PATIENCE[query]} if query in PATIENCE else {}
-    return engine, ask(query, memory, seconds, **given, **renamed, **more)
 
 
 def answered(engine: Any, asked: Any, question: Ask, key: Any = 0) -> list[Solved]:

@@ -1,0 +1,41 @@
+"""Which engine has a verb for a model, and what it is asked: where the verbs set out on the way of `engines._protocol`.
+
+The engines do not see this module: it is the one that reads the table of families.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tractable.families import FAMILIES, leaf, served
+from tractable.models._base import check_options
+from tractable.plan._base import Ask
+from tractable.plan.budget import PATIENCE, Memory, ask
+from tractable.posterior.engines._protocol import unsupported
+
+
+def engine_of(model: Any, verb: str) -> Any:
+    """The engine that has a verb for a model.
+
+    Raises
+    ------
+    UnsupportedError : the model's family has no such verb. TypeError : not a model.
+    """
+    engine = leaf(model, "posterior")
+    if not hasattr(engine, verb):
+        have = [name for name in FAMILIES if hasattr(served(name, "posterior"), verb)]
+        raise unsupported(model, verb, have)
+    return engine
+
+
+def asked_of(
+    model: Any, verb: str, query: Any, memory: Memory, seconds: float | None, options: dict[str, Any]
+) -> tuple[Any, Ask]:
+    """The engine for a verb, and the question: what it may cost, and how it is to be answered."""
+    engine = engine_of(model, verb)
+    known = getattr(engine, "OPTIONS", {}).get(verb, ())
+    given = {name: options.pop(name) for name in ("method", "n") if name in options}
+    check_options(options, known, f"{verb} of a {type(model).__name__}")
+    renamed = {"sweeps": options["n_sweeps"]} if options.get("n_sweeps") is not None else {}
+    more = {"patience": PATIENCE[query]} if query in PATIENCE else {}
+    return engine, ask(query, memory, seconds, **given, **renamed, **more)
