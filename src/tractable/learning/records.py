@@ -185,6 +185,10 @@ class History(Generic[R]):
     def __getitem__(self, i: int) -> R:
         return self.records[i]
 
+    def __getattr__(self, name: str) -> Any:
+        moved = "; its records are history.records since version 0.2" if name in ("epochs", "iterations") else ""
+        raise AttributeError(f"a History has no attribute {name!r}{moved}")
+
     def with_record(self, record: R) -> History[R]:
         """The history with one more record."""
         return History((*self.records, record))
@@ -208,7 +212,7 @@ class History(Generic[R]):
 
 def bare(found: Certificate) -> Certificate:
     """The certificate without the rows it is the mean of."""
-    return Certificate(**{f.name: getattr(found, f.name) for f in fields(Certificate)})
+    return Certificate.of(found)
 
 
 def interval(found: Certificate | None) -> str:

@@ -110,6 +110,10 @@ class Plan:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "reason": self.why}
 
+    def __getattr__(self, name: str) -> Any:
+        moved = "; what a plan runs is plan.program since version 0.2" if name == "tree" else ""
+        raise AttributeError(f"a Plan has no attribute {name!r}{moved}")
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the program and the structure, as plain values; an infinite budget is None."""
         names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices", "n")

@@ -35,6 +35,10 @@ class Means(Mapping[str, Any]):
             raise unknown_variable(name, self._names)
         return self._names[name]
 
+    def certificate(self, name: str) -> Any:
+        """The name of 0.1 for `certificates`."""
+        raise AttributeError(f"since version 0.2: certificates({name!r}), of the marginals or of the posterior")
+
     def __getitem__(self, name: str) -> Any:
         found = self.certificates(name)
         return [one.value for one in found] if isinstance(found, list) else found.value
