@@ -197,7 +197,7 @@ def test_a_sweep_never_lowers_the_elbo_and_the_bound_above_stays_above(method: s
     model = random_model(5, (3, 3, 2), noise=0.2)
     parts = [gappy(tr.sample(model, n, key=n), n) for n in (40, 3, 25)]
     sequences = model.check(parts)
-    rows = variational.Rows(model, model.emissions.terms(sequences.rows), sequences.sizes)
+    rows = variational.SequenceRows(model, model.emissions.terms(sequences.rows), sequences.sizes)
     own = {"structured": variational._structured, "mean_field": variational._mean_field}[method]
     states, values = variational.uniform(rows), []
     for _ in range(12):

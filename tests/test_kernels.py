@@ -18,8 +18,8 @@ from tractable.kernels import (
     MARGINALS,
     MAX_PLUS,
     WALK,
+    AnnealingSteps,
     Job,
-    Schedule,
     Scopes,
     Tables,
     reduce,
@@ -60,11 +60,11 @@ def trees(scopes: Scopes) -> dict[str, np.ndarray]:
     for seed in range(3):
         order = np.array([v for v in rng.permutation(scopes.n) if not scopes.keep[v]], np.int32)
         out[f"random {seed}"] = scopes.tree_from_order(order)
-        out[f"annealed {seed}"] = scopes.anneal(out[f"random {seed}"], Schedule(1.0, 5.0, 10, 5), 1.0, seed)
+        out[f"annealed {seed}"] = scopes.anneal(out[f"random {seed}"], AnnealingSteps(1.0, 5.0, 10, 5), 1.0, seed)
     return out
 
 
-def marginal(found: kernels.Run, v: int) -> np.ndarray:
+def marginal(found: kernels.TreeRun, v: int) -> np.ndarray:
     """The marginal of variable `v`, shape [n_states, n_rows]."""
     assert found.marginals is not None
     return found.marginals[found.starts[v] : found.starts[v + 1]].reshape(-1, len(found.log_z))
@@ -226,13 +226,13 @@ def test_annealing_never_loses_the_tree_it_started_from() -> None:
     )
     scopes = Scopes(np.full(36, 2, np.int32), 2 * np.arange(61, dtype=np.int64), edges.astype(np.int32).ravel())
     start = scopes.tree_from_order(rng.permutation(36).astype(np.int32))
-    annealed = scopes.anneal(start, Schedule(1.0, 8.0, 60, 10), 5.0, 0)
+    annealed = scopes.anneal(start, AnnealingSteps(1.0, 8.0, 60, 10), 5.0, 0)
     assert is_tree(annealed, scopes.m)
     assert scopes.cost(annealed)[0] < scopes.cost(start)[0]
     assert scopes.cost(annealed)[1] <= 8
     good = scopes.greedy_order("min-fill", 0.0, 0, 100.0, 10.0)
     best = scopes.tree_from_order(good)
-    hot = scopes.anneal(best, Schedule(0.01, 0.01, 2, 8), 5.0, 0)
+    hot = scopes.anneal(best, AnnealingSteps(0.01, 0.01, 2, 8), 5.0, 0)
     weigh = [scopes.cost(p)[0] + 8 * 2 ** scopes.cost(p)[1] for p in (best, hot)]
     assert weigh[1] <= 1.5 * weigh[0]
 

@@ -171,9 +171,9 @@ def test_the_kernel_draws_what_jax_draws(tempered: bool, share: float, monkeypat
     model = tr.SigmoidBeliefNetwork(weights=weights, biases=[rng.normal(size=n) for n in sizes]).astype(np.float32)
     x = [jnp.asarray(h) for h in model.sample(0, 9)]
     known = [jnp.asarray(rng.random(h.shape) < (share if not at else 0.1)) for at, h in enumerate(x)]
-    between = gibbs.Tempered(jnp.float32(0.3), [jnp.full(h.shape, 0.2) for h in x]) if tempered else None
-    blocks = gibbs.Blocks(tuple(np.arange(n, dtype=np.int32)[::-1, None][: n - 1] for n in sizes))
-    chains = gibbs.Chains(blocks, jnp.arange(9, dtype=jnp.uint32), gibbs.Held(known, x), between)
+    between = gibbs.TemperedLayers(jnp.float32(0.3), [jnp.full(h.shape, 0.2) for h in x]) if tempered else None
+    blocks = gibbs.LayerBlocks(tuple(np.arange(n, dtype=np.int32)[::-1, None][: n - 1] for n in sizes))
+    chains = gibbs.LayerChains(blocks, jnp.arange(9, dtype=jnp.uint32), gibbs.Held(known, x), between)
 
     def swept() -> list[np.ndarray]:
         return [np.asarray(h) for h in jax.jit(lambda key: gibbs.sweep(model, chains, key, x))(jax.random.key(1))]

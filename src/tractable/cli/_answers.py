@@ -14,7 +14,7 @@ from tractable.models import TableModel as Network
 from tractable.models._base import unknown_variable
 
 
-class Asked(NamedTuple):
+class ShownQuery(NamedTuple):
     """A query without its evidence."""
 
     targets: tuple[str, ...]
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
     memory: str | None
 
 
-class Answer(NamedTuple):
+class ShownAnswer(NamedTuple):
     """What was found for one case; arrays have one axis for each variable."""
 
     evidence: Mapping[str, str]
@@ -63,7 +63,7 @@ def targets(net: Network, texts: Sequence[str] | None, joint: bool) -> tuple[str
     return named or tuple(net.states)
 
 
-def answers(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Iterator[Answer]:
+def answers(net: Network, given: Sequence[dict[str, str]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Answer every case; several are run as one batch."""
     if len(given) == 1:
         yield _single(net, given[0], asked)
@@ -77,9 +77,9 @@ def cells(net: Network, variables: Sequence[str], table: np.ndarray) -> Iterator
         yield dict(zip(variables, states, strict=True)), p
 
 
-def _single(net: Network, evidence: dict[str, str], asked: Asked) -> Answer:
+def _single(net: Network, evidence: dict[str, str], asked: ShownQuery) -> ShownAnswer:
     posterior = tr.infer(net, evidence, memory=asked.memory)
-    answer = Answer(evidence, posterior.log_partition, {}, None, None, posterior.plan)
+    answer = ShownAnswer(evidence, posterior.log_partition, {}, None, None, posterior.plan)
     if not posterior.possible:
         return answer
     return answer._replace(
@@ -89,7 +89,7 @@ def _single(net: Network, evidence: dict[str, str], asked: Asked) -> Answer:
     )
 
 
-def _batch(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Iterator[Answer]:
+def _batch(net: Network, given: Sequence[dict[str, str]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Marginals of all cases at once; what has no batched form, case by case."""
     if asked.joint or asked.most_probable:
         yield from (_single(net, evidence, asked) for evidence in given)
@@ -98,7 +98,7 @@ def _batch(net: Network, given: Sequence[dict[str, str]], asked: Asked) -> Itera
     tables = {v: posterior.marginals.array(v) for v in asked.targets}
     for row, (evidence, possible) in enumerate(zip(given, posterior.possible, strict=True)):
         marginals = {v: table[row] for v, table in tables.items()} if possible else {}
-        yield Answer(evidence, posterior.log_partition[row], marginals, None, None, posterior.plan)
+        yield ShownAnswer(evidence, posterior.log_partition[row], marginals, None, None, posterior.plan)
 
 
 def _columns(net: Network, given: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:

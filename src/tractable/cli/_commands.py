@@ -39,7 +39,7 @@ def _checked_size(memory: str | None) -> str | None:
     return memory
 
 
-Memory = Annotated[
+MemoryOption = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="The memory that may be used: 4GiB, or bytes.", callback=_checked_size),
 ]
@@ -71,7 +71,7 @@ def explain(
         Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
     ] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
-    memory: Memory = None,
+    memory: MemoryOption = None,
     json: Json = False,
 ) -> None:
     """Say what the queries of a model would cost, and why, without running any.
@@ -117,7 +117,7 @@ def query(
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
-    memory: Memory = None,
+    memory: MemoryOption = None,
     json: Json = False,
 ) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
@@ -126,7 +126,7 @@ def query(
     """
     net = _answers.network(model)
     cases = _answers.cases(net, evidence, evidence_file)
-    asked = _answers.Asked(_answers.targets(net, target, joint), joint, map, memory)
+    asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, memory)
     answers = _answers.answers(net, cases, asked)
     if json:
         for answer in answers:

@@ -10,10 +10,10 @@ import typer
 import tractable as tr
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
-from tractable.cli._fit_mixture import Ascent, Emissions, show_run
+from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Cut, Rows
+from tractable.cli._sequences import Cut, SequencesArgument
 from tractable.cli._spread import spread
 
 
@@ -22,7 +22,7 @@ class Chain:
     """States, what they emit, and how they follow each other."""
 
     states: Annotated[int, typer.Option(min=1, help="Number of hidden states.", show_default=False)]
-    emissions: Annotated[Emissions, typer.Option(help="What a column holds, given the state.")] = "gaussian"
+    emissions: Annotated[EmissionsOption, typer.Option(help="What a column holds, given the state.")] = "gaussian"
     parts: Annotated[int, typer.Option(min=1, help="Parts of the mixture that each state emits from.")] = 1
     left_right: Annotated[
         bool, typer.Option("--left-right", help="States follow one another: each stays, or goes on to the next.")
@@ -54,7 +54,7 @@ class Climb(Ascent):
 @fit.command(epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors")
 @spread
 def hmm(
-    data: Rows,
+    data: SequencesArgument,
     output: Output,
     chain: Chain,
     cut: Cut,

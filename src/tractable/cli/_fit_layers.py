@@ -12,7 +12,7 @@ from tractable.cli._fit import fit, layers_of, show
 from tractable.cli._options import Output, Real, Running, Whole
 from tractable.cli._spread import spread
 
-Data = Annotated[
+BinaryData = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
@@ -20,7 +20,7 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Chains = Literal["pcd", "cd", "tempered"]
+ChainKind = Literal["pcd", "cd", "tempered"]
 Way = Literal["rws", "jsa", "wake-sleep", "vimco", "nvil", "disarm", "arm", "reinforce"]
 
 LEARNERS = {"rws": "ReweightedWakeSleep", "jsa": "JointStochasticApproximation", "wake-sleep": "WakeSleep"}
@@ -85,7 +85,7 @@ class Top(Before):
 
     pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 10
     top: Annotated[
-        Chains, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")
+        ChainKind, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")
     ] = "pcd"
     k: Annotated[int, typer.Option("-k", "--k", min=1, help="Sweeps of these chains in a step.")] = 1
 
@@ -97,7 +97,7 @@ class Top(Before):
 
 
 @dataclass(frozen=True)
-class Layers:
+class LayerOptions:
     """Which layers to make over the columns of the data, and how they are learned one by one before."""
 
     hidden: list[int]
@@ -135,7 +135,7 @@ class Layers:
 @fit.command(epilog="\b\nExample:\n  tractable fit sbn digits.npy --layers 200,200 -o digits.safetensors")
 @spread
 def sbn(
-    data: Data,
+    data: BinaryData,
     layers: Annotated[
         str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
     ],
@@ -150,7 +150,7 @@ def sbn(
     """
     from tractable.cli import _fitting
 
-    own = Layers(layers_of(layers, "--layers"), before, guesses)
+    own = LayerOptions(layers_of(layers, "--layers"), before, guesses)
     show(_fitting.fitted(_fitting.Files(data, output), own, guesses.learner(), running), running.json)
 
 
@@ -160,7 +160,7 @@ fit.command("helmholtz", help="Fit a Helmholtz machine: the same as sbn.")(sbn)
 @fit.command(epilog="\b\nExample:\n  tractable fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30")
 @spread
 def dbn(
-    data: Data,
+    data: BinaryData,
     hidden: Annotated[
         str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
     ],
@@ -176,5 +176,5 @@ def dbn(
     """
     from tractable.cli import _fitting
 
-    own, learner = Layers(layers_of(hidden, least=2), top), guesses.learner(top=top.learner())
+    own, learner = LayerOptions(layers_of(hidden, least=2), top), guesses.learner(top=top.learner())
     show(_fitting.fitted(_fitting.Files(data, output), own, learner, running), running.json)

@@ -14,15 +14,15 @@ from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 
-Emissions = Literal["bernoulli", "categorical", "poisson", "gaussian", "tied", "diagonal", "spherical"]
-Start = Literal["k-means++", "rows"]
+EmissionsOption = Literal["bernoulli", "categorical", "poisson", "gaussian", "tied", "diagonal", "spherical"]
+MixtureStart = Literal["k-means++", "rows"]
 
 
 @dataclass(frozen=True)
 class Ascent(Climbing):
     """How EM runs."""
 
-    start: Annotated[Start, typer.Option(help="Groups of rows that are far apart, or random rows.")] = "k-means++"
+    start: Annotated[MixtureStart, typer.Option(help="Groups of rows far apart, or random rows.")] = "k-means++"
     prior: Annotated[Real, typer.Option(min=0.0, help="Strength of the prior; 0 maximizes the likelihood.")] = None
 
     @property

@@ -18,16 +18,16 @@ from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, table_of
 from tractable.formats import as_bytes
 
-Start = Literal["random", "model"]
+NetworkStart = Literal["random", "model"]
 
 
 @dataclass(frozen=True)
 class Counting(Climbing):
     """How EM runs on tables."""
 
-    start: Annotated[Start, typer.Option(help="Tables from the rows that show them, random elsewhere, or NET's.")] = (
-        "random"
-    )
+    start: Annotated[
+        NetworkStart, typer.Option(help="Tables from the rows that show them, random elsewhere, or NET's.")
+    ] = "random"
     prior: Annotated[Real, typer.Option(min=0.0, help="Pseudo-rows for each table; 0 maximizes the likelihood.")] = None
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tractable as tr
-from tractable.cli._answers import Answer, Asked, Network, cells
+from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
 
 
 def write(record: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def _groups(machine: Any) -> list[dict[str, Any]]:
     return [{"name": name, "units": type(units).__name__.lower(), "number": units.n} for name, units in groups]
 
 
-def answer(net: Network, asked: Asked, found: Answer) -> dict[str, Any]:
+def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
     record: dict[str, Any] = {"log_evidence": found.log_evidence.to_json(), "marginals": marginals}
@@ -46,7 +46,7 @@ def answer(net: Network, asked: Asked, found: Answer) -> dict[str, Any]:
     return {**record, "plan": found.plan.to_json()}
 
 
-def _cells(net: Network, asked: Asked, found: Answer) -> Iterable[tuple[dict[str, str], float]]:
+def _cells(net: Network, asked: ShownQuery, found: ShownAnswer) -> Iterable[tuple[dict[str, str], float]]:
     return () if found.joint is None else cells(net, asked.targets, found.joint)
 
 

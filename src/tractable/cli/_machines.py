@@ -10,7 +10,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json, Memory, Model, app
+from tractable.cli._commands import Json, MemoryOption, Model, app
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart, check_table
 from tractable.cli._sequences import Cut, rows_for
@@ -21,7 +21,7 @@ Method = Literal["exact", "importance", "annealing", "mean_field"]
 
 
 @dataclass(frozen=True)
-class Weighed:
+class LikelihoodOptions:
     """How the likelihood of a model of layers is found."""
 
     samples: Annotated[
@@ -45,7 +45,7 @@ def score(
     model: Model,
     data: Data,
     cut: Cut,
-    weighed: Weighed,
+    weighed: LikelihoodOptions,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -93,7 +93,7 @@ def sample(
     output: Output,
     drawn: Drawn,
     seed: Seed = 0,
-    memory: Memory = None,
+    memory: MemoryOption = None,
     json: Json = False,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli._options import Kept, kept_at, layers_at
-from tractable.cli._places import FIGURES, Paths, check_apart, check_figure, check_writable
+from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_writable
 from tractable.cli._text import one_line
 from tractable.formats._base import extension, write
 
@@ -28,7 +28,7 @@ def warnings_in_a_line() -> Iterator[None]:
         yield
 
 
-def checkpoint_of(kept: Kept, output: str, read: Paths, extensions: tuple[str, ...] = MODELS) -> str:
+def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[str, ...] = MODELS) -> str:
     """Where a fit is kept while it runs; what would fail at its end, or destroy a file, is refused here."""
     check_writable(output, extensions)
     if kept.plot:

@@ -12,7 +12,7 @@ from tractable.models import ModelError
 
 FIGURES = (".png", ".pdf", ".svg")
 EVIDENCE = (".csv", ".evid")
-Paths = Mapping[str, str | None]
+OutputPaths = Mapping[str, str | None]
 """Argument or option → the file it names."""
 
 
@@ -47,7 +47,7 @@ def check_table(model: Any, path: str) -> None:
     check_writable(path)
 
 
-def check_apart(read: Paths, written: Paths) -> None:
+def check_apart(read: OutputPaths, written: OutputPaths) -> None:
     """No file that a command writes is one that it reads or writes besides; both are argument → path."""
     seen: dict[str, str] = {name: path for name, path in read.items() if path}
     for name, path in written.items():

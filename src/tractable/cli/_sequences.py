@@ -11,13 +11,13 @@ import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json, Memory, Model, app
+from tractable.cli._commands import Json, MemoryOption, Model, app
 from tractable.cli._places import check_apart, check_table
 from tractable.cli._spread import spread
 from tractable.cli._table_files import table_of
 
 Text = str | None
-Rows = Annotated[
+SequencesArgument = Annotated[
     str,
     typer.Argument(
         metavar="SEQUENCES",
@@ -70,22 +70,22 @@ def rows_for(model: Any, path: str, missing: bool = True) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Asked:
+class StatesQuery:
     """What is asked about hidden states."""
 
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Probabilities of the states of each row, not the best path.")
     ] = False
-    memory: Memory = None
+    memory: MemoryOption = None
 
 
 @app.command(epilog="\b\nExample:\n  tractable decode weather.safetensors days.csv --by station -o states.npy")
 @spread
 def decode(
     model: Model,
-    sequences: Rows,
+    sequences: SequencesArgument,
     cut: Cut,
-    asked: Asked,
+    asked: StatesQuery,
     output: Annotated[
         Text, typer.Option("--output", "-o", metavar="FILE", help="States of all rows, as .npy, .npz or .csv.")
     ] = None,

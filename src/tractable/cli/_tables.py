@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tractable as tr
-from tractable.cli._answers import Answer, Asked, Network, cells
+from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
 from tractable.plan._text import prices
 
 MAX_ROWS = 60
@@ -52,7 +52,7 @@ def _show_reasons(plans: Sequence[Any]) -> None:
         console.print(why if len(queries) == 1 else f"{', '.join(names)}: {why}")
 
 
-def show_answers(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
+def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
     """One case in full; of several a row each."""
     if len(answers) != 1:
         return _show_cases(net, asked, answers)
@@ -76,7 +76,7 @@ def certified(certificate: tr.Certificate) -> str:
     return f"{certificate.value:.10g}{interval} ({certificate.kind})"
 
 
-def _evidence(net: Network, answer: Answer) -> str:
+def _evidence(net: Network, answer: ShownAnswer) -> str:
     given, certificate = _listed(answer.evidence), answer.log_evidence
     name = f"log P({given or 'nothing observed'})"
     if isinstance(net, tr.MarkovNetwork):
@@ -89,7 +89,7 @@ def _listed(states: Mapping[str, str]) -> str:
     return ", ".join(f"{variable} = {state}" for variable, state in states.items())
 
 
-def _marginals(net: Network, answer: Answer) -> Iterator[tuple]:
+def _marginals(net: Network, answer: ShownAnswer) -> Iterator[tuple]:
     for variable, table in answer.marginals.items():
         for state, p in zip(net.states[variable], table.tolist(), strict=True):
             yield variable, state, p
@@ -117,7 +117,7 @@ def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
     console.print(f"{what} = {certified(found.log_probability)}")
 
 
-def _show_cases(net: Network, asked: Asked, answers: Sequence[Answer]) -> None:
+def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
     """The log evidence of every case, and of the first variables the most probable state."""
     variables = asked.targets[:MAX_COLUMNS]
     table = new_table("case", "log evidence", "kind", *variables, left=0)

@@ -18,13 +18,14 @@ from jaxtyping import Float
 
 from tractable.evaluate.certified import certified
 from tractable.evaluate.starts import Sources, model_states
+from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases
-from tractable.posterior.tempering._base import Progress, run
+from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
 from tractable.posterior.tempering.temperatures import Pilot, linear, measured, pilot
 

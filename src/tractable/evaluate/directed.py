@@ -126,7 +126,7 @@ def _weighted(own: directed.Parts, cases: Cases, how: tuple[int, Any], more: Any
     layers.check_proposable(own.model, cases)
     tally, values = Tally(how[0]), cases.values[VISIBLE]
     for first in range(0, len(values), ROWS):
-        part = importance.Part(values[first : first + ROWS], first)
+        part = importance.RowPart(values[first : first + ROWS], first)
         tally.add(importance.weights(own.model, own.recognition, part, how[0], as_key(how[1])).log_weights)
         if more.get("progress"):
             more["progress"](min(first + ROWS, len(values)), len(values))

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +26,9 @@ FREE_EXPANSION = 2**26
 """A compressed file may always expand to this size; beyond it, to `EXPANSION` times its own."""
 
 EXPANSION = 200
+
+States = Mapping[str, tuple[str, ...]]
+"""The names of the states of each variable."""
 
 _PIECE = 2**14
 """Compressed bytes expanded at a time: at most a thousandfold of this is allocated before the limit is checked."""

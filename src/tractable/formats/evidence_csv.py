@@ -6,11 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 
-from tractable.formats._base import Source, encoded, repeated, shown
+from tractable.formats._base import Source, States, encoded, repeated, shown
 from tractable.models import ModelError
 from tractable.models._base import unknown_state, unknown_variable
-
-States = Mapping[str, tuple[str, ...]]
 
 
 def read(source: Source, states: States) -> list[dict[str, str]]:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tractable.formats._base import FormatError, Source, encoded, line_of_word, shown
+from tractable.formats._base import FormatError, Source, States, encoded, line_of_word, shown
 from tractable.models import ModelError
 from tractable.models._base import unknown_state, unknown_variable
-
-States = Mapping[str, tuple[str, ...]]
 
 
 def read(source: Source, states: States) -> list[dict[str, str]]:

@@ -103,7 +103,7 @@ class Reduced(NamedTuple):
     impossible: bool
 
 
-class Schedule(NamedTuple):
+class AnnealingSteps(NamedTuple):
     """Inverse temperatures of an annealing run: from, to, in how many steps, and the sweeps at each."""
 
     beta_from: float
@@ -164,7 +164,7 @@ class Scopes:
         sizes[list(variables)] = 1
         return Scopes(sizes, self.starts, self.members, self.keep)
 
-    def anneal(self, pairs: np.ndarray, schedule: Schedule, seconds: float, seed: int) -> np.ndarray:
+    def anneal(self, pairs: np.ndarray, schedule: AnnealingSteps, seconds: float, seed: int) -> np.ndarray:
         """The best tree that annealing from `pairs` finds."""
         best = pairs.copy()
         library().anneal_tree(*self._arguments, _address(best), *schedule, TRAFFIC, seconds, seed)
@@ -184,7 +184,7 @@ class Job(NamedTuple):
     alone: bool = True  # large products may use all cores through BLAS
 
 
-class Run(NamedTuple):
+class TreeRun(NamedTuple):
     """What a run of a contraction tree gives; for ENTRIES `marginals` are posteriors of the entries of all tables."""
 
     status: int
@@ -300,7 +300,7 @@ def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple
     return Answered(float(out[n_states]), out[:n_states], pairs, out[n_states + 1 :])
 
 
-def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> Run:  # noqa: B008, a frozen default
+def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> TreeRun:  # noqa: B008, a frozen default
     """Run the contraction tree `pairs`: log Z, and marginals, the best state, samples or the root table."""
     n, n_rows = scopes.n, 1 if job.row < 0 else int(tables.sizes[job.row])
     log_z, peak = np.empty(n_rows), np.zeros(1, np.int64)
@@ -327,7 +327,7 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
     )
     kernel = library().run_tree
     status = with_products(kernel, *arguments) if job.alone else kernel(*arguments, _NO_PRODUCTS)
-    return Run(status, log_z, marginals, tables.sizes, root, states, int(peak[0]))
+    return TreeRun(status, log_z, marginals, tables.sizes, root, states, int(peak[0]))
 
 
 def _optional(array: np.ndarray | None) -> int | None:

@@ -25,7 +25,7 @@ class _Cases(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in _ORDER] + [("n_groups", ctypes.c_int64)]
 
 
-class Cases(NamedTuple):
+class CaseGroups(NamedTuple):
     """Cases in groups of the same hidden variables, one after another: what `Cases` in cases.c says of each array."""
 
     level_start: np.ndarray
@@ -45,7 +45,7 @@ class Cases(NamedTuple):
     """States that a case of each group visits."""
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray]) -> Cases:
+    def of(cls, arrays: dict[str, np.ndarray]) -> CaseGroups:
         """The arrays in the types of the kernel."""
         types = {name: np.int32 if name in _INTS else np.int64 for name in _ORDER} | {"price": np.float64}
         return cls(**{name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in types.items()})
@@ -56,7 +56,7 @@ class Cases(NamedTuple):
         return int(self.case_start[-1])
 
 
-def enumerated(cases: Cases, theta: np.ndarray, weights: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+def enumerated(cases: CaseGroups, theta: np.ndarray, weights: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
     """log Z of each case, NaN where it takes logarithms to say, 0 where the weight is 0.
 
     `counts`, of the length of `theta`, grows by the posteriors of all table entries times the weights.
@@ -78,11 +78,11 @@ def enumerated(cases: Cases, theta: np.ndarray, weights: np.ndarray, counts: np.
     return log_z
 
 
-def _struct(cases: Cases) -> _Cases:
+def _struct(cases: CaseGroups) -> _Cases:
     return _Cases(*(getattr(cases, name).ctypes.data for name in _ORDER), len(cases.price))
 
 
-def _pieces(cases: Cases) -> list[tuple[int, int]]:
+def _pieces(cases: CaseGroups) -> list[tuple[int, int]]:
     """Ranges of cases of about equal work, at most 64."""
     work = np.cumsum(np.repeat(cases.price, np.diff(cases.case_start)))
     if not len(work):

@@ -28,7 +28,8 @@ GROUP_BITS = 1000.0
 CHUNK = 2**27
 """Factors in one call of the kernel: some tens of milliseconds, between which an interrupt is heard."""
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None] | None
+"""Hears of steps done, of how many."""
 _long, _double, _pointer = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Expectations(NamedTuple):
 
 
 def log_sum(
-    W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None = None, progress: Progress | None = None
+    W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None = None, progress: Progress = None
 ) -> float:
     """log Σ_h exp(c·h + Σ_{i<j} J_ij h_i h_j) Π_k (1 + exp(b_k + Σ_i h_i W_ik)) over h in {0,1}^n.
 
@@ -64,7 +65,7 @@ def log_sum(
 
 
 def expectations(
-    W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None = None, progress: Progress | None = None
+    W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None = None, progress: Progress = None
 ) -> Expectations:
     """log Z as in `log_sum`, and E[h], E[x], E[h x'], E[h h'] with all units in {0, 1}.
 
@@ -152,7 +153,7 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class Machine:
+class SumTables:
     """The tables of one sum as the kernel reads them, and what undoes their layout."""
 
     n: int
@@ -236,7 +237,7 @@ def _bits(n: int) -> np.ndarray:
     return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
 
 
-def _machine(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None) -> Machine:
+def _machine(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None) -> SumTables:
     W, c, b, J = _checked(W, c, b, J)
     n, m = W.shape
     idle = max(0, INNER - n)  # units without any weight, each of which doubles the sum
@@ -249,7 +250,7 @@ def _machine(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None) 
     tame, wild = np.flatnonzero(most <= WILD), np.flatnonzero(most > WILD)
     arrays = _columns(W[:, tame], b[tame], most[tame]) | {"linear": c} | _couplings(J, idle)
     arrays["wild"] = np.ascontiguousarray(np.vstack([W[:, wild], b[wild]]).T)
-    return Machine(n, m, tame, wild, flipped, constant, arrays)
+    return SumTables(n, m, tame, wild, flipped, constant, arrays)
 
 
 def _checked(
@@ -321,7 +322,7 @@ def _couplings(J: np.ndarray | None, idle: int) -> dict[str, np.ndarray | None]:
     }
 
 
-def _partials(machine: Machine, part: Callable[[int, int], T], progress: Progress | None) -> Iterator[T]:
+def _partials(machine: SumTables, part: Callable[[int, int], T], progress: Progress) -> Iterator[T]:
     """The parts of all chunks in order, so that the result does not depend on the number of cores."""
     chunks = _chunks(machine)
     for chunk, result in zip(chunks, in_order(lambda chunk: part(*chunk), chunks), strict=True):
@@ -330,7 +331,7 @@ def _partials(machine: Machine, part: Callable[[int, int], T], progress: Progres
             progress(chunk[1] * 2**machine.n >> machine.n_top, 2**machine.n)
 
 
-def _chunks(machine: Machine) -> list[tuple[int, int]]:
+def _chunks(machine: SumTables) -> list[tuple[int, int]]:
     """The blocks of states, some at a time."""
     blocks = 1 << machine.n_top
     step = max(1, CHUNK // (2**INNER * (machine.padded + 100 * len(machine.wild) + 32)))

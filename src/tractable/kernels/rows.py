@@ -94,7 +94,7 @@ def _whole(triangles: np.ndarray, d: int) -> np.ndarray:
     return out
 
 
-class Tables(NamedTuple):
+class ColumnTables(NamedTuple):
     """For each state of each column a row over components, and one for what is missing: see `tables`."""
 
     k: int
@@ -102,14 +102,14 @@ class Tables(NamedTuple):
     values: np.ndarray  # [rows, kp]
 
 
-def tables(columns: list[np.ndarray]) -> Tables:
+def tables(columns: list[np.ndarray]) -> ColumnTables:
     """Of each column [K, n_states]; what is missing has zeros."""
     k = len(columns[0])
     values = np.concatenate([np.vstack([_padded(c), np.zeros(padded(k))]) for c in columns])
-    return Tables(k, np.cumsum([0, *(c.shape[1] + 1 for c in columns)]).astype(np.int64), values)
+    return ColumnTables(k, np.cumsum([0, *(c.shape[1] + 1 for c in columns)]).astype(np.int64), values)
 
 
-def lookup(x: np.ndarray, model: Tables) -> np.ndarray:
+def lookup(x: np.ndarray, model: ColumnTables) -> np.ndarray:
     """Σ_j table_j[k, x_nj] of rows of states [n, d], NaN for what is missing: [n, K].
 
     >>> lookup(np.array([[1.0], [np.nan]]), tables([np.array([[0.5, 0.25]])])).tolist()

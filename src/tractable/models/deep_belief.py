@@ -15,9 +15,9 @@ from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
 from tractable.models.layers import (
-    Known,
+    KnownValues,
     Layered,
-    Layers,
+    LayerSizes,
     as_many,
     checked_sizes,
     completed,
@@ -62,7 +62,7 @@ class DeepBeliefNetwork(Layered):
     weights: tuple[Float[Any, "n m"], ...]
     biases: tuple[Float[Any, " n"], ...]
     top: Boltzmann
-    known: Known
+    known: KnownValues
 
     def __init__(
         self,
@@ -113,14 +113,14 @@ class DeepBeliefNetwork(Layered):
         links = dict.fromkeys(self.groups[:-1])
         return LayeredGraph(dict(zip(self.groups, self.sizes, strict=True)), links, undirected_top=True)
 
-    def logits(self, at: int, layers: Layers) -> Float[Array, "*b n"]:
+    def logits(self, at: int, layers: LayerSizes) -> Float[Array, "*b n"]:
         """The logits of layer `at` given the layer above (of the top layers: given the other one)."""
         if at < len(self.weights):
             return jnp.asarray(self.biases[at]) + times(jnp.asarray(layers[at + 1]), self.weights[at], transposed=True)
         own, other = TOP if at == len(self.weights) else TOP[::-1]
         return self.top.local_field(own, {other: jnp.asarray(layers[2 * len(self.weights) + 1 - at])})
 
-    def log_joint(self, layers: Layers) -> Float[Array, "*b"]:
+    def log_joint(self, layers: LayerSizes) -> Float[Array, "*b"]:
         """log p̃(x, h¹, …): log p of the directed layers and log p̃ of the machine on top, whose log Z is left out.
 
         Parameters
@@ -134,7 +134,7 @@ class DeepBeliefNetwork(Layered):
         """
         return sum(self.log_joint_by_layer(layers), jnp.zeros(()))
 
-    def log_joint_by_layer(self, layers: Layers) -> list[Float[Array, "*b"]]:
+    def log_joint_by_layer(self, layers: LayerSizes) -> list[Float[Array, "*b"]]:
         """The terms of `log_joint`: log p(x | h¹), …, log p̃ of the top."""
         if len(layers) not in (len(self.sizes), len(self.sizes) - 1):
             raise ModelError(

@@ -19,10 +19,10 @@ from tractable.models.clamping import checked_values, read_evidence
 from tractable.models.parameters import array, small
 from tractable.models.units import Bernoulli, _random
 
-Layers = Sequence[Any]
+LayerSizes = Sequence[Any]
 """States of the layers, the visible one first: [..., n] for each."""
 
-Known = dict[str, Any] | None
+KnownValues = dict[str, Any] | None
 """group → the values of its units that have been conditioned on, NaN for those that are free."""
 
 
@@ -222,7 +222,7 @@ def drawn_given(
     return h, log_bernoulli(h, logits if within is None else logits + from_own(h, within))
 
 
-def completed(model: Any, layers: Layers) -> list[Array]:
+def completed(model: Any, layers: LayerSizes) -> list[Array]:
     """The layers, what has been conditioned on in its place."""
     found = [jnp.asarray(h) for h in layers]
     for at, (name, n) in enumerate(zip(layer_names(len(model.sizes)), model.sizes, strict=True)):
@@ -273,12 +273,12 @@ def free_of_evidence(model: Any) -> Any:
     return model
 
 
-def with_known(model: Any, known: Known) -> Any:
+def with_known(model: Any, known: KnownValues) -> Any:
     """The model with these values clamped; None for nothing."""
     return eqx.tree_at(lambda m: m.known, model, known, is_leaf=lambda a: a is None)
 
 
-def merged(known: Known, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def merged(known: KnownValues, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What was clamped before with what is observed now, [n] or [n_rows, n] for each group."""
     out = {name: np.asarray(v, np.float64) for name, v in (known or {}).items()}
     for name, values in given.items():

@@ -17,7 +17,7 @@ from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
 from tractable.models.layers import (
     Layered,
-    Layers,
+    LayerSizes,
     as_many,
     checked_sizes,
     dense,
@@ -148,7 +148,7 @@ class RecognitionNetwork(eqx.Module):
             raise ModelError(f"units of layer {at} depend on one another: their logits take states of the layer too")
         return from_below + from_own(jnp.asarray(own), within)
 
-    def log_prob(self, layers: Layers) -> Float[Array, "*b"]:
+    def log_prob(self, layers: LayerSizes) -> Float[Array, "*b"]:
         """log q(h | x) of states of all layers, the visible one first.
 
         Raises
@@ -157,7 +157,7 @@ class RecognitionNetwork(eqx.Module):
         """
         return sum(self.log_prob_by_layer(layers), jnp.zeros(()))
 
-    def log_prob_by_layer(self, layers: Layers) -> list[Float[Array, "*b"]]:
+    def log_prob_by_layer(self, layers: LayerSizes) -> list[Float[Array, "*b"]]:
         """The terms of `log_prob`: log q(h¹ | x), log q(h² | h¹), …"""
         if len(layers) != len(self.sizes):
             raise ModelError(f"the recognition network has {len(self.sizes)} layers, the states {len(layers)}")
@@ -278,7 +278,7 @@ class HelmholtzMachine(Layered):
         """That of the generative model."""
         return self.generative.graph
 
-    def log_joint(self, layers: Layers) -> Float[Array, "*b"]:
+    def log_joint(self, layers: LayerSizes) -> Float[Array, "*b"]:
         """log p(x, h) of the generative model."""
         return self.generative.log_joint(layers)
 

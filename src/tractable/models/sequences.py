@@ -16,7 +16,7 @@ LOOK = 512
 """Rows that are looked at first, to see whether any are alike."""
 
 
-class Kinds(NamedTuple):
+class DistinctRows(NamedTuple):
     """Rows that all differ, and which of them each row of the data is."""
 
     rows: np.ndarray  # [n_kinds, n_columns]
@@ -72,7 +72,7 @@ class Sequences:
         return np.asarray(self.lengths)
 
     @cached_property
-    def kinds(self) -> Kinds | None:
+    def kinds(self) -> DistinctRows | None:
         """The rows that differ, where at least half are like others: learning then looks at each kind once.
 
         >>> Sequences(np.array([3, 5, 3, 3])).kinds.kind.tolist()
@@ -81,7 +81,7 @@ class Sequences:
         some = self.rows[:: len(self.rows) // LOOK + 1]
         if 2 * len(_distinct(some)[0]) > len(some):
             return None
-        found = Kinds(*_distinct(self.rows))
+        found = DistinctRows(*_distinct(self.rows))
         return None if 2 * len(found.rows) > len(found.kind) else found
 
     def __len__(self) -> int:

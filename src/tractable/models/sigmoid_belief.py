@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import FEW_LINKS, LayeredGraph, Links
 from tractable.models._base import ModelError
 from tractable.models.layers import (
-    Known,
+    KnownValues,
     Layered,
-    Layers,
+    LayerSizes,
     as_many,
     checked_sizes,
     completed,
@@ -73,7 +73,7 @@ class SigmoidBeliefNetwork(Layered):
     weights: tuple[Float[Any, "n m"], ...]
     biases: tuple[Float[Any, " n"], ...]
     within: tuple[Any, ...]
-    known: Known
+    known: KnownValues
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class SigmoidBeliefNetwork(Layered):
         own = {name: _links(a, len(a) * (len(a) - 1) // 2) for name, a in triangles.items()}
         return LayeredGraph(dict(zip(names, self.sizes, strict=True)), links, own)
 
-    def logits(self, at: int, layers: Layers) -> Float[Array, "*b n"]:
+    def logits(self, at: int, layers: LayerSizes) -> Float[Array, "*b n"]:
         """The logits of layer `at` given the layer above it and, where there are weights `within`, its own states."""
         out = jnp.asarray(self.biases[at])
         if at < len(self.weights):
@@ -133,7 +133,7 @@ class SigmoidBeliefNetwork(Layered):
             out = out + from_own(jnp.asarray(layers[at]), self.within[at])
         return out
 
-    def log_joint(self, layers: Layers) -> Float[Array, "*b"]:
+    def log_joint(self, layers: LayerSizes) -> Float[Array, "*b"]:
         """log p(x, h¹, …) of states of all layers, the visible one first, [..., n] for each.
 
         Raises
@@ -142,7 +142,7 @@ class SigmoidBeliefNetwork(Layered):
         """
         return sum(self.log_joint_by_layer(layers), jnp.zeros(()))
 
-    def log_joint_by_layer(self, layers: Layers) -> list[Float[Array, "*b"]]:
+    def log_joint_by_layer(self, layers: LayerSizes) -> list[Float[Array, "*b"]]:
         """The terms of `log_joint`: log p(x | h¹), …, log p(hᴸ)."""
         if len(layers) != len(self.biases):
             raise ModelError(f"the network has {len(self.biases)} layers, the states {len(layers)}")

@@ -16,7 +16,7 @@ from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
 from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query
 from tractable.plan.budget import speed
-from tractable.plan.machines import MAX_TERMS_LOG2, Chains, cheaper, inapplicable, plan_machine
+from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
 from tractable.plan.tables import plan_samples, within
 from tractable.plan.tables import price as price_scopes
 
@@ -44,16 +44,16 @@ SWEEPS = {"marginals": 400, "sample": 200, "impute": 200}
 """Of a chain."""
 
 Given = Mapping[str, Iterable[int]]
-Observed = dict[str, frozenset[int]]
+ObservedUnits = dict[str, frozenset[int]]
 
 
-class Weighed(NamedTuple):
+class WeighedSamples(NamedTuple):
     """How many weighted samples stand for each row."""
 
     n: int
 
 
-class Annealed(NamedTuple):
+class AnnealedChains(NamedTuple):
     """How many chains are annealed for each row, through how many temperatures."""
 
     n_chains: int
@@ -265,19 +265,21 @@ def _approximate(graph: LayeredGraph, given: Given, ask: Ask, method: str, n_row
     program = _effort(method, ask)
     rows = ask.n if ask.query == "sample" else n_rows
     each = 1 if program is None else program[0]
-    passes = {Chains: 2.0, Annealed: 2.5}.get(type(program), 1.0) * (program[-1] if program else 200.0)
-    flops = 2.0 * graph.n_links * rows * passes * (1 if isinstance(program, Weighed) else each)
+    passes = {GibbsChains: 2.0, AnnealedChains: 2.5}.get(type(program), 1.0) * (program[-1] if program else 200.0)
+    flops = 2.0 * graph.n_links * rows * passes * (1 if isinstance(program, WeighedSamples) else each)
     told = f"{method} " + ("was asked for" if method == ask.method else "answers where exact answers take too long")
     more = _asked(graph, given, ask) | {"budget": ask.budget, "program": program}
     size = 16.0 * rows * graph.n_units
     return within(Plan(method, 0.0, flops, size, 1e-9 * flops, told, **more), size)
 
 
-def _effort(method: str, ask: Ask) -> Chains | Weighed | Annealed | None:
+def _effort(method: str, ask: Ask) -> GibbsChains | WeighedSamples | AnnealedChains | None:
     if method == "gibbs":
         sweeps = ask.sweeps or SWEEPS.get(ask.query, SWEEPS["marginals"])
-        return Chains(1 if ask.query == "sample" else CHAINS, sweeps)
-    return {"importance": Weighed(SAMPLES), "annealing": Annealed(ANNEALED_CHAINS, TEMPERATURES)}.get(method)
+        return GibbsChains(1 if ask.query == "sample" else CHAINS, sweeps)
+    return {"importance": WeighedSamples(SAMPLES), "annealing": AnnealedChains(ANNEALED_CHAINS, TEMPERATURES)}.get(
+        method
+    )
 
 
 # ---------------------------------------------------------------- in words
@@ -318,7 +320,7 @@ def advice(graph: LayeredGraph, given: Given, ask: Ask) -> tuple[str, ...]:
     return ()
 
 
-def _leaving(graph: LayeredGraph, seen: Observed, query: Query, bits: int) -> Observed:
+def _leaving(graph: LayeredGraph, seen: ObservedUnits, query: Query, bits: int) -> ObservedUnits:
     """Units observed, so many that no two neighbouring layers have more free units than `bits` to be summed over.
 
     The upper layer of a machine on top is summed out in closed form.

@@ -56,7 +56,7 @@ class Split(NamedTuple):
     summed: tuple[str, ...]
 
 
-class Chains(NamedTuple):
+class GibbsChains(NamedTuple):
     """How many Gibbs chains for each row, and their sweeps."""
 
     n_each: int
@@ -83,10 +83,10 @@ def explained(model: Any, observed: Any, query: Query | None) -> list[tuple[Any,
     return [*posterior, ((), "evidence"), ((), "gradient")]
 
 
-Observed = Iterable[str] | Mapping[str, Iterable[int]]
+ObservedGroups = Iterable[str] | Mapping[str, Iterable[int]]
 
 
-def plan_machine(graph: GroupGraph, observed: Observed, ask: Ask, n_rows: int = 1, many: bool = False) -> Plan:
+def plan_machine(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: int = 1, many: bool = False) -> Plan:
     """The plan for cases of a machine of which some groups (or some of their units) are observed.
 
     `many` says that these are some of many cases, each of which an approximation then takes less trouble about.
@@ -118,7 +118,7 @@ def plan_live(graph: GroupGraph) -> Plan:
     return found if few else replace(found, method="annealing", program=None)
 
 
-def _exact(graph: GroupGraph, observed: Observed, ask: Ask) -> Plan:
+def _exact(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
     free, names = graph.without(observed), tuple(observed)
     method = "elimination" if ask.query == "map" else ask.method
     if free.is_free and method != "elimination":
@@ -287,23 +287,23 @@ def factors(units: Graph) -> list[tuple[str, ...]]:
 # ---------------------------------------------------------------- approximations
 
 
-def _approximate(graph: GroupGraph, observed: Observed, ask: Ask, how: tuple[str, int, bool]) -> Plan:
+def _approximate(graph: GroupGraph, observed: ObservedGroups, ask: Ask, how: tuple[str, int, bool]) -> Plan:
     """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     method, n_rows, many = how
     free, program = graph.without(observed), _effort(method, ask, many)
     each = 1 if program is None else program.n_each
     rows = (ask.n if ask.query == "sample" else n_rows) * each
-    passes = program.n_sweeps if isinstance(program, Chains) else 100
+    passes = program.n_sweeps if isinstance(program, GibbsChains) else 100
     flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes
     why = "was asked for" if method == ask.method else "answers where exact answers take too long"
-    told = f"{method} {why}: {rows:,} chains" if isinstance(program, Chains) else f"{method} {why}"
+    told = f"{method} {why}: {rows:,} chains" if isinstance(program, GibbsChains) else f"{method} {why}"
     more = _asked(graph, tuple(observed), ask) | {"budget": ask.budget, "program": program}
     size = 8.0 * (rows + 2 * min(rows, TOGETHER)) * graph.n_units
     return within(Plan(method, 0.0, flops, size, 1e-9 * flops, told, **more), size)
 
 
-def _effort(method: str, ask: Ask, many: bool) -> Chains | Restarts | None:
+def _effort(method: str, ask: Ask, many: bool) -> GibbsChains | Restarts | None:
     sweeps = ask.sweeps or SWEEPS.get(ask.query, SWEEPS["marginals"])
     if method == "gibbs":
-        return Chains(1 if ask.query == "sample" else CHAINS_OF_MANY if many else CHAINS, sweeps)
+        return GibbsChains(1 if ask.query == "sample" else CHAINS_OF_MANY if many else CHAINS, sweeps)
     return Restarts(RESTARTS_OF_MANY if many else RESTARTS) if method == "mean_field" else None

@@ -11,15 +11,15 @@ import time
 
 import numpy as np
 
-from tractable.kernels import Schedule, Scopes
+from tractable.kernels import AnnealingSteps, Scopes
 from tractable.plan._base import Budget, ContractionTree
 from tractable.plan.budget import AT_ONCE, CALL, least_price, predicted_bytes, predicted_seconds, warm_seconds
 from tractable.plan.lower_bound import log2_width
 
 FIRST = "weighted-min-fill"
 OTHERS = ("min-weight", "min-fill", "min-growth")
-QUICK = Schedule(1.0, 6.0, 60, 20)
-THOROUGH = Schedule(0.3, 10.0, 300, 40)
+QUICK = AnnealingSteps(1.0, 6.0, 60, 20)
+THOROUGH = AnnealingSteps(0.3, 10.0, 300, 40)
 LONG = 2.0
 """From so many seconds of predicted run on, annealing cools slowly and starts from several orders."""
 
@@ -71,7 +71,7 @@ class Search:
         if found is not None:
             self.offer(*found)
 
-    def anneal(self, schedule: Schedule, seed: int, start: np.ndarray | None = None) -> None:
+    def anneal(self, schedule: AnnealingSteps, seed: int, start: np.ndarray | None = None) -> None:
         """Offer what annealing makes of a tree, the best so far unless another is given."""
         assert self.best is not None
         pairs = self.best.pairs if start is None else start

@@ -83,7 +83,7 @@ def as_features(model: Grouped, cases: Cases) -> Known:
     return Known(known, x)
 
 
-class Answer(NamedTuple):
+class CaseAnswer(NamedTuple):
     """log Z of each case, and the expected features of each group [n_rows, n_features]."""
 
     log_partition: Certificate
@@ -102,9 +102,9 @@ def unbatched(cases: Cases, certificate: Certificate) -> Certificate:
     return certificate if cases.many else certificate[0]
 
 
-def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> Answer:
+def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> CaseAnswer:
     """An answer that is right up to rounding."""
-    return Answer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})
+    return CaseAnswer(Certificate.exact(log_z), {name: Certificate.exact(m) for name, m in means.items()})
 
 
 def shaped(model: Grouped, name: str, features: np.ndarray) -> np.ndarray:

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
         evidence: Any
         key: Any
 
-    Machine = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
-    Rows = Machine | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
+    MachineOrLayers = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
+    RowModel = MachineOrLayers | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
 
 
 def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0) -> Any:
@@ -58,7 +58,7 @@ def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0
 @overload
 def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Marginals]: ...
 @overload
-def infer(model: Machine, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Means]: ...
+def infer(model: MachineOrLayers, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Means]: ...
 @overload
 def infer(model: HiddenMarkovModel, evidence: Any = ..., **how: Unpack[Inferred]) -> ChainPosterior: ...
 @overload
@@ -204,7 +204,7 @@ def most_probable(
 @overload
 def sample(model: TableModel, n: int, **how: Unpack[Sampled]) -> dict[str, np.ndarray]: ...
 @overload
-def sample(model: Rows, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
+def sample(model: RowModel, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
 @overload
 def sample(model: Any, n: int, **how: Unpack[Sampled]) -> Any: ...
 

@@ -138,7 +138,7 @@ def _layers(model: Any, statistics: Mapping[str, Any]) -> Any:
 
     def one(row: tuple[Any, list[Any], Any]) -> Any:
         known, means, weight = row
-        return weight * saul_jaakkola.expected_log_joint(model, saul_jaakkola.Known([known], []), means)
+        return weight * saul_jaakkola.expected_log_joint(model, saul_jaakkola.KnownLayers([known], []), means)
 
     means = [statistics[f"mean{at}"] for at in range(len(model.sizes))]
     rows = (statistics["known"], means, statistics["weight"])

@@ -150,7 +150,7 @@ def redrawn(model: Any, key: Any, layers: list[Array], share: float) -> list[Arr
     orders = [jax.random.permutation(jax.random.fold_in(key, at), h.shape[1]) for at, h in enumerate(states)]
     some = tuple(order[: math.ceil(share * len(order)), None] for order in orders)
     held = layer_gibbs.Held([jnp.full(h.shape, not at) for at, h in enumerate(states)], states)
-    chains = layer_gibbs.Chains(layer_gibbs.Blocks(some), jnp.arange(len(states[0])), held)
+    chains = layer_gibbs.LayerChains(layer_gibbs.LayerBlocks(some), jnp.arange(len(states[0])), held)
     return [h[:, None] for h in layer_gibbs.sweep(model, chains, jax.random.fold_in(key, len(states)), states)[1:]]
 
 

@@ -72,7 +72,7 @@ class MachineLearner(Learner):
     def started(self, model: Boltzmann, seen: Seen) -> Boltzmann:
         return phases.started_at(model, seen.means, seen.n_rows)
 
-    def offsets(self, model: Boltzmann, seen: Seen, key: Any) -> phases.Means:
+    def offsets(self, model: Boltzmann, seen: Seen, key: Any) -> phases.GroupMeans:
         offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
         return offsets | {VISIBLE: jnp.asarray(seen.means, model.fields[VISIBLE].dtype)}
 
@@ -138,14 +138,14 @@ def completed(plan: Schedule, model: Boltzmann, key: Any, v: Array) -> Float[Arr
     return jax.lax.cond(missing.any(), filled, lambda: values)
 
 
-def pulls(learner: MachineLearner, model: Boltzmann, now: phases.Means) -> phases.Means:
+def pulls(learner: MachineLearner, model: Boltzmann, now: phases.GroupMeans) -> phases.GroupMeans:
     """What draws the hidden units to their target: is added to the gradient of their fields."""
     if learner.sparsity is None:
         return {}
     return {name: learner.sparsity_cost * (learner.sparsity - now[name]) for name in model.hidden}
 
 
-def _regularized(learner: MachineLearner, gradient: Boltzmann, model: Boltzmann, now: phases.Means) -> Boltzmann:
+def _regularized(learner: MachineLearner, gradient: Boltzmann, model: Boltzmann, now: phases.GroupMeans) -> Boltzmann:
     couplings = gradient.couplings
     if learner.weight_decay:
         couplings = {pair: g - learner.weight_decay * model.couplings[pair] for pair, g in couplings.items()}

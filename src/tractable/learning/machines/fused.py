@@ -26,7 +26,7 @@ class Settings(NamedTuple):
     rate: Any
     decay: float
     momentum: float
-    pull: phases.Means
+    pull: phases.GroupMeans
 
 
 def applies(model: Boltzmann) -> bool:
@@ -39,7 +39,11 @@ def applies(model: Boltzmann) -> bool:
 
 
 def moved(
-    model: Boltzmann, trace: Boltzmann | None, phase: tuple[State, State], offsets: phases.Means, settings: Settings
+    model: Boltzmann,
+    trace: Boltzmann | None,
+    phase: tuple[State, State],
+    offsets: phases.GroupMeans,
+    settings: Settings,
 ) -> tuple[Boltzmann, Boltzmann | None, Float[Array, ""]]:
     """The machine and the trace of its momentum after a step, and the norm of its gradient by the couplings.
 

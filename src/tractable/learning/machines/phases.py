@@ -16,7 +16,7 @@ from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State
 from tractable.posterior.approximate.mean_field import layer_means
 
-Means = dict[str, Float[Array, " f"]]
+GroupMeans = dict[str, Float[Array, " f"]]
 MEAN_FIELD_ITERATIONS = 25
 
 
@@ -72,7 +72,7 @@ def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:
     return replace(gradient, couplings=gradient.couplings | between)
 
 
-def centred(gradient: Boltzmann, model: Boltzmann, offsets: Means) -> Boltzmann:
+def centred(gradient: Boltzmann, model: Boltzmann, offsets: GroupMeans) -> Boltzmann:
     """The gradient of the machine written in x − offset, for parameters in the usual form.
 
     With μ the offset of each group, ∇W becomes ⟨(x_a − μ_a)(x_b − μ_b)ᵀ⟩ contrasted, and ∇b_a what is left of it at
@@ -101,7 +101,7 @@ def centred(gradient: Boltzmann, model: Boltzmann, offsets: Means) -> Boltzmann:
     return eqx.tree_at(lambda g: (g.fields, g.couplings), gradient, (fields, couplings))
 
 
-def means(x: State) -> Means:
+def means(x: State) -> GroupMeans:
     """The average of each feature over the rows."""
     return {name: features.mean(axis=0) for name, features in x.items()}
 

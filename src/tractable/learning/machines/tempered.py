@@ -12,7 +12,7 @@ import numpy as np
 
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines.contrastive import PersistentCD
-from tractable.learning.machines.phases import Means, summable_groups
+from tractable.learning.machines.phases import GroupMeans, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State
 from tractable.posterior.tempering import exchange
@@ -26,14 +26,14 @@ RESPACE = 100
 """Steps between two adjustments of the temperatures."""
 
 
-class Tempered(NamedTuple):
+class BaseAndReplicas(NamedTuple):
     """The fields of the factorized machine at the other end, and the replicas at all temperatures."""
 
-    base: Means
+    base: GroupMeans
     replicas: Replicas
 
 
-def matched_base(model: Boltzmann, means: np.ndarray) -> Means:
+def matched_base(model: Boltzmann, means: np.ndarray) -> GroupMeans:
     """The fields of a machine without couplings: visible units match the data's means, hidden ones have none."""
     out = {name: jnp.zeros_like(jnp.asarray(b)) for name, b in model.fields.items()}
     field = model.units[VISIBLE].field_with_mean(np.asarray(means, np.float64), BASE_ROWS)
@@ -59,18 +59,20 @@ class TemperedPCD(PersistentCD):
 
     n_temperatures: int = 10
 
-    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Tempered:
+    def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> BaseAndReplicas:
         base, betas = matched_base(model, seen.means), jnp.linspace(0, 1, self.n_temperatures)
-        return Tempered(base, exchange.init(_path(plan, model, base), key, betas, self.n_chains or self.batch_size))
+        return BaseAndReplicas(
+            base, exchange.init(_path(plan, model, base), key, betas, self.n_chains or self.batch_size)
+        )
 
-    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Tempered]:
+    def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, BaseAndReplicas]:
         base, replicas = training.learner
         path = _path(plan, training.model, base).prepared()
         replicas = exchange.step(path, key, replicas, self.k)
         now = training.step % RESPACE == RESPACE - 1
         replicas = jax.tree.map(partial(jnp.where, now), exchange.adapted(replicas), replicas)
-        return path.means(exchange.at_model(replicas)), Tempered(base, replicas)
+        return path.means(exchange.at_model(replicas)), BaseAndReplicas(base, replicas)
 
 
-def _path(plan: Schedule, model: Boltzmann, base: Means) -> MachinePath:
+def _path(plan: Schedule, model: Boltzmann, base: GroupMeans) -> MachinePath:
     return path_between(plan, model, base, summable_groups(model))

@@ -101,7 +101,7 @@ class CategoricalEmissions(Emissions):
         return self.maximized(reduce(add, parts), self.prior(1.0))
 
     @cached_property
-    def _packed(self) -> rows.Tables:
+    def _packed(self) -> rows.ColumnTables:
         """Logarithms, for the kernel."""
         return rows.tables([logs(table) for table in self.tables])
 

@@ -64,6 +64,10 @@ class Clamp(NamedTuple):
     values: Float[Any, "c f"]
 
 
+Clamps = Mapping[str, Clamp] | None
+"""What is held of each group."""
+
+
 class Tempered(NamedTuple):
     """Chain r has the natural parameters (1 − β_r) base + β_r θ of a machine between a factorized one and the model.
 
@@ -217,7 +221,7 @@ def _unpacked(blocks: Blocks, name: str, a: Array) -> Array:
     return a[: blocks.outer.units[name].n_features].T if name in blocks.dense else a
 
 
-def pack_clamp(blocks: Blocks, clamp: Mapping[str, Clamp] | None) -> dict[str, Clamp]:
+def pack_clamp(blocks: Blocks, clamp: Clamps) -> dict[str, Clamp]:
     """Clamped entries in the layout of the state."""
     return {name: Clamp(*(_packed(blocks, name, a) for a in held)) for name, held in (clamp or {}).items()}
 

@@ -10,28 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, Chains, Restarts
+from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, GibbsChains, Restarts
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.mean_field import MeanField, best_of, mean_field, starts, tap
-from tractable.posterior.cases import Answer, Cases, as_features
+from tractable.posterior.cases import CaseAnswer, Cases, as_features
 from tractable.posterior.certificate import Certificate
 
 BURN_IN = 0.25
 
 
-def by_mean_field(model: Boltzmann, cases: Cases, key: Any, program: Restarts) -> Answer:
+def by_mean_field(model: Boltzmann, cases: Cases, key: Any, program: Restarts) -> CaseAnswer:
     """The best of several naive mean-field solutions, in double precision."""
     found = _mean_field(model, cases, key, program.n_each)
-    return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
+    return CaseAnswer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
-def by_tap(model: Boltzmann, cases: Cases, key: Any, program: None = None) -> Answer:
+def by_tap(model: Boltzmann, cases: Cases, key: Any, program: None = None) -> CaseAnswer:
     """The second-order solution that starts from the fields alone."""
     with jax.enable_x64(True):
         model = model.astype(np.float64)
         x, clamp = _clamped_starts(model, cases, 1, key)
         found = tap(model, x, clamp)
-    return Answer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
+    return CaseAnswer(found.log_partition, {name: Certificate.estimate(m) for name, m in found.means.items()})
 
 
 def _mean_field(model: Boltzmann, cases: Cases, key: Any, n: int) -> MeanField:
@@ -61,7 +61,7 @@ def _clamps(model: Boltzmann, cases: Cases, n: int) -> dict[str, gibbs.Clamp]:
     return {name: gibbs.Clamp(np.repeat(known[name], n, axis=0), repeated[name]) for name in model.groups}
 
 
-def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: Chains) -> Answer:
+def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: GibbsChains) -> CaseAnswer:
     """Averages over many independent chains; the standard error is that of the mean of the chains' averages.
 
     It holds whatever the correlation within a chain, as it reads only how far the chains differ. log Z is not estimated
@@ -70,7 +70,7 @@ def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: Chains) -> Answe
     means = [averages(model, part, key, program) for part in _parts(cases, program.n_each)]
     by_chain = {name: np.concatenate([m[name] for m in means]) for name in model.groups}
     bound = _mean_field(model, cases, key, RESTARTS_OF_MANY if cases.many else RESTARTS).log_partition
-    return Answer(bound, {name: _over_chains(m) for name, m in by_chain.items()})
+    return CaseAnswer(bound, {name: _over_chains(m) for name, m in by_chain.items()})
 
 
 def _over_chains(means: np.ndarray) -> Certificate:

@@ -50,7 +50,7 @@ class Factors(NamedTuple):
     potentials: np.ndarray | None  # log h [n, Σk] of structured q
 
 
-class Rows:
+class SequenceRows:
     """The rows of all sequences, for q: where they begin and end, and what they say of the states."""
 
     def __init__(self, model: FactorialHiddenMarkovModel, terms: Terms, lengths: np.ndarray, weights: Any = None):
@@ -116,35 +116,35 @@ class Relaxed(NamedTuple):
     bound: np.ndarray
 
 
-def uniform(rows: Rows) -> np.ndarray:
+def uniform(rows: SequenceRows) -> np.ndarray:
     """Expected states where nothing is known."""
     return np.tile(np.concatenate([np.full(k, 1 / k) for k in rows.model.sizes]), (len(rows.terms.group), 1))
 
 
-def approximate(rows: Rows, method: str, before: np.ndarray | None = None) -> Factors:
+def approximate(rows: SequenceRows, method: str, before: np.ndarray | None = None) -> Factors:
     """The q of a method, ``"structured"`` or ``"mean_field"``: from `before`, or from the better of two starts."""
     states = _start(rows) if before is None else before.copy()
     return (_structured if method == "structured" else _mean_field)(rows, states, MAX_SWEEPS)
 
 
-def _start(rows: Rows) -> np.ndarray:
+def _start(rows: SequenceRows) -> np.ndarray:
     """For each sequence, where the better of two structured q ends."""
     a, b = (_structured(rows, states, MAX_SWEEPS) for states in (rows.relaxed.states, _annealed(rows)))
     return np.where(np.repeat(np.isnan(b.elbo) | (a.elbo >= b.elbo), rows.lengths)[:, None], a.states, b.states)
 
 
-def _annealed(rows: Rows) -> np.ndarray:
+def _annealed(rows: SequenceRows) -> np.ndarray:
     states, t = uniform(rows), rows.terms
     for by in INVERSE_TEMPERATURES:
         tempered = Terms(by * t.constant, by * t.linear, by * t.quadratic, t.group)
-        states = _structured(Rows(rows.model, tempered, rows.lengths), states, TEPID).states
+        states = _structured(SequenceRows(rows.model, tempered, rows.lengths), states, TEPID).states
     return states
 
 
 # ---------------------------------------------------------------- each chain by itself
 
 
-def _structured(rows: Rows, states: np.ndarray, n_sweeps: int) -> Factors:
+def _structured(rows: SequenceRows, states: np.ndarray, n_sweeps: int) -> Factors:
     potentials, elbo, counts = np.zeros_like(states), np.full(len(rows.lengths), -np.inf), []
     for _ in range(n_sweeps):
         counts, own = [], np.zeros(len(elbo))
@@ -177,14 +177,14 @@ class _Turn(NamedTuple):
     followed: np.ndarray  # not the last
 
 
-def _turns(rows: Rows) -> list[_Turn]:
+def _turns(rows: SequenceRows) -> list[_Turn]:
     place = np.arange(rows.lengths.sum()) - np.repeat(rows.starts, rows.lengths)
     last = np.repeat(rows.lengths, rows.lengths) - 1
     found = [np.flatnonzero(place % 2 == parity) for parity in (0, 1)]
     return [_Turn(at, place[at] > 0, place[at] < last[at]) for at in found]
 
 
-def _mean_field(rows: Rows, states: np.ndarray, n_sweeps: int) -> Factors:
+def _mean_field(rows: SequenceRows, states: np.ndarray, n_sweeps: int) -> Factors:
     turns, elbo = _turns(rows), np.full(len(rows.lengths), -np.inf)
     for _ in range(n_sweeps):
         for m, at in enumerate(rows.slices):
@@ -210,7 +210,7 @@ def _take_turn(model: FactorialHiddenMarkovModel, m: int, turn: _Turn, arrays: t
     own[turn.rows] = p / p.sum(1, keepdims=True)
 
 
-def _prior_and_entropy(rows: Rows, states: np.ndarray) -> np.ndarray:
+def _prior_and_entropy(rows: SequenceRows, states: np.ndarray) -> np.ndarray:
     """E_q[log p(z)] + H(q) of each sequence; −∞ where q allows what p forbids."""
     total = -rows.totals(_times_logs(states, states).sum(1))
     for m, at in enumerate(rows.slices):
@@ -228,7 +228,7 @@ def _times_logs(weights: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.where(weights > 0, weights, 0.0) * np.where(weights > 0, logs(p), 0.0)
 
 
-def _pairs(rows: Rows, own: np.ndarray) -> np.ndarray:
+def _pairs(rows: SequenceRows, own: np.ndarray) -> np.ndarray:
     """Expected transitions under independent factors, weighted."""
     inner = np.setdiff1d(np.arange(1, len(own)), rows.starts)
     weight = np.repeat(rows.weights, rows.lengths)[inner, None]
@@ -238,7 +238,7 @@ def _pairs(rows: Rows, own: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- what follows from q
 
 
-def pair_moments(rows: Rows, states: np.ndarray) -> np.ndarray:
+def pair_moments(rows: SequenceRows, states: np.ndarray) -> np.ndarray:
     """Σ weight E_q[s sᵀ] of each group of rows [groups, Σk, Σk]: chains are independent of each other."""
     weights, out = np.repeat(rows.weights, rows.lengths), []
     for at in rows.groups:
@@ -249,7 +249,7 @@ def pair_moments(rows: Rows, states: np.ndarray) -> np.ndarray:
     return np.stack(out)
 
 
-def sample(rows: Rows, found: Factors, n: int, rng: np.random.Generator) -> np.ndarray:
+def sample(rows: SequenceRows, found: Factors, n: int, rng: np.random.Generator) -> np.ndarray:
     """`n` paths of all chains from q [n, rows, M]."""
     if found.potentials is not None:
         drawn = (

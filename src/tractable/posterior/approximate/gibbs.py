@@ -12,7 +12,7 @@ from jaxtyping import Array, UInt32
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Units
 from tractable.posterior.approximate import blocks
-from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
+from tractable.posterior.approximate.blocks import Clamp, Clamps, Schedule, State, schedule
 
 __all__ = [
     "Clamp",
@@ -29,7 +29,6 @@ __all__ = [
     "sweep_with_fields",
 ]
 
-Clamps = Mapping[str, Clamp] | None
 CACHE, FEWEST = 2**19, 16
 """Bytes of states that gathers should find near; and so many chains at least, for the vector units."""
 

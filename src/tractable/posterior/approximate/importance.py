@@ -55,7 +55,7 @@ def _drawn(
     return log_w, [means[0] if seen is None else jnp.where(seen > 0, values, means[0]), *means[1:]]
 
 
-class Part(NamedTuple):
+class RowPart(NamedTuple):
     """Rows of the visible units [n_rows, n_visible], NaN where they are free, and the number of the first of them."""
 
     values: np.ndarray
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 
 
 def weights(
-    model: Any, recognition: RecognitionNetwork, part: Part, n: int, key: Any, with_means: bool = False
+    model: Any, recognition: RecognitionNetwork, part: RowPart, n: int, key: Any, with_means: bool = False
 ) -> Weighted:
     """The log weights of `n` samples for every row; a row's samples depend on the key and its number alone."""
     both = (model.astype(np.float32), recognition.astype(np.float32))

@@ -26,32 +26,32 @@ from tractable.graph.layers import LayeredGraph
 from tractable.kernels import xla, xla_units
 from tractable.models.units import _random
 
-State = list[Float[Array, "c n"]]
+LayerStates = list[Float[Array, "c n"]]
 
 
 class Held(NamedTuple):
     """What is known of each layer: where, and the values, [c, n] for each."""
 
     known: list[Bool[Any, "c n"]]
-    values: State
+    values: LayerStates
 
 
-class Tempered(NamedTuple):
+class TemperedLayers(NamedTuple):
     """Between a factorized q and the posterior: logits (1 − β) base + β those of the model; β may be a chain's own."""
 
     beta: Float[Any, "*c"]
     base: Sequence[Float[Any, "c n"]]
 
 
-class Blocks(eqx.Module):
+class LayerBlocks(eqx.Module):
     """For every layer the units that are visited together, [n_blocks, width], filled up with a number that is none."""
 
     units: tuple[Int[Any, "b w"], ...]
 
 
-def blocks_of(graph: LayeredGraph) -> Blocks:
+def blocks_of(graph: LayeredGraph) -> LayerBlocks:
     """Blocks of units without a common child and without a link, greedily; single units where a layer is dense."""
-    return Blocks(tuple(_blocks(graph, at) for at in range(len(graph.names))))
+    return LayerBlocks(tuple(_blocks(graph, at) for at in range(len(graph.names))))
 
 
 def _blocks(graph: LayeredGraph, at: int) -> np.ndarray:
@@ -86,7 +86,7 @@ def _children(n: int, below: Any, own: Any) -> list[set[Any]]:
 # ---------------------------------------------------------------- a sweep
 
 
-class Family(NamedTuple):
+class Children(NamedTuple):
     """Children of a layer: their states (None for its own), logits [c, m], how much each counts, weights [m, n + 1]."""
 
     states: Array | None
@@ -95,16 +95,16 @@ class Family(NamedTuple):
     weights: Array | None
 
 
-class Chains(NamedTuple):
+class LayerChains(NamedTuple):
     """What a sweep needs beside states: blocks, the numbers of the chains, what is known, and the tempering."""
 
-    blocks: Blocks
+    blocks: LayerBlocks
     rows: Array
     held: Held
-    tempered: Tempered | None = None
+    tempered: TemperedLayers | None = None
 
 
-def sweep(model: Any, chains: Chains, key: Any, x: State) -> State:
+def sweep(model: Any, chains: LayerChains, key: Any, x: LayerStates) -> LayerStates:
     """Draw every layer once given the others, from the bottom upward, the visible one last."""
     x = list(x)
     for at in (*range(1, len(x)), 0):
@@ -123,7 +123,7 @@ def draw(key: Any, rows: Array, theta: Array) -> Array:
     return _random.bernoulli(key, rows, theta)
 
 
-def _mixed(theta: Array, tempered: Tempered | None, at: int) -> Array:
+def _mixed(theta: Array, tempered: TemperedLayers | None, at: int) -> Array:
     return theta if tempered is None else _between(tempered.beta, tempered.base[at], theta)
 
 
@@ -132,14 +132,14 @@ def _between(beta: Any, base: Any, theta: Array) -> Array:
     return (1 - beta) * base + beta * theta
 
 
-def _independent(model: Any, chains: Chains, key: Any, x: State, at: int) -> Array:
+def _independent(model: Any, chains: LayerChains, key: Any, x: LayerStates, at: int) -> Array:
     """A layer whose units are independent given the others."""
     theta = jnp.broadcast_to(_mixed(model.logits(at, x), chains.tempered, at), x[at].shape)
     held = chains.held
     return jnp.where(held.known[at], held.values[at], draw(key, chains.rows, theta))
 
 
-def _one_by_one(model: Any, chains: Chains, key: Any, x: State, at: int) -> Array:
+def _one_by_one(model: Any, chains: LayerChains, key: Any, x: LayerStates, at: int) -> Array:
     families = _families(model, x, chains.held, at)
     start = jnp.where(chains.held.known[at], chains.held.values[at], x[at])
     plain = partial(_scanned, chains, key, at)
@@ -149,13 +149,13 @@ def _one_by_one(model: Any, chains: Chains, key: Any, x: State, at: int) -> Arra
     return jax.lax.platform_dependent(families, start, cpu=partial(_by_kernel, chains, key, at), default=plain)
 
 
-def _has_kernel(families: list[Family], start: Array) -> bool:
+def _has_kernel(families: list[Children], start: Array) -> bool:
     """Whether these units have children in the layer below and none in their own, in single precision."""
     only_below = families[0].weights is None and len(families) == 2
     return only_below and start.dtype == families[0].logits.dtype == jnp.float32 and xla.available()
 
 
-def _by_kernel(chains: Chains, key: Any, at: int, families: list[Family], start: Array) -> Array:
+def _by_kernel(chains: LayerChains, key: Any, at: int, families: list[Children], start: Array) -> Array:
     (own, below), tempered = families, chains.tempered
     assert below.states is not None and below.weights is not None
     beta = 1.0 if tempered is None else tempered.beta
@@ -166,7 +166,7 @@ def _by_kernel(chains: Chains, key: Any, at: int, families: list[Family], start:
     return xla_units.gibbs_units(words, units, (states, below.logits, below.counts, below.weights[:, :-1]), beta)
 
 
-def _scanned(chains: Chains, key: Any, at: int, families: list[Family], start: Array) -> Array:
+def _scanned(chains: LayerChains, key: Any, at: int, families: list[Children], start: Array) -> Array:
     held, tempered = chains.held, chains.tempered
     uniform = _random.uniform(key, chains.rows, start.shape[1], start.dtype)
     threshold = jnp.log(uniform) - jnp.log1p(-uniform)
@@ -194,18 +194,18 @@ def _taken(a: Array, here: Array) -> Array:
     return a.at[:, here].get(mode="fill", fill_value=0)
 
 
-def _families(model: Any, x: State, held: Held, at: int) -> list[Family]:
+def _families(model: Any, x: LayerStates, held: Held, at: int) -> list[Children]:
     """The layer itself, whose units may be children of others in it, and the layer below.
 
     Visible units that are free and depend on no other say nothing.
     """
     own = model.within[at] if at < len(model.within) else None
     logits = jnp.broadcast_to(model.logits(at, x), x[at].shape)
-    out = [Family(None, logits, jnp.ones_like(logits), None if own is None else _columns(own))]
+    out = [Children(None, logits, jnp.ones_like(logits), None if own is None else _columns(own))]
     if at:
         logits = jnp.broadcast_to(model.logits(at - 1, x), x[at - 1].shape)
         counts = held.known[0] if at == 1 and model.within[0] is None else jnp.ones_like(logits)
-        out.append(Family(x[at - 1], logits, counts.astype(logits.dtype), _columns(model.weights[at - 1])))
+        out.append(Children(x[at - 1], logits, counts.astype(logits.dtype), _columns(model.weights[at - 1])))
     return out
 
 
@@ -214,7 +214,7 @@ def _columns(w: Any) -> Array:
     return jnp.pad(jnp.asarray(w), ((0, 0), (0, 1)))
 
 
-def _said(family: Family, h: Array, logits: Array, here: Array, old: Array) -> tuple[Array | float, Array]:
+def _said(family: Children, h: Array, logits: Array, here: Array, old: Array) -> tuple[Array | float, Array]:
     """What children say of each of these parents [c, w], and the children's logits with these parents off."""
     if family.weights is None:
         return 0.0, logits
@@ -225,7 +225,7 @@ def _said(family: Family, h: Array, logits: Array, here: Array, old: Array) -> t
     return ratio @ (w != 0).astype(w.dtype), off
 
 
-def _back(family: Family, off: Array, here: Array, new: Array) -> Array:
+def _back(family: Children, off: Array, here: Array, new: Array) -> Array:
     """The children's logits with these parents in their new states."""
     return off if family.weights is None else off + new @ family.weights[:, here].T
 
@@ -233,16 +233,18 @@ def _back(family: Family, off: Array, here: Array, new: Array) -> Array:
 # ---------------------------------------------------------------- many sweeps
 
 
-def means(model: Any, x: State) -> State:
+def means(model: Any, x: LayerStates) -> LayerStates:
     """The mean of every visible unit given the layer above, and the states of the others."""
     return [jax.nn.sigmoid(jnp.broadcast_to(model.logits(0, x), x[0].shape)), *x[1:]]
 
 
 @jax.jit
-def averages(model: Any, chains: Chains, key: Any, x: State, n_sweeps: Any) -> tuple[State, State]:
+def averages(
+    model: Any, chains: LayerChains, key: Any, x: LayerStates, n_sweeps: Any
+) -> tuple[LayerStates, LayerStates]:
     """Many sweeps: the last states, and the average of every unit along each chain."""
 
-    def one(t: Array, carry: tuple[State, State]) -> tuple[State, State]:
+    def one(t: Array, carry: tuple[LayerStates, LayerStates]) -> tuple[LayerStates, LayerStates]:
         x, total = carry
         x = sweep(model, chains, jax.random.fold_in(key, t), x)
         seen = means(model, x) if model.within[0] is None else x

@@ -15,11 +15,11 @@ from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.layers import with_known
 from tractable.models.recognition import RecognitionNetwork
 from tractable.models.sigmoid_belief import drawn_below
-from tractable.plan.directed import Annealed, Chains, Weighed
+from tractable.plan.directed import AnnealedChains, GibbsChains, WeighedSamples
 from tractable.posterior.approximate import importance, saul_jaakkola
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
-from tractable.posterior.cases import Answer, Cases
+from tractable.posterior.cases import CaseAnswer, Cases
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.layers import LayerPath
@@ -49,7 +49,7 @@ def factorized(model: Any, cases: Cases, start: Any = None) -> Factorized:
     return Factorized(np.asarray(found.bound), means, tuple(np.asarray(t) for t in found.logits))
 
 
-def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0, program: None = None) -> Answer:
+def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0, program: None = None) -> CaseAnswer:
     """The bound of Saul, Jaakkola & Jordan below log p(x), in double precision, and the means of q."""
     bound, means, _ = factorized(model, cases)
     if model.within[0] is None:
@@ -58,32 +58,34 @@ def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0, prog
             a = a + means[1] @ np.asarray(model.weights[0], float).T
         means[0] = np.where(np.isnan(x), expit(a), x)
     certificate = Certificate.bound(bound, bound)
-    return Answer(certificate, {name: Certificate.estimate(m) for name, m in zip(model.groups, means, strict=True)})
+    return CaseAnswer(certificate, {name: Certificate.estimate(m) for name, m in zip(model.groups, means, strict=True)})
 
 
-def climbed(model: Any, cases: Cases, start: Any = None) -> tuple[saul_jaakkola.Found, saul_jaakkola.Known]:
+def climbed(model: Any, cases: Cases, start: Any = None) -> tuple[saul_jaakkola.LayerBound, saul_jaakkola.KnownLayers]:
     """The best factorized q that mean field finds for every row, from these logits or from the biases."""
     values = list(cases.values.values())
-    rows = saul_jaakkola.Known([~np.isnan(v) for v in values], [np.nan_to_num(v) for v in values])
+    rows = saul_jaakkola.KnownLayers([~np.isnan(v) for v in values], [np.nan_to_num(v) for v in values])
     first = saul_jaakkola.start(model, values) if start is None else list(start)
     with jax.enable_x64(True):
         return saul_jaakkola.climb(model.astype(np.float64), rows, first), rows
 
 
 def by_importance(
-    model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any, program: Weighed
-) -> Answer:
+    model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any, program: WeighedSamples
+) -> CaseAnswer:
     """The K-sample bound of the recognition network, and means by its weights."""
     if recognition is None:
         raise ModelError("importance sampling needs a proposal: pair the model with one, HelmholtzMachine(model)")
     check_proposable(model, cases)
-    found = importance.weights(model, recognition, importance.Part(cases.values[VISIBLE]), program.n, as_key(key), True)
+    found = importance.weights(
+        model, recognition, importance.RowPart(cases.values[VISIBLE]), program.n, as_key(key), True
+    )
     means, x = found.means, cases.values[VISIBLE]
     if len(means) < len(model.sizes):  # the top layer that was summed out
         means.append(np.asarray(jax.nn.sigmoid(model.logits(len(means), [*means, None]))))
     means[0] = np.where(np.isnan(x), means[0], x)
     estimates = map(Certificate.estimate, means)
-    return Answer(by_weights(found.log_weights), dict(zip(model.groups, estimates, strict=True)))
+    return CaseAnswer(by_weights(found.log_weights), dict(zip(model.groups, estimates, strict=True)))
 
 
 def check_proposable(model: Any, cases: Cases) -> None:
@@ -126,8 +128,8 @@ def by_weights(log_weights: np.ndarray, confidence: float = CONFIDENCE) -> Certi
 class Started(NamedTuple):
     """Chains of some rows: what a sweep needs, and their first states."""
 
-    chains: gibbs.Chains
-    x: gibbs.State
+    chains: gibbs.LayerChains
+    x: gibbs.LayerStates
 
 
 def started(model: Any, part: Cases, first: int, n: int, key: Any) -> Started:
@@ -135,7 +137,7 @@ def started(model: Any, part: Cases, first: int, n: int, key: Any) -> Started:
     rows = jnp.asarray(first * n + np.arange(part.n_rows * n), jnp.uint32)
     values = [np.repeat(v, n, axis=0).astype(np.float32) for v in part.values.values()]
     held = gibbs.Held([~np.isnan(v) for v in values], [jnp.asarray(np.nan_to_num(v)) for v in values])
-    chains = gibbs.Chains(gibbs.blocks_of(model.graph), rows, held)
+    chains = gibbs.LayerChains(gibbs.blocks_of(model.graph), rows, held)
     coins = [np.zeros_like(v) for v in values]
     return Started(chains, LayerPath(model, chains, coins).start(jax.random.fold_in(as_key(key), 0), len(rows)))
 
@@ -146,12 +148,12 @@ def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[int, Cases]]:
     return ((first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step))
 
 
-def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any, program: Chains) -> Answer:
+def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any, program: GibbsChains) -> CaseAnswer:
     """Averages over chains; log p(x) is not estimated from samples: its certificate is the bound of mean field."""
-    return Answer(by_mean_field(model, None, cases).log_partition, chain_means(model, cases, key, program))
+    return CaseAnswer(by_mean_field(model, None, cases).log_partition, chain_means(model, cases, key, program))
 
 
-def chain_means(model: Any, cases: Cases, key: Any, program: Chains) -> dict[str, Certificate]:
+def chain_means(model: Any, cases: Cases, key: Any, program: GibbsChains) -> dict[str, Certificate]:
     """Averages over independent chains, with the standard error of the mean of their averages."""
     plain, found, (n, n_sweeps) = model.astype(np.float32), [], program
     for first, part in parts_of(model, cases, n):
@@ -173,14 +175,14 @@ def chain_ends(model: Any, cases: Cases, key: Any, size: tuple[int, int]) -> dic
     return {name: np.asarray(h, np.float64) for name, h in zip(model.groups, x, strict=True)}
 
 
-def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any, program: Annealed) -> Answer:
+def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any, program: AnnealedChains) -> CaseAnswer:
     """Annealing from a factorized q: a bound that holds with probability, and means by the weights."""
     found = annealed(model, recognition, cases, key, Effort(*program))
     share = np.exp(found.work - np.logaddexp.reduce(found.work, axis=1, keepdims=True))[..., None]
     means = [(share * h).sum(1) for h in found.x]
     errors = [np.sqrt((share**2 * (h - m[:, None]) ** 2).sum(1)) for h, m in zip(found.x, means, strict=True)]
     over = [Certificate.estimate(m, error) for m, error in zip(means, errors, strict=True)]
-    return Answer(by_weights(found.work), dict(zip(model.groups, over, strict=True)))
+    return CaseAnswer(by_weights(found.work), dict(zip(model.groups, over, strict=True)))
 
 
 class Effort(NamedTuple):
@@ -277,7 +279,7 @@ def recognized(model: Any, recognition: RecognitionNetwork, values: np.ndarray) 
 
 _means = jax.jit(lambda recognition, x: recognition.astype(np.float32).means(x))
 
-METHODS: dict[str, Callable[..., Answer]] = {
+METHODS: dict[str, Callable[..., CaseAnswer]] = {
     "mean_field": by_mean_field,
     "gibbs": by_gibbs,
     "importance": by_importance,

@@ -25,11 +25,10 @@ from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import Units
 from tractable.posterior.approximate import blocks
-from tractable.posterior.approximate.blocks import Clamp, Schedule, State, schedule
+from tractable.posterior.approximate.blocks import Clamp, Clamps, Schedule, State, schedule
 from tractable.posterior.certificate import Certificate
 
-Clamps = Mapping[str, Clamp] | None
-Found = tuple[State, Array, Array, Array]
+Fixpoint = tuple[State, Array, Array, Array]
 """Means, value of each row, sweeps made, last change."""
 Carry = tuple[State, State, Array, Array]
 """Means, natural parameters, sweeps made, last change."""
@@ -239,7 +238,7 @@ def tap(
 
 
 @jax.jit
-def _tap(model: Boltzmann, x: State, clamp: Clamps, limits: Any) -> Found:
+def _tap(model: Boltzmann, x: State, clamp: Clamps, limits: Any) -> Fixpoint:
     squared = _squared(model)
 
     def step(carry: tuple[State, State, Array, Array]) -> tuple[State, State, Array, Array]:

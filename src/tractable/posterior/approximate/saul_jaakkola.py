@@ -26,14 +26,14 @@ TOGETHER = 8
 """Rows that climb together; each takes a number for every weight."""
 
 
-class Known(NamedTuple):
+class KnownLayers(NamedTuple):
     """One row, or many: which units of each layer are known, and their values, zero elsewhere."""
 
     known: list[Bool[Any, "*r n"]]
     values: list[Float[Any, "*r n"]]
 
 
-class Found(NamedTuple):
+class LayerBound(NamedTuple):
     """The bound of each row, and the logits of q for every unit, layer by layer."""
 
     bound: Float[Array, " r"]
@@ -41,39 +41,41 @@ class Found(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="n_steps")
-def climb(model: Any, rows: Known, start: list[Float[Array, "r n"]], n_steps: int = 60, rate: float = 0.5) -> Found:
+def climb(
+    model: Any, rows: KnownLayers, start: list[Float[Array, "r n"]], n_steps: int = 60, rate: float = 0.5
+) -> LayerBound:
     """The best bound on the way from starting logits, row by row."""
 
-    def one(row: tuple[Known, list[Array]]) -> Found:
+    def one(row: tuple[KnownLayers, list[Array]]) -> LayerBound:
         known, theta = row
 
-        def step(_: Any, carry: tuple[list[Array], Found]) -> tuple[list[Array], Found]:
+        def step(_: Any, carry: tuple[list[Array], LayerBound]) -> tuple[list[Array], LayerBound]:
             theta, best = carry
             mu = _means(known, theta)
             energy, slope = jax.value_and_grad(lambda m: expected_log_joint(model, known, m))(mu)
-            best = _better(best, Found(energy + _entropy(known, theta), theta))
+            best = _better(best, LayerBound(energy + _entropy(known, theta), theta))
             return [(1 - rate) * t + rate * g for t, g in zip(theta, slope, strict=True)], best
 
-        first = Found(jnp.full((), -jnp.inf, theta[0].dtype), theta)
+        first = LayerBound(jnp.full((), -jnp.inf, theta[0].dtype), theta)
         theta, best = jax.lax.fori_loop(0, n_steps, step, (theta, first))
         return _better(
-            best, Found(expected_log_joint(model, known, _means(known, theta)) + _entropy(known, theta), theta)
+            best, LayerBound(expected_log_joint(model, known, _means(known, theta)) + _entropy(known, theta), theta)
         )
 
     return jax.lax.map(one, (rows, start), batch_size=TOGETHER)
 
 
-def _better(best: Found, new: Found) -> Found:
+def _better(best: LayerBound, new: LayerBound) -> LayerBound:
     """The new one where it is better; one that is not a number is not."""
     return jax.tree.map(partial(jnp.where, new.bound > best.bound), new, best)
 
 
-def _means(known: Known, theta: list[Array]) -> list[Array]:
+def _means(known: KnownLayers, theta: list[Array]) -> list[Array]:
     free = zip(known.known, known.values, theta, strict=True)
     return [jnp.where(k, v, jax.nn.sigmoid(t)) for k, v, t in free]
 
 
-def _entropy(known: Known, theta: list[Array]) -> Array:
+def _entropy(known: KnownLayers, theta: list[Array]) -> Array:
     """H(q) of the free units: Σ log(1 + e^θ) − θ μ."""
     each = (
         jnp.where(k, 0, jax.nn.softplus(t) - t * jax.nn.sigmoid(t)) for k, t in zip(known.known, theta, strict=True)
@@ -81,7 +83,7 @@ def _entropy(known: Known, theta: list[Array]) -> Array:
     return sum((h.sum() for h in each), jnp.zeros(()))
 
 
-def expected_log_joint(model: Any, known: Known, mu: list[Float[Array, " n"]]) -> Float[Array, ""]:
+def expected_log_joint(model: Any, known: KnownLayers, mu: list[Float[Array, " n"]]) -> Float[Array, ""]:
     """A lower bound on E_q[log p̃] of one row; exact in whatever is linear, by the bound above in the rest.
 
     A visible unit that is free and that no other depends on is at its mean given the others: it adds its entropy back.

@@ -65,9 +65,9 @@ class Asked:
         """What is asked of the exact recursions."""
         return exact.question(self.model, self.terms, self.lengths)
 
-    def rows(self, weights: np.ndarray | None = None) -> variational.Rows:
+    def rows(self, weights: np.ndarray | None = None) -> variational.SequenceRows:
         """What an approximation works with."""
-        return variational.Rows(self.model, self.terms, self.lengths, weights)
+        return variational.SequenceRows(self.model, self.terms, self.lengths, weights)
 
     def log_p(self) -> np.ndarray | None:
         """log p(x) of each sequence, where that takes little."""
@@ -314,7 +314,9 @@ def expected_statistics(
     return _with_kl(asked, rows, found, _statistics(asked, weights, moments))
 
 
-def _with_kl(asked: Asked, rows: variational.Rows, found: variational.Factors, statistics: Statistics) -> Expected:
+def _with_kl(
+    asked: Asked, rows: variational.SequenceRows, found: variational.Factors, statistics: Statistics
+) -> Expected:
     """The record of an E-step: KL by itself where log p(x) takes little, else a bound above."""
     elbo, log_p = float(found.elbo @ rows.weights), asked.log_p()
     if log_p is not None:

@@ -21,7 +21,7 @@ from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.cases import Answer, Cases, exact_answer, one, read_cases, unbatched
+from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import machines
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
@@ -149,7 +149,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
         return _drawn(asked, plan, key)
     if plan.method == "recognition":
         means = approximate.recognized(model, asked.recognition, cases.values[VISIBLE])  # pyright: ignore
-        return Answer(Certificate.exact(0.0), {name: Certificate.estimate(m) for name, m in means.items()})
+        return CaseAnswer(Certificate.exact(0.0), {name: Certificate.estimate(m) for name, m in means.items()})
     if plan.method in APPROXIMATE:
         return APPROXIMATE[plan.method](model, asked.recognition, cases, key, plan.program)
     if isinstance(plan.program, Plan):
@@ -172,7 +172,7 @@ def _enumerate(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[st
     return log_z, dict(zip(model.groups, columns, strict=False))
 
 
-def _top_only(model: Any, part: Cases, plan: Plan) -> Answer:
+def _top_only(model: Any, part: Cases, plan: Plan) -> CaseAnswer:
     """log Z of the machine on top, on the plan made for it."""
     lower, upper = (part.values[name][:1] for name in model.groups[-2:])
     asked = machines.read(model.top, {"visible": lower[0], "hidden": upper[0]})

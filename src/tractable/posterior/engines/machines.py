@@ -14,11 +14,11 @@ from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values, condition
 from tractable.plan import Ask, Plan, adopted, allowed
-from tractable.plan.machines import EXACT, Chains, plan_machine
+from tractable.plan.machines import EXACT, GibbsChains, plan_machine
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.cases import Answer, Cases, one, read_cases, shaped, unbatched
+from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import clamped as exact
@@ -112,11 +112,11 @@ def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
     """Samples of all units, exact or the ends of chains."""
     if plan.method in EXACT:
         return exact.draw(asked.model, asked.cases, plan, generator(key))
-    chains: Chains = plan.program
+    chains: GibbsChains = plan.program
     return approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps))
 
 
-def _drawn_from_q(asked: Asked, answer: Answer, n: int, key: Any) -> Mapping[str, np.ndarray]:
+def _drawn_from_q(asked: Asked, answer: CaseAnswer, n: int, key: Any) -> Mapping[str, np.ndarray]:
     model, means = asked.model, {name: c.value for name, c in answer.means.items()}
     theta = {name: model.local_field(name, means) for name in model.groups}
     drawn = exact.draw_independent(model, theta, generator(key), n)

@@ -21,7 +21,7 @@ from tractable.plan.tables import named, row_scopes
 from tractable.posterior.exact.elimination import conditioned, fitted, sum_product
 
 
-class Rows(NamedTuple):
+class BatchResult(NamedTuple):
     """Results for all rows: log Z, and marginals [n_rows, n_states] over all states, if they are asked for."""
 
     log_z: np.ndarray
@@ -43,11 +43,11 @@ class Batch(NamedTuple):
     tree: ContractionTree
 
 
-def solve_rows(model: TableModel, base: Reduced, states: np.ndarray, plan: Plan) -> Rows:
+def solve_rows(model: TableModel, base: Reduced, states: np.ndarray, plan: Plan) -> BatchResult:
     """log Z of every row of evidence [n_rows, n_variables], and the marginals if the plan is for these."""
     n_rows = len(states)
     wide = plan.query != "evidence"
-    out = Rows(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))) if wide else None)
+    out = BatchResult(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))) if wide else None)
     if isinstance(plan.program, Apart):
         for rows, own in plan.program.parts:
             _alone(base if wide else named(model, own.observed, True), own.program, states, rows, out)
@@ -56,7 +56,7 @@ def solve_rows(model: TableModel, base: Reduced, states: np.ndarray, plan: Plan)
     return out
 
 
-def _together(base: Reduced, states: np.ndarray, tree: ContractionTree, out: Rows) -> None:
+def _together(base: Reduced, states: np.ndarray, tree: ContractionTree, out: BatchResult) -> None:
     seen = np.flatnonzero((states >= 0).any(axis=0))
     batch = Batch(base, states, seen[base.index[seen] >= 0], tree)
     pieces = [slice(i, min(i + tree.rows, len(states))) for i in range(0, len(states), tree.rows)]
@@ -79,7 +79,7 @@ def _impossible(base: Reduced, states: np.ndarray, seen: np.ndarray) -> np.ndarr
     return out
 
 
-def _alone(base: Reduced, tree: ContractionTree | None, states: np.ndarray, rows: np.ndarray, out: Rows) -> None:
+def _alone(base: Reduced, tree: ContractionTree | None, states: np.ndarray, rows: np.ndarray, out: BatchResult) -> None:
     """Rows one by one on a tree for what they observe; those that are alike once."""
     if not len(rows):
         return
@@ -98,7 +98,7 @@ def _with_indicators(rest: Reduced, tree: ContractionTree | None) -> Reduced:
     return rest._replace(factor=np.concatenate([rest.factor, gone])) if len(gone) else rest
 
 
-def _run_chunk(batch: Batch, piece: slice, out: Rows) -> Sequence[int]:
+def _run_chunk(batch: Batch, piece: slice, out: BatchResult) -> Sequence[int]:
     """Run some rows; returns those that have to be run alone because numbers may have underflowed."""
     reduced, states = batch.reduced, batch.states[piece]
     tables, scopes = _with_rows(batch, len(states)), row_scopes(reduced, batch.observed)

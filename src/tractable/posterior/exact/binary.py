@@ -5,17 +5,15 @@ A spin is 2h − 1 with h ∈ {0, 1}, so that every such machine is one of 0/1 u
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tractable.kernels import enumeration
+from tractable.kernels.enumeration import Progress
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Bernoulli, Spin
 from tractable.plan.machines import Split
-
-Progress = Callable[[int, int], None] | None
 
 
 class Side(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.cases import Cases
+from tractable.kernels.cases import CaseGroups
 from tractable.posterior.exact.layout import Layout
 
 
@@ -60,7 +60,7 @@ def price(layout: Layout, hidden: tuple[int, ...]) -> float:
     return float(prod(layout.n_states[v] for v in hidden)) * (1 + len(layout.families_of(hidden)))
 
 
-def kernel_cases(layout: Layout, groups: list[Group]) -> Cases:
+def kernel_cases(layout: Layout, groups: list[Group]) -> CaseGroups:
     """The groups as the kernel reads them."""
     arrays = _Arrays(layout)
     for group in groups:
@@ -77,7 +77,7 @@ class _Arrays:
 
     def __init__(self, layout: Layout):
         self.layout = layout
-        self.lists: dict[str, list[Any]] = {name: [] for name in Cases._fields}
+        self.lists: dict[str, list[Any]] = {name: [] for name in CaseGroups._fields}
         self.base: list[np.ndarray] = []
         self.known: dict[tuple[int, tuple[int, ...]], int] = {}
 
@@ -114,8 +114,8 @@ class _Arrays:
             self.lists["offset"] += offsets(self.layout, *key).tolist()
         return self.known[key]
 
-    def finished(self) -> Cases:
+    def finished(self) -> CaseGroups:
         """The arrays, lengths turned into starts."""
         arrays = {name: np.asarray(found) for name, found in self.lists.items()}
         arrays |= {name: np.cumsum([0, *self.lists[name]]) for name in STARTS}
-        return Cases.of(arrays | {"base": np.concatenate([*self.base, np.zeros(0, np.int32)])})
+        return CaseGroups.of(arrays | {"base": np.concatenate([*self.base, np.zeros(0, np.int32)])})

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Job, Run, Scopes, Tables
+from tractable.kernels import Job, Scopes, Tables, TreeRun
 from tractable.kernels.cases import enumerated
 from tractable.kernels.threads import side_by_side
 from tractable.models import BayesianNetwork
@@ -28,7 +28,7 @@ class Entries(NamedTuple):
     counts: np.ndarray
 
 
-class Part(NamedTuple):
+class ContractedPart(NamedTuple):
     """Some cases of a group that is contracted: their weights, and the tree."""
 
     group: Group
@@ -97,18 +97,18 @@ def _lone(found: Program, case: int) -> Group:
     return _some(found.enumerated[g], slice(i, i + 1))
 
 
-def _parts(found: Program, plans: Sequence[Plan], weights: np.ndarray) -> Iterator[tuple[np.ndarray, Part]]:
+def _parts(found: Program, plans: Sequence[Plan], weights: np.ndarray) -> Iterator[tuple[np.ndarray, ContractedPart]]:
     """The contracted cases of positive weight in pieces that stay in cache, with their numbers."""
     start = found.kernel.n_cases
     for group, plan in zip(found.contracted, plans, strict=True):
         cases = start + np.flatnonzero(weights[start : start + len(group.base)] > 0)
         size = rows_in_cache(plan.program)
         for at in (cases[i : i + size] for i in range(0, len(cases), size)):
-            yield at, Part(_some(group, at - start), weights[at], plan.program.pairs)
+            yield at, ContractedPart(_some(group, at - start), weights[at], plan.program.pairs)
         start += len(group.base)
 
 
-def _run(layout: Layout, part: Part, theta: np.ndarray) -> tuple[np.ndarray, list[Entries]]:
+def _run(layout: Layout, part: ContractedPart, theta: np.ndarray) -> tuple[np.ndarray, list[Entries]]:
     tables = _tables(layout, part.group, theta)
     run = kernels.run(tables, _scopes(tables), part.pairs, Job(kernels.ENTRIES, row=len(tables.sizes) - 1, alone=False))
     if run.status == kernels.UNSAFE:
@@ -151,7 +151,7 @@ def _scopes(tables: Tables) -> Scopes:
     return Scopes(tables.sizes, tables.scope_starts, tables.scopes, keep)
 
 
-def _entries(layout: Layout, group: Group, tables: Tables, run: Run, weights: np.ndarray) -> list[Entries]:
+def _entries(layout: Layout, group: Group, tables: Tables, run: TreeRun, weights: np.ndarray) -> list[Entries]:
     """Posteriors of the tables' entries as expected entries of the families that they were read from."""
     assert run.marginals is not None
     out = []

@@ -14,16 +14,16 @@ from tractable.models.as_tables import machine_tables
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
-from tractable.posterior.cases import Answer, Cases, as_features, exact_answer
+from tractable.posterior.cases import CaseAnswer, Cases, as_features, exact_answer
 from tractable.posterior.exact import enumeration
 from tractable.posterior.exact.elimination import fitted, sum_product
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
-Result = tuple[float, dict[str, np.ndarray]]
+ClampedSums = tuple[float, dict[str, np.ndarray]]
 """log Z, and the expected features of the free units."""
 
 
-def independent(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
+def independent(model: Boltzmann, cases: Cases, plan: Plan) -> CaseAnswer:
     """No two free units interact: each is at its mean given what is known; all rows at once."""
     known, x = as_features(model, cases)
     with jax.enable_x64(True):
@@ -45,17 +45,17 @@ def _closed_form(
     return log_z, means
 
 
-def enumerated(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
+def enumerated(model: Boltzmann, cases: Cases, plan: Plan) -> CaseAnswer:
     """Every row by enumeration of the free units that cannot be summed out."""
     return _by_row(model, cases, _enumerate_one, plan)
 
 
-def eliminated(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
+def eliminated(model: Boltzmann, cases: Cases, plan: Plan) -> CaseAnswer:
     """Every row by elimination on the graph of its free units."""
     return _by_row(model, cases, _eliminate_one, plan)
 
 
-def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Plan], Result], plan: Plan) -> Answer:
+def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Plan], ClampedSums], plan: Plan) -> CaseAnswer:
     known, means = as_features(model, cases)
     log_z = np.zeros(cases.n_rows)
     for r in range(cases.n_rows):
@@ -65,7 +65,7 @@ def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Plan], R
     return exact_answer(log_z, means)
 
 
-def _enumerate_one(machine: Boltzmann, plan: Plan) -> Result:
+def _enumerate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:
     if plan.query == "evidence":
         return enumeration.log_partition(machine, plan.program), {}
     found = enumeration.statistics(machine, plan.program)
@@ -78,7 +78,7 @@ def _tables(machine: Boltzmann, tree: ContractionTree) -> tuple[Reduced, Contrac
     return reduced, fitted(tree, reduced), constant
 
 
-def _eliminate_one(machine: Boltzmann, plan: Plan) -> Result:
+def _eliminate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:
     reduced, tree, constant = _tables(machine, plan.program)
     found = sum_product(reduced, tree, plan.query != "evidence")
     if found.marginals is None:
@@ -92,7 +92,7 @@ def _eliminate_one(machine: Boltzmann, plan: Plan) -> Result:
     return found.log_z + constant, means
 
 
-SOLVERS: dict[str, Callable[[Boltzmann, Cases, Plan], Answer]] = {
+SOLVERS: dict[str, Callable[[Boltzmann, Cases, Plan], CaseAnswer]] = {
     "independent": independent,
     "enumeration": enumerated,
     "elimination": eliminated,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tractable.kernels.cases import Cases
+from tractable.kernels.cases import CaseGroups
 from tractable.posterior.exact.case_arrays import Group, kernel_cases, price
 from tractable.posterior.exact.layout import Layout
 
@@ -27,7 +27,7 @@ SHARED = 8
 """Components of so many rows with the same hidden variables are contracted together."""
 
 
-class Found(NamedTuple):
+class ComponentRows(NamedTuple):
     """The rows in which these variables are a component."""
 
     hidden: tuple[int, ...]
@@ -45,7 +45,7 @@ class Program:
     layout: Layout
     enumerated: tuple[Group, ...]
     contracted: tuple[Group, ...]
-    kernel: Cases
+    kernel: CaseGroups
     rows: np.ndarray
     cases: np.ndarray
     n_cases: int
@@ -68,7 +68,7 @@ def program(layout: Layout, states: np.ndarray, may_contract_whole: bool = True)
     return _joined(layout, enumerated, contracted, whole)
 
 
-def _rare_rows(layout: Layout, found: list[Found], n_rows: int) -> np.ndarray:
+def _rare_rows(layout: Layout, found: list[ComponentRows], n_rows: int) -> np.ndarray:
     """Which rows have a large component that few others have, where these are enough to be worth it."""
     out = np.zeros(n_rows, bool)
     large = [part.rows for part in found if len(part.rows) < SHARED and price(layout, part.hidden) > ENUMERATED]
@@ -77,7 +77,7 @@ def _rare_rows(layout: Layout, found: list[Found], n_rows: int) -> np.ndarray:
     return out
 
 
-def _components(labels: np.ndarray) -> Iterator[Found]:
+def _components(labels: np.ndarray) -> Iterator[ComponentRows]:
     """All components of all rows, by their hidden variables."""
     n = len(labels)
     for v in range(n):
@@ -90,7 +90,7 @@ def _components(labels: np.ndarray) -> Iterator[Found]:
         order = np.argsort(which.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(which.ravel()))
         for i, some in zip(first.tolist(), np.split(order, ends[:-1]), strict=True):
-            yield Found(tuple((v + np.flatnonzero(member[:, i])).tolist()), rows[some])
+            yield ComponentRows(tuple((v + np.flatnonzero(member[:, i])).tolist()), rows[some])
 
 
 def _as_items(array: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Job, Reduced, Run, Scopes, Tables
+from tractable.kernels import Job, Reduced, Scopes, Tables, TreeRun
 from tractable.kernels.threads import in_order, n_cores
 from tractable.plan import ContractionTree
 from tractable.posterior.exact.progress import tracked
@@ -106,7 +106,7 @@ def _whole(
     return Result(log_z, spread, run.peak_bytes)
 
 
-def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job) -> Run:
+def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job) -> TreeRun:
     """Run with scaled numbers; again with logarithms where an underflow may have mattered."""
     run = kernels.run(tables, scopes, pairs, job)
     if run.status == kernels.UNSAFE and job.task == kernels.EVIDENCE:  # the sweep down can tell whether it mattered

@@ -7,7 +7,7 @@ sufficient statistics, and they come as a machine-shaped record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,14 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.kernels.enumeration import Progress
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.plan.machines import CHUNK, Split
 from tractable.posterior.exact import binary
 
-Progress = Callable[[int, int], None] | None
 
-
-class Statistics(NamedTuple):
+class EnumeratedSums(NamedTuple):
     """log Z and its derivatives: expected features in ``gradient.fields``, products in ``gradient.couplings``."""
 
     log_z: float
@@ -83,10 +82,10 @@ def log_partition(model: Boltzmann, split: Split, progress: Progress = None) -> 
     return float(np.logaddexp.reduce(parts))
 
 
-def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> Statistics:
+def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> EnumeratedSums:
     """log Z and all expected sufficient statistics, in double precision."""
     if binary.applies(model):
-        return Statistics(*binary.statistics(model, split, progress))
+        return EnumeratedSums(*binary.statistics(model, split, progress))
     with jax.enable_x64(True):
         model = model.astype(np.float64)
         log_z, total = -np.inf, None
@@ -97,7 +96,7 @@ def statistics(model: Boltzmann, split: Split, progress: Progress = None) -> Sta
             total = gradient if total is None else jax.tree.map(partial(_merged, keep, add), total, gradient)
             log_z = new
     assert total is not None
-    return Statistics(float(log_z), total)
+    return EnumeratedSums(float(log_z), total)
 
 
 def _merged(keep: float, add: float, a: Any, b: Any) -> Any:

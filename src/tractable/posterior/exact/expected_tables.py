@@ -27,7 +27,7 @@ class Prepared(NamedTuple):
     plans: Sequence[Plan]
 
 
-class Weighed(NamedTuple):
+class WeighedCases(NamedTuple):
     """What the weights of the rows say: the weight of each case, and the counts of families that hide nothing."""
 
     cases: np.ndarray
@@ -92,7 +92,7 @@ def log_likelihood_rows(model: BayesianNetwork, rows: Observations, memory: Memo
     return out + np.bincount(places, log_z[cases], minlength=len(rows))
 
 
-def _weighed(found: Program, rows: Observations, weights: np.ndarray | None) -> Weighed:
+def _weighed(found: Program, rows: Observations, weights: np.ndarray | None) -> WeighedCases:
     """Kept for rows that are looked at again with the same weights."""
     key = "weighed", id(found)
     if key in rows.memo and rows.memo[key][0] is weights:
@@ -100,7 +100,7 @@ def _weighed(found: Program, rows: Observations, weights: np.ndarray | None) -> 
     w = np.ones(len(rows)) if weights is None else weights
     counts = _counted(found.layout, found.layout.bases(rows.states), _closed(found, rows), w)
     places, cases = _needs(found, rows)
-    weighed = Weighed(np.bincount(cases, w[places], minlength=found.n_cases), counts)
+    weighed = WeighedCases(np.bincount(cases, w[places], minlength=found.n_cases), counts)
     rows.memo[key] = weights, weighed
     return weighed
 

@@ -86,14 +86,14 @@ def _lagged(asked: Question, part: slice, lag: int) -> np.ndarray:
 # ---------------------------------------------------------------- with logarithms
 
 
-class Paths(NamedTuple):
+class JointPaths(NamedTuple):
     """Joint states as paths of each chain [n, M] (of many, [n_paths, n, M]), and log p(path, x) of each sequence."""
 
     states: np.ndarray
     log_probability: np.ndarray
 
 
-def viterbi(asked: Question) -> Paths:
+def viterbi(asked: Question) -> JointPaths:
     """The most probable joint path of each sequence."""
     found, values = [], []
     for part in asked.parts():
@@ -107,7 +107,7 @@ def viterbi(asked: Question) -> Paths:
         for t in range(len(delta) - 2, -1, -1):
             path[t] = (delta[t] + _entering(asked, path[t + 1 : t + 2])[0]).argmax()
         found.append(path)
-    return Paths(_split_states(asked, np.concatenate(found)), np.array(values))
+    return JointPaths(_split_states(asked, np.concatenate(found)), np.array(values))
 
 
 def sample_paths(asked: Question, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,13 +7,12 @@ as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
 
-Progress = Callable[[int, int], None] | None
+from tractable.kernels.enumeration import Progress
 
 CHUNK = 25
 """Steps in one call."""
@@ -52,7 +51,7 @@ class Path(Protocol):
         return x, np.stack(gained)
 
 
-class Run(NamedTuple):
+class PathRun(NamedTuple):
     """Increments of log p̃ [n_steps, n_chains] in double precision, and the states at the end."""
 
     increments: Float[np.ndarray, "t c"]
@@ -64,7 +63,7 @@ class Run(NamedTuple):
         return self.increments.sum(axis=0)
 
 
-def run(path: Path, key: Any, betas: Float[np.ndarray, " t"], x: Any, progress: Progress = None) -> Run:
+def run(path: Path, key: Any, betas: Float[np.ndarray, " t"], x: Any, progress: Progress = None) -> PathRun:
     """Chains through a sequence of temperatures, in either direction; `progress` hears of steps done, of how many."""
     at, n, found = along(betas), len(betas) - 1, []
     for first in range(0, n, CHUNK):
@@ -72,7 +71,7 @@ def run(path: Path, key: Any, betas: Float[np.ndarray, " t"], x: Any, progress: 
         found.append(np.asarray(gained, np.float64))
         if progress:
             progress(min(first + CHUNK, n), n)
-    return Run(np.concatenate(found) if found else np.zeros((0, 1)), x)
+    return PathRun(np.concatenate(found) if found else np.zeros((0, 1)), x)
 
 
 def along(betas: Float[np.ndarray, " t"]) -> At:

@@ -23,14 +23,14 @@ class LayerPath(Traced):
     """Layers, the chains of some rows with what is known of each, and the logits of q for every chain."""
 
     model: Any
-    chains: gibbs.Chains
+    chains: gibbs.LayerChains
     base: list[Float[Any, "c n"]]
 
-    def start(self, key: Any, n: int) -> gibbs.State:
+    def start(self, key: Any, n: int) -> gibbs.LayerStates:
         """Exact draws of q, what is known in place, as many as `base` has rows."""
         return _drawn(self, key)
 
-    def log_ratio(self, x: gibbs.State, old: Any, new: Any) -> Float[Array, " c"]:
+    def log_ratio(self, x: gibbs.LayerStates, old: Any, new: Any) -> Float[Array, " c"]:
         """The change of β times log p(x, h) − log q(h) of the free hidden units."""
         held, loose = self.chains.held, self.model.within[0] is None
         out = log_joint_of_seen(self.model, x, held.known[0].astype(x[0].dtype) if loose else None)
@@ -39,14 +39,14 @@ class LayerPath(Traced):
             out = out - (log_q * ~held.known[at]).sum(-1)
         return (new - old) * out
 
-    def sweep(self, key: Any, at: At, x: gibbs.State) -> gibbs.State:
+    def sweep(self, key: Any, at: At, x: gibbs.LayerStates) -> gibbs.LayerStates:
         """Every layer once at the new temperature."""
-        chains = self.chains._replace(tempered=gibbs.Tempered(at.new, self.base))
+        chains = self.chains._replace(tempered=gibbs.TemperedLayers(at.new, self.base))
         return gibbs.sweep(self.model, chains, jax.random.fold_in(key, at.time), x)
 
 
 @jax.jit
-def _drawn(path: LayerPath, key: Any) -> gibbs.State:
+def _drawn(path: LayerPath, key: Any) -> gibbs.LayerStates:
     held, rows = path.chains.held, path.chains.rows
     drawn = [gibbs.draw(jax.random.fold_in(key, at), rows, jnp.asarray(b)) for at, b in enumerate(path.base)]
     return [jnp.where(k, v, h) for k, v, h in zip(held.known, held.values, drawn, strict=True)]

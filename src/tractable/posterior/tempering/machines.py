@@ -38,7 +38,7 @@ NARROW = 64
 else some after each sweep; in wider groups it no longer pays."""
 
 
-class Chains(NamedTuple):
+class KeptChains(NamedTuple):
     """The kept states, and ∂θ/∂β of the groups that are summed out."""
 
     x: State
@@ -80,19 +80,19 @@ class MachinePath(Traced):
         """The same path, its model laid out for sweeps."""
         return replace(self, ready=blocks.laid_out(self.schedule, self.model))
 
-    def entered(self, x: State) -> Chains:
+    def entered(self, x: State) -> KeptChains:
         """The states with what their couplings add to the fields of the groups that are summed out."""
         n, slope = len(gibbs.numbers(x)), {}
         for name in self.summed:
             field = self.model.local_field(name, x) - self.base[name]
             slope[name] = jnp.broadcast_to(field, (n, field.shape[-1]))
-        return Chains({name: x[name] for name in self.kept}, slope)
+        return KeptChains({name: x[name] for name in self.kept}, slope)
 
-    def left(self, x: Chains) -> State:
+    def left(self, x: KeptChains) -> State:
         """The states alone."""
         return x.x
 
-    def log_ratio(self, x: Chains, old: Any, new: Any) -> Float[Array, " c"]:
+    def log_ratio(self, x: KeptChains, old: Any, new: Any) -> Float[Array, " c"]:
         """log p̃ of the kept states at the new temperature less that at the old one."""
         out = (new - old) * _linear(self, x.x)
         for name, slope in x.slope.items():
@@ -100,7 +100,7 @@ class MachinePath(Traced):
             out = out + cumulant_change(self.model.units[name], theta, _column(new - old) * slope).sum(-1)
         return out
 
-    def sweep(self, key: Any, at: At, x: Chains) -> Chains:
+    def sweep(self, key: Any, at: At, x: KeptChains) -> KeptChains:
         """A sweep and flips of single units at the new temperature."""
         key = jax.random.fold_in(key, at.time)
         moves = [self._swept, self._flipped]
@@ -122,7 +122,7 @@ class MachinePath(Traced):
         """The chains, numbered."""
         return self.first + gibbs.numbers(x)
 
-    def _swept(self, key: Any, at: At, chains: Chains) -> Chains:
+    def _swept(self, key: Any, at: At, chains: KeptChains) -> KeptChains:
         """Draws of the summed groups given the others, then of these; where all units flip, that adds nothing."""
         if self.flips and self.flips == self.model.units[self.kept[0]].n:
             return chains
@@ -137,7 +137,7 @@ class MachinePath(Traced):
         x, _ = blocks.sweep(self.ready, draw, blocks.pack(self.ready, x), {}, between)
         return self.entered(blocks.unpack(self.ready, x))
 
-    def _flipped(self, key: Any, at: At, chains: Chains) -> Chains:
+    def _flipped(self, key: Any, at: At, chains: KeptChains) -> KeptChains:
         """Gibbs draws of single kept units, the summed groups summed out: they cross where block sweeps are stuck."""
         if not self.flips:
             return chains
@@ -150,7 +150,7 @@ class MachinePath(Traced):
         field = self.base[name] + beta * (jnp.asarray(self.model.fields[name]) - self.base[name])
         both = float(self.model.units[name].states().sum())
 
-        def flip(chains: Chains, now: Any) -> tuple[Chains, None]:
+        def flip(chains: KeptChains, now: Any) -> tuple[KeptChains, None]:
             own, (key, site, w) = chains.x[name], now
             here = jax.lax.dynamic_index_in_dim(own, site, 1, keepdims=False)
             move = both - 2 * here
@@ -160,7 +160,7 @@ class MachinePath(Traced):
                 log_ratio = log_ratio + cumulant_change(self.model.units[group], theta, change).sum(-1)
             drawn = _random.bernoulli(key, self.numbers(chains.x), log_ratio[:, None])
             own = jax.lax.dynamic_update_index_in_dim(own, here + drawn[:, 0] * move, site, 1)
-            return Chains({name: own}, jax.tree.map(partial(jnp.where, drawn > 0), slope, chains.slope)), None
+            return KeptChains({name: own}, jax.tree.map(partial(jnp.where, drawn > 0), slope, chains.slope)), None
 
         return jax.lax.scan(flip, chains, (keys, sites, rows))[0]
 
