@@ -142,6 +142,11 @@ def test_a_plan_for_something_else_is_refused() -> None:
         tr.infer(net, {"b": "1", "a": [0.2, 0.8]}, method=plan)
     with pytest.raises(tr.ModelError, match="one case"):
         tr.infer(net, {"b": ["1", "0"]}, method=plan)
+    tables = {"a": [0.4, 0.6], "b": [[0.5, 0.5, 0.0], [0.2, 0.8, 0.0]], "c": [[0.3, 0.7], [0.9, 0.1], [0.5, 0.5]]}
+    never = tr.BayesianNetwork({"a": "01", "b": "012", "c": "01"}, {"b": ["a"], "c": ["b"]}, tables)
+    assert tr.plan(never, {"b": "2"}).method == "constant"  # a program of nothing, which would fit anything
+    with pytest.raises(tr.ModelError, match="other states"):
+        tr.infer(never, {"b": "1"}, method=tr.plan(never, {"b": "2"}))
     machine = tr.restricted(4, 2)
     with pytest.raises(tr.ModelError, match="another model"):
         tr.infer(tr.restricted(5, 2), np.ones(5), method=tr.plan(machine, ["visible"]))

@@ -140,7 +140,7 @@ def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask)
     if not reduced.impossible and (free >= 0).any() and n_rows:
         together = _together(model, reduced, seen[free >= 0], ask)
         left = ask.budget.memory - answers
-        if together.method and together.slices == 1 and together.bytes <= left:
+        if together.method and together.slices == 1 and together.bytes * min(n_cores(), n_rows) <= left:
             return _chunked(together, n_rows, answers, left)
     return _apart(model, reduced, states, answers, ask)
 
@@ -166,10 +166,8 @@ def _together(model: TableModel, reduced: Reduced, seen: np.ndarray, ask: Ask) -
 
 def _chunked(plan: Plan, n_rows: int, answers: float, left: float) -> Plan:
     """The plan for one row as that for all of them."""
-    rows = min(rows_in_cache(plan.program), n_rows, int(left / plan.bytes))
-    at_once = min(n_cores(), -(-n_rows // rows))
-    rows = max(1, min(rows, int(left / (plan.bytes * at_once))))
-    size = answers + plan.bytes * rows * at_once
+    rows = rows_at_once(plan, n_rows, left)
+    size = answers + plan.bytes * rows * min(n_cores(), -(-n_rows // rows))
     told = {"flops": plan.flops * n_rows, "bytes": size, "reason": lambda: f"{plan.why}; {n_rows} rows"}
     scaled = replace(plan, program=replace(plan.program, rows=rows), **told)
     return scaled.for_rows(n_rows, plan.seconds * n_rows / n_cores())
@@ -197,9 +195,12 @@ def _apart(model: TableModel, reduced: Reduced, states: np.ndarray, answers: flo
     return within(whole, answers + worst.bytes)
 
 
-def rows_in_cache(tree: ContractionTree) -> int:
-    """Rows to run together: enough to amortize the steps, few enough to stay in cache."""
-    return int(np.clip(CHUNK_ENTRIES / max(float(tree.cost[2]), 1.0), MIN_CHUNK, MAX_CHUNK))
+def rows_at_once(plan: Plan, n_rows: int, left: float) -> int:
+    """Rows to run together: enough to amortize the steps, few enough to stay in cache and, on all cores, in memory."""
+    cached = int(np.clip(CHUNK_ENTRIES / max(float(plan.program.cost[2]), 1.0), MIN_CHUNK, MAX_CHUNK))
+    most = left / plan.bytes
+    rows = min(cached, n_rows, int(most))
+    return rows if rows * min(n_cores(), -(-n_rows // max(rows, 1))) <= most else max(1, int(most / n_cores()))
 
 
 def reserved(n_variables: int, n_tables: int, ask: Ask) -> Ask:

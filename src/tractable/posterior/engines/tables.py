@@ -153,13 +153,18 @@ def _adopted(case: Case, ask: Ask) -> Plan:
     tree = found.program
     if tree is not None and tree.leaves is not None and given.likelihoods:
         raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
-    if tree is not None and tree.leaves is None and not _same(tree.scopes, scopes_of(case.under(ask.query).tables)):
+    if not _fits(tree, case.under(ask.query)):
         raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
 
 
-def _same(a: Any, b: Any) -> bool:
-    return all(np.array_equal(getattr(a, x), getattr(b, x)) for x in ("sizes", "starts", "members"))
+def _fits(tree: ContractionTree | None, reduced: Reduced) -> bool:
+    """Whether a program is for what the evidence leaves; one made by names is for whatever states are observed."""
+    if tree is None:
+        return reduced.impossible or not reduced.tables.n_factors
+    mine, own = tree.scopes, scopes_of(reduced.tables)
+    same = (np.array_equal(getattr(mine, x), getattr(own, x)) for x in ("sizes", "starts", "members"))
+    return tree.leaves is not None or all(same)
 
 
 def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:

@@ -15,7 +15,7 @@ from tractable.kernels.threads import side_by_side
 from tractable.models import BayesianNetwork
 from tractable.models._base import pack
 from tractable.plan import Memory, Plan, allowed, ask
-from tractable.plan.tables import price, rows_in_cache
+from tractable.plan.tables import price, rows_at_once
 from tractable.posterior.exact.case_arrays import Group, offsets
 from tractable.posterior.exact.components import Program, program
 from tractable.posterior.exact.layout import Layout
@@ -102,7 +102,8 @@ def _parts(found: Program, plans: Sequence[Plan], weights: np.ndarray) -> Iterat
     start = found.kernel.n_cases
     for group, plan in zip(found.contracted, plans, strict=True):
         cases = start + np.flatnonzero(weights[start : start + len(group.base)] > 0)
-        size = rows_in_cache(plan.program)
+        assert plan.budget is not None
+        size = rows_at_once(plan, max(len(cases), 1), plan.budget.memory)
         for at in (cases[i : i + size] for i in range(0, len(cases), size)):
             yield at, ContractedPart(_some(group, at - start), weights[at], plan.program.pairs)
         start += len(group.base)
