@@ -149,6 +149,55 @@ def test_a_plan_for_something_else_is_refused() -> None:
         tr.infer(lattice(6), method=tr.plan(lattice(6), memory=64))
 
 
+def test_a_plan_by_states_that_left_nothing_is_not_one_for_other_states() -> None:
+    tables = {"a": [0.4, 0.6], "b": [[0.3, 0.7], [0.0, 1.0]], "c": [1.0, 0.0]}
+    net = tr.BayesianNetwork({"a": "01", "b": "01", "c": "01"}, {"b": ["a"]}, tables)
+    for states, other in (({"a": "1"}, {"a": "0"}), ({"c": "1"}, {"c": "0"})):
+        plan = tr.plan(net, states)
+        assert plan.program is None
+        tr.infer(net, states, method=plan)
+        with pytest.raises(tr.ModelError, match="other states"):
+            tr.infer(net, other, method=plan)
+
+
+CHAIN = np.eye(6, 5) - np.eye(6, 5, -1)
+UNITS = {
+    "dense": tr.restricted(6, 3, key=1),
+    "sparse": tr.boltzmann(6, edges=[(i, i + 1) for i in range(5)], key=0),
+    "layers": tr.SigmoidBeliefNetwork([6, 3], key=0),
+    "sparse_layers": tr.SigmoidBeliefNetwork(weights=[CHAIN], biases=[np.linspace(-1, 1, 6), np.zeros(5)]),
+    "belief": tr.DeepBeliefNetwork([6, 3, 2], key=0),
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_plan_runs_given_the_units_that_it_was_made_for_and_no_others(name: str) -> None:
+    model, rng = UNITS[name], np.random.default_rng(0)
+    for _ in range(8):
+        row, other = (np.where(rng.random(6) < 0.5, rng.integers(2, size=6), np.nan) for _ in range(2))
+        same = np.where(np.isnan(row), np.nan, 1.0 - row)
+        plan, whole = tr.infer(model, row).plan, tr.infer(model, same)
+        again = tr.infer(model, same, method=plan)
+        assert again.log_partition.value == pytest.approx(whole.log_partition.value, abs=1e-9)
+        evidence = tr.log_partition(model, same, method=tr.plan(model, {"visible": row}, "evidence"))
+        assert evidence.value == pytest.approx(whole.log_partition.value, abs=1e-9)
+        if (np.isnan(other) != np.isnan(row)).any():
+            with pytest.raises(tr.ModelError, match="other evidence"):
+                tr.infer(model, other, method=plan)
+
+
+def test_a_machine_of_which_all_is_observed_is_one_number() -> None:
+    for model in (UNITS["dense"], UNITS["sparse"]):
+        known = {group: np.arange(model.units[group].n) % 2 for group in model.groups}
+        rest, log_p = tr.condition(model, known), float(tr.infer(model, known).log_partition.value)
+        assert tr.log_partition(rest).value == pytest.approx(log_p, abs=1e-9)
+        assert tr.infer(rest).log_partition.value == pytest.approx(log_p, abs=1e-9)
+        with pytest.raises(tr.ModelError, match="no unit of visible is free"):
+            tr.sample(rest, 3)
+        with pytest.raises(tr.ModelError, match="no unit of visible is free"):
+            tr.impute(rest, np.zeros((2, 0)))
+
+
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"tables"} - SEQUENCES))
 def test_every_family_runs_a_plan_that_is_handed_over(family: str) -> None:
     given = GIVEN[family]

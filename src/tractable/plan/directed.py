@@ -125,6 +125,10 @@ def plan_layers(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int = 1, pr
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    return replace(_chosen(graph, given, ask, n_rows, proposed), given=graph.observed(given))
+
+
+def _chosen(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int, proposed: bool) -> Plan:
     if ask.method in APPROXIMATE:
         return _approximate(graph, given, ask, ask.method, n_rows)
     found = _exact(graph, given, ask)

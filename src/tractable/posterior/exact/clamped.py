@@ -28,7 +28,8 @@ def independent(model: Boltzmann, cases: Cases, plan: Plan) -> Answer:
     known, x = as_features(model, cases)
     with jax.enable_x64(True):
         log_z, means = _closed_form(model.astype(np.float64), known, x)
-    return exact_answer(np.asarray(log_z), {name: np.asarray(m) for name, m in means.items()})
+    rows = np.broadcast_to(np.asarray(log_z), cases.n_rows)  # one number where no unit is left
+    return exact_answer(rows, {name: np.asarray(m) for name, m in means.items()})
 
 
 @jax.jit
