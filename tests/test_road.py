@@ -186,6 +186,17 @@ def test_a_plan_runs_given_the_units_that_it_was_made_for_and_no_others(name: st
                 tr.infer(model, other, method=plan)
 
 
+def test_a_plan_of_a_conditioned_model_of_layers_knows_what_is_known() -> None:
+    for name in ("layers", "sparse_layers", "belief"):
+        row = np.array([1, 0, np.nan, 1, np.nan, 0])
+        rest = tr.condition(UNITS[name], row)
+        plan = tr.plan(rest)
+        assert tr.infer(rest, method=plan).plan is plan
+        assert plan.observed == tr.plan(UNITS[name], {"visible": row}).observed
+        free = tr.condition(UNITS[name], np.full(6, np.nan))
+        assert tr.sample(free, 3).shape == (3, 6)
+
+
 def test_a_machine_of_which_all_is_observed_is_one_number() -> None:
     for model in (UNITS["dense"], UNITS["sparse"]):
         known = {group: np.arange(model.units[group].n) % 2 for group in model.groups}
@@ -290,6 +301,25 @@ def test_rows_run_apart_answer_as_rows_together(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_allclose(tr.log_partition(net, rows).value, evidence.value, atol=1e-12)
     for name in net.states:
         np.testing.assert_allclose(apart.marginals.array(name), whole.marginals.array(name), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_beyond_what_a_number_spans_are_eliminated_as_enumerated(seed: int) -> None:
+    from machines_oracle import joint
+
+    rng, edges = np.random.default_rng(seed), [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (1, 4)]
+    plain = tr.boltzmann(6, edges=edges, units="spin" if seed % 2 else "bernoulli", key=0)
+    couplings = {pair: 900 * rng.normal(size=np.shape(w)) for pair, w in plain.couplings.items()}
+    fields = {name: 900 * rng.normal(size=np.shape(b)) for name, b in plain.fields.items()}
+    machine = tr.Boltzmann(plain.units, fields, couplings, plain.edges, np.float64(0.5))
+    row = [1, np.nan, -1 if seed % 2 else 0, np.nan, np.nan, np.nan]
+    for given in (None, {"visible": np.array(row, float)}):
+        truth, post = joint(machine, given), tr.infer(machine, given, method="elimination")
+        assert post.log_partition.value == pytest.approx(truth.log_z, rel=1e-9)
+        np.testing.assert_allclose(post.marginals["visible"], truth.means["visible"], atol=1e-6)
+        best = tr.most_probable(machine, given)
+        assert best.log_probability.value == pytest.approx(truth.log_z + np.log(truth.p.max()), rel=1e-9)
+        np.testing.assert_allclose(post.sample(5)["visible"].mean(0), truth.means["visible"], atol=1e-6)
 
 
 def test_a_budget_of_seconds_refuses() -> None:

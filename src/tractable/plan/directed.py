@@ -72,7 +72,10 @@ class Price(NamedTuple):
 def plan_model(model: Any, observed: Any, ask: Ask) -> Plan:
     """The plan of a query of a model of layers; only its graph is looked at."""
     check_query(ask.query, (*LAYER_QUERIES, "map", "sample"))
-    return plan_layers(model.graph, observed_units(model.graph, observed), ask)
+    graph, own = model.graph, model.generative if model.family == "helmholtz" else model
+    known = {name: np.flatnonzero(~np.isnan(v)).tolist() for name, v in (own.known or {}).items()}
+    given = graph.observed(observed_units(graph, observed))
+    return plan_layers(graph, {name: units.union(known.get(name, ())) for name, units in given.items()}, ask)
 
 
 def explained(model: Any, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:

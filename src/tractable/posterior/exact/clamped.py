@@ -16,7 +16,7 @@ from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
 from tractable.posterior.cases import Answer, Cases, as_features, exact_answer
 from tractable.posterior.exact import enumeration
-from tractable.posterior.exact.elimination import fitted, sum_product
+from tractable.posterior.exact.elimination import copied, fitted, sum_product
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 Result = tuple[float, dict[str, np.ndarray]]
@@ -74,9 +74,9 @@ def _enumerate_one(machine: Boltzmann, plan: Plan) -> Result:
 
 
 def _tables(machine: Boltzmann, tree: ContractionTree) -> tuple[Reduced, ContractionTree | None, float]:
-    """The machine as tables, what remains of the tree where weights leave no room for some states, and a constant."""
-    reduced, constant = machine_tables(machine)
-    return reduced, fitted(tree, reduced), constant
+    """The machine as tables, the tree that runs on them, and a constant."""
+    reduced, constant, copies = machine_tables(machine)
+    return reduced, fitted(copied(tree, copies), reduced), constant
 
 
 def _eliminate_one(machine: Boltzmann, plan: Plan) -> Result:
