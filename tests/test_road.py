@@ -154,6 +154,66 @@ def test_a_plan_for_something_else_is_refused() -> None:
         tr.infer(lattice(6), method=tr.plan(lattice(6), memory=64))
 
 
+def test_a_plan_by_states_that_left_nothing_is_not_one_for_other_states() -> None:
+    tables = {"a": [0.4, 0.6], "b": [[0.3, 0.7], [0.0, 1.0]], "c": [1.0, 0.0]}
+    net = tr.BayesianNetwork({"a": "01", "b": "01", "c": "01"}, {"b": ["a"]}, tables)
+    for states, other in (({"a": "1"}, {"a": "0"}), ({"c": "1"}, {"c": "0"})):
+        plan = tr.plan(net, states)
+        assert plan.program is None
+        tr.infer(net, states, method=plan)
+        with pytest.raises(tr.ModelError, match="other states"):
+            tr.infer(net, other, method=plan)
+
+
+CHAIN = np.eye(6, 5) - np.eye(6, 5, -1)
+UNITS = {
+    "dense": tr.restricted(6, 3, key=1),
+    "sparse": tr.boltzmann(6, edges=[(i, i + 1) for i in range(5)], key=0),
+    "layers": tr.SigmoidBeliefNetwork([6, 3], key=0),
+    "sparse_layers": tr.SigmoidBeliefNetwork(weights=[CHAIN], biases=[np.linspace(-1, 1, 6), np.zeros(5)]),
+    "belief": tr.DeepBeliefNetwork([6, 3, 2], key=0),
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_plan_runs_given_the_units_that_it_was_made_for_and_no_others(name: str) -> None:
+    model, rng = UNITS[name], np.random.default_rng(0)
+    for _ in range(8):
+        row, other = (np.where(rng.random(6) < 0.5, rng.integers(2, size=6), np.nan) for _ in range(2))
+        same = np.where(np.isnan(row), np.nan, 1.0 - row)
+        plan, whole = tr.infer(model, row).plan, tr.infer(model, same)
+        again = tr.infer(model, same, method=plan)
+        assert again.log_partition.value == pytest.approx(whole.log_partition.value, abs=1e-9)
+        evidence = tr.log_partition(model, same, method=tr.plan(model, {"visible": row}, "evidence"))
+        assert evidence.value == pytest.approx(whole.log_partition.value, abs=1e-9)
+        if (np.isnan(other) != np.isnan(row)).any():
+            with pytest.raises(tr.ModelError, match="other evidence"):
+                tr.infer(model, other, method=plan)
+
+
+def test_a_plan_of_a_conditioned_model_of_layers_knows_what_is_known() -> None:
+    for name in ("layers", "sparse_layers", "belief"):
+        row = np.array([1, 0, np.nan, 1, np.nan, 0])
+        rest = tr.condition(UNITS[name], row)
+        plan = tr.plan(rest)
+        assert tr.infer(rest, method=plan).plan is plan
+        assert plan.observed == tr.plan(UNITS[name], {"visible": row}).observed
+        free = tr.condition(UNITS[name], np.full(6, np.nan))
+        assert tr.sample(free, 3).shape == (3, 6)
+
+
+def test_a_machine_of_which_all_is_observed_is_one_number() -> None:
+    for model in (UNITS["dense"], UNITS["sparse"]):
+        known = {group: np.arange(model.units[group].n) % 2 for group in model.groups}
+        rest, log_p = tr.condition(model, known), float(tr.infer(model, known).log_partition.value)
+        assert tr.log_partition(rest).value == pytest.approx(log_p, abs=1e-9)
+        assert tr.infer(rest).log_partition.value == pytest.approx(log_p, abs=1e-9)
+        with pytest.raises(tr.ModelError, match="no unit of visible is free"):
+            tr.sample(rest, 3)
+        with pytest.raises(tr.ModelError, match="no unit of visible is free"):
+            tr.impute(rest, np.zeros((2, 0)))
+
+
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"tables"} - SEQUENCES))
 def test_every_family_runs_a_plan_that_is_handed_over(family: str) -> None:
     given = GIVEN[family]
@@ -246,6 +306,25 @@ def test_rows_run_apart_answer_as_rows_together(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_allclose(tr.log_partition(net, rows).value, evidence.value, atol=1e-12)
     for name in net.states:
         np.testing.assert_allclose(apart.marginals.array(name), whole.marginals.array(name), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_beyond_what_a_number_spans_are_eliminated_as_enumerated(seed: int) -> None:
+    from machines_oracle import joint
+
+    rng, edges = np.random.default_rng(seed), [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (1, 4)]
+    plain = tr.boltzmann(6, edges=edges, units="spin" if seed % 2 else "bernoulli", key=0)
+    couplings = {pair: 900 * rng.normal(size=np.shape(w)) for pair, w in plain.couplings.items()}
+    fields = {name: 900 * rng.normal(size=np.shape(b)) for name, b in plain.fields.items()}
+    machine = tr.Boltzmann(plain.units, fields, couplings, plain.edges, np.float64(0.5))
+    row = [1, np.nan, -1 if seed % 2 else 0, np.nan, np.nan, np.nan]
+    for given in (None, {"visible": np.array(row, float)}):
+        truth, post = joint(machine, given), tr.infer(machine, given, method="elimination")
+        assert post.log_partition.value == pytest.approx(truth.log_z, rel=1e-9)
+        np.testing.assert_allclose(post.marginals["visible"], truth.means["visible"], atol=1e-6)
+        best = tr.most_probable(machine, given)
+        assert best.log_probability.value == pytest.approx(truth.log_z + np.log(truth.p.max()), rel=1e-9)
+        np.testing.assert_allclose(post.sample(5)["visible"].mean(0), truth.means["visible"], atol=1e-6)
 
 
 def test_a_budget_of_seconds_refuses() -> None:

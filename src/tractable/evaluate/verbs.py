@@ -11,7 +11,7 @@ from tractable.evaluate.records import LogLikelihood
 from tractable.families import leaf
 from tractable.models import ModelError, condition
 from tractable.models._base import check_options
-from tractable.plan import ask
+from tractable.plan import Plan, ask
 from tractable.plan.budget import MAX_SECONDS, Memory
 from tractable.posterior import Certificate
 from tractable.posterior.dispatch import engine_of
@@ -36,7 +36,8 @@ def log_partition(
     memory, seconds : budget of an exact answer, see `plan`.
     key : int or jax key; not used by exact methods.
     options : for a machine ``data`` (rows that help to choose where annealing starts), ``method`` (``"auto"``,
-        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, see `infer`.
+        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, see `infer`. Of any model a
+        `Plan` made before, as ``method``, is run as it is.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def log_partition(
     'exact'
     """
     own, budget = _own(model, "log_partition"), {"memory": memory, "seconds": seconds}
-    if own is not None:
+    if own is not None and not isinstance(options.get("method"), Plan):
         given = model if evidence is None else condition(model, evidence)
         return own.log_partition(given, key=key, **budget, **options)
     check_options(options, ("method",), f"log_partition of a {type(model).__name__}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,17 +34,45 @@ def markov_network(model: Boltzmann) -> tuple[MarkovNetwork, float]:
     return MarkovNetwork(states, [(scope, np.exp(table - table.max())) for scope, table in logs]), constant
 
 
-def machine_tables(model: Boltzmann) -> tuple[Reduced, float]:
+SPAN = 700.0
+"""Between the logarithms of a table's entries: beyond about 745 the smaller would be zero beside the larger."""
+
+
+class MachineTables(NamedTuple):
+    """Tables of a machine, the constant that is left out of them, and of which table each of the last is a copy."""
+
+    reduced: Reduced
+    constant: float
+    copies: list[int]
+
+
+def machine_tables(model: Boltzmann) -> MachineTables:
     """The same for the elimination engine: units that meet nobody, then pairs, which hold the fields of their units.
 
     Factors stand in the order in which `plan.machines` prices them; log p̃ is that of the tables plus the constant.
+    A table that spans more than numbers do is the product of copies of one of its roots, which stand after all others.
     """
     fields = {scope[0]: table for scope, table in _unary(model)}
     place, logs = {name: i for i, name in enumerate(fields)}, _folded(fields, _pairs(model))
-    tops = [float(table.max()) for _, table in logs]
-    tables = [np.exp(table - top) for (_, table), top in zip(logs, tops, strict=True)]
-    packed = pack([*map(len, fields.values())], [[place[v] for v in scope] for scope, _ in logs], tables)
-    return reduce(packed, np.full(len(place), -1, np.int32)), float(model.offset) + sum(tops)
+    roots = [_root(table) for _, table in logs]
+    copies = np.repeat(np.arange(len(roots)), np.array([root.power - 1 for root in roots], int)).tolist()
+    scopes, each = [[place[v] for v in scope] for scope, _ in logs], [*range(len(logs)), *copies]
+    packed = pack([*map(len, fields.values())], [scopes[i] for i in each], [roots[i].table for i in each])
+    constant = float(model.offset) + sum(root.top for root in roots)
+    return MachineTables(reduce(packed, np.full(len(place), -1, np.int32)), constant, copies)
+
+
+class _Root(NamedTuple):
+    table: np.ndarray
+    power: int
+    top: float
+
+
+def _root(log_table: np.ndarray) -> _Root:
+    """A table whose power is the table with these logarithms, less their largest."""
+    top = float(log_table.max())
+    power = max(1, math.ceil((top - float(log_table.min())) / SPAN))
+    return _Root(np.exp((log_table - top) / power), power, top)
 
 
 Logs = Iterable[tuple[tuple[str, ...], np.ndarray]]

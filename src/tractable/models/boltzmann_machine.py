@@ -63,7 +63,8 @@ class Boltzmann(eqx.Module):
     @property
     def dtype(self) -> Any:
         """The type of the parameters."""
-        return np.result_type(*(np.dtype(leaf.dtype) for leaf in jax.tree.leaves((self.fields, self.couplings))))
+        leaves = jax.tree.leaves((self.fields, self.couplings)) or [np.asarray(self.offset)]
+        return np.result_type(*(np.dtype(leaf.dtype) for leaf in leaves))
 
     @property
     def graph(self) -> GroupGraph:

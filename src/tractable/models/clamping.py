@@ -99,11 +99,19 @@ def read_evidence(model: Grouped, evidence: Any) -> dict[str, np.ndarray]:
     return out
 
 
+def all_known(model: Grouped, name: str) -> ModelError:
+    """The error for a group of which the model has been conditioned on every unit."""
+    left = ", ".join(model.units) or "nothing"
+    return ModelError(f"no unit of {name} is free, all are conditioned on (left: {left}): infer(model) has the others")
+
+
 def checked_values(model: Grouped, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
     """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
     found = np.asarray(values)
     if found.dtype.kind not in "biuf":
         raise ModelError(f"{name}: expected numbers, got an array of {found.dtype}")
+    if name not in model.units:
+        raise all_known(model, name)
     n = model.units[name].n
     if found.ndim == 0 or found.shape[-1] != n:
         raise ModelError(f"{name}: the model has {n} units, the data {found.shape[-1] if found.ndim else 0} columns")

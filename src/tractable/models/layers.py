@@ -260,7 +260,8 @@ def condition(model: Any, evidence: Any) -> Any:
     for name, values in given.items():
         if values.ndim != 1:
             raise ModelError(f"{name}: conditioning takes one case, got an array of shape {values.shape}")
-    return with_known(model, merged(model.known, given))
+    known = merged(model.known, given)
+    return with_known(model, known if any((~np.isnan(v)).any() for v in known.values()) else None)
 
 
 def free_of_evidence(model: Any) -> Any:

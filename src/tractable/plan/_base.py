@@ -79,6 +79,7 @@ class Plan:
         needs nothing.
     budget : what the query was allowed to take.
     structure : of the model that was planned for; a plan runs on no other.
+    given : which units are observed, where `observed` is a summary; a plan runs given these and no others.
     """
 
     method: str | None
@@ -96,6 +97,7 @@ class Plan:
     program: Any = field(default=None, repr=False)
     budget: Budget | None = field(default=None, repr=False)
     structure: Any = field(default=None, repr=False)
+    given: Any = field(default=None, repr=False)
 
     @cached_property
     def why(self) -> str:
@@ -115,7 +117,7 @@ class Plan:
         raise AttributeError(f"a Plan has no attribute {name!r}{moved}")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the program and the structure, as plain values; an infinite budget is None."""
+        """Everything but the program and what it runs on, as plain values; an infinite budget is None."""
         names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices", "n")
         return {name: getattr(self, name) for name in names} | {
             "observed": list(self.observed),
@@ -198,18 +200,18 @@ def allowed(plan: Plan) -> Plan:
     return plan
 
 
-def adopted(plan: Plan, structure: Any, ask: Ask, observed: tuple[str, ...] | None = None) -> Plan:
+def adopted(plan: Plan, structure: Any, ask: Ask, given: Any = None) -> Plan:
     """A plan that was made before, where it is for this question.
 
     Raises
     ------
-    ModelError : it was made for another model, another query, or other observed variables.
+    ModelError : it was made for another model, another query, or other evidence.
     """
     if plan.structure is not structure and plan.structure != structure:
         raise ModelError("the plan was made for another model: make one for this model, plan(model, observed)")
     if plan.query != ask.query:
         raise ModelError(f"the plan was made for the query {plan.query!r}, not for {ask.query!r}: make one for that")
-    if observed is not None and set(plan.observed) != set(observed):
+    if given is not None and given != (set(plan.observed) if plan.given is None else plan.given):
         told = ", ".join(plan.observed) or "nothing"
         raise ModelError(f"the plan was made for other evidence (observed: {told}): make one for what is observed now")
     return plan

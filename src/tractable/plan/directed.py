@@ -72,7 +72,10 @@ class Price(NamedTuple):
 def plan_model(model: Any, observed: Any, ask: Ask) -> Plan:
     """The plan of a query of a model of layers; only its graph is looked at."""
     check_query(ask.query, (*LAYER_QUERIES, "map", "sample"))
-    return plan_layers(model.graph, observed_units(model.graph, observed), ask)
+    graph, own = model.graph, model.generative if model.family == "helmholtz" else model
+    known = {name: np.flatnonzero(~np.isnan(v)).tolist() for name, v in (own.known or {}).items()}
+    given = graph.observed(observed_units(graph, observed))
+    return plan_layers(graph, {name: units.union(known.get(name, ())) for name, units in given.items()}, ask)
 
 
 def explained(model: Any, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
@@ -125,6 +128,10 @@ def plan_layers(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int = 1, pr
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    return replace(_chosen(graph, given, ask, n_rows, proposed), given=graph.observed(given))
+
+
+def _chosen(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int, proposed: bool) -> Plan:
     if ask.method in APPROXIMATE:
         return _approximate(graph, given, ask, ask.method, n_rows)
     found = _exact(graph, given, ask)

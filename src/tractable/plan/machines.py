@@ -96,6 +96,11 @@ def plan_machine(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: 
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    given = dict(observed) if isinstance(observed, Mapping) else None
+    return replace(_chosen(graph, observed, ask, n_rows, many), given=given)
+
+
+def _chosen(graph: GroupGraph, observed: Observed, ask: Ask, n_rows: int, many: bool) -> Plan:
     if ask.method in APPROXIMATE:
         return _approximate(graph, observed, ask, (ask.method, n_rows, many))
     found = _exact(graph, observed, ask)
@@ -151,21 +156,26 @@ def inapplicable(ask: Ask, why: str) -> ModelError:
     return ModelError(f"{ask.method} does not apply: {why}; leave the choice to method='auto'")
 
 
-def observed_units(graph: GroupGraph, observed: Any) -> dict[str, Iterable[int]]:
+def observed_units(graph: GroupGraph, observed: Any) -> dict[str, list[int]]:
     """What is observed, as units of groups: named groups, named units (``hidden3``), or group → units or values.
 
     NaN among values marks a unit that is not observed.
     """
+    found = _units_by_group(graph, observed)
+    return {name: sorted(set(units)) for name, units in found.items() if len(units)}
+
+
+def _units_by_group(graph: GroupGraph, observed: Any) -> Mapping[str, list[int]]:
     if isinstance(observed, Mapping):
         return {name: _observed(units) for name, units in observed.items()}
     found: dict[str, list[int]] = {}
     for name in (observed,) if isinstance(observed, str) else observed or ():
         group = name.rstrip("0123456789") if name not in graph.sizes else name
         found.setdefault(group, []).extend(range(graph.size(group)) if group == name else [int(name[len(group) :])])
-    return dict(found)
+    return found
 
 
-def _observed(units: Any) -> Iterable[int]:
+def _observed(units: Any) -> list[int]:
     array = np.asarray(units)
     return np.flatnonzero(~np.isnan(array)).tolist() if array.dtype.kind == "f" else array.tolist()
 
@@ -196,7 +206,8 @@ def _independent(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...],
     reason = f"no two free units{_given(observed)} interact, so each has its closed form"
     if observed and not graph.is_free:
         reason = f"{' and '.join(observed)} observed: {reason}"
-    return Plan("independent", 1.0, n, 8.0 * n * ask.n, 1e-6 * n, reason, **_asked(graph, observed, ask))
+    plan = Plan("independent", 1.0, n, 0.0, 1e-6 * n, reason, **_asked(graph, observed, ask))
+    return within(plan, 8.0 * n * ask.n)
 
 
 def _asked(graph: GroupGraph, observed: tuple[str, ...], ask: Ask) -> dict[str, Any]:

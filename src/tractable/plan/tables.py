@@ -86,7 +86,7 @@ def _plan(model: TableModel, reduced: Reduced, scopes: Scopes, observed: tuple[s
         return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", **common)
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
-        return Plan("independent", 0, scopes.n, 8.0 * scopes.n, 1e-5, reason, **common)
+        return within(Plan("independent", 0, scopes.n, 0, 1e-5, reason, **common), 8.0 * scopes.n)
     return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask)
 
 

@@ -20,8 +20,8 @@ class Cases(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """The number of cases."""
-        return len(next(iter(self.values.values())))
+        """The number of cases; one where no group is left to observe."""
+        return len(next(iter(self.values.values()), [()]))
 
     def take(self, rows: Any) -> Cases:
         """Some of the cases."""
@@ -38,7 +38,8 @@ class Cases(NamedTuple):
 
     def patterns(self) -> Iterator[np.ndarray]:
         """The rows with the same units observed, pattern by pattern."""
-        known = np.packbits(~np.isnan(np.concatenate(list(self.values.values()), axis=1)), axis=1)
+        units = [np.zeros((self.n_rows, 0)), *self.values.values()]
+        known = np.packbits(~np.isnan(np.concatenate(units, axis=1)), axis=1)
         _, pattern = np.unique(known, axis=0, return_inverse=True)
         order = np.argsort(pattern.ravel(), kind="stable")
         yield from np.split(order, np.flatnonzero(np.diff(pattern.ravel()[order])) + 1)

@@ -133,7 +133,8 @@ def alike(cases: Cases) -> Iterator[tuple[np.ndarray, Cases]]:
 def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan for cases with the same units observed."""
     if isinstance(ask.method, Plan):
-        return adopted(ask.method, asked.model.graph, ask)
+        graph = asked.model.graph
+        return adopted(ask.method, graph, ask, graph.observed(asked.cases.observed()))
     if ask.query in ("map", "sample"):
         one(asked.cases)
     proposed = asked.recognition is not None and approximate.is_proposable(asked.model, asked.cases)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.clamping import checked_values, condition
+from tractable.models.clamping import all_known, checked_values, condition
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, GibbsChains, plan_machine
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -61,7 +61,7 @@ def read(model: Boltzmann, evidence: Any) -> Asked:
 
 def read_rows(model: Boltzmann, data: Any, missing: bool) -> Asked:
     """Rows of the visible units; where nothing may be missing they are rows indeed."""
-    if missing:
+    if missing and VISIBLE in model.units:
         return read(model, data)
     values = checked_values(model, VISIBLE, data, missing=False)
     if values.ndim != 2:
@@ -84,7 +84,7 @@ def take(asked: Asked, rows: np.ndarray) -> Asked:
 def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan for cases with the same units observed."""
     if isinstance(ask.method, Plan):
-        return adopted(ask.method, asked.model.graph, ask, tuple(asked.cases.observed()))
+        return adopted(ask.method, asked.model.graph, ask, asked.cases.observed())
     if ask.query in ("map", "sample"):
         one(asked.cases)
     return plan_machine(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, asked.many)
@@ -151,6 +151,8 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The visible units [n, n_visible]."""
+    if VISIBLE not in asked.model.units:
+        raise all_known(asked.model, VISIBLE)
     return solved[0].answer[VISIBLE]
 
 

@@ -149,22 +149,21 @@ def _adopted(case: Case, ask: Ask) -> Plan:
     model, given = case.model, case.given
     case.one()
     names = np.array([*model.states, ""], object)[:-1]
-    found = adopted(ask.method, model.graph, ask, tuple(names[given.states >= 0]))
+    found = adopted(ask.method, model.graph, ask, set(names[given.states >= 0]))
     tree = found.program
     if tree is not None and tree.leaves is not None and given.likelihoods:
         raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
-    if not _fits(tree, case.under(ask.query)):
+    if (tree is None or tree.leaves is None) and not _fits(tree, case.under(ask.query)):
         raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
 
 
-def _fits(tree: ContractionTree | None, reduced: Reduced) -> bool:
-    """Whether a program is for what the evidence leaves; one made by names is for whatever states are observed."""
+def _fits(tree: ContractionTree | None, rest: Reduced) -> bool:
+    """Whether a tree is one for these tables; where there is none, whether there are no tables."""
     if tree is None:
-        return reduced.impossible or not reduced.tables.n_factors
-    mine, own = tree.scopes, scopes_of(reduced.tables)
-    same = (np.array_equal(getattr(mine, x), getattr(own, x)) for x in ("sizes", "starts", "members"))
-    return tree.leaves is not None or all(same)
+        return rest.impossible or not rest.tables.n_factors
+    a, b = tree.scopes, scopes_of(rest.tables)
+    return all(np.array_equal(getattr(a, x), getattr(b, x)) for x in ("sizes", "starts", "members"))
 
 
 def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:

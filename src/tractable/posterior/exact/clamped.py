@@ -16,7 +16,7 @@ from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
 from tractable.posterior.cases import CaseAnswer, Cases, as_features, exact_answer
 from tractable.posterior.exact import enumeration
-from tractable.posterior.exact.elimination import fitted, sum_product
+from tractable.posterior.exact.elimination import copied, fitted, sum_product
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 ClampedSums = tuple[float, dict[str, np.ndarray]]
@@ -28,7 +28,8 @@ def independent(model: Boltzmann, cases: Cases, plan: Plan) -> CaseAnswer:
     known, x = as_features(model, cases)
     with jax.enable_x64(True):
         log_z, means = _closed_form(model.astype(np.float64), known, x)
-    return exact_answer(np.asarray(log_z), {name: np.asarray(m) for name, m in means.items()})
+    rows = np.broadcast_to(np.asarray(log_z), cases.n_rows)  # one number where no unit is left
+    return exact_answer(rows, {name: np.asarray(m) for name, m in means.items()})
 
 
 @jax.jit
@@ -73,9 +74,9 @@ def _enumerate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:
 
 
 def _tables(machine: Boltzmann, tree: ContractionTree) -> tuple[Reduced, ContractionTree | None, float]:
-    """The machine as tables, what remains of the tree where weights leave no room for some states, and a constant."""
-    reduced, constant = machine_tables(machine)
-    return reduced, fitted(tree, reduced), constant
+    """The machine as tables, the tree that runs on them, and a constant."""
+    reduced, constant, copies = machine_tables(machine)
+    return reduced, fitted(copied(tree, copies), reduced), constant
 
 
 def _eliminate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:

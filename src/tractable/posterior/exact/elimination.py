@@ -6,7 +6,7 @@ powers of two; where entries may have underflowed and mattered, the run is repea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -50,6 +50,22 @@ def fitted(tree: ContractionTree | None, rest: Reduced) -> ContractionTree | Non
     pairs = collapse(tree.pairs, len(factor), factor)
     sliced = tuple(int(rest.index[v]) for v in tree.sliced if rest.index[v] >= 0)
     return replace(tree, scopes=scopes_of(rest.tables), pairs=pairs, sliced=sliced, leaves=None)
+
+
+def copied(tree: ContractionTree, copies: Sequence[int]) -> ContractionTree:
+    """The tree where copies of some leaves stand after all others: each is taken together with its like first."""
+    if not copies:
+        return tree
+    m, out = tree.scopes.m, []
+    name, made = list(range(m)), m + len(copies)
+    for at, leaf in enumerate(copies, m):
+        out += [name[leaf], at]
+        name[leaf], made = made, made + 1
+    for x, y in tree.pairs[: 2 * (m - 1)].reshape(-1, 2).tolist():
+        out += [name[x], name[y]]
+        name.append(made)
+        made += 1
+    return replace(tree, pairs=np.array([*out, 0, 0], np.int32))
 
 
 def conditioned(base: Reduced, states: np.ndarray) -> Reduced:
