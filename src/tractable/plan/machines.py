@@ -100,7 +100,7 @@ def plan_machine(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: 
     return replace(_chosen(graph, observed, ask, n_rows, many), given=given)
 
 
-def _chosen(graph: GroupGraph, observed: Observed, ask: Ask, n_rows: int, many: bool) -> Plan:
+def _chosen(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: int, many: bool) -> Plan:
     if ask.method in APPROXIMATE:
         return _approximate(graph, observed, ask, (ask.method, n_rows, many))
     found = _exact(graph, observed, ask)
