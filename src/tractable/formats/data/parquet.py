@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import narwhals as nw
@@ -56,9 +56,9 @@ def _opened(path: str) -> Iterator[Opened]:
 
 
 def _library(path: str) -> Callable[[str], Opened]:
-    if find_spec("pyarrow"):
+    if importlib.util.find_spec("pyarrow"):
         return _pyarrow
-    if find_spec("polars"):
+    if importlib.util.find_spec("polars"):
         return _polars
     raise failure(path, "needs a library that reads Parquet: pip install 'tractable[parquet]'")
 
