@@ -8,7 +8,7 @@ def main() -> None:
     """Run the command line on `sys.argv` and leave with its exit code."""
     # A short command makes many objects and next to no garbage: looking for it would be a sixth of the run.
     gc.disable()
-    from tractable.cli._run import run
+    from tractable.cli._run import run  # with the collector off, this too
 
     code = run(sys.argv[1:])
     gc.freeze()

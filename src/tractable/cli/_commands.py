@@ -82,14 +82,12 @@ def explain(
     plans = tr.explain(net, observed=_observed(net, observe), query=query, memory=memory)
     if json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
-    from tractable.cli import _tables
-
-    _tables.show_model(model, net)
+    tables().show_model(model, net)
     if net.family == "boltzmann":
-        from tractable.cli import _machine_tables
+        from tractable.cli import _machine_tables  # as `tables`
 
         _machine_tables.show_groups(net)
-    _tables.show_plans(plans)
+    tables().show_plans(plans)
 
 
 def _observed(net: Any, observe: Texts) -> Any:
@@ -133,10 +131,8 @@ def query(
             _json.write(_json.answer(net, asked, answer))
         return
     found = list(answers)
-    from tractable.cli import _tables
-
-    _tables.show_model(model, net)
-    _tables.show_answers(net, asked, found)
+    tables().show_model(model, net)
+    tables().show_answers(net, asked, found)
 
 
 @app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")
@@ -176,6 +172,11 @@ def show_refusal(error: tr.BudgetError, json: bool) -> None:
     """Print the plan that the budget refuses."""
     if json:
         return _json.write({"refused": str(error), "plan": error.plan.to_json()})
+    tables().console.print(error.plan)
+
+
+def tables() -> Any:
+    """What prints tables; loaded when one is printed, as `rich` takes longer than a small query."""
     from tractable.cli import _tables
 
-    _tables.console.print(error.plan)
+    return _tables

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tractable.cli import _json
 from tractable.cli._commands import app
 from tractable.cli._options import Data, Deep, Output, Running, Steps, Visible
 from tractable.cli._spread import spread
@@ -80,18 +81,16 @@ def _fit_machine(
     files: tuple[str, str], visible: Visible, hidden: list[int], shape: str, steps: Steps, running: Running
 ) -> None:
     """The way of every machine, from the data to the record of its fit."""
-    from tractable.cli import _fitting
+    from tractable.cli._fitting import Shape  # brings jax
 
-    shaped = _fitting.Shape(shape, hidden, visible)
-    show(_fitting.fitted(_fitting.Files(*files), shaped, steps.learner(), running), running.json)
+    fit_and_show(files, Shape(shape, hidden, visible), steps.learner(), running)
 
 
-def show(found: Any, json: bool) -> None:
-    """What a fit leaves, as JSON or in a table."""
-    if json:
-        from tractable.cli import _json
+def fit_and_show(files: tuple[str, str], what: Any, learner: Any, running: Running) -> None:
+    """Learn, and say what that leaves, as JSON or in a table; `what` makes the model, as `Shape` does."""
+    from tractable.cli import _fitting, _machine_tables  # these bring jax and rich: other commands do not wait for them
 
+    found = _fitting.fitted(_fitting.Files(*files), what, learner, running)
+    if running.json:
         return _json.write(found.to_json())
-    from tractable.cli import _machine_tables
-
     _machine_tables.show_fit(found)

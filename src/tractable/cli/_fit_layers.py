@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
-from tractable.cli._fit import fit, layers_of, show
-from tractable.cli._options import Output, Real, Running, Whole
+from tractable.cli._fit import fit, fit_and_show, layers_of
+from tractable.cli._options import ALGORITHMS, Output, Real, Running, Whole
 from tractable.cli._spread import spread
+from tractable.learning.settings import check_settings
 
 BinaryData = Annotated[
     str,
@@ -91,8 +92,6 @@ class Top(Before):
 
     def learner(self) -> Any:
         """The settings as the library takes them."""
-        from tractable.cli._options import ALGORITHMS
-
         return getattr(tr, ALGORITHMS[self.top])(k=self.k)
 
 
@@ -106,7 +105,7 @@ class LayerOptions:
 
     def new(self, rows: Any, learner: Any, running: Running) -> Any:
         """A new model for these rows, unless memory does not hold what learning it takes."""
-        from tractable.plan.training import check_training
+        from tractable.plan.training import check_training  # brings rich, for the refusal
 
         sizes = [rows.shape[1], *self.hidden]
         check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
@@ -118,8 +117,7 @@ class LayerOptions:
 
     def start(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
         """Where learning starts."""
-        from tractable.learning.loop import check_fit
-        from tractable.learning.settings import check_settings
+        from tractable.learning.loop import check_fit  # brings jax
 
         check_settings(vars(self.before))
         if not self.before.pretrain:
@@ -148,10 +146,8 @@ def sbn(
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    from tractable.cli import _fitting
-
     own = LayerOptions(layers_of(layers, "--layers"), before, guesses)
-    show(_fitting.fitted(_fitting.Files(data, output), own, guesses.learner(), running), running.json)
+    fit_and_show((data, output), own, guesses.learner(), running)
 
 
 fit.command("helmholtz", help="Fit a Helmholtz machine: the same as sbn.")(sbn)
@@ -174,7 +170,5 @@ def dbn(
     The up–down algorithm is --algorithm wake-sleep --top cd. A fit that was killed goes on with the same command and
     --resume, and ends in the same model, bit for bit.
     """
-    from tractable.cli import _fitting
-
     own, learner = LayerOptions(layers_of(hidden, least=2), top), guesses.learner(top=top.learner())
-    show(_fitting.fitted(_fitting.Files(data, output), own, learner, running), running.json)
+    fit_and_show((data, output), own, learner, running)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
+from tractable.cli import _json
 from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._options import Climbing, Data, Output, Real
@@ -80,22 +81,19 @@ def _columns(text: str, columns: str) -> list[int]:
 
 def show_run(run: tr.EMRun, output: str, data: Any, json: bool) -> None:
     """The last iterations, and how likely the data are."""
-    from tractable.cli import _json
-
     criteria = {"aic": tr.aic(run.model, data).value, "bic": tr.bic(run.model, data).value}
     if json:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
         what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")
         record = {"model": output, what: _json.model(run.model), "converged": run.converged, **criteria}
         return _json.write({**record, "history": history})
-    from tractable.cli._machine_tables import show_likelihood
-    from tractable.cli._tables import MAX_ROWS, console
+    from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
 
-    console.print(tr.History(run.history.records[-MAX_ROWS:]))
+    _tables.console.print(tr.History(run.history.records[-_tables.MAX_ROWS :]))
     last, unit = run.history[-1], "sequence" if run.model.family == "hidden_markov" else "row"
     for name, found in (("train", last.train), ("validation", last.validation)):
         if found is not None:
-            show_likelihood(f"log-likelihood of a {name} {unit}", found)
-    console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
-    console.print("converged" if run.converged else "not converged: give it more --iterations")
-    console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)
+            _machine_tables.show_likelihood(f"log-likelihood of a {name} {unit}", found)
+    _tables.console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
+    _tables.console.print("converged" if run.converged else "not converged: give it more --iterations")
+    _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tractable as tr
+from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, warnings_in_a_line
 from tractable.learning import pretrain
@@ -40,8 +41,6 @@ class Fitted:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        from tractable.cli import _json
-
         return {
             "model": self.path,
             "machine": _json.model(self.run.model),

@@ -54,7 +54,7 @@ def score(
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **weighed.given(machine))
     if json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
-    from tractable.cli import _machine_tables, _tables
+    from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
 
     _tables.show_model(model, machine)
     unit = "sequence" if machine.family == "hidden_markov" else "row"
@@ -135,7 +135,7 @@ def diagnose(
     json: Json = False,
 ) -> None:
     """Run Gibbs chains of a machine and say whether they agree: R-hat, effective sample sizes, a verdict."""
-    from tractable.cli import _traces
+    from tractable.cli import _traces  # brings jax
 
     check_apart({"MODEL": model}, {"--plot": plot})
     _traces.diagnosed(machine_of(model), (chains, sweeps, seed), plot, json)

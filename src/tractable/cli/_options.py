@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+import tractable as tr
+
 Data = Annotated[
     str,
     typer.Argument(
@@ -73,9 +75,7 @@ class Steps:
 
     def learner(self) -> Any:
         """The settings as the library takes them; one that the algorithm does not have is an error."""
-        from tractable import learning
-
-        kind = getattr(learning, ALGORITHMS[self.algorithm])
+        kind = getattr(tr, ALGORITHMS[self.algorithm])
         given = {name: getattr(self, option) for option, name in _SETTINGS.items() if getattr(self, option) is not None}
         for option, name in _SETTINGS.items():
             if name in given and name not in kind.__dataclass_fields__:

@@ -15,6 +15,7 @@ from tractable.cli._options import Kept, kept_at, layers_at
 from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_writable
 from tractable.cli._text import one_line
 from tractable.formats._base import extension, write
+from tractable.plots import em_curves
 
 MODELS = (".safetensors",)
 
@@ -53,8 +54,6 @@ def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpo
 
     `settings` are options of `Kept`, ``learner``, ``iterations`` and ``seed``.
     """
-    from tractable.plots import em_curves
-
     rows, held = data
     kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_every, "resume": settings.resume}
     options: dict[str, Any] = {"epochs": settings.iterations, "validation": held, "key": settings.seed, **kept}

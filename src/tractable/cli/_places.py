@@ -29,7 +29,7 @@ def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None
 
 def check_figure(path: str) -> None:
     """Nor at a figure that nothing can draw."""
-    from tractable.plots._base import figure
+    from tractable.plots._base import figure  # few commands draw
 
     check_writable(path, FIGURES)
     try:

@@ -11,7 +11,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json, MemoryOption, Model, app
+from tractable.cli._commands import Json, MemoryOption, Model, app, tables
 from tractable.cli._places import check_apart, check_table
 from tractable.cli._spread import spread
 from tractable.cli._table_files import table_of
@@ -60,7 +60,7 @@ def rows_for(model: Any, path: str, missing: bool = True) -> np.ndarray:
     """The rows in a file; those of a model of units are looked at here, where the file has a name."""
     rows = tr.read_data(path)
     if hasattr(model, "groups"):
-        from tractable.models.clamping import checked_values
+        from tractable.models.clamping import checked_values  # brings jax
 
         try:
             checked_values(model, "visible", rows, missing)
@@ -101,9 +101,7 @@ def decode(
         tr.write_data(output, np.concatenate([np.reshape(part["states"], (part["rows"], -1)) for part in found]))
     if json:
         return _json.write({"model": _json.model(chain), "output": output, "sequences": found})
-    from tractable.cli import _tables
-
-    _tables.show_model(model, chain)
+    tables().show_model(model, chain)
     _show(found, asked.posterior)
     if output:
         typer.echo(f"wrote {output}: {sum(part['rows'] for part in found):,} rows")
@@ -140,17 +138,15 @@ def _each(sequences: tr.Sequences, states: Any, what: str, found: tr.Certificate
 
 def _show(found: list[dict[str, Any]], posterior: bool) -> None:
     """A row for each sequence; of a path its runs of equal states."""
-    from tractable.cli._tables import MAX_ROWS, console, new_table
-
     what = "log_likelihood" if posterior else "log_probability"
     told = "most probable states" if posterior else "path: state × rows"
-    table = new_table("sequence", "rows", "log p(rows)" if posterior else "log p(path, rows)", told, left=0)
-    for number, part in enumerate(found[:MAX_ROWS]):
+    table = tables().new_table("sequence", "rows", "log p(rows)" if posterior else "log p(path, rows)", told, left=0)
+    for number, part in enumerate(found[: (most := tables().MAX_ROWS)]):
         states = np.argmax(part["states"], axis=1).tolist() if posterior else part["states"]
         table.add_row(str(number), f"{part['rows']:,}", f"{part[what]:.10g} ({part['kind']})", _runs(states))
-    console.print(table)
-    if len(found) > MAX_ROWS:
-        console.print(f"… and {len(found) - MAX_ROWS:,} sequences more; --json has them all")
+    tables().console.print(table)
+    if len(found) > most:
+        tables().console.print(f"… and {len(found) - most:,} sequences more; --json has them all")
 
 
 def _runs(states: list[int]) -> str:

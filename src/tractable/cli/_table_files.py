@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tractable as tr
+from tractable.formats import write_evidence
 
 WRITTEN = (".bif", ".safetensors", ".uai", ".xml", ".xmlbif")
 """The extensions of networks."""
@@ -14,7 +15,7 @@ def table_of(net: Any, path: str) -> Any:
     """The rows in a file: names of states in a .csv, .evid or .parquet, their indices in an array."""
     plain = path.lower().removesuffix(".gz")
     if plain.endswith(".parquet"):
-        from tractable.formats.data.parquet import columns
+        from tractable.formats.data.parquet import columns  # brings narwhals
 
         return columns(path)
     is_array = plain.endswith(".npy") or ".npz" in plain
@@ -23,8 +24,6 @@ def table_of(net: Any, path: str) -> Any:
 
 def write_table(net: Any, rows: dict[str, Any], path: str) -> int:
     """Write state indices under names of variables as names of states; returns the number of rows."""
-    from tractable.formats import write_evidence
-
     names = {v: [net.states[v][s] for s in states.tolist()] for v, states in rows.items()}
     cases = [dict(zip(names, row, strict=True)) for row in zip(*names.values(), strict=True)]
     write_evidence(cases, path, net)

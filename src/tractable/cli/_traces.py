@@ -8,6 +8,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._outputs import draw
 from tractable.cli._places import check_figure
+from tractable.cli._tables import console, new_table
 from tractable.evaluate import Traces, traces
 from tractable.plots import chain_traces
 
@@ -24,8 +25,6 @@ def diagnosed(model: Any, how: tuple[int, int, int], plot: str | None, json: boo
         draw(plot, chain_traces, found.draws, found.names)
     if json:
         return _json.write({"model": _json.model(model), "verdict": found.diagnosis.verdict, "traces": _records(found)})
-    from tractable.cli._tables import console, new_table
-
     shown = new_table("quantity", "mean", "std. error", "R-hat", "independent draws", left=1)
     for row in _records(found):
         shown.add_row(row["name"], *(f"{row[name]:.4g}" for name in ("mean", "std_error", "r_hat", "effective")))

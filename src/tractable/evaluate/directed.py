@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tractable.evaluate import likelihood
 from tractable.evaluate.annealed import Annealing
 from tractable.evaluate.records import LogLikelihood
 from tractable.evaluate.sampled import SHARE, Tally, checked_confidence, checked_samples
@@ -40,8 +41,6 @@ def log_partition(model: Any, *, data: Any = None, key: Any = 0, **more: Any) ->
 
 def log_z_of_top(model: Any, data: Any = None, key: Any = 0, more: Any = None) -> Certificate:
     """log Z of the machine on top: exact where that is affordable, else by annealing in both directions."""
-    from tractable.evaluate import likelihood
-
     return likelihood.log_partition(model.top, data=data, key=key, **(more or {}))
 
 

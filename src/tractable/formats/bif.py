@@ -305,6 +305,6 @@ def _block_lines(net: BayesianNetwork, name: str) -> list[str]:
 def _word(name: str) -> str:
     if _PLAIN.fullmatch(name):
         return name
-    import json
+    import json  # names that need escapes are rare
 
     return json.dumps(name, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tractable.graph._base import Graph, GraphError
@@ -41,8 +42,6 @@ _LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name not in _LEAF_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
     globals()[name] = value
     return value

@@ -41,7 +41,7 @@ class Display:
 
 
 def _bar() -> Any:
-    from rich.console import Console
+    from rich.console import Console  # loaded where there is something to show
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (

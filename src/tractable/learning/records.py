@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from tractable.families import FAMILIES
 from tractable.models._base import ModelError, nearest
+from tractable.plan._base import Printed
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
-class History(Generic[R]):
+class History(Printed, Generic[R]):
     """The records of a run, an epoch or an iteration each; prints as a table."""
 
     records: tuple[R, ...] = ()
@@ -194,7 +195,7 @@ class History(Generic[R]):
         return History((*self.records, record))
 
     def __rich__(self) -> Table:
-        from rich.box import SIMPLE_HEAD
+        from rich.box import SIMPLE_HEAD  # loaded when a table is printed
         from rich.table import Table
 
         table, rows = Table(box=SIMPLE_HEAD, pad_edge=False), [record.row() for record in self]
@@ -203,11 +204,6 @@ class History(Generic[R]):
         for row in rows:
             table.add_row(*row.values())
         return table
-
-    def __str__(self) -> str:
-        from tractable.plan._text import rendered
-
-        return rendered(self)  # type: ignore[arg-type]
 
 
 def bare(found: Certificate) -> Certificate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tractable.kernels import Tables
@@ -107,8 +108,6 @@ def __getattr__(name: str) -> object:
     """Other models are loaded when first used: a query of a network must not wait for it."""
     if name not in _LEAF_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
     globals()[name] = value
     return value

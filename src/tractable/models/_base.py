@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 
 import numpy as np
 
+from tractable.graph._base import nearest
 from tractable.kernels import Tables
 
 
@@ -24,19 +24,6 @@ def check_options(given: Iterable[str], known: Iterable[str], what: str) -> None
         if name not in (known := tuple(known)):
             own = f"its options are {', '.join(known)}" if known else "it has no options here"
             raise OptionError(f"{what} has no option {name!r}{nearest(name, known)}; {own}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A suffix ``; did you mean 'x'?`` when some known name resembles `name`, else an empty string.
-
-    >>> nearest("smoek", ["smoke", "asia"])
-    "; did you mean 'smoke'?"
-    """
-    import difflib  # only errors need it
-
-    candidates = [k for k in islice(map(str, known), 2048) if len(k) <= 48]  # comparing takes quadratic time
-    found = difflib.get_close_matches(str(name)[:48], candidates, n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def unknown_variable(name: str, known: Iterable[str]) -> ModelError:

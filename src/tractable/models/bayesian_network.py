@@ -20,10 +20,11 @@ from tractable.models._base import (
     set_fields,
     unknown_variable,
 )
+from tractable.models.evidence import parse_rows
+from tractable.models.observations import Observations
 
 if TYPE_CHECKING:
     from tractable.models.emissions import Statistics
-    from tractable.models.observations import Observations
 
 ROW_SUM_TOLERANCE = 1e-3
 """A row of a conditional table further than this from summing to one is an error; a nearer one is renormalized."""
@@ -108,9 +109,6 @@ class BayesianNetwork:
         ------
         ModelError : an unknown variable or state; the message names row and column.
         """
-        from tractable.models.evidence import parse_rows
-        from tractable.models.observations import Observations
-
         if isinstance(data, Observations):
             return data
         try:
@@ -147,7 +145,7 @@ class BayesianNetwork:
         The first alone is BDeu (None: one pseudo-row), the second alone Laplace's. Instead of a number `strength` may
         be variable → pseudo-counts in the shape of its table. Tied tables share one prior, fixed ones have none.
         """
-        from tractable.models.emissions import Statistics
+        from tractable.models.emissions import Statistics  # learning's: a query does not load it
 
         counts = np.zeros(self.packed.values.size)
         for v in [v for v in self.states if v not in self.fixed]:
@@ -169,7 +167,7 @@ class BayesianNetwork:
 
     def log_prior(self, prior: Statistics) -> float:
         """The log density of a prior at these tables, up to a constant."""
-        from tractable.models.emissions._base import times_logs
+        from tractable.models.emissions._base import times_logs  # as above
 
         return times_logs(prior["count"], self.packed.values)
 

@@ -180,7 +180,7 @@ def _is_column(value: object) -> bool:
 
 
 def _columns(frame: Any) -> dict[str, Any]:
-    import narwhals as nw
+    import narwhals as nw  # only tables of other libraries need it
 
     try:
         data = nw.from_native(frame, eager_only=True)

@@ -58,8 +58,17 @@ class Alternative:
     note: str
 
 
+class Printed:
+    """What prints as the table that `rich` makes of it; loading that takes longer than a small query."""
+
+    def __str__(self) -> str:
+        from tractable.plan._text import rendered  # as all of that module: brings rich
+
+        return rendered(self)
+
+
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Printed):
     """The price of a query, known before it runs; ``print(plan)`` explains it.
 
     Attributes
@@ -131,11 +140,6 @@ class Plan:
 
         return plan_table(self)
 
-    def __str__(self) -> str:
-        from tractable.plan._text import rendered
-
-        return rendered(self)
-
 
 @dataclass(frozen=True, eq=False)
 class ContractionTree:
@@ -161,7 +165,7 @@ class Apart(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Printed):
     """The plans of all of a model's queries; prints as a table, iterates as plans."""
 
     plans: tuple[Plan, ...]
@@ -176,11 +180,6 @@ class Explanation:
         from tractable.plan._text import explanation
 
         return explanation(self.plans)
-
-    def __str__(self) -> str:
-        from tractable.plan._text import rendered
-
-        return rendered(self)
 
 
 class BudgetError(ValueError):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from tractable.plan._base import Explanation, Plan
+    from tractable.plan._base import Plan
 
 
 def prices(plan: Plan) -> tuple[str, str, str, str]:
@@ -79,7 +79,7 @@ def advised(plan: Plan) -> str:
     return f"observing {', '.join(plan.advice)} would bring it within the budget"
 
 
-def rendered(thing: Plan | Explanation, width: int = 110) -> str:
+def rendered(thing: Any, width: int = 110) -> str:
     """What a terminal of this width would show, without colour."""
     console = Console(file=io.StringIO(), width=width, no_color=True, highlight=False, markup=False, emoji=False)
     console.print(thing)

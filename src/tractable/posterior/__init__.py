@@ -49,6 +49,6 @@ def __getattr__(name: str) -> object:
     """What only hidden Markov models need is loaded when first used."""
     if name not in ("Forecast", "OnlineFilter"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tractable.posterior.engines import chains
+    from tractable.posterior.engines import chains  # a query of a network does not load it
 
     return getattr(chains, name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 
 from tractable.formats._base import EXPANSION, FREE_EXPANSION, FormatError, amount, failure, readable, shown
@@ -29,8 +31,6 @@ def column_names(path: str) -> list[str]:
 
 def columns(path: str) -> dict[str, list[Any]]:
     """The columns by name, of any type; None for what is missing."""
-    import narwhals as nw
-
     with _opened(path) as (n_rows, names, load):
         _check_size(path, n_rows * len(names))
         frame = nw.from_native(load(), eager_only=True)
@@ -56,11 +56,9 @@ def _opened(path: str) -> Iterator[Opened]:
 
 
 def _library(path: str) -> Callable[[str], Opened]:
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow"):
+    if importlib.util.find_spec("pyarrow"):
         return _pyarrow
-    if find_spec("polars"):
+    if importlib.util.find_spec("polars"):
         return _polars
     raise failure(path, "needs a library that reads Parquet: pip install 'tractable[parquet]'")
 
@@ -90,8 +88,6 @@ def _check_size(path: str, n_cells: int) -> None:
 
 
 def _table(path: str, loaded: Any) -> np.ndarray:
-    import narwhals as nw
-
     frame = nw.from_native(loaded, eager_only=True)
     for name, dtype in frame.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
@@ -104,8 +100,6 @@ def _table(path: str, loaded: Any) -> np.ndarray:
 
 
 def _column(series: Any) -> np.ndarray:
-    import narwhals as nw
-
     if series.null_count():
         series = series.cast(nw.Float32 if series.dtype == nw.Float32 else nw.Float64).fill_null(float("nan"))
     elif series.dtype == nw.Decimal:

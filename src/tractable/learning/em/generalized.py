@@ -81,7 +81,7 @@ class GeneralizedEM(ExpectationMaximization):
                 "a SigmoidBeliefNetwork has no M-step in closed form: take posterior='mean_field' and"
                 f" m_step=GradientMStep(), got {self.posterior!r} and {self.m_step!r}"
             )
-        from tractable.models.layers import free_of_evidence
+        from tractable.models.layers import free_of_evidence  # brings jax
 
         if self.n_init > 1 or self.start != "model" or self.prior or self.weight_prior:
             raise ModelError("a SigmoidBeliefNetwork is learned from where it is, without a prior: n_init=1, prior=0")

@@ -37,7 +37,7 @@ def smooth(chains: Chains, method: str = "sequential") -> Smoothed:
         raise ValueError(f"unknown method {method!r}{nearest(method, METHODS)}; choose one of {', '.join(METHODS)}")
     if method == "sequential":
         return sequential(chains)
-    from tractable.posterior.exact.chain_scan import smooth as associative
+    from tractable.posterior.exact.chain_scan import smooth as associative  # brings jax
 
     return associative(chains)
 

@@ -26,7 +26,7 @@ def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
             break
     else:
         return
-    from rich.console import Console
+    from rich.console import Console  # loaded where there is something to show
     from rich.progress import track
 
     yield from track(iterator, what, total=total, completed=done, console=Console(stderr=True), transient=True)
