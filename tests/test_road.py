@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -127,6 +129,20 @@ def test_a_plan_made_by_names_answers_as_enumeration(row: Row, seed: int) -> Non
         np.testing.assert_allclose(post.marginals.array(name), truth[name], atol=1e-9)
     best = tr.most_probable(model, hard, method=tr.plan(model, list(hard), "map"))
     assert best.log_probability.value == pytest.approx(brute_force.most_probable(model, hard)[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_of_what_has_answered_have_addresses_of_their_own(copied: Any) -> None:
+    model = ZOO[0].model()
+    plan, post = tr.plan(model), tr.infer(model)
+    packed, scopes = copied(model).packed, copied(plan).program.scopes
+    assert model.packed.addresses == tuple(a.ctypes.data for a in model.packed._arrays)
+    assert packed.addresses == tuple(a.ctypes.data for a in packed._arrays)
+    assert scopes._arguments[2:] == tuple(
+        a.ctypes.data for a in (scopes.starts, scopes.members, scopes.log_size, scopes.keep)
+    )
+    again = copied((model, plan))
+    assert tr.infer(again[0], method=again[1]).log_partition.value == pytest.approx(post.log_partition.value)
 
 
 def test_a_plan_for_something_else_is_refused() -> None:
