@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -127,6 +129,20 @@ def test_a_plan_made_by_names_answers_as_enumeration(row: Row, seed: int) -> Non
         np.testing.assert_allclose(post.marginals.array(name), truth[name], atol=1e-9)
     best = tr.most_probable(model, hard, method=tr.plan(model, list(hard), "map"))
     assert best.log_probability.value == pytest.approx(brute_force.most_probable(model, hard)[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_of_what_has_answered_have_addresses_of_their_own(copied: Any) -> None:
+    model = ZOO[0].model()
+    plan, post = tr.plan(model), tr.infer(model)
+    packed, scopes = copied(model).packed, copied(plan).program.scopes
+    assert model.packed.addresses == tuple(a.ctypes.data for a in model.packed._arrays)
+    assert packed.addresses == tuple(a.ctypes.data for a in packed._arrays)
+    assert scopes._arguments[2:] == tuple(
+        a.ctypes.data for a in (scopes.starts, scopes.members, scopes.log_size, scopes.keep)
+    )
+    again = copied((model, plan))
+    assert tr.infer(again[0], method=again[1]).log_partition.value == pytest.approx(post.log_partition.value)
 
 
 def test_a_plan_for_something_else_is_refused() -> None:
@@ -325,6 +341,48 @@ def test_weights_beyond_what_a_number_spans_are_eliminated_as_enumerated(seed: i
         best = tr.most_probable(machine, given)
         assert best.log_probability.value == pytest.approx(truth.log_z + np.log(truth.p.max()), rel=1e-9)
         np.testing.assert_allclose(post.sample(5)["visible"].mean(0), truth.means["visible"], atol=1e-6)
+
+
+@pytest.mark.parametrize("family", sorted(SEQUENCES | {"mixture"}))
+def test_what_is_exact_is_so_within_every_budget_or_refused(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for query in ("sample", "impute", "transform"):
+        monkeypatch.setitem(budget.PATIENCE, query, 1e-12)
+    given, rng = GIVEN[family], np.random.default_rng(0)
+    gaps = np.where(rng.random(np.shape(given.data)) < 0.2, np.nan, given.data)
+    row = gaps[:1] if family == "mixture" else gaps
+    calls = {
+        "sample": lambda **b: tr.sample(given.model, 4, evidence=row, key=1, **b),
+        "impute": lambda **b: tr.impute(given.model, gaps, **b),
+        "transform": lambda **b: tr.transform(given.model, gaps, **b),
+        "reconstruct": lambda **b: tr.reconstruct(given.model, gaps, **b),
+    }
+    for name, call in calls.items():
+        whole = call()
+        for memory in (1, 100, 1000, 3000, 10_000, 10**8):
+            try:
+                np.testing.assert_array_equal(call(memory=memory), whole, err_msg=name)
+            except tr.BudgetError:
+                assert memory < 10**8
+
+
+def test_no_rows_are_imputed_as_no_rows() -> None:
+    mixture = GIVEN["mixture"].model
+    assert tr.impute(mixture, np.zeros((0, 1))).shape == (0, 1)
+
+
+def test_rows_of_sparse_layers_run_together_as_one_by_one() -> None:
+    model, rng = UNITS["sparse_layers"], np.random.default_rng(2)
+    rows = np.where(rng.random(6) < 0.7, rng.integers(2, size=(40, 6)), np.nan)
+    post, evidence = tr.infer(model, rows, method="elimination"), tr.log_likelihood(model, rows).per_row
+    assert post.plan.program.rows > 1
+    for r, row in enumerate(rows):
+        own = tr.infer(model, row, method="elimination")
+        assert own.log_partition.value == pytest.approx(post.log_partition.value[r], abs=1e-9)
+        assert own.log_partition.value == pytest.approx(evidence.value[r], abs=1e-9)
+        for layer in model.groups:
+            np.testing.assert_allclose(post.marginals[layer][r], own.marginals[layer], atol=1e-9)
+    again = tr.infer(model, rows[:3], method=post.plan)
+    np.testing.assert_allclose(again.marginals["hidden1"], post.marginals["hidden1"][:3], atol=1e-9)
 
 
 def test_a_budget_of_seconds_refuses() -> None:

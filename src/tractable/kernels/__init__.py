@@ -66,8 +66,14 @@ class Tables:
     @cached_property
     def addresses(self) -> tuple[int, ...]:
         """Where the arrays are, for the kernels."""
-        arrays = (self.sizes, self.scope_starts, self.scopes, self.value_starts, self.values)
-        return tuple(map(_address, arrays))
+        return tuple(map(_address, self._arrays))
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.sizes, self.scope_starts, self.scopes, self.value_starts, self.values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tables, self._arrays  # a copy, and what another process reads, has addresses of its own
 
     @cached_property
     def n_states(self) -> int:
@@ -121,6 +127,9 @@ class Scopes:
         self.log_size = np.log2(sizes.astype(np.float64))
         self.keep = np.zeros(self.n + 1, np.uint8) if keep is None else keep
         self._arguments = (self.n, self.m, *map(_address, (starts, members, self.log_size, self.keep)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Scopes, (self.sizes, self.starts, self.members, self.keep)
 
     def greedy_tree(
         self, heuristic: str, noise: float, seed: int, limit: float, seconds: float

@@ -50,7 +50,8 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
     `n_patterns` is the number of different sets of missing entries that rows have.
     """
     check_method(ask.method, METHODS)
-    lengths, limit = np.asarray(lengths), ask.exactly
+    lengths, bounded = np.asarray(lengths), ask.query == "evidence" and ask.patience < np.inf
+    limit = ask.exactly if bounded else ask.budget  # only log p(x) has bounds that say how far off they are
     if ask.method in APPROXIMATE:
         return _approximate(sizes, lengths, ask.method, ask)
     query = "map" if ask.query == "filtering" and ask.n else ask.query  # a lag keeps all rows, as paths do
@@ -60,7 +61,7 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
     more = {"query": ask.query, "n": ask.n, "budget": limit, "structure": tuple(sizes)}
     if size <= limit.memory and seconds <= limit.seconds:
         return Plan(_NAMES.get(ask.query, SMOOTHED), *told, **more)
-    if ask.patience < np.inf:
+    if bounded:
         return _approximate(sizes, lengths, "structured", ask)
     advice = _advice(sizes, lengths, n_patterns, ask)
     return Plan(None, *told, tuple(APPROXIMATE.values()), advice, **more)

@@ -153,7 +153,7 @@ def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan of joint recursions, or of an approximation."""
     if isinstance(ask.method, Plan):
         return adopted(ask.method, tuple(asked.model.sizes), ask)
-    if asked.sequences is None:
+    if asked.sequences is None and ask.query in ("evidence", "sample"):
         return plan_nothing(asked.model.sizes, ask)
     return asked.plan(ask)
 

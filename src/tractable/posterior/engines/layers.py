@@ -138,7 +138,10 @@ def plan(asked: Asked, ask: Ask) -> Plan:
     if ask.query in ("map", "sample"):
         one(asked.cases)
     proposed = asked.recognition is not None and approximate.is_proposable(asked.model, asked.cases)
-    return plan_layers(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, proposed)
+    found = plan_layers(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, proposed)
+    if found.method == "elimination" and asked.cases.n_rows >= sparse_layers.MANY:
+        return sparse_layers.plan_together(asked.model, asked.cases, found, ask)
+    return found
 
 
 def solve(plan: Plan, asked: Asked, key: Any) -> Any:

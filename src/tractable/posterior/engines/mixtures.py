@@ -279,7 +279,7 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
     r, x = solved[0].answer.found, asked.rows
-    return np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)])
+    return np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)] or [x])
 
 
 joint = Asked.joint

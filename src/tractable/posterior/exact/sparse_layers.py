@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tractable.kernels import Reduced
 from tractable.models import BayesianNetwork, Evidence, reduce_model
 from tractable.models.as_tables import bayesian_network
-from tractable.plan import ContractionTree, Plan
+from tractable.plan import Ask, ContractionTree, Plan
+from tractable.plan.tables import named, plan_rows
 from tractable.posterior.cases import Cases
+from tractable.posterior.exact.batch import solve_rows
 from tractable.posterior.exact.elimination import fitted, sum_product
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
+MANY = 4
+"""So many rows with the same units observed are carried through one contraction together."""
+
+
+def plan_together(model: Any, part: Cases, alone: Plan, ask: Ask) -> Plan:
+    """The plan of many rows together, where there is one; else that of each of them alone."""
+    network, states = bayesian_network(model), _states(part)
+    found = plan_rows(network, _base(network, states, ask.query), states, ask._replace(budget=ask.exactly))
+    if found.method is None or not isinstance(found.program, ContractionTree):
+        return alone
+    return replace(found, structure=alone.structure, observed=alone.observed, given=alone.given)
+
+
+def _base(network: BayesianNetwork, states: np.ndarray, query: str) -> Reduced:
+    """What is left of the network where only the names of what is observed are known."""
+    names = list(network.states)
+    return named(network, [names[v] for v in np.flatnonzero(states[0] >= 0)], query == "evidence")
+
 
 def solve(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """log p(x) of every row, and the means of every layer: rows that are alike once."""
+    """log p(x) of every row, and the means of every layer: together, or one by one, those that are alike once."""
     network, wide = bayesian_network(model), plan.query != "evidence"
     states = _states(part)
+    if plan.program.rows:
+        rows = solve_rows(network, _base(network, states, plan.query), states, plan)
+        return rows.log_z, {} if rows.marginals is None else _by_layer(model, rows.marginals[:, 1::2])
     distinct, where = np.unique(states, axis=0, return_inverse=True)
     found = [_solved(network, row, plan.program, wide) for row in distinct]
     log_z = np.array([log_z for log_z, _ in found])[where.ravel()]
