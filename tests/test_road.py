@@ -395,6 +395,23 @@ def test_a_budget_of_seconds_refuses() -> None:
         tr.plan(model, seconds=0)
 
 
+def test_a_budget_holds_for_all_sets_of_what_is_observed_together() -> None:
+    machine, rng = tr.restricted(8, 6, key=0), np.random.default_rng(0)
+    rows = np.where(rng.random((60, 8)) < 0.5, np.nan, rng.integers(0, 2, (60, 8)))
+    one = tr.infer(machine, rows[0]).plan.seconds
+    assert tr.infer(machine, rows, seconds=200 * one).plan.seconds <= 200 * one
+    with pytest.raises(tr.BudgetError, match="sets of what is observed"):
+        tr.infer(machine, rows, seconds=1.5 * max(one, tr.plan(machine).seconds))
+
+
+def test_a_plan_for_sequences_of_other_lengths_is_refused() -> None:
+    given = GIVEN["hidden_markov"]
+    plan = tr.plan(given.model, 3)
+    assert tr.infer(given.model, given.case, method=plan).plan is plan
+    with pytest.raises(tr.ModelError, match="other evidence"):
+        tr.infer(given.model, [1, 1, 0, 1], method=plan)
+
+
 def test_names_prune_what_evidence_would() -> None:
     net = tr.load(tr.__path__[0] + "/examples/asia.bif")
     assert tr.plan(net, query="evidence").method == "independent"

@@ -199,6 +199,13 @@ def allowed(plan: Plan) -> Plan:
     return plan
 
 
+def within(plan: Plan, n_bytes: float) -> Plan:
+    """The plan with all that it holds, refused where that is too much."""
+    limits = plan.budget
+    fits = limits is None or (n_bytes <= limits.memory and plan.seconds <= limits.seconds)
+    return replace(plan, bytes=n_bytes, method=plan.method if fits else None)
+
+
 def adopted(plan: Plan, structure: Any, ask: Ask, given: Any = None) -> Plan:
     """A plan that was made before, where it is for this question.
 

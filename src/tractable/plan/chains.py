@@ -40,7 +40,14 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     reason = f"a chain of width 1: {name.replace('-', '–')}, O(T K²) for {told} and K = {k} states"
     method = name if size <= limit.memory and seconds <= limit.seconds else None
     scan = METHODS[1] if ask.method == "auto" else ask.method
-    more = {"query": query, "n": ask.n, "program": scan, "budget": limit, "structure": k}
+    more = {
+        "given": tuple(lengths.tolist()),
+        "query": query,
+        "n": ask.n,
+        "program": scan,
+        "budget": limit,
+        "structure": k,
+    }
     return Plan(method, float(np.log2(k * k)), flops, size, seconds, reason, **more)
 
 

@@ -14,10 +14,10 @@ from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, within
 from tractable.plan.budget import speed
 from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
-from tractable.plan.tables import plan_samples, within
+from tractable.plan.tables import plan_samples
 from tractable.plan.tables import price as price_scopes
 
 LAYER_QUERIES: tuple[Query, ...] = ("marginals", "evidence")

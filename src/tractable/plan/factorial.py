@@ -10,11 +10,10 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
-from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query
+from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query, within
 from tractable.plan.chains import ROWS
 from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM
-from tractable.plan.tables import within
 
 STEP, STATE, TERM = 4e-7, 4e-9, 7e-10
 """Seconds of a row, of a joint state in a row, and of a multiply-add; rough."""
@@ -59,6 +58,7 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
     size += 8.0 * ask.n * float(lengths.sum()) * len(sizes) if ask.query == "sample" else 0.0
     told = (float(np.sum(np.log2(sizes))), flops, size, seconds, lambda: _why(sizes, lengths))
     more = {"query": ask.query, "n": ask.n, "budget": limit, "structure": tuple(sizes)}
+    more["given"] = tuple(lengths.tolist())
     if size <= limit.memory and seconds <= limit.seconds:
         return Plan(_NAMES.get(ask.query, SMOOTHED), *told, **more)
     if bounded:
@@ -120,6 +120,7 @@ def _approximate(sizes: Sequence[int], lengths: np.ndarray, method: str, ask: As
     asked = "was asked for" if method == ask.method else "answers where joint states are too many"
     reason = f"{method} {asked}: {APPROXIMATE[method].note.partition(':')[0]}, about {SWEEPS} sweeps"
     more = {"query": ask.query, "n": ask.n, "budget": ask.budget, "structure": tuple(sizes)}
+    more["given"] = tuple(lengths.tolist())
     size = 80.0 * rows * float(np.sum(sizes))
     return within(Plan(method, float(np.log2(max(sizes))), flops, size, seconds, reason, **more), size)
 

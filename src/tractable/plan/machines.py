@@ -16,10 +16,10 @@ from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
 from tractable.kernels.threads import n_cores
 from tractable.models import ModelError
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, within
 from tractable.plan.budget import LIVE_LOG2_STATES, START_FLOPS, speed
 from tractable.plan.budget import ask as asked
-from tractable.plan.tables import plan_samples, price, within
+from tractable.plan.tables import plan_samples, price
 
 MAX_TERMS_LOG2 = 30
 """More joint states than 2 to this are never enumerated."""
@@ -124,7 +124,7 @@ def plan_live(graph: GroupGraph) -> Plan:
 
 
 def _exact(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
-    free, names = graph.without(observed), tuple(observed)
+    free, names = graph.without(observed), _listed(graph, observed)
     method = "elimination" if ask.query == "map" else ask.method
     if free.is_free and method != "elimination":
         return _independent(graph, free, names, ask)
@@ -136,6 +136,14 @@ def _exact(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
     if found is None:
         raise inapplicable(ask, "it needs discrete units with few pairs of them interacting")
     return found
+
+
+def _listed(graph: GroupGraph, observed: ObservedGroups) -> tuple[str, ...]:
+    """What is observed, whole groups by their name."""
+    if not isinstance(observed, Mapping):
+        return tuple(observed)
+    counts = {name: len(set(units)) for name, units in observed.items()}
+    return tuple(name if n == graph.sizes[name] else f"{n} units of {name}" for name, n in counts.items() if n)
 
 
 def cheaper(
@@ -308,7 +316,7 @@ def _approximate(graph: GroupGraph, observed: ObservedGroups, ask: Ask, how: tup
     flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes
     why = "was asked for" if method == ask.method else "answers where exact answers take too long"
     told = f"{method} {why}: {rows:,} chains" if isinstance(program, GibbsChains) else f"{method} {why}"
-    more = _asked(graph, tuple(observed), ask) | {"budget": ask.budget, "program": program}
+    more = _asked(graph, _listed(graph, observed), ask) | {"budget": ask.budget, "program": program}
     size = 8.0 * (rows + 2 * min(rows, TOGETHER)) * graph.n_units
     return within(Plan(method, 0.0, flops, size, 1e-9 * flops, told, **more), size)
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models.mixture import Mixture
-from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query
-from tractable.plan.tables import within
+from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query, within
 
 SECONDS = 1e-9
 """Of a multiply-add: half of what a column takes in one component, 0.1 ns (Bernoulli) to 2.7 ns (full Gaussian)."""

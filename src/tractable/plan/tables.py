@@ -13,7 +13,7 @@ from tractable.kernels import Reduced, Scopes
 from tractable.kernels.threads import n_cores
 from tractable.models import Evidence, TableModel, one_case, reduce_model
 from tractable.models._base import check_known
-from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query
+from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query, within
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
 from tractable.plan.reasons import ALTERNATIVES, why
 from tractable.plan.search import find_tree
@@ -244,13 +244,6 @@ def plan_joint(model: TableModel, reduced: Reduced, places: Sequence[int], scope
         return within(table, 2 * answer)
     found = price(scopes, lambda: free_names(model, reduced), model.graph, (), ask)
     return within(replace(found, observed=names), found.bytes + 2 * answer)
-
-
-def within(plan: Plan, n_bytes: float) -> Plan:
-    """The plan with all that it holds, refused where that is too much."""
-    limits = plan.budget
-    fits = limits is None or (n_bytes <= limits.memory and plan.seconds <= limits.seconds)
-    return replace(plan, bytes=n_bytes, method=plan.method if fits else None)
 
 
 def scopes_of(reduced: Reduced) -> Scopes:

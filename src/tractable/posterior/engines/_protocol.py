@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tractable.models import ModelError
-from tractable.plan import Ask, Plan, allowed
+from tractable.plan import Ask, BudgetError, Plan, allowed
+from tractable.plan._base import within
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, joined, weaker
 
@@ -114,12 +115,18 @@ def planned(engine: Any, asked: Any, question: Ask) -> list[Planned]:
 
     Raises
     ------
-    BudgetError : the budget refuses one of them.
+    BudgetError : the budget refuses one of them, or all of them together.
     """
     parts = list(engine.groups(asked, question))
     question = question._replace(patience=question.patience / max(len(parts), 1))  # of all groups together
     found = [(rows, part, allowed(engine.plan(part, question))) for rows, part in parts]
-    return list(_together(engine, asked, found))
+    found = list(_together(engine, asked, found))
+    seconds = sum(plan.seconds for *_, plan in found)
+    if len(found) > 1 and seconds > question.budget.seconds:
+        worst = max((plan for *_, plan in found), key=lambda plan: plan.seconds)
+        told = f"{len(found)} sets of what is observed, the costliest: {worst.why}"
+        raise BudgetError(replace(worst, method=None, seconds=seconds, reason=told))
+    return found
 
 
 def run(engine: Any, groups: Sequence[Planned], key: Any = 0) -> list[Solved]:
@@ -138,7 +145,7 @@ def _together(engine: Any, asked: Any, found: list[Planned]) -> Iterator[Planned
     for some in together.values():
         rows, plans = np.concatenate([rows for rows, *_ in some]), [plan for *_, plan in some]
         told = {name: sum(getattr(plan, name) for plan in plans) for name in ("flops", "bytes", "seconds")}
-        yield rows, engine.take(asked, rows), replace(plans[0], **told)
+        yield rows, engine.take(asked, rows), allowed(within(replace(plans[0], **told), told["bytes"]))
 
 
 def costliest(solved: Sequence[Solved]) -> Plan:

@@ -109,7 +109,7 @@ def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
 def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan of a scan along all sequences; of nothing, that of a sequence of samples."""
     if isinstance(ask.method, Plan):
-        return adopted(ask.method, asked.model.n_states, ask)
+        return adopted(ask.method, asked.model.n_states, ask, tuple(asked.rows.sizes.tolist()))
     if asked.sequences is None and ask.query in ("evidence", "sample"):
         return plan_nothing(asked.model.n_states, ask)
     return plan_chains(asked.model.n_states, asked.rows.sizes, ask)

@@ -152,7 +152,7 @@ def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
 def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan of joint recursions, or of an approximation."""
     if isinstance(ask.method, Plan):
-        return adopted(ask.method, tuple(asked.model.sizes), ask)
+        return adopted(ask.method, tuple(asked.model.sizes), ask, tuple(asked.lengths.tolist()))
     if asked.sequences is None and ask.query in ("evidence", "sample"):
         return plan_nothing(asked.model.sizes, ask)
     return asked.plan(ask)
