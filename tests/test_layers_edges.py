@@ -21,6 +21,17 @@ def never_exact(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(budget.PATIENCE, query, -1.0)
 
 
+def test_probabilities_that_tables_cannot_hold_are_enumerated() -> None:
+    """log p = −1203, which as a table's entry would be zero, and the answer −∞."""
+    model = tr.SigmoidBeliefNetwork(weights=[[[0.5, 0.0], [0.0, 1.0]]], biases=[[1203.0, 0.2], [0.3, -0.4]])
+    found = tr.infer(model, [0, 1])
+    assert found.plan.method == "enumeration"
+    assert found.log_partition.value == pytest.approx(table(model, {"visible": np.array([0.0, 1.0])}).log_z, abs=1e-9)
+    assert tr.log_likelihood(model, [[0, 1]]).value == pytest.approx(found.log_partition.value, abs=1e-9)
+    with pytest.raises(ModelError, match="enumeration"):
+        tr.infer(model, [0, 1], method="elimination")
+
+
 def wide(**settings) -> tr.HelmholtzMachine:
     return tr.HelmholtzMachine(tr.SigmoidBeliefNetwork(WIDE, **settings, key=1), tr.RecognitionNetwork(WIDE, key=2))
 

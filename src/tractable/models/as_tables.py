@@ -134,6 +134,17 @@ def _blocks(model: Boltzmann, a: str, b: str) -> Iterator[tuple[int, int, Any]]:
             yield i, j, blocks[i, :, j, :]
 
 
+def is_steep(model: Any) -> bool:
+    """Whether some unit of layers may be so sure that a table would say zero where its probability is not."""
+    for at, bias in enumerate(model.biases):
+        logits = np.abs(np.asarray(bias, float))
+        for weights in (model.weights[at] if at < len(model.weights) else None, model.within[at]):
+            logits = logits if weights is None else logits + np.abs(np.asarray(weights, float)).sum(1)
+        if logits.max(initial=0.0) > SPAN:
+            return True
+    return False
+
+
 def bayesian_network(model: SigmoidBeliefNetwork) -> BayesianNetwork:
     """A sigmoid belief network as tables, over units named ``visible.0``, ``hidden1.0``, …; for few parents each.
 

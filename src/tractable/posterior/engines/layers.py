@@ -12,6 +12,7 @@ import numpy as np
 
 from tractable.models import layers as models
 from tractable.models._base import ModelError
+from tractable.models.as_tables import is_steep
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.emissions import Statistics
 from tractable.models.layers import merged
@@ -137,6 +138,10 @@ def plan(asked: Asked, ask: Ask) -> Plan:
         return adopted(ask.method, graph, ask, graph.observed(asked.cases.observed()))
     if ask.query in ("map", "sample"):
         one(asked.cases)
+    if ask.method in ("auto", "elimination") and ask.query != "map" and is_steep(asked.model):
+        if ask.method == "elimination":
+            raise ModelError("tables cannot hold the probabilities of units this sure: use method='enumeration'")
+        ask = ask._replace(method="enumeration")
     proposed = asked.recognition is not None and approximate.is_proposable(asked.model, asked.cases)
     found = plan_layers(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, proposed)
     if found.method == "elimination" and asked.cases.n_rows >= sparse_layers.MANY:
