@@ -32,17 +32,18 @@ PIECE = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class AskedOfSequences:
     """A model and sequences; none of them where nothing is given."""
 
-    model: HiddenMarkovModel
+    model: Any
     sequences: Sequences | None
 
     @property
-    def rows(self) -> Sequences:
+    def given(self) -> Sequences:
         """The sequences, where there must be some."""
         if self.sequences is None:
-            raise ModelError("a hidden Markov model needs a sequence: give rows, NaN where nothing is observed")
+            name = type(self.model).__name__
+            raise ModelError(f"a {name} needs a sequence: give rows, NaN where nothing is observed")
         return self.sequences
 
     @property
@@ -50,24 +51,32 @@ class Asked:
         """Whether there are many sequences."""
         return self.sequences is not None and self.sequences.many
 
-    @cached_property
-    def chains(self) -> Chains:
-        """Start, transitions and log-likelihoods of the rows, for the kernels."""
-        return chains_of(self.model, self.rows)
+    def number(self, values: np.ndarray) -> Any:
+        """A number where there is one sequence."""
+        return values if self.many else float(values[0])
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """Not tabulated."""
         raise unsupported(self.model, "joint")
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self.model, "sequences": self.sequences}
+
+
+class Asked(AskedOfSequences):
+    """What is asked of one chain."""
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Start, transitions and log-likelihoods of the rows, for the kernels."""
+        return chains_of(self.model, self.given)
+
     def draw(self, plan: Plan, n: int, key: Any) -> dict[str, Any]:
         """`n` paths of each sequence."""
         assert plan.budget is not None
-        allowed(plan_chains(self.model.n_states, self.rows.sizes, Ask("sample", plan.budget, n=n)))
+        allowed(plan_chains(self.model.n_states, self.given.sizes, Ask("sample", plan.budget, n=n)))
         states = sample_paths(self.chains, n, int(generator(key).integers(2**63))).states
-        return {STATE: np.split(states, self.rows.ends[:-1], axis=1) if self.many else states}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model, "sequences": self.sequences}
+        return {STATE: np.split(states, self.given.ends[:-1], axis=1) if self.many else states}
 
 
 class Answer(NamedTuple):
@@ -109,10 +118,10 @@ def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
 def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan of a scan along all sequences; of nothing, that of a sequence of samples."""
     if isinstance(ask.method, Plan):
-        return adopted(ask.method, asked.model.n_states, ask, tuple(asked.rows.sizes.tolist()))
+        return adopted(ask.method, asked.model.n_states, ask, tuple(asked.given.sizes.tolist()))
     if asked.sequences is None and ask.query in ("evidence", "sample"):
         return plan_nothing(asked.model.n_states, ask)
-    return plan_chains(asked.model.n_states, asked.rows.sizes, ask)
+    return plan_chains(asked.model.n_states, asked.given.sizes, ask)
 
 
 def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
@@ -138,7 +147,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
 def posterior(asked: Asked, solved: Sequence[Solved]) -> ChainPosterior:
     """p(z | x) of one sequence, or of each of many."""
     ((_, _, plan, answer),) = solved
-    marginals = Means.of({STATE: asked.rows.shaped(answer.found.marginals)})
+    marginals = Means.of({STATE: asked.given.shaped(answer.found.marginals)})
     return ChainPosterior(answer.log_partition, marginals, plan, asked, answer.found.transitions)
 
 
@@ -158,7 +167,7 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     Where several paths are as probable, that of the lowest states, from the end backwards.
     """
     answer = solved[0].answer
-    assignment: Any = {STATE: asked.rows.shaped(answer.found)}
+    assignment: Any = {STATE: asked.given.shaped(answer.found)}
     return MostProbable(assignment, answer.log_partition, solved[0].plan)
 
 
@@ -168,7 +177,7 @@ def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 
 
 def _completions(asked: Asked, n: int, key: Any) -> np.ndarray:
-    model, rows, rng = asked.model, asked.rows.rows, generator(key)
+    model, rows, rng = asked.model, asked.given.rows, generator(key)
     found = sample_paths(asked.chains, n, int(rng.integers(2**63)))
     check_possible(asked.chains, found.log_probability)
     out = np.tile(rows.astype(np.float64), (n, 1, 1))
@@ -203,7 +212,7 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
     """The sequences with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
     found = solved[0].answer.found
     check_possible(asked.chains, found.log_likelihood)
-    return asked.rows.shaped(asked.model.emissions.imputed(asked.rows.rows, found.marginals))
+    return asked.given.shaped(asked.model.emissions.imputed(asked.given.rows, found.marginals))
 
 
 # ---------------------------------------------------------------- as time goes on
@@ -213,18 +222,18 @@ def filtering(asked: Asked, solved: Sequence[Solved]) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]; a list for many sequences."""
     ((_, _, plan, answer),) = solved
     check_possible(asked.chains, np.atleast_1d(answer.log_partition.value))
-    return asked.rows.shaped(exact.fixed_lag(asked.chains, plan.n))
+    return asked.given.shaped(exact.fixed_lag(asked.chains, plan.n))
 
 
 def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
     """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences."""
     ((_, _, plan, answer),), model = solved, asked.model
     check_possible(asked.chains, np.atleast_1d(answer.log_partition.value))
-    now, steps = answer.found[asked.rows.ends - 1], []
+    now, steps = answer.found[asked.given.ends - 1], []
     for _ in range(plan.n):
         now = now @ model.transition
         steps.append(now)
-    states = np.stack(steps, axis=1) if steps else np.zeros((len(asked.rows), 0, model.n_states))
+    states = np.stack(steps, axis=1) if steps else np.zeros((len(asked.given), 0, model.n_states))
     found = [Forecast(s, s @ model.emissions.means) for s in states]
     return found if asked.many else found[0]
 
@@ -370,10 +379,10 @@ def check_possible(chains: Chains, log_p: np.ndarray, weights: np.ndarray | None
 
 
 def _one(asked: Asked) -> Asked:
-    if len(asked.rows) != 1:
-        raise ModelError(f"expected one sequence, got {len(asked.rows)}; ask for them one by one")
+    if len(asked.given) != 1:
+        raise ModelError(f"expected one sequence, got {len(asked.given)}; ask for them one by one")
     return asked
 
 
 def _certificate(asked: Asked, values: np.ndarray) -> Certificate:
-    return Certificate.exact(values if asked.many else float(values[0]))
+    return Certificate.exact(asked.number(values))

@@ -20,31 +20,15 @@ from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.engines._protocol import Solved, unsupported
-from tractable.posterior.engines.chains import Forecast
+from tractable.posterior.engines._protocol import Solved
+from tractable.posterior.engines.chains import AskedOfSequences, Forecast
 from tractable.posterior.exact import factorial as exact
 from tractable.posterior.expected import Expected
 from tractable.posterior.keys import generator
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A model and sequences; none of them where nothing is given."""
-
-    model: FactorialHiddenMarkovModel
-    sequences: Sequences | None
-
-    @property
-    def given(self) -> Sequences:
-        """The sequences, where there must be some."""
-        if self.sequences is None:
-            raise ModelError("a factorial hidden Markov model needs a sequence: give rows, NaN for what is unobserved")
-        return self.sequences
-
-    @property
-    def many(self) -> bool:
-        """Whether there are many sequences."""
-        return self.sequences is not None and self.sequences.many
+class Asked(AskedOfSequences):
+    """What is asked of chains that meet in what they produce."""
 
     @cached_property
     def terms(self) -> Terms:
@@ -81,14 +65,6 @@ class Asked:
         own = {name: shaped(states[:, part]) for name, part in zip(names, slices, strict=True)}
         return Means.of(own, certified)
 
-    def number(self, values: np.ndarray) -> Any:
-        """A number where there is one sequence."""
-        return values if self.many else float(values[0])
-
-    def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
-        """Not tabulated."""
-        raise unsupported(self.model, "joint")
-
     def draw(self, plan: Plan, n: int, key: Any) -> dict[str, Any]:
         """`n` paths of each chain: exact, or from the factors that stand for the posterior."""
         assert plan.budget is not None
@@ -101,9 +77,6 @@ class Asked:
         ends, chains = self.given.ends[:-1], enumerate(self.model.chains)
         own = {name: states[:, :, m] for m, name in chains}
         return {name: np.split(path, ends, axis=1) if self.many else path for name, path in own.items()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model, "sequences": self.sequences}
 
 
 class Answer(NamedTuple):
