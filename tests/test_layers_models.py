@@ -204,7 +204,7 @@ BAD = [
     (lambda: tr.RecognitionNetwork(weights=[5]), "weights 0: expected a matrix"),
     (lambda: tr.RecognitionNetwork(weights=[[[1, 2], [3]]]), "rows of different lengths"),
     (lambda: tr.RecognitionNetwork([3, 2]).log_prob([np.zeros(3)]), "has 2 layers, the states 1"),
-    (lambda: tr.pseudo_log_likelihood(tr.SigmoidBeliefNetwork([3, 2]), np.ones((1, 3))), "is of Boltzmann machines"),
+    (lambda: tr.pseudo_log_likelihood(tr.SigmoidBeliefNetwork([3, 2]), np.ones((1, 3))), "Boltzmann machines have one"),
     (lambda: tr.stacked(tr.restricted(3, 2)), "machines: expected a list"),
     (lambda: tr.stacked([5, 6]), "expected restricted machines of 0/1 units, got 5"),
     (lambda: tr.stacked([tr.restricted(3, 2)], states=[[0, 0.5]]), "column 1: the value 0.5 is not one of this unit"),
