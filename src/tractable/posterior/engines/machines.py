@@ -66,7 +66,7 @@ def read_rows(model: Boltzmann, data: Any, missing: bool) -> Asked:
     values = checked_values(model, VISIBLE, data, missing=False)
     if values.ndim != 2:
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
-    return read(model, {VISIBLE: values})
+    return Asked(model, Cases({VISIBLE: values}, True))
 
 
 def groups(asked: Asked, ask: Ask) -> Iterator[tuple[np.ndarray, Asked]]:

@@ -20,14 +20,10 @@ from tractable.plan.tables import named, plan_case, plan_rows, plan_samples, pri
 from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved
-from tractable.posterior.exact.batch import solve_rows
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product
-from tractable.posterior.exact.expected_tables import expected_statistics, log_likelihood_rows
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 from tractable.posterior.keys import generator
-
-__all__ = ["expected_statistics"]
 
 METHODS = ("auto", "elimination")
 ALL = slice(None)
@@ -179,6 +175,8 @@ def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:
 def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if case.given.many:
+        from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
+
         rows = solve_rows(case.model, case.under(plan.query), case.given.states, plan)
         return Answer(Certificate.exact(rows.log_z), rows.marginals)
     if plan.query == "sample":
@@ -247,7 +245,16 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     """log p of what each row observes: by the cases of the E-step where tables are conditional; None elsewhere."""
     if not isinstance(model, BayesianNetwork):
         return None
+    from tractable.posterior.exact.expected_tables import log_likelihood_rows
+
     return Certificate.exact(log_likelihood_rows(model, model.check(data), question.budget.memory))
+
+
+def expected_statistics(model: BayesianNetwork, data: Any, *how: Any) -> Any:
+    """The E-step, whose modules a query does not wait for."""
+    from tractable.posterior.exact import expected_tables
+
+    return expected_tables.expected_statistics(model, data, *how)
 
 
 joint = Case.joint
