@@ -24,6 +24,9 @@ HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growt
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
 EVIDENCE, MARGINALS, WALK, ENTRIES = 0, 1, 2, 3
 OK, ZERO, UNSAFE, NO_MEMORY = 0, 1, 2, -1
+N_PRICES = 9
+"""Numbers that a tree costs: see `Scopes.cost`."""
+
 TRAFFIC = 3.0
 """A table entry made weighs like 2^3 multiply-adds in the search for a tree."""
 
@@ -278,18 +281,33 @@ def reduce(
 
 
 class Answered(NamedTuple):
-    """log Z, all marginals over all states, and the tree that ran: its pairs (with room for more), and its cost."""
+    """log Z, all marginals over all states, and the tree that ran."""
 
     log_z: float
     marginals: np.ndarray
-    pairs: np.ndarray
-    cost: np.ndarray
+    ran: TreeThatRan
+
+
+class TreeThatRan(NamedTuple):
+    """What a fused answer leaves of its tree, to be looked at when someone asks: its cost, then its pairs."""
+
+    left: np.ndarray
+
+    @property
+    def cost(self) -> np.ndarray:
+        """See `Scopes.cost`."""
+        return self.left[:N_PRICES]
+
+    def pairs(self, n_tables: int) -> np.ndarray:
+        """The contraction pairs of so many tables."""
+        return self.left[N_PRICES:].view(np.int32)[: 2 * n_tables]
 
 
 def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> Answered | None:
     """A query from conditioning to marginals in one call; None where that is not within the terms, see query.c."""
     n_states, m = tables.n_states, tables.n_factors
-    out, pairs = np.empty(n_states + 10), np.empty(2 * m + 2, np.int32)
+    out = np.empty(n_states + 1 + N_PRICES + m + 1)
+    at = _address(out)
     heuristic, _, _, limit, seconds = order
     status = with_products(
         library().query_marginals,
@@ -301,12 +319,12 @@ def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple
         HEURISTICS[heuristic],
         limit,
         seconds,
-        _address(out),
-        _address(pairs),
+        at,
+        at + 8 * (n_states + 1 + N_PRICES),
     )
     if status != OK:
         return None
-    return Answered(float(out[n_states]), out[:n_states], pairs, out[n_states + 1 :])
+    return Answered(float(out[n_states]), out[:n_states], TreeThatRan(out[n_states + 1 :]))
 
 
 def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> TreeRun:  # noqa: B008, a frozen default

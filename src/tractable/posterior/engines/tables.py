@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Reduced
+from tractable.kernels import Reduced, TreeThatRan
 from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, parse_evidence, reduce_model
 from tractable.models.evidence import parse_rows, with_likelihoods
 from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
@@ -43,7 +43,7 @@ class Case:
     model: TableModel
     given: Evidence
     budget: Budget | None = None
-    ran: tuple[np.ndarray, np.ndarray] | None = None
+    ran: TreeThatRan | None = None
 
     @property
     def many(self) -> bool:
@@ -71,9 +71,8 @@ class Case:
     def plan(self) -> Plan:
         """The plan of a question that was planned and answered in one call: the tree that ran."""
         assert self.ran is not None and self.budget is not None
-        pairs, cost = self.ran
         scopes = scopes_of(self.reduced.tables)
-        tree = ContractionTree(scopes, pairs[: 2 * scopes.m], cost)
+        tree = ContractionTree(scopes, self.ran.pairs(scopes.m), self.ran.cost)
         names, states = list(self.model.states), self.given.states
         seen = tuple(names[v] for v in np.flatnonzero(states >= 0))
         free = [v for v, i in zip(names, self.reduced.index.tolist(), strict=True) if i >= 0]
@@ -123,7 +122,7 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
     found = kernels.answer(tables, case.given.states, terms(*ask.budget), GREEDY)
     if found is None:
         return None
-    case.budget, case.ran = ask.budget, (found.pairs, found.cost)
+    case.budget, case.ran = ask.budget, found.ran
     return Solved(ALL, case, case, Answer(Certificate.exact(found.log_z), found.marginals))  # pyright: ignore
 
 
