@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines import tables as _tables  # noqa: F401, loaded here: a first query does not wait for it
 from tractable.posterior.engines._protocol import UnsupportedError
 from tractable.posterior.verbs import (
     filtering,
