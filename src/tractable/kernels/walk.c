@@ -30,7 +30,9 @@ static double visit(const Choice *c, int semiring, double top, double goal, int3
     double total = semiring == SUM_PRODUCT || top > -INFINITY ? 0 : -INFINITY;
     const double *a = c->a, *b = c->b;
     memset(at, 0, sizeof(int32_t) * (size_t)c->n);
-    for (int first = 1;; first = 0) {
+    for (int64_t visited = 1;; visited++) {
+        int first = visited == 1;
+        if (!(visited & 0xFFF)) region_worked(0x4000);
         double x = semiring == SUM_PRODUCT ? *a * (b ? *b : 1) : *a + (b ? *b : 0);
         if (top > -INFINITY) x = semiring == SUM_PRODUCT ? x : exp(x - top);
         int searching = top == -INFINITY && semiring != SUM_PRODUCT;
@@ -85,7 +87,7 @@ void walk_down(Run *r, int64_t n_samples, const double *uniforms, int32_t *state
                 }
         }
         if (!n_open) continue;
-        for (int64_t s = 0; s < n_samples; s++)
+        IN_PIECES(s, n_samples, 100)
             choose(r, a, b, open, n_open, states + s * net->n, uniforms ? uniforms[s * (2 * m) + step] : 0);
         step++;
     }
