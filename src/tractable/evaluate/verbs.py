@@ -9,6 +9,7 @@ import numpy as np
 from tractable import posterior
 from tractable.evaluate.records import LogLikelihood
 from tractable.families import leaf
+from tractable.kernels.interrupts import heard
 from tractable.models import ModelError, condition
 from tractable.models._base import check_options
 from tractable.plan import Plan, ask
@@ -18,6 +19,7 @@ from tractable.posterior.dispatch import engine_of
 from tractable.posterior.engines._protocol import answered
 
 
+@heard
 def log_partition(
     model: Any,
     evidence: Any = None,
@@ -66,6 +68,7 @@ def log_partition(
     return posterior.log_partition(model, evidence, key=key, **budget, **options)
 
 
+@heard
 def log_likelihood(
     model: Any,
     data: Any,

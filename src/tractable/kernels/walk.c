@@ -48,7 +48,10 @@ static double visit(const Choice *c, int semiring, double top, double goal, int3
             if (b) b -= c->sb[k] * at[k];
             at[k] = 0;
         }
-        if (k < 0) return total;
+        if (k < 0) {
+            region_worked(4 * (visited & 0xFFF) + 64);
+            return total;
+        }
     }
 }
 
@@ -87,7 +90,7 @@ void walk_down(Run *r, int64_t n_samples, const double *uniforms, int32_t *state
                 }
         }
         if (!n_open) continue;
-        IN_PIECES(s, n_samples, 100)
+        for (int64_t s = 0; s < n_samples; s++)
             choose(r, a, b, open, n_open, states + s * net->n, uniforms ? uniforms[s * (2 * m) + step] : 0);
         step++;
     }

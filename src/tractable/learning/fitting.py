@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable.families import served
+from tractable.kernels.interrupts import heard
 from tractable.learning.records import Request, learner_name
 from tractable.models._base import ModelError
 
@@ -50,6 +51,7 @@ def fit(model: Any, data: Any, learner: Learner | Layerwise, **options: Any) -> 
 def fit(model: Any, data: Any, learner: Any = ..., **options: Any) -> Any: ...
 
 
+@heard
 def fit(
     model: Any, data: Any, learner: Any = None, *, epochs: int | None = None, validation: Any = None, **options: Any
 ) -> Any:

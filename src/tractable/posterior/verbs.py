@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 
+from tractable.kernels.interrupts import heard
 from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
 from tractable.posterior._base import MostProbable
@@ -67,6 +68,7 @@ def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[
 def infer(model: Any, evidence: Any = ..., **how: Unpack[Inferred]) -> Any: ...
 
 
+@heard
 def infer(
     model: Any,
     evidence: Any = None,
@@ -120,6 +122,7 @@ def infer(
     return engine.posterior(asked, answered(engine, asked, ask("marginals", memory, seconds, method), key))
 
 
+@heard
 def log_evidence(
     model: Any, evidence: Any = None, *, memory: Memory = None, seconds: float | None = None
 ) -> Certificate:
@@ -147,6 +150,7 @@ def log_evidence(
     return clamped - log_partition(model, memory=memory, seconds=seconds)
 
 
+@heard
 def log_partition(
     model: Any,
     evidence: Any = None,
@@ -175,6 +179,7 @@ def log_partition(
     return engine.log_partition(asked, answered(engine, asked, ask("evidence", memory, seconds, method), key))
 
 
+@heard
 def most_probable(
     model: Any,
     evidence: Any = None,
@@ -209,6 +214,7 @@ def sample(model: RowModel, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
 def sample(model: Any, n: int, **how: Unpack[Sampled]) -> Any: ...
 
 
+@heard
 def sample(
     model: Any,
     n: int,
@@ -240,6 +246,7 @@ def sample(
     return _walk(model, "sample", walk[0].read(model, evidence), walk, key)
 
 
+@heard
 def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
     """The posterior means of the hidden units of each row [n_rows, n_hidden], or the probabilities of its states.
 
@@ -254,6 +261,7 @@ def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | 
     return _walk(model, "transform", _rows(walk[0], model, data, False), walk)
 
 
+@heard
 def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
     """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible].
 
@@ -267,6 +275,7 @@ def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float 
     return _walk(model, "reconstruct", _rows(walk[0], model, data, False), walk)
 
 
+@heard
 def impute(
     model: Any, data: Any, *, key: Any = 0, memory: Memory = None, seconds: float | None = None, **options: Any
 ) -> Any:
@@ -286,6 +295,7 @@ def impute(
     return _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
 
 
+@heard
 def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
@@ -309,6 +319,7 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
     return _walk(model, "filtering", walk[0].read(model, data), walk)
 
 
+@heard
 def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences.
 
@@ -333,6 +344,7 @@ def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
     return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
 
 
+@heard
 def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
 
