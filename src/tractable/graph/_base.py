@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate, combinations, islice
+
+from tractable.kernels.cached import cached_property
 
 Adjacency = Mapping[str, set[str]]
 

@@ -9,12 +9,13 @@ import ctypes
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .cached import cached_property
 from .calls import CALLER, asking
 
 MAX_AXES = 64

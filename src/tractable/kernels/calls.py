@@ -1,8 +1,8 @@
 """Calls into the kernels, and what they ask meanwhile: a matrix product of NumPy, or whether to go on.
 
 A kernel that runs for long asks every few hundredths of a second. Python then sees to its signals, as between two lines
-of its own, and what they raise ends the call. ctypes prints what is raised in a function that C has called, and goes on;
-here the call into the kernels raises it: no answer is made without a product that was interrupted.
+of its own, and what they raise ends the call. ctypes prints what is raised in a function that C has called, and goes
+on; here the call into the kernels raises it: no answer is made without a product that was interrupted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .forks import unforked
 from .threads import look_up
 
 _pointer, _long = ctypes.c_void_p, ctypes.c_int64
@@ -78,7 +79,8 @@ def _multiply(question: _Question) -> None:
         for row in range(0, m, height):
             for column in range(0, n, width):
                 at = slice(i, i + several), slice(row, row + height), slice(column, column + width)
-                np.matmul(a[at[:2]], b[at[0], :, at[2]], out=c[at])
+                with unforked:
+                    np.matmul(a[at[:2]], b[at[0], :, at[2]], out=c[at])
 
 
 def _view(address: int, *shape: int) -> np.ndarray:

@@ -77,11 +77,13 @@ class _OneThread:
     """While anybody is inside, matrix products stay in the thread that asks for them."""
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Nobody is inside."""
         self.lock, self.inside, self.limit = Lock(), 0, ExitStack()
+
+    def born(self) -> None:
+        """Nobody is inside, as in a child, which has none of its parent's threads."""
+        self.limit.close()
+        self.inside = 0
+        self.lock.release()
 
     def __enter__(self) -> None:
         with self.lock:
@@ -112,15 +114,11 @@ def _limited() -> Any:
 
 _one_thread = _OneThread()
 
-
-def _born() -> None:
-    """A child has none of its parent's threads, and what they held is free."""
-    _helpers.cache_clear()
-    _one_thread.forget()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_born)
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
+    os.register_at_fork(
+        before=_one_thread.lock.acquire, after_in_parent=_one_thread.lock.release, after_in_child=_one_thread.born
+    )
 
 
 def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = False) -> list[T]:
@@ -145,7 +143,8 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
 
     try:
         try:
-            helpers.extend(_helpers(n_cores() - 1).submit(group.run, work) for _ in range(min(len(todo), n_cores()) - 1))
+            n_helpers = min(len(todo), n_cores()) - 1
+            helpers.extend(_helpers(n_cores() - 1).submit(group.run, work) for _ in range(n_helpers))
             group.run(work)
         except Stopped:  # a helper has failed, or the group that this one is in
             pass

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import zlib
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.checkpoints import Saved

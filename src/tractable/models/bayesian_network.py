@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tractable.graph import Graph
+from tractable.kernels.cached import cached_property
 from tractable.models._base import (
     ModelError,
     Tables,

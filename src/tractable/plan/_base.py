@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from tractable.kernels import Scopes
+from tractable.kernels.cached import cached_property
 from tractable.models import ModelError
 from tractable.models._base import nearest
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.models._base import unknown_variable
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tractable.kernels import rows as kernel
+from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import ROWS, Emissions, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite

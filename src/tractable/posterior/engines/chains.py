@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.threads import room, side_by_side
 from tractable.models._base import ModelError

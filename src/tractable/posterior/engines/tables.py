@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Reduced, TreeThatRan
+from tractable.kernels.cached import cached_property
 from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, parse_evidence, reduce_model
 from tractable.models.evidence import parse_rows, with_likelihoods
 from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
