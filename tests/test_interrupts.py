@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -26,14 +27,14 @@ from tractable.posterior.exact.elimination import scopes_of
 Call = Callable[[], Any]
 
 
-def grid(side: int, states: int, seed: int = 0) -> tr.MarkovNetwork:
-    """Random tables, some entries zero, on the edges of a square grid."""
-    rng = np.random.default_rng(seed)
+def grid(side: int, states: int, zeros: float = 0.1) -> tr.MarkovNetwork:
+    """Random tables, a share of whose entries is zero, on the edges of a square grid."""
+    rng = np.random.default_rng(0)
     names = [[f"{i}.{j}" for j in range(side)] for i in range(side)]
-    pairs = [(a, b) for row in names for a, b in zip(row, row[1:], strict=False)]
-    pairs += [(a, b) for above, row in zip(names, names[1:], strict=False) for a, b in zip(above, row, strict=True)]
+    pairs = [(a, b) for row in names for a, b in itertools.pairwise(row)]
+    pairs += [(a, b) for above, row in itertools.pairwise(names) for a, b in zip(above, row, strict=True)]
     labels = tuple(map(str, range(states)))
-    tables = rng.gamma(1.0, size=(len(pairs), states, states)) * (rng.random((len(pairs), states, states)) < 0.9)
+    tables = rng.gamma(1.0, size=(len(pairs), states, states)) * (rng.random((len(pairs), states, states)) >= zeros)
     return tr.MarkovNetwork(
         dict.fromkeys([v for row in names for v in row], labels), list(zip(pairs, tables, strict=True))
     )
@@ -51,13 +52,15 @@ def of_tables() -> dict[str, Call]:
         return lambda: kernels.run(tables, scopes, pairs, kernels.Job(task, semiring, **more))[:4]
 
     uniforms = np.random.default_rng(0).random((50, 2 * tables.n_factors))
+    every, names = np.arange(900, dtype=np.int32), [f"v{i}" for i in range(19)]
+    full = tr.MarkovNetwork(
+        dict.fromkeys(names, "01"), [(names[i : i + 18], np.ones((2,) * 18)) for i in (0, 1)] + [(["v3"], [0.0, 1.0])]
+    ).packed
     return {
-        "conditioning": lambda: kernels.reduce(large.packed, np.full(900, -1, np.int32))[:1],
-        "greedy tree": lambda: wide.greedy_tree("weighted-min-fill", 0.1, 0, 1000.0, 1e9),
+        "conditioning": lambda: kernels.reduce(full, np.full(19, -1, np.int32)).tables.values,
+        "greedy tree": lambda: (wide.greedy_tree("weighted-min-fill", 0.1, 0, 1000.0, 1e9) or pytest.fail())[0][:-2],
         "greedy order": lambda: wide.greedy_order("min-fill", 0.1, 0, 1000.0, 1e9),
-        "annealing of a tree": lambda: wide.anneal(
-            wide.tree_from_order(np.arange(900, dtype=np.int32)), schedule, 1e9, 0
-        ),
+        "annealing of a tree": lambda: wide.anneal(wide.tree_from_order(every), schedule, 1e9, 0)[:-2],
         "marginals": run(),
         "marginals without products": run(alone=False),
         "log evidence": run(kernels.EVIDENCE),
@@ -84,8 +87,8 @@ def of_machines() -> dict[str, Call]:
 def of_rows() -> dict[str, Call]:
     """Densities, moments, and tables of states."""
     rng = np.random.default_rng(0)
-    x, r = rng.normal(size=(30_000, 4)), rng.random((30_000, 6))
-    states = rng.integers(0, 3, (30_000, 4)).astype(float)
+    x, r = rng.normal(size=(100_000, 4)), rng.random((100_000, 6))
+    states = rng.integers(0, 3, (100_000, 4)).astype(float)
     model = rows.gaussians(rng.normal(size=(6, 4)), np.tile(np.eye(4), (6, 1, 1)), np.zeros(6))
     columns = rows.tables([rng.normal(size=(6, 3)) for _ in range(4)])
     return {
@@ -131,11 +134,14 @@ def of_chains() -> dict[str, Call]:
 
 def of_cases() -> dict[str, Call]:
     """The E-step of a network, whose rows are enumerated."""
-    net = tr.load("src/tractable/examples/asia.bif")
-    data = {v: np.array(tr.sample(net, 4000, key=0)[v], object) for v in net.states}
-    for i, v in enumerate(data):
-        data[v][i::3] = None
-    return {"cases": lambda: tr.fit(net, data, tr.EM(), epochs=1).model.tables["dysp"]}
+    rng, names = np.random.default_rng(0), [f"v{i}" for i in range(8)]
+    parents = dict(zip(names[1:], ([v] for v in names), strict=False))
+    tables = {v: rng.dirichlet(np.ones(8), 8 if v in parents else ()) for v in names}
+    net = tr.BayesianNetwork(dict.fromkeys(names, "abcdefgh"), parents, tables)
+    data = {v: np.array(found, object) for v, found in tr.sample(net, 20_000, key=0).items()}
+    for v in names:
+        data[v][rng.random(20_000) < 0.5] = None
+    return {"cases": lambda: tr.fit(net, data, tr.EM(), epochs=1).model.tables["v5"]}
 
 
 ROOMS = (of_tables, of_machines, of_rows, of_chains, of_cases)
@@ -185,3 +191,64 @@ def test_a_call_ends_where_it_is_struck_and_the_next_one_is_right(
                     call()
                     pytest.fail(name)
         np.testing.assert_equal(call(), right, name)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_helpers_end_with_the_one_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper in a kernel that would take long looks up, and stops; what it held is free."""
+    monkeypatch.setattr("tractable.kernels.threads.n_cores", lambda: 2)
+    both, main, held = threading.Barrier(2), threading.get_ident(), []
+    W = np.random.default_rng(0).normal(size=(30, 40))
+
+    def task(_: int) -> None:
+        mark = np.zeros(1)
+        held.append(weakref.ref(mark))
+        both.wait(60)
+        if threading.get_ident() == main:
+            raise Struck
+        enumeration.log_sum(W, np.zeros(30), np.zeros(40))
+        assert mark
+
+    with pytest.raises(Struck):
+        side_by_side(task, range(2))
+    gc.collect()
+    assert len(held) == 2
+    assert not any(mark() is not None for mark in held)
+    assert side_by_side(abs, [-1, -2]) == [1, 2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
+@pytest.mark.usefixtures("impatient")
+def test_an_interrupt_ends_work_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices of a wide network, enumerated blocks: long work, in threads that no signal reaches."""
+    monkeypatch.setattr("tractable.kernels.threads.n_cores", lambda: 3)
+    W = np.random.default_rng(0).normal(size=(30, 40))
+    for call in (
+        lambda: enumeration.log_sum(W, np.zeros(30), np.zeros(40)),
+        lambda: tr.infer(grid(24, 2, 0), memory="100MB", seconds=1e12),
+    ):
+        sent = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        sent.start()
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        sent.join()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
+def test_an_interrupt_that_a_finalizer_swallows_comes_again(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("jax")
+
+    class Swallows:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000):
+                pass
+
+    @heard
+    def loop() -> None:
+        Swallows()
+        threading.Event().wait(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop()
+    assert capfd.readouterr() == ("", "")

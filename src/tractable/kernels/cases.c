@@ -38,7 +38,7 @@ typedef struct {
 static double visit(Walk *w, int d, double prefix) {
     const Cases *c = w->c;
     double total = 0;
-    if (d + 6 <= w->n_levels) region_worked(1 << 9); /* at least so many states below */
+    if (d + 4 <= w->n_levels) region_worked(8 * (int64_t)w->size[d] * w->size[d + 1] * w->size[d + 2] * w->size[d + 3]);
     for (int64_t k = w->from[d]; k < w->from[d + 1]; k++) {
         const int32_t *stride = c->stride + c->stride_start[w->first + k];
         w->at[k] = w->start[k];

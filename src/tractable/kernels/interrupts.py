@@ -7,6 +7,7 @@ they raise is printed and forgotten. jax has such a callback, so that of Ctrl-C 
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -17,6 +18,14 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 AGAIN = 0.001
 """Seconds until an interrupt comes again: by then what ignored it is over."""
+
+
+def _interrupt() -> None:
+    """Also where the main thread waits for a lock."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def heard(verb: Verb) -> Verb:
@@ -34,7 +43,7 @@ def heard(verb: Verb) -> Verb:
 
         def ignored(what: Any) -> None:
             if isinstance(what.exc_value, KeyboardInterrupt):
-                threading.Timer(AGAIN, _thread.interrupt_main).start()
+                threading.Timer(AGAIN, _interrupt).start()
             else:
                 before(what)
 
