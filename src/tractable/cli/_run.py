@@ -14,6 +14,7 @@ import typer
 import tractable as tr
 from tractable.cli._commands import app, show_refusal
 from tractable.cli._text import one_line
+from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -67,6 +68,8 @@ def _guarded(argv: Sequence[str]) -> int:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
+    except ModuleNotFoundError as error:
+        return _fail(str(missing(error, "this command")))
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
 

@@ -23,9 +23,19 @@ def engine_of(model: Any, verb: str) -> Any:
     """
     engine = leaf(model, "posterior")
     if not hasattr(engine, verb):
-        have = [name for name in FAMILIES if hasattr(served(name, "posterior"), verb)]
-        raise unsupported(model, verb, have)
+        raise unsupported(model, verb, *_who_has(verb))
     return engine
+
+
+def _who_has(verb: str) -> tuple[list[str], ModuleNotFoundError | None]:
+    """The families that have a verb, and what is missing to know it of all of them."""
+    have, missing = [], None
+    for name in FAMILIES:
+        try:
+            have += [name] * hasattr(served(name, "posterior"), verb)
+        except ModuleNotFoundError as error:
+            missing = error
+    return have, missing
 
 
 def asked_of(
