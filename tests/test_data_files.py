@@ -672,7 +672,7 @@ def test_many_equal_cells_in_a_small_file(backend: str, tmp_path: Path) -> None:
 
 def test_parquet_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert "pip install 'tractable[parquet]'" in refused(tmp_path / "x.parquet", b"PAR1")
+    assert 'pip install "tractable[parquet]"' in refused(tmp_path / "x.parquet", b"PAR1")
 
 
 # ---------------------------------------------------------------- real files

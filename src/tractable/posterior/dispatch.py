@@ -23,19 +23,16 @@ def engine_of(model: Any, verb: str) -> Any:
     """
     engine = leaf(model, "posterior")
     if not hasattr(engine, verb):
-        raise unsupported(model, verb, *_who_has(verb))
+        raise unsupported(model, verb, [name for name in FAMILIES if _has(name, verb)])
     return engine
 
 
-def _who_has(verb: str) -> tuple[list[str], ModuleNotFoundError | None]:
-    """The families that have a verb, and what is missing to know it of all of them."""
-    have, missing = [], None
-    for name in FAMILIES:
-        try:
-            have += [name] * hasattr(served(name, "posterior"), verb)
-        except ModuleNotFoundError as error:
-            missing = error
-    return have, missing
+def _has(family: str, verb: str) -> bool:
+    """Whether a family has a verb; one whose extra is not there can answer to none."""
+    try:
+        return hasattr(served(family, "posterior"), verb)
+    except ModuleNotFoundError:
+        return False
 
 
 def asked_of(

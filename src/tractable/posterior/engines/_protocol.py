@@ -90,12 +90,10 @@ ONLY = {
 """Of what is no verb of an engine, or a verb of the rooms below: whose it is."""
 
 
-def unsupported(
-    model: Any, verb: str, have: Sequence[str] = (), missing: ModuleNotFoundError | None = None
-) -> UnsupportedError:
-    """The error for a verb that a model does not have, but these families have; more may, if something is missing."""
+def unsupported(model: Any, verb: str, have: Sequence[str] = ()) -> UnsupportedError:
+    """The error for a verb that a model does not have, but these families have."""
     who = ONLY.get(verb) or f"models of the families {', '.join(have)}"
-    told = f"{who} have one" if verb in ONLY or have else f"no family has one{f' without {missing.name}' if missing else ''}"
+    told = f"{who} have one" if verb in ONLY or have else "no family has one"
     instead = f"; use {INSTEAD[verb]}" if verb in INSTEAD else ""
     return UnsupportedError(f"a {type(model).__name__} has no {verb}: {told}{instead}")
 
