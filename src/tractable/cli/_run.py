@@ -35,6 +35,8 @@ def run(argv: Sequence[str]) -> int:
         # The reader has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        return _fail(str(missing(error, "this command")))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
@@ -68,8 +70,6 @@ def _guarded(argv: Sequence[str]) -> int:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
-    except ModuleNotFoundError as error:
-        return _fail(str(missing(error, "this command")))
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
 
