@@ -50,7 +50,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.installed-demo: $(VENV)/.created $(SOURCES)
-	$(BIN)/python -m pip install -q -e ".[sklearn]"
+	$(BIN)/python -m pip install -q -e ".[machines,sklearn]"
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 

@@ -213,4 +213,4 @@ class TestPackage:
     def test_run_time_dependencies_stay_few(self):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         names = {dependency.split(">")[0] for dependency in project["dependencies"]}
-        assert names == {"equinox", "jax", "jaxtyping", "narwhals", "numpy", "optax", "rich", "safetensors", "typer"}
+        assert names == {"narwhals", "numpy", "rich", "safetensors", "typer"}

@@ -300,7 +300,18 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """All names that can be had: whoever looks at each of them, as a completer does, meets no missing extra."""
+    from tractable.extras import is_there
+
+    names = sorted({*globals(), *__all__})
+    return names if is_there("jax") else [name for name in names if _can_be_had(name)]
+
+
+def _can_be_had(name: str) -> bool:
+    try:
+        return hasattr(sys.modules[__name__], name)
+    except ModuleNotFoundError:
+        return False
 
 
 class _Package(ModuleType):

@@ -14,6 +14,7 @@ import typer
 import tractable as tr
 from tractable.cli._commands import app, show_refusal
 from tractable.cli._text import one_line
+from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -34,6 +35,8 @@ def run(argv: Sequence[str]) -> int:
         # The reader has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        return _fail(str(missing(error, "this command")))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 

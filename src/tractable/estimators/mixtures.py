@@ -8,6 +8,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
@@ -15,13 +18,6 @@ from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
 from tractable.models.mixture import COMPONENT
 from tractable.posterior import impute, infer, transform
-
-try:
-    from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
 
 COVARIANCES = {"full": "gaussian", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 

@@ -87,6 +87,8 @@ def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type
         found = leaf.read(source, units) if extension == ".safetensors" else leaf.read(source)
     except MemoryError:
         raise source.error("the model needs more memory than there is") from None
+    except ModuleNotFoundError as error:  # of an extra
+        raise ModuleNotFoundError(f"{source.path}: {error}", name=error.name) from None
     if kind is not None and not isinstance(found, kind):
         raise source.error(f"holds a {type(found).__name__}, not a {kind.__name__}")
     return found

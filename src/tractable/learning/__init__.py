@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tractable.extras import import_module
 
 if TYPE_CHECKING:
     from tractable.learning.em.exact import EM, ExpectationMaximization
@@ -92,6 +93,6 @@ def __getattr__(name: str) -> object:
     """Loaded when first used: EM needs no jax."""
     if name not in _LEAF_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}", name), name)
     globals()[name] = value
     return value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tractable.extras import import_module
 from tractable.kernels import Tables
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
@@ -108,6 +108,6 @@ def __getattr__(name: str) -> object:
     """Other models are loaded when first used: a query of a network must not wait for it."""
     if name not in _LEAF_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}", name), name)
     globals()[name] = value
     return value

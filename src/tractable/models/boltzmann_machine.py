@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int
 
 from tractable.graph.groups import GroupGraph
 from tractable.models._base import ModelError, nearest
-from tractable.models.parameters import array, generator, small
+from tractable.models.keys import generator
+from tractable.models.parameters import array, small
 from tractable.models.products import times
 from tractable.models.units import KINDS, Units
 

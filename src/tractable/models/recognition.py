@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
+from tractable.models.keys import generator
 from tractable.models.layers import (
     Layered,
     LayerSizes,
@@ -31,7 +32,7 @@ from tractable.models.layers import (
     times,
     triangles,
 )
-from tractable.models.parameters import array, generator
+from tractable.models.parameters import array
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 
 Matrices = tuple[Float[Any, "n m"], ...]

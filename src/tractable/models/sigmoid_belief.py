@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from tractable.graph.layers import FEW_LINKS, LayeredGraph, Links
 from tractable.models._base import ModelError
+from tractable.models.keys import generator
 from tractable.models.layers import (
     KnownValues,
     Layered,
@@ -32,7 +33,7 @@ from tractable.models.layers import (
     times,
     triangles,
 )
-from tractable.models.parameters import array, generator
+from tractable.models.parameters import array
 
 
 class SigmoidBeliefNetwork(Layered):

@@ -22,8 +22,8 @@ from tractable.learning.records import EMOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
+from tractable.models.keys import generator
 from tractable.posterior import Certificate
-from tractable.posterior.keys import generator
 from tractable.posterior.verbs import expected_statistics
 
 ROUNDING = 1e-9

@@ -10,9 +10,9 @@ import numpy as np
 from tractable.learning.starts import mixtures
 from tractable.models.emissions import emissions_for
 from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
-from tractable.posterior.keys import generator
 
 STARTS = mixtures.STARTS
 STAY = 0.5

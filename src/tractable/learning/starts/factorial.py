@@ -14,10 +14,10 @@ from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
 from tractable.models.emissions._base import two_axes
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
 from tractable.posterior.engines.mixtures import responsibilities
-from tractable.posterior.keys import generator
 
 STARTS = mixtures.STARTS
 

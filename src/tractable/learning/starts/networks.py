@@ -10,9 +10,9 @@ import numpy as np
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import nearest
 from tractable.models.evidence import columns_of, is_indices, text_of
+from tractable.models.keys import generator
 from tractable.models.observations import Observations
 from tractable.posterior.exact.expected_tables import COUNT, shown
-from tractable.posterior.keys import generator
 
 STARTS = ("random",)
 MAX_NUMBERS = 100

@@ -16,6 +16,7 @@ from tractable.kernels.threads import room, side_by_side
 from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.chains import plan_chains, plan_nothing
@@ -24,7 +25,6 @@ from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved, unsupported
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.expected import Expected
-from tractable.posterior.keys import generator
 
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
