@@ -134,10 +134,9 @@ def of_chains() -> dict[str, Call]:
 
 def of_cases() -> dict[str, Call]:
     """The E-step of a network, whose rows are enumerated."""
-    rng, names = np.random.default_rng(0), [f"v{i}" for i in range(8)]
-    parents = dict(zip(names[1:], ([v] for v in names), strict=False))
-    tables = {v: rng.dirichlet(np.ones(8), 8 if v in parents else ()) for v in names}
-    net = tr.BayesianNetwork(dict.fromkeys(names, "abcdefgh"), parents, tables)
+    rng, names = np.random.default_rng(0), [f"v{i}" for i in range(7)]
+    tables = {v: rng.dirichlet(np.ones(4)) for v in names} | {"v6": rng.dirichlet(np.ones(4), (4,) * 6)}
+    net = tr.BayesianNetwork(dict.fromkeys(names, "abcd"), {"v6": names[:6]}, tables)
     data = {v: np.array(found, object) for v, found in tr.sample(net, 20_000, key=0).items()}
     for v in names:
         data[v][rng.random(20_000) < 0.5] = None
