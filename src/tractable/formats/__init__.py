@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from tractable._lazy import attach
 from tractable.formats._base import FormatError, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
@@ -182,13 +183,6 @@ def write_evidence(
     _write(path, _to_bytes(path, leaf.write, cases, model.states))
 
 
-def __getattr__(name: str) -> Any:
-    """The verbs for data, which a command on a network does not need."""
-    if name not in ("column_names", "read_data", "read_sequences", "write_data"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_leaf("sequences" if name == "read_sequences" else "data"), name)
-
-
 def _leaf(name: str) -> Any:
     return import_module(f"{__name__}.{name}")
 
@@ -198,3 +192,9 @@ def _to_bytes(path: str | os.PathLike[str], writer: Any, *content: object) -> by
         return writer(*content)
     except (ModelError, UnicodeEncodeError) as error:
         raise failure(os.fspath(path), error) from None
+
+
+# What a command on a network does not need is loaded when first used.
+_LEAVES = {"data": ("column_names", "read_data", "write_data"), "sequences": ("read_sequences",)}
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, _LEAVES)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         HiddenMarkovModel,
         Mixture,
         SigmoidBeliefNetwork,
-        TableModel,
     )
+    from tractable.models.conditioning import TableModel
     from tractable.posterior._base import Marginals, Means, Posterior
     from tractable.posterior.engines.chains import ChainPosterior
     from tractable.posterior.engines.factorial import FactorialPosterior
