@@ -25,7 +25,6 @@ def bic(model: Any, data: Any) -> Certificate:
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]]))
     >>> round(tr.bic(coin, [[0], [1]]).value, 6)
     3.465736
@@ -46,7 +45,6 @@ def aic(model: Any, data: Any) -> Certificate:
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]]))
     >>> round(tr.aic(coin, [[0], [1]]).value, 6)
     4.772589

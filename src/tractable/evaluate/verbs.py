@@ -51,7 +51,6 @@ def log_partition(
     Examples
     --------
     >>> import math
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> round(math.exp(tr.log_partition(net).value), 6)
     4.0
@@ -101,7 +100,6 @@ def log_likelihood(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> found = tr.log_likelihood(tr.restricted(couplings=[[0.0]]), [[0], [1]])
     >>> round(found.value, 6), found.kind, found.per_row.value.shape
     (-0.693147, 'exact', (2,))

@@ -73,11 +73,10 @@ def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type
     Examples
     --------
     >>> import tempfile
-    >>> from tractable.models import BayesianNetwork
-    >>> net = BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(net, f"{folder}/rain.bif.gz")
-    ...     load(f"{folder}/rain.bif.gz").tables["rain"].tolist()
+    ...     tr.save(net, f"{folder}/rain.bif.gz")
+    ...     tr.load(f"{folder}/rain.bif.gz").tables["rain"].tolist()
     [0.8, 0.2]
     """
     source, extension = _read(path, _MODELS)
@@ -109,10 +108,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from tractable.models import MarkovNetwork
-    >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> pair = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(pair, f"{folder}/pair.uai")
+    ...     tr.save(pair, f"{folder}/pair.uai")
     ...     print(Path(f"{folder}/pair.uai").read_text())
     MARKOV
     2
@@ -147,11 +145,10 @@ def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovN
     Examples
     --------
     >>> import tempfile
-    >>> from tractable.models import BayesianNetwork
-    >>> net = BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_evidence([{"rain": "yes"}, {}], f"{folder}/days.csv", net)
-    ...     read_evidence(f"{folder}/days.csv", net)
+    ...     tr.formats.write_evidence([{"rain": "yes"}, {}], f"{folder}/days.csv", net)
+    ...     tr.read_evidence(f"{folder}/days.csv", net)
     [{'rain': 'yes'}, {}]
     """
     source, kind = _read(path, _EVIDENCE)
@@ -171,10 +168,9 @@ def write_evidence(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from tractable.models import MarkovNetwork
-    >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> pair = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_evidence([{"b": "1"}], f"{folder}/pair.evid", pair)
+    ...     tr.formats.write_evidence([{"b": "1"}], f"{folder}/pair.evid", pair)
     ...     print(Path(f"{folder}/pair.evid").read_text())
     1 1 1
     <BLANKLINE>

@@ -83,7 +83,6 @@ def fit(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
     >>> run = tr.fit(tr.restricted(4, 2), rows, tr.ExactGradient(batch_size=100), epochs=2, progress=False)
     >>> len(run.history)

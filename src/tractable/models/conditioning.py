@@ -36,9 +36,8 @@ def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
 
     Examples
     --------
-    >>> from tractable.models import MarkovNetwork
-    >>> net = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
-    >>> condition(net, {"a": "1"}).factors[0]
+    >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> tr.condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
     if model.family != "tables":

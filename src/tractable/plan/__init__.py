@@ -77,7 +77,6 @@ def plan(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", [[1, 2], [3, 4]]), ("bc", [[1, 2], [3, 4]])])
     >>> found = tr.plan(chain, observed=["b"])
     >>> found.method, tr.infer(chain, {"b": "1"}, method=found).plan is found
@@ -101,7 +100,6 @@ def explain(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> [p.query for p in tr.explain(net)]
     ['marginals', 'evidence', 'map']

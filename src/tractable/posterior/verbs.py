@@ -103,7 +103,6 @@ def infer(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> net = tr.BayesianNetwork(
     ...     {"rain": ["no", "yes"], "wet": ["no", "yes"]},
     ...     {"wet": ["rain"]},
@@ -136,7 +135,6 @@ def log_evidence(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> round(float(np.exp(tr.log_evidence(net, {"a": "1"}).value)), 6)
     0.75
@@ -165,7 +163,6 @@ def log_partition(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> round(float(np.exp(tr.log_partition(net).value)), 6)
     4.0
@@ -191,7 +188,6 @@ def most_probable(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1.0, 2.0], [3.0, 4.0]])])
     >>> tr.most_probable(net, {"a": "0"}).assignment
     {'a': '0', 'b': '1'}
@@ -229,7 +225,6 @@ def sample(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [0.0, 3.0])])
     >>> tr.sample(net, 3)
     {'a': array([1, 1, 1], dtype=int32)}
@@ -245,7 +240,6 @@ def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | 
 
     Examples
     --------
-    >>> import tractable as tr
     >>> print(tr.transform(tr.restricted(couplings=[[1.0], [-1.0]]), [[1, 0], [1, 1]]).round(2))
     [[0.73]
      [0.5 ]]
@@ -259,7 +253,6 @@ def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float 
 
     Examples
     --------
-    >>> import tractable as tr
     >>> print(tr.reconstruct(tr.restricted(couplings=[[9.0], [-9.0]]), [[1, 0]]).round(2))
     [[1. 0.]]
     """
@@ -278,7 +271,6 @@ def impute(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
     [[1. 1.]]
     """
@@ -297,10 +289,9 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
     >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> filtering(hmm, [1, 1, 0])[0].round(6).tolist()
+    >>> tr.filtering(hmm, [1, 1, 0])[0].round(6).tolist()
     [0.818182, 0.181818]
     """
     if lag < 0:
@@ -318,10 +309,9 @@ def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, second
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
     >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
+    >>> tr.forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
     [0.498058, 0.508447]
     """
     walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
