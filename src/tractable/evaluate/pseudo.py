@@ -39,6 +39,8 @@ def pseudo_log_likelihood(
 ) -> PseudoLogLikelihood:
     """The mean over rows of Σ_i log p(v_i | all other visible units), hidden units summed out (Besag 1975).
 
+    Of Boltzmann machines without hidden units, or with ones that do not interact, as in restricted machines.
+
     Parameters
     ----------
     data : [n_rows, n_visible] without missing values.

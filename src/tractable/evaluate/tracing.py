@@ -42,7 +42,7 @@ class Traces:
 
 
 def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0) -> Traces:
-    """Block Gibbs chains of a machine that start from its fields alone.
+    """Block Gibbs chains of a Boltzmann machine (general, restricted, deep) that start from its fields alone.
 
     Raises
     ------

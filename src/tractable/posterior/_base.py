@@ -173,6 +173,8 @@ class Posterior(Generic[M]):
     def joint(self, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables, one axis for each, in the order given.
 
+        Of Bayesian networks, Markov networks and mixtures.
+
         Raises
         ------
         UnsupportedError : only networks and mixtures have one. BudgetError : the table is too large.
@@ -188,7 +190,12 @@ class Posterior(Generic[M]):
         return self._asked.joint(self.plan, variables)
 
     def sample(self, n: int, *old: Any, key: Any = 0) -> dict[str, Any]:
-        """`n` samples of all variables jointly, as state indices or values; the same key gives the same samples.
+        """`n` samples of all variables jointly; the same key gives the same samples.
+
+        State indices [n] of Bayesian networks and Markov networks, and of the component of mixtures, beside the columns
+        [n, d]; values [n, n_units] of the groups of Boltzmann machines (general, restricted, deep), sigmoid belief
+        networks, deep belief networks and Helmholtz machines; paths [n, t] of hidden Markov models and, for each chain,
+        of factorial hidden Markov models.
 
         Examples
         --------

@@ -78,9 +78,15 @@ def infer(
 ) -> Any:
     """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
 
+    Of Bayesian networks and Markov networks it holds variable → state → probability. Of Boltzmann machines (general,
+    restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines group → means of its units
+    [n]. Of mixtures ``"component"`` → probabilities, of hidden Markov models ``"state"`` → those of each row [t, K], of
+    factorial hidden Markov models the same for each chain, ``"chain0"``, …. For many cases arrays have an axis of rows
+    in front; of many sequences there are lists.
+
     Parameters
     ----------
-    model : a network, a machine, a model of layers, a mixture or a hidden Markov model, factorial ones too.
+    model : of any of these families.
     evidence : of a network one case (variable → state name, state index or likelihood vector) or many (variable →
         sequence of names or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved); of machines
         and layers values of the visible units [n_visible] or [n_rows, n_visible], or group → values; of a mixture rows,
@@ -122,10 +128,11 @@ def infer(
 def log_evidence(
     model: Any, evidence: Any = None, *, memory: Memory = None, seconds: float | None = None
 ) -> Certificate:
-    """log p(x) of the evidence x under a Bayesian network: log Z(condition(m, x)) − log Z(m).
+    """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
-    For other networks and for machines this needs the partition function too. For many cases the certificate holds an
-    array.
+    The second term is zero for Bayesian networks, sigmoid belief networks, Helmholtz machines over these, mixtures,
+    hidden Markov models and factorial hidden Markov models. Markov networks, Boltzmann machines (general, restricted,
+    deep) and deep belief networks need it. What is not observed is summed out.
 
     Raises
     ------
@@ -154,7 +161,11 @@ def log_partition(
     seconds: float | None = None,
     key: Any = 0,
 ) -> Certificate:
-    """log Z = log Σ_z p̃(z, x), exact: zero for a Bayesian network without evidence; an array for many cases.
+    """log Z = log Σ_z p̃(z, x), exact; an array for many cases.
+
+    Of Bayesian networks, sigmoid belief networks, mixtures, hidden Markov models and factorial hidden Markov models it
+    is log p(x), zero without evidence. Of Markov networks, Boltzmann machines (general, restricted, deep) and deep
+    belief networks it is not normalized. A Helmholtz machine has that of its generative model.
 
     Raises
     ------
@@ -180,7 +191,12 @@ def most_probable(
     memory: Memory = None,
     seconds: float | None = None,
 ) -> MostProbable:
-    """The most probable joint state of all variables given the evidence: argmax_z p(z | x); of a chain, its path.
+    """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
+
+    Of Bayesian networks and Markov networks variable → name of its state; of mixtures the component of a row. Of hidden
+    Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
+    Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
+    group → values, found by elimination alone, which refuses where many links are left.
 
     Raises
     ------
@@ -214,10 +230,13 @@ def sample(
     memory: Memory = None,
     seconds: float | None = None,
 ) -> Any:
-    """`n` samples given the evidence: of a network, variable → state indices, exact and independent.
+    """`n` samples given the evidence: x ~ p(x | evidence).
 
-    Of machines and layers, the values of the visible units [n, n_visible]: exact where that is affordable, else the
-    ends of long Gibbs chains; of a mixture rows; of a chain a sequence of `n` rows, or `n` completions of one.
+    Of Bayesian networks and Markov networks variable → state indices [n], exact and independent. Of Boltzmann machines
+    (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
+    visible units [n, n_visible], exact where that is affordable, else the ends of long Gibbs chains. Of mixtures rows
+    [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
+    of the one that is the evidence [n, t, d]; all of these exact.
 
     Raises
     ------
@@ -236,7 +255,19 @@ def sample(
 
 
 def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """The posterior means of the hidden units of each row [n_rows, n_hidden], or the probabilities of its states.
+    """What the hidden variables of each row are like: means of units, or probabilities of states.
+
+    Of Boltzmann machines (general, restricted, deep) posterior means of all hidden units [n_rows, n_hidden], exact
+    where they are independent given the row, as in a restricted machine, else by mean field. Of sigmoid belief
+    networks, deep belief networks and Helmholtz machines the same, exact where that is affordable, else those of the
+    recognition network, or of mean field where there is none. Of mixtures p(component | row) [n_rows, K]; of hidden
+    Markov models p(state | sequence) of each row [t, K]; of factorial hidden Markov models the chains side by side [t,
+    Σk].
+
+    Raises
+    ------
+    UnsupportedError : a network of tables, which `infer` answers. ModelError : rows that do not fit the model, or that
+        have gaps where a model has units.
 
     Examples
     --------
@@ -249,7 +280,15 @@ def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | 
 
 
 def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible].
+    """Each row as its hidden variables have it: means of the columns [n_rows, n_columns].
+
+    Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz
+    machines the means of the visible units given the means of the hidden ones, see `transform`. Of mixtures, hidden
+    Markov models and factorial hidden Markov models the mean of the emissions under the posterior of the row's states.
+
+    Raises
+    ------
+    UnsupportedError : a network of tables; `impute` fills in what is missing. ModelError : as for `transform`.
 
     Examples
     --------
@@ -263,10 +302,17 @@ def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float 
 def impute(
     model: Any, data: Any, *, key: Any = 0, memory: Memory = None, seconds: float | None = None, **options: Any
 ) -> Any:
-    """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row.
+    """The data with what is missing (NaN) replaced by its posterior mean given what is observed.
 
-    Of a network, variable → the most probable state of what is missing. ``n_sweeps``, of machines and layers: how long
-    the chains are where exact means are out of reach.
+    Of Bayesian networks and Markov networks variable → state indices [n_rows], the most probable one where a value is
+    missing. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and
+    Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
+    ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact.
+    Categorical units and columns get their likeliest state.
+
+    Raises
+    ------
+    ModelError : data that do not fit, or are impossible; an option that the family does not have.
 
     Examples
     --------
@@ -281,11 +327,12 @@ def impute(
 def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
-    Of a factorial model a dict of them, one for each chain.
+    Of hidden Markov models; of factorial hidden Markov models one of these for each chain, by its name.
 
     Raises
     ------
-    ModelError : data that do not fit, or are impossible. ValueError : a negative lag.
+    UnsupportedError : other families. ValueError : a negative lag.
+    ModelError : data that do not fit, or are impossible.
 
     Examples
     --------
@@ -301,11 +348,14 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
 
 
 def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences.
+    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n, a `Forecast`; a list for many sequences.
+
+    Of hidden Markov models, ``states`` [n, K] and ``means`` [n, d]; of factorial hidden Markov models the states of all
+    chains side by side [n, Σk].
 
     Raises
     ------
-    ModelError : data that do not fit, or are impossible.
+    UnsupportedError : other families. ModelError : data that do not fit, or are impossible.
 
     Examples
     --------
@@ -325,6 +375,10 @@ def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
 
 def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
+
+    Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
+    those of weights or transitions and of emissions; of sigmoid belief networks means under mean field. Machines learn
+    by gradients and have none.
 
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
     `before` is what the E-step before this one found: a q that is searched for is searched for from there.
