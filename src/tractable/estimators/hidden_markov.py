@@ -35,8 +35,9 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.repeat([[0.0], [5.0], [0.0]], 10, axis=0) + np.linspace(0, 1, 30)[:, None]
-    >>> found = HiddenMarkovModel(2, random_state=0).fit(rows, lengths=[15, 15])
+    >>> found = tr.estimators.HiddenMarkovModel(2, random_state=0).fit(rows, lengths=[15, 15])
     >>> states = found.predict(rows, lengths=[15, 15])
     >>> bool(states[0] == states[29] != states[15]), found.decode(rows)[1].shape
     (True, (30,))

@@ -53,8 +53,9 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([["a", "x"], ["a", None], ["b", "y"], [None, "y"]], dtype=object)
-    >>> found = BayesianNetworkClassifier().fit(rows, [0, 0, 1, 1])
+    >>> found = tr.estimators.BayesianNetworkClassifier().fit(rows, [0, 0, 1, 1])
     >>> found.predict(np.array([["a", None], ["b", "y"]], dtype=object)).tolist()
     [0, 1]
     """

@@ -42,7 +42,16 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Run(Generic[M]):
-    """What a fit returns: the model, and the record of its epochs."""
+    """What a fit returns: the model, and the record of its epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> run = tr.fit(tr.restricted(4, 2), rows, epochs=2)
+    >>> run.model.groups, [record.epoch for record in run.history]
+    (('visible', 'hidden'), [1, 2])
+    """
 
     model: M
     history: History[Epoch]

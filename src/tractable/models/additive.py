@@ -59,7 +59,7 @@ class AdditiveGaussianEmissions:
 
     Examples
     --------
-    >>> two = AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[1.0]])
+    >>> two = tr.AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[1.0]])
     >>> two.means.ravel().tolist()  # of the joint states 00, 01, 10, 11
     [0.0, 2.0, 1.0, 3.0]
     """

@@ -52,7 +52,7 @@ class BayesianNetwork:
 
     Examples
     --------
-    >>> net = BayesianNetwork(
+    >>> net = tr.BayesianNetwork(
     ...     states={"rain": ["no", "yes"], "wet": ["no", "yes"]},
     ...     parents={"wet": ["rain"]},
     ...     tables={"rain": [0.8, 0.2], "wet": [[0.9, 0.1], [0.2, 0.8]]},

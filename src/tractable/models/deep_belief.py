@@ -53,7 +53,7 @@ class DeepBeliefNetwork(Layered):
 
     Examples
     --------
-    >>> dbn = DeepBeliefNetwork([784, 500, 500])
+    >>> dbn = tr.DeepBeliefNetwork([784, 500, 500])
     >>> dbn.groups, dbn.top.graph.n_pairs
     (('visible', 'hidden1', 'hidden2'), 250000)
     """

@@ -38,10 +38,8 @@ class HiddenMarkovModel:
 
     Examples
     --------
-    >>> import tractable as tr
-    >>> from tractable.models.emissions import CategoricalEmissions
-    >>> activity = CategoricalEmissions([[[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]]])  # walk, shop, clean
-    >>> weather = HiddenMarkovModel([0.6, 0.4], [[0.7, 0.3], [0.4, 0.6]], activity)  # rainy, sunny
+    >>> activity = tr.CategoricalEmissions([[[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]]])  # walk, shop, clean
+    >>> weather = tr.HiddenMarkovModel([0.6, 0.4], [[0.7, 0.3], [0.4, 0.6]], activity)  # rainy, sunny
     >>> tr.most_probable(weather, [0, 1, 2]).assignment["state"].tolist()
     [1, 0, 0]
     >>> tr.infer(weather, [0, 1, 2]).marginals["state"][0].round(6).tolist()

@@ -33,8 +33,8 @@ class Mixture:
 
     Examples
     --------
-    >>> from tractable.models.emissions import BernoulliEmissions
-    >>> coins = Mixture([0.5, 0.5], BernoulliEmissions([[0.9, 0.9], [0.1, 0.1]]))
+    >>> import numpy as np
+    >>> coins = tr.Mixture([0.5, 0.5], tr.BernoulliEmissions([[0.9, 0.9], [0.1, 0.1]]))
     >>> np.exp(coins.log_joint([[1, 1]])).round(6).tolist()
     [[0.405, 0.005]]
     """

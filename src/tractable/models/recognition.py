@@ -79,7 +79,8 @@ class RecognitionNetwork(eqx.Module):
 
     Examples
     --------
-    >>> q = RecognitionNetwork([784, 200, 100], hidden=300)
+    >>> import numpy as np
+    >>> q = tr.RecognitionNetwork([784, 200, 100], hidden=300)
     >>> [w.shape for w in q.weights[1]]
     [(200, 300), (300, 100)]
     >>> layers, log_q = q.sample(0, np.zeros((5, 784)), 3)
@@ -241,7 +242,7 @@ class HelmholtzMachine(Layered):
 
     Examples
     --------
-    >>> HelmholtzMachine(SigmoidBeliefNetwork([784, 200, 200]))
+    >>> tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([784, 200, 200]))
     HelmholtzMachine(SigmoidBeliefNetwork 784 ← 200 ← 200, RecognitionNetwork 784 → 200 → 200)
     """
 

@@ -61,7 +61,8 @@ class SigmoidBeliefNetwork(Layered):
 
     Examples
     --------
-    >>> alarm = SigmoidBeliefNetwork(weights=[[[6.0, 6.0]]], biases=[[-4.0], [-2.0, -2.0]])
+    >>> import numpy as np
+    >>> alarm = tr.SigmoidBeliefNetwork(weights=[[[6.0, 6.0]]], biases=[[-4.0], [-2.0, -2.0]])
     >>> alarm.groups, alarm.sizes
     (('visible', 'hidden1'), (1, 2))
     >>> p = np.exp(alarm.log_joint([np.ones((4, 1)), np.array([[0, 0], [0, 1], [1, 0], [1, 1]])]))
@@ -161,6 +162,13 @@ class SigmoidBeliefNetwork(Layered):
         Raises
         ------
         ModelError : some units are clamped; `tractable.sample` takes evidence.
+
+        Examples
+        --------
+        >>> sure = tr.SigmoidBeliefNetwork(weights=[[[99.0], [-99.0]]], biases=[[-50.0, 50.0], [99.0]])
+        >>> visible, hidden = sure.sample(0, 2)
+        >>> visible.tolist(), hidden.tolist()
+        ([[1.0, 0.0], [1.0, 0.0]], [[1.0], [1.0]])
         """
         if self.known is not None:
             raise ModelError("some units are clamped: ask tractable.sample for samples given what is known")

@@ -42,7 +42,7 @@ def hidden_markov(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> model = tr.hidden_markov(np.repeat([0.0, 5.0], 20), 2, "diagonal")
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
@@ -75,7 +75,7 @@ def left_right(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> model = tr.left_right(np.repeat([5.0, 0.0], 20), 2, "diagonal")
     >>> model.transition.tolist(), model.emissions.means.ravel().round(1).tolist()
     ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])

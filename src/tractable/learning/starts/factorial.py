@@ -41,7 +41,7 @@ def factorial_hidden_markov(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> model = tr.factorial_hidden_markov(np.repeat([0.0, 5.0, 8.0, 13.0], 10), [2, 2])
     >>> [sorted(w.ravel().round(1).tolist()) for w in model.emissions.contributions]
     [[-4.0, 4.0], [-2.0, 2.0]]

@@ -54,7 +54,7 @@ def mixture(
 
     Examples
     --------
-    >>> mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
+    >>> tr.mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
     5
     """
     rows = two_axes(data)

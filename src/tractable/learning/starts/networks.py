@@ -47,9 +47,8 @@ def bayesian_network(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> table = {"rain": ["no", "yes", None, "no"], "wet": ["no", "yes", "yes", "no"]}
-    >>> net = bayesian_network(table, {"wet": ["rain"]})
+    >>> net = tr.bayesian_network(table, {"wet": ["rain"]})
     >>> net.states["rain"]
     ('no', 'yes')
     >>> run = tr.fit(net, table, tr.EM(prior=0, tolerance=1e-9))

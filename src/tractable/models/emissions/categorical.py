@@ -44,7 +44,7 @@ class CategoricalEmissions(Emissions):
 
     Examples
     --------
-    >>> CategoricalEmissions([[[0.5, 0.5, 0.0]], [[0.25, 0.75]]]).log_likelihood([[1, 0], [2, 1]]).round(6).tolist()
+    >>> tr.CategoricalEmissions([[[0.5, 0.5, 0.0]], [[0.25, 0.75]]]).log_likelihood([[1, 0], [2, 1]]).round(6).tolist()
     [[-2.079442], [-inf]]
     """
 

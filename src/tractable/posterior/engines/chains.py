@@ -240,7 +240,16 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 
 class Forecast(NamedTuple):
-    """What is expected after the end of a sequence: of states [n, K], and of rows [n, d]."""
+    """What is expected after the end of a sequence: of states [n, K], and of rows [n, d].
+
+    Examples
+    --------
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
+    >>> ahead = tr.forecast(hmm, [1, 1, 0], 2)
+    >>> ahead.states.round(6).tolist()
+    [[0.425798, 0.574202], [0.440638, 0.559362]]
+    """
 
     states: np.ndarray
     means: np.ndarray
@@ -257,9 +266,8 @@ class OnlineFilter:
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> now = OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
+    >>> now = tr.OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
     >>> now.update([1]).update([1]).belief.round(6).tolist()
     [0.932584, 0.067416]
     """

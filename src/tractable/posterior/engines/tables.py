@@ -11,8 +11,9 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Reduced, TreeThatRan
 from tractable.kernels.cached import cached_property
-from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, parse_evidence, reduce_model
-from tractable.models.evidence import parse_rows, with_likelihoods
+from tractable.models import BayesianNetwork, ModelError
+from tractable.models.conditioning import TableModel, reduce_model
+from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
 from tractable.models.keys import generator
 from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
 from tractable.plan.budget import terms
