@@ -155,7 +155,8 @@ def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
         flags = [*flags, *more.split()]
         made.append(Library(out / f"_kernels.{name}{at.suffix}", kernels, flags))
     processor = [source for source in sources if source.name == PROCESSOR]
-    return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, oldest)]
+    flags = [*oldest, "-fvisibility=default"]
+    return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, flags)]
 
 
 def oldest_machine(at: Target) -> list[str]:

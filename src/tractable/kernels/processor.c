@@ -1,7 +1,5 @@
 /* Which level of x86-64 the processor has and the system lets run. Compiled for the oldest, it runs on any; what it
  * returns says which of the libraries of the other files may be loaded. The levels are those of the psABI. */
-#include "kernels.h"
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -35,7 +33,7 @@ enum {
 };
 static const unsigned int V4_MORE = bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
 
-EXPORT int x86_64_level(void) {
+int x86_64_level(void) {
     unsigned int first = ask(1).c, extended = ask(0x80000001).c, more = ask(7).b;
     if (!all(first, V2) || !all(extended, V2_EXTENDED)) return 1;
     if (!all(first, V3) || !all(extended, V3_EXTENDED) || !all(more, V3_MORE)) return 2;
