@@ -72,7 +72,7 @@ class Target(NamedTuple):
 
 
 class Library(NamedTuple):
-    """A library to compile: its place, its sources, and the flags beside `FLAGS`."""
+    """A library to compile: its place, its sources, and the flags that only it has."""
 
     path: Path
     sources: list[Path]
@@ -133,35 +133,30 @@ def build(folder: Path, at: Target | None = None, out: Path | None = None) -> li
         raise SystemExit(f"no C sources in {folder}; the source tree is incomplete")
     at, out = at or target(), out or folder
     made = libraries(at, sources, out)
-    compile_libraries(at.command, made)
+    compile_libraries([*at.command, *instruction_set(at)], made)
     for other in {*out.glob("_kernels.*")} - {library.path for library in made}:
         other.unlink()  # of an earlier build, and would be loaded
     return [library.path for library in made]
 
 
 def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
-    """One for the instruction set asked for; else one for each level, and one that says the level; else one for all."""
+    """One for each level of x86-64 and one that says the level; elsewhere, or where one set is asked for, just one."""
     kernels = [source for source in sources if source.name != PROCESSOR]
-    march = os.environ.get("TRACTABLE_MARCH")
-    if march is not None:
-        asked = f"-march={march}"
-        flags = [asked] if march and works([*at.compiler, asked], at.suffix) else []
-        return [Library(out / f"_kernels{at.suffix}", kernels, flags)]
-    oldest = oldest_machine(at)
-    if at.machine != "x86_64":
-        return [Library(out / f"_kernels{at.suffix}", kernels, oldest)]
-    made, flags = [], oldest
+    if at.machine != "x86_64" or "TRACTABLE_MARCH" in os.environ:
+        return [Library(out / f"_kernels{at.suffix}", kernels, [])]
+    made, flags = [], []
     for name, more in LEVELS.items():
         flags = [*flags, *more.split()]
         made.append(Library(out / f"_kernels.{name}{at.suffix}", kernels, flags))
     processor = [source for source in sources if source.name == PROCESSOR]
-    flags = [*oldest, "-fvisibility=default"]
-    return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, flags)]
+    return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, ["-fvisibility=default"])]
 
 
-def oldest_machine(at: Target) -> list[str]:
-    """The flag that makes the compiler compile for the oldest machine of the architecture, in its own words."""
-    words = ("-march=x86-64", "-march=x86_64") if at.machine == "x86_64" else ("-mcpu=baseline",)
+def instruction_set(at: Target) -> list[str]:
+    """The flag for what is asked for, else for the oldest machine of the architecture, in the compiler's own words."""
+    oldest = ("-march=x86-64", "-march=x86_64") if at.machine == "x86_64" else ("-mcpu=baseline",)
+    march = os.environ.get("TRACTABLE_MARCH")
+    words = oldest if march is None else (f"-march={march}",) if march else ()
     return next(([word] for word in words if works([*at.compiler, word], at.suffix)), [])
 
 
@@ -211,7 +206,7 @@ def compile_libraries(command: list[str], made: Sequence[Library]) -> None:
         for error in pool.map(attempt, jobs):
             required(error)
         for library, files in zip(made, objects, strict=True):
-            link([*command, *library.flags, "-shared", *files], library.path, Path(scratch))
+            link([*command, "-shared", *files], library.path, Path(scratch))
 
 
 def link(command: list[str], library: Path, scratch: Path) -> None:

@@ -110,6 +110,8 @@ class TestCompiler:
             assert len(compiled) == 4
             assert all({"-march=x86-64", "-march=x86_64"} & {*command} for command in compiled)
             assert [command for command in compiled if "-mavx2" in command and "-mavx512f" not in command]
+            linked = [command for command in kept if "_kernels." in shlex.join(command) and "-c" not in command]
+            assert linked and not [command for command in linked if "-mavx2" in command]  # what comes along is plain
             (last,) = (command for command in compiled if any("processor.c" in word for word in command))
             assert not [word for word in last if word.startswith(("-msse", "-mavx"))]
 
