@@ -3,6 +3,7 @@
 # make check  lint, types
 # make docs   run the examples in the documentation again and write down what they print
 # make bench  every benchmark, each against a named peer
+# make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
 #
 # Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
 
@@ -16,7 +17,7 @@ SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch]
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -37,6 +38,10 @@ docs: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+wheels: $(VENV)/.created
+	$(BIN)/python -m pip install -q "hatchling>=1.24" "ziglang>=0.13"
+	$(BIN)/python hatch_build.py
 
 clean:
 	rm -rf $(VENV) build dist src/tractable/kernels/_kernels.*

@@ -70,6 +70,10 @@ def _guarded(argv: Sequence[str]) -> int:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
+    except ImportError as error:
+        if error.name != "tractable.kernels":
+            raise
+        return _fail(str(error))
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
 

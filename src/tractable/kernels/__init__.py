@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .cached import cached_property
 from .calls import CALLER, asking
+from .levels import library_path
 
 MAX_AXES = 64
 """NumPy's limit on the number of array axes; tables over more variables stay flat."""
@@ -209,15 +209,8 @@ class TreeRun(NamedTuple):
 
 @cache
 def library() -> ctypes.CDLL:
-    """The shared library, loaded once; an ImportError says how to build it."""
-    here = Path(__file__).parent
-    for name in ("_kernels.so", "_kernels.dylib", "_kernels.dll"):
-        if (here / name).exists():
-            lib = ctypes.CDLL(str(here / name))
-            break
-    else:
-        raise ImportError(f"the compiled kernels are missing from {here}; build them with: pip install .")
-    return lib
+    """The shared library for this processor, loaded once; an ImportError says how to build it."""
+    return ctypes.CDLL(str(library_path()))
 
 
 def kernel(name: str, arguments: list[Any]) -> Callable[..., int]:
