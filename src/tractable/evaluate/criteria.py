@@ -59,7 +59,9 @@ def aic(model: Any, data: Any) -> Certificate:
 
 def _criterion(model: Any, data: Any, price: float) -> Certificate:
     if not hasattr(model, "n_parameters"):
-        raise UnsupportedError(f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood")
+        raise UnsupportedError(
+            f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood"
+        )
     found, n = log_likelihood(model, data), _counts(model, data)[0]
     return price * model.n_parameters - 2 * n * found
 
