@@ -93,6 +93,7 @@ static void *open_walks(const Logs *m, Walk *walks, int64_t longest) {
 EXPORT int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths) {
     Logs m = {0};
     Walk walks[SIDE];
+    if (first >= last) return CHAIN_OK;
     int64_t longest = c->offsets[c->order[first] + 1] - c->offsets[c->order[first]];
     void *scratch = open_logs(&m, c) ? open_walks(&m, walks, longest) : NULL;
     for (int64_t at = first; scratch && at < last; at += SIDE) {
