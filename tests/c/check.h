@@ -2,6 +2,8 @@
 #ifndef TRACTABLE_CHECK_H
 #define TRACTABLE_CHECK_H
 
+#include "memory.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdint.h>
@@ -116,18 +118,6 @@ static inline double *normals(int64_t n, double scale) {
     } while (0)
 #else
 #define RUNS_OUT(call, failure, success) CHECK((long)(call) == (success))
-#endif
-
-/* Whether every block that the kernels take is one of the system's: else they may have theirs from the arena. */
-#if defined(__SANITIZE_ADDRESS__)
-#define EACH_ALONE 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define EACH_ALONE 1
-#endif
-#endif
-#ifndef EACH_ALONE
-#define EACH_ALONE 0
 #endif
 
 #endif

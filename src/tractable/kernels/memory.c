@@ -48,7 +48,7 @@ static void *fresh(size_t bytes) {
 void region_enter(jmp_buf *failed) {
     region.outside = NULL;
     region.failed = failed;
-    if (!atomic_flag_test_and_set(&arena.taken)) {
+    if (!EACH_ALONE && !atomic_flag_test_and_set(&arena.taken)) {
         if (!arena.base) arena.base = fresh(ARENA);
         region.at = arena.base, region.end = arena.base ? arena.base + ARENA : NULL;
         memset(region.free, 0, sizeof region.free);
