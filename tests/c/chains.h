@@ -5,14 +5,15 @@
 #include "chain.h"
 #include "check.h"
 
-/* All transitions are likely; some are zero, and some observations impossible; scales leave the doubles. */
-enum { DENSE, SPARSE, FAR, CHAIN_KINDS };
+/* All transitions are likely; some are zero, and some observations impossible; scales leave the doubles; and where they do,
+ * some transitions are zero. */
+enum { DENSE, SPARSE, FAR, FAR_AND_SPARSE, CHAIN_KINDS };
 
 static inline double *random_simplex(int k, int kind, double *p) {
     double sum = 0;
     for (int i = 0; i < k; i++) {
         p[i] = random_unit() + 0.05;
-        if (kind == SPARSE && random_below(2)) p[i] = 0;
+        if ((kind == SPARSE || kind == FAR_AND_SPARSE) && random_below(2)) p[i] = 0;
         if (kind == FAR && random_below(3) == 0) p[i] *= 1e-60;
         sum += p[i];
     }
@@ -35,7 +36,7 @@ static inline Chain random_chain(int k, int n, int most, int kind) {
         order[i] = s;
     }
     int64_t rows = offsets[n];
-    double *log_likelihood = normals(rows * k, kind == FAR ? 400 : 3);
+    double *log_likelihood = normals(rows * k, kind == FAR ? 400 : kind == FAR_AND_SPARSE ? 200 : 3);
     for (int64_t t = 0; t < rows; t++)
         for (int j = 0; j < k; j++) {
             if (kind == FAR && t % 3 == 0) log_likelihood[t * k + j] -= 1e6;

@@ -32,6 +32,23 @@ static int check_forward(const Chain *c, const Expected *e) {
     return n_unsafe;
 }
 
+/* A row that hardly says anything of the states that can be reached, but much of one that cannot: beside that one, two that
+ * can are below the smallest double with all its digits, and the less probable one is the only one that goes on. */
+static void test_beside_the_impossible(void) {
+    static const double LOG_LIKELIHOODS[] = {0, -440, -700, 0, -INFINITY, 0}, TRANSITION[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    static const int64_t OFFSETS[] = {0, 2}, ORDER[] = {0};
+    double *start = TAKE(double, 3), weight = 1;
+    for (double rare = 1e-8; rare > 1e-30; rare /= 10) {
+        start[0] = 0, start[1] = 1 - rare, start[2] = rare;
+        Chain c = {3, 2, 1, start, TRANSITION, LOG_LIKELIHOODS, OFFSETS, ORDER, &weight};
+        double log_p, out[6], counts[9] = {0};
+        CHECK(chain_smooth(&c, 0, 1, &log_p, out, counts) == CHAIN_OK);
+        CHECK_NEAR(log_p, log(rare) - 700, 1e-10);
+        CHECK_NEAR(counts[8], 1, 1e-12);
+    }
+    release();
+}
+
 static void test_memory(void) {
     Chain c = random_chain(5, 6, 9, SPARSE);
     Expected e = expect(&c);
@@ -46,10 +63,11 @@ static void test_memory(void) {
 int main(void) {
     int n_unsafe[CHAIN_KINDS] = {0};
     test_memory();
+    test_beside_the_impossible();
     for (int kind = 0; kind < CHAIN_KINDS; kind++)
         for (int i = 0; i < LENGTH(STATES); i++)
             for (int n = 1; n < 12; n += 2) {
-                Chain c = random_chain(STATES[i], n, i % 3 ? 9 : 40, kind);
+                Chain c = random_chain(STATES[i], n, i % 3 || kind == FAR_AND_SPARSE ? 9 : 40, kind);
                 Expected e = expect(&c);
                 for (int64_t piece = 1; piece <= n; piece += n / 2 + 1) check_smooth(&c, &e, 1, piece);
                 check_smooth(&c, &e, 1, n);
@@ -57,6 +75,6 @@ int main(void) {
                 n_unsafe[kind] += check_forward(&c, &e);
                 release();
             }
-    CHECK(n_unsafe[DENSE] == 0 && n_unsafe[FAR] > 0);
+    CHECK(n_unsafe[DENSE] == 0 && n_unsafe[FAR] > 0 && n_unsafe[FAR_AND_SPARSE] > 0);
     return 0;
 }

@@ -97,10 +97,27 @@ static int check(const Both *b, int whole) {
     return 0;
 }
 
+/* As in test_chain.c: a state that is hardly seen beside an impossible one is the only one that goes on. */
+static void test_beside_the_impossible(void) {
+    static const double LINEAR[] = {0, -440, -700, -500, -500, 0}, TRANSITION[] = {1, 0, 0, 1, 0, 0, 0, 0, 1}, BASE[3] = {0};
+    static const int64_t K[] = {3}, OFFSETS[] = {0, 2}, ORDER[] = {0};
+    static const int32_t GROUP[2] = {0};
+    double *start = TAKE(double, 3), weight = 1;
+    for (double rare = 1e-8; rare > 1e-30; rare /= 10) {
+        start[0] = 0, start[1] = 1 - rare, start[2] = rare;
+        Factorial f = {1, 3, 3, 2, 1, K, start, TRANSITION, LINEAR, BASE, GROUP, OFFSETS, ORDER, &weight, 1};
+        double log_p, out[6], counts[9] = {0}, joint[3] = {0};
+        CHECK(factorial_smooth(&f, 0, 1, &log_p, out, counts, joint) == CHAIN_OK);
+        if (!isnan(log_p)) CHECK_NEAR(log_p, log(rare) - 700, 1e-10);
+    }
+    release();
+}
+
 int main(void) {
     static const int64_t SIZES[][4] = {{1}, {5}, {16}, {2, 3}, {3, 1}, {1, 9}, {2, 2, 2}, {3, 2, 4}, {2, 3, 2, 2}, {1, 1, 1, 1}, {2, 2, 2, 3}};
     static const int CHAINS[] = {1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4};
     int n_unsafe = 0;
+    test_beside_the_impossible();
     for (int i = 0; i < LENGTH(CHAINS); i++)
         for (int n = 1; n < 6; n += 2) {
             Both b = random_factorial(CHAINS[i], SIZES[i], n, 9, DENSE);

@@ -52,12 +52,17 @@ static void check_tally(Chain c) {
     check_counts(&c, &e, counts);
 }
 
-/* A row that no state explains, of one sequence: that one is unsafe, and the others are as without it. */
-static void test_lost(void) {
+/* A row of one sequence that no state explains, or only one that is hardly possible: that one is unsafe, and the others are
+ * as without it. */
+static void test_lost(double start) {
     Chain c = random_chain(3, 5, 6, DENSE);
     double *rows = (double *)(uintptr_t)c.log_likelihood;
-    for (int j = 0; j < 3; j++) rows[c.offsets[2] * 3 + j] = -INFINITY;
+    ((double *)(uintptr_t)c.start)[0] = start;
+    for (int j = start > 0; j < 3; j++) rows[c.offsets[2] * 3 + j] = -INFINITY;
     Expected e = expect(&c);
+    long double *without = memset(e.counts, 0, sizeof *without * 9);
+    for (int64_t s = 0; s < 5; s++)
+        if (s != 2) smooth(&c, s, e.filtered + c.offsets[s] * 3, e.smoothed + c.offsets[s] * 3, without);
     double *log_p = TAKE(double, 5), *out = TAKE(double, c.n_rows * 3), *counts = ZEROS(double, 9);
     int32_t *status = TAKE(int32_t, 5);
     CHECK(chain_lanes(&c, 0, 5, log_p, out, status, counts) == CHAIN_OK);
@@ -98,7 +103,8 @@ static void test_memory(void) {
 }
 
 int main(void) {
-    test_lost();
+    test_lost(0);
+    test_lost(1e-150);
     test_what_does_not_fit();
     test_memory();
     for (int i = 0; i < LENGTH(STATES); i++)

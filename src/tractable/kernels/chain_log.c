@@ -3,7 +3,7 @@
  * not depend on the length of the sequence. */
 #include "chain.h"
 
-#define FAINT 1e-300 /* a double below this has lost digits, or is gone */
+#define FAINT 1e-250 /* a filtered probability below this may have lost digits, or is gone */
 
 int arrows_open(Arrows *a, const Chain *c, int into) {
     int64_t k = c->k, n = 0;
