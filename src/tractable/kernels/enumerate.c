@@ -63,12 +63,13 @@ typedef struct {
 static int open_scratch(Scratch *s, int64_t m) {
     size_t size = (size_t)(m * (MIDDLE + 1) + 3 * STATES + MIDDLE * WIDTH);
     s->odds = malloc(sizeof(double) * size);
+    if (!s->odds) return 0;
     s->theta = s->odds + m * MIDDLE;
     s->log_w = s->theta + m;
     s->w = s->log_w + STATES;
     s->buffer = s->w + STATES;
     s->column = s->buffer + STATES;
-    return s->odds != NULL;
+    return 1;
 }
 
 /* out[s] = start + the coefficients of the bits set in s. */
