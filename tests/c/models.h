@@ -12,8 +12,9 @@ typedef struct {
     int64_t n_states, n_scope, n_values, n_joint;
 } Model;
 
-/* What kind of entries: positive ones, zeros among them, or such that their products leave the doubles. */
-enum { POSITIVE, WITH_ZEROS, EXTREME };
+/* What kind of entries: positive ones, zeros among them, such that their products leave the doubles, or conditional tables:
+ * those over the last variable of a scope sum to one. */
+enum { POSITIVE, WITH_ZEROS, EXTREME, CONDITIONAL, KINDS };
 
 static inline double random_entry(int kind) {
     if (kind == WITH_ZEROS && random_below(3) == 0) return 0;
@@ -52,6 +53,14 @@ static inline Model random_model(int n, int m, int widest, int most_states, int 
     int32_t *scopes = memcpy(TAKE(int32_t, length), all, sizeof(int32_t) * (size_t)length);
     double *values = TAKE(double, value_starts[m]);
     for (int64_t i = 0; i < value_starts[m]; i++) values[i] = random_entry(kind);
+    for (int j = 0; j < m && kind == CONDITIONAL; j++) {
+        int64_t states = starts[j + 1] > starts[j] ? sizes[scopes[starts[j + 1] - 1]] : 1;
+        for (int64_t at = value_starts[j]; at < value_starts[j + 1]; at += states) {
+            double sum = 0;
+            for (int64_t s = 0; s < states; s++) sum += values[at + s];
+            for (int64_t s = 0; s < states; s++) values[at + s] /= sum;
+        }
+    }
     model.n_scope = length, model.n_values = value_starts[m];
     model.tables = (Tables){n, m, sizes, starts, scopes, value_starts, values};
     model.net = (Network){n, m, starts, scopes, log_size, ZEROS(uint8_t, n)};

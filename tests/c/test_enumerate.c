@@ -144,6 +144,7 @@ int main(void) {
             check(random_machine(n_top, 0, 1, coupled, 1));
             check(random_machine(n_top, 8, 0, coupled, 0.3));
             check(random_machine(n_top, 16, 3, coupled, 2));
+            check(random_machine(n_top, 8, 0, coupled, 6));
             check(random_machine(n_top, 8, 1, coupled, 20)); /* so far apart that blocks are left out */
         }
     Drawn d = random_machine(1, 8, 1, 1, 1);

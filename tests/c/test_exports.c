@@ -52,7 +52,7 @@ static void check_reduced(const Model *model, const int32_t *evidence, int merge
 
 static void test_reduce(void) {
     for (int i = 0; i < 200; i++) {
-        Model model = random_model(1 + random_below(6), random_below(8), 4, 3, i % 3, -1, 0);
+        Model model = random_model(1 + random_below(6), random_below(8), 4, 3, i % KINDS, -1, 0);
         int32_t *evidence = TAKE(int32_t, model.tables.n);
         for (int v = 0; v < model.tables.n; v++) evidence[v] = random_below(3) ? -1 : random_below(model.tables.sizes[v]);
         check_reduced(&model, evidence, i % 2, i % 20 == 0);

@@ -67,6 +67,7 @@ int main(void) {
         n += test_random(POSITIVE);
         test_random(WITH_ZEROS);
         test_random(EXTREME);
+        test_random(CONDITIONAL);
     }
     CHECK(n > 150);
     return 0;

@@ -50,6 +50,22 @@ static void check_left(const Model *model, const Reduced *r, const int32_t *evid
     }
 }
 
+/* Every state that is left has an entry that is not zero in each table that is. */
+static void check_supported(const Reduced *r) {
+    for (int j = 0; j < r->m && !r->impossible; j++) {
+        const Factor *f = &r->factors[j];
+        for (int i = 0, inner = 1; f->alive && i < f->nd; i++) {
+            int size = r->sizes[f->scope[f->nd - 1 - i]];
+            for (int s = 0; s < size; s++) {
+                int found = 0;
+                for (int64_t at = 0; at < f->size; at++) found |= at / inner % size == s && f->values[at] != 0;
+                CHECK(found);
+            }
+            inner *= size;
+        }
+    }
+}
+
 static int test_random(int i, int kind) {
     REGION
     Model model = random_model(1 + random_below(6), random_below(9), 4, 4, kind, -1, 0);
@@ -58,6 +74,7 @@ static int test_random(int i, int kind) {
     Reduced r = {0};
     reduce_tables(&r, &model.tables, evidence, NULL, NULL, i % 2);
     check_left(&model, &r, evidence);
+    if (i % 2 == 0) check_supported(&r); /* a product of two may have fewer */
     release();
     region_leave();
     return r.impossible;

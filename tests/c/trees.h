@@ -34,7 +34,7 @@ static inline void keep_some(const Network *net) {
 typedef struct {
     uint8_t *has, *alive;
     int n, nodes;
-    double price[N_PRICES]; /* those that are plain sums and maxima */
+    double price[N_PRICES]; /* but [6] */
 } Sets;
 
 static inline double log_size_of(const Network *net, const uint8_t *set) {
@@ -52,6 +52,7 @@ static inline int elsewhere(const Sets *s, int v, int but) {
 static inline Sets follow(const Network *net, const int32_t *pairs) {
     int n = net->n, m = net->m;
     Sets s = {ZEROS(uint8_t, (2 * m + 1) * n), ZEROS(uint8_t, 2 * m + 1), n, 2 * m, {0}};
+    double live = 0, full = 0; /* the leaves' own tables, and the largest that one of them is made from */
     uint8_t *both = ZEROS(uint8_t, n), *all = ZEROS(uint8_t, m * n);
     for (int j = 0; j < m; j++) {
         s.alive[j] = 1;
@@ -63,8 +64,11 @@ static inline Sets follow(const Network *net, const int32_t *pairs) {
         int gone = 0;
         for (int v = 0; v < n; v++)
             if (all[j * n + v] && !net->keep[v] && !elsewhere(&s, v, j)) s.has[j * n + v] = 0, gone = 1;
-        if (gone) s.price[2] += exp2(log_size_of(net, s.has + j * n));
+        if (!gone) continue;
+        live += exp2(log_size_of(net, s.has + j * n));
+        full = fmax(full, exp2(log_size_of(net, all + j * n)));
     }
+    s.price[2] = live, s.price[3] = live + full;
     for (int i = 0; i < m - 1; i++) {
         int x = pairs[2 * i], y = pairs[2 * i + 1];
         uint8_t *made = s.has + (m + i) * n;
@@ -74,6 +78,10 @@ static inline Sets follow(const Network *net, const int32_t *pairs) {
         s.alive[m + i] = 1;
         double flops = exp2(log_size_of(net, both)), size = exp2(log_size_of(net, made));
         double moved = size + exp2(log_size_of(net, s.has + x * n)) + exp2(log_size_of(net, s.has + y * n));
+        double held = live + moved - size; /* operands may be copied */
+        for (int k = m; k <= m + i; k++)
+            if (s.alive[k] || k == x || k == y) held += exp2(log_size_of(net, s.has + k * n));
+        s.price[3] = fmax(s.price[3], held);
         s.price[0] += flops, s.price[1] = fmax(s.price[1], log2(size)), s.price[2] += size, s.price[4] += moved;
         s.price[5] += flops > 8 * moved ? flops : 0, s.price[7] += size > 1 << 17 ? size : 0;
     }
