@@ -40,10 +40,10 @@ OPTIONS = {
     "UBSAN_OPTIONS": "print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1",
 }
-QUICK = ("enumeration_kernel", "kernel_answers", "posterior_random", "rows_kernel")
+QUICK = ("enumeration_kernel", "kernel_answers", "rows_kernel")
 PYTHON_TESTS = (
     *QUICK,
-    *("kernels", "products", "chain_kernels", "factorial", "threads", "xla_kernels", "fused_step"),
+    *("posterior_random", "kernels", "products", "chain_kernels", "factorial", "threads", "xla_kernels", "fused_step"),
 )
 PROBE = '#include <stdio.h>\n#include <math.h>\nint main(int n, char **x) { return printf("%g\\n", exp(-n)) < 0; }\n'
 

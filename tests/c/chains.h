@@ -24,7 +24,8 @@ static inline double *random_simplex(int k, int kind, double *p) {
 
 /* n sequences of up to `most` rows, each array as long as it has to be. */
 static inline Chain random_chain(int k, int n, int most, int kind) {
-    double *start = random_simplex(k, kind, TAKE(double, k)), *transition = TAKE(double, k * k), *weights = TAKE(double, n);
+    double *start = random_simplex(k, kind, TAKE(double, k)), *transition = TAKE(double, k * k),
+           *weights = TAKE(double, n);
     int64_t *offsets = TAKE(int64_t, n + 1), *order = TAKE(int64_t, n);
     for (int i = 0; i < k; i++) random_simplex(k, kind, transition + i * k);
     offsets[0] = 0;
@@ -32,7 +33,8 @@ static inline Chain random_chain(int k, int n, int most, int kind) {
         offsets[s + 1] = offsets[s] + 1 + random_below(most);
         weights[s] = random_unit() * 2;
         int i = s; /* the longest first */
-        for (; i > 0 && offsets[order[i - 1] + 1] - offsets[order[i - 1]] < offsets[s + 1] - offsets[s]; i--) order[i] = order[i - 1];
+        for (; i > 0 && offsets[order[i - 1] + 1] - offsets[order[i - 1]] < offsets[s + 1] - offsets[s]; i--)
+            order[i] = order[i - 1];
         order[i] = s;
     }
     int64_t rows = offsets[n];
@@ -81,7 +83,8 @@ static inline long double filter(const Chain *c, int64_t s, long double *alpha) 
     return log_p;
 }
 
-static inline void smooth(const Chain *c, int64_t s, const long double *alpha, long double *gamma, long double *counts) {
+static inline void smooth(const Chain *c, int64_t s, const long double *alpha, long double *gamma,
+                          long double *counts) {
     int64_t k = c->k, length = c->offsets[s + 1] - c->offsets[s];
     long double b[64], v[64], r[64];
     for (int64_t j = 0; j < k; j++) v[j] = 1;
@@ -107,7 +110,8 @@ static inline void smooth(const Chain *c, int64_t s, const long double *alpha, l
 
 static inline Expected expect(const Chain *c) {
     int64_t k = c->k;
-    Expected e = {TAKE(long double, c->n), ZEROS(long double, c->n_rows * k), ZEROS(long double, c->n_rows * k), ZEROS(long double, k * k)};
+    Expected e = {TAKE(long double, c->n), ZEROS(long double, c->n_rows * k), ZEROS(long double, c->n_rows * k),
+                  ZEROS(long double, k * k)};
     for (int64_t s = 0; s < c->n; s++) {
         long double *alpha = e.filtered + c->offsets[s] * k;
         e.log_p[s] = filter(c, s, alpha);

@@ -11,23 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                               \
-    do {                                                                               \
-        if (!(condition)) {                                                            \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);    \
-            exit(1);                                                                   \
-        }                                                                              \
+#define CHECK(condition)                                                            \
+    do {                                                                            \
+        if (!(condition)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            exit(1);                                                                \
+        }                                                                           \
     } while (0)
 
 /* The two are within `tolerance` of one another, or the same infinity, or both not a number. */
-#define CHECK_NEAR(found, expected, tolerance)                                                                  \
-    do {                                                                                                        \
-        double found_ = (double)(found), expected_ = (double)(expected);                                        \
-        if (!(fabs(found_ - expected_) <= (tolerance)) && found_ != expected_ &&                                \
-            !(isnan(found_) && isnan(expected_))) {                                                             \
+#define CHECK_NEAR(found, expected, tolerance)                                                                      \
+    do {                                                                                                            \
+        double found_ = (double)(found), expected_ = (double)(expected);                                            \
+        if (!(fabs(found_ - expected_) <= (tolerance)) && found_ != expected_ &&                                    \
+            !(isnan(found_) && isnan(expected_))) {                                                                 \
             fprintf(stderr, "%s:%d: %s is %.17g, expected %.17g\n", __FILE__, __LINE__, #found, found_, expected_); \
-            exit(1);                                                                                            \
-        }                                                                                                       \
+            exit(1);                                                                                                \
+        }                                                                                                           \
     } while (0)
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof *(array)))
@@ -47,7 +47,7 @@ static inline double random_normal(void) {
     return sqrt(-2 * log(1 - random_unit())) * cos(6.283185307179586 * random_unit());
 }
 
-#ifdef WRAPPED_MALLOC /* the linker sends the kernels' requests here */
+#ifdef WRAPPED_MALLOC                   /* the linker sends the kernels' requests here */
 static _Atomic long requests_left = -1; /* so many are still granted; all, where negative */
 
 static inline int granted(void) { return requests_left < 0 || (requests_left > 0 && requests_left--); }
@@ -104,17 +104,17 @@ static inline double *normals(int64_t n, double scale) {
 #ifdef WRAPPED_MALLOC
 /* Makes the call with no request granted, then one, two and so on: it has to answer `failure` until there are enough, and
  * then `success`. What it had taken is given back, or the leak is seen at the end of the test. */
-#define RUNS_OUT(call, failure, success)                                                \
-    do {                                                                                \
-        long status_, n_ = 0;                                                           \
-        for (;; n_++) {                                                                 \
-            requests_left = n_;                                                         \
-            status_ = (long)(call);                                                     \
-            requests_left = -1;                                                         \
-            if (status_ != (failure)) break;                                            \
-        }                                                                               \
-        CHECK(status_ == (success));                                                    \
-        CHECK(n_ > 0 || !EACH_ALONE);                                                   \
+#define RUNS_OUT(call, failure, success)     \
+    do {                                     \
+        long status_, n_ = 0;                \
+        for (;; n_++) {                      \
+            requests_left = n_;              \
+            status_ = (long)(call);          \
+            requests_left = -1;              \
+            if (status_ != (failure)) break; \
+        }                                    \
+        CHECK(status_ == (success));         \
+        CHECK(n_ > 0 || !EACH_ALONE);        \
     } while (0)
 #else
 #define RUNS_OUT(call, failure, success) CHECK((long)(call) == (success))

@@ -70,7 +70,8 @@ static inline Model random_model(int n, int m, int widest, int most_states, int 
 
 /* The states of joint state number i, the last variable the fastest. */
 static inline void states_of(const Model *model, int64_t i, int32_t *state) {
-    for (int v = model->tables.n - 1; v >= 0; v--) state[v] = (int32_t)(i % model->tables.sizes[v]), i /= model->tables.sizes[v];
+    for (int v = model->tables.n - 1; v >= 0; v--)
+        state[v] = (int32_t)(i % model->tables.sizes[v]), i /= model->tables.sizes[v];
 }
 
 /* Which entry of table j a joint state reads. */
@@ -103,7 +104,8 @@ static inline long double sum_over(const Model *model, const int32_t *evidence, 
         if (!agrees(model, state, evidence)) continue;
         long double w = weight_of(&model->tables, state);
         z += w;
-        for (int64_t v = 0, at = 0; marginals && v < model->tables.n; at += model->tables.sizes[v++]) marginals[at + state[v]] += w;
+        for (int64_t v = 0, at = 0; marginals && v < model->tables.n; at += model->tables.sizes[v++])
+            marginals[at + state[v]] += w;
     }
     return z;
 }

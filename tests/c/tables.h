@@ -44,7 +44,8 @@ static inline int64_t size_of(const int32_t *sizes, const int32_t *axes, int n) 
 
 /* A table with entries of its own, in the region that is open. */
 static inline Table random_table(Context *c, const int32_t *axes, int nd) {
-    Table t = {.nd = nd, .size = size_of(c->sizes, axes, nd), .owned = 1, .legs = grab(sizeof(int32_t) * (size_t)(nd + 1))};
+    Table t = {
+        .nd = nd, .size = size_of(c->sizes, axes, nd), .owned = 1, .legs = grab(sizeof(int32_t) * (size_t)(nd + 1))};
     for (int i = 0; i < nd; i++) t.legs[i] = axes[i];
     t.x = table_alloc(c, t.size);
     for (int64_t i = 0; i < t.size; i++) t.x[i] = c->semiring == SUM_PRODUCT ? random_unit() : random_normal();

@@ -9,7 +9,8 @@ static double price(const Network *net, const int32_t *pairs, double traffic) {
     double sum = -INFINITY;
     uint8_t *both = ZEROS(uint8_t, net->n);
     for (int i = 0; i < net->m - 1; i++) {
-        for (int v = 0; v < net->n; v++) both[v] = s.has[pairs[2 * i] * net->n + v] | s.has[pairs[2 * i + 1] * net->n + v];
+        for (int v = 0; v < net->n; v++)
+            both[v] = s.has[pairs[2 * i] * net->n + v] | s.has[pairs[2 * i + 1] * net->n + v];
         double step = log2_sum(log_size_of(net, both), log_size_of(net, s.has + (net->m + i) * net->n) + traffic);
         sum = sum == -INFINITY ? step : log2_sum(sum, step);
     }
@@ -24,10 +25,13 @@ static int test_random(int n, int m, int uniform, Annealing how) {
     double before = price(&net, pairs, how.traffic), found = anneal(&net, &how, pairs);
     check_tree(&net, pairs);
     double after = price(&net, pairs, how.traffic);
-    if (m < 3) CHECK(found == 0 && after == before);
-    else CHECK_NEAR(found, after, 1e-6);
+    if (m < 3)
+        CHECK(found == 0 && after == before);
+    else
+        CHECK_NEAR(found, after, 1e-6);
     CHECK(after <= before + 1e-6);
-    if (how.n_betas > 10 && how.sweeps > 5 && m > 20 && n > 20 && how.seconds > 0) CHECK(after < before); /* a random tree is never the best */
+    if (how.n_betas > 10 && how.sweeps > 5 && m > 20 && n > 20 && how.seconds > 0)
+        CHECK(after < before); /* a random tree is never the best */
     release();
     region_leave();
     return 0;
@@ -44,7 +48,7 @@ int main(void) {
     CHECK(test_random(30, 30, 0, (Annealing){1, 30, 0, 10, 3, 100, 1}) == 0);
     CHECK(test_random(30, 30, 0, (Annealing){1, 30, 10, 0, 3, 100, 1}) == 0);
     CHECK(test_random(30, 30, 0, (Annealing){1, 30, 1000000, 1000000, 3, -1, 1}) == 0); /* out of time at once */
-    CHECK(test_random(0, 5, 1, (Annealing){1, 30, 3, 3, 3, 100, 1}) == 0); /* tables of single numbers */
+    CHECK(test_random(0, 5, 1, (Annealing){1, 30, 3, 3, 3, 100, 1}) == 0);              /* tables of single numbers */
     RUNS_OUT(test_random(20, 20, 0, (Annealing){1, 30, 3, 3, 3, 100, 1}), NO_MEMORY, 0);
     release();
     return 0;

@@ -52,7 +52,8 @@ static Drawn random_cases(int n_groups, int most_tables) {
     }
     Cases c = {.level_start = COPY(int64_t, level, n_groups + 1), .clique_start = COPY(int64_t, clique, n_groups + 1)};
     c.case_start = COPY(int64_t, first, n_groups + 1), c.base_start = COPY(int64_t, base_at, n_groups + 1);
-    c.level_size = COPY(int32_t, size, level[n_groups]), c.clique_level = COPY(int32_t, at_level, n_cliques), c.clique_size = COPY(int32_t, states, n_cliques);
+    c.level_size = COPY(int32_t, size, level[n_groups]), c.clique_level = COPY(int32_t, at_level, n_cliques),
+    c.clique_size = COPY(int32_t, states, n_cliques);
     c.stride_start = COPY(int64_t, strides, n_cliques + 1), c.stride = COPY(int32_t, stride, n_strides);
     c.family_start = COPY(int64_t, families, n_cliques + 1), c.offset_start = COPY(int64_t, offsets, n_families + 1);
     c.offset = COPY(int32_t, offset, n_offsets), c.base = COPY(int32_t, base, base_at[n_groups]), c.n_groups = n_groups;
@@ -60,10 +61,13 @@ static Drawn random_cases(int n_groups, int most_tables) {
 }
 
 /* Visits all joint states of a case; adds the posteriors if the sum is known. */
-static long double visit_all(const Cases *c, int64_t g, int64_t i, const double *theta, long double z, double weight, long double *counts) {
-    int64_t n_levels = c->level_start[g + 1] - c->level_start[g], joint = 1, first = c->family_start[c->clique_start[g]];
+static long double visit_all(const Cases *c, int64_t g, int64_t i, const double *theta, long double z, double weight,
+                             long double *counts) {
+    int64_t n_levels = c->level_start[g + 1] - c->level_start[g], joint = 1,
+            first = c->family_start[c->clique_start[g]];
     const int32_t *size = c->level_size + c->level_start[g];
-    const int32_t *base = c->base + c->base_start[g] + (i - c->case_start[g]) * (c->family_start[c->clique_start[g + 1]] - first);
+    const int32_t *base =
+        c->base + c->base_start[g] + (i - c->case_start[g]) * (c->family_start[c->clique_start[g + 1]] - first);
     long double total = 0;
     for (int64_t l = 0; l < n_levels; l++) joint *= size[l];
     for (int64_t at = 0; at < joint; at++) {
@@ -71,7 +75,8 @@ static long double visit_all(const Cases *c, int64_t g, int64_t i, const double 
         int64_t entry[CLIQUES * FAMILIES], n = 0;
         for (int64_t k = c->clique_start[g]; k < c->clique_start[g + 1]; k++) {
             int64_t rest = at, s = 0;
-            for (int64_t l = 0; l < n_levels; rest /= size[l++]) s += c->stride[c->stride_start[k] + l] * (rest % size[l]);
+            for (int64_t l = 0; l < n_levels; rest /= size[l++])
+                s += c->stride[c->stride_start[k] + l] * (rest % size[l]);
             for (int64_t f = c->family_start[k]; f < c->family_start[k + 1]; f++) {
                 entry[n] = base[f - first] + c->offset[c->offset_start[f] + s];
                 w *= theta[entry[n++]];

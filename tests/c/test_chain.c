@@ -7,7 +7,8 @@ int chain_smooth(const Chain *c, int64_t first, int64_t last, double *log_p, dou
 static void check_smooth(const Chain *c, const Expected *e, int whole, int64_t piece) {
     double *log_p = TAKE(double, c->n), *out = TAKE(double, c->n_rows * c->k), *counts = ZEROS(double, c->k * c->k);
     for (int64_t at = 0; at < c->n; at += piece)
-        CHECK(chain_smooth(c, at, at + piece < c->n ? at + piece : c->n, log_p, out, whole ? counts : NULL) == CHAIN_OK);
+        CHECK(chain_smooth(c, at, at + piece < c->n ? at + piece : c->n, log_p, out, whole ? counts : NULL) ==
+              CHAIN_OK);
     CHECK(chain_smooth(c, c->n, c->n, log_p, out, counts) == CHAIN_OK);
     for (int64_t s = 0; s < c->n; s++) {
         check_log_p(c, e, s, log_p[s]);
@@ -35,7 +36,8 @@ static int check_forward(const Chain *c, const Expected *e) {
 /* A row that hardly says anything of the states that can be reached, but much of one that cannot: beside that one, two that
  * can are below the smallest double with all its digits, and the less probable one is the only one that goes on. */
 static void test_beside_the_impossible(void) {
-    static const double LOG_LIKELIHOODS[] = {0, -440, -700, 0, -INFINITY, 0}, TRANSITION[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    static const double LOG_LIKELIHOODS[] = {0, -440, -700, 0, -INFINITY, 0},
+                        TRANSITION[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     static const int64_t OFFSETS[] = {0, 2}, ORDER[] = {0};
     double *start = TAKE(double, 3), weight = 1;
     for (double rare = 1e-8; rare > 1e-30; rare /= 10) {

@@ -41,7 +41,8 @@ static Both random_factorial(int m, const int64_t *k, int n, int most, int kind)
     }
     int watched = 0;
     for (int64_t i = 0; i < square; i++) watched |= transition[i] == 0;
-    b.f = (Factorial){m, j, s, c->n_rows, n, sizes, c->start, transition, linear, base, group, c->offsets, c->order, c->weights, watched};
+    b.f = (Factorial){m,      j,    s,     c->n_rows,  n,        sizes,      c->start, transition,
+                      linear, base, group, c->offsets, c->order, c->weights, watched};
     return b;
 }
 
@@ -89,7 +90,8 @@ static int check(const Both *b, int whole) {
         check_log_p(&b->joint, &e, s, log_p[s]);
         check_marginals(b, s, whole ? e.smoothed : e.filtered, out);
         for (int64_t t = f->offsets[s]; t < f->offsets[s + 1]; t++)
-            for (int64_t x = 0; x < f->j; x++) expected[f->group[t] * f->j + x] += f->weights[s] * e.smoothed[t * f->j + x];
+            for (int64_t x = 0; x < f->j; x++)
+                expected[f->group[t] * f->j + x] += f->weights[s] * e.smoothed[t * f->j + x];
     }
     if (!whole || n_unsafe) return n_unsafe;
     check_chains(b, &e, counts);
@@ -99,7 +101,8 @@ static int check(const Both *b, int whole) {
 
 /* As in test_chain.c: a state that is hardly seen beside an impossible one is the only one that goes on. */
 static void test_beside_the_impossible(void) {
-    static const double LINEAR[] = {0, -440, -700, -500, -500, 0}, TRANSITION[] = {1, 0, 0, 1, 0, 0, 0, 0, 1}, BASE[3] = {0};
+    static const double LINEAR[] = {0, -440, -700, -500, -500, 0}, TRANSITION[] = {1, 0, 0, 1, 0, 0, 0, 0, 1},
+                        BASE[3] = {0};
     static const int64_t K[] = {3}, OFFSETS[] = {0, 2}, ORDER[] = {0};
     static const int32_t GROUP[2] = {0};
     double *start = TAKE(double, 3), weight = 1;
@@ -114,7 +117,8 @@ static void test_beside_the_impossible(void) {
 }
 
 int main(void) {
-    static const int64_t SIZES[][4] = {{1}, {5}, {16}, {2, 3}, {3, 1}, {1, 9}, {2, 2, 2}, {3, 2, 4}, {2, 3, 2, 2}, {1, 1, 1, 1}, {2, 2, 2, 3}};
+    static const int64_t SIZES[][4] = {{1},       {5},       {16},         {2, 3},       {3, 1},      {1, 9},
+                                       {2, 2, 2}, {3, 2, 4}, {2, 3, 2, 2}, {1, 1, 1, 1}, {2, 2, 2, 3}};
     static const int CHAINS[] = {1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4};
     int n_unsafe = 0;
     test_beside_the_impossible();
@@ -139,7 +143,8 @@ int main(void) {
     CHECK(check(&b, 1) == 0);
     release();
     b = random_factorial(3, SIZES[7], 2, 5, DENSE);
-    double *log_p = TAKE(double, 2), *out = TAKE(double, b.f.n_rows * b.f.s), *counts = ZEROS(double, 29), *joint = ZEROS(double, GROUPS * 24);
+    double *log_p = TAKE(double, 2), *out = TAKE(double, b.f.n_rows * b.f.s), *counts = ZEROS(double, 29),
+           *joint = ZEROS(double, GROUPS * 24);
     RUNS_OUT(factorial_smooth(&b.f, 0, 2, log_p, out, counts, joint), CHAIN_NO_MEMORY, CHAIN_OK);
     release();
     return 0;

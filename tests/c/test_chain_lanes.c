@@ -1,8 +1,8 @@
 /* Tests of chain_lanes.c: sequences in the lanes of vectors, of which there may be fewer, and rows that are alike. */
 #include "chains.h"
 
-int chain_tally(const Chain *c, int64_t first, int64_t last, const Kinds *kinds, double *log_p, int32_t *status, double *sums,
-                double *firsts, double *counts);
+int chain_tally(const Chain *c, int64_t first, int64_t last, const Kinds *kinds, double *log_p, int32_t *status,
+                double *sums, double *firsts, double *counts);
 
 static void check_lanes(const Chain *c, const Expected *e) {
     double *log_p = TAKE(double, c->n), *out = TAKE(double, c->n_rows * c->k), *counts = ZEROS(double, c->k * c->k);
@@ -22,7 +22,8 @@ static void check_tally(Chain c) {
     enum { KINDS = 3 };
     int64_t k = c.k;
     double *rows = normals(KINDS * k, 3), *each = TAKE(double, c.n_rows * k), *scaled_rows = TAKE(double, KINDS * k);
-    double *shifts = TAKE(double, KINDS), *sums = ZEROS(double, KINDS * k), *firsts = ZEROS(double, k), *counts = ZEROS(double, k * k);
+    double *shifts = TAKE(double, KINDS), *sums = ZEROS(double, KINDS * k), *firsts = ZEROS(double, k),
+           *counts = ZEROS(double, k * k);
     double *log_p = TAKE(double, c.n);
     int32_t *kind = TAKE(int32_t, c.n_rows), *status = TAKE(int32_t, c.n);
     for (int64_t t = 0; t < c.n_rows; t++) {
@@ -36,7 +37,8 @@ static void check_tally(Chain c) {
     }
     c.log_likelihood = each;
     Expected e = expect(&c);
-    CHECK(chain_tally(&c, 0, c.n, &(Kinds){KINDS, kind, scaled_rows, shifts}, log_p, status, sums, firsts, counts) == CHAIN_OK);
+    CHECK(chain_tally(&c, 0, c.n, &(Kinds){KINDS, kind, scaled_rows, shifts}, log_p, status, sums, firsts, counts) ==
+          CHAIN_OK);
     long double *expected = ZEROS(long double, (KINDS + 1) * k);
     for (int64_t s = 0; s < c.n; s++) {
         CHECK(status[s] == CHAIN_OK);
@@ -95,7 +97,8 @@ static void test_memory(void) {
     double *log_p = TAKE(double, 5), *out = TAKE(double, c.n_rows * 3), *counts = ZEROS(double, 9);
     int32_t *status = TAKE(int32_t, 5), *kind = ZEROS(int32_t, c.n_rows);
     RUNS_OUT(chain_lanes(&c, 0, 5, log_p, out, status, counts), CHAIN_NO_MEMORY, CHAIN_OK);
-    double *ones = zeros(sizeof(double) * 3), *none = ZEROS(double, 1), *sums = ZEROS(double, 3), *firsts = ZEROS(double, 3);
+    double *ones = zeros(sizeof(double) * 3), *none = ZEROS(double, 1), *sums = ZEROS(double, 3),
+           *firsts = ZEROS(double, 3);
     ones[0] = ones[1] = ones[2] = 1;
     Kinds kinds = {1, kind, ones, none};
     RUNS_OUT(chain_tally(&c, 0, 5, &kinds, log_p, status, sums, firsts, counts), CHAIN_NO_MEMORY, CHAIN_OK);

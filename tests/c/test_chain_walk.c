@@ -2,7 +2,8 @@
 #include "chains.h"
 
 int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths);
-int chain_sample(const Chain *c, int64_t first, int64_t last, double *log_p, double *alpha, int64_t n, uint64_t seed, int32_t *paths);
+int chain_sample(const Chain *c, int64_t first, int64_t last, double *log_p, double *alpha, int64_t n, uint64_t seed,
+                 int32_t *paths);
 
 static long double log_of_path(const Chain *c, int64_t s, const int32_t *path) {
     int64_t begin = c->offsets[s], length = c->offsets[s + 1] - begin;

@@ -1,7 +1,8 @@
 /* Tests of contract.c: two tables over random axes, by every way that a product may take, against a sum over all states. */
 #include "tables.h"
 
-static const int32_t SMALL[AXES] = {2, 3, 1, 4, 5, 2, 7, 3, 9, 2, 1, 8}, LARGE[AXES] = {128, 128, 130, 2, 3, 2, 2, 2, 2, 2, 2, 2};
+static const int32_t SMALL[AXES] = {2, 3, 1, 4, 5, 2, 7, 3, 9, 2, 1, 8},
+                     LARGE[AXES] = {128, 128, 130, 2, 3, 2, 2, 2, 2, 2, 2, 2};
 
 /* c's entry at the states that are set: the sum over those of the dropped axes. */
 static double entry(const Context *c, const Table *a, const Table *b, const int32_t *dropped, int n, int32_t *state) {
@@ -11,13 +12,19 @@ static double entry(const Context *c, const Table *a, const Table *b, const int3
         for (int64_t k = 0; k < size; k++) {
             set_states(c, dropped, n, k, state);
             double x = a->x[place(c, a->legs, a->nd, state)], y = b->x[place(c, b->legs, b->nd, state)];
-            if (!pass) most = fmax(most, x + y);
-            else sum += c->semiring == SUM_PRODUCT ? x * y : exp(x + y - most);
+            if (!pass)
+                most = fmax(most, x + y);
+            else
+                sum += c->semiring == SUM_PRODUCT ? x * y : exp(x + y - most);
         }
-    return c->semiring == SUM_PRODUCT ? sum : c->semiring == MAX_PLUS ? most : most > -INFINITY ? most + log(sum) : most;
+    return c->semiring == SUM_PRODUCT ? sum
+           : c->semiring == MAX_PLUS  ? most
+           : most > -INFINITY         ? most + log(sum)
+                                      : most;
 }
 
-static void check_entry(const Context *c, const Table *a, const Table *b, const Table *out, const int32_t *dropped, int n, int64_t k) {
+static void check_entry(const Context *c, const Table *a, const Table *b, const Table *out, const int32_t *dropped,
+                        int n, int64_t k) {
     int32_t state[AXES] = {0};
     set_states(c, out->legs, out->nd, k, state);
     double expected = entry(c, a, b, dropped, n, state), found = out->x[k];
@@ -38,7 +45,8 @@ static int test_random(int semiring, int row) {
     for (int i = 0; i < 250; i++) {
         int32_t axes[AXES], dropped[AXES];
         Table a = random_table(&c, axes, random_axes(row, 5, axes)), b, out;
-        if (i % 3) b = random_table(&c, axes, random_axes(row, 5, axes));
+        if (i % 3)
+            b = random_table(&c, axes, random_axes(row, 5, axes));
         else { /* the same axes in another order: long shared ones */
             shuffle(axes, a.nd, row);
             b = random_table(&c, axes, a.nd);
@@ -73,7 +81,8 @@ static void multiply(void *given) {
         for (int64_t m = 0; m < p->m; m++)
             for (int64_t n = 0; n < p->n; n++) {
                 double sum = 0;
-                for (int64_t k = 0; k < p->k; k++) sum += p->a[(i * p->m + m) * p->k + k] * p->b[(i * p->k + k) * p->n + n];
+                for (int64_t k = 0; k < p->k; k++)
+                    sum += p->a[(i * p->m + m) * p->k + k] * p->b[(i * p->k + k) * p->n + n];
                 p->c[(i * p->m + m) * p->n + n] = sum;
             }
     p->made = 1;

@@ -21,7 +21,8 @@ static double form(const double *w, const double *b, int64_t n, int64_t columns,
 static void lay_out(Drawn *d, int64_t columns) {
     Machine *a = &d->machine;
     int64_t m = a->m;
-    double *low = TAKE(double, LOW * m), *by_columns = TAKE(double, LOW * m), *middle = TAKE(double, m * MIDDLE), *top = TAKE(double, a->n_top * m);
+    double *low = TAKE(double, LOW * m), *by_columns = TAKE(double, LOW * m), *middle = TAKE(double, m * MIDDLE),
+           *top = TAKE(double, a->n_top * m);
     double *none = ZEROS(double, columns), *wild = TAKE(double, a->n_wild * (d->n + 1));
     for (int64_t k = 0; k < m; k++) {
         double most = -INFINITY;
@@ -31,7 +32,8 @@ static void lay_out(Drawn *d, int64_t columns) {
             low[(j / TILE * m + k) * TILE + j % TILE] = x;
             by_columns[(k / WIDTH * LOW + j) * WIDTH + k % WIDTH] = x;
         }
-        for (int64_t r = 0; r < MIDDLE; r++) middle[k * MIDDLE + r] = most + form(d->w + 8 * columns, d->b, 4, columns, k, r);
+        for (int64_t r = 0; r < MIDDLE; r++)
+            middle[k * MIDDLE + r] = most + form(d->w + 8 * columns, d->b, 4, columns, k, r);
         for (int64_t t = 0; t < a->n_top; t++) top[t * m + k] = d->w[(INNER + t) * columns + k];
     }
     for (int64_t k = 0; k < a->n_wild; k++) {
@@ -48,7 +50,8 @@ static Drawn random_machine(int64_t n_top, int64_t m, int64_t n_wild, int couple
     for (int64_t g = 0; g <= n_groups; g++) groups[g] = 3 * g < m ? 3 * g : m;
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = m; k < columns; k++) w[i * columns + k] *= 300;
-    Drawn d = {{.n_top = n_top, .m = m, .n_groups = n_groups, .n_wild = n_wild, .groups = groups, .linear = linear}, n, w, b};
+    Drawn d = {
+        {.n_top = n_top, .m = m, .n_groups = n_groups, .n_wild = n_wild, .groups = groups, .linear = linear}, n, w, b};
     if (coupled) {
         double *inner = normals(INNER * INNER, scale), *quadratic = ZEROS(double, STATES);
         for (int64_t s = 0; s < STATES; s++)
@@ -82,8 +85,19 @@ static double on(const Drawn *d, int64_t k, int64_t state) {
 }
 
 static Sums open_sums(const Machine *a) {
-    Sums s = {-INFINITY, 0, ZEROS(double, STATES), ZEROS(double, a->n_top * INNER), ZEROS(double, a->n_top * a->n_top), ZEROS(double, a->m * LOW), ZEROS(double, a->m * MIDDLE), ZEROS(double, a->n_top * a->m), NULL, NULL, NULL};
-    s.wild_low = ZEROS(double, a->n_wild * LOW), s.wild_middle = ZEROS(double, a->n_wild * MIDDLE), s.wild_top = ZEROS(double, a->n_top * a->n_wild);
+    Sums s = {-INFINITY,
+              0,
+              ZEROS(double, STATES),
+              ZEROS(double, a->n_top * INNER),
+              ZEROS(double, a->n_top * a->n_top),
+              ZEROS(double, a->m * LOW),
+              ZEROS(double, a->m * MIDDLE),
+              ZEROS(double, a->n_top * a->m),
+              NULL,
+              NULL,
+              NULL};
+    s.wild_low = ZEROS(double, a->n_wild * LOW), s.wild_middle = ZEROS(double, a->n_wild * MIDDLE),
+    s.wild_top = ZEROS(double, a->n_top * a->n_wild);
     return s;
 }
 
@@ -99,8 +113,10 @@ static void check_expectations(const Drawn *d, const double *p, const Sums *s) {
     }
     for (int64_t i = 0; i < STATES; i++) CHECK_NEAR(s->weights[i] / s->total, inner[i], tolerance);
     for (int64_t t = 0; t < a->n_top; t++) {
-        for (int64_t i = 0; i < INNER; i++) CHECK_NEAR(s->top_inner[t * INNER + i] / s->total, hh[(INNER + t) * n + i], tolerance);
-        for (int64_t u = 0; u < a->n_top; u++) CHECK_NEAR(s->top_top[t * a->n_top + u] / s->total, hh[(INNER + t) * n + INNER + u], tolerance);
+        for (int64_t i = 0; i < INNER; i++)
+            CHECK_NEAR(s->top_inner[t * INNER + i] / s->total, hh[(INNER + t) * n + i], tolerance);
+        for (int64_t u = 0; u < a->n_top; u++)
+            CHECK_NEAR(s->top_top[t * a->n_top + u] / s->total, hh[(INNER + t) * n + INNER + u], tolerance);
     }
     for (int64_t k = 0; k < a->m + a->n_wild; k++) {
         int wild = k >= a->m;
@@ -112,9 +128,13 @@ static void check_expectations(const Drawn *d, const double *p, const Sums *s) {
             for (int64_t t = 0; t < a->n_top; t++) top[t] += h >> (INNER + t) & 1 ? x : 0;
         }
         for (int64_t j = 0; j < LOW; j++)
-            CHECK_NEAR((wild ? s->wild_low[c * LOW + j] : s->low_x[(c / WIDTH * LOW + j) * WIDTH + c % WIDTH]) / s->total, low[j], tolerance);
-        for (int64_t r = 0; r < MIDDLE; r++) CHECK_NEAR((wild ? s->wild_middle : s->middle_x)[c * MIDDLE + r] / s->total, middle[r], tolerance);
-        for (int64_t t = 0; t < a->n_top; t++) CHECK_NEAR((wild ? s->wild_top[t * a->n_wild + c] : s->top_x[t * a->m + c]) / s->total, top[t], tolerance);
+            CHECK_NEAR((wild ? s->wild_low[c * LOW + j] : s->low_x[(c / WIDTH * LOW + j) * WIDTH + c % WIDTH]) /
+                           s->total,
+                       low[j], tolerance);
+        for (int64_t r = 0; r < MIDDLE; r++)
+            CHECK_NEAR((wild ? s->wild_middle : s->middle_x)[c * MIDDLE + r] / s->total, middle[r], tolerance);
+        for (int64_t t = 0; t < a->n_top; t++)
+            CHECK_NEAR((wild ? s->wild_top[t * a->n_wild + c] : s->top_x[t * a->m + c]) / s->total, top[t], tolerance);
     }
 }
 
@@ -131,7 +151,8 @@ static void check(Drawn d) {
     CHECK(enumerate_sum(a, blocks, blocks, out) == 0 && out[0] == -INFINITY && out[1] == 0);
     for (int64_t h = 0; h < states; h++) expected[h] /= total;
     Sums sums = open_sums(a);
-    for (int64_t at = 0; at < blocks; at += 3) CHECK(enumerate_expectations(a, at, at + 3 < blocks ? at + 3 : blocks, &sums) == 0);
+    for (int64_t at = 0; at < blocks; at += 3)
+        CHECK(enumerate_expectations(a, at, at + 3 < blocks ? at + 3 : blocks, &sums) == 0);
     CHECK_NEAR(sums.scale + log(sums.total), most + log(total), 1e-11 * (1 + fabs(most)));
     check_expectations(&d, expected, &sums);
     release();

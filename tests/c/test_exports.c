@@ -2,21 +2,24 @@
 #include "models.h"
 #include "reduce.h"
 
-int reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes, const int64_t *value_starts,
-                   const double *values, const int32_t *evidence, const int32_t *child, const uint8_t *wanted, int merge,
-                   int32_t *ints, int64_t *longs, double *doubles);
+int reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
+                   const int64_t *value_starts, const double *values, const int32_t *evidence, const int32_t *child,
+                   const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs, double *doubles);
 int greedy_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
-                int heuristic, double noise, uint64_t seed, double limit, double seconds, int32_t *pairs, double *price);
-int greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
-                 int heuristic, double noise, uint64_t seed, double limit, double seconds, int32_t *order, int32_t *order_len);
-int tree_from_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
-                    const int32_t *order, int order_len, int32_t *pairs);
+                int heuristic, double noise, uint64_t seed, double limit, double seconds, int32_t *pairs,
+                double *price);
+int greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
+                 const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
+                 int32_t *order, int32_t *order_len);
+int tree_from_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
+                    const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs);
 int tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
               const int32_t *pairs, double *price);
 int tree_widest(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
                 const int32_t *pairs, double threshold, double *weight, int32_t *legs);
 int anneal_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
-                int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps, double traffic, double seconds, uint64_t seed);
+                int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps, double traffic, double seconds,
+                uint64_t seed);
 
 #define NETWORK(net) (net).n, (net).m, (net).starts, (net).scopes, (net).log_size, (net).keep
 
@@ -27,9 +30,13 @@ static void check_reduced(const Model *model, const int32_t *evidence, int merge
     int32_t *ints = TAKE(int32_t, 3 * n + model->n_scope + model->n_states + m);
     int64_t *longs = TAKE(int64_t, 2 * m + 5);
     double *doubles = TAKE(double, model->n_values + 2);
-#define REDUCE reduce_network(n, m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, NULL, NULL, merge, ints, longs, doubles)
-    if (run_out) RUNS_OUT(REDUCE, NO_MEMORY, 0);
-    else CHECK(REDUCE == 0);
+#define REDUCE                                                                                                    \
+    reduce_network(n, m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, NULL, NULL, merge, \
+                   ints, longs, doubles)
+    if (run_out)
+        RUNS_OUT(REDUCE, NO_MEMORY, 0);
+    else
+        CHECK(REDUCE == 0);
     long double z = sum_over(model, evidence, NULL);
     if (longs[0]) {
         CHECK(z == 0);
@@ -54,7 +61,8 @@ static void test_reduce(void) {
     for (int i = 0; i < 200; i++) {
         Model model = random_model(1 + random_below(6), random_below(8), 4, 3, i % KINDS, -1, 0);
         int32_t *evidence = TAKE(int32_t, model.tables.n);
-        for (int v = 0; v < model.tables.n; v++) evidence[v] = random_below(3) ? -1 : random_below(model.tables.sizes[v]);
+        for (int v = 0; v < model.tables.n; v++)
+            evidence[v] = random_below(3) ? -1 : random_below(model.tables.sizes[v]);
         check_reduced(&model, evidence, i % 2, i % 20 == 0);
         release();
     }
@@ -62,7 +70,8 @@ static void test_reduce(void) {
 
 static void test_trees(void) {
     Network net = random_scopes(25, 30, 3, 0);
-    int32_t *order = TAKE(int32_t, 25), *len = TAKE(int32_t, 1), *pairs = TAKE(int32_t, 58), *same = TAKE(int32_t, 58), *legs = TAKE(int32_t, 25);
+    int32_t *order = TAKE(int32_t, 25), *len = TAKE(int32_t, 1), *pairs = TAKE(int32_t, 58), *same = TAKE(int32_t, 58),
+            *legs = TAKE(int32_t, 25);
     double *price = TAKE(double, N_PRICES), *again = TAKE(double, N_PRICES), *weight = ZEROS(double, 25);
     RUNS_OUT(greedy_order(NETWORK(net), 1, 0, 3, 1000, 1000, order, len), NO_MEMORY, 1);
     CHECK(*len == 25);

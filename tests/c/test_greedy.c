@@ -12,7 +12,8 @@ static Links links_of(const Network *net) {
     Links l = {.net = net};
     for (int j = 0; j < net->m; j++)
         for (int64_t a = net->starts[j]; a < net->starts[j + 1]; a++)
-            for (int64_t b = net->starts[j]; b < net->starts[j + 1]; b++) l.linked[net->scopes[a]][net->scopes[b]] = a != b || l.linked[net->scopes[a]][net->scopes[b]];
+            for (int64_t b = net->starts[j]; b < net->starts[j + 1]; b++)
+                l.linked[net->scopes[a]][net->scopes[b]] = a != b || l.linked[net->scopes[a]][net->scopes[b]];
     for (int v = 0; v < MOST; v++) l.linked[v][v] = 0;
     return l;
 }
@@ -27,7 +28,8 @@ static double fill(const Links *l, int v, int weighted) {
     double s = 0;
     for (int a = 0; a < l->net->n; a++)
         for (int b = 0; b < a; b++)
-            if (l->linked[v][a] && l->linked[v][b] && !l->linked[a][b]) s += weighted ? exp2(l->net->log_size[a] + l->net->log_size[b]) : 1;
+            if (l->linked[v][a] && l->linked[v][b] && !l->linked[a][b])
+                s += weighted ? exp2(l->net->log_size[a] + l->net->log_size[b]) : 1;
     return s;
 }
 

@@ -136,7 +136,7 @@ static int survives_an_inner_failure(void) {
 }
 
 static void *work(void *unused) {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 8; i++) {
         CHECK(all_zero() == 0);
         CHECK(takes_three() == 0);
         CHECK(fails(GIVEN_UP) == GIVEN_UP);

@@ -2,7 +2,8 @@
 #include "crews.h"
 
 static void check(const Crew *crew, int64_t rows, int64_t columns) {
-    float *logits = floats(rows * columns, 1), *within = floats(columns * columns, 1), *sample = TAKE(float, rows * columns);
+    float *logits = floats(rows * columns, 1), *within = floats(columns * columns, 1),
+          *sample = TAKE(float, rows * columns);
     uint32_t *seed = words(2), *numbers = words(rows);
     for (int64_t i = 0; i < columns; i++) /* what is not below the diagonal is not looked at */
         for (int64_t j = i; j < columns; j++) within[i * columns + j] = NAN;

@@ -23,7 +23,8 @@ static void test_extent(void) {
 /* Operands with offsets as in a table of several axes: rows of `a` and `b` in any order. */
 static void test_blocks(int M, int K, int N, int gap) {
     int64_t *am = TAKE(int64_t, M), *ak = TAKE(int64_t, K), *bk = TAKE(int64_t, K), row = N + gap;
-    double *a = normals((int64_t)M * K, 1), *b = normals((int64_t)K * N, 1), *c = zeros(sizeof(double) * (size_t)(M ? (M - 1) * row + N : 0));
+    double *a = normals((int64_t)M * K, 1), *b = normals((int64_t)K * N, 1),
+           *c = zeros(sizeof(double) * (size_t)(M ? (M - 1) * row + N : 0));
     for (int m = 0; m < M; m++) am[m] = (M - 1 - m) * (int64_t)K;
     for (int k = 0; k < K; k++) ak[k] = K - 1 - k, bk[k] = (int64_t)((k + 1) % K) * N;
     block_product(a, am, ak, b, bk, c, row, M, K, N);
@@ -42,7 +43,8 @@ static void some_infinite(double *x, int64_t n) {
 }
 
 static void test_other_loops(int M, int K, int N) {
-    double *a = normals((int64_t)M * K, 1), *b = normals((int64_t)K * N, 1), *t = TAKE(double, K * N), *c = TAKE(double, M * N);
+    double *a = normals((int64_t)M * K, 1), *b = normals((int64_t)K * N, 1), *t = TAKE(double, K * N),
+           *c = TAKE(double, M * N);
     for (int k = 0; k < K; k++)
         for (int n = 0; n < N; n++) t[n * K + k] = b[k * N + n];
     dot_product(a, t, c, M, K, N);
@@ -54,7 +56,7 @@ static void test_other_loops(int M, int K, int N) {
         }
     some_infinite(a, (int64_t)M * K), some_infinite(b, (int64_t)K * N);
     for (int scale = 0; scale < 2; scale++) {
-        for (int i = 0; i < M * K && scale; i++) a[i] *= 1000;/* exponentials of which leave the doubles */
+        for (int i = 0; i < M * K && scale; i++) a[i] *= 1000; /* exponentials of which leave the doubles */
         max_product(a, b, c, M, K, N);
         for (int m = 0; m < M; m++)
             for (int n = 0; n < N; n++) {

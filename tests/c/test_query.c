@@ -3,16 +3,16 @@
 
 enum { OK = 0, DECLINED = 3 };
 
-int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes, const int64_t *value_starts,
-                    const double *values, const int32_t *evidence, const double *terms, int heuristic, double limit,
-                    double seconds, double *out, int32_t *pairs, void (*matmul)(void *));
+int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
+                    const int64_t *value_starts, const double *values, const int32_t *evidence, const double *terms,
+                    int heuristic, double limit, double seconds, double *out, int32_t *pairs, void (*matmul)(void *));
 
 static double terms[3 + 1 + N_PRICES] = {1e9, 1e9};
 
 static int query(const Model *model, const int32_t *evidence, int heuristic, double *out, int32_t *pairs) {
     const Tables *t = &model->tables;
-    return query_marginals(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, terms, heuristic,
-                           1000, 1000, out, pairs, NULL);
+    return query_marginals(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, terms,
+                           heuristic, 1000, 1000, out, pairs, NULL);
 }
 
 static int test_random(int kind) {

@@ -38,15 +38,18 @@ static void check_left(const Model *model, const Reduced *r, const int32_t *evid
     for (int v = 0; v < r->n && !r->impossible; v++) {
         CHECK(r->sizes[v] >= 1 && (r->index[v] >= 0) == (r->sizes[v] > 1));
         if (r->index[v] >= 0) CHECK(r->index[v] == n_free++);
-        for (int s = 1; s < r->sizes[v]; s++) CHECK(r->kept[r->state_start[v] + s] > r->kept[r->state_start[v] + s - 1]);
+        for (int s = 1; s < r->sizes[v]; s++)
+            CHECK(r->kept[r->state_start[v] + s] > r->kept[r->state_start[v] + s - 1]);
     }
     CHECK(r->n_free == n_free || r->impossible);
     for (int64_t i = 0; i < model->n_joint && !r->impossible; i++) {
         states_of(model, i, state);
         if (!agrees(model, state, evidence)) continue;
         long double w = weight_of(&model->tables, state);
-        if (remains(r, state)) CHECK_NEAR(weight_left(r, state) / (w > 0 ? w : 1), w > 0, 1e-13);
-        else CHECK(w == 0);
+        if (remains(r, state))
+            CHECK_NEAR(weight_left(r, state) / (w > 0 ? w : 1), w > 0, 1e-13);
+        else
+            CHECK(w == 0);
     }
 }
 

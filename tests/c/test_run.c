@@ -3,17 +3,18 @@
 #include "models.h"
 #include "run.h"
 
-int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes, const int64_t *value_starts,
-             const double *values, const uint8_t *keep, const int32_t *pairs, int task, int semiring, int row, double *log_z,
-             double *root, double *marginals, int64_t n_samples, const double *uniforms, int32_t *states, int64_t *peak,
-             MatMul matmul);
+int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
+             const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs, int task,
+             int semiring, int row, double *log_z, double *root, double *marginals, int64_t n_samples,
+             const double *uniforms, int32_t *states, int64_t *peak, MatMul matmul);
 
 static const int SEMIRINGS[] = {SUM_PRODUCT, LOG_SUM_EXP};
 
 static int run_model(const Model *model, const int32_t *pairs, int task, int semiring, int row, Answer *to) {
     const Tables *t = &model->tables;
-    return run_tree(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, model->net.keep, pairs, task,
-                    semiring, row, to->log_z, to->root, to->marginals, to->n_samples, to->uniforms, to->states, &to->peak, NULL);
+    return run_tree(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, model->net.keep, pairs,
+                    task, semiring, row, to->log_z, to->root, to->marginals, to->n_samples, to->uniforms, to->states,
+                    &to->peak, NULL);
 }
 
 /* The sum over the joint states in row r, and over those with state s of variable v among them. */
@@ -100,7 +101,8 @@ static void test_sums(void) {
 /* The table over the kept variables, exp(log_z) taken out, is proportional to their sums. */
 static void test_root(void) {
     for (int i = 0; i < 100; i++) {
-        Model model = random_model(1 + random_below(5), 1 + random_below(6), 3, 3, i % 2 ? WITH_ZEROS : CONDITIONAL, -1, 0);
+        Model model =
+            random_model(1 + random_below(5), 1 + random_below(6), 3, 3, i % 2 ? WITH_ZEROS : CONDITIONAL, -1, 0);
         const Tables *t = &model.tables;
         uint8_t *keep = (uint8_t *)(uintptr_t)model.net.keep, *held = ZEROS(uint8_t, t->n);
         int32_t state[MOST_VARIABLES], evidence[MOST_VARIABLES];
@@ -147,7 +149,8 @@ static void test_most_probable(void) {
         CHECK(status == (best > 0 ? OK : ZERO));
         CHECK_NEAR(*to.log_z, logl(best), 1e-10 * (1 + fabsl(logl(best))));
         check_in_range(&model, to.states);
-        if (best > 0) CHECK_NEAR(logl(weight_of(&model.tables, to.states)), logl(best), 1e-10 * (1 + fabsl(logl(best))));
+        if (best > 0)
+            CHECK_NEAR(logl(weight_of(&model.tables, to.states)), logl(best), 1e-10 * (1 + fabsl(logl(best))));
         release();
     }
 }
@@ -156,14 +159,16 @@ static void test_most_probable(void) {
 static void test_samples(void) {
     enum { N = 4000 };
     for (int i = 0; i < 24; i++) {
-        Model model = random_model(1 + random_below(4), 1 + random_below(5), 3, 3, i % 2 ? WITH_ZEROS : CONDITIONAL, -1, 0);
+        Model model =
+            random_model(1 + random_below(4), 1 + random_below(5), 3, 3, i % 2 ? WITH_ZEROS : CONDITIONAL, -1, 0);
         const Tables *t = &model.tables;
         long double *marginals = TAKE(long double, model.n_states), z = sum_over(&model, NULL, marginals);
         double *uniforms = TAKE(double, (int64_t)N * 2 * t->m);
         uint8_t *held = ZEROS(uint8_t, t->n);
         for (int64_t k = 0; k < model.n_scope; k++) held[t->scopes[k]] = 1;
         for (int64_t k = 0; k < (int64_t)N * 2 * t->m; k++) uniforms[k] = k % 97 ? random_unit() : 0;
-        Answer to = {.log_z = TAKE(double, 1), .n_samples = N, .uniforms = uniforms, .states = ZEROS(int32_t, N * t->n)};
+        Answer to = {
+            .log_z = TAKE(double, 1), .n_samples = N, .uniforms = uniforms, .states = ZEROS(int32_t, N * t->n)};
         int status = run_model(&model, random_pairs(t->m), WALK, SEMIRINGS[i % 4 / 2], -1, &to);
         CHECK(status == (z > 0 ? OK : ZERO));
         if (z == 0) continue;

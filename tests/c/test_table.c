@@ -97,7 +97,8 @@ static int test_pool(void) {
             x[i] = table_alloc(&c, ENTRIES + 1000 * i);
             x[i][0] = x[i][ENTRIES + 1000 * i - 1] = i;
         }
-        CHECK(c.live >= 8 * 5 * (int64_t)ENTRIES && c.peak >= c.live && c.peak <= 8 * 5 * (int64_t)(ENTRIES + 4000) * 9 / 8);
+        CHECK(c.live >= 8 * 5 * (int64_t)ENTRIES && c.peak >= c.live &&
+              c.peak <= 8 * 5 * (int64_t)(ENTRIES + 4000) * 9 / 8);
         for (int i = 0; i < 5; i++) table_release(&c, x[i]);
         CHECK(c.live == 0 && c.pooled > 0 && c.pooled <= c.peak);
     }

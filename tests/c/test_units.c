@@ -35,7 +35,24 @@ static void check(const Crew *crew, int64_t n_chains, int64_t n, int64_t m, int6
     float *expected = TAKE(float, n);
     int n_clear = 0;
     for (int64_t i = 0; i < n_visits; i++) order[i] = (uint32_t)random_below((int)n + 2); /* some are none */
-    Units u = {n_chains, n, m, n_visits, words(2), words(n_chains), order, floats(n_chains * n, 1), coins(n_chains * n), coins(n_chains * n), coins(n_chains * m), floats(n_chains * m, 1), coins(n_chains * m), floats(m * n, 1), 0.7f, TAKE(float, n_chains * n), NULL, NULL};
+    Units u = {n_chains,
+               n,
+               m,
+               n_visits,
+               words(2),
+               words(n_chains),
+               order,
+               floats(n_chains * n, 1),
+               coins(n_chains * n),
+               coins(n_chains * n),
+               coins(n_chains * m),
+               floats(n_chains * m, 1),
+               coins(n_chains * m),
+               floats(m * n, 1),
+               0.7f,
+               TAKE(float, n_chains * n),
+               NULL,
+               NULL};
     CHECK(sweep_units(crew, &u) == 0);
     for (int64_t c = 0; c < n_chains; c++) {
         for (int64_t i = 0; i < n; i++)
@@ -50,9 +67,12 @@ static void check(const Crew *crew, int64_t n_chains, int64_t n, int64_t m, int6
 }
 
 int main(void) {
-    static const int64_t CHAINS[] = {0, 1, 9, 20}, UNITS[] = {1, 2, 7, 8, 9, 17}, CHILDREN[] = {0, 1, 3, 8, 15, 16, 17, 33, 1100};
+    static const int64_t CHAINS[] = {0, 1, 9, 20}, UNITS[] = {1, 2, 7, 8, 9, 17},
+                         CHILDREN[] = {0, 1, 3, 8, 15, 16, 17, 33, 1100};
     for (int i = 0; i < LENGTH(CHAINS); i++)
         for (int j = 0; j < LENGTH(UNITS); j++)
-            for (int q = 0; q < LENGTH(CHILDREN); q++) check((i + j + q) % 2 ? &ALONE : &SHARED, CHAINS[i], UNITS[j], CHILDREN[q], (j + q) % 3 ? 3 * UNITS[j] : 0);
+            for (int q = 0; q < LENGTH(CHILDREN); q++)
+                check((i + j + q) % 2 ? &ALONE : &SHARED, CHAINS[i], UNITS[j], CHILDREN[q],
+                      (j + q) % 3 ? 3 * UNITS[j] : 0);
     return 0;
 }

@@ -6,7 +6,8 @@
 #include "xla_ffi.h"
 
 typedef FfiError *Handler(FfiCall *);
-Handler xla_binary_dot, xla_conditional_mean, xla_gibbs_half, xla_bernoulli_score, xla_bernoulli_layer, xla_scaled_outer, xla_binary_outer;
+Handler xla_binary_dot, xla_conditional_mean, xla_gibbs_half, xla_bernoulli_score, xla_bernoulli_layer,
+    xla_scaled_outer, xla_binary_outer;
 Handler xla_outer_step, xla_sample_bernoulli, xla_sample_ordered, xla_gibbs_units, xla_counter_bits, xla_narrow_anneal;
 
 /* ---------------------------------------------------------------- the other side of the interface */
@@ -74,7 +75,11 @@ static void settle(void) {
     while (n_waiting) n_waiting--, waiting[n_waiting].task(waiting[n_waiting].data);
 }
 
-static FfiApi api = {.struct_size = sizeof api, .error_create = error_create, .error_destroy = error_destroy, .schedule = schedule, .threads = threads};
+static FfiApi api = {.struct_size = sizeof api,
+                     .error_create = error_create,
+                     .error_destroy = error_destroy,
+                     .schedule = schedule,
+                     .threads = threads};
 
 enum { MOST_BUFFERS = 12 };
 
@@ -178,7 +183,8 @@ static void test_products(void) {
         Made *m = made(), *mean = made(), *half = made();
         m->flag = mean->flag = half->flag = flip;
         int64_t a = flip ? COLUMNS : INNER, b = flip ? INNER : COLUMNS;
-        float *x_ = coins(ROWS * INNER), *w_ = floats(INNER * COLUMNS, 1), *bias_ = floats(COLUMNS, 1), *expected = TAKE(float, ROWS * COLUMNS), *means = TAKE(float, ROWS * COLUMNS);
+        float *x_ = coins(ROWS * INNER), *w_ = floats(INNER * COLUMNS, 1), *bias_ = floats(COLUMNS, 1),
+              *expected = TAKE(float, ROWS * COLUMNS), *means = TAKE(float, ROWS * COLUMNS);
         Matrix x = matrix(x_, ROWS, INNER, 0), w = matrix(w_, a, b, (int)flip);
         f2(m, x_, ROWS, INNER), f2(m, w_, a, b);
         float *product = out2(m, ROWS, COLUMNS);
@@ -197,7 +203,9 @@ static void test_products(void) {
         float *sample = out2(half, ROWS, COLUMNS);
         found = out2(half, ROWS, COLUMNS);
         succeeds(xla_gibbs_half, half);
-        CHECK(!binary_product(&ALONE, ROWS, INNER, COLUMNS, x, w, (Finish){.sample = expected, .mean = means, .bias = bias_, .seed = seed, .rows = numbers}));
+        CHECK(
+            !binary_product(&ALONE, ROWS, INNER, COLUMNS, x, w,
+                            (Finish){.sample = expected, .mean = means, .bias = bias_, .seed = seed, .rows = numbers}));
         same(sample, expected, ROWS * COLUMNS);
         same(found, means, ROWS * COLUMNS);
         refuses(xla_gibbs_half, half, 0);
@@ -209,8 +217,10 @@ static void test_products(void) {
 static void test_scores(void) {
     Made *m = made(), *drawn = made();
     int64_t pieces = (COLUMNS + PIECE - 1) / PIECE;
-    float *x = coins(ROWS * INNER), *w = floats(INNER * COLUMNS, 1), *bias = floats(COLUMNS, 1), *target = coins(ROWS / 2 * COLUMNS);
-    float *residual = TAKE(float, ROWS * COLUMNS), *log_prob = TAKE(float, ROWS * pieces), *sample = TAKE(float, ROWS * COLUMNS);
+    float *x = coins(ROWS * INNER), *w = floats(INNER * COLUMNS, 1), *bias = floats(COLUMNS, 1),
+          *target = coins(ROWS / 2 * COLUMNS);
+    float *residual = TAKE(float, ROWS * COLUMNS), *log_prob = TAKE(float, ROWS * pieces),
+          *sample = TAKE(float, ROWS * COLUMNS);
     f2(m, x, ROWS, INNER), f2(m, w, INNER, COLUMNS), f1(m, bias, COLUMNS), f2(m, target, ROWS / 2, COLUMNS);
     float *found = out2(m, ROWS, COLUMNS), *said = out2(m, ROWS, pieces);
     succeeds(xla_bernoulli_score, m);
@@ -224,7 +234,8 @@ static void test_scores(void) {
     float *states = out2(drawn, ROWS, COLUMNS);
     found = out2(drawn, ROWS, COLUMNS), said = out2(drawn, ROWS, pieces);
     succeeds(xla_bernoulli_layer, drawn);
-    out = (Finish){.sample = sample, .residual = residual, .log_prob = log_prob, .bias = bias, .seed = seed, .rows = numbers};
+    out = (Finish){
+        .sample = sample, .residual = residual, .log_prob = log_prob, .bias = bias, .seed = seed, .rows = numbers};
     CHECK(!binary_product(&ALONE, ROWS, INNER, COLUMNS, matrix(x, ROWS, INNER, 0), matrix(w, INNER, COLUMNS, 0), out));
     same(states, sample, ROWS * COLUMNS);
     same(found, residual, ROWS * COLUMNS);
@@ -236,7 +247,8 @@ static void test_scores(void) {
 static void test_outer(void) {
     enum { N = 37, MORE = 11 };
     Made *scaled = made(), *one = made(), *two = made();
-    float *x = coins(N * ROWS), *y = floats(N * COLUMNS, 1), *x2 = coins(MORE * ROWS), *y2 = floats(MORE * COLUMNS, 1), *scale = floats(N, 1), *expected = TAKE(float, ROWS * COLUMNS);
+    float *x = coins(N * ROWS), *y = floats(N * COLUMNS, 1), *x2 = coins(MORE * ROWS), *y2 = floats(MORE * COLUMNS, 1),
+          *scale = floats(N, 1), *expected = TAKE(float, ROWS * COLUMNS);
     Matrix X = matrix(x, N, ROWS, 1), Y = matrix(y, N, COLUMNS, 0);
     f2(one, x, N, ROWS), f2(one, y, N, COLUMNS);
     float *found = out2(one, ROWS, COLUMNS);
@@ -261,12 +273,16 @@ static void test_outer(void) {
     for (int traced = 0; traced < 2; traced++) {
         Made *m = made();
         int64_t pieces = (COLUMNS + PIECE - 1) / PIECE;
-        float scalars[] = {0.1f, 0.01f, 0.5f}, *left = floats(2 * ROWS, 1), *right = floats(2 * COLUMNS, 1), *given = floats(ROWS * COLUMNS, 1), *trace = floats(ROWS * COLUMNS, 1);
-        float *moved = TAKE(float, ROWS * COLUMNS), *new_trace = TAKE(float, ROWS * COLUMNS), *squares = TAKE(float, ROWS * pieces);
-        f2(m, x, N, ROWS), f2(m, y, N, COLUMNS), f2(m, x2, MORE, ROWS), f2(m, y2, MORE, COLUMNS), f2(m, left, 2, ROWS), f2(m, right, 2, COLUMNS);
+        float scalars[] = {0.1f, 0.01f, 0.5f}, *left = floats(2 * ROWS, 1), *right = floats(2 * COLUMNS, 1),
+              *given = floats(ROWS * COLUMNS, 1), *trace = floats(ROWS * COLUMNS, 1);
+        float *moved = TAKE(float, ROWS * COLUMNS), *new_trace = TAKE(float, ROWS * COLUMNS),
+              *squares = TAKE(float, ROWS * pieces);
+        f2(m, x, N, ROWS), f2(m, y, N, COLUMNS), f2(m, x2, MORE, ROWS), f2(m, y2, MORE, COLUMNS), f2(m, left, 2, ROWS),
+            f2(m, right, 2, COLUMNS);
         f1(m, scalars, 3), f2(m, given, ROWS, COLUMNS);
         if (traced) f2(m, trace, ROWS, COLUMNS);
-        float *found_moved = out2(m, ROWS, COLUMNS), *found_squares = out2(m, ROWS, pieces), *found_trace = traced ? out2(m, ROWS, COLUMNS) : NULL;
+        float *found_moved = out2(m, ROWS, COLUMNS), *found_squares = out2(m, ROWS, pieces),
+              *found_trace = traced ? out2(m, ROWS, COLUMNS) : NULL;
         succeeds(xla_outer_step, m);
         Step step = {left, right, given, traced ? trace : NULL, moved, new_trace, squares, 0.1f, 0.01f, 0.5f};
         CHECK(!binary_product(&ALONE, ROWS, N + MORE, COLUMNS, X, Y, (Finish){.step = &step}));
@@ -311,7 +327,8 @@ static void test_chains(void) {
     float beta = 0.8f, *expected = TAKE(float, ROWS * N);
     Units u = {ROWS, N, CHILDREN, VISITS, u1(m, 2), u1(m, ROWS), u1(m, VISITS), .beta = beta, .out = expected};
     for (int i = 0; i < VISITS; i++) ((uint32_t *)(uintptr_t)u.order)[i] %= N;
-    u.own = f2(m, floats(ROWS * N, 1), ROWS, N), u.h = f2(m, coins(ROWS * N), ROWS, N), u.free = f2(m, coins(ROWS * N), ROWS, N);
+    u.own = f2(m, floats(ROWS * N, 1), ROWS, N), u.h = f2(m, coins(ROWS * N), ROWS, N),
+    u.free = f2(m, coins(ROWS * N), ROWS, N);
     u.x = f2(m, coins(ROWS * CHILDREN), ROWS, CHILDREN), u.logits = f2(m, floats(ROWS * CHILDREN, 1), ROWS, CHILDREN);
     u.counts = f2(m, coins(ROWS * CHILDREN), ROWS, CHILDREN), u.weights = f2(m, floats(CHILDREN * N, 1), CHILDREN, N);
     f1(m, &beta, 1);
@@ -326,7 +343,20 @@ static void test_chains(void) {
     for (int t = 0; t <= STEPS; t++) betas[t] = (float)t / STEPS;
     narrow->flag = 1;
     buffer(narrow, 0, FFI_U32, seeds, 3, STEPS, N, 2);
-    Narrow a = {ROWS, STEPS, N, CHILDREN, seeds, u1(narrow, ROWS), f1(narrow, betas, STEPS + 1), f2(narrow, coins(ROWS * N), ROWS, N), f2(narrow, floats(N * CHILDREN, 1), N, CHILDREN), f2(narrow, floats(2 * N, 1), 2, N), f2(narrow, floats(2 * CHILDREN, 1), 2, CHILDREN), 1, expected, change};
+    Narrow a = {ROWS,
+                STEPS,
+                N,
+                CHILDREN,
+                seeds,
+                u1(narrow, ROWS),
+                f1(narrow, betas, STEPS + 1),
+                f2(narrow, coins(ROWS * N), ROWS, N),
+                f2(narrow, floats(N * CHILDREN, 1), N, CHILDREN),
+                f2(narrow, floats(2 * N, 1), 2, N),
+                f2(narrow, floats(2 * CHILDREN, 1), 2, CHILDREN),
+                1,
+                expected,
+                change};
     found = out2(narrow, ROWS, N);
     float *changed = out2(narrow, STEPS, ROWS);
     succeeds(xla_narrow_anneal, narrow);
@@ -339,7 +369,10 @@ static void test_chains(void) {
 }
 
 int main(void) {
-    Handler *all[] = {xla_binary_dot, xla_conditional_mean, xla_gibbs_half, xla_bernoulli_score, xla_bernoulli_layer, xla_scaled_outer, xla_binary_outer, xla_outer_step, xla_sample_bernoulli, xla_sample_ordered, xla_gibbs_units, xla_counter_bits, xla_narrow_anneal};
+    Handler *all[] = {xla_binary_dot,       xla_conditional_mean, xla_gibbs_half,   xla_bernoulli_score,
+                      xla_bernoulli_layer,  xla_scaled_outer,     xla_binary_outer, xla_outer_step,
+                      xla_sample_bernoulli, xla_sample_ordered,   xla_gibbs_units,  xla_counter_bits,
+                      xla_narrow_anneal};
     for (int i = 0; i < LENGTH(all); i++) answers_query(all[i]);
     for (pool = 0; pool < POOLS; pool++)
         for (int i = 0; i < 3; i++) {

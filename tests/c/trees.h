@@ -107,8 +107,10 @@ static inline int32_t *random_pairs(int m) {
             int k = random_below(n);
             pairs[2 * i + side] = alive[k];
             alive[k] = alive[n - 1];
-            if (side) alive[n - 1] = m + i;
-            else n--;
+            if (side)
+                alive[n - 1] = m + i;
+            else
+                n--;
         }
     return pairs;
 }
