@@ -1,6 +1,7 @@
 # make demo   a real network queried, and a machine learned from digits: `make demo MODEL=path/to/any.bif` for your own
 # make test   all tests
 # make check  lint, types
+# make sanitize   the kernels under sanitizers: the tests in C at all lengths of vectors, and those in Python
 # make docs   run the examples in the documentation again and write down what they print
 # make bench  every benchmark, each against a named peer
 # make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
@@ -17,7 +18,7 @@ SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch]
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test check docs bench wheels clean
+.PHONY: demo test check sanitize docs bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -32,6 +33,9 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+sanitize: $(VENV)/.installed-test
+	$(BIN)/python tests/sanitized.py -n auto --dist worksteal
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python tests/test_docs.py

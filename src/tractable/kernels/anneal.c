@@ -181,7 +181,7 @@ double anneal(const Network *net, const Annealing *how, int32_t *pairs) {
     if (m < 3) return 0;
     Tree t = {.words = (n + 63) / 64, .nodes = 2 * m - 1, .m = m, .log_size = log_size};
     t.uniform = 1;
-    t.unit = log_size[0];
+    t.unit = n ? log_size[0] : 0;
     for (int v = 1; v < n; v++)
         if (log_size[v] != t.unit) t.uniform = 0;
     size_t nodes = (size_t)t.nodes;

@@ -14,6 +14,7 @@
 #include "chain.h"
 
 #define TINY 1e-250
+#define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
 #define BLOCK_BYTES ((int64_t)1 << 21)
 
 typedef struct {
@@ -127,7 +128,7 @@ static void observe(Work *w, int64_t t, double *alpha, double *ratio) {
         sum += u;
     }
     c = v_sum(sum);
-    if (!(c > TINY)) {
+    if (!(c > SUM_TINY)) {
         w->status = CHAIN_UNSAFE;
         return;
     }

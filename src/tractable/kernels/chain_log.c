@@ -3,6 +3,8 @@
  * not depend on the length of the sequence. */
 #include "chain.h"
 
+#define FAINT 1e-250 /* a filtered probability below this may have lost digits, or is gone */
+
 void arrows_open(Arrows *a, const Chain *c, int into) {
     int64_t k = c->k, n = 0;
     a->starts = grab(sizeof(int64_t) * (size_t)(k + 1));
@@ -123,7 +125,31 @@ void chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, dou
     drop(buffer);
 }
 
-/* log p(z_t | x_1..t) of the sequences order[first..last) to `out`, also where it is below the smallest double. */
+/* Whether a state of row t, filtered to `row`, is possible but too improbable for a double; the rows before are logarithms. */
+static int is_faint(const Chain *c, const Arrows *into, const double *log_likelihood, int64_t t, const double *row) {
+    for (int64_t j = 0; j < c->k; j++) {
+        if (row[j] >= FAINT || log_likelihood[j] == -INFINITY) continue;
+        if (row[j] > 0 || (!t && c->start[j] > 0)) return 1;
+        for (int64_t n = into->starts[j]; t && n < into->starts[j + 1]; n++)
+            if (row[into->states[n] - c->k] > -INFINITY) return 1;
+    }
+    return 0;
+}
+
+/* The logarithms of filtered rows in place; those of a row with a faint state follow from the row before. */
+static void to_logs(const Chain *c, int64_t s, const Arrows *into, double *out) {
+    const double *rows = c->log_likelihood + c->offsets[s] * c->k;
+    for (int64_t t = 0; t < c->offsets[s + 1] - c->offsets[s]; t++, out += c->k, rows += c->k) {
+        region_worked(8 * c->k + into->starts[c->k]);
+        int faint = is_faint(c, into, rows, t, out);
+        for (int64_t j = 0; j < c->k; j++)
+            out[j] = !faint ? log(out[j]) : rows[j] + (t ? log_sum(into, j, out - c->k) : log(c->start[j]));
+        if (faint) shift(out, c->k);
+    }
+}
+
+/* log p(z_t | x_1..t) of the sequences order[first..last) to `out`, up to a constant for each row, also where it is below
+ * the smallest double. */
 EXPORT int chain_log_filter(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, Caller caller) {
     REGION(caller)
     int32_t *status = grab(sizeof(int32_t) * (size_t)(c->n + 1));
@@ -131,10 +157,10 @@ EXPORT int chain_log_filter(const Chain *c, int64_t first, int64_t last, double 
     arrows_open(&into, c, 1);
     chain_forward(c, first, last, log_p, out, status);
     for (int64_t i = first; i < last; i++) {
-        int64_t s = c->order[i], begin = c->offsets[s], end = c->offsets[s + 1];
-        if (status[s] == CHAIN_OK)
-            IN_PIECES(n, (end - begin) * c->k, 8) out[begin * c->k + n] = log(out[begin * c->k + n]);
-        if (status[s] == CHAIN_UNSAFE) log_p[s] = chain_log_forward(c, s, &into, out + begin * c->k);
+        int64_t s = c->order[i];
+        double *own = out + c->offsets[s] * c->k;
+        if (status[s] == CHAIN_OK) to_logs(c, s, &into, own);
+        if (status[s] == CHAIN_UNSAFE) log_p[s] = chain_log_forward(c, s, &into, own);
     }
     region_leave();
     return 0;

@@ -89,6 +89,7 @@ static void open_walks(const Logs *m, Walk *walks, int64_t longest) {
 /* The most probable path of each of the sequences order[first..last), and the log of its probability with the data:
  * -infinity, with a path that means nothing, where there is none. */
 EXPORT int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths, Caller caller) {
+    if (first >= last) return 0;
     REGION(caller)
     Logs m;
     Walk walks[SIDE];

@@ -54,7 +54,7 @@ void region_enter(jmp_buf *failed, Caller caller) {
     region.outside = NULL;
     region.failed = failed;
     region.caller = caller, region.worked = 0, region.look = 0;
-    if (!atomic_flag_test_and_set(&arena.taken)) {
+    if (!EACH_ALONE && !atomic_flag_test_and_set(&arena.taken)) {
         if (!arena.base) arena.base = fresh(ARENA);
         region.at = arena.base, region.end = arena.base ? arena.base + ARENA : NULL;
         memset(region.free, 0, sizeof region.free);

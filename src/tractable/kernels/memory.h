@@ -9,6 +9,18 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Whether every block is one of the system's: an address sanitizer sees what is read or written beyond these alone. */
+#if defined(__SANITIZE_ADDRESS__)
+#define EACH_ALONE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EACH_ALONE 1
+#endif
+#endif
+#ifndef EACH_ALONE
+#define EACH_ALONE 0
+#endif
+
 enum { NO_MEMORY = -1, GIVEN_UP = -2 };
 
 /* What is asked of the caller: a matrix product big enough for a BLAS, c[i] = a[i] @ b[i] for i < batch, row-major; or,

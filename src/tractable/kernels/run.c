@@ -300,7 +300,7 @@ static int64_t count_variables(Run *r, double *exponent) {
     for (int64_t i = 0; i < net->starts[net->m]; i++) r->count[net->scopes[i]]++;
     for (int v = 0; v < net->n; v++) {
         r->alone[v] = r->count[v] == 1 && !r->keep[v];
-        if (!r->count[v] && r->c.semiring != MAX_PLUS) *exponent += log2((double)r->c.sizes[v]);
+        if (!r->count[v] && !r->keep[v] && r->c.semiring != MAX_PLUS) *exponent += log2((double)r->c.sizes[v]);
     }
     return 0;
 }

@@ -29,7 +29,7 @@ typedef struct {
     const Network *net;
     const int32_t *sizes;
     int semiring;
-    int row;         /* the variable that numbers evidence rows, always the fastest axis; -1 if none */
+    int row;         /* the variable that numbers evidence rows, always the fastest axis; -1 if none, as in the other semirings */
     int64_t n_rows;
     int blas;        /* the caller makes large products */
     int64_t live, pooled, peak; /* bytes of tables in use, kept for the next ones, and the most of both at once */
