@@ -13,7 +13,7 @@
 #include "kernels.h"
 
 enum { LOW = 256, MIDDLE = 16, STATES = LOW * MIDDLE, INNER = 12, TILE = 16, WIDTH = 8 };
-enum { PARTS = TILE / LANES, SLICES = WIDTH / LANES };
+enum { LINE = 64, PARTS = TILE / LANES, SLICES = WIDTH / LANES };
 
 /* Middle states whose products are built together: as many accumulators as the registers hold. */
 #if VECTOR_BYTES == 64
@@ -62,7 +62,8 @@ typedef struct {
 
 static void open_scratch(Scratch *s, int64_t m) {
     size_t size = (size_t)(m * (MIDDLE + 1) + 3 * STATES + MIDDLE * WIDTH);
-    s->odds = grab(sizeof(double) * size);
+    uintptr_t at = (uintptr_t)grab(sizeof(double) * size + LINE); /* no vector lies across two lines of the cache */
+    s->odds = (double *)((at + LINE - 1) / LINE * LINE);
     s->theta = s->odds + m * MIDDLE;
     s->log_w = s->theta + m;
     s->w = s->log_w + STATES;
