@@ -32,7 +32,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 KERNELS = Path("src", "tractable", "kernels")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 FLAGS = ["-std=c11", "-O3", "-g0", "-fno-math-errno", "-fvisibility=hidden"]
-PROBE = "#include <math.h>\n#include <stdlib.h>\n#include <string.h>\ndouble probe(double x) { return log(x); }\n"
+PROBE = """#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+__attribute__((visibility("default"))) double probe(double x) { return log(x); }
+"""
 
 PROCESSOR = "processor.c"
 """The source of the library that says the level."""
