@@ -13,6 +13,7 @@ the libraries are loaded with ctypes. `python hatch_build.py` makes the wheels o
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import shlex
@@ -23,6 +24,7 @@ import sysconfig
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +34,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 KERNELS = Path("src", "tractable", "kernels")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 FLAGS = ["-std=c11", "-O3", "-g0", "-fno-math-errno", "-fvisibility=hidden"]
-PROBE = "#include <math.h>\n#include <stdlib.h>\n#include <string.h>\ndouble probe(double x) { return log(x); }\n"
+PROBE = """#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+__attribute__((visibility("default"))) double probe(double x) { return log(x); }
+"""
 
 PROCESSOR = "processor.c"
 """The source of the library that says the level."""
@@ -226,8 +232,23 @@ def required(error: str | None) -> None:
 
 def attempt(command: list[str]) -> str | None:
     """Run a command; None when it succeeds, else what it was and what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=surroundings())
     return None if done.returncode == 0 else f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}"
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of the compiler: zig keeps what it has made in the home, which need not be there."""
+    if sys.platform == "win32" or os.access(os.environ.get("HOME", ""), os.W_OK):
+        return {**os.environ}
+    return {"ZIG_GLOBAL_CACHE_DIR": temporary_cache(), **os.environ}
+
+
+@cache
+def temporary_cache() -> str:
+    """A folder that stays until we end."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def platform_tag() -> str:

@@ -158,6 +158,15 @@ class TestCompiler:
         hook.build(folder)
         assert set(calls(folder)) == {6.0}
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="its home is another")
+    def test_zig_needs_no_home(self, hook, monkeypatch, tmp_path):
+        monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert "ZIG_GLOBAL_CACHE_DIR" not in hook.surroundings()
+        for home in (lambda: monkeypatch.setenv("HOME", str(tmp_path / "none")), lambda: monkeypatch.delenv("HOME")):
+            home()
+            assert Path(hook.surroundings()["ZIG_GLOBAL_CACHE_DIR"]).is_dir()
+
     @pytest.mark.parametrize("name", ["aarch64-linux-musl", "x86_64-windows-gnu", "aarch64-macos.11.0"])
     def test_the_zig_wheel_compiles_for_others(self, hook, folder, monkeypatch, name):
         pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")

@@ -66,16 +66,19 @@ def _guarded(argv: Sequence[str]) -> int:
     except tr.BudgetError as error:
         show_refusal(error, json="--json" in argv)
         return _fail(str(error), REFUSED)
-    except RuntimeError as error:  # from jax, which has no class of its own for it
-        if "RESOURCE_EXHAUSTED" not in str(error):
+    except (RuntimeError, ImportError) as error:
+        if (message := _not_a_defect(error)) is None:
             raise
-        return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
-    except ImportError as error:
-        if error.name != "tractable.kernels":
-            raise
-        return _fail(str(error))
+        return _fail(message)
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
+
+
+def _not_a_defect(error: RuntimeError | ImportError) -> str | None:
+    """What to say where the machine is the reason."""
+    if "RESOURCE_EXHAUSTED" in str(error):  # from jax, which has no class of its own for it
+        return "out of memory; take smaller batches, fewer hidden units or fewer chains"
+    return str(error) if isinstance(error, ImportError) and error.name == "tractable.kernels" else None
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:
