@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def what_reads_is_loaded() -> None:
     """Imports are work that is not the file's."""
     with suppress(ImportError):
-        import pyarrow.parquet
-
-        import tractable.formats.data.parquet  # noqa: F401
+        import_module("pyarrow.parquet")
+    import_module("tractable.formats.data.parquet")
 
 
 @pytest.fixture(scope="module", autouse=True)
