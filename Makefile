@@ -2,6 +2,8 @@
 # make test   all tests
 # make check  lint, types
 # make sanitize   the kernels under sanitizers: the tests in C at all lengths of vectors, and those in Python
+# make verify the sweeps of random cases at length, before a release: `make verify PIECE=2/8` for the second of eight parts
+# make smoke  the wheel alone in a clean environment of each Python there is: `make smoke PYTHONS="python3.12 path/to/other"`
 # make docs   run the examples in the documentation again and write down what they print
 # make bench  every benchmark, each against a named peer
 # make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
@@ -18,7 +20,11 @@ SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch]
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test check sanitize docs bench wheels clean
+PIECE ?= 1/1
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+SMOKE := build/smoke
+
+.PHONY: demo test verify smoke check sanitize docs bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -28,6 +34,21 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+verify: $(VENV)/.installed-test
+	TRACTABLE_VERIFY=$(PIECE) $(BIN)/python -m pytest -n auto --dist worksteal -m verify \
+		--hypothesis-seed=$(firstword $(subst /, ,$(PIECE)))
+
+smoke: $(VENV)/.created
+	rm -rf $(SMOKE)
+	$(BIN)/python -m pip wheel -q --no-deps -w $(SMOKE) .
+	@set -e; for python in $(PYTHONS); do \
+		"$$python" -c '' 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
+		rm -rf $(SMOKE)/env; "$$python" -m venv --without-pip $(SMOKE)/env; \
+		inside=$(SMOKE)/env/$(notdir $(BIN))/python; \
+		$(BIN)/python -m pip -q --python $$inside install $(SMOKE)/*.whl; \
+		$$inside -W error tests/smoke.py; \
+	done
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

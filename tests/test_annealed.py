@@ -11,6 +11,7 @@ import pytest
 from data import DATA, needs_data
 from machines_oracle import joint
 from machines_zoo import ZOO
+from sweep import PIECE, many
 
 from tractable.evaluate import Annealing, anneal, bounds, log_partition
 from tractable.evaluate.certified import certified
@@ -100,20 +101,22 @@ def test_weights_that_are_easily_bounded_by_hand() -> None:
     assert bounds.log_mean_exp(np.log([1.0, 3.0])) == pytest.approx(np.log(2))
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("spread", [0.1, 1.0, 3.0])
 def test_betting_bounds_fail_as_rarely_as_they_say(spread: float) -> None:
     """Lognormal weights with mean one, also such whose sample mean is far too low; at most 10 % of the bounds fail."""
-    rng, n, delta = np.random.default_rng(0), 400, 0.1
+    rng, n, delta = np.random.default_rng(PIECE), many(100), 0.1
     low = [bounds.log_mean_lower(spread * rng.normal(size=100) - spread**2 / 2, delta) for _ in range(n)]
     assert np.mean(np.array(low) > 0) <= delta + 3 * np.sqrt(delta * (1 - delta) / n)
     if spread == 0.1:
         assert np.median(low) > -0.06  # and are worth something
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("spread", [0.4, 1.6, 3.0])
 def test_bounds_from_both_directions_fail_rarely_and_are_nearer(spread: float) -> None:
     """Gaussian work that satisfies Crooks' theorem, log Z = 7: pairs of runs say more than one direction alone."""
-    rng, n, delta = np.random.default_rng(0), 400, 0.1
+    rng, n, delta = np.random.default_rng(PIECE), many(100), 0.1
     forward, reverse = (side - spread**2 / 2 + spread * rng.normal(size=(n, 256)) for side in (7, -7))
     low = np.array([bounds.log_ratio_lower(f, r, delta) for f, r in zip(forward, reverse, strict=True)])
     high = np.array([-bounds.log_ratio_lower(r, f, delta) for f, r in zip(forward, reverse, strict=True)])

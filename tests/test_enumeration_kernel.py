@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 from data import needs_data, real_files
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from sweep import sweep
 
 from tractable.kernels import enumeration
 from tractable.kernels.enumeration import expectations, log_sum
@@ -87,7 +88,7 @@ def test_columns_that_are_always_off_or_always_on(bias: float) -> None:
     check(W, c, np.full(40, bias), J)
 
 
-@settings(max_examples=60)
+@sweep(20)
 @given(st.integers(0, 10), st.integers(0, 9), st.floats(-2, 4), st.booleans(), st.integers(0, 999))
 def test_any_size_and_scale(n: int, m: int, log_scale: float, coupled: bool, seed: int) -> None:
     check(*parameters(n, m, 10.0**log_scale, coupled, seed))

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from models_at_random import Model, bayesian_networks, markov_networks, same, xml_names
+from sweep import sweep
 from zoo import ZOO, Row
 
 from tractable.formats import FormatError, load, save
@@ -73,7 +74,7 @@ def test_every_kind_of_model_comes_back_bit_for_bit(row: Row, extension: str, pa
         assert same(model, through(model, path), named=keeps_names(extension))
 
 
-@settings(max_examples=150)
+@sweep(50)
 @given(
     model=bayesian_networks(), packing=st.sampled_from(["", ".gz"]), extension=st.sampled_from([".bif", ".safetensors"])
 )
@@ -81,19 +82,19 @@ def test_bayesian_networks_with_any_names_come_back(model: Model, packing: str, 
     assert same(model, through(model, folder / f"net{extension}{packing}"))
 
 
-@settings(max_examples=100)
+@sweep(30)
 @given(model=bayesian_networks(xml_names), packing=st.sampled_from(["", ".gz"]))
 def test_bayesian_networks_come_back_from_xml(model: Model, packing: str, folder: Path) -> None:
     assert same(model, through(model, folder / f"net.xml{packing}"))
 
 
-@settings(max_examples=100)
+@sweep(30)
 @given(model=markov_networks(), packing=st.sampled_from(["", ".gz"]), extension=st.sampled_from(MARKOV))
 def test_markov_networks_come_back(model: Model, packing: str, extension: str, folder: Path) -> None:
     assert same(model, through(model, folder / f"net{extension}{packing}"), named=keeps_names(extension))
 
 
-@settings(max_examples=60)
+@sweep(20)
 @given(
     model=bayesian_networks(xml_names), route=st.permutations([".bif", ".xml.gz", ".safetensors", ".bif.gz", ".uai"])
 )

@@ -219,7 +219,7 @@ def test_many_small_defaults_cannot_add_up_to_a_huge_model(tmp_path: Path, monke
 
 
 def test_bad_files_of_some_size_are_refused_soon(tmp_path: Path) -> None:
-    n = 20_000
+    n = 5_000
     long, many = "x" * 1_000_000, " ".join(f"s{i}" for i in range(n))
     for text in (
         f"variable {long} {{ type discrete [ 1 ] {{ s }}; }} probability ( {long[1:]}y ) {{ table 1; }}",

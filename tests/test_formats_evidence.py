@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from models_at_random import Model, bayesian_networks, markov_networks
+from sweep import sweep
 from test_formats import ASYMMETRIC
 
 from tractable.formats import FormatError, read_evidence, write_evidence
@@ -130,7 +131,7 @@ def observed(draw: st.DrawFn) -> tuple[Model, Cases]:
     return model, draw(st.lists(case, min_size=1, max_size=4))
 
 
-@settings(max_examples=200)
+@sweep(50)
 @given(observed=observed(), packing=st.sampled_from(["", ".gz"]))
 def test_uai_evidence_comes_back(observed: tuple[Model, Cases], packing: str, folder: Path) -> None:
     model, given_cases = observed
@@ -138,7 +139,7 @@ def test_uai_evidence_comes_back(observed: tuple[Model, Cases], packing: str, fo
     assert read_evidence(folder / f"case.evid{packing}", model) == given_cases
 
 
-@settings(max_examples=200)
+@sweep(50)
 @given(observed=observed(), packing=st.sampled_from(["", ".gz"]))
 def test_csv_evidence_comes_back(observed: tuple[Model, Cases], packing: str, folder: Path) -> None:
     model, given_cases = observed

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import math
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from data import needs_data, real_files
+from hostile import counted
 from models_at_random import same
+from sweep import some
 from test_formats import ASYMMETRIC
 
 from tractable.formats import load, read_evidence, save
@@ -73,20 +73,17 @@ def rows_line_by_line(path: Path) -> Iterator[Row]:
 
 @needs_data
 @pytest.mark.parametrize("name", SIZES)
-def test_every_network_loads_in_less_than_a_second(name: str) -> None:
-    seconds = math.inf
-    for _ in range(3):  # the best of three: other work on the machine is not the reader's
-        start = time.perf_counter()
+def test_every_network_loads_in_half_a_million_calls(name: str) -> None:
+    """They take a part of a second, which benchmarks/files.py measures; one for each number would be too many."""
+    with counted() as effort:
         net = network(name)
-        seconds = min(seconds, time.perf_counter() - start)
-        if seconds < 1:
-            break
-    assert seconds < 1
+    assert effort.calls < 500_000
     assert (len(net.variables), sum(map(len, net.parents.values()))) == SIZES[name]
 
 
 @needs_data
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.verify
+@pytest.mark.parametrize("name", some(SIZES, 8))
 def test_every_row_is_where_its_file_says(name: str) -> None:
     net, n_rows = network(name), 0
     for child, parents, labels, numbers in rows_line_by_line(NETWORKS[name]):
@@ -110,7 +107,8 @@ def test_the_states_of_child_keep_their_names() -> None:
 
 
 @needs_data
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.verify
+@pytest.mark.parametrize("name", some(SIZES, 8))
 def test_every_network_comes_back_through_every_format(name: str, tmp_path: Path) -> None:
     net = network(name)
     for extension in (".bif", ".uai", ".xml", ".safetensors.gz"):
@@ -119,7 +117,8 @@ def test_every_network_comes_back_through_every_format(name: str, tmp_path: Path
 
 
 @needs_data
-@pytest.mark.parametrize("path", INSTANCES, ids=[path.name.removesuffix(".uai.gz") for path in INSTANCES])
+@pytest.mark.verify
+@pytest.mark.parametrize("path", some(INSTANCES, 30), ids=lambda path: path.name.removesuffix(".uai.gz"))
 def test_every_instance_and_its_evidence_load(path: Path, tmp_path: Path) -> None:
     net = load(path)
     words = gzip.decompress(path.read_bytes()).split()

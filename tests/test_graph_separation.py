@@ -10,8 +10,9 @@ import networkx as nx
 import numpy as np
 import pytest
 from graphs import arrows, chain_graphs, directed_graphs, interactions, moral, questions, undirected_graphs
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from sweep import sweep
 from test_graph import ASIA
 from zoo import ZOO, Row
 
@@ -33,7 +34,7 @@ def is_open(peer: nx.DiGraph, path: Iterable[str], given: set[str]) -> bool:
 
 
 @given(questions(directed_graphs()))
-@settings(max_examples=400)
+@sweep(100)
 def test_d_separation_is_that_no_path_is_open(question: Question) -> None:
     graph, a, b, known = question
     peer = arrows(graph)
@@ -46,7 +47,7 @@ def test_d_separation_is_that_no_path_is_open(question: Question) -> None:
 
 
 @given(questions(directed_graphs()))
-@settings(max_examples=400)
+@sweep(100)
 def test_the_reason_for_a_directed_graph_holds(question: Question) -> None:
     graph, a, b, known = question
     found, peer = is_separated(graph, a, b, known), arrows(graph)
@@ -81,7 +82,7 @@ def test_undirected_separation_is_that_every_path_is_cut(question: Question) -> 
 
 
 @given(questions(chain_graphs()))
-@settings(max_examples=400)
+@sweep(100)
 def test_mixed_separation_is_separation_in_the_moral_ancestral_graph(question: Question) -> None:
     graph, a, b, known = question
     above = arrows(graph)

@@ -8,8 +8,9 @@ from typing import Any
 import brute_force
 import numpy as np
 from agreement import Case, agrees, close, enumerated
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from sweep import sweep
 from zoo import Model
 
 import tractable as tr
@@ -65,7 +66,7 @@ def cases(draw: st.DrawFn) -> Case:
     return enumerated(model, evidence)
 
 
-@settings(max_examples=150)
+@sweep(50)
 @given(cases())
 def test_answers_are_those_of_enumeration(truth: Case) -> None:
     agrees(tr.infer(truth.model, truth.evidence), truth)

@@ -60,7 +60,7 @@ def test_an_error_of_a_helper_comes_out(monkeypatch: pytest.MonkeyPatch) -> None
     both, main = threading.Barrier(2), threading.get_ident()
 
     def fails(_: int) -> None:
-        both.wait(10)  # one task each
+        both.wait(60)  # one task each
         if threading.get_ident() != main:
             raise ZeroDivisionError
 
@@ -76,7 +76,7 @@ def test_an_interrupt_leaves_nothing_running(where: str, monkeypatch: pytest.Mon
     all_three, main, ended = threading.Barrier(3), threading.get_ident(), []
 
     def task(_: int) -> None:
-        all_three.wait(10)
+        all_three.wait(60)
         if threading.get_ident() != main:
             for _ in range(3):
                 time.sleep(0.05)
@@ -84,7 +84,7 @@ def test_an_interrupt_leaves_nothing_running(where: str, monkeypatch: pytest.Mon
             time.sleep(0.1)
             ended.append(threading.get_ident())
         elif where == "working":
-            time.sleep(10)
+            time.sleep(60)
 
     with pytest.raises(KeyboardInterrupt):
         side_by_side(task, range(3))
@@ -96,7 +96,7 @@ def test_an_error_of_the_one_who_asks_is_not_covered_by_that_of_a_helper(monkeyp
     both, main = threading.Barrier(2), threading.get_ident()
 
     def fails(_: int) -> None:
-        both.wait(10)
+        both.wait(60)
         raise KeyboardInterrupt if threading.get_ident() == main else ZeroDivisionError
 
     with pytest.raises(KeyboardInterrupt):
