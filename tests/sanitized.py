@@ -43,17 +43,8 @@ OPTIONS = {
 QUICK = ("enumeration_kernel", "kernel_answers", "rows_kernel")
 PYTHON_TESTS = (
     *QUICK,
-    *(
-        "posterior_random",
-        "kernels",
-        "calls",
-        "interrupts",
-        "chain_kernels",
-        "factorial",
-        "threads",
-        "xla_kernels",
-        "fused_step",
-    ),
+    *("posterior_random", "kernels", "calls", "interrupts", "chain_kernels", "factorial", "threads"),
+    *("xla_kernels", "fused_step"),
 )
 PROBE = '#include <stdio.h>\n#include <math.h>\nint main(int n, char **x) { return printf("%g\\n", exp(-n)) < 0; }\n'
 

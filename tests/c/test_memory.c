@@ -167,6 +167,7 @@ static void asks_within(void *given) {
 }
 
 static int asks_itself(void) {
+    n_asked = 0;
     REGION(asks_within)
     Held before, after;
     double x[4] = {1, 2, 3, 4};
@@ -215,6 +216,7 @@ static void visits_all(void) {
     region_patience(0);
     for (int i = 0; i < LENGTH(N); i++)
         for (int j = 0; j < LENGTH(WORK); j++) {
+            if (N[i] > 1000 && WORK[j] >= REGION_PIECE - 1) continue; /* a look for each would take seconds */
             int64_t pieces = visits(NULL, N[i], WORK[j]);
             n_asked = 0, n_answers = INT32_MAX;
             CHECK(visits(answers, N[i], WORK[j]) == pieces);
@@ -231,7 +233,6 @@ static void *work(void *unused) {
         CHECK(all_zero() == 0);
         CHECK(takes_three() == 0);
         CHECK(fails(GIVEN_UP) == GIVEN_UP);
-        n_asked = 0;
         CHECK(asks_itself() == GIVEN_UP && n_asked == 3);
     }
     return unused;
