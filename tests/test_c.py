@@ -62,7 +62,7 @@ def test_a_fault_is_seen(fault: str, tmp_path: Path) -> None:
     if "leaks" in FAULTS[fault] and not environment()["ASAN_OPTIONS"].endswith("1"):
         pytest.skip("leaks cannot be looked for here")
     test = tmp_path / f"test_fault{list(FAULTS).index(fault)}.c"
-    head = '#include "check.h"\n#include "memory.h"\nint main(void) {\n    REGION\n    char *first = grab(100);\n'
+    head = '#include "check.h"\n#include "memory.h"\nint main(void) {\n    REGION(NULL)\n    char *first = grab(100);\n'
     test.write_text(f"{head}    CHECK(first);\n    {fault};\n    region_leave();\n    return 0;\n}}\n")
     assert FAULTS[fault] in run(test, Build("address", widest()))
 

@@ -18,7 +18,7 @@ static double price(const Network *net, const int32_t *pairs, double traffic) {
 }
 
 static int test_random(int n, int m, int uniform, Annealing how) {
-    REGION
+    REGION(NULL)
     Network net = random_scopes(n, m, 4, uniform);
     if (n > 20) keep_some(&net);
     int32_t *pairs = random_pairs(m);

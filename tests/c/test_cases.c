@@ -96,7 +96,7 @@ static int check(const Drawn *d, const double *theta, int counted) {
     for (int64_t from = 0, to; from < d->n_cases; from = to) { /* in pieces that cut through groups */
         to = from + 1 + random_below(4);
         to = to < d->n_cases ? to : d->n_cases;
-        CHECK(cases_expected(&d->cases, from, to, theta, weight, counted ? counts : NULL, log_z) == 0);
+        CHECK(cases_expected(&d->cases, from, to, theta, weight, counted ? counts : NULL, log_z, NULL) == 0);
     }
     for (int64_t i = 0; i < d->n_cases; i++) {
         while (d->cases.case_start[g + 1] <= i) g++;
@@ -135,7 +135,7 @@ int main(void) {
     Drawn d = random_cases(3, 2);
     double *weight = TAKE(double, d.n_cases), *log_z = TAKE(double, d.n_cases), *counts = ZEROS(double, ENTRIES);
     for (int64_t i = 0; i < d.n_cases; i++) weight[i] = 1;
-    RUNS_OUT(cases_expected(&d.cases, 0, d.n_cases, theta, weight, counts, log_z), NO_MEMORY, 0);
+    RUNS_OUT(cases_expected(&d.cases, 0, d.n_cases, theta, weight, counts, log_z, NULL), NO_MEMORY, 0);
     release();
     return 0;
 }

@@ -2,13 +2,20 @@
 #include "chains.h"
 
 int chain_tally(const Chain *c, int64_t first, int64_t last, const Kinds *kinds, double *log_p, int32_t *status,
-                double *sums, double *firsts, double *counts);
+                double *sums, double *firsts, double *counts, Caller caller);
+
+static int lanes(const Chain *c, double *log_p, double *out, int32_t *status, double *counts) {
+    REGION(NULL)
+    chain_lanes(c, 0, c->n, log_p, out, status, counts);
+    region_leave();
+    return 0;
+}
 
 static void check_lanes(const Chain *c, const Expected *e) {
     double *log_p = TAKE(double, c->n), *out = TAKE(double, c->n_rows * c->k), *counts = ZEROS(double, c->k * c->k);
     int32_t *status = TAKE(int32_t, c->n);
     CHECK(chain_fits_lanes(c, 0));
-    CHECK(chain_lanes(c, 0, c->n, log_p, out, status, counts) == CHAIN_OK);
+    CHECK(lanes(c, log_p, out, status, counts) == 0);
     for (int64_t s = 0; s < c->n; s++) {
         CHECK(status[s] == CHAIN_OK);
         check_log_p(c, e, s, log_p[s]);
@@ -37,8 +44,8 @@ static void check_tally(Chain c) {
     }
     c.log_likelihood = each;
     Expected e = expect(&c);
-    CHECK(chain_tally(&c, 0, c.n, &(Kinds){KINDS, kind, scaled_rows, shifts}, log_p, status, sums, firsts, counts) ==
-          CHAIN_OK);
+    CHECK(chain_tally(&c, 0, c.n, &(Kinds){KINDS, kind, scaled_rows, shifts}, log_p, status, sums, firsts, counts,
+                      NULL) == 0);
     long double *expected = ZEROS(long double, (KINDS + 1) * k);
     for (int64_t s = 0; s < c.n; s++) {
         CHECK(status[s] == CHAIN_OK);
@@ -67,7 +74,7 @@ static void test_lost(double start) {
         if (s != 2) smooth(&c, s, e.filtered + c.offsets[s] * 3, e.smoothed + c.offsets[s] * 3, without);
     double *log_p = TAKE(double, 5), *out = TAKE(double, c.n_rows * 3), *counts = ZEROS(double, 9);
     int32_t *status = TAKE(int32_t, 5);
-    CHECK(chain_lanes(&c, 0, 5, log_p, out, status, counts) == CHAIN_OK);
+    CHECK(lanes(&c, log_p, out, status, counts) == 0);
     for (int64_t s = 0; s < 5; s++) {
         CHECK((status[s] == CHAIN_UNSAFE) == (s == 2));
         if (s != 2) check_rows(&c, s, e.smoothed, out);
@@ -83,8 +90,8 @@ static void test_what_does_not_fit(void) {
     ((double *)(uintptr_t)sparse.transition)[5] = 0;
     CHECK(!chain_fits_lanes(&sparse, 0) && chain_fits_lanes(&many, 0));
     Kinds kinds = {1, kind, sums, log_p};
-    CHECK(chain_tally(&sparse, 0, 3, &kinds, log_p, status, sums, sums, zero) == CHAIN_OK);
-    CHECK(chain_tally(&sparse, 3, 3, &kinds, log_p, status, sums, sums, zero) == CHAIN_OK);
+    CHECK(chain_tally(&sparse, 0, 3, &kinds, log_p, status, sums, sums, zero, NULL) == 0);
+    CHECK(chain_tally(&sparse, 3, 3, &kinds, log_p, status, sums, sums, zero, NULL) == 0);
     for (int s = 0; s < 3; s++) CHECK(status[s] == CHAIN_UNSAFE);
     for (int i = 0; i < 16; i++) CHECK(zero[i] == 0);
     many.k = 65;
@@ -96,12 +103,12 @@ static void test_memory(void) {
     Chain c = random_chain(3, 5, 6, DENSE);
     double *log_p = TAKE(double, 5), *out = TAKE(double, c.n_rows * 3), *counts = ZEROS(double, 9);
     int32_t *status = TAKE(int32_t, 5), *kind = ZEROS(int32_t, c.n_rows);
-    RUNS_OUT(chain_lanes(&c, 0, 5, log_p, out, status, counts), CHAIN_NO_MEMORY, CHAIN_OK);
+    RUNS_OUT(lanes(&c, log_p, out, status, counts), NO_MEMORY, 0);
     double *ones = zeros(sizeof(double) * 3), *none = ZEROS(double, 1), *sums = ZEROS(double, 3),
            *firsts = ZEROS(double, 3);
     ones[0] = ones[1] = ones[2] = 1;
     Kinds kinds = {1, kind, ones, none};
-    RUNS_OUT(chain_tally(&c, 0, 5, &kinds, log_p, status, sums, firsts, counts), CHAIN_NO_MEMORY, CHAIN_OK);
+    RUNS_OUT(chain_tally(&c, 0, 5, &kinds, log_p, status, sums, firsts, counts, NULL), NO_MEMORY, 0);
     release();
 }
 

@@ -1,9 +1,9 @@
 /* Tests of chain_walk.c: the most probable path against a search in long doubles, and samples against what is smoothed. */
 #include "chains.h"
 
-int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths);
+int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths, Caller caller);
 int chain_sample(const Chain *c, int64_t first, int64_t last, double *log_p, double *alpha, int64_t n, uint64_t seed,
-                 int32_t *paths);
+                 int32_t *paths, Caller caller);
 
 static long double log_of_path(const Chain *c, int64_t s, const int32_t *path) {
     int64_t begin = c->offsets[s], length = c->offsets[s + 1] - begin;
@@ -33,8 +33,8 @@ static long double log_of_best(const Chain *c, int64_t s) {
 static void check_viterbi(const Chain *c) {
     double *log_p = TAKE(double, c->n);
     int32_t *paths = TAKE(int32_t, c->n_rows);
-    CHECK(chain_viterbi(c, 0, c->n, log_p, paths) == CHAIN_OK);
-    CHECK(chain_viterbi(c, c->n, c->n, log_p, paths) == CHAIN_OK);
+    CHECK(chain_viterbi(c, 0, c->n, log_p, paths, NULL) == 0);
+    CHECK(chain_viterbi(c, c->n, c->n, log_p, paths, NULL) == 0);
     for (int64_t s = 0; s < c->n; s++) {
         long double best = log_of_best(c, s);
         CHECK_NEAR(log_p[s], best, 1e-11 * (1 + fabsl(best)));
@@ -46,11 +46,11 @@ static void check_samples(const Chain *c, const Expected *e, int n) {
     double *log_p = TAKE(double, c->n), *alpha = TAKE(double, c->n_rows * c->k);
     int32_t *paths = TAKE(int32_t, n * c->n_rows), *again = TAKE(int32_t, n * c->n_rows);
     memset(again, 0xA5, sizeof(int32_t) * (size_t)(n * c->n_rows));
-    CHECK(chain_sample(c, 0, c->n, log_p, alpha, n, 7, paths) == CHAIN_OK);
+    CHECK(chain_sample(c, 0, c->n, log_p, alpha, n, 7, paths, NULL) == 0);
     for (int64_t s = 0; s < c->n; s++) { /* one by one they are the same */
         int64_t at = 0;
         while (c->order[at] != s) at++;
-        CHECK(chain_sample(c, at, at + 1, log_p, alpha, n, 7, again) == CHAIN_OK);
+        CHECK(chain_sample(c, at, at + 1, log_p, alpha, n, 7, again, NULL) == 0);
         check_log_p(c, e, s, log_p[s]);
     }
     CHECK(!memcmp(paths, again, sizeof(int32_t) * (size_t)(n * c->n_rows)));
@@ -70,8 +70,8 @@ static void test_memory(void) {
     Chain c = random_chain(4, 5, 6, DENSE);
     double *log_p = TAKE(double, 5), *alpha = TAKE(double, c.n_rows * 4);
     int32_t *paths = TAKE(int32_t, 2 * c.n_rows);
-    RUNS_OUT(chain_viterbi(&c, 0, 5, log_p, paths), CHAIN_NO_MEMORY, CHAIN_OK);
-    RUNS_OUT(chain_sample(&c, 0, 5, log_p, alpha, 2, 1, paths), CHAIN_NO_MEMORY, CHAIN_OK);
+    RUNS_OUT(chain_viterbi(&c, 0, 5, log_p, paths, NULL), NO_MEMORY, 0);
+    RUNS_OUT(chain_sample(&c, 0, 5, log_p, alpha, 2, 1, paths, NULL), NO_MEMORY, 0);
     release();
 }
 

@@ -143,16 +143,16 @@ static void check(Drawn d) {
     int64_t blocks = (int64_t)1 << a->n_top, states = STATES * blocks;
     double *expected = TAKE(double, states), *found = TAKE(double, states), most = -INFINITY, total = 0, out[2];
     for (int64_t h = 0; h < states; h++) expected[h] = log_weight(&d, h), most = fmax(most, expected[h]);
-    CHECK(enumerate_weights(a, 0, blocks, found) == 0);
+    CHECK(enumerate_weights(a, 0, blocks, found, NULL) == 0);
     for (int64_t h = 0; h < states; h++) CHECK_NEAR(found[h], expected[h], 1e-11 * (1 + fabs(expected[h])));
     for (int64_t h = 0; h < states; h++) total += expected[h] = exp(expected[h] - most);
-    CHECK(enumerate_sum(a, 0, blocks, out) == 0);
+    CHECK(enumerate_sum(a, 0, blocks, out, NULL) == 0);
     CHECK_NEAR(out[0] + log(out[1]), most + log(total), 1e-11 * (1 + fabs(most)));
-    CHECK(enumerate_sum(a, blocks, blocks, out) == 0 && out[0] == -INFINITY && out[1] == 0);
+    CHECK(enumerate_sum(a, blocks, blocks, out, NULL) == 0 && out[0] == -INFINITY && out[1] == 0);
     for (int64_t h = 0; h < states; h++) expected[h] /= total;
     Sums sums = open_sums(a);
     for (int64_t at = 0; at < blocks; at += 3)
-        CHECK(enumerate_expectations(a, at, at + 3 < blocks ? at + 3 : blocks, &sums) == 0);
+        CHECK(enumerate_expectations(a, at, at + 3 < blocks ? at + 3 : blocks, &sums, NULL) == 0);
     CHECK_NEAR(sums.scale + log(sums.total), most + log(total), 1e-11 * (1 + fabs(most)));
     check_expectations(&d, expected, &sums);
     release();
@@ -171,9 +171,9 @@ int main(void) {
     Drawn d = random_machine(1, 8, 1, 1, 1);
     double out[2];
     Sums sums = open_sums(&d.machine);
-    RUNS_OUT(enumerate_sum(&d.machine, 0, 2, out), 1, 0);
-    RUNS_OUT(enumerate_weights(&d.machine, 0, 1, TAKE(double, STATES)), 1, 0);
-    RUNS_OUT(enumerate_expectations(&d.machine, 0, 2, &sums), 1, 0);
+    RUNS_OUT(enumerate_sum(&d.machine, 0, 2, out, NULL), NO_MEMORY, 0);
+    RUNS_OUT(enumerate_weights(&d.machine, 0, 1, TAKE(double, STATES), NULL), NO_MEMORY, 0);
+    RUNS_OUT(enumerate_expectations(&d.machine, 0, 2, &sums, NULL), NO_MEMORY, 0);
     release();
     return 0;
 }

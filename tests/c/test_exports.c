@@ -4,22 +4,22 @@
 
 int reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                    const int64_t *value_starts, const double *values, const int32_t *evidence, const int32_t *child,
-                   const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs, double *doubles);
+                   const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs, double *doubles, Caller caller);
 int greedy_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
                 int heuristic, double noise, uint64_t seed, double limit, double seconds, int32_t *pairs,
-                double *price);
+                double *price, Caller caller);
 int greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                  const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
-                 int32_t *order, int32_t *order_len);
+                 int32_t *order, int32_t *order_len, Caller caller);
 int tree_from_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                    const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs);
+                    const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs, Caller caller);
 int tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
-              const int32_t *pairs, double *price);
+              const int32_t *pairs, double *price, Caller caller);
 int tree_widest(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
-                const int32_t *pairs, double threshold, double *weight, int32_t *legs);
+                const int32_t *pairs, double threshold, double *weight, int32_t *legs, Caller caller);
 int anneal_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size, const uint8_t *keep,
                 int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps, double traffic, double seconds,
-                uint64_t seed);
+                uint64_t seed, Caller caller);
 
 #define NETWORK(net) (net).n, (net).m, (net).starts, (net).scopes, (net).log_size, (net).keep
 
@@ -32,7 +32,7 @@ static void check_reduced(const Model *model, const int32_t *evidence, int merge
     double *doubles = TAKE(double, model->n_values + 2);
 #define REDUCE                                                                                                    \
     reduce_network(n, m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, NULL, NULL, merge, \
-                   ints, longs, doubles)
+                   ints, longs, doubles, NULL)
     if (run_out)
         RUNS_OUT(REDUCE, NO_MEMORY, 0);
     else
@@ -73,23 +73,23 @@ static void test_trees(void) {
     int32_t *order = TAKE(int32_t, 25), *len = TAKE(int32_t, 1), *pairs = TAKE(int32_t, 58), *same = TAKE(int32_t, 58),
             *legs = TAKE(int32_t, 25);
     double *price = TAKE(double, N_PRICES), *again = TAKE(double, N_PRICES), *weight = ZEROS(double, 25);
-    RUNS_OUT(greedy_order(NETWORK(net), 1, 0, 3, 1000, 1000, order, len), NO_MEMORY, 1);
+    RUNS_OUT(greedy_order(NETWORK(net), 1, 0, 3, 1000, 1000, order, len, NULL), NO_MEMORY, 1);
     CHECK(*len == 25);
-    RUNS_OUT(tree_from_order(NETWORK(net), order, *len, pairs), NO_MEMORY, 0);
+    RUNS_OUT(tree_from_order(NETWORK(net), order, *len, pairs, NULL), NO_MEMORY, 0);
     check_tree(&net, pairs);
-    RUNS_OUT(greedy_tree(NETWORK(net), 1, 0, 3, 1000, 1000, same, price), NO_MEMORY, 1);
+    RUNS_OUT(greedy_tree(NETWORK(net), 1, 0, 3, 1000, 1000, same, price, NULL), NO_MEMORY, 1);
     CHECK(!memcmp(pairs, same, 58 * sizeof *pairs));
-    RUNS_OUT(tree_cost(NETWORK(net), pairs, again), NO_MEMORY, 0);
+    RUNS_OUT(tree_cost(NETWORK(net), pairs, again, NULL), NO_MEMORY, 0);
     CHECK(!memcmp(price, again, N_PRICES * sizeof *price));
-    int widest = tree_widest(NETWORK(net), pairs, INFINITY, weight, legs);
+    int widest = tree_widest(NETWORK(net), pairs, INFINITY, weight, legs, NULL);
     double size = 0;
     for (int i = 0; i < widest; i++) size += net.log_size[legs[i]];
     for (int v = 0; v < 25; v++) CHECK(weight[v] == 0);
     CHECK(size >= price[1] - 1e-9);
-    RUNS_OUT(tree_widest(NETWORK(net), pairs, INFINITY, weight, legs), NO_MEMORY, widest);
-    CHECK(greedy_order(NETWORK(net), 1, 0, 3, 1, 1000, order, len) == 0); /* beyond the limit */
-    CHECK(greedy_tree(NETWORK(net), 1, 0, 3, 1, 1000, same, price) == 0);
-    RUNS_OUT(anneal_tree(NETWORK(net), pairs, 1, 30, 10, 10, 3, 1000, 1), NO_MEMORY, 0);
+    RUNS_OUT(tree_widest(NETWORK(net), pairs, INFINITY, weight, legs, NULL), NO_MEMORY, widest);
+    CHECK(greedy_order(NETWORK(net), 1, 0, 3, 1, 1000, order, len, NULL) == 0); /* beyond the limit */
+    CHECK(greedy_tree(NETWORK(net), 1, 0, 3, 1, 1000, same, price, NULL) == 0);
+    RUNS_OUT(anneal_tree(NETWORK(net), pairs, 1, 30, 10, 10, 3, 1000, 1, NULL), NO_MEMORY, 0);
     check_tree(&net, pairs);
     release();
 }

@@ -66,7 +66,7 @@ static double check_order(const Network *net, const int32_t *order, int len, int
 }
 
 static int test_random(int i) {
-    REGION
+    REGION(NULL)
     Network net = random_scopes(i % MOST, random_below(50), 4, i % 3 == 0);
     if (i % 4 == 0) keep_some(&net);
     int32_t *order = TAKE(int32_t, net.n), len, n_free = 0;

@@ -1,8 +1,11 @@
-/* Tests of memory.c: blocks are apart, aligned and whole; all are given back; what fails ends the call. */
+/* Tests of memory.c: blocks are apart, aligned and whole; all are given back; what fails, or is not to go on, ends the
+ * call. */
 #include "check.h"
 #include "memory.h"
 
 #include <pthread.h>
+
+void region_patience(double seconds);
 
 enum { BLOCKS = 300 };
 
@@ -32,7 +35,7 @@ static void check_whole(const Held *h) {
 }
 
 static int grab_and_drop(void) {
-    REGION
+    REGION(NULL)
     Held held[BLOCKS];
     for (int i = 0; i < BLOCKS; i++) hold(held + i, i);
     for (int step = 0; step < 4 * BLOCKS; step++) {
@@ -49,7 +52,7 @@ static int grab_and_drop(void) {
 }
 
 static int all_zero(void) {
-    REGION
+    REGION(NULL)
     for (int n = 0; n < 70; n++) {
         unsigned char *x = grab(8 * (size_t)n);
         memset(x, 1, 8 * (size_t)n);
@@ -62,7 +65,7 @@ static int all_zero(void) {
 }
 
 static int blocks_beyond_the_arena(void) {
-    REGION
+    REGION(NULL)
     enum { N = 12 };
     char *x[N];
     for (int i = 0; i < N; i++) {
@@ -80,59 +83,149 @@ static int blocks_beyond_the_arena(void) {
 }
 
 static int fill_the_arena(void) {
-    REGION
+    REGION(NULL)
     for (int i = 0; i < 40; i++) memset(grab((size_t)1 << 20), i, (size_t)1 << 20);
     region_leave();
     return 0;
 }
 
 static int takes_three(void) {
-    REGION
+    REGION(NULL)
     for (int i = 0; i < 3; i++) memset(grab((size_t)8 << 20), 1, 100);
     region_leave();
     return 0;
 }
 
-static int inner_calls;
-
-static void comes_back(void *argument) {
-    inner_calls += grab_and_drop() == 0;
-    *(int *)argument = 7;
-}
-
-static int calls_outside(void) {
-    REGION
-    Held before;
-    int seen = 0;
-    hold(&before, 1);
-    region_call(comes_back, &seen);
-    CHECK(seen == 7);
-    check_whole(&before);
-    drop(before.at);
-    Held after;
-    hold(&after, 2);
-    region_leave();
-    return 0;
-}
-
 static int fails(int why) {
-    REGION
+    REGION(NULL)
     grab(100);
     grab((size_t)8 << 20);
     region_fail(why);
 }
 
-static void fails_inside(void *argument) { *(int *)argument = fails(GIVEN_UP); }
+static _Thread_local int n_asked, n_answers, inner; /* the caller of this thread, and what an inner call gave */
 
-static int survives_an_inner_failure(void) {
-    REGION
-    Held held;
-    int inner = 0;
-    hold(&held, 3);
-    region_call(fails_inside, &inner);
-    check_whole(&held);
+/* Goes on n_answers times. */
+static void answers(void *given) {
+    Question *question = given;
+    CHECK(question->batch == 0 && !question->made);
+    question->made = n_asked++ < n_answers;
+}
+
+static void comes_back(void *given) {
+    ((Question *)given)->made = 1;
+    CHECK(grab_and_drop() == 0);
+    inner = fails(NO_MEMORY);
+}
+
+/* So much work in so many steps, with blocks held that are whole as long as it goes on. */
+static int works(Caller caller, int n, int64_t work) {
+    REGION(caller)
+    Held held[4];
+    for (int i = 0; i < LENGTH(held); i++) hold(held + i, i);
+    char *large = grab((size_t)8 << 20);
+    large[0] = 5;
+    for (int i = 0; i < n; i++) region_worked(work);
+    for (int i = 0; i < LENGTH(held); i++) check_whole(held + i);
+    CHECK(large[0] == 5);
+    drop(held[0].at), drop(large); /* are the region's still */
     region_leave();
-    return inner;
+    return 0;
+}
+
+static int asks(Caller caller, int n, int64_t work, int may_go_on) {
+    n_asked = 0, n_answers = may_go_on;
+    int status = works(caller, n, work);
+    CHECK(status == (n_asked > may_go_on ? GIVEN_UP : 0));
+    return n_asked;
+}
+
+/* The first look at the clock asks nobody. */
+static void asks_now_and_then(void) {
+    region_patience(0);
+    CHECK(asks(answers, 6, REGION_PIECE, 5) == 5);
+    for (int n = 0; n < 5; n++) CHECK(asks(answers, 6, REGION_PIECE, n) == n + 1);
+    CHECK(asks(answers, 8, REGION_PIECE / 2, 9) == 3 && asks(answers, 3 * REGION_PIECE, 1, 9) == 2);
+    CHECK(asks(answers, 1, INT64_MAX / 2, 9) == 0);
+    CHECK(asks(NULL, 6, REGION_PIECE, 0) == 0);
+    region_worked(2 * REGION_PIECE), region_worked(2 * REGION_PIECE); /* no call, and nobody to ask */
+    CHECK(n_asked == 0);
+    region_patience(1e6);
+    CHECK(asks(answers, 6, REGION_PIECE, 0) == 0);
+    region_patience(0);
+    CHECK(works(comes_back, 5, REGION_PIECE) == 0 && inner == NO_MEMORY);
+    region_patience(0.02);
+}
+
+/* What comes back into the kernels has blocks and a caller of its own, asked or not; those of the outer call stay. */
+static void asks_within(void *given) {
+    Question *question = given;
+    int outer = n_asked;
+    CHECK(asks(NULL, 5, REGION_PIECE, 0) == 0 && asks(answers, 5, REGION_PIECE, 1) == 2);
+    n_asked = outer + 1;
+    question->made = question->batch || n_asked < 3;
+}
+
+static int asks_itself(void) {
+    n_asked = 0;
+    REGION(asks_within)
+    Held before, after;
+    double x[4] = {1, 2, 3, 4};
+    Question product = {x, x, x, 1, 2, 2, 2, 0};
+    hold(&before, 1);
+    region_ask(&product);
+    CHECK(product.made == 1 && n_asked == 1);
+    check_whole(&before);
+    drop(before.at);
+    hold(&after, 2);
+    region_ask(&(Question){.made = 0});
+    check_whole(&after);
+    CHECK(n_asked == 2);
+    region_ask(&(Question){.made = 0}); /* does not come back */
+    CHECK(0);
+    return 0;
+}
+
+/* Every index once and in order, at most so much work in a piece. */
+static int64_t visits(Caller caller, int64_t n, int64_t work) {
+    REGION(caller)
+    int64_t next = 0, pieces = 0;
+    for (int64_t at = 0, to; at < n; at = to, pieces++) {
+        to = region_piece(at, n, work);
+        CHECK(to > at && to <= n && (to == at + 1 || (to - at) * work <= REGION_PIECE + work));
+    }
+    IN_PIECES(i, n, work) {
+        CHECK(i == next);
+        next++;
+        if (i % 2) continue; /* as in any loop */
+        CHECK(next % 2);
+    }
+    CHECK(next == (n > 0 ? n : 0));
+    int64_t both = 0;
+    IN_PIECES(i, n < 100 ? n : 100, work)
+        IN_PIECES(j, i, work) both += j < i;
+    CHECK(both == (n < 1 ? 0 : n < 100 ? n * (n - 1) / 2 : 4950));
+    region_leave();
+    return pieces;
+}
+
+static void visits_all(void) {
+    static const int64_t N[] = {-1, 0, 1, 2, 7, 1000, REGION_PIECE, REGION_PIECE + 1, 600000},
+                         WORK[] = {0,    1,  2, 3, REGION_LITTLE, REGION_PIECE - 1, REGION_PIECE, REGION_PIECE + 1,
+                                   1e12};
+    region_patience(0);
+    for (int i = 0; i < LENGTH(N); i++)
+        for (int j = 0; j < LENGTH(WORK); j++) {
+            if (N[i] > 1000 && WORK[j] >= REGION_PIECE - 1) continue; /* a look for each would take seconds */
+            int64_t pieces = visits(NULL, N[i], WORK[j]);
+            n_asked = 0, n_answers = INT32_MAX;
+            CHECK(visits(answers, N[i], WORK[j]) == pieces);
+            CHECK(n_asked > 0 || N[i] * WORK[j] < 2 * REGION_PIECE);
+            CHECK(n_asked == 0 || 2 * N[i] * WORK[j] + 5000 * WORK[j] > REGION_PIECE);
+        }
+    n_asked = 0, n_answers = 3;
+    CHECK(visits(answers, 1000, REGION_PIECE) == GIVEN_UP && n_asked == 4);
+    region_patience(0.02);
 }
 
 static void *work(void *unused) {
@@ -140,13 +233,13 @@ static void *work(void *unused) {
         CHECK(all_zero() == 0);
         CHECK(takes_three() == 0);
         CHECK(fails(GIVEN_UP) == GIVEN_UP);
-        CHECK(survives_an_inner_failure() == GIVEN_UP);
+        CHECK(asks_itself() == GIVEN_UP && n_asked == 3);
     }
     return unused;
 }
 
 static int uses_the_arena(void) {
-    REGION
+    REGION(NULL)
     int found = in_arena(grab(100));
     region_leave();
     return found;
@@ -163,9 +256,11 @@ int main(void) {
     CHECK(all_zero() == 0);
     CHECK(blocks_beyond_the_arena() == 0);
     CHECK(fill_the_arena() == 0);
-    CHECK(calls_outside() == 0 && inner_calls == 1);
     CHECK(fails(GIVEN_UP) == GIVEN_UP && fails(NO_MEMORY) == NO_MEMORY);
-    CHECK(survives_an_inner_failure() == GIVEN_UP);
+    asks_now_and_then();
+    visits_all();
+    region_patience(0);
+    CHECK(asks_itself() == GIVEN_UP && n_asked == 3);
     pthread_t threads[4];
     for (int i = 0; i < LENGTH(threads); i++) CHECK(!pthread_create(threads + i, NULL, work, NULL));
     for (int i = 0; i < LENGTH(threads); i++) pthread_join(threads[i], NULL);

@@ -5,7 +5,7 @@ enum { OK = 0, DECLINED = 3 };
 
 int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                     const int64_t *value_starts, const double *values, const int32_t *evidence, const double *terms,
-                    int heuristic, double limit, double seconds, double *out, int32_t *pairs, void (*matmul)(void *));
+                    int heuristic, double limit, double seconds, double *out, int32_t *pairs, Caller caller);
 
 static double terms[3 + 1 + N_PRICES] = {1e9, 1e9};
 

@@ -70,7 +70,7 @@ static void check_supported(const Reduced *r) {
 }
 
 static int test_random(int i, int kind) {
-    REGION
+    REGION(NULL)
     Model model = random_model(1 + random_below(6), random_below(9), 4, 4, kind, -1, 0);
     int32_t *evidence = TAKE(int32_t, model.tables.n);
     for (int v = 0; v < model.tables.n; v++) evidence[v] = random_below(3) ? -1 : random_below(model.tables.sizes[v]);
@@ -85,7 +85,7 @@ static int test_random(int i, int kind) {
 
 /* A Bayesian network: what is neither asked for nor observed, nor an ancestor of what is, may go, and no sum changes. */
 static int test_barren(void) {
-    REGION
+    REGION(NULL)
     Model model = random_model(6, 6, 3, 3, POSITIVE, -1, 0);
     Tables *t = &model.tables;
     int32_t scopes[18], child[6], evidence[6], *own;
@@ -133,7 +133,7 @@ static int test_barren(void) {
 
 /* Scopes of hundreds of variables of one state, and of two that matter. */
 static int test_wide(int n) {
-    REGION
+    REGION(NULL)
     int64_t starts[] = {0, n, n + 1}, value_starts[] = {0, 4, 6};
     int32_t *sizes = TAKE(int32_t, n), *scopes = TAKE(int32_t, n + 1), *evidence = TAKE(int32_t, n);
     double *values = TAKE(double, 6);

@@ -3,13 +3,13 @@
 #include "vectors.h"
 
 int rows_densities(int64_t n, int64_t d, int64_t k, int64_t kp, int full, const double *x, const double *centre,
-                   const double *white, const double *constant, double *out);
+                   const double *white, const double *constant, double *out, Caller caller);
 int rows_moments(int64_t n, int64_t d, int64_t k, int64_t kp, int order, const double *x, const double *r,
-                 const double *shift, double *count, double *sum, double *square);
+                 const double *shift, double *count, double *sum, double *square, Caller caller);
 int rows_lookup(int64_t n, int64_t d, int64_t k, int64_t kp, const double *x, const int64_t *starts,
-                const double *table, double *out);
+                const double *table, double *out, Caller caller);
 int rows_tally(int64_t n, int64_t d, int64_t k, int64_t kp, const double *x, const int64_t *starts, const double *r,
-               double *counts);
+               double *counts, Caller caller);
 
 static int64_t padded(int64_t k) { return (k + 7) / 8 * 8; }
 
@@ -17,7 +17,7 @@ static void check_densities(int64_t n, int64_t d, int64_t k, int full) {
     int64_t kp = padded(k), pairs = full ? d * (d + 1) / 2 : d;
     double *x = normals(n * d, 1), *centre = normals(d * kp, 1), *white = normals(pairs * kp, 1),
            *constant = normals(kp, 1), *out = TAKE(double, n * k);
-    CHECK(rows_densities(n, d, k, kp, full, x, centre, white, constant, out) == 0);
+    CHECK(rows_densities(n, d, k, kp, full, x, centre, white, constant, out, NULL) == 0);
     for (int64_t t = 0; t < n; t++)
         for (int64_t c = 0; c < k; c++) {
             double sum = 0;
@@ -31,7 +31,7 @@ static void check_densities(int64_t n, int64_t d, int64_t k, int full) {
         }
     if (n * d == 0) return;
     x[random_below((int)(n * d))] = NAN;
-    CHECK(rows_densities(n, d, k, kp, full, x, centre, white, constant, out) == 1);
+    CHECK(rows_densities(n, d, k, kp, full, x, centre, white, constant, out, NULL) == 1);
 }
 
 static void check_moments(int64_t n, int64_t d, int64_t k, int order) {
@@ -39,7 +39,7 @@ static void check_moments(int64_t n, int64_t d, int64_t k, int order) {
     double *x = normals(n * d, 1), *r = normals(n * k, 1), *shift = normals(d, 1);
     double *count = ZEROS(double, kp), *sum = ZEROS(double, d * kp), *square = ZEROS(double, pairs * kp);
     count[0] = 5; /* is added to */
-    CHECK(rows_moments(n, d, k, kp, order, x, r, shift, count, sum, square) == 0);
+    CHECK(rows_moments(n, d, k, kp, order, x, r, shift, count, sum, square, NULL) == 0);
     for (int64_t c = 0; c < k; c++) {
         double tolerance = 1e-12 * (1 + (double)n), all = c ? 0 : 5;
         for (int64_t t = 0; t < n; t++) all += r[t * k + c];
@@ -58,7 +58,7 @@ static void check_moments(int64_t n, int64_t d, int64_t k, int order) {
     }
     if (n * d == 0) return;
     x[random_below((int)(n * d))] = NAN;
-    CHECK(rows_moments(n, d, k, kp, order, x, r, shift, count, sum, square) == 1);
+    CHECK(rows_moments(n, d, k, kp, order, x, r, shift, count, sum, square, NULL) == 1);
 }
 
 static void check_states(int64_t n, int64_t d, int64_t k) {
@@ -73,8 +73,8 @@ static void check_states(int64_t n, int64_t d, int64_t k) {
         x[i] = s == states ? NAN : (double)s;
         row[i] = starts[j] + s;
     }
-    CHECK(rows_lookup(n, d, k, kp, x, starts, table, out) == 0);
-    CHECK(rows_tally(n, d, k, kp, x, starts, r, counts) == 0);
+    CHECK(rows_lookup(n, d, k, kp, x, starts, table, out, NULL) == 0);
+    CHECK(rows_tally(n, d, k, kp, x, starts, r, counts, NULL) == 0);
     for (int64_t t = 0; t < n; t++)
         for (int64_t c = 0; c < k; c++) {
             double sum = 0;
@@ -90,15 +90,15 @@ static void check_states(int64_t n, int64_t d, int64_t k) {
     if (n) { /* what stands for a missing entry is no state */
         double first = x[0];
         x[0] = (double)(starts[1] - starts[0] - 1);
-        CHECK(rows_lookup(n, d, k, kp, x, starts, table, out) == 1);
-        CHECK(rows_tally(n, d, k, kp, x, starts, r, counts) == 1);
+        CHECK(rows_lookup(n, d, k, kp, x, starts, table, out, NULL) == 1);
+        CHECK(rows_tally(n, d, k, kp, x, starts, r, counts, NULL) == 1);
         x[0] = first;
     }
     static const double WRONG[] = {-1, 7, 1e300, INFINITY, -INFINITY};
     for (int i = 0; i < LENGTH(WRONG) && n; i++) {
         x[random_below((int)(n * d))] = WRONG[i];
-        CHECK(rows_lookup(n, d, k, kp, x, starts, table, out) == 1);
-        CHECK(rows_tally(n, d, k, kp, x, starts, r, counts) == 1);
+        CHECK(rows_lookup(n, d, k, kp, x, starts, table, out, NULL) == 1);
+        CHECK(rows_tally(n, d, k, kp, x, starts, r, counts, NULL) == 1);
     }
 }
 
@@ -117,8 +117,8 @@ int main(void) {
                 release();
             }
     double *x = normals(12, 1), *wide = ZEROS(double, 8 * 10), *out = TAKE(double, 8);
-    RUNS_OUT(rows_densities(4, 3, 2, 8, 1, x, wide, wide, wide, out), -1, 0);
-    RUNS_OUT(rows_moments(4, 3, 2, 8, 2, x, x, x, wide, wide + 8, wide + 32), -1, 0);
+    RUNS_OUT(rows_densities(4, 3, 2, 8, 1, x, wide, wide, wide, out, NULL), NO_MEMORY, 0);
+    RUNS_OUT(rows_moments(4, 3, 2, 8, 2, x, x, x, wide, wide + 8, wide + 32, NULL), NO_MEMORY, 0);
     release();
     return 0;
 }

@@ -6,7 +6,7 @@
 int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
              const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs, int task,
              int semiring, int row, double *log_z, double *root, double *marginals, int64_t n_samples,
-             const double *uniforms, int32_t *states, int64_t *peak, MatMul matmul);
+             const double *uniforms, int32_t *states, int64_t *peak, int blas, Caller caller);
 
 static const int SEMIRINGS[] = {SUM_PRODUCT, LOG_SUM_EXP};
 
@@ -14,7 +14,7 @@ static int run_model(const Model *model, const int32_t *pairs, int task, int sem
     const Tables *t = &model->tables;
     return run_tree(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, model->net.keep, pairs,
                     task, semiring, row, to->log_z, to->root, to->marginals, to->n_samples, to->uniforms, to->states,
-                    &to->peak, NULL);
+                    &to->peak, 0, NULL);
 }
 
 /* The sum over the joint states in row r, and over those with state s of variable v among them. */

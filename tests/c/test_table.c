@@ -5,7 +5,7 @@ static const int32_t SIZES[AXES] = {2, 3, 1, 4, 5, 2, 7, 17, 64, 40, 3, 1};
 
 /* Tables of all sizes: short runs, long ones, beyond the cache; the orders the same, nearly so, and any. */
 static int test_gather(int semiring) {
-    REGION
+    REGION(NULL)
     Context c = context_of(SIZES, semiring, -1);
     for (int i = 0; i < 300; i++) {
         int32_t axes[AXES], order[AXES], state[AXES];
@@ -30,7 +30,7 @@ static int test_gather(int semiring) {
 }
 
 static int test_offsets(void) {
-    REGION
+    REGION(NULL)
     Context c = context_of(SIZES, SUM_PRODUCT, -1);
     int32_t axes[] = {4, 1, 6, 3, 9}, some[] = {3, 4, 6}, state[AXES] = {0};
     Table t = {.nd = 5, .legs = axes};
@@ -52,7 +52,7 @@ static int test_offsets(void) {
 
 /* Scaling changes no number: entries times the power of two that is taken out, and the bounds hold. */
 static int test_normalize(double scale, int zero) {
-    REGION
+    REGION(NULL)
     Context c = context_of(SIZES, SUM_PRODUCT, -1);
     int32_t axes[] = {4, 1};
     Table t = random_table(&c, axes, 2);
@@ -70,7 +70,7 @@ static int test_normalize(double scale, int zero) {
 }
 
 static int test_normalize_rows(void) {
-    REGION
+    REGION(NULL)
     Context c = context_of(SIZES, SUM_PRODUCT, 6);
     int32_t axes[] = {4, 6};
     Table t = random_table(&c, axes, 2);
@@ -88,7 +88,7 @@ static int test_normalize_rows(void) {
 
 /* Large blocks are used again, and the peak is what was held at once. */
 static int test_pool(void) {
-    REGION
+    REGION(NULL)
     Context c = context_of(SIZES, SUM_PRODUCT, -1);
     enum { N = 80, ENTRIES = 600000 };
     double *x[N];

@@ -47,7 +47,7 @@ static void check_order(const Network *net) {
 }
 
 static int test_random(int i) {
-    REGION
+    REGION(NULL)
     Network net = random_scopes(i % 30, 1 + random_below(i % 7 == 0 ? 60 : 14), 4, i % 2);
     if (i % 3) keep_some(&net);
     int32_t *pairs = random_pairs(net.m);
@@ -62,7 +62,7 @@ static int test_random(int i) {
 
 /* One variable in very many scopes: a bucket too large for all pairs. */
 static int test_star(void) {
-    REGION
+    REGION(NULL)
     int64_t starts[51];
     int32_t scopes[50] = {0}, order[] = {0}, *pairs = TAKE(int32_t, 98);
     double log_size[] = {1}, price[N_PRICES];
@@ -79,7 +79,7 @@ static int test_star(void) {
 }
 
 static int test_nothing(void) {
-    REGION
+    REGION(NULL)
     int64_t starts[] = {0};
     double price[N_PRICES];
     int32_t pairs[1], legs[1];
@@ -93,7 +93,7 @@ static int test_nothing(void) {
 }
 
 static int test_greedily(void) {
-    REGION
+    REGION(NULL)
     Network net = random_scopes(20, 25, 3, 0);
     Greediness how = {0, 0, 1, 1000, 1000};
     int32_t *pairs = TAKE(int32_t, 48);
