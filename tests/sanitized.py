@@ -44,7 +44,7 @@ QUICK = ("enumeration_kernel", "kernel_answers", "rows_kernel")
 PYTHON_TESTS = (
     *QUICK,
     *("posterior_random", "kernels", "calls", "interrupts", "chain_kernels", "factorial", "threads"),
-    *("xla_kernels", "fused_step"),
+    "xla_kernels",
 )
 PROBE = '#include <stdio.h>\n#include <math.h>\nint main(int n, char **x) { return printf("%g\\n", exp(-n)) < 0; }\n'
 

@@ -1,13 +1,5 @@
-/* Tests of binary.c: products with rows of zeros, ones and other numbers, what is drawn and made of them, and steps. */
+/* Tests of binary.c: products with rows of zeros, ones and other numbers, and what is drawn and made of them. */
 #include "crews.h"
-
-static void check_bits(int64_t rows, int64_t columns) {
-    uint32_t *seed = words(2), *numbers = words(rows), *out = TAKE(uint32_t, rows * columns);
-    counter_bits(seed, numbers, rows, columns, out);
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < columns; j++) CHECK(out[r * columns + j] == bits_of(seed, numbers[r], j));
-    release();
-}
 
 /* x [rows, inner] as the product sees it, and w [inner, columns], beside the ways in which they may lie in memory. */
 typedef struct {
@@ -134,41 +126,6 @@ static void check_score(const Crew *crew, const Drawn *d, int drawn) {
     }
 }
 
-static void check_step(const Crew *crew, const Drawn *d, int traced) {
-    int64_t n = d->rows * d->columns, pieces = (d->columns + PIECE - 1) / PIECE;
-    float *left = floats(2 * d->rows, 1), *right = floats(2 * d->columns, 1), *given = floats(n, 1),
-          *trace = floats(n, 1), *squares = TAKE(float, d->rows * pieces);
-    float *before = memcpy(TAKE(float, n), given, sizeof(float) * (size_t)n),
-          *last = memcpy(TAKE(float, n), trace, sizeof(float) * (size_t)n);
-    Step step = {left, right, given, traced ? trace : NULL, given, traced ? trace : NULL, squares,
-                 0.1f, 0.01f, 0.5f}; /* in place */
-    CHECK(!binary_product(crew, d->rows, d->inner, d->columns, d->x_at, d->w_at, (Finish){.step = &step}));
-    for (int64_t r = 0; r < d->rows; r++) {
-        double sum = 0;
-        for (int64_t j = 0; j < d->columns; j++) {
-            int64_t i = r * d->columns + j;
-            double g =
-                d->product[i] - 0.01 * before[i] - left[r] * right[j] - left[d->rows + r] * right[d->columns + j];
-            sum += g * g;
-            if (traced) g -= 0.5 * last[i];
-            CHECK_NEAR(trace[i], traced ? -g : last[i], 1e-5 + tolerance(d->inner));
-            CHECK_NEAR(given[i], before[i] + 0.1 * g, 1e-5 + tolerance(d->inner));
-        }
-        CHECK_NEAR(total(squares, r, d->columns), sum, 1e-4 * (1 + sum) + (double)d->columns * tolerance(d->inner));
-    }
-}
-
-static void check_logits(const Crew *crew, int64_t rows, int64_t columns) {
-    float *logits = floats(rows * columns, 3), *sample = TAKE(float, rows * columns);
-    uint32_t *seed = words(2), *numbers = words(rows);
-    for (int64_t i = 0; i < rows * columns; i++)
-        if (random_below(9) == 0) logits[i] = (float)(random_below(2) ? 1e30 : -1e30);
-    sample_logits(crew, rows, columns, logits, (Finish){.sample = sample, .seed = seed, .rows = numbers});
-    for (int64_t i = 0; i < rows * columns; i++)
-        check_sample(uniform_of(seed, numbers[i / columns], i % columns), logits[i], sample[i], 1e-6);
-    release();
-}
-
 int main(void) {
     static const int64_t SIZES[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 130, 520};
     int n = LENGTH(SIZES), step = 1;
@@ -176,8 +133,6 @@ int main(void) {
     step = 6; /* the same threads meet, whatever the lengths */
 #endif
     for (int i = 0; i < n; i += step) {
-        check_bits(SIZES[i % 5], SIZES[i]);
-        check_logits(i % 2 ? &ALONE : &SHARED, SIZES[(7 * i) % n], SIZES[i % 17]);
         for (int way = 0; way < WAYS; way++)
             for (int k = 0; k < 6; k++) {
                 const Crew *crew = k % 2 ? &ALONE : &SHARED;
@@ -186,7 +141,6 @@ int main(void) {
                 check_product(crew, &d);
                 check_units(crew, &d);
                 check_score(crew, &d, k % 3 == 0);
-                check_step(crew, &d, k % 4 == 0);
                 release();
             }
     }

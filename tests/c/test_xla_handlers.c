@@ -8,7 +8,7 @@
 typedef FfiError *Handler(FfiCall *);
 Handler xla_binary_dot, xla_conditional_mean, xla_gibbs_half, xla_bernoulli_score, xla_bernoulli_layer,
     xla_scaled_outer, xla_binary_outer;
-Handler xla_outer_step, xla_sample_bernoulli, xla_sample_ordered, xla_gibbs_units, xla_counter_bits, xla_narrow_anneal;
+Handler xla_sample_ordered, xla_gibbs_units, xla_narrow_anneal;
 
 /* ---------------------------------------------------------------- the other side of the interface */
 
@@ -269,55 +269,20 @@ static void test_outer(void) {
     X.x2 = x2, Y.x2 = y2, Y.scale = NULL;
     CHECK(!binary_product(&ALONE, ROWS, N + MORE, COLUMNS, X, Y, (Finish){.product = expected}));
     same(found, expected, ROWS * COLUMNS);
-    refuses(xla_outer_step, two, 0);
-    for (int traced = 0; traced < 2; traced++) {
-        Made *m = made();
-        int64_t pieces = (COLUMNS + PIECE - 1) / PIECE;
-        float scalars[] = {0.1f, 0.01f, 0.5f}, *left = floats(2 * ROWS, 1), *right = floats(2 * COLUMNS, 1),
-              *given = floats(ROWS * COLUMNS, 1), *trace = floats(ROWS * COLUMNS, 1);
-        float *moved = TAKE(float, ROWS * COLUMNS), *new_trace = TAKE(float, ROWS * COLUMNS),
-              *squares = TAKE(float, ROWS * pieces);
-        f2(m, x, N, ROWS), f2(m, y, N, COLUMNS), f2(m, x2, MORE, ROWS), f2(m, y2, MORE, COLUMNS), f2(m, left, 2, ROWS),
-            f2(m, right, 2, COLUMNS);
-        f1(m, scalars, 3), f2(m, given, ROWS, COLUMNS);
-        if (traced) f2(m, trace, ROWS, COLUMNS);
-        float *found_moved = out2(m, ROWS, COLUMNS), *found_squares = out2(m, ROWS, pieces),
-              *found_trace = traced ? out2(m, ROWS, COLUMNS) : NULL;
-        succeeds(xla_outer_step, m);
-        Step step = {left, right, given, traced ? trace : NULL, moved, new_trace, squares, 0.1f, 0.01f, 0.5f};
-        CHECK(!binary_product(&ALONE, ROWS, N + MORE, COLUMNS, X, Y, (Finish){.step = &step}));
-        same(found_moved, moved, ROWS * COLUMNS);
-        same(found_squares, squares, ROWS * pieces);
-        if (traced) same(found_trace, new_trace, ROWS * COLUMNS);
-        if (!traced) refuses(xla_outer_step, m, 0);
-    }
     release();
 }
 
 static void test_draws(void) {
-    Made *m = made(), *ordered = made(), *bits = made();
+    Made *ordered = made();
     float *logits = floats(ROWS * INNER, 1), *within = floats(INNER * INNER, 1), *expected = TAKE(float, ROWS * INNER);
-    const uint32_t *seed = u1(m, 2), *numbers = u1(m, ROWS);
-    f2(m, logits, ROWS, INNER);
-    float *found = out2(m, ROWS, INNER);
-    succeeds(xla_sample_bernoulli, m);
-    sample_logits(&ALONE, ROWS, INNER, logits, (Finish){.sample = expected, .seed = seed, .rows = numbers});
-    same(found, expected, ROWS * INNER);
-    refuses(xla_sample_bernoulli, m, 0);
-    seed = u1(ordered, 2), numbers = u1(ordered, ROWS);
+    const uint32_t *seed = u1(ordered, 2), *numbers = u1(ordered, ROWS);
     f2(ordered, logits, ROWS, INNER), f2(ordered, within, INNER, INNER);
-    found = out2(ordered, ROWS, INNER);
+    float *found = out2(ordered, ROWS, INNER);
     succeeds(xla_sample_ordered, ordered);
     CHECK(!sample_ordered(&ALONE, ROWS, INNER, logits, within, seed, numbers, expected));
     same(found, expected, ROWS * INNER);
     refuses(xla_sample_ordered, ordered, 0);
     RUNS_OUT(answers(xla_sample_ordered, ordered), FFI_EXHAUSTED, 0);
-    seed = u1(bits, 2), numbers = u1(bits, ROWS);
-    uint32_t *out = TAKE(uint32_t, ROWS * INNER);
-    buffer(bits, 1, FFI_U32, out, 2, ROWS, INNER, 0);
-    succeeds(xla_counter_bits, bits);
-    for (int i = 0; i < ROWS * INNER; i++) CHECK(out[i] == bits_of(seed, numbers[i / INNER], i % INNER));
-    refuses(xla_counter_bits, bits, 2);
     release();
 }
 
@@ -369,10 +334,8 @@ static void test_chains(void) {
 }
 
 int main(void) {
-    Handler *all[] = {xla_binary_dot,       xla_conditional_mean, xla_gibbs_half,   xla_bernoulli_score,
-                      xla_bernoulli_layer,  xla_scaled_outer,     xla_binary_outer, xla_outer_step,
-                      xla_sample_bernoulli, xla_sample_ordered,   xla_gibbs_units,  xla_counter_bits,
-                      xla_narrow_anneal};
+    Handler *all[] = {xla_binary_dot,   xla_conditional_mean, xla_gibbs_half,  xla_bernoulli_score, xla_bernoulli_layer, xla_scaled_outer,
+                      xla_binary_outer, xla_sample_ordered,   xla_gibbs_units, xla_narrow_anneal};
     for (int i = 0; i < LENGTH(all); i++) answers_query(all[i]);
     for (pool = 0; pool < POOLS; pool++)
         for (int i = 0; i < 3; i++) {

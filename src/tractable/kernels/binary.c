@@ -36,16 +36,6 @@ typedef struct {
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
-void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, int64_t columns, uint32_t *out) {
-    for (int64_t r = 0; r < rows; r++) {
-        Keys keys = row_keys(seed, numbers[r]);
-        for (int64_t j = 0; j < columns; j += F_LANES) {
-            FU bits = bits_at(keys, j);
-            memcpy(out + r * columns + j, &bits, sizeof(uint32_t) * (size_t)least(F_LANES, columns - j));
-        }
-    }
-}
-
 static F f_part(const float *x, int64_t n) {
     if (n >= F_LANES) return f_load(x);
     F v = {0};
@@ -102,27 +92,6 @@ INLINE void finish(const Finish *out, int64_t r, int64_t column, int64_t columns
     }
 }
 
-/* A step of `width` parameters from `column` on of row r along their gradient, the product. */
-INLINE void move(const Step *s, const Product *p, int64_t r, int64_t column, int64_t width, const F *product) {
-    int64_t at = r * p->columns + column, n_pieces = parts_of(p->columns, PIECE);
-    const float *right = s->right + column;
-    float *squares = s->squares + r * n_pieces + column / PIECE;
-    F sum = {0};
-    for (int64_t j = 0; j < width; j += F_LANES) {
-        int64_t n = least(F_LANES, width - j);
-        F w = f_part(s->given + at + j, n), g = product[j / F_LANES] - s->decay * w;
-        g -= s->left[r] * f_part(right + j, n) + s->left[p->rows + r] * f_part(right + p->columns + j, n);
-        sum += g * g;
-        if (s->trace) {
-            g -= s->momentum * f_part(s->trace + at + j, n);
-            copy_part(s->new_trace + at + j, -g, n);
-        }
-        copy_part(s->moved + at + j, w + s->rate * g, n);
-    }
-    squares[0] = 0;
-    for (int l = 0; l < F_LANES; l++) squares[0] += sum[l];
-    if ((int)TILE > (int)PIECE && column / PIECE + 1 < n_pieces) squares[1] = 0;
-}
 
 /* Row i as it lies in memory. */
 static const float *row_of(const Matrix *m, int64_t i) {
@@ -282,8 +251,7 @@ static void run_tile(Product *p, int64_t item, int worker) {
             const float *start = c ? partial + (r - from) * TILE : bias;
             for (int i = 0; i < PARTS; i++) sums[i] = f_load(start + i * F_LANES);
             add_row(p, r, c, table, sums, (int)parts_of(width, F_LANES));
-            if (c == p->n_chunks - 1 && p->out.step) move(p->out.step, p, r, j, width, sums);
-            else if (c == p->n_chunks - 1 && p->out.log_prob) score(&p->out, r, j, p->columns, width, sums);
+            if (c == p->n_chunks - 1 && p->out.log_prob) score(&p->out, r, j, p->columns, width, sums);
             else if (c == p->n_chunks - 1) finish(&p->out, r, j, p->columns, width, sums);
             else
                 for (int i = 0; i < PARTS; i++) f_store(partial + (r - from) * TILE + i * F_LANES, sums[i]);
@@ -319,27 +287,4 @@ int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t column
     crew->each(crew->call, crew->n_workers, (int)(p.n_prepare + p.n_tiles * p.n_blocks), run_item, &p);
     free(p.scratch);
     return 0;
-}
-
-typedef struct {
-    int64_t rows, columns;
-    const float *logits;
-    Finish out;
-} Sampling;
-
-static void sample_rows(void *work, int item, int worker) {
-    const Sampling *s = work;
-    (void)worker;
-    for (int64_t r = item * (int64_t)PACKED; r < least((item + 1) * (int64_t)PACKED, s->rows); r++)
-        for (int64_t j = 0; j < s->columns; j += F_LANES) {
-            F logits = {0};
-            int64_t n = least(F_LANES, s->columns - j);
-            memcpy(&logits, s->logits + r * s->columns + j, sizeof(float) * (size_t)n);
-            finish(&s->out, r, j, s->columns, n, &logits);
-        }
-}
-
-void sample_logits(const Crew *crew, int64_t rows, int64_t columns, const float *logits, Finish out) {
-    Sampling s = {rows, columns, logits, out};
-    crew->each(crew->call, crew->n_workers, (int)parts_of(rows, PACKED), sample_rows, &s);
 }

@@ -20,23 +20,11 @@ typedef struct {
     int transposed;
 } Matrix;
 
-/* A product as the gradient of `given` [rows][columns]: less the outer products of two pairs of vectors and `decay` times
- * what is given, it makes a step. With a trace, which falls downhill, the step is `momentum` times the last one and this. */
-typedef struct {
-    const float *left, *right; /* [2][rows], [2][columns] */
-    const float *given, *trace; /* no trace: null */
-    float *moved, *new_trace;  /* may be the same arrays */
-    float *squares;            /* [rows][pieces] sums of the squares of the gradient over PIECE columns */
-    float rate, decay, momentum;
-} Step;
+enum { PIECE = 32 }; /* columns that have a log-probability together */
 
-enum { PIECE = 32 }; /* columns that have a sum of squares, or a log-probability, together */
-
-/* Which outputs a product has; those that are null are not made. With a step there are no others. With `log_prob`
- * [rows][pieces] come residuals, states minus means: of the sample, or where none is drawn of the states in `target`, of
+/* Which outputs a product has; those that are null are not made. With `log_prob` [rows][pieces] come residuals, states minus means: of the sample, or where none is drawn of the states in `target`, of
  * which each row counts for `repeat`. */
 typedef struct {
-    const Step *step;
     float *product, *sample, *mean, *residual, *log_prob;
     const float *bias, *target;
     int64_t repeat;
@@ -46,15 +34,9 @@ typedef struct {
 /* out [rows, columns] = x [rows, inner] times w [inner, columns], fast where x is 0 or 1; 1 when there is no memory. */
 int binary_product(const Crew *crew, int64_t rows, int64_t inner, int64_t columns, Matrix x, Matrix w, Finish out);
 
-/* What `finish` makes of given logits [rows, columns]. */
-void sample_logits(const Crew *crew, int64_t rows, int64_t columns, const float *logits, Finish out);
-
 /* A sample [rows, columns] of units that have the given logits, and `within` [columns, columns] below its diagonal times
  * the units before them; 1 when there is no memory. */
 int sample_ordered(const Crew *crew, int64_t rows, int64_t columns, const float *logits, const float *within, const uint32_t *seed,
                    const uint32_t *numbers, float *sample);
-
-/* Random bits [rows, columns], a function of seed, row number and column. */
-void counter_bits(const uint32_t *seed, const uint32_t *numbers, int64_t rows, int64_t columns, uint32_t *out);
 
 #endif

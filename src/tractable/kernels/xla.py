@@ -23,16 +23,15 @@ from jax import Array
 
 from . import library
 
-TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half", "sample_bernoulli", "counter_bits")
-TARGETS += ("narrow_anneal", "outer_step", "bernoulli_score", "bernoulli_layer", "scaled_outer")
-TARGETS += ("sample_ordered", "gibbs_units")
+TARGETS = ("binary_dot", "binary_outer", "conditional_mean", "gibbs_half")
+TARGETS += ("narrow_anneal", "bernoulli_score", "bernoulli_layer", "scaled_outer", "sample_ordered", "gibbs_units")
 """The handlers xla_… of xla_handlers.c, registered as tractable_…"""
 
-SEEDED = ("gibbs_half", "sample_bernoulli", "counter_bits", "bernoulli_layer", "sample_ordered")
+SEEDED = ("gibbs_half", "bernoulli_layer", "sample_ordered")
 """Those whose first arguments are a seed and row numbers."""
 
 PIECE = 32
-"""Columns for which a kernel has one sum, of squares or log-probabilities, as in binary.h."""
+"""Columns for which a kernel has one sum of log-probabilities, as in binary.h."""
 
 _lock = Lock()
 Plain = Callable[..., Any]
@@ -62,13 +61,12 @@ def counter_bits(seed: Array, rows: Array, n_columns: int) -> Array:
 
     However many rows are drawn at a time, row 7 is the same; the seed has to change from draw to draw.
     """
-    return either("counter_bits", partial(_bits, n_columns=n_columns), *numbers(seed, rows, rows.shape[0]))
+    return _bits(*numbers(seed, rows, rows.shape[0]), n_columns)
 
 
 def sample_bernoulli(seed: Array, rows: Array, logits: Array) -> Array:
     """Zeros and ones with P(1) = σ(logits), [len(rows), columns], from the bits of `counter_bits`."""
-    logits = jax.lax.stop_gradient(logits)
-    return either("sample_bernoulli", _sample, *numbers(seed, rows, logits.shape[0]), logits)
+    return _sample(*numbers(seed, rows, logits.shape[0]), jax.lax.stop_gradient(logits))
 
 
 def binary_dot(x: Array, w: Array) -> Array:
@@ -91,40 +89,6 @@ def outer_difference(x: Array, y: Array, x2: Array, y2: Array) -> Array:
     if (x2.shape[1], y2.shape[1]) != (x.shape[1], y.shape[1]):
         raise ValueError(f"the second pair has {x2.shape[1]} and {y2.shape[1]} columns, not {x.shape[1]}, {y.shape[1]}")
     return _OUTER(x, y, x2, y2)
-
-
-def outer_step(
-    pairs: tuple[Array, Array, Array, Array], corrections: tuple[Array, Array], scalars: Array, w: Array, *trace: Array
-) -> tuple[Array, ...]:
-    """A step of w along its gradient g = x.T @ y − x2.T @ y2 − Σ_i left_i right_iᵀ − decay w, in one pass.
-
-    Without a trace w moves by rate · g; with one the trace becomes momentum · trace − g, and w moves by −rate times it.
-
-    Parameters
-    ----------
-    pairs : x, y, x2, y2 as in `outer_difference`. corrections : left [2, n], right [2, m].
-    scalars : rate, decay, momentum. w, trace : [n, m].
-
-    Returns
-    -------
-    The new w, numbers whose sum is that of the squares of g, and the new trace where there is one.
-    """
-    arrays = (*pairs, *corrections, scalars, w, *trace)
-    if not all(a.dtype == jnp.float32 for a in arrays) or not available():
-        return _outer_step(*arrays)
-    aliases = {7: 0, 8: 2} if trace else {7: 0}
-    call = jax.ffi.ffi_call("tractable_outer_step", jax.eval_shape(_outer_step, *arrays), input_output_aliases=aliases)
-    return tuple(jax.lax.platform_dependent(*arrays, cpu=call, default=_outer_step))
-
-
-def _outer_step(*arrays: Array) -> tuple[Array, ...]:
-    x, y, x2, y2, left, right, scalars, w, *trace = arrays
-    g = x.T @ y - x2.T @ y2 - left.T @ right - scalars[1] * w
-    squares = jnp.pad(g * g, ((0, 0), (0, -g.shape[1] % PIECE))).reshape(len(g), -1, PIECE).sum(-1)
-    if not trace:
-        return w + scalars[0] * g, squares
-    downhill = scalars[2] * trace[0] - g
-    return w - scalars[0] * downhill, squares, downhill
 
 
 def conditional_mean(x: Array, w: Array, bias: Array, transposed: bool = False) -> Array:

@@ -201,37 +201,6 @@ EXPORT FfiError *xla_binary_outer(FfiCall *call) {
     return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
 }
 
-/* x, y, x2, y2 as in binary_outer, the corrections, rate, decay and momentum, the parameters, and their trace if any. */
-EXPORT FfiError *xla_outer_step(FfiCall *call) {
-    if (answers_query(call)) return NULL;
-    int traced = fits(call, "f2f2f2f2f2f2f1f2f2");
-    if (!traced && !fits(call, "f2f2f2f2f2f2f1f2")) return fail(call, FFI_INVALID_ARGUMENT, "outer_step takes float32 arrays");
-    int64_t n = dim(call, 0, 0), rows = dim(call, 0, 1), columns = dim(call, 1, 1), more = dim(call, 2, 0);
-    int fit = dim(call, 1, 0) == n && dim(call, 3, 0) == more && dim(call, 2, 1) == rows && dim(call, 3, 1) == columns;
-    fit = fit && dim(call, 4, 0) == 2 && dim(call, 4, 1) == rows && dim(call, 5, 0) == 2 && dim(call, 5, 1) == columns;
-    fit = fit && dim(call, 6, 0) == 3;
-    for (int i = 7; i < 8 + traced; i++) fit = fit && dim(call, i, 0) == rows && dim(call, i, 1) == columns;
-    if (!fit) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
-    const float *scalars = input(call, 6);
-    Step step = {input(call, 4), input(call, 5), input(call, 7), .moved = output(call, 0), .squares = output(call, 1)};
-    step.rate = scalars[0], step.decay = scalars[1], step.momentum = scalars[2];
-    if (traced) step.trace = input(call, 8), step.new_trace = output(call, 2);
-    Matrix x = {.x = input(call, 0), .x2 = input(call, 2), .first = n, .stride = rows, .transposed = 1};
-    Matrix y = {.x = input(call, 1), .x2 = input(call, 3), .first = n, .stride = columns};
-    Crew crew = crew_of(call);
-    if (!binary_product(&crew, rows, n + more, columns, x, y, (Finish){.step = &step})) return NULL;
-    return fail(call, FFI_EXHAUSTED, "no memory for the tables of a binary product");
-}
-
-EXPORT FfiError *xla_sample_bernoulli(FfiCall *call) {
-    if (answers_query(call)) return NULL;
-    if (!fits(call, "u1u1f2") || !numbered(call, dim(call, 2, 0))) return fail(call, FFI_INVALID_ARGUMENT, "sample_bernoulli takes a float32 matrix and its row numbers");
-    Finish out = {.sample = output(call, 0), .seed = input(call, 0), .rows = input(call, 1)};
-    Crew crew = crew_of(call);
-    sample_logits(&crew, dim(call, 2, 0), dim(call, 2, 1), input(call, 2), out);
-    return NULL;
-}
-
 /* Seed and row numbers, logits, and what each unit takes from those before it. */
 EXPORT FfiError *xla_sample_ordered(FfiCall *call) {
     if (answers_query(call)) return NULL;
@@ -257,13 +226,6 @@ EXPORT FfiError *xla_gibbs_units(FfiCall *call) {
     Crew crew = crew_of(call);
     if (!sweep_units(&crew, &u)) return NULL;
     return fail(call, FFI_EXHAUSTED, "no memory for the units of a layer");
-}
-
-EXPORT FfiError *xla_counter_bits(FfiCall *call) {
-    if (answers_query(call)) return NULL;
-    if (!fits(call, "u1u1") || !numbered(call, dim(call, 1, 0))) return fail(call, FFI_INVALID_ARGUMENT, "counter_bits takes uint32 vectors");
-    counter_bits(input(call, 0), input(call, 1), dim(call, 1, 0), call->results.buffers[0]->dims[1], output(call, 0));
-    return NULL;
 }
 
 /* Seeds, numbers of the chains, temperatures, states, couplings, and the fields of the two sides at both ends. */

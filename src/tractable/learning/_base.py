@@ -74,18 +74,8 @@ def begin(learner: Learner, plan: Any, model: Any, key: Any, seen: Seen) -> Trai
 def advanced(learner: Learner, training: Training, gradient: Any, total: Any) -> Training:
     """The state after a step uphill along this gradient."""
     model, optimizer = _updated(learner, training, gradient, training.step / total)
-    return advanced_to(learner, training._replace(optimizer=optimizer), model, total)
-
-
-def advanced_to(learner: Learner, training: Training, model: Any, total: Any) -> Training:
-    """The state after a step to these parameters."""
     average = _averaged(learner, training, model, total)
-    return training._replace(model=model, average=average, step=training.step + 1)
-
-
-def rate_at(learner: Learner, progress: Array) -> Array:
-    """The learning rate at a share of the run."""
-    return learner.learning_rate * (1 - progress if learner.decay else jnp.ones_like(progress))
+    return training._replace(model=model, average=average, optimizer=optimizer, step=training.step + 1)
 
 
 def _updated(learner: Learner, training: Training, gradient: Any, progress: Array) -> tuple[Any, Any]:
@@ -93,7 +83,7 @@ def _updated(learner: Learner, training: Training, gradient: Any, progress: Arra
     downhill = jax.tree.map(jnp.negative, gradient)
     updates, optimizer = learner.transformation().update(downhill, training.optimizer, own)
     if learner.optimizer is None:
-        rate = rate_at(learner, progress)
+        rate = learner.learning_rate * (1 - progress if learner.decay else jnp.ones_like(progress))
         updates = jax.tree.map(lambda u: -rate * u, updates)
     return eqx.apply_updates(training.model, updates), optimizer
 

@@ -9,12 +9,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from tractable.learning._base import Seen, Training, advanced_to, rate_at
-from tractable.learning.machines import fused
-from tractable.learning.machines._base import MachineLearner, pulls
-from tractable.learning.machines.phases import contrast, ending_with, means, summable_groups
+from tractable.learning._base import Seen, Training
+from tractable.learning.machines._base import MachineLearner
+from tractable.learning.machines.phases import contrast, ending_with, summable_groups
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior.approximate.gibbs import Schedule, State, run, start, sweep_with_fields
 
@@ -43,21 +41,6 @@ class Contrastive(MachineLearner):
     def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
         free, own = self.negative(plan, training, key, data)
         return contrast(training.model, data, free), own
-
-    def climb(
-        self, plan: Schedule, training: Training, key: Any, data: State, total: Any
-    ) -> tuple[Training, Float[Array, ""]]:
-        plain = self.optimizer is None and type(self).gradient is Contrastive.gradient
-        if not (plain and fused.applies(training.model)):
-            return super().climb(plan, training, key, data, total)
-        free, own = self.negative(plan, training, key, data)
-        trace = training.optimizer.trace if self.momentum else None
-        offsets = training.offsets if self.centred else jax.tree.map(jnp.zeros_like, training.offsets)
-        rate, pull = rate_at(self, training.step / total), pulls(self, training.model, means(data))
-        settings = fused.Settings(rate, self.weight_decay, self.momentum, pull)
-        model, trace, norm = fused.moved(training.model, trace, (data, free), offsets, settings)
-        optimizer = training.optimizer._replace(trace=trace) if self.momentum else training.optimizer
-        return advanced_to(self, training._replace(learner=own, optimizer=optimizer), model, total), norm
 
 
 @dataclass(frozen=True, kw_only=True)
