@@ -1,10 +1,12 @@
 # make demo   a real network queried, and a machine learned from digits: `make demo MODEL=path/to/any.bif` for your own
 # make test   all tests
 # make check  lint, types
+# make sanitize   the kernels under sanitizers: the tests in C at all lengths of vectors, and those in Python
 # make verify the sweeps of random cases at length, before a release: `make verify PIECE=2/8` for the second of eight parts
 # make smoke  the wheel alone in a clean environment of each Python there is: `make smoke PYTHONS="python3.12 path/to/other"`
 # make docs   run the examples in the documentation again and write down what they print
 # make bench  every benchmark, each against a named peer
+# make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
 #
 # Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
 
@@ -22,7 +24,7 @@ PIECE ?= 1/1
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 SMOKE := build/smoke
 
-.PHONY: demo test verify smoke check docs bench clean
+.PHONY: demo test verify smoke check sanitize docs bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -53,11 +55,18 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+sanitize: $(VENV)/.installed-test
+	$(BIN)/python tests/sanitized.py -n auto --dist worksteal
+
 docs: $(VENV)/.installed-test
 	$(BIN)/python tests/test_docs.py
 
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+wheels: $(VENV)/.created
+	$(BIN)/python -m pip install -q "hatchling>=1.24" "ziglang>=0.13"
+	$(BIN)/python hatch_build.py
 
 clean:
 	rm -rf $(VENV) build dist src/tractable/kernels/_kernels.*
@@ -71,7 +80,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.installed-demo: $(VENV)/.created $(SOURCES)
-	$(BIN)/python -m pip install -q -e ".[sklearn]"
+	$(BIN)/python -m pip install -q -e ".[machines,sklearn]"
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 

@@ -38,7 +38,7 @@ COLUMNS = {
 def conditioned(path: Path, query: str) -> tuple[Any, Any, Any]:
     """A model, its evidence, and the tables that remain of it."""
     import tractable as tr
-    from tractable.models import one_case, reduce_model
+    from tractable.models.conditioning import one_case, reduce_model
 
     net = tr.load(path)
     file = path.with_name(f"{stem(path)}.uai.evid")

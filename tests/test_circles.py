@@ -64,7 +64,7 @@ def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those that only a type checker reads."""
     yield node
     for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
             yield from at_run_time(child)
 
 
@@ -74,11 +74,14 @@ def source_of(node: ast.ImportFrom, package: str) -> str:
 
 
 def _prefix(node: ast.AST, package: str) -> str:
-    """What `import_module(f"tractable.room.{…}")`, or that of `{__name__}`, begins with; empty for anything else."""
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module")):
+    """What `import_module(f"tractable.room.{…}")`, or `attach(__name__, …)`, begins with; empty for anything else."""
+    called = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    if called not in ("import_module", "attach"):
         return ""
-    text = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
-    if isinstance(text, ast.FormattedValue) and ast.unparse(text.value) == "__name__":
+    first = node.args[0]
+    text = first.values[0] if isinstance(first, ast.JoinedStr) else first
+    named = text.value if isinstance(text, ast.FormattedValue) else text
+    if ast.unparse(named) == "__name__":
         return f"{package}."
     return str(text.value) if isinstance(text, ast.Constant) else ""
 
@@ -146,6 +149,7 @@ def _in_order(graph: Graph) -> None:
         "def late():\n    from .elimination import order",
         "LEAVES = {'a': 'elimination'}\nimport_module(f'tractable.graph.{LEAVES[x]}')",
         "LEAVES = {'a': 'elimination'}\nimport_module(f'{__name__}.{LEAVES[x]}')",
+        "attach(__name__, {'elimination': ('order',)})",
     ],
 )
 def test_a_late_import_is_seen(late: str) -> None:

@@ -55,12 +55,12 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 def test_a_fit_that_cannot_be_drawn_does_not_begin(name: str, folder: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     said = refused(capsys, "fit", *FITS[name], "-o", "m.safetensors", "--plot", "curve.png")
-    assert "figures need matplotlib: pip install 'tractable[plots]'" in said
+    assert 'a figure needs matplotlib: pip install "tractable[plots]"' in said
 
 
 def test_chains_that_cannot_be_drawn_are_not_run(folder: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "pip install 'tractable[plots]'" in refused(capsys, "diagnose", "rbm.safetensors", "--plot", "traces.png")
+    assert 'pip install "tractable[plots]"' in refused(capsys, "diagnose", "rbm.safetensors", "--plot", "traces.png")
 
 
 @pytest.mark.parametrize("output", ["out.parquet", "out.docx", "nowhere/out.csv", "rows.csv/out.csv", "."])

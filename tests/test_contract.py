@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +136,41 @@ def test_no_option_of_another_family_is_swallowed(family: str) -> None:
             tr.impute(given.model, given.data, n_sweeps=5)
         with pytest.raises(tr.ModelError, match="has no option 'samples'"):
             tr.log_likelihood(given.model, given.data, samples=5)
+
+
+WORDS = {
+    "tables": ("Bayesian network", "Markov network"),
+    "boltzmann": ("Boltzmann machine",),
+    "sigmoid_belief": ("sigmoid belief network",),
+    "deep_belief": ("deep belief network",),
+    "helmholtz": ("Helmholtz machine",),
+    "mixture": ("mixtures",),
+    "hidden_markov": ("(?<!factorial )hidden Markov model",),
+    "factorial_hidden_markov": ("factorial hidden Markov model",),
+}
+"""Family -> what its models are called."""
+
+NORMALIZED_ALONE = {"bic", "aic", "fit", "kl_divergence"}
+"""Verbs of Bayesian networks that Markov networks, whose tables are no parameters that can be learned, do not have."""
+
+DOCUMENTED = {
+    **{verb: getattr(tr, verb) for verb in (*VERBS, "aic") if hasattr(tr, verb)},
+    "posterior.sample": tr.Posterior.sample,
+    "joint": tr.Posterior.joint,
+    "traces": evaluate.traces,
+    "kl_divergence": evaluate.kl_divergence,
+    "tr.posterior.log_partition": tr.posterior.log_partition,
+}
+
+
+@pytest.mark.parametrize("verb", DOCUMENTED)
+def test_a_verb_names_all_families_that_it_answers_for(verb: str) -> None:
+    assert set(WORDS) == set(FAMILIES) and set(VERBS) <= set(DOCUMENTED)
+    doc = " ".join((DOCUMENTED[verb].__doc__ or "").split())
+    words = [word for family in FAMILIES if family not in LACKING.get(verb, ()) for word in WORDS[family]]
+    words = [word for word in words if not (word == "Markov network" and verb in NORMALIZED_ALONE)]
+    words += ["Boltzmann machines \\(general, restricted, deep\\)"] if verb not in LACKING else []
+    assert [word for word in words if not re.search(word, doc)] == []
 
 
 # ---------------------------------------------------------------- a family from outside the library

@@ -674,9 +674,12 @@ def test_many_equal_cells_in_a_small_file(backend: str, tmp_path: Path) -> None:
         read_data(path)
 
 
-def test_parquet_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert "pip install 'tractable[parquet]'" in refused(tmp_path / "x.parquet", b"PAR1")
+def test_polars_reads_where_pyarrow_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tractable.formats.data import parquet
+
+    assert parquet._library("x.parquet") is parquet._pyarrow
+    monkeypatch.setattr(parquet, "is_there", lambda package: package == "polars")
+    assert parquet._library("x.parquet") is parquet._polars
 
 
 # ---------------------------------------------------------------- real files

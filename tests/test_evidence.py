@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from zoo import ZOO
 
 import tractable as tr
-from tractable.models import ModelError, parse_evidence
+from tractable.models import ModelError
+from tractable.models.evidence import parse_evidence
 
 STATES = {"rain": ("no", "yes"), "wind": ("calm", "breeze", "storm"), "only": ("one",), "digits": ("1", "0", "10")}
 

@@ -12,7 +12,9 @@ from zoo import ZOO, Row
 
 import tractable as tr
 from tractable import kernels
-from tractable.models import ModelError, parse_evidence, reduce_model
+from tractable.models import ModelError
+from tractable.models.conditioning import reduce_model
+from tractable.models.evidence import parse_evidence
 from tractable.plan import ask
 from tractable.plan.tables import plan_case
 from tractable.posterior import ImpossibleEvidenceError

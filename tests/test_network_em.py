@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import brute_force
 import numpy as np
@@ -404,3 +405,9 @@ print({"jax", "sklearn", "pandas"} & {*sys.modules})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("criterion", [tr.aic, tr.bic])
+def test_where_parameters_are_not_counted_there_is_no_criterion(criterion: Any) -> None:
+    with pytest.raises(tr.UnsupportedError, match="compare log_likelihood"):
+        criterion(tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])]), {"a": ["0"]})

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import tractable as tr
+from tractable.kernels import levels
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
@@ -26,6 +27,8 @@ __attribute__((visibility("default")))
 #endif
 double twice_the_root(double x) { return 2 * sqrt(x); }
 """
+
+LIBRARIES = ("_kernels.v2.so", "_kernels.v3.so", "_kernels.v4.so", "_kernels.processor.so")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "hatch_build.py").exists(), reason="needs the source tree")
 
@@ -42,8 +45,9 @@ def hook():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with one small C file."""
+    """A folder with one small C file, and the one that says which processor this is."""
     (tmp_path / "small.c").write_text(C_FILE)
+    shutil.copy(ROOT / "src/tractable/kernels/processor.c", tmp_path)
     return tmp_path
 
 
@@ -54,26 +58,62 @@ def no_compiler(monkeypatch, tmp_path):
     monkeypatch.delenv("CC", raising=False)
 
 
+def needed_libraries(hook) -> set[str]:
+    """The libraries of a build for this machine."""
+    names = LIBRARIES if hook.target().machine == "x86_64" else ("_kernels.so",)
+    return {name.replace(".so", hook.SUFFIX) for name in names}
+
+
 def needs_compiler(hook) -> list[str]:
     return hook.system_compiler() or pytest.skip("no C compiler on this machine")
 
 
-def calls(library: Path) -> float:
-    function = ctypes.CDLL(str(library)).twice_the_root
-    function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double]
-    return function(9.0)
+def calls(folder: Path) -> list[float]:
+    """What the function gives in each of the libraries that this machine runs."""
+    found = []
+    for library in levels.available(folder).values():
+        function = ctypes.CDLL(str(library)).twice_the_root
+        function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double]
+        found.append(function(9.0))
+    return found
+
+
+def commands(hook, monkeypatch) -> list[list[str]]:
+    """Makes the hook keep what it runs."""
+    kept: list[list[str]] = []
+    attempt = hook.attempt
+    monkeypatch.setattr(hook, "attempt", lambda command: kept.append(command) or attempt(command))
+    return kept
 
 
 class TestCompiler:
-    @pytest.mark.parametrize("march", [None, "", "no-such-machine"])
+    @pytest.mark.parametrize("march", ["native", "", "no-such-machine"])
     def test_any_instruction_set_ends_in_a_library(self, hook, folder, monkeypatch, march):
-        """Also one that the compiler does not know: then its own default is taken."""
+        """Also one that the compiler does not know: then its own default is taken. Libraries of earlier builds go."""
         needs_compiler(hook)
-        monkeypatch.delenv("TRACTABLE_MARCH", raising=False)
-        if march is not None:
-            monkeypatch.setenv("TRACTABLE_MARCH", march)
-        assert calls(hook.build(folder)) == 6.0
-        assert {path.suffix for path in folder.iterdir()} == {".c", hook.SUFFIX}
+        hook.build(folder)
+        monkeypatch.setenv("TRACTABLE_MARCH", march)
+        assert [path.name for path in hook.build(folder)] == [f"_kernels{hook.SUFFIX}"]
+        assert calls(folder) == [6.0]
+        assert {path.name for path in folder.iterdir()} == {"small.c", "processor.c", f"_kernels{hook.SUFFIX}"}
+
+    def test_nothing_is_made_for_this_machine_alone(self, hook, folder, monkeypatch):
+        """Unless asked for: each library is compiled for the oldest processor, or for that and one level more."""
+        needs_compiler(hook)
+        (folder / f"_kernels{hook.SUFFIX}").touch()  # of an earlier build
+        kept = commands(hook, monkeypatch)
+        assert {path.name for path in hook.build(folder)} == needed_libraries(hook)
+        assert calls(folder) and set(calls(folder)) == {6.0}
+        assert kept and not [command for command in kept if "native" in shlex.join(command)]
+        compiled = [command for command in kept if "-c" in command]
+        if hook.target().machine == "x86_64":
+            assert len(compiled) == 4
+            assert all({"-march=x86-64", "-march=x86_64"} & {*command} for command in compiled)
+            assert [command for command in compiled if "-mavx2" in command and "-mavx512f" not in command]
+            linked = [command for command in kept if "_kernels." in shlex.join(command) and "-c" not in command]
+            assert linked and not [command for command in linked if "-mavx2" in command]  # what comes along is plain
+            (last,) = (command for command in compiled if any("processor.c" in word for word in command))
+            assert not [word for word in last if word.startswith(("-msse", "-mavx"))]
 
     def test_cc_comes_first(self, hook, folder, monkeypatch):
         log, compiler = folder / "log", needs_compiler(hook)
@@ -81,8 +121,11 @@ class TestCompiler:
         script.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {shlex.join(compiler)} "$@"\n')
         script.chmod(0o755)
         monkeypatch.setenv("CC", f"{script} -DWITH_AN_ARGUMENT")
-        library = hook.build(folder)
-        assert library.exists() and "-DWITH_AN_ARGUMENT" in log.read_text() and "small.c" in log.read_text()
+        assert (
+            all(library.exists() for library in hook.build(folder))
+            and "-DWITH_AN_ARGUMENT" in log.read_text()
+            and "small.c" in log.read_text()
+        )
 
     def test_a_compiler_that_does_not_work_is_passed_over(self, hook, folder, monkeypatch):
         compiler = needs_compiler(hook)
@@ -112,7 +155,25 @@ class TestCompiler:
 
     def test_the_zig_wheel_compiles(self, hook, folder, no_compiler):
         pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")
-        assert calls(hook.build(folder)) == 6.0
+        hook.build(folder)
+        assert set(calls(folder)) == {6.0}
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="its home is another")
+    def test_zig_needs_no_home(self, hook, monkeypatch, tmp_path):
+        monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert "ZIG_GLOBAL_CACHE_DIR" not in hook.surroundings()
+        for home in (lambda: monkeypatch.setenv("HOME", str(tmp_path / "none")), lambda: monkeypatch.delenv("HOME")):
+            home()
+            assert Path(hook.surroundings()["ZIG_GLOBAL_CACHE_DIR"]).is_dir()
+
+    @pytest.mark.parametrize("name", ["aarch64-linux-musl", "x86_64-windows-gnu", "aarch64-macos.11.0"])
+    def test_the_zig_wheel_compiles_for_others(self, hook, folder, monkeypatch, name):
+        pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")
+        monkeypatch.setenv("TRACTABLE_TARGET", name)
+        made = hook.build(folder)
+        starts = {".so": b"\x7fELF", ".dll": b"MZ", ".dylib": b"\xcf\xfa\xed\xfe"}
+        assert made and all(path.read_bytes().startswith(starts[path.suffix]) for path in made)
 
     def test_an_error_in_the_source_is_shown(self, hook, folder):
         needs_compiler(hook)
@@ -123,6 +184,36 @@ class TestCompiler:
     def test_a_tree_without_sources_is_an_error(self, hook, tmp_path):
         with pytest.raises(SystemExit, match="no C sources"):
             hook.build(tmp_path)
+
+
+class TestTargets:
+    @pytest.mark.parametrize(
+        ("name", "tag", "names"),
+        [
+            ("x86_64-linux-gnu.2.17", "manylinux_2_17_x86_64.manylinux2014_x86_64", LIBRARIES),
+            ("aarch64-linux-musl", "musllinux_1_2_aarch64", ("_kernels.so",)),
+            ("aarch64-macos.11.0", "macosx_11_0_arm64", ("_kernels.dylib",)),
+            ("x86_64-windows-gnu", "win_amd64", tuple(name.replace(".so", ".dll") for name in LIBRARIES)),
+        ],
+    )
+    def test_each_has_its_libraries_and_its_tag(self, hook, monkeypatch, name, tag, names):
+        monkeypatch.setenv("TRACTABLE_TARGET", name)
+        monkeypatch.setattr(hook, "find_spec", lambda name: True)
+        monkeypatch.setattr(hook, "works", lambda *_: True)
+        at = hook.target()
+        assert at.tag == tag and at.command[3:6] == ["cc", "-target", name]
+        assert ("-fPIC" in at.command) == ("windows" not in name)
+        made = hook.libraries(at, [Path("a.c"), Path("processor.c")], Path("out"))
+        assert tuple(library.path.name for library in made) == names
+
+    def test_an_unknown_one_is_refused(self, hook, monkeypatch):
+        monkeypatch.setenv("TRACTABLE_TARGET", "vax")
+        with pytest.raises(SystemExit, match=r"'vax', which is none of x86_64-linux-gnu.2.17, "):
+            hook.target()
+
+    def test_they_are_made_by_zig(self, hook, monkeypatch):
+        monkeypatch.setenv("TRACTABLE_TARGET", "aarch64-linux-musl")
+        assert hook.KernelsHook.dependencies(None) == ["ziglang"]
 
 
 @pytest.fixture(scope="module")
@@ -150,22 +241,31 @@ class TestDistributions:
     def test_the_wheel_holds_what_runs(self, distributions, hook):
         wheel, _ = distributions
         names = set(zipfile.ZipFile(wheel).namelist())
-        needed = {f"kernels/_kernels{hook.SUFFIX}", "examples/asia.bif", "py.typed", "cli/__init__.py"}
+        needed = {"examples/asia.bif", "py.typed", "cli/__init__.py"}
         assert {f"tractable/{name}" for name in needed} <= names
+        compiled = {name for name in names if name.startswith("tractable/kernels/_kernels.")}
+        assert compiled == {f"tractable/kernels/{name}" for name in needed_libraries(hook)}
         assert not [name for name in names if "tests" in name or "hatch_build" in name]
         assert "tractable = tractable.cli:main" in self.read(wheel, "entry_points.txt")
 
     def test_the_installed_wheel_answers(self, distributions, tmp_path):
-        """Unpacked where no source tree is near, it finds its kernels and its example."""
+        """Unpacked where no source tree is near, it finds its kernels and its example, and writes nothing: neither the
+        folder nor a home need be writable, nor be there."""
         wheel, _ = distributions
-        zipfile.ZipFile(wheel).extractall(tmp_path)
+        installed = tmp_path / "installed"
+        zipfile.ZipFile(wheel).extractall(installed)
+        before = sorted(installed.rglob("*"))
+        for path in (*before, installed):
+            path.chmod(0o555)
         script = "from tractable.cli import main; main()"
-        argv = ["query", tmp_path / "tractable" / "examples" / "asia.bif", "--evidence", "asia=yes"]
-        env = {"PYTHONPATH": str(tmp_path), "PATH": ""}
-        done = subprocess.run(
-            [sys.executable, "-c", script, *argv], cwd=tmp_path, env=env, capture_output=True, text=True
-        )
-        assert (done.returncode, done.stderr) == (0, "") and "-4.605170186" in done.stdout
+        argv = ["query", installed / "tractable" / "examples" / "asia.bif", "--evidence", "asia=yes"]
+        env = {"PYTHONPATH": str(installed), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        for home in ({}, {"HOME": str(tmp_path / "none")}):
+            done = subprocess.run(
+                [sys.executable, "-c", script, *argv], cwd=installed, env=env | home, capture_output=True, text=True
+            )
+            assert (done.returncode, done.stderr) == (0, "") and "-4.605170186" in done.stdout
+        assert sorted(installed.rglob("*")) == before and not (tmp_path / "none").exists()
 
     def test_the_source_distribution_can_be_built_again(self, distributions):
         _, source = distributions
@@ -213,4 +313,4 @@ class TestPackage:
     def test_run_time_dependencies_stay_few(self):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         names = {dependency.split(">")[0] for dependency in project["dependencies"]}
-        assert names == {"equinox", "jax", "jaxtyping", "narwhals", "numpy", "optax", "rich", "safetensors", "typer"}
+        assert names == {"narwhals", "numpy", "rich", "safetensors", "typer"}

@@ -188,6 +188,12 @@ def test_a_single_name_is_one_variable() -> None:
     assert tr.plan(model, iter(["v4", "v5"])).observed == ("v4", "v5")
 
 
+@pytest.mark.parametrize("name", ["foo", "foo3", "hidden.1", "hidden9"])
+def test_a_unit_that_a_machine_does_not_have_is_an_error(name: str) -> None:
+    with pytest.raises(tr.GraphError, match=r"unknown variable|there is no unit 9"):
+        tr.plan(tr.restricted(3, 2), observed=[name])
+
+
 def test_everything_observed_costs_nothing() -> None:
     model = grid(4)
     for observed in (list(model.states), dict.fromkeys(model.states, 0)):

@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from threadpoolctl import threadpool_info
 
 import tractable as tr
 from tractable.kernels import threads
+from tractable.kernels.cached import cached_property
+from tractable.kernels.forks import unforked
 from tractable.kernels.threads import in_order, room, side_by_side
 
 
@@ -138,3 +142,99 @@ def test_an_e_step_does_not_depend_on_the_number_of_cores(kind: str, monkeypatch
         runs.append(tr.fit(model, data, epochs=1, progress=False))
     assert len({run.history[-1].train.value for run in runs}) == 1
     assert all((run.model.vector() == runs[0].model.vector()).all() for run in runs)
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+multi_threaded = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def ends_well(child: Callable[[], bool]) -> bool:
+    """Whether a forked child finds so, within a minute."""
+    pid = os.fork()
+    if not pid:
+        signal.alarm(60)
+        os._exit(0 if child() else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@forks
+@multi_threaded
+def test_a_fork_waits_for_products_of_others_and_not_for_its_own() -> None:
+    inside, over, order = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        with unforked, unforked:  # as where one call is within another
+            inside.set()
+            over.wait(60)
+            order.append("product")
+
+    other = threading.Thread(target=work)
+    other.start()
+    inside.wait(60)
+    threading.Timer(0.1, over.set).start()
+    with unforked:
+        assert ends_well(lambda: order == ["product"] and unforked.inside == 0)
+    other.join()
+    with unforked:
+        assert unforked.inside == 1
+
+
+@forks
+@multi_threaded
+def test_a_child_computes_what_another_thread_was_computing() -> None:
+    """Under `functools.cached_property` of Python 3.11 the child would wait for a thread that it has not."""
+    begun, over = threading.Event(), threading.Event()
+
+    class Slow:
+        slow = True
+
+        @cached_property
+        def value(self) -> int:
+            if self.slow:
+                begun.set()
+                over.wait(60)
+            return 7
+
+    busy, other = Slow(), Slow()
+    thread = threading.Thread(target=lambda: busy.value)
+    thread.start()
+    begun.wait(60)
+    other.slow = False
+    assert ends_well(lambda: other.value == 7)
+    over.set()
+    thread.join()
+    assert busy.value == 7
+
+
+@forks
+@multi_threaded
+def test_a_child_has_threads_of_its_own_and_products_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "n_cores", lambda: 3)
+
+    def n_threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = n_threads()
+    found = side_by_side(
+        lambda i: i == 0 or ends_well(lambda: n_threads() == before and side_by_side(abs, [-1, -2, -3]) == [1, 2, 3]),
+        range(3),
+        products=True,
+    )
+    assert all(found)
+
+
+def test_a_property_is_computed_once_and_threads_that_meet_agree() -> None:
+    both = threading.Barrier(2)
+
+    class Meeting:
+        @cached_property
+        def value(self) -> object:
+            """What it is."""
+            both.wait(60)
+            return object()
+
+    one = Meeting()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: one.value, range(2))
+    assert first is second is one.value
+    assert Meeting.value.__doc__ == "What it is."

@@ -10,7 +10,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from tractable._lazy import attach
+
 if TYPE_CHECKING:
+    from tractable import estimators, evaluate, formats, graph, learning, models, plots, posterior
     from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
     from tractable.formats import FormatError, load, read_data, read_evidence, read_sequences, save, write_data
     from tractable.graph import Graph, GraphError, Separation, is_separated
@@ -168,15 +171,20 @@ __all__ = [
     "condition",
     "deep",
     "emissions_for",
+    "estimators",
+    "evaluate",
     "explain",
     "factorial_hidden_markov",
     "filtering",
     "fit",
     "forecast",
+    "formats",
+    "graph",
     "hidden_markov",
     "impute",
     "infer",
     "is_separated",
+    "learning",
     "left_right",
     "load",
     "log_evidence",
@@ -184,8 +192,11 @@ __all__ = [
     "log_partition",
     "log_partition_of",
     "mixture",
+    "models",
     "most_probable",
     "plan",
+    "plots",
+    "posterior",
     "pretrain",
     "pseudo_log_likelihood",
     "read_data",
@@ -288,19 +299,9 @@ _NAMES = {
         "transform",
     ],
 }
-_ROOM = {name: room for room, names in _NAMES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOM:
-        raise AttributeError(f"module 'tractable' has no attribute {name!r}")
-    value = getattr(import_module(f"tractable.{_ROOM[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+_ROOMS = ("estimators", "evaluate", "formats", "graph", "learning", "models", "plots", "posterior")
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, _NAMES, _ROOMS)
 
 
 class _Package(ModuleType):

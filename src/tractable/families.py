@@ -8,8 +8,9 @@ for stands in `posterior.engines._protocol`), and each room asks that object ins
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import Any, NamedTuple
+
+from tractable.extras import import_module
 
 
 class Family(NamedTuple):
@@ -79,5 +80,5 @@ def served(family: str, room: str) -> Any:
     row = FAMILIES[family]
     where = "learning" if room in ("learner", "starts") else room
     module, _, name = getattr(row, room).partition(":")
-    found = import_module(f"tractable.{where}.{module}") if module else None
+    found = import_module(f"tractable.{where}.{module}", f"a {family} model") if module else None
     return getattr(found, name) if name else found

@@ -10,8 +10,8 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli import _text
-from tractable.models import TableModel as Network
 from tractable.models._base import unknown_variable
+from tractable.models.conditioning import TableModel as Network
 
 
 class ShownQuery(NamedTuple):

@@ -12,7 +12,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, warnings_in_a_line
-from tractable.learning import pretrain
+from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
 from tractable.learning.machines.columns import fit_columns, visible_units
 from tractable.plan.training import check_training

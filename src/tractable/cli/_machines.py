@@ -18,6 +18,8 @@ from tractable.cli._spread import spread
 from tractable.cli._table_files import write_table
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
+LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
+"""The families of layers of causes."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,7 @@ class LikelihoodOptions:
 
     def given(self, model: Any) -> dict[str, Any]:
         """What is given of these: only models of layers have weighted samples."""
-        layered = tr.SigmoidBeliefNetwork | tr.DeepBeliefNetwork | tr.HelmholtzMachine
-        if self.samples is not None and not isinstance(model, layered):
+        if self.samples is not None and model.family not in LAYERED:
             raise typer.BadParameter(f"--samples: a {type(model).__name__} needs none; leave it out")
         return {name: value for name, value in vars(self).items() if value is not None}
 

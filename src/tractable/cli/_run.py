@@ -14,6 +14,7 @@ import typer
 import tractable as tr
 from tractable.cli._commands import app, show_refusal
 from tractable.cli._text import one_line
+from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -34,6 +35,8 @@ def run(argv: Sequence[str]) -> int:
         # The reader has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        return _fail(str(missing(error, "this command")))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
@@ -63,12 +66,19 @@ def _guarded(argv: Sequence[str]) -> int:
     except tr.BudgetError as error:
         show_refusal(error, json="--json" in argv)
         return _fail(str(error), REFUSED)
-    except RuntimeError as error:  # from jax, which has no class of its own for it
-        if "RESOURCE_EXHAUSTED" not in str(error):
+    except (RuntimeError, ImportError) as error:
+        if (message := _not_a_defect(error)) is None:
             raise
-        return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
+        return _fail(message)
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
+
+
+def _not_a_defect(error: RuntimeError | ImportError) -> str | None:
+    """What to say where the machine is the reason."""
+    if "RESOURCE_EXHAUSTED" in str(error):  # from jax, which has no class of its own for it
+        return "out of memory; take smaller batches, fewer hidden units or fewer chains"
+    return str(error) if isinstance(error, ImportError) and error.name == "tractable.kernels" else None
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:

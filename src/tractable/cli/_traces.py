@@ -9,7 +9,7 @@ from tractable.cli import _json
 from tractable.cli._outputs import draw
 from tractable.cli._places import check_figure
 from tractable.cli._tables import console, new_table
-from tractable.evaluate import Traces, traces
+from tractable.evaluate.tracing import Traces, traces
 from tractable.plots import chain_traces
 
 

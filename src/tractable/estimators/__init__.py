@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tractable._lazy import attach
 
 if TYPE_CHECKING:
     from tractable.estimators.belief import DeepBeliefNetwork, HelmholtzMachine, SigmoidBeliefNetwork
@@ -25,6 +26,7 @@ __all__ = [
     "SigmoidBeliefNetwork",
 ]
 
+# Loaded when first used: mixtures need no jax.
 _LEAVES = {
     "belief": ("DeepBeliefNetwork", "HelmholtzMachine", "SigmoidBeliefNetwork"),
     "boltzmann": ("DeepBoltzmannMachine", "RestrictedBoltzmannMachine"),
@@ -32,11 +34,5 @@ _LEAVES = {
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),
     "networks": ("BayesianNetworkClassifier",),
 }
-_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    """Loaded when first used: mixtures need no jax."""
-    if name not in _LEAF_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, _LEAVES)

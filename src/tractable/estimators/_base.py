@@ -9,6 +9,9 @@ from typing import Any, Self
 
 import jax
 import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tractable.evaluate import LogLikelihood
 from tractable.learning import History, Learner, fit, online
@@ -16,13 +19,6 @@ from tractable.learning._base import Training
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.posterior import impute, sample
-
-try:
-    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
 
 
 class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

@@ -59,8 +59,9 @@ class SigmoidBeliefNetwork(LearnedByGradient):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> network = SigmoidBeliefNetwork([3, 2], epochs=5, random_state=0).fit(rows)
+    >>> network = tr.estimators.SigmoidBeliefNetwork([3, 2], epochs=5, random_state=0).fit(rows)
     >>> network.transform(rows).shape
     (100, 5)
     >>> network.log_likelihood(rows).kind
@@ -138,8 +139,9 @@ class HelmholtzMachine(SigmoidBeliefNetwork):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> HelmholtzMachine(3, n_tanh=4, epochs=2, random_state=0).fit(rows).transform(rows).shape
+    >>> tr.estimators.HelmholtzMachine(3, n_tanh=4, epochs=2, random_state=0).fit(rows).transform(rows).shape
     (100, 3)
     """
 
@@ -173,8 +175,9 @@ class DeepBeliefNetwork(SigmoidBeliefNetwork):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> network = DeepBeliefNetwork([3, 2], pretrain=2, epochs=2, random_state=0).fit(rows)
+    >>> network = tr.estimators.DeepBeliefNetwork([3, 2], pretrain=2, epochs=2, random_state=0).fit(rows)
     >>> network.transform(rows).shape
     (100, 5)
     >>> network.log_likelihood(rows).kind

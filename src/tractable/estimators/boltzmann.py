@@ -185,8 +185,9 @@ class RestrictedBoltzmannMachine(LayeredEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> rbm = RestrictedBoltzmannMachine(2, algorithm="exact", epochs=5, random_state=0).fit(rows)
+    >>> rbm = tr.estimators.RestrictedBoltzmannMachine(2, algorithm="exact", epochs=5, random_state=0).fit(rows)
     >>> rbm.transform(rows).shape
     (100, 2)
     >>> rbm.log_likelihood(rows).kind
@@ -204,8 +205,9 @@ class DeepBoltzmannMachine(LayeredEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> dbm = DeepBoltzmannMachine([3, 2], epochs=1, random_state=0).fit(rows)
+    >>> dbm = tr.estimators.DeepBoltzmannMachine([3, 2], epochs=1, random_state=0).fit(rows)
     >>> dbm.transform(rows).shape
     (100, 5)
     """

@@ -6,19 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, hidden_markov
 from tractable.models import Sequences
 from tractable.posterior import impute, most_probable, transform
 from tractable.posterior.engines.chains import draw
-
-try:
-    from sklearn.base import BaseEstimator, DensityMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
 
 
 class HiddenMarkovModel(DensityMixin, BaseEstimator):
@@ -39,8 +35,9 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.repeat([[0.0], [5.0], [0.0]], 10, axis=0) + np.linspace(0, 1, 30)[:, None]
-    >>> found = HiddenMarkovModel(2, random_state=0).fit(rows, lengths=[15, 15])
+    >>> found = tr.estimators.HiddenMarkovModel(2, random_state=0).fit(rows, lengths=[15, 15])
     >>> states = found.predict(rows, lengths=[15, 15])
     >>> bool(states[0] == states[29] != states[15]), found.decode(rows)[1].shape
     (True, (30,))

@@ -8,6 +8,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
@@ -15,13 +18,6 @@ from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
 from tractable.models.mixture import COMPONENT
 from tractable.posterior import impute, infer, transform
-
-try:
-    from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
 
 COVARIANCES = {"full": "gaussian", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 
@@ -150,8 +146,9 @@ class GaussianMixture(_Mixture):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0.0], [0.2], [5.0], [5.2], [np.nan]])
-    >>> found = GaussianMixture(2, random_state=0).fit(rows)
+    >>> found = tr.estimators.GaussianMixture(2, random_state=0).fit(rows)
     >>> sorted(found.means_.round(1).ravel().tolist())
     [0.1, 5.1]
     """
@@ -228,8 +225,9 @@ class BernoulliMixture(_Mixture):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 20)
-    >>> BernoulliMixture(2, random_state=0).fit(rows).score(rows) > -0.8
+    >>> tr.estimators.BernoulliMixture(2, random_state=0).fit(rows).score(rows) > -0.8
     True
     """
 
@@ -264,8 +262,9 @@ class MixedMixture(_Mixture):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([[0.1, 0], [0.2, 0], [5.0, 1], [5.1, np.nan]])
-    >>> found = MixedMixture(2, kinds={"gaussian": [0], "bernoulli": [1]}, random_state=0).fit(rows)
+    >>> found = tr.estimators.MixedMixture(2, kinds={"gaussian": [0], "bernoulli": [1]}, random_state=0).fit(rows)
     >>> bool(found.impute(rows)[3, 1] > 0.9)
     True
     """

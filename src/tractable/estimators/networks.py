@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tractable.estimators.columns import Column, column_of
 from tractable.learning import EM, fit
@@ -17,14 +21,6 @@ from tractable.models.observations import Observations
 from tractable.posterior import infer
 from tractable.posterior.engines.mixtures import softmax
 from tractable.posterior.exact.expected_tables import log_likelihood_rows
-
-try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("estimators need scikit-learn: pip install 'tractable[sklearn]'") from None
 
 CLASS = "class"
 STRUCTURES = ("naive", "tree")
@@ -57,8 +53,9 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.array([["a", "x"], ["a", None], ["b", "y"], [None, "y"]], dtype=object)
-    >>> found = BayesianNetworkClassifier().fit(rows, [0, 0, 1, 1])
+    >>> found = tr.estimators.BayesianNetworkClassifier().fit(rows, [0, 0, 1, 1])
     >>> found.predict(np.array([["a", None], ["b", "y"]], dtype=object)).tolist()
     [0, 1]
     """

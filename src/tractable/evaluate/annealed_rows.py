@@ -50,6 +50,11 @@ class RowAnnealing:
     n_chains : chains for each row.
     n_temperatures : even steps between mean field and model.
     confidence : of the lower ends; half of what they may fail by is left to log Z.
+
+    Examples
+    --------
+    >>> tr.evaluate.RowAnnealing(n_chains=8)  # for tr.log_likelihood(machine, data, method="annealing", rows=…)
+    RowAnnealing(n_chains=8, n_temperatures=200, confidence=0.95)
     """
 
     n_chains: int = 16

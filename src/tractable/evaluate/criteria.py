@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from tractable.evaluate.verbs import log_likelihood
-from tractable.posterior import Certificate
+from tractable.posterior import Certificate, UnsupportedError
 
 
 def bic(model: Any, data: Any) -> Certificate:
     """The Bayesian information criterion −2 Σ log p(x) + n_parameters · log n_rows: lower is better.
 
-    Of sequences, n_rows counts the rows of all.
+    Of Bayesian networks, Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks,
+    Helmholtz machines, mixtures, hidden Markov models and factorial hidden Markov models; of the last two n_rows counts
+    the rows of all sequences. As sure as `log_likelihood` is.
 
     Raises
     ------
@@ -25,7 +27,6 @@ def bic(model: Any, data: Any) -> Certificate:
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]]))
     >>> round(tr.bic(coin, [[0], [1]]).value, 6)
     3.465736
@@ -35,6 +36,9 @@ def bic(model: Any, data: Any) -> Certificate:
 
 def aic(model: Any, data: Any) -> Certificate:
     """Akaike's information criterion −2 Σ log p(x) + 2 n_parameters: lower is better.
+
+    Of Bayesian networks, Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks,
+    Helmholtz machines, mixtures, hidden Markov models and factorial hidden Markov models. As sure as `log_likelihood`.
 
     Raises
     ------
@@ -46,7 +50,6 @@ def aic(model: Any, data: Any) -> Certificate:
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.Mixture([1.0], tr.BernoulliEmissions([[0.5]]))
     >>> round(tr.aic(coin, [[0], [1]]).value, 6)
     4.772589
@@ -55,6 +58,10 @@ def aic(model: Any, data: Any) -> Certificate:
 
 
 def _criterion(model: Any, data: Any, price: float) -> Certificate:
+    if not hasattr(model, "n_parameters"):
+        raise UnsupportedError(
+            f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood"
+        )
     found, n = log_likelihood(model, data), _counts(model, data)[0]
     return price * model.n_parameters - 2 * n * found
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 R_HAT = 1.01
 """Chains that agree stay below this."""
@@ -29,6 +32,14 @@ class Diagnosis:
     verdict : ``"converged"``, or what is wrong, in words.
     r_hat, effective, autocorrelation_time : for each trailing entry of the draws.
     mean, std_error : of the draws, the Monte-Carlo error taken from the effective sample size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drifting = np.linspace(0, 1, 100) + np.zeros((4, 1))
+    >>> found = tr.evaluate.diagnose(drifting)
+    >>> found.converged, found.verdict
+    (False, 'chains disagree: R-hat 1.73; run longer chains')
     """
 
     verdict: str
@@ -53,7 +64,8 @@ def diagnose(draws: Any) -> Diagnosis:
 
     Examples
     --------
-    >>> diagnose(np.random.default_rng(0).normal(size=(4, 1000))).verdict
+    >>> import numpy as np
+    >>> tr.evaluate.diagnose(np.random.default_rng(0).normal(size=(4, 1000))).verdict
     'converged'
     """
     x = _checked(draws)
@@ -86,6 +98,14 @@ def split_r_hat(draws: Any) -> Float[np.ndarray, "*b"]:
     Chains are cut in halves, so that a drift shows; values are replaced by the normal scores of their ranks, so that it
     exists for every distribution; the tail is the same for |x − median|. One is perfect. Draws that never change give
     one where all chains agree and ∞ where not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(size=(4, 500))
+    >>> apart = noise + np.array([[0], [0], [0], [3]])  # one chain is elsewhere
+    >>> [round(float(tr.evaluate.split_r_hat(draws)), 1) for draws in (noise, apart)]
+    [1.0, 1.5]
     """
     x = _halves(_checked(draws))
     folded = np.abs(x - np.median(x, axis=(0, 1)))
@@ -102,7 +122,16 @@ def _r_hat(x: np.ndarray) -> np.ndarray:
 
 
 def effective_sample_size(draws: Any) -> Float[np.ndarray, "*b"]:
-    """How many independent draws estimate the mean as well: n_chains n_draws/τ (Vehtari et al. 2021, equation 10)."""
+    """How many independent draws estimate the mean as well: n_chains n_draws/τ (Vehtari et al. 2021, equation 10).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(size=(4, 500))
+    >>> sticky = np.repeat(noise, 10, axis=1)
+    >>> sticky.size, round(float(tr.evaluate.effective_sample_size(sticky)), -3)
+    (20000, 2000.0)
+    """
     x = _checked(draws)
     return x.shape[0] * x.shape[1] / autocorrelation_time(x)
 
@@ -113,6 +142,14 @@ def autocorrelation_time(draws: Any) -> Float[np.ndarray, "*b"]:
     Sums ρ_2k + ρ_2k+1 of a reversible chain are positive and decreasing: the sum stops before the first that is not
     positive, and larger ones are lowered to those before. ρ counts the disagreement of half-chains as correlation. At
     least 1/log10 of the number of draws; draws that never change count as one draw for each chain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(size=(4, 5000))
+    >>> sticky = np.repeat(noise, 10, axis=1)
+    >>> [round(float(tr.evaluate.autocorrelation_time(draws))) for draws in (noise, sticky)]
+    [1, 10]
     """
     x = _halves(_checked(draws))
     n_chains, n = x.shape[:2]

@@ -156,6 +156,12 @@ class Gap:
     lower, upper : bounds on the mean of log p(x) over the rows.
     gap : upper less lower: how far off the bounds from below may be on data like the model's own.
     rows : the simulated rows.
+
+    Examples
+    --------
+    >>> gap = tr.evaluate.simulated_gap(tr.SigmoidBeliefNetwork([3, 2]), 10, temperatures=20)
+    >>> gap.rows.shape, gap.lower <= gap.upper, gap.gap == gap.upper - gap.lower
+    ((10, 3), True, True)
     """
 
     lower: float
@@ -177,6 +183,13 @@ def simulated_gap(
     Raises
     ------
     ModelError : a deep belief network, whose exact samples are out of reach. ValueError : no rows or temperatures.
+
+    Examples
+    --------
+    >>> model = tr.SigmoidBeliefNetwork([3, 2])
+    >>> found = tr.evaluate.simulated_gap(model, 10, temperatures=20)
+    >>> found.lower <= tr.log_likelihood(model, found.rows).value <= found.upper
+    True
     """
     n_rows, temperatures = checked_samples(n_rows, "rows"), checked_samples(temperatures, "temperatures")
     checked_confidence(confidence)

@@ -21,9 +21,8 @@ def kl_divergence(truth: BayesianNetwork, other: BayesianNetwork) -> Certificate
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin, other = (tr.BayesianNetwork({"a": "01"}, {}, {"a": [p, 1 - p]}) for p in (0.5, 0.25))
-    >>> round(kl_divergence(coin, other).value, 6)
+    >>> round(tr.evaluate.kl_divergence(coin, other).value, 6)
     0.143841
     """
     for model in (truth, other):

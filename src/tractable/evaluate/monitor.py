@@ -21,7 +21,16 @@ BUDGET = 100
 
 
 class Live(NamedTuple):
-    """Certificates of the mean log-likelihood of some train and validation rows, and what the next call starts from."""
+    """Certificates of the mean log-likelihood of some train and validation rows, and what the next call starts from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> live = tr.evaluate.live_log_likelihood(tr.restricted(4, 2), rows, None, key=0)
+    >>> live.train.kind, live.validation
+    ('exact', None)
+    """
 
     train: LogLikelihood
     validation: LogLikelihood | None
@@ -47,6 +56,15 @@ def live_log_likelihood(
     train_rows, validation_rows : data; of more than 2,000 rows every so many are taken. `validation_rows` may be None.
     budget : temperatures between base and model; the time is in proportion.
     previous : the last result: it says where temperatures are needed, which saves the pilot runs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> machine = tr.restricted(4, 2)
+    >>> live = tr.evaluate.live_log_likelihood(machine, rows, rows[:10], key=0)
+    >>> abs(live.validation.value - tr.log_likelihood(machine, rows[:10]).value) < 1e-5
+    True
     """
     train = thinned(train_rows)
     log_z, pilot = live_log_partition(model, train, key, budget, previous.pilot if previous else None)

@@ -22,7 +22,14 @@ CELLS = 1 << 23
 
 @dataclass(frozen=True, repr=False)
 class PseudoLogLikelihood(Certificate):
-    """The mean pseudo-log-likelihood of rows, and its value for each row: no likelihood, log Z is nowhere in it."""
+    """The mean pseudo-log-likelihood of rows, and its value for each row: no likelihood, log Z is nowhere in it.
+
+    Examples
+    --------
+    >>> found = tr.pseudo_log_likelihood(tr.boltzmann(2, couplings=[[0.0, 0.0], [0.0, 0.0]]), [[0, 1], [1, 1]])
+    >>> found.per_row.round(6).tolist(), f"{found:.4f}"
+    ([-1.386294, -1.386294], '-1.3863')
+    """
 
     per_row: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
 
@@ -31,6 +38,8 @@ def pseudo_log_likelihood(
     model: Boltzmann, data: Any, *, n_units: int | None = None, key: Any = 0
 ) -> PseudoLogLikelihood:
     """The mean over rows of Σ_i log p(v_i | all other visible units), hidden units summed out (Besag 1975).
+
+    Of Boltzmann machines without hidden units, or with ones that do not interact, as in restricted machines.
 
     Parameters
     ----------
@@ -45,8 +54,8 @@ def pseudo_log_likelihood(
 
     Examples
     --------
-    >>> from tractable.models import restricted
-    >>> found = pseudo_log_likelihood(restricted(couplings=[[0.0], [0.0]]), [[0, 1], [1, 1]])
+    >>> import numpy as np
+    >>> found = tr.pseudo_log_likelihood(tr.restricted(couplings=[[0.0], [0.0]]), [[0, 1], [1, 1]])
     >>> round(found.value / float(np.log(2)), 9), found.kind
     (-2.0, 'exact')
     """

@@ -22,6 +22,13 @@ class SampleBounds:
     Attributes
     ----------
     samples : K. values : the bound at each K. std_errors : of the draws, the rows being what they are.
+
+    Examples
+    --------
+    >>> machine = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([3, 2]))
+    >>> bounds = tr.log_likelihood(machine, [[0, 1, 1]], method="importance", samples=50).by_samples
+    >>> bounds.samples.tolist(), bounds.values.shape
+    ([1, 2, 5, 10, 20, 50], (6,))
     """
 
     samples: np.ndarray
@@ -38,6 +45,13 @@ class SampledLogLikelihood(LogLikelihood):
     samples : weights for each row.
     by_samples : the bound for fewer of them.
     effective_sample_size : (Σ w)²/Σ w² of each row, between 1 and the number of samples.
+
+    Examples
+    --------
+    >>> machine = tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([3, 2]))
+    >>> found = tr.log_likelihood(machine, [[0, 1, 1]], method="importance", samples=50)
+    >>> found.samples, found.kind, found.effective_sample_size.shape
+    (50, 'probabilistic', (1,))
     """
 
     samples: int = 0

@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.models.keys import generator
 from tractable.plan.machines import EXACT, plan_starts
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.cases import read_cases
 from tractable.posterior.exact import clamped as exact
-from tractable.posterior.keys import generator
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.bases import features_given
 from tractable.posterior.tempering.machines import MachinePath

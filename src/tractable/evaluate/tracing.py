@@ -28,6 +28,12 @@ class Traces:
     names : of the quantities.
     draws : [n_chains, n_draws, n_quantities], one draw after each sweep, the first quarter of the sweeps left out.
     diagnosis : R-hat, effective sample sizes and a verdict, a number for each quantity.
+
+    Examples
+    --------
+    >>> found = tr.evaluate.traces(tr.restricted(4, 3), n_chains=4, n_sweeps=40)
+    >>> found.draws.shape, len(found.names)
+    ((4, 30, 2), 2)
     """
 
     names: tuple[str, ...]
@@ -36,7 +42,7 @@ class Traces:
 
 
 def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0) -> Traces:
-    """Block Gibbs chains of a machine that start from its fields alone.
+    """Block Gibbs chains of a Boltzmann machine (general, restricted, deep) that start from its fields alone.
 
     Raises
     ------
@@ -44,8 +50,7 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
 
     Examples
     --------
-    >>> from tractable.models import restricted
-    >>> traces(restricted(4, 3), n_sweeps=400).diagnosis.verdict
+    >>> tr.evaluate.traces(tr.restricted(4, 3), n_sweeps=400).diagnosis.verdict
     'converged'
     """
     if not isinstance(model, Boltzmann):

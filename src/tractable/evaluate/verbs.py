@@ -9,6 +9,7 @@ import numpy as np
 from tractable import posterior
 from tractable.evaluate.records import LogLikelihood
 from tractable.families import leaf
+from tractable.kernels.interrupts import heard
 from tractable.models import ModelError, condition
 from tractable.models._base import check_options
 from tractable.plan import Plan, ask
@@ -18,6 +19,7 @@ from tractable.posterior.dispatch import engine_of
 from tractable.posterior.engines._protocol import answered
 
 
+@heard
 def log_partition(
     model: Any,
     evidence: Any = None,
@@ -27,7 +29,12 @@ def log_partition(
     key: Any = 0,
     **options: Any,
 ) -> Certificate:
-    """log Z = log Σ_z p̃(z, x), with its certificate: zero for a Bayesian network without evidence.
+    """log Z = log Σ_z p̃(z, x), with its certificate.
+
+    Of Bayesian networks, sigmoid belief networks, mixtures, hidden Markov models and factorial hidden Markov models it
+    is log p(x), zero without evidence. Of Markov networks, Boltzmann machines (general, restricted, deep) and deep
+    belief networks it is the constant that makes probabilities sum to one, or that sum with the evidence in place. A
+    Helmholtz machine has that of its generative model.
 
     Parameters
     ----------
@@ -51,7 +58,6 @@ def log_partition(
     Examples
     --------
     >>> import math
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> round(math.exp(tr.log_partition(net).value), 6)
     4.0
@@ -66,6 +72,7 @@ def log_partition(
     return posterior.log_partition(model, evidence, key=key, **budget, **options)
 
 
+@heard
 def log_likelihood(
     model: Any,
     data: Any,
@@ -75,15 +82,19 @@ def log_likelihood(
     seconds: float | None = None,
     **options: Any,
 ) -> LogLikelihood:
-    """The mean of log p(x) over rows of data, with its certificate.
+    """The mean of log p(x) over rows of data, or over sequences, with its certificate.
 
-    For a machine log p(v) = log p̃(v) − log Z. log p̃(v), with all that is not observed summed out, is exact where that
-    is affordable (in closed form where the hidden units are independent given the data). Elsewhere the bound of mean
-    field takes its place: then the value is a lower bound on average, there is no upper end, and the verdict says so.
+    Exact for Bayesian networks, Markov networks, mixtures, hidden Markov models and factorial hidden Markov models (of
+    these between two bounds where exact is not affordable). For Boltzmann machines (general, restricted, deep) log p(v)
+    = log p̃(v) − log Z. log p̃(v), with all that is not observed summed out, is exact where that is affordable (in
+    closed form where the hidden units are independent given the data). Elsewhere the bound of mean field takes its
+    place: then the value is a lower bound on average, there is no upper end, and the verdict says so. For sigmoid
+    belief networks, deep belief networks and Helmholtz machines it is exact where that is affordable, else a bound from
+    below, by weighted samples of the recognition network, by annealing or by mean field.
 
     Parameters
     ----------
-    model : a machine, a mixture, a hidden Markov model or a network.
+    model : of any of these families.
     data : [n_rows, n_columns]; NaN is unobserved and summed out. For a network rows as `fit` takes them.
     key : int or jax key; not used by exact methods.
     memory, seconds : budget of an exact answer, see `plan`.
@@ -101,7 +112,6 @@ def log_likelihood(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> found = tr.log_likelihood(tr.restricted(couplings=[[0.0]]), [[0], [1]])
     >>> round(found.value, 6), found.kind, found.per_row.value.shape
     (-0.693147, 'exact', (2,))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from tractable._lazy import attach
 from tractable.formats._base import FormatError, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
@@ -72,11 +73,10 @@ def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type
     Examples
     --------
     >>> import tempfile
-    >>> from tractable.models import BayesianNetwork
-    >>> net = BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(net, f"{folder}/rain.bif.gz")
-    ...     load(f"{folder}/rain.bif.gz").tables["rain"].tolist()
+    ...     tr.save(net, f"{folder}/rain.bif.gz")
+    ...     tr.load(f"{folder}/rain.bif.gz").tables["rain"].tolist()
     [0.8, 0.2]
     """
     source, extension = _read(path, _MODELS)
@@ -87,6 +87,8 @@ def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type
         found = leaf.read(source, units) if extension == ".safetensors" else leaf.read(source)
     except MemoryError:
         raise source.error("the model needs more memory than there is") from None
+    except ModuleNotFoundError as error:  # of an extra
+        raise ModuleNotFoundError(f"{source.path}: {error}", name=error.name) from None
     if kind is not None and not isinstance(found, kind):
         raise source.error(f"holds a {type(found).__name__}, not a {kind.__name__}")
     return found
@@ -108,10 +110,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from tractable.models import MarkovNetwork
-    >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> pair = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(pair, f"{folder}/pair.uai")
+    ...     tr.save(pair, f"{folder}/pair.uai")
     ...     print(Path(f"{folder}/pair.uai").read_text())
     MARKOV
     2
@@ -146,11 +147,10 @@ def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovN
     Examples
     --------
     >>> import tempfile
-    >>> from tractable.models import BayesianNetwork
-    >>> net = BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_evidence([{"rain": "yes"}, {}], f"{folder}/days.csv", net)
-    ...     read_evidence(f"{folder}/days.csv", net)
+    ...     tr.formats.write_evidence([{"rain": "yes"}, {}], f"{folder}/days.csv", net)
+    ...     tr.read_evidence(f"{folder}/days.csv", net)
     [{'rain': 'yes'}, {}]
     """
     source, kind = _read(path, _EVIDENCE)
@@ -170,23 +170,15 @@ def write_evidence(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from tractable.models import MarkovNetwork
-    >>> pair = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> pair = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_evidence([{"b": "1"}], f"{folder}/pair.evid", pair)
+    ...     tr.formats.write_evidence([{"b": "1"}], f"{folder}/pair.evid", pair)
     ...     print(Path(f"{folder}/pair.evid").read_text())
     1 1 1
     <BLANKLINE>
     """
     leaf = _leaf(_EVIDENCE[_extension(path, _EVIDENCE)])
     _write(path, _to_bytes(path, leaf.write, cases, model.states))
-
-
-def __getattr__(name: str) -> Any:
-    """The verbs for data, which a command on a network does not need."""
-    if name not in ("column_names", "read_data", "read_sequences", "write_data"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_leaf("sequences" if name == "read_sequences" else "data"), name)
 
 
 def _leaf(name: str) -> Any:
@@ -198,3 +190,9 @@ def _to_bytes(path: str | os.PathLike[str], writer: Any, *content: object) -> by
         return writer(*content)
     except (ModelError, UnicodeEncodeError) as error:
         raise failure(os.fspath(path), error) from None
+
+
+# What a command on a network does not need is loaded when first used.
+_LEAVES = {"data": ("column_names", "read_data", "write_data"), "sequences": ("read_sequences",)}
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, _LEAVES)

@@ -38,7 +38,20 @@ _CHUNK = 2**20
 
 
 class FormatError(ModelError):
-    """A file that cannot be read or written; the message is ``FILE:LINE: cause; remedy``."""
+    """A file that cannot be read or written; the message is ``FILE:LINE: cause; remedy``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/net.bif").write_text("network {\\n}\\nvariable rain { type discrete [2] { no, yes; } }")
+    ...     try:
+    ...         _ = tr.load(f"{folder}/net.bif")
+    ...     except tr.FormatError as error:
+    ...         print(str(error).removeprefix(folder))
+    /net.bif:3: expected '}' after the type of 'rain', found ';'
+    """
 
 
 def failure(path: str, cause: object, line: int | None = None) -> FormatError:

@@ -41,7 +41,7 @@ def read_sequences(
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(f"{folder}/days.csv").write_text("who,rain\\n7,0\\n7,1\\n9,1\\n")
-    ...     [part.ravel().tolist() for part in read_sequences(f"{folder}/days.csv", by="who")]
+    ...     [part.ravel().tolist() for part in tr.read_sequences(f"{folder}/days.csv", by="who")]
     [[0.0, 1.0], [1.0]]
     """
     name = os.fspath(path)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate, combinations, islice
+
+from tractable.kernels.cached import cached_property
 
 Adjacency = Mapping[str, set[str]]
 
 
 class GraphError(ValueError):
-    """A question that the graph cannot answer as asked; the message names the variable and the remedy."""
+    """A question that the graph cannot answer as asked; the message names the variable and the remedy.
+
+    Examples
+    --------
+    >>> try:
+    ...     tr.is_separated(tr.Graph({"rain": 2, "wet": 2}, {"wet": ("rain",)}), "rain", "wett")
+    ... except tr.GraphError as error:
+    ...     print(error)
+    unknown variable 'wett'; did you mean 'wet'?
+    """
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -61,7 +71,7 @@ class Graph:
 
     Examples
     --------
-    >>> graph = Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
+    >>> graph = tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
     >>> graph
     Graph(3 variables, 2 arrows, 0 links)
     >>> graph.markov_blanket("rain")
@@ -154,7 +164,7 @@ class Graph:
         Observing a child links its parents. An empty link stands for a factor that has become a number, so that link j
         belongs to factor j, and ``graph.without(a).without(b) == graph.without(a + b)``.
 
-        >>> graph = Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
+        >>> graph = tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
         >>> graph.without("wet").links
         (('rain', 'sprinkler'),)
         """
@@ -165,7 +175,7 @@ class Graph:
     def moral(self) -> Graph:
         """The moral graph: directions dropped, the parents of each child married (and those of each chain component).
 
-        >>> Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).moral().links
+        >>> tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).moral().links
         (('rain', 'sprinkler'), ('rain', 'wet'), ('sprinkler', 'wet'))
         """
         place = {name: i for i, name in enumerate(self.sizes)}
@@ -175,7 +185,7 @@ class Graph:
     def v_structures(self) -> Iterator[tuple[str, str, str]]:
         """Each pair of unmarried parents with their child, as (parent, child, parent).
 
-        >>> list(Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).v_structures())
+        >>> list(tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).v_structures())
         [('rain', 'wet', 'sprinkler')]
         """
         for child, parents in self.parents.items():
@@ -184,11 +194,23 @@ class Graph:
                     yield a, child, b
 
     def markov_blanket(self, name: str) -> tuple[str, ...]:
-        """The variables that make `name` independent of all others once they are known."""
+        """The variables that make `name` independent of all others once they are known.
+
+        Examples
+        --------
+        >>> tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")}).markov_blanket("rain")
+        ('sprinkler', 'wet')
+        """
         return self.ordered(self.blankets[self.named(name)[0]])
 
     def ancestors(self, names: str | Iterable[str]) -> tuple[str, ...]:
-        """The variables from which arrows lead to any of `names`, those left out."""
+        """The variables from which arrows lead to any of `names`, those left out.
+
+        Examples
+        --------
+        >>> tr.Graph({"a": 2, "b": 2, "c": 2}, {"b": ("a",), "c": ("b",)}).ancestors(["c"])
+        ('a', 'b')
+        """
         start = self.named(names)
         return self.ordered(closure(start, lambda name: self.parents.get(name, ())).difference(start))
 
@@ -204,7 +226,7 @@ class Graph:
     def barren(self, observed: str | Iterable[str] = (), query: str | Iterable[str] = ()) -> tuple[str, ...]:
         """The variables whose conditional tables sum to one whatever is observed: leaving them out changes no answer.
 
-        >>> graph = Graph({"rain": 2, "wet": 2, "slippery": 2}, {"rain": (), "wet": ("rain",), "slippery": ("wet",)})
+        >>> graph = tr.Graph({"rain": 2, "wet": 2, "slippery": 2}, {"rain": (), "wet": ("rain",), "slippery": ("wet",)})
         >>> graph.barren(observed="wet", query="rain")
         ('slippery',)
         """
@@ -214,7 +236,13 @@ class Graph:
         return tuple(name for name in self.sizes if name not in kept)
 
     def components(self) -> tuple[tuple[str, ...], ...]:
-        """The connected components, directions ignored."""
+        """The connected components, directions ignored.
+
+        Examples
+        --------
+        >>> tr.Graph({"a": 2, "b": 2, "c": 2}, links=(("a", "c"),)).components()
+        (('a', 'c'), ('b',))
+        """
         return self._parts(self.skeleton)
 
     def chain_components(self) -> tuple[tuple[str, ...], ...]:
@@ -232,7 +260,13 @@ class Graph:
         return tuple(map(tuple, found.values()))
 
     def topological_order(self) -> tuple[str, ...]:
-        """The variables with every parent before its children; GraphError where arrows form a cycle."""
+        """The variables with every parent before its children; GraphError where arrows form a cycle.
+
+        Examples
+        --------
+        >>> tr.Graph({"wet": 2, "rain": 2}, {"wet": ("rain",)}).topological_order()
+        ('rain', 'wet')
+        """
         if cycle := self.directed_cycle():
             raise GraphError("the parents form a directed cycle: " + " → ".join(cycle))
         return tuple(self._parents_first())

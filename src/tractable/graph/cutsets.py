@@ -20,7 +20,7 @@ def loop_cutset(graph: Graph) -> tuple[str, ...]:
     pairwise links it says that the rest of the graph is a forest. Found greedily, weighing the log of the number of
     states against the number of factors touched (Becker and Geiger), and minimal: no member can be spared.
 
-    >>> loop_cutset(Graph({"a": 2, "b": 2, "c": 2, "d": 2}, {"b": ("a",), "c": ("a",), "d": ("b", "c")}))
+    >>> tr.graph.loop_cutset(tr.Graph({"a": 2, "b": 2, "c": 2, "d": 2}, {"b": ("a",), "c": ("a",), "d": ("b", "c")}))
     ('a',)
     """
     near = _factor_graph(graph)

@@ -13,7 +13,8 @@ def colouring(graph: Graph) -> dict[str, int]:
     Variables of one colour are independent given all others, so a Gibbs sampler may update them together. Greedy, the
     variable with the most colours around it first (Brélaz's DSATUR): two colours where two suffice.
 
-    >>> colouring(Graph({"a": 2, "b": 2, "c": 2, "d": 2}, links=(("a", "b"), ("b", "c"), ("c", "d"), ("d", "a"))))
+    >>> square = tr.Graph({"a": 2, "b": 2, "c": 2, "d": 2}, links=(("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")))
+    >>> tr.graph.colouring(square)
     {'a': 0, 'b': 1, 'c': 0, 'd': 1}
     """
     near = graph.blankets

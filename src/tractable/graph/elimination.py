@@ -77,8 +77,8 @@ def elimination_order(graph: Graph, heuristic: str = "min-fill", seed: int | Non
 
     Examples
     --------
-    >>> chain = Graph({"a": 2, "b": 2, "c": 2}, {"a": (), "b": ("a",), "c": ("b",)})
-    >>> elimination_order(chain)
+    >>> chain = tr.Graph({"a": 2, "b": 2, "c": 2}, {"a": (), "b": ("a",), "c": ("b",)})
+    >>> tr.graph.elimination_order(chain)
     ('a', 'b', 'c')
     """
     if heuristic not in _PRICES:
@@ -112,8 +112,8 @@ def elimination_cliques(graph: Graph, order: Iterable[str]) -> Iterator[frozense
 
     Raises GraphError where the order does not name every variable once.
 
-    >>> star = Graph({"a": 2, "b": 2, "c": 2}, links=(("a", "b"), ("a", "c")))
-    >>> [sorted(clique) for clique in elimination_cliques(star, ["b", "a", "c"])]
+    >>> star = tr.Graph({"a": 2, "b": 2, "c": 2}, links=(("a", "b"), ("a", "c")))
+    >>> [sorted(clique) for clique in tr.graph.elimination_cliques(star, ["b", "a", "c"])]
     [['a', 'b'], ['a', 'c'], ['c']]
     """
     order = list(order)
@@ -141,7 +141,7 @@ def _check_order(graph: Graph, order: list[str]) -> None:
 def width(graph: Graph, order: Iterable[str]) -> float:
     """log2 of the number of entries of the largest table that an elimination order needs.
 
-    >>> width(Graph({"a": 2, "b": 2, "c": 4}, links=(("a", "b"), ("b", "c"))), ["a", "b", "c"])
+    >>> tr.graph.width(tr.Graph({"a": 2, "b": 2, "c": 4}, links=(("a", "b"), ("b", "c"))), ["a", "b", "c"])
     3.0
     """
     tables = (math.prod(graph.sizes[name] for name in clique) for clique in elimination_cliques(graph, order))
@@ -151,7 +151,7 @@ def width(graph: Graph, order: Iterable[str]) -> float:
 def induced_width(graph: Graph, order: Iterable[str]) -> int:
     """The largest number of neighbours that a variable has when it is eliminated: an upper bound of the treewidth.
 
-    >>> induced_width(Graph({"a": 2, "b": 2, "c": 4}, links=(("a", "b"), ("b", "c"))), ["a", "b", "c"])
+    >>> tr.graph.induced_width(tr.Graph({"a": 2, "b": 2, "c": 4}, links=(("a", "b"), ("b", "c"))), ["a", "b", "c"])
     1
     """
     return max((len(clique) - 1 for clique in elimination_cliques(graph, order)), default=0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import combinations, product
 
 from tractable.graph._base import Graph, GraphError, unknown_variable
+from tractable.kernels.cached import cached_property
 
 Pair = tuple[str, str]
 

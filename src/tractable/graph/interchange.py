@@ -18,7 +18,7 @@ def to_networkx(graph: Graph) -> nx.Graph:
     A ``networkx.Graph`` where there are no arrows, else a ``networkx.DiGraph`` in which a pair of opposite arcs stands
     for a link. Links of more than two variables become cliques; smaller ones, and the order of parents, are not kept.
 
-    >>> sorted(to_networkx(Graph({"a": 2, "b": 3}, {"b": ("a",)})).edges)
+    >>> sorted(tr.graph.to_networkx(tr.Graph({"a": 2, "b": 3}, {"b": ("a",)})).edges)
     [('a', 'b')]
     """
     import networkx as nx
@@ -48,7 +48,7 @@ def from_networkx(graph: nx.Graph, sizes: Mapping[Any, int] | int | None = None)
     Examples
     --------
     >>> import networkx
-    >>> from_networkx(networkx.DiGraph([("rain", "wet")])).parents
+    >>> tr.graph.from_networkx(networkx.DiGraph([("rain", "wet")])).parents
     {'rain': (), 'wet': ('rain',)}
     """
     names = {node: str(node) for node in graph}

@@ -18,6 +18,13 @@ class Separation:
 
     `path` is a shortest open path, empty where they are separated; `blocked_by` is then a minimal part of what is given
     that separates them by itself; `reason` says either in one sentence.
+
+    Examples
+    --------
+    >>> graph = tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
+    >>> found = tr.is_separated(graph, "rain", "sprinkler", given="wet")
+    >>> bool(found), found.path
+    (False, ('rain', 'wet', 'sprinkler'))
     """
 
     separated: bool
@@ -53,10 +60,10 @@ def is_separated(
 
     Examples
     --------
-    >>> graph = Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
-    >>> print(is_separated(graph, "rain", "sprinkler"))
+    >>> graph = tr.Graph({"rain": 2, "sprinkler": 2, "wet": 2}, {"wet": ("rain", "sprinkler")})
+    >>> print(tr.is_separated(graph, "rain", "sprinkler"))
     every path between rain and sprinkler is closed at an unobserved collider: rain → wet ← sprinkler at wet
-    >>> is_separated(graph, "rain", "sprinkler", given="wet").path
+    >>> tr.is_separated(graph, "rain", "sprinkler", given="wet").path
     ('rain', 'wet', 'sprinkler')
     """
     graph = getattr(graph, "graph", graph)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .products import MATMUL, with_products
+from .cached import cached_property
+from .calls import CALLER, asking
+from .levels import library_path
 
 MAX_AXES = 64
 """NumPy's limit on the number of array axes; tables over more variables stay flat."""
@@ -23,7 +24,7 @@ MAX_AXES = 64
 HEURISTICS = {"min-weight": 0, "min-fill": 1, "weighted-min-fill": 2, "min-growth": 3}
 SUM_PRODUCT, MAX_PLUS, LOG_SUM_EXP = 0, 1, 2
 EVIDENCE, MARGINALS, WALK, ENTRIES = 0, 1, 2, 3
-OK, ZERO, UNSAFE, NO_MEMORY = 0, 1, 2, -1
+OK, ZERO, UNSAFE = 0, 1, 2
 N_PRICES = 9
 """Numbers that a tree costs: see `Scopes.cost`."""
 
@@ -32,23 +33,16 @@ TRAFFIC = 3.0
 
 _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 _NETWORK = [_int, _int] + [_pointer] * 4
-_NO_PRODUCTS = MATMUL()
-_SIGNATURES: dict[str, tuple[Any, Sequence[Any]]] = {
-    "reduce_network": (_int, [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3),
-    "query_marginals": (_int, [_int, _int, *[_pointer] * 7, _int, _double, _double, _pointer, _pointer, MATMUL]),
-    "greedy_tree": (_int, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
-    "greedy_order": (_int, [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer]),
-    "tree_from_order": (_int, [*_NETWORK, _pointer, _int, _pointer]),
-    "tree_cost": (_int, [*_NETWORK, _pointer, _pointer]),
-    "tree_widest": (_int, [*_NETWORK, _pointer, _double, _pointer, _pointer]),
-    "anneal_tree": (
-        _int,
-        [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, ctypes.c_uint64],
-    ),
-    "run_tree": (
-        _int,
-        [_int, _int, *[_pointer] * 7, _int, _int, _int, *[_pointer] * 3, _long, *[_pointer] * 3, MATMUL],
-    ),
+_ARGUMENTS: dict[str, list[Any]] = {
+    "reduce_network": [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3,
+    "query_marginals": [_int, _int, *[_pointer] * 7, _int, _double, _double, _pointer, _pointer],
+    "greedy_tree": [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer],
+    "greedy_order": [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer],
+    "tree_from_order": [*_NETWORK, _pointer, _int, _pointer],
+    "tree_cost": [*_NETWORK, _pointer, _pointer],
+    "tree_widest": [*_NETWORK, _pointer, _double, _pointer, _pointer],
+    "anneal_tree": [*_NETWORK, _pointer, _double, _double, _int, _int, _double, _double, ctypes.c_uint64],
+    "run_tree": [_int, _int, *[_pointer] * 7, _int, _int, _int, *[_pointer] * 3, _long, *[_pointer] * 3, _int],
 }
 
 
@@ -139,7 +133,7 @@ class Scopes:
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """The pairs of a greedy order's tree, and their cost; None where the order was given up."""
         pairs, out = np.empty(2 * self.m, np.int32), np.empty(9)
-        found = library().greedy_tree(
+        found = _kernel("greedy_tree")(
             *self._arguments, HEURISTICS[heuristic], noise, seed, limit, seconds, _address(pairs), _address(out)
         )
         return (pairs, out) if found else None
@@ -147,7 +141,7 @@ class Scopes:
     def greedy_order(self, heuristic: str, noise: float, seed: int, limit: float, seconds: float) -> np.ndarray | None:
         """A greedy elimination order; None where its cost passes 2^limit or the search takes too long."""
         order, length = np.empty(self.n + 1, np.int32), np.zeros(1, np.int32)
-        found = library().greedy_order(
+        found = _kernel("greedy_order")(
             *self._arguments, HEURISTICS[heuristic], noise, seed, limit, seconds, _address(order), _address(length)
         )
         return order[: length[0]] if found else None
@@ -155,19 +149,19 @@ class Scopes:
     def tree_from_order(self, order: np.ndarray) -> np.ndarray:
         """Contraction pairs that eliminate the variables in this order, smallest products first."""
         pairs = np.empty(2 * self.m, np.int32)
-        library().tree_from_order(*self._arguments, _address(order), len(order), _address(pairs))
+        _kernel("tree_from_order")(*self._arguments, _address(order), len(order), _address(pairs))
         return pairs
 
     def cost(self, pairs: np.ndarray) -> np.ndarray:
         """Multiply-adds, log2 of the largest table, and entries: see `tree_cost` in tree.c."""
         out = np.zeros(9)
-        library().tree_cost(*self._arguments, _address(pairs), _address(out))
+        _kernel("tree_cost")(*self._arguments, _address(pairs), _address(out))
         return out
 
     def widest(self, pairs: np.ndarray, threshold: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
         """The variables of the largest table, and per variable the entries of tables of ≥ 2^threshold that hold it."""
         weight, legs = np.zeros(self.n + 1), np.empty(self.n + 1, np.int32)
-        length = library().tree_widest(*self._arguments, _address(pairs), threshold, _address(weight), _address(legs))
+        length = _kernel("tree_widest")(*self._arguments, _address(pairs), threshold, _address(weight), _address(legs))
         return legs[:length], weight[: self.n]
 
     def fixed(self, variables: tuple[int, ...]) -> Scopes:
@@ -179,7 +173,7 @@ class Scopes:
     def anneal(self, pairs: np.ndarray, schedule: AnnealingSteps, seconds: float, seed: int) -> np.ndarray:
         """The best tree that annealing from `pairs` finds."""
         best = pairs.copy()
-        library().anneal_tree(*self._arguments, _address(best), *schedule, TRAFFIC, seconds, seed)
+        _kernel("anneal_tree")(*self._arguments, _address(best), *schedule, TRAFFIC, seconds, seed)
         return best
 
 
@@ -215,24 +209,20 @@ class TreeRun(NamedTuple):
 
 @cache
 def library() -> ctypes.CDLL:
-    """The shared library, loaded once; an ImportError says how to build it."""
-    here = Path(__file__).parent
-    for name in ("_kernels.so", "_kernels.dylib", "_kernels.dll"):
-        if (here / name).exists():
-            lib = ctypes.CDLL(str(here / name))
-            break
-    else:
-        raise ImportError(f"the compiled kernels are missing from {here}; build them with: pip install .")
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(lib, name)
-        function.restype, function.argtypes = (_checked if result is _int else result), arguments
-    return lib
+    """The shared library for this processor, loaded once; an ImportError says how to build it."""
+    return ctypes.CDLL(str(library_path()))
 
 
-def _checked(result: int) -> int:
-    if result == NO_MEMORY:
-        raise MemoryError("the system has no more memory for this query; give it a smaller budget")
-    return result
+def kernel(name: str, arguments: list[Any]) -> Callable[..., int]:
+    """The kernel of this name, which returns an int, and the ctypes of its arguments: see `asking`."""
+    function = getattr(library(), name)
+    function.restype, function.argtypes = _int, [*arguments, CALLER]
+    return asking(function)
+
+
+@cache
+def _kernel(name: str) -> Callable[..., int]:
+    return kernel(name, _ARGUMENTS[name])
 
 
 def _address(array: np.ndarray) -> int:
@@ -254,7 +244,7 @@ def reduce(
     n, m, n_scope, n_states = len(tables.sizes), tables.n_factors, len(tables.scopes), tables.n_states
     ints = np.empty(3 * n + n_scope + n_states + m, np.int32)
     longs, doubles = np.empty(2 * m + 5, np.int64), np.empty(len(tables.values) + 2)
-    library().reduce_network(
+    _kernel("reduce_network")(
         n,
         m,
         *tables.addresses,
@@ -309,8 +299,7 @@ def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple
     out = np.empty(n_states + 1 + N_PRICES + m + 1)
     at = _address(out)
     heuristic, _, _, limit, seconds = order
-    status = with_products(
-        library().query_marginals,
+    status = _kernel("query_marginals")(
         len(tables.sizes),
         m,
         *tables.addresses,
@@ -338,7 +327,7 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
     states = None
     if job.task == WALK:
         states = np.zeros((1 if job.uniforms is None else len(job.uniforms), n), np.int32)
-    arguments = (
+    status = _kernel("run_tree")(
         n,
         tables.n_factors,
         *tables.addresses,
@@ -351,9 +340,8 @@ def run(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job = Job()) -> 
         0 if states is None else len(states),
         *map(_optional, (job.uniforms, states)),
         _address(peak),
+        job.alone,
     )
-    kernel = library().run_tree
-    status = with_products(kernel, *arguments) if job.alone else kernel(*arguments, _NO_PRODUCTS)
     return TreeRun(status, log_z, marginals, tables.sizes, root, states, int(peak[0]))
 
 

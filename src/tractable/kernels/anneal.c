@@ -181,7 +181,7 @@ double anneal(const Network *net, const Annealing *how, int32_t *pairs) {
     if (m < 3) return 0;
     Tree t = {.words = (n + 63) / 64, .nodes = 2 * m - 1, .m = m, .log_size = log_size};
     t.uniform = 1;
-    t.unit = log_size[0];
+    t.unit = n ? log_size[0] : 0;
     for (int v = 1; v < n; v++)
         if (log_size[v] != t.unit) t.uniform = 0;
     size_t nodes = (size_t)t.nodes;
@@ -199,7 +199,7 @@ double anneal(const Network *net, const Annealing *how, int32_t *pairs) {
     for (int k = 0; k < n_betas && !stop; k++) {
         double beta = n_betas > 1 ? how->beta0 + (how->beta1 - how->beta0) * k / (n_betas - 1) : how->beta1;
         for (int s = 0; s < how->sweeps; s++) {
-            for (int i = m; i < t.nodes; i++) try_rotation(&t, i, beta, how->traffic, &rng, fresh);
+            IN_PIECES(i, m - 1, 64 + 2 * t.words) try_rotation(&t, m + (int)i, beta, how->traffic, &rng, fresh);
             if ((s & 7) == 7 || s == how->sweeps - 1) {
                 double score = tree_score(&t, how->traffic);
                 if (score < best - 1e-9) {

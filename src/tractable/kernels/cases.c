@@ -38,6 +38,7 @@ typedef struct {
 static double visit(Walk *w, int d, double prefix) {
     const Cases *c = w->c;
     double total = 0;
+    if (d + 4 <= w->n_levels) region_worked(8 * (int64_t)w->size[d] * w->size[d + 1] * w->size[d + 2] * w->size[d + 3]);
     for (int64_t k = w->from[d]; k < w->from[d + 1]; k++) {
         const int32_t *stride = c->stride + c->stride_start[w->first + k];
         w->at[k] = w->start[k];
@@ -102,6 +103,7 @@ static double run_case(Walk *w, const int32_t *base, double weight, const double
     const Cases *c = w->c;
     int64_t n = w->from[w->n_levels], first_family = c->family_start[w->first];
     double log_scale = 0;
+    region_worked(4 * w->start[n]);
     for (int64_t k = 0; k < n; k++) {
         const int32_t *own = base + c->family_start[w->first + k] - first_family;
         log_scale += multiply(c, w->first + k, own, theta, w->product + w->start[k]);
@@ -139,8 +141,8 @@ static Walk prepare(const Cases *c, int64_t g) {
 /* For the cases from .. to: log Z of each, and, unless counts is NULL, the posterior of every table entry times the
  * weight of the case, added to counts. Cases of weight zero are passed over. */
 EXPORT int cases_expected(const Cases *c, int64_t from, int64_t to, const double *theta, const double *weight,
-                          double *counts, double *log_z) {
-    REGION
+                          double *counts, double *log_z, Caller caller) {
+    REGION(caller)
     int64_t g = 0;
     for (int64_t i = from; i < to;) {
         while (c->case_start[g + 1] <= i) g++;

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import library
+from . import kernel
 from .threads import side_by_side
 
 _INTS = ("level_size", "clique_level", "clique_size", "stride", "offset", "base")
@@ -67,9 +67,7 @@ def enumerated(cases: CaseGroups, theta: np.ndarray, weights: np.ndarray, counts
     def run(piece: tuple[int, int]) -> np.ndarray | None:
         own = None if counts is None else np.zeros_like(counts)
         at = None if own is None else own.ctypes.data
-        code = _kernel()(ctypes.byref(struct), *piece, theta.ctypes.data, weights.ctypes.data, at, log_z.ctypes.data)
-        if code:
-            raise MemoryError("no memory for the cases of an E-step")
+        _kernel()(ctypes.byref(struct), *piece, theta.ctypes.data, weights.ctypes.data, at, log_z.ctypes.data)
         return own
 
     for own in side_by_side(run, pieces):  # in the order of the pieces: the sum does not depend on the cores
@@ -94,7 +92,4 @@ def _pieces(cases: CaseGroups) -> list[tuple[int, int]]:
 
 @cache
 def _kernel() -> Any:
-    function = library().cases_expected
-    function.restype = ctypes.c_int
-    function.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64] + [ctypes.c_void_p] * 4
-    return function
+    return kernel("cases_expected", [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64] + [ctypes.c_void_p] * 4)

@@ -12,7 +12,7 @@
 enum { SIDE = 4, PENDING = 16, RENORMALIZE = 16, ROWS = LANES < 4 ? LANES : 4 };
 
 #define TINY 1e-250
-#define SUM_TINY 1e-200
+#define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
 #define ENOUGH 1e-230 /* beside this, what TINY lost is below rounding */
 
 typedef struct {
@@ -187,12 +187,18 @@ static int going(Track *tracks, int n, int64_t t, Track **live, double **now, do
     return found;
 }
 
+/* Looks up at some of the steps of SIDE tracks. */
+static void look(const Padded *m, int64_t t) {
+    if (t % PENDING == 0) region_worked(PENDING * SIDE * (m->k * m->kp + 32));
+}
+
 static void forward(const Padded *m, Track *tracks, int n) {
     Track *live[SIDE];
     double *now[SIDE], *next[SIDE];
     for (int64_t t = 0;; t++) {
         int found = going(tracks, n, t, live, now, next);
         if (!found) return;
+        look(m, t);
         if (t) multiply_all(found, m, m->forward, now, next);
         else
             for (int g = 0; g < found; g++) memcpy(next[g], m->start, sizeof(double) * (size_t)m->kp);
@@ -253,17 +259,17 @@ static void backward(Padded *m, Track *tracks, int n) {
     for (int64_t back = 1;; back++) {
         int found = going(tracks, n, back, live, now, next);
         if (!found) return;
+        look(m, back);
         for (int g = 0; g < found; g++) backward_ratio(m, live[g], live[g]->length - back);
         multiply_all(found, m, m->backward, now, next);
         for (int g = 0; g < found; g++) backward_finish(m, live[g], live[g]->length - back - 1);
     }
 }
 
-static int open_tables(Padded *m, const Chain *c, const double *out) {
+static void open_tables(Padded *m, const Chain *c, const double *out) {
     int64_t k = c->k, kp = (k + LANES - 1) / LANES * LANES;
     size_t n = (size_t)(2 * k * kp + kp * kp + kp + 2 * PENDING * kp);
-    double *at = calloc(n, sizeof(double)), least = INFINITY;
-    if (!at) return 0;
+    double *at = grab_zeroed(n, sizeof(double)), least = INFINITY;
     *m = (Padded){.k = k, .kp = kp, .forward = at, .backward = at + k * kp, .counts = at + 2 * k * kp, .dense = 1};
     m->start = m->counts + kp * kp, m->alphas = m->start + kp, m->ratios = m->alphas + PENDING * kp;
     m->end = c->log_likelihood + c->n_rows * k, m->out_end = out + c->n_rows * k;
@@ -276,14 +282,13 @@ static int open_tables(Padded *m, const Chain *c, const double *out) {
             if (!(p > 0)) m->dense = 0;
         }
     m->unsafe = least < SMALLEST;
-    return 1;
 }
 
 /* The scratch of SIDE tracks whose longest sequence has `longest` rows. */
 static double *open_tracks(const Padded *m, Track *tracks, int64_t longest) {
     size_t one = (size_t)(2 * longest + 3 * m->kp);
-    double *at = malloc(sizeof(double) * one * SIDE);
-    for (int g = 0; at && g < SIDE; g++) {
+    double *at = grab(sizeof(double) * one * SIDE);
+    for (int g = 0; g < SIDE; g++) {
         double *x = at + (size_t)g * one;
         tracks[g] = (Track){.scale = x, .shift = x + longest, .now = x + 2 * longest};
         tracks[g].next = tracks[g].now + m->kp;
@@ -301,18 +306,14 @@ static void begin(const Chain *c, int64_t s, double *out, Track *a, const Padded
 }
 
 /* Filters or smooths order[first..last); `counts` [k, k], where given, gains the expected transitions. */
-static int run(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
-               double *counts) {
+static void run(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
+                double *counts) {
     Padded m;
     Track tracks[SIDE];
-    if (first >= last) return CHAIN_OK;
+    if (first >= last) return;
     int64_t longest = c->offsets[c->order[first] + 1] - c->offsets[c->order[first]];
-    if (!open_tables(&m, c, out)) return CHAIN_NO_MEMORY;
+    open_tables(&m, c, out);
     double *scratch = open_tracks(&m, tracks, longest);
-    if (!scratch) {
-        free(m.forward);
-        return CHAIN_NO_MEMORY;
-    }
     for (int64_t at = first; at < last; at += SIDE) {
         int n = last - at < SIDE ? (int)(last - at) : SIDE;
         for (int g = 0; g < n; g++) begin(c, c->order[at + g], out, tracks + g, &m);
@@ -328,27 +329,27 @@ static int run(const Chain *c, int64_t first, int64_t last, double *log_p, doubl
     for (int64_t i = 0; counts && i < m.k; i++)
         for (int64_t j = 0; j < m.k; j++)
             if (m.forward[i * m.kp + j] > 0) counts[i * m.k + j] += m.counts[i * m.kp + j] * m.forward[i * m.kp + j];
-    free(scratch);
-    free(m.forward);
-    return CHAIN_OK;
+    drop(scratch), drop(m.forward);
 }
 
-int chain_forward(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status) {
-    return run(c, first, last, log_p, out, status, NULL);
+void chain_forward(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status) {
+    run(c, first, last, log_p, out, status, NULL);
 }
 
 /* log p(x) of the sequences order[first..last), p(z_t | x) to `out` (with `counts`) or p(z_t | x_1..t) (without), and
  * the expected transitions added to `counts`. What doubles cannot hold is done with logarithms. Where a sequence is
  * impossible its log p is -infinity, its rows are unspecified and it is not counted. */
-EXPORT int chain_smooth(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, double *counts) {
-    int32_t *status = malloc(sizeof(int32_t) * (size_t)(c->n + 1));
-    int in_lanes = counts && last - first > 1 && chain_fits_lanes(c, first), failed = CHAIN_NO_MEMORY;
-    if (status) failed = (in_lanes ? chain_lanes : run)(c, first, last, log_p, out, status, counts);
-    for (int64_t i = first; i < last && !failed; i++) {
+EXPORT int chain_smooth(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, double *counts,
+                        Caller caller) {
+    REGION(caller)
+    int32_t *status = grab(sizeof(int32_t) * (size_t)(c->n + 1));
+    int in_lanes = counts && last - first > 1 && chain_fits_lanes(c, first);
+    (in_lanes ? chain_lanes : run)(c, first, last, log_p, out, status, counts);
+    for (int64_t i = first; i < last; i++) {
         int64_t s = c->order[i];
-        if (in_lanes && status[s] == CHAIN_UNSAFE) failed = run(c, i, i + 1, log_p, out, status, counts);
-        if (status[s] == CHAIN_UNSAFE) failed = chain_log_smooth(c, s, log_p + s, out + c->offsets[s] * c->k, counts);
+        if (in_lanes && status[s] == CHAIN_UNSAFE) run(c, i, i + 1, log_p, out, status, counts);
+        if (status[s] == CHAIN_UNSAFE) chain_log_smooth(c, s, log_p + s, out + c->offsets[s] * c->k, counts);
     }
-    free(status);
-    return failed;
+    region_leave();
+    return 0;
 }

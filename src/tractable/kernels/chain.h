@@ -7,7 +7,7 @@
 
 #define SMALLEST 1e-50 /* a transition less probable than this is left to logarithms */
 
-enum { CHAIN_OK, CHAIN_IMPOSSIBLE, CHAIN_UNSAFE, CHAIN_NO_MEMORY };
+enum { CHAIN_OK, CHAIN_IMPOSSIBLE, CHAIN_UNSAFE };
 
 /* Sequence s has the rows offsets[s] .. offsets[s+1]-1 of log_likelihood [rows, k]. */
 typedef struct {
@@ -35,10 +35,10 @@ typedef struct {
 } Arrows;
 
 /* `chain_smooth` of one sequence with logarithms, for what doubles cannot hold. */
-int chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, double *counts);
+void chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, double *counts);
 /* log p(z_t | x_1..t) of one sequence, up to a constant for each row, to `out`; log p(x) is returned. */
 double chain_log_forward(const Chain *c, int64_t s, const Arrows *into, double *out);
-int arrows_open(Arrows *a, const Chain *c, int into);
+void arrows_open(Arrows *a, const Chain *c, int into);
 void arrows_close(Arrows *a);
 
 /* Whether the sequences order[first..] can go side by side in lanes: they are not too long for the cache, and no
@@ -46,11 +46,11 @@ void arrows_close(Arrows *a);
 int chain_fits_lanes(const Chain *c, int64_t first);
 /* `chain_smooth` of the sequences order[first..last), side by side in the lanes of vectors. status[s] says CHAIN_OK, or
  * CHAIN_UNSAFE of a sequence that has to be done otherwise. */
-int chain_lanes(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
-                double *counts);
+void chain_lanes(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
+                 double *counts);
 
 /* Filtering of the sequences order[first..last): p(z_t | x_1..t) to `out`. status[s] says CHAIN_OK, _IMPOSSIBLE or
  * _UNSAFE: then doubles do not hold what may matter later, and logarithms have to. */
-int chain_forward(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status);
+void chain_forward(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status);
 
 #endif

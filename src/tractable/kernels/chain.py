@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import library
+from . import kernel
 from .threads import side_by_side
 
 MAX_STATES = 1 << 16
@@ -123,13 +123,8 @@ class Chains:
         """The same, with arguments for each piece."""
         if self.kind is not None:
             raise ValueError("these chains hold kinds of rows, not rows: tally them")
-        kernel, pieces = _kernel(name), self.pieces
-        run_each(lambda i: kernel(ctypes.byref(self.struct), *pieces[i], *arguments(i)), len(pieces), self.told)
-
-    @property
-    def told(self) -> str:
-        """What this is, for errors."""
-        return f"chains of {self.n_rows} rows and {self.k} states"
+        run, pieces = _kernel(name), self.pieces
+        side_by_side(lambda i: run(ctypes.byref(self.struct), *pieces[i], *arguments(i)), range(len(pieces)))
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
@@ -144,12 +139,6 @@ def balanced(work: np.ndarray, most: int) -> list[tuple[int, int]]:
     number = done // max(CHUNK, done[-1] / most)
     cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(work)]
     return [(a, b) for a, b in pairwise(cuts) if b > a]
-
-
-def run_each(call: Callable[[int], int], n: int, what: str) -> None:
-    """Calls of a kernel that run apart, on all cores; a code that is not zero is a lack of memory."""
-    if any(side_by_side(call, range(n))):
-        raise MemoryError(f"no memory for {what}")
 
 
 def smooth(chains: Chains, marginals: np.ndarray | None = None) -> Smoothed:
@@ -185,8 +174,7 @@ def tally(chains: Chains) -> Tallied:
     status = np.empty(chains.n_sequences, np.int32)
     arrays = (found.log_likelihood, status, found.kinds, found.first, found.transitions)
     begin = (ctypes.byref(chains.struct), 0, chains.n_sequences, ctypes.byref(kinds))
-    if _kernel("chain_tally")(*begin, *(a.ctypes.data for a in arrays)):
-        raise MemoryError(f"no memory for {chains.told}")
+    _kernel("chain_tally")(*begin, *(a.ctypes.data for a in arrays))
     left = np.flatnonzero(status)
     return _joined(found, left, _unfolded(chains, left)) if len(left) else found
 
@@ -259,7 +247,4 @@ def _array(x: Any) -> np.ndarray:
 
 @cache
 def _kernel(name: str) -> Any:
-    function = getattr(library(), name)
-    function.restype = ctypes.c_int
-    function.argtypes = [_pointer, _long, _long, *_ARGUMENTS[name]]
-    return function
+    return kernel(name, [_pointer, _long, _long, *_ARGUMENTS[name]])

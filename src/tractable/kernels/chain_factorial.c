@@ -14,6 +14,7 @@
 #include "chain.h"
 
 #define TINY 1e-250
+#define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
 #define BLOCK_BYTES ((int64_t)1 << 21)
 
 typedef struct {
@@ -36,7 +37,6 @@ typedef struct {
 typedef struct {
     const Factorial *f;
     Axis *axes;
-    double *matrices, *buffers;
     double *p, *v, *swap, *prefixes; /* of joint states; prefixes: U_q for each q > 0 */
     double *alphas, *ratios, *marks; /* alpha and e of a block; alpha of the row before each block */
     int64_t block, stride;           /* joint states with room for whole vectors */
@@ -128,7 +128,7 @@ static void observe(Work *w, int64_t t, double *alpha, double *ratio) {
         sum += u;
     }
     c = v_sum(sum);
-    if (!(c > TINY)) {
+    if (!(c > SUM_TINY)) {
         w->status = CHAIN_UNSAFE;
         return;
     }
@@ -182,6 +182,7 @@ static double marginals(const Work *w, const double *joint, double *out) {
 /* alpha_t and e_t of a row, to its place in the block. */
 static const double *fill(Work *w, int64_t t, int64_t place, const double *before) {
     double *alpha = w->alphas + place * w->stride;
+    region_worked(w->f->j * (w->f->s + 16));
     predict(w, before);
     observe(w, t, alpha, w->ratios + place * w->stride);
     return alpha;
@@ -216,6 +217,7 @@ static void finish(Work *w, int64_t t, const double *alpha, double weight, doubl
 /* v_{t-1} from v_t, and the expected transitions between the two rows. */
 static void back(Work *w, const double *before, const double *alpha, const double *ratio, double weight) {
     const int64_t m = w->f->m;
+    region_worked(2 * w->f->j * (w->f->s + 8));
     for (int64_t i = 0; i < w->f->j; i += LANES) {
         V r = v_load(w->v + i) * v_load(ratio + i);
         v_store(w->v + i, v_choose(v_load(alpha + i) > 0.0, r, v_all(0.0)));
@@ -244,10 +246,9 @@ static void backward(Work *w, int64_t first, int64_t length, double weight, doub
     }
 }
 
-static int open_axes(Work *w, const Factorial *f) {
+static void open_axes(Work *w, const Factorial *f) {
     size_t n = 0;
-    w->axes = malloc(sizeof(Axis) * (size_t)f->m);
-    if (!w->axes) return 0;
+    w->axes = grab(sizeof(Axis) * (size_t)f->m);
     int64_t outer = 1, at = 0, square = 0;
     for (int64_t q = 0; q < f->m; q++) {
         int64_t k = f->k[q], kp = (k + LANES - 1) / LANES * LANES;
@@ -255,8 +256,7 @@ static int open_axes(Work *w, const Factorial *f) {
         n += (size_t)(3 * k * kp);
         outer *= k, at += k;
     }
-    double *m = w->matrices = calloc(n + LANES, sizeof(double));
-    if (!m) return 0;
+    double *m = grab_zeroed(n + LANES, sizeof(double));
     for (int64_t q = 0; q < f->m; q++) {
         Axis *a = w->axes + q;
         a->forward = m, a->backward = m + a->k * a->kp, a->counts = a->backward + a->k * a->kp, m += 3 * a->k * a->kp;
@@ -265,7 +265,6 @@ static int open_axes(Work *w, const Factorial *f) {
                 a->forward[i * a->kp + j] = a->backward[j * a->kp + i] = f->transition[square + i * a->k + j];
         square += a->k * a->k;
     }
-    return 1;
 }
 
 /* Rows in a block: all of them where they are few, else about the root of their number. */
@@ -275,23 +274,15 @@ static int64_t rows_of_block(const Factorial *f, int64_t longest) {
     return n < longest ? n : longest;
 }
 
-static int open_work(Work *w, const Factorial *f, int64_t longest) {
+static void open_work(Work *w, const Factorial *f, int64_t longest) {
     *w = (Work){.f = f, .block = rows_of_block(f, longest)};
     w->stride = (f->j + LANES - 1) / LANES * LANES + LANES;
     int64_t n_prefixes = f->m > 3 ? f->m - 1 : 2, n = 3 + n_prefixes + 2 * w->block + (longest - 1) / w->block + 1;
-    if (!open_axes(w, f)) return 0;
-    double *x = w->buffers = calloc((size_t)(n * w->stride), sizeof(double));
-    if (!x) return 0;
+    open_axes(w, f);
+    double *x = grab_zeroed((size_t)(n * w->stride), sizeof(double));
     w->p = x, w->v = x + w->stride, w->swap = w->v + w->stride, w->prefixes = w->swap + w->stride;
     w->alphas = w->prefixes + n_prefixes * w->stride, w->ratios = w->alphas + w->block * w->stride;
     w->marks = w->ratios + w->block * w->stride;
-    return 1;
-}
-
-static void close_work(Work *w) {
-    free(w->buffers);
-    free(w->matrices);
-    free(w->axes);
 }
 
 /* log p(x) of the sequences order[first..last) and the marginals of the chains [n_rows, s]: with `counts` (of the
@@ -299,23 +290,24 @@ static void close_work(Work *w) {
  * to theirs. `joint` [groups, j], where given, gains the joint posteriors of the rows of each group. A sequence that
  * doubles cannot hold has log p NaN, its rows are unspecified and it is not counted. */
 EXPORT int factorial_smooth(const Factorial *f, int64_t first, int64_t last, double *log_p, double *out, double *counts,
-                            double *joint) {
-    if (first >= last) return CHAIN_OK;
+                            double *joint, Caller caller) {
+    if (first >= last) return 0;
+    REGION(caller)
     Work w;
     int64_t longest = f->offsets[f->order[first] + 1] - f->offsets[f->order[first]];
-    int ready = open_work(&w, f, longest);
-    for (int64_t i = first; i < last && ready; i++) {
+    open_work(&w, f, longest);
+    for (int64_t i = first; i < last; i++) {
         int64_t s = f->order[i], length = f->offsets[s + 1] - f->offsets[s];
         w.total = w.carry = 0, w.status = CHAIN_OK;
         forward(&w, f->offsets[s], length, counts ? NULL : out);
         log_p[s] = w.status ? NAN : w.total + w.carry;
         if (counts && !w.status) backward(&w, f->offsets[s], length, f->weights[s], out, joint);
     }
-    for (int64_t q = 0; q < f->m && counts && ready; q++) {
+    for (int64_t q = 0; q < f->m && counts; q++) {
         const Axis *a = w.axes + q;
         for (int64_t i = 0; i < a->k; i++)
             for (int64_t j = 0; j < a->k; j++, counts++) *counts += a->counts[i * a->kp + j] * a->forward[i * a->kp + j];
     }
-    close_work(&w);
-    return ready ? CHAIN_OK : CHAIN_NO_MEMORY;
+    region_leave();
+    return 0;
 }

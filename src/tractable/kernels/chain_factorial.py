@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import library
-from .chain import balanced, run_each
+from . import kernel
+from .chain import balanced
+from .threads import side_by_side
 
 WIDE, WIDEST = 8, 16
 """The last chains are held as one of at least, or at most, so many states: a whole vector costs what an entry does."""
@@ -106,7 +107,7 @@ def _run(chains: JointChains, lengths: Any, weights: Any, whole: bool) -> Joined
         return _kernel()(ctypes.byref(struct), *pieces[i], log_p.ctypes.data, out.ctypes.data, *given)
 
     if chains.is_safe:
-        run_each(call, len(pieces), f"{chains.n_rows} rows of {chains.n_joint} joint states")
+        side_by_side(call, range(len(pieces)))
     marginals, moved = _apart(out, counts.sum(0), inner)
     return Joined(log_p, marginals, moved, joint.sum(0).reshape(chains.base.shape))
 
@@ -154,7 +155,4 @@ def _kept(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 @cache
 def _kernel() -> Any:
-    function = library().factorial_smooth
-    function.restype = ctypes.c_int
-    function.argtypes = [_pointer, _long, _long, *[_pointer] * 4]
-    return function
+    return kernel("factorial_smooth", [_pointer, _long, _long, *[_pointer] * 4])

@@ -128,7 +128,7 @@ INLINE VI forward_step(const int kinds, Lanes *a, int64_t t) {
 INLINE VI forward(const int kinds, Lanes *a, const double *start) {
     VI lost = {0};
     for (int64_t j = 0; j < a->k; j++) a->next[j] = v_all(start[j]);
-    for (int64_t t = 0; t < a->longest; t++) {
+    IN_PIECES(t, a->longest, LANES * a->k * (a->k + 16)) {
         if (t) multiply(a->k, a->forward, a->alphas + (t - 1) * a->k, a->next);
         lost |= forward_step(kinds, a, t);
     }
@@ -169,6 +169,7 @@ INLINE void backward(const int kinds, Lanes *a) {
     for (int64_t t = a->longest - 1;; t--) {
         backward_step(a, t);
         write_step(kinds, a, t);
+        if (t % RENORMALIZE == 0) region_worked(LANES * RENORMALIZE * a->k * (a->k + 8));
         if (!t) return;
         multiply(a->k, a->backward, a->ratios + t * a->k, a->now);
     }
@@ -191,7 +192,10 @@ INLINE void count_steps(const int n, Lanes *a, int64_t t) {
 
 static void count(Lanes *a) {
     int64_t t = 1;
-    for (; t + STEPS <= a->longest; t += STEPS) count_steps(STEPS, a, t);
+    for (; t + STEPS <= a->longest; t += STEPS) {
+        region_worked(LANES * STEPS * a->k * a->k);
+        count_steps(STEPS, a, t);
+    }
     for (; t < a->longest; t++) count_steps(1, a, t);
 }
 
@@ -207,11 +211,10 @@ static void begin(const Chain *c, const int64_t *sequences, int n, double *out, 
     a->longest = a->lengths[0];
 }
 
-static int open_lanes(const Chain *c, const Kinds *kinds, int64_t longest, Lanes *a) {
+static void open_lanes(const Chain *c, const Kinds *kinds, int64_t longest, Lanes *a) {
     const int64_t k = c->k;
     size_t vectors = (size_t)(2 * longest * k + 3 * k + k * k), numbers = (size_t)(k * k);
-    void *memory = malloc(sizeof(V) * (vectors + 1) + sizeof(double) * numbers);
-    if (!memory) return 0;
+    void *memory = grab(sizeof(V) * (vectors + 1) + sizeof(double) * numbers);
     V *at = (V *)(((uintptr_t)memory + sizeof(V) - 1) / sizeof(V) * sizeof(V));
     *a = (Lanes){.k = k, .forward = c->transition, .memory = memory, .alphas = at, .ratios = at + longest * k};
     a->kinds = kinds;
@@ -223,7 +226,6 @@ static int open_lanes(const Chain *c, const Kinds *kinds, int64_t longest, Lanes
             a->backward[j * k + i] = c->transition[i * k + j];
             a->counts[i * k + j] = v_all(0.0);
         }
-    return 1;
 }
 
 /* The sequences order[first..last), LANES at a time; the counts are left in `a`. */
@@ -246,7 +248,7 @@ INLINE void each(const int kinds, const Chain *c, int64_t first, int64_t last, d
 
 static void close_lanes(const Chain *c, Lanes *a, double *counts) {
     for (int64_t i = 0; i < a->k * a->k; i++) counts[i] += v_sum(a->counts[i]) * c->transition[i];
-    free(a->memory);
+    drop(a->memory);
 }
 
 static int64_t longest(const Chain *c, int64_t first) {
@@ -260,28 +262,29 @@ int chain_fits_lanes(const Chain *c, int64_t first) {
     return 1;
 }
 
-int chain_lanes(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
-                double *counts) {
+void chain_lanes(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, int32_t *status,
+                 double *counts) {
     Lanes a;
-    if (!open_lanes(c, NULL, longest(c, first), &a)) return CHAIN_NO_MEMORY;
+    open_lanes(c, NULL, longest(c, first), &a);
     each(0, c, first, last, log_p, out, status, &a);
     close_lanes(c, &a, counts);
-    return CHAIN_OK;
 }
 
 /* log p(x) of the sequences order[first..last), p(z_t | x) summed over the rows of each kind to `sums` [n, k] and over
  * the first rows to `firsts` [k], the expected transitions to `counts` [k, k], all weighted and added to what is there.
  * status[s] is not zero where a sequence has to be done by `chain_smooth`, and has not been counted. */
 EXPORT int chain_tally(const Chain *c, int64_t first, int64_t last, const Kinds *kinds, double *log_p, int32_t *status,
-                       double *sums, double *firsts, double *counts) {
+                       double *sums, double *firsts, double *counts, Caller caller) {
+    REGION(caller)
     Lanes a;
-    if (first >= last) return CHAIN_OK;
     for (int64_t i = first; i < last; i++) status[c->order[i]] = CHAIN_UNSAFE;
-    if (!chain_fits_lanes(c, first)) return CHAIN_OK;
-    if (!open_lanes(c, kinds, longest(c, first), &a)) return CHAIN_NO_MEMORY;
-    a.sums = sums;
-    each(1, c, first, last, log_p, NULL, status, &a);
-    for (int64_t j = 0; j < a.k; j++) firsts[j] += v_sum(a.firsts[j]);
-    close_lanes(c, &a, counts);
-    return CHAIN_OK;
+    if (first < last && chain_fits_lanes(c, first)) {
+        open_lanes(c, kinds, longest(c, first), &a);
+        a.sums = sums;
+        each(1, c, first, last, log_p, NULL, status, &a);
+        for (int64_t j = 0; j < a.k; j++) firsts[j] += v_sum(a.firsts[j]);
+        close_lanes(c, &a, counts);
+    }
+    region_leave();
+    return 0;
 }

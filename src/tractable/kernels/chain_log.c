@@ -3,12 +3,13 @@
  * not depend on the length of the sequence. */
 #include "chain.h"
 
-int arrows_open(Arrows *a, const Chain *c, int into) {
+#define FAINT 1e-250 /* a filtered probability below this may have lost digits, or is gone */
+
+void arrows_open(Arrows *a, const Chain *c, int into) {
     int64_t k = c->k, n = 0;
-    a->starts = malloc(sizeof(int64_t) * (size_t)(k + 1));
-    a->states = malloc(sizeof(int32_t) * (size_t)(k * k));
-    a->logs = malloc(sizeof(double) * (size_t)(k * k));
-    if (!a->starts || !a->states || !a->logs) return 0;
+    a->starts = grab(sizeof(int64_t) * (size_t)(k + 1));
+    a->states = grab(sizeof(int32_t) * (size_t)(k * k));
+    a->logs = grab(sizeof(double) * (size_t)(k * k));
     for (int64_t j = 0; j < k; j++) {
         a->starts[j] = n;
         for (int64_t i = 0; i < k; i++) {
@@ -17,13 +18,10 @@ int arrows_open(Arrows *a, const Chain *c, int into) {
         }
     }
     a->starts[k] = n;
-    return 1;
 }
 
 void arrows_close(Arrows *a) {
-    free(a->starts);
-    free(a->states);
-    free(a->logs);
+    drop(a->starts), drop(a->states), drop(a->logs);
 }
 
 /* log sum over the arrows of state j of exp(log of the arrow + x of its other end). */
@@ -65,6 +63,7 @@ double chain_log_forward(const Chain *c, int64_t s, const Arrows *into, double *
     const double *rows = c->log_likelihood + c->offsets[s] * k;
     double total = 0, carry = 0;
     for (int64_t t = 0; t < length; t++) {
+        region_worked(16 * into->starts[k]);
         for (int64_t j = 0; j < k; j++)
             out[t * k + j] = rows[t * k + j] + (t ? log_sum(into, j, out + (t - 1) * k) : log(c->start[j]));
         double most = shift(out + t * k, k);
@@ -102,6 +101,7 @@ static void log_backward(const Chain *c, int64_t s, const Arrows *from, double *
     normalize(out + (length - 1) * k, k);
     for (int64_t t = length - 2; t >= 0; t--) {
         double *alpha = out + t * k;
+        region_worked(48 * from->starts[k]);
         meet(rows + (t + 1) * k, after, ahead, k);
         count(from, alpha, ahead, c->weights[s], *c, counts);
         for (int64_t i = 0; i < k; i++) after[i] = log_sum(from, i, ahead);
@@ -110,36 +110,58 @@ static void log_backward(const Chain *c, int64_t s, const Arrows *from, double *
     }
 }
 
-int chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, double *counts) {
-    Arrows into = {0}, from = {0};
-    double *buffer = malloc(sizeof(double) * (size_t)(2 * c->k));
+void chain_log_smooth(const Chain *c, int64_t s, double *log_p, double *out, double *counts) {
+    Arrows into, from;
+    double *buffer = grab(sizeof(double) * (size_t)(2 * c->k));
     int64_t length = c->offsets[s + 1] - c->offsets[s];
-    int failed = !buffer | !arrows_open(&into, c, 1) | !arrows_open(&from, c, 0);
-    if (!failed) {
-        *log_p = chain_log_forward(c, s, &into, out);
-        if (counts && *log_p > -INFINITY) log_backward(c, s, &from, out, buffer, counts);
-        else
-            for (int64_t t = 0; t < length && *log_p > -INFINITY; t++) normalize(out + t * c->k, c->k);
-    }
+    arrows_open(&into, c, 1);
+    arrows_open(&from, c, 0);
+    *log_p = chain_log_forward(c, s, &into, out);
+    if (counts && *log_p > -INFINITY) log_backward(c, s, &from, out, buffer, counts);
+    else
+        for (int64_t t = 0; t < length && *log_p > -INFINITY; t++) normalize(out + t * c->k, c->k);
     arrows_close(&into);
     arrows_close(&from);
-    free(buffer);
-    return failed ? CHAIN_NO_MEMORY : CHAIN_OK;
+    drop(buffer);
 }
 
-/* log p(z_t | x_1..t) of the sequences order[first..last) to `out`, also where it is below the smallest double. */
-EXPORT int chain_log_filter(const Chain *c, int64_t first, int64_t last, double *log_p, double *out) {
-    int32_t *status = malloc(sizeof(int32_t) * (size_t)(c->n + 1));
-    Arrows into = {0};
-    int failed = !status | !arrows_open(&into, c, 1);
-    failed = failed ? CHAIN_NO_MEMORY : chain_forward(c, first, last, log_p, out, status);
-    for (int64_t i = first; i < last && !failed; i++) {
-        int64_t s = c->order[i], begin = c->offsets[s], end = c->offsets[s + 1];
-        if (status[s] == CHAIN_OK)
-            for (int64_t n = begin * c->k; n < end * c->k; n++) out[n] = log(out[n]);
-        if (status[s] == CHAIN_UNSAFE) log_p[s] = chain_log_forward(c, s, &into, out + begin * c->k);
+/* Whether a state of row t, filtered to `row`, is possible but too improbable for a double; the rows before are logarithms. */
+static int is_faint(const Chain *c, const Arrows *into, const double *log_likelihood, int64_t t, const double *row) {
+    for (int64_t j = 0; j < c->k; j++) {
+        if (row[j] >= FAINT || log_likelihood[j] == -INFINITY) continue;
+        if (row[j] > 0 || (!t && c->start[j] > 0)) return 1;
+        for (int64_t n = into->starts[j]; t && n < into->starts[j + 1]; n++)
+            if (row[into->states[n] - c->k] > -INFINITY) return 1;
     }
-    arrows_close(&into);
-    free(status);
-    return failed;
+    return 0;
+}
+
+/* The logarithms of filtered rows in place; those of a row with a faint state follow from the row before. */
+static void to_logs(const Chain *c, int64_t s, const Arrows *into, double *out) {
+    const double *rows = c->log_likelihood + c->offsets[s] * c->k;
+    for (int64_t t = 0; t < c->offsets[s + 1] - c->offsets[s]; t++, out += c->k, rows += c->k) {
+        region_worked(8 * c->k + into->starts[c->k]);
+        int faint = is_faint(c, into, rows, t, out);
+        for (int64_t j = 0; j < c->k; j++)
+            out[j] = !faint ? log(out[j]) : rows[j] + (t ? log_sum(into, j, out - c->k) : log(c->start[j]));
+        if (faint) shift(out, c->k);
+    }
+}
+
+/* log p(z_t | x_1..t) of the sequences order[first..last) to `out`, up to a constant for each row, also where it is below
+ * the smallest double. */
+EXPORT int chain_log_filter(const Chain *c, int64_t first, int64_t last, double *log_p, double *out, Caller caller) {
+    REGION(caller)
+    int32_t *status = grab(sizeof(int32_t) * (size_t)(c->n + 1));
+    Arrows into;
+    arrows_open(&into, c, 1);
+    chain_forward(c, first, last, log_p, out, status);
+    for (int64_t i = first; i < last; i++) {
+        int64_t s = c->order[i];
+        double *own = out + c->offsets[s] * c->k;
+        if (status[s] == CHAIN_OK) to_logs(c, s, &into, own);
+        if (status[s] == CHAIN_UNSAFE) log_p[s] = chain_log_forward(c, s, &into, own);
+    }
+    region_leave();
+    return 0;
 }

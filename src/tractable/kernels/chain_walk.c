@@ -1,7 +1,7 @@
 /* Paths through hidden Markov chains: the most probable one (Viterbi), and samples of the posterior. */
 #include "chain.h"
 
-enum { SIDE = 4 };
+enum { SIDE = 4, STEPS = 16 /* between two looks at the caller */ };
 
 typedef struct {
     int64_t k, kp;
@@ -45,6 +45,7 @@ static void viterbi_forward(const Logs *m, Walk *walks, int n) {
         for (int g = 0; g < n; g++)
             if (walks[g].length > t) live[found++] = walks + g;
         if (!found) return;
+        if (t % STEPS == 0) region_worked(STEPS * SIDE * (m->k * m->kp + 16));
         if (t && found == SIDE) best_step(SIDE, m, live, t);
         for (int g = 0; g < found; g++) {
             Walk *a = live[g];
@@ -66,36 +67,36 @@ static void trace(const Logs *m, const Walk *a, double *log_p, int32_t *path) {
     }
 }
 
-static int open_logs(Logs *m, const Chain *c) {
+static void open_logs(Logs *m, const Chain *c) {
     m->k = c->k, m->kp = (c->k + LANES - 1) / LANES * LANES;
-    m->log_a = malloc(sizeof(double) * (size_t)((m->k + 1) * m->kp));
-    if (!m->log_a) return 0;
+    m->log_a = grab(sizeof(double) * (size_t)((m->k + 1) * m->kp));
     m->log_start = m->log_a + m->k * m->kp;
     for (int64_t i = 0; i < m->k; i++)
         for (int64_t j = 0; j < m->kp; j++) m->log_a[i * m->kp + j] = j < m->k ? log(c->transition[i * m->k + j]) : -INFINITY;
     for (int64_t j = 0; j < m->kp; j++) m->log_start[j] = j < m->k ? log(c->start[j]) : -INFINITY;
-    return 1;
 }
 
-static void *open_walks(const Logs *m, Walk *walks, int64_t longest) {
+static void open_walks(const Logs *m, Walk *walks, int64_t longest) {
     size_t states = sizeof(double) * (size_t)(2 * m->kp), backs = sizeof(uint16_t) * (size_t)(longest * m->kp);
     size_t one = (states + backs + 63) / 64 * 64;
-    char *at = malloc(one * SIDE);
-    for (int g = 0; at && g < SIDE; g++) {
+    char *at = grab(one * SIDE);
+    for (int g = 0; g < SIDE; g++) {
         walks[g].now = (double *)(at + one * (size_t)g), walks[g].next = walks[g].now + m->kp;
         walks[g].back = (uint16_t *)(walks[g].next + m->kp);
     }
-    return at;
 }
 
 /* The most probable path of each of the sequences order[first..last), and the log of its probability with the data:
  * -infinity, with a path that means nothing, where there is none. */
-EXPORT int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths) {
-    Logs m = {0};
+EXPORT int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *log_p, int32_t *paths, Caller caller) {
+    if (first >= last) return 0;
+    REGION(caller)
+    Logs m;
     Walk walks[SIDE];
     int64_t longest = c->offsets[c->order[first] + 1] - c->offsets[c->order[first]];
-    void *scratch = open_logs(&m, c) ? open_walks(&m, walks, longest) : NULL;
-    for (int64_t at = first; scratch && at < last; at += SIDE) {
+    open_logs(&m, c);
+    open_walks(&m, walks, longest);
+    for (int64_t at = first; at < last; at += SIDE) {
         int n = last - at < SIDE ? (int)(last - at) : SIDE;
         for (int g = 0; g < n; g++) {
             const int64_t *ends = c->offsets + c->order[at + g];
@@ -107,9 +108,8 @@ EXPORT int chain_viterbi(const Chain *c, int64_t first, int64_t last, double *lo
             trace(&m, walks + g, log_p + s, paths + c->offsets[s]);
         }
     }
-    free(scratch);
-    free(m.log_a);
-    return scratch ? CHAIN_OK : CHAIN_NO_MEMORY;
+    region_leave();
+    return 0;
 }
 
 /* ---------------------------------------------------------------- samples */
@@ -150,6 +150,7 @@ static void sample_path(const Chain *c, const double *alpha, int64_t length, int
                         int32_t *path) {
     double *sums = into + c->k * c->k;
     for (int64_t t = length - 1; t >= 0; t--) {
+        if (t % STEPS == 0) region_worked(STEPS * c->k * (logs ? 8 : 2));
         running(alpha + t * c->k, t + 1 < length ? into + path[t + 1] * c->k : NULL, c->k, logs, sums);
         path[t] = drawn(sums, c->k, &state);
     }
@@ -169,13 +170,14 @@ static uint64_t stream(uint64_t seed, int64_t sequence, int64_t sample) {
 /* `n` samples of p(z | x) of each of the sequences order[first..last) to paths [n, rows]; `alpha` [rows, k] is room for
  * the filtered probabilities. */
 EXPORT int chain_sample(const Chain *c, int64_t first, int64_t last, double *log_p, double *alpha, int64_t n,
-                        uint64_t seed, int32_t *paths) {
-    int32_t *status = malloc(sizeof(int32_t) * (size_t)(c->n + 1));
-    double *into = malloc(sizeof(double) * (size_t)(c->k * c->k + c->k));
-    Arrows arrows = {0};
-    int failed = !status | !into | !arrows_open(&arrows, c, 1);
-    failed = failed ? CHAIN_NO_MEMORY : chain_forward(c, first, last, log_p, alpha, status);
-    for (int64_t i = first; i < last && !failed; i++) {
+                        uint64_t seed, int32_t *paths, Caller caller) {
+    REGION(caller)
+    int32_t *status = grab(sizeof(int32_t) * (size_t)(c->n + 1));
+    double *into = grab(sizeof(double) * (size_t)(c->k * c->k + c->k));
+    Arrows arrows;
+    arrows_open(&arrows, c, 1);
+    chain_forward(c, first, last, log_p, alpha, status);
+    for (int64_t i = first; i < last; i++) {
         int64_t s = c->order[i], begin = c->offsets[s], length = c->offsets[s + 1] - begin;
         int logs = status[s] == CHAIN_UNSAFE;
         if (logs) log_p[s] = chain_log_forward(c, s, &arrows, alpha + begin * c->k);
@@ -184,8 +186,6 @@ EXPORT int chain_sample(const Chain *c, int64_t first, int64_t last, double *log
         for (int64_t q = 0; q < n; q++)
             sample_path(c, alpha + begin * c->k, length, logs, into, stream(seed, s, q), paths + q * c->n_rows + begin);
     }
-    arrows_close(&arrows);
-    free(status);
-    free(into);
-    return failed;
+    region_leave();
+    return 0;
 }

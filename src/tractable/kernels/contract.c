@@ -106,6 +106,23 @@ static const Table *reordered(Context *c, const Table *t, const int32_t *order, 
     return hold;
 }
 
+enum { BLOCK = 1 << 22 }; /* multiply-adds between two looks at the caller, or four rows of so many columns */
+
+/* `block_product` in pieces of rows, and of columns where four rows are long; none is narrower than a vector. */
+static void blocks(const double *a, const int64_t *am, const int64_t *ak, const double *b, const int64_t *bk, double *c,
+                   int64_t row, int64_t M, int64_t K, int64_t N) {
+    int64_t width = BLOCK / K / 8 * 8 + 8;
+    for (int64_t n = 0, to; n < N; n = to) {
+        to = N - n < 2 * width ? N : n + width;
+        int64_t height = BLOCK / K / (to - n) / 4 * 4 + 4;
+        for (int64_t m = 0; m < M; m += height) {
+            int64_t rows = M - m < height ? M - m : height;
+            block_product(a, am + m, ak, b + n, bk, c + m * row + n, row, rows, K, to - n);
+            if (rows < M || to < N) region_worked(rows * K * (to - n));
+        }
+    }
+}
+
 static void multiply_blocks(Context *c, const Table *a, const Table *b, Groups *g, Table *out) {
     int64_t n0, wide = g->N;
     int32_t order[1024];
@@ -121,10 +138,9 @@ static void multiply_blocks(Context *c, const Table *a, const Table *b, Groups *
     int64_t *am = offsets(c, a, g->m, g->nm, g->M), *ak = offsets(c, a, g->k, g->nk, g->K);
     int64_t *av = offsets(c, a, g->v, g->nv, g->V), *bv = offsets(c, b, g->v, g->nv, g->V);
     int64_t *bk = offsets(c, b, g->k, g->nk, g->K), *bn = offsets(c, b, g->n, g->nn - len, wide / n0);
-    for (int64_t v = 0; v < g->V; v++)
+    IN_PIECES(v, g->V, g->M * g->K * wide)
         for (int64_t n = 0; n < wide; n += n0)
-            block_product(a->x + av[v], am, ak, b->x + bv[v] + bn[n / n0], bk, out->x + v * g->M * wide + n, wide, g->M,
-                          g->K, n0);
+            blocks(a->x + av[v], am, ak, b->x + bv[v] + bn[n / n0], bk, out->x + v * g->M * wide + n, wide, g->M, g->K, n0);
     give_back(c, am), give_back(c, ak), give_back(c, av), give_back(c, bv), give_back(c, bk), give_back(c, bn);
     if (hold.owned) table_release(c, hold.x);
 }
@@ -165,7 +181,7 @@ static void multiply_along(Context *c, const Table *a, const Table *b, Groups *g
     for (int64_t v = 0; v < g->V / v0; v++)
         for (int64_t t = 0; t < v0; t += VECTOR) {
             int64_t width = v0 - t < VECTOR ? v0 - t : VECTOR;
-            for (int64_t m = 0; m < g->M; m++)
+            IN_PIECES(m, g->M, g->N * g->K * width)
                 for (int64_t n = 0; n < g->N; n++) {
                     double *z = out->x + (m * g->N + n) * g->V + v * v0 + t;
                     const double *x = a->x + am[m] + av[v] + t, *y = b->x + bn[n] + bv[v] + t;
@@ -187,11 +203,9 @@ static void multiply_ordered(Context *c, const Table *a, const Table *b, Groups 
     else y = ordered(c, b, concat(ob, g->v, g->nv, g->k, g->nk, g->n, g->nn), &cb);
     out->x = table_alloc(c, out->size);
     if (c->semiring == SUM_PRODUCT && !dot) {
-        Product product = {x, y, out->x, g->V, g->M, g->K, g->N, 0};
-        region_call(c->matmul, &product);
-        if (!product.made) region_fail(GIVEN_UP);
+        region_ask(&(Question){x, y, out->x, g->V, g->M, g->K, g->N, 0});
     } else
-        for (int64_t v = 0; v < g->V; v++) {
+        IN_PIECES(v, g->V, g->M * g->K * g->N) {
             const double *p = x + v * g->M * g->K, *q = y + v * g->K * g->N;
             double *z = out->x + v * g->M * g->N;
             if (c->semiring == MAX_PLUS) max_product(p, q, z, g->M, g->K, g->N);
@@ -223,6 +237,7 @@ static double least(const Table *t) {
 void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, Table *out) {
     Groups g;
     c->n_scratch = 0;
+    region_worked(REGION_LITTLE);
     classify(c, a, b, drop, &g);
     if (should_swap(c, a, b, &g)) swap_operands(&a, &b, &g);
     out->nd = g.nm + g.nn + g.nv;
@@ -238,7 +253,7 @@ void contract(Context *c, const Table *a, const Table *b, const uint8_t *drop, T
         if (a->least * b->least < TINY && least(a) * least(b) < TINY) c->risky = 1, out->slip = (double)g.K * SUBNORMAL;
         if (row_v || (!row_n && g.N < 8 && g.V >= 8 && g.K < 32)) multiply_along(c, a, b, &g, out);
         else if (!row_n && g.N < 8 && g.K >= 4) multiply_ordered(c, a, b, &g, out, 1);
-        else if (c->matmul && g.M >= 64 && g.K >= 64 && g.N >= 64 && g.M * g.K * g.N >= BLAS_FROM) multiply_ordered(c, a, b, &g, out, 0);
+        else if (c->blas && g.M >= 64 && g.K >= 64 && g.N >= 64 && g.M * g.K * g.N >= BLAS_FROM) multiply_ordered(c, a, b, &g, out, 0);
         else multiply_blocks(c, a, b, &g, out);
     }
     add_exponents(c, a, b, out);

@@ -13,7 +13,7 @@
 #include "kernels.h"
 
 enum { LOW = 256, MIDDLE = 16, STATES = LOW * MIDDLE, INNER = 12, TILE = 16, WIDTH = 8 };
-enum { PARTS = TILE / LANES, SLICES = WIDTH / LANES };
+enum { LINE = 64, PARTS = TILE / LANES, SLICES = WIDTH / LANES };
 
 /* Middle states whose products are built together: as many accumulators as the registers hold. */
 #if VECTOR_BYTES == 64
@@ -60,15 +60,15 @@ typedef struct {
     double *column; /* [MIDDLE][WIDTH] */
 } Scratch;
 
-static int open_scratch(Scratch *s, int64_t m) {
+static void open_scratch(Scratch *s, int64_t m) {
     size_t size = (size_t)(m * (MIDDLE + 1) + 3 * STATES + MIDDLE * WIDTH);
-    s->odds = malloc(sizeof(double) * size);
+    uintptr_t at = (uintptr_t)grab(sizeof(double) * size + LINE); /* no vector lies across two lines of the cache */
+    s->odds = (double *)((at + LINE - 1) / LINE * LINE);
     s->theta = s->odds + m * MIDDLE;
     s->log_w = s->theta + m;
     s->w = s->log_w + STATES;
     s->buffer = s->w + STATES;
     s->column = s->buffer + STATES;
-    return s->odds != NULL;
 }
 
 /* out[s] = start + the coefficients of the bits set in s. */
@@ -148,6 +148,7 @@ static double softplus(double t) {
 
 /* Weights of the states of a block as w * exp(log_w), with 1 <= w < 2; the largest log_w is returned. */
 static double block_weights(const Machine *a, int64_t block, const Scratch *s) {
+    region_worked(STATES * (a->m / 4 + 32 * a->n_wild + 8));
     start_weights(a, block, s->log_w);
     start_odds(a, block, s);
     for (int j = 0; j < LOW; j += TILE)
@@ -178,10 +179,11 @@ static double scale_weights(const Scratch *s, double scale) {
     return v_sum(sum);
 }
 
-/* The sum over blocks [first, last) is out[1] * exp(out[0]); 1 when there is no memory. */
-EXPORT int enumerate_sum(const Machine *a, int64_t first, int64_t last, double *out) {
+/* The sum over blocks [first, last) is out[1] * exp(out[0]). */
+EXPORT int enumerate_sum(const Machine *a, int64_t first, int64_t last, double *out, Caller caller) {
+    REGION(caller)
     Scratch s;
-    if (!open_scratch(&s, a->m)) return 1;
+    open_scratch(&s, a->m);
     out[0] = -INFINITY, out[1] = 0;
     for (int64_t block = first; block < last; block++) {
         double most = block_weights(a, block, &s);
@@ -191,19 +193,20 @@ EXPORT int enumerate_sum(const Machine *a, int64_t first, int64_t last, double *
         }
         out[1] += scale_weights(&s, out[0]);
     }
-    free(s.odds);
+    region_leave();
     return 0;
 }
 
 /* The logarithms of the weights of all states of blocks [first, last). */
-EXPORT int enumerate_weights(const Machine *a, int64_t first, int64_t last, double *out) {
+EXPORT int enumerate_weights(const Machine *a, int64_t first, int64_t last, double *out, Caller caller) {
+    REGION(caller)
     Scratch s;
-    if (!open_scratch(&s, a->m)) return 1;
+    open_scratch(&s, a->m);
     for (int64_t block = first; block < last; block++, out += STATES) {
         block_weights(a, block, &s);
         for (int i = 0; i < STATES; i++) out[i] = s.log_w[i] + log(s.w[i]);
     }
-    free(s.odds);
+    region_leave();
     return 0;
 }
 
@@ -304,9 +307,10 @@ static void add_wild(const Machine *a, int64_t block, const Scratch *s, Sums *ou
 /* Adds the expectations over blocks [first, last) to `out`, whose arrays are zero and whose scale is -infinity before
  * the first call. A block is left out where its states weigh less than e^-60 of one already seen: all 2^30 of them
  * together then matter less than rounding. */
-EXPORT int enumerate_expectations(const Machine *a, int64_t first, int64_t last, Sums *out) {
+EXPORT int enumerate_expectations(const Machine *a, int64_t first, int64_t last, Sums *out, Caller caller) {
+    REGION(caller)
     Scratch s;
-    if (!open_scratch(&s, a->m)) return 1;
+    open_scratch(&s, a->m);
     for (int64_t block = first; block < last; block++) {
         double most = block_weights(a, block, &s);
         if (most > out->scale + 100 || out->scale == -INFINITY) rescale(a, out, most);
@@ -321,9 +325,10 @@ EXPORT int enumerate_expectations(const Machine *a, int64_t first, int64_t last,
                 add_slice(a->columns + k * LOW + i * LANES, s.odds + (k + i * LANES) * MIDDLE, s.w,
                           out->low_x + k * LOW + i * LANES, s.column + i * LANES);
             add_by_bits(a, block, s.column, k, WIDTH, out, 0);
+            region_worked(STATES * WIDTH);
         }
         add_wild(a, block, &s, out);
     }
-    free(s.odds);
+    region_leave();
     return 0;
 }

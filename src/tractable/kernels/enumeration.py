@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from . import library
+from . import kernel
 from .threads import in_order
 
 MAX_UNITS = 30
@@ -123,10 +123,7 @@ class _Sums(ctypes.Structure):
 
 @cache
 def _kernel(name: str) -> Any:
-    function = getattr(library(), name)
-    function.restype = ctypes.c_int
-    function.argtypes = [_pointer, _long, _long, _pointer]
-    return function
+    return kernel(name, [_pointer, _long, _long, _pointer])
 
 
 class Sums:
@@ -202,8 +199,7 @@ class SumTables:
 
     def _call(self, name: str, first: int, last: int, out: int) -> None:
         struct = self.struct
-        if _kernel(name)(ctypes.addressof(struct), first, last, out):
-            raise MemoryError("no memory for the tables of an enumeration")
+        _kernel(name)(ctypes.addressof(struct), first, last, out)
 
     def finish(self, sums: Sums) -> Expectations:
         """Expectations from the sums over all states."""

@@ -1,4 +1,4 @@
-/* What Python calls: each opens a region of memory, and answers NO_MEMORY if that ran out. */
+/* What Python calls: each opens a region, and returns NO_MEMORY if that ran out, GIVEN_UP where the caller stopped it. */
 #include "reduce.h"
 #include "run.h"
 
@@ -39,8 +39,8 @@ static void finish(const Reduced *r, int64_t n_scope, int32_t *ints, int64_t *lo
 EXPORT int reduce_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                           const int64_t *value_starts, const double *values, const int32_t *evidence,
                           const int32_t *child, const uint8_t *wanted, int merge, int32_t *ints, int64_t *longs,
-                          double *doubles) {
-    REGION
+                          double *doubles, Caller caller) {
+    REGION(caller)
     Tables given = {n, m, sizes, starts, scopes, value_starts, values};
     Reduced r = {0};
     reduce_tables(&r, &given, evidence, child, wanted, merge);
@@ -51,8 +51,8 @@ EXPORT int reduce_network(int n, int m, const int32_t *sizes, const int64_t *sta
 
 EXPORT int greedy_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                        const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
-                       int32_t *pairs, double *price) {
-    REGION
+                       int32_t *pairs, double *price, Caller caller) {
+    REGION(caller)
     Network net = {n, m, starts, scopes, log_size, keep};
     double sum = tree_greedily(&net, &(Greediness){heuristic, noise, seed, limit, seconds}, pairs, price);
     region_leave();
@@ -61,8 +61,8 @@ EXPORT int greedy_tree(int n, int m, const int64_t *starts, const int32_t *scope
 
 EXPORT int greedy_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                         const uint8_t *keep, int heuristic, double noise, uint64_t seed, double limit, double seconds,
-                        int32_t *order, int32_t *order_len) {
-    REGION
+                        int32_t *order, int32_t *order_len, Caller caller) {
+    REGION(caller)
     Network net = {n, m, starts, scopes, log_size, keep};
     double sum = order_greedily(&net, &(Greediness){heuristic, noise, seed, limit, seconds}, order, order_len);
     region_leave();
@@ -70,24 +70,26 @@ EXPORT int greedy_order(int n, int m, const int64_t *starts, const int32_t *scop
 }
 
 EXPORT int tree_from_order(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                           const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs) {
-    REGION
+                           const uint8_t *keep, const int32_t *order, int order_len, int32_t *pairs,
+                           Caller caller) {
+    REGION(caller)
     tree_of_order(&(Network){n, m, starts, scopes, log_size, keep}, order, order_len, pairs);
     region_leave();
     return 0;
 }
 
 EXPORT int tree_cost(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                     const uint8_t *keep, const int32_t *pairs, double *price) {
-    REGION
+                     const uint8_t *keep, const int32_t *pairs, double *price, Caller caller) {
+    REGION(caller)
     price_tree(&(Network){n, m, starts, scopes, log_size, keep}, pairs, price);
     region_leave();
     return 0;
 }
 
 EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
-                       const uint8_t *keep, const int32_t *pairs, double threshold, double *weight, int32_t *legs) {
-    REGION
+                       const uint8_t *keep, const int32_t *pairs, double threshold, double *weight, int32_t *legs,
+                       Caller caller) {
+    REGION(caller)
     int len = widest_table(&(Network){n, m, starts, scopes, log_size, keep}, pairs, threshold, weight, legs);
     region_leave();
     return len;
@@ -95,25 +97,25 @@ EXPORT int tree_widest(int n, int m, const int64_t *starts, const int32_t *scope
 
 EXPORT int anneal_tree(int n, int m, const int64_t *starts, const int32_t *scopes, const double *log_size,
                        const uint8_t *keep, int32_t *pairs, double beta0, double beta1, int n_betas, int sweeps,
-                       double traffic, double seconds, uint64_t seed) {
-    REGION
+                       double traffic, double seconds, uint64_t seed, Caller caller) {
+    REGION(caller)
     Annealing how = {beta0, beta1, n_betas, sweeps, traffic, seconds, seed};
     anneal(&(Network){n, m, starts, scopes, log_size, keep}, &how, pairs);
     region_leave();
     return 0;
 }
 
-/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP; the rest as in `Answer`. GIVEN_UP
- * where a product was not made. */
+/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP; `blas`: the
+ * caller makes large products; the rest as in `Answer`. */
 EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                     const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs,
                     int task, int semiring, int row, double *log_z, double *root, double *marginals, int64_t n_samples,
-                    const double *uniforms, int32_t *states, int64_t *peak, MatMul matmul) {
-    REGION
+                    const double *uniforms, int32_t *states, int64_t *peak, int blas, Caller caller) {
+    REGION(caller)
     Network net = {n, m, starts, scopes, NULL, keep};
     const double **tables = grab(sizeof(double *) * (size_t)(m + 1));
     for (int j = 0; j < m; j++) tables[j] = values + value_starts[j];
-    Job job = {&net, sizes, pairs, tables, task, semiring, row, matmul};
+    Job job = {&net, sizes, pairs, tables, task, semiring, row, blas && caller};
     Answer to = {log_z, root, marginals, n_samples, uniforms, states, 0};
     int status = run_job(&job, &to);
     *peak = to.peak;

@@ -68,6 +68,7 @@ static double clique_log_size(const Greedy *g, int v) {
 static double fill_score(Greedy *g, int v, const double *weight) {
     const Ints *a = &g->adj[v];
     double total = 0, missing = 0;
+    int64_t looked = 0;
     for (int i = 0; i < a->len; i++) {
         double own = weight[a->at[i]];
         g->near[a->at[i]] = own;
@@ -78,8 +79,10 @@ static double fill_score(Greedy *g, int v, const double *weight) {
         const Ints *b = &g->adj[a->at[i]];
         for (int j = 0; j < b->len; j++) joined += g->near[b->at[j]];
         missing += own * (total - own - joined);
+        looked += b->len;
     }
     for (int i = 0; i < a->len; i++) g->near[a->at[i]] = 0;
+    if (looked > REGION_LITTLE) region_worked(looked);
     return 0.5 * missing;
 }
 
@@ -116,7 +119,7 @@ static void build_adjacency(Greedy *g) {
     for (int v = 0; v < n; v++) first[v + 2] += first[v + 1];
     for (int j = 0; j < net->m; j++)
         for (int64_t i = net->starts[j]; i < net->starts[j + 1]; i++) of[first[net->scopes[i] + 1]++] = j;
-    for (int v = 0; v < n; v++) {
+    IN_PIECES(v, n, 16) {
         int32_t stamp = ++g->stamp;
         g->mark[v] = stamp;
         for (int64_t f = first[v]; f < first[v + 1]; f++)
@@ -149,6 +152,7 @@ static int eliminate(Greedy *g, int v) {
         int u = a->at[i];
         int32_t stamp = ++g->stamp;
         for (int j = 0; j < g->adj[u].len; j++) g->mark[g->adj[u].at[j]] = stamp;
+        region_worked(g->adj[u].len + a->len);
         for (int j = i + 1; j < a->len; j++) {
             int w = a->at[j];
             if (g->mark[w] == stamp) continue;

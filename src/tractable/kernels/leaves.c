@@ -7,7 +7,7 @@ static void to_shares(const Context *c, double *x, int64_t states, int64_t rows)
         double top = -INFINITY, sum = 0;
         for (int64_t s = 0; s < states && c->semiring == LOG_SUM_EXP; s++)
             top = x[s * rows + r] > top ? x[s * rows + r] : top;
-        for (int64_t s = 0; s < states; s++) {
+        IN_PIECES(s, states, 8) {
             if (c->semiring == LOG_SUM_EXP) x[s * rows + r] = top > -INFINITY ? exp(x[s * rows + r] - top) : 0;
             sum += x[s * rows + r];
         }
@@ -31,7 +31,7 @@ void posterior_of(Context *c, const Table *t, const Table *adjoint, double *out)
     }
     double *x = table_alloc(c, adjoint->size);
     gather(c, adjoint, order, x);
-    for (int64_t i = 0; i < t->size; i++) {
+    IN_PIECES(i, t->size, 4) {
         out[i] = c->semiring == LOG_SUM_EXP ? t->x[i] + x[from] : t->x[i] * x[from];
         for (int k = t->nd - 1; k >= 0; k--) {
             from += stride[k];

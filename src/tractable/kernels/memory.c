@@ -1,10 +1,10 @@
-/* An arena kept between calls, and blocks of the system's beside it.
+/* An arena kept between calls, and blocks of the system's beside it; and the caller, asked now and then.
  *
  * Asking the system for the same pages again and again costs more than contracting the tables on them, and a large
  * request makes the C library first tidy up what others have freed. One call at a time has the arena; the others, and
  * blocks too large for it, are served by malloc. Freed blocks wait in lists by size, four to the octave. */
 #define _GNU_SOURCE
-#include "memory.h"
+#include "kernels.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #ifdef __linux__
@@ -30,7 +30,12 @@ typedef struct {
     Block *outside;
     int why; /* the call failed */
     jmp_buf *failed;
+    Caller caller;
+    int64_t worked; /* since the clock was read */
+    double look;    /* when to ask the caller; 0 before the clock is read */
 } Region;
+
+static double patience = 0.02; /* seconds between two looks at the caller */
 
 static _Thread_local Region region;
 
@@ -45,10 +50,11 @@ static void *fresh(size_t bytes) {
     return malloc(bytes);
 }
 
-void region_enter(jmp_buf *failed) {
+void region_enter(jmp_buf *failed, Caller caller) {
     region.outside = NULL;
     region.failed = failed;
-    if (!atomic_flag_test_and_set(&arena.taken)) {
+    region.caller = caller, region.worked = 0, region.look = 0;
+    if (!EACH_ALONE && !atomic_flag_test_and_set(&arena.taken)) {
         if (!arena.base) arena.base = fresh(ARENA);
         region.at = arena.base, region.end = arena.base ? arena.base + ARENA : NULL;
         memset(region.free, 0, sizeof region.free);
@@ -63,15 +69,29 @@ void region_leave(void) {
         free(b);
     }
     if (region.end) atomic_flag_clear(&arena.taken);
-    region.at = region.end = NULL;
+    region.at = region.end = NULL, region.caller = NULL;
 }
 
-void region_call(void (*outside)(void *), void *argument) {
-    Region own = region;
+void region_ask(Question *question) {
+    Region own = region; /* out of reach of what comes back into the kernels */
     region.at = region.end = NULL;
-    outside(argument);
+    own.caller(question);
     region = own;
+    if (!question->made) region_fail(GIVEN_UP);
 }
+
+void region_worked(int64_t work) {
+    region.worked += work;
+    if (region.worked < REGION_PIECE || !region.caller) return;
+    double now = now_seconds();
+    region.worked = 0;
+    if (now < region.look) return;
+    if (region.look) region_ask(&(Question){.made = 0});
+    region.look = now_seconds() + patience;
+}
+
+/* For tests: short calls ask too. */
+EXPORT void region_patience(double seconds) { patience = seconds; }
 
 void region_fail(int why) {
     region.why = why;

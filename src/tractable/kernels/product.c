@@ -6,7 +6,7 @@ typedef int64_t l4 __attribute__((vector_size(32), aligned(8)));
 
 static inline v4 either(l4 mask, v4 a, v4 b) { return (v4)((mask & (l4)a) | (~mask & (l4)b)); }
 
-void extent(const double *x, int64_t size, double *least, double *most) {
+static void extent_of(const double *x, int64_t size, double *least, double *most) {
     v4 none = {INFINITY, INFINITY, INFINITY, INFINITY}, low = none, high = {0};
     int64_t i = 0;
     for (; i + 4 <= size; i += 4) {
@@ -14,7 +14,6 @@ void extent(const double *x, int64_t size, double *least, double *most) {
         low = either(z < low, z, low);
         high = either(y > high, y, high);
     }
-    *least = INFINITY, *most = 0;
     for (int k = 0; k < 4; k++) {
         if (low[k] < *least) *least = low[k];
         if (high[k] > *most) *most = high[k];
@@ -22,6 +21,14 @@ void extent(const double *x, int64_t size, double *least, double *most) {
     for (; i < size; i++) {
         if (x[i] > 0 && x[i] < *least) *least = x[i];
         if (x[i] > *most) *most = x[i];
+    }
+}
+
+void extent(const double *x, int64_t size, double *least, double *most) {
+    *least = INFINITY, *most = 0;
+    for (int64_t from = 0, to; from < size; from = to) {
+        to = region_piece(from, size, 1);
+        extent_of(x + from, to - from, least, most);
     }
 }
 
@@ -77,7 +84,7 @@ void block_product(const double *a, const int64_t *am, const int64_t *ak, const 
 
 /* c[m][n] = sum over k of a[m][k] b[n][k]. */
 void dot_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
-    for (int64_t m = 0; m < M; m++)
+    IN_PIECES(m, M, K * N)
         for (int64_t n = 0; n < N; n++) {
             const double *x = a + m * K, *y = b + n * K;
             v4 acc = {0};
@@ -90,7 +97,7 @@ void dot_product(const double *a, const double *b, double *c, int64_t M, int64_t
 }
 
 void max_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
-    for (int64_t m = 0; m < M; m++) {
+    IN_PIECES(m, M, K * N) {
         double *z = c + m * N;
         for (int64_t n = 0; n < N; n++) z[n] = -INFINITY;
         for (int64_t k = 0; k < K; k++) {
@@ -105,8 +112,8 @@ void max_product(const double *a, const double *b, double *c, int64_t M, int64_t
 }
 
 void log_product(const double *a, const double *b, double *c, int64_t M, int64_t K, int64_t N) {
-    for (int64_t m = 0; m < M; m++)
-        for (int64_t n = 0; n < N; n++) {
+    IN_PIECES(m, M, 16 * K * N)
+        IN_PIECES(n, N, 16 * K) {
             const double *x = a + m * K;
             double top = -INFINITY, sum = 0;
             for (int64_t k = 0; k < K; k++) {

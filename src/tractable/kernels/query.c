@@ -66,14 +66,14 @@ typedef struct {
     int32_t *pairs;
 } Found;
 
-static int answer(const Reduced *r, const Terms *terms, const Greediness *how, int64_t n_scope, MatMul matmul,
+static int answer(const Reduced *r, const Terms *terms, const Greediness *how, int64_t n_scope, int blas,
                   const Found *found) {
     Rest rest = compact(r, n_scope);
     int32_t *pairs = found->pairs;
     double *price = found->price;
     if (!rest.net.m || tree_greedily(&rest.net, how, pairs, price) == INFINITY) return DECLINED;
     if (!agreed(terms, price, rest.net.m - 1)) return DECLINED;
-    Job job = {&rest.net, rest.sizes, pairs, rest.values, MARGINALS, SUM_PRODUCT, -1, matmul};
+    Job job = {&rest.net, rest.sizes, pairs, rest.values, MARGINALS, SUM_PRODUCT, -1, blas};
     Answer to = {.log_z = found->log_z, .marginals = grab(sizeof(double) * (size_t)(r->state_start[r->n] + 1))};
     int status = run_job(&job, &to);
     if (status != OK) return DECLINED;
@@ -83,20 +83,19 @@ static int answer(const Reduced *r, const Terms *terms, const Greediness *how, i
 }
 
 /* In `out` all marginals (over all states, one variable after the other), log Z and the price of the tree, whose pairs
- * [2 × m] are written too; or DECLINED: beyond the terms, impossible, or in need of logarithms; GIVEN_UP where a product
- * was not made. */
+ * [2 × m] are written too; or DECLINED: beyond the terms, impossible, or in need of logarithms. */
 EXPORT int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                            const int64_t *value_starts, const double *values, const int32_t *evidence,
                            const double *terms, int heuristic, double limit, double seconds, double *out,
-                           int32_t *pairs, MatMul matmul) {
-    REGION
+                           int32_t *pairs, Caller caller) {
+    REGION(caller)
     Tables given = {n, m, sizes, starts, scopes, value_starts, values};
     Greediness how = {heuristic, 0, 0, limit, seconds};
     Reduced r = {0};
     reduce_tables(&r, &given, evidence, NULL, NULL, 1);
     double *log_z = out + r.state_start[n];
     Found found = {out, log_z, log_z + 1, pairs};
-    int status = r.impossible ? DECLINED : answer(&r, (const Terms *)terms, &how, starts[m], matmul, &found);
+    int status = r.impossible ? DECLINED : answer(&r, (const Terms *)terms, &how, starts[m], caller != NULL, &found);
     region_leave();
     return status;
 }

@@ -19,6 +19,7 @@ static int revise(Reduced *r, Factor *f, uint8_t *supported) {
     int32_t at[512];
     const int32_t *dom[512];
     int32_t len[512];
+    int64_t visited = 0;
     if (nd > 512) return 0; /* wider scopes are only ever made of one-state variables: nothing to learn from them */
     int64_t s = 1;
     for (int i = nd - 1; i >= 0; i--) {
@@ -40,6 +41,7 @@ static int revise(Reduced *r, Factor *f, uint8_t *supported) {
                 *mark = 1;
             }
         if (!missing) return 0;
+        if (!(++visited & 0xFFF)) region_worked(0x4000);
         int i = nd - 1;
         for (; i >= 0; i--) {
             base -= stride[i] * dom[i][at[i]];
@@ -119,6 +121,7 @@ static void slice(Reduced *r, Factor *f) {
         f->own = grab(sizeof(double) * (size_t)size);
         for (;;) {
             f->own[out++] = f->values[base];
+            if (!(out & 0xFFF)) region_worked(0x4000);
             int i = nd - 1;
             for (; i >= 0; i--) {
                 const int32_t *dom = r->kept + r->state_start[f->scope[i]];
@@ -162,7 +165,7 @@ static void rescale(Reduced *r, Factor *f) {
     if (ldexp(least, -e) < 1e-290) return; /* scaling would lose the smallest entries */
     if (e > 1 || e < -1) {
         double *x = writable(f);
-        for (int64_t i = 0; i < f->size; i++) x[i] = ldexp(x[i], -e);
+        IN_PIECES(i, f->size, 8) x[i] = ldexp(x[i], -e);
         r->exponent += e;
         f->least = ldexp(least, -e), f->most = ldexp(top, -e);
     }
@@ -180,7 +183,7 @@ static void multiply_into(const Reduced *r, Factor *big, const Factor *small) {
         s *= r->sizes[small->scope[k]];
     }
     double *x = writable(big);
-    for (int64_t i = 0; i < big->size; i++) {
+    IN_PIECES(i, big->size, 4) {
         x[i] *= small->values[off];
         for (int d = nd - 1; d >= 0; d--) {
             off += step[d];
@@ -295,6 +298,7 @@ static void load(Reduced *r, const Tables *given, const int32_t *evidence) {
         f->scope = r->scope_buffer + starts[j];
         f->values = given->values + value_starts[j];
         f->size = value_starts[j + 1] - value_starts[j];
+        region_worked(f->size);
         for (int64_t i = 0; i < f->size && !f->has_zero; i++) f->has_zero = f->values[i] == 0;
         for (int i = 0; i < f->nd; i++) r->of_start[f->scope[i] + 1]++;
     }

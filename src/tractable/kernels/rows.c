@@ -70,15 +70,16 @@ INLINE void densities(const int n, int full, const Gaussians *p, const double *x
 /* constant_k - 1/2 |W_k (x - m_k)|^2 of n rows x [n, d] to `out` [n, k], W being lower triangular (`full`) or diagonal.
  * Returns 1 without doing so if a number is missing. */
 EXPORT int rows_densities(int64_t n, int64_t d, int64_t k, int64_t kp, int full, const double *x, const double *centre,
-                          const double *white, const double *constant, double *out) {
+                          const double *white, const double *constant, double *out, Caller caller) {
     Gaussians p = {d, k, kp, centre, white, constant};
     if (!complete(x, n * d)) return 1;
-    double *z = malloc(sizeof(double) * (size_t)(d * SIDE * LANES));
-    if (!z) return -1;
-    int64_t t = 0;
-    for (; t + SIDE <= n; t += SIDE) densities(SIDE, full, &p, x + t * d, out + t * k, z);
-    for (; t < n; t++) densities(1, full, &p, x + t * d, out + t * k, z);
-    free(z);
+    REGION(caller)
+    double *z = grab(sizeof(double) * (size_t)(d * SIDE * LANES));
+    int64_t whole = n / SIDE;
+    IN_PIECES(i, whole, SIDE * (k + 1) * (full ? d * (d + 1) / 2 : d))
+        densities(SIDE, full, &p, x + i * SIDE * d, out + i * SIDE * k, z);
+    for (int64_t t = whole * SIDE; t < n; t++) densities(1, full, &p, x + t * d, out + t * k, z);
+    region_leave();
     return 0;
 }
 
@@ -114,14 +115,15 @@ INLINE void add_rows(const int n, const Moments *m, const double *x, const V *r,
  * products of all pairs of columns (order 2, the lower triangle), added to what is there. Returns 1 without doing so if
  * a number is missing. */
 EXPORT int rows_moments(int64_t n, int64_t d, int64_t k, int64_t kp, int order, const double *x, const double *r,
-                        const double *shift, double *count, double *sum, double *square) {
+                        const double *shift, double *count, double *sum, double *square, Caller caller) {
     Moments m = {d, kp, order, shift, count, sum, square};
     const double *end = r + n * k;
     if (!complete(x, n * d)) return 1;
-    double *z = malloc(sizeof(double) * (size_t)(d * SIDE));
-    if (!z) return -1;
+    REGION(caller)
+    double *z = grab(sizeof(double) * (size_t)(d * SIDE));
     for (int64_t first = 0; first < n; first += BLOCK) { /* so many rows stay near while the components pass */
         int64_t last = first + BLOCK < n ? first + BLOCK : n;
+        region_worked(BLOCK * (k + 1) * (order == 1 ? 2 * d : d * (d + 1) / 2));
         for (int64_t at = 0; at < k; at += LANES) {
             V w[SIDE];
             int64_t t = first;
@@ -135,7 +137,7 @@ EXPORT int rows_moments(int64_t n, int64_t d, int64_t k, int64_t kp, int order, 
             }
         }
     }
-    free(z);
+    region_leave();
     return 0;
 }
 
@@ -157,26 +159,32 @@ INLINE int64_t place(const double *x, int64_t j, const int64_t *starts) {
 /* out [n, k] = sum over columns of the table's row [kp] for the state; column j has the rows starts[j] .. starts[j+1]-1,
  * of which the last is for what is missing. Returns 1 without doing so if an entry is no state. */
 EXPORT int rows_lookup(int64_t n, int64_t d, int64_t k, int64_t kp, const double *x, const int64_t *starts,
-                       const double *table, double *out) {
+                       const double *table, double *out, Caller caller) {
     if (!are_states(n, d, x, starts)) return 1;
-    for (int64_t t = 0; t < n; t++, x += d, out += k)
+    REGION(caller)
+    IN_PIECES(t, n, d * k + 8) {
+        const double *row = x + t * d;
         for (int64_t at = 0; at < k; at += LANES) {
-            V sum = v_load(table + place(x, 0, starts) * kp + at);
-            for (int64_t j = 1; j < d; j++) sum += v_load(table + place(x, j, starts) * kp + at);
-            row_store(out, sum, at, k);
+            V sum = v_load(table + place(row, 0, starts) * kp + at);
+            for (int64_t j = 1; j < d; j++) sum += v_load(table + place(row, j, starts) * kp + at);
+            row_store(out + t * k, sum, at, k);
         }
+    }
+    region_leave();
     return 0;
 }
 
 /* Adds r [n, k] to the rows of `counts` [rows, kp] of the states. Returns 1 without doing so if an entry is no state. */
 EXPORT int rows_tally(int64_t n, int64_t d, int64_t k, int64_t kp, const double *x, const int64_t *starts,
-                      const double *r, double *counts) {
+                      const double *r, double *counts, Caller caller) {
     const double *end = r + n * k;
     if (!are_states(n, d, x, starts)) return 1;
-    for (int64_t t = 0; t < n; t++, x += d, r += k)
+    REGION(caller)
+    IN_PIECES(t, n, d * k + 8)
         for (int64_t j = 0; j < d; j++) {
-            double *row = counts + place(x, j, starts) * kp;
-            for (int64_t at = 0; at < k; at += LANES) v_store(row + at, v_load(row + at) + entries(r, at, end));
+            double *row = counts + place(x + t * d, j, starts) * kp;
+            for (int64_t at = 0; at < k; at += LANES) v_store(row + at, v_load(row + at) + entries(r + t * k, at, end));
         }
+    region_leave();
     return 0;
 }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import library
+from . import kernel
 
 PAD = 8
 """Arrays over components have a multiple of so many entries: the longest vectors there are."""
@@ -163,15 +163,9 @@ def _table(x: Any, n_columns: int | None, n_rows: int | None = None) -> np.ndarr
 
 def _call(name: str, x: np.ndarray, k: int, *arguments: Any) -> int:
     given = [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]
-    code = _kernel(name)(*x.shape, k, padded(k), *given)
-    if code < 0:
-        raise MemoryError(f"no memory for rows of {x.shape[1]} columns")
-    return code
+    return _kernel(name)(*x.shape, k, padded(k), *given)
 
 
 @cache
 def _kernel(name: str) -> Any:
-    function = getattr(library(), name)
-    function.restype = ctypes.c_int
-    function.argtypes = [_long] * 4 + _ARGUMENTS[name]
-    return function
+    return kernel(name, [_long] * 4 + _ARGUMENTS[name])

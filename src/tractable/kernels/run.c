@@ -53,7 +53,7 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
         memcpy(out->row_exponent, t->row_exponent, sizeof(double) * (size_t)c->n_rows);
     }
     if (c->semiring == LOG_SUM_EXP)
-        for (int64_t j = 0; j < B; j++) {
+        IN_PIECES(j, B, 16 * A) {
             double top = -INFINITY, sum = 0;
             for (int64_t i = 0; i < A; i++) top = x[i * B + j] > top ? x[i * B + j] : top;
             if (top > -INFINITY)
@@ -62,9 +62,9 @@ static void sum_out(Context *c, const Table *t, const uint8_t *away, Table *out)
         }
     else {
         memcpy(out->x, x, sizeof(double) * (size_t)B);
-        for (int64_t i = 1; i < A; i++)
+        IN_PIECES(i, A - 1, B)
             for (int64_t j = 0; j < B; j++) {
-                double y = x[i * B + j];
+                double y = x[(i + 1) * B + j];
                 if (c->semiring == SUM_PRODUCT) out->x[j] += y;
                 else if (y > out->x[j]) out->x[j] = y;
             }
@@ -98,7 +98,7 @@ static void load_leaf(Run *r, int j, const double *values) {
     if (r->c.semiring != SUM_PRODUCT) {
         f->x = table_alloc(&r->c, f->size);
         f->owned = 1;
-        for (int64_t i = 0; i < f->size; i++) f->x[i] = log(values[i]);
+        IN_PIECES(i, f->size, 8) f->x[i] = log(values[i]);
     }
     measure(&r->c, f);
     int lone = 0;
@@ -188,8 +188,8 @@ static int loss_matters(Run *r, const Table *t, const Table *adjoint) {
     if (t->slip == 0 && adjoint->slip == 0) return 0;
     Table z;
     double own = 0, others = 0;
-    for (int64_t i = 0; i < t->size; i++) own += t->x[i];
-    for (int64_t i = 0; i < adjoint->size; i++) others += adjoint->x[i];
+    IN_PIECES(i, t->size, 1) own += t->x[i];
+    IN_PIECES(i, adjoint->size, 1) others += adjoint->x[i];
     for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 1;
     contract(&r->c, t, adjoint, r->drop, &z);
     for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = 0;
@@ -300,7 +300,7 @@ static int64_t count_variables(Run *r, double *exponent) {
     for (int64_t i = 0; i < net->starts[net->m]; i++) r->count[net->scopes[i]]++;
     for (int v = 0; v < net->n; v++) {
         r->alone[v] = r->count[v] == 1 && !r->keep[v];
-        if (!r->count[v] && r->c.semiring != MAX_PLUS) *exponent += log2((double)r->c.sizes[v]);
+        if (!r->count[v] && !r->keep[v] && r->c.semiring != MAX_PLUS) *exponent += log2((double)r->c.sizes[v]);
     }
     return 0;
 }
@@ -333,7 +333,7 @@ static void run_open(Run *r, const Job *job) {
     size_t n = (size_t)job->net->n + 1, m = (size_t)job->net->m + 1;
     *r = (Run){.pairs = job->pairs, .keep = job->net->keep};
     r->c = (Context){.net = job->net, .sizes = job->sizes, .semiring = job->semiring, .row = job->row};
-    r->c.matmul = job->matmul;
+    r->c.blas = job->blas;
     r->c.n_rows = job->row >= 0 ? job->sizes[job->row] : 1;
     r->c.mark = grab_zeroed(n, 1);
     r->c.scratch = grab(sizeof(int64_t) * SCRATCH);

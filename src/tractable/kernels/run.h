@@ -23,7 +23,7 @@ typedef struct {
     const int32_t *sizes, *pairs;
     const double **values; /* of each table */
     int task, semiring, row;
-    MatMul matmul;
+    int blas; /* the caller makes large products */
 } Job;
 
 typedef struct {

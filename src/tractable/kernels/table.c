@@ -104,7 +104,7 @@ static void gather_tiles(Context *c, const Table *t, const int32_t *order, doubl
     }
     int straight = 1;
     for (int64_t i = 0; i < inner && straight; i++) straight = from[i] == i && to[i] == i;
-    for (int64_t o = 0; o < outer; o++) {
+    IN_PIECES(o, outer, 2 * inner) {
         const double *x = t->x + src;
         double *y = dst + out;
         if (straight) memcpy(y, x, sizeof(double) * (size_t)inner);
@@ -143,7 +143,7 @@ void gather(Context *c, const Table *t, const int32_t *order, double *dst) {
     while (same && t->legs[same - 1] == order[same - 1]) run *= c->sizes[order[--same]];
     if (run >= RUN || !same) {
         int64_t used = c->n_scratch, *from = offsets(c, t, order, same, t->size / run);
-        for (int64_t i = 0; i < t->size / run; i++) memcpy(dst + i * run, t->x + from[i], sizeof(double) * (size_t)run);
+        IN_PIECES(i, t->size / run, run) memcpy(dst + i * run, t->x + from[i], sizeof(double) * (size_t)run);
         give_back(c, from);
         c->n_scratch = used;
         return;
@@ -164,7 +164,7 @@ void normalize(Context *c, Table *t) {
     if (t->nd && t->legs[t->nd - 1] == c->row) {
         int64_t R = c->n_rows, lead = t->size / R;
         double *top = grab_zeroed((size_t)R, sizeof(double));
-        for (int64_t i = 0; i < lead; i++) {
+        IN_PIECES(i, lead, R) {
             const double *x = t->x + i * R;
             for (int64_t r = 0; r < R; r++) top[r] = x[r] > top[r] ? x[r] : top[r];
         }
@@ -177,7 +177,7 @@ void normalize(Context *c, Table *t) {
             t->row_exponent[r] += e;
             top[r] = ldexp(1.0, -e);
         }
-        for (int64_t i = 0; i < lead; i++) {
+        IN_PIECES(i, lead, R) {
             double *x = t->x + i * R;
             if (any)
                 for (int64_t r = 0; r < R; r++) x[r] *= top[r];
@@ -201,10 +201,10 @@ void normalize(Context *c, Table *t) {
     frexp(top, &e);
     if (e > -64 && e < 64) return;
     if (e < -1000) { /* 2^-e itself would overflow */
-        for (int64_t i = 0; i < t->size; i++) t->x[i] = ldexp(t->x[i], -e);
+        IN_PIECES(i, t->size, 8) t->x[i] = ldexp(t->x[i], -e);
     } else {
         double s = ldexp(1.0, -e);
-        for (int64_t i = 0; i < t->size; i++) t->x[i] *= s;
+        IN_PIECES(i, t->size, 1) t->x[i] *= s;
     }
     t->exponent += e;
     t->least = ldexp(least, -e);

@@ -10,17 +10,6 @@
 
 enum { SUM_PRODUCT = 0, MAX_PLUS = 1, LOG_SUM_EXP = 2 };
 
-/* Matrix products big enough for it go to the caller's BLAS: c[i] = a[i] @ b[i] for i < batch, row-major. The caller
- * sets `made` when c is there; where it comes back without, the run is given up. What a function returns would not do:
- * from one that fails ctypes hands back whatever its memory held, the success of the call before for one. */
-typedef struct {
-    const double *a, *b;
-    double *c;
-    int64_t batch, m, k, n, made;
-} Product;
-
-typedef void (*MatMul)(void *product);
-
 typedef struct {
     int nd;
     int32_t *legs;   /* variables, slowest axis first */
@@ -40,9 +29,9 @@ typedef struct {
     const Network *net;
     const int32_t *sizes;
     int semiring;
-    int row;         /* the variable that numbers evidence rows, always the fastest axis; -1 if none */
+    int row;         /* the variable that numbers evidence rows, always the fastest axis; -1 if none, as in the other semirings */
     int64_t n_rows;
-    MatMul matmul;
+    int blas;        /* the caller makes large products */
     int64_t live, pooled, peak; /* bytes of tables in use, kept for the next ones, and the most of both at once */
     char *pool[POOL];
     int n_pool;

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from functools import cache
+from functools import cache, partial
 from itertools import count, islice
 from threading import Lock, local
 from typing import Any, TypeVar
@@ -27,6 +27,40 @@ ROOM = 1 << 20
 _kept = local()
 
 
+class Stopped(BaseException):
+    """Ends work in a thread whose result nobody waits for any more."""
+
+
+class _Group:
+    """The tasks of one call, and of calls within them: they end early where the call was struck or one has failed."""
+
+    def __init__(self) -> None:
+        self.within: _Group | None = getattr(_kept, "group", None)
+        self.stopped = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.stopped or (self.within is not None and self.within.is_over)
+
+    def run(self, call: Callable[[], T]) -> T:
+        """The call as part of the group; an error ends the others."""
+        before, _kept.group = getattr(_kept, "group", None), self
+        try:
+            return call()
+        except BaseException:
+            self.stopped = True
+            raise
+        finally:
+            _kept.group = before
+
+
+def look_up() -> None:
+    """Raise `Stopped` where this thread works for nobody any more."""
+    group: _Group | None = getattr(_kept, "group", None)
+    if group is not None and group.is_over:
+        raise Stopped
+
+
 @cache
 def n_cores() -> int:
     """The cores this process may use."""
@@ -39,15 +73,17 @@ def _helpers(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, "tractable")
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has none of its parent's threads
-
-
 class _OneThread:
     """While anybody is inside, matrix products stay in the thread that asks for them."""
 
     def __init__(self) -> None:
         self.lock, self.inside, self.limit = Lock(), 0, ExitStack()
+
+    def born(self) -> None:
+        """Nobody is inside, as in a child, which has none of its parent's threads."""
+        self.limit.close()
+        self.inside = 0
+        self.lock.release()
 
     def __enter__(self) -> None:
         with self.lock:
@@ -78,6 +114,12 @@ def _limited() -> Any:
 
 _one_thread = _OneThread()
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
+    os.register_at_fork(
+        before=_one_thread.lock.acquire, after_in_parent=_one_thread.lock.release, after_in_child=_one_thread.born
+    )
+
 
 def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = False) -> list[T]:
     """The results of all tasks, in order; `products`: matrix products in them do not spread over the cores themselves.
@@ -93,29 +135,30 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
         with _one_thread:
             return side_by_side(call, todo)
     found: list[Any] = [None] * len(todo)
-    numbers = count()
+    numbers, group, helpers = count(), _Group(), []
 
     def work() -> None:
-        while (i := next(numbers)) < len(todo):
+        while not group.is_over and (i := next(numbers)) < len(todo):
             found[i] = call(todo[i])
 
-    helpers: list[Future[None]] = []
     try:
         try:
-            helpers.extend(_helpers(n_cores() - 1).submit(work) for _ in range(min(len(todo), n_cores()) - 1))
-            work()
+            n_helpers = min(len(todo), n_cores()) - 1
+            helpers.extend(_helpers(n_cores() - 1).submit(group.run, work) for _ in range(n_helpers))
+            group.run(work)
+        except Stopped:  # a helper has failed, or the group that this one is in
+            pass
         finally:
             deque(islice(numbers, len(todo)), 0)  # after an error nothing more begins
-            _settle(helpers)
+            _settle(helpers, group)
     finally:
-        _settle(helpers)  # what struck may have struck there
-    for helper in helpers:
-        if not helper.cancelled():
-            helper.result()
+        _settle(helpers, group)  # what struck may have struck there
+    _raise_first(helper.exception() for helper in helpers if not helper.cancelled())
+    look_up()
     return found
 
 
-def _settle(helpers: list[Future[None]]) -> None:
+def _settle(helpers: list[Future[None]], group: _Group) -> None:
     """Wait until nothing runs any more; what strikes meanwhile is raised then."""
     struck = None
     for helper in helpers:
@@ -123,9 +166,16 @@ def _settle(helpers: list[Future[None]]) -> None:
             try:
                 helper.exception()
             except BaseException as error:
-                struck = error
+                struck, group.stopped = error, True
     if struck is not None:
         raise struck
+
+
+def _raise_first(errors: Iterable[BaseException | None]) -> None:
+    """Raise what went wrong, if anything did: not that others were stopped for it."""
+    for error in errors:
+        if error is not None and not isinstance(error, Stopped):
+            raise error
 
 
 def room(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -156,13 +206,15 @@ def in_order(call: Callable[[S], T], tasks: Iterable[S]) -> Iterator[T]:
         yield from map(call, tasks)
         return
     waiting: deque[Future[T]] = deque()
+    group = _Group()
     with ThreadPoolExecutor(n_cores()) as pool:
         try:
             for task in tasks:
-                waiting.append(pool.submit(call, task))
+                waiting.append(pool.submit(group.run, partial(call, task)))
                 if len(waiting) > 2 * n_cores():
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
+            group.stopped = True
             pool.shutdown(wait=True, cancel_futures=True)

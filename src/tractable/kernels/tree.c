@@ -69,6 +69,7 @@ static void merge_pair(Builder *b, int x, int y) {
         ints_push(out, v);
         if (b->holders) ints_push(&b->holders[v], id);
     }
+    region_worked(4 * (i + j));
     b->alive[x] = b->alive[y] = 0;
     b->alive[id] = 1;
 }
@@ -123,6 +124,7 @@ static void merge_bucket(Builder *b, Ints *bucket) {
             int t = bi;
             bi = bj, bj = t;
         }
+        region_worked(bucket->len);
         merge_pair(b, bucket->at[bi], bucket->at[bj]);
         bucket->at[bi] = net->m + b->n_pairs - 1;
         bucket->at[bj] = bucket->at[--bucket->len];

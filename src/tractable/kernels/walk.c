@@ -30,7 +30,9 @@ static double visit(const Choice *c, int semiring, double top, double goal, int3
     double total = semiring == SUM_PRODUCT || top > -INFINITY ? 0 : -INFINITY;
     const double *a = c->a, *b = c->b;
     memset(at, 0, sizeof(int32_t) * (size_t)c->n);
-    for (int first = 1;; first = 0) {
+    for (int64_t visited = 1;; visited++) {
+        int first = visited == 1;
+        if (!(visited & 0xFFF)) region_worked(0x4000);
         double x = semiring == SUM_PRODUCT ? *a * (b ? *b : 1) : *a + (b ? *b : 0);
         if (top > -INFINITY) x = semiring == SUM_PRODUCT ? x : exp(x - top);
         int searching = top == -INFINITY && semiring != SUM_PRODUCT;
@@ -46,7 +48,10 @@ static double visit(const Choice *c, int semiring, double top, double goal, int3
             if (b) b -= c->sb[k] * at[k];
             at[k] = 0;
         }
-        if (k < 0) return total;
+        if (k < 0) {
+            region_worked(4 * (visited & 0xFFF) + 64);
+            return total;
+        }
     }
 }
 

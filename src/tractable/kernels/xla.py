@@ -1,12 +1,16 @@
 """Products with matrices of zeros and ones, random bits and Bernoulli samples, inside jax programs.
 
 On a CPU these are C kernels (binary.c, through xla_handlers.c); on other devices, for other types than float32,
-or where the kernels cannot be had, they are the same in jax.numpy. All may be jitted and vectorized. Products and
-means have gradients; samples are constants to a gradient. Nothing is registered with XLA before the first use.
+where the kernels cannot be had, or with TRACTABLE_KERNELS=off in the environment, they are the same in jax.numpy, and
+whoever asks `available` does without kernels of its own: then a CPU runs what a GPU runs.
+
+All may be jitted and vectorized. Products and means have gradients; samples are constants to a gradient. Nothing is
+registered with XLA before the first use.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache, partial
 from threading import Lock
@@ -35,13 +39,15 @@ Plain = Callable[..., Any]
 
 
 def available() -> bool:
-    """Whether the C kernels are there and this version of jax takes them."""
+    """Whether the C kernels are there, wanted, and this version of jax takes them."""
     with _lock:
         return _registered()
 
 
 @cache
 def _registered() -> bool:
+    if os.environ.get("TRACTABLE_KERNELS", "").strip().lower() == "off":
+        return False
     try:
         for name in TARGETS:
             handler = jax.ffi.pycapsule(getattr(library(), f"xla_{name}"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tractable._lazy import attach
 
 if TYPE_CHECKING:
     from tractable.learning.em.exact import EM, ExpectationMaximization
@@ -63,6 +64,7 @@ __all__ = [
     "stacked",
 ]
 
+# Loaded when first used: EM needs no jax.
 _LEAVES = {
     "learner": ("Learner",),
     "em.exact": ("EM", "ExpectationMaximization"),
@@ -85,13 +87,5 @@ _LEAVES = {
     "starts.mixtures": ("mixture",),
     "starts.networks": ("bayesian_network",),
 }
-_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    """Loaded when first used: EM needs no jax."""
-    if name not in _LEAF_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, _LEAVES)

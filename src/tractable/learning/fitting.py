@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable.families import served
+from tractable.kernels.interrupts import heard
 from tractable.learning.records import Request, learner_name
 from tractable.models._base import ModelError
 
@@ -50,18 +51,23 @@ def fit(model: Any, data: Any, learner: Learner | Layerwise, **options: Any) -> 
 def fit(model: Any, data: Any, learner: Any = ..., **options: Any) -> Any: ...
 
 
+@heard
 def fit(
     model: Any, data: Any, learner: Any = None, *, epochs: int | None = None, validation: Any = None, **options: Any
 ) -> Any:
-    """Fit a model to data: a machine by gradient ascent on the likelihood, others by EM.
+    """Fit a model to data: maximize the likelihood of its rows, Σ log p(x).
+
+    Boltzmann machines (general, restricted, deep) climb its gradient; sigmoid belief networks, deep belief networks and
+    Helmholtz machines that of a bound, together with a recognition network. Bayesian networks, mixtures, hidden Markov
+    models and factorial hidden Markov models are learned by EM.
 
     Parameters
     ----------
     model : where learning starts. Fields of a machine that are all zero are set to match the data's means.
     data : [n_rows, n_columns], NaN = missing; may be memory-mapped. For a network a DataFrame, variable → column, or an
-        array of state indices; a variable without a column is hidden.
-    learner : settings of the method; by default `PersistentCD()` for machines, `ReweightedWakeSleep()` for
-        layers of causes, `EM()` for all others.
+        array of state indices; a variable without a column is hidden. Of chains one sequence, a list or `Sequences`.
+    learner : settings of the method; by default `PersistentCD()` for Boltzmann machines, `ReweightedWakeSleep()` for
+        the three with a recognition network, `EM()` for all others.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
     options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for gradient learners `live`;
@@ -83,7 +89,6 @@ def fit(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
     >>> run = tr.fit(tr.restricted(4, 2), rows, tr.ExactGradient(batch_size=100), epochs=2, progress=False)
     >>> len(run.history)

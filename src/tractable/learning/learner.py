@@ -26,6 +26,12 @@ class Learner:
     optimizer : any optax transformation in place of learning rate and momentum (pass the same object again to reuse
         the compiled step).
     averaging : share of the run, counted from its end, over which parameters are averaged; 0 takes the last ones.
+
+    Examples
+    --------
+    >>> learner = tr.PersistentCD(learning_rate=0.05, averaging=0.5)
+    >>> isinstance(learner, tr.learning.Learner), learner.batch_size
+    (True, 100)
     """
 
     family: ClassVar[str]

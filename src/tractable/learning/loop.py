@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import zlib
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.checkpoints import Saved
@@ -41,7 +42,16 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Run(Generic[M]):
-    """What a fit returns: the model, and the record of its epochs."""
+    """What a fit returns: the model, and the record of its epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+    >>> run = tr.fit(tr.restricted(4, 2), rows, epochs=2)
+    >>> run.model.groups, [record.epoch for record in run.history]
+    (('visible', 'hidden'), [1, 2])
+    """
 
     model: M
     history: History[Epoch]

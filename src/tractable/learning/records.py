@@ -147,6 +147,12 @@ class Epoch(Record):
     bound, effective_sample_size, gradient_variance : running means of the last steps, of learners that draw samples of
         the hidden units: the bound on the log-likelihood that is climbed, how many of the samples of a row count, and
         the variance of an entry of the gradient from step to step. No bound with a machine on top, whose log Z moves.
+
+    Examples
+    --------
+    >>> record = tr.learning.Epoch(1, seconds=0.5, train=tr.Certificate.exact(-3.0))
+    >>> record.row()["train"]
+    '-3.000'
     """
 
     epoch: int
@@ -173,7 +179,16 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class History(Printed, Generic[R]):
-    """The records of a run, an epoch or an iteration each; prints as a table."""
+    """The records of a run, an epoch or an iteration each; prints as a table.
+
+    Examples
+    --------
+    >>> rows = [[0.0], [0.4], [3.0], [3.4]]
+    >>> history = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.EM(prior=0)).history
+    >>> likelihoods = [record.train.value for record in history]
+    >>> all(a <= b + 1e-12 for a, b in zip(likelihoods, likelihoods[1:]))
+    True
+    """
 
     records: tuple[R, ...] = ()
 

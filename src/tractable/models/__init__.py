@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tractable.kernels import Tables
+from tractable._lazy import attach
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
-from tractable.models.conditioning import TableModel, condition, one_case, reduce_model
-from tractable.models.evidence import Evidence, parse_evidence
+from tractable.models.conditioning import condition
 from tractable.models.markov_network import Factor, MarkovNetwork
 
 if TYPE_CHECKING:
+    from tractable.models import emissions, units
     from tractable.models.additive import AdditiveGaussianEmissions
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
     from tractable.models.deep_belief import DeepBeliefNetwork
@@ -46,7 +45,6 @@ __all__ = [
     "CategoricalEmissions",
     "DeepBeliefNetwork",
     "DiagonalGaussianEmissions",
-    "Evidence",
     "Factor",
     "FactorialHiddenMarkovModel",
     "Gaussian",
@@ -64,19 +62,17 @@ __all__ = [
     "SigmoidBeliefNetwork",
     "SphericalGaussianEmissions",
     "Spin",
-    "TableModel",
-    "Tables",
     "TiedGaussianEmissions",
     "boltzmann",
     "condition",
     "deep",
+    "emissions",
     "emissions_for",
-    "one_case",
-    "parse_evidence",
-    "reduce_model",
     "restricted",
+    "units",
 ]
 
+# Other models are loaded when first used: a query of a network must not wait for them.
 _LEAVES = {
     "additive": ("AdditiveGaussianEmissions",),
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
@@ -101,13 +97,5 @@ _LEAVES = {
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
 }
-_LEAF_OF = {name: leaf for leaf, names in _LEAVES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    """Other models are loaded when first used: a query of a network must not wait for it."""
-    if name not in _LEAF_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_LEAF_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, _LEAVES, ("emissions", "units"))

@@ -11,7 +11,17 @@ from tractable.kernels import Tables
 
 
 class ModelError(ValueError):
-    """A model, or evidence for it, that cannot be used as given; the message names the place and the remedy."""
+    """A model, or evidence for it, that cannot be used as given; the message names the place and the remedy.
+
+    Examples
+    --------
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> try:
+    ...     tr.infer(net, {"rain": "yess"})
+    ... except tr.ModelError as error:
+    ...     print(error)
+    variable 'rain' has no state 'yess' (it has no, yes); did you mean 'yes'?
+    """
 
 
 class OptionError(ModelError, TypeError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate, combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
+from tractable.kernels.forks import unforked
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Statistics, TiedGaussianEmissions
 from tractable.models.emissions._base import parameters
@@ -58,7 +59,7 @@ class AdditiveGaussianEmissions:
 
     Examples
     --------
-    >>> two = AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[1.0]])
+    >>> two = tr.AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[1.0]])
     >>> two.means.ravel().tolist()  # of the joint states 00, 01, 10, 11
     [0.0, 2.0, 1.0, 3.0]
     """
@@ -129,6 +130,7 @@ class AdditiveGaussianEmissions:
 
     # ------------------------------------------------------------ of rows
 
+    @unforked
     def terms(self, rows: np.ndarray) -> Terms:
         """log p(x_t | z) as a quadratic function of the states; what is NaN is integrated out.
 
@@ -189,6 +191,7 @@ class AdditiveGaussianEmissions:
 
     # ------------------------------------------------------------ learning
 
+    @unforked
     def statistics(self, rows: np.ndarray, states: np.ndarray, pairs: np.ndarray, weights: np.ndarray) -> Statistics:
         """Expected sufficient statistics, about the offset.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tractable.graph import Graph
+from tractable.kernels.cached import cached_property
 from tractable.models._base import (
     ModelError,
     Tables,
@@ -52,7 +52,7 @@ class BayesianNetwork:
 
     Examples
     --------
-    >>> net = BayesianNetwork(
+    >>> net = tr.BayesianNetwork(
     ...     states={"rain": ["no", "yes"], "wet": ["no", "yes"]},
     ...     parents={"wet": ["rain"]},
     ...     tables={"rain": [0.8, 0.2], "wet": [[0.9, 0.1], [0.2, 0.8]]},

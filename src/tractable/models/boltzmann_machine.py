@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int
 
 from tractable.graph.groups import GroupGraph
 from tractable.models._base import ModelError, nearest
-from tractable.models.parameters import array, generator, small
+from tractable.models.keys import generator
+from tractable.models.parameters import array, small
 from tractable.models.products import times
 from tractable.models.units import KINDS, Units
 
@@ -35,6 +36,14 @@ class Boltzmann(eqx.Module):
         entries above the diagonal count; for a group with `edges` the weight of each edge [n_edges].
     edges : group → the pairs of units that interact [n_edges, 2], where few of them do.
     offset : a constant, which `condition` adds to.
+
+    Examples
+    --------
+    >>> machine = tr.deep([4, 3, 2])
+    >>> machine.groups, machine.couplings["visible", "hidden1"].shape
+    (('visible', 'hidden1', 'hidden2'), (4, 3))
+    >>> tr.infer(machine, [1, 0, 1, 0]).marginals["hidden2"].shape
+    (2,)
     """
 
     family: ClassVar[str] = "boltzmann"
@@ -113,7 +122,14 @@ class Boltzmann(eqx.Module):
         return out
 
     def log_joint(self, x: Features) -> Float[Array, "*b"]:
-        """log p̃(x) of states given by their features, group by group [..., n_features]."""
+        """log p̃(x) of states given by their features, group by group [..., n_features].
+
+        Examples
+        --------
+        >>> machine = tr.restricted(couplings=[[1.0], [2.0]], visible_bias=[0.5, 0.5])
+        >>> float(machine.log_joint(machine.encode({"visible": [1.0, 1.0], "hidden": [1.0]})))
+        4.0
+        """
         return self.interaction(x) + sum(self.units[name].log_base(x[name]) for name in self.units)
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Array]:
@@ -168,7 +184,7 @@ def boltzmann(
 
     Examples
     --------
-    >>> machine = boltzmann(3, units="spin", couplings=[[0, 0.1, 0.1], [0.1, 0, 0.1], [0.1, 0.1, 0]])
+    >>> machine = tr.boltzmann(3, units="spin", couplings=[[0, 0.1, 0.1], [0.1, 0, 0.1], [0.1, 0.1, 0]])
     >>> machine.graph.n_pairs
     3
     """
@@ -212,7 +228,7 @@ def restricted(
 
     Examples
     --------
-    >>> restricted(784, 500).graph.n_pairs
+    >>> tr.restricted(784, 500).graph.n_pairs
     392000
     """
     given = dict(parameters)
@@ -250,7 +266,7 @@ def deep(
 
     Examples
     --------
-    >>> deep([784, 500, 1000]).groups
+    >>> tr.deep([784, 500, 1000]).groups
     ('visible', 'hidden1', 'hidden2')
     """
     if len(layers) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -13,22 +13,40 @@ from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.evidence import Evidence, parse_evidence, with_likelihoods
 from tractable.models.markov_network import Factor, MarkovNetwork
 
+if TYPE_CHECKING:
+    from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+    from tractable.models.hidden_markov import HiddenMarkovModel
+
+    SequenceModel = HiddenMarkovModel | FactorialHiddenMarkovModel
+    M = TypeVar("M")
+
 NORMALIZED = 1e-12
 """A factor whose rows sum to one this nearly is a conditional table."""
 
 TableModel = BayesianNetwork | MarkovNetwork
 
 
-def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
+@overload
+def condition(model: TableModel | SequenceModel, evidence: Any) -> MarkovNetwork: ...
+@overload
+def condition(model: M, evidence: Any) -> M: ...
+
+
+def condition(model: Any, evidence: Any) -> Any:
     """The model over the variables that stay free when the observed ones are clamped: p̃(z) = p̃(z, x).
 
     Its partition function is the evidence: Z(condition(m, x)) = p(x) for a Bayesian network, p̃(x) summed over the rest
     otherwise. Conditioning composes: clamping A, then B, is clamping both.
 
+    Of Bayesian networks and Markov networks it is a `MarkovNetwork`; of hidden Markov models and factorial hidden
+    Markov models one over the states at each row. Boltzmann machines (general, restricted, deep), sigmoid belief
+    networks, deep belief networks, Helmholtz machines and mixtures stay what they are.
+
     Parameters
     ----------
-    model : BayesianNetwork or MarkovNetwork.
-    evidence : one case: variable to state name, state index or likelihood vector.
+    model : of any of these families.
+    evidence : one case: variable to state name, state index or likelihood vector; values of the visible units or
+        group → values; a row or a sequence. NaN stays free.
 
     Raises
     ------
@@ -36,9 +54,8 @@ def condition(model: TableModel, evidence: Any) -> MarkovNetwork:
 
     Examples
     --------
-    >>> from tractable.models import MarkovNetwork
-    >>> net = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
-    >>> condition(net, {"a": "1"}).factors[0]
+    >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> tr.condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
     if model.family != "tables":

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, restricted
+from tractable.models.keys import generator
 from tractable.models.layers import (
     KnownValues,
     Layered,
@@ -28,7 +29,7 @@ from tractable.models.layers import (
     promoted,
     times,
 )
-from tractable.models.parameters import array, generator
+from tractable.models.parameters import array
 from tractable.models.units import Bernoulli
 
 TOP = (VISIBLE, "hidden")
@@ -52,7 +53,7 @@ class DeepBeliefNetwork(Layered):
 
     Examples
     --------
-    >>> dbn = DeepBeliefNetwork([784, 500, 500])
+    >>> dbn = tr.DeepBeliefNetwork([784, 500, 500])
     >>> dbn.groups, dbn.top.graph.n_pairs
     (('visible', 'hidden1', 'hidden2'), 250000)
     """

@@ -44,10 +44,9 @@ class FactorialHiddenMarkovModel:
 
     Examples
     --------
-    >>> import tractable as tr
-    >>> lamps = AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[0.04]])  # each is off or on
+    >>> lamps = tr.AdditiveGaussianEmissions([[[0.0], [1.0]], [[0.0], [2.0]]], [[0.04]])  # each is off or on
     >>> stay = [[0.9, 0.1], [0.1, 0.9]]
-    >>> room = FactorialHiddenMarkovModel([[0.5, 0.5]] * 2, [stay] * 2, lamps)
+    >>> room = tr.FactorialHiddenMarkovModel([[0.5, 0.5]] * 2, [stay] * 2, lamps)
     >>> light = [0.1, 1.9, 3.0]
     >>> {name: path.tolist() for name, path in tr.most_probable(room, light).assignment.items()}
     {'chain0': [0, 0, 1], 'chain1': [0, 1, 1]}

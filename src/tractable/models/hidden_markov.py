@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.graph import Graph
+from tractable.kernels.forks import unforked
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions, Statistics
 from tractable.models.emissions._base import ROUNDING, ROWS, parameters, times_logs
@@ -37,10 +38,8 @@ class HiddenMarkovModel:
 
     Examples
     --------
-    >>> import tractable as tr
-    >>> from tractable.models.emissions import CategoricalEmissions
-    >>> activity = CategoricalEmissions([[[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]]])  # walk, shop, clean
-    >>> weather = HiddenMarkovModel([0.6, 0.4], [[0.7, 0.3], [0.4, 0.6]], activity)  # rainy, sunny
+    >>> activity = tr.CategoricalEmissions([[[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]]])  # walk, shop, clean
+    >>> weather = tr.HiddenMarkovModel([0.6, 0.4], [[0.7, 0.3], [0.4, 0.6]], activity)  # rainy, sunny
     >>> tr.most_probable(weather, [0, 1, 2]).assignment["state"].tolist()
     [1, 0, 0]
     >>> tr.infer(weather, [0, 1, 2]).marginals["state"][0].round(6).tolist()
@@ -105,9 +104,11 @@ class HiddenMarkovModel:
         """log p(x_t | state) of rows that have been checked [n, K]."""
         out = np.empty((len(rows), self.n_states)) if out is None else out
         for start in range(0, len(rows), ROWS):  # what is made on the way stays in the cache
-            out[start : start + ROWS] = self.emissions.log_likelihood(rows[start : start + ROWS])
+            with unforked:
+                out[start : start + ROWS] = self.emissions.log_likelihood(rows[start : start + ROWS])
         return out
 
+    @unforked
     def statistics(self, rows: np.ndarray, marginals: np.ndarray, first: np.ndarray, counts: np.ndarray) -> Statistics:
         """Expected sufficient statistics: the first states [K], transitions [K, K], and those of the emissions."""
         own = Statistics({"start": first, "transition": counts})

@@ -13,7 +13,14 @@ from tractable.models._base import ModelError, Tables, checked_states, checked_t
 
 
 class Factor(NamedTuple):
-    """A non-negative table over the variables of its scope, one axis each (flat, in C order, beyond 64 variables)."""
+    """A non-negative table over the variables of its scope, one axis each (flat, in C order, beyond 64 variables).
+
+    Examples
+    --------
+    >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [tr.Factor(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> net.factors[0].scope, net.factors[0].table.tolist()
+    (('a', 'b'), [[1.0, 2.0], [3.0, 4.0]])
+    """
 
     scope: tuple[str, ...]
     table: np.ndarray
@@ -36,7 +43,7 @@ class MarkovNetwork:
 
     Examples
     --------
-    >>> net = MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
+    >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [(("a", "b"), [[1.0, 2.0], [3.0, 4.0]])])
     >>> net.factors[0].scope
     ('a', 'b')
     """

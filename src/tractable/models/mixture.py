@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.graph import Graph
+from tractable.kernels.forks import unforked
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions, Statistics
 from tractable.models.emissions._base import ROUNDING, logs, parameters, times_logs
@@ -32,8 +33,8 @@ class Mixture:
 
     Examples
     --------
-    >>> from tractable.models.emissions import BernoulliEmissions
-    >>> coins = Mixture([0.5, 0.5], BernoulliEmissions([[0.9, 0.9], [0.1, 0.1]]))
+    >>> import numpy as np
+    >>> coins = tr.Mixture([0.5, 0.5], tr.BernoulliEmissions([[0.9, 0.9], [0.1, 0.1]]))
     >>> np.exp(coins.log_joint([[1, 1]])).round(6).tolist()
     [[0.405, 0.005]]
     """
@@ -81,10 +82,12 @@ class Mixture:
         array = np.asarray(data)
         return self.free.check(array[None] if array.ndim == 1 else array, name)
 
+    @unforked
     def log_joint(self, x: Any) -> np.ndarray:
         """log p(x, k) of each row and component [n, K]; what is NaN is integrated out."""
         return self.free.log_likelihood(np.asarray(x)) + (logs(self.weights) + self.offset)
 
+    @unforked
     def statistics(self, x: Any, responsibilities: np.ndarray) -> Statistics:
         """Expected sufficient statistics of rows, given responsibilities [n, K]."""
         own = Statistics({"count": responsibilities.sum(0)})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from tractable.kernels.cached import cached_property
 
 
 @dataclass(frozen=True, eq=False)

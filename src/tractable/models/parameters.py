@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 
 from tractable.models._base import ModelError
@@ -36,9 +35,3 @@ def array(what: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
 def small(rng: np.random.Generator, shape: tuple[int, ...], scale: float = 0.01) -> np.ndarray:
     """Random normal numbers in single precision."""
     return (scale * rng.standard_normal(shape)).astype(np.float32)
-
-
-def generator(key: Any) -> np.random.Generator:
-    """From an integer or a jax key; drawn by NumPy, so that making a model compiles nothing."""
-    whole = isinstance(key, int | np.integer)
-    return np.random.default_rng(int(key) if whole else np.asarray(jax.random.key_data(key)).ravel().tolist())

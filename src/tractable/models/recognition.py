@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
+from tractable.models.keys import generator
 from tractable.models.layers import (
     Layered,
     LayerSizes,
@@ -31,7 +32,7 @@ from tractable.models.layers import (
     times,
     triangles,
 )
-from tractable.models.parameters import array, generator
+from tractable.models.parameters import array
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
 
 Matrices = tuple[Float[Any, "n m"], ...]
@@ -78,7 +79,8 @@ class RecognitionNetwork(eqx.Module):
 
     Examples
     --------
-    >>> q = RecognitionNetwork([784, 200, 100], hidden=300)
+    >>> import numpy as np
+    >>> q = tr.RecognitionNetwork([784, 200, 100], hidden=300)
     >>> [w.shape for w in q.weights[1]]
     [(200, 300), (300, 100)]
     >>> layers, log_q = q.sample(0, np.zeros((5, 784)), 3)
@@ -240,7 +242,7 @@ class HelmholtzMachine(Layered):
 
     Examples
     --------
-    >>> HelmholtzMachine(SigmoidBeliefNetwork([784, 200, 200]))
+    >>> tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([784, 200, 200]))
     HelmholtzMachine(SigmoidBeliefNetwork 784 ← 200 ← 200, RecognitionNetwork 784 → 200 → 200)
     """
 

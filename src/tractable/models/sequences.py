@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions
 
@@ -39,7 +39,8 @@ class Sequences:
 
     Examples
     --------
-    >>> [len(part) for part in Sequences(np.zeros((5, 1)), [2, 3]).split(np.arange(5))]
+    >>> import numpy as np
+    >>> [len(part) for part in tr.Sequences(np.zeros((5, 1)), [2, 3]).split(np.arange(5))]
     [2, 3]
     """
 
@@ -75,7 +76,8 @@ class Sequences:
     def kinds(self) -> DistinctRows | None:
         """The rows that differ, where at least half are like others: learning then looks at each kind once.
 
-        >>> Sequences(np.array([3, 5, 3, 3])).kinds.kind.tolist()
+        >>> import numpy as np
+        >>> tr.Sequences(np.array([3, 5, 3, 3])).kinds.kind.tolist()
         [0, 1, 0, 0]
         """
         some = self.rows[:: len(self.rows) // LOOK + 1]

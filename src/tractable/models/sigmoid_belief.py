@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from tractable.graph.layers import FEW_LINKS, LayeredGraph, Links
 from tractable.models._base import ModelError
+from tractable.models.keys import generator
 from tractable.models.layers import (
     KnownValues,
     Layered,
@@ -32,7 +33,7 @@ from tractable.models.layers import (
     times,
     triangles,
 )
-from tractable.models.parameters import array, generator
+from tractable.models.parameters import array
 
 
 class SigmoidBeliefNetwork(Layered):
@@ -60,7 +61,8 @@ class SigmoidBeliefNetwork(Layered):
 
     Examples
     --------
-    >>> alarm = SigmoidBeliefNetwork(weights=[[[6.0, 6.0]]], biases=[[-4.0], [-2.0, -2.0]])
+    >>> import numpy as np
+    >>> alarm = tr.SigmoidBeliefNetwork(weights=[[[6.0, 6.0]]], biases=[[-4.0], [-2.0, -2.0]])
     >>> alarm.groups, alarm.sizes
     (('visible', 'hidden1'), (1, 2))
     >>> p = np.exp(alarm.log_joint([np.ones((4, 1)), np.array([[0, 0], [0, 1], [1, 0], [1, 1]])]))
@@ -160,6 +162,13 @@ class SigmoidBeliefNetwork(Layered):
         Raises
         ------
         ModelError : some units are clamped; `tractable.sample` takes evidence.
+
+        Examples
+        --------
+        >>> sure = tr.SigmoidBeliefNetwork(weights=[[[99.0], [-99.0]]], biases=[[-50.0, 50.0], [99.0]])
+        >>> visible, hidden = sure.sample(0, 2)
+        >>> visible.tolist(), hidden.tolist()
+        ([[1.0, 0.0], [1.0, 0.0]], [[1.0], [1.0]])
         """
         if self.known is not None:
             raise ModelError("some units are clamped: ask tractable.sample for samples given what is known")

@@ -59,11 +59,14 @@ def plan(
     Parameters
     ----------
     model : a model of any family.
-    observed : of a network names of the variables that will be observed, or a mapping of them to states; with states
-        the price takes into account what the zeros of the tables rule out. Of a machine or of layers names of groups or
-        of units, or group → values. Of a chain the number of rows of each sequence.
+    observed : of Bayesian networks and Markov networks names of the variables that will be observed, or a mapping of
+        them to states; with states the price takes into account what the zeros of the tables rule out. Of Boltzmann
+        machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines names
+        of groups or of units (``"hidden3"`` of a machine, ``"hidden1.3"`` of layers), or group → values. Of mixtures
+        names of columns. Of hidden Markov models the number of rows of each sequence, of factorial hidden Markov models
+        these or names of chains.
     query : ``"marginals"`` (log Z and every posterior marginal), ``"evidence"`` (log Z alone), ``"map"`` or
-        ``"sample"``; for a machine also ``"gradient"``.
+        ``"sample"``; for a Boltzmann machine also ``"gradient"``.
     memory : budget in bytes or as text (``"4GiB"``); half of the machine's memory by default.
     seconds : predicted seconds beyond which a query is refused; an hour by default.
 
@@ -77,7 +80,6 @@ def plan(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", [[1, 2], [3, 4]]), ("bc", [[1, 2], [3, 4]])])
     >>> found = tr.plan(chain, observed=["b"])
     >>> found.method, tr.infer(chain, {"b": "1"}, method=found).plan is found
@@ -95,13 +97,17 @@ def explain(
 ) -> Explanation:
     """The plans of all of a model's queries (or of one); prints as a table.
 
+    Of Bayesian networks and Markov networks, mixtures, hidden Markov models and factorial hidden Markov models the
+    posterior, the evidence and the most probable states. Of Boltzmann machines (general, restricted, deep) p(hidden |
+    visible), log Z and its gradient. Of sigmoid belief networks, deep belief networks and Helmholtz machines
+    p(hidden | visible), log p(visible), and log Z where nothing is observed. `observed` and the budget as for `plan`.
+
     Raises
     ------
     ModelError : unknown variable or state. ValueError : unknown query, unreadable budget.
 
     Examples
     --------
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> [p.query for p in tr.explain(net)]
     ['marginals', 'evidence', 'map']

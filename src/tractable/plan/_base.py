@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from tractable.kernels import Scopes
+from tractable.kernels.cached import cached_property
 from tractable.models import ModelError
 from tractable.models._base import nearest
 
@@ -89,6 +89,15 @@ class Plan(Printed):
     budget : what the query was allowed to take.
     structure : of the model that was planned for; a plan runs on no other.
     given : which units are observed, where `observed` is a summary; a plan runs given these and no others.
+
+    Examples
+    --------
+    >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", [[1, 2], [3, 4]]), ("bc", [[1, 2], [3, 4]])])
+    >>> plan = tr.plan(chain, query="evidence")
+    >>> plan.method, plan.width, plan.why
+    ('elimination', 0.0, 'what is free is a tree of pairs: messages over single variables suffice')
+    >>> tr.plan(tr.restricted(50, 50)).method is None
+    True
     """
 
     method: str | None
@@ -126,7 +135,14 @@ class Plan(Printed):
         raise AttributeError(f"a Plan has no attribute {name!r}{moved}")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the program and what it runs on, as plain values; an infinite budget is None."""
+        """Everything but the program and what it runs on, as plain values; an infinite budget is None.
+
+        Examples
+        --------
+        >>> found = tr.plan(tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])]), query="evidence").to_json()
+        >>> found["method"], found["query"], found["observed"]
+        ('elimination', 'evidence', [])
+        """
         names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices", "n")
         return {name: getattr(self, name) for name in names} | {
             "observed": list(self.observed),
@@ -166,7 +182,14 @@ class Apart(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation(Printed):
-    """The plans of all of a model's queries; prints as a table, iterates as plans."""
+    """The plans of all of a model's queries; prints as a table, iterates as plans.
+
+    Examples
+    --------
+    >>> chain = tr.MarkovNetwork({v: "01" for v in "abc"}, [("ab", [[1, 2], [3, 4]]), ("bc", [[1, 2], [3, 4]])])
+    >>> [(plan.query, plan.method) for plan in tr.explain(chain)]
+    [('marginals', 'elimination'), ('evidence', 'elimination'), ('map', 'elimination')]
+    """
 
     plans: tuple[Plan, ...]
 
@@ -183,7 +206,19 @@ class Explanation(Printed):
 
 
 class BudgetError(ValueError):
-    """The budget refuses the query; `plan` says what it would cost and what would make it affordable."""
+    """The budget refuses the query; `plan` says what it would cost and what would make it affordable.
+
+    Examples
+    --------
+    >>> from itertools import combinations
+    >>> pairs = combinations("abcdefghij", 2)
+    >>> dense = tr.MarkovNetwork({v: "01" for v in "abcdefghij"}, [(pair, [[1, 2], [3, 4]]) for pair in pairs])
+    >>> try:
+    ...     tr.infer(dense, memory="1KiB")
+    ... except tr.BudgetError as error:
+    ...     print(error.plan.method, error.plan.width, error.plan.why)
+    None 9.0 the best order found never joins more than 9 variables: b, c, d, e, … (9 in all)
+    """
 
     def __init__(self, plan: Plan):
         self.plan = plan

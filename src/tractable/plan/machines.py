@@ -179,7 +179,8 @@ def _units_by_group(graph: GroupGraph, observed: Any) -> Mapping[str, list[int]]
     found: dict[str, list[int]] = {}
     for name in (observed,) if isinstance(observed, str) else observed or ():
         group = name.rstrip("0123456789") if name not in graph.sizes else name
-        found.setdefault(group, []).extend(range(graph.size(group)) if group == name else [int(name[len(group) :])])
+        size = graph.size(group)  # an error where there is no such group
+        found.setdefault(group, []).extend(range(size) if group == name else [int(name[len(group) :])])
     return found
 
 

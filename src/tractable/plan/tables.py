@@ -11,8 +11,9 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.kernels import Reduced, Scopes
 from tractable.kernels.threads import n_cores
-from tractable.models import Evidence, TableModel, one_case, reduce_model
 from tractable.models._base import check_known
+from tractable.models.conditioning import TableModel, one_case, reduce_model
+from tractable.models.evidence import Evidence
 from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query, within
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
 from tractable.plan.reasons import ALTERNATIVES, why

@@ -1,5 +1,6 @@
 """Records and arrays -> figures of matplotlib (the extra `plots`), imported when one is drawn."""
 
+from tractable._lazy import attach
 from tractable.plots.chains import state_path, transition_graph
 from tractable.plots.components import components
 from tractable.plots.curves import chain_traces, em_curves, learning_curve
@@ -19,3 +20,5 @@ __all__ = [
     "state_path",
     "transition_graph",
 ]
+
+_, __dir__ = attach(__name__, {})

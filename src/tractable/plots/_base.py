@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tractable.extras import import_module
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,8 +17,4 @@ def figure(width: float, height: float) -> Figure:
     ------
     ModuleNotFoundError : without matplotlib; the message says how to install it.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("figures need matplotlib: pip install 'tractable[plots]'") from None
-    return Figure(figsize=(width, height), layout="constrained")
+    return import_module("matplotlib.figure", "a figure").Figure(figsize=(width, height), layout="constrained")

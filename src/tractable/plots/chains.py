@@ -33,8 +33,7 @@ def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None
 
     Examples
     --------
-    >>> from tractable.plots import state_path
-    >>> [ax.get_ylabel() for ax in state_path([0, 0, 1], [0.1, 0.2, 5.0]).axes]
+    >>> [ax.get_ylabel() for ax in tr.plots.state_path([0, 0, 1], [0.1, 0.2, 5.0]).axes]
     ['columns', 'state']
     """
     shares = _shares(states)
@@ -91,8 +90,7 @@ def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Fig
 
     Examples
     --------
-    >>> from tractable.plots import transition_graph
-    >>> texts = transition_graph([[0.9, 0.1], [0.0, 1.0]], ["on", "off"]).axes[0].texts
+    >>> texts = tr.plots.transition_graph([[0.9, 0.1], [0.0, 1.0]], ["on", "off"]).axes[0].texts
     >>> [text.get_text() for text in texts if text.get_text()]
     ['on', 'off', '0.90', '0.10', '1.00']
     """

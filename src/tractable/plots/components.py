@@ -39,10 +39,9 @@ def components(
 
     Examples
     --------
-    >>> from tractable.plots import components
-    >>> len(components([[0.1, 0.9, 0.9, 0.1], [0.8, 0.2, 0.2, 0.8]], weights=[0.3, 0.7]).axes)
+    >>> len(tr.plots.components([[0.1, 0.9, 0.9, 0.1], [0.8, 0.2, 0.2, 0.8]], weights=[0.3, 0.7]).axes)
     2
-    >>> len(components([[0.0, 0.0], [3.0, 1.0]], [[[1.0, 0.5], [0.5, 1.0]]] * 2).axes[0].patches)
+    >>> len(tr.plots.components([[0.0, 0.0], [3.0, 1.0]], [[[1.0, 0.5], [0.5, 1.0]]] * 2).axes[0].patches)
     4
     """
     centres = np.asarray(means, float)

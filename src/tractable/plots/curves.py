@@ -30,11 +30,8 @@ def learning_curve(history: Iterable[Epoch]) -> Figure:
 
     Examples
     --------
-    >>> import tractable as tr
-    >>> from tractable.learning import Epoch
-    >>> from tractable.plots import learning_curve
     >>> live = tr.Certificate(-3.0, -3.1, -2.9, "bound")
-    >>> learning_curve([Epoch(1, 0.5, 0.1, 0.5, live)]).axes[0].get_ylabel()
+    >>> tr.plots.learning_curve([tr.learning.Epoch(1, 0.5, 0.1, 0.5, live)]).axes[0].get_ylabel()
     'log-likelihood of a row'
     """
     epochs = list(history)
@@ -61,11 +58,9 @@ def em_curves(history: Iterable[Iteration]) -> Figure:
 
     Examples
     --------
-    >>> import tractable as tr
-    >>> from tractable.plots import em_curves
     >>> rows = [[0.0], [0.4], [3.0], [3.4]]
     >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.GeneralizedEM(posterior="hard"))
-    >>> [line.get_label() for ax in em_curves(run.history).axes for line in ax.lines]
+    >>> [line.get_label() for ax in tr.plots.em_curves(run.history).axes for line in ax.lines]
     ['log-likelihood', 'ELBO', 'KL']
     """
     records = list(history)
@@ -113,8 +108,7 @@ def chain_traces(draws: Any, names: Iterable[str] | None = None) -> Figure:
 
     Examples
     --------
-    >>> from tractable.plots import chain_traces
-    >>> len(chain_traces([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]).axes[0].lines)
+    >>> len(tr.plots.chain_traces([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]).axes[0].lines)
     2
     """
     values = np.asarray(draws, float)

@@ -29,8 +29,7 @@ def samples(rows: Any, shape: tuple[int, int] | None = None) -> Figure:
 
     Examples
     --------
-    >>> from tractable.plots import samples
-    >>> samples([[0, 1, 1, 0], [1, 1, 0, 0]]).axes[0].images[0].get_array().shape
+    >>> tr.plots.samples([[0, 1, 1, 0], [1, 1, 0, 0]]).axes[0].images[0].get_array().shape
     (2, 2)
     """
     images = _images(rows, shape)
@@ -52,8 +51,7 @@ def filters(weights: Any, shape: tuple[int, int] | None = None) -> Figure:
 
     Examples
     --------
-    >>> from tractable.plots import filters
-    >>> len(filters([[0.1, 0.2], [0.3, -0.1], [0.0, 0.0], [0.1, 0.1]]).axes)
+    >>> len(tr.plots.filters([[0.1, 0.2], [0.3, -0.1], [0.0, 0.0], [0.1, 0.1]]).axes)
     2
     """
     images = _images(np.transpose(np.asarray(weights)), shape)

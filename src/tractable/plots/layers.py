@@ -30,8 +30,8 @@ def explaining_away(probabilities: Mapping[str, Any], names: Iterable[str] | Non
 
     Examples
     --------
-    >>> from tractable.plots import explaining_away
-    >>> fig = explaining_away({"alarm": [0.37, 0.23], "alarm, earthquake": [0.003, 1.0]}, ["burglary", "earthquake"])
+    >>> probabilities = {"alarm": [0.37, 0.23], "alarm, earthquake": [0.003, 1.0]}
+    >>> fig = tr.plots.explaining_away(probabilities, ["burglary", "earthquake"])
     >>> len(fig.axes[0].patches)
     4
     """
@@ -66,9 +66,8 @@ def bound_against_samples(bounds: SampleBounds) -> Figure:
     Examples
     --------
     >>> import numpy as np
-    >>> from tractable.evaluate import SampleBounds
-    >>> from tractable.plots import bound_against_samples
-    >>> fig = bound_against_samples(SampleBounds(np.array([1, 10]), np.array([-99.0, -97.0]), np.array([0.1, 0.1])))
+    >>> bounds = tr.evaluate.SampleBounds(np.array([1, 10]), np.array([-99.0, -97.0]), np.array([0.1, 0.1]))
+    >>> fig = tr.plots.bound_against_samples(bounds)
     >>> fig.axes[0].get_xscale()
     'log'
     """
@@ -98,8 +97,7 @@ def gradient_variance(variances: Mapping[str, float]) -> Figure:
 
     Examples
     --------
-    >>> from tractable.plots import gradient_variance
-    >>> fig = gradient_variance({"reinforce": 12.0, "disarm": 0.8})
+    >>> fig = tr.plots.gradient_variance({"reinforce": 12.0, "disarm": 0.8})
     >>> [float(bar.get_width()) for bar in fig.axes[0].patches]
     [12.0, 0.8]
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tractable._lazy import attach
 from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import tables as _tables  # noqa: F401, loaded here: a first query does not wait for it
@@ -45,11 +46,6 @@ __all__ = [
     "transform",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """What only hidden Markov models need is loaded when first used."""
-    if name not in ("Forecast", "OnlineFilter"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tractable.posterior.engines import chains  # a query of a network does not load it
-
-    return getattr(chains, name)
+# What only hidden Markov models need is loaded when first used: a query of a network does not wait for it.
+if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
+    __getattr__, __dir__ = attach(__name__, {"engines.chains": ("Forecast", "OnlineFilter")})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.models._base import unknown_variable
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
@@ -59,6 +59,15 @@ class Marginals(Means):
 
     Each array has shape [n_states], or [n_rows, n_states] for many cases. `values` holds those of all variables side by
     side: exact numbers, or a certificate with an interval for each; None where the evidence is impossible.
+
+    Examples
+    --------
+    >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
+    >>> found = tr.infer(net, {"b": ["0", "1"]}).marginals
+    >>> found.array("a").round(6).tolist()
+    [[0.75, 0.25], [0.076923, 0.923077]]
+    >>> found["a"]["1"].round(6).tolist()
+    [0.25, 0.923077]
     """
 
     def __init__(
@@ -102,6 +111,15 @@ class Posterior(Generic[M]):
     marginals : variable → state → probability; of machines and layers, group → means.
     log_partition : log Z of the conditioned model: log p(evidence) for a Bayesian network.
     plan : the plan that ran.
+
+    Examples
+    --------
+    >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
+    >>> post = tr.infer(net, {"b": "1"})
+    >>> {state: round(p, 6) for state, p in post.marginals["a"].items()}
+    {'0': 0.076923, '1': 0.923077}
+    >>> post.log_partition, post.plan.method
+    (Certificate(-0.653926, exact), 'elimination')
     """
 
     log_partition: Certificate
@@ -111,7 +129,14 @@ class Posterior(Generic[M]):
 
     @property
     def plan(self) -> Plan:
-        """The plan that ran; where planning and running were one call, put into words when first read."""
+        """The plan that ran; where planning and running were one call, put into words when first read.
+
+        Examples
+        --------
+        >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]})
+        >>> tr.infer(net).plan.query
+        'marginals'
+        """
         return self._planned if isinstance(self._planned, Plan) else self._planned.plan
 
     @cached_property
@@ -123,7 +148,14 @@ class Posterior(Generic[M]):
 
     @property
     def possible(self) -> Any:
-        """Whether the evidence has positive probability (one answer for each row)."""
+        """Whether the evidence has positive probability (one answer for each row).
+
+        Examples
+        --------
+        >>> coin = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1, 0], [0, 1]])])
+        >>> tr.infer(coin, {"a": ["0", "1"], "b": ["0", "0"]}).possible.tolist()
+        [True, False]
+        """
         return np.asarray(self.log_partition.value) > -np.inf
 
     def certificates(self, name: str) -> Any:
@@ -131,7 +163,6 @@ class Posterior(Generic[M]):
 
         Examples
         --------
-        >>> import tractable as tr
         >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]})
         >>> found = tr.infer(net).certificates("a")
         >>> found[1]
@@ -142,15 +173,37 @@ class Posterior(Generic[M]):
     def joint(self, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables, one axis for each, in the order given.
 
+        Of Bayesian networks, Markov networks and mixtures.
+
         Raises
         ------
         UnsupportedError : only networks and mixtures have one. BudgetError : the table is too large.
+
+        Examples
+        --------
+        >>> tables = {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]}
+        >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, tables)
+        >>> tr.infer(net).joint(["b", "a"]).round(6).tolist()
+        [[0.36, 0.12], [0.04, 0.48]]
         """
         self._check_possible()
         return self._asked.joint(self.plan, variables)
 
     def sample(self, n: int, *old: Any, key: Any = 0) -> dict[str, Any]:
-        """`n` samples of all variables jointly, as state indices or values; the same key gives the same samples."""
+        """`n` samples of all variables jointly; the same key gives the same samples.
+
+        State indices [n] of Bayesian networks and Markov networks, and of the component of mixtures, beside the columns
+        [n, d]; values [n, n_units] of the groups of Boltzmann machines (general, restricted, deep), sigmoid belief
+        networks, deep belief networks and Helmholtz machines; paths [n, t] of hidden Markov models and, for each chain,
+        of factorial hidden Markov models.
+
+        Examples
+        --------
+        >>> sure = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.5, 0.5], "b": [[1, 0], [0, 1]]})
+        >>> drawn = tr.infer(sure).sample(100, key=1)
+        >>> bool((drawn["a"] == drawn["b"]).all()), set(drawn["a"].tolist())
+        (True, {0, 1})
+        """
         if old or not isinstance(n, int | np.integer):
             raise TypeError("the number of samples comes first, and the key by its name: posterior.sample(100, key=0)")
         if n < 0:
@@ -169,6 +222,14 @@ class MostProbable:
 
     `log_probability` is log p(assignment) for a Bayesian network (the evidence included), the log of the unnormalized
     product of the factors for a Markov network.
+
+    Examples
+    --------
+    >>> import math
+    >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
+    >>> best = tr.most_probable(net, {"b": "1"})
+    >>> best.assignment, round(math.exp(best.log_probability), 6)
+    ({'a': '1', 'b': '1'}, 0.48)
     """
 
     assignment: dict[str, str]

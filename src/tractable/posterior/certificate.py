@@ -19,7 +19,19 @@ FALLIBLE = ("probabilistic", "conditional")
 
 
 class ImpossibleEvidenceError(ModelError):
-    """A posterior was asked for, but the evidence has probability zero."""
+    """A posterior was asked for, but the evidence has probability zero.
+
+    Examples
+    --------
+    >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [1.0, 0.0]})
+    >>> tr.log_evidence(net, {"a": "1"}).value
+    -inf
+    >>> try:
+    ...     tr.infer(net, {"a": "1"}).marginals
+    ... except tr.posterior.ImpossibleEvidenceError as error:
+    ...     print(error)
+    the evidence has probability zero under the model: there is no posterior
+    """
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,10 +60,10 @@ class Certificate:
 
     Examples
     --------
-    >>> log_z = Certificate(2.0, 1.9, 2.25, "probabilistic", 0.95, verdict="reliable")
-    >>> Certificate.exact(-1.0) - log_z
+    >>> log_z = tr.Certificate(2.0, 1.9, 2.25, "probabilistic", 0.95, verdict="reliable")
+    >>> tr.Certificate.exact(-1.0) - log_z
     Certificate(-3 [-3.25, -2.9], probabilistic at 95 %, reliable)
-    >>> found = Certificate.exact(-3.0) - Certificate.bound(-4.0, lower=-4.5)
+    >>> found = tr.Certificate.exact(-3.0) - tr.Certificate.bound(-4.0, lower=-4.5)
     >>> found.kind, found.upper, f"{found:.2f}"
     ('bound', 1.5, '1.00')
     """
@@ -71,19 +83,37 @@ class Certificate:
 
     @classmethod
     def exact(cls, value: Any) -> Certificate:
-        """The certificate of a number that is right up to rounding."""
+        """The certificate of a number that is right up to rounding.
+
+        Examples
+        --------
+        >>> tr.Certificate.exact(1.5)
+        Certificate(1.5, exact)
+        """
         out = object.__new__(cls)  # many are made, and there is nothing to check
         vars(out).update(_EXACT, value=value, lower=value, upper=value)
         return out
 
     @classmethod
     def bound(cls, value: Any, lower: Any = None, upper: Any = None) -> Certificate:
-        """A value between ends that hold always; one that is not given is infinite."""
+        """A value between ends that hold always; one that is not given is infinite.
+
+        Examples
+        --------
+        >>> tr.Certificate.bound(-4.0, lower=-4.5)
+        Certificate(-4 [-4.5, inf], bound)
+        """
         return cls(value, _or_infinite(lower, value, -np.inf), _or_infinite(upper, value, np.inf), "bound")
 
     @classmethod
     def estimate(cls, value: Any, std_error: Any = None) -> Certificate:
-        """A value of which at most the standard error is known."""
+        """A value of which at most the standard error is known.
+
+        Examples
+        --------
+        >>> tr.Certificate.estimate(2.0, 0.1) + 1
+        Certificate(3 ± 0.1, estimate)
+        """
         lower, upper = (_or_infinite(None, value, end) for end in (-np.inf, np.inf))
         return cls(value, lower, upper, "estimate", std_error=std_error)
 
@@ -166,7 +196,14 @@ class Certificate:
         return Certificate(value, lower, upper, self.kind, self.confidence, std_error, self.verdict, **kinds)
 
     def mean(self) -> Certificate:
-        """The mean over rows, whose failure probabilities add; standard errors as of independent rows."""
+        """The mean over rows, whose failure probabilities add; standard errors as of independent rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> tr.Certificate.bound(np.array([1.0, 3.0]), lower=np.array([0.0, 2.5]), upper=np.array([2.0, 3.5])).mean()
+        Certificate(2 [1.25, 2.75], bound)
+        """
         n = np.size(self.value)
         error = None if self.std_error is None else float(np.sqrt(np.sum(self._wide(self.std_error) ** 2)) / n)
         value, lower, upper = (float(np.mean(a)) for a in (self.value, self.lower, self.upper))

@@ -23,9 +23,16 @@ def engine_of(model: Any, verb: str) -> Any:
     """
     engine = leaf(model, "posterior")
     if not hasattr(engine, verb):
-        have = [name for name in FAMILIES if hasattr(served(name, "posterior"), verb)]
-        raise unsupported(model, verb, have)
+        raise unsupported(model, verb, [name for name in FAMILIES if _has(name, verb)])
     return engine
+
+
+def _has(family: str, verb: str) -> bool:
+    """Whether a family has a verb; one whose extra is not there can answer to none."""
+    try:
+        return hasattr(served(family, "posterior"), verb)
+    except ModuleNotFoundError:
+        return False
 
 
 def asked_of(

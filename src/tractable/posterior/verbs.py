@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 
+from tractable.kernels.interrupts import heard
 from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
 from tractable.posterior._base import MostProbable
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
         HiddenMarkovModel,
         Mixture,
         SigmoidBeliefNetwork,
-        TableModel,
     )
+    from tractable.models.conditioning import TableModel
     from tractable.posterior._base import Marginals, Means, Posterior
     from tractable.posterior.engines.chains import ChainPosterior
     from tractable.posterior.engines.factorial import FactorialPosterior
@@ -67,6 +68,7 @@ def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[
 def infer(model: Any, evidence: Any = ..., **how: Unpack[Inferred]) -> Any: ...
 
 
+@heard
 def infer(
     model: Any,
     evidence: Any = None,
@@ -78,9 +80,15 @@ def infer(
 ) -> Any:
     """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
 
+    Of Bayesian networks and Markov networks it holds variable → state → probability. Of Boltzmann machines (general,
+    restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines group → means of its units
+    [n]. Of mixtures ``"component"`` → probabilities, of hidden Markov models ``"state"`` → those of each row [t, K], of
+    factorial hidden Markov models the same for each chain, ``"chain0"``, …. For many cases arrays have an axis of rows
+    in front; of many sequences there are lists.
+
     Parameters
     ----------
-    model : a network, a machine, a model of layers, a mixture or a hidden Markov model, factorial ones too.
+    model : of any of these families.
     evidence : of a network one case (variable → state name, state index or likelihood vector) or many (variable →
         sequence of names or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved); of machines
         and layers values of the visible units [n_visible] or [n_rows, n_visible], or group → values; of a mixture rows,
@@ -103,7 +111,6 @@ def infer(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> net = tr.BayesianNetwork(
     ...     {"rain": ["no", "yes"], "wet": ["no", "yes"]},
     ...     {"wet": ["rain"]},
@@ -120,13 +127,15 @@ def infer(
     return engine.posterior(asked, answered(engine, asked, ask("marginals", memory, seconds, method), key))
 
 
+@heard
 def log_evidence(
     model: Any, evidence: Any = None, *, memory: Memory = None, seconds: float | None = None
 ) -> Certificate:
-    """log p(x) of the evidence x under a Bayesian network: log Z(condition(m, x)) − log Z(m).
+    """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
-    For other networks and for machines this needs the partition function too. For many cases the certificate holds an
-    array.
+    The second term is zero for Bayesian networks, sigmoid belief networks, Helmholtz machines over these, mixtures,
+    hidden Markov models and factorial hidden Markov models. Markov networks, Boltzmann machines (general, restricted,
+    deep) and deep belief networks need it. What is not observed is summed out.
 
     Raises
     ------
@@ -136,7 +145,6 @@ def log_evidence(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> round(float(np.exp(tr.log_evidence(net, {"a": "1"}).value)), 6)
     0.75
@@ -147,6 +155,7 @@ def log_evidence(
     return clamped - log_partition(model, memory=memory, seconds=seconds)
 
 
+@heard
 def log_partition(
     model: Any,
     evidence: Any = None,
@@ -156,7 +165,11 @@ def log_partition(
     seconds: float | None = None,
     key: Any = 0,
 ) -> Certificate:
-    """log Z = log Σ_z p̃(z, x), exact: zero for a Bayesian network without evidence; an array for many cases.
+    """log Z = log Σ_z p̃(z, x), exact; an array for many cases.
+
+    Of Bayesian networks, sigmoid belief networks, mixtures, hidden Markov models and factorial hidden Markov models it
+    is log p(x), zero without evidence. Of Markov networks, Boltzmann machines (general, restricted, deep) and deep
+    belief networks it is not normalized. A Helmholtz machine has that of its generative model.
 
     Raises
     ------
@@ -165,7 +178,6 @@ def log_partition(
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 3.0])])
     >>> round(float(np.exp(tr.log_partition(net).value)), 6)
     4.0
@@ -175,6 +187,7 @@ def log_partition(
     return engine.log_partition(asked, answered(engine, asked, ask("evidence", memory, seconds, method), key))
 
 
+@heard
 def most_probable(
     model: Any,
     evidence: Any = None,
@@ -183,7 +196,12 @@ def most_probable(
     memory: Memory = None,
     seconds: float | None = None,
 ) -> MostProbable:
-    """The most probable joint state of all variables given the evidence: argmax_z p(z | x); of a chain, its path.
+    """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
+
+    Of Bayesian networks and Markov networks variable → name of its state; of mixtures the component of a row. Of hidden
+    Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
+    Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
+    group → values, found by elimination alone, which refuses where many links are left.
 
     Raises
     ------
@@ -191,7 +209,6 @@ def most_probable(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1.0, 2.0], [3.0, 4.0]])])
     >>> tr.most_probable(net, {"a": "0"}).assignment
     {'a': '0', 'b': '1'}
@@ -209,6 +226,7 @@ def sample(model: RowModel, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
 def sample(model: Any, n: int, **how: Unpack[Sampled]) -> Any: ...
 
 
+@heard
 def sample(
     model: Any,
     n: int,
@@ -218,10 +236,13 @@ def sample(
     memory: Memory = None,
     seconds: float | None = None,
 ) -> Any:
-    """`n` samples given the evidence: of a network, variable → state indices, exact and independent.
+    """`n` samples given the evidence: x ~ p(x | evidence).
 
-    Of machines and layers, the values of the visible units [n, n_visible]: exact where that is affordable, else the
-    ends of long Gibbs chains; of a mixture rows; of a chain a sequence of `n` rows, or `n` completions of one.
+    Of Bayesian networks and Markov networks variable → state indices [n], exact and independent. Of Boltzmann machines
+    (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
+    visible units [n, n_visible], exact where that is affordable, else the ends of long Gibbs chains. Of mixtures rows
+    [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
+    of the one that is the evidence [n, t, d]; all of these exact.
 
     Raises
     ------
@@ -229,7 +250,6 @@ def sample(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [0.0, 3.0])])
     >>> tr.sample(net, 3)
     {'a': array([1, 1, 1], dtype=int32)}
@@ -240,12 +260,24 @@ def sample(
     return _walk(model, "sample", walk[0].read(model, evidence), walk, key)
 
 
+@heard
 def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """The posterior means of the hidden units of each row [n_rows, n_hidden], or the probabilities of its states.
+    """What the hidden variables of each row are like: means of units, or probabilities of states.
+
+    Of Boltzmann machines (general, restricted, deep) posterior means of all hidden units [n_rows, n_hidden], exact
+    where they are independent given the row, as in a restricted machine, else by mean field. Of sigmoid belief
+    networks, deep belief networks and Helmholtz machines the same, exact where that is affordable, else those of the
+    recognition network, or of mean field where there is none. Of mixtures p(component | row) [n_rows, K]; of hidden
+    Markov models p(state | sequence) of each row [t, K]; of factorial hidden Markov models the chains side by side [t,
+    Σk].
+
+    Raises
+    ------
+    UnsupportedError : a network of tables, which `infer` answers. ModelError : rows that do not fit the model, or that
+        have gaps where a model has units.
 
     Examples
     --------
-    >>> import tractable as tr
     >>> print(tr.transform(tr.restricted(couplings=[[1.0], [-1.0]]), [[1, 0], [1, 1]]).round(2))
     [[0.73]
      [0.5 ]]
@@ -254,12 +286,20 @@ def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | 
     return _walk(model, "transform", _rows(walk[0], model, data, False), walk)
 
 
+@heard
 def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """The means of the visible units given the posterior means of the hidden ones: [n_rows, n_visible].
+    """Each row as its hidden variables have it: means of the columns [n_rows, n_columns].
+
+    Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz
+    machines the means of the visible units given the means of the hidden ones, see `transform`. Of mixtures, hidden
+    Markov models and factorial hidden Markov models the mean of the emissions under the posterior of the row's states.
+
+    Raises
+    ------
+    UnsupportedError : a network of tables; `impute` fills in what is missing. ModelError : as for `transform`.
 
     Examples
     --------
-    >>> import tractable as tr
     >>> print(tr.reconstruct(tr.restricted(couplings=[[9.0], [-9.0]]), [[1, 0]]).round(2))
     [[1. 0.]]
     """
@@ -267,18 +307,25 @@ def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float 
     return _walk(model, "reconstruct", _rows(walk[0], model, data, False), walk)
 
 
+@heard
 def impute(
     model: Any, data: Any, *, key: Any = 0, memory: Memory = None, seconds: float | None = None, **options: Any
 ) -> Any:
-    """The data with what is missing (NaN) replaced by its posterior mean given what is observed in the row.
+    """The data with what is missing (NaN) replaced by its posterior mean given what is observed.
 
-    Of a network, variable → the most probable state of what is missing. ``n_sweeps``, of machines and layers: how long
-    the chains are where exact means are out of reach.
+    Of Bayesian networks and Markov networks variable → state indices [n_rows], the most probable one where a value is
+    missing. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and
+    Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
+    ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact.
+    Categorical units and columns get their likeliest state.
+
+    Raises
+    ------
+    ModelError : data that do not fit, or are impossible; an option that the family does not have.
 
     Examples
     --------
     >>> import numpy as np
-    >>> import tractable as tr
     >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
     [[1. 1.]]
     """
@@ -286,21 +333,22 @@ def impute(
     return _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
 
 
+@heard
 def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
-    Of a factorial model a dict of them, one for each chain.
+    Of hidden Markov models; of factorial hidden Markov models one of these for each chain, by its name.
 
     Raises
     ------
-    ModelError : data that do not fit, or are impossible. ValueError : a negative lag.
+    UnsupportedError : other families. ValueError : a negative lag.
+    ModelError : data that do not fit, or are impossible.
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
     >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> filtering(hmm, [1, 1, 0])[0].round(6).tolist()
+    >>> tr.filtering(hmm, [1, 1, 0])[0].round(6).tolist()
     [0.818182, 0.181818]
     """
     if lag < 0:
@@ -309,19 +357,22 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
     return _walk(model, "filtering", walk[0].read(model, data), walk)
 
 
+@heard
 def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences.
+    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n, a `Forecast`; a list for many sequences.
+
+    Of hidden Markov models, ``states`` [n, K] and ``means`` [n, d]; of factorial hidden Markov models the states of all
+    chains side by side [n, Σk].
 
     Raises
     ------
-    ModelError : data that do not fit, or are impossible.
+    UnsupportedError : other families. ModelError : data that do not fit, or are impossible.
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
     >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
+    >>> tr.forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
     [0.498058, 0.508447]
     """
     walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
@@ -333,8 +384,13 @@ def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
     return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
 
 
+@heard
 def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
+
+    Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
+    those of weights or transitions and of emissions; of sigmoid belief networks means under mean field. Machines learn
+    by gradients and have none.
 
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
     `before` is what the E-step before this one found: a q that is searched for is searched for from there.

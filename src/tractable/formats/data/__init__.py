@@ -55,7 +55,7 @@ def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_feature
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(f"{folder}/days.csv").write_text("rain,wind\\n0,2.5\\n1,?\\n")
-    ...     read_data(f"{folder}/days.csv")
+    ...     tr.read_data(f"{folder}/days.csv")
     array([[0. , 2.5],
            [1. , nan]])
     """
@@ -83,7 +83,7 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(f"{folder}/days.csv").write_text("rain,wind\\n0,2.5\\n1,?\\n")
-    ...     column_names(f"{folder}/days.csv")
+    ...     tr.formats.column_names(f"{folder}/days.csv")
     ['rain', 'wind']
     """
     name, _, _ = _parts(os.fspath(path), None, None)
@@ -105,8 +105,8 @@ def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_data(f"{folder}/samples.npy", [[0, 1], [1, 1]])
-    ...     read_data(f"{folder}/samples.npy").tolist()
+    ...     tr.write_data(f"{folder}/samples.npy", [[0, 1], [1, 1]])
+    ...     tr.read_data(f"{folder}/samples.npy").tolist()
     [[0, 1], [1, 1]]
     """
     name = os.fspath(path)

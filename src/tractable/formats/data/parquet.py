@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from tractable.extras import import_module, is_there
 from tractable.formats._base import EXPANSION, FREE_EXPANSION, FormatError, amount, failure, readable, shown
 from tractable.formats.data._base import Place, check_shape
 
@@ -56,11 +56,10 @@ def _opened(path: str) -> Iterator[Opened]:
 
 
 def _library(path: str) -> Callable[[str], Opened]:
-    if importlib.util.find_spec("pyarrow"):
-        return _pyarrow
-    if importlib.util.find_spec("polars"):
+    if is_there("polars") and not is_there("pyarrow"):
         return _polars
-    raise failure(path, "needs a library that reads Parquet: pip install 'tractable[parquet]'")
+    import_module("pyarrow.parquet", path)
+    return _pyarrow
 
 
 def _pyarrow(path: str) -> Opened:

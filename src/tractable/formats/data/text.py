@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, islice
 from math import isinf
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tractable.formats._base import FormatError, Source, content, shown, written
+from tractable.kernels.cached import cached_property
 
 _CELLS = 2**18
 """Cells turned into numbers at a time."""

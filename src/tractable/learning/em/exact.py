@@ -22,8 +22,8 @@ from tractable.learning.records import EMOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
+from tractable.models.keys import generator
 from tractable.posterior import Certificate
-from tractable.posterior.keys import generator
 from tractable.posterior.verbs import expected_statistics
 
 ROUNDING = 1e-9
@@ -66,6 +66,13 @@ class ExpectationMaximization:
     References
     ----------
     Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977.
+
+    Examples
+    --------
+    >>> rows = [[0.0], [0.4], [3.0], [3.4]]
+    >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.EM(n_init=3, prior=0))
+    >>> sorted(run.model.emissions.means.ravel().round(3).tolist())
+    [0.2, 3.2]
     """
 
     epochs: ClassVar[int] = 100

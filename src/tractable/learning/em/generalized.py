@@ -50,9 +50,9 @@ class GeneralizedEM(ExpectationMaximization):
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> rows = np.array([[0.0], [0.4], [3.0], [3.4]])
-    >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, GeneralizedEM(posterior="hard"))
+    >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.GeneralizedEM(posterior="hard"))
     >>> last = run.history[-1]
     >>> abs(last.train.value - last.elbo.value - last.kl.value) < 1e-12
     True
@@ -132,6 +132,13 @@ class IncrementalEM(Blockwise):
     References
     ----------
     Neal & Hinton, A view of the EM algorithm that justifies incremental, sparse, and other variants, 1998.
+
+    Examples
+    --------
+    >>> rows = [[0.0], [0.4], [3.0], [3.4]] * 5
+    >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.IncrementalEM(n_blocks=4))
+    >>> sorted(run.model.emissions.means.ravel().round(3).tolist())
+    [0.2, 3.2]
     """
 
     n_blocks: int = 10
@@ -170,6 +177,15 @@ class OnlineEM(Blockwise):
     References
     ----------
     Cappé & Moulines, On-line expectation–maximization algorithm for latent data models, JRSS B 71, 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.concatenate([np.linspace(-1, 1, 500), np.linspace(9, 11, 500)])[:, None]
+    >>> rows = np.random.default_rng(0).permutation(rows)
+    >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.OnlineEM(batch_size=50), epochs=3)
+    >>> sorted(run.model.emissions.means.ravel().round().tolist())
+    [0.0, 10.0]
     """
 
     batch_size: int = 256

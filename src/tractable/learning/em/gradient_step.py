@@ -44,9 +44,10 @@ class GradientMStep:
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
+    >>> import optax
     >>> rows = np.array([[0.0], [0.4], [3.0], [3.4]])
-    >>> learner = tr.GeneralizedEM(m_step=GradientMStep(optax.sgd(0.5), steps=5))
+    >>> learner = tr.GeneralizedEM(m_step=tr.GradientMStep(optax.sgd(0.5), steps=5))
     >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, learner, epochs=20)
     >>> min(b.objective - a.objective for a, b in zip(run.history, list(run.history)[1:])) > -1e-12
     True

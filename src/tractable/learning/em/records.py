@@ -23,6 +23,13 @@ class Iteration(Record):
     objective : what may not decrease: the ELBO, plus the log prior divided by the number of rows.
     change : the largest change of a parameter in the M-step before.
     validation : log p(x) of rows that are not learned from.
+
+    Examples
+    --------
+    >>> rows = [[0.0], [0.4], [3.0], [3.4]]
+    >>> last = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.EM()).history[-1]
+    >>> last.train.kind, last.kl.value
+    ('exact', 0.0)
     """
 
     iteration: int
@@ -95,6 +102,13 @@ class EMRun(Generic[M]):
     history : its iterations.
     converged : whether the tolerance was reached.
     objectives : what each start ended at; the best is kept.
+
+    Examples
+    --------
+    >>> rows = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    >>> run = tr.fit(tr.mixture(rows, 2, "bernoulli", key=1), rows, tr.EM(prior=0))
+    >>> run.converged, len(run.history) > 1, type(run.model).__name__
+    (True, True, 'Mixture')
     """
 
     model: M

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.kernels.cached import cached_property
 from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
 from tractable.learning.layers.stacks import stack_of
@@ -106,9 +106,9 @@ class Layerwise:
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
-    >>> run = tr.fit(tr.DeepBeliefNetwork([4, 3, 4]), rows, Layerwise(), epochs=2, progress=False)
+    >>> run = tr.fit(tr.DeepBeliefNetwork([4, 3, 4]), rows, tr.Layerwise(), epochs=2, progress=False)
     >>> len(run.history), run.model
     (4, HelmholtzMachine(DeepBeliefNetwork 4 ← 3 – 4, RecognitionNetwork 4 → 3))
     """
@@ -186,7 +186,7 @@ def pretrain(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> rows = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
     >>> tr.pretrain([4, 3, 2], rows, epochs=1, progress=False).groups
     ('visible', 'hidden1', 'hidden2')

@@ -103,9 +103,9 @@ def stacked(machines: Sequence[Boltzmann], states: Any = None) -> HelmholtzMachi
 
     Examples
     --------
-    >>> stacked([restricted(6, 4), restricted(4, 3)])
+    >>> tr.stacked([tr.restricted(6, 4), tr.restricted(4, 3)])
     HelmholtzMachine(DeepBeliefNetwork 6 ← 4 – 3, RecognitionNetwork 6 → 4)
-    >>> stacked([restricted(6, 4), restricted(4, 3)], states=[[0, 1, 1], [0, 0, 1]])
+    >>> tr.stacked([tr.restricted(6, 4), tr.restricted(4, 3)], states=[[0, 1, 1], [0, 0, 1]])
     HelmholtzMachine(SigmoidBeliefNetwork 6 ← 4 ← 3, RecognitionNetwork 6 → 4 → 3)
     """
     machines = listed("machines", machines)

@@ -10,9 +10,9 @@ import numpy as np
 from tractable.learning.starts import mixtures
 from tractable.models.emissions import emissions_for
 from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
-from tractable.posterior.keys import generator
 
 STARTS = mixtures.STARTS
 STAY = 0.5
@@ -42,7 +42,7 @@ def hidden_markov(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> model = tr.hidden_markov(np.repeat([0.0, 5.0], 20), 2, "diagonal")
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
@@ -75,7 +75,7 @@ def left_right(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> model = tr.left_right(np.repeat([5.0, 0.0], 20), 2, "diagonal")
     >>> model.transition.tolist(), model.emissions.means.ravel().round(1).tolist()
     ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])

@@ -14,10 +14,10 @@ from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
 from tractable.models.emissions._base import two_axes
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
 from tractable.posterior.engines.mixtures import responsibilities
-from tractable.posterior.keys import generator
 
 STARTS = mixtures.STARTS
 
@@ -41,7 +41,7 @@ def factorial_hidden_markov(
 
     Examples
     --------
-    >>> import tractable as tr
+    >>> import numpy as np
     >>> model = tr.factorial_hidden_markov(np.repeat([0.0, 5.0, 8.0, 13.0], 10), [2, 2])
     >>> [sorted(w.ravel().round(1).tolist()) for w in model.emissions.contributions]
     [[-4.0, 4.0], [-2.0, 2.0]]

@@ -12,9 +12,9 @@ import numpy as np
 from tractable.models._base import ModelError, nearest
 from tractable.models.emissions import MixtureEmissions, Statistics, emissions_for
 from tractable.models.emissions._base import as_rows, column_means, two_axes
+from tractable.models.keys import generator
 from tractable.models.mixture import Mixture
 from tractable.posterior.engines.mixtures import chunks
-from tractable.posterior.keys import generator
 
 STARTS = ("k-means++", "rows")
 LLOYD = 10
@@ -54,7 +54,7 @@ def mixture(
 
     Examples
     --------
-    >>> mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
+    >>> tr.mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
     5
     """
     rows = two_axes(data)

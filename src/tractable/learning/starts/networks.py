@@ -10,9 +10,9 @@ import numpy as np
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import nearest
 from tractable.models.evidence import columns_of, is_indices, text_of
+from tractable.models.keys import generator
 from tractable.models.observations import Observations
 from tractable.posterior.exact.expected_tables import COUNT, shown
-from tractable.posterior.keys import generator
 
 STARTS = ("random",)
 MAX_NUMBERS = 100
@@ -47,9 +47,8 @@ def bayesian_network(
 
     Examples
     --------
-    >>> import tractable as tr
     >>> table = {"rain": ["no", "yes", None, "no"], "wet": ["no", "yes", "yes", "no"]}
-    >>> net = bayesian_network(table, {"wet": ["rain"]})
+    >>> net = tr.bayesian_network(table, {"wet": ["rain"]})
     >>> net.states["rain"]
     ('no', 'yes')
     >>> run = tr.fit(net, table, tr.EM(prior=0, tolerance=1e-9))

@@ -64,7 +64,7 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
 
     Examples
     --------
-    >>> emissions_for({"bernoulli": [0], "poisson": [1]}, [[0, 3], [1, 5]], 2).means.tolist()
+    >>> tr.emissions_for({"bernoulli": [0], "poisson": [1]}, [[0, 3], [1, 5]], 2).means.tolist()
     [[0.5, 4.0], [0.5, 4.0]]
     """
     rows = two_axes(x)

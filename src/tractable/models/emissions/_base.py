@@ -28,7 +28,8 @@ class Statistics:
 
     Examples
     --------
-    >>> a = Statistics({"count": np.array([1.0, 2.0])})
+    >>> import numpy as np
+    >>> a = tr.models.emissions.Statistics({"count": np.array([1.0, 2.0])})
     >>> (a + 2 * a)["count"]
     array([3., 6.])
     """
@@ -55,7 +56,16 @@ class Statistics:
 
 
 class Emissions(ABC):
-    """p(x | component) for K components over the columns of a row; NaN marks what is missing and is integrated out."""
+    """p(x | component) for K components over the columns of a row; NaN marks what is missing and is integrated out.
+
+    Examples
+    --------
+    >>> counts = tr.PoissonEmissions([[2.0], [5.0]])
+    >>> counts.n_components, counts.n_columns, counts.means.tolist()
+    (2, 1, [[2.0], [5.0]])
+    >>> isinstance(counts, tr.models.emissions.Emissions)
+    True
+    """
 
     kind: ClassVar[str]
     domain: ClassVar[str]

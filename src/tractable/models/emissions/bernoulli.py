@@ -36,7 +36,8 @@ class BernoulliEmissions(Emissions):
 
     Examples
     --------
-    >>> BernoulliEmissions([[0.5, 0.25]]).log_likelihood([[1, 0], [1, np.nan]]).round(6).tolist()
+    >>> import numpy as np
+    >>> tr.BernoulliEmissions([[0.5, 0.25]]).log_likelihood([[1, 0], [1, np.nan]]).round(6).tolist()
     [[-0.980829], [-0.693147]]
     """
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from operator import add
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tractable.kernels import rows
+from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     ROUNDING,
@@ -43,7 +44,7 @@ class CategoricalEmissions(Emissions):
 
     Examples
     --------
-    >>> CategoricalEmissions([[[0.5, 0.5, 0.0]], [[0.25, 0.75]]]).log_likelihood([[1, 0], [2, 1]]).round(6).tolist()
+    >>> tr.CategoricalEmissions([[[0.5, 0.5, 0.0]], [[0.25, 0.75]]]).log_likelihood([[1, 0], [2, 1]]).round(6).tolist()
     [[-2.079442], [-inf]]
     """
 

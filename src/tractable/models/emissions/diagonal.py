@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tractable.kernels import rows
+from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     Emissions,
@@ -70,7 +70,8 @@ class DiagonalGaussianEmissions(Emissions):
 
     Examples
     --------
-    >>> DiagonalGaussianEmissions([[0.0, 1.0]], [[1.0, 4.0]]).log_likelihood([[0.0, np.nan]]).round(6).tolist()
+    >>> import numpy as np
+    >>> tr.DiagonalGaussianEmissions([[0.0, 1.0]], [[1.0, 4.0]]).log_likelihood([[0.0, np.nan]]).round(6).tolist()
     [[-0.918939]]
     """
 
@@ -204,7 +205,7 @@ class SphericalGaussianEmissions(DiagonalGaussianEmissions):
 
     Examples
     --------
-    >>> SphericalGaussianEmissions([[0.0, 0.0]], [1.0]).log_likelihood([[0.0, 0.0]]).round(6).tolist()
+    >>> tr.SphericalGaussianEmissions([[0.0, 0.0]], [1.0]).log_likelihood([[0.0, 0.0]]).round(6).tolist()
     [[-1.837877]]
     """
 

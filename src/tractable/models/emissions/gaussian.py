@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tractable.kernels import rows as kernel
+from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import ROWS, Emissions, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite
@@ -31,7 +31,8 @@ class GaussianEmissions(Emissions):
 
     Examples
     --------
-    >>> wide = GaussianEmissions([[0.0, 0.0]], [[[1.0, 0.5], [0.5, 1.0]]])
+    >>> import numpy as np
+    >>> wide = tr.GaussianEmissions([[0.0, 0.0]], [[[1.0, 0.5], [0.5, 1.0]]])
     >>> wide.log_likelihood([[0.0, 0.0], [0.0, np.nan]]).round(6).tolist()
     [[-1.694036], [-0.918939]]
     >>> wide.imputed(np.array([[2.0, np.nan]]), np.ones((1, 1)))
@@ -256,7 +257,7 @@ class TiedGaussianEmissions(GaussianEmissions):
 
     Examples
     --------
-    >>> TiedGaussianEmissions([[0.0], [1.0]], [[1.0]]).log_likelihood([[0.0]]).round(6).tolist()
+    >>> tr.TiedGaussianEmissions([[0.0], [1.0]], [[1.0]]).log_likelihood([[0.0]]).round(6).tolist()
     [[-0.918939, -1.418939]]
     """
 

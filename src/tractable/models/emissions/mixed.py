@@ -26,8 +26,8 @@ class MixtureEmissions(Emissions):
 
     Examples
     --------
-    >>> from tractable.models.emissions import BernoulliEmissions
-    >>> two = MixtureEmissions([[0.5, 0.5], [1.0, 0.0]], BernoulliEmissions([[0.2], [0.6], [0.9], [0.5]]))
+    >>> import numpy as np
+    >>> two = tr.MixtureEmissions([[0.5, 0.5], [1.0, 0.0]], tr.BernoulliEmissions([[0.2], [0.6], [0.9], [0.5]]))
     >>> np.exp(two.log_likelihood([[1]])).round(6).tolist()
     [[0.4, 0.9]]
     """

@@ -39,7 +39,7 @@ class PoissonEmissions(Emissions):
 
     Examples
     --------
-    >>> PoissonEmissions([[2.0]]).log_likelihood([[0], [2]]).round(6).tolist()
+    >>> tr.PoissonEmissions([[2.0]]).log_likelihood([[0], [2]]).round(6).tolist()
     [[-2.0], [-1.306853]]
     """
 

@@ -27,8 +27,7 @@ class ProductEmissions(Emissions):
 
     Examples
     --------
-    >>> from tractable.models.emissions import BernoulliEmissions, PoissonEmissions
-    >>> mixed = ProductEmissions([BernoulliEmissions([[0.5]]), PoissonEmissions([[2.0]])], [[1], [0]])
+    >>> mixed = tr.ProductEmissions([tr.BernoulliEmissions([[0.5]]), tr.PoissonEmissions([[2.0]])], [[1], [0]])
     >>> mixed.log_likelihood([[0, 1]]).round(6).tolist()
     [[-2.693147]]
     """

@@ -1,5 +1,9 @@
 """Kinds of units: each supplies its cumulant function, and everything else is a derivative of it."""
 
+# ruff: noqa: E402
+from tractable.extras import import_module
+
+import_module("jax", "tractable.models.units")  # whoever makes units of their own begins here
 from tractable.models.units._base import Units
 from tractable.models.units.bernoulli import Bernoulli
 from tractable.models.units.categorical import Categorical

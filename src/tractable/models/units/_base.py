@@ -20,6 +20,14 @@ class Units(eqx.Module):
     T(x) are the features of a state (one number for most kinds, one for each state of a categorical unit), θ its
     natural parameter and q a base measure. The cumulant function Γ(θ) = log Σ_x q(x) exp(θ·T(x)) gives the rest: the
     expected features are ∇Γ(θ), their covariance ∇²Γ(θ), the entropy Γ(θ) − θ·∇Γ(θ) (for q = 1).
+
+    Examples
+    --------
+    >>> spins = tr.Spin(2)
+    >>> spins.n_states, spins.domain
+    (2, '−1 or 1')
+    >>> isinstance(spins, tr.models.units.Units)
+    True
     """
 
     n: eqx.AbstractVar[int]

@@ -14,7 +14,15 @@ from tractable.models.units._base import Units
 
 
 class Bernoulli(Units):
-    """x ∈ {0, 1}: Γ(θ) = log(1 + e^θ)."""
+    """x ∈ {0, 1}: Γ(θ) = log(1 + e^θ).
+
+    Examples
+    --------
+    >>> tr.restricted(tr.Bernoulli(3), tr.Bernoulli(2)).n_visible
+    3
+    >>> tr.Bernoulli(1).states().tolist()
+    [[0.0], [1.0]]
+    """
 
     n: int = eqx.field(static=True)
     zero_one: ClassVar[bool] = True

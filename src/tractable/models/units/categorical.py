@@ -15,7 +15,16 @@ from tractable.models.units._base import Units
 
 
 class Categorical(Units):
-    """x ∈ {0, …, q − 1}, its features a vector with a single one: Γ(θ) = log Σ_k e^θ_k."""
+    """x ∈ {0, …, q − 1}, its features a vector with a single one: Γ(θ) = log Σ_k e^θ_k.
+
+    Examples
+    --------
+    >>> machine = tr.restricted(tr.Categorical(2, 3), 2)
+    >>> machine.couplings["visible", "hidden"].shape
+    (6, 2)
+    >>> sorted({int(x) for row in tr.sample(machine, 50) for x in row})
+    [0, 1, 2]
+    """
 
     n: int = eqx.field(static=True)
     zero_one: ClassVar[bool] = True

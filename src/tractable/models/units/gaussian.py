@@ -18,6 +18,13 @@ class Gaussian(Units):
     """x ∈ ℝ with precision γ: q(x) = exp(−γx²/2), Γ(θ) = θ²/(2γ) + ½ log(2π/γ).
 
     The precision stays as given unless `learned`.
+
+    Examples
+    --------
+    >>> import math
+    >>> apart = tr.restricted(tr.Gaussian(1, log_precision=math.log(4)), 1, couplings=[[0.0]])
+    >>> round(math.exp(tr.log_partition(apart)), 4)  # 2 √(2π/γ), of precision γ = 4
+    2.5066
     """
 
     n: int = eqx.field(static=True)

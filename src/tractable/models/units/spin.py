@@ -15,7 +15,15 @@ from tractable.models.units._base import Units
 
 
 class Spin(Units):
-    """x ∈ {−1, +1}: Γ(θ) = log(2 cosh θ)."""
+    """x ∈ {−1, +1}: Γ(θ) = log(2 cosh θ).
+
+    Examples
+    --------
+    >>> import math
+    >>> pair = tr.boltzmann(units=tr.Spin(2), couplings=[[0.0, 1.0], [1.0, 0.0]])
+    >>> round(math.exp(tr.log_partition(pair)), 4)  # 2e + 2/e
+    6.1723
+    """
 
     n: int = eqx.field(static=True)
 

@@ -17,11 +17,11 @@ all, chains that contribute alike end in poor maxima.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.kernels.chain import Chains, sample_paths
 from tractable.kernels.chain import smooth as smooth_chain
 from tractable.models.additive import Terms

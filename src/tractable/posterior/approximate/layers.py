@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import expit, logit
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
@@ -21,6 +20,7 @@ from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import CaseAnswer, Cases
 from tractable.posterior.certificate import Certificate
+from tractable.posterior.exact.layers import sigmoid
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.layers import LayerPath
 from tractable.posterior.tempering.temperatures import curved
@@ -45,7 +45,7 @@ class Factorized(NamedTuple):
 def factorized(model: Any, cases: Cases, start: Any = None) -> Factorized:
     """The best factorized q that mean field finds for every row, what is known in place."""
     found, rows = climbed(model, cases, start)
-    means = [np.where(k, v, expit(np.asarray(t))) for k, v, t in zip(*rows, found.logits, strict=True)]
+    means = [np.where(k, v, sigmoid(np.asarray(t))) for k, v, t in zip(*rows, found.logits, strict=True)]
     return Factorized(np.asarray(found.bound), means, tuple(np.asarray(t) for t in found.logits))
 
 
@@ -56,7 +56,7 @@ def by_mean_field(model: Any, recognition: Any, cases: Cases, key: Any = 0, prog
         a, x = np.asarray(model.biases[0], float), cases.values[VISIBLE]
         if model.weights:
             a = a + means[1] @ np.asarray(model.weights[0], float).T
-        means[0] = np.where(np.isnan(x), expit(a), x)
+        means[0] = np.where(np.isnan(x), sigmoid(a), x)
     certificate = Certificate.bound(bound, bound)
     return CaseAnswer(certificate, {name: Certificate.estimate(m) for name, m in zip(model.groups, means, strict=True)})
 
@@ -249,7 +249,8 @@ def annealed_from(model: Any, recognition: RecognitionNetwork | None, part: Case
         means = [np.broadcast_to(np.asarray(h).mean(0), (part.n_rows, h.shape[1])) for h in seen]
     else:
         means = [jax.nn.sigmoid(t) for t in climbed(model, part)[0].logits]
-    return [np.asarray(logit(np.clip(m, UNSURE, 1 - UNSURE)), np.float32) for m in means]
+    sure = [np.clip(np.asarray(m), UNSURE, 1 - UNSURE) for m in means]
+    return [np.asarray(np.log(m) - np.log1p(-m), np.float32) for m in sure]
 
 
 # ---------------------------------------------------------------- without evidence

@@ -66,7 +66,16 @@ class Engine(Protocol):
 
 
 class UnsupportedError(ModelError):
-    """A verb that a family does not have; the message says which models have it, and what to use instead."""
+    """A verb that a family does not have; the message says which models have it, and what to use instead.
+
+    Examples
+    --------
+    >>> try:
+    ...     tr.transform(tr.MarkovNetwork({"a": "01"}, []), [["0"]])
+    ... except tr.UnsupportedError as error:
+    ...     print(str(error).partition(": ")[0], "…", str(error).rpartition("; ")[2])
+    a MarkovNetwork has no transform … use infer(model, evidence).marginals
+    """
 
 
 INSTEAD = {

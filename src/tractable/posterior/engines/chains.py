@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.threads import room, side_by_side
 from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.chains import plan_chains, plan_nothing
@@ -23,7 +25,6 @@ from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved, unsupported
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.expected import Expected
-from tractable.posterior.keys import generator
 
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
@@ -239,7 +240,16 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 
 class Forecast(NamedTuple):
-    """What is expected after the end of a sequence: of states [n, K], and of rows [n, d]."""
+    """What is expected after the end of a sequence: of states [n, K], and of rows [n, d].
+
+    Examples
+    --------
+    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
+    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
+    >>> ahead = tr.forecast(hmm, [1, 1, 0], 2)
+    >>> ahead.states.round(6).tolist()
+    [[0.425798, 0.574202], [0.440638, 0.559362]]
+    """
 
     states: np.ndarray
     means: np.ndarray
@@ -256,9 +266,8 @@ class OnlineFilter:
 
     Examples
     --------
-    >>> import tractable as tr
     >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> now = OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
+    >>> now = tr.OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
     >>> now.update([1]).update([1]).belief.round(6).tolist()
     [0.932584, 0.067416]
     """

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError
 from tractable.models.additive import Terms, joint_pairs
 from tractable.models.emissions import Statistics
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.models.keys import generator
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
@@ -24,7 +25,6 @@ from tractable.posterior.engines._protocol import Solved
 from tractable.posterior.engines.chains import AskedOfSequences, Forecast
 from tractable.posterior.exact import factorial as exact
 from tractable.posterior.expected import Expected
-from tractable.posterior.keys import generator
 
 
 class Asked(AskedOfSequences):

@@ -15,6 +15,7 @@ from tractable.models._base import ModelError
 from tractable.models.as_tables import is_steep
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.emissions import Statistics
+from tractable.models.keys import generator
 from tractable.models.layers import merged
 from tractable.models.recognition import RecognitionNetwork
 from tractable.plan import Ask, Plan, adopted, allowed, ask
@@ -29,7 +30,6 @@ from tractable.posterior.engines._protocol import Solved, costliest, gathered, s
 from tractable.posterior.exact import layers as exact
 from tractable.posterior.exact import sparse_layers
 from tractable.posterior.expected import Expected
-from tractable.posterior.keys import generator
 
 OPTIONS = {"impute": ("n_sweeps",)}
 APPROXIMATE = approximate.METHODS

@@ -13,6 +13,7 @@ import numpy as np
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import all_known, checked_values, condition
+from tractable.models.keys import generator
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, GibbsChains, plan_machine
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -22,7 +23,6 @@ from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import clamped as exact
-from tractable.posterior.keys import generator
 
 OPTIONS = {"impute": ("n_sweeps",)}
 APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": approximate.by_gibbs}

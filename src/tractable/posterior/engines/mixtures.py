@@ -13,6 +13,7 @@ import numpy as np
 from tractable.kernels.threads import side_by_side
 from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
+from tractable.models.keys import generator
 from tractable.models.mixture import COMPONENT, Mixture, condition
 from tractable.models.mixture import read_rows as rows_of
 from tractable.plan import Ask, Plan, adopted, allowed
@@ -21,7 +22,6 @@ from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved
 from tractable.posterior.expected import Expected
-from tractable.posterior.keys import generator
 
 ROWS = 2048
 PIECE = 4 * ROWS

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Reduced, TreeThatRan
-from tractable.models import BayesianNetwork, Evidence, ModelError, TableModel, parse_evidence, reduce_model
-from tractable.models.evidence import parse_rows, with_likelihoods
+from tractable.kernels.cached import cached_property
+from tractable.models import BayesianNetwork, ModelError
+from tractable.models.conditioning import TableModel, reduce_model
+from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
+from tractable.models.keys import generator
 from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
 from tractable.plan.budget import terms
 from tractable.plan.search import GREEDY
@@ -23,7 +25,6 @@ from tractable.posterior.engines._protocol import Solved
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
-from tractable.posterior.keys import generator
 
 METHODS = ("auto", "elimination")
 ALL = slice(None)

@@ -15,7 +15,7 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Job, Reduced, Scopes, Tables
 from tractable.kernels.threads import side_by_side
-from tractable.models import TableModel
+from tractable.models.conditioning import TableModel
 from tractable.plan import Apart, ContractionTree, Plan
 from tractable.plan.tables import named, row_scopes
 from tractable.posterior.exact.elimination import conditioned, fitted, sum_product

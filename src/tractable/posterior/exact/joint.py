@@ -8,8 +8,9 @@ import numpy as np
 
 from tractable import kernels
 from tractable.kernels import Job, Reduced, Tables
-from tractable.models import ModelError, TableModel
+from tractable.models import ModelError
 from tractable.models._base import check_known
+from tractable.models.conditioning import TableModel
 from tractable.models.evidence import with_likelihoods
 from tractable.plan import Ask, ContractionTree, allowed
 from tractable.plan.tables import plan_joint

@@ -6,12 +6,12 @@ says nothing of the table, and is not counted for it.
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from tractable.kernels import Tables
+from tractable.kernels.cached import cached_property
 
 
 class Layout:

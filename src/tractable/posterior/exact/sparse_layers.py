@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from tractable.kernels import Reduced
-from tractable.models import BayesianNetwork, Evidence, reduce_model
+from tractable.models import BayesianNetwork
 from tractable.models.as_tables import bayesian_network
+from tractable.models.conditioning import reduce_model
+from tractable.models.evidence import Evidence
 from tractable.plan import Ask, ContractionTree, Plan
 from tractable.plan.tables import named, plan_rows
 from tractable.posterior.cases import Cases

@@ -11,6 +11,9 @@ from tractable.posterior.certificate import ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import parts, scopes_of
 from tractable.posterior.exact.progress import tracked
 
+PIECE = 1 << 20
+"""Random numbers drawn in one go: what NumPy does at once cannot be interrupted."""
+
 
 def most_probable_states(reduced: Reduced, tree: ContractionTree | None) -> tuple[float, np.ndarray]:
     """The largest log product of the tables, and the state of every original variable that attains it."""
@@ -58,8 +61,8 @@ def _draw_into(states: np.ndarray, reduced: Reduced, tree: ContractionTree, rng:
         log_z, states[:] = _draw_sliced(reduced, tree, rng, len(states))
     else:
         log_z, found = _walked(reduced.tables, tree.pairs, rng, len(states))
-        held = np.unique(reduced.tables.scopes)
-        states[:, held] = found[:, held]
+        for v in np.unique(reduced.tables.scopes):
+            states[:, v] = found[:, v]
     if log_z == -np.inf:
         raise _nothing_to_sample()
 
@@ -70,7 +73,10 @@ def _nothing_to_sample() -> ImpossibleEvidenceError:
 
 def _walked(tables: Tables, pairs: np.ndarray, rng: np.random.Generator, n: int) -> tuple[float, np.ndarray]:
     """log Z, and samples of the variables that some table holds."""
-    job = Job(kernels.WALK, uniforms=rng.random((n, 2 * tables.n_factors)))
+    uniforms = np.empty((n, 2 * tables.n_factors))
+    for some in np.array_split(uniforms, uniforms.size // PIECE + 1):
+        rng.random(out=some)
+    job = Job(kernels.WALK, uniforms=uniforms)
     run = kernels.run(tables, scopes_of(tables), pairs, job)
     if run.status == kernels.UNSAFE:
         run = kernels.run(tables, scopes_of(tables), pairs, job._replace(semiring=kernels.LOG_SUM_EXP))

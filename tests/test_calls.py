@@ -18,8 +18,8 @@ import pytest
 
 import tractable as tr
 from tractable import kernels
-from tractable.kernels import products
-from tractable.kernels.products import Products, _Product
+from tractable.kernels import calls
+from tractable.kernels.calls import Caller, _Question
 from tractable.posterior.exact.elimination import scopes_of
 
 VERBS: dict[str, Callable[[tr.MarkovNetwork, Any], Any]] = {
@@ -80,19 +80,19 @@ def test_what_a_product_raises_comes_out_of_the_verb(
 
 def test_an_interrupt_before_the_first_line_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
     """Python raises it on entry: that it is pending when C calls is arranged in one call, with no line in between."""
-    a, c, own = np.eye(2), np.full((2, 2), 7.0), Products()
-    task = _Product(a.ctypes.data, a.ctypes.data, c.ctypes.data, 1, 2, 2, 2, 0)
+    a, c, own = np.eye(2), np.full((2, 2), 7.0), Caller()
+    task = _Question(a.ctypes.data, a.ctypes.data, c.ctypes.data, 1, 2, 2, 2, 0)
     interrupt = partial(
         ctypes.pythonapi.PyThreadState_SetAsyncExc,
         ctypes.c_ulong(threading.get_ident()),
         ctypes.py_object(KeyboardInterrupt),
     )
-    list(map(operator.call, [interrupt, partial(own.matmul, ctypes.addressof(task))]))
+    list(map(operator.call, [interrupt, partial(own.asked, ctypes.addressof(task))]))
     assert isinstance(own.error, KeyboardInterrupt)
     assert not task.made
     assert (c == 7).all()
-    own = Products()
-    own.matmul(ctypes.addressof(task))
+    own = Caller()
+    own.asked(ctypes.addressof(task))
     assert (task.made, c.tolist()) == (1, [[1, 0], [0, 1]])
     assert capfd.readouterr() == ("", "")
 
@@ -100,18 +100,18 @@ def test_an_interrupt_before_the_first_line_is_kept(capfd: pytest.CaptureFixture
 def test_where_nothing_says_why_it_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even after a product that was made: ctypes may hand back the success of the call before."""
     net, log_z = ring()
-    calls = iter(range(10))
+    asked = iter(range(10))
 
     def some(address: int) -> None:
-        if next(calls) == 0:
-            products._make(_Product.from_address(address))
+        if next(asked) == 0:
+            calls._answer(_Question.from_address(address))
 
-    own = Products()
-    own.matmul = products.MATMUL(some)
-    monkeypatch.setattr(products, "_idle", [own])
+    own = Caller()
+    own.asked = calls.CALLER(some)
+    monkeypatch.setattr(calls, "_idle", [own])
     with pytest.raises(KeyboardInterrupt):
         tr.log_partition(net)
-    assert next(calls) == 2
+    assert next(asked) == 2
     assert tr.log_partition(net).value == pytest.approx(log_z, rel=1e-12)
 
 
