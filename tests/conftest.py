@@ -29,8 +29,8 @@ XLA_FLAGS = (
 )
 """The tests compile far more than they compute: with these in a third of the time."""
 
-TORN = "Error reading persistent compilation cache"
-"""What jax says of a file that another process is writing, or was killed while it wrote it; it then compiles again."""
+HARMLESS = [f"ignore:Error {doing} persistent compilation cache" for doing in ("reading", "writing")]
+"""jax says so of a file that another process is writing or was killed while it wrote it, and compiles once more."""
 
 DAYS_KEPT = 30
 
@@ -39,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     compile_soon()
     keep_what_is_compiled(config)
     config.addinivalue_line("filterwarnings", "error")
-    config.addinivalue_line("filterwarnings", f"ignore:{TORN}")
+    for line in HARMLESS:
+        config.addinivalue_line("filterwarnings", line)
     config.addinivalue_line("markers", "verify: a sweep; `make verify` runs all of its cases, the tests a sample")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; some tests send one
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,7 +77,7 @@ def keep_what_is_compiled(config: pytest.Config) -> None:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), f"ignore:{TORN}"]))
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), *HARMLESS]))
 
 
 def forget_what_is_old(folder: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from killed import kill
@@ -218,12 +219,15 @@ class TestCheckpoints:
 def full_disk(n_bytes):
     """Files of this process may not grow beyond so many bytes."""
     resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, kept = resource.getrlimit(resource.RLIMIT_FSIZE), "jax_persistent_cache_min_compile_time_secs"
+    cached_from = jax.config.values[kept]
+    jax.config.update(kept, np.inf)  # nothing that is compiled here is kept by halves
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        jax.config.update(kept, cached_from)
 
 
 class TestFullDisk:

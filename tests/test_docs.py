@@ -142,7 +142,9 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)
 def test_every_example_runs_and_is_listed(script):
-    done = subprocess.run([sys.executable, "-W", "error", script], capture_output=True, encoding="utf-8")
+    strict = ",".join(filter(None, ["error", os.environ.get("PYTHONWARNINGS")]))
+    env = os.environ | {"PYTHONWARNINGS": strict}
+    done = subprocess.run([sys.executable, script], env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0 and done.stdout and not done.stderr
     assert f"(../examples/{script.name})" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 
