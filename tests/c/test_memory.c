@@ -148,7 +148,8 @@ static void asks_now_and_then(void) {
     CHECK(asks(answers, 8, REGION_PIECE / 2, 9) == 3 && asks(answers, 3 * REGION_PIECE, 1, 9) == 2);
     CHECK(asks(answers, 1, INT64_MAX / 2, 9) == 0);
     CHECK(asks(NULL, 6, REGION_PIECE, 0) == 0);
-    region_worked(2 * REGION_PIECE), region_worked(2 * REGION_PIECE); /* no call, and nobody to ask */
+    CHECK(asks(answers, 1, REGION_PIECE, 9) == 0); /* that call is over, and nobody is left to ask: */
+    for (int i = 0; i < 3; i++) region_worked(REGION_PIECE);
     CHECK(n_asked == 0);
     region_patience(1e6);
     CHECK(asks(answers, 6, REGION_PIECE, 0) == 0);
