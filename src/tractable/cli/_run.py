@@ -35,8 +35,8 @@ def run(argv: Sequence[str]) -> int:
         # The reader has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except ModuleNotFoundError as error:
-        return _fail(str(missing(error, "this command")))
+    except ImportError as error:
+        return _fail(_lacking(error))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
@@ -66,19 +66,21 @@ def _guarded(argv: Sequence[str]) -> int:
     except tr.BudgetError as error:
         show_refusal(error, json="--json" in argv)
         return _fail(str(error), REFUSED)
-    except (RuntimeError, ImportError) as error:
-        if (message := _not_a_defect(error)) is None:
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):  # from jax, which has no class of its own for it
             raise
-        return _fail(message)
+        return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
     except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
         return _fail(str(error))
 
 
-def _not_a_defect(error: RuntimeError | ImportError) -> str | None:
-    """What to say where the machine is the reason."""
-    if "RESOURCE_EXHAUSTED" in str(error):  # from jax, which has no class of its own for it
-        return "out of memory; take smaller batches, fewer hidden units or fewer chains"
-    return str(error) if isinstance(error, ImportError) and error.name == "tractable.kernels" else None
+def _lacking(error: ImportError) -> str:
+    """What to say where an extra is not installed, or no kernels run on this machine; another error is a defect."""
+    if error.name == "tractable.kernels":
+        return str(error)
+    if not isinstance(error, ModuleNotFoundError):
+        raise error
+    return str(missing(error, "this command"))
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:
