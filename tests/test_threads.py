@@ -15,8 +15,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import tractable as tr
+from tractable._cached import cached_property
 from tractable.kernels import threads
-from tractable.kernels.cached import cached_property
 from tractable.kernels.forks import unforked
 from tractable.kernels.threads import in_order, room, side_by_side
 
@@ -145,7 +145,9 @@ def test_an_e_step_does_not_depend_on_the_number_of_cores(kind: str, monkeypatch
 
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-multi_threaded = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+multi_threaded = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning", "ignore:os.fork.. was called:RuntimeWarning"
+)
 
 
 def ends_well(child: Callable[[], bool]) -> bool:

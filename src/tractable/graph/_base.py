@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, combinations, islice
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 
 Adjacency = Mapping[str, set[str]]
 

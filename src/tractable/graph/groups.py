@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
+from tractable._cached import cached_property
 from tractable.graph._base import Graph, GraphError, unknown_variable
-from tractable.kernels.cached import cached_property
 
 Pair = tuple[str, str]
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .cached import cached_property
+from tractable._cached import cached_property
+
 from .calls import CALLER, asking
 from .levels import library_path
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.checkpoints import Saved

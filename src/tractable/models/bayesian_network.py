@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.graph import Graph
-from tractable.kernels.cached import cached_property
 from tractable.models._base import (
     ModelError,
     Tables,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.kernels import Scopes
-from tractable.kernels.cached import cached_property
 from tractable.models import ModelError
 from tractable.models._base import nearest
 

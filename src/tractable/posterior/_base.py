@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 from tractable.models._base import unknown_variable
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError

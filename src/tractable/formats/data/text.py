@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.formats._base import FormatError, Source, content, shown, written
-from tractable.kernels.cached import cached_property
 
 _CELLS = 2**18
 """Cells turned into numbers at a time."""

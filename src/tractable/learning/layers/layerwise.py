@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
 from tractable.learning.layers.stacks import stack_of

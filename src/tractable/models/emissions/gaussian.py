@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.kernels import rows as kernel
-from tractable.kernels.cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import ROWS, Emissions, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite

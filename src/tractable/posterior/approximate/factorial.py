@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 from tractable.kernels.chain import Chains, sample_paths
 from tractable.kernels.chain import smooth as smooth_chain
 from tractable.models.additive import Terms

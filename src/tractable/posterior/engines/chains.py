@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.cached import cached_property
+from tractable._cached import cached_property
 from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.threads import room, side_by_side
 from tractable.models._base import ModelError

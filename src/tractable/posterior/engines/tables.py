@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable import kernels
+from tractable._cached import cached_property
 from tractable.kernels import Reduced, TreeThatRan
-from tractable.kernels.cached import cached_property
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models.conditioning import TableModel, reduce_model
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.kernels import Tables
-from tractable.kernels.cached import cached_property
 
 
 class Layout:
