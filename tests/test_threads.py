@@ -103,6 +103,25 @@ def test_an_error_of_the_one_who_asks_is_not_covered_by_that_of_a_helper(monkeyp
         side_by_side(fails, range(2))
 
 
+def test_results_in_order_come_before_a_later_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that is still at work when another fails is not stopped for it: its result is asked for first."""
+    monkeypatch.setattr(threads, "n_cores", lambda: 2)
+    failed = threading.Event()
+
+    def task(i: int) -> int:
+        if i == 1:
+            failed.set()
+            raise ZeroDivisionError
+        failed.wait(60)
+        threads.look_up()
+        return i
+
+    results = in_order(task, range(2))
+    assert next(results) == 0
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
 def test_a_room_is_used_again_by_its_thread_alone() -> None:
     first = room("test", (3, 4))
     assert room("test", (2, 2)).base is first.base

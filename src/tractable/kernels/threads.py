@@ -43,13 +43,10 @@ class _Group:
         return self.stopped or (self.within is not None and self.within.is_over)
 
     def run(self, call: Callable[[], T]) -> T:
-        """The call as part of the group; an error ends the others."""
+        """The call as part of the group."""
         before, _kept.group = getattr(_kept, "group", None), self
         try:
             return call()
-        except BaseException:
-            self.stopped = True
-            raise
         finally:
             _kept.group = before
 
@@ -138,8 +135,12 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
     numbers, group, helpers = count(), _Group(), []
 
     def work() -> None:
-        while not group.is_over and (i := next(numbers)) < len(todo):
-            found[i] = call(todo[i])
+        try:
+            while not group.is_over and (i := next(numbers)) < len(todo):
+                found[i] = call(todo[i])
+        except BaseException:
+            group.stopped = True
+            raise
 
     try:
         try:
