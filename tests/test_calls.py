@@ -97,6 +97,21 @@ def test_an_interrupt_before_the_first_line_is_kept(capfd: pytest.CaptureFixture
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_strikes_after_the_answer_ends_that_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, log_z = ring()
+    answer = calls._answer
+
+    def struck(question: Any) -> None:
+        answer(question)
+        monkeypatch.setattr(calls, "_answer", answer)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(calls, "_answer", struck)
+    with pytest.raises(ZeroDivisionError):
+        tr.log_partition(net)
+    assert tr.log_partition(net).value == pytest.approx(log_z, rel=1e-12)
+
+
 def test_where_nothing_says_why_it_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even after a product that was made: ctypes may hand back the success of the call before."""
     net, log_z = ring()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from threadpoolctl import threadpool_info
 import tractable as tr
 from tractable._cached import cached_property
 from tractable.kernels import threads
-from tractable.kernels.forks import unforked
+from tractable.kernels.forks import product_lock
 from tractable.kernels.threads import in_order, room, side_by_side
 
 
@@ -184,7 +187,7 @@ def test_a_fork_waits_for_products_of_others_and_not_for_its_own() -> None:
     inside, over, order = threading.Event(), threading.Event(), []
 
     def work() -> None:
-        with unforked, unforked:  # as where one call is within another
+        with product_lock(), product_lock():  # as where one call is within another
             inside.set()
             over.wait(60)
             order.append("product")
@@ -193,11 +196,10 @@ def test_a_fork_waits_for_products_of_others_and_not_for_its_own() -> None:
     other.start()
     inside.wait(60)
     threading.Timer(0.1, over.set).start()
-    with unforked:
-        assert ends_well(lambda: order == ["product"] and unforked.inside == 0)
+    with product_lock():
+        assert ends_well(lambda: order == ["product"])
     other.join()
-    with unforked:
-        assert unforked.inside == 1
+    assert ends_well(lambda: product_lock().acquire(blocking=False))
 
 
 @forks
@@ -259,3 +261,52 @@ def test_a_property_is_computed_once_and_threads_that_meet_agree() -> None:
         first, second = pool.map(lambda _: one.value, range(2))
     assert first is second is one.value
     assert Meeting.value.__doc__ == "What it is."
+
+
+STRUCK = """
+import os, signal, sys, threading
+import numpy as np
+from tractable.kernels import threads
+from tractable.kernels.forks import product_lock
+from tractable.kernels.threads import in_order, side_by_side
+
+threads.n_cores = lambda: 3
+rng, strikes, right = np.random.default_rng(0), 0, [i * i for i in range(6)]
+
+
+def square(i):
+    with product_lock():
+        return i * i
+
+
+def calls(over):
+    while not over.is_set():
+        assert side_by_side(square, range(6), products=True) == right
+        assert list(in_order(square, range(6))) == right
+
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+never, over = threading.Event(), threading.Event()
+while strikes < 1500:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 2e-3))
+        calls(never)
+    except KeyboardInterrupt:
+        strikes += 1
+other = threading.Thread(target=calls, args=(over,))
+other.start()
+for _ in range(20):
+    assert side_by_side(square, range(6)) == list(in_order(square, range(6))) == right
+    pid = os.fork()
+    if not pid:
+        os._exit(side_by_side(square, range(6)) != right)
+    assert not os.waitpid(pid, 0)[1]
+over.set()
+"""
+
+
+@forks
+def test_short_calls_struck_at_any_moment_leave_nothing_held(tmp_path: Path) -> None:
+    """In a process of its own, which a lock left held would stop for good."""
+    done = subprocess.run([sys.executable, "-c", STRUCK], capture_output=True, text=True, cwd=tmp_path, timeout=200)
+    assert not done.returncode, done.stderr

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .forks import unforked
+from .forks import product_lock
 from .threads import look_up
 
 _pointer, _long = ctypes.c_void_p, ctypes.c_int64
@@ -46,13 +46,15 @@ class Caller:
         self.asked = CALLER(answers.send)
 
     def _answers(self) -> Generator[None, int, None]:
+        question = _Question()
         try:
             while True:
-                _answer(_Question.from_address((yield)))
+                question = _Question.from_address((yield))
+                _answer(question)
         except GeneratorExit:
             return
-        except BaseException as error:
-            self.error = error
+        except BaseException as error:  # which may have struck after the answer
+            self.error, question.made = error, 0
         yield  # nothing was called since the `except`, so that nothing else could strike
 
     def struck(self) -> BaseException:
@@ -79,7 +81,7 @@ def _multiply(question: _Question) -> None:
         for row in range(0, m, height):
             for column in range(0, n, width):
                 at = slice(i, i + several), slice(row, row + height), slice(column, column + width)
-                with unforked:
+                with product_lock():
                     np.matmul(a[at[:2]], b[at[0], :, at[2]], out=c[at])
 
 
@@ -102,7 +104,7 @@ def asking(kernel: Callable[..., int]) -> Callable[..., int]:
         except IndexError:
             caller = Caller()
         status = kernel(*arguments, caller.asked)
-        if status < 0:
+        if status < 0 or caller.error is not None:
             raise _failure(status, caller)
         _idle.append(caller)
         return status
@@ -111,6 +113,6 @@ def asking(kernel: Callable[..., int]) -> Callable[..., int]:
 
 
 def _failure(status: int, caller: Caller) -> BaseException:
-    if status == GIVEN_UP:
+    if status == GIVEN_UP or caller.error is not None:
         return caller.struck()
     return MemoryError("the system has no more memory for this call; give it a smaller budget, or less at once")

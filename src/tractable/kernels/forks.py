@@ -1,53 +1,72 @@
-"""A fork waits for the matrix products of other threads: OpenBLAS, cut off in one, stops parent and child for good."""
+"""A fork waits for the matrix products of other threads: OpenBLAS, cut off in one, stops parent and child for good.
+
+Every thread has a lock of its own, which it holds around what makes products, and a fork takes those of all others.
+They are locks in C, held by `with`: a signal that strikes at any moment leaves none of them held.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import ContextDecorator
-from threading import Condition, local
+from collections.abc import Callable
+from functools import wraps
+from threading import RLock, get_ident
+from typing import Any, TypeVar
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+_gate, _locks = RLock(), {get_ident(): RLock()}
 
 
-class _Products(ContextDecorator):
-    """While anybody is inside, no other thread forks; around products alone, so that it has not long to wait."""
-
-    def __init__(self) -> None:
-        self.born()
-
-    def born(self) -> None:
-        """Nobody is inside, as in a child, which has none of its parent's threads."""
-        self.free, self.inside, self.own, self.wanted = Condition(), 0, local(), False
-
-    def __enter__(self) -> None:
-        with self.free:
-            self.free.wait_for(lambda: not self.wanted or self.n_own)
-            self.inside += 1
-        self.own.n = self.n_own + 1
-
-    def __exit__(self, *_: object) -> None:
-        self.own.n -= 1
-        with self.free:
-            self.inside -= 1
-            self.free.notify_all()
-
-    @property
-    def n_own(self) -> int:
-        """How often this thread is inside: it does not wait for itself."""
-        return getattr(self.own, "n", 0)
-
-    def hold(self) -> None:
-        """Wait until no other thread is inside, and let none in."""
-        self.free.acquire()
-        self.wanted = True
-        self.free.wait_for(lambda: self.inside <= self.n_own)
-
-    def let(self) -> None:
-        """Let others in again."""
-        self.wanted = False
-        self.free.notify_all()
-        self.free.release()
+def product_lock() -> Any:
+    """This thread's lock; ``with product_lock():`` around a product."""
+    lock = _locks.get(get_ident())
+    if lock is None:
+        with _gate:
+            lock = _locks.setdefault(get_ident(), RLock())
+    return lock
 
 
-unforked = _Products()
+def unforked(method: Method) -> Method:
+    """The same method, during which no other thread forks.
+
+    >>> unforked(abs)(-1)
+    1
+    """
+
+    @wraps(method)
+    def call(*arguments: Any, **options: Any) -> Any:
+        with product_lock():
+            return method(*arguments, **options)
+
+    return call  # type: ignore[return-value]
+
+
+def _hold() -> None:
+    _gate.acquire()
+    for lock in _of_others():
+        lock.acquire()
+
+
+def _let() -> None:
+    for lock in (*_of_others(), _gate):
+        try:
+            while True:
+                lock.release()
+        except RuntimeError:  # held no more
+            continue
+
+
+def _of_others() -> list[Any]:
+    own = get_ident()
+    return [lock for thread, lock in _locks.items() if thread != own]
+
+
+def _born() -> None:
+    """A child has none of its parent's threads."""
+    global _gate
+    _gate = RLock()
+    _locks.clear()
+
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=unforked.hold, after_in_parent=unforked.let, after_in_child=unforked.born)
+    os.register_at_fork(before=_hold, after_in_parent=_let, after_in_child=_born)

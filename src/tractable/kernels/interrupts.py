@@ -20,14 +20,6 @@ AGAIN = 0.001
 """Seconds until an interrupt comes again: by then what ignored it is over."""
 
 
-def _interrupt() -> None:
-    """Also where the main thread waits for a lock."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
-
-
 def heard(verb: Verb) -> Verb:
     """The same verb, in which no interrupt is lost.
 
@@ -37,13 +29,14 @@ def heard(verb: Verb) -> Verb:
 
     @wraps(verb)
     def call(*arguments: Any, **options: Any) -> Any:
-        if "jax" not in sys.modules or threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             return verb(*arguments, **options)
-        before = sys.unraisablehook
+        before, coming = sys.unraisablehook, []
 
         def ignored(what: Any) -> None:
             if isinstance(what.exc_value, KeyboardInterrupt):
-                threading.Timer(AGAIN, _interrupt).start()
+                coming.append(True)
+                threading.Timer(AGAIN, _interrupt, (coming,)).start()
             else:
                 before(what)
 
@@ -52,5 +45,19 @@ def heard(verb: Verb) -> Verb:
             return verb(*arguments, **options)
         finally:
             sys.unraisablehook = before
+            if coming:  # it would come after the verb
+                coming.clear()
+                raise KeyboardInterrupt
 
     return call  # type: ignore[return-value]
+
+
+def _interrupt(coming: list[bool]) -> None:
+    """Also where the main thread waits for a lock."""
+    if not coming:
+        return
+    coming.clear()
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()

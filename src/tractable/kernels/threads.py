@@ -6,13 +6,14 @@ What comes out, and in which order, does not depend on the number of cores.
 from __future__ import annotations
 
 import os
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from functools import cache, partial
 from itertools import count, islice
-from threading import Lock, local
+from queue import SimpleQueue
+from threading import Lock, RLock, local
 from typing import Any, TypeVar
 
 import numpy as np
@@ -64,23 +65,61 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Job:
+    """Work for a helper; who has asked for it waits by the lock, which is held while it is done."""
+
+    def __init__(self, group: _Group, work: Callable[[], Any]) -> None:
+        self.group, self.work, self.lock, self.ended = group, work, Lock(), Lock()
+        self.ended.acquire()
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do it, unless nobody waits for it any more."""
+        with self.lock:
+            if not self.group.is_over:
+                try:
+                    self.value = self.group.run(self.work)
+                except BaseException as error:
+                    self.error = error
+        self.ended.release()
+
+    def result(self) -> Any:
+        """What it has come to, when it is done."""
+        self.ended.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+def _serve(jobs: SimpleQueue[_Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job.run()
+        del job  # and what it has led to
+
+
 @cache
-def _helpers(n: int) -> ThreadPoolExecutor:
-    """Threads that stay: to start some for each of many short pieces of work would cost as much as the work."""
-    return ThreadPoolExecutor(n, "tractable")
+def _helpers(n: int) -> SimpleQueue[_Job | None]:
+    """Where jobs go for threads that stay: to start some for each of many short ones would cost as much as the work.
+
+    They are made of locks and queues in C, which no signal leaves half taken; those of `concurrent.futures` are not.
+    """
+    jobs: SimpleQueue[_Job | None] = SimpleQueue()
+    for _ in range(n):
+        start_new_thread(_serve, (jobs,))
+    return jobs
 
 
 class _OneThread:
     """While anybody is inside, matrix products stay in the thread that asks for them."""
 
     def __init__(self) -> None:
-        self.lock, self.inside, self.limit = Lock(), 0, ExitStack()
+        self.lock, self.inside, self.limit = RLock(), 0, ExitStack()
 
     def born(self) -> None:
         """Nobody is inside, as in a child, which has none of its parent's threads."""
+        self.lock, self.inside = RLock(), 0
         self.limit.close()
-        self.inside = 0
-        self.lock.release()
 
     def __enter__(self) -> None:
         with self.lock:
@@ -114,7 +153,9 @@ _one_thread = _OneThread()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.cache_clear)
     os.register_at_fork(
-        before=_one_thread.lock.acquire, after_in_parent=_one_thread.lock.release, after_in_child=_one_thread.born
+        before=lambda: _one_thread.lock.acquire(),
+        after_in_parent=lambda: _one_thread.lock.release(),
+        after_in_child=_one_thread.born,
     )
 
 
@@ -132,7 +173,7 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
         with _one_thread:
             return side_by_side(call, todo)
     found: list[Any] = [None] * len(todo)
-    numbers, group, helpers = count(), _Group(), []
+    numbers, group = count(), _Group()
 
     def work() -> None:
         try:
@@ -142,41 +183,43 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
             group.stopped = True
             raise
 
+    jobs = [_Job(group, work) for _ in range(min(len(todo), n_cores()) - 1)]
     try:
         try:
-            n_helpers = min(len(todo), n_cores()) - 1
-            helpers.extend(_helpers(n_cores() - 1).submit(group.run, work) for _ in range(n_helpers))
+            for job in jobs:
+                _helpers(n_cores() - 1).put(job)
             group.run(work)
         except Stopped:  # a helper has failed, or the group that this one is in
             pass
+        except BaseException:
+            group.stopped = True
+            raise
         finally:
-            deque(islice(numbers, len(todo)), 0)  # after an error nothing more begins
-            _settle(helpers, group)
+            deque(islice(numbers, len(todo)), 0)  # nothing more begins
+            _settle(jobs, group)
     finally:
-        _settle(helpers, group)  # what struck may have struck there
-    _raise_first(helper.exception() for helper in helpers if not helper.cancelled())
+        group.stopped = True
+        _settle(jobs, group)  # what struck may have struck there
+    for job in jobs:
+        if job.error is not None and not isinstance(job.error, Stopped):  # not that it was stopped for another's error
+            raise job.error
     look_up()
     return found
 
 
-def _settle(helpers: list[Future[None]], group: _Group) -> None:
-    """Wait until nothing runs any more; what strikes meanwhile is raised then."""
+def _settle(jobs: Iterable[_Job], group: _Group) -> None:
+    """Wait until none of them is being done; what strikes meanwhile is raised then."""
     struck = None
-    for helper in helpers:
-        while not (helper.cancel() or helper.done()):
+    for job in jobs:
+        waiting = True
+        while waiting:
             try:
-                helper.exception()
+                with job.lock:
+                    waiting = False
             except BaseException as error:
                 struck, group.stopped = error, True
     if struck is not None:
         raise struck
-
-
-def _raise_first(errors: Iterable[BaseException | None]) -> None:
-    """Raise what went wrong, if anything did: not that others were stopped for it."""
-    for error in errors:
-        if error is not None and not isinstance(error, Stopped):
-            raise error
 
 
 def room(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -206,16 +249,23 @@ def in_order(call: Callable[[S], T], tasks: Iterable[S]) -> Iterator[T]:
     if n_cores() == 1:
         yield from map(call, tasks)
         return
-    waiting: deque[Future[T]] = deque()
+    jobs: SimpleQueue[_Job | None] = SimpleQueue()
+    waiting: deque[_Job] = deque()
     group = _Group()
-    with ThreadPoolExecutor(n_cores()) as pool:
-        try:
-            for task in tasks:
-                waiting.append(pool.submit(group.run, partial(call, task)))
-                if len(waiting) > 2 * n_cores():
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            group.stopped = True
-            pool.shutdown(wait=True, cancel_futures=True)
+    for _ in range(n_cores()):
+        start_new_thread(_serve, (jobs,))
+    try:
+        for task in tasks:
+            waiting.append(_Job(group, partial(call, task)))
+            jobs.put(waiting[-1])
+            if len(waiting) > 2 * n_cores():
+                yield waiting[0].result()
+                waiting.popleft()
+        while waiting:
+            yield waiting[0].result()
+            waiting.popleft()
+    finally:
+        group.stopped = True
+        for _ in range(n_cores()):
+            jobs.put(None)
+        _settle(waiting, group)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.kernels.forks import unforked
+from tractable.kernels.forks import product_lock, unforked
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions import Emissions, Statistics
 from tractable.models.emissions._base import ROUNDING, ROWS, parameters, times_logs
@@ -104,7 +104,7 @@ class HiddenMarkovModel:
         """log p(x_t | state) of rows that have been checked [n, K]."""
         out = np.empty((len(rows), self.n_states)) if out is None else out
         for start in range(0, len(rows), ROWS):  # what is made on the way stays in the cache
-            with unforked:
+            with product_lock():
                 out[start : start + ROWS] = self.emissions.log_likelihood(rows[start : start + ROWS])
         return out
 
