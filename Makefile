@@ -21,7 +21,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 PIECE ?= 1/1
-PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python),python3.11 python3.12 python3.13 python3.14)
 SMOKE := build/smoke
 
 .PHONY: demo test verify smoke check sanitize docs bench wheels clean
@@ -42,13 +42,13 @@ verify: $(VENV)/.installed-test
 smoke: $(VENV)/.created
 	rm -rf $(SMOKE)
 	$(BIN)/python -m pip wheel -q --no-deps -w $(SMOKE) .
-	@set -e; for python in $(PYTHONS); do \
+	@set -e; ran=; for python in $(PYTHONS); do \
 		"$$python" -c '' 2>/dev/null || { echo "$$python: not on this machine"; continue; }; \
 		rm -rf $(SMOKE)/env; "$$python" -m venv --without-pip $(SMOKE)/env; \
 		inside=$(SMOKE)/env/$(notdir $(BIN))/python; \
 		$(BIN)/python -m pip -q --python $$inside install $(SMOKE)/*.whl; \
-		$$inside -W error tests/smoke.py; \
-	done
+		$$inside -W error tests/smoke.py; ran=1; \
+	done; test -n "$$ran" || { echo "none of $(PYTHONS) is on this machine: name some with make smoke PYTHONS=..." >&2; exit 1; }
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

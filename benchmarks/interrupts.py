@@ -25,6 +25,7 @@ import numpy as np
 from _common import Row, arguments, report, save
 
 import tractable as tr
+from tractable.kernels.threads import side_by_side
 
 COLUMNS = {"call": "", "interrupts": "d", "caught": "d", "wrong": "d", "median": ".3f", "slowest": ".3f"}
 LATEST = 2.0
@@ -125,6 +126,32 @@ def chained() -> Kind:
     )
 
 
+def sampled() -> Kind:
+    """Gibbs sampling of a dense machine, half of whose units are observed."""
+    rng = np.random.default_rng(0)
+    J = np.triu(rng.normal(0, 0.05, (400, 400)), 1)
+    large, small = tr.boltzmann(couplings=J + J.T), tr.restricted(8, 5, key=0)
+    rows = np.where(np.arange(400) < 200, rng.integers(0, 2, (100, 400)), np.nan)
+    return Kind(
+        lambda: [tr.infer(large, rows, method="gibbs", key=i) for i in range(100)],
+        lambda: tr.log_partition(small).value,
+    )
+
+
+def short() -> Kind:
+    """Many calls of a fraction of a millisecond, on all cores."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3000, 3))
+    model = tr.mixture(rows[:500], 3, "gaussian")
+
+    def calls() -> None:
+        while True:
+            tr.log_likelihood(model, rows)
+            side_by_side(abs, range(6), products=True)
+
+    return Kind(calls, lambda: float(tr.log_likelihood(model, rows).value))
+
+
 KINDS: dict[str, Callable[[], Kind]] = {
     "grid": eliminated,
     "most probable": most_probable,
@@ -134,6 +161,8 @@ KINDS: dict[str, Callable[[], Kind]] = {
     "machine": trained,
     "mixture": mixed,
     "chain": chained,
+    "Gibbs": sampled,
+    "short calls": short,
 }
 
 
@@ -178,6 +207,7 @@ def measured(name: str, n: int, rng: np.random.Generator) -> Row:
 def main() -> None:
     """Measure all kinds, and print a table."""
     args = arguments(__doc__, full=f"{FULL} interrupts")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     names = [name for name in KINDS if not args.only or any(word in name for word in args.only)]
     n, rng = -(-(FULL if args.full else QUICK) // len(names)), np.random.default_rng(0)
     rows = [measured(name, n, rng) for name in names]

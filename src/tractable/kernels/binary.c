@@ -92,7 +92,6 @@ INLINE void finish(const Finish *out, int64_t r, int64_t column, int64_t columns
     }
 }
 
-
 /* Row i as it lies in memory. */
 static const float *row_of(const Matrix *m, int64_t i) {
     return i < m->first ? m->x + i * m->stride : m->x2 + (i - m->first) * m->stride;

@@ -22,8 +22,8 @@ typedef struct {
 
 enum { PIECE = 32 }; /* columns that have a log-probability together */
 
-/* Which outputs a product has; those that are null are not made. With `log_prob` [rows][pieces] come residuals, states minus means: of the sample, or where none is drawn of the states in `target`, of
- * which each row counts for `repeat`. */
+/* Which outputs a product has; those that are null are not made. With `log_prob` [rows][pieces] come residuals, states
+ * minus means: of the sample, or where none is drawn of the states in `target`, of which each row counts for `repeat`. */
 typedef struct {
     float *product, *sample, *mean, *residual, *log_prob;
     const float *bias, *target;

@@ -74,8 +74,8 @@ def _multiply(question: _Question) -> None:
     """The product, in pieces of rows, and of columns where a few rows are long."""
     batch, m, k, n = question.batch, question.m, question.k, question.n
     a, b, c = _view(question.a, batch, m, k), _view(question.b, batch, k, n), _view(question.c, batch, m, n)
-    width = max(PIECE // k // 64, 64)
-    height = max(PIECE // k // min(width, n), 64)
+    width = max(PIECE // k // 64, 16)
+    height = max(PIECE // k // min(width, n), 16)
     several = max(PIECE // k // n // m, 1)
     for i in range(0, batch, several):
         for row in range(0, m, height):

@@ -9,7 +9,7 @@
  * left, so it is watched, and a sequence for which it could matter is handed to logarithms (chain_log.c). */
 #include "chain.h"
 
-enum { SIDE = 4, PENDING = 16, RENORMALIZE = 16, ROWS = LANES < 4 ? LANES : 4 };
+enum { SIDE = 4, PENDING = 16, WIDE = 512, RENORMALIZE = 16, ROWS = LANES < 4 ? LANES : 4 };
 
 #define TINY 1e-250
 #define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
@@ -189,7 +189,8 @@ static int going(Track *tracks, int n, int64_t t, Track **live, double **now, do
 
 /* Looks up at some of the steps of SIDE tracks. */
 static void look(const Padded *m, int64_t t) {
-    if (t % PENDING == 0) region_worked(PENDING * SIDE * (m->k * m->kp + 32));
+    int64_t steps = m->kp > WIDE ? 1 : PENDING;
+    if (t % steps == 0) region_worked(steps * SIDE * (m->k * m->kp + 32));
 }
 
 static void forward(const Padded *m, Track *tracks, int n) {

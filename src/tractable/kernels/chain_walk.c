@@ -1,7 +1,7 @@
 /* Paths through hidden Markov chains: the most probable one (Viterbi), and samples of the posterior. */
 #include "chain.h"
 
-enum { SIDE = 4, STEPS = 16 /* between two looks at the caller */ };
+enum { SIDE = 4, STEPS = 16 /* between two looks at the caller, */, WIDE = 512 /* unless there are so many states */ };
 
 typedef struct {
     int64_t k, kp;
@@ -45,7 +45,7 @@ static void viterbi_forward(const Logs *m, Walk *walks, int n) {
         for (int g = 0; g < n; g++)
             if (walks[g].length > t) live[found++] = walks + g;
         if (!found) return;
-        if (t % STEPS == 0) region_worked(STEPS * SIDE * (m->k * m->kp + 16));
+        if (t % STEPS == 0 || m->kp > WIDE) region_worked((m->kp > WIDE ? 1 : STEPS) * SIDE * (m->k * m->kp + 16));
         if (t && found == SIDE) best_step(SIDE, m, live, t);
         for (int g = 0; g < found; g++) {
             Walk *a = live[g];

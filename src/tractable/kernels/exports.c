@@ -105,8 +105,8 @@ EXPORT int anneal_tree(int n, int m, const int64_t *starts, const int32_t *scope
     return 0;
 }
 
-/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP; `blas`: the
- * caller makes large products; the rest as in `Answer`. */
+/* task: EVIDENCE, MARGINALS or WALK; semiring: SUM_PRODUCT, MAX_PLUS or LOG_SUM_EXP; `blas`: the caller makes large
+ * products; the rest as in `Answer`. */
 EXPORT int run_tree(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                     const int64_t *value_starts, const double *values, const uint8_t *keep, const int32_t *pairs,
                     int task, int semiring, int row, double *log_z, double *root, double *marginals, int64_t n_samples,

@@ -123,9 +123,9 @@ EXPORT int rows_moments(int64_t n, int64_t d, int64_t k, int64_t kp, int order, 
     double *z = grab(sizeof(double) * (size_t)(d * SIDE));
     for (int64_t first = 0; first < n; first += BLOCK) { /* so many rows stay near while the components pass */
         int64_t last = first + BLOCK < n ? first + BLOCK : n;
-        region_worked(BLOCK * (k + 1) * (order == 1 ? 2 * d : d * (d + 1) / 2));
         for (int64_t at = 0; at < k; at += LANES) {
             V w[SIDE];
+            region_worked(BLOCK * (order == 1 ? 2 * d : d * (d + 1) / 2));
             int64_t t = first;
             for (; t + SIDE <= last; t += SIDE) {
                 for (int g = 0; g < SIDE; g++) w[g] = entries(r + (t + g) * k, at, end);

@@ -67,6 +67,10 @@ def sweep_with_fields(
     return new, theta
 
 
+CHUNK = 25
+"""Sweeps between two looks at what interrupts."""
+
+
 @jax.jit
 def start(model: Boltzmann, key: Any, rows: Array) -> State:
     """Independent draws from the fields alone."""
@@ -112,16 +116,28 @@ def _in_cache(plan: Schedule, model: Boltzmann, n_chains: int) -> int:
     return max((size for size in range(FEWEST, most + 1) if n_chains % size == 0), default=n_chains)
 
 
-@jax.jit
 def averages(
-    plan: Schedule, model: Boltzmann, stream: Stream, x: State, n_sweeps: Any, clamp: Clamps = None
+    plan: Schedule, model: Boltzmann, stream: Stream, x: State, n_sweeps: int, clamp: Clamps = None
 ) -> tuple[State, State]:
     """Many sweeps: the last state, and for each chain the average of each unit's mean given the others as it was drawn.
 
     Averaging means in place of draws has the same expectation and less variance (Rao–Blackwell).
     """
+    total = {name: jnp.zeros_like(x[name]) for name in plan.order}
+    for first in range(0, n_sweeps, CHUNK):
+        until = min(first + CHUNK, n_sweeps)
+        x, total = jax.block_until_ready(_summed(plan, model, stream, (x, total), (first, until), clamp))
+    means = {name: _with(clamp, name, part / n_sweeps) for name, part in total.items()}
+    return x, {**x, **means}
+
+
+@jax.jit
+def _summed(
+    plan: Schedule, model: Boltzmann, stream: Stream, at: tuple[State, State], sweeps: tuple[Any, Any], clamp: Clamps
+) -> tuple[State, State]:
+    """The states after the sweeps of these numbers, and the sums of the means."""
     ready, (key, rows) = blocks.laid_out(plan, model), stream
-    held = blocks.pack_clamp(ready, clamp)
+    held, (x, total) = blocks.pack_clamp(ready, clamp), at
 
     def one(t: Array, carry: tuple[State, State]) -> tuple[State, State]:
         x, total = carry
@@ -129,11 +145,8 @@ def averages(
         theta = blocks.unpack(ready, theta)
         return x, {name: total[name] + model.units[name].mean(theta[name]) for name in total}
 
-    zeros = {name: jnp.zeros_like(x[name]) for name in plan.order}
-    packed, total = jax.lax.fori_loop(0, n_sweeps, one, (blocks.pack(ready, x), zeros))
-    means = {name: _with(clamp, name, part / n_sweeps) for name, part in total.items()}
-    last = blocks.unpack(ready, packed)
-    return last, {**last, **means}
+    packed, total = jax.lax.fori_loop(*sweeps, one, (blocks.pack(ready, x), total))
+    return blocks.unpack(ready, packed), total
 
 
 def _with(clamp: Clamps, name: str, means: Array) -> Array:

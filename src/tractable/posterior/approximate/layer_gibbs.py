@@ -25,6 +25,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tractable.graph.layers import LayeredGraph
 from tractable.kernels import xla, xla_units
 from tractable.models.units import _random
+from tractable.posterior.approximate.gibbs import CHUNK
 
 LayerStates = list[Float[Array, "c n"]]
 
@@ -238,11 +239,23 @@ def means(model: Any, x: LayerStates) -> LayerStates:
     return [jax.nn.sigmoid(jnp.broadcast_to(model.logits(0, x), x[0].shape)), *x[1:]]
 
 
-@jax.jit
 def averages(
-    model: Any, chains: LayerChains, key: Any, x: LayerStates, n_sweeps: Any
+    model: Any, chains: LayerChains, key: Any, x: LayerStates, n_sweeps: int
 ) -> tuple[LayerStates, LayerStates]:
     """Many sweeps: the last states, and the average of every unit along each chain."""
+    x, total = list(x), [jnp.zeros_like(h) for h in x]
+    for first in range(0, n_sweeps, CHUNK):
+        until = min(first + CHUNK, n_sweeps)
+        x, total = jax.block_until_ready(_summed(model, chains, key, (x, total), (first, until)))
+    held, found = chains.held, [a / n_sweeps for a in total]
+    return x, [jnp.where(k, v, a) for k, v, a in zip(held.known, held.values, found, strict=True)]
+
+
+@jax.jit
+def _summed(
+    model: Any, chains: LayerChains, key: Any, at: tuple[LayerStates, LayerStates], sweeps: tuple[Any, Any]
+) -> tuple[LayerStates, LayerStates]:
+    """The states after the sweeps of these numbers, and their sums."""
 
     def one(t: Array, carry: tuple[LayerStates, LayerStates]) -> tuple[LayerStates, LayerStates]:
         x, total = carry
@@ -250,6 +263,4 @@ def averages(
         seen = means(model, x) if model.within[0] is None else x
         return x, [a + b for a, b in zip(total, seen, strict=True)]
 
-    x, total = jax.lax.fori_loop(0, n_sweeps, one, (list(x), [jnp.zeros_like(h) for h in x]))
-    held, found = chains.held, [a / n_sweeps for a in total]
-    return x, [jnp.where(k, v, a) for k, v, a in zip(held.known, held.values, found, strict=True)]
+    return jax.lax.fori_loop(*sweeps, one, at)

@@ -94,7 +94,9 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     """What was planned, run."""
     model, cases = asked.model, asked.cases
     if plan.query == "transform":
-        return _layer_means(model, model.encode({VISIBLE: cases.values[VISIBLE]})[VISIBLE])
+        x = model.encode({VISIBLE: cases.values[VISIBLE]})[VISIBLE]
+        parts = [jax.block_until_ready(_layer_means(model, x[i : i + ROWS])) for i in range(0, max(len(x), 1), ROWS)]
+        return jax.tree.map(lambda *own: np.concatenate(own), *parts)
     if plan.query == "map":
         value, states = exact.most_probable(condition(model, cases.row(0)), plan.program)
         return value, {name: v[0] for name, v in exact.completed(cases, states, 1).items()}
@@ -104,6 +106,9 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
         return APPROXIMATE[plan.method](model, cases, key, plan.program)
     return exact.SOLVERS[str(plan.method)](model, cases, plan)
 
+
+ROWS = 1000
+"""Rows whose means are found at once, between two looks at what interrupts."""
 
 _layer_means = jax.jit(lambda model, x: layer_means(model, x, 50))
 

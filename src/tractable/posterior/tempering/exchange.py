@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior.approximate.clamped import as_key
-from tractable.posterior.tempering._base import At
+from tractable.posterior.tempering._base import CHUNK, At
 from tractable.posterior.tempering.machines import Base, MachinePath, make_path
 from tractable.posterior.tempering.temperatures import evenly
 from tractable.posterior.tempering.traced import Traced
@@ -179,9 +179,21 @@ def _swapped(key: Any, state: Replicas, log_accept: Float[Array, "k-1 c"]) -> Re
     )
 
 
-@jax.jit
-def run(path: MachinePath, key: Any, state: Replicas, n_rounds: Any, n_sweeps: Any) -> tuple[Replicas, Any]:
+def run(path: MachinePath, key: Any, state: Replicas, n_rounds: int, n_sweeps: int) -> tuple[Replicas, Any]:
     """Many rounds, and the sum over them of the states at the model, means for the groups that are summed out."""
+    total = jax.tree.map(jnp.zeros_like, path.prepared().means(at_model(state)))
+    chunk = max(1, CHUNK // n_sweeps)
+    for first in range(0, n_rounds, chunk):
+        until = min(first + chunk, n_rounds)
+        state, total = jax.block_until_ready(_summed(path, key, (state, total), (first, until), n_sweeps))
+    return state, total
+
+
+@jax.jit
+def _summed(
+    path: MachinePath, key: Any, at: tuple[Replicas, Any], rounds: tuple[Any, Any], n_sweeps: Any
+) -> tuple[Replicas, Any]:
+    """The replicas after the rounds of these numbers, and the sums."""
     path = path.prepared()
 
     def one(t: Array, carry: tuple[Replicas, Any]) -> tuple[Replicas, Any]:
@@ -189,8 +201,7 @@ def run(path: MachinePath, key: Any, state: Replicas, n_rounds: Any, n_sweeps: A
         state = step(path, jax.random.fold_in(key, t), state, n_sweeps)
         return state, jax.tree.map(jnp.add, total, path.means(at_model(state)))
 
-    zeros = jax.tree.map(jnp.zeros_like, path.means(at_model(state)))
-    return jax.lax.fori_loop(0, n_rounds, one, (state, zeros))
+    return jax.lax.fori_loop(*rounds, one, at)
 
 
 def at_model(state: Replicas) -> Any:
