@@ -230,7 +230,7 @@ def test_an_interrupt_ends_work_on_all_cores(monkeypatch: pytest.MonkeyPatch) ->
         sent.start()
         with pytest.raises(KeyboardInterrupt):
             call()
-        sent.join()
+            sent.join()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")

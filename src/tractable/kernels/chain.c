@@ -12,7 +12,6 @@
 enum { SIDE = 4, PENDING = 16, WIDE = 512, RENORMALIZE = 16, ROWS = LANES < 4 ? LANES : 4 };
 
 #define TINY 1e-250
-#define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
 #define ENOUGH 1e-230 /* beside this, what TINY lost is below rounding */
 
 typedef struct {

@@ -6,6 +6,7 @@
 #include "vectors.h"
 
 #define SMALLEST 1e-50 /* a transition less probable than this is left to logarithms */
+#define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
 
 enum { CHAIN_OK, CHAIN_IMPOSSIBLE, CHAIN_UNSAFE };
 

@@ -14,7 +14,6 @@
 #include "chain.h"
 
 #define TINY 1e-250
-#define SUM_TINY 1e-50 /* divided by a sum below this, what has lost digits could come out above TINY */
 #define BLOCK_BYTES ((int64_t)1 << 21)
 
 typedef struct {
