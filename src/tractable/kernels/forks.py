@@ -12,7 +12,7 @@ from functools import wraps
 from threading import RLock, get_ident
 from typing import Any, TypeVar
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Unforked = TypeVar("Unforked", bound=Callable[..., Any])
 
 _gate, _locks = RLock(), {get_ident(): RLock()}
 
@@ -26,7 +26,7 @@ def product_lock() -> Any:
     return lock
 
 
-def unforked(method: Method) -> Method:
+def unforked(method: Unforked) -> Unforked:
     """The same method, during which no other thread forks.
 
     >>> unforked(abs)(-1)

@@ -10,14 +10,15 @@ import _thread
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
-AGAIN = 0.001
-"""Seconds until an interrupt comes again: by then what ignored it is over."""
+AGAIN, PATIENCE = 0.001, 0.5
+"""Seconds until an interrupt comes again, when what ignored it is over; and then, as long as it has ended nothing."""
 
 
 def heard(verb: Verb) -> Verb:
@@ -36,28 +37,32 @@ def heard(verb: Verb) -> Verb:
         def ignored(what: Any) -> None:
             if isinstance(what.exc_value, KeyboardInterrupt):
                 coming.append(True)
-                threading.Timer(AGAIN, _interrupt, (coming,)).start()
+                _thread.start_new_thread(_send, (coming,))
             else:
                 before(what)
 
         sys.unraisablehook = ignored
         try:
-            return verb(*arguments, **options)
+            result = verb(*arguments, **options)
+        except BaseException:
+            coming.clear()
+            raise
         finally:
             sys.unraisablehook = before
-            if coming:  # it would come after the verb
-                coming.clear()
-                raise KeyboardInterrupt
+        if coming:  # it would come after the verb
+            coming.clear()
+            raise KeyboardInterrupt
+        return result
 
     return call  # type: ignore[return-value]
 
 
-def _interrupt(coming: list[bool]) -> None:
-    """Also where the main thread waits for a lock."""
-    if not coming:
-        return
-    coming.clear()
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
+def _send(coming: list[bool]) -> None:
+    """Also where the main thread waits for a lock; more than once where it strikes in what ignores it again."""
+    wait = AGAIN
+    while time.sleep(wait) or coming:
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
+            _thread.interrupt_main()
+        wait = PATIENCE
