@@ -20,7 +20,7 @@ from tractable.learning.display import Display
 from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
-from tractable.plan._text import scaled
+from tractable.plan._units import memory_size
 from tractable.plan.budget import physical_memory
 from tractable.posterior import Certificate
 
@@ -139,9 +139,8 @@ class Fitting:
         held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
         needed, there = held + 4.0 * self.learner.batch_size * self.learner.width(self.model), physical_memory()
         if needed > there:
-            size, limit = (scaled(n, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]) for n in (needed, there))
             raise ModelError(
-                f"this fit takes about {size} of memory ({needed:.0f} bytes) and there are {limit}:"
+                f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes) and there are {memory_size(there)}:"
                 f" take smaller batches (batch_size={self.learner.batch_size}), fewer chains or fewer hidden units"
             )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tractable.models._base import ModelError
-from tractable.plan._text import scaled
+from tractable.plan._units import memory_size
 from tractable.plan.budget import physical_memory
 
 COPIES = 8
@@ -41,10 +41,6 @@ def check_training(layers: Sequence[int], batch_size: int, within: bool = False)
     if needed > there:
         shape = " × ".join(f"{n:,}" for n in layers)
         raise ModelError(
-            f"a machine of {shape} units takes about {_size(needed)} to learn in batches of {batch_size:,} rows,"
-            f" but this machine has {_size(there)}; take fewer hidden units or smaller batches"
+            f"a machine of {shape} units takes about {memory_size(needed)} to learn in batches of {batch_size:,} rows,"
+            f" but this machine has {memory_size(there)}; take fewer hidden units or smaller batches"
         )
-
-
-def _size(n_bytes: float) -> str:
-    return scaled(n_bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"])
