@@ -10,7 +10,7 @@ Ladder = Sequence[tuple[str, float]]
 
 BYTES = (("B", 1024), ("KiB", 1024), ("MiB", 1024), ("GiB", 1024), ("TiB", 1024), ("PiB", 1024), ("EiB", math.inf))
 COUNTS = (("", 1000), ("k", 1000), ("M", 1000), ("G", 1000), ("T", 1000), ("P", math.inf))
-TIMES = (("µs", 1000), ("ms", 1000), ("s", 60), ("min", 60), ("h", 24), ("d", 365.25), ("yr", math.inf))
+TIMES = (("µs", 1000), ("ms", 1000), ("s", 60), ("min", 60), ("h", 24), ("d", 365), ("yr", math.inf))
 
 
 def memory_size(n_bytes: float) -> str:
