@@ -36,8 +36,18 @@ def test_bytes(n_bytes: float, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("n", "words"),
-    [(0, "0"), (90, "90"), (999, "999"), (999.4, "999"), (999.5, "1 k"), (1000, "1 k"), (999_499, "999 k")]
-    + [(999_500, "1 M"), (1e9, "1 G"), (9.999e11, "1 T"), (1e15, "1 P"), (2.5e18, "2500 P"), (float("inf"), "inf P")],
+    [
+        (0, "0"),
+        (90, "90"),
+        (999.4, "999"),
+        (999.5, "1 k"),
+        (1000, "1 k"),
+        (999_499, "999 k"),
+        (999_500, "1 M"),
+        (9.999e11, "1 T"),
+        (2.5e18, "2500 P"),
+        (float("inf"), "inf P"),
+    ],
 )
 def test_counts(n: float, words: str) -> None:
     assert short_count(n) == words

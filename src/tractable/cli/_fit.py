@@ -93,4 +93,5 @@ def fit_and_show(files: tuple[str, str], what: Any, learner: Any, running: Runni
     found = _fitting.fitted(_fitting.Files(*files), what, learner, running)
     if running.json:
         return _json.write(found.to_json())
-    _machine_tables.show_fit(found)
+    if not running.quiet:
+        _machine_tables.show_fit(found)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 import tractable as tr
-from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
 from tractable.cli._options import Output
@@ -59,7 +58,6 @@ def hmm(
     chain: Chain,
     cut: Cut,
     ascent: Climb,
-    json: Json = False,
 ) -> None:
     """Fit a hidden Markov model by expectation maximization; missing entries are integrated out.
 
@@ -71,4 +69,4 @@ def hmm(
     held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
     begin = chain.begin(sequences, ascent)
     run = climb(ascent, begin, (sequences, held), output, checkpoint)
-    show_run(run, output, sequences, json)
+    show_run(run, output, sequences, ascent)

@@ -108,7 +108,7 @@ class LayerOptions:
         from tractable.plan.training import check_training  # brings rich, for the refusal
 
         sizes = [rows.shape[1], *self.hidden]
-        check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
+        check_training([2 * n for n in sizes], learner.batch_size * learner.samples, memory=running.memory)
         if self.recognizing is None:
             return tr.DeepBeliefNetwork(sizes, key=running.seed)
         own = {"hidden": self.recognizing.tanh, "within": self.recognizing.autoregressive or None}
@@ -122,11 +122,12 @@ class LayerOptions:
         check_settings(vars(self.before))
         if not self.before.pretrain:
             return model
-        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed, checkpoint=running.checkpoint)
+        how = {"key": running.seed, "memory": running.memory}
+        check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)
         options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
-        options |= {"key": running.seed, "resume": running.resume, "live": 0.0}
+        options |= {"progress": running.progress, "resume": running.resume, "live": 0.0} | how
         return tr.fit(model, rows, layers, epochs=self.before.pretrain, **options).model
 
 

@@ -9,7 +9,6 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers
-from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
 from tractable.cli._options import Climbing, Output, Real
@@ -50,7 +49,6 @@ def network(
     ],
     output: Output,
     counting: Counting,
-    json: Json = False,
 ) -> None:
     """Learn the tables of a Bayesian network by expectation maximization.
 
@@ -66,4 +64,4 @@ def network(
     rows = found.check(table_of(found, data))
     held = table_of(found, counting.validation) if counting.validation else None
     run = climb(counting, found, (rows, held), output, checkpoint)
-    show_run(run, output, rows, json)
+    show_run(run, output, rows, counting)

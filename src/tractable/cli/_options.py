@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
+from tractable.cli._common import Common
 
 Data = Annotated[
     str,
@@ -95,7 +96,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Kept:
+class Kept(Common):
     """Where a fit is kept while it runs, and where its curve goes."""
 
     checkpoint: Annotated[
@@ -143,4 +144,3 @@ class Running(Kept):
     ] = None
     seed: Seed = 0
     live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False

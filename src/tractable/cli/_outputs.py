@@ -57,6 +57,7 @@ def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpo
     rows, held = data
     kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_every, "resume": settings.resume}
     options: dict[str, Any] = {"epochs": settings.iterations, "validation": held, "key": settings.seed, **kept}
+    options |= {"memory": settings.memory, "progress": settings.progress}
     with warnings_in_a_line():
         run = tr.fit(model, rows, settings.learner, **options)
     tr.save(run.model, output)

@@ -21,7 +21,7 @@ from tractable.learning.records import Epoch, GradientOptions, History, Request,
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
-from tractable.plan.budget import physical_memory
+from tractable.plan.budget import memory_of_fit
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -137,11 +137,12 @@ class Fitting:
         key, plan = self.key, self.plan
         state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, seen))
         held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
-        needed, there = held + 4.0 * self.learner.batch_size * self.learner.width(self.model), physical_memory()
+        needed = held + 4.0 * self.learner.batch_size * self.learner.width(self.model)
+        there = memory_of_fit(self.options.memory)
         if needed > there:
             raise ModelError(
-                f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes) and there are {memory_size(there)}:"
-                f" take smaller batches (batch_size={self.learner.batch_size}), fewer chains or fewer hidden units"
+                f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes)"
+                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch_size}), fewer chains or fewer hidden units"
             )
 
     @property

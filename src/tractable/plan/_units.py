@@ -42,12 +42,10 @@ def duration(seconds: float) -> str:
 
 def scaled(value: float, units: Ladder) -> str:
     """The value as it is shown, to three digits or whole, in a unit of which it takes less than makes the next."""
-    for unit, step in units:
-        shown = _shown(value)
-        if not float(shown.replace(",", "")) >= step or step == math.inf:
-            break
-        value = max(value / step, 1.0)  # 59.96 s are shown as 60, and so as 1 min
-    return f"{shown} {unit}".rstrip()
+    at = 0
+    while (step := units[at][1]) < math.inf and float(_shown(value)) >= step:
+        value, at = max(value / step, 1.0), at + 1  # 59.96 s would be shown as 60, and are 1 min
+    return f"{_shown(value)} {units[at][0]}".rstrip()
 
 
 def _shown(value: float) -> str:
