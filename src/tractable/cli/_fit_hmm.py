@@ -10,6 +10,7 @@ import typer
 import tractable as tr
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
+from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cut, SequencesArgument
@@ -50,7 +51,9 @@ class Climb(Ascent):
     ] = None
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors")
+@fit.command(
+    cls=Renamed, epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors"
+)
 @spread
 def hmm(
     data: SequencesArgument,

@@ -11,6 +11,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._common import Common
 from tractable.cli._fit import fit
+from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
@@ -29,12 +30,14 @@ class Ascent(Climbing):
     @property
     def learner(self) -> tr.EM:
         """EM with these settings."""
-        return tr.EM(tolerance=self.tolerance, n_init=self.starts, prior=self.prior)
+        return tr.EM(tolerance=self.tolerance, n_init=self.n_init, prior=self.prior)
 
 
 @fit.command(
+    cls=Renamed,
     epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
-    "  tractable fit mixture p.csv --components 4 --emissions gaussian:0,1 --emissions categorical:2-5 -o p.safetensors"
+    "  tractable fit mixture p.csv --components 4 --emissions gaussian:0,1 --emissions categorical:2-5"
+    " -o p.safetensors",
 )
 @spread
 def mixture(
@@ -96,5 +99,5 @@ def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:
         if found is not None:
             _machine_tables.show_likelihood(f"log-likelihood of a {name} {unit}", found)
     _tables.console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
-    _tables.console.print("converged" if run.converged else "not converged: give it more --iterations")
+    _tables.console.print("converged" if run.converged else "not converged: give it more --epochs")
     _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

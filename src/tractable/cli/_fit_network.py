@@ -11,6 +11,7 @@ import tractable as tr
 from tractable.cli import _answers
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
+from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
@@ -32,10 +33,10 @@ class Counting(Climbing):
     @property
     def learner(self) -> tr.EM:
         """EM with these settings."""
-        return tr.EM(tolerance=self.tolerance, n_init=self.starts, start=self.start, prior=self.prior)
+        return tr.EM(tolerance=self.tolerance, n_init=self.n_init, start=self.start, prior=self.prior)
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit network alarm.bif.gz patients.csv -o learned.bif")
+@fit.command(cls=Renamed, epilog="\b\nExample:\n  tractable fit network alarm.bif.gz patients.csv -o learned.bif")
 @spread
 def network(
     net: Annotated[

@@ -61,7 +61,7 @@ class Shape:
 
     def machine(self, rows: np.ndarray, n_chains: int, seed: int, memory: str | None) -> tr.Boltzmann:
         """A new machine for these rows, unless memory does not hold what learning it takes."""
-        units = visible_units(rows, self.visible.units, self.visible.states)
+        units = visible_units(rows, self.visible.units, self.visible.categories)
         check_training([units.n_features, *self.hidden], n_chains, within=self.name == "boltzmann", memory=memory)
         kind = "spin" if isinstance(units, tr.Spin) else "bernoulli"
         if self.name == "restricted":
@@ -96,7 +96,7 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
         if part is not None:
             learner.checked(model, part, f"{name}: ")  # here the file has a name
     model = shape.start(model, rows, learner, running)
-    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
+    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
     options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress}
     options |= {} if running.live else {"live": 0.0}
     with warnings_in_a_line():

@@ -12,6 +12,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Model, app
 from tractable.cli._common import Common
+from tractable.cli._former import Renamed
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart, check_table
 from tractable.cli._sequences import Cut, rows_for
@@ -70,27 +71,27 @@ class Drawn:
     """How many samples, and given what."""
 
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of samples.")] = 100
-    given: Annotated[
+    evidence_file: Annotated[
         str | None,
         typer.Option(
-            metavar="DATA",
+            metavar="FILE",
             help="Of a machine or layers: the first row of this file is given; what is missing there is drawn.",
         ),
     ] = None
 
     def evidence(self, model: Any) -> Any:
         """What is given of the visible units."""
-        if self.given is None:
+        if self.evidence_file is None:
             return None
         if not hasattr(model, "groups"):
-            raise typer.BadParameter(f"--given: not for a {type(model).__name__}; leave it out")
-        rows = rows_for(model, self.given)
+            raise typer.BadParameter(f"--evidence-file: not for a {type(model).__name__}; leave it out")
+        rows = rows_for(model, self.evidence_file)
         if rows.ndim != 2 or not len(rows):
-            raise tr.ModelError(f"{self.given}: there are no rows")
+            raise tr.ModelError(f"{self.evidence_file}: there are no rows")
         return rows[0]
 
 
-@app.command(epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
+@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
 @spread
 def sample(
     model: Model,
@@ -100,7 +101,7 @@ def sample(
     seed: Seed = 0,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
-    check_apart({"MODEL": model, "--given": drawn.given}, {"--output": output})
+    check_apart({"MODEL": model, "--evidence-file": drawn.evidence_file}, {"--output": output})
     found: Any = tr.load(model)
     check_table(found, output)
     rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=common.memory)

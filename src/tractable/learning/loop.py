@@ -142,7 +142,8 @@ class Fitting:
         if needed > there:
             raise ModelError(
                 f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes)"
-                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch_size}), fewer chains or fewer hidden units"
+                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch_size}),"
+                " fewer chains or fewer hidden units"
             )
 
     @property
