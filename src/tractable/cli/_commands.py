@@ -13,8 +13,11 @@ from tractable.cli._spread import spread
 from tractable.plan import Query
 
 app = typer.Typer(
-    help="Inference and learning in models with hidden variables, priced before it runs and certified.\n\n"
-    "Exit codes: 0 answered, 2 bad input, 3 refused by the budget.",
+    help="Inference and learning in models with hidden variables, priced before it runs and certified.",
+    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung\n\n'
+    "\b\nExit codes:\n  0    answered\n  2    bad input: one line says what and where\n"
+    "  3    refused by the budget: the plan says what would help\n"
+    "  130  interrupted: of a fit that can go on, one line says how (--resume)",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
