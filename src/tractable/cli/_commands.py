@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -92,18 +93,32 @@ def _observed(net: Any, observe: Texts) -> Any:
     return [int(n) for n in found] or None
 
 
+@dataclass(frozen=True)
+class Given:
+    """What is observed: typed, and in a file of cases."""
+
+    evidence: Annotated[
+        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
+    ] = None
+    soft: Annotated[
+        Texts, typer.Option(metavar="A=x:0.7,y:0.3", help="How likely what was seen of A is under each of its states.")
+    ] = None
+    evidence_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
+    ] = None
+
+    def cases(self, net: Any) -> list[dict[str, Any]]:
+        """The evidence of each case."""
+        return _answers.cases(net, self.evidence, self.soft, self.evidence_file)
+
+
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
 def query(
     model: Model,
+    given: Given,
     common: Common,
-    evidence: Annotated[
-        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
-    ] = None,
-    evidence_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
-    ] = None,
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
@@ -113,7 +128,7 @@ def query(
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = _answers.cases(net, evidence, evidence_file)
+    cases = given.cases(net)
     asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, common.memory)
     answers = _answers.answers(net, cases, asked)
     if common.json:
