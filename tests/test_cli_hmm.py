@@ -55,7 +55,7 @@ def test_fit_decode_score_and_the_rest(tmp_path: Path, capsys: pytest.CaptureFix
         assert run([*command, "-o", str(tmp_path / "out.csv")]) == 0
     assert not np.isnan(tr.read_data(tmp_path / "out.csv")).any()
     capsys.readouterr()
-    assert told(capsys, "explain", model, "--observe", "1000,20", "--query", "map")["plans"][0]["method"] == "Viterbi"
+    assert told(capsys, "explain", model, "--observed", "1000,20", "--query", "map")["plans"][0]["method"] == "Viterbi"
 
 
 def test_what_people_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -85,7 +85,7 @@ def test_what_people_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         (["decode", "{model}", "{data}"], "3 columns, the model has 2"),
         (["decode", "{mixture}", "{data}"], "for hidden Markov models"),
         (["score", "{mixture}", "{data}", "--by", "who"], "leave out --lengths and --by"),
-        (["explain", "{model}", "--observe", "a"], "number of rows"),
+        (["explain", "{model}", "--observed", "a"], "number of rows"),
         (["explain", "{model}", "--query", "gradient"], "marginals, evidence, map"),
         (["query", "{model}"], "for networks"),
         (["sample", "{model}", "-o", "{out}.bif"], "extension '.bif'"),

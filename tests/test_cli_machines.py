@@ -331,7 +331,7 @@ class TestMachines:
         assert (code, err) == (0, "")
         for text in ("visible", "bernoulli", "coupled to", "gradient", "8 terms"):
             assert text in " ".join(out.split())
-        found = ask("explain", folder / "m.safetensors", "--observe", "visible", "--query", "marginals")
+        found = ask("explain", folder / "m.safetensors", "--observed", "visible", "--query", "marginals")
         assert found["model"]["parameters"] == N * 3 + N + 3 and found["plans"][0]["method"] == "independent"
 
     def test_convert_keeps_a_machine(self, ask, folder, machine):
@@ -390,7 +390,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (("query", model), ["Boltzmann", "networks"]),
         (("separated", model, "visible", "hidden"), ["Boltzmann", "networks"]),
         (("explain", model, "--query", "filtering"), ["unknown query", "gradient"]),
-        (("explain", model, "--observe", "hiden"), ["hiden"]),
+        (("explain", model, "--observed", "hiden"), ["hiden"]),
         (("explain", ASIA, "--query", "gradient"), ["gradient", "map"]),
         (("convert", model, folder / "m.bif"), ["m.bif", ".safetensors"]),
     ]

@@ -170,7 +170,7 @@ COMMANDS = """
         "decode chain.safetensors rows.csv -o states.npy",
         "decode chain.safetensors rows.csv --posterior",
         "score chain.safetensors rows.csv",
-        "explain chain.safetensors --observe 60",
+        "explain chain.safetensors --observed 60",
         "--help",
         "fit rbm --help",
     ],

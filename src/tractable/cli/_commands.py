@@ -10,6 +10,7 @@ import typer
 import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
 from tractable.cli._common import Common
+from tractable.cli._former import Renamed
 from tractable.cli._spread import spread
 from tractable.plan import Query
 
@@ -54,12 +55,12 @@ def tractable(
     """The options of the command line as a whole."""
 
 
-@app.command(epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
+@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observed HRBP,CO --memory 1GiB")
 @spread
 def explain(
     model: Model,
     common: Common,
-    observe: Annotated[
+    observed: Annotated[
         Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
     ] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
@@ -69,7 +70,7 @@ def explain(
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net: Any = tr.load(model)
-    plans = tr.explain(net, observed=_observed(net, observe), query=query, memory=common.memory)
+    plans = tr.explain(net, observed=_observed(net, observed), query=query, memory=common.memory)
     if common.json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     if not common.quiet:
@@ -81,21 +82,21 @@ def explain(
     tables().show_plans(plans)
 
 
-def _observed(net: Any, observe: Texts) -> Any:
+def _observed(net: Any, observed: Texts) -> Any:
     """Variables; of a chain the numbers of rows of sequences."""
-    found = _text.names(observe)
+    found = _text.names(observed)
     if net.family != "hidden_markov":
         return found
     if wrong := [n for n in found if not (n.isascii() and n.isdigit() and 0 < int(n) < 2**62)]:
         raise typer.BadParameter(
-            f"--observe {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
+            f"--observed {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
         )
     return [int(n) for n in found] or None
 
 
 @dataclass(frozen=True)
 class Given:
-    """What is observed: typed, and in a file of cases."""
+    """What is observed."""
 
     evidence: Annotated[
         Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
@@ -108,28 +109,27 @@ class Given:
         typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
     ] = None
 
-    def cases(self, net: Any) -> list[dict[str, Any]]:
-        """The evidence of each case."""
-        return _answers.cases(net, self.evidence, self.soft, self.evidence_file)
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked about it."""
+
+    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
+    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
+    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
 
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(
-    model: Model,
-    given: Given,
-    common: Common,
-    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
-    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
-    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
-) -> None:
+def query(model: Model, given: Given, wanted: Wanted, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = given.cases(net)
-    asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, common.memory)
+    cases = _answers.cases(net, given.evidence, given.soft, given.evidence_file)
+    targets = _answers.targets(net, wanted.target, wanted.joint)
+    asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, common.memory)
     answers = _answers.answers(net, cases, asked)
     if common.json:
         for answer in answers:
