@@ -95,7 +95,6 @@ def test_the_record_of_a_fit_is_not_cut_either(
 
 PLAIN = {
     "LC_ALL=C": {"LC_ALL": "C"},
-    "LC_ALL=POSIX": {"LC_ALL": "POSIX"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
     "dumb": {"TERM": "dumb", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"},
