@@ -33,8 +33,8 @@ class Graph:
 
     Parameters
     ----------
-    sizes : mapping of variable name to its number of states; None where `parents` names all of them: 2, or what is said.
-    parents : mapping of variable to its parents; it names only variables that have a conditional table. Or all edges, as
+    sizes : mapping of variable name to its number of states; None: 2 of each in `parents`, or what that says.
+    parents : mapping of variable to its parents; it names only variables that have a conditional table. Or all edges:
         pairs (parent, child), a ``networkx.DiGraph`` or text such as ``"rain->wet; sprinkler->wet"``.
     links : hyperedges of any size, empty ones included; the variables of one link are neighbours of each other.
 
@@ -57,7 +57,9 @@ class Graph:
     parents: Mapping[str, tuple[str, ...]]
     links: tuple[tuple[str, ...], ...]
 
-    def __init__(self, sizes: Mapping[str, int] | None, parents: Any = None, links: Iterable[Iterable[str]] = ()) -> None:
+    def __init__(
+        self, sizes: Mapping[str, int] | None, parents: Any = None, links: Iterable[Iterable[str]] = ()
+    ) -> None:
         parents = {} if parents is None and sizes is not None else parents
         if not isinstance(parents, Mapping) or sizes is None or any(isinstance(own, str) for own in parents.values()):
             from tractable.graph.structure import read_structure  # what the library makes has been read

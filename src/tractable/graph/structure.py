@@ -100,8 +100,8 @@ def _of_list(given: Any) -> Structure:
     """Pairs, or pieces of text, of which each may hold several edges."""
     if not isinstance(given, Iterable) or hasattr(given, "columns") or _is_numeric(given):
         raise GraphError(
-            f"a structure is variable → parents, pairs (parent, child), a networkx.DiGraph or text such as 'a->b; a->c',"
-            f" not a {type(given).__name__}"
+            f"a structure is variable → parents, pairs (parent, child), a networkx.DiGraph or text such as "
+            f"'a->b; a->c', not a {type(given).__name__}"
         )
     edges, states = _Edges(), {}
     for item in given:
@@ -118,7 +118,7 @@ def _is_numeric(given: Any) -> bool:
 
 
 def _pair(item: Any) -> tuple[str, str]:
-    if not isinstance(item, list | tuple) and not hasattr(item, "dtype") or len(item) != 2:  # a set has no direction
+    if (not isinstance(item, list | tuple) and not hasattr(item, "dtype")) or len(item) != 2:  # a set has no direction
         raise GraphError(f"an edge is a pair (parent, child), not {item!r}")
     return _name(item[0]), _name(item[1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,18 @@ def pack(sizes: Sequence[int], scopes: Sequence[Sequence[int]], tables: Sequence
         value_starts=_starts([t.size for t in tables]),
         values=read_only(np.concatenate([np.ravel(t) for t in tables] or [np.empty(0)]).astype(np.float64, copy=False)),
     )
+
+
+class Held(dict[str, Any]):
+    """A mapping that a model goes by, and that stays as it is."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("what a model holds stays as it is; `replace` makes a new one")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Held, (dict(self),)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

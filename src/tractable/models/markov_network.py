@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import ModelError, Tables, pack, read_only, set_fields, unknown_variable
+from tractable.models._base import Held, ModelError, Tables, pack, read_only, set_fields, unknown_variable
 from tractable.models.tables import checked_states, checked_table
 
 
@@ -68,7 +67,7 @@ class MarkovNetwork:
         ]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        set_fields(self, states=MappingProxyType(states), packed=packed, graph=graph)
+        set_fields(self, states=Held(states), packed=packed, graph=graph)
         set_fields(self, factors=tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes)))
 
     def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
@@ -108,12 +107,12 @@ class MarkovNetwork:
         return found[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "states": dict(self.states), "factors": [f.scope for f in self.factors]}
+        return {**vars(self), "factors": [f.scope for f in self.factors]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         read_only(state["packed"].values)
         factors = tuple(Factor(s, state["packed"].table(j)) for j, s in enumerate(state["factors"]))
-        set_fields(self, **{**state, "states": MappingProxyType(state["states"]), "factors": factors})
+        set_fields(self, **{**state, "factors": factors})
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest
+from tractable.models.axes import Axes, has_names, listed
 from tractable.models.rows import columns_of
-from tractable.models.tables import Axes, has_names
 from tractable.models.values import StateReader, is_missing, text_of
 
 Cell = tuple[tuple[Any, ...], Any]
@@ -30,12 +30,12 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     for labels, value in cells_of(where, table, tuple(axes), next(reversed(axes.values()), ())):
         place = tuple([reader[label] for reader, label in zip(readers, labels, strict=True)])
         if place in found:
-            raise ModelError(f"{where}: the table has two entries for {_listed(axes, place)}; keep one")
+            raise ModelError(f"{where}: the table has two entries for {listed(axes, place)}; keep one")
         found[place] = _number(where, value, axes, place)
     shape = tuple(map(len, axes.values()))
     if len(found) < math.prod(shape):
         place = next(place for place in product(*map(range, shape)) if place not in found)
-        raise ModelError(f"{where}: the table has no entry for {_listed(axes, place)}")
+        raise ModelError(f"{where}: the table has no entry for {listed(axes, place)}")
     out = np.empty(shape)
     for place, value in found.items():
         out[place] = value
@@ -68,14 +68,10 @@ def _number(where: str, value: Any, axes: Axes, place: Sequence[int]) -> float:
     try:
         number = math.nan if is_missing(value) else float(value)
     except (TypeError, ValueError):
-        raise ModelError(f"{where}: {value!r} for {_listed(axes, place)} is no number") from None
+        raise ModelError(f"{where}: {value!r} for {listed(axes, place)} is no number") from None
     if math.isnan(number):
-        raise ModelError(f"{where}: the entry for {_listed(axes, place)} is missing")
+        raise ModelError(f"{where}: the entry for {listed(axes, place)} is missing")
     return number
-
-
-def _listed(axes: Axes, place: Sequence[int]) -> str:
-    return ", ".join(f"{name}={own[k]}" for (name, own), k in zip(axes.items(), place, strict=True))
 
 
 def states_said(tables: Mapping[str, Any], parents: Mapping[str, Sequence[str]], known: Mapping[str, Any]) -> Axes:
@@ -195,7 +191,9 @@ def _levels(index: Any, columns: Mapping[str, Any], scope: tuple[str, ...]) -> d
     """The levels of an index that are variables of the table; one without a name is the variable that is left."""
     names = [None if name is None else text_of(name) for name in index.names]
     if names == [None] and type(index).__name__ != "RangeIndex":
-        left = [v for v in scope[:-1] if v not in columns] or list(scope[-1:] if len(scope) == len(columns) == 1 else ())
+        left = [v for v in scope[:-1] if v not in columns] or list(
+            scope[-1:] if len(scope) == len(columns) == 1 else ()
+        )
         names = left if len(left) == 1 else names
     return {v: list(index.get_level_values(k)) for k, v in enumerate(names) if v in scope}
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tractable.models._base import ModelError
+from tractable.models.axes import Axes, has_names, place_of, shaped
 from tractable.models.values import is_missing, text_of
-
-Axes = Mapping[str, tuple[str, ...]]
-"""The variables of a table in the order of its axes, with their states."""
 
 
 def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
@@ -72,15 +70,6 @@ def _at(axes: Axes, flat: int) -> str:
     return f" at {place}" if (place := place_of(axes, flat)) else ""
 
 
-def has_names(table: Any) -> bool:
-    """Whether a table says which states its entries are of: a mapping, a frame, or rows as mappings."""
-    if isinstance(table, np.ndarray) or not hasattr(table, "__len__"):
-        return False
-    if isinstance(table, list | tuple):
-        return len(table) > 0 and all(isinstance(row, Mapping) for row in table)
-    return isinstance(table, Mapping) or hasattr(table, "columns") or hasattr(table, "iloc")
-
-
 def _of_numbers(where: str, table: Any, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.asarray(table, np.float64)
@@ -89,28 +78,6 @@ def _of_numbers(where: str, table: Any, shape: tuple[int, ...]) -> np.ndarray:
     if array.shape != shape and not (array.ndim == 1 and array.size == math.prod(shape)):
         raise ModelError(f"{where}: the table has shape {array.shape}, its variables need {shaped(shape)}")
     return array
-
-
-def shaped(shape: Sequence[int]) -> str:
-    """A shape in words that stay short.
-
-    >>> shaped((2, 3)), shaped((2,) * 41)
-    ('(2, 3)', '2199023255552 entries on 41 axes')
-    """
-    return str(tuple(shape)) if len(shape) <= 8 else f"{math.prod(shape)} entries on {len(shape)} axes"
-
-
-def place_of(axes: Axes, flat: int) -> str:
-    """Which states an entry of a table is of.
-
-    >>> place_of({"rain": ("no", "yes"), "wet": ("no", "yes")}, 2)
-    'rain=yes, wet=no'
-    """
-    states = []
-    for name, own in reversed(axes.items()):
-        flat, k = divmod(flat, len(own))
-        states.append(f"{name}={own[k]}")
-    return ", ".join(reversed(states))
 
 
 def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | None) -> np.ndarray:
