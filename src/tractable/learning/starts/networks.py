@@ -43,8 +43,8 @@ def bayesian_network(
     ----------
     data : rows with named columns: a DataFrame, variable → column, or a list of cases; None or NaN is missing. None
         instead of data: all tables are random, and `states` or `parents` say the states.
-    parents : variable → its parents; a column left out has none. Or all edges, as of a `BayesianNetwork`: pairs (parent,
-        child), a ``networkx.DiGraph``, or text such as ``"smoke->lung; smoke->bronc"``.
+    parents : variable → its parents; a column left out has none. Or all edges, as of a `BayesianNetwork`: pairs
+        (parent, child), a ``networkx.DiGraph``, or text such as ``"smoke->lung; smoke->bronc"``.
     states : variable → names of its states, or their number. A variable that is no column is hidden and needs them; a
         column may have more states than turn up. Else a column has the categories that it declares, in their order (a
         categorical column of pandas or arrow, an ``Enum`` of polars), or the values in it: numbers by size, then text.
@@ -54,8 +54,8 @@ def bayesian_network(
 
     Raises
     ------
-    ModelError : a column without a value or of measurements, a hidden variable without states, no rows; a structure that
-        makes no sense.
+    ModelError : a column without a value or of measurements, a hidden variable without states, no rows; a structure
+        that makes no sense.
     BudgetError : tables that are too large, before any of them is made; the message says which, and how large.
 
     Examples
