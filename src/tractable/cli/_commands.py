@@ -108,6 +108,9 @@ def query(
     evidence: Annotated[
         Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
     ] = None,
+    soft: Annotated[
+        Texts, typer.Option(metavar="A=x:0.7,y:0.3", help="How likely what was seen of A is under each of its states.")
+    ] = None,
     evidence_file: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
@@ -123,7 +126,7 @@ def query(
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = _answers.cases(net, evidence, evidence_file)
+    cases = _answers.cases(net, evidence, soft, evidence_file)
     asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, memory)
     answers = _answers.answers(net, cases, asked)
     if json:
