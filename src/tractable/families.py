@@ -81,8 +81,8 @@ CONVERTED = {
     "hmmlearn": "build tr.HiddenMarkovModel(model.startprob_, model.transmat_, emissions) of its parameters; for a "
     "GaussianHMM the emissions are tr.GaussianEmissions(model.means_, model.covars_)",
     "pomegranate": "build tr.BayesianNetwork, tr.Mixture or tr.HiddenMarkovModel of its parameters",
-    "sklearn.GaussianMixture": "build tr.Mixture(model.weights_, tr.GaussianEmissions(model.means_, model.covariances_))"
-    ' of one with covariance_type="full"',
+    "sklearn.GaussianMixture": "build tr.Mixture(model.weights_, tr.GaussianEmissions(model.means_, "
+    'model.covariances_)) of one with covariance_type="full"',
     "sklearn.BernoulliRBM": "build tr.restricted(couplings=model.components_.T, "
     "visible_bias=model.intercept_visible_, hidden_bias=model.intercept_hidden_)",
 }

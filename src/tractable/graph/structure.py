@@ -45,7 +45,9 @@ def read_structure(given: Any) -> Structure:
     if isinstance(given, str):
         return _of_text(given)
     if isinstance(given, Mapping):
-        return Structure({_name(v): _names(own) for v, own in given.items()}, {})
+        parents = {_name(v): _names(own) for v, own in given.items()}
+        roots = dict.fromkeys((p for own in parents.values() for p in own if p not in parents), ())
+        return Structure(roots | parents, {})
     if hasattr(given, "is_directed") and hasattr(given, "edges"):
         return _of_networkx(given)
     return _of_list(given)
@@ -91,8 +93,9 @@ def _of_networkx(graph: Any) -> Structure:
         raise GraphError(f"two nodes have the name {twice!r} as text; relabel one of them")
     edges = _Edges()
     edges.parents = {name: [] for name in names.values()}
-    for parent, child in dict.fromkeys(graph.edges()):
-        edges.add(names[parent], names[child])
+    for child in graph:
+        for parent in graph.predecessors(child):  # in the order in which its edges were added
+            edges.add(names[parent], names[child])
     return edges.with_states({})
 
 

@@ -262,6 +262,7 @@ def _read(states: Any, parents: Any, tables: Any) -> tuple[dict[str, tuple[str, 
 
     try:
         found, said = read_structure(parents)
+        Graph(dict.fromkeys(found, 1), found).topological_order()  # before anything is said of tables
     except GraphError as error:
         raise ModelError(str(error)) from None
     known = checked_states(states or {})
