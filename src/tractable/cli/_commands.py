@@ -105,7 +105,7 @@ def _observed(net: Any, observe: Texts) -> Any:
 
 
 @dataclass(frozen=True)
-class Given:
+class QueryEvidence:
     """What is observed."""
 
     evidence: Annotated[
@@ -131,7 +131,7 @@ class Wanted:
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(model: Model, given: Given, wanted: Wanted, memory: MemoryOption = None, json: Json = False) -> None:
+def query(model: Model, given: QueryEvidence, wanted: Wanted, memory: MemoryOption = None, json: Json = False) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
