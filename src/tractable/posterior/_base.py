@@ -106,20 +106,27 @@ class Marginals(Means):
         >>> tr.infer(net).marginals.to_frame("pyarrow").to_pylist()[1]
         {'variable': 'a', 'state': '1', 'probability': 0.75}
         """
-        found = [self.certificates(name) for name in self]
-        ends = ("value",) if all(c.kind == "exact" for c in found) else ("value", "lower", "upper")
-        wide = [np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1) for end in ends]
-        names = [(v, s) for v in self for s in self._names[v]]
-        n_rows, many = len(wide[0]), any(np.ndim(c.value) > 1 for c in found)
-        columns: dict[str, Any] = {"row": np.repeat(np.arange(n_rows), len(names))} if many else {}
-        columns |= {"variable": [v for v, _ in names] * n_rows, "state": [s for _, s in names] * n_rows}
-        told = dict(zip(("probability", "lower", "upper"), (w.ravel() for w in wide), strict=False))
-        return frame_of(columns | told, library)
+        return frame_of(_long(self._names, [self.certificates(name) for name in self]), library)
 
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
         return dict(zip(self._names[variable], values, strict=True))
+
+
+def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
+    """Marginals of all variables, one below the other."""
+    names = [(v, s) for v, own in states.items() for s in own]
+    ends = {"probability": "value", "lower": "lower", "upper": "upper"}
+    told = {
+        name: np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1)
+        for name, end in ends.items()
+        if end == "value" or any(c.kind != "exact" for c in found)
+    }
+    n_rows = len(told["probability"])
+    rows = {"row": np.repeat(np.arange(n_rows), len(names))} if np.ndim(found[0].value) > 1 else {}
+    variables, own = zip(*names, strict=True)
+    return rows | {"variable": variables * n_rows, "state": own * n_rows} | {k: w.ravel() for k, w in told.items()}
 
 
 M = TypeVar("M", bound=Means)
