@@ -22,6 +22,8 @@ from zoo import ZOO
 from tractable.formats import FormatError, load, read_evidence, save, write_evidence
 from tractable.models import BayesianNetwork
 
+pytestmark = pytest.mark.filterwarnings("ignore::tractable.FormatWarning")  # of what is read as MARKOV
+
 NUMBERS = [
     "nan",
     "-1",

@@ -29,6 +29,12 @@ def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None
         raise failure(path, "cannot be written: choose another place", number=number)
 
 
+def check_new(path: str, force: bool) -> None:
+    """Nor at the cost of a file that took as long: what is there is written over only where that is asked for."""
+    if not force and os.path.isfile(path) and os.path.getsize(path):
+        raise failure(path, "is there already; --force writes over it")
+
+
 def check_figure(path: str) -> None:
     """Nor at a figure that nothing can draw."""
     from tractable.plots._base import figure  # few commands draw

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable._lazy import attach
-from tractable.formats._base import FormatError, failure
+from tractable.formats._base import FormatError, FormatWarning, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FormatError",
+    "FormatWarning",
     "column_names",
     "load",
     "read_data",

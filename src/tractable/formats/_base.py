@@ -54,6 +54,23 @@ class FormatError(ModelError):
     """
 
 
+class FormatWarning(UserWarning):
+    """A file that is read in another way than it says; the message is ``FILE:LINE: cause``.
+
+    Examples
+    --------
+    >>> import tempfile, warnings
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as said:
+    ...     _ = Path(f"{folder}/pair.uai").write_text("BAYES 1 2 1 1 0 2 0.5 0.25")
+    ...     net = tr.load(f"{folder}/pair.uai")
+    ...     print(said[0].category.__name__, str(said[0].message).removeprefix(folder))
+    FormatWarning /pair.uai:1: a row of the table of variable 0 sums to 0.75, not to 1: read as MARKOV, not as BAYES
+    >>> tr.marginals(net)["0"].tolist()
+    [0.6666666666666666, 0.3333333333333333]
+    """
+
+
 class NoFileError(FormatError, FileNotFoundError):
     """A file or folder that is not there."""
 
@@ -118,7 +135,7 @@ class Source:
 
     def warn(self, cause: object, line: int | None = None) -> None:
         """Say what is read in another way than the file has it."""
-        warnings.warn(str(self.error(cause, line)), UserWarning, stacklevel=2)
+        warnings.warn(str(self.error(cause, line)), FormatWarning, stacklevel=2)
 
     def text(self) -> str:
         """The content as text, UTF-8 unless a byte-order mark says UTF-16, and without the mark."""

@@ -32,7 +32,7 @@ class Families:
         for name, table in self.tables.items():
             rows = table.reshape(-1, len(self.states[name]))
             sums = rows.sum(axis=1, keepdims=True)
-            out[name] = rows / np.where(sums > 0, sums, 1.0)
+            out[name] = (rows / np.where(sums > 0, sums, 1.0)).ravel()
         return out
 
     def uneven(self) -> tuple[str, int, float] | None:
@@ -58,7 +58,7 @@ class Families:
             return BayesianNetwork(self.states, self.parents, self.tables, name)
         except ModelError as error:
             fault, cause = self.fault(), str(error)
-            if "sums to" in cause and "normalize" not in cause:
+            if "sums to" in cause and not source.normalize and "normalize" not in cause:
                 cause += "; load(…, normalize=True) divides rows by their sums"
             raise source.error(cause, line_of(*fault) if fault else None) from None
 

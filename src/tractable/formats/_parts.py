@@ -1,7 +1,7 @@
 """A file on its way into its place: a part beside it, held by one writer, which takes its place when it is whole.
 
-A writer that is killed leaves its part behind. The part's name says whose place it was for, and its lock, which ends with
-the process, whether somebody still writes it: the next writer into the same place removes what nobody does.
+A writer that is killed leaves its part behind. The part's name says whose place it was for, and its lock, which ends
+with the process, whether somebody still writes it: the next writer into the same place removes what nobody does.
 """
 
 from __future__ import annotations

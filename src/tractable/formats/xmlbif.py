@@ -119,22 +119,23 @@ class _Reader:
         self.open.append(tag)
         self.text.clear()
         self.keep_space = attributes.get("SPACE") == "preserve"
+        self._check_nesting(name, attributes, line)
+        if tag in _BLOCKS:
+            self._open_block(tag, attributes, line)
+        elif tag == "PROBABILITY":
+            raise self.error("<PROBABILITY> is of drafts before XMLBIF 0.3, not read here; write <DEFINITION>", line)
+        elif tag == "TABLE" and self.open[-2:-1] == ["DEFINITION"]:
+            self.blocks["DEFINITION"][-1].table_line = line
+
+    def _check_nesting(self, name: str, attributes: dict[str, str], line: int) -> None:
         if len(self.open) > MAX_DEPTH:
             raise self.error(f"elements are nested deeper than {MAX_DEPTH}; is it an XMLBIF file?", line)
         if len(self.open) == 1:
             self.root = line, attributes.get("VERSION", "none")
-            if tag not in ("BIF", "NETWORK"):
+            if self.open[0] not in ("BIF", "NETWORK"):
                 raise self.error(f"an XMLBIF file begins with <BIF>, found <{name}>; is it another format?", line)
         if len(self.open) > 1 and self.open[-2] in _PARTS:
             raise self.error(f"an element <{name}> inside <{self.open[-2]}>, which holds text only", line)
-        if tag in _BLOCKS:
-            self._open_block(tag, attributes, line)
-        elif tag == "PROBABILITY":
-            raise self.error(
-                "<PROBABILITY> is of drafts before XMLBIF 0.3, which are not read; write <DEFINITION>", line
-            )
-        elif tag == "TABLE" and self.open[-2:-1] == ["DEFINITION"]:
-            self.blocks["DEFINITION"][-1].table_line = line
 
     def _open_block(self, tag: str, attributes: dict[str, str], line: int) -> None:
         kind = attributes.get("TYPE", "nature") if tag == "VARIABLE" else "nature"
@@ -151,9 +152,7 @@ class _Reader:
         if tag == "NAME" and outer == "NETWORK":
             self.title = text
         elif tag in _OBSERVED and outer == "VARIABLE" and text:
-            self.source.warn(
-                f"the observation {shown(text)} is left out; a network has none: give it as evidence", self.line
-            )
+            self.source.warn(f"the observation {shown(text)} is no part of a network; give it as evidence", self.line)
         elif tag in _PARTS and outer in _BLOCKS:
             self.blocks[outer][-1].parts[tag].append(text)
 
