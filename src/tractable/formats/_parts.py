@@ -62,15 +62,15 @@ def _beginning(target: str) -> str:
 def _clear(target: str) -> None:
     """Remove the parts of this target that nobody writes any more."""
     for part in glob(f"{escape(_beginning(target))}{'[0-9a-f]' * 12}.part"):
-        with suppress(OSError):  # it is being written, or gone, or not ours
-            if _is_left(part):
-                os.unlink(part)
+        with suppress(OSError):  # somebody writes it, or it is gone, or not ours
+            _remove(part)
 
 
-def _is_left(part: str) -> bool:
-    """Whether nobody holds the lock of a part; an error if somebody does."""
-    if not flock:
-        return time.time() - os.stat(part).st_mtime > DAY
-    with open(part, "r+b") as file:
-        flock(file.fileno(), LOCK_EX | LOCK_NB)
-    return True
+def _remove(part: str) -> None:
+    """Remove a part whose lock is free; an error if somebody holds it."""
+    if flock:
+        with open(part, "r+b") as file:
+            flock(file.fileno(), LOCK_EX | LOCK_NB)
+            os.unlink(part)  # still with the lock: who waits for it finds that the part is gone
+    elif time.time() - os.stat(part).st_mtime > DAY:
+        os.unlink(part)
