@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hostile import complaint
+from hypothesis import given
+from hypothesis import strategies as st
+from sweep import sweep
 
 import tractable as tr
 
@@ -204,6 +208,46 @@ def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path: Path) -> 
     assert message == "net.bif:4: byte 0xe9 is not UTF-8; save the file as UTF-8"
     message = complaint(tmp_path / "net.bif", b"\xff\xfe" + PLAIN.encode("utf-16-le") + b"x")
     assert "is not UTF-16; save the file as UTF-8" in message
+
+
+# ---------------------------------------------------------------- names that nobody quotes
+
+WORDS = ["very", "high", "<5", "a/b", "o'b", "0.5", "default", "table", "-1", "x_1", "é", "a|b", "%", "type"]
+INTERVALS = [f"{left}{numbers}{right}" for left in "([" for numbers in ("0,1", "1, 2", "-Inf,3") for right in ")]"]
+
+
+@st.composite
+def unquoted(draw: st.DrawFn) -> tr.BayesianNetwork:
+    """Networks whose states are words, several words, intervals, or words with brackets, as programs write them."""
+    words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
+    name = st.one_of(words, st.sampled_from(INTERVALS), words.map("{}(1)".format), words.map("{}]".format))
+    states = {v: draw(st.lists(name, min_size=1, max_size=4, unique=True)) for v in ("Blood Pressure", "P(x)", "table")}
+    rng, parents = np.random.default_rng(draw(st.integers(0, 99))), {"table": ("P(x)", "Blood Pressure")}
+    shapes = {v: [len(states[u]) for u in (*parents.get(v, ()), v)] for v in states}
+    return tr.BayesianNetwork(states, parents, {v: rng.dirichlet(np.ones(s[-1]), s[:-1]) for v, s in shapes.items()})
+
+
+def as_others_write(net: tr.BayesianNetwork) -> str:
+    """BIF with every name as it is."""
+    text = "network unknown {\n}\n"
+    for v, states in net.states.items():
+        text += f"variable {v} {{\n    type discrete [ {len(states)} ] {{ {', '.join(states)} }};\n}}\n"
+    for v, parents in net.parents.items():
+        text += f"probability ( {' | '.join([v, ', '.join(parents)]) if parents else v} ) {{\n"
+        table = net.tables[v]
+        for row in np.ndindex(*table.shape[:-1]):
+            label = ", ".join(net.states[u][k] for u, k in zip(parents, row, strict=True))
+            text += f"    {f'( {label} )' if parents else 'table'} {', '.join(map(repr, table[row].tolist()))} ;\n"
+        text += "}\n"
+    return text
+
+
+@sweep(150)
+@given(net=unquoted())
+def test_names_that_nobody_quotes_are_taken_as_written(net: tr.BayesianNetwork, tmp_path_factory: Any) -> None:
+    again = read(tmp_path_factory.mktemp("written"), as_others_write(net))
+    assert (dict(again.states), dict(again.parents)) == (dict(net.states), dict(net.parents))
+    assert again.packed.values.tobytes() == net.packed.values.tobytes()
 
 
 # ---------------------------------------------------------------- what is written
