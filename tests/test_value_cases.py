@@ -149,7 +149,7 @@ def test_a_structure_is_written_as_people_write_it(structure) -> None:
 def test_a_table_over_forty_parents_is_priced_and_refused() -> None:
     names = [f"x{i}" for i in range(40)]
     rows = {v: ["no", "yes"] for v in [*names, "y"]}
-    with pytest.raises(ValueError, match="'y'.*40 parents"):
+    with pytest.raises(ValueError, match=r"'y'.*40 parents"):
         tr.bayesian_network(rows, {"y": names})
 
 
