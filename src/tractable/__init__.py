@@ -15,7 +15,16 @@ from tractable._lazy import attach
 if TYPE_CHECKING:
     from tractable import estimators, evaluate, formats, graph, learning, models, plots, posterior
     from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
-    from tractable.formats import FormatError, load, read_data, read_evidence, read_sequences, save, write_data
+    from tractable.formats import (
+        FormatError,
+        FormatWarning,
+        load,
+        read_data,
+        read_evidence,
+        read_sequences,
+        save,
+        write_data,
+    )
     from tractable.graph import Graph, GraphError, Separation, is_separated
     from tractable.learning import (
         EM,
@@ -82,9 +91,15 @@ if TYPE_CHECKING:
         condition,
         deep,
         emissions_for,
+        from_networkx,
+        from_pgmpy,
+        from_pyagrum,
         likelihood,
         restricted,
         select,
+        to_networkx,
+        to_pgmpy,
+        to_pyagrum,
     )
     from tractable.plan import BudgetError, Explanation, Plan, explain, plan
     from tractable.posterior import (
@@ -128,6 +143,7 @@ __all__ = [
     "FactorialHiddenMarkovModel",
     "FastPersistentCD",
     "FormatError",
+    "FormatWarning",
     "Gaussian",
     "GaussianEmissions",
     "GeneralizedEM",
@@ -183,6 +199,9 @@ __all__ = [
     "fit",
     "forecast",
     "formats",
+    "from_networkx",
+    "from_pgmpy",
+    "from_pyagrum",
     "graph",
     "hidden_markov",
     "impute",
@@ -213,13 +232,25 @@ __all__ = [
     "save",
     "select",
     "stacked",
+    "to_networkx",
+    "to_pgmpy",
+    "to_pyagrum",
     "transform",
     "write_data",
 ]
 
 _NAMES = {
     "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
-    "formats": ["FormatError", "load", "read_data", "read_evidence", "read_sequences", "save", "write_data"],
+    "formats": [
+        "FormatError",
+        "FormatWarning",
+        "load",
+        "read_data",
+        "read_evidence",
+        "read_sequences",
+        "save",
+        "write_data",
+    ],
     "graph": ["Graph", "GraphError", "Separation", "is_separated"],
     "learning": [
         "EM",
@@ -286,9 +317,15 @@ _NAMES = {
         "condition",
         "deep",
         "emissions_for",
+        "from_networkx",
+        "from_pgmpy",
+        "from_pyagrum",
         "likelihood",
         "restricted",
         "select",
+        "to_networkx",
+        "to_pgmpy",
+        "to_pyagrum",
     ],
     "plan": ["BudgetError", "Explanation", "Plan", "explain"],
     "posterior": [

@@ -95,7 +95,7 @@ def _observed(net: Any, observed: Texts) -> Any:
 
 
 @dataclass(frozen=True)
-class Given:
+class QueryEvidence:
     """What is observed."""
 
     evidence: Annotated[
@@ -121,7 +121,7 @@ class Wanted:
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(model: Model, given: Given, wanted: Wanted, common: Common) -> None:
+def query(model: Model, given: QueryEvidence, wanted: Wanted, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
@@ -166,9 +166,11 @@ def convert(
         str, typer.Argument(metavar="OUT", help="The file to write; its extension says the format.", show_default=False)
     ],
     common: Common,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a model in another format."""
     _places.check_apart({"IN": source}, {"OUT": destination})
+    _places.check_new(destination, force)
     net = common.load(source)
     tr.save(net, destination)
     if common.json:
