@@ -15,7 +15,7 @@ from tractable.formats._base import write as _write
 from tractable.models import ModelError
 
 if TYPE_CHECKING:
-    from tractable.formats.data import column_names, read_data, write_data
+    from tractable.formats.data import column_names, read_columns, read_data, write_data
     from tractable.formats.sequences import read_sequences
     from tractable.models import BayesianNetwork, MarkovNetwork
     from tractable.models.units import Units
@@ -24,6 +24,7 @@ __all__ = [
     "FormatError",
     "column_names",
     "load",
+    "read_columns",
     "read_data",
     "read_evidence",
     "read_sequences",
@@ -193,6 +194,6 @@ def _to_bytes(path: str | os.PathLike[str], writer: Any, *content: object) -> by
 
 
 # What a command on a network does not need is loaded when first used.
-_LEAVES = {"data": ("column_names", "read_data", "write_data"), "sequences": ("read_sequences",)}
+_LEAVES = {"data": ("column_names", "read_columns", "read_data", "write_data"), "sequences": ("read_sequences",)}
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
     __getattr__, __dir__ = attach(__name__, _LEAVES)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tractable.formats._base import extension, failure, file_size, is_gzip, readable
+from tractable.formats._base import content, extension, failure, file_size, is_gzip, readable
 from tractable.formats._base import write as _write
-from tractable.formats.data._base import as_table, with_columns
+from tractable.formats.data._base import Names, as_columns, as_table, some_columns, with_columns
+from tractable.models.rows import Rows
 
-__all__ = ["column_names", "read_data", "write_data"]
+__all__ = ["column_names", "read_columns", "read_data", "write_data"]
 
 # A leaf is imported when its extension turns up: pyarrow alone takes longer than everything else together.
 _LEAVES = {
@@ -26,15 +27,25 @@ _LEAVES = {
     ".parquet": "parquet",
 }
 _WRITTEN = (".csv", ".data", ".npy", ".npz")
+_NAMED = (".csv", ".data", ".parquet")
 _COMPRESSED = (".npz", ".parquet")
 _KEYED = re.compile(r"(.+\.npz):([^:/\\]*)(?::([0-9]{1,9}))?", re.IGNORECASE | re.DOTALL)
 
 
-def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_features: int | None = None) -> np.ndarray:
+def read_data(
+    path: str | os.PathLike[str],
+    *,
+    key: str | None = None,
+    n_features: int | None = None,
+    columns: Names | None = None,
+    ignore: Names = (),
+) -> np.ndarray:
     """Read data: an array with one row per case and one column per variable, NaN for what is missing.
 
     The extension says the format: ``.npy``, ``.npz``, ``.csv``, ``.data`` (CSV without a header), IDX (``.idx``, or a
     name that ends in ``-ubyte``) and ``.parquet``; all but ``.npz`` and ``.parquet`` also with ``.gz``.
+
+    Text between commas, semicolons, tabs, bars or blanks is all CSV. ``-`` is the standard input, of CSV, as is a pipe.
 
     Types are kept: bytes stay ``uint8``. CSV gives ``uint8`` where all cells are 0 or 1, else ``float64``. An array of
     more than two axes has its rows on the first. A ``.npy`` above 64 MiB is mapped into memory, read-only.
@@ -44,10 +55,12 @@ def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_feature
     key : which array of an ``.npz``; ``FILE.npz:KEY`` says the same, and ``FILE.npz:KEY:N`` gives `n_features` too.
     n_features : the number of columns; anything else is an error. Bits that ``np.packbits(…, axis=1)`` has packed are
         unpacked, in an ``.npz`` that holds an integer ``n_features`` without being asked to.
+    columns, ignore : names of columns, or their numbers from 0: only these, in this order, or all but those.
 
     Raises
     ------
     FormatError : a file that cannot be read; the message names the file, in CSV the line and the column, and the cause.
+        Text in a column: `read_columns` reads it, `ignore` leaves it out.
 
     Examples
     --------
@@ -59,15 +72,90 @@ def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_feature
     array([[0. , 2.5],
            [1. , nan]])
     """
+    return _read(path, key, n_features, (columns, ignore), _as_array)
+
+
+def read_columns(
+    path: str | os.PathLike[str],
+    *,
+    key: str | None = None,
+    n_features: int | None = None,
+    columns: Names | None = None,
+    ignore: Names = (),
+) -> Rows | np.ndarray:
+    """Read columns by name, of numbers and of text; an array as of `read_data` where the file holds no names.
+
+    A column is an array of numbers if all its cells are numbers or missing (NaN), of booleans if they are true or false
+    or missing, else of text, with None for what is missing. So are those of Parquet.
+
+    Parameters
+    ----------
+    key, n_features, columns, ignore : as of `read_data`.
+
+    Raises
+    ------
+    FormatError : a file that cannot be read, two columns of one name, text in a file without a header.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/days.csv").write_text("day;sky;wind\\n1;clear;2,5\\n2;?;1,0\\n")
+    ...     days = tr.read_columns(f"{folder}/days.csv", ignore="day")
+    >>> days["sky"].tolist(), days["wind"].tolist()
+    (['clear', None], [2.5, 1.0])
+    """
+    return _read(path, key, n_features, (columns, ignore), _as_columns)
+
+
+def _read(path: Any, key: str | None, n_features: int | None, names: tuple[Any, Any], shape: Any) -> Any:
+    """What a file holds, in some shape; `names` are of the columns asked for, and of those to ignore."""
     name, key, n_features = _parts(os.fspath(path), key, n_features)
     kind = _kind(name)
     if key is not None and kind != ".npz":
         raise failure(name, f"has no array {key!r}: only an .npz file holds arrays with names; leave the name out")
+    chosen = (as_columns(names[0]), as_columns(names[1]) or [])
     try:
-        table = _leaf(kind).read(name, key) if kind == ".npz" else _leaf(kind).read(name)
-        return table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
+        if kind not in _NAMED:
+            table = _leaf(kind).read(name, key) if kind == ".npz" else _leaf(kind).read(name)
+            table = table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
+            return some_columns(name, table, *chosen)
+        found = shape(kind, name, chosen)
+        return found if n_features is None else _of_width(name, found, n_features)
     except MemoryError:
         raise failure(name, "needs more memory than there is") from None
+
+
+def _as_array(kind: str, name: str, chosen: Any) -> np.ndarray:
+    """The columns of a file that may name them, as a table."""
+    if kind == ".parquet":
+        return _leaf(kind).read(name, *chosen)
+    leaf, found = _sheet(kind, name)
+    return leaf.numbers(found, found.chosen(*chosen))
+
+
+def _as_columns(kind: str, name: str, chosen: Any) -> Rows | np.ndarray:
+    """The same by name, if it does."""
+    if kind == ".parquet":
+        return _leaf(kind).columns(name, *chosen)
+    leaf, found = _sheet(kind, name)
+    places = found.chosen(*chosen)
+    return leaf.columns(found, places) if found.has_header else leaf.numbers(found, places)
+
+
+def _sheet(kind: str, name: str) -> tuple[Any, Any]:
+    leaf = _leaf(kind)
+    return leaf, leaf.opened(content(name))
+
+
+def _of_width(name: str, found: Any, n_features: int) -> Any:
+    """What was read, if it has so many columns."""
+    if isinstance(found, np.ndarray):
+        return with_columns(name, found, n_features, False)
+    if len(found) != n_features:
+        raise failure(name, f"has {len(found)} columns; expected {n_features}")
+    return found
 
 
 def column_names(path: str | os.PathLike[str]) -> list[str] | None:
@@ -88,7 +176,9 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
     """
     name, _, _ = _parts(os.fspath(path), None, None)
     kind = _kind(name)
-    return _leaf(kind).column_names(name) if kind in (".csv", ".data", ".parquet") else None
+    if kind not in _NAMED:
+        return None
+    return _leaf(kind).column_names(name) if kind == ".parquet" else _sheet(kind, name)[1].what
 
 
 def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from tractable.formats._base import FormatError, amount, failure
+
+Names = str | int | Collection[str | int]
+"""Columns by name, or by number from 0."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,40 @@ def as_table(array: np.ndarray) -> np.ndarray:
     if dtype.kind == "f" and dtype.itemsize not in (4, 8):
         dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
     return array.reshape(len(array), -1).astype(dtype, copy=False)
+
+
+# ---------------------------------------------------------------- some of the columns
+
+
+def as_columns(given: Any) -> list[str | int] | None:
+    """Columns that are asked for: one, or several; None is all.
+
+    >>> as_columns("sky"), as_columns([0, "sky"]), as_columns(None)
+    (['sky'], [0, 'sky'], None)
+    """
+    if given is None:
+        return None
+    return [given] if isinstance(given, str | int) else list(given)
+
+
+def some_columns(
+    path: str, table: np.ndarray, columns: Sequence[str | int] | None, ignore: Sequence[str | int]
+) -> np.ndarray:
+    """Columns of a table without names, by number."""
+    if columns is None and not ignore:
+        return table
+    left = {_number(path, table, name) for name in ignore}
+    kept = range(table.shape[1]) if columns is None else [_number(path, table, name) for name in columns]
+    if not (found := [k for k in kept if k not in left]):
+        raise failure(path, "there is no column left; ignore fewer")
+    return table[:, found]
+
+
+def _number(path: str, table: np.ndarray, name: str | int) -> int:
+    if not (str(name).isascii() and str(name).isdecimal() and int(name) < table.shape[1]):
+        last = table.shape[1] - 1
+        raise failure(path, f"there is no column {name!r}: there are 0 … {last}, and the file holds no names")
+    return int(name)
 
 
 # ---------------------------------------------------------------- packed bits
