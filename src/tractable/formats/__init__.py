@@ -12,6 +12,8 @@ from tractable.formats._base import FormatError, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
+from tractable.formats._columns import Names, as_columns
+from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.models import ModelError
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ _MODELS = {
     ".safetensors": "tensors",
 }
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
+_TABLES = (".parquet", ".npy", ".npy.gz", ".npz", ".data", ".data.gz")
 
 
 M = TypeVar("M")
@@ -135,15 +138,26 @@ def as_bytes(model: Any, path: str | os.PathLike[str]) -> bytes:
     return _to_bytes(path, leaf.write, model)
 
 
-def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovNetwork) -> list[dict[str, str]]:
+def read_evidence(
+    path: str | os.PathLike[str],
+    model: BayesianNetwork | MarkovNetwork,
+    *,
+    columns: Names | None = None,
+    ignore: Names = (),
+) -> list[dict[str, str]]:
     """Read evidence: one dict of variable to state name for each case.
 
-    ``.evid`` is UAI evidence, by index; ``.csv`` has a header of variable names and one case per row, states by name,
-    an empty cell for what is unobserved. Each also with ``.gz``.
+    ``.evid`` is UAI evidence, by index; ``.csv`` has a header of variable names and one case per row, states by name
+    (a number names the state that reads as it), nothing, ``NA`` or ``?`` for what is unobserved. Each also with
+    ``.gz``. ``-`` is the standard input, of CSV. ``.parquet`` has such columns, ``.npy`` and ``.npz`` all variables.
+
+    Parameters
+    ----------
+    columns, ignore : names of columns, or their numbers from 0: only these, or all but those.
 
     Raises
     ------
-    FormatError : a file that cannot be read, an unknown variable or state, a variable observed twice.
+    FormatError : a file that cannot be read, an unknown variable or state, two columns of one name.
 
     Examples
     --------
@@ -154,7 +168,16 @@ def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovN
     ...     tr.read_evidence(f"{folder}/days.csv", net)
     [{'rain': 'yes'}, {}]
     """
-    source, kind = _read(path, _EVIDENCE)
+    name = os.fspath(path)
+    if name.lower().endswith(_TABLES) or ".npz:" in name.lower():
+        from tractable.formats.evidence_tables import read  # brings what reads tables
+
+        return read(name, model.states, columns, ignore)
+    source, kind = (source_of(name), ".csv") if is_pipe(name) else _read(path, _EVIDENCE)
+    if kind == ".csv":
+        return _leaf("evidence_csv").read(source, model.states, as_columns(columns), as_columns(ignore) or [])
+    if columns is not None or as_columns(ignore):
+        raise source.error("has no columns to choose from: it is UAI evidence; leave out columns and ignore")
     return _leaf(_EVIDENCE[kind]).read(source, model.states)
 
 
@@ -178,8 +201,9 @@ def write_evidence(
     1 1 1
     <BLANKLINE>
     """
-    leaf = _leaf(_EVIDENCE[_extension(path, _EVIDENCE)])
-    _write(path, _to_bytes(path, leaf.write, cases, model.states))
+    name = os.fspath(path)
+    leaf = _leaf("evidence_csv" if is_pipe(name) else _EVIDENCE[_extension(path, _EVIDENCE)])
+    put(name, _to_bytes(path, leaf.write, cases, model.states))
 
 
 def _leaf(name: str) -> Any:

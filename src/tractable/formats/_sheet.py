@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -31,6 +31,8 @@ class Sheet:
     has_header: bool
     is_short: bool = False
     """Whether the header lacks a cell for the names of rows."""
+    known: Collection[str] = ()
+    """Names that columns have, whatever they look like."""
 
     @property
     def width(self) -> int:
@@ -42,7 +44,8 @@ class Sheet:
         """1 if the first column is left out: R and pandas write the names of rows into a column without a name."""
         if self.is_short:
             return 1
-        return int(self.has_header and self.width > 1 and self.first[0].strip() in UNNAMED and all(self.first[1:]))
+        unnamed = self.first[0].strip() in UNNAMED and self.first[0] not in self.known
+        return int(self.has_header and self.width > 1 and unnamed and all(self.first[1:]))
 
     @property
     def names(self) -> list[str]:
@@ -119,7 +122,7 @@ class Sheet:
         names = [self.first[k] for k in places]
         if (twice := repeated(names)) is not None:
             raise self._twice(twice) if twice else self._unnamed(names)
-        if "" in names:
+        if "" in names and "" not in self.known:
             raise self._unnamed(names)
 
     def _unnamed(self, names: list[str]) -> FormatError:
@@ -136,7 +139,7 @@ class Sheet:
 def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sheet:
     """A file as a sheet; `headless`, it never has a header, with `header` always."""
     found = dialect(source)
-    rows = _rows(source, found)
+    rows = _rows(source, found, 1 if header else None)  # a header may be one name, and that empty
     first = next(rows, None)
     if not first or source.data.isspace():
         raise source.error("the file is empty")

@@ -13,7 +13,7 @@ from tractable.formats._cells import has_decimal_comma, is_value
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 _SAMPLE = 2**16
-_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=([,;|\t ])\"?(\r\n|\r|\n)", re.IGNORECASE)
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?sep=([,;|\t ])(\r\n|\r|\n)", re.IGNORECASE)
 _COMMAS = re.compile(rb"(?:^|[;\t| \r\n])[ \"]*[+-]?\d*,\d+[ \"]*(?=[;\t| \r\n]|$)")
 _POINTS = re.compile(rb"(?:^|[;\t| \r\n])[ \"]*[+-]?\d*\.\d+[ \"]*(?=[;\t| \r\n]|$)")
 

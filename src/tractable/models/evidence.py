@@ -290,7 +290,9 @@ def _states(name: str, column: Any, names: tuple[str, ...]) -> np.ndarray:
         return state_reader(name, names).codes(column)
     except ModelError as error:
         if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64}:
-            raise ModelError(f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})") from None
+            raise ModelError(
+                f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})"
+            ) from None
         raise
 
 

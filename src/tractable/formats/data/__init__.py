@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tractable.formats._base import content, extension, failure, file_size, is_gzip, readable
-from tractable.formats._base import write as _write
-from tractable.formats.data._base import Names, as_columns, as_table, some_columns, with_columns
+from tractable.formats._base import extension, failure, file_size, is_gzip, readable
+from tractable.formats._columns import Names, as_columns
+from tractable.formats._pipes import is_pipe, put, source_of
+from tractable.formats.data._base import as_table, some_columns, with_columns
 from tractable.models.rows import Rows
 
 __all__ = ["column_names", "read_columns", "read_data", "write_data"]
@@ -146,7 +147,7 @@ def _as_columns(kind: str, name: str, chosen: Any) -> Rows | np.ndarray:
 
 def _sheet(kind: str, name: str) -> tuple[Any, Any]:
     leaf = _leaf(kind)
-    return leaf, leaf.opened(content(name))
+    return leaf, leaf.opened(source_of(name))
 
 
 def _of_width(name: str, found: Any, n_features: int) -> Any:
@@ -200,12 +201,12 @@ def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
     [[0, 1], [1, 1]]
     """
     name = os.fspath(path)
-    _write(name, _leaf(written_kind(name)).write(_table(name, array)))
+    put(name, _leaf(written_kind(name)).write(_table(name, array)))
 
 
 def written_kind(name: str) -> str:
     """The extension that says how a table is written; one that is only read is an error."""
-    kind = _extension(name)
+    kind = ".csv" if is_pipe(name) else _extension(name)
     if kind not in _WRITTEN:
         raise failure(name, f"{kind} is read but not written; write one of {', '.join(_WRITTEN)}")
     return kind
@@ -229,7 +230,9 @@ def _parts(name: str, key: str | None, n_features: int | None) -> tuple[str, str
 
 
 def _kind(name: str) -> str:
-    """The extension that says the format, of a file that is there."""
+    """The extension that says the format, of a file that is there; a pipe has CSV."""
+    if is_pipe(name):
+        return ".csv"
     with readable(name):
         file_size(name)
     return _extension(name)

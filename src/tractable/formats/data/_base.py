@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from tractable.formats._base import FormatError, amount, failure
-
-Names = str | int | Collection[str | int]
-"""Columns by name, or by number from 0."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +44,6 @@ def as_table(array: np.ndarray) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- some of the columns
-
-
-def as_columns(given: Any) -> list[str | int] | None:
-    """Columns that are asked for: one, or several; None is all.
-
-    >>> as_columns("sky"), as_columns([0, "sky"]), as_columns(None)
-    (['sky'], [0, 'sky'], None)
-    """
-    if given is None:
-        return None
-    return [given] if isinstance(given, str | int) else list(given)
 
 
 def some_columns(
