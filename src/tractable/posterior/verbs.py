@@ -403,7 +403,9 @@ def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
 
 
 @heard
-def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
+def expected_statistics(
+    model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
+) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
 
     Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
@@ -411,6 +413,8 @@ def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "ex
     by gradients and have none.
 
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
-    `before` is what the E-step before this one found: a q that is searched for is searched for from there.
+    `before` is what the E-step before this one found: a q that is searched for is searched for from there; `memory` is
+    the budget of one that is exact.
     """
-    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, q, before)
+    more = {} if memory is None else {"memory": memory}
+    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, q, before, **more)
