@@ -12,7 +12,7 @@ from tractable.formats._base import FormatError, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
-from tractable.formats._columns import Names, as_columns
+from tractable.formats._asked import Names, as_columns
 from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.models import ModelError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tractable.formats._base import States, failure
-from tractable.formats._columns import Names
+from tractable.formats._asked import Names
 from tractable.formats.data import read_columns
 from tractable.models import ModelError
 from tractable.models.evidence import parse_rows

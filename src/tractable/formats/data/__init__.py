@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tractable.formats._base import extension, failure, file_size, is_gzip, readable
-from tractable.formats._columns import Names, as_columns
+from tractable.formats._asked import Names, as_columns
 from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.formats.data._base import as_table, some_columns, with_columns
 from tractable.models.rows import Rows
