@@ -97,6 +97,42 @@ def columns_of(data: Any) -> dict[str, Any]:
     return _checked(found)
 
 
+def n_rows_of(data: Any) -> int:
+    """The number of rows of data."""
+    if isinstance(data, Mapping):
+        return len(next(iter(data.values()), ()))
+    return len(data)
+
+
+def matrix(data: Any, axes: int = 2) -> np.ndarray:
+    """Data without names as an array [n_rows, n_columns]: of numbers, or of cells as they are.
+
+    A single axis is one row, or, with `axes` 1, one column.
+
+    Raises
+    ------
+    ModelError : rows that differ in length, data of other than one or two axes.
+    """
+    array = _array(data)
+    if array.ndim == 1:
+        array = array[:, None] if axes == 1 else array[None]
+    if array.ndim != 2:
+        raise ModelError(f"data have the shape [n_rows, n_columns], got {array.shape}")
+    return array
+
+
+def _array(data: Any) -> np.ndarray:
+    if isinstance(data, np.ma.MaskedArray):
+        data = data.astype(np.float64).filled(np.nan) if data.dtype.kind in "biuf" else data.astype(object).filled(None)
+    try:
+        array = data if isinstance(data, np.ndarray) else np.asarray(data)
+        if array.dtype.kind in "biuf" or isinstance(data, np.ndarray):
+            return array
+        return np.asarray(data, object)  # what a cell is does not depend on the others
+    except ValueError:
+        raise ModelError("the rows differ in length") from None
+
+
 def _named(columns: list[tuple[Any, Any]]) -> dict[str, Any]:
     names = [text_of(name) for name, _ in columns]
     if len({*names}) < len(names):
@@ -128,6 +164,8 @@ def _plain(column: Any) -> Any:
     if isinstance(column, np.ma.MaskedArray):
         return column.tolist()
     if isinstance(column, np.ndarray):
+        if column.dtype.kind in "mM":  # as numbers of nanoseconds they would be numbers
+            column = column.astype(f"{column.dtype.kind}8[us]")
         return column if column.dtype.kind in "biuf" or column.ndim != 1 else column.tolist()
     import narwhals as nw
 
@@ -247,6 +285,19 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     if is_case_list(data):
         return [{name: case[name] for name in kept if name in case} for case in data]
     return Rows({name: _objects(found[name]) for name in kept})
+
+
+def take(data: Any, rows: Any) -> Any:
+    """Some of the rows, by a slice or an array of numbers; a table stays one of the same library."""
+    if is_frame(data):
+        return _frame(data)[rows if isinstance(rows, slice) else rows.tolist()].to_native()
+    if is_case_list(data):
+        return data[rows] if isinstance(rows, slice) else [data[i] for i in rows]
+    return (
+        Rows({name: _objects(column)[rows] for name, column in columns_of(data).items()})
+        if is_named(data)
+        else data[rows]
+    )
 
 
 def as_names(given: Any) -> list[str] | None:
