@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         TiedGaussianEmissions,
         emissions_for,
     )
+    from tractable.models.evidence import Likelihood, likelihood
     from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
     from tractable.models.hidden_markov import HiddenMarkovModel
     from tractable.models.mixture import Mixture
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
+    from tractable.models.rows import Rows, select
     from tractable.models.sequences import Sequences
     from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
@@ -51,6 +53,7 @@ __all__ = [
     "GaussianEmissions",
     "HelmholtzMachine",
     "HiddenMarkovModel",
+    "Likelihood",
     "MarkovNetwork",
     "Mixture",
     "MixtureEmissions",
@@ -58,6 +61,7 @@ __all__ = [
     "PoissonEmissions",
     "ProductEmissions",
     "RecognitionNetwork",
+    "Rows",
     "Sequences",
     "SigmoidBeliefNetwork",
     "SphericalGaussianEmissions",
@@ -68,7 +72,9 @@ __all__ = [
     "deep",
     "emissions",
     "emissions_for",
+    "likelihood",
     "restricted",
+    "select",
     "units",
 ]
 
@@ -89,10 +95,12 @@ _LEAVES = {
         "TiedGaussianEmissions",
         "emissions_for",
     ),
+    "evidence": ("Likelihood", "likelihood"),
     "factorial_hidden_markov": ("FactorialHiddenMarkovModel",),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixture": ("Mixture",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
+    "rows": ("Rows", "select"),
     "sequences": ("Sequences",),
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from tractable.models.values import ordered_values, text_of
 Names = str | Collection[str]
 
 
-class Rows(Mapping[str, np.ndarray]):
+class Rows(dict[str, np.ndarray]):
     """Rows of data: columns of equal length by name; what `sample` and `impute` give where they got no table.
+
+    A dictionary, so that any library makes a table of it.
 
     Examples
     --------
@@ -24,31 +26,17 @@ class Rows(Mapping[str, np.ndarray]):
     (3, 'yes', 3)
     """
 
-    def __init__(self, columns: Mapping[str, Any]):
-        self._columns = {str(name): np.asarray(column) for name, column in columns.items()}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._columns:
-            raise KeyError(f"{name!r}{nearest(name, self._columns)}")
-        return self._columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
+    def __missing__(self, name: str) -> np.ndarray:
+        raise KeyError(f"{name!r}{nearest(str(name), self)}")
 
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return len(next(iter(self._columns.values()), ()))
+        return len(next(iter(self.values()), ()))
 
     def to_frame(self, library: str | None = None) -> Any:
         """The rows as a table of ``"pandas"``, ``"polars"`` or ``"pyarrow"``; the first that is installed if None."""
-        return frame_of(self._columns, library)
-
-    def __repr__(self) -> str:
-        return f"Rows({self.n_rows} rows of {', '.join(list(self)[:6])}{', …' if len(self) > 6 else ''})"
+        return frame_of(self, library)
 
 
 # ---------------------------------------------------------------- in
@@ -326,7 +314,7 @@ def as_array(cells: Sequence[Any]) -> np.ndarray:
 
 
 def like(data: Any, columns: Mapping[str, Any]) -> Any:
-    """Columns in the container that `data` came in: a table of the same library, a list of cases, an array, or `Rows`."""
+    """Columns in the container that `data` came in: a table, a list of cases, an array, or `Rows`."""
     if is_case_list(data):
         names = list(columns)
         cells = [np.asarray(columns[name]).tolist() for name in names]

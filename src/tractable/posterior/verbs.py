@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 
 from tractable.kernels.interrupts import heard
+from tractable.models.rows import Rows, like
 from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
 from tractable.posterior._base import MostProbable
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
         evidence: Any
         key: Any
+        codes: bool
 
     MachineOrLayers = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
     RowModel = MachineOrLayers | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
@@ -89,8 +92,9 @@ def infer(
     Parameters
     ----------
     model : of any of these families.
-    evidence : of a network one case (variable → state name, state index or likelihood vector) or many (variable →
-        sequence of names or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved); of machines
+    evidence : of a network one case (variable → state, or soft evidence: state → weight, `likelihood`) or many
+        (variable → column of states, a list of cases, a DataFrame, an array [n_rows, n_variables] with NaN for
+        unobserved); of machines
         and layers values of the visible units [n_visible] or [n_rows, n_visible], or group → values; of a mixture rows,
         of a chain sequences. NaN is unobserved.
     method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. A `Plan` made
@@ -198,7 +202,8 @@ def most_probable(
 ) -> MostProbable:
     """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
 
-    Of Bayesian networks and Markov networks variable → name of its state; of mixtures the component of a row. Of hidden
+    Of Bayesian networks and Markov networks variable → name of its state, of many cases columns of them in the
+    container that these came in; of mixtures the component of a row. Of hidden
     Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
     Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
     group → values, found by elimination alone, which refuses where many links are left.
@@ -215,11 +220,14 @@ def most_probable(
     """
     engine = engine_of(model, "most_probable")
     asked = engine.read(model, evidence)
-    return engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
+    found = engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
+    if isinstance(found.assignment, Rows):
+        return replace(found, assignment=like(evidence, found.assignment))
+    return found
 
 
 @overload
-def sample(model: TableModel, n: int, **how: Unpack[Sampled]) -> dict[str, np.ndarray]: ...
+def sample(model: TableModel, n: int, **how: Unpack[Sampled]) -> Rows: ...
 @overload
 def sample(model: RowModel, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
 @overload
@@ -233,12 +241,13 @@ def sample(
     *,
     evidence: Any = None,
     key: Any = 0,
-    memory: Memory = None,
-    seconds: float | None = None,
+    codes: bool = False,
+    **budget: Unpack[Budgeted],
 ) -> Any:
     """`n` samples given the evidence: x ~ p(x | evidence).
 
-    Of Bayesian networks and Markov networks variable → state indices [n], exact and independent. Of Boltzmann machines
+    Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a
+    table; state indices with ``codes=True``), exact and independent. Of Boltzmann machines
     (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
     visible units [n, n_visible], exact where that is affordable, else the ends of long Gibbs chains. Of mixtures rows
     [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
@@ -251,13 +260,20 @@ def sample(
     Examples
     --------
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [0.0, 3.0])])
-    >>> tr.sample(net, 3)
-    {'a': array([1, 1, 1], dtype=int32)}
+    >>> tr.sample(net, 3)["a"].tolist(), tr.sample(net, 3, codes=True)["a"].tolist()
+    (['1', '1', '1'], [1, 1, 1])
     """
     if n < 0:
         raise ValueError(f"the number of samples must not be negative, got {n}")
-    walk = asked_of(model, "sample", "sample", memory, seconds, {"n": int(n)})
-    return _walk(model, "sample", walk[0].read(model, evidence), walk, key)
+    options = {"n": int(n)} | ({"codes": True} if codes else {})
+    walk = asked_of(model, "sample", "sample", budget.get("memory"), budget.get("seconds"), options)
+    found = _walk(model, "sample", walk[0].read(model, evidence), walk, key)
+    return _in_names(walk[0], model, found, None, codes)
+
+
+def _in_names(engine: Any, model: Any, found: Any, data: Any, codes: bool) -> Any:
+    """What was found in the names that the model has for states and columns, in the container that the data came in."""
+    return found if codes or not hasattr(engine, "in_names") else engine.in_names(model, found, data)
 
 
 @heard
@@ -313,9 +329,10 @@ def impute(
 ) -> Any:
     """The data with what is missing (NaN) replaced by its posterior mean given what is observed.
 
-    Of Bayesian networks and Markov networks variable → state indices [n_rows], the most probable one where a value is
-    missing. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and
-    Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
+    Of Bayesian networks and Markov networks names of states, the most probable one where a value is missing, in the
+    container that the data came in, variables without a column behind the others; ``codes=True`` gives variable → state
+    indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
+    and Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
     ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact.
     Categorical units and columns get their likeliest state.
 
@@ -330,7 +347,8 @@ def impute(
     [[1. 1.]]
     """
     walk = asked_of(model, "impute", "impute", memory, seconds, options)
-    return _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
+    found = _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
+    return _in_names(walk[0], model, found, data, bool(options.get("codes")))
 
 
 @heard

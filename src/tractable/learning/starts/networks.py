@@ -9,9 +9,10 @@ import numpy as np
 
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import nearest
-from tractable.models.evidence import columns_of, is_indices, text_of
 from tractable.models.keys import generator
 from tractable.models.observations import Observations
+from tractable.models.rows import columns_of, declared, values_of
+from tractable.models.values import number_of, text_of
 from tractable.posterior.exact.expected_tables import COUNT, shown
 
 STARTS = ("random",)
@@ -36,8 +37,8 @@ def bayesian_network(
     data : rows with named columns: a DataFrame, variable → column, or a list of cases; None or NaN is missing.
     parents : variable → its parents; a column left out has none.
     states : variable → names of its states, or their number. A variable that is no column is hidden and needs them; a
-        column may have more states than turn up. Else the states of a column are the values in it, sorted; of an array
-        of numbers, which are indices, all up to the largest.
+        column may have more states than turn up. Else a column has the categories that it declares, in their order (a
+        categorical column of pandas or arrow, an ``Enum`` of polars), or the values in it: numbers by size, then text.
     ties : groups of variables that share one table.
     key : of what no row shows: those rows of tables are random.
 
@@ -55,7 +56,7 @@ def bayesian_network(
     >>> run.model.tables["rain"].round(3).tolist()
     [0.5, 0.5]
     """
-    columns, given = columns_of(data), dict(states or {})
+    columns, given = columns_of(data), declared(data) | dict(states or {})
     names = list(dict.fromkeys([*columns, *given, *(v for own in parents.items() for v in (*own[1], own[0]))]))
     found = {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
     uniform = {v: _uniform([len(found[p]) for p in (*parents.get(v, ()), v)]) for v in names}
@@ -76,28 +77,20 @@ def _names(variable: str, given: Names) -> Sequence[str]:
 
 def _values(variable: str, columns: Mapping[str, Any]) -> list[str]:
     """The values of a column as names of states: numbers by size, the rest by the alphabet."""
-    values = _present(variable, columns)
-    numbers = {x for x in values if isinstance(x, int | float | np.number) and not isinstance(x, bool)}
-    _check_states(variable, numbers)
-    if is_indices(columns[variable]):
-        return [str(k) for k in range(int(max(numbers)) + 1)]
-    return list(dict.fromkeys(map(text_of, sorted(numbers)))) + sorted(map(str, values - numbers))
-
-
-def _present(variable: str, columns: Mapping[str, Any]) -> set[Any]:
     if variable not in columns:
         raise ModelError(f"variable {variable!r} is no column of the data: say which states it has, or how many")
-    values = {x for x in columns[variable] if x not in (None, "") and x == x}
+    try:
+        values = values_of(columns[variable])
+    except ModelError as error:
+        raise ModelError(f"column {variable!r} {error}") from None
     if not values:
         raise ModelError(f"column {variable!r}: every entry is missing; say which states it has, or drop it")
-    return values
-
-
-def _check_states(variable: str, numbers: set[Any]) -> None:
-    if len(numbers) > MAX_NUMBERS and any(x != np.floor(x) for x in numbers):
+    numbers = [x for x in map(number_of, values) if x is not None]
+    if len(numbers) > MAX_NUMBERS and any(x != int(x) for x in numbers):
         raise ModelError(
             f"column {variable!r} holds {len(numbers)} different numbers: a table needs states; cut it into bins"
         )
+    return values
 
 
 def _uniform(shape: list[int]) -> np.ndarray:
