@@ -101,7 +101,7 @@ def matrix(data: Any, axes: int = 2) -> np.ndarray:
     ------
     ModelError : rows that differ in length, data of other than one or two axes.
     """
-    array = _array(data)
+    array = array_of(data)
     if array.ndim == 1:
         array = array[:, None] if axes == 1 else array[None]
     if array.ndim != 2:
@@ -109,7 +109,8 @@ def matrix(data: Any, axes: int = 2) -> np.ndarray:
     return array
 
 
-def _array(data: Any) -> np.ndarray:
+def array_of(data: Any) -> np.ndarray:
+    """Data without names as an array: of numbers, what is masked missing, or of cells as they are."""
     if isinstance(data, np.ma.MaskedArray):
         data = data.astype(np.float64).filled(np.nan) if data.dtype.kind in "biuf" else data.astype(object).filled(None)
     try:
@@ -330,6 +331,39 @@ def like(data: Any, columns: Mapping[str, Any]) -> Any:
     if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
         return Rows(columns)
     return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+
+
+def replaced(data: Any, columns: Mapping[str, Any]) -> Any:
+    """Named data with these columns in place of their own, everything else as it came: order, types, index."""
+    if is_case_list(data):
+        own = {text_of(name): name for case in data for name in case}
+        cells = {own[name]: np.asarray(column).tolist() for name, column in columns.items()}
+        return [{**case, **{name: column[row] for name, column in cells.items()}} for row, case in enumerate(data)]
+    if not is_frame(data):
+        return Rows({name: _objects(c) for name, c in {**columns_of(data), **columns}.items()})
+    import narwhals as nw
+
+    frame = _frame(data)
+    made = [nw.new_series(n, _writable(c), backend=frame.implementation) for n, c in columns.items()]
+    new = frame.with_columns(_as_before(series, frame[series.name]) for series in made).to_native()
+    if hasattr(data, "iloc"):
+        new.columns = data.columns
+    return new
+
+
+def _as_before(series: Any, old: Any) -> Any:
+    """A column in the type that it had, where that holds the same values."""
+    import narwhals as nw
+
+    native = series.to_native()
+    try:
+        if hasattr(native, "iloc"):  # a type of pandas says more than its counterpart here: the categories
+            cast = nw.from_native(native.astype(old.to_native().dtype), series_only=True)
+        else:
+            cast = series.cast(old.dtype)
+        return cast if old.dtype.is_float() or cast.to_list() == series.to_list() else series
+    except Exception:  # each of the libraries has its own
+        return series
 
 
 def _writable(column: Any) -> Any:

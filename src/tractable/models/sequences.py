@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.models._base import ModelError, set_fields
+from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions
-from tractable.models.rows import columns_of, is_named, matrix, n_rows_of, select, take, unknown_column
+from tractable.models.rows import columns_of, is_frame, is_named, matrix, n_rows_of, select, take, unknown_column
 from tractable.models.values import is_missing, text_of
 
 LOOK = 512
@@ -184,62 +185,82 @@ def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values, kind.ravel().astype(np.int32)
 
 
-def read_sequences(emissions: Emissions, data: Any, name: str = "") -> Sequences:
-    """Sequences from what a user hands in, every value looked at.
+def read_sequences(
+    emissions: Emissions, data: Any, name: str = "", columns: Columns | None = None, partial: bool = False
+) -> Sequences:
+    """Sequences from what a user hands in, as numbers, every value looked at.
 
     Parameters
     ----------
-    data : one sequence as an array [t, n_columns] (or [t] where there is one column); several as a list of arrays or
-        lists; or `Sequences`. name : what errors begin with.
+    data : one sequence as an array [t, n_columns] (or [t] where there is one column) or a table with names; several as
+        a list of arrays, of lists or of tables; or `Sequences`. name : what errors begin with.
+    columns : the names by which columns are found. partial : whether some may be left out, and are missing then.
 
     Raises
     ------
     ModelError : what is no sequence, has the wrong width, holds a value outside the domain; the message names the
         sequence and its row.
     """
+    reader = Reader(emissions, columns, partial)
     if isinstance(data, Sequences):
-        return Sequences(_check_all(emissions, list(data), data.rows, name), data.sizes, data.many)
-    if not _is_many(data):
-        return Sequences(_checked(data, name, emissions), None, False)
+        rows = reader.rows(data.data, name)
+        return Sequences(reader.checked(np.split(rows, data.ends[:-1]), rows, name), data.sizes, data.many)
+    if not are_many(data):
+        return Sequences(reader.one(data, name), None, False)
     if len(data) == 0:
         raise ModelError(f"{name}there is no sequence; give a list of at least one")
-    parts = [_one(part, f"{name}sequence {number}: ", emissions) for number, part in enumerate(data)]
+    parts = [reader.rows(part, f"{name}sequence {number}: ") for number, part in enumerate(data)]
     same = len({part.shape[1:] for part in parts}) == 1 and all(map(len, parts))
     rows = np.concatenate(parts) if same else None
-    return Sequences(_check_all(emissions, parts, rows, name), np.array([len(p) for p in parts]))
+    return Sequences(reader.checked(parts, rows, name), np.array([len(p) for p in parts]))
 
 
-def _check_all(emissions: Emissions, parts: list[np.ndarray], rows: np.ndarray | None, name: str) -> np.ndarray:
-    """All rows at once; where something is wrong, one sequence after another, to name it."""
-    try:
-        if rows is not None:
-            return emissions.check(rows, name)
-    except ModelError:
-        pass
-    for number, part in enumerate(parts):
-        _checked(part, f"{name}sequence {number}: ", emissions)
-    raise ModelError(f"{name}the sequences differ in the number of columns")
+class Reader(NamedTuple):
+    """What is known of the rows that are read."""
+
+    emissions: Emissions
+    columns: Columns | None
+    partial: bool
+
+    def rows(self, data: Any, name: str) -> np.ndarray:
+        """The rows of one sequence; their values are still to be looked at."""
+        n = self.emissions.n_columns
+        if np.ndim(data) == 0 and not is_named(data):
+            raise ModelError(f"{name}expected a sequence of rows, got {data!r}")
+        if self.columns is not None:
+            read = self.columns.evidence if self.partial else self.columns.read
+            array = read(data, name)
+        else:
+            array = read_table(None, data, name, n == 1 or not np.size(data))
+        return array.reshape(0, n) if not array.size else array
+
+    def one(self, data: Any, name: str) -> np.ndarray:
+        """The rows of one sequence, looked at."""
+        return self.looked_at(self.rows(data, name), name)
+
+    def looked_at(self, rows: np.ndarray, name: str) -> np.ndarray:
+        """Rows, of which there are some, every value looked at."""
+        if not len(rows):
+            raise ModelError(f"{name}there are no rows; every sequence needs at least one row")
+        return self.emissions.check(rows, name, self.columns and self.columns.names)
+
+    def checked(self, parts: list[np.ndarray], rows: np.ndarray | None, name: str) -> np.ndarray:
+        """All rows at once; where something is wrong, one sequence after another, to name it."""
+        try:
+            if rows is not None:
+                return self.looked_at(rows, name)
+        except ModelError:
+            pass
+        for number, part in enumerate(parts):
+            self.looked_at(part, f"{name}sequence {number}: ")
+        raise ModelError(f"{name}the sequences differ in the number of columns")
 
 
-def _is_many(data: Any) -> bool:
-    """A list of arrays or of lists; a list of numbers is one sequence."""
-    return isinstance(data, list | tuple) and (len(data) == 0 or np.ndim(data[0]) > 0 or isinstance(data[0], list))
-
-
-def _checked(part: Any, name: str, emissions: Emissions) -> np.ndarray:
-    array = _one(part, name, emissions)
-    if not len(array):
-        raise ModelError(f"{name}there are no rows; every sequence needs at least one row")
-    return emissions.check(array, name)
-
-
-def _one(data: Any, name: str, emissions: Emissions) -> np.ndarray:
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ModelError(f"{name}its rows differ in length") from None
-    if array.ndim == 0:
-        raise ModelError(f"{name}expected a sequence of rows, got {data!r}")
-    if array.ndim == 1:
-        array = array[:, None] if emissions.n_columns == 1 or not array.size else array
-    return array.reshape(0, emissions.n_columns) if not array.size else array
+def are_many(data: Any) -> bool:
+    """A list of arrays, of lists or of tables; a list of numbers or of cases is one sequence."""
+    if not isinstance(data, list | tuple):
+        return False
+    first = data[0] if len(data) else []
+    if isinstance(first, Mapping):
+        return any(np.ndim(column) for column in first.values())
+    return isinstance(first, list) or is_frame(first) or np.ndim(first) > 0

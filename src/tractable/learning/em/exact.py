@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
     def validated(self, model: Any) -> Certificate | None:
         """The mean log-likelihood of rows that are not learned from."""
-        return None if self.held is None else bare(log_likelihood(model, self.held))
+        return None if self.held is None else bare(log_likelihood(getattr(model, "unnamed", model), self.held))
 
 
 @dataclass(frozen=True, kw_only=True)
