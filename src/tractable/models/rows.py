@@ -85,6 +85,43 @@ def columns_of(data: Any) -> dict[str, Any]:
     return _checked(found)
 
 
+def n_rows_of(data: Any) -> int:
+    """The number of rows of data."""
+    if isinstance(data, Mapping):
+        return len(next(iter(data.values()), ()))
+    return len(data)
+
+
+def matrix(data: Any, axes: int = 2) -> np.ndarray:
+    """Data without names as an array [n_rows, n_columns]: of numbers, or of cells as they are.
+
+    A single axis is one row, or, with `axes` 1, one column.
+
+    Raises
+    ------
+    ModelError : rows that differ in length, data of other than one or two axes.
+    """
+    array = array_of(data)
+    if array.ndim == 1:
+        array = array[:, None] if axes == 1 else array[None]
+    if array.ndim != 2:
+        raise ModelError(f"data have the shape [n_rows, n_columns], got {array.shape}")
+    return array
+
+
+def array_of(data: Any) -> np.ndarray:
+    """Data without names as an array: of numbers, what is masked missing, or of cells as they are."""
+    if isinstance(data, np.ma.MaskedArray):
+        data = data.astype(np.float64).filled(np.nan) if data.dtype.kind in "biuf" else data.astype(object).filled(None)
+    try:
+        array = data if isinstance(data, np.ndarray) else np.asarray(data)
+        if array.dtype.kind in "biuf" or isinstance(data, np.ndarray):
+            return array
+        return np.asarray(data, object)  # what a cell is does not depend on the others
+    except ValueError:
+        raise ModelError("the rows differ in length") from None
+
+
 def _named(columns: list[tuple[Any, Any]]) -> dict[str, Any]:
     names = [text_of(name) for name, _ in columns]
     if len({*names}) < len(names):
@@ -116,6 +153,8 @@ def _plain(column: Any) -> Any:
     if isinstance(column, np.ma.MaskedArray):
         return column.tolist()
     if isinstance(column, np.ndarray):
+        if column.dtype.kind in "mM":  # as numbers of nanoseconds they would be numbers
+            column = column.astype(f"{column.dtype.kind}8[us]")
         return column if column.dtype.kind in "biuf" or column.ndim != 1 else column.tolist()
     import narwhals as nw
 
@@ -237,6 +276,19 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     return Rows({name: _objects(found[name]) for name in kept})
 
 
+def take(data: Any, rows: Any) -> Any:
+    """Some of the rows, by a slice or an array of numbers; a table stays one of the same library."""
+    if is_frame(data):
+        return _frame(data)[rows if isinstance(rows, slice) else rows.tolist()].to_native()
+    if is_case_list(data):
+        return data[rows] if isinstance(rows, slice) else [data[i] for i in rows]
+    return (
+        Rows({name: _objects(column)[rows] for name, column in columns_of(data).items()})
+        if is_named(data)
+        else data[rows]
+    )
+
+
 def as_names(given: Any) -> list[str] | None:
     """Names of columns: one, or several."""
     return given if given is None else [given] if isinstance(given, str) else [text_of(name) for name in given]
@@ -279,6 +331,39 @@ def like(data: Any, columns: Mapping[str, Any]) -> Any:
     if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
         return Rows(columns)
     return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+
+
+def replaced(data: Any, columns: Mapping[str, Any]) -> Any:
+    """Named data with these columns in place of their own, everything else as it came: order, types, index."""
+    if is_case_list(data):
+        own = {text_of(name): name for case in data for name in case}
+        cells = {own[name]: np.asarray(column).tolist() for name, column in columns.items()}
+        return [{**case, **{name: column[row] for name, column in cells.items()}} for row, case in enumerate(data)]
+    if not is_frame(data):
+        return Rows({name: _objects(c) for name, c in {**columns_of(data), **columns}.items()})
+    import narwhals as nw
+
+    frame = _frame(data)
+    made = [nw.new_series(n, _writable(c), backend=frame.implementation) for n, c in columns.items()]
+    new = frame.with_columns(_as_before(series, frame[series.name]) for series in made).to_native()
+    if hasattr(data, "iloc"):
+        new.columns = data.columns
+    return new
+
+
+def _as_before(series: Any, old: Any) -> Any:
+    """A column in the type that it had, where that holds the same values."""
+    import narwhals as nw
+
+    native = series.to_native()
+    try:
+        if hasattr(native, "iloc"):  # a type of pandas says more than its counterpart here: the categories
+            cast = nw.from_native(native.astype(old.to_native().dtype), series_only=True)
+        else:
+            cast = series.cast(old.dtype)
+        return cast if old.dtype.is_float() or cast.to_list() == series.to_list() else series
+    except Exception:  # each of the libraries has its own
+        return series
 
 
 def _writable(column: Any) -> Any:
