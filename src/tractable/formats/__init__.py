@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable._lazy import attach
-from tractable.formats._base import FormatError, failure
+from tractable.formats._asked import Names, as_columns
+from tractable.formats._base import FormatError, Source, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
-from tractable.formats._asked import Names, as_columns
 from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.models import ModelError
 
@@ -168,12 +168,13 @@ def read_evidence(
     ...     tr.read_evidence(f"{folder}/days.csv", net)
     [{'rain': 'yes'}, {}]
     """
-    name = os.fspath(path)
+    name = path.path if isinstance(path, Source) else os.fspath(path)
     if name.lower().endswith(_TABLES) or ".npz:" in name.lower():
         from tractable.formats.evidence_tables import read  # brings what reads tables
 
         return read(name, model.states, columns, ignore)
-    source, kind = (source_of(name), ".csv") if is_pipe(name) else _read(path, _EVIDENCE)
+    read_already = isinstance(path, Source) or is_pipe(name)
+    source, kind = (source_of(path), ".csv") if read_already else _read(path, _EVIDENCE)
     if kind == ".csv":
         return _leaf("evidence_csv").read(source, model.states, as_columns(columns), as_columns(ignore) or [])
     if columns is not None or as_columns(ignore):

@@ -31,8 +31,10 @@ def kind_of(name: str, known: tuple[str, ...]) -> str:
     return ".csv" if is_pipe(name) else extension(name, known)
 
 
-def source_of(name: str) -> Source:
-    """The content of a file or a pipe, expanded."""
+def source_of(name: str | Source) -> Source:
+    """The content of a file or a pipe, expanded; what was read already as it is: a pipe is read only once."""
+    if isinstance(name, Source):
+        return name
     if not is_pipe(name):
         return content(name)
     told = "standard input" if name == STANDARD else name

@@ -111,7 +111,9 @@ def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
     header = [name for name in states if name in observed] or list(states)[:1]
     for name in header:
         if any(not state.strip() for state in states[name]) and any(name not in case for case in cases):
-            raise ModelError(f"a state of {name!r} has an empty name, in CSV a sign for unobserved; write .evid instead")
+            raise ModelError(
+                f"a state of {name!r} has an empty name, in CSV a sign for unobserved; write .evid instead"
+            )
     rows = ([case.get(name, "") for name in header] for case in cases)
     return encoded(text_of_rows([header, *rows]))
 

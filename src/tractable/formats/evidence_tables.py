@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tractable.formats._base import States, failure
 from tractable.formats._asked import Names
+from tractable.formats._base import States, failure
 from tractable.formats.data import read_columns
 from tractable.models import ModelError
 from tractable.models.evidence import parse_rows

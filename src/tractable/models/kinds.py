@@ -72,11 +72,21 @@ def described(parts: Sequence[Any], wanted: Wanted) -> Described:
         told = f"{strange[0]!r} is {kinds[strange[0]]}" if isinstance(strange, list) else "there are none"
         raise ModelError(f"categories= is for categorical columns (emissions='categorical'); {told}")
     if not table.named and not any(isinstance(given.get(n), tuple) or _has_names(table.cells[n]) for n in own):
-        return Described(_placed(table, names), None, _by_kind(names, kinds, isinstance(wanted.emissions, str)), [given.get(name) for name in names])
+        return Described(
+            _placed(table, names),
+            None,
+            _by_kind(names, kinds, isinstance(wanted.emissions, str)),
+            [given.get(name) for name in names],
+        )
     states = {name: _states(name, table, given.get(name)) for name in own}
     columns = Columns(names, states, [name for name in table.cells if name not in names] if table.named else ())
     rows = columns.read({name: table.cells[name] for name in names})
-    return Described(rows, columns, _by_kind(names, kinds, isinstance(wanted.emissions, str)), [len(states[n]) if n in states else None for n in names])
+    return Described(
+        rows,
+        columns,
+        _by_kind(names, kinds, isinstance(wanted.emissions, str)),
+        [len(states[n]) if n in states else None for n in names],
+    )
 
 
 def _placed(table: _Table, names: list[str]) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tractable.formats._base import extension, failure, file_size, is_gzip, readable
 from tractable.formats._asked import Names, as_columns
+from tractable.formats._base import Source, extension, failure, file_size, is_gzip, readable
 from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.formats.data._base import as_table, some_columns, with_columns
 from tractable.models.rows import Rows
@@ -112,6 +112,8 @@ def read_columns(
 
 def _read(path: Any, key: str | None, n_features: int | None, names: tuple[Any, Any], shape: Any) -> Any:
     """What a file holds, in some shape; `names` are of the columns asked for, and of those to ignore."""
+    if isinstance(path, Source):  # text that was read already
+        return shape(".csv", path, (as_columns(names[0]), as_columns(names[1]) or []))
     name, key, n_features = _parts(os.fspath(path), key, n_features)
     kind = _kind(name)
     if key is not None and kind != ".npz":
@@ -128,7 +130,7 @@ def _read(path: Any, key: str | None, n_features: int | None, names: tuple[Any, 
         raise failure(name, "needs more memory than there is") from None
 
 
-def _as_array(kind: str, name: str, chosen: Any) -> np.ndarray:
+def _as_array(kind: str, name: Any, chosen: Any) -> np.ndarray:
     """The columns of a file that may name them, as a table."""
     if kind == ".parquet":
         return _leaf(kind).read(name, *chosen)
@@ -136,7 +138,7 @@ def _as_array(kind: str, name: str, chosen: Any) -> np.ndarray:
     return leaf.numbers(found, found.chosen(*chosen))
 
 
-def _as_columns(kind: str, name: str, chosen: Any) -> Rows | np.ndarray:
+def _as_columns(kind: str, name: Any, chosen: Any) -> Rows | np.ndarray:
     """The same by name, if it does."""
     if kind == ".parquet":
         return _leaf(kind).columns(name, *chosen)
@@ -145,7 +147,7 @@ def _as_columns(kind: str, name: str, chosen: Any) -> Rows | np.ndarray:
     return leaf.columns(found, places) if found.has_header else leaf.numbers(found, places)
 
 
-def _sheet(kind: str, name: str) -> tuple[Any, Any]:
+def _sheet(kind: str, name: str | Source) -> tuple[Any, Any]:
     leaf = _leaf(kind)
     return leaf, leaf.opened(source_of(name))
 
@@ -175,6 +177,8 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
     ...     tr.formats.column_names(f"{folder}/days.csv")
     ['rain', 'wind']
     """
+    if isinstance(path, Source):
+        return _sheet(".csv", path)[1].what
     name, _, _ = _parts(os.fspath(path), None, None)
     kind = _kind(name)
     if kind not in _NAMED:
