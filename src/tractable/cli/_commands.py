@@ -94,13 +94,7 @@ def _observed(net: Any, observe: Texts) -> Any:
 def query(
     model: Model,
     common: Common,
-    evidence: Annotated[
-        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
-    ] = None,
-    evidence_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
-    ] = None,
+    given: _answers.Cases,
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
@@ -110,7 +104,7 @@ def query(
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = _answers.cases(net, evidence, evidence_file)
+    cases = given.read(net)
     asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, common.memory)
     answers = _answers.answers(net, cases, asked)
     if common.json:

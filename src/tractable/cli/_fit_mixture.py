@@ -56,8 +56,8 @@ def mixture(
     """
     kinds = _kinds(emissions or ["bernoulli"])
     checkpoint = checkpoint_of(ascent, output, {"DATA": data, "--validation": ascent.validation})
-    rows = tr.read_data(data)
-    held = tr.read_data(ascent.validation) if ascent.validation else None
+    rows = ascent.rows(data)
+    held = ascent.rows(ascent.validation) if ascent.validation else None
     begin = tr.mixture(rows, components, kinds, start=ascent.start, key=ascent.seed)
     run = climb(ascent, begin, (rows, held), output, checkpoint)
     show_run(run, output, rows, ascent)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 from tractable.formats._cells import has_decimal_comma
+from tractable.models.values import is_missing, text_of
 
 _QUOTED = frozenset(',;\t| "\r\n')
 
@@ -27,3 +31,15 @@ def text_of_rows(rows: Iterable[Sequence[str]], delimiter: str = ",") -> str:
     comma, empty = delimiter != ",", '""' if delimiter in " \t" else ""
     lines = (delimiter.join(quoted(cell, comma) or empty for cell in row) or '""' for row in rows)
     return "\n".join(lines) + "\n"
+
+
+def cell_of(value: Any, comma: bool = False) -> str:
+    """A value as a cell.
+
+    >>> [cell_of(x) for x in (0.25, 2.0, np.float64("nan"), None, "yes", True)], cell_of(0.5, comma=True)
+    (['0.25', '2', '', '', 'yes', 'True'], '0,5')
+    """
+    if is_missing(value):
+        return ""
+    text = text_of(value) if not isinstance(value, np.float32) else text_of(float(value))
+    return text.replace(".", ",") if comma and not isinstance(value, str) else text

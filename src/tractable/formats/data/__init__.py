@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tractable.formats._asked import Names, as_columns
-from tractable.formats._base import Source, extension, failure, file_size, is_gzip, readable
+from tractable.formats._base import FormatError, Source, extension, failure, file_size, is_gzip, readable
 from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.formats.data._base import as_table, some_columns, with_columns
-from tractable.models.rows import Rows
+from tractable.models._base import ModelError
+from tractable.models.rows import Rows, columns_of, is_named
 
 __all__ = ["column_names", "read_columns", "read_data", "write_data"]
 
@@ -27,7 +29,7 @@ _LEAVES = {
     ".npz": "npz",
     ".parquet": "parquet",
 }
-_WRITTEN = (".csv", ".data", ".npy", ".npz")
+_WRITTEN = (".csv", ".data", ".npy", ".npz", ".parquet")
 _NAMED = (".csv", ".data", ".parquet")
 _COMPRESSED = (".npz", ".parquet")
 _KEYED = re.compile(r"(.+\.npz):([^:/\\]*)(?::([0-9]{1,9}))?", re.IGNORECASE | re.DOTALL)
@@ -186,15 +188,18 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
     return _leaf(kind).column_names(name) if kind == ".parquet" else _sheet(kind, name)[1].what
 
 
-def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
-    """Write an array of data, one row per case, as ``.npy``, ``.npz`` (under the name ``data``), ``.csv`` or ``.data``.
+def write_data(path: str | os.PathLike[str], data: ArrayLike | Mapping[str, Any]) -> None:
+    """Write data, one row per case: ``.npy``, ``.npz`` (under the name ``data``), ``.csv``, ``.data`` or ``.parquet``.
 
-    All but ``.npz`` also with ``.gz``. CSV gets no header, ``NaN`` for what is missing, and numbers that read back as
-    the same float64. The file is replaced whole or not at all.
+    All but ``.npz`` and ``.parquet`` also with ``.gz``; ``-`` is the standard output, of CSV. An array of numbers gets
+    no header, ``NaN`` for what is missing, and numbers that read back as the same float64. Columns by name (a
+    DataFrame, name → column, a list of cases) get a header, may hold text, and empty cells where something is missing.
+    The file is replaced whole or not at all.
 
     Raises
     ------
-    FormatError : an array that is no table of numbers, or a place that cannot be written.
+    FormatError : an array that is no table of numbers, names that would be read as numbers, or a place that cannot be
+        written.
 
     Examples
     --------
@@ -205,7 +210,16 @@ def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
     [[0, 1], [1, 1]]
     """
     name = os.fspath(path)
-    put(name, _leaf(written_kind(name)).write(_table(name, array)))
+    kind = written_kind(name)
+    try:
+        if kind in _NAMED and is_named(data):
+            return put(name, _leaf(kind).write_columns(columns_of(data), kind != ".data"))
+        if kind == ".parquet":
+            table = _table(name, data)
+            return put(name, _leaf(kind).write_columns({str(k): column for k, column in enumerate(table.T)}))
+        return put(name, _leaf(kind).write(_table(name, _unnamed(data))))
+    except ModelError as error:
+        raise error if isinstance(error, FormatError) else failure(name, f"cannot be written: {error}") from None
 
 
 def written_kind(name: str) -> str:
@@ -254,6 +268,11 @@ def _extension(name: str) -> str:
 
 def _leaf(kind: str) -> Any:
     return import_module(f"{__name__}.{_LEAVES[kind]}")
+
+
+def _unnamed(data: Any) -> Any:
+    """Columns by name as a table, for a format that has no names."""
+    return np.stack([np.asarray(c) for c in columns_of(data).values()], axis=1) if is_named(data) else data
 
 
 def _table(name: str, array: ArrayLike) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from tractable.extras import import_module, is_there
 from tractable.formats._base import EXPANSION, FREE_EXPANSION, FormatError, amount, failure, readable, shown
 from tractable.formats.data._base import Place, check_shape
-from tractable.models.rows import Rows, as_array, unknown_column
+from tractable.models.rows import Rows, as_array, frame_of, unknown_column
 
 Asked = Sequence[str | int] | None
 
@@ -140,3 +141,13 @@ def _column(series: Any) -> np.ndarray:
     elif series.dtype == nw.Decimal:
         series = series.cast(nw.Float64)
     return series.to_numpy()
+
+
+def write_columns(columns: Mapping[str, Any], _: bool = True) -> bytes:
+    """Columns as the content of a Parquet file."""
+    out = io.BytesIO()
+    if is_there("polars") and not is_there("pyarrow"):
+        frame_of(columns, "polars").write_parquet(out)
+    else:
+        import_module("pyarrow.parquet", "writing Parquet").write_table(frame_of(columns, "pyarrow"), out)
+    return out.getvalue()

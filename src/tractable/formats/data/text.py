@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tractable.formats._base import FormatError, Source, written
+from tractable.formats._base import FormatError, Source, encoded, written
 from tractable.formats._cells import Numbers, has_decimal_comma, is_number, is_truth, may_be_number, number
+from tractable.formats._quoting import cell_of, text_of_rows
 from tractable.formats._sheet import Sheet, is_header, sheet
+from tractable.models._base import ModelError
 from tractable.models.rows import Rows, as_array
 from tractable.models.values import is_missing_word
 
@@ -288,6 +290,17 @@ def write(table: np.ndarray) -> bytes:
     if is_header(lines[0].split(",")):  # a row that counts 0, 1, 2, … would be read as names
         lines[0] = written(table[0].astype(np.float64), ",")
     return ("\n".join(lines).replace("nan", "NaN") + "\n").encode()
+
+
+def write_columns(columns: Mapping[str, Any], has_header: bool = True) -> bytes:
+    """Columns of numbers and text with their names above."""
+    names = list(columns)
+    if has_header and (not all(names) or not is_header(names)):
+        told = ", ".join(names[:8]) or "none"
+        raise ModelError(f"as the first row of a text file, these names of columns would be taken for data: {told}")
+    cells = [map(cell_of, np.asarray(c).tolist() if isinstance(c, np.ndarray) else c) for c in columns.values()]
+    rows = zip(*cells, strict=True)
+    return encoded(text_of_rows(chain([names] if has_header else [], rows)))
 
 
 def _bits(table: np.ndarray) -> bytes:
