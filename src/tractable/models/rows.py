@@ -112,7 +112,8 @@ def matrix(data: Any, axes: int = 2) -> np.ndarray:
 def array_of(data: Any) -> np.ndarray:
     """Data without names as an array: of numbers, what is masked missing, or of cells as they are."""
     if isinstance(data, np.ma.MaskedArray):
-        data = data.astype(np.float64).filled(np.nan) if data.dtype.kind in "biuf" else data.astype(object).filled(None)
+        gap = np.nan if data.dtype.kind in "biuf" else None
+        data = np.ma.filled(data.astype(object if gap is None else np.float64), gap)
     try:
         array = data if isinstance(data, np.ndarray) else np.asarray(data)
         if array.dtype.kind in "biuf" or isinstance(data, np.ndarray):
@@ -336,9 +337,7 @@ def like(data: Any, columns: Mapping[str, Any]) -> Any:
 def replaced(data: Any, columns: Mapping[str, Any]) -> Any:
     """Named data with these columns in place of their own, everything else as it came: order, types, index."""
     if is_case_list(data):
-        own = {text_of(name): name for case in data for name in case}
-        cells = {own[name]: np.asarray(column).tolist() for name, column in columns.items()}
-        return [{**case, **{name: column[row] for name, column in cells.items()}} for row, case in enumerate(data)]
+        return _cases_replaced(data, {name: np.asarray(column).tolist() for name, column in columns.items()})
     if not is_frame(data):
         return Rows({name: _objects(c) for name, c in {**columns_of(data), **columns}.items()})
     import narwhals as nw
@@ -349,6 +348,11 @@ def replaced(data: Any, columns: Mapping[str, Any]) -> Any:
     if hasattr(data, "iloc"):
         new.columns = data.columns
     return new
+
+
+def _cases_replaced(cases: Sequence[Any], columns: Mapping[str, list[Any]]) -> list[dict[Any, Any]]:
+    own = {text_of(name): name for case in cases for name in case}
+    return [{**case, **{own[n]: cells[row] for n, cells in columns.items()}} for row, case in enumerate(cases)]
 
 
 def _as_before(series: Any, old: Any) -> Any:
