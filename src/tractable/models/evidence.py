@@ -1,4 +1,4 @@
-"""Evidence as users write it -> state indices: one case (a dict) or many (a table, columns, a list of dicts, an array)."""
+"""Evidence as users write it -> state indices: one case (a dict) or many (columns, a list of dicts, an array)."""
 
 from __future__ import annotations
 
@@ -46,14 +46,11 @@ class Likelihood:
         vector = _weights_by_name(variable, given, names) if isinstance(given, Mapping) else given
         if vector.ndim not in (1, 2) or vector.shape[-1] != len(names):
             raise ModelError(
-                f"variable {variable!r}: a likelihood needs {len(names)} numbers, one per state, got shape {vector.shape}"
+                f"variable {variable!r}: a likelihood needs {len(names)} numbers, one per state, got {vector.shape}"
             )
         if not (np.all(vector >= 0) and np.all(np.isfinite(vector)) and vector.any(-1).all()):
-            bad = (
-                vector
-                if vector.ndim == 1
-                else vector[~((vector >= 0) & np.isfinite(vector)).all(1) | ~vector.any(1)][0]
-            )
+            rows = np.atleast_2d(vector)
+            bad = rows[~((rows >= 0) & np.isfinite(rows)).all(1) | ~rows.any(1)][0]
             raise ModelError(f"variable {variable!r}: a likelihood needs finite numbers ≥ 0, not all zero; got {bad}")
         return vector
 
@@ -132,7 +129,7 @@ def parse_evidence(states: States, evidence: Any) -> Evidence:
 
     Raises
     ------
-    ModelError : unknown variable or state, ragged columns, a value that no state has, a negative or all-zero likelihood.
+    ModelError : unknown variable, a value that no state has, ragged columns, a negative or all-zero likelihood.
     """
     if evidence is None:
         return _nothing(len(states))
@@ -198,7 +195,8 @@ def _is_one_case(evidence: Mapping[Any, Any]) -> bool:
     if not all(many.values()):
         single = next(name for name, is_many in many.items() if not is_many)
         raise ModelError(
-            f"variable {single!r} has a single value beside columns of many: repeat it for every row (soft evidence of one case is tr.likelihood([...]))"
+            f"variable {single!r} has a single value beside columns of many: repeat it for every row "
+            "(soft evidence of one case is tr.likelihood([...]))"
         )
     return False
 
@@ -292,7 +290,7 @@ def _states(name: str, column: Any, names: tuple[str, ...]) -> np.ndarray:
         return state_reader(name, names).codes(column)
     except ModelError as error:
         if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64}:
-            raise ModelError(f"{error}; if this is a likelihood of one case: tr.likelihood({[*column]})") from None
+            raise ModelError(f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})") from None
         raise
 
 

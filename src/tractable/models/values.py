@@ -66,6 +66,11 @@ def _number_in(word: str) -> int | float | None:
     return int(word) if word.lstrip("+-").isdigit() else float(word)
 
 
+def shown(value: Any) -> str:
+    """A value as it is typed."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, or what tables of other libraries have for nothing; of text see `MISSING_WORDS`."""
     if value is None or value is np.ma.masked:
@@ -137,7 +142,7 @@ class StateReader:
             return self.places[self._only(value, self.numbers.get(number, []))]
         if not is_whole(value):
             raise self._error(
-                f"{value!r} is none of its states ({self._listed}), and no index; "
+                f"{shown(value)} is none of its states ({self._listed}), and no index; "
                 "soft evidence has a form of its own: tr.likelihood([...]), or state → weight"
             )
         if not 0 <= number < len(self.names):
@@ -152,9 +157,9 @@ class StateReader:
         if len(found) == 1:
             return found[0]
         if found:
-            raise self._error(f"{value!r} could be {' or '.join(map(repr, found))}; give the state as text")
+            raise self._error(f"{shown(value)} could be {' or '.join(map(repr, found))}; give the state as text")
         raise self._error(
-            f"no state is {value!r} (it has {self._listed}); a number names the state that reads as the same number"
+            f"no state is {shown(value)} (it has {self._listed}); a number names the state that reads as the same number"
         )
 
     @property

@@ -194,9 +194,9 @@ class Posterior(Generic[M]):
         """`n` samples of all variables jointly; the same key gives the same samples.
 
         Names of states [n] of Bayesian networks and Markov networks (indices with ``codes=True``), and of the component
-        of mixtures, beside the columns [n, d]; values [n, n_units] of the groups of Boltzmann machines (general, restricted, deep), sigmoid belief
-        networks, deep belief networks and Helmholtz machines; paths [n, t] of hidden Markov models and, for each chain,
-        of factorial hidden Markov models.
+        of mixtures, beside the columns [n, d]; values [n, n_units] of the groups of Boltzmann machines (general,
+        restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines; paths [n, t] of hidden
+        Markov models and, for each chain, of factorial hidden Markov models.
 
         Examples
         --------
