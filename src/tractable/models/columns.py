@@ -23,6 +23,8 @@ from tractable.models.rows import (
 )
 from tractable.models.values import is_missing, is_missing_word, number_of, state_reader, text_of
 
+MAX = 1e308
+_TIMES = (np.timedelta64, np.datetime64)
 _NUMBERS = frozenset({float, int, bool, type(None), Decimal})
 
 
@@ -54,11 +56,11 @@ class Columns:
     def __post_init__(self) -> None:
         names, ignored = tuple(as_names(self.names) or ()), tuple(as_names(self.ignored) or ())
         given = {text_of(name): tuple(map(text_of, states)) for name, states in self.categories.items()}
-        _check_once([*names, *ignored], "two columns have the name {!r}; rename one of them")
+        check_once([*names, *ignored], "two columns have the name {!r}; rename one of them")
         for name, states in given.items():
             if name not in names:
                 raise unknown_column(name, names)
-            _check_once(states, f"the column {name!r} has the state {{!r}} twice; names of states must differ")
+            check_once(states, f"the column {name!r} has the state {{!r}} twice; names of states must differ")
         set_fields(
             self, names=names, categories={name: given[name] for name in names if name in given}, ignored=ignored
         )
@@ -79,15 +81,13 @@ class Columns:
         columns = given if isinstance(given, Columns) else cls(given)
         if len(columns.names) != len(n_states):
             raise ModelError(f"{len(columns.names)} names of columns, the model has {len(n_states)} columns")
-        counted = dict(zip(columns.names, n_states, strict=True))
-        for name, states in columns.categories.items():
-            if len(states) != counted[name]:
-                raise ModelError(f"the column {name!r} has {len(states)} names of states, the model {counted[name]}")
-        bare = [name for name, n in counted.items() if n is not None and name not in columns.categories]
-        if not bare:
-            return columns
-        numbered = {name: [str(k) for k in range(counted[name] or 0)] for name in bare}
-        return cls(columns.names, {**columns.categories, **numbered}, columns.ignored)
+        counted = {name: n for name, n in zip(columns.names, n_states, strict=True) if n is not None}
+        named = {name: columns.categories.get(name, tuple(map(str, range(n)))) for name, n in counted.items()}
+        for name in {**columns.categories, **named}:
+            if len(named.get(name, ())) != counted.get(name):
+                n = len(columns.categories[name])
+                raise ModelError(f"the column {name!r} has {n} names of states, the model {counted.get(name, 'none')}")
+        return cls(columns.names, named, columns.ignored)
 
     def some(self, chosen: Iterable[bool]) -> Columns | None:
         """Some of the columns; None where there are none."""
@@ -271,25 +271,17 @@ def numbers(name: str, cells: Any) -> np.ndarray:
 
 
 def _number(name: str, row: int, cell: Any) -> float:
-    if is_missing(cell) or (isinstance(cell, str) and is_missing_word(cell)):
+    if is_missing_word(cell) if isinstance(cell, str) else is_missing(cell):
         return np.nan
     if isinstance(cell, float | np.floating):
         return float(cell)
-    number = number_of(cell)
-    try:
-        if number is not None and not isinstance(cell, np.timedelta64):
-            return float(number)
-    except OverflowError:
-        pass
-    if hasattr(cell, "isoformat") or hasattr(cell, "total_seconds") or isinstance(cell, np.timedelta64 | np.datetime64):
-        raise ModelError(
-            f"row {row}, column {name!r}: {text_of(cell)} is a time; make it a number, such as days, or leave "
-            f"the column out with ignore={name!r}"
-        )
-    raise ModelError(
-        f"row {row}, column {name!r}: {cell!r} is no number; a column of text holds categories "
-        f"(emissions={{'categorical': [{name!r}]}})"
-    )
+    number = None if isinstance(cell, _TIMES) else number_of(cell)
+    if number is not None and abs(number) < MAX:
+        return float(number)
+    told = "is no number; a column of text holds categories: emissions={'categorical': […]}"
+    if any(hasattr(cell, of_time) for of_time in ("isoformat", "days")) or isinstance(cell, _TIMES):
+        told = f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
+    raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {told}")
 
 
 def is_case(evidence: Any) -> bool:
@@ -318,6 +310,7 @@ def read_table(columns: Columns | None, data: Any, name: str = "", one_column: b
     return array[:, None] if one_column else array[None]
 
 
-def _check_once(names: Sequence[str], told: str) -> None:
+def check_once(names: Sequence[str], told: str) -> None:
+    """Raise for the first name that comes twice."""
     if len({*names}) < len(names):
         raise ModelError(told.format(next(name for name in names if names.count(name) > 1)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tractable.models._base import ModelError
-from tractable.models.columns import Columns, cells_of, numbers
+from tractable.models.columns import Columns, cells_of, check_once, numbers
 from tractable.models.emissions._base import two_axes
 from tractable.models.emissions.categorical import MAX_STATES
 from tractable.models.rows import array_of, as_names, columns_of, declared, is_named, unknown_column, values_of
@@ -59,34 +59,25 @@ def described(parts: Sequence[Any], wanted: Wanted) -> Described:
     ------
     ModelError : a column that is not there, named twice or not at all; values that do not fit the kind.
     """
-    table = _joined([_table(part) for part in parts])
+    tables = [_table(part) for part in parts]
+    table = tables[0] if len(tables) == 1 else _joined(tables)
     names = _chosen(table, wanted)
-    if not names:
-        raise ModelError("no column is left to learn from")
-    given = dict(_given(names, table, wanted.categories))
+    given = _given(names, table, wanted.categories)
     kinds = _kinds(names, table, wanted.emissions, given)
-    own = [name for name in names if kinds[name] == CATEGORICAL]
-    if isinstance(wanted.categories, int):
-        given = dict.fromkeys(own, _counted("categories=", wanted.categories))
-    if strange := [name for name in given if name not in own] or (not own and wanted.categories is not None):
-        told = f"{strange[0]!r} is {kinds[strange[0]]}" if isinstance(strange, list) else "there are none"
-        raise ModelError(f"categories= is for categorical columns (emissions='categorical'); {told}")
-    if not table.named and not any(isinstance(given.get(n), tuple) or _has_names(table.cells[n]) for n in own):
-        return Described(
-            _placed(table, names),
-            None,
-            _by_kind(names, kinds, isinstance(wanted.emissions, str)),
-            [given.get(name) for name in names],
-        )
-    states = {name: _states(name, table, given.get(name)) for name in own}
-    columns = Columns(names, states, [name for name in table.cells if name not in names] if table.named else ())
+    given = _checked(given, kinds, wanted.categories)
+    by_kind = _by_kind(names, kinds, isinstance(wanted.emissions, str))
+    own = {name: given.get(name) for name in names if kinds[name] == CATEGORICAL}
+    if not table.named and not any(_has_names(table.cells[name], states) for name, states in own.items()):
+        return Described(_placed(table, names), None, by_kind, [given.get(name) for name in names])
+    columns = _columns(names, table, {name: _states(name, table, states) for name, states in own.items()})
     rows = columns.read({name: table.cells[name] for name in names})
-    return Described(
-        rows,
-        columns,
-        _by_kind(names, kinds, isinstance(wanted.emissions, str)),
-        [len(states[n]) if n in states else None for n in names],
-    )
+    n_states = {name: len(states) for name, states in columns.categories.items()}
+    return Described(rows, columns, by_kind, list(map(n_states.get, names)))
+
+
+def _columns(names: list[str], table: _Table, states: Mapping[str, Sequence[str]]) -> Columns:
+    """The names; of a table without any, what is left out is not known again."""
+    return Columns(names, states, [name for name in table.cells if name not in names] if table.named else ())
 
 
 def _placed(table: _Table, names: list[str]) -> np.ndarray:
@@ -95,10 +86,6 @@ def _placed(table: _Table, names: list[str]) -> np.ndarray:
         return np.stack([numbers(name, table.cells[name]) for name in names], axis=1)
     whole = names == list(table.cells)
     return table.array if whole else table.array[:, [int(name) for name in names]]
-
-
-def _has_names(cells: Any) -> bool:
-    return not isinstance(cells, np.ndarray) and (_is_text(cells) or _is_boolean(cells))
 
 
 # ---------------------------------------------------------------- the data
@@ -117,17 +104,22 @@ def _table(data: Any) -> _Table:
 def _joined(tables: Sequence[_Table]) -> _Table:
     """Tables of the same columns, one below the other."""
     first = tables[0]
-    if len(tables) == 1:
-        return first
-    for table in tables[1:]:
-        if {*table.cells} != {*first.cells}:
-            other = next(iter({*table.cells} ^ {*first.cells}))
-            raise ModelError(f"the column {other!r} is not in all of the sequences")
+    for table in tables:
+        if other := {*table.cells} ^ {*first.cells}:
+            raise ModelError(f"the column {min(other)!r} is not in all of the sequences")
     cells = {name: _stacked([table.cells[name] for table in tables]) for name in first.cells}
-    own = {name: dict.fromkeys(c for t in tables for c in t.declared.get(name, ())) for name in first.cells}
-    arrays = [table.array for table in tables]
-    whole = None if any(array is None for array in arrays) else np.concatenate(arrays)  # type: ignore[arg-type]
-    return _Table(cells, {name: tuple(found) for name, found in own.items() if found}, first.named, whole)
+    arrays = [table.array for table in tables if table.array is not None]
+    whole = np.concatenate(arrays) if len(arrays) == len(tables) else None
+    return _Table(cells, _together([table.declared for table in tables]), first.named, whole)
+
+
+def _together(declared: Sequence[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """The categories that any of the tables declares."""
+    out: dict[str, dict[str, None]] = {}
+    for own in declared:
+        for name, states in own.items():
+            out.setdefault(name, {}).update(dict.fromkeys(states))
+    return {name: tuple(states) for name, states in out.items()}
 
 
 def _stacked(parts: list[Any]) -> Any:
@@ -143,8 +135,9 @@ def _chosen(table: _Table, wanted: Wanted) -> list[str]:
     known = list(table.cells)
     left = {_place(name, known) for name in _listed(wanted.ignore)}
     kept = known if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
-    if len({*kept}) < len(kept):
-        raise ModelError(f"columns= names {next(n for n in kept if kept.count(n) > 1)!r} twice")
+    check_once(kept, "columns= names {!r} twice")
+    if known and not {*kept} - left:
+        raise ModelError("no column is left to learn from")
     return [name for name in kept if name not in left]
 
 
@@ -166,18 +159,21 @@ def _place(name: str, known: list[str]) -> str:
 
 def _kinds(names: list[str], table: _Table, emissions: Kinds, given: Collection[str]) -> dict[str, str]:
     """The kind of each column."""
-    if isinstance(emissions, str):
-        return {
-            name: CATEGORICAL if name in given or _is_categorical(name, table, emissions) else emissions
-            for name in names
-        }
+    if not isinstance(emissions, str):
+        return _said(names, list(table.cells), emissions)
+    own = {name for name in names if name in given or _is_categorical(name, table, emissions)}
+    return {name: CATEGORICAL if name in own else emissions for name in names}
+
+
+def _said(names: list[str], known: list[str], emissions: Mapping[str, Any]) -> dict[str, str]:
+    """The kind of each column as kind → columns says."""
     found: dict[str, str] = {}
-    for kind, own in emissions.items():
-        for column in _listed(own):
-            name = _place(column, list(table.cells))
-            if name in found or name not in names:
-                raise ModelError(f"emissions must name every column once: {name!r} is {_slip(name, found)}")
-            found[name] = kind
+    for kind, column in ((kind, column) for kind, own in emissions.items() for column in _listed(own)):
+        name = _place(column, known)
+        if name in found or name not in names:
+            slip = f"named twice, for {found[name]} too" if name in found else "left out by columns= or ignore="
+            raise ModelError(f"emissions must name every column once: {name!r} is {slip}")
+        found[name] = kind
     if left := [name for name in names if name not in found]:
         raise ModelError(
             f"emissions must name every column once: {left[0]!r} is of no kind; name it, or leave it out with ignore="
@@ -185,51 +181,54 @@ def _kinds(names: list[str], table: _Table, emissions: Kinds, given: Collection[
     return found
 
 
-def _slip(name: str, found: Mapping[str, str]) -> str:
-    return f"named twice, for {found[name]} too" if name in found else "left out by columns= or ignore="
-
-
 def _is_categorical(name: str, table: _Table, kind: str) -> bool:
+    """Whether a column holds categories, where this kind is asked of all columns."""
     cells, states = table.cells[name], table.declared.get(name, ())
-    if states == BOOLEANS or _is_boolean(cells):
-        return kind != "bernoulli" and (table.named or not isinstance(cells, np.ndarray) or kind == CATEGORICAL)
-    if states or kind == CATEGORICAL:
+    if kind == CATEGORICAL:
         return True
-    if not _is_text(cells):
-        return False
-    values = {text_of(cell) for cell in cells if not _is_gap(cell)}
-    if len(values) >= ALONE and len(values) == sum(not _is_gap(cell) for cell in cells):
+    if states == BOOLEANS or _is_boolean(cells):
+        return kind != "bernoulli" and (table.named or not isinstance(cells, np.ndarray))
+    if not states and _is_text(cells):
+        _check_repeated(name, [text_of(cell) for cell in cells if not _is_gap(cell)])
+        return True
+    return bool(states)
+
+
+def _check_repeated(name: str, texts: list[str]) -> None:
+    if len(texts) >= ALONE and len({*texts}) == len(texts):
         raise ModelError(
-            f"the column {name!r} holds {len(values)} texts, no two of them alike, as names of rows are: leave it out "
+            f"the column {name!r} holds {len(texts)} texts, no two of them alike, as names of rows are: leave it out "
             f"with ignore={name!r} (--ignore {name}), or say its kind, emissions={{'categorical': [{name!r}], …}}"
         )
-    return True
 
 
 def _is_gap(cell: Any) -> bool:
-    return is_missing(cell) or (isinstance(cell, str) and is_missing_word(cell))
+    return is_missing_word(cell) if isinstance(cell, str) else is_missing(cell)
 
 
 def _is_boolean(cells: Any) -> bool:
     if isinstance(cells, np.ndarray):
         return cells.dtype.kind == "b"
-    kinds = {*map(type, cells)}
-    if not kinds & {bool, np.bool_, str}:
-        return False
-    there = [cell for cell in cells if not _is_gap(cell)]
-    return bool(there) and all(
-        cell.strip().lower() in ("true", "false") if isinstance(cell, str) else isinstance(cell, bool | np.bool_)
-        for cell in there
-    )
+    there = {text_of(cell).strip().lower() for cell in cells if isinstance(cell, str | bool | np.bool_)}
+    others = (cell for cell in cells if not isinstance(cell, str | bool | np.bool_))
+    return bool(there & {"true", "false"}) and all(map(_is_word, there)) and all(map(is_missing, others))
+
+
+def _is_word(text: str) -> bool:
+    return text in ("true", "false") or is_missing_word(text)
 
 
 def _is_text(cells: Any) -> bool:
     """Whether a column holds texts that are no numbers; what is neither is left for the reader of numbers to refuse."""
     if isinstance(cells, np.ndarray):
         return False
-    return any(
-        isinstance(cell, str | bytes) and not _is_gap(cell) and number_of(text_of(cell)) is None for cell in cells
-    )
+    texts = {text_of(cell) for cell in cells if isinstance(cell, str | bytes)}
+    return any(number_of(text) is None and not is_missing_word(text) for text in texts)
+
+
+def _has_names(cells: Any, given: Any) -> bool:
+    """Whether the states of a column of an array have names."""
+    return isinstance(given, tuple) or (not isinstance(cells, np.ndarray) and (_is_text(cells) or _is_boolean(cells)))
 
 
 def _by_kind(names: list[str], kinds: Mapping[str, str], alone: bool) -> str | dict[str, list[int]]:
@@ -244,20 +243,27 @@ def _by_kind(names: list[str], kinds: Mapping[str, str], alone: bool) -> str | d
 # ---------------------------------------------------------------- categories
 
 
-def _given(names: list[str], table: _Table, categories: Any) -> Iterator[tuple[str, Any]]:
-    """The columns whose categories are given: names of states, or their number."""
-    if categories is None or isinstance(categories, int):
-        return
-    if not isinstance(categories, Mapping):
-        if len(categories) != len(names):
-            raise ModelError(f"categories= has {len(categories)} entries for {len(names)} columns; give one for each")
-        categories = {name: own for name, own in zip(names, categories, strict=True) if own is not None}
-    for column, own in categories.items():
-        name = _place(text_of(column), list(table.cells))
-        if name not in names:
-            raise ModelError(f"categories= names {name!r}, which columns= or ignore= leaves out")
-        is_list = hasattr(own, "__iter__") and not isinstance(own, str | bytes)
-        yield name, tuple(map(text_of, own)) if is_list else _counted(f"categories of {name!r}", own)
+def _given(names: list[str], table: _Table, categories: Any) -> dict[str, Any]:
+    """The columns whose categories are given one by one: names of states, or their number."""
+    if categories is None or isinstance(categories, int | np.integer):
+        return {}
+    listed = categories if isinstance(categories, Mapping) else _one_each(names, categories)
+    found = {_place(text_of(column), list(table.cells)): own for column, own in listed.items()}
+    if out := [name for name in found if name not in names]:
+        raise ModelError(f"categories= names {out[0]!r}, which columns= or ignore= leaves out")
+    return {name: _states_given(name, own) for name, own in found.items()}
+
+
+def _one_each(names: list[str], categories: Sequence[Any]) -> dict[str, Any]:
+    if len(categories) != len(names):
+        raise ModelError(f"categories= has {len(categories)} entries for {len(names)} columns; give one for each")
+    return {name: own for name, own in zip(names, categories, strict=True) if own is not None}
+
+
+def _states_given(name: str, own: Any) -> Any:
+    if hasattr(own, "__iter__") and not isinstance(own, str | bytes):
+        return tuple(map(text_of, own))
+    return _counted(f"categories of {name!r}", own)
 
 
 def _counted(what: str, n: Any) -> int:
@@ -266,29 +272,36 @@ def _counted(what: str, n: Any) -> int:
     return int(n)
 
 
+def _checked(given: dict[str, Any], kinds: Mapping[str, str], categories: Any) -> dict[str, Any]:
+    """What is given of categorical columns, also where it is one number for all."""
+    own = [name for name, kind in kinds.items() if kind == CATEGORICAL]
+    if strange := [name for name in given if name not in own]:
+        raise ModelError(f"categories= is for categorical columns; {strange[0]!r} is {kinds[strange[0]]}")
+    if given or categories is None or not isinstance(categories, int | np.integer):
+        return given
+    if not own:
+        raise ModelError("categories= is for categorical columns, and there are none: give emissions='categorical'")
+    return dict.fromkeys(own, _counted("categories=", categories))
+
+
 def _states(name: str, table: _Table, given: Any) -> tuple[str, ...]:
     """The states of a categorical column."""
-    cells = table.cells[name]
     if isinstance(given, tuple):
         return given
-    if given is None and table.declared.get(name):
-        return tuple(table.declared[name])
-    if given is None and _is_boolean(cells):
-        return BOOLEANS
     try:
-        found = values_of(cells)
+        found = values_of(table.cells[name])
     except ModelError as error:
         raise ModelError(f"the column {name!r} {error}") from None
-    if given is None:
-        if not found:
-            raise ModelError(f"column {name!r}: every entry is missing; drop the column")
-        return tuple(found)
-    if len(found) == given or any(number_of(state) is None for state in found):
+    if given is not None:
         return _of_number(name, found, given)
-    return tuple(map(str, range(given)))
+    own = table.declared.get(name) or (BOOLEANS if _is_boolean(table.cells[name]) else tuple(found))
+    if not own:
+        raise ModelError(f"column {name!r}: every entry is missing; drop the column")
+    return tuple(own)
 
 
 def _of_number(name: str, found: list[str], given: int) -> tuple[str, ...]:
+    """So many states, which turn up as these."""
     numbered = tuple(map(str, range(given)))
     if {*found} <= {*numbered}:
         return numbered
