@@ -10,6 +10,7 @@ import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
 from tractable.cli._common import Common
 from tractable.cli._spread import spread
+from tractable.cli._table_files import Texts
 from tractable.plan import Query
 
 app = typer.Typer(
@@ -35,10 +36,6 @@ def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(tr.__version__)
         raise typer.Exit
-
-
-Texts = list[str] | None
-"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
 
 
 @app.callback()
@@ -94,7 +91,7 @@ def _observed(net: Any, observe: Texts) -> Any:
 def query(
     model: Model,
     common: Common,
-    given: _answers.Cases,
+    given: _answers.CaseOptions,
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,

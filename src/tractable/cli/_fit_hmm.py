@@ -13,7 +13,7 @@ from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
 from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Parts, SequencesArgument
+from tractable.cli._sequences import Cutting, SequencesArgument
 from tractable.cli._spread import spread
 
 
@@ -23,7 +23,7 @@ class Chain:
 
     states: Annotated[int, typer.Option(min=1, help="Number of hidden states.", show_default=False)]
     emissions: Annotated[EmissionsOption, typer.Option(help="What a column holds, given the state.")] = "gaussian"
-    parts: Annotated[int, typer.Option(min=1, help="Parts of the mixture that each state emits from.")] = 1
+    parts: Annotated[int, typer.Option(min=1, help="Cutting of the mixture that each state emits from.")] = 1
     left_right: Annotated[
         bool, typer.Option("--left-right", help="States follow one another: each stays, or goes on to the next.")
     ] = False
@@ -59,7 +59,7 @@ def hmm(
     data: SequencesArgument,
     output: Output,
     chain: Chain,
-    cut: Parts,
+    cut: Cutting,
     ascent: Climb,
 ) -> None:
     """Fit a hidden Markov model by expectation maximization; missing entries are integrated out.
@@ -69,7 +69,7 @@ def hmm(
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
     sequences = cut.read(data, ascent)
-    held = Parts(ascent.validation_lengths, cut.by).read(ascent.validation, ascent) if ascent.validation else None
+    held = Cutting(ascent.validation_lengths, cut.by).read(ascent.validation, ascent) if ascent.validation else None
     begin = chain.begin(sequences, ascent)
     run = climb(ascent, begin, (sequences, held), output, checkpoint)
     show_run(run, output, sequences, ascent)
