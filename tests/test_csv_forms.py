@@ -164,13 +164,13 @@ def test_text_in_a_column_of_numbers_names_the_remedy(tmp_path: Path) -> None:
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(str.strip)
-WORDS = CELLS.filter(lambda cell: cell.casefold() not in ("", "?", "na", "nan", "true", "false"))
+WORDS = CELLS.filter(lambda cell: not is_number(cell))
 
 
 @sweep(150)
 @given(
     names=st.lists(
-        WORDS.filter(lambda w: w[:1].isalpha() and w != "Unnamed: 0" and not is_number(w)),
+        WORDS.filter(lambda w: w[:1].isalpha() and w != "Unnamed: 0"),
         min_size=1,
         max_size=4,
         unique=True,
@@ -213,7 +213,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_state_may_be_called_na(tmp_path: Path) -> None:
     net = tr.MarkovNetwork({"a": ["NA", "yes"], "b": ["no", "yes"]}, [])
     path = written(tmp_path / "x.csv", "a,b\nNA,NA\n,yes\n")
-    with pytest.raises(tr.FormatError, match="b' is no variable|has no state|no state is"):
+    with pytest.raises(tr.FormatError, match=r"'b' has no state 'maybe'"):
         tr.read_evidence(written(tmp_path / "y.csv", "a,b\n?,maybe\n"), net)
     assert tr.read_evidence(path, net) == [{"a": "NA"}, {"b": "yes"}]
 
@@ -238,7 +238,7 @@ def test_evidence_in_tables(tmp_path: Path) -> None:
     tr.write_data(tmp_path / "x.parquet", {"id": [1, 2], "sky": ["sun", None], "rain": [1.5, 2.0]})
     found = [{"sky": "sun", "rain": "1.5"}, {"rain": "2"}]
     assert tr.read_evidence(tmp_path / "x.parquet", NET, ignore="id") == found
-    with pytest.raises(tr.FormatError, match="x.parquet: .*'id'.*--ignore id"):
+    with pytest.raises(tr.FormatError, match=r"x.parquet: .*'id'.*--ignore id"):
         tr.read_evidence(tmp_path / "x.parquet", NET)
     np.save(tmp_path / "x.npy", np.array([[0, 1.5], [nan, 2]]))
     assert tr.read_evidence(tmp_path / "x.npy", NET) == found
