@@ -107,7 +107,9 @@ def forms(model: Model, rows: np.ndarray) -> dict[str, Any]:
         "names of what is observed, in another order": {v: names[v] for v in reversed(seen)},
         "indices": {v: floats[:, i] for i, v in enumerate(model.states)},
         "lists of indices": {v: floats[:, i].tolist() for i, v in enumerate(model.states)},
-        "list of cases": [{v: x for v, x in zip(names, row, strict=True) if x} for row in zip(*names.values(), strict=True)],
+        "list of cases": [
+            {v: x for v, x in zip(names, row, strict=True) if x} for row in zip(*names.values(), strict=True)
+        ],
         "frame of names": pd.DataFrame(names),
         "frame of numbers": pd.DataFrame(floats, columns=list(model.states)),
         "array with NaN": floats,

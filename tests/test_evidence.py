@@ -107,7 +107,10 @@ def test_a_column_as_long_as_the_states_is_a_column(column: Any) -> None:
         ({"wind": 3}, "'wind': there is no state number 3; it has 3 states \\(calm, breeze, storm\\)"),
         ({"wind": -1}, "no state number -1"),
         ({"wind": 10**30}, "no state number"),
-        ({"digits": 2}, "'digits': no state is 2 \\(it has 1, 0, 10\\); a number names the state that reads as the same"),
+        (
+            {"digits": 2},
+            "'digits': no state is 2 \\(it has 1, 0, 10\\); a number names the state that reads as the same",
+        ),
         ({"wind": [0.1, 0.2, 0.7]}, "row 0: .*'wind': 0.1 is none of its states .*tr.likelihood"),
         ({"digits": [0.1, 0.2, 0.7]}, "no state is 0.1.*tr.likelihood\\(\\[0.1, 0.2, 0.7\\]\\)"),
         ({"wind": tr.likelihood([0.1, 0.2])}, "'wind': a likelihood needs 3 numbers, one per state, got \\(2,\\)"),
@@ -171,9 +174,7 @@ MANY: dict[str, Any] = {
     "an array of text": np.array([["yes", "storm", "", ""], ["", "calm", "", ""], ["no", "NA", "?", ""]]),
     "a frame of polars": pl.DataFrame({"rain": ["yes", None, "no"], "wind": ["storm", "calm", None]}),
     "a table of arrow": pa.table({"rain": ["yes", None, "no"], "wind": [2, 0, None]}),
-    "an array with names": np.array(
-        [("yes", 2.0), ("", 0.0), ("no", np.nan)], dtype=[("rain", "U3"), ("wind", "f8")]
-    ),
+    "an array with names": np.array([("yes", 2.0), ("", 0.0), ("no", np.nan)], dtype=[("rain", "U3"), ("wind", "f8")]),
     "a frame with missing values of its own": pd.DataFrame({"rain": ["yes", pd.NA, "no"]}).assign(wind=[2, 0, pd.NA]),
 }
 
@@ -227,7 +228,9 @@ def test_mistakes_in_many_cases(evidence: Any, message: str) -> None:
         parse_evidence(STATES, evidence)
 
 
-cells = st.sampled_from([(0, 0), (1, 1), ("no", 0), ("yes", 1), (None, -1), ("", -1), (float("nan"), -1), ("NA", -1), (1.0, 1)])
+cells = st.sampled_from(
+    [(0, 0), (1, 1), ("no", 0), ("yes", 1), (None, -1), ("", -1), (float("nan"), -1), ("NA", -1), (1.0, 1)]
+)
 
 
 @given(st.lists(cells, min_size=1, max_size=8))

@@ -124,7 +124,9 @@ def test_posterior_marginals_under_evidence(name: str) -> None:
         evidence = observed(net, seed)
         posterior = tr.infer(net, named(net, evidence))
         assert posterior.log_partition.value <= 1e-9
-        assert tr.log_evidence(net, named(net, evidence)).value == pytest.approx(posterior.log_partition.value, abs=1e-9)
+        assert tr.log_evidence(net, named(net, evidence)).value == pytest.approx(
+            posterior.log_partition.value, abs=1e-9
+        )
         for v in net.states:
             assert posterior.marginals.array(v).sum() == pytest.approx(1, abs=1e-12)
         for v, state in evidence.items():
