@@ -70,7 +70,7 @@ def test_two_states_that_read_the_same_are_told_apart_by_text_alone() -> None:
     states = {"x": ("1", "1.0", "True")}
     assert parse_evidence(states, {"x": ["1", "1.0", "True"]}).states.ravel().tolist() == [0, 1, 2]
     for value in (1, 1.0, True, "1.00", "true"):
-        with pytest.raises(ModelError, match="'x': .* could be '1' or '1.0' or 'True'; give the state as text"):
+        with pytest.raises(ModelError, match=r"'x': .* could be '1' or '1.0' or 'True'; give the state as text"):
             parse_evidence(states, {"x": value})
 
 

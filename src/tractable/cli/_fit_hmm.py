@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 import tractable as tr
-from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
+from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Cut, SequencesArgument
+from tractable.cli._sequences import Parts, SequencesArgument
 from tractable.cli._spread import spread
 
 
@@ -51,15 +51,16 @@ class Climb(Ascent):
     ] = None
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors")
+@fit.command(
+    cls=Renamed, epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors"
+)
 @spread
 def hmm(
     data: SequencesArgument,
     output: Output,
     chain: Chain,
-    cut: Cut,
+    cut: Parts,
     ascent: Climb,
-    json: Json = False,
 ) -> None:
     """Fit a hidden Markov model by expectation maximization; missing entries are integrated out.
 
@@ -67,8 +68,8 @@ def hmm(
     """
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
-    sequences = cut.read(data)
-    held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
+    sequences = cut.read(data, ascent)
+    held = Parts(ascent.validation_lengths, cut.by).read(ascent.validation, ascent) if ascent.validation else None
     begin = chain.begin(sequences, ascent)
     run = climb(ascent, begin, (sequences, held), output, checkpoint)
-    show_run(run, output, sequences, json)
+    show_run(run, output, sequences, ascent)

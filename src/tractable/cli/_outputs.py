@@ -52,11 +52,12 @@ def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:
 def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpoint: str) -> tr.EMRun:
     """EM from a model on rows, with others that are followed; the model is written, and then the checkpoint goes.
 
-    `settings` are options of `Kept`, ``learner``, ``iterations`` and ``seed``.
+    `settings` are options of `Kept`, ``learner``, ``epochs`` and ``seed``.
     """
     rows, held = data
-    kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_every, "resume": settings.resume}
-    options: dict[str, Any] = {"epochs": settings.iterations, "validation": held, "key": settings.seed, **kept}
+    kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_seconds, "resume": settings.resume}
+    options: dict[str, Any] = {"epochs": settings.epochs, "validation": held, "key": settings.seed, **kept}
+    options |= {"memory": settings.memory, "progress": settings.progress}
     with warnings_in_a_line():
         run = tr.fit(model, rows, settings.learner, **options)
     tr.save(run.model, output)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from tractable.formats._base import extension, failure
+from tractable.formats._pipes import STANDARD, is_pipe, kind_of
 from tractable.formats.data import file_of, written_kind
 from tractable.models import ModelError
 
 FIGURES = (".png", ".pdf", ".svg")
-EVIDENCE = (".csv", ".evid")
+EVIDENCE = (".csv", ".evid", ".parquet")
 OutputPaths = Mapping[str, str | None]
 """Argument or option → the file it names."""
 
@@ -20,6 +21,8 @@ def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None
     """Hours of learning must not end at a folder that is not there."""
     if extensions:
         extension(path, extensions)
+    if is_pipe(path):
+        return
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise failure(path, "cannot be written: there is no such folder; make it first")
@@ -38,7 +41,7 @@ def check_figure(path: str) -> None:
 def check_table(model: Any, path: str) -> None:
     """Nor drawn or imputed rows at a file that is not written: of a network cases, of other models numbers."""
     if model.family == "tables":
-        extension(path, EVIDENCE)
+        kind_of(path, EVIDENCE)
     else:
         written_kind(path)
     check_writable(path)
@@ -47,9 +50,11 @@ def check_table(model: Any, path: str) -> None:
 def check_apart(read: OutputPaths, written: OutputPaths) -> None:
     """No file that a command writes is one that it reads or writes besides; both are argument → path."""
     seen: dict[str, str] = {name: path for name, path in read.items() if path}
+    if len(twice := [name for name, path in seen.items() if path == STANDARD]) > 1:
+        raise ModelError(f"{' and '.join(twice)} both ask for the standard input; it is read only once")
     for name, path in written.items():
         for other, there in seen.items() if path else ():
-            if _same(file_of(there), str(path)):
+            if STANDARD not in (there, path) and _same(file_of(there), str(path)):
                 raise ModelError(f"{other} {there} and {name} {path} are the same file; give {name} another name")
         seen |= {name: path} if path else {}
 

@@ -12,7 +12,9 @@ from typing import Any
 import typer
 
 import tractable as tr
+from tractable.cli import _json
 from tractable.cli._commands import app, show_refusal
+from tractable.cli._common import OverBudgetError
 from tractable.cli._text import one_line
 from tractable.extras import missing
 
@@ -65,6 +67,10 @@ def _guarded(argv: Sequence[str]) -> int:
         return _fail("out of memory; a smaller --memory makes the plan take less, or refuse", REFUSED)
     except tr.BudgetError as error:
         show_refusal(error, json="--json" in argv)
+        return _fail(str(error), REFUSED)
+    except OverBudgetError as error:
+        if "--json" in argv:
+            _json.write({"refused": str(error)})
         return _fail(str(error), REFUSED)
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):  # from jax, which has no class of its own for it

@@ -52,14 +52,13 @@ def _show_reasons(plans: Sequence[Any]) -> None:
         console.print(why if len(queries) == 1 else f"{', '.join(names)}: {why}")
 
 
-def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
-    """One case in full; of several a row each."""
+def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer], quiet: bool = False) -> None:
+    """One case in full, unless `quiet` with how it was found; of several a row each."""
     if len(answers) != 1:
         return _show_cases(net, asked, answers)
     answer = answers[0]
-    width, flops, memory, seconds = prices(answer.plan)
-    console.print(f"{answer.plan.method}: {answer.plan.why}")
-    console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
+    if not quiet:
+        _show_price(answer.plan)
     console.print(_evidence(net, answer))
     if answer.marginals:
         _show(["variable", "state"], _marginals(net, answer))
@@ -68,6 +67,12 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
         _show(asked.targets, rows)
     if answer.most_probable is not None:
         _show_most_probable(net, answer.most_probable)
+
+
+def _show_price(plan: tr.Plan) -> None:
+    width, flops, memory, seconds = prices(plan)
+    console.print(f"{plan.method}: {plan.why}")
+    console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
 
 
 def certified(certificate: tr.Certificate) -> str:
@@ -85,8 +90,10 @@ def _evidence(net: Network, answer: ShownAnswer) -> str:
     return f"{name} = {certified(certificate)}{impossible}"
 
 
-def _listed(states: Mapping[str, str]) -> str:
-    return ", ".join(f"{variable} = {state}" for variable, state in states.items())
+def _listed(states: Mapping[str, Any]) -> str:
+    """States of variables; of soft evidence the weights of states."""
+    told = {v: x if isinstance(x, str) else ", ".join(f"{s}:{w:g}" for s, w in x.items()) for v, x in states.items()}
+    return ", ".join(f"{v} = {x}" if isinstance(states[v], str) else f"{v} ~ ({x})" for v, x in told.items())
 
 
 def _marginals(net: Network, answer: ShownAnswer) -> Iterator[tuple]:

@@ -14,13 +14,19 @@ from tractable.models._base import ModelError, nearest, set_fields, unknown_vari
 from tractable.models.rows import columns_of, is_case_list
 from tractable.models.values import state_index, state_reader, text_of
 
-States = Mapping[str, tuple[str, ...]]
+StateNames = Mapping[str, tuple[str, ...]]
 """The names of the states of each variable."""
 
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """Soft evidence about a variable: p(what was observed | state), up to a factor; see `likelihood`."""
+    """Soft evidence about a variable: p(what was observed | state), up to a factor; see `likelihood`.
+
+    Examples
+    --------
+    >>> tr.likelihood({"no": 1, "yes": 4})
+    likelihood({'no': 1, 'yes': 4})
+    """
 
     weights: Any
 
@@ -120,7 +126,7 @@ class Evidence:
         return self.states.ndim == 2
 
 
-def parse_evidence(states: States, evidence: Any) -> Evidence:
+def parse_evidence(states: StateNames, evidence: Any) -> Evidence:
     """Evidence over variables with these state names.
 
     One case is a mapping of variable to a value, or to soft evidence. Many cases are a mapping of variable to equally
@@ -144,7 +150,7 @@ def parse_evidence(states: States, evidence: Any) -> Evidence:
     return _many(states, evidence)
 
 
-def parse_rows(states: States, data: Any) -> np.ndarray:
+def parse_rows(states: StateNames, data: Any) -> np.ndarray:
     """Rows of data as state indices [n_rows, n_variables], −1 where a value is missing or a variable has no column.
 
     Data are a DataFrame, a mapping of variable to a column, a list of cases, or an array [n_rows, n_variables].
@@ -160,7 +166,7 @@ def parse_rows(states: States, data: Any) -> np.ndarray:
     return found.states
 
 
-def _many(states: States, data: Any) -> Evidence:
+def _many(states: StateNames, data: Any) -> Evidence:
     """Many cases that are no mapping."""
     if is_case_list(data):
         for row, case in enumerate(data):
@@ -229,7 +235,7 @@ def with_likelihoods(tables: Tables, likelihoods: Mapping[int, np.ndarray]) -> T
     )
 
 
-def _one_case(states: States, evidence: Mapping[Any, Any]) -> Evidence:
+def _one_case(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
     index = {name: i for i, name in enumerate(states)}
     found = np.full(len(states), -1, np.int32)
     likelihoods = {}
@@ -249,7 +255,7 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def _from_columns(states: States, columns: Mapping[str, Any], n_rows: int | None) -> Evidence:
+def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | None) -> Evidence:
     index = {name: i for i, name in enumerate(states)}
     n_rows = len(next(iter(columns.values()), ())) if n_rows is None else n_rows
     out = np.full((n_rows, len(states)), -1, np.int32)
@@ -290,11 +296,13 @@ def _states(name: str, column: Any, names: tuple[str, ...]) -> np.ndarray:
         return state_reader(name, names).codes(column)
     except ModelError as error:
         if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64}:
-            raise ModelError(f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})") from None
+            raise ModelError(
+                f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})"
+            ) from None
         raise
 
 
-def _from_array(states: States, data: Any) -> Evidence:
+def _from_array(states: StateNames, data: Any) -> Evidence:
     try:
         array = np.asarray(data) if not isinstance(data, list | tuple) else _objects(data)
     except ValueError as error:

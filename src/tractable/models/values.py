@@ -72,7 +72,7 @@ def shown(value: Any) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, or what tables of other libraries have for nothing; of text see `MISSING_WORDS`."""
+    """Whether a value is None, NaN, or what other libraries have for nothing; of text see `MISSING_WORDS`."""
     if value is None or value is np.ma.masked:
         return True
     if isinstance(value, str):
@@ -147,8 +147,8 @@ class StateReader:
             )
         if not 0 <= number < len(self.names):
             raise self._error(
-                f"there is no state number {int(number)}; it has {len(self.names)} states ({self._listed}), and where "
-                "none of them is a number, a whole number is an index from 0"
+                f"there is no state number {int(number)}; it has {len(self.names)} states ({self._listed}), "
+                "and where none of them is a number, a whole number is an index from 0"
             )
         return int(number)
 
@@ -159,7 +159,8 @@ class StateReader:
         if found:
             raise self._error(f"{shown(value)} could be {' or '.join(map(repr, found))}; give the state as text")
         raise self._error(
-            f"no state is {shown(value)} (it has {self._listed}); a number names the state that reads as the same number"
+            f"no state is {shown(value)} (it has {self._listed}); "
+            "a number names the state that reads as the same number"
         )
 
     @property

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tractable.models._base import ModelError
-from tractable.plan._text import scaled
-from tractable.plan.budget import physical_memory
+from tractable.plan._units import memory_size
+from tractable.plan.budget import Memory, memory_of_fit
 
 COPIES = 8
 """So many times the parameters are held while they are learned: model, average, momentum, gradient, …; measured."""
@@ -30,21 +30,18 @@ def training_bytes(layers: Sequence[int], batch_size: int, within: bool = False)
     return 4 * (COPIES * (couplings + n) + batch_size * n)
 
 
-def check_training(layers: Sequence[int], batch_size: int, within: bool = False) -> None:
-    """Refuse a fit that this machine cannot hold.
+def check_training(layers: Sequence[int], batch_size: int, within: bool = False, memory: Memory = None) -> None:
+    """Refuse a fit that this machine, or the memory that may be used, cannot hold.
 
     Raises
     ------
     ModelError : it takes more than the memory there is; the message says how much.
     """
-    needed, there = training_bytes(layers, batch_size, within), physical_memory()
+    needed, there = training_bytes(layers, batch_size, within), memory_of_fit(memory)
     if needed > there:
+        limit = "this machine has" if memory is None else "the budget is"
         shape = " × ".join(f"{n:,}" for n in layers)
         raise ModelError(
-            f"a machine of {shape} units takes about {_size(needed)} to learn in batches of {batch_size:,} rows,"
-            f" but this machine has {_size(there)}; take fewer hidden units or smaller batches"
+            f"a machine of {shape} units takes about {memory_size(needed)} to learn in batches of {batch_size:,} rows,"
+            f" but {limit} {memory_size(there)}; take fewer hidden units or smaller batches"
         )
-
-
-def _size(n_bytes: float) -> str:
-    return scaled(n_bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"])

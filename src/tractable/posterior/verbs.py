@@ -13,7 +13,7 @@ from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
 from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, engine_of
+from tractable.posterior.dispatch import asked_of, engine_of, in_names, rows_of, walk_of
 from tractable.posterior.engines._protocol import answered
 
 if TYPE_CHECKING:
@@ -52,11 +52,6 @@ if TYPE_CHECKING:
 
     MachineOrLayers = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
     RowModel = MachineOrLayers | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
-
-
-def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0) -> Any:
-    engine, question = walk
-    return getattr(engine, verb)(asked, answered(engine, asked, question, key))
 
 
 @overload
@@ -221,9 +216,8 @@ def most_probable(
     engine = engine_of(model, "most_probable")
     asked = engine.read(model, evidence)
     found = engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
-    if isinstance(found.assignment, Rows):
-        return replace(found, assignment=like(evidence, found.assignment))
-    return found
+    many = isinstance(found.assignment, Rows)
+    return replace(found, assignment=like(evidence, found.assignment)) if many else found
 
 
 @overload
@@ -267,13 +261,8 @@ def sample(
         raise ValueError(f"the number of samples must not be negative, got {n}")
     options = {"n": int(n)} | ({"codes": True} if codes else {})
     walk = asked_of(model, "sample", "sample", budget.get("memory"), budget.get("seconds"), options)
-    found = _walk(model, "sample", walk[0].read(model, evidence), walk, key)
-    return _in_names(walk[0], model, found, None, codes)
-
-
-def _in_names(engine: Any, model: Any, found: Any, data: Any, codes: bool) -> Any:
-    """What was found in the names that the model has for states and columns, in the container that the data came in."""
-    return found if codes or not hasattr(engine, "in_names") else engine.in_names(model, found, data)
+    found = walk_of("sample", walk[0].read(model, evidence), walk, key)
+    return in_names(walk[0], model, found, None, codes)
 
 
 @heard
@@ -299,7 +288,7 @@ def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | 
      [0.5 ]]
     """
     walk = asked_of(model, "transform", "transform", memory, seconds, {})
-    return _walk(model, "transform", _rows(walk[0], model, data, False), walk)
+    return walk_of("transform", rows_of(walk[0], model, data, False), walk)
 
 
 @heard
@@ -320,7 +309,7 @@ def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float 
     [[1. 0.]]
     """
     walk = asked_of(model, "reconstruct", "transform", memory, seconds, {})
-    return _walk(model, "reconstruct", _rows(walk[0], model, data, False), walk)
+    return walk_of("reconstruct", rows_of(walk[0], model, data, False), walk)
 
 
 @heard
@@ -347,8 +336,8 @@ def impute(
     [[1. 1.]]
     """
     walk = asked_of(model, "impute", "impute", memory, seconds, options)
-    found = _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
-    return _in_names(walk[0], model, found, data, bool(options.get("codes")))
+    found = walk_of("impute", rows_of(walk[0], model, data, True), walk, key)
+    return in_names(walk[0], model, found, data, bool(options.get("codes")))
 
 
 @heard
@@ -372,7 +361,7 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
     if lag < 0:
         raise ValueError(f"a lag is a number of rows ≥ 0, got {lag}")
     walk = asked_of(model, "filtering", "filtering", memory, seconds, {"n": lag})
-    return _walk(model, "filtering", walk[0].read(model, data), walk)
+    return walk_of("filtering", walk[0].read(model, data), walk)
 
 
 @heard
@@ -394,16 +383,13 @@ def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, second
     [0.498058, 0.508447]
     """
     walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
-    return _walk(model, "forecast", walk[0].read(model, data), walk)
-
-
-def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
-    """Rows of data as an engine reads them: `missing` says whether they may have gaps."""
-    return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
+    return walk_of("forecast", walk[0].read(model, data), walk)
 
 
 @heard
-def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
+def expected_statistics(
+    model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
+) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
 
     Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
@@ -411,6 +397,8 @@ def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "ex
     by gradients and have none.
 
     `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
-    `before` is what the E-step before this one found: a q that is searched for is searched for from there.
+    `before` is what the E-step before this one found: a q that is searched for is searched for from there; `memory` is
+    the budget of one that is exact.
     """
-    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, q, before)
+    more = {} if memory is None else {"memory": memory}
+    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, q, before, **more)
