@@ -133,9 +133,10 @@ def _states_of(model: Any) -> Mapping[str, Sequence[str]]:
 
 def by_name(model: Any, found: Any) -> Any:
     """What a verb gave as columns by name, or as an array: sequences one after another, cases as columns."""
-    from tractable.models.rows import columns_of, is_case_list, is_named
+    from tractable.models.rows import columns_of, is_named
+    from tractable.models.sequences import are_many
 
-    if isinstance(found, list) and not is_case_list(found):
+    if isinstance(found, list) and are_many(found):
         parts = [by_name(model, part) for part in found]
         if isinstance(parts[0], Mapping):
             return {name: np.concatenate([np.asarray(part[name], object) for part in parts]) for name in parts[0]}

@@ -15,7 +15,6 @@ from tractable.models.rows import (
     as_array,
     as_names,
     columns_of,
-    is_frame,
     is_named,
     matrix,
     n_rows_of,
@@ -298,7 +297,7 @@ def read_table(columns: Columns | None, data: Any, name: str = "", one_column: b
     """
     if columns is not None:
         return columns.read(data, name)
-    if is_frame(data):
+    if is_named(data):
         found = columns_of(data)
         return np.stack([numbers(column, cells) for column, cells in found.items()], axis=1)
     try:

@@ -233,7 +233,7 @@ def _categories(series: Any) -> tuple[str, ...]:
 
 def values_of(column: Any) -> list[str]:
     """The different values in a column as names of states."""
-    if isinstance(column, np.ndarray):
+    if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
         return ordered_values(np.unique(column[~np.isnan(column)] if column.dtype.kind == "f" else column))
     try:
         return ordered_values({*column})
