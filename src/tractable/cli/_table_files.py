@@ -53,6 +53,11 @@ class Picked:
         """The rows in a file, by name where it has names."""
         return tr.read_columns(path, **self.asked)
 
+    def table(self, path: Any) -> Any:
+        """The rows in a file with all columns where these have names: a model is made of some, and knows the rest."""
+        found = tr.read_columns(path)
+        return self.rows(path) if isinstance(found, np.ndarray) and any(self.asked.values()) else found
+
     def states(self, net: Any, path: Any) -> Any:
         """The rows in a file of states of a network: cases, or an array of all variables."""
         plain = path.lower().removesuffix(".gz") if isinstance(path, str) else ""

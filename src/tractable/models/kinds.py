@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,9 +66,9 @@ def described(parts: Sequence[Any], wanted: Wanted) -> Described:
     kinds = _kinds(names, table, wanted.emissions, given)
     given = _checked(given, kinds, wanted.categories)
     by_kind = _by_kind(names, kinds, isinstance(wanted.emissions, str))
-    own = {name: given.get(name) for name in names if kinds[name] == CATEGORICAL}
+    own = {name: given.get(name) for name in _categorical(names, kinds)}
     if not table.named and not any(_has_names(table.cells[name], states) for name, states in own.items()):
-        return Described(_placed(table, names), None, by_kind, [given.get(name) for name in names])
+        return Described(_placed(table, names), None, by_kind, list(map(given.get, names)))
     columns = _columns(names, table, {name: _states(name, table, states) for name, states in own.items()})
     rows = columns.read({name: table.cells[name] for name in names})
     n_states = {name: len(states) for name, states in columns.categories.items()}
@@ -272,9 +272,13 @@ def _counted(what: str, n: Any) -> int:
     return int(n)
 
 
+def _categorical(names: Iterable[str], kinds: Mapping[str, str]) -> list[str]:
+    return [name for name in names if kinds[name] == CATEGORICAL]
+
+
 def _checked(given: dict[str, Any], kinds: Mapping[str, str], categories: Any) -> dict[str, Any]:
     """What is given of categorical columns, also where it is one number for all."""
-    own = [name for name, kind in kinds.items() if kind == CATEGORICAL]
+    own = _categorical(kinds, kinds)
     if strange := [name for name in given if name not in own]:
         raise ModelError(f"categories= is for categorical columns; {strange[0]!r} is {kinds[strange[0]]}")
     if given or categories is None or not isinstance(categories, int | np.integer):

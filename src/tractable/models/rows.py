@@ -70,8 +70,6 @@ def columns_of(data: Any) -> dict[str, Any]:
     ------
     ModelError : two columns of one name, columns of different lengths, data without names.
     """
-    if isinstance(data, Rows):
-        return dict(data)
     if isinstance(data, Mapping):
         found = _named([(name, _plain(column)) for name, column in data.items()])
     elif isinstance(data, np.ndarray) and data.dtype.names is not None:

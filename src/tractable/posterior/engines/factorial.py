@@ -22,7 +22,7 @@ from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.engines import names
+from tractable.posterior.engines import chains, names
 from tractable.posterior.engines._protocol import Solved
 from tractable.posterior.engines.ahead import Forecast
 from tractable.posterior.engines.chains import AskedOfSequences
@@ -321,3 +321,6 @@ def _statistics(asked: Asked, weights: np.ndarray | None, moments: tuple[Any, An
     weighted, x = states * each[:, None], asked.given
     first = weighted[x.ends - x.sizes].sum(0)
     return asked.model.statistics(asked.model.emissions.statistics(x.rows, weighted, pairs, each), first, counts)
+
+
+in_names = chains.in_names
