@@ -51,6 +51,11 @@ def enumerated(model: Model, evidence: Mapping[str, Any]) -> Case:
     return Case(model, dict(evidence), log_z, joint)
 
 
+def gaps(rows: np.ndarray) -> np.ndarray:
+    """State indices with NaN, and not −1, for what is unobserved."""
+    return np.where(rows < 0, np.nan, rows)
+
+
 def close(found: float, truth: float, tolerance: float = 1e-10) -> bool:
     """Whether two logarithms agree to an absolute and relative error of `tolerance`; infinities must be equal."""
     return found == truth or abs(found - truth) <= tolerance * max(1.0, abs(truth))

@@ -1,7 +1,7 @@
 """The oracle: sums and maxima over all joint states of a tiny table model, written as plainly as can be.
 
 It reads nothing of a model but its states, parents and tables (or factors) and shares no code with the library.
-Evidence is a mapping from variable to a state name, a state index, or a likelihood for each of its states.
+Evidence is a mapping from variable to a state name, a state index, or weights for each of its states.
 
 >>> from tractable.models import BayesianNetwork
 >>> rain = {"rain": ["no", "yes"], "wet": ["no", "yes"]}
@@ -19,13 +19,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tractable.models import BayesianNetwork, MarkovNetwork
 
 Model = BayesianNetwork | MarkovNetwork
-Evidence = Mapping[str, "str | int | Sequence[float] | np.ndarray"]
+Evidence = Mapping[str, Any]
 
 
 def log_weights(model: Model, evidence: Evidence | None = None) -> Iterator[tuple[dict[str, int], float]]:
@@ -85,8 +86,8 @@ def _logs(table: np.ndarray) -> list[float]:
     return [math.log(entry) if entry > 0 else -math.inf for entry in np.ravel(table).tolist()]
 
 
-def _likelihood(model: Model, name: str, given: str | int | Sequence[float] | np.ndarray) -> np.ndarray:
-    states = model.states[name]
+def _likelihood(model: Model, name: str, given: Any) -> np.ndarray:
+    states, given = model.states[name], getattr(given, "weights", given)
     if isinstance(given, str):
         given = list(states).index(given)
     return np.eye(len(states))[given] if isinstance(given, int | np.integer) else np.asarray(given, float)

@@ -8,7 +8,7 @@ import brute_force
 import numpy as np
 import pandas as pd
 import pytest
-from agreement import close, enumerated
+from agreement import close, enumerated, gaps
 from hypothesis import given
 from hypothesis import strategies as st
 from zoo import ZOO, Model
@@ -71,7 +71,7 @@ def test_rows_of_every_kind_at_once() -> None:
     rows[7] = 0
     rows[9] = [-1, -1, 1, -1, 0, -1, -1, -1]  # tuberculosis, but neither tuberculosis nor cancer
     rows[11] = rows[10]
-    posterior = tr.infer(model, rows)
+    posterior = tr.infer(model, gaps(rows))
     assert posterior.log_partition.value[9] == -np.inf
     assert posterior.log_partition.value[3] == pytest.approx(0, abs=1e-12)
     check(model, posterior, rows)
@@ -83,7 +83,7 @@ def test_rows_of_every_kind_at_once() -> None:
 def test_rows_are_those_of_enumeration(name: str) -> None:
     model = ROWS[name].model(3)
     rows = random_rows(model, 25, 1)
-    check(model, tr.infer(model, rows), rows)
+    check(model, tr.infer(model, gaps(rows)), rows)
 
 
 @pytest.mark.parametrize("n_rows", range(1, 10))
@@ -92,7 +92,7 @@ def test_a_few_rows_of_wide_tables(n_rows: int) -> None:
     for name in ("markov_bipartite", "markov_grid", "markov_random", "bayesian_two_layers"):
         model = ROWS[name].model(45)
         rows = random_rows(model, n_rows, n_rows)
-        check(model, tr.infer(model, rows), rows)
+        check(model, tr.infer(model, gaps(rows)), rows)
 
 
 def forms(model: Model, rows: np.ndarray) -> dict[str, Any]:
@@ -105,13 +105,16 @@ def forms(model: Model, rows: np.ndarray) -> dict[str, Any]:
     return {
         "names": names,
         "names of what is observed, in another order": {v: names[v] for v in reversed(seen)},
-        "indices": {v: rows[:, i] for i, v in enumerate(model.states)},
-        "lists of indices": {v: rows[:, i].tolist() for i, v in enumerate(model.states)},
+        "indices": {v: floats[:, i] for i, v in enumerate(model.states)},
+        "lists of indices": {v: floats[:, i].tolist() for i, v in enumerate(model.states)},
+        "list of cases": [
+            {v: x for v, x in zip(names, row, strict=True) if x} for row in zip(*names.values(), strict=True)
+        ],
         "frame of names": pd.DataFrame(names),
         "frame of numbers": pd.DataFrame(floats, columns=list(model.states)),
         "array with NaN": floats,
-        "array": rows,
-        "array in column order": np.asfortranarray(rows),
+        "list of lists": floats.tolist(),
+        "array in column order": np.asfortranarray(floats),
     }
 
 
@@ -120,7 +123,7 @@ def test_every_form_gives_the_same_answers(form: str) -> None:
     model = asia()
     rows = random_rows(model, 40, 2)
     rows[:, 3] = -1
-    expected, found = tr.infer(model, rows), tr.infer(model, forms(model, rows)[form])
+    expected, found = tr.infer(model, gaps(rows)), tr.infer(model, forms(model, rows)[form])
     np.testing.assert_allclose(found.log_partition.value, expected.log_partition.value, atol=1e-12)
     for name in model.states:
         np.testing.assert_allclose(found.marginals.array(name), expected.marginals.array(name), atol=1e-12)
@@ -138,14 +141,14 @@ def test_marginals_by_name_are_columns() -> None:
 def test_one_row_is_one_case(name: str) -> None:
     model = ROWS[name].model(1)
     rows = random_rows(model, 1, 5)
-    check(model, tr.infer(model, rows), rows)
+    check(model, tr.infer(model, gaps(rows)), rows)
 
 
 @pytest.mark.parametrize("name", [row.name for row in ZOO])
 def test_rows_that_observe_nothing(name: str) -> None:
     model = ROWS[name].model(2)
     rows = np.full((3, len(model.states)), -1)
-    check(model, tr.infer(model, rows), rows)
+    check(model, tr.infer(model, gaps(rows)), rows)
 
 
 @pytest.mark.parametrize("name", [row.name for row in ZOO])
@@ -174,14 +177,14 @@ def test_a_state_that_zeros_rule_out_for_everyone() -> None:
     """The first factor forbids state 1 of b; rows that observe it are impossible."""
     model = ROWS["markov_zero_slice"].model()
     rows = np.array([[-1, b, c] for b in (-1, 0, 1, 2) for c in (-1, 0, 1)])
-    check(model, tr.infer(model, rows), rows)
+    check(model, tr.infer(model, gaps(rows)), rows)
 
 
 def test_log_evidence_of_rows() -> None:
     model = ROWS["markov_cycle"].model()
     rows = random_rows(model, 12, 4)
     free = brute_force.log_partition(model)
-    found = tr.log_evidence(model, rows)
+    found = tr.log_evidence(model, gaps(rows))
     assert found.kind == "exact"
     for r, row in enumerate(rows):
         clamped = brute_force.log_partition(
@@ -197,7 +200,7 @@ def test_complete_rows_sum_to_the_partition_function() -> None:
         model = ROWS[name].model(5)
         sizes = [len(s) for s in model.states.values()]
         rows = np.array(list(np.ndindex(*sizes)))
-        found = tr.log_partition(model, rows).value
+        found = tr.log_partition(model, gaps(rows)).value
         assert np.logaddexp.reduce(found) == pytest.approx(tr.log_partition(model).value, abs=1e-10)
 
 
@@ -205,10 +208,10 @@ def test_complete_rows_sum_to_the_partition_function() -> None:
 def test_answers_do_not_depend_on_how_rows_are_cut(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = asia()
     rows = random_rows(model, 50, 6)
-    expected = tr.infer(model, rows)
+    expected = tr.infer(model, gaps(rows))
     monkeypatch.setattr(prices, "MIN_CHUNK", chunk)
     monkeypatch.setattr(prices, "MAX_CHUNK", chunk)
-    found = tr.infer(model, rows)
+    found = tr.infer(model, gaps(rows))
     np.testing.assert_allclose(found.log_partition.value, expected.log_partition.value, atol=1e-12)
     for name in model.states:
         np.testing.assert_allclose(found.marginals.array(name), expected.marginals.array(name), atol=1e-12)
@@ -218,7 +221,7 @@ def test_answers_do_not_depend_on_the_order_of_rows() -> None:
     model = asia()
     rows = random_rows(model, 3000, 7)
     order = np.random.default_rng(0).permutation(3000)
-    a, b = tr.infer(model, rows), tr.infer(model, rows[order])
+    a, b = tr.infer(model, gaps(rows)), tr.infer(model, gaps(rows[order]))
     np.testing.assert_allclose(a.log_partition.value[order], b.log_partition.value, atol=1e-12)
     np.testing.assert_allclose(a.marginals.array("lung")[order], b.marginals.array("lung"), atol=1e-12)
 
@@ -228,7 +231,7 @@ def test_short_memory_changes_no_answer(memory: int) -> None:
     model = ROWS["markov_grid"].model()
     rows = random_rows(model, 12, 8)
     try:
-        posterior = tr.infer(model, rows, memory=memory)
+        posterior = tr.infer(model, gaps(rows), memory=memory)
     except tr.BudgetError as error:
         assert error.plan.method is None
         return
@@ -268,7 +271,7 @@ def test_random_rows_of_random_models(seed: int, n_rows: int) -> None:
     row = ZOO[seed % len(ZOO)]
     model = row.model(seed % 100)
     rows = random_rows(model, n_rows, seed)
-    found = tr.infer(model, rows)
+    found = tr.infer(model, gaps(rows))
     for r, states in enumerate(rows):
         alone = tr.infer(model, {v: int(s) for v, s in zip(model.states, states, strict=True) if s >= 0})
         assert close(found.log_partition.value[r], alone.log_partition.value)

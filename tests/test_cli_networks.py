@@ -23,7 +23,7 @@ def files(tmp_path):
     net, data = str(tmp_path / "net.bif"), str(tmp_path / "rows.csv")
     tr.save(NET, net)
     drawn, rng = tr.sample(NET, 300, key=0), np.random.default_rng(0)
-    columns = {v: [("no", "yes")[s] if rng.random() > 0.2 else "" for s in states] for v, states in drawn.items()}
+    columns = {v: [s if rng.random() > 0.2 else "" for s in states] for v, states in drawn.items()}
     lines = [",".join(columns), *(",".join(row) for row in zip(*columns.values(), strict=True))]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     return net, data, str(tmp_path / "learned.bif")

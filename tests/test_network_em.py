@@ -32,10 +32,10 @@ def way(request, monkeypatch):
 
 
 def rows_of(net: tr.BayesianNetwork, n: int, missing: float = 0.4, seed: int = 0) -> np.ndarray:
-    """Samples with some values missing, state indices."""
-    drawn = tr.sample(net, n, key=seed)
+    """Samples with some values missing, state indices and NaN."""
+    drawn = tr.sample(net, n, key=seed, codes=True)
     states = np.column_stack([drawn[v] for v in net.states])
-    return np.where(np.random.default_rng(seed).random(states.shape) < missing, -1, states)
+    return np.where(np.random.default_rng(seed).random(states.shape) < missing, np.nan, states)
 
 
 def evidence(net: tr.BayesianNetwork, row: np.ndarray) -> dict[str, int]:
@@ -234,7 +234,7 @@ def test_other_ways_lead_where_em_leads(learner):
 def test_the_best_of_several_starts_is_kept_and_a_key_repeats_it():
     net = zoo.network(np.random.default_rng(2), "a3 b3|a c2|a d2|a")
     x = rows_of(net, 100, missing=0)
-    x[:, 0] = -1
+    x[:, 0] = np.nan
     runs = [tr.fit(net, x, tr.EM(n_init=4, start="random"), key=3, epochs=30) for _ in range(2)]
     assert runs[0].objectives == runs[1].objectives and len(set(runs[0].objectives)) > 1
     assert runs[0].history[-1].objective == max(runs[0].objectives)
@@ -243,7 +243,7 @@ def test_the_best_of_several_starts_is_kept_and_a_key_repeats_it():
 
 def test_evidence_below_every_float_is_answered(way):
     net = zoo.rare(np.random.default_rng(0))
-    x = np.array([[1, -1, 1, 1], [1, 1, -1, 1], [-1, 1, 1, 1]])
+    x = np.array([[1, np.nan, 1, 1], [1, 1, np.nan, 1], [np.nan, 1, 1, 1]])
     counts, log_p = expected_by_brute_force(net, x)
     np.testing.assert_allclose(expected_statistics(net, net.check(x)).statistics["count"], counts, atol=1e-9)
     np.testing.assert_allclose(log_likelihood_rows(net, net.check(x)), log_p, rtol=1e-12)
@@ -261,7 +261,7 @@ def test_a_class_with_thousands_of_features_is_no_underflow():
     x = (rng.random((5, d)) < p[0]).astype(int)
     peer = tr.Mixture([0.5, 0.5], tr.BernoulliEmissions(p))
     np.testing.assert_allclose(
-        tr.log_likelihood(net, np.column_stack([np.full(5, -1), x])).per_row.value,
+        tr.log_likelihood(net, np.column_stack([np.full(5, np.nan), x])).per_row.value,
         tr.log_likelihood(peer, x).per_row.value,
         rtol=1e-12,
     )
@@ -298,10 +298,11 @@ def test_the_form_of_a_table_does_not_matter(form):
     np.testing.assert_allclose(run.model.vector(), tr.fit(net, texts, epochs=20).model.vector(), rtol=1e-12)
 
 
-def test_arrays_of_numbers_are_indices():
-    net = tr.bayesian_network({"a": np.array([1, 3, -1]), "b": np.array([np.nan, 1.0, 0.0])}, {})
-    assert net.states == {"a": ("0", "1", "2", "3"), "b": ("0", "1")}
-    np.testing.assert_array_equal(net.check(tr.sample(net, 9)).states, np.column_stack([*tr.sample(net, 9).values()]))
+def test_arrays_of_numbers_are_values_like_any_others():
+    net = tr.bayesian_network({"a": np.array([1, 3, 4]), "b": np.array([np.nan, 1.0, 0.0])}, {})
+    assert net.states == {"a": ("1", "3", "4"), "b": ("0", "1")}
+    drawn = tr.sample(net, 9)
+    np.testing.assert_array_equal(net.check(drawn).states, np.column_stack([*tr.sample(net, 9, codes=True).values()]))
 
 
 def test_a_hidden_variable_gets_its_states_by_number_and_rows_that_show_a_family_make_its_table():
@@ -317,10 +318,12 @@ def test_a_hidden_variable_gets_its_states_by_number_and_rows_that_show_a_family
 def test_rows_are_filled_in_with_the_most_probable_states():
     net = zoo.network(np.random.default_rng(3), "a2 b3|a c2|b")
     x = rows_of(net, 20)
-    whole = tr.impute(net, x)
+    whole = tr.impute(net, x, codes=True)
+    names = tr.impute(net, x)
     for i, row in enumerate(x):
         best = {v: int(p.argmax()) for v, p in brute_force.marginals(net, evidence(net, row)).items()}
         assert {v: int(whole[v][i]) for v in net.states} == best
+        assert names[i].tolist() == [net.states[v][s] for v, s in best.items()]
 
 
 def test_validation_rows_are_followed():
@@ -332,7 +335,7 @@ def test_validation_rows_are_followed():
 
 def test_a_markov_network_is_scored_and_not_learned():
     net = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1.0, 2.0], [3.0, 4.0]])])
-    found = tr.log_likelihood(net, [[0, 1], [1, -1]])
+    found = tr.log_likelihood(net, [[0, 1], [1, None]])
     np.testing.assert_allclose(np.exp(found.per_row.value), [0.2, 0.7])
     with pytest.raises(tr.ModelError, match="EM does not learn a MarkovNetwork"):
         tr.fit(net, [[0, 1]])
@@ -347,10 +350,10 @@ NET = zoo.network(np.random.default_rng(0), "a2 b2|a")
     ("make", "words"),
     [
         (lambda: tr.fit(NET, {"a": ["a0", "a7"], "b": ["b0", "b1"]}), "row 1: variable 'a' has no state 'a7'"),
-        (lambda: tr.fit(NET, {"a": ["a0"], "z": ["b0"]}), "unknown variable 'z'"),
+        (lambda: tr.fit(NET, {"a": ["a0"], "z": ["b0"]}), "the column 'z' is no variable of the network"),
         (lambda: tr.fit(NET, {"a": ["a0"], "b": ["b0", "b1"]}), "the column 'b' has 2 rows"),
-        (lambda: tr.fit(NET, np.array([[0, 5]])), "row 0: variable 'b' has 2 states"),
-        (lambda: tr.fit(NET, np.array([[0.5, 1.0]])), "state indices"),
+        (lambda: tr.fit(NET, np.array([[0, 5]])), "row 0: variable 'b': there is no state number 5"),
+        (lambda: tr.fit(NET, np.array([[0.5, 1.0]])), "row 0: variable 'a': 0.5 is none of its states"),
         (lambda: tr.fit(NET, np.zeros((3, 5))), "5 columns"),
         (lambda: tr.fit(NET, np.zeros(3)), "shape"),
         (lambda: tr.fit(NET, {"a": [], "b": []}), "no rows"),
@@ -377,7 +380,7 @@ def test_what_cannot_be_fitted_is_refused(make, words):
 
 def test_an_impossible_row_is_named():
     net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.5, 0.5], "b": np.eye(2)})
-    for x in ([[0, 0], [1, 0]], [[0, 0], [0, 1], [-1, 1]]):
+    for x in ([[0, 0], [1, 0]], [[0, 0], [0, 1], [None, 1]]):
         with pytest.raises(tr.ModelError, match="row 1 has probability zero"):
             tr.fit(net, x, tr.EM(prior=0))
     tr.fit(net, [[0, 0], [1, 0]], weights=[1.0, 0.0])
@@ -385,7 +388,9 @@ def test_an_impossible_row_is_named():
 
 
 @pytest.mark.parametrize(
-    "x", [[[0, 0]], [[-1, -1]], [[0, 0]] * 5, [[0, -1], [1, -1]]], ids=["one row", "nothing", "constant", "a column"]
+    "x",
+    [[[0, 0]], [[None, None]], [[0, 0]] * 5, [[0, None], [1, None]]],
+    ids=["one row", "nothing", "constant", "a column"],
 )
 @pytest.mark.parametrize("prior", [0, None])
 def test_awkward_tables_give_finite_numbers(x, prior):

@@ -39,6 +39,11 @@ def observed(net: tr.BayesianNetwork, seed: int, share: float = 0.1) -> dict[str
     return {str(v): at[str(v)] for v in chosen}
 
 
+def named(net: tr.BayesianNetwork, evidence: dict[str, int]) -> dict[str, str]:
+    """State indices as names."""
+    return {v: net.states[v][s] for v, s in evidence.items()}
+
+
 def eliminated(net: tr.BayesianNetwork, target: str, evidence: dict[str, int]) -> tuple[np.ndarray, float]:
     """p(target | evidence) and log p(evidence): tables of ancestors, one variable summed out at a time."""
     relevant, stack = set(), [target, *evidence]
@@ -117,9 +122,11 @@ def test_posterior_marginals_under_evidence(name: str) -> None:
     net = network(name)
     for seed in range(3):
         evidence = observed(net, seed)
-        posterior = tr.infer(net, evidence)
+        posterior = tr.infer(net, named(net, evidence))
         assert posterior.log_partition.value <= 1e-9
-        assert tr.log_evidence(net, evidence).value == pytest.approx(posterior.log_partition.value, abs=1e-9)
+        assert tr.log_evidence(net, named(net, evidence)).value == pytest.approx(
+            posterior.log_partition.value, abs=1e-9
+        )
         for v in net.states:
             assert posterior.marginals.array(v).sum() == pytest.approx(1, abs=1e-12)
         for v, state in evidence.items():
@@ -134,7 +141,7 @@ def test_marginals_are_those_of_plain_elimination(name: str) -> None:
     rng = np.random.default_rng(1)
     for seed in range(3):
         evidence = observed(net, seed)
-        posterior = tr.infer(net, evidence)
+        posterior = tr.infer(net, named(net, evidence))
         for target in rng.permutation([v for v in net.states if v not in evidence])[:3]:
             marginal, log_evidence = eliminated(net, str(target), evidence)
             np.testing.assert_allclose(posterior.marginals.array(str(target)), marginal, rtol=0, atol=1e-10)
@@ -145,7 +152,7 @@ def test_marginals_are_those_of_plain_elimination(name: str) -> None:
 def test_the_most_probable_state_beats_samples(name: str) -> None:
     net = network(name)
     best = tr.most_probable(net)
-    drawn = tr.sample(net, 2000)
+    drawn = tr.sample(net, 2000, codes=True)
     logs = np.zeros(2000)
     with np.errstate(divide="ignore"):
         for v in net.states:
@@ -162,9 +169,9 @@ def test_a_batch_of_cases_is_its_cases(name: str) -> None:
     net = network(name)
     for n_rows in (1, 2, 5, 20):
         cases = [observed(net, 100 * n_rows + seed, 0.2) for seed in range(n_rows)]
-        batch = tr.infer(net, np.array([[case.get(v, -1) for v in net.states] for case in cases]))
+        batch = tr.infer(net, [named(net, case) for case in cases])
         for r, case in enumerate(cases):
-            alone = tr.infer(net, case)
+            alone = tr.infer(net, named(net, case))
             assert batch.log_partition.value[r] == pytest.approx(alone.log_partition.value, abs=1e-9)
             for v in net.states:
                 found, expected = batch.marginals.array(v)[r], alone.marginals.array(v)
@@ -174,8 +181,8 @@ def test_a_batch_of_cases_is_its_cases(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n in ("alarm", "insurance") if n in NETWORKS])
 def test_samples_have_the_posterior_marginals(name: str) -> None:
     net = network(name)
-    posterior = tr.infer(net, observed(net, 5))
-    drawn = posterior.sample(4000, key=0)
+    posterior = tr.infer(net, named(net, observed(net, 5)))
+    drawn = posterior.sample(4000, key=0, codes=True)
     for v in net.states:
         share = np.bincount(drawn[v], minlength=len(net.states[v])) / 4000
         slack = 5 * np.sqrt(posterior.marginals.array(v) * (1 - posterior.marginals.array(v)) / 4000) + 1e-12

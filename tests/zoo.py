@@ -12,9 +12,11 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+import tractable as tr
 from tractable.models import BayesianNetwork, MarkovNetwork
 
 Model = BayesianNetwork | MarkovNetwork
@@ -35,14 +37,14 @@ class Row:
         return self.name
 
 
-def random_evidence(model: Model, rng: np.random.Generator) -> dict[str, str | int | np.ndarray]:
+def random_evidence(model: Model, rng: np.random.Generator) -> dict[str, Any]:
     """Evidence on about half of the variables, in each of its forms: a state's name, its index, a likelihood."""
-    out: dict[str, str | int | np.ndarray] = {}
+    out: dict[str, Any] = {}
     for name, states in model.states.items():
         state = int(rng.integers(len(states)))
         likelihood = rng.random(len(states)) * (rng.random(len(states)) < 0.8)
         likelihood[state] = 1.0
-        forms = (states[state], state, likelihood, None, None, None)
+        forms = (states[state], state, tr.likelihood(likelihood), None, None, None)
         if (form := forms[rng.integers(len(forms))]) is not None:
             out[name] = form
     return out

@@ -12,6 +12,7 @@ import tractable as tr
 from tractable.cli import _text
 from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
+from tractable.models.evidence import parse_evidence
 
 
 class ShownQuery(NamedTuple):
@@ -26,7 +27,7 @@ class ShownQuery(NamedTuple):
 class ShownAnswer(NamedTuple):
     """What was found for one case; arrays have one axis for each variable."""
 
-    evidence: Mapping[str, str]
+    evidence: Mapping[str, Any]
     log_evidence: tr.Certificate
     marginals: dict[str, np.ndarray]
     joint: np.ndarray | None
@@ -44,9 +45,14 @@ def network(path: str) -> Network:
     return found
 
 
-def cases(net: Network, typed: Sequence[str] | None, path: str | None) -> list[dict[str, str]]:
+def cases(
+    net: Network, typed: Sequence[str] | None, soft: Sequence[str] | None, path: str | None
+) -> list[dict[str, Any]]:
     """The evidence of each case: what is typed, and with it each row of a file."""
-    given = _text.assignments(typed, net.states)
+    read = parse_evidence(net.states, _text.assignments(typed, net.states))
+    seen = zip(net.states.items(), read.states.tolist(), strict=True)
+    given: dict[str, Any] = {v: names[s] for (v, names), s in seen if s >= 0}
+    given = _text.merged(given, _text.softly(soft, net.states), "--soft")
     if path is None:
         return [given]
     return [_text.merged(given, row, path) for row in tr.read_evidence(path, net)]
@@ -63,7 +69,7 @@ def targets(net: Network, texts: Sequence[str] | None, joint: bool) -> tuple[str
     return named or tuple(net.states)
 
 
-def answers(net: Network, given: Sequence[dict[str, str]], asked: ShownQuery) -> Iterator[ShownAnswer]:
+def answers(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Answer every case; several are run as one batch."""
     if len(given) == 1:
         yield _single(net, given[0], asked)
@@ -77,7 +83,7 @@ def cells(net: Network, variables: Sequence[str], table: np.ndarray) -> Iterator
         yield dict(zip(variables, states, strict=True)), p
 
 
-def _single(net: Network, evidence: dict[str, str], asked: ShownQuery) -> ShownAnswer:
+def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownAnswer:
     posterior = tr.infer(net, evidence, memory=asked.memory)
     answer = ShownAnswer(evidence, posterior.log_partition, {}, None, None, posterior.plan)
     if not posterior.possible:
@@ -89,19 +95,13 @@ def _single(net: Network, evidence: dict[str, str], asked: ShownQuery) -> ShownA
     )
 
 
-def _batch(net: Network, given: Sequence[dict[str, str]], asked: ShownQuery) -> Iterator[ShownAnswer]:
+def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Marginals of all cases at once; what has no batched form, case by case."""
     if asked.joint or asked.most_probable:
         yield from (_single(net, evidence, asked) for evidence in given)
         return
-    posterior = tr.infer(net, _columns(net, given), memory=asked.memory)
+    posterior = tr.infer(net, list(given), memory=asked.memory)
     tables = {v: posterior.marginals.array(v) for v in asked.targets}
     for row, (evidence, possible) in enumerate(zip(given, posterior.possible, strict=True)):
         marginals = {v: table[row] for v, table in tables.items()} if possible else {}
         yield ShownAnswer(evidence, posterior.log_partition[row], marginals, None, None, posterior.plan)
-
-
-def _columns(net: Network, given: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:
-    """Evidence by variable instead of by case; one column at least, which tells the number of cases."""
-    observed = dict.fromkeys(v for evidence in given for v in evidence) or [next(iter(net.states))]
-    return {v: [evidence.get(v) for evidence in given] for v in observed}

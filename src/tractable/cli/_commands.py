@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
+from tractable.cli._spread import spread
 from tractable.plan import Query
 from tractable.plan.budget import memory_bytes
 
@@ -102,29 +104,42 @@ def _observed(net: Any, observe: Texts) -> Any:
     return [int(n) for n in found] or None
 
 
-@app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
-def query(
-    model: Model,
+@dataclass(frozen=True)
+class QueryEvidence:
+    """What is observed."""
+
     evidence: Annotated[
         Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
-    ] = None,
+    ] = None
+    soft: Annotated[
+        Texts, typer.Option(metavar="A=x:0.7,y:0.3", help="How likely what was seen of A is under each of its states.")
+    ] = None
     evidence_file: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
-    ] = None,
-    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
-    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
-    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
-    memory: MemoryOption = None,
-    json: Json = False,
-) -> None:
+    ] = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked about it."""
+
+    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
+    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
+    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
+
+
+@app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
+@spread
+def query(model: Model, given: QueryEvidence, wanted: Wanted, memory: MemoryOption = None, json: Json = False) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = _answers.cases(net, evidence, evidence_file)
-    asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, memory)
+    cases = _answers.cases(net, given.evidence, given.soft, given.evidence_file)
+    targets = _answers.targets(net, wanted.target, wanted.joint)
+    asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, memory)
     answers = _answers.answers(net, cases, asked)
     if json:
         for answer in answers:

@@ -119,11 +119,11 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, j
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
     check_table(machine, output)
-    whole = _rows(tr.impute(machine, cut.data(machine, data), key=seed))
+    whole = tr.impute(machine, cut.data(machine, data), key=seed)
     if machine.family == "tables":
         return _tell(machine, output, write_table(machine, whole, output), json)
-    tr.write_data(output, whole)
-    _tell(machine, output, len(whole), json)
+    tr.write_data(output, _rows(whole))
+    _tell(machine, output, len(_rows(whole)), json)
 
 
 @app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")

@@ -6,6 +6,7 @@ from typing import Any
 
 import tractable as tr
 from tractable.formats import write_evidence
+from tractable.models.rows import columns_of, like
 
 WRITTEN = (".bif", ".safetensors", ".uai", ".xml", ".xmlbif")
 """The extensions of networks."""
@@ -22,9 +23,8 @@ def table_of(net: Any, path: str) -> Any:
     return tr.read_data(path) if is_array else tr.read_evidence(path, net)
 
 
-def write_table(net: Any, rows: dict[str, Any], path: str) -> int:
-    """Write state indices under names of variables as names of states; returns the number of rows."""
-    names = {v: [net.states[v][s] for s in states.tolist()] for v, states in rows.items()}
-    cases = [dict(zip(names, row, strict=True)) for row in zip(*names.values(), strict=True)]
+def write_table(net: Any, rows: Any, path: str) -> int:
+    """Write rows of names of states under names of variables; returns the number of rows."""
+    cases = like([{}], columns_of(rows))
     write_evidence(cases, path, net)
     return len(cases)

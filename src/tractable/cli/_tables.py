@@ -85,8 +85,10 @@ def _evidence(net: Network, answer: ShownAnswer) -> str:
     return f"{name} = {certified(certificate)}{impossible}"
 
 
-def _listed(states: Mapping[str, str]) -> str:
-    return ", ".join(f"{variable} = {state}" for variable, state in states.items())
+def _listed(states: Mapping[str, Any]) -> str:
+    """States of variables; of soft evidence the weights of states."""
+    told = {v: x if isinstance(x, str) else ", ".join(f"{s}:{w:g}" for s, w in x.items()) for v, x in states.items()}
+    return ", ".join(f"{v} = {x}" if isinstance(states[v], str) else f"{v} ~ ({x})" for v, x in told.items())
 
 
 def _marginals(net: Network, answer: ShownAnswer) -> Iterator[tuple]:

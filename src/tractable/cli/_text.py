@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from tractable.models import ModelError
 
@@ -48,15 +49,50 @@ def assignments(texts: str | Sequence[str] | None, states: Mapping[str, Collecti
         variable, state = _assignment(item, states)
         if variable in out:
             raise ModelError(f"evidence on variable {variable!r} twice: {out[variable]!r} and {state!r}")
+        if not state and state not in states.get(variable, ()):
+            raise ModelError(
+                f"evidence on variable {variable!r}: no state is given, got ''; leave out what is not observed"
+            )
         out[variable] = state
     return out
 
 
-def merged(typed: Mapping[str, str], row: Mapping[str, str], where: str) -> dict[str, str]:
+def softly(texts: Sequence[str] | None, states: Mapping[str, Collection[str]]) -> dict[str, dict[str, float]]:
+    """Soft evidence as typed: variable → state → weight.
+
+    >>> softly(['A=yes:0.7,no:0.3', 'B="x,y":1,z:2'], {"A": ["yes", "no"], "B": ["x,y", "z"]})
+    {'A': {'yes': 0.7, 'no': 0.3}, 'B': {'x,y': 1.0, 'z': 2.0}}
+    """
+    out: dict[str, dict[str, float]] = {}
+    for text in texts or ():
+        variable, _, first = text.partition("=") if text.count("=") < 2 else _longest(text, states)
+        variable = variable.strip().strip('"')
+        if variable in out:
+            raise ModelError(f"soft evidence on variable {variable!r} twice")
+        out[variable] = dict(_weight(item, text) for item in names(first))
+    return out
+
+
+def _longest(text: str, states: Mapping[str, Collection[str]]) -> tuple[str, str, str]:
+    """Split at the first `=` that a variable stands before, else at the first."""
+    ends = [i for i, c in enumerate(text) if c == "="]
+    end = next((i for i in ends if text[:i].strip().strip('"') in states), ends[0])
+    return text[:end], "=", text[end + 1 :]
+
+
+def _weight(item: str, text: str) -> tuple[str, float]:
+    state, _, weight = item.rpartition(":")
+    try:
+        return state.strip(), float(weight)
+    except ValueError:
+        raise ModelError(f"--soft {text}: expected VARIABLE=STATE:WEIGHT,STATE:WEIGHT, got {item!r}") from None
+
+
+def merged(typed: Mapping[str, Any], row: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A case of an evidence file together with the evidence typed beside it; no variable in both."""
     for variable in typed:
         if variable in row:
-            raise ModelError(f"evidence on variable {variable!r} twice: in --evidence and in {where}")
+            raise ModelError(f"evidence on variable {variable!r} twice: in what is typed and in {where}")
     return {**typed, **row}
 
 

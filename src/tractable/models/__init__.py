@@ -27,10 +27,15 @@ if TYPE_CHECKING:
         TiedGaussianEmissions,
         emissions_for,
     )
+    from tractable.models.evidence import Likelihood, likelihood
     from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
     from tractable.models.hidden_markov import HiddenMarkovModel
+    from tractable.models.interchange.networkx import from_networkx, to_networkx
+    from tractable.models.interchange.pgmpy import from_pgmpy, to_pgmpy
+    from tractable.models.interchange.pyagrum import from_pyagrum, to_pyagrum
     from tractable.models.mixture import Mixture
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
+    from tractable.models.rows import Rows, select
     from tractable.models.sequences import Sequences
     from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
@@ -51,6 +56,7 @@ __all__ = [
     "GaussianEmissions",
     "HelmholtzMachine",
     "HiddenMarkovModel",
+    "Likelihood",
     "MarkovNetwork",
     "Mixture",
     "MixtureEmissions",
@@ -58,6 +64,7 @@ __all__ = [
     "PoissonEmissions",
     "ProductEmissions",
     "RecognitionNetwork",
+    "Rows",
     "Sequences",
     "SigmoidBeliefNetwork",
     "SphericalGaussianEmissions",
@@ -68,7 +75,15 @@ __all__ = [
     "deep",
     "emissions",
     "emissions_for",
+    "from_networkx",
+    "from_pgmpy",
+    "from_pyagrum",
+    "likelihood",
     "restricted",
+    "select",
+    "to_networkx",
+    "to_pgmpy",
+    "to_pyagrum",
     "units",
 ]
 
@@ -89,10 +104,15 @@ _LEAVES = {
         "TiedGaussianEmissions",
         "emissions_for",
     ),
+    "evidence": ("Likelihood", "likelihood"),
     "factorial_hidden_markov": ("FactorialHiddenMarkovModel",),
     "hidden_markov": ("HiddenMarkovModel",),
+    "interchange.networkx": ("from_networkx", "to_networkx"),
+    "interchange.pgmpy": ("from_pgmpy", "to_pgmpy"),
+    "interchange.pyagrum": ("from_pyagrum", "to_pyagrum"),
     "mixture": ("Mixture",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
+    "rows": ("Rows", "select"),
     "sequences": ("Sequences",),
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),

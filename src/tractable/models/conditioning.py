@@ -45,7 +45,7 @@ def condition(model: Any, evidence: Any) -> Any:
     Parameters
     ----------
     model : of any of these families.
-    evidence : one case: variable to state name, state index or likelihood vector; values of the visible units or
+    evidence : one case: variable to a state or to soft evidence (`likelihood`); values of the visible units or
         group → values; a row or a sequence. NaN stays free.
 
     Raises
@@ -58,7 +58,7 @@ def condition(model: Any, evidence: Any) -> Any:
     >>> tr.condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
-    if model.family != "tables":
+    if getattr(model, "family", None) != "tables":
         return leaf(model, "models").condition(model, evidence)
     found = one_case(model, evidence)
     names = list(model.states)
@@ -80,7 +80,7 @@ def condition(model: Any, evidence: Any) -> Any:
 
 def one_case(model: TableModel, evidence: Any) -> Evidence:
     """The evidence of a single case, read against the model's states."""
-    found = evidence if isinstance(evidence, Evidence) else parse_evidence(model.states, evidence)
+    found = parse_evidence(model.states, evidence)
     if found.many:
         raise ModelError("this needs one case, the evidence holds many; use infer for a batch")
     return found

@@ -1,4 +1,4 @@
-"""Evidence as users write it -> state indices: one case (a dict) or many (dict of arrays, DataFrame, 2-D array)."""
+"""Evidence as users write it -> state indices: one case (a dict) or many (columns, a list of dicts, an array)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,112 @@ from typing import Any
 import numpy as np
 
 from tractable.kernels import Tables
-from tractable.models._base import ModelError, unknown_state, unknown_variable
+from tractable.models._base import ModelError, nearest, set_fields, unknown_variable
+from tractable.models.rows import columns_of, is_case_list
+from tractable.models.values import state_index, state_reader, text_of
 
-_MISSING = (None, "")
+StateNames = Mapping[str, Sequence[str]]
+"""The names of the states of each variable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Soft evidence about a variable: p(what was observed | state), up to a factor; see `likelihood`.
+
+    Examples
+    --------
+    >>> tr.likelihood({"no": 1, "yes": 4})
+    likelihood({'no': 1, 'yes': 4})
+    """
+
+    weights: Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weights, Mapping):
+            array = np.array(self.weights, np.float64)
+            array.setflags(write=False)
+            set_fields(self, weights=array)
+
+    @property
+    def many(self) -> bool:
+        """Whether there is a row of weights for each of many cases."""
+        return not isinstance(self.weights, Mapping) and self.weights.ndim == 2
+
+    def of(self, variable: str, names: Sequence[str]) -> np.ndarray:
+        """The weights [n_states], or [n_rows, n_states], checked.
+
+        Raises
+        ------
+        ModelError : not one weight for each state, a negative one, an infinite one, all zero.
+        """
+        given = self.weights
+        vector = _weights_by_name(variable, given, names) if isinstance(given, Mapping) else given
+        if vector.ndim not in (1, 2) or vector.shape[-1] != len(names):
+            raise ModelError(
+                f"variable {variable!r}: a likelihood needs {len(names)} numbers, one per state, got {vector.shape}"
+            )
+        if not (np.all(vector >= 0) and np.all(np.isfinite(vector)) and vector.any(-1).all()):
+            rows = np.atleast_2d(vector)
+            bad = rows[~((rows >= 0) & np.isfinite(rows)).all(1) | ~rows.any(1)][0]
+            raise ModelError(f"variable {variable!r}: a likelihood needs finite numbers ≥ 0, not all zero; got {bad}")
+        return vector
+
+    def __repr__(self) -> str:
+        told = dict(self.weights) if isinstance(self.weights, Mapping) else self.weights.tolist()
+        return f"likelihood({told})"
+
+
+def likelihood(weights: Any) -> Likelihood:
+    """Soft evidence about a variable: how likely what was observed is under each of its states, up to a factor.
+
+    Parameters
+    ----------
+    weights : λ [n_states] in the order of the states, or state → weight with a weight for each; for many cases
+        [n_rows, n_states]. In evidence a plain mapping of state → weight means the same.
+
+    Raises
+    ------
+    ModelError : where it is used: not one weight for each state, a negative one, all of them zero.
+
+    Examples
+    --------
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    >>> post = tr.infer(net, {"rain": tr.likelihood([0.1, 0.4])})
+    >>> round(post.marginals["rain"]["yes"], 6)
+    0.5
+    >>> tr.infer(net, {"rain": {"no": 1, "yes": 4}}).marginals["rain"]["yes"] == post.marginals["rain"]["yes"]
+    True
+    """
+    return Likelihood(weights)
+
+
+def _weights_by_name(variable: str, given: Mapping[Any, Any], names: Sequence[str]) -> np.ndarray:
+    """State → weight as weights in the order of the states."""
+    out = np.full(len(names), np.nan)
+    for state, weight in given.items():
+        place = state_index(variable, state, tuple(names))
+        if place < 0 or not np.isnan(out[place]):
+            raise ModelError(
+                f"variable {variable!r}: the likelihood names {'no' if place < 0 else 'twice the'} state {state!r}"
+            )
+        try:
+            out[place] = weight
+        except (TypeError, ValueError):
+            raise ModelError(f"variable {variable!r}: the weight of state {state!r} is no number: {weight!r}") from None
+    if np.isnan(out).any():
+        missing = names[int(np.isnan(out).argmax())]
+        raise ModelError(
+            f"variable {variable!r}: the likelihood has no weight for the state {missing!r}; give one for each"
+        )
+    return out
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is observed: state indices with −1 for unobserved, shape [n] or [n_rows, n], and likelihood vectors."""
+    """What is observed: state indices with −1 for unobserved, shape [n] or [n_rows, n], and likelihood vectors.
+
+    `likelihoods` has the weights of a variable's states [n_states]; of many cases [n_rows, n_states].
+    """
 
     states: np.ndarray
     likelihoods: Mapping[int, np.ndarray] = field(default_factory=dict)
@@ -28,87 +126,91 @@ class Evidence:
         return self.states.ndim == 2
 
 
-def parse_evidence(states: Mapping[str, Sequence[str]], evidence: Any) -> Evidence:
+def parse_evidence(states: StateNames, evidence: Any) -> Evidence:
     """Evidence over variables with these state names.
 
-    One case is a mapping of variable to state name, state index or likelihood vector p(observation | state) (a sequence
-    of floats, one per state). Many cases are a mapping of variable to equally long sequences of names or indices, a
-    DataFrame with a column per observed variable, or an array [n_rows, n_variables] of indices; None, NaN, −1 and the
-    empty string mean unobserved.
+    One case is a mapping of variable to a value, or to soft evidence. Many cases are a mapping of variable to equally
+    long columns of values, a list of cases, a DataFrame with a column per observed variable, or an array [n_rows,
+    n_variables]. What a value means: `models.values`.
 
     Raises
     ------
-    ModelError : unknown variable or state, ragged columns, an index out of range, a negative or all-zero likelihood.
+    ModelError : unknown variable, a value that no state has, ragged columns, a negative or all-zero likelihood.
     """
     if evidence is None:
         return _nothing(len(states))
-    if isinstance(evidence, np.ndarray) and evidence.ndim == 2:
-        return _from_array(states, evidence)
-    if not isinstance(evidence, Mapping):
-        evidence = _columns(evidence)
-        return _from_columns(states, evidence)
-    kinds = {name: _is_column(value) for name, value in evidence.items()}
-    if any(kinds.values()):
-        if not all(kinds.values()):
-            single = next(name for name, many in kinds.items() if not many)
-            raise ModelError(f"variable {single!r} has a single value beside columns of many; repeat it for every row")
-        return _from_columns(states, evidence)
-    return _one_case(states, evidence)
+    if isinstance(evidence, Evidence):
+        return evidence
+    if isinstance(evidence, Mapping):
+        return (
+            _one_case(states, evidence) if _is_one_case(evidence) else _from_columns(states, columns_of(evidence), None)
+        )
+    if hasattr(evidence, "to_dict") and getattr(evidence, "ndim", 2) == 1:  # a row of pandas
+        return _one_case(states, evidence.to_dict())
+    return _many(states, evidence)
 
 
-def parse_rows(states: Mapping[str, Sequence[str]], data: Any) -> np.ndarray:
+def parse_rows(states: StateNames, data: Any) -> np.ndarray:
     """Rows of data as state indices [n_rows, n_variables], −1 where a value is missing or a variable has no column.
 
-    Data are a DataFrame, a mapping of variable to a column, a list of cases, or an array [n_rows, n_variables]. Numbers
-    in an array are indices (NaN or −1: missing); elsewhere they are names, where all of a column's are names of states.
+    Data are a DataFrame, a mapping of variable to a column, a list of cases, or an array [n_rows, n_variables].
 
     Raises
     ------
     ModelError : unknown variable or state (the message names row and column), ragged columns, other shapes.
     """
-    if _is_cases(data) and not any(data):
-        return np.full((len(data), len(states)), -1, np.int32)
-    if isinstance(data, Mapping) or _is_cases(data) or not isinstance(data, list | tuple | np.ndarray):
-        columns = columns_of(data)
-        return _from_columns(states, {v: _named(c, states.get(v, ())) for v, c in columns.items()}).states
-    array = np.asarray(data)
-    if array.ndim != 2:
-        raise ModelError(f"rows of data have the shape [n_rows, n_variables], got {array.shape}")
-    if array.dtype.kind in "OUS" and array.shape[1] == len(states):
-        return _from_columns(states, dict(zip(states, array.T.tolist(), strict=True))).states
-    return _from_array(states, array).states
+    found = _from_columns(states, columns_of(data), None) if isinstance(data, Mapping) else _many(states, data)
+    if found.likelihoods:
+        variable = list(states)[min(found.likelihoods)]
+        raise ModelError(f"variable {variable!r}: rows of data hold states; soft evidence is for infer and its like")
+    return found.states
 
 
-def columns_of(data: Any) -> dict[str, Any]:
-    """The columns of a DataFrame, of a mapping of variable to column, or of a list of cases."""
-    if isinstance(data, Mapping):
-        return dict(data)
-    if _is_cases(data):
-        return {name: [case.get(name) for case in data] for name in dict.fromkeys(v for case in data for v in case)}
-    return _columns(data)
+def _many(states: StateNames, data: Any) -> Evidence:
+    """Many cases that are no mapping."""
+    if is_case_list(data):
+        for row, case in enumerate(data):
+            if unknown := [name for name in case if text_of(name) not in states]:
+                raise ModelError(f"row {row}: {unknown_variable(text_of(unknown[0]), states)}")
+        return _from_columns(states, columns_of(data), len(data))
+    if _is_array(data):
+        return _from_array(states, data)
+    if isinstance(data, str | bytes | Likelihood) or not hasattr(data, "__len__"):
+        raise ModelError(
+            f"evidence is a dict, a DataFrame or an array of shape [n_rows, n_variables], got {data!r:.80}"
+        )
+    return _from_columns(states, columns_of(data), len(data))
 
 
-def is_indices(column: Any) -> bool:
-    """Whether a column is an array of numbers, which are indices of states."""
-    return isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+def _is_array(data: Any) -> bool:
+    if isinstance(data, np.ndarray):
+        return data.dtype.names is None
+    return isinstance(data, list | tuple) or (hasattr(data, "__array__") and not hasattr(data, "columns"))
 
 
-def _is_cases(data: Any) -> bool:
-    return isinstance(data, list) and all(isinstance(case, Mapping) for case in data)
+def _is_one_case(evidence: Mapping[Any, Any]) -> bool:
+    """Whether a mapping holds values, not columns of them.
+
+    Raises
+    ------
+    ModelError : some of both.
+    """
+    many = {name: _is_column(value) for name, value in evidence.items()}
+    if not any(many.values()):
+        return True
+    if not all(many.values()):
+        single = next(name for name, is_many in many.items() if not is_many)
+        raise ModelError(
+            f"variable {single!r} has a single value beside columns of many: repeat it for every row "
+            "(soft evidence of one case is tr.likelihood([...]))"
+        )
+    return False
 
 
-def text_of(value: Any) -> str:
-    """A value as the name of a state: 1 and 1.0 are the same."""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)
-
-
-def _named(cells: Any, names: Sequence[str]) -> Any:
-    """Numbers as names of states, where each of them is one; those of an array are indices."""
-    if is_indices(cells):
-        return cells
-    texts = {x: text_of(x) for x in set(cells) if isinstance(x, int | float) and x == x}
-    return [texts.get(x, x) for x in cells] if texts and set(texts.values()) <= {*names} else cells
+def _is_column(value: Any) -> bool:
+    if isinstance(value, Likelihood):
+        return value.many
+    return hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping) and np.ndim(value) > 0
 
 
 @lru_cache(8)
@@ -133,120 +235,97 @@ def with_likelihoods(tables: Tables, likelihoods: Mapping[int, np.ndarray]) -> T
     )
 
 
-def _one_case(states: Mapping[str, Sequence[str]], evidence: Mapping[str, Any]) -> Evidence:
+def _one_case(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
     index = {name: i for i, name in enumerate(states)}
     found = np.full(len(states), -1, np.int32)
     likelihoods = {}
-    for name, value in evidence.items():
+    for given, value in evidence.items():
+        name = text_of(given)
         if name not in index:
             raise unknown_variable(name, index)
-        if isinstance(value, (list, tuple, np.ndarray)):
-            likelihoods[index[name]] = _likelihood(name, value, len(states[name]))
+        if isinstance(value, Mapping | Likelihood):
+            soft = value if isinstance(value, Likelihood) else Likelihood(value)
+            likelihoods[index[name]] = soft.of(name, states[name])
         else:
-            found[index[name]] = state_index(name, value, states[name])
+            found[index[name]] = state_index(name, _scalar(value), tuple(states[name]))
     return Evidence(found, likelihoods)
 
 
-def state_index(variable: str, value: object, names: Sequence[str]) -> int:
-    """The index of a state given by name or index; −1 where it is missing."""
-    if value is None or (isinstance(value, float) and value != value):
-        return -1
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        if not -1 <= value < len(names):
-            raise ModelError(f"variable {variable!r} has {len(names)} states; there is no state number {value}")
-        return int(value)
-    text = str(value)
-    if text not in names:
-        raise unknown_state(variable, text, names)
-    return names.index(text)
+def _scalar(value: Any) -> Any:
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def _likelihood(name: str, value: Any, n_states: int) -> np.ndarray:
-    vector = np.asarray(value, np.float64)
-    if vector.shape != (n_states,):
-        raise ModelError(
-            f"variable {name!r}: a likelihood needs {n_states} numbers, one per state, got shape {vector.shape}; "
-            "for many cases give state names or integer indices"
-        )
-    if not (np.all(vector >= 0) and np.all(np.isfinite(vector)) and vector.any()):
-        raise ModelError(f"variable {name!r}: a likelihood needs finite numbers ≥ 0, not all zero; got {vector}")
-    return vector
-
-
-def _is_column(value: object) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.ndim == 1 and value.dtype.kind in "iuOUSb"
-    return isinstance(value, (list, tuple)) and not any(isinstance(x, float) and x == x for x in value)
-
-
-def _columns(frame: Any) -> dict[str, Any]:
-    import narwhals as nw  # only tables of other libraries need it
-
-    try:
-        data = nw.from_native(frame, eager_only=True)
-    except TypeError:
-        raise ModelError(
-            f"evidence of type {type(frame).__name__} is not understood; "
-            "give a dict, a DataFrame or an array of shape [n_rows, n_variables]"
-        ) from None
-    return {name: _cells(data[name]) for name in data.columns}
-
-
-def _cells(column: Any) -> list[Any]:
-    if not column.null_count():
-        return column.to_list()
-    return [None if gone else x for x, gone in zip(column.to_list(), column.is_null().to_list(), strict=True)]
-
-
-def _from_columns(states: Mapping[str, Sequence[str]], columns: Mapping[str, Any]) -> Evidence:
+def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | None) -> Evidence:
     index = {name: i for i, name in enumerate(states)}
-    lengths = {name: len(column) for name, column in columns.items()}
-    n_rows = next(iter(lengths.values()), 0)
+    n_rows = len(next(iter(columns.values()), ())) if n_rows is None else n_rows
     out = np.full((n_rows, len(states)), -1, np.int32)
+    likelihoods = {}
     for name, column in columns.items():
         if name not in index:
-            raise unknown_variable(name, index)
-        if lengths[name] != n_rows:
-            raise ModelError(f"the column {name!r} has {lengths[name]} rows, the first one has {n_rows}")
-        out[:, index[name]] = _column_indices(name, column, states[name])
-    return Evidence(out)
+            raise _unknown_column(name, index)
+        out[:, index[name]], soft = _column(name, column, states[name])
+        likelihoods |= {} if soft is None else {index[name]: soft}
+    return Evidence(out, likelihoods)
 
 
-def _column_indices(name: str, column: Any, names: Sequence[str]) -> np.ndarray:
-    if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
-        _check_range(name, column, len(names))
-        return column
-    known: dict[Any, int] = {s: i for i, s in enumerate(names)} | dict.fromkeys(_MISSING, -1)
+def _unknown_column(name: str, known: Mapping[str, Any]) -> ModelError:
+    return ModelError(
+        f"the column {name!r} is no variable of the network{nearest(name, known)}; "
+        f"leave it out: tr.select(data, ignore={[name]!r}), or columns= for those to keep; as an option --ignore {name}"
+    )
+
+
+def _column(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The states of a column, and the likelihoods in it, rows of ones beside them; None where there are none."""
+    if isinstance(column, Likelihood):
+        soft = column.of(name, names)
+        return np.full(len(soft), -1, np.int32), soft
+    if isinstance(column, np.ndarray) or not any(
+        issubclass(kind, Likelihood | Mapping) for kind in {*map(type, column)}
+    ):
+        return _states(name, column, names), None
+    soft = np.ones((len(column), len(names)))
+    for row, cell in enumerate(column):
+        if isinstance(cell, Likelihood | Mapping):
+            soft[row] = (cell if isinstance(cell, Likelihood) else Likelihood(cell)).of(name, names)
+    return _states(name, [None if isinstance(x, Likelihood | Mapping) else x for x in column], names), soft
+
+
+def _states(name: str, column: Any, names: Sequence[str]) -> np.ndarray:
     try:
-        return np.array([known[x] for x in column], np.int32)
-    except (KeyError, TypeError):  # integers, NaN, or a mistake: slowly, with the row in the message
-        return np.array([_cell(name, i, x, names) for i, x in enumerate(column)], np.int32)
-
-
-def _cell(name: str, row: int, value: Any, names: Sequence[str]) -> int:
-    if isinstance(value, str) and not value:
-        return -1
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    try:
-        return state_index(name, value, names)
+        return state_reader(name, tuple(names)).codes(column)
     except ModelError as error:
-        raise ModelError(f"row {row}: {error}") from None
+        if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64}:
+            raise ModelError(
+                f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})"
+            ) from None
+        raise
 
 
-def _check_range(name: str, column: np.ndarray, size: int) -> None:
-    wrong = (column < -1) | (column >= size)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ModelError(f"row {row}: variable {name!r} has {size} states; there is no state number {column[row]}")
-
-
-def _from_array(states: Mapping[str, Sequence[str]], array: np.ndarray) -> Evidence:
+def _from_array(states: StateNames, data: Any) -> Evidence:
+    try:
+        array = np.asarray(data) if not isinstance(data, list | tuple) else _objects(data)
+    except ValueError as error:
+        raise ModelError(f"the rows differ in length, or are none: {error}") from None
+    if array.ndim != 2:
+        raise ModelError(
+            f"an array of evidence has the shape [n_rows, n_variables], got {array.shape}; one case is variable → value"
+        )
     if array.shape[1] != len(states):
-        raise ModelError(f"evidence has {array.shape[1]} columns, the model has {len(states)} variables")
-    filled = np.where(np.isnan(array), -1, array) if array.dtype.kind == "f" else array
-    if filled.dtype.kind not in "iuf" or (filled.dtype.kind == "f" and (filled != np.floor(filled)).any()):
-        raise ModelError("an evidence array holds state indices, with NaN or −1 for what is unobserved")
-    for i, (name, names) in enumerate(states.items()):
-        _check_range(name, filled[:, i], len(names))
-    return Evidence(filled.astype(np.int32))
+        raise ModelError(
+            f"the array has {array.shape[1]} columns, the model has {len(states)} variables; "
+            "name the columns (variable → column, a DataFrame), or choose them with columns="
+        )
+    return _from_columns(states, {name: array[:, i] for i, name in enumerate(states)}, len(array))
+
+
+def _objects(rows: Sequence[Any]) -> np.ndarray:
+    """Rows of cells as they are: what they mean does not depend on each other."""
+    if {*map(type, rows)} <= {list, tuple, np.ndarray} and len({*map(len, rows)}) == 1:
+        out = np.empty((len(rows), len(rows[0])), object)
+        for i, row in enumerate(rows):
+            out[i] = [*row]
+        return out
+    if rows and not any(isinstance(row, list | tuple | np.ndarray) for row in rows):
+        return np.empty(len(rows))
+    raise ValueError("each row is a list of as many values")

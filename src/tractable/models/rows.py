@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,45 +10,33 @@ import numpy as np
 from tractable.models._base import ModelError, nearest
 from tractable.models.values import ordered_values, text_of
 
-Names = str | Collection[str]
+ColumnNames = str | Collection[str]
 
 
-class Rows(Mapping[str, np.ndarray]):
+class Rows(dict[str, np.ndarray]):
     """Rows of data: columns of equal length by name; what `sample` and `impute` give where they got no table.
+
+    A dictionary, so that any library makes a table of it.
 
     Examples
     --------
-    >>> net = tr.MarkovNetwork({"rain": ["no", "yes"]}, [("rain", [0.0, 3.0])])
+    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.0, 1.0]})
     >>> rows = tr.sample(net, 3)
     >>> len(rows["rain"]), rows["rain"][0], rows.n_rows
     (3, 'yes', 3)
     """
 
-    def __init__(self, columns: Mapping[str, Any]):
-        self._columns = {str(name): np.asarray(column) for name, column in columns.items()}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._columns:
-            raise KeyError(f"{name!r}{nearest(name, self._columns)}")
-        return self._columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
+    def __missing__(self, name: str) -> np.ndarray:
+        raise KeyError(f"{name!r}{nearest(str(name), self)}")
 
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return len(next(iter(self._columns.values()), ()))
+        return len(next(iter(self.values()), ()))
 
     def to_frame(self, library: str | None = None) -> Any:
         """The rows as a table of ``"pandas"``, ``"polars"`` or ``"pyarrow"``; the first that is installed if None."""
-        return frame_of(self._columns, library)
-
-    def __repr__(self) -> str:
-        return f"Rows({self.n_rows} rows of {', '.join(list(self)[:6])}{', …' if len(self) > 6 else ''})"
+        return frame_of(self, library)
 
 
 # ---------------------------------------------------------------- in
@@ -82,19 +70,20 @@ def columns_of(data: Any) -> dict[str, Any]:
     ------
     ModelError : two columns of one name, columns of different lengths, data without names.
     """
-    if isinstance(data, Rows):
-        return dict(data)
     if isinstance(data, Mapping):
-        found = _named([(name, _plain(column)) for name, column in data.items()])
-    elif isinstance(data, np.ndarray) and data.dtype.names is not None:
-        found = {name: _plain(data[name]) for name in data.dtype.names}
-    elif is_case_list(data):
-        names = dict.fromkeys(text_of(name) for case in data for name in case)
-        cases = [{text_of(name): value for name, value in case.items()} for case in data]
-        found = {name: [case.get(name) for case in cases] for name in names}
-    else:
-        found = _of_frame(data)
-    return _checked(found)
+        return _checked(_named([(name, _plain(column)) for name, column in data.items()]))
+    if is_case_list(data):
+        return _of_cases(data)
+    if isinstance(data, np.ndarray) and data.dtype.names is not None:
+        return {name: _plain(data[name]) for name in data.dtype.names}
+    return _of_frame(data)
+
+
+def _of_cases(data: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+    """Cases by column, None where a case says nothing."""
+    cases = [{text_of(name): value for name, value in case.items()} for case in data]
+    names = dict.fromkeys(name for case in cases for name in case)
+    return {name: [case.get(name) for case in cases] for name in names}
 
 
 def _named(columns: list[tuple[Any, Any]]) -> dict[str, Any]:
@@ -168,7 +157,9 @@ def _cells(series: Any) -> Any:
     plain = series.dtype.is_numeric() or series.dtype == nw.Boolean
     if not series.null_count():
         return series.to_numpy() if plain and series.dtype != nw.Decimal else series.to_list()
-    return [None if gone else x for x, gone in zip(series.to_list(), series.is_null().to_list(), strict=True)]
+    cells = as_array(series.to_list())
+    cells[series.is_null().to_numpy()] = None
+    return cells.tolist()
 
 
 def declared(data: Any) -> dict[str, tuple[str, ...]]:
@@ -218,7 +209,7 @@ def values_of(column: Any) -> list[str]:
 # ---------------------------------------------------------------- some of the columns
 
 
-def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
+def select(data: Any, columns: ColumnNames | None = None, ignore: ColumnNames = ()) -> Any:
     """The data with some of their columns only: `columns` by name, in this order, or all but those to `ignore`.
 
     Parameters
@@ -234,19 +225,29 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     >>> tr.select({"id": [7, 8], "rain": ["no", "yes"]}, ignore="id")["rain"].tolist()
     ['no', 'yes']
     """
-    wanted, left = as_names(columns), as_names(ignore) or []
     if not is_named(data):
         raise ModelError(f"data of type {type(data).__name__} have no names of columns to choose by")
     found = columns_of(data)
-    for name in [*(wanted or ()), *left]:
-        if name not in found:
-            raise unknown_column(name, found)
-    kept = [name for name in (list(found) if wanted is None else wanted) if name not in {*left}]
+    kept = chosen(found, columns, ignore)
     if is_frame(data):
         return _frame(data).select(kept).to_native()
     if is_case_list(data):
         return [{name: case[name] for name in kept if name in case} for case in data]
     return Rows({name: _objects(found[name]) for name in kept})
+
+
+def chosen(known: Collection[str], columns: ColumnNames | None, ignore: ColumnNames) -> list[str]:
+    """The names of columns that are asked for, those to ignore left out.
+
+    Raises
+    ------
+    ModelError : a name that is not there.
+    """
+    wanted, left = as_names(columns), as_names(ignore) or []
+    for name in [*(wanted or ()), *left]:
+        if name not in known:
+            raise unknown_column(name, known)
+    return [name for name in (known if wanted is None else wanted) if name not in {*left}]
 
 
 def as_names(given: Any) -> list[str] | None:
@@ -275,22 +276,26 @@ def as_array(cells: Sequence[Any]) -> np.ndarray:
 
 
 def like(data: Any, columns: Mapping[str, Any]) -> Any:
-    """Columns in the container that `data` came in: a table of the same library, a list of cases, an array, or `Rows`."""
+    """Columns in the container that `data` came in: a table, a list of cases, an array, or `Rows`."""
     if is_case_list(data):
-        names = list(columns)
-        cells = [np.asarray(columns[name]).tolist() for name in names]
+        names, cells = list(columns), [np.asarray(column).tolist() for column in columns.values()]
         return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
     if is_frame(data):
-        import narwhals as nw
-
-        made = nw.from_dict({n: _writable(c) for n, c in columns.items()}, backend=nw.get_native_namespace(data))
-        native = made.to_native()
-        if hasattr(data, "iloc") and len(native) == len(data):
-            native.index = data.index
-        return native
-    if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
+        return _frame_like(data, columns)
+    if data is None or is_named(data):
         return Rows(columns)
     return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+
+
+def _frame_like(data: Any, columns: Mapping[str, Any]) -> Any:
+    """A table of the same library; of pandas with the same index, where there are as many rows."""
+    import narwhals as nw
+
+    cells = {name: _writable(column) for name, column in columns.items()}
+    native = nw.from_dict(cells, backend=nw.get_native_namespace(data)).to_native()
+    if hasattr(data, "iloc") and len(native) == len(data):
+        native.index = data.index
+    return native
 
 
 def _writable(column: Any) -> Any:

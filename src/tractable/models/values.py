@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -66,8 +67,13 @@ def _number_in(word: str) -> int | float | None:
     return int(word) if word.lstrip("+-").isdigit() else float(word)
 
 
+def shown(value: Any) -> str:
+    """A value as it is typed."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, or what tables of other libraries have for nothing; of text see `MISSING_WORDS`."""
+    """Whether a value is None, NaN, or what other libraries have for nothing; of text see `MISSING_WORDS`."""
     if value is None or value is np.ma.masked:
         return True
     if isinstance(value, str):
@@ -99,6 +105,7 @@ class StateReader:
     def __init__(self, variable: str, names: Sequence[str]):
         self.variable, self.names = variable, names
         self.places = {name: k for k, name in enumerate(names)}
+        self.plain: dict[Any, int] = {**self.places, None: -1}
         self.words = frozenset(name.strip().casefold() for name in names)
         self.numbers: dict[Any, list[str]] = {}
         for name in names:
@@ -137,13 +144,13 @@ class StateReader:
             return self.places[self._only(value, self.numbers.get(number, []))]
         if not is_whole(value):
             raise self._error(
-                f"{value!r} is none of its states ({self._listed}), and no index; "
+                f"{shown(value)} is none of its states ({self._listed}), and no index; "
                 "soft evidence has a form of its own: tr.likelihood([...]), or state → weight"
             )
         if not 0 <= number < len(self.names):
             raise self._error(
-                f"there is no state number {int(number)}; it has {len(self.names)} states ({self._listed}), and where "
-                "none of them is a number, a whole number is an index from 0"
+                f"there is no state number {int(number)}; it has {len(self.names)} states ({self._listed}), "
+                "and where none of them is a number, a whole number is an index from 0"
             )
         return int(number)
 
@@ -152,9 +159,10 @@ class StateReader:
         if len(found) == 1:
             return found[0]
         if found:
-            raise self._error(f"{value!r} could be {' or '.join(map(repr, found))}; give the state as text")
+            raise self._error(f"{shown(value)} could be {' or '.join(map(repr, found))}; give the state as text")
         raise self._error(
-            f"no state is {value!r} (it has {self._listed}); a number names the state that reads as the same number"
+            f"no state is {shown(value)} (it has {self._listed}); "
+            "a number names the state that reads as the same number"
         )
 
     @property
@@ -176,6 +184,8 @@ class StateReader:
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "biuf":
             return self._of_numbers(cells)
         cells = cells.tolist() if isinstance(cells, np.ndarray) else cells
+        with suppress(KeyError, TypeError):  # names and None alone
+            return np.fromiter(map(self.plain.__getitem__, cells), np.int32, len(cells))
         types = {*map(type, cells)}
         booleans = {bool, np.bool_} & types  # True == 1 for a dictionary, but where 1 is an index True is none
         read = self.code if booleans and len(types) > 1 else _Codes(self).__getitem__

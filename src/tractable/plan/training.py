@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tractable.models._base import ModelError
-from tractable.plan._text import scaled
-from tractable.plan.budget import physical_memory
+from tractable.plan._base import BudgetError, Plan
+from tractable.plan.budget import ENTRY, Memory, ask, physical_memory
 
 COPIES = 8
 """So many times the parameters are held while they are learned: model, average, momentum, gradient, …; measured."""
@@ -46,5 +47,43 @@ def check_training(layers: Sequence[int], batch_size: int, within: bool = False)
         )
 
 
+TABLE_COPIES = 8
+"""So many times the entries of all tables are held while a network is learned from; measured."""
+
+
+def check_tables(families: Mapping[str, Sequence[tuple[str, int]]], memory: Memory) -> None:
+    """Refuse tables that the budget does not hold, before any is made.
+
+    Parameters
+    ----------
+    families : variable → its parents and, last, itself, each with its number of states.
+
+    Raises
+    ------
+    BudgetError : the message names the largest table.
+    """
+    entries = {v: math.prod(n for _, n in own) for v, own in families.items()}
+    needed, budget = 8 * TABLE_COPIES * sum(entries.values()), ask("marginals", memory).budget
+    if needed <= budget.memory:
+        return
+    worst = max(entries, key=entries.__getitem__)
+    n = min(entries[worst], 2**1000)  # what a float holds
+    parents = [p for p, _ in families[worst][:-1]]
+    given = f" given {len(parents)} parents ({', '.join(parents[:6])}{', …' if len(parents) > 6 else ''})"
+    reason = (
+        f"the table of {worst!r}{given if parents else ''} has {_count(n)} entries, {_size(8 * n)}, and learning holds "
+        f"{TABLE_COPIES} of its kind where {_size(budget.memory)} may be taken: give it fewer parents or states, or "
+        "allow more by memory="
+    )
+    n_bytes = 8.0 * TABLE_COPIES * min(sum(entries.values()), 2**1000)
+    raise BudgetError(Plan(None, math.log2(n), float(n), n_bytes, TABLE_COPIES * ENTRY * n, reason, budget=budget))
+
+
+def _count(n: int) -> str:
+    return f"{n:,}" if n < 10**15 else f"2^{math.log2(n):.0f}"
+
+
 def _size(n_bytes: float) -> str:
+    from tractable.plan._text import scaled  # brings rich
+
     return scaled(n_bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"])

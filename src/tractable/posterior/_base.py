@@ -10,6 +10,7 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.models._base import unknown_variable
+from tractable.models.rows import columns_of, frame_of
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
@@ -93,10 +94,39 @@ class Marginals(Means):
         """The marginal of one variable as an array with its states on the last axis."""
         return self.certificates(variable).value
 
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each case, variable and state: ``row`` (of many cases), ``variable``, ``state``, ``probability``.
+
+        Of ``"pandas"``, ``"polars"`` or ``"pyarrow"``, the first that is installed if None; where the numbers are not
+        exact also ``lower`` and ``upper``.
+
+        Examples
+        --------
+        >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]})
+        >>> tr.infer(net).marginals.to_frame("pyarrow").to_pylist()[1]
+        {'variable': 'a', 'state': '1', 'probability': 0.75}
+        """
+        return frame_of(_long(self._names, [self.certificates(name) for name in self]), library)
+
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
         return dict(zip(self._names[variable], values, strict=True))
+
+
+def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
+    """Marginals of all variables, one below the other."""
+    names = [(v, s) for v, own in states.items() for s in own]
+    ends = {"probability": "value", "lower": "lower", "upper": "upper"}
+    told = {
+        name: np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1)
+        for name, end in ends.items()
+        if end == "value" or any(c.kind != "exact" for c in found)
+    }
+    n_rows = len(told["probability"])
+    rows = {"row": np.repeat(np.arange(n_rows), len(names))} if np.ndim(found[0].value) > 1 else {}
+    variables, own = zip(*names, strict=True)
+    return rows | {"variable": variables * n_rows, "state": own * n_rows} | {k: w.ravel() for k, w in told.items()}
 
 
 M = TypeVar("M", bound=Means)
@@ -189,27 +219,28 @@ class Posterior(Generic[M]):
         self._check_possible()
         return self._asked.joint(self.plan, variables)
 
-    def sample(self, n: int, *old: Any, key: Any = 0) -> dict[str, Any]:
+    def sample(self, n: int, *old: Any, key: Any = 0, codes: bool = False) -> dict[str, Any]:
         """`n` samples of all variables jointly; the same key gives the same samples.
 
-        State indices [n] of Bayesian networks and Markov networks, and of the component of mixtures, beside the columns
-        [n, d]; values [n, n_units] of the groups of Boltzmann machines (general, restricted, deep), sigmoid belief
-        networks, deep belief networks and Helmholtz machines; paths [n, t] of hidden Markov models and, for each chain,
-        of factorial hidden Markov models.
+        Names of states [n] of Bayesian networks and Markov networks (indices with ``codes=True``), and of the component
+        of mixtures, beside the columns [n, d]; values [n, n_units] of the groups of Boltzmann machines (general,
+        restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines; paths [n, t] of hidden
+        Markov models and, for each chain, of factorial hidden Markov models.
 
         Examples
         --------
         >>> sure = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.5, 0.5], "b": [[1, 0], [0, 1]]})
         >>> drawn = tr.infer(sure).sample(100, key=1)
-        >>> bool((drawn["a"] == drawn["b"]).all()), set(drawn["a"].tolist())
-        (True, {0, 1})
+        >>> bool((drawn["a"] == drawn["b"]).all()), sorted(set(drawn["a"]))
+        (True, ['0', '1'])
         """
         if old or not isinstance(n, int | np.integer):
             raise TypeError("the number of samples comes first, and the key by its name: posterior.sample(100, key=0)")
         if n < 0:
             raise ValueError(f"the number of samples must not be negative, got {n}")
         self._check_possible()
-        return self._asked.draw(self.plan, int(n), key)
+        found = self._asked.draw(self.plan, int(n), key)
+        return found if codes or not hasattr(self._asked, "in_names") else self._asked.in_names(found)
 
     def _check_possible(self) -> None:
         if not np.all(self.possible):
@@ -220,8 +251,9 @@ class Posterior(Generic[M]):
 class MostProbable:
     """The most probable joint state of all variables given the evidence.
 
-    `log_probability` is log p(assignment) for a Bayesian network (the evidence included), the log of the unnormalized
-    product of the factors for a Markov network.
+    `assignment` is variable → name of its state; of many cases columns of them, in the container that these came in,
+    with None where a case is impossible. `log_probability` is log p(assignment) for a Bayesian network (the evidence
+    included), the log of the unnormalized product of the factors for a Markov network.
 
     Examples
     --------
@@ -232,6 +264,12 @@ class MostProbable:
     ({'a': '1', 'b': '1'}, 0.48)
     """
 
-    assignment: dict[str, str]
+    assignment: Any
     log_probability: Certificate
     plan: Plan
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each case, a column for each variable; of ``"pandas"``, ``"polars"`` or ``"pyarrow"``."""
+        columns = columns_of(self.assignment) if np.ndim(self.log_probability.value) else self.assignment
+        single = {v: np.ndim(x) == 0 for v, x in columns.items()}
+        return frame_of({v: [x] if single[v] else x for v, x in columns.items()}, library)

@@ -11,7 +11,7 @@ from tractable.families import FAMILIES, leaf, served
 from tractable.models._base import check_options
 from tractable.plan._base import Ask
 from tractable.plan.budget import PATIENCE, Memory, ask
-from tractable.posterior.engines._protocol import unsupported
+from tractable.posterior.engines._protocol import answered, unsupported
 
 
 def engine_of(model: Any, verb: str) -> Any:
@@ -46,3 +46,19 @@ def asked_of(
     renamed = {"sweeps": options["n_sweeps"]} if options.get("n_sweeps") is not None else {}
     more = {"patience": PATIENCE[query]} if query in PATIENCE else {}
     return engine, ask(query, memory, seconds, **given, **renamed, **more)
+
+
+def walk_of(verb: str, asked: Any, walk: tuple[Any, Ask], key: Any = 0) -> Any:
+    """The way of a verb from what was asked to its record."""
+    engine, question = walk
+    return getattr(engine, verb)(asked, answered(engine, asked, question, key))
+
+
+def rows_of(engine: Any, model: Any, data: Any, missing: bool) -> Any:
+    """Rows of data as an engine reads them: `missing` says whether they may have gaps."""
+    return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
+
+
+def in_names(engine: Any, model: Any, found: Any, data: Any, codes: bool) -> Any:
+    """What was found in the names that the model has for states and columns, in the container that the data came in."""
+    return found if codes or not hasattr(engine, "in_names") else engine.in_names(model, found, data)

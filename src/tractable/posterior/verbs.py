@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 
 from tractable.kernels.interrupts import heard
+from tractable.models.rows import Rows, like
 from tractable.plan import Plan, ask
 from tractable.plan.budget import Memory
 from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, engine_of
+from tractable.posterior.dispatch import asked_of, engine_of, in_names, rows_of, walk_of
 from tractable.posterior.engines._protocol import answered
 
 if TYPE_CHECKING:
@@ -46,14 +48,10 @@ if TYPE_CHECKING:
 
         evidence: Any
         key: Any
+        codes: bool
 
     MachineOrLayers = Boltzmann | SigmoidBeliefNetwork | DeepBeliefNetwork | HelmholtzMachine
     RowModel = MachineOrLayers | Mixture | HiddenMarkovModel | FactorialHiddenMarkovModel
-
-
-def _walk(model: Any, verb: str, asked: Any, walk: tuple[Any, Any], key: Any = 0) -> Any:
-    engine, question = walk
-    return getattr(engine, verb)(asked, answered(engine, asked, question, key))
 
 
 @overload
@@ -89,8 +87,9 @@ def infer(
     Parameters
     ----------
     model : of any of these families.
-    evidence : of a network one case (variable → state name, state index or likelihood vector) or many (variable →
-        sequence of names or indices, a DataFrame, an array [n_rows, n_variables] with NaN for unobserved); of machines
+    evidence : of a network one case (variable → state, or soft evidence: state → weight, `likelihood`) or many
+        (variable → column of states, a list of cases, a DataFrame, an array [n_rows, n_variables] with NaN for
+        unobserved); of machines
         and layers values of the visible units [n_visible] or [n_rows, n_visible], or group → values; of a mixture rows,
         of a chain sequences. NaN is unobserved.
     method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. A `Plan` made
@@ -198,7 +197,8 @@ def most_probable(
 ) -> MostProbable:
     """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
 
-    Of Bayesian networks and Markov networks variable → name of its state; of mixtures the component of a row. Of hidden
+    Of Bayesian networks and Markov networks variable → name of its state, of many cases columns of them in the
+    container that these came in; of mixtures the component of a row. Of hidden
     Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
     Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
     group → values, found by elimination alone, which refuses where many links are left.
@@ -215,11 +215,13 @@ def most_probable(
     """
     engine = engine_of(model, "most_probable")
     asked = engine.read(model, evidence)
-    return engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
+    found = engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
+    many = isinstance(found.assignment, Rows)
+    return replace(found, assignment=like(evidence, found.assignment)) if many else found
 
 
 @overload
-def sample(model: TableModel, n: int, **how: Unpack[Sampled]) -> dict[str, np.ndarray]: ...
+def sample(model: TableModel, n: int, **how: Unpack[Sampled]) -> Rows: ...
 @overload
 def sample(model: RowModel, n: int, **how: Unpack[Sampled]) -> np.ndarray: ...
 @overload
@@ -233,12 +235,13 @@ def sample(
     *,
     evidence: Any = None,
     key: Any = 0,
-    memory: Memory = None,
-    seconds: float | None = None,
+    codes: bool = False,
+    **budget: Unpack[Budgeted],
 ) -> Any:
     """`n` samples given the evidence: x ~ p(x | evidence).
 
-    Of Bayesian networks and Markov networks variable → state indices [n], exact and independent. Of Boltzmann machines
+    Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a
+    table; state indices with ``codes=True``), exact and independent. Of Boltzmann machines
     (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
     visible units [n, n_visible], exact where that is affordable, else the ends of long Gibbs chains. Of mixtures rows
     [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
@@ -251,13 +254,15 @@ def sample(
     Examples
     --------
     >>> net = tr.MarkovNetwork({"a": "01"}, [("a", [0.0, 3.0])])
-    >>> tr.sample(net, 3)
-    {'a': array([1, 1, 1], dtype=int32)}
+    >>> tr.sample(net, 3)["a"].tolist(), tr.sample(net, 3, codes=True)["a"].tolist()
+    (['1', '1', '1'], [1, 1, 1])
     """
     if n < 0:
         raise ValueError(f"the number of samples must not be negative, got {n}")
-    walk = asked_of(model, "sample", "sample", memory, seconds, {"n": int(n)})
-    return _walk(model, "sample", walk[0].read(model, evidence), walk, key)
+    options = {"n": int(n)} | ({"codes": True} if codes else {})
+    walk = asked_of(model, "sample", "sample", budget.get("memory"), budget.get("seconds"), options)
+    found = walk_of("sample", walk[0].read(model, evidence), walk, key)
+    return in_names(walk[0], model, found, None, codes)
 
 
 @heard
@@ -283,7 +288,7 @@ def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | 
      [0.5 ]]
     """
     walk = asked_of(model, "transform", "transform", memory, seconds, {})
-    return _walk(model, "transform", _rows(walk[0], model, data, False), walk)
+    return walk_of("transform", rows_of(walk[0], model, data, False), walk)
 
 
 @heard
@@ -304,7 +309,7 @@ def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float 
     [[1. 0.]]
     """
     walk = asked_of(model, "reconstruct", "transform", memory, seconds, {})
-    return _walk(model, "reconstruct", _rows(walk[0], model, data, False), walk)
+    return walk_of("reconstruct", rows_of(walk[0], model, data, False), walk)
 
 
 @heard
@@ -313,9 +318,10 @@ def impute(
 ) -> Any:
     """The data with what is missing (NaN) replaced by its posterior mean given what is observed.
 
-    Of Bayesian networks and Markov networks variable → state indices [n_rows], the most probable one where a value is
-    missing. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and
-    Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
+    Of Bayesian networks and Markov networks names of states, the most probable one where a value is missing, in the
+    container that the data came in, variables without a column behind the others; ``codes=True`` gives variable → state
+    indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
+    and Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
     ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact.
     Categorical units and columns get their likeliest state.
 
@@ -330,7 +336,8 @@ def impute(
     [[1. 1.]]
     """
     walk = asked_of(model, "impute", "impute", memory, seconds, options)
-    return _walk(model, "impute", _rows(walk[0], model, data, True), walk, key)
+    found = walk_of("impute", rows_of(walk[0], model, data, True), walk, key)
+    return in_names(walk[0], model, found, data, bool(options.get("codes")))
 
 
 @heard
@@ -354,7 +361,7 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
     if lag < 0:
         raise ValueError(f"a lag is a number of rows ≥ 0, got {lag}")
     walk = asked_of(model, "filtering", "filtering", memory, seconds, {"n": lag})
-    return _walk(model, "filtering", walk[0].read(model, data), walk)
+    return walk_of("filtering", walk[0].read(model, data), walk)
 
 
 @heard
@@ -376,12 +383,7 @@ def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, second
     [0.498058, 0.508447]
     """
     walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
-    return _walk(model, "forecast", walk[0].read(model, data), walk)
-
-
-def _rows(engine: Any, model: Any, data: Any, missing: bool) -> Any:
-    """Rows of data as an engine reads them: `missing` says whether they may have gaps."""
-    return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
+    return walk_of("forecast", walk[0].read(model, data), walk)
 
 
 @heard

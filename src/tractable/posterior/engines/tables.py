@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,22 +11,25 @@ import numpy as np
 from tractable import kernels
 from tractable._cached import cached_property
 from tractable.kernels import Reduced, TreeThatRan
-from tractable.models import BayesianNetwork, ModelError
+from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 from tractable.models.conditioning import TableModel, reduce_model
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
 from tractable.models.keys import generator
+from tractable.models.rows import Rows, columns_of, is_named, like
 from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
+from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
 from tractable.plan.search import GREEDY
-from tractable.plan.tables import named, plan_case, plan_rows, plan_samples, priced
+from tractable.plan.tables import named, plan_case, plan_names, plan_rows, plan_samples, priced
 from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
-from tractable.posterior.engines._protocol import Solved
+from tractable.posterior.engines._protocol import Solved, costliest
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product
 from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 METHODS = ("auto", "elimination")
+OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
 ALL = slice(None)
 
 
@@ -45,6 +48,13 @@ class Case:
     given: Evidence
     budget: Budget | None = None
     ran: TreeThatRan | None = None
+    asked_for: TableModel | None = None
+    """The network that was asked about, where `model` has variables besides."""
+
+    @property
+    def states(self) -> Mapping[str, Sequence[str]]:
+        """The states of the variables that were asked about."""
+        return (self.asked_for or self.model).states
 
     @property
     def many(self) -> bool:
@@ -91,23 +101,60 @@ class Case:
         assert plan.budget is not None
         return _drawn(self, plan_samples(plan, len(self.model.states), Ask("sample", plan.budget, n=n)), key)
 
+    def in_names(self, found: dict[str, np.ndarray]) -> Rows:
+        """State indices as names of states."""
+        return by_name(self.states, found)
+
     def one(self) -> None:
         """Raise where there are many cases."""
         if self.many:
             raise ModelError("this needs one case, the evidence holds many; pick a row of it")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("model", "given", "budget", "ran")}
+        return {name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for")}
 
 
 def read(model: TableModel, evidence: Any) -> Case:
     """Evidence, checked."""
-    return Case(model, evidence if isinstance(evidence, Evidence) else parse_evidence(model.states, evidence))
+    given = parse_evidence(model.states, evidence)
+    return _softly(model, given) if given.many and given.likelihoods else Case(model, given)
 
 
-def groups(case: Case, ask: Ask) -> list[tuple[slice, Case]]:
-    """All cases together: rows are an axis of the contraction."""
-    return [(ALL, case)]
+def _softly(model: TableModel, given: Evidence) -> Case:
+    """Soft evidence of many cases as hard: what was observed of a variable becomes one that hangs on it.
+
+    Each different row of weights is a state of it, and where nothing was observed its weights are one. The new
+    variables come last, so that places of the others stay as they are.
+    """
+    names, states, columns = list(model.states), dict(model.states), [given.states]
+    factors = list(model.factors) if isinstance(model, MarkovNetwork) else _families(model)
+    for v, weights in given.likelihoods.items():
+        rows, which = np.unique(weights, axis=0, return_inverse=True)
+        heard = _unused(f"what was heard of {names[v]}", states)
+        states[heard] = tuple(map(str, range(len(rows))))
+        factors.append(((names[v], heard), rows.T))
+        columns.append(which.reshape(-1, 1))
+    whole = MarkovNetwork(states, factors, name=model.name)
+    return Case(whole, Evidence(np.concatenate(columns, axis=1).astype(np.int32)), asked_for=model)
+
+
+def _families(model: BayesianNetwork) -> list[Any]:
+    return [((*model.parents[v], v), table) for v, table in model.tables.items()]
+
+
+def _unused(name: str, known: Mapping[str, Any]) -> str:
+    return name if name not in known else _unused(f"{name}'", known)
+
+
+def groups(case: Case, ask: Ask) -> Iterator[tuple[Any, Case]]:
+    """All cases together: rows are an axis of the contraction. The most probable states by what cases observe."""
+    if not (case.many and ask.query == "map"):
+        yield ALL, case
+        return
+    _, which = np.unique(case.given.states >= 0, axis=0, return_inverse=True)
+    for k in range(int(which.max(initial=-1)) + 1):
+        rows = np.flatnonzero(which.ravel() == k)
+        yield rows, Case(case.model, Evidence(case.given.states[rows]), asked_for=case.asked_for)
 
 
 def normalized(model: TableModel) -> bool:
@@ -133,8 +180,12 @@ def plan(case: Case, ask: Ask) -> Plan:
     check_method(ask.method, METHODS)
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
+    if given.many and query == "map":
+        seen = [v for v, i in zip(model.states, given.states[0] >= 0, strict=True) if i]
+        found = plan_names(model, named(model, seen, False), seen, ask)
+        return found.for_rows(len(given.states), found.seconds * len(given.states))
     if given.many:
-        if query in ("map", "sample"):
+        if query == "sample":
             case.one()
         return plan_rows(model, case.under(query), given.states, ask)
     return plan_case(model, case.under(query), given, ask)
@@ -174,6 +225,8 @@ def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:
 
 def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
+    if case.given.many and plan.query == "map":
+        return _most_probable_rows(case, plan)
     if case.given.many:
         from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
 
@@ -186,6 +239,18 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
         return most_probable_states(reduced, tree)
     found = sum_product(reduced, tree, plan.query == "marginals")
     return Answer(Certificate.exact(found.log_z), found.marginals)
+
+
+def _most_probable_rows(case: Case, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """log p and the most probable states of each row [n_rows, n_variables]; those that are alike once."""
+    base = named(case.model, plan.observed, False)
+    rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
+    found = []
+    for row in rows:
+        rest = conditioned(base, row)
+        found.append(most_probable_states(rest, fitted(plan.program, rest)))
+    values, states = (np.array(part) for part in zip(*found, strict=True))
+    return values[which.ravel()], states[which.ravel()]
 
 
 def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
@@ -201,7 +266,7 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
 def posterior(case: Case, solved: Sequence[Solved]) -> Posterior:
     """The record of the answer."""
     ((_, asked, plan, answer),) = solved
-    places = Marginals(case.model.states, case.model.graph.state_slices, answer.marginals)
+    places = Marginals(case.states, (case.asked_for or case.model).graph.state_slices, answer.marginals)
     return Posterior(answer.log_partition, places, plan, asked)
 
 
@@ -211,18 +276,46 @@ def log_partition(case: Case, solved: Sequence[Solved]) -> Certificate:
 
 
 def most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
-    """The most probable assignment, by names."""
+    """The most probable assignment, by names; of many cases columns of them, None where a case is impossible."""
+    if case.many:
+        return _many_most_probable(case, solved)
     value, states = solved[0].answer
     if value == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under the model: no state is possible")
-    names = case.model.states
-    assignment = {v: str(names[v][s]) for v, s in zip(names, states.tolist(), strict=True)}
+    names = case.states
+    assignment = {v: str(names[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
     return MostProbable(assignment, Certificate.exact(value), solved[0].plan)
+
+
+def _many_most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
+    values = np.full(len(case.given.states), -np.inf)
+    states = np.full((len(values), len(case.states)), -1, np.int32)
+    for rows, _, _, (own, found) in solved:
+        values[rows], states[rows] = own, found[:, : states.shape[1]]
+    states[values == -np.inf] = -1
+    names = by_name(case.states, dict(zip(case.states, states.T, strict=True)))
+    plan = (
+        costliest(solved)
+        if solved
+        else plan_rows(case.model, case.reduced, states[:0], asking("marginals", None, None))
+    )
+    return MostProbable(names, Certificate.exact(values), plan)
 
 
 def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
     """Variable → state indices [n]."""
     return solved[0].answer
+
+
+def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
+    """State indices as names, −1 as None."""
+    return Rows({v: np.array([*states[v], None], object)[own] for v, own in codes.items()})
+
+
+def in_names(model: TableModel, found: dict[str, np.ndarray], data: Any) -> Any:
+    """State indices as names of states, in the container that the data came in: its columns first."""
+    first = [v for v in columns_of(data) if v in found] if is_named(data) else []
+    return like(data, by_name(model.states, {v: found[v] for v in dict.fromkeys([*first, *found])}))
 
 
 # ---------------------------------------------------------------- rows of data
