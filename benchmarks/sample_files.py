@@ -1,9 +1,8 @@
 """Public sample files: what pgmpy and pyAgrum read of them, and whether we read the same.
 
-Claim: each file that one of them reads we read too, or refuse with line and reason; tables agree, and so do marginals, a
-priori and with a tenth of the variables observed (three samples of the network), to 1e-6. The files are those that ship
-with pgmpy and those of the data folders ``bif`` and ``networks``. Rows of the peers are divided by their sums, as ours
-are. Marginals of pyAgrum are by lazy propagation, those of pgmpy (networks of up to 100 variables, ten of them) by
+Claim: each file that one of them reads we read too, or refuse with line and reason; tables agree, and so do marginals,
+a priori and with a tenth of the variables observed (three samples of the network), to 1e-6. The files are those that
+ship with pgmpy and those of the data folders ``bif`` and ``networks``. Rows of the peers are divided by their sums. Marginals of pyAgrum are by lazy propagation, those of pgmpy (networks of up to 100 variables, ten of them) by
 variable elimination; each on what it read itself. A peer that is not there, or takes more than two minutes, is said.
 
     python benchmarks/sample_files.py [--only asia,dog] [--json FILE]
@@ -37,7 +36,10 @@ Marginals = Callable[[dict[str, str]], Iterator[tuple[str, np.ndarray]]]
 
 def files() -> list[Path]:
     """The sample files, those of pgmpy under the same names as in the data folder only once where they are the same."""
-    found = [*data("bif").glob("*.gz"), *(p for p in data("networks").glob("*.gz") if Path(p.stem).suffix in EXTENSIONS)]
+    found = [
+        *data("bif").glob("*.gz"),
+        *(p for p in data("networks").glob("*.gz") if Path(p.stem).suffix in EXTENSIONS),
+    ]
     if spec := find_spec("pgmpy"):
         known = {path.read_bytes() for path in found}
         shipped = Path(spec.submodule_search_locations[0], "utils", "example_models").glob("*.gz")  # type: ignore[index]
@@ -108,7 +110,7 @@ def compared(net: Any, tables: Mapping[str, Any], marginals: Marginals, cases: C
     row: Row = {"said": "read", "tables": worst}
     for case in cases:
         ours = tr.infer(net, case).marginals
-        differences = [float(np.abs(p - ours[v]).max()) for v, p in marginals(case)]
+        differences = [float(np.abs(p - list(ours[v].values())).max()) for v, p in marginals(case)]
         if differences:
             row["marginals"] = max(row.get("marginals", 0.0), *differences)
     return row
@@ -120,9 +122,8 @@ def observed(net: Any) -> Cases:
 
     rng, names = np.random.default_rng(0), list(net.states)
     chosen = [rng.choice(names, max(len(names) // 10, 1), replace=False).tolist() for _ in range(3)]
-    drawn = [tr.sample(net, 1, key=k) for k in range(3)]
-    states = [{v: net.states[v][int(np.ravel(d[v])[0])] if not isinstance(np.ravel(d[v])[0], str) else str(np.ravel(d[v])[0]) for v in own} for d, own in zip(drawn, chosen, strict=True)]
-    return [{}, *states]
+    drawn = [tr.sample(net, 1, key=key) for key in range(3)]
+    return [{}, *({v: str(row[v][0]) for v in own} for row, own in zip(drawn, chosen, strict=True))]
 
 
 def child(task: str) -> Row:
@@ -165,10 +166,12 @@ def notes(rows: list[Row]) -> list[str]:
     lines = []
     for which, blank in zip(PEERS, ("", " "), strict=True):
         read = [row for row in rows if row[which] == "read"]
-        worst = [max((row.get(f"{name}{blank}", 0.0) for row in read), default=0.0) for name in ("tables", "marginals")]
-        lines.append(f"{which} and we read {len(read)} of {len(rows)} files alike: tables to {worst[0]:.0e}, marginals to {worst[1]:.0e}")
-        amiss = [row["name"] for row in read if max(row.get(f"{n}{blank}", 0.0) for n in ("tables", "marginals")) > TOLERANCE]
+        off = {row["name"]: max(row.get(f"{n}{blank}", 0.0) for n in ("tables", "marginals")) for row in read}
+        worst = max(off.values(), default=0.0)
+        lines.append(f"{which} and we read {len(read)} of {len(rows)} files alike, tables and marginals to {worst:.0e}")
+        amiss = [name for name, value in off.items() if value > TOLERANCE]
         lines += [f"{which}: beyond {TOLERANCE:g}: {', '.join(amiss)}"] if amiss else []
+        lines += [f"{row['name']}: {which}: {row[which]}" for row in rows if row[which] != "read"]
     return lines
 
 
