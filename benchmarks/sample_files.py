@@ -2,8 +2,9 @@
 
 Claim: each file that one of them reads we read too, or refuse with line and reason; tables agree, and so do marginals,
 a priori and with a tenth of the variables observed (three samples of the network), to 1e-6. The files are those that
-ship with pgmpy and those of the data folders ``bif`` and ``networks``. Rows of the peers are divided by their sums. Marginals of pyAgrum are by lazy propagation, those of pgmpy (networks of up to 100 variables, ten of them) by
-variable elimination; each on what it read itself. A peer that is not there, or takes more than two minutes, is said.
+ship with pgmpy and those of the data folders ``bif`` and ``networks``. Rows of the peers are divided by their sums.
+Marginals of pyAgrum are by lazy propagation, those of pgmpy (ten, of networks of up to 100 variables) by variable
+elimination; each on what it read itself. A peer that is not there, or takes more than two minutes, is said.
 
     python benchmarks/sample_files.py [--only asia,dog] [--json FILE]
 """
