@@ -43,12 +43,12 @@ class Families:
         self.parents[child], self.tables[child] = tuple(family[:-1]), table
 
     def uneven(self, normalize: bool = False) -> tuple[str, int, float] | None:
-        """Variable, row and sum of the first row that does not sum to one, or that cannot be divided by its sum."""
+        """Variable, row and sum of a row that does not sum to one, or that cannot be divided by its sum."""
         for name, states in self.states.items():
             sums = self.tables[name].reshape(-1, len(states)).sum(axis=1)
-            wrong = sums <= 0 if normalize else np.abs(sums - 1) > ROW_SUM_TOLERANCE
-            if wrong.any():
-                return name, int(wrong.argmax()), float(sums[wrong.argmax()])
+            error = (sums <= 0).astype(float) if normalize else np.abs(sums - 1)
+            if error.max() > ROW_SUM_TOLERANCE:
+                return name, int(error.argmax()), float(sums[error.argmax()])
         return None
 
     def fault(self, normalize: bool) -> tuple[str, int] | None:
