@@ -1,4 +1,7 @@
-"""Files <-> models, by extension: BIF, UAI, XMLBIF, safetensors; evidence as UAI .evid and CSV; each also with .gz."""
+"""Files <-> models, by extension: BIF, UAI, XMLBIF, safetensors; Hugin's NET and GeNIe's XDSL are read.
+
+Evidence is UAI ``.evid`` and CSV; each also with ``.gz``.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,8 @@ _MODELS = {
     ".xml": "xmlbif",
     ".xmlbif": "xmlbif",
     ".bifxml": "xmlbif",
+    ".net": "hugin",
+    ".xdsl": "xdsl",
     ".safetensors": "tensors",
 }
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
@@ -69,7 +74,8 @@ def load(
     """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
-    or ``.bifxml``, ``.safetensors``; each also with ``.gz``. Files of every earlier version of the library are read.
+    or ``.bifxml``, ``.safetensors``; Hugin's ``.net`` and GeNIe's ``.xdsl`` where all nodes are chance nodes with tables;
+    each also with ``.gz``. Files of every earlier version of the library are read.
 
     Parameters
     ----------
