@@ -1,4 +1,4 @@
-"""Structures as people write them: the same parents from a mapping, edges, a digraph and text, or an error that says."""
+"""Structures as people write them: edges, text, a graph of networkx; one reader for networks, data and graphs."""
 
 from __future__ import annotations
 

@@ -15,7 +15,16 @@ from tractable._lazy import attach
 if TYPE_CHECKING:
     from tractable import estimators, evaluate, formats, graph, learning, models, plots, posterior
     from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
-    from tractable.formats import FormatError, load, read_data, read_evidence, read_sequences, save, write_data
+    from tractable.formats import (
+        FormatError,
+        FormatWarning,
+        load,
+        read_data,
+        read_evidence,
+        read_sequences,
+        save,
+        write_data,
+    )
     from tractable.graph import Graph, GraphError, Separation, is_separated
     from tractable.learning import (
         EM,
@@ -134,6 +143,7 @@ __all__ = [
     "FactorialHiddenMarkovModel",
     "FastPersistentCD",
     "FormatError",
+    "FormatWarning",
     "Gaussian",
     "GaussianEmissions",
     "GeneralizedEM",
@@ -231,7 +241,16 @@ __all__ = [
 
 _NAMES = {
     "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
-    "formats": ["FormatError", "load", "read_data", "read_evidence", "read_sequences", "save", "write_data"],
+    "formats": [
+        "FormatError",
+        "FormatWarning",
+        "load",
+        "read_data",
+        "read_evidence",
+        "read_sequences",
+        "save",
+        "write_data",
+    ],
     "graph": ["Graph", "GraphError", "Separation", "is_separated"],
     "learning": [
         "EM",

@@ -172,10 +172,12 @@ def convert(
     destination: Annotated[
         str, typer.Argument(metavar="OUT", help="The file to write; its extension says the format.", show_default=False)
     ],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     json: Json = False,
 ) -> None:
     """Write a model in another format."""
     _places.check_apart({"IN": source}, {"OUT": destination})
+    _places.check_new(destination, force)
     net = tr.load(source)
     tr.save(net, destination)
     if json:

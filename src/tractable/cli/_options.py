@@ -20,6 +20,7 @@ Data = Annotated[
     ),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 ALGORITHMS = {
@@ -104,6 +105,7 @@ class Kept:
     ] = None
     checkpoint_every: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How often.")] = 60.0
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.")] = False
+    force: Force = False
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png, .pdf or .svg.")] = (
         None
     )

@@ -13,7 +13,7 @@ import typer
 
 import tractable as tr
 from tractable.cli._commands import app, show_refusal
-from tractable.cli._text import one_line
+from tractable.cli._text import one_line, warnings_in_a_line
 from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -28,7 +28,8 @@ def run(argv: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _guarded(argv)
+        with warnings_in_a_line(tr.FormatWarning):
+            code = _guarded(argv)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

@@ -11,19 +11,18 @@ import numpy as np
 
 from tractable.formats._base import (
     BadNumberError,
-    Families,
     FormatError,
     Numbers,
     Source,
     amount,
-    bayesian,
     encoded,
     first_bad,
     repeated,
     shown,
     written,
 )
-from tractable.models import BayesianNetwork, ModelError
+from tractable.formats._networks import Families, bayesian
+from tractable.models import BayesianNetwork
 from tractable.models._base import unknown_variable
 
 MAX_DEPTH = 32
@@ -33,6 +32,10 @@ MAX_DEFAULTS = 256
 """Attribute declarations a document type may make: each is applied to every element."""
 
 _BLOCKS = ("VARIABLE", "DEFINITION")
+_OBSERVED = ("OBS", "OBSERVED")
+_MARK = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
+"""What some write before a file begins, and XML forbids."""
+
 _PARTS = ("NAME", "OUTCOME", "FOR", "GIVEN", "TABLE")
 
 
@@ -67,7 +70,13 @@ class _Reader:
         self.n_declared = 0
         self.numbers = Numbers()
         self.lines: dict[str, int] = {}
+        self.root = 1, "none"
         self._parse()
+
+    @property
+    def line(self) -> int:
+        """The line that the parser is at."""
+        return self.n_blank + self.parser.CurrentLineNumber
 
     def error(self, cause: object, line: int | None = None) -> FormatError:
         return self.source.error(cause, line)
@@ -81,10 +90,13 @@ class _Reader:
         parser.EntityDeclHandler = self._entity
         parser.SkippedEntityHandler = self._entity
         parser.AttlistDeclHandler = self._declared
+        mark, rest = _MARK.match(self.source.data)[0], _MARK.sub(b"", self.source.data, count=1)  # type: ignore[index]
+        self.n_blank = mark.count(b"\n")
         try:
-            parser.Parse(self.source.data, True)
+            parser.Parse(rest, True)
         except expat.ExpatError as error:
-            raise self.error(f"not well-formed XML: {expat.ErrorString(error.code)}", error.lineno) from None
+            line = self.n_blank + error.lineno
+            raise self.error(f"not well-formed XML: {expat.ErrorString(error.code)}", line) from None
         except FormatError:
             raise
         except (LookupError, ValueError) as error:
@@ -94,43 +106,53 @@ class _Reader:
 
     def _entity(self, name: str, *_: object) -> None:
         cause = f"the file declares or uses the entity {shown(name)}; write its text instead"
-        raise self.error(cause, self.parser.CurrentLineNumber)
+        raise self.error(cause, self.line)
 
     def _declared(self, *_: object) -> None:
         self.n_declared += 1
         if self.n_declared > MAX_DEFAULTS:
-            raise self.error(f"more than {MAX_DEFAULTS} attribute declarations", self.parser.CurrentLineNumber)
+            raise self.error(f"more than {MAX_DEFAULTS} attribute declarations", self.line)
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        line = self.parser.CurrentLineNumber
+        name, tag, line = tag[:60], _plain(tag), self.line
+        attributes = {_plain(name): value for name, value in attributes.items()}
         self.open.append(tag)
         self.text.clear()
-        self.keep_space = attributes.get("xml:space") == "preserve"
-        if len(self.open) > MAX_DEPTH:
-            raise self.error(f"elements are nested deeper than {MAX_DEPTH}; is it an XMLBIF file?", line)
-        if len(self.open) == 1 and tag != "BIF":
-            raise self.error(f"an XMLBIF file begins with <BIF>, found <{tag[:60]}>; is it another format?", line)
-        if len(self.open) > 1 and self.open[-2] in _PARTS:
-            raise self.error(f"an element <{tag[:60]}> inside <{self.open[-2]}>, which holds text only", line)
+        self.keep_space = attributes.get("SPACE") == "preserve"
+        self._check_nesting(name, attributes, line)
         if tag in _BLOCKS:
             self._open_block(tag, attributes, line)
+        elif tag == "PROBABILITY":
+            raise self.error("<PROBABILITY> is of drafts before XMLBIF 0.3, not read here; write <DEFINITION>", line)
         elif tag == "TABLE" and self.open[-2:-1] == ["DEFINITION"]:
             self.blocks["DEFINITION"][-1].table_line = line
 
+    def _check_nesting(self, name: str, attributes: dict[str, str], line: int) -> None:
+        if len(self.open) > MAX_DEPTH:
+            raise self.error(f"elements are nested deeper than {MAX_DEPTH}; is it an XMLBIF file?", line)
+        if len(self.open) == 1:
+            self.root = line, attributes.get("VERSION", "none")
+            if self.open[0] not in ("BIF", "NETWORK"):
+                raise self.error(f"an XMLBIF file begins with <BIF>, found <{name}>; is it another format?", line)
+        if len(self.open) > 1 and self.open[-2] in _PARTS:
+            raise self.error(f"an element <{name}> inside <{self.open[-2]}>, which holds text only", line)
+
     def _open_block(self, tag: str, attributes: dict[str, str], line: int) -> None:
         kind = attributes.get("TYPE", "nature") if tag == "VARIABLE" else "nature"
-        if kind not in ("nature", "discrete"):
+        if kind.lower() not in ("nature", "discrete", "chance"):
             raise self.error(f"a variable of type {shown(kind)}; only nature variables can be read", line)
         self.blocks[tag].append(_Block(line))
 
-    def _end(self, tag: str) -> None:
-        self.open.pop()
+    def _end(self, _: str) -> None:
+        tag = self.open.pop()
         text = "".join(self.text)
         self.text.clear()
         text, outer = text if self.keep_space else text.strip(), self.open[-1] if self.open else ""
         self.keep_space = False
         if tag == "NAME" and outer == "NETWORK":
             self.title = text
+        elif tag in _OBSERVED and outer == "VARIABLE" and text:
+            self.source.warn(f"the observation {shown(text)} is no part of a network; give it as evidence", self.line)
         elif tag in _PARTS and outer in _BLOCKS:
             self.blocks[outer][-1].parts[tag].append(text)
 
@@ -161,7 +183,9 @@ class _Reader:
                 raise self.error(f"variable {shown(name)} has the state {shown(twice)} twice", block.line)
             states[name], self.lines[name] = outcomes, block.line
         if not states:
-            raise self.error("holds no variables; is it an XMLBIF file?")
+            line, version = self.root
+            cause = f"holds no <VARIABLE>; XMLBIF 0.3 is read, and the version of this file is {version[:20]}"
+            raise self.error(cause, line)
         return states
 
     def _definition(self, block: _Block, families: Families) -> None:
@@ -185,6 +209,7 @@ class _Reader:
         self.lines[child] = block.table_line
 
     def _table(self, text: str, line: int) -> np.ndarray:
+        text = text.replace(",", " ")
         try:
             return self.numbers.parse(text)
         except BadNumberError:
@@ -192,15 +217,20 @@ class _Reader:
             raise self.error(cause, line) from None
 
 
+def _plain(name: str) -> str:
+    """The name of an element or attribute without a namespace, in the case that the format gives it."""
+    return name.rpartition(":")[2].upper()
+
+
 # ---------------------------------------------------------------- writing
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", **{c: f"&#{ord(c)};" for c in "\t\n\r"}})
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def write(model: object) -> bytes:
     """A network as XMLBIF."""
-    net = bayesian(model, ".xml")
+    net = bayesian(model, ".xml", _FORBIDDEN)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<BIF VERSION="0.3">', "<NETWORK>", _element("NAME", net.name)]
     for name, states in net.states.items():
         outcomes = [f"  {_element('OUTCOME', state)}" for state in states]
@@ -214,7 +244,5 @@ def write(model: object) -> bytes:
 
 
 def _element(tag: str, name: str) -> str:
-    if found := _FORBIDDEN.search(name):
-        raise ModelError(f"the name {shown(name)} holds {found[0]!r}, which XML cannot; write .safetensors instead")
     space = ' xml:space="preserve"' if name != name.strip() else ""
     return f"<{tag}{space}>{name.translate(_ESCAPES)}</{tag}>"
