@@ -37,7 +37,11 @@ class ShownAnswer(NamedTuple):
 
 def network(path: str) -> Network:
     """The network in a file."""
-    found: Any = tr.load(path)
+    return as_network(path, tr.load(path))
+
+
+def as_network(path: str, found: Any) -> Network:
+    """What was found in a file, if it is a network."""
     if found.family != "tables":
         raise tr.ModelError(
             f"{path} holds a {type(found).__name__}; this command is for networks, `score` for machines"

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 import tractable as tr
-from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
+from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cut, SequencesArgument
@@ -51,7 +51,9 @@ class Climb(Ascent):
     ] = None
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors")
+@fit.command(
+    cls=Renamed, epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors"
+)
 @spread
 def hmm(
     data: SequencesArgument,
@@ -59,7 +61,6 @@ def hmm(
     chain: Chain,
     cut: Cut,
     ascent: Climb,
-    json: Json = False,
 ) -> None:
     """Fit a hidden Markov model by expectation maximization; missing entries are integrated out.
 
@@ -71,4 +72,4 @@ def hmm(
     held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
     begin = chain.begin(sequences, ascent)
     run = climb(ascent, begin, (sequences, held), output, checkpoint)
-    show_run(run, output, sequences, json)
+    show_run(run, output, sequences, ascent)

@@ -9,9 +9,9 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers
-from tractable.cli._commands import Json
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
+from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
@@ -33,10 +33,10 @@ class Counting(Climbing):
     @property
     def learner(self) -> tr.EM:
         """EM with these settings."""
-        return tr.EM(tolerance=self.tolerance, n_init=self.starts, start=self.start, prior=self.prior)
+        return tr.EM(tolerance=self.tolerance, n_init=self.n_init, start=self.start, prior=self.prior)
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit network alarm.bif.gz patients.csv -o learned.bif")
+@fit.command(cls=Renamed, epilog="\b\nExample:\n  tractable fit network alarm.bif.gz patients.csv -o learned.bif")
 @spread
 def network(
     net: Annotated[
@@ -50,7 +50,6 @@ def network(
     ],
     output: Output,
     counting: Counting,
-    json: Json = False,
 ) -> None:
     """Learn the tables of a Bayesian network by expectation maximization.
 
@@ -66,4 +65,4 @@ def network(
     rows = found.check(table_of(found, data))
     held = table_of(found, counting.validation) if counting.validation else None
     run = climb(counting, found, (rows, held), output, checkpoint)
-    show_run(run, output, rows, json)
+    show_run(run, output, rows, counting)

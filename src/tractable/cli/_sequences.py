@@ -11,7 +11,8 @@ import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json, MemoryOption, Model, app, tables
+from tractable.cli._commands import Model, app, tables
+from tractable.cli._common import Common
 from tractable.cli._places import check_apart, check_table
 from tractable.cli._spread import spread
 from tractable.cli._table_files import table_of
@@ -70,13 +71,12 @@ def rows_for(model: Any, path: str, missing: bool = True) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class StatesQuery:
+class StatesQuery(Common):
     """What is asked about hidden states."""
 
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Probabilities of the states of each row, not the best path.")
     ] = False
-    memory: MemoryOption = None
 
 
 @app.command(epilog="\b\nExample:\n  tractable decode weather.safetensors days.csv --by station -o states.npy")
@@ -89,7 +89,6 @@ def decode(
     output: Annotated[
         Text, typer.Option("--output", "-o", metavar="FILE", help="States of all rows, as .npy, .npz or .csv.")
     ] = None,
-    json: Json = False,
 ) -> None:
     """Say which hidden states sequences went through: the most probable path, or the posterior of each row."""
     check_apart({"MODEL": model, "SEQUENCES": sequences} | cut.files, {"--output": output})
@@ -99,12 +98,13 @@ def decode(
     found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences), asked.memory)
     if output:
         tr.write_data(output, np.concatenate([np.reshape(part["states"], (part["rows"], -1)) for part in found]))
-    if json:
+    if asked.json:
         return _json.write({"model": _json.model(chain), "output": output, "sequences": found})
-    tables().show_model(model, chain)
+    if not asked.quiet:
+        tables().show_model(model, chain)
     _show(found, asked.posterior)
     if output:
-        typer.echo(f"wrote {output}: {sum(part['rows'] for part in found):,} rows")
+        asked.tell(f"wrote {output}: {sum(part['rows'] for part in found):,} rows")
 
 
 def chain_of(path: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from tractable.families import FAMILIES
 from tractable.models._base import ModelError, nearest
 from tractable.plan._base import Printed
+from tractable.plan.budget import Memory
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Options:
         from it if it is there.
     progress : whether to show a bar; None shows one where standard error is a terminal.
     callback : called with the record of each epoch; a true answer ends the fit.
+    memory : what the fit may take, in bytes or as text (``"4GiB"``): all there is if absent; of an E-step half of that.
     """
 
     key: Any = 0
@@ -64,6 +66,7 @@ class Options:
     resume: bool = False
     progress: bool | None = None
     callback: Callable[[Any], Any] | None = None
+    memory: Memory = None
 
     @classmethod
     def read(cls, given: dict[str, Any] | Options, learner: object) -> Self:

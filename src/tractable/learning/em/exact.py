@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
     def validated(self, model: Any) -> Certificate | None:
         """The mean log-likelihood of rows that are not learned from."""
-        return None if self.held is None else bare(log_likelihood(model, self.held))
+        return None if self.held is None else bare(log_likelihood(model, self.held, memory=self.options.memory))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ class ExpectationMaximization:
 
     def expectation(self, model: Any, task: Task, before: Any) -> Any:
         """The E-step, which may begin where the one before it ended."""
-        return expected_statistics(model, task.data, task.weights)
+        return expected_statistics(model, task.data, task.weights, memory=task.options.memory)
 
     def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:
         """The M-step."""

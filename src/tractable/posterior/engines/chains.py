@@ -18,7 +18,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.keys import generator
 from tractable.models.sequences import Sequences
-from tractable.plan import Ask, Plan, adopted, allowed
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.chains import plan_chains, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
@@ -307,16 +307,19 @@ class OnlineFilter:
 
 
 def expected_statistics(
-    model: HiddenMarkovModel, x: Sequences, weights: np.ndarray | None = None, q: Any = "exact", before: Any = None
+    model: Any, x: Sequences, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
 ) -> Expected:
     """The E-step: expected sufficient statistics of all sequences under the posterior.
 
     Raises
     ------
     ModelError : an impossible sequence. ValueError : anything to stand for the posterior, which is exact here.
+    BudgetError : the sequences take more than `memory`.
     """
     if q != "exact":
         raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
+    if memory is not None:
+        allowed(plan_chains(model.n_states, x.sizes, ask("marginals", memory, np.inf)))
     pieces, one = _pieces(x, model.n_states * (1 if x.kinds is None else KINDS)), partial(_expected, model, x, weights)
     found = side_by_side(one, pieces)
     log_p, total = np.concatenate([log_p for log_p, _ in found]), found[0][1]

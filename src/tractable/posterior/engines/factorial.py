@@ -15,7 +15,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.models.keys import generator
 from tractable.models.sequences import Sequences
-from tractable.plan import Ask, Plan, adopted, allowed, ask
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -256,6 +256,7 @@ def expected_statistics(
     weights: np.ndarray | None = None,
     q: str | int = "exact",
     before: Expected | None = None,
+    memory: Memory = None,
 ) -> Expected:
     """The E-step: expected sufficient statistics of all sequences under the posterior, or under what stands for it.
 
@@ -270,7 +271,7 @@ def expected_statistics(
     """
     asked = Asked(model, x)
     if q == "exact":
-        allowed(asked.plan(ask("marginals")))
+        allowed(asked.plan(ask("marginals", memory)))
         found = exact.smooth(asked.question, weights)
         pairs = joint_pairs(found.joint, model.sizes)
         log_p = float(found.log_likelihood @ _ones(asked, weights))

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.threads import side_by_side
+from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.models.mixture import COMPONENT, Mixture, condition
 from tractable.models.mixture import read_rows as rows_of
-from tractable.plan import Ask, Plan, adopted, allowed
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.mixtures import plan_rows
 from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
@@ -57,7 +57,12 @@ def responsibilities(model: Mixture, x: np.ndarray) -> np.ndarray:
 
 
 def expected_statistics(
-    model: Mixture, x: np.ndarray, weights: np.ndarray | None = None, q: str | int = "exact", before: Any = None
+    model: Mixture,
+    x: np.ndarray,
+    weights: np.ndarray | None = None,
+    q: str | int = "exact",
+    before: Any = None,
+    memory: Memory = None,
 ) -> Expected:
     """The E-step: expected sufficient statistics of all rows under the posterior, or under what stands for it.
 
@@ -69,7 +74,9 @@ def expected_statistics(
     Raises
     ------
     ModelError : a row of probability zero under every component; another q.
+    BudgetError : the rows that all cores look at at a time take more than `memory`.
     """
+    allowed(plan_rows(model, (), ask("marginals", memory, np.inf), min(len(x), ROWS * n_cores())))
     one = partial(_expected, model, x, weights, _n_kept(q))
     pieces = [range(start, min(start + PIECE, len(x)), ROWS) for start in range(0, len(x), PIECE)]
     found = side_by_side(one, pieces, products=True)

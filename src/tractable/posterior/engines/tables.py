@@ -245,11 +245,12 @@ def _most_probable_rows(case: Case, plan: Plan) -> tuple[np.ndarray, np.ndarray]
     """log p and the most probable states of each row [n_rows, n_variables]; those that are alike once."""
     base = named(case.model, plan.observed, False)
     rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
-    found = []
-    for row in rows:
+    values, states = np.full(len(rows), -np.inf), rows.copy()
+    for k, row in enumerate(rows):
         rest = conditioned(base, row)
-        found.append(most_probable_states(rest, fitted(plan.program, rest)))
-    values, states = (np.array(part) for part in zip(*found, strict=True))
+        values[k], found = most_probable_states(rest, fitted(plan.program, rest))
+        if values[k] > -np.inf:
+            states[k] = found
     return values[which.ravel()], states[which.ravel()]
 
 

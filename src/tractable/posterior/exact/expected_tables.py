@@ -46,7 +46,12 @@ def prepared(model: BayesianNetwork, rows: Observations, memory: Memory = None) 
 
 
 def expected_statistics(
-    model: BayesianNetwork, rows: Observations, weights: np.ndarray | None = None, q: Any = "exact", before: Any = None
+    model: BayesianNetwork,
+    rows: Observations,
+    weights: np.ndarray | None = None,
+    q: Any = "exact",
+    before: Any = None,
+    memory: Memory = None,
 ) -> Expected:
     """The E-step: for each entry of each table, in how many rows it is expected to be the one.
 
@@ -57,7 +62,7 @@ def expected_statistics(
     """
     if q != "exact":
         raise ModelError("the posterior of a network is exact: leave posterior='exact'")
-    found, plans = prepared(model, rows)
+    found, plans = prepared(model, rows, memory)
     weighed = _weighed(found, rows, weights)
     theta, counts = found.layout.extended(model.packed.values), weighed.counts.copy()
     log_z = answered(found, plans, theta, weighed.cases, counts)
