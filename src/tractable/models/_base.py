@@ -59,7 +59,7 @@ def pack(sizes: Sequence[int], scopes: Sequence[Sequence[int]], tables: Sequence
     )
 
 
-class Held(dict[str, Any]):
+class ReadOnly(dict[str, Any]):
     """A mapping that a model goes by, and that stays as it is."""
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
@@ -68,7 +68,7 @@ class Held(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Held, (dict(self),)
+        return ReadOnly, (dict(self),)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

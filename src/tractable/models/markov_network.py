@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import Held, ModelError, Tables, pack, read_only, set_fields, unknown_variable
+from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
 from tractable.models.tables import checked_states, checked_table
+from tractable.models.values import text_of
 
 
 class Factor(NamedTuple):
@@ -61,13 +62,12 @@ class MarkovNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        scopes = [tuple(v if isinstance(v, str) else str(v) for v in scope) for scope, _ in self.factors]
-        arrays = [
-            _checked_factor(j, s, f[1], states) for j, (s, f) in enumerate(zip(scopes, self.factors, strict=True))
-        ]
+        scopes = [tuple(map(text_of, scope)) for scope, _ in self.factors]
+        tables = [table for _, table in self.factors]
+        arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        set_fields(self, states=Held(states), packed=packed, graph=graph)
+        set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)
         set_fields(self, factors=tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes)))
 
     def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
