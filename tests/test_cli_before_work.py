@@ -17,7 +17,7 @@ ROWS = np.array([[0, 1, 1, 0], [1, 0, 0, 1]] * 10, np.float64)
 FITS = {
     "rbm": ("rbm", "rows.csv", "--hidden", "2"),
     "dbm": ("dbm", "rows.csv", "--hidden", "2,2", "--pretrain", "2"),
-    "sbn": ("sbn", "rows.csv", "--layers", "2"),
+    "sbn": ("sbn", "rows.csv", "--hidden", "2"),
     "mixture": ("mixture", "rows.csv", "--components", "2"),
     "hmm": ("hmm", "rows.csv", "--states", "2", "--emissions", "bernoulli"),
     "network": ("network", ASIA, "cases.csv"),

@@ -51,7 +51,7 @@ def bits(tmp_path: Path) -> str:
 def test_a_killed_fit_goes_on_to_the_same_model_bit_for_bit(command, tmp_path, capsys):
     """Killed when the checkpoint holds some iterations of both starts, then --resume."""
     size = ("--components", "3") if command == "mixture" else ("--states", "3", "--emissions", "bernoulli")
-    options = (*size, "--starts", "2", "--iterations", "30", "--tolerance", "0", "--checkpoint-every", "0")
+    options = (*size, "--n-init", "2", "--epochs", "30", "--tolerance", "0", "--checkpoint-seconds", "0")
     data = bits(tmp_path)
 
     def fit(name: str, *more: str) -> list[str]:

@@ -31,7 +31,7 @@ def files(tmp_path):
 
 def test_fit_score_and_impute(files, tmp_path, capsys):
     net, data, learned = files
-    assert run(["fit", "network", net, data, "-o", learned, "--json", "--starts", "2"]) == 0
+    assert run(["fit", "network", net, data, "-o", learned, "--json", "--n-init", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["converged"] and found["history"][-1]["kl"]["value"] == 0
     model = tr.load(learned)

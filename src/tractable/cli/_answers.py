@@ -12,7 +12,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _text
-from tractable.cli._table_files import Chosen, Texts
+from tractable.cli._table_files import Picked, Texts
 from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
 from tractable.models.evidence import parse_evidence
@@ -53,7 +53,7 @@ def as_network(path: str, found: Any) -> Network:
 
 
 @dataclass(frozen=True)
-class Cases(Chosen):
+class CaseOptions(Picked):
     """What is observed."""
 
     evidence: Annotated[

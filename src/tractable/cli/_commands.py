@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -9,12 +10,17 @@ import typer
 import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
 from tractable.cli._common import Common
+from tractable.cli._former import Renamed
 from tractable.cli._spread import spread
+from tractable.cli._table_files import Texts
 from tractable.plan import Query
 
 app = typer.Typer(
-    help="Inference and learning in models with hidden variables, priced before it runs and certified.\n\n"
-    "Exit codes: 0 answered, 2 bad input, 3 refused by the budget.",
+    help="Inference and learning in models with hidden variables, priced before it runs and certified.",
+    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung\n\n'
+    "\b\nExit codes:\n  0    answered\n  2    bad input: one line says what and where\n"
+    "  3    refused by the budget: the plan says what would help\n"
+    "  130  interrupted: of a fit that can go on, one line says how (--resume)",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -37,10 +43,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-Texts = list[str] | None
-"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
-
-
 @app.callback()
 def tractable(
     version: Annotated[
@@ -50,12 +52,12 @@ def tractable(
     """The options of the command line as a whole."""
 
 
-@app.command(epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
+@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observed HRBP,CO --memory 1GiB")
 @spread
 def explain(
     model: Model,
     common: Common,
-    observe: Annotated[
+    observed: Annotated[
         Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
     ] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
@@ -65,7 +67,7 @@ def explain(
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net: Any = tr.load(model)
-    plans = tr.explain(net, observed=_observed(net, observe), query=query, memory=common.memory)
+    plans = tr.explain(net, observed=_observed(net, observed), query=query, memory=common.memory)
     if common.json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     if not common.quiet:
@@ -77,35 +79,38 @@ def explain(
     tables().show_plans(plans)
 
 
-def _observed(net: Any, observe: Texts) -> Any:
+def _observed(net: Any, observed: Texts) -> Any:
     """Variables; of a chain the numbers of rows of sequences."""
-    found = _text.names(observe)
+    found = _text.names(observed)
     if net.family != "hidden_markov":
         return found
     if wrong := [n for n in found if not (n.isascii() and n.isdigit() and 0 < int(n) < 2**62)]:
         raise typer.BadParameter(
-            f"--observe {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
+            f"--observed {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
         )
     return [int(n) for n in found] or None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked about it."""
+
+    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
+    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
+    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
+
+
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(
-    model: Model,
-    common: Common,
-    given: _answers.Cases,
-    target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None,
-    joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False,
-    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False,
-) -> None:
+def query(model: Model, given: _answers.CaseOptions, wanted: Wanted, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
     cases = given.read(net)
-    asked = _answers.ShownQuery(_answers.targets(net, target, joint), joint, map, common.memory)
+    targets = _answers.targets(net, wanted.target, wanted.joint)
+    asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, common.memory)
     answers = _answers.answers(net, cases, asked)
     if common.json:
         for answer in answers:

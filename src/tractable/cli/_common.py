@@ -24,6 +24,10 @@ class OverBudgetError(Exception):
     """What has to be held takes more than the memory that may be used; there is no plan that could say so."""
 
 
+class InterruptedFitError(Exception):
+    """A fit was interrupted and can go on: the message says how. The parser would swallow a KeyboardInterrupt."""
+
+
 @dataclass(frozen=True)
 class Common:
     """The options of all commands."""

@@ -12,7 +12,13 @@ from tractable.cli._former import Renamed
 from tractable.cli._options import Data, Deep, Hidden, Output, Running, Steps, Visible
 from tractable.cli._spread import spread
 
-fit = typer.Typer(help="Fit a model to data.", rich_markup_mode=None)
+fit = typer.Typer(
+    help="Fit a model to data.",
+    epilog="\b\nExample:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n\n"
+    "\b\nA fit that was interrupted or killed goes on with the same command and --resume.\n"
+    "An interrupt (Ctrl-C) has exit code 130.",
+    rich_markup_mode=None,
+)
 app.add_typer(fit, name="fit")
 
 

@@ -14,7 +14,7 @@ from tractable.cli._fit_mixture import Ascent, show_run
 from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Parts, SequencesArgument
+from tractable.cli._sequences import Cutting, SequencesArgument
 from tractable.cli._spread import spread
 
 
@@ -59,7 +59,7 @@ def hmm(
     data: SequencesArgument,
     output: Output,
     chain: Chain,
-    cut: Parts,
+    cut: Cutting,
     ascent: Climb,
     emitted: Emitted,
 ) -> None:
@@ -70,7 +70,7 @@ def hmm(
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
     sequences = cut.table(data, ascent)
-    held = Parts(ascent.validation_lengths, cut.by).table(ascent.validation, ascent) if ascent.validation else None
+    held = Cutting(ascent.validation_lengths, cut.by).table(ascent.validation, ascent) if ascent.validation else None
     begin = chain.begin(sequences, ascent, emitted.options(sequences, ascent, "gaussian"))
     run = climb(ascent, begin, (sequences, held), output, checkpoint)
     show_run(run, output, sequences, ascent)

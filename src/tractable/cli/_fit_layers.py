@@ -132,7 +132,10 @@ class LayerOptions:
         return tr.fit(model, rows, layers, epochs=self.before.pretrain, **options).model
 
 
-@fit.command(cls=Renamed, epilog="\b\nExample:\n  tractable fit sbn digits.npy --hidden 200,200 -o digits.safetensors")
+EXAMPLE = "\b\nExample:\n  tractable fit {} digits.npy --hidden 200,200 -o digits.safetensors"
+
+
+@fit.command(cls=Renamed, epilog=EXAMPLE.format("sbn"))
 @spread
 def sbn(
     data: BinaryData,
@@ -150,7 +153,8 @@ def sbn(
     fit_and_show((data, output), own, guesses.learner(), running)
 
 
-fit.command("helmholtz", cls=Renamed, help="Fit a Helmholtz machine: the same as sbn.")(sbn)
+same = {"help": "Fit a Helmholtz machine: the same as sbn.", "epilog": EXAMPLE.format("helmholtz")}
+fit.command("helmholtz", cls=Renamed, **same)(sbn)
 
 
 @fit.command(

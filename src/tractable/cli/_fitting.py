@@ -11,7 +11,7 @@ import numpy as np
 import tractable as tr
 from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
-from tractable.cli._outputs import checkpoint_of, draw, warnings_in_a_line
+from tractable.cli._outputs import checkpoint_of, draw, resumable, warnings_in_a_line
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
 from tractable.learning.machines.columns import fit_columns, visible_units
@@ -95,11 +95,11 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     for name, part in ((files.data, rows), (running.validation, held)):
         if part is not None:
             learner.checked(model, part, f"{name}: ")  # here the file has a name
-    model = shape.start(model, rows, learner, running)
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
     options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress}
     options |= {} if running.live else {"live": 0.0}
-    with warnings_in_a_line():
+    with warnings_in_a_line(), resumable(running.checkpoint):
+        model = shape.start(model, rows, learner, running)
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
     tr.save(run.model, files.model)
     for path in kept_at(running.checkpoint or ""):

@@ -13,6 +13,7 @@ _STEPS = {"--batch": "batch_size", "--average": "averaging"} | _KEPT
 _MACHINE = {"--states": "categories"} | _STEPS
 _SIGMOID = {"--layers": "hidden"} | _STEPS
 FORMER = {
+    "explain": {"--observe": "observed"},
     "sample": {"--given": "evidence_file"},
     **dict.fromkeys(("mixture", "hmm", "network"), _EM),
     **dict.fromkeys(("rbm", "dbm", "boltzmann"), _MACHINE),

@@ -16,7 +16,7 @@ from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart
 from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Chosen, as_text, by_name, check_output, told, write_filled, write_rows
+from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, write_filled, write_rows
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
@@ -84,7 +84,7 @@ class Drawn:
             return None
         if not hasattr(model, "groups"):
             raise typer.BadParameter(f"--evidence-file: not for a {type(model).__name__}; leave it out")
-        rows = rows_for(model, self.evidence_file, Chosen())
+        rows = rows_for(model, self.evidence_file, Picked())
         if rows.ndim != 2 or not len(rows):
             raise tr.ModelError(f"{self.evidence_file}: there are no rows")
         return rows[0]

@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any
 
 import tractable as tr
+from tractable.cli._common import InterruptedFitError
 from tractable.cli._options import Kept, kept_at, layers_at
 from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_writable
 from tractable.cli._text import one_line
@@ -27,6 +28,18 @@ def warnings_in_a_line() -> Iterator[None]:
         warnings.simplefilter("always", RuntimeWarning)
         warnings.showwarning = lambda message, *_: print(f"tractable: {one_line(str(message))}", file=sys.stderr)
         yield
+
+
+@contextmanager
+def resumable(checkpoint: str | None) -> Iterator[None]:
+    """Work that can go on from a checkpoint: an interrupt says so, where there is one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not (there := kept_at(checkpoint or "")):
+            raise
+        told = f"interrupted; the fit is kept in {there[0]}: the same command with --resume goes on from there"
+        raise InterruptedFitError(told) from None
 
 
 def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[str, ...] = MODELS) -> str:
@@ -58,7 +71,7 @@ def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpo
     kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_seconds, "resume": settings.resume}
     options: dict[str, Any] = {"epochs": settings.epochs, "validation": held, "key": settings.seed, **kept}
     options |= {"memory": settings.memory, "progress": settings.progress}
-    with warnings_in_a_line():
+    with warnings_in_a_line(), resumable(checkpoint):
         run = tr.fit(model, rows, settings.learner, **options)
     tr.save(run.model, output)
     os.unlink(checkpoint)

@@ -50,17 +50,23 @@ def check_table(model: Any, path: str) -> None:
 def check_apart(read: OutputPaths, written: OutputPaths) -> None:
     """No file that a command writes is one that it reads or writes besides; both are argument → path."""
     seen: dict[str, str] = {name: path for name, path in read.items() if path}
-    if len(twice := [name for name, path in seen.items() if path == STANDARD]) > 1:
-        raise ModelError(f"{' and '.join(twice)} both ask for the standard input; it is read only once")
+    _check_read_once(seen)
     for name, path in written.items():
         for other, there in seen.items() if path else ():
-            if STANDARD not in (there, path) and _same(file_of(there), str(path)):
+            if _same(file_of(there), str(path)):
                 raise ModelError(f"{other} {there} and {name} {path} are the same file; give {name} another name")
         seen |= {name: path} if path else {}
 
 
+def _check_read_once(seen: Mapping[str, str]) -> None:
+    if len(twice := [name for name, path in seen.items() if path == STANDARD]) > 1:
+        raise ModelError(f"{' and '.join(twice)} both ask for the standard input; it is read only once")
+
+
 def _same(a: str, b: str) -> bool:
     """Whether two names lead to one file, through links and in whatever case they are written."""
+    if STANDARD in (a, b):  # the standard input is not the standard output
+        return False
     if os.path.exists(a) and os.path.exists(b):
         return os.path.samefile(a, b)
     return os.path.realpath(a) == os.path.realpath(b)

@@ -15,7 +15,7 @@ from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Chosen, check_output, told
+from tractable.cli._table_files import Picked, check_output, told
 from tractable.formats._pipes import STANDARD
 
 Text = str | None
@@ -35,7 +35,7 @@ RUNS = 12
 
 
 @dataclass(frozen=True)
-class Parts:
+class Cutting:
     """How the rows of a file are cut into sequences; without either they are one."""
 
     lengths: Annotated[
@@ -44,11 +44,16 @@ class Parts:
     by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
 
     @property
+    def marks(self) -> list[str]:
+        """The column that is no data."""
+        return [] if self.by is None else [self.by]
+
+    @property
     def files(self) -> dict[str, Text]:
         """The file that is read besides the rows, by the option that names it."""
         return {"--lengths": self.lengths}
 
-    def read(self, path: Any, chosen: Chosen) -> tr.Sequences:
+    def read(self, path: Any, chosen: Picked) -> tr.Sequences:
         """The sequences in a file."""
         return tr.read_sequences(path, lengths=self.lengths, by=self.by, **chosen.asked)
 
@@ -59,7 +64,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Cut(Chosen, Parts):
+class Cut(Picked, Cutting):
     """What is read of a file, and how it is cut."""
 
     def data(self, model: Any, path: Any, missing: bool = True) -> Any:
@@ -73,7 +78,7 @@ class Cut(Chosen, Parts):
         return rows_for(model, path, self, missing)
 
 
-def rows_for(model: Any, path: Any, chosen: Chosen, missing: bool = True) -> Any:
+def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any:
     """The rows in a file; those of a model of units are looked at here, where the file has a name."""
     rows = chosen.rows(path) if model.family == "mixture" else chosen.array(path)
     if hasattr(model, "groups"):

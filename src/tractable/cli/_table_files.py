@@ -19,14 +19,18 @@ from tractable.formats._pipes import STANDARD, TEXT, is_pipe, kind_of, put, sour
 WRITTEN = (".bif", ".safetensors", ".uai", ".xml", ".xmlbif")
 """The extensions of networks."""
 
+NAMED = (".csv", ".parquet")
+"""Those that hold names of columns."""
+
 OUTPUTS = (".csv", ".data", ".evid", ".npy", ".npz", ".parquet")
 """The extensions of rows that are written."""
 
 Texts = list[str] | None
+"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Picked:
     """Which columns of the data are read."""
 
     columns: Annotated[
@@ -100,8 +104,9 @@ def write_filled(model: Any, found: Any, path: str, source: Source | None, cut: 
     rows = by_name(model, found)
     if source is not None and kind_of(output, OUTPUTS) in TEXT:
         return _write_text(model, rows, source, cut, output)
-    if path.lower().endswith(".parquet") and isinstance(rows, Mapping) and not output.lower().endswith(".evid"):
-        rows = {**tr.read_columns(path), **rows}  # type: ignore[dict-item]
+    if isinstance(rows, Mapping) and kind_of(output, OUTPUTS) in NAMED:
+        whole = tr.read_columns(source or path)  # what was not read goes along
+        rows = {**(whole if isinstance(whole, Mapping) else {}), **rows}
     return write_rows(model, rows, output)
 
 
@@ -113,12 +118,10 @@ def _write_text(model: Any, rows: Any, source: Source, cut: Any, output: str) ->
     found = states_sheet(source, model.states) if model.family == "tables" else opened(source)
     states = _states_of(model)
     if not isinstance(rows, Mapping):
-        left = {*cut.asked["ignore"], *([cut.by] if cut.by is not None else ())}
-        places = found.chosen(cut.asked["columns"], [*left])
-        columns = {place: Filled(column) for place, column in zip(places, rows.T, strict=True)}
-        put(output, filled(found, columns, {}))
+        places = found.chosen(cut.asked["columns"], [*cut.asked["ignore"], *cut.marks])
+        put(output, filled(found, {place: Filled(rows[:, k]) for k, place in enumerate(places)}, {}))
         return len(rows)
-    own = {name.strip() if name not in rows else name: place for place, name in enumerate(found.first)}
+    own = {name if name in rows else name.strip(): place for place, name in enumerate(found.first)}
     columns = {own[name]: Filled(cells, states.get(name, ())) for name, cells in rows.items() if name in own}
     put(output, filled(found, columns, {name: cells for name, cells in rows.items() if name not in own}))
     return len(next(iter(rows.values())))

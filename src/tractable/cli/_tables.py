@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 import tractable as tr
 from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
+from tractable.cli._console import Answers
 from tractable.plan._text import prices
 
 MAX_ROWS = 60
@@ -22,7 +22,10 @@ MAX_ROWS = 60
 MAX_COLUMNS = 4
 """So many variables are shown beside each of several cases."""
 
-console = Console(highlight=False, markup=False, emoji=False)
+BAR = 24
+"""Characters of a bar, where the terminal is not narrow."""
+
+console = Answers(highlight=False, markup=False, emoji=False)
 
 
 def show_model(path: str, net: Any) -> None:
@@ -108,7 +111,7 @@ def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
     rows = iter(rows)
     for *names, p in islice(rows, MAX_ROWS):
         shown = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
-        table.add_row(*shown, f"{p:.6g}", "" if math.isnan(p) else Bar(1.0, 0.0, p, width=24))
+        table.add_row(*shown, f"{p:.6g}", "" if math.isnan(p) else Bar(1.0, 0.0, p, width=min(BAR, console.width // 4)))
         above = names
     console.print(table)
     _tell_rest(sum(1 for _ in rows))

@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable._lazy import attach
-from tractable.formats._asked import Names, as_columns
+from tractable.formats._asked import ColumnNames, as_columns
 from tractable.formats._base import FormatError, Source, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
-from tractable.formats._pipes import is_pipe, put, source_of
+from tractable.formats._pipes import is_pipe, name_of, put, source_of
 from tractable.models import ModelError
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def read_evidence(
     path: str | os.PathLike[str],
     model: BayesianNetwork | MarkovNetwork,
     *,
-    columns: Names | None = None,
-    ignore: Names = (),
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
 ) -> list[dict[str, str]]:
     """Read evidence: one dict of variable to state name for each case.
 
@@ -168,7 +168,7 @@ def read_evidence(
     ...     tr.read_evidence(f"{folder}/days.csv", net)
     [{'rain': 'yes'}, {}]
     """
-    name = path.path if isinstance(path, Source) else os.fspath(path)
+    name = name_of(path)
     if name.lower().endswith(_TABLES) or ".npz:" in name.lower():
         from tractable.formats.evidence_tables import read  # brings what reads tables
 

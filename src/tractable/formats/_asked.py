@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-Names = str | int | Collection[str | int]
+ColumnNames = str | int | Collection[str | int]
 """Columns by name, or by number from 0."""
 
 

@@ -88,7 +88,7 @@ def has_decimal_comma(cell: str) -> bool:
     return _DECIMAL_COMMA.fullmatch(cell.strip().lower()) is not None
 
 
-class Numbers(dict):
+class CellNumbers(dict):
     """Cell → number, each distinct cell converted once: columns with few values repeat them."""
 
     def __init__(self, comma: bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from typing import Any
 
 from tractable.formats._base import MAX_BYTES, Source, content, extension, failure, readable
 from tractable.formats._base import write as _write
@@ -49,6 +50,11 @@ def source_of(name: str | Source) -> Source:
     if data.startswith(b"\x1f\x8b"):
         raise failure(told, "is compressed; expand it on its way, gzip -dc")
     return Source(told, data)
+
+
+def name_of(path: Any) -> str:
+    """The name of a file, or of what was read already."""
+    return path.path if isinstance(path, Source) else os.fspath(path)
 
 
 def put(name: str, data: bytes) -> None:

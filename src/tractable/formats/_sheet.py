@@ -144,10 +144,14 @@ def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sh
     if not first or source.data.isspace():
         raise source.error("the file is empty")
     below = lru_cache(1)(lambda: next(rows, []))  # the second row, where it is needed
-    plain = [cell.replace(",", ".") for cell in first] if found.comma else first
-    named = not headless and (header or is_header(plain, below))
-    short = named and found.delimiter in "\t " and _is_short(first, below())
-    return Sheet(source, found, ["", *first] if short else first, named, short)
+    if headless or not (header or _holds_names(first, found, below)):
+        return Sheet(source, found, first, False)
+    short = found.delimiter in "\t " and _is_short(first, below())
+    return Sheet(source, found, ["", *first] if short else first, True, short)
+
+
+def _holds_names(first: list[str], found: Dialect, below: Callable[[], Sequence[str]]) -> bool:
+    return is_header([cell.replace(",", ".") for cell in first] if found.comma else first, below)
 
 
 def _is_short(first: list[str], second: list[str]) -> bool:
@@ -178,13 +182,13 @@ def is_header(row: list[str], below: Callable[[], Sequence[str]] = list) -> bool
     if not values:
         return True
     names = cells - numbers
-    if len(cells) < len(row):
-        return False
-    if not all(map(str.isdigit, values)) or not all(name[0].isalpha() for name in names):
-        return False
-    return _are_apart(sorted(map(int, values))) or not any(
-        name in names and not is_number(below) for name, below in zip(row, below(), strict=False)
-    )
+    slips = len(cells) < len(row) or not all(map(str.isdigit, values)) or not all(name[0].isalpha() for name in names)
+    return not slips and (_are_apart(sorted(map(int, values))) or not _is_text_below(row, names, below()))
+
+
+def _is_text_below(row: list[str], names: Collection[str], second: Sequence[str]) -> bool:
+    """Whether below a name there is text as well, so that the name may be text among text."""
+    return any(name in names and not is_number(cell) for name, cell in zip(row, second, strict=False))
 
 
 def _are_apart(numbers: list[int]) -> bool:

@@ -62,23 +62,40 @@ def _delimiter(sample: str, whole: bool) -> str:
 def _score(sample: str, delimiter: str, whole: bool) -> tuple[float, ...] | None:
     """How well a delimiter fits: shares of rows of one length, of clean cells, of numbers; None if it does not."""
     rows = _split(sample, delimiter, whole)
-    if not rows or len(rows[0]) < 2:
+    if not rows:
         return None
     data = rows[1:] or rows
-    width = len(rows[0])
-    if delimiter in "\t " and all(len(row) == width + 1 for row in data):  # names of rows, as R writes them
-        width += 1
-    same = sum(len(row) == width for row in data) / len(data)
-    if delimiter == " " and (same < 1 or not ('"' in sample or _has_a_column_of_numbers(data))):
-        return None  # one column of words
+    if delimiter == " " and not _are_columns(rows[0], data, '"' in sample):
+        return None
     cells = [cell for row in data for cell in row]
-    clean = sum(_is_clean(cell, delimiter) for cell in cells) / len(cells)
-    numbers = sum(is_value(cell) or (delimiter != "," and has_decimal_comma(cell)) for cell in cells) / len(cells)
-    return same, clean, numbers
+    same = _share(len(row) == _width(rows[0], data, delimiter) for row in data)
+    clean = _share(_is_clean(cell, delimiter) for cell in cells)
+    return same, clean, _share(_counts(cell, delimiter) for cell in cells)
+
+
+def _are_columns(first: list[str], data: list[list[str]], quoted: bool) -> bool:
+    """Whether blanks separate cells, and not the words in those of one column: where some are quoted, or numbers."""
+    width = _width(first, data, " ")
+    return all(len(row) == width for row in data) and (quoted or _has_a_column_of_numbers(data))
+
+
+def _counts(cell: str, delimiter: str) -> bool:
+    return is_value(cell) or (delimiter != "," and has_decimal_comma(cell))
+
+
+def _width(first: list[str], data: list[list[str]], delimiter: str) -> int:
+    """Cells in a row: of the first, and one more where only the others have names, as R writes them."""
+    wider = delimiter in "\t " and all(len(row) == len(first) + 1 for row in data)
+    return len(first) + wider
+
+
+def _share(found: Iterable[bool]) -> float:
+    counted = list(found)
+    return sum(counted) / len(counted)
 
 
 def _split(sample: str, delimiter: str, whole: bool) -> list[list[str]]:
-    """The rows of a sample, without one that the sample cuts off; none where they are not CSV."""
+    """The rows of a sample, without one that the sample cuts off; none where they are not CSV, or of one cell."""
     lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True, strict=whole)
     try:
         rows = [row for row in lines if len(row) > 1 or any(cell.strip() for cell in row)]
@@ -86,7 +103,8 @@ def _split(sample: str, delimiter: str, whole: bool) -> list[list[str]]:
         return []
     if not whole and _has_stray_quotes(rows):
         return []
-    return rows[:-1] if len(rows) > 1 and not whole else rows
+    rows = rows[:-1] if len(rows) > 1 and not whole else rows
+    return rows if rows and len(rows[0]) > 1 else []
 
 
 def _has_stray_quotes(rows: Iterable[list[str]]) -> bool:

@@ -103,23 +103,25 @@ def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
     """Cases as CSV, with a column for each variable that is observed in some case."""
     if not states:
         raise ModelError("the model has no variables for a header; write .evid instead")
-    observed = {}
-    for case in cases:
-        for name, state in case.items():
-            _check(name, state, states)
-        observed |= case
+    _check_states(cases, states)
+    observed = {name for case in cases for name in case}
     header = [name for name in states if name in observed] or list(states)[:1]
-    for name in header:
-        if any(not state.strip() for state in states[name]) and any(name not in case for case in cases):
-            raise ModelError(
-                f"a state of {name!r} has an empty name, in CSV a sign for unobserved; write .evid instead"
-            )
+    _check_gaps(header, cases, states)
     rows = ([case.get(name, "") for name in header] for case in cases)
     return encoded(text_of_rows([header, *rows]))
 
 
-def _check(name: str, state: str, states: States) -> None:
-    if name not in states:
-        raise unknown_variable(name, states)
-    if state not in states[name]:
-        raise unknown_state(name, state, states[name])
+def _check_gaps(header: Sequence[str], cases: Sequence[Mapping[str, str]], states: States) -> None:
+    """Refuse an empty cell where that is a state."""
+    for name in header:
+        if any(not state.strip() for state in states[name]) and any(name not in case for case in cases):
+            raise ModelError(f"{name!r} has a state without a name, in CSV a sign for unobserved; write .evid instead")
+
+
+def _check_states(cases: Sequence[Mapping[str, str]], states: States) -> None:
+    for case in cases:
+        for name, state in case.items():
+            if name not in states:
+                raise unknown_variable(name, states)
+            if state not in states[name]:
+                raise unknown_state(name, state, states[name])

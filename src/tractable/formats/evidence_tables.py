@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from tractable.formats._asked import Names
+from tractable.formats._asked import ColumnNames
 from tractable.formats._base import States, failure
 from tractable.formats.data import read_columns
 from tractable.models import ModelError
 from tractable.models.evidence import parse_rows
 
 
-def read(name: str, states: States, columns: Names | None = None, ignore: Names = ()) -> list[dict[str, str]]:
+def read(
+    name: str, states: States, columns: ColumnNames | None = None, ignore: ColumnNames = ()
+) -> list[dict[str, str]]:
     """The cases in a table."""
     rows = read_columns(name, columns=columns, ignore=ignore)
     try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tractable.formats._asked import Names, as_columns
-from tractable.formats._base import Source, content, failure, is_gzip, shown
+from tractable.formats._asked import ColumnNames, as_columns
+from tractable.formats._base import Source, content, failure, shown
+from tractable.formats._pipes import is_pipe, name_of, source_of
 from tractable.formats.data import column_names, read_columns, read_data
 from tractable.models import ModelError
 from tractable.models.sequences import Sequences
@@ -23,8 +24,8 @@ def read_sequences(
     *,
     lengths: Lengths | None = None,
     by: str | int | None = None,
-    columns: Names | None = None,
-    ignore: Names = (),
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
 ) -> Sequences:
     """Read sequences of rows, with the names of their columns where the file has them.
 
@@ -50,37 +51,38 @@ def read_sequences(
     ...     [part["rain"].tolist() for part in tr.read_sequences(f"{folder}/days.csv", by="who")]
     [[0, 1], [1]]
     """
-    name = path.path if isinstance(path, Source) else os.fspath(path)
+    name = name_of(path)
     if lengths is not None and by is not None:
         raise failure(name, "is cut either by lengths or by a column; give one of them")
-    plain = name[:-3] if is_gzip(name) else name
-    if plain.lower().endswith(".json"):
-        if (lengths, by, columns) != (None, None, None) or as_columns(ignore):
-            raise failure(name, "a list of sequences is cut already; give no lengths and no column")
-        return _listed(content(name))
+    if name.lower().removesuffix(".gz").endswith(".json"):
+        return _json(name, [lengths, by, columns, as_columns(ignore) or None])
+    path = source_of(path) if is_pipe(name) else path  # which is read only once
+    mark = [] if by is None else [_named(by, path)]
     wanted = as_columns(columns)
-    table = read_columns(path, columns=wanted if wanted is None or by is None else [*wanted, by], ignore=ignore)
-    if by is not None and isinstance(table, Mapping):
-        by = _named(by, path, table)
+    table = read_columns(path, columns=wanted and [*wanted, *mark], ignore=ignore)
     try:
-        return Sequences(
-            table, None if lengths is None else _lengths(lengths), lengths is not None or by is not None, by
-        )
+        return Sequences(table, _lengths(lengths), bool(mark) or lengths is not None, *mark)
     except ModelError as error:
         raise failure(name, error) from None
 
 
-def _named(by: str | int, path: Any, table: Mapping[str, Any]) -> str:
-    """The name of the column that is named, or numbered among all that the file has."""
-    if by in table:
-        return str(by)
+def _json(name: str, options: list[Any]) -> Sequences:
+    if any(option is not None for option in options):
+        raise failure(name, "a list of sequences is cut already; give no lengths and no column")
+    return _listed(content(name))
+
+
+def _named(by: str | int, path: Any) -> str | int:
+    """The name of a column that is named, or numbered among all that the file has."""
+    if not str(by).isdecimal():
+        return by
     names = column_names(path) or []
-    if str(by).isdecimal() and int(by) < len(names):
-        return names[int(by)]
-    return str(by)
+    return names[int(by)] if str(by) not in names and int(by) < len(names) else by
 
 
-def _lengths(given: Lengths) -> np.ndarray:
+def _lengths(given: Lengths | None) -> np.ndarray | None:
+    if given is None:
+        return None
     if not isinstance(given, str | os.PathLike):
         return np.asarray(given)
     name = os.fspath(given)

@@ -14,7 +14,7 @@ from tractable.models._base import ModelError, nearest, set_fields, unknown_vari
 from tractable.models.rows import columns_of, is_case_list
 from tractable.models.values import state_index, state_reader, text_of
 
-StateNames = Mapping[str, tuple[str, ...]]
+StateNames = Mapping[str, Sequence[str]]
 """The names of the states of each variable."""
 
 
@@ -247,7 +247,7 @@ def _one_case(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
             soft = value if isinstance(value, Likelihood) else Likelihood(value)
             likelihoods[index[name]] = soft.of(name, states[name])
         else:
-            found[index[name]] = state_index(name, _scalar(value), states[name])
+            found[index[name]] = state_index(name, _scalar(value), tuple(states[name]))
     return Evidence(found, likelihoods)
 
 
@@ -275,7 +275,7 @@ def _unknown_column(name: str, known: Mapping[str, Any]) -> ModelError:
     )
 
 
-def _column(name: str, column: Any, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+def _column(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
     """The states of a column, and the likelihoods in it, rows of ones beside them; None where there are none."""
     if isinstance(column, Likelihood):
         soft = column.of(name, names)
@@ -291,9 +291,9 @@ def _column(name: str, column: Any, names: tuple[str, ...]) -> tuple[np.ndarray,
     return _states(name, [None if isinstance(x, Likelihood | Mapping) else x for x in column], names), soft
 
 
-def _states(name: str, column: Any, names: tuple[str, ...]) -> np.ndarray:
+def _states(name: str, column: Any, names: Sequence[str]) -> np.ndarray:
     try:
-        return state_reader(name, names).codes(column)
+        return state_reader(name, tuple(names)).codes(column)
     except ModelError as error:
         if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64}:
             raise ModelError(

@@ -106,20 +106,23 @@ class Marginals(Means):
         >>> tr.infer(net).marginals.to_frame("pyarrow").to_pylist()[1]
         {'variable': 'a', 'state': '1', 'probability': 0.75}
         """
-        found = [self.certificates(name) for name in self]
-        ends = ("value",) if all(c.kind == "exact" for c in found) else ("value", "lower", "upper")
-        wide = [np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1) for end in ends]
-        names = [(v, s) for v in self for s in self._names[v]]
-        n_rows, many = len(wide[0]), any(np.ndim(c.value) > 1 for c in found)
-        columns: dict[str, Any] = {"row": np.repeat(np.arange(n_rows), len(names))} if many else {}
-        columns |= {"variable": [v for v, _ in names] * n_rows, "state": [s for _, s in names] * n_rows}
-        told = dict(zip(("probability", "lower", "upper"), (w.ravel() for w in wide), strict=False))
-        return frame_of(columns | told, library)
+        return frame_of(_long(self._names, [self.certificates(name) for name in self]), library)
 
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
         return dict(zip(self._names[variable], values, strict=True))
+
+
+def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
+    """Marginals of all variables, one below the other."""
+    ends = ("value",) if all(c.kind == "exact" for c in found) else ("value", "lower", "upper")
+    wide = [np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1) for end in ends]
+    n_rows, names = len(wide[0]), [(v, s) for v, own in states.items() for s in own]
+    rows = {"row": np.repeat(np.arange(n_rows), len(names))} if any(np.ndim(c.value) > 1 for c in found) else {}
+    told = {"variable": [v for v, _ in names] * n_rows, "state": [s for _, s in names] * n_rows}
+    numbers = zip(("probability", "lower", "upper"), (w.ravel() for w in wide), strict=False)
+    return {**rows, **told, **dict(numbers)}
 
 
 M = TypeVar("M", bound=Means)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tractable.formats._asked import Names, as_columns
+from tractable.formats._asked import ColumnNames, as_columns
 from tractable.formats._base import FormatError, Source, extension, failure, file_size, is_gzip, readable
 from tractable.formats._pipes import is_pipe, put, source_of
 from tractable.formats.data._base import as_table, some_columns, with_columns
@@ -40,8 +40,8 @@ def read_data(
     *,
     key: str | None = None,
     n_features: int | None = None,
-    columns: Names | None = None,
-    ignore: Names = (),
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
 ) -> np.ndarray:
     """Read data: an array with one row per case and one column per variable, NaN for what is missing.
 
@@ -83,8 +83,8 @@ def read_columns(
     *,
     key: str | None = None,
     n_features: int | None = None,
-    columns: Names | None = None,
-    ignore: Names = (),
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
 ) -> Rows | np.ndarray:
     """Read columns by name, of numbers and of text; an array as of `read_data` where the file holds no names.
 
@@ -122,12 +122,11 @@ def _read(path: Any, key: str | None, n_features: int | None, names: tuple[Any, 
         raise failure(name, f"has no array {key!r}: only an .npz file holds arrays with names; leave the name out")
     chosen = (as_columns(names[0]), as_columns(names[1]) or [])
     try:
-        if kind not in _NAMED:
-            table = _leaf(kind).read(name, key) if kind == ".npz" else _leaf(kind).read(name)
-            table = table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
-            return some_columns(name, table, *chosen)
-        found = shape(kind, name, chosen)
-        return found if n_features is None else _of_width(name, found, n_features)
+        if kind in _NAMED:
+            return _of_width(name, shape(kind, name, chosen), n_features)
+        table = _leaf(kind).read(name, key) if kind == ".npz" else _leaf(kind).read(name)
+        table = table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
+        return some_columns(name, table, *chosen)
     except MemoryError:
         raise failure(name, "needs more memory than there is") from None
 
@@ -154,8 +153,10 @@ def _sheet(kind: str, name: str | Source) -> tuple[Any, Any]:
     return leaf, leaf.opened(source_of(name))
 
 
-def _of_width(name: str, found: Any, n_features: int) -> Any:
+def _of_width(name: str, found: Any, n_features: int | None) -> Any:
     """What was read, if it has so many columns."""
+    if n_features is None:
+        return found
     if isinstance(found, np.ndarray):
         return with_columns(name, found, n_features, False)
     if len(found) != n_features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -10,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tractable.formats._base import FormatError, Source, encoded, written
-from tractable.formats._cells import Numbers, has_decimal_comma, is_number, is_truth, may_be_number, number
+from tractable.formats._base import FormatError, Source, encoded, shown, written
+from tractable.formats._cells import CellNumbers, has_decimal_comma, is_truth, is_value, may_be_number, number
 from tractable.formats._quoting import cell_of, text_of_rows
 from tractable.formats._sheet import Sheet, is_header, sheet
 from tractable.models._base import ModelError
@@ -27,7 +28,8 @@ _BYTES = 2**20
 _DIGITS = 9
 """Digits of a whole number that is read digit by digit."""
 
-_MARKS = "numbers have a comma before their decimals in some cells and a point in others; write all in one way"
+_GROUPED = re.compile(r"[+-]?\d{1,3}(([,\u00a0 ']\d{3})+(\.\d+)?|([.\u00a0 ']\d{3})+(,\d+)?)")
+_MARKS = "numbers have commas, or marks between thousands, that are not the same everywhere; write 1234.5"
 
 
 def opened(source: Source) -> Sheet:
@@ -67,7 +69,7 @@ def _batches(found: Sheet, places: Sequence[int]) -> Iterator[list[Sequence[str]
 
 def _thorough(found: Sheet, places: Sequence[int]) -> list[np.ndarray]:
     """All rows in blocks, through the csv module."""
-    blocks, cells, done = [], Numbers(found.dialect.comma), 0
+    blocks, cells, done = [], CellNumbers(found.dialect.comma), 0
     for batch in _batches(found, places):
         try:
             values = _converted(found, chain.from_iterable(batch), cells)
@@ -80,7 +82,7 @@ def _thorough(found: Sheet, places: Sequence[int]) -> list[np.ndarray]:
     return blocks
 
 
-def _converted(found: Sheet, cells: Iterator[Any], known: Numbers) -> np.ndarray:
+def _converted(found: Sheet, cells: Iterator[Any], known: CellNumbers) -> np.ndarray:
     """All cells as numbers; a ValueError if one is none."""
     texts = list(cells)
     if not found.dialect.comma:
@@ -106,8 +108,11 @@ def _bad_cell(found: Sheet, batch: list[Sequence[str]], places: Sequence[int], d
 
 def _remedy(found: Sheet, cell: str) -> str:
     """What to do about a cell of words among numbers."""
-    words = cell.strip() and cell.strip()[0].isalpha()
-    return "; a column that holds no numbers is left out with ignore= (--ignore)" if words and found.has_header else ""
+    if not cell.strip()[:1].isalpha():
+        return ""
+    if not found.has_header:
+        return "; names of columns belong into a row above"
+    return "; a column of words is left out with ignore= (--ignore), or read by read_columns"
 
 
 # ---------------------------------------------------------------- the fast way
@@ -171,7 +176,7 @@ def _whole(block: np.ndarray, ends: np.ndarray, lengths: np.ndarray) -> np.ndarr
 
 
 def _plain(data: bytes, delimiter: bytes, lengths: np.ndarray) -> np.ndarray | None:
-    """Numbers of any form, cell by cell."""
+    """CellNumbers of any form, cell by cell."""
     if b"_" in data or b'"' in data or b"\r" in data or not data.isascii():
         return None
     cells = data.replace(b"\n", delimiter).split(delimiter)
@@ -220,7 +225,7 @@ def _table_and_words(found: Sheet, places: Sequence[int], wordy: set[int]) -> np
     return np.concatenate(blocks)
 
 
-class _Loose(Numbers):
+class _Loose(CellNumbers):
     """The same with NaN for what is no number; true and false are words here."""
 
     def __missing__(self, cell: str) -> float:
@@ -260,11 +265,19 @@ def _typed(found: Sheet, place: int, cells: list[str | None]) -> np.ndarray:
     """Booleans where there is nothing else, else text."""
     there = {cell for cell in cells if cell is not None}
     if all(map(is_truth, there)):
-        truth = [None if cell is None else cell.casefold() == "true" for cell in cells]
-        return np.array(truth) if None not in truth else as_array(truth)
-    if found.dialect.both_marks and all(is_number(cell) or has_decimal_comma(cell) for cell in there):
-        raise found.source.error(f"column {place + 1}: {_MARKS}")
+        truth = {cell: cell.casefold() == "true" for cell in there}
+        values = list(map(truth.get, cells))  # type: ignore[arg-type]
+        return as_array(values) if None in values else np.array(values)
+    if any(map(_is_marked, there)) and all(_is_marked(cell) or is_value(cell) for cell in there):
+        raise found.source.error(
+            f"column {place + 1} ({shown(found.first[place])}): {_MARKS}; or ignore the column", found.line_of_header()
+        )
     return as_array(cells)
+
+
+def _is_marked(cell: str) -> bool:
+    """Whether a cell is a number with a comma, or with marks between its thousands."""
+    return has_decimal_comma(cell) or _GROUPED.fullmatch(cell) is not None
 
 
 def _narrowest(table: np.ndarray) -> list[np.ndarray]:

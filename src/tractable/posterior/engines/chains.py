@@ -266,12 +266,7 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 
 def expected_statistics(
-    model: HiddenMarkovModel,
-    x: Sequences,
-    weights: np.ndarray | None = None,
-    q: Any = "exact",
-    before: Any = None,
-    memory: Memory = None,
+    model: Any, x: Sequences, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
 ) -> Expected:
     """The E-step: expected sufficient statistics of all sequences under the posterior.
 

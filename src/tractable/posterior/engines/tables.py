@@ -343,11 +343,11 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     return Certificate.exact(log_likelihood_rows(model, model.check(data), question.budget.memory))
 
 
-def expected_statistics(model: BayesianNetwork, data: Any, *how: Any, **budget: Any) -> Any:
+def expected_statistics(model: BayesianNetwork, data: Any, *how: Any) -> Any:
     """The E-step, whose modules a query does not wait for."""
     from tractable.posterior.exact import expected_tables
 
-    return expected_tables.expected_statistics(model, data, *how, **budget)
+    return expected_tables.expected_statistics(model, data, *how)
 
 
 joint = Case.joint
