@@ -139,15 +139,16 @@ class Columns:
         missing = [name for name in self.names if name not in found]
         if missing and not partial:
             raise ModelError(
-                f"the data have no column {missing[0]!r}{nearest(missing[0], found)}; the model has the columns "
+                f"the data have no column {missing[0]!r}, they have {', '.join([*found][:6])}; the model has "
                 f"{self.told}: give it as missing where nothing is known of it"
             )
         return found
 
     def _unknown(self, name: str) -> str:
         return (
-            f"the model knows no column {name!r}{nearest(name, self.names)} (it has {self.told}); leave it out with "
-            f"tr.select(data, ignore={name!r}) or --ignore {name}, or make the model with columns= or ignore="
+            f"the model knows no column {name!r} (it has {self.told}); leave it out with tr.select(data, "
+            f"ignore={name!r}) or --ignore {name}, or make the model with columns= or ignore="
+            f"{nearest(name, self.names)}"
         )
 
     def _placed(self, data: Any) -> Any:

@@ -298,7 +298,7 @@ def as_names(given: Any) -> list[str] | None:
 def unknown_column(name: str, known: Collection[str]) -> ModelError:
     """The error for a column that is not there."""
     there = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
-    return ModelError(f"there is no column {name!r}{nearest(name, known)}; there are {there}")
+    return ModelError(f"there is no column {name!r}; there are {there}{nearest(name, known)}")
 
 
 def _objects(column: Any) -> np.ndarray:
