@@ -13,8 +13,8 @@ import typer
 import tractable as tr
 from tractable.cli import _text
 from tractable.cli._options import Kept
+from tractable.cli._table_files import Texts
 
-Texts = list[str] | None
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 

@@ -57,7 +57,7 @@ class Cutting:
         """The sequences in a file."""
         return tr.read_sequences(path, lengths=self.lengths, by=self.by, **chosen.asked)
 
-    def table(self, path: Any, chosen: Chosen) -> tr.Sequences:
+    def table(self, path: Any, chosen: Picked) -> tr.Sequences:
         """The sequences in a file with all columns where these have names: a model is made of some, and knows them."""
         found = tr.read_sequences(path, lengths=self.lengths, by=self.by)
         return found if found.named else self.read(path, chosen)
