@@ -15,7 +15,7 @@ from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
-from tractable.cli._table_files import WRITTEN, table_of
+from tractable.cli._table_files import WRITTEN
 from tractable.formats import as_bytes
 
 NetworkStart = Literal["random", "model"]
@@ -62,7 +62,7 @@ def network(
     if not isinstance(found, tr.BayesianNetwork):
         raise tr.ModelError(f"{net} holds a {type(found).__name__}: only tables of a BayesianNetwork are learned")
     as_bytes(found, output)  # what is learned can be written as what it is learned from
-    rows = found.check(table_of(found, data))
-    held = table_of(found, counting.validation) if counting.validation else None
+    rows = found.check(counting.states(found, data))
+    held = counting.states(found, counting.validation) if counting.validation else None
     run = climb(counting, found, (rows, held), output, checkpoint)
     show_run(run, output, rows, counting)

@@ -11,6 +11,7 @@ import typer
 
 import tractable as tr
 from tractable.cli._common import Common, Force
+from tractable.cli._table_files import Picked
 
 Data = Annotated[
     str,
@@ -101,7 +102,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Kept(Common):
+class Kept(Picked, Common):
     """Where a fit is kept while it runs, and where its curve goes."""
 
     checkpoint: Annotated[
