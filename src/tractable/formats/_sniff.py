@@ -96,20 +96,21 @@ def _share(found: Iterable[bool]) -> float:
 
 def _split(sample: str, delimiter: str, whole: bool) -> list[list[str]]:
     """The rows of a sample, without one that the sample cuts off; none where they are not CSV, or of one cell."""
-    lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True, strict=whole)
+    rows = _parsed(sample, delimiter)
+    if rows is None and not whole:  # it may end within quotes
+        rows = _parsed(sample + '"', delimiter)
+    rows = [row for row in rows or () if "".join(row).strip() or len(row) > 1]
+    if not rows or len(rows[0]) < 2:
+        return []
+    return rows if whole or len(rows) == 1 else rows[:-1]
+
+
+def _parsed(sample: str, delimiter: str) -> list[list[str]] | None:
+    lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        rows = [row for row in lines if len(row) > 1 or any(cell.strip() for cell in row)]
+        return list(lines)
     except csv.Error:
-        return []
-    if not whole and _has_stray_quotes(rows):
-        return []
-    rows = rows[:-1] if len(rows) > 1 and not whole else rows
-    return rows if rows and len(rows[0]) > 1 else []
-
-
-def _has_stray_quotes(rows: Iterable[list[str]]) -> bool:
-    """Whether quotes were read that a strict reader refuses."""
-    return any('"' in cell.strip('"') for row in rows for cell in row)
+        return None
 
 
 def _is_clean(cell: str, delimiter: str) -> bool:
