@@ -43,7 +43,8 @@ def test_fit_score_and_impute(files, tmp_path, capsys):
     whole = str(tmp_path / "whole.csv")
     assert run(["impute", learned, data, "-o", whole]) == 0
     assert all(len(case) == 3 for case in tr.read_evidence(whole, NET))
-    assert run(["fit", "network", net, data, "-o", learned, "--start", "model", "--validation", data]) == 0
+    again = ["fit", "network", net, data, "-o", learned, "--force", "--start", "model", "--validation", data]
+    assert run(again) == 0
     assert "log-likelihood of a validation row" in capsys.readouterr().out
 
 

@@ -194,7 +194,9 @@ def _cells(series: Any) -> Any:
     plain = series.dtype.is_numeric() or series.dtype == nw.Boolean
     if not series.null_count():
         return series.to_numpy() if plain and series.dtype != nw.Decimal else series.to_list()
-    return [None if gone else x for x, gone in zip(series.to_list(), series.is_null().to_list(), strict=True)]
+    cells = as_array(series.to_list())
+    cells[series.is_null().to_numpy()] = None
+    return cells.tolist()
 
 
 def declared(data: Any) -> dict[str, tuple[str, ...]]:
