@@ -100,7 +100,7 @@ def test_chains_that_cannot_be_drawn_are_not_run(folder: Path, capsys: Any, monk
     assert 'pip install "tractable[plots]"' in refused(capsys, "diagnose", "rbm.safetensors", "--plot", "traces.png")
 
 
-@pytest.mark.parametrize("output", ["out.parquet", "out.docx", "nowhere/out.csv", "rows.csv/out.csv", "."])
+@pytest.mark.parametrize("output", ["out.idx", "out.docx", "nowhere/out.csv", "rows.csv/out.csv", "."])
 @pytest.mark.parametrize(
     "argv",
     [

@@ -144,7 +144,7 @@ def test_json_that_holds_no_sequences(text: str, options: dict, said: str, tmp_p
         ({"lengths": [2, 2]}, "sum to 4, but there are 3"),
         ({"lengths": [3, 0]}, "sequence 1 is empty"),
         ({"by": 0}, "row 2: sequence 1 comes back"),
-        ({"by": 5}, "no column 5; there are 0 … 1"),
+        ({"by": 5}, "no column '5'; there are 0, 1"),
     ],
 )
 def test_rows_that_cannot_be_cut(options: dict, said: str, tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def test_columns_of_several_kinds_criteria_and_the_curves(tmp_path, capsys):
     ("options", "words"),
     [
         (["--emissions", "gausian"], "did you mean 'gaussian'"),
-        (["--emissions", "gaussian:a"], "gaussian:0,2-4"),
-        (["--emissions", "bernoulli:0-5"], "every column 0 … 11 once"),
-        (["--emissions", "bernoulli:0-20"], "every column 0 … 11 once"),
+        (["--emissions", "gaussian:a"], "no column 'a'; there are 0, 1"),
+        (["--emissions", "bernoulli:0-5"], "every column once: '6' is of no kind"),
+        (["--emissions", "bernoulli:0-20"], "no column '12'"),
         (["--plot", "x.gif"], ".png"),
         (["--checkpoint", "/nowhere/at/all"], "cannot be written"),
     ],

@@ -236,10 +236,10 @@ def test_rows_that_are_rounded_are_divided_by_their_sums_on_request(tmp_path: Pa
     text = bif(row="0.333333, 0.666666")
     np.testing.assert_allclose(read(tmp_path, text).tables["b"], [[1 / 3, 2 / 3], [0.2, 0.8]], rtol=1e-15)
     text = bif(row="0.33, 0.33")
-    with pytest.raises(tr.FormatError, match=r"sums to 0\.66, not to 1; .*normalize=True"):
+    with pytest.raises(tr.FormatError, match=r"sums to 0\.66, not to 1.*normalize=True"):
         read(tmp_path, text)
     assert read(tmp_path, text, normalize=True).tables["b"].tolist() == [[0.5, 0.5], [0.2, 0.8]]
-    with pytest.raises(tr.FormatError, match=r"net\.bif:13: variable 'b': row 0 of the table sums to 0"):
+    with pytest.raises(tr.FormatError, match=r"net\.bif:13: variable 'b': row 0 of the table.* only zeros"):
         read(tmp_path, bif(row="0, 0"), normalize=True)
     is_plain(read(tmp_path, xml(table="0.45 0.05 2 8"), "net.xml", normalize=True))
     np.testing.assert_allclose(read(tmp_path, UNEVEN, "net.uai", normalize=True).tables["1"][0], [0.9, 0.1], rtol=1e-15)

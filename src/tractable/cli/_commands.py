@@ -9,9 +9,10 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
-from tractable.cli._common import Common
+from tractable.cli._common import Common, Force
 from tractable.cli._former import Renamed
 from tractable.cli._spread import spread
+from tractable.cli._table_files import Texts
 from tractable.plan import Query
 
 app = typer.Typer(
@@ -40,10 +41,6 @@ def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(tr.__version__)
         raise typer.Exit
-
-
-Texts = list[str] | None
-"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
 
 
 @app.callback()
@@ -95,22 +92,6 @@ def _observed(net: Any, observed: Texts) -> Any:
 
 
 @dataclass(frozen=True)
-class QueryEvidence:
-    """What is observed."""
-
-    evidence: Annotated[
-        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
-    ] = None
-    soft: Annotated[
-        Texts, typer.Option(metavar="A=x:0.7,y:0.3", help="How likely what was seen of A is under each of its states.")
-    ] = None
-    evidence_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
-    ] = None
-
-
-@dataclass(frozen=True)
 class Wanted:
     """What is asked about it."""
 
@@ -121,13 +102,13 @@ class Wanted:
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(model: Model, given: QueryEvidence, wanted: Wanted, common: Common) -> None:
+def query(model: Model, given: _answers.CaseOptions, wanted: Wanted, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = _answers.cases(net, given.evidence, given.soft, given.evidence_file)
+    cases = given.read(net)
     targets = _answers.targets(net, wanted.target, wanted.joint)
     asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, common.memory)
     answers = _answers.answers(net, cases, asked)
@@ -166,7 +147,7 @@ def convert(
         str, typer.Argument(metavar="OUT", help="The file to write; its extension says the format.", show_default=False)
     ],
     common: Common,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Write a model in another format."""
     _places.check_apart({"IN": source}, {"OUT": destination})

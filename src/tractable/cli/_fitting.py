@@ -90,8 +90,8 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     """Read the data, learn, write the model; the checkpoint goes when the model is there."""
     read = {"DATA": files.data, "--validation": running.validation}
     running = replace(running, checkpoint=checkpoint_of(running, files.model, read))
-    rows = tr.read_data(files.data)
-    held = tr.read_data(running.validation) if running.validation else None
+    rows = running.array(files.data)
+    held = running.array(running.validation) if running.validation else None
     model = shape.new(rows, learner, running)
     for name, part in ((files.data, rows), (running.validation, held)):
         if part is not None:

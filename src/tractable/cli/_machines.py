@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 import tractable as tr
@@ -14,10 +13,10 @@ from tractable.cli._commands import Model, app
 from tractable.cli._common import Common
 from tractable.cli._former import Renamed
 from tractable.cli._options import Data, Output, Seed
-from tractable.cli._places import check_apart, check_table
+from tractable.cli._places import check_apart
 from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
-from tractable.cli._table_files import write_table
+from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, write_filled, write_rows
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
@@ -85,7 +84,7 @@ class Drawn:
             return None
         if not hasattr(model, "groups"):
             raise typer.BadParameter(f"--evidence-file: not for a {type(model).__name__}; leave it out")
-        rows = rows_for(model, self.evidence_file)
+        rows = rows_for(model, self.evidence_file, Picked())
         if rows.ndim != 2 or not len(rows):
             raise tr.ModelError(f"{self.evidence_file}: there are no rows")
         return rows[0]
@@ -103,12 +102,9 @@ def sample(
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
     check_apart({"MODEL": model, "--evidence-file": drawn.evidence_file}, {"--output": output})
     found: Any = tr.load(model)
-    check_table(found, output)
+    check_output(found, output, common.json)
     rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=common.memory)
-    if found.family == "tables":
-        write_table(found, rows, output)
-    else:
-        tr.write_data(output, rows)
+    write_rows(found, rows, output)
     _tell(found, output, drawn.n, common)
 
 
@@ -121,12 +117,10 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     """
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
-    check_table(machine, output)
-    whole = tr.impute(machine, cut.data(machine, data), key=seed, memory=common.memory)
-    if machine.family == "tables":
-        return _tell(machine, output, write_table(machine, whole, output), common)
-    tr.write_data(output, _rows(whole))
-    _tell(machine, output, len(_rows(whole)), common)
+    check_output(machine, output, common.json)
+    source = as_text(data)
+    whole = tr.impute(machine, cut.data(machine, source or data), key=seed, memory=common.memory)
+    _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
 
 
 @app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")
@@ -152,8 +146,8 @@ def transform(model: Model, data: Data, output: Output, cut: Cut, common: Common
     """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine = machine_of(model)
-    check_table(machine, output)
-    means = _rows(tr.transform(machine, cut.data(machine, data, missing=False), memory=common.memory))
+    check_output(machine, output, common.json)
+    means = by_name(machine, tr.transform(machine, cut.data(machine, data, missing=False), memory=common.memory))
     tr.write_data(output, means)
     _tell(machine, output, len(means), common)
 
@@ -168,12 +162,7 @@ def machine_of(path: str) -> Any:
     return found
 
 
-def _rows(found: Any) -> Any:
-    """Sequences one after another."""
-    return np.concatenate(found) if isinstance(found, list) else found
-
-
 def _tell(model: Any, output: str, n: int, common: Common) -> None:
     if common.json:
         return _json.write({"model": _json.model(model), "output": output, "rows": n})
-    common.tell(f"wrote {output}: {n:,} row{'s' if n > 1 else ''}")
+    told(common, output, n)

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
-from tractable.cli._common import Common
+from tractable.cli._common import Common, Force
+from tractable.cli._table_files import Picked
 
 Data = Annotated[
     str,
@@ -24,7 +25,6 @@ Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The
 Hidden = Annotated[
     str, typer.Option(metavar="N[,M]", help="Number of hidden units; of several layers one each.", show_default=False)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 ALGORITHMS = {
@@ -102,7 +102,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Kept(Common):
+class Kept(Picked, Common):
     """Where a fit is kept while it runs, and where its curve goes."""
 
     checkpoint: Annotated[

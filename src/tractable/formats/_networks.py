@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tractable.formats._base import Source, shown
+from tractable.formats._base import Source, amount, repeated, shown
 from tractable.graph import Graph
 from tractable.models import BayesianNetwork
-from tractable.models._base import ModelError
+from tractable.models._base import ModelError, unknown_variable
 from tractable.models.bayesian_network import ROW_SUM_TOLERANCE
 
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -26,41 +26,45 @@ class Families:
     parents: dict[str, tuple[str, ...]]
     tables: dict[str, np.ndarray]
 
-    def normalized(self) -> dict[str, np.ndarray]:
-        """The tables, each row divided by its sum; a row of zeros stays."""
-        out = {}
-        for name, table in self.tables.items():
-            rows = table.reshape(-1, len(self.states[name]))
-            sums = rows.sum(axis=1, keepdims=True)
-            out[name] = (rows / np.where(sums > 0, sums, 1.0)).ravel()
-        return out
+    def put(self, source: Source, family: Sequence[str], table: np.ndarray, line: int) -> None:
+        """A table, the last of the family its child; an error at the line where it does not fit the variables."""
+        child, needed = family[-1], 1
+        for name in family:
+            if name not in self.states:
+                raise source.error(unknown_variable(name, self.states), line)
+            needed *= len(self.states[name])
+        if (twice := repeated(family)) is not None:
+            raise source.error(f"a table names {shown(twice)} twice", line)
+        if child in self.tables:
+            raise source.error(f"variable {shown(child)} has a second table; keep one", line)
+        if table.size != needed:
+            cause = f"the table of {shown(child)} has {table.size} numbers, it needs {amount(needed)}"
+            raise source.error(cause, line)
+        self.parents[child], self.tables[child] = tuple(family[:-1]), table
 
-    def uneven(self) -> tuple[str, int, float] | None:
-        """Variable, row and sum of the first row that does not sum to one."""
-        for name in self.states:
-            sums = self.tables[name].reshape(-1, len(self.states[name])).sum(axis=1)
-            error = np.abs(sums - 1)
+    def uneven(self, normalize: bool = False) -> tuple[str, int, float] | None:
+        """Variable, row and sum of a row that does not sum to one, or that cannot be divided by its sum."""
+        for name, states in self.states.items():
+            sums = self.tables[name].reshape(-1, len(states)).sum(axis=1)
+            error = (sums <= 0).astype(float) if normalize else np.abs(sums - 1)
             if error.max() > ROW_SUM_TOLERANCE:
                 return name, int(error.argmax()), float(sums[error.argmax()])
         return None
 
-    def fault(self) -> tuple[str, int] | None:
+    def fault(self, normalize: bool) -> tuple[str, int] | None:
         """Variable and row of the first table row that does not sum to one, or a variable on a directed cycle."""
-        if uneven := self.uneven():
+        if uneven := self.uneven(normalize):
             return uneven[:2]
         cycle = Graph({v: len(s) for v, s in self.states.items()}, self.parents).directed_cycle()
         return (cycle[0], 0) if cycle else None
 
     def network(self, source: Source, name: str, line_of: Callable[[str, int], int]) -> BayesianNetwork:
         """The network; its errors become errors of the file, at the line ``line_of(variable, row)``."""
-        self.tables = self.normalized() if source.normalize else self.tables
         try:
-            return BayesianNetwork(self.states, self.parents, self.tables, name)
+            return BayesianNetwork(self.states, self.parents, self.tables, name, normalize=source.normalize)
         except ModelError as error:
-            fault, cause = self.fault(), str(error)
-            if "sums to" in cause and not source.normalize and "normalize" not in cause:
-                cause += "; load(…, normalize=True) divides rows by their sums"
-            raise source.error(cause, line_of(*fault) if fault else None) from None
+            fault = self.fault(source.normalize)
+            raise source.error(error, line_of(*fault) if fault else None) from None
 
 
 def bayesian(model: object, extension: str, barred: re.Pattern[str] = SURROGATES) -> BayesianNetwork:

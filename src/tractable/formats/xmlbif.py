@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
-from xml.parsers import expat
 
 import numpy as np
 
 from tractable.formats._base import (
     BadNumberError,
-    FormatError,
     Numbers,
     Source,
-    amount,
     encoded,
     first_bad,
     repeated,
@@ -22,20 +18,11 @@ from tractable.formats._base import (
     written,
 )
 from tractable.formats._networks import Families, bayesian
+from tractable.formats._xml import Elements
 from tractable.models import BayesianNetwork
-from tractable.models._base import unknown_variable
-
-MAX_DEPTH = 32
-"""Elements nested deeper than this belong to no XMLBIF file."""
-
-MAX_DEFAULTS = 256
-"""Attribute declarations a document type may make: each is applied to every element."""
 
 _BLOCKS = ("VARIABLE", "DEFINITION")
 _OBSERVED = ("OBS", "OBSERVED")
-_MARK = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
-"""What some write before a file begins, and XML forbids."""
-
 _PARTS = ("NAME", "OUTCOME", "FOR", "GIVEN", "TABLE")
 
 
@@ -57,104 +44,45 @@ class _Block:
         return found[0] if len(found) == 1 else None
 
 
-class _Reader:
+class _Reader(Elements):
     """Collects the blocks while the parser runs; assembles the network afterwards."""
 
+    what = "XMLBIF"
+    roots = ("BIF", "NETWORK")
+    texts = _PARTS
+
     def __init__(self, source: Source) -> None:
-        self.source = source
+        super().__init__(source)
         self.title: str | None = None
         self.blocks: dict[str, list[_Block]] = {kind: [] for kind in _BLOCKS}
-        self.open: list[str] = []
-        self.text: list[str] = []
-        self.keep_space = False
-        self.n_declared = 0
         self.numbers = Numbers()
         self.lines: dict[str, int] = {}
         self.root = 1, "none"
-        self._parse()
-
-    @property
-    def line(self) -> int:
-        """The line that the parser is at."""
-        return self.n_blank + self.parser.CurrentLineNumber
-
-    def error(self, cause: object, line: int | None = None) -> FormatError:
-        return self.source.error(cause, line)
-
-    def _parse(self) -> None:
-        parser = self.parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self.text.append
-        parser.EntityDeclHandler = self._entity
-        parser.SkippedEntityHandler = self._entity
-        parser.AttlistDeclHandler = self._declared
-        mark, rest = _MARK.match(self.source.data)[0], _MARK.sub(b"", self.source.data, count=1)  # type: ignore[index]
-        self.n_blank = mark.count(b"\n")
-        try:
-            parser.Parse(rest, True)
-        except expat.ExpatError as error:
-            line = self.n_blank + error.lineno
-            raise self.error(f"not well-formed XML: {expat.ErrorString(error.code)}", line) from None
-        except FormatError:
-            raise
-        except (LookupError, ValueError) as error:
-            raise self.error(f"the encoding cannot be read ({error}); save the file as UTF-8", 1) from None
+        self.parse()
 
     # ------------------------------------------------------------ events
 
-    def _entity(self, name: str, *_: object) -> None:
-        cause = f"the file declares or uses the entity {shown(name)}; write its text instead"
-        raise self.error(cause, self.line)
-
-    def _declared(self, *_: object) -> None:
-        self.n_declared += 1
-        if self.n_declared > MAX_DEFAULTS:
-            raise self.error(f"more than {MAX_DEFAULTS} attribute declarations", self.line)
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name, tag, line = tag[:60], _plain(tag), self.line
-        attributes = {_plain(name): value for name, value in attributes.items()}
-        self.open.append(tag)
-        self.text.clear()
-        self.keep_space = attributes.get("SPACE") == "preserve"
-        self._check_nesting(name, attributes, line)
-        if tag in _BLOCKS:
-            self._open_block(tag, attributes, line)
-        elif tag == "PROBABILITY":
-            raise self.error("<PROBABILITY> is of drafts before XMLBIF 0.3, not read here; write <DEFINITION>", line)
-        elif tag == "TABLE" and self.open[-2:-1] == ["DEFINITION"]:
-            self.blocks["DEFINITION"][-1].table_line = line
-
-    def _check_nesting(self, name: str, attributes: dict[str, str], line: int) -> None:
-        if len(self.open) > MAX_DEPTH:
-            raise self.error(f"elements are nested deeper than {MAX_DEPTH}; is it an XMLBIF file?", line)
+    def begins(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self.open) == 1:
-            self.root = line, attributes.get("VERSION", "none")
-            if self.open[0] not in ("BIF", "NETWORK"):
-                raise self.error(f"an XMLBIF file begins with <BIF>, found <{name}>; is it another format?", line)
-        if len(self.open) > 1 and self.open[-2] in _PARTS:
-            raise self.error(f"an element <{name}> inside <{self.open[-2]}>, which holds text only", line)
+            self.root = self.line, attributes.get("VERSION", "none")
+        if tag in _BLOCKS:
+            kind = attributes.get("TYPE", "nature") if tag == "VARIABLE" else "nature"
+            if kind.lower() not in ("nature", "discrete", "chance"):
+                raise self.error(f"a variable of type {shown(kind)}; only nature variables can be read", self.line)
+            self.blocks[tag].append(_Block(self.line))
+        elif tag == "PROBABILITY":
+            cause = "<PROBABILITY> is of drafts before XMLBIF 0.3, not read here; write <DEFINITION>"
+            raise self.error(cause, self.line)
+        elif tag == "TABLE" and self.open[-2:-1] == ["DEFINITION"]:
+            self.blocks["DEFINITION"][-1].table_line = self.line
 
-    def _open_block(self, tag: str, attributes: dict[str, str], line: int) -> None:
-        kind = attributes.get("TYPE", "nature") if tag == "VARIABLE" else "nature"
-        if kind.lower() not in ("nature", "discrete", "chance"):
-            raise self.error(f"a variable of type {shown(kind)}; only nature variables can be read", line)
-        self.blocks[tag].append(_Block(line))
-
-    def _end(self, _: str) -> None:
-        tag = self.open.pop()
-        text = "".join(self.text)
-        self.text.clear()
-        text, outer = text if self.keep_space else text.strip(), self.open[-1] if self.open else ""
-        self.keep_space = False
-        if tag == "NAME" and outer == "NETWORK":
+    def ends(self, tag: str, text: str) -> None:
+        if tag == "NAME" and self.outer == "NETWORK":
             self.title = text
-        elif tag in _OBSERVED and outer == "VARIABLE" and text:
+        elif tag in _OBSERVED and self.outer == "VARIABLE" and text:
             self.source.warn(f"the observation {shown(text)} is no part of a network; give it as evidence", self.line)
-        elif tag in _PARTS and outer in _BLOCKS:
-            self.blocks[outer][-1].parts[tag].append(text)
+        elif tag in _PARTS and self.outer in _BLOCKS:
+            self.blocks[self.outer][-1].parts[tag].append(text)
 
     # ------------------------------------------------------------ assembly
 
@@ -192,20 +120,8 @@ class _Reader:
         child, numbers = block.one("FOR"), block.one("TABLE")
         if child is None or numbers is None:
             raise self.error("a DEFINITION needs one FOR and one TABLE", block.line)
-        family = (*block.parts["GIVEN"], child)
-        for name in family:
-            if name not in families.states:
-                raise self.error(unknown_variable(name, families.states), block.line)
-        if (twice := repeated(family)) is not None:
-            raise self.error(f"a DEFINITION names {shown(twice)} twice", block.line)
-        if child in families.tables:
-            raise self.error(f"variable {shown(child)} has a second DEFINITION; keep one", block.line)
         table = self._table(numbers, block.table_line)
-        needed = math.prod(len(families.states[name]) for name in family)
-        if table.size != needed:
-            cause = f"the table of {shown(child)} has {table.size} numbers, it needs {amount(needed)}"
-            raise self.error(cause, block.table_line)
-        families.parents[child], families.tables[child] = family[:-1], table
+        families.put(self.source, (*block.parts["GIVEN"], child), table, block.table_line)
         self.lines[child] = block.table_line
 
     def _table(self, text: str, line: int) -> np.ndarray:
@@ -215,11 +131,6 @@ class _Reader:
         except BadNumberError:
             _, cause = first_bad(text.split()) or (0, "")
             raise self.error(cause, line) from None
-
-
-def _plain(name: str) -> str:
-    """The name of an element or attribute without a namespace, in the case that the format gives it."""
-    return name.rpartition(":")[2].upper()
 
 
 # ---------------------------------------------------------------- writing

@@ -73,9 +73,9 @@ def check_tables(families: Mapping[str, Sequence[tuple[str, int]]], memory: Memo
     parents = [p for p, _ in families[worst][:-1]]
     given = f" given {len(parents)} parents ({', '.join(parents[:6])}{', …' if len(parents) > 6 else ''})"
     reason = (
-        f"the table of {worst!r}{given if parents else ''} has {_count(n)} entries, {memory_size(8 * n)}, and"
-        f" learning holds {TABLE_COPIES} of its kind where {memory_size(budget.memory)} may be taken: give it fewer"
-        " parents or states, or allow more by memory="
+        f"the table of {worst!r}{given if parents else ''} has {_count(n)} entries, {memory_size(8 * n)}, and learning "
+        f"holds {TABLE_COPIES} of its kind where {memory_size(budget.memory)} may be taken: give it fewer parents or "
+        "states, or allow more by memory="
     )
     n_bytes = 8.0 * TABLE_COPIES * min(sum(entries.values()), 2**1000)
     raise BudgetError(Plan(None, math.log2(n), float(n), n_bytes, TABLE_COPIES * ENTRY * n, reason, budget=budget))

@@ -46,7 +46,9 @@ class Task(NamedTuple):
 
     def validated(self, model: Any) -> Certificate | None:
         """The mean log-likelihood of rows that are not learned from."""
-        return None if self.held is None else bare(log_likelihood(model, self.held, memory=self.options.memory))
+        if self.held is None:
+            return None
+        return bare(log_likelihood(getattr(model, "unnamed", model), self.held, memory=self.options.memory))
 
 
 @dataclass(frozen=True, kw_only=True)
