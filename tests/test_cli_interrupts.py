@@ -76,10 +76,6 @@ COMMANDS = {
         ("diagnose", "m.safetensors"),
         ("fit", "network", ASIA, "rows.csv", "-o", "out.bif"),
     ],
-    "read_data": [
-        ("fit", "rbm", "rows.npy", "--hidden", "2", "-o", "m.safetensors"),
-        ("fit", "mixture", "rows.npy", "--components", "2", "-o", "m.safetensors"),
-    ],
     "infer": [("query", ASIA), ("query", ASIA, "--json")],
 }
 
@@ -114,3 +110,12 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", script, "query", ASIA], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "tractable: interrupted\n")
+
+
+@pytest.mark.parametrize(("name", "verb"), [("rbm", "restricted"), ("mixture", "mixture"), ("hmm", "hidden_markov")])
+def test_a_fit_of_which_nothing_is_kept_yet_says_no_more(
+    name: str, verb: str, rows: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(tr, verb, lambda *arguments, **options: os.kill(os.getpid(), signal.SIGINT))
+    assert run(["fit", name, rows, "-o", f"{rows}.safetensors", *FITS[name].split()]) == 130
+    assert capsys.readouterr() == ("", "tractable: interrupted\n") and len(os.listdir(os.path.dirname(rows))) == 1
