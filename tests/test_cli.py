@@ -243,7 +243,7 @@ class TestExplain:
 
     @pytest.mark.parametrize("query", ["marginals", "evidence", "map"])
     def test_one_query(self, ask, query):
-        (record,) = ask("explain", ASIA, "--query", query, "--observe", "asia,dysp")
+        (record,) = ask("explain", ASIA, "--query", query, "--observed", "asia,dysp")
         (plan,) = record["plans"]
         assert plan["query"] == query and set(plan["observed"]) == {"asia", "dysp"}
 
@@ -316,7 +316,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (("query", ASIA, "--joint"), ["--target"]),
         (("query", ASIA, "--memory", "lots"), ["lots"]),
         (("query", ASIA, "--memory", "-1"), ["-1"]),
-        (("explain", ASIA, "--observe", "asai"), ["asai", "'asia'"]),
+        (("explain", ASIA, "--observed", "asai"), ["asai", "'asia'"]),
         (("explain", ASIA, "--query", "mode"), ["--query", "mode"]),
         (("explain", folder / "missing.bif"), ["missing.bif"]),
         (("separated", ASIA, "asia", "smkoe"), ["smkoe", "'smoke'"]),
@@ -372,7 +372,7 @@ class TestRefusal:
         _, out, _ = cli("query", grid, "--memory", "16KiB", "--json")
         advice = json.loads(out)["plan"]["advice"]
         code, out, _ = cli(
-            "explain", grid, "--query", "marginals", "--memory", "16KiB", "--observe", ",".join(advice), "--json"
+            "explain", grid, "--query", "marginals", "--memory", "16KiB", "--observed", ",".join(advice), "--json"
         )
         assert advice and code == 0 and json.loads(out)["plans"][0]["method"]
 

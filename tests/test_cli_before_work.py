@@ -17,7 +17,7 @@ ROWS = np.array([[0, 1, 1, 0], [1, 0, 0, 1]] * 10, np.float64)
 FITS = {
     "rbm": ("rbm", "rows.csv", "--hidden", "2"),
     "dbm": ("dbm", "rows.csv", "--hidden", "2,2", "--pretrain", "2"),
-    "sbn": ("sbn", "rows.csv", "--layers", "2"),
+    "sbn": ("sbn", "rows.csv", "--hidden", "2"),
     "mixture": ("mixture", "rows.csv", "--components", "2"),
     "hmm": ("hmm", "rows.csv", "--states", "2", "--emissions", "bernoulli"),
     "network": ("network", ASIA, "cases.csv"),
@@ -90,7 +90,7 @@ def test_chains_that_cannot_be_drawn_are_not_run(folder: Path, capsys: Any, monk
     assert 'pip install "tractable[plots]"' in refused(capsys, "diagnose", "rbm.safetensors", "--plot", "traces.png")
 
 
-@pytest.mark.parametrize("output", ["out.parquet", "out.docx", "nowhere/out.csv", "rows.csv/out.csv", "."])
+@pytest.mark.parametrize("output", ["out.idx", "out.docx", "nowhere/out.csv", "rows.csv/out.csv", "."])
 @pytest.mark.parametrize(
     "argv",
     [

@@ -35,7 +35,7 @@ def test_fit_decode_score_and_the_rest(tmp_path: Path, capsys: pytest.CaptureFix
     data, model = days(tmp_path), str(tmp_path / "m.safetensors")
     cut = [data, "--by", "who"]
     fit = ["fit", "hmm", *cut, "--states", "2", "--emissions", "diagonal", "-o", model, "--validation", data]
-    found = told(capsys, *fit, "--starts", "2")
+    found = told(capsys, *fit, "--n-init", "2")
     last = found["history"][-1]
     assert found["converged"] and found["chain"]["kind"] == "HiddenMarkovModel"
     assert last["validation"]["value"] == pytest.approx(last["train"]["value"], rel=1e-12)
@@ -55,13 +55,13 @@ def test_fit_decode_score_and_the_rest(tmp_path: Path, capsys: pytest.CaptureFix
         assert run([*command, "-o", str(tmp_path / "out.csv")]) == 0
     assert not np.isnan(tr.read_data(tmp_path / "out.csv")).any()
     capsys.readouterr()
-    assert told(capsys, "explain", model, "--observe", "1000,20", "--query", "map")["plans"][0]["method"] == "Viterbi"
+    assert told(capsys, "explain", model, "--observed", "1000,20", "--query", "map")["plans"][0]["method"] == "Viterbi"
 
 
 def test_what_people_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     data, model, lengths = days(tmp_path), str(tmp_path / "m.safetensors"), tmp_path / "lengths.txt"
     lengths.write_text("20 20\n20\n", encoding="utf-8")
-    fit = ["fit", "hmm", data, "--lengths", str(lengths), "--states", "3", "-o", model, "--iterations", "3", "--force"]
+    fit = ["fit", "hmm", data, "--lengths", str(lengths), "--states", "3", "-o", model, "--epochs", "3", "--force"]
     for extra in (["--stationary"], ["--left-right", "--parts", "2", "--emissions", "diagonal"]):
         assert run([*fit, *extra]) == 0
         assert "log-likelihood of a train sequence" in capsys.readouterr().out
@@ -85,7 +85,7 @@ def test_what_people_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         (["decode", "{model}", "{data}"], "3 columns, the model has 2"),
         (["decode", "{mixture}", "{data}"], "for hidden Markov models"),
         (["score", "{mixture}", "{data}", "--by", "who"], "leave out --lengths and --by"),
-        (["explain", "{model}", "--observe", "a"], "number of rows"),
+        (["explain", "{model}", "--observed", "a"], "number of rows"),
         (["explain", "{model}", "--query", "gradient"], "marginals, evidence, map"),
         (["query", "{model}"], "for networks"),
         (["sample", "{model}", "-o", "{out}.bif"], "extension '.bif'"),
@@ -144,7 +144,7 @@ def test_json_that_holds_no_sequences(text: str, options: dict, said: str, tmp_p
         ({"lengths": [2, 2]}, "sum to 4, but there are 3"),
         ({"lengths": [3, 0]}, "sequence 1 is empty"),
         ({"by": 0}, "row 2: sequence 1 comes back"),
-        ({"by": 5}, "no column 5; there are 0 … 1"),
+        ({"by": 5}, "no column '5'; there are 0, 1"),
     ],
 )
 def test_rows_that_cannot_be_cut(options: dict, said: str, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def rows(tmp_path: Path) -> str:
 
 def test_a_network_is_learned_and_written(rows: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(tmp_path / "model.safetensors")
-    options = ["--epochs", "2", "--batch", "20", "--samples", "2", "--tanh", "3", "--no-live", "--json"]
-    assert run(["fit", "sbn", rows, "--layers", "3,2", "-o", model, *options]) == 0
+    options = ["--epochs", "2", "--batch-size", "20", "--samples", "2", "--tanh", "3", "--no-live", "--json"]
+    assert run(["fit", "sbn", rows, "--hidden", "3,2", "-o", model, *options]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [sorted({"bound", "effective_sample_size", "gradient_variance"} - set(e)) for e in found["history"]] == [
         [],
@@ -45,11 +45,11 @@ def test_a_memory_and_units_that_see_one_another(rows: str, tmp_path: Path, caps
         "1",
         "--epochs",
         "2",
-        "--batch",
+        "--batch-size",
         "20",
         "--no-live",
     ]
-    assert run(["fit", "sbn", rows, "--layers", "3,2", "-o", model, *options]) == 0
+    assert run(["fit", "sbn", rows, "--hidden", "3,2", "-o", model, *options]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "rows.npy"]
     own = tr.load(model).recognition.within
     assert [a.shape for a in own] == [(3, 3), (2, 2)] and np.tril(own[0], -1).any() and not np.triu(own[0]).any()
@@ -58,15 +58,15 @@ def test_a_memory_and_units_that_see_one_another(rows: str, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--layers", "3,x"], "--layers: expected numbers of units"),
-        (["--layers", "3", "--algorithm", "vimco", "--samples", "1"], "two or more, got samples=1"),
-        (["--layers", "3", "--sweeps", "0.5"], "--sweeps: only jsa remembers states; --algorithm is rws"),
-        (["--layers", "3", "--algorithm", "arm", "--autoregressive"], "arm flips whole layers"),
-        (["--layers", "3", "--learning-rate", "nan"], "learning_rate must be a finite number, zero or more"),
-        (["--layers", "3", "--learning-rate", "inf"], "got learning_rate=inf"),
-        (["--layers", "3", "--average", "nan"], "averaging must be a number from 0 to 1"),
-        (["--layers", "3", "--pretrain-rate", "nan"], "pretrain_rate must be a finite number, zero or more"),
-        (["--layers", "3", "--checkpoint-every", "nan"], "checkpoint_seconds must be a number"),
+        (["--hidden", "3,x"], "--hidden: expected numbers of units"),
+        (["--hidden", "3", "--algorithm", "vimco", "--samples", "1"], "two or more, got samples=1"),
+        (["--hidden", "3", "--sweeps", "0.5"], "--sweeps: only jsa remembers states; --algorithm is rws"),
+        (["--hidden", "3", "--algorithm", "arm", "--autoregressive"], "arm flips whole layers"),
+        (["--hidden", "3", "--learning-rate", "nan"], "learning_rate must be a finite number, zero or more"),
+        (["--hidden", "3", "--learning-rate", "inf"], "got learning_rate=inf"),
+        (["--hidden", "3", "--averaging", "nan"], "averaging must be a number from 0 to 1"),
+        (["--hidden", "3", "--pretrain-rate", "nan"], "pretrain_rate must be a finite number, zero or more"),
+        (["--hidden", "3", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be a number"),
     ],
 )
 @pytest.mark.parametrize("before", [[], ["--pretrain", "1000000"]], ids=["at once", "after pretraining"])

@@ -79,7 +79,7 @@ def machine(folder):
 
 def fit(folder, *options, hidden=3, output="m.safetensors"):
     """A command line that fits; all the fits of this file share their shapes and so their compiled step."""
-    known = ("--hidden", hidden, "-o", folder / output, "--force", "--batch", 20, "--epochs", 3)
+    known = ("--hidden", hidden, "-o", folder / output, "--force", "--batch-size", 20, "--epochs", 3)
     return ("fit", "rbm", folder / "rows.npy", *known, *options)
 
 
@@ -141,7 +141,7 @@ class TestFit:
     def test_deep_machines_after_pretraining(self, ask, folder, monkeypatch):
         asked = []
 
-        def pretrain(model, rows, *, epochs, key):
+        def pretrain(model, rows, *, epochs, key, **how):
             asked.append((epochs, key, len(rows)))
             return model
 
@@ -159,7 +159,7 @@ class TestFit:
     @pytest.mark.parametrize("name", ALGORITHMS)
     def test_options_become_settings_of_the_learner(self, name):
         learner = Steps(
-            algorithm=name, batch=7, learning_rate=0.25, momentum=0.5, weight_decay=1e-3, average=0.5
+            algorithm=name, batch_size=7, learning_rate=0.25, momentum=0.5, weight_decay=1e-3, averaging=0.5
         ).learner()
         assert type(learner).__name__ == ALGORITHMS[name]
         found = (learner.batch_size, learner.learning_rate, learner.momentum, learner.weight_decay, learner.averaging)
@@ -169,7 +169,7 @@ class TestFit:
 @pytest.mark.skipif(os.name == "nt", reason="a system without kill -9")
 def test_a_killed_fit_goes_on_to_the_same_model_bit_for_bit(cli, folder):
     """Killed when there is a checkpoint with some epochs, then --resume, in a process that began later."""
-    options = ("--epochs", 30, "--checkpoint-every", 0)
+    options = ("--epochs", 30, "--checkpoint-seconds", 0)
     kill([str(a) for a in fit(folder, *options, output="killed.safetensors")], after=5)
     assert (folder / "killed.safetensors.checkpoint").exists() and not (folder / "killed.safetensors").exists()
     assert b'"epoch": 3' in (folder / "killed.safetensors.checkpoint").read_bytes().replace(b'\\"', b'"')
@@ -331,7 +331,7 @@ class TestMachines:
         assert (code, err) == (0, "")
         for text in ("visible", "bernoulli", "coupled to", "gradient", "8 terms"):
             assert text in " ".join(out.split())
-        found = ask("explain", folder / "m.safetensors", "--observe", "visible", "--query", "marginals")
+        found = ask("explain", folder / "m.safetensors", "--observed", "visible", "--query", "marginals")
         assert found["model"]["parameters"] == N * 3 + N + 3 and found["plans"][0]["method"] == "independent"
 
     def test_convert_keeps_a_machine(self, ask, folder, machine):
@@ -358,7 +358,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (rbm("rows.npy", "--units", "spin"), ["row 0, column", "−1 or 1"]),
         (rbm("infinite.npy", "--units", "gaussian"), ["row 0, column 0", "inf", "finite"]),
         (rbm("large.npy", "--units", "categorical"), ["1e+09", "categorical"]),
-        (rbm("rows.npy", "--units", "categorical", "--states", 10**12), ["PiB", "machine has"]),
+        (rbm("rows.npy", "--units", "categorical", "--categories", 10**12), ["PiB", "machine has"]),
         (rbm("empty.npy"), ["row 4", "missing"]),
         (rbm("zero.npy"), ["zero.npy", "no rows"]),
         (rbm("rows.npy", "--validation", folder / "narrow.npy"), ["6 units", "4 columns"]),
@@ -367,7 +367,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (rbm("rows.npy", "--hidden", 10**14), ["PiB", "fewer hidden units"]),
         (rbm("rows.npy", "--chains", 10**12), ["TiB", "smaller batches"]),
         (rbm("rows.npy", "--hidden", 0), ["--hidden"]),
-        (rbm("rows.npy", "--batch", 0), ["--batch"]),
+        (rbm("rows.npy", "--batch-size", 0), ["--batch-size"]),
         (rbm("rows.npy", "--learning-rate", -1), ["--learning-rate"]),
         (rbm("rows.npy", "--algorithm", "pdc"), ["--algorithm", "pcd"]),
         (rbm("rows.npy", "--algorithm", "exact", "-k", 2), ["exact", "--k"]),
@@ -390,7 +390,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (("query", model), ["Boltzmann", "networks"]),
         (("separated", model, "visible", "hidden"), ["Boltzmann", "networks"]),
         (("explain", model, "--query", "filtering"), ["unknown query", "gradient"]),
-        (("explain", model, "--observe", "hiden"), ["hiden"]),
+        (("explain", model, "--observed", "hiden"), ["hiden"]),
         (("explain", ASIA, "--query", "gradient"), ["gradient", "map"]),
         (("convert", model, folder / "m.bif"), ["m.bif", ".safetensors"]),
     ]

@@ -51,7 +51,7 @@ def bits(tmp_path: Path) -> str:
 def test_a_killed_fit_goes_on_to_the_same_model_bit_for_bit(command, tmp_path, capsys):
     """Killed when the checkpoint holds some iterations of both starts, then --resume."""
     size = ("--components", "3") if command == "mixture" else ("--states", "3", "--emissions", "bernoulli")
-    options = (*size, "--starts", "2", "--iterations", "30", "--tolerance", "0", "--checkpoint-every", "0")
+    options = (*size, "--n-init", "2", "--epochs", "30", "--tolerance", "0", "--checkpoint-seconds", "0")
     data = bits(tmp_path)
 
     def fit(name: str, *more: str) -> list[str]:
@@ -88,9 +88,9 @@ def test_columns_of_several_kinds_criteria_and_the_curves(tmp_path, capsys):
     ("options", "words"),
     [
         (["--emissions", "gausian"], "did you mean 'gaussian'"),
-        (["--emissions", "gaussian:a"], "gaussian:0,2-4"),
-        (["--emissions", "bernoulli:0-5"], "every column 0 … 11 once"),
-        (["--emissions", "bernoulli:0-20"], "every column 0 … 11 once"),
+        (["--emissions", "gaussian:a"], "no column 'a'; there are 0, 1"),
+        (["--emissions", "bernoulli:0-5"], "every column once: '6' is of no kind"),
+        (["--emissions", "bernoulli:0-20"], "no column '12'"),
         (["--plot", "x.gif"], ".png"),
         (["--checkpoint", "/nowhere/at/all"], "cannot be written"),
     ],

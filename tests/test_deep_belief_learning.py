@@ -170,7 +170,7 @@ def test_a_fit_that_was_killed_goes_on_bit_for_bit(learner: Any, at: int, tmp_pa
 @pytest.fixture
 def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     np.save(tmp_path / "rows.npy", BARS)
-    layers = "--hidden 4,4 --pretrain 4 --epochs 2 --no-live --batch 30 --samples 10 --learning-rate 0.03"
+    layers = "--hidden 4,4 --pretrain 4 --epochs 2 --no-live --batch-size 30 --samples 10 --learning-rate 0.03"
     command = ["fit", "dbn", str(tmp_path / "rows.npy"), *layers.split()]
 
     def ask(model: str, *options: str) -> tuple[int, str]:

@@ -75,7 +75,7 @@ def test_more_states_than_rows() -> None:
         assert np.isfinite(tr.log_partition(fitted(tr.hidden_markov([1.0, 2.0], 5, kind), [1.0, 2.0]), [1.5]).value)
 
 
-@pytest.mark.parametrize("data", [["a", "b"], np.array([1j, 2.0]), np.array(["2020-01-01"], "datetime64[D]")])
+@pytest.mark.parametrize("data", [np.array([1j, 2.0]), np.array(["2020-01-01"], "datetime64[D]")])
 def test_what_are_no_numbers(data: Any) -> None:
     with pytest.raises(tr.ModelError, match="not numbers"):
         tr.hidden_markov(data, 2, "diagonal")

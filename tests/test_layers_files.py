@@ -135,7 +135,7 @@ def test_the_commands_name_the_file_the_place_and_the_remedy(tmp_path, capsys) -
         assert run(["transform", model, data, "-o", out]) == 2
         assert f"{data}: row 1, column 1: the value nan is missing; impute it first" in capsys.readouterr().err
         tr.write_data(out, np.array([[0, 1, 2, 0]]))
-        for command in (["score", model, out], ["impute", model, out], ["sample", model, "--given", out]):
+        for command in (["score", model, out], ["impute", model, out], ["sample", model, "--evidence-file", out]):
             assert run(command if command[0] == "score" else [*command, "-o", f"{data}.npy"]) == 2
             assert f"{out}: row 0, column 2: the value 2" in capsys.readouterr().err
 
@@ -145,13 +145,13 @@ def test_what_is_given_stays_in_samples(tmp_path, capsys) -> None:
     tr.write_data(data, np.array([[1, np.nan, 0, np.nan], [0, 0, 1, 1]]))
     for machine in (tr.SigmoidBeliefNetwork([4, 3], key=1), tr.restricted(4, 3, key=1)):
         tr.save(machine, model)
-        assert run(["sample", model, "-n", "50", "--given", data, "-o", out]) == 0
+        assert run(["sample", model, "-n", "50", "--evidence-file", data, "-o", out]) == 0
         rows = tr.read_data(out)
         assert rows.shape == (50, 4) and (rows[:, [0, 2]] == [1, 0]).all() and 0 < rows[:, 1].mean() < 1
     capsys.readouterr()
     tr.save(tr.mixture(rows, 2, "bernoulli"), model)
-    assert run(["sample", model, "--given", data, "-o", out]) == 2
-    assert "--given: not for a Mixture" in capsys.readouterr().err
+    assert run(["sample", model, "--evidence-file", data, "-o", out]) == 2
+    assert "--evidence-file: not for a Mixture" in capsys.readouterr().err
 
 
 def test_score_by_a_method(tmp_path, capsys) -> None:

@@ -20,13 +20,12 @@ from tractable.learning import (
     TrajectoryTempering,
     fit,
     log_partition_of,
-    loop,
     pretrain,
 )
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import boltzmann, deep, restricted
 from tractable.models.units import Categorical, Gaussian, Spin
-from tractable.plan import BudgetError
+from tractable.plan import BudgetError, budget
 
 ROWS = np.array([[0, 1, 1, 0], [1, 0, 0, 1]] * 10, np.float32)
 
@@ -100,7 +99,7 @@ def test_more_chains_than_memory_are_refused_with_their_bytes(kind: Any) -> None
 
 
 def test_larger_batches_and_machines_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "physical_memory", lambda: 2.0**20)
+    monkeypatch.setattr(budget, "physical_memory", lambda: 2.0**20)
     quietly(ROWS)
     with pytest.raises(ModelError, match=r"there are 1 MiB: take smaller batches \(batch_size=20000\)"):
         quietly(np.tile(ROWS, (1000, 1)), PersistentCD(batch_size=10**6))

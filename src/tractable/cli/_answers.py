@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import typer
 
 import tractable as tr
 from tractable.cli import _text
+from tractable.cli._table_files import Picked, Texts
 from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
 from tractable.models.evidence import parse_evidence
@@ -37,7 +40,11 @@ class ShownAnswer(NamedTuple):
 
 def network(path: str) -> Network:
     """The network in a file."""
-    found: Any = tr.load(path)
+    return as_network(path, tr.load(path))
+
+
+def as_network(path: str, found: Any) -> Network:
+    """What was found in a file, if it is a network."""
     if found.family != "tables":
         raise tr.ModelError(
             f"{path} holds a {type(found).__name__}; this command is for networks, `score` for machines"
@@ -45,17 +52,30 @@ def network(path: str) -> Network:
     return found
 
 
-def cases(
-    net: Network, typed: Sequence[str] | None, soft: Sequence[str] | None, path: str | None
-) -> list[dict[str, Any]]:
-    """The evidence of each case: what is typed, and with it each row of a file."""
-    read = parse_evidence(net.states, _text.assignments(typed, net.states))
-    seen = zip(net.states.items(), read.states.tolist(), strict=True)
-    given: dict[str, Any] = {v: names[s] for (v, names), s in seen if s >= 0}
-    given = _text.merged(given, _text.softly(soft, net.states), "--soft")
-    if path is None:
-        return [given]
-    return [_text.merged(given, row, path) for row in tr.read_evidence(path, net)]
+@dataclass(frozen=True)
+class CaseOptions(Picked):
+    """What is observed."""
+
+    evidence: Annotated[
+        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
+    ] = None
+    soft: Annotated[
+        Texts, typer.Option(metavar="A=x:0.7,y:0.3", help="How likely what was seen of A is under each of its states.")
+    ] = None
+    evidence_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
+    ] = None
+
+    def read(self, net: Network) -> list[dict[str, Any]]:
+        """The evidence of each case: what is typed, and with it each row of a file."""
+        read = parse_evidence(net.states, _text.assignments(self.evidence, net.states))
+        seen = zip(net.states.items(), read.states.tolist(), strict=True)
+        given: dict[str, Any] = {v: names[s] for (v, names), s in seen if s >= 0}
+        given = _text.merged(given, _text.softly(self.soft, net.states), "--soft")
+        if (path := self.evidence_file) is None:
+            return [given]
+        return [_text.merged(given, row, path) for row in tr.read_evidence(path, net, **self.asked)]
 
 
 def targets(net: Network, texts: Sequence[str] | None, joint: bool) -> tuple[str, ...]:

@@ -9,13 +9,18 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
+from tractable.cli._common import Common, Force
+from tractable.cli._former import Renamed
 from tractable.cli._spread import spread
+from tractable.cli._table_files import Texts
 from tractable.plan import Query
-from tractable.plan.budget import memory_bytes
 
 app = typer.Typer(
-    help="Inference and learning in models with hidden variables, priced before it runs and certified.\n\n"
-    "Exit codes: 0 answered, 2 bad input, 3 refused by the budget.",
+    help="Inference and learning in models with hidden variables, priced before it runs and certified.",
+    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung\n\n'
+    "\b\nExit codes:\n  0    answered\n  2    bad input: one line says what and where\n"
+    "  3    refused by the budget: the plan says what would help\n"
+    "  130  interrupted: of a fit that can go on, one line says how (--resume)",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -30,31 +35,12 @@ Model = Annotated[
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help='Print JSON (an infinite number is the string "-inf" or "inf").')]
-
-
-def _checked_size(memory: str | None) -> str | None:
-    try:
-        memory_bytes(memory)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return memory
-
-
-MemoryOption = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="The memory that may be used: 4GiB, or bytes.", callback=_checked_size),
-]
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(tr.__version__)
         raise typer.Exit
-
-
-Texts = list[str] | None
-"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
 
 
 @app.callback()
@@ -66,58 +52,43 @@ def tractable(
     """The options of the command line as a whole."""
 
 
-@app.command(epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observe HRBP,CO --memory 1GiB")
+@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observed HRBP,CO --memory 1GiB")
+@spread
 def explain(
     model: Model,
-    observe: Annotated[
+    common: Common,
+    observed: Annotated[
         Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
     ] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
-    memory: MemoryOption = None,
-    json: Json = False,
 ) -> None:
     """Say what the queries of a model would cost, and why, without running any.
 
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net: Any = tr.load(model)
-    plans = tr.explain(net, observed=_observed(net, observe), query=query, memory=memory)
-    if json:
+    plans = tr.explain(net, observed=_observed(net, observed), query=query, memory=common.memory)
+    if common.json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
-    tables().show_model(model, net)
-    if net.family == "boltzmann":
+    if not common.quiet:
+        tables().show_model(model, net)
+    if net.family == "boltzmann" and not common.quiet:
         from tractable.cli import _machine_tables  # as `tables`
 
         _machine_tables.show_groups(net)
     tables().show_plans(plans)
 
 
-def _observed(net: Any, observe: Texts) -> Any:
+def _observed(net: Any, observed: Texts) -> Any:
     """Variables; of a chain the numbers of rows of sequences."""
-    found = _text.names(observe)
+    found = _text.names(observed)
     if net.family != "hidden_markov":
         return found
     if wrong := [n for n in found if not (n.isascii() and n.isdigit() and 0 < int(n) < 2**62)]:
         raise typer.BadParameter(
-            f"--observe {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
+            f"--observed {wrong[0]}: of a chain, give the number of rows of each sequence, such as 1000"
         )
     return [int(n) for n in found] or None
-
-
-@dataclass(frozen=True)
-class QueryEvidence:
-    """What is observed."""
-
-    evidence: Annotated[
-        Texts, typer.Option(metavar="A=x,B=y", help='What is observed; quote a name that holds a comma: A="x,y".')
-    ] = None
-    soft: Annotated[
-        Texts, typer.Option(metavar="A=x:0.7,y:0.3", help="How likely what was seen of A is under each of its states.")
-    ] = None
-    evidence_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -131,58 +102,61 @@ class Wanted:
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(model: Model, given: QueryEvidence, wanted: Wanted, memory: MemoryOption = None, json: Json = False) -> None:
+def query(model: Model, given: _answers.CaseOptions, wanted: Wanted, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.
     """
     net = _answers.network(model)
-    cases = _answers.cases(net, given.evidence, given.soft, given.evidence_file)
+    cases = given.read(net)
     targets = _answers.targets(net, wanted.target, wanted.joint)
-    asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, memory)
+    asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, common.memory)
     answers = _answers.answers(net, cases, asked)
-    if json:
+    if common.json:
         for answer in answers:
             _json.write(_json.answer(net, asked, answer))
         return
     found = list(answers)
-    tables().show_model(model, net)
-    tables().show_answers(net, asked, found)
+    if not common.quiet:
+        tables().show_model(model, net)
+    tables().show_answers(net, asked, found, common.quiet)
 
 
 @app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")
+@spread
 def separated(
     model: Model,
+    common: Common,
     a: Annotated[str, typer.Argument(metavar="A", help="A variable, or several: A,B.", show_default=False)],
     b: Annotated[str, typer.Argument(metavar="B", help="A variable, or several.", show_default=False)],
     given: Annotated[Texts, typer.Option(metavar="C,D", help="What is observed.")] = None,
-    json: Json = False,
 ) -> None:
     """Say whether A and B are independent given C in every distribution with this graph; show an open path if not."""
-    net = _answers.network(model)
+    net = _answers.as_network(model, common.load(model))
     found = tr.is_separated(net.graph, _text.names(a), _text.names(b), _text.names(given))
-    if json:
+    if common.json:
         return _json.write({"separated": bool(found), "path": list(found.path), "reason": found.reason})
     typer.echo(found.reason)
 
 
 @app.command(epilog="\b\nExample:\n  tractable convert alarm.bif.gz alarm.uai.gz")
+@spread
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A model file.", show_default=False)],
     destination: Annotated[
         str, typer.Argument(metavar="OUT", help="The file to write; its extension says the format.", show_default=False)
     ],
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
-    json: Json = False,
+    common: Common,
+    force: Force = False,
 ) -> None:
     """Write a model in another format."""
     _places.check_apart({"IN": source}, {"OUT": destination})
     _places.check_new(destination, force)
-    net = tr.load(source)
+    net = common.load(source)
     tr.save(net, destination)
-    if json:
+    if common.json:
         return _json.write({"model": _json.model(net), "output": destination})
-    typer.echo(f"wrote {destination}: {net!r}")
+    common.tell(f"wrote {destination}: {net!r}")
 
 
 def show_refusal(error: tr.BudgetError, json: bool) -> None:

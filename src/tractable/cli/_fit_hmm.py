@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 import tractable as tr
-from tractable.cli._commands import Json
+from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
-from tractable.cli._fit_mixture import Ascent, EmissionsOption, show_run
+from tractable.cli._fit_mixture import Ascent, show_run
+from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Cut, SequencesArgument
+from tractable.cli._sequences import Cutting, SequencesArgument
 from tractable.cli._spread import spread
 
 
@@ -22,7 +23,6 @@ class Chain:
     """States, what they emit, and how they follow each other."""
 
     states: Annotated[int, typer.Option(min=1, help="Number of hidden states.", show_default=False)]
-    emissions: Annotated[EmissionsOption, typer.Option(help="What a column holds, given the state.")] = "gaussian"
     parts: Annotated[int, typer.Option(min=1, help="Parts of the mixture that each state emits from.")] = 1
     left_right: Annotated[
         bool, typer.Option("--left-right", help="States follow one another: each stays, or goes on to the next.")
@@ -31,15 +31,15 @@ class Chain:
         bool, typer.Option("--stationary", help="Sequences begin with the distribution that the transitions keep.")
     ] = False
 
-    def begin(self, data: tr.Sequences, ascent: Ascent) -> tr.HiddenMarkovModel:
+    def begin(self, data: tr.Sequences, ascent: Ascent, options: dict[str, Any]) -> tr.HiddenMarkovModel:
         """Where learning begins."""
         if self.left_right and self.stationary:
             raise typer.BadParameter("--left-right begins in the first state: leave out --stationary")
         if self.left_right:
-            return tr.left_right(data, self.states, self.emissions, n_parts=self.parts, key=ascent.seed)
-        options: Any = {"start": ascent.start, "n_parts": self.parts, "key": ascent.seed}
-        model = tr.hidden_markov(data, self.states, self.emissions, **options)
-        return tr.HiddenMarkovModel("stationary", model.transition, model.emissions) if self.stationary else model
+            return tr.left_right(data, self.states, n_parts=self.parts, key=ascent.seed, **options)
+        options = {"start": ascent.start, "n_parts": self.parts, "key": ascent.seed} | options
+        model = tr.hidden_markov(data, self.states, **options)
+        return model.replaced(start="stationary") if self.stationary else model
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,17 @@ class Climb(Ascent):
     ] = None
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors")
+@fit.command(
+    cls=Renamed, epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors"
+)
 @spread
 def hmm(
     data: SequencesArgument,
     output: Output,
     chain: Chain,
-    cut: Cut,
+    cut: Cutting,
     ascent: Climb,
-    json: Json = False,
+    emitted: Emitted,
 ) -> None:
     """Fit a hidden Markov model by expectation maximization; missing entries are integrated out.
 
@@ -67,8 +69,8 @@ def hmm(
     """
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
-    sequences = cut.read(data)
-    held = Cut(ascent.validation_lengths, cut.by).read(ascent.validation) if ascent.validation else None
-    begin = chain.begin(sequences, ascent)
+    sequences = cut.table(data, ascent)
+    held = Cutting(ascent.validation_lengths, cut.by).table(ascent.validation, ascent) if ascent.validation else None
+    begin = chain.begin(sequences, ascent, emitted.options(sequences, ascent, "gaussian"))
     run = climb(ascent, begin, (sequences, held), output, checkpoint)
-    show_run(run, output, sequences, json)
+    show_run(run, output, sequences, ascent)

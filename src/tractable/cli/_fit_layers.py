@@ -9,7 +9,8 @@ import typer
 
 import tractable as tr
 from tractable.cli._fit import fit, fit_and_show, layers_of
-from tractable.cli._options import ALGORITHMS, Output, Real, Running, Whole
+from tractable.cli._former import Renamed
+from tractable.cli._options import ALGORITHMS, Hidden, Output, Real, Running, Whole
 from tractable.cli._spread import spread
 from tractable.learning.settings import check_settings
 
@@ -33,9 +34,9 @@ class Guesses:
 
     algorithm: Annotated[Way, typer.Option(help="(Reweighted) wake–sleep, the same with a memory, or a bound.")] = "rws"
     samples: Annotated[Whole, typer.Option(min=1, help="Guesses at the hidden units of a row.")] = None
-    batch: Annotated[int, typer.Option(min=1, help="Rows in a step.")] = 100
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows in a step.")] = 100
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of Adam's first step; it falls to zero.")] = None
-    average: Annotated[
+    averaging: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the run, from its end, whose parameters are averaged.")
     ] = 0.0
 
@@ -43,7 +44,7 @@ class Guesses:
         """The settings as the library takes them, and `more` of them."""
         given = {"samples": self.samples, "learning_rate": self.learning_rate}
         own = {name: value for name, value in given.items() if value is not None}
-        own |= {"batch_size": self.batch, "averaging": self.average, **more}
+        own |= {"batch_size": self.batch_size, "averaging": self.averaging, **more}
         if self.algorithm in LEARNERS:
             return getattr(tr, LEARNERS[self.algorithm])(**own)
         return tr.VariationalGradient(estimator=self.algorithm, **own)
@@ -108,7 +109,7 @@ class LayerOptions:
         from tractable.plan.training import check_training  # brings rich, for the refusal
 
         sizes = [rows.shape[1], *self.hidden]
-        check_training([2 * n for n in sizes], learner.batch_size * learner.samples)
+        check_training([2 * n for n in sizes], learner.batch_size * learner.samples, memory=running.memory)
         if self.recognizing is None:
             return tr.DeepBeliefNetwork(sizes, key=running.seed)
         own = {"hidden": self.recognizing.tanh, "within": self.recognizing.autoregressive or None}
@@ -122,21 +123,23 @@ class LayerOptions:
         check_settings(vars(self.before))
         if not self.before.pretrain:
             return model
-        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed, checkpoint=running.checkpoint)
+        how = {"key": running.seed, "memory": running.memory}
+        check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)
-        options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
-        options |= {"key": running.seed, "resume": running.resume, "live": 0.0}
+        options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
+        options |= {"progress": running.progress, "resume": running.resume, "live": 0.0} | how
         return tr.fit(model, rows, layers, epochs=self.before.pretrain, **options).model
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit sbn digits.npy --layers 200,200 -o digits.safetensors")
+EXAMPLE = "\b\nExample:\n  tractable fit {} digits.npy --hidden 200,200 -o digits.safetensors"
+
+
+@fit.command(cls=Renamed, epilog=EXAMPLE.format("sbn"))
 @spread
 def sbn(
     data: BinaryData,
-    layers: Annotated[
-        str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
-    ],
+    hidden: Hidden,
     output: Output,
     guesses: Recognizing,
     before: Before,
@@ -146,20 +149,22 @@ def sbn(
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    own = LayerOptions(layers_of(layers, "--layers"), before, guesses)
+    own = LayerOptions(layers_of(hidden), before, guesses)
     fit_and_show((data, output), own, guesses.learner(), running)
 
 
-fit.command("helmholtz", help="Fit a Helmholtz machine: the same as sbn.")(sbn)
+same = {"help": "Fit a Helmholtz machine: the same as sbn.", "epilog": EXAMPLE.format("helmholtz")}
+fit.command("helmholtz", cls=Renamed, **same)(sbn)
 
 
-@fit.command(epilog="\b\nExample:\n  tractable fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30")
+@fit.command(
+    cls=Renamed,
+    epilog="\b\nExample:\n  tractable fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30",
+)
 @spread
 def dbn(
     data: BinaryData,
-    hidden: Annotated[
-        str, typer.Option(metavar="N,M", help="Numbers of hidden units, layer by layer.", show_default=False)
-    ],
+    hidden: Hidden,
     output: Output,
     guesses: Guesses,
     top: Top,

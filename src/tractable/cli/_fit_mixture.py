@@ -9,13 +9,14 @@ import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json
+from tractable.cli._common import Common
+from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
+from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 
-EmissionsOption = Literal["bernoulli", "categorical", "poisson", "gaussian", "tied", "diagonal", "spherical"]
 MixtureStart = Literal["k-means++", "rows"]
 
 
@@ -29,12 +30,14 @@ class Ascent(Climbing):
     @property
     def learner(self) -> tr.EM:
         """EM with these settings."""
-        return tr.EM(tolerance=self.tolerance, n_init=self.starts, prior=self.prior)
+        return tr.EM(tolerance=self.tolerance, n_init=self.n_init, prior=self.prior)
 
 
 @fit.command(
+    cls=Renamed,
     epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
-    "  tractable fit mixture p.csv --components 4 --emissions gaussian:0,1 --emissions categorical:2-5 -o p.safetensors"
+    "  tractable fit mixture p.csv --components 4 --emissions gaussian:age,height"
+    " --emissions categorical:job,city --ignore id -o p.safetensors",
 )
 @spread
 def mixture(
@@ -42,51 +45,31 @@ def mixture(
     components: Annotated[int, typer.Option(min=1, help="Number of components.", show_default=False)],
     output: Output,
     ascent: Ascent,
-    emissions: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KIND[:COLUMNS]", help="What columns hold, given the component: for all, or 0,2-4."),
-    ] = None,
-    json: Json = False,
+    emitted: Emitted,
 ) -> None:
     """Fit a mixture by expectation maximization; missing entries are integrated out.
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    kinds = _kinds(emissions or ["bernoulli"])
     checkpoint = checkpoint_of(ascent, output, {"DATA": data, "--validation": ascent.validation})
-    rows = tr.read_data(data)
-    held = tr.read_data(ascent.validation) if ascent.validation else None
-    begin = tr.mixture(rows, components, kinds, start=ascent.start, key=ascent.seed)
+    rows = ascent.table(data)
+    held = ascent.table(ascent.validation) if ascent.validation else None
+    options = emitted.options(rows, ascent, "bernoulli")
+    begin = tr.mixture(rows, components, start=ascent.start, key=ascent.seed, **options)
     run = climb(ascent, begin, (rows, held), output, checkpoint)
-    show_run(run, output, rows, json)
+    show_run(run, output, rows, ascent)
 
 
-def _kinds(texts: list[str]) -> str | dict[str, list[int]]:
-    """One kind for all columns, or kind → columns."""
-    if len(texts) == 1 and ":" not in texts[0]:
-        return texts[0]
-    kinds: dict[str, list[int]] = {}
-    for text in texts:
-        kind, _, columns = text.partition(":")
-        kinds.setdefault(kind, []).extend(_columns(text, columns))
-    return kinds
-
-
-def _columns(text: str, columns: str) -> list[int]:
-    ends = [part.split("-") for part in columns.split(",")]
-    if not all(len(end) in (1, 2) and all(number.isdecimal() for number in end) for end in ends):
-        raise typer.BadParameter(f"--emissions: expected a kind and its columns such as gaussian:0,2-4, got {text!r}")
-    return [column for end in ends for column in range(int(end[0]), int(end[-1]) + 1)]
-
-
-def show_run(run: tr.EMRun, output: str, data: Any, json: bool) -> None:
+def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:
     """The last iterations, and how likely the data are."""
-    criteria = {"aic": tr.aic(run.model, data).value, "bic": tr.bic(run.model, data).value}
-    if json:
+    criteria = {c.__name__: c(run.model, data, memory=common.memory).value for c in (tr.aic, tr.bic)}
+    if common.json:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
         what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")
         record = {"model": output, what: _json.model(run.model), "converged": run.converged, **criteria}
         return _json.write({**record, "history": history})
+    if common.quiet:
+        return
     from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
 
     _tables.console.print(tr.History(run.history.records[-_tables.MAX_ROWS :]))
@@ -95,5 +78,5 @@ def show_run(run: tr.EMRun, output: str, data: Any, json: bool) -> None:
         if found is not None:
             _machine_tables.show_likelihood(f"log-likelihood of a {name} {unit}", found)
     _tables.console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
-    _tables.console.print("converged" if run.converged else "not converged: give it more --iterations")
+    _tables.console.print("converged" if run.converged else "not converged: give it more --epochs")
     _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

@@ -11,7 +11,7 @@ import numpy as np
 import tractable as tr
 from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
-from tractable.cli._outputs import checkpoint_of, draw
+from tractable.cli._outputs import checkpoint_of, draw, resumable
 from tractable.cli._text import warnings_in_a_line
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
@@ -60,10 +60,10 @@ class Shape:
     hidden: list[int]
     visible: Visible
 
-    def machine(self, rows: np.ndarray, n_chains: int, seed: int) -> tr.Boltzmann:
+    def machine(self, rows: np.ndarray, n_chains: int, seed: int, memory: str | None) -> tr.Boltzmann:
         """A new machine for these rows, unless memory does not hold what learning it takes."""
-        units = visible_units(rows, self.visible.units, self.visible.states)
-        check_training([units.n_features, *self.hidden], n_chains, within=self.name == "boltzmann")
+        units = visible_units(rows, self.visible.units, self.visible.categories)
+        check_training([units.n_features, *self.hidden], n_chains, within=self.name == "boltzmann", memory=memory)
         kind = "spin" if isinstance(units, tr.Spin) else "bernoulli"
         if self.name == "restricted":
             return tr.restricted(units, self.hidden[0], units=kind, key=seed)
@@ -74,31 +74,33 @@ class Shape:
     def new(self, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
         """A new machine for these rows."""
         chains = max(min(learner.batch_size, len(rows)), getattr(learner, "n_chains", None) or 0)
-        return self.machine(rows, chains, running.seed)
+        return self.machine(rows, chains, running.seed, running.memory)
 
     def start(self, model: tr.Boltzmann, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
         """Where learning starts."""
         epochs = getattr(self.visible, "pretrain", 0)
         if not epochs:
             return model
-        check_fit(model, rows, learner, epochs=running.epochs, key=running.seed, checkpoint=running.checkpoint)
-        return pretrain(model, rows, epochs=epochs, key=running.seed)
+        how = {"key": running.seed, "memory": running.memory}
+        check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
+        return pretrain(model, rows, epochs=epochs, progress=running.progress, **how)
 
 
 def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     """Read the data, learn, write the model; the checkpoint goes when the model is there."""
     read = {"DATA": files.data, "--validation": running.validation}
     running = replace(running, checkpoint=checkpoint_of(running, files.model, read))
-    rows = tr.read_data(files.data)
-    held = tr.read_data(running.validation) if running.validation else None
+    rows = running.array(files.data)
+    held = running.array(running.validation) if running.validation else None
     model = shape.new(rows, learner, running)
     for name, part in ((files.data, rows), (running.validation, held)):
         if part is not None:
             learner.checked(model, part, f"{name}: ")  # here the file has a name
-    model = shape.start(model, rows, learner, running)
-    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_every}
-    options |= {"resume": running.resume} | ({} if running.live else {"live": 0.0})
-    with warnings_in_a_line(RuntimeWarning):
+    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
+    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress}
+    options |= {} if running.live else {"live": 0.0}
+    with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
+        model = shape.start(model, rows, learner, running)
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
     tr.save(run.model, files.model)
     for path in kept_at(running.checkpoint or ""):
@@ -110,5 +112,6 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
 
 def _likelihood(model: tr.Boltzmann, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:
     """The certified likelihood of the model that was written."""
-    found = {"train": tr.log_likelihood(model, rows, key=running.seed)}
-    return found if held is None else found | {"validation": tr.log_likelihood(model, held, key=running.seed)}
+    parts = {"train": rows} | ({} if held is None else {"validation": held})
+    how = {"key": running.seed, "memory": running.memory}
+    return {name: tr.log_likelihood(model, part, **how) for name, part in parts.items()}

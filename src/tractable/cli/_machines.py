@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json, MemoryOption, Model, app
+from tractable.cli._commands import Model, app
+from tractable.cli._common import Common
+from tractable.cli._former import Renamed
 from tractable.cli._options import Data, Output, Seed
-from tractable.cli._places import check_apart, check_table
+from tractable.cli._places import check_apart
 from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
-from tractable.cli._table_files import write_table
+from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, write_filled, write_rows
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
@@ -47,17 +48,19 @@ def score(
     data: Data,
     cut: Cut,
     weighed: LikelihoodOptions,
+    common: Common,
     seed: Seed = 0,
-    json: Json = False,
 ) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **weighed.given(machine))
-    if json:
+    more = {"memory": common.memory} | weighed.given(machine)
+    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
+    if common.json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
     from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
 
-    _tables.show_model(model, machine)
+    if not common.quiet:
+        _tables.show_model(model, machine)
     unit = "sequence" if machine.family == "hidden_markov" else "row"
     _machine_tables.show_likelihood(f"log-likelihood of a {unit}", found)
 
@@ -67,91 +70,86 @@ class Drawn:
     """How many samples, and given what."""
 
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of samples.")] = 100
-    given: Annotated[
+    evidence_file: Annotated[
         str | None,
         typer.Option(
-            metavar="DATA",
+            metavar="FILE",
             help="Of a machine or layers: the first row of this file is given; what is missing there is drawn.",
         ),
     ] = None
 
     def evidence(self, model: Any) -> Any:
         """What is given of the visible units."""
-        if self.given is None:
+        if self.evidence_file is None:
             return None
         if not hasattr(model, "groups"):
-            raise typer.BadParameter(f"--given: not for a {type(model).__name__}; leave it out")
-        rows = rows_for(model, self.given)
+            raise typer.BadParameter(f"--evidence-file: not for a {type(model).__name__}; leave it out")
+        rows = rows_for(model, self.evidence_file, Picked())
         if rows.ndim != 2 or not len(rows):
-            raise tr.ModelError(f"{self.given}: there are no rows")
+            raise tr.ModelError(f"{self.evidence_file}: there are no rows")
         return rows[0]
 
 
-@app.command(epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
+@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
 @spread
 def sample(
     model: Model,
     output: Output,
     drawn: Drawn,
+    common: Common,
     seed: Seed = 0,
-    memory: MemoryOption = None,
-    json: Json = False,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
-    check_apart({"MODEL": model, "--given": drawn.given}, {"--output": output})
+    check_apart({"MODEL": model, "--evidence-file": drawn.evidence_file}, {"--output": output})
     found: Any = tr.load(model)
-    check_table(found, output)
-    rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=memory)
-    if found.family == "tables":
-        write_table(found, rows, output)
-    else:
-        tr.write_data(output, rows)
-    _tell(found, output, drawn.n, json)
+    check_output(found, output, common.json)
+    rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=common.memory)
+    write_rows(found, rows, output)
+    _tell(found, output, drawn.n, common)
 
 
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
 @spread
-def impute(model: Model, data: Data, output: Output, cut: Cut, seed: Seed = 0, json: Json = False) -> None:
+def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, seed: Seed = 0) -> None:
     """Fill in what is missing in rows of data: its posterior mean given what is observed in the row, or sequence.
 
     In rows of a network, the most probable state.
     """
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
-    check_table(machine, output)
-    whole = tr.impute(machine, cut.data(machine, data), key=seed)
-    if machine.family == "tables":
-        return _tell(machine, output, write_table(machine, whole, output), json)
-    tr.write_data(output, _rows(whole))
-    _tell(machine, output, len(_rows(whole)), json)
+    check_output(machine, output, common.json)
+    source = as_text(data)
+    whole = tr.impute(machine, cut.data(machine, source or data), key=seed, memory=common.memory)
+    _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
 
 
 @app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")
+@spread
 def diagnose(
     model: Model,
+    common: Common,
     chains: Annotated[int, typer.Option(min=2, help="Number of chains.")] = 8,
     sweeps: Annotated[int, typer.Option(min=8, help="Sweeps of each chain; the first quarter is left out.")] = 1000,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the chains: .png, .pdf or .svg.")] = None,
     seed: Seed = 0,
-    json: Json = False,
 ) -> None:
     """Run Gibbs chains of a machine and say whether they agree: R-hat, effective sample sizes, a verdict."""
     from tractable.cli import _traces  # brings jax
 
     check_apart({"MODEL": model}, {"--plot": plot})
-    _traces.diagnosed(machine_of(model), (chains, sweeps, seed), plot, json)
+    _traces.diagnosed(machine_of(model), (chains, sweeps, seed), plot, common)
 
 
 @app.command(epilog="\b\nExample:\n  tractable transform digits.safetensors digits.npy -o features.npy")
 @spread
-def transform(model: Model, data: Data, output: Output, cut: Cut, json: Json = False) -> None:
+def transform(model: Model, data: Data, output: Output, cut: Cut, common: Common) -> None:
     """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine = machine_of(model)
-    check_table(machine, output)
-    means = _rows(tr.transform(machine, cut.data(machine, data, missing=False)))
+    check_output(machine, output, common.json)
+    means = by_name(machine, tr.transform(machine, cut.data(machine, data, missing=False), memory=common.memory))
     tr.write_data(output, means)
-    _tell(machine, output, len(means), json)
+    _tell(machine, output, len(means), common)
 
 
 def machine_of(path: str) -> Any:
@@ -164,12 +162,7 @@ def machine_of(path: str) -> Any:
     return found
 
 
-def _rows(found: Any) -> Any:
-    """Sequences one after another."""
-    return np.concatenate(found) if isinstance(found, list) else found
-
-
-def _tell(model: Any, output: str, n: int, json: bool) -> None:
-    if json:
+def _tell(model: Any, output: str, n: int, common: Common) -> None:
+    if common.json:
         return _json.write({"model": _json.model(model), "output": output, "rows": n})
-    typer.echo(f"wrote {output}: {n:,} row{'s' if n > 1 else ''}")
+    told(common, output, n)

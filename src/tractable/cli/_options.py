@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
+from tractable.cli._common import Common, Force
+from tractable.cli._table_files import Picked
 
 Data = Annotated[
     str,
@@ -20,7 +22,9 @@ Data = Annotated[
     ),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)]
-Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+Hidden = Annotated[
+    str, typer.Option(metavar="N[,M]", help="Number of hidden units; of several layers one each.", show_default=False)
+]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 ALGORITHMS = {
@@ -47,7 +51,7 @@ class Visible:
     units: Annotated[Kind, typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1.")] = (
         "bernoulli"
     )
-    states: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
+    categories: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,11 @@ class Steps:
     chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; one for each row of a batch if absent.")] = (
         None
     )
-    batch: Annotated[Whole, typer.Option(min=1, help="Rows in a step.")] = None
+    batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step.")] = None
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of the first step; it falls to zero.")] = None
     momentum: Annotated[Real, typer.Option(min=0.0, max=1.0, help="Share of a step that is kept in the next.")] = None
     weight_decay: Annotated[Real, typer.Option(min=0.0, help="λ of the penalty λ/2 Σ W².")] = None
-    average: Annotated[
+    averaging: Annotated[
         Real, typer.Option(min=0.0, max=1.0, help="Share of the run, from its end, whose parameters are averaged.")
     ] = None
 
@@ -80,30 +84,32 @@ class Steps:
         given = {name: getattr(self, option) for option, name in _SETTINGS.items() if getattr(self, option) is not None}
         for option, name in _SETTINGS.items():
             if name in given and name not in kind.__dataclass_fields__:
-                raise typer.BadParameter(f"the algorithm {self.algorithm} has no --{option}; leave it out")
+                raise typer.BadParameter(
+                    f"the algorithm {self.algorithm} has no --{option.replace('_', '-')}; leave it out"
+                )
         return kind(**given)
 
 
 _SETTINGS = {
     "k": "k",
     "chains": "n_chains",
-    "batch": "batch_size",
+    "batch_size": "batch_size",
     "learning_rate": "learning_rate",
     "momentum": "momentum",
     "weight_decay": "weight_decay",
-    "average": "averaging",
+    "averaging": "averaging",
 }
 
 
 @dataclass(frozen=True)
-class Kept:
+class Kept(Picked, Common):
     """Where a fit is kept while it runs, and where its curve goes."""
 
     checkpoint: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Where the fit is kept while it runs; MODEL.checkpoint if absent."),
     ] = None
-    checkpoint_every: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How often.")] = 60.0
+    checkpoint_seconds: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How often.")] = 60.0
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.")] = False
     force: Force = False
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png, .pdf or .svg.")] = (
@@ -126,8 +132,8 @@ def layers_at(checkpoint: str) -> list[str]:
 class Climbing(Kept):
     """How EM runs, whatever it fits."""
 
-    starts: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
-    iterations: Annotated[int, typer.Option(min=1, help="Iterations at most.")] = 200
+    n_init: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
+    epochs: Annotated[int, typer.Option(min=1, help="Iterations of EM, each a pass over the data, at most.")] = 100
     tolerance: Annotated[float, typer.Option(min=0.0, help="EM ends when a row gains less than this.")] = 1e-6
     validation: Annotated[
         str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
@@ -145,4 +151,3 @@ class Running(Kept):
     ] = None
     seed: Seed = 0
     live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False

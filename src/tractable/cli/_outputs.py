@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
 import tractable as tr
+from tractable.cli._common import InterruptedFitError
 from tractable.cli._options import Kept, kept_at, layers_at
 from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_new, check_writable
 from tractable.cli._text import warnings_in_a_line
@@ -15,6 +17,18 @@ from tractable.formats._base import extension, write
 from tractable.plots import em_curves
 
 MODELS = (".safetensors",)
+
+
+@contextmanager
+def resumable(checkpoint: str | None) -> Iterator[None]:
+    """Work that can go on from a checkpoint: an interrupt says so, where there is one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not (there := kept_at(checkpoint or "")):
+            raise
+        told = f"interrupted; the fit is kept in {there[0]}: the same command with --resume goes on from there"
+        raise InterruptedFitError(told) from None
 
 
 def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[str, ...] = MODELS) -> str:
@@ -42,12 +56,13 @@ def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:
 def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpoint: str) -> tr.EMRun:
     """EM from a model on rows, with others that are followed; the model is written, and then the checkpoint goes.
 
-    `settings` are options of `Kept`, ``learner``, ``iterations`` and ``seed``.
+    `settings` are options of `Kept`, ``learner``, ``epochs`` and ``seed``.
     """
     rows, held = data
-    kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_every, "resume": settings.resume}
-    options: dict[str, Any] = {"epochs": settings.iterations, "validation": held, "key": settings.seed, **kept}
-    with warnings_in_a_line(RuntimeWarning):
+    kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_seconds, "resume": settings.resume}
+    options: dict[str, Any] = {"epochs": settings.epochs, "validation": held, "key": settings.seed, **kept}
+    options |= {"memory": settings.memory, "progress": settings.progress}
+    with warnings_in_a_line(RuntimeWarning), resumable(checkpoint):
         run = tr.fit(model, rows, settings.learner, **options)
     tr.save(run.model, output)
     os.unlink(checkpoint)

@@ -12,7 +12,9 @@ from typing import Any
 import typer
 
 import tractable as tr
+from tractable.cli import _json
 from tractable.cli._commands import app, show_refusal
+from tractable.cli._common import InterruptedFitError, OverBudgetError
 from tractable.cli._text import one_line, warnings_in_a_line
 from tractable.extras import missing
 
@@ -23,10 +25,10 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code: 0 answered, 2 bad input, 3 refused by the budget."""
+    """Run one command line; its exit code: 0 answered, 2 bad input, 3 refused by the budget, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            _prepare(stream)
     try:
         with warnings_in_a_line(tr.FormatWarning):
             code = _guarded(argv)
@@ -42,6 +44,16 @@ def run(argv: Sequence[str]) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
+def _prepare(stream: TextIOWrapper) -> None:
+    """No character may end a command: what a stream cannot show is written otherwise."""
+    stream.reconfigure(errors="backslashreplace")
+    if stream.encoding.lower() != "utf-8" or os.environ.get("LC_ALL") in ("C", "POSIX"):
+        from tractable.cli import _ascii  # seldom needed
+
+        if _ascii.needed(stream):
+            _ascii.prepare(stream)
+
+
 def _command(argv: Sequence[str]) -> Any:
     """The command line as the parser sees it; a command on networks does not wait for those on machines to be built."""
     if not {c.callback.__name__ for c in app.registered_commands if c.callback} & {*argv[:1]}:
@@ -51,28 +63,50 @@ def _command(argv: Sequence[str]) -> Any:
         import_module("tractable.cli._fit_hmm")
         import_module("tractable.cli._fit_layers")
         import_module("tractable.cli._fit_network")
-    return typer.main.get_command(app)
+    command = typer.main.get_command(app)
+    if not argv or argv[0].startswith("-"):  # so a shell asks for completions, and a user to have them installed
+        command.params += typer.main.get_install_completion_arguments()
+    return command
 
 
 def _guarded(argv: Sequence[str]) -> int:
     try:
-        command = _command(argv)
-        return command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
+        return _affordable(argv)
     except UsageError as error:
         return _fail(error.format_message())
+    except InterruptedFitError as error:
+        return _fail(str(error), INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
+    except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
+        return _fail(str(error))
+
+
+def _affordable(argv: Sequence[str]) -> int:
+    """The exit code of a command that the budget may refuse, or memory end."""
+    try:
+        return _answered(argv)
     except MemoryError:
         return _fail("out of memory; a smaller --memory makes the plan take less, or refuse", REFUSED)
     except tr.BudgetError as error:
         show_refusal(error, json="--json" in argv)
         return _fail(str(error), REFUSED)
+    except OverBudgetError as error:
+        if "--json" in argv:
+            _json.write({"refused": str(error)})
+        return _fail(str(error), REFUSED)
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):  # from jax, which has no class of its own for it
             raise
         return _fail("out of memory; take smaller batches, fewer hidden units or fewer chains")
-    except (tr.ModelError, tr.GraphError) as error:  # any other ValueError is a defect, and must be seen
-        return _fail(str(error))
+
+
+def _answered(argv: Sequence[str]) -> int:
+    command = _command(argv)
+    code = command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
+    if code == INTERRUPTED:  # which is all that the parser makes of an interrupt
+        raise KeyboardInterrupt
+    return code
 
 
 def _lacking(error: ImportError) -> str:

@@ -11,10 +11,12 @@ import typer
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._commands import Json, MemoryOption, Model, app, tables
-from tractable.cli._places import check_apart, check_table
+from tractable.cli._commands import Model, app, tables
+from tractable.cli._common import Common
+from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import table_of
+from tractable.cli._table_files import Picked, check_output, once, told
+from tractable.formats._pipes import STANDARD
 
 Text = str | None
 SequencesArgument = Annotated[
@@ -25,12 +27,15 @@ SequencesArgument = Annotated[
         show_default=False,
     ),
 ]
+SEQUENTIAL = ("hidden_markov", "factorial_hidden_markov")
+"""The families of sequences."""
+
 RUNS = 12
 """So many runs of equal states of a path are printed."""
 
 
 @dataclass(frozen=True)
-class Cut:
+class Cutting:
     """How the rows of a file are cut into sequences; without either they are one."""
 
     lengths: Annotated[
@@ -39,44 +44,61 @@ class Cut:
     by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
 
     @property
+    def marks(self) -> list[str]:
+        """The column that is no data."""
+        return [] if self.by is None else [self.by]
+
+    @property
     def files(self) -> dict[str, Text]:
         """The file that is read besides the rows, by the option that names it."""
         return {"--lengths": self.lengths}
 
-    def read(self, path: str) -> tr.Sequences:
+    def read(self, path: Any, chosen: Picked) -> tr.Sequences:
         """The sequences in a file."""
-        return tr.read_sequences(path, lengths=self.lengths, by=self.by)
+        return tr.read_sequences(path, lengths=self.lengths, by=self.by, **chosen.asked)
 
-    def data(self, model: Any, path: str, missing: bool = True) -> Any:
+    def table(self, path: Any, chosen: Picked) -> tr.Sequences:
+        """The sequences in a file with all columns where these have names: a model is made of some, and knows them."""
+        path = once(path)
+        found = tr.read_sequences(path, lengths=self.lengths, by=self.by)
+        return found if found.named else self.read(path, chosen)
+
+
+@dataclass(frozen=True)
+class Cut(Picked, Cutting):
+    """What is read of a file, and how it is cut."""
+
+    def data(self, model: Any, path: Any, missing: bool = True) -> Any:
         """What a model takes: sequences where it is one of sequences, cases of a network, else rows."""
-        if model.family == "hidden_markov":
-            return self.read(path)
+        if model.family in SEQUENTIAL:
+            return self.read(path, self)
         if self.lengths or self.by:
             raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
-        return table_of(model, path) if model.family == "tables" else rows_for(model, path, missing)
+        if model.family == "tables":
+            return self.states(model, path)
+        return rows_for(model, path, self, missing)
 
 
-def rows_for(model: Any, path: str, missing: bool = True) -> np.ndarray:
+def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any:
     """The rows in a file; those of a model of units are looked at here, where the file has a name."""
-    rows = tr.read_data(path)
+    rows = chosen.rows(path) if model.family == "mixture" else chosen.array(path)
     if hasattr(model, "groups"):
         from tractable.models.clamping import checked_values  # brings jax
 
         try:
             checked_values(model, "visible", rows, missing)
         except tr.ModelError as error:
-            raise tr.ModelError(f"{path}: {error}") from None
+            raise tr.ModelError(f"{getattr(path, 'path', path)}: {error}") from None
     return rows
 
 
 @dataclass(frozen=True)
-class StatesQuery:
+class StatesQuery(Common):
     """What is asked about hidden states."""
 
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Probabilities of the states of each row, not the best path.")
     ] = False
-    memory: MemoryOption = None
 
 
 @app.command(epilog="\b\nExample:\n  tractable decode weather.safetensors days.csv --by station -o states.npy")
@@ -89,22 +111,23 @@ def decode(
     output: Annotated[
         Text, typer.Option("--output", "-o", metavar="FILE", help="States of all rows, as .npy, .npz or .csv.")
     ] = None,
-    json: Json = False,
 ) -> None:
     """Say which hidden states sequences went through: the most probable path, or the posterior of each row."""
     check_apart({"MODEL": model, "SEQUENCES": sequences} | cut.files, {"--output": output})
     chain = chain_of(model)
     if output:
-        check_table(chain, output)
-    found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences), asked.memory)
+        check_output(chain, output, asked.json)
+    found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences, cut), asked.memory)
     if output:
         tr.write_data(output, np.concatenate([np.reshape(part["states"], (part["rows"], -1)) for part in found]))
-    if json:
+    if asked.json:
         return _json.write({"model": _json.model(chain), "output": output, "sequences": found})
-    tables().show_model(model, chain)
-    _show(found, asked.posterior)
+    if output != STANDARD:
+        if not asked.quiet:
+            tables().show_model(model, chain)
+        _show(found, asked.posterior)
     if output:
-        typer.echo(f"wrote {output}: {sum(part['rows'] for part in found):,} rows")
+        told(asked, output, sum(part["rows"] for part in found))
 
 
 def chain_of(path: str) -> Any:

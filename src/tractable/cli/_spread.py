@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_type_hints
 
+LAST = ("memory", "quiet", "json")
+"""Options of every command, which come after its own."""
+
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """The command as the argument parser has to see it: with the fields of its dataclasses as parameters.
@@ -30,11 +33,12 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         own = {name: group(**{f.name: given.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
         command(**own, **given)
 
-    plain = [
+    parts = [
         [p.replace(kind=p.KEYWORD_ONLY)] if name not in groups else _own(groups[name]) for name, p in hints.items()
     ]
-    gathered.__signature__ = inspect.Signature([p for part in plain for p in part])  # type: ignore[attr-defined]
-    gathered.__annotations__ = {p.name: p.annotation for part in plain for p in part}
+    plain = sorted((p for part in parts for p in part), key=lambda p: p.name in LAST)
+    gathered.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
+    gathered.__annotations__ = {p.name: p.annotation for p in plain}
     gathered.__name__, gathered.__doc__ = command.__name__, command.__doc__
     return gathered
 

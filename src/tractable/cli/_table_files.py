@@ -1,30 +1,165 @@
-"""Files of rows whose columns are the variables of a network."""
+"""Files of rows: which of their columns are read, and how what was found goes back to where it came from."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import typer
 
 import tractable as tr
+from tractable.cli import _text
+from tractable.cli._places import check_table
 from tractable.formats import write_evidence
-from tractable.models.rows import columns_of, like
+from tractable.formats._base import Source
+from tractable.formats._pipes import STANDARD, TEXT, is_pipe, kind_of, put, source_of
 
 WRITTEN = (".bif", ".safetensors", ".uai", ".xml", ".xmlbif")
 """The extensions of networks."""
 
+NAMED = (".csv", ".parquet")
+"""Those that hold names of columns."""
 
-def table_of(net: Any, path: str) -> Any:
-    """The rows in a file: names of states in a .csv, .evid or .parquet, their indices in an array."""
+OUTPUTS = (".csv", ".data", ".evid", ".npy", ".npz", ".parquet")
+"""The extensions of rows that are written."""
+
+Texts = list[str] | None
+"""An option that may be given several times: a later one adds to the earlier ones, and takes nothing away."""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Which columns of the data are read."""
+
+    columns: Annotated[
+        Texts, typer.Option(metavar="A,B", help="Only these columns of the data, by name or by number from 0.")
+    ] = None
+    ignore: Annotated[
+        Texts, typer.Option(metavar="A,B", help="Columns of the data to leave out, by name or by number.")
+    ] = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The columns as readers take them."""
+        return {"columns": _text.names(self.columns) or None, "ignore": _text.names(self.ignore)}
+
+    def array(self, path: Any) -> np.ndarray:
+        """The rows in a file, of numbers."""
+        return tr.read_data(path, **self.asked)
+
+    def rows(self, path: Any) -> Any:
+        """The rows in a file, by name where it has names."""
+        return tr.read_columns(path, **self.asked)
+
+    def table(self, path: Any) -> Any:
+        """The rows in a file with all columns where these have names: a model is made of some, and knows the rest."""
+        path = once(path)
+        found = tr.read_columns(path)
+        return self.rows(path) if isinstance(found, np.ndarray) and any(self.asked.values()) else found
+
+    def states(self, net: Any, path: Any) -> Any:
+        """The rows in a file of states of a network: cases, or an array of all variables."""
+        plain = path.lower().removesuffix(".gz") if isinstance(path, str) else ""
+        is_array = plain.endswith(".npy") or ".npz" in plain
+        return self.array(path) if is_array else tr.read_evidence(path, net, **self.asked)
+
+
+def once(path: Any) -> Any:
+    """The content of a pipe, which can be read only once; any other file as it is."""
+    return source_of(path) if isinstance(path, str) and is_pipe(path) else path
+
+
+# ---------------------------------------------------------------- out
+
+
+def check_output(model: Any, output: str, json: bool) -> None:
+    """Refuse a place for rows before they are found: one that is not written, or where JSON goes too."""
+    check_table(model, output)
+    if json and output == STANDARD:
+        raise typer.BadParameter("--json and --output - both go to the standard output; leave out one of them")
+
+
+def told(common: Any, output: str, n: int) -> None:
+    """Say how many rows were written; beside rows on the standard output, on the standard error."""
+    if output != STANDARD:
+        common.tell(f"wrote {output}: {n:,} row{'s' if n > 1 else ''}")
+    elif not common.quiet:
+        typer.echo(f"wrote {n:,} row{'s' if n > 1 else ''}", err=True)
+
+
+def as_text(path: str) -> Source | None:
+    """The content of a file of text, which is read again to be written with its gaps filled; None of any other."""
     plain = path.lower().removesuffix(".gz")
-    if plain.endswith(".parquet"):
-        from tractable.formats.data.parquet import columns  # brings narwhals
-
-        return columns(path)
-    is_array = plain.endswith(".npy") or ".npz" in plain
-    return tr.read_data(path) if is_array else tr.read_evidence(path, net)
+    return source_of(path) if is_pipe(path) or plain.endswith(TEXT) else None
 
 
-def write_table(net: Any, rows: Any, path: str) -> int:
-    """Write rows of names of states under names of variables; returns the number of rows."""
-    cases = like([{}], columns_of(rows))
-    write_evidence(cases, path, net)
-    return len(cases)
+def write_rows(model: Any, found: Any, output: str) -> int:
+    """Write rows as a verb gave them; returns their number."""
+    rows = by_name(model, found)
+    if isinstance(rows, Mapping) and kind_of(output, OUTPUTS) == ".evid":
+        write_evidence(cases_of(rows), output, model)
+    else:
+        tr.write_data(output, rows)
+    return len(next(iter(rows.values()))) if isinstance(rows, Mapping) else len(rows)
+
+
+def write_filled(model: Any, found: Any, path: str, source: Source | None, cut: Any, output: str) -> int:
+    """Write the rows of a file with its gaps filled; text as it stood there, columns that were not read too."""
+    rows = by_name(model, found)
+    if source is not None and kind_of(output, OUTPUTS) in TEXT:
+        return _write_text(model, rows, source, cut, output)
+    if isinstance(rows, Mapping) and kind_of(output, OUTPUTS) in NAMED:
+        whole = tr.read_columns(source or path)  # what was not read goes along
+        rows = {**(whole if isinstance(whole, Mapping) else {}), **rows}
+    return write_rows(model, rows, output)
+
+
+def _write_text(model: Any, rows: Any, source: Source, cut: Any, output: str) -> int:
+    from tractable.formats.data.text import opened
+    from tractable.formats.evidence_csv import states_sheet
+    from tractable.formats.filling import Filled, filled
+
+    found = states_sheet(source, model.states) if model.family == "tables" else opened(source)
+    states = _states_of(model)
+    if not isinstance(rows, Mapping):
+        places = found.chosen(cut.asked["columns"], [*cut.asked["ignore"], *cut.marks])
+        put(output, filled(found, {place: Filled(rows[:, k]) for k, place in enumerate(places)}, {}))
+        return len(rows)
+    own = {name if name in rows else name.strip(): place for place, name in enumerate(found.first)}
+    columns = {own[name]: Filled(cells, states.get(name, ())) for name, cells in rows.items() if name in own}
+    put(output, filled(found, columns, {name: cells for name, cells in rows.items() if name not in own}))
+    return len(next(iter(rows.values())))
+
+
+def _states_of(model: Any) -> Mapping[str, Sequence[str]]:
+    """The names of states of variables or columns, where a model has them."""
+    if model.family == "tables":
+        return model.states
+    return getattr(getattr(model, "columns", None), "categories", {})
+
+
+def by_name(model: Any, found: Any) -> Any:
+    """What a verb gave as columns by name, or as an array: sequences one after another, cases as columns."""
+    from tractable.models.rows import columns_of, is_named
+    from tractable.models.sequences import are_many
+
+    if isinstance(found, list) and are_many(found):
+        parts = [by_name(model, part) for part in found]
+        if isinstance(parts[0], Mapping):
+            return {name: np.concatenate([np.asarray(part[name], object) for part in parts]) for name in parts[0]}
+        return np.concatenate(parts)
+    if is_named(found):
+        return columns_of(found)
+    if model.family == "tables":
+        return dict(zip(model.states, np.asarray(found).T, strict=True))
+    return found
+
+
+def cases_of(rows: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Columns of states as cases."""
+    return [
+        {name: str(state) for name, state in zip(rows, row, strict=True) if state is not None}
+        for row in zip(*rows.values(), strict=True)
+    ]

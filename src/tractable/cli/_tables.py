@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 import tractable as tr
 from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
+from tractable.cli._console import Answers
 from tractable.plan._text import prices
 
 MAX_ROWS = 60
@@ -22,7 +22,10 @@ MAX_ROWS = 60
 MAX_COLUMNS = 4
 """So many variables are shown beside each of several cases."""
 
-console = Console(highlight=False, markup=False, emoji=False)
+BAR = 24
+"""Characters of a bar, where the terminal is not narrow."""
+
+console = Answers(highlight=False, markup=False, emoji=False)
 
 
 def show_model(path: str, net: Any) -> None:
@@ -52,14 +55,13 @@ def _show_reasons(plans: Sequence[Any]) -> None:
         console.print(why if len(queries) == 1 else f"{', '.join(names)}: {why}")
 
 
-def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
-    """One case in full; of several a row each."""
+def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer], quiet: bool = False) -> None:
+    """One case in full, unless `quiet` with how it was found; of several a row each."""
     if len(answers) != 1:
         return _show_cases(net, asked, answers)
     answer = answers[0]
-    width, flops, memory, seconds = prices(answer.plan)
-    console.print(f"{answer.plan.method}: {answer.plan.why}")
-    console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
+    if not quiet:
+        _show_price(answer.plan)
     console.print(_evidence(net, answer))
     if answer.marginals:
         _show(["variable", "state"], _marginals(net, answer))
@@ -68,6 +70,12 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
         _show(asked.targets, rows)
     if answer.most_probable is not None:
         _show_most_probable(net, answer.most_probable)
+
+
+def _show_price(plan: tr.Plan) -> None:
+    width, flops, memory, seconds = prices(plan)
+    console.print(f"{plan.method}: {plan.why}")
+    console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
 
 
 def certified(certificate: tr.Certificate) -> str:
@@ -103,7 +111,7 @@ def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
     rows = iter(rows)
     for *names, p in islice(rows, MAX_ROWS):
         shown = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
-        table.add_row(*shown, f"{p:.6g}", "" if math.isnan(p) else Bar(1.0, 0.0, p, width=24))
+        table.add_row(*shown, f"{p:.6g}", "" if math.isnan(p) else Bar(1.0, 0.0, p, width=min(BAR, console.width // 4)))
         above = names
     console.print(table)
     _tell_rest(sum(1 for _ in rows))

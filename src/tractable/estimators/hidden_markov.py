@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,14 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from tractable.estimators.mixtures import by_name
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, hidden_markov
 from tractable.models import Sequences
+from tractable.models.kinds import EmissionKinds
+from tractable.models.rows import is_frame
 from tractable.posterior import impute, most_probable, transform
-from tractable.posterior.engines.chains import draw
+from tractable.posterior.engines.chains import draw, in_names
 
 
 class HiddenMarkovModel(DensityMixin, BaseEstimator):
@@ -22,7 +24,8 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
 
     p(x, z) = π(z_1) ∏_t A(z_t, z_{t+1}) ∏_t p(x_t | z_t).
 
-    The rows of X are one sequence, or several, one after another, of these `lengths`.
+    The rows of X are one sequence, or several, one after another, of these `lengths`. A DataFrame is read by the names
+    of its columns; those of text, of booleans and of categories are categorical, and come back as they were.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
         self,
         n_components: int = 2,
         *,
-        emissions: str | Mapping[str, Sequence[int]] = "diagonal",
+        emissions: EmissionKinds = "diagonal",
         n_parts: int = 1,
         learner: EM | None = None,
         max_iter: int = 100,
@@ -70,6 +73,8 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
     def _sequences(self, X: Any, lengths: Any, reset: bool = False) -> Sequences:
         if not reset:
             check_is_fitted(self)
+        if is_frame(X):
+            return Sequences(by_name(self, X, reset), lengths)
         rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")  # type: ignore
         return Sequences(rows, lengths)
 
@@ -118,16 +123,18 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
         data = self._sequences(X, lengths)
         return aic(self.model_, data).value
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Any, np.ndarray]:
         """A sequence of rows [n_samples, n_features] and its states [n_samples]."""
         check_is_fitted(self)
         key = self._key if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
-        return draw(self.model_, n_samples, key)
+        rows, states = draw(self.model_, n_samples, key)
+        return in_names(self.model_, rows, None), states
 
-    def impute(self, X: Any, lengths: Any = None) -> np.ndarray:
+    def impute(self, X: Any, lengths: Any = None) -> Any:
         """The rows with what is missing replaced by its mean given the sequence (of a category: the most probable)."""
         data = self._sequences(X, lengths)
-        return np.concatenate(impute(self.model_, data))
+        rows = np.concatenate(impute(self.model_, data, codes=True))
+        return in_names(self.model_, rows, X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,8 +16,19 @@ from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
 from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
+from tractable.models.kinds import EmissionKinds
 from tractable.models.mixture import COMPONENT
+from tractable.models.rows import is_frame
 from tractable.posterior import impute, infer, transform
+
+
+def by_name(estimator: Any, X: Any, reset: bool) -> Any:
+    """A table of another library as it is, its names kept or compared as scikit-learn does it."""
+    if not reset:
+        check_is_fitted(estimator)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X
+
 
 COVARIANCES = {"full": "gaussian", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
 
@@ -37,7 +48,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
     random_state: Any = None
 
     @abstractmethod
-    def _emissions(self, n_columns: int) -> str | Mapping[str, Sequence[int]]:
+    def _emissions(self, n_columns: int) -> EmissionKinds:
         """The kind of each column."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
@@ -54,13 +65,13 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         self.labels_ = self.predict(X)
         return self
 
-    def _begin(self, rows: np.ndarray, key: int) -> tuple[Mixture, bool]:
+    def _begin(self, rows: Any, key: int) -> tuple[Mixture, bool]:
         """Where EM begins, and whether that is given: by an earlier fit (`warm_start`), or by parameters."""
         if self.warm_start and hasattr(self, "model_") and self.model_.n_columns == rows.shape[1]:
             return self.model_, True
         return mixture(rows, self.n_components, self._emissions(rows.shape[1]), start=self.init, key=key), False
 
-    def _rows(self, X: Any, reset: bool = False) -> np.ndarray:
+    def _rows(self, X: Any, reset: bool = False) -> Any:
         if not reset:
             check_is_fitted(self)
         return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")  # type: ignore
@@ -108,7 +119,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         drawn = infer(self.model_).sample(n_samples, key=key)
         return drawn["columns"], drawn[COMPONENT]
 
-    def impute(self, X: Any) -> np.ndarray:
+    def impute(self, X: Any) -> Any:
         """The rows with what is missing replaced by its posterior mean (of a category: the most probable one)."""
         rows = self._rows(X)
         return impute(self.model_, rows)
@@ -248,11 +259,14 @@ class BernoulliMixture(_Mixture):
 class MixedMixture(_Mixture):
     """A mixture over columns of different kinds, any entry of which may be missing.
 
+    A DataFrame is read by the names of its columns; those of text, of booleans and of categories are categorical, and
+    come back as they were.
+
     Parameters
     ----------
     n_components : number of components.
-    kinds : kind → columns, such as ``{"gaussian": [0, 1], "categorical": [2], "poisson": [3]}``; None takes every
-        column for a number with a variance of its own.
+    kinds : kind → columns by number or name, such as ``{"gaussian": [0, 1], "categorical": [2], "poisson": [3]}``; None
+        takes every column of numbers for one with a variance of its own.
     tol : EM ends when the mean log-likelihood grows by less.
     max_iter, n_init : iterations at most, and starts of which the best is kept.
     init : ``"k-means++"`` or ``"rows"``.
@@ -269,7 +283,10 @@ class MixedMixture(_Mixture):
     True
     """
 
-    kinds: Mapping[str, Sequence[int]] | None = None
+    kinds: Mapping[str, Sequence[Any]] | None = None
 
-    def _emissions(self, n_columns: int) -> str | Mapping[str, Sequence[int]]:
+    def _emissions(self, n_columns: int) -> EmissionKinds:
         return "diagonal" if self.kinds is None else self.kinds
+
+    def _rows(self, X: Any, reset: bool = False) -> Any:
+        return by_name(self, X, reset) if is_frame(X) else super()._rows(X, reset)

@@ -8,10 +8,11 @@ import numpy as np
 
 from tractable.evaluate.verbs import log_likelihood
 from tractable.families import check_own
+from tractable.plan import Memory
 from tractable.posterior import Certificate, UnsupportedError
 
 
-def bic(model: Any, data: Any) -> Certificate:
+def bic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
     """The Bayesian information criterion −2 Σ log p(x) + n_parameters · log n_rows: lower is better.
 
     Of Bayesian networks, Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks,
@@ -32,10 +33,10 @@ def bic(model: Any, data: Any) -> Certificate:
     >>> round(tr.bic(coin, [[0], [1]]).value, 6)
     3.465736
     """
-    return _criterion(model, data, float(np.log(_counts(model, data)[1])))
+    return _criterion(model, data, float(np.log(_counts(model, data)[1])), memory)
 
 
-def aic(model: Any, data: Any) -> Certificate:
+def aic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
     """Akaike's information criterion −2 Σ log p(x) + 2 n_parameters: lower is better.
 
     Of Bayesian networks, Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks,
@@ -55,16 +56,16 @@ def aic(model: Any, data: Any) -> Certificate:
     >>> round(tr.aic(coin, [[0], [1]]).value, 6)
     4.772589
     """
-    return _criterion(model, data, 2.0)
+    return _criterion(model, data, 2.0, memory)
 
 
-def _criterion(model: Any, data: Any, price: float) -> Certificate:
+def _criterion(model: Any, data: Any, price: float, memory: Memory) -> Certificate:
     check_own(model)
     if not hasattr(model, "n_parameters"):
         raise UnsupportedError(
             f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood"
         )
-    found, n = log_likelihood(model, data), _counts(model, data)[0]
+    found, n = log_likelihood(model, data, memory=memory), _counts(model, data)[0]
     return price * model.n_parameters - 2 * n * found
 
 

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 from tractable.evaluate.diagnostics import Diagnosis, diagnose
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.plan import Memory, Plan, allowed, ask
+from tractable.plan._base import within
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.engines._protocol import unsupported
 
@@ -41,12 +43,13 @@ class Traces:
     diagnosis: Diagnosis
 
 
-def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0) -> Traces:
+def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0, memory: Memory = None) -> Traces:
     """Block Gibbs chains of a Boltzmann machine (general, restricted, deep) that start from its fields alone.
 
     Raises
     ------
     ModelError : fewer than two chains, or fewer than eight sweeps. UnsupportedError : no Boltzmann machine.
+    BudgetError : model, chains and draws take more than `memory`.
 
     Examples
     --------
@@ -57,12 +60,24 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
         raise unsupported(model, "traces")
     if n_chains < 2 or n_sweeps < 8:
         raise ModelError(f"take at least 2 chains and 8 sweeps, got {n_chains} chains and {n_sweeps} sweeps")
+    allowed(_plan(model, n_chains, n_sweeps, memory))
     key = jax.random.key(key) if isinstance(key, int | np.integer) else key
     x = gibbs.start(model.astype(np.float32), jax.random.fold_in(key, 0), jnp.arange(n_chains, dtype=jnp.uint32))
     keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)
     seen = _watched(gibbs.schedule(model.graph), model.astype(np.float32), keys, x)
     draws = np.asarray(seen, np.float64).transpose(2, 0, 1)[:, n_sweeps // 4 :]
     return Traces(NAMES, draws, diagnose(draws))
+
+
+def _plan(model: Boltzmann, n_chains: int, n_sweeps: int, memory: Memory) -> Plan:
+    """What the chains hold: the model in single precision, their states with as many fields, and what is watched."""
+    asked, steps = ask("sample", memory, np.inf, n=n_chains), float(n_chains) * n_sweeps
+    units = sum(model.units[name].n_features for name in model.groups)
+    n_bytes = 4.0 * (model.n_parameters + 3 * n_chains * units) + 16.0 * len(NAMES) * steps
+    why = f"{n_chains:,} chains of {n_sweeps:,} sweeps are watched"
+    flops = steps * model.n_parameters
+    plan = Plan("gibbs", 0.0, flops, n_bytes, 0.0, why, query="sample", n=n_chains, budget=asked.budget)
+    return within(plan, n_bytes)
 
 
 @jax.jit

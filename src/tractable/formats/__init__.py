@@ -12,14 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable._lazy import attach
-from tractable.formats._base import FormatError, FormatWarning, failure
+from tractable.formats._asked import ColumnNames, as_columns
+from tractable.formats._base import FormatError, FormatWarning, Source, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
+from tractable.formats._pipes import is_pipe, name_of, put, source_of
 from tractable.models import ModelError
 
 if TYPE_CHECKING:
-    from tractable.formats.data import column_names, read_data, write_data
+    from tractable.formats.data import column_names, read_columns, read_data, write_data
     from tractable.formats.sequences import read_sequences
     from tractable.models import BayesianNetwork, MarkovNetwork
     from tractable.models.units import Units
@@ -29,6 +31,7 @@ __all__ = [
     "FormatWarning",
     "column_names",
     "load",
+    "read_columns",
     "read_data",
     "read_evidence",
     "read_sequences",
@@ -49,6 +52,7 @@ _MODELS = {
     ".safetensors": "tensors",
 }
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
+_TABLES = (".parquet", ".npy", ".npy.gz", ".npz", ".data", ".data.gz")
 
 
 M = TypeVar("M")
@@ -152,15 +156,26 @@ def as_bytes(model: Any, path: str | os.PathLike[str]) -> bytes:
     return _to_bytes(path, leaf.write, model)
 
 
-def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovNetwork) -> list[dict[str, str]]:
+def read_evidence(
+    path: str | os.PathLike[str],
+    model: BayesianNetwork | MarkovNetwork,
+    *,
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
+) -> list[dict[str, str]]:
     """Read evidence: one dict of variable to state name for each case.
 
-    ``.evid`` is UAI evidence, by index; ``.csv`` has a header of variable names and one case per row, states by name,
-    an empty cell for what is unobserved. Each also with ``.gz``.
+    ``.evid`` is UAI evidence, by index; ``.csv`` has a header of variable names and one case per row, states by name
+    (a number names the state that reads as it), nothing, ``NA`` or ``?`` for what is unobserved. Each also with
+    ``.gz``. ``-`` is the standard input, of CSV. ``.parquet`` has such columns, ``.npy`` and ``.npz`` all variables.
+
+    Parameters
+    ----------
+    columns, ignore : names of columns, or their numbers from 0: only these, or all but those.
 
     Raises
     ------
-    FormatError : a file that cannot be read, an unknown variable or state, a variable observed twice.
+    FormatError : a file that cannot be read, an unknown variable or state, two columns of one name.
 
     Examples
     --------
@@ -171,7 +186,17 @@ def read_evidence(path: str | os.PathLike[str], model: BayesianNetwork | MarkovN
     ...     tr.read_evidence(f"{folder}/days.csv", net)
     [{'rain': 'yes'}, {}]
     """
-    source, kind = _read(path, _EVIDENCE)
+    name = name_of(path)
+    if name.lower().endswith(_TABLES) or ".npz:" in name.lower():
+        from tractable.formats.evidence_tables import read  # brings what reads tables
+
+        return read(name, model.states, columns, ignore)
+    read_already = isinstance(path, Source) or is_pipe(name)
+    source, kind = (source_of(path), ".csv") if read_already else _read(path, _EVIDENCE)
+    if kind == ".csv":
+        return _leaf("evidence_csv").read(source, model.states, as_columns(columns), as_columns(ignore) or [])
+    if columns is not None or as_columns(ignore):
+        raise source.error("has no columns to choose from: it is UAI evidence; leave out columns and ignore")
     return _leaf(_EVIDENCE[kind]).read(source, model.states)
 
 
@@ -195,8 +220,9 @@ def write_evidence(
     1 1 1
     <BLANKLINE>
     """
-    leaf = _leaf(_EVIDENCE[_extension(path, _EVIDENCE)])
-    _write(path, _to_bytes(path, leaf.write, cases, model.states))
+    name = os.fspath(path)
+    leaf = _leaf("evidence_csv" if is_pipe(name) else _EVIDENCE[_extension(path, _EVIDENCE)])
+    put(name, _to_bytes(path, leaf.write, cases, model.states))
 
 
 def _leaf(name: str) -> Any:
@@ -211,6 +237,6 @@ def _to_bytes(path: str | os.PathLike[str], writer: Any, *content: object) -> by
 
 
 # What a command on a network does not need is loaded when first used.
-_LEAVES = {"data": ("column_names", "read_data", "write_data"), "sequences": ("read_sequences",)}
+_LEAVES = {"data": ("column_names", "read_columns", "read_data", "write_data"), "sequences": ("read_sequences",)}
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
     __getattr__, __dir__ = attach(__name__, _LEAVES)

@@ -1,79 +1,127 @@
-"""Evidence as CSV: a header of variable names, one case per row, an empty cell for what is unobserved."""
+"""Evidence as CSV: a header of variable names, one case per row, states by the rule of `models.values`."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from tractable.formats._base import Source, States, encoded, repeated, shown
+from tractable.formats._base import FormatError, Source, States, encoded
+from tractable.formats._quoting import text_of_rows
+from tractable.formats._sheet import Sheet, sheet
 from tractable.models import ModelError
 from tractable.models._base import unknown_state, unknown_variable
+from tractable.models.values import StateReader, state_reader
+
+_ROWS = 2**12
+"""Rows that are read at a time."""
+
+Asked = Sequence[str | int] | None
 
 
-def read(source: Source, states: States) -> list[dict[str, str]]:
+def read(
+    source: Source, states: States, columns: Asked = None, ignore: Sequence[str | int] = ()
+) -> list[dict[str, str]]:
     """The cases in a CSV file."""
-    rows = _rows(source)
-    line, header = next(rows, (1, []))
-    if not header:
+    found = states_sheet(source, states)
+    names, places = variables(found, states, columns, ignore)
+    known = [_States(state_reader(name, tuple(states[name]))) for name in names]
+    cases: list[dict[str, str]] = []
+    for batch in found.batches(_ROWS):
+        try:
+            cases += [
+                {
+                    name: state
+                    for name, cell, place in zip(names, known, places, strict=True)
+                    if (state := cell[row[place]]) is not None
+                }
+                for row in batch
+            ]
+        except ModelError:
+            raise _bad_cell(found, batch, known, places, len(cases)) from None
+    return cases
+
+
+def states_sheet(source: Source, states: States) -> Sheet:
+    """A file of states as a sheet: it always has a header."""
+    if not source.data or source.data.isspace():
         raise source.error("the file is empty; expected a header of variable names")
-    for name in header:
-        if name not in states:
-            raise source.error(unknown_variable(name, states), line)
-    if (twice := repeated(header)) is not None:
-        raise source.error(f"variable {shown(twice)} is observed twice: it has two columns; keep one", line)
-    known = {name: frozenset(states[name]) for name in header}
-    return [_case(source, line, row, known, states) for line, row in rows]
+    return replace(sheet(source, header=True), known=frozenset(states))
 
 
-def _case(
-    source: Source, line: int, row: list[str], known: Mapping[str, frozenset[str]], states: States
-) -> dict[str, str]:
-    if len(row) != len(known):
-        raise source.error(f"expected {len(known)} cells, found {len(row)}", line)
-    case = {name: cell for name, cell in zip(known, row, strict=True) if cell}
-    for name, state in case.items():
-        if state not in known[name]:
-            raise source.error(unknown_state(name, state, states[name]), line)
-    return case
+def variables(found: Sheet, states: States, columns: Asked, ignore: Sequence[str | int]) -> tuple[list[str], list[int]]:
+    """The variables that have columns, and the places of these.
+
+    Raises
+    ------
+    FormatError : a column that is no variable, two of one name.
+    """
+    places = found.chosen(columns, ignore)
+    found.check_names(places)
+    names = [_variable(found, found.first[k], states) for k in places]
+    return names, places
 
 
-def _rows(source: Source) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with its line."""
-    lines = csv.reader(io.StringIO(source.text(), newline=""), strict=True)
-    try:
-        for row in lines:
-            if row:
-                yield lines.line_num, row
-    except csv.Error as error:
-        raise source.error(f"not CSV: {error}", lines.line_num) from None
+def _variable(found: Sheet, name: str, states: States) -> str:
+    for own in (name, name.strip()):
+        if own in states:
+            return own
+    told = f"{unknown_variable(name, states)}; leave its column out with ignore= (--ignore {name})"
+    raise found.source.error(told, found.line_of_header())
+
+
+class _States(dict[str, "str | None"]):
+    """Cell → name of its state, None where it is missing; each different cell is read once."""
+
+    def __init__(self, reader: StateReader):
+        super().__init__({name: name for name in reader.names})
+        self.reader = reader
+
+    def __missing__(self, cell: str) -> str | None:
+        code = self.reader.code(cell)
+        state = None if code < 0 else self.reader.names[code]
+        if len(self) < 2**16:
+            self[cell] = state
+        return state
+
+
+def _bad_cell(
+    found: Sheet, batch: list[list[str]], known: Sequence[_States], places: Sequence[int], done: int
+) -> FormatError:
+    for row, cells in enumerate(batch):
+        for reader, place in zip(known, places, strict=True):
+            try:
+                reader[cells[place]]
+            except ModelError as error:
+                return found.source.error(error, found.line(done + row))
+    raise AssertionError("some cell is bad")
+
+
+# ---------------------------------------------------------------- writing
 
 
 def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
     """Cases as CSV, with a column for each variable that is observed in some case."""
     if not states:
         raise ModelError("the model has no variables for a header; write .evid instead")
-    observed = {}
+    _check_states(cases, states)
+    observed = {name for case in cases for name in case}
+    header = [name for name in states if name in observed] or list(states)[:1]
+    _check_gaps(header, cases, states)
+    rows = ([case.get(name, "") for name in header] for case in cases)
+    return encoded(text_of_rows([header, *rows]))
+
+
+def _check_gaps(header: Sequence[str], cases: Sequence[Mapping[str, str]], states: States) -> None:
+    """Refuse an empty cell where that is a state."""
+    for name in header:
+        if any(not state.strip() for state in states[name]) and any(name not in case for case in cases):
+            raise ModelError(f"{name!r} has a state without a name, in CSV a sign for unobserved; write .evid instead")
+
+
+def _check_states(cases: Sequence[Mapping[str, str]], states: States) -> None:
     for case in cases:
         for name, state in case.items():
-            _check(name, state, states)
-        observed |= case
-    header = [name for name in states if name in observed] or list(states)[:1]
-    return _table([header, *([case.get(name, "") for name in header] for case in cases)])
-
-
-def _table(rows: Sequence[Sequence[str]]) -> bytes:
-    # The csv module leaves a carriage return bare, and would read it as the end of a row.
-    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n", quoting=quoting).writerows(rows)
-    return encoded(out.getvalue())
-
-
-def _check(name: str, state: str, states: States) -> None:
-    if name not in states:
-        raise unknown_variable(name, states)
-    if state not in states[name]:
-        raise unknown_state(name, state, states[name])
-    if not state:
-        raise ModelError(f"a state of {name!r} has an empty name, in CSV a sign for unobserved; write .evid instead")
+            if name not in states:
+                raise unknown_variable(name, states)
+            if state not in states[name]:
+                raise unknown_state(name, state, states[name])

@@ -1,6 +1,7 @@
 """Factorial hidden Markov models in the project's own format: each parameter a tensor.
 
-The header's entry has ``kind`` ``factorial_hidden_markov`` and ``chains``, their number. The tensors are ``start0``,
+The header's entry has ``kind`` ``factorial_hidden_markov`` and ``chains``, their number, and ``columns`` where these
+have names. The tensors are ``start0``,
 ``transition0`` and ``contributions0`` of chain 0, and so on, ``covariance`` and ``offset``.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tractable.formats._base import shown
+from tractable.formats._columns import describe_columns, read_columns
 from tractable.formats.emissions import arrays_of, taken
 from tractable.models import ModelError
 from tractable.models.additive import AdditiveGaussianEmissions
@@ -23,7 +25,7 @@ def describe(model: FactorialHiddenMarkovModel) -> tuple[dict[str, Any], dict[st
     tensors = model.emissions.arrays()
     for m, (start, transition) in enumerate(zip(model.starts, model.transitions, strict=True)):
         tensors |= {f"start{m}": start, f"transition{m}": transition}
-    about = {"kind": model.family, "chains": len(model.sizes)}
+    about = {"kind": model.family, "chains": len(model.sizes)} | describe_columns(model.named)
     return about, {name: np.array(a, order="C") for name, a in tensors.items()}
 
 
@@ -39,4 +41,4 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> FactorialHidde
     emissions = AdditiveGaussianEmissions(contributions, taken(arrays, "covariance"), taken(arrays, "offset"))
     if arrays:
         raise ModelError(f"the tensor {shown(next(iter(arrays)))} is not described in the header")
-    return FactorialHiddenMarkovModel(starts, transitions, emissions)
+    return FactorialHiddenMarkovModel(starts, transitions, emissions, read_columns(about))

@@ -1,7 +1,8 @@
 """Hidden Markov models in the project's own format: chain and emissions, each parameter a tensor.
 
 The header's entry has ``kind`` ``hidden_markov``, ``stationary`` (whether the start is the distribution that the
-transitions keep) and ``emissions`` (`tractable.formats.emissions` says what). The tensors are ``start`` (unless it is
+transitions keep), ``emissions`` (`tractable.formats.emissions` says what), and ``columns`` where these have names
+(`tractable.formats._columns`). The tensors are ``start`` (unless it is
 stationary), ``transition``, ``ties`` (if there are any) and the parameters of the emissions, ``emissions.NAME``.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tractable.formats._base import shown
+from tractable.formats._columns import describe_columns, read_columns
 from tractable.formats.emissions import arrays_of, describe_emissions, read_emissions, taken
 from tractable.models import ModelError
 from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
@@ -29,7 +31,7 @@ def describe(model: HiddenMarkovModel) -> tuple[dict[str, Any], dict[str, np.nda
     if model.ties is not None:
         tensors["ties"] = model.ties.astype(np.float64)
     about = {"kind": "hidden_markov", "stationary": model.is_stationary}
-    about["emissions"] = describe_emissions(model.emissions)
+    about |= {"emissions": describe_emissions(model.emissions)} | describe_columns(model.named)
     return about, {name: np.array(a, order="C") for name, a in tensors.items()}
 
 
@@ -44,7 +46,8 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> HiddenMarkovMo
         if not name.startswith(PREFIX):
             raise ModelError(f"the tensor {shown(name)} has no place")
     own = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
-    return HiddenMarkovModel(start, transition, read_emissions(about.get("emissions"), own), _labels(ties))
+    emissions = read_emissions(about.get("emissions"), own)
+    return HiddenMarkovModel(start, transition, emissions, _labels(ties), read_columns(about))
 
 
 def _labels(ties: np.ndarray | None) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """Mixtures in the project's own format: the kinds of emissions in the header, each parameter a tensor.
 
-The header's entry has ``kind`` ``mixture`` and ``emissions`` (`tractable.formats.emissions` says what). The tensors are
+The header's entry has ``kind`` ``mixture`` and ``emissions`` (`tractable.formats.emissions` says what), and ``columns``
+where these have names (`tractable.formats._columns`). The tensors are
 ``weights``, ``offset`` and the parameters of the emissions by name.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tractable.formats._columns import describe_columns, read_columns
 from tractable.formats.emissions import arrays_of, describe_emissions, read_emissions, taken
 from tractable.models import ModelError
 from tractable.models.emissions import MixtureEmissions
@@ -27,6 +29,7 @@ def describe(model: Mixture) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         own = {PREFIX + name: array for name, array in own.items()}
     tensors = {"weights": model.weights, "offset": np.array(model.offset)} | own
     about = {"kind": "mixture", "emissions": describe_emissions(model.free)}
+    about |= describe_columns(model.named)
     return about, {name: np.array(a, order="C") for name, a in tensors.items()}
 
 
@@ -37,4 +40,4 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> Mixture:
     if offset.shape:
         raise ModelError(f"the tensor offset has the shape {offset.shape}, expected ()")
     arrays = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
-    return Mixture(weights, read_emissions(about.get("emissions"), arrays), float(offset))
+    return Mixture(weights, read_emissions(about.get("emissions"), arrays), float(offset), read_columns(about))

@@ -9,27 +9,34 @@ from typing import Any
 
 import numpy as np
 
-from tractable.formats._base import Source, content, failure, is_gzip, shown
-from tractable.formats.data import column_names, read_data
+from tractable.formats._asked import ColumnNames, as_columns
+from tractable.formats._base import Source, content, failure, shown
+from tractable.formats._pipes import is_pipe, name_of, source_of
+from tractable.formats.data import column_names, read_columns, read_data
 from tractable.models import ModelError
-from tractable.models._base import nearest
 from tractable.models.sequences import Sequences
 
 Lengths = str | os.PathLike[str] | Sequence[int]
 
 
 def read_sequences(
-    path: str | os.PathLike[str], *, lengths: Lengths | None = None, by: str | int | None = None
+    path: Any,
+    *,
+    lengths: Lengths | None = None,
+    by: str | int | None = None,
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
 ) -> Sequences:
-    """Read sequences of rows.
+    """Read sequences of rows, with the names of their columns where the file has them.
 
-    A file that `read_data` knows is one sequence, unless `lengths` or `by` cut it. ``.json`` (also ``.json.gz``) is a
+    A file that `read_columns` knows is one sequence, unless `lengths` or `by` cut it. ``.json`` (or ``.json.gz``) is a
     list of sequences, each a list of numbers, or of rows that are lists of numbers; ``null`` is missing.
 
     Parameters
     ----------
     lengths : how many rows belong to each sequence: a list, or a file with a number for each.
-    by : name or number of a column of numbers whose value changes where a sequence ends; it is not kept.
+    by : name or number of a column, of numbers or text, whose value changes where a sequence ends; it is no data.
+    columns, ignore : names of columns, or their numbers from 0: only these (besides `by`), or all but those.
 
     Raises
     ------
@@ -40,28 +47,42 @@ def read_sequences(
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(f"{folder}/days.csv").write_text("who,rain\\n7,0\\n7,1\\n9,1\\n")
-    ...     [part.ravel().tolist() for part in tr.read_sequences(f"{folder}/days.csv", by="who")]
-    [[0.0, 1.0], [1.0]]
+    ...     _ = Path(f"{folder}/days.csv").write_text("who,rain\\nUlm,0\\nUlm,1\\nBern,1\\n")
+    ...     [part["rain"].tolist() for part in tr.read_sequences(f"{folder}/days.csv", by="who")]
+    [[0, 1], [1]]
     """
-    name = os.fspath(path)
+    name = name_of(path)
     if lengths is not None and by is not None:
         raise failure(name, "is cut either by lengths or by a column; give one of them")
-    plain = name[:-3] if is_gzip(name) else name
-    if plain.lower().endswith(".json"):
-        if lengths is not None or by is not None:
-            raise failure(name, "a list of sequences is cut already; give no lengths and no column")
-        return _listed(content(name))
-    table = read_data(name)
-    if by is not None:
-        return _cut(name, table, _column(name, table, by))
+    if name.lower().removesuffix(".gz").endswith(".json"):
+        return _json(name, [lengths, by, columns, as_columns(ignore) or None])
+    path = source_of(path) if is_pipe(name) else path  # which is read only once
+    mark = [] if by is None else [_named(by, path)]
+    wanted = as_columns(columns)
+    table = read_columns(path, columns=wanted and [*wanted, *mark], ignore=ignore)
     try:
-        return Sequences(table, None if lengths is None else _lengths(lengths), lengths is not None)
+        return Sequences(table, _lengths(lengths), bool(mark) or lengths is not None, *mark)
     except ModelError as error:
         raise failure(name, error) from None
 
 
-def _lengths(given: Lengths) -> np.ndarray:
+def _json(name: str, options: list[Any]) -> Sequences:
+    if any(option is not None for option in options):
+        raise failure(name, "a list of sequences is cut already; give no lengths and no column")
+    return _listed(content(name))
+
+
+def _named(by: str | int, path: Any) -> str | int:
+    """The name of a column that is named, or numbered among all that the file has."""
+    if not str(by).isdecimal():
+        return by
+    names = column_names(path) or []
+    return names[int(by)] if str(by) not in names and int(by) < len(names) else by
+
+
+def _lengths(given: Lengths | None) -> np.ndarray | None:
+    if given is None:
+        return None
     if not isinstance(given, str | os.PathLike):
         return np.asarray(given)
     name = os.fspath(given)
@@ -76,32 +97,6 @@ def _whole(name: str, word: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) < 19):
         raise failure(name, f"lengths are whole numbers, found {shown(word)}")
     return int(word)
-
-
-def _column(name: str, table: np.ndarray, by: str | int) -> int:
-    """The number of the column that is named."""
-    names = column_names(name) or []
-    if by in names:
-        return names.index(str(by))
-    if str(by).isdigit() and int(by) < table.shape[1]:
-        return int(by)
-    there = ", ".join(names[:20]) if names else f"0 … {table.shape[1] - 1}"
-    raise failure(name, f"has no column {by!r}{nearest(str(by), names)}; there are {there}")
-
-
-def _cut(name: str, table: np.ndarray, column: int) -> Sequences:
-    """A new sequence wherever the value of a column changes."""
-    if table.shape[1] < 2:
-        raise failure(name, "has no column beside the one that tells the sequences apart")
-    who = table[:, column]
-    if np.isnan(who).any():
-        raise failure(name, f"row {int(np.isnan(who).argmax())}: the column that tells the sequences apart is empty")
-    begins = np.flatnonzero(np.append(True, who[1:] != who[:-1]))
-    values, first = np.unique(who[begins], return_index=True)
-    if len(values) < len(begins):
-        again = int(np.setdiff1d(np.arange(len(begins)), first)[0])
-        raise failure(name, f"row {begins[again]}: sequence {who[begins[again]]:g} comes back; sort the rows by it")
-    return Sequences(np.delete(table, column, axis=1), np.diff(np.append(begins, len(who))))
 
 
 def _listed(source: Source) -> Sequences:

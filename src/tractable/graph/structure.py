@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 from tractable.graph._errors import GraphError
 
-States = tuple[str, ...] | int
+Said = tuple[str, ...] | int
 
 
 class Structure(NamedTuple):
     """Each variable that is named, in the order in which they are, with its parents; and the states that are said."""
 
     parents: dict[str, tuple[str, ...]]
-    states: dict[str, States]
+    states: dict[str, Said]
 
 
 def read_structure(given: Any) -> Structure:
@@ -77,7 +77,7 @@ class _Edges:
             raise GraphError(f"{where}the edge {parent!r} → {child!r} is there twice; keep one")
         own.append(parent)
 
-    def with_states(self, states: Mapping[str, States]) -> Structure:
+    def with_states(self, states: Mapping[str, Said]) -> Structure:
         return Structure({v: tuple(own) for v, own in self.parents.items()}, dict(states))
 
 
@@ -131,9 +131,9 @@ def _pair(item: Any) -> tuple[str, str]:
 _TOKENS = re.compile(
     r"""(?P<arrow>->|→|<-|←) | (?P<comma>,) | (?P<states>\{[^{}]*\}) | \[\s*(?P<count>\d+)\s*\]
     | "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<plain>(?:(?!->|<-)[^,{}\[\]"→←])+)""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
-_STATEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|\{[^{}]*\}|[^;\n])+')
+_STATEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|\{[^{}]*\}|[^;\n])+', re.DOTALL)
 
 
 def _of_text(text: str) -> Structure:
@@ -142,33 +142,45 @@ def _of_text(text: str) -> Structure:
     return edges.with_states(states)
 
 
-def _read_text(text: str, edges: _Edges, states: dict[str, States]) -> None:
+def _read_text(text: str, edges: _Edges, states: dict[str, Said]) -> None:
     for found in _STATEMENT.finditer(text):
         if statement := found[0].strip():
             _read_statement(statement, edges, states)
 
 
-def _read_statement(statement: str, edges: _Edges, states: dict[str, States]) -> None:
+def _read_statement(statement: str, edges: _Edges, states: dict[str, Said]) -> None:
     where = f"{statement!r} in the structure: "
-    groups, arrows = [[]], []
-    for kind, value in _tokens(statement, where):
-        if kind == "arrow":
-            arrows.append(value in ("<-", "←"))
-            groups.append([])
-        elif kind == "name":
-            groups[-1].append(value)
-        else:
-            _say(states, groups[-1][-1], value, where)
+    groups, backwards = _groups(statement, where, states)
     for name in (name for group in groups for name in group):
         edges.parents.setdefault(name, [])
-    for (left, right), back in zip(pairwise(groups), arrows, strict=True):
-        for parent, child in ((a, b) for a in (right if back else left) for b in (left if back else right)):
+    for (left, right), back in zip(pairwise(groups), backwards, strict=True):
+        for parent, child in product(right, left) if back else product(left, right):
             edges.add(parent, child, where)
 
 
-def _tokens(statement: str, where: str) -> Iterator[tuple[str, Any]]:
-    """Arrows, names and states, in an order that makes sense: a name where one has to be, and nowhere else."""
-    place, wanted, said = 0, True, False
+def _groups(statement: str, where: str, states: dict[str, Said]) -> tuple[list[list[str]], list[bool]]:
+    """The names between the arrows, and whether each arrow leads back; states go where they are said of."""
+    groups: list[list[str]] = [[]]
+    backwards: list[bool] = []
+    for kind, found in _tokens(statement, where):
+        if kind == "arrow":
+            backwards.append(found[0] in ("<-", "←"))
+            groups.append([])
+        elif kind in _NAMES:
+            groups[-1].append(_name_in(found, where))
+        elif kind in _STATES:
+            name, own = groups[-1][-1], _states_in(found)
+            if states.setdefault(name, own) != own:
+                raise GraphError(f"{where}the states of {name!r} were said otherwise before")
+    return groups, backwards
+
+
+_NAMES, _STATES = ("plain", "quoted"), ("states", "count")
+
+
+def _tokens(statement: str, where: str) -> Iterator[tuple[str, re.Match[str]]]:
+    """Arrows, commas, names and states, in an order that makes sense: a name where one has to be, and nowhere else."""
+    place, last = 0, "arrow"
     while place < len(statement):
         found = _TOKENS.match(statement, place)
         if found is None:
@@ -176,33 +188,33 @@ def _tokens(statement: str, where: str) -> Iterator[tuple[str, Any]]:
         place, kind = found.end(), found.lastgroup or ""
         if kind == "plain" and not found[0].strip():
             continue
-        if kind in ("plain", "quoted") and not wanted:
-            raise GraphError(f"{where}{found[0].strip()!r} stands where ->, <-, a comma or a semicolon is needed")
-        if kind not in ("plain", "quoted") and wanted:
-            raise GraphError(f"{where}a name is missing before {found[0]!r}")
-        if kind in ("states", "count") and said:
-            raise GraphError(f"{where}the states are said twice: {found[0]!r}")
-        wanted, said = kind in ("arrow", "comma"), kind in ("states", "count")
-        if kind != "comma":
-            yield ("name" if kind in ("plain", "quoted") else kind), _read_token(kind, found, where)
-    if wanted:
+        _check_order(last, kind, found[0].strip(), where)
+        yield kind, found
+        last = kind
+    if last in ("arrow", "comma"):
         raise GraphError(f"{where}a name is missing at the end")
 
 
-def _read_token(kind: str, found: re.Match[str], where: str) -> Any:
-    if kind == "arrow":
-        return found[0]
-    if kind == "quoted":
-        return re.sub(r"\\(.)", r"\1", found["quoted"])
-    if kind == "count":
-        return int(found["count"])
-    if kind == "states":
-        return tuple(state.strip() for state in found[0][1:-1].split("|"))
+def _check_order(last: str, kind: str, text: str, where: str) -> None:
+    """Raise where a piece cannot follow the one before."""
+    wanted = last in ("arrow", "comma")
+    if kind in _NAMES and not wanted:
+        raise GraphError(f"{where}{text!r} stands where ->, <-, a comma or a semicolon is needed")
+    if kind not in _NAMES and wanted:
+        raise GraphError(f"{where}a name is missing before {text!r}")
+    if kind in _STATES and last in _STATES:
+        raise GraphError(f"{where}the states are said twice: {text!r}")
+
+
+def _name_in(found: re.Match[str], where: str) -> str:
+    if found.lastgroup == "quoted":
+        return re.sub(r"\\(.)", r"\1", found["quoted"], flags=re.DOTALL)
     if re.search("--|–", name := found[0].strip()):
         raise GraphError(f"{where}an edge has a direction, -> or <-; a name with such signs stands in double quotes")
     return name
 
 
-def _say(states: dict[str, States], name: str, own: States, where: str) -> None:
-    if states.setdefault(name, own) != own:
-        raise GraphError(f"{where}the states of {name!r} were said otherwise before")
+def _states_in(found: re.Match[str]) -> Said:
+    if found.lastgroup == "count":
+        return int(found["count"])
+    return tuple(state.strip() for state in found[0][1:-1].split("|"))

@@ -70,8 +70,8 @@ def fit(
         the three with a recognition network, `EM()` for all others.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
-    options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`; for gradient learners `live`;
-        for EM `weights`, how often each row counts.
+    options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`, `memory` (the budget); for
+        gradient learners `live`; for EM `weights`, how often each row counts.
 
     Returns
     -------
@@ -82,7 +82,8 @@ def fit(
     ------
     ModelError : values outside the model's domain, wrong width, no rows, unknown options, settings that make no sense.
     ModelError : a network with evidence; a fit that diverges, in its first epoch whose end is not finite.
-    ModelError : a fit that takes more memory than there is; a likelihood that EM makes fall.
+    ModelError : a fit by gradient that takes more than `memory`, or than there is; a likelihood that EM makes fall.
+    BudgetError : an E-step that takes more.
     FormatError : a checkpoint of another fit, or damaged, or that cannot be written when the fit begins; another file
         where the checkpoint would go.
 

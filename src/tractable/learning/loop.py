@@ -20,8 +20,8 @@ from tractable.learning.display import Display
 from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
-from tractable.plan._text import scaled
-from tractable.plan.budget import physical_memory
+from tractable.plan._units import memory_size
+from tractable.plan.budget import memory_of_fit
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -137,12 +137,13 @@ class Fitting:
         key, plan = self.key, self.plan
         state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, seen))
         held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
-        needed, there = held + 4.0 * self.learner.batch_size * self.learner.width(self.model), physical_memory()
+        needed = held + 4.0 * self.learner.batch_size * self.learner.width(self.model)
+        there = memory_of_fit(self.options.memory)
         if needed > there:
-            size, limit = (scaled(n, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]) for n in (needed, there))
             raise ModelError(
-                f"this fit takes about {size} of memory ({needed:.0f} bytes) and there are {limit}:"
-                f" take smaller batches (batch_size={self.learner.batch_size}), fewer chains or fewer hidden units"
+                f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes)"
+                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch_size}),"
+                " fewer chains or fewer hidden units"
             )
 
     @property

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from tractable.families import FAMILIES
 from tractable.models._base import ModelError, nearest
+from tractable.models.rows import frame_of
 from tractable.plan._base import Printed
+from tractable.plan.budget import Memory
 from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Options:
         from it if it is there.
     progress : whether to show a bar; None shows one where standard error is a terminal.
     callback : called with the record of each epoch; a true answer ends the fit.
+    memory : what the fit may take, in bytes or as text (``"4GiB"``): all there is if absent; of an E-step half of that.
     """
 
     key: Any = 0
@@ -64,6 +67,7 @@ class Options:
     resume: bool = False
     progress: bool | None = None
     callback: Callable[[Any], Any] | None = None
+    memory: Memory = None
 
     @classmethod
     def read(cls, given: dict[str, Any] | Options, learner: object) -> Self:
@@ -208,6 +212,21 @@ class History(Printed, Generic[R]):
     def with_record(self, record: R) -> History[R]:
         """The history with one more record."""
         return History((*self.records, record))
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each record: its numbers, of a certificate the value, with ``NAME_lower`` and ``NAME_upper``.
+
+        Of ``"pandas"``, ``"polars"`` or ``"pyarrow"``, the first that is installed if None.
+        """
+        columns: dict[str, list[Any]] = {}
+        for f in fields(self.records[0]) if self.records else ():  # pyright: ignore[reportArgumentType]
+            found = [getattr(record, f.name) for record in self.records]
+            if not any(isinstance(x, Certificate) for x in found):
+                columns[f.name] = [nan if x is None else x for x in found]
+                continue
+            for end, name in (("value", f.name), ("lower", f"{f.name}_lower"), ("upper", f"{f.name}_upper")):
+                columns[name] = [nan if x is None else getattr(x, end) for x in found]
+        return frame_of(columns, library)
 
     def __rich__(self) -> Table:
         from rich.box import SIMPLE_HEAD  # loaded when a table is printed

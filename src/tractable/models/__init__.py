@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tractable.models import emissions, units
     from tractable.models.additive import AdditiveGaussianEmissions
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
+    from tractable.models.columns import Columns
     from tractable.models.deep_belief import DeepBeliefNetwork
     from tractable.models.emissions import (
         BernoulliEmissions,
@@ -48,6 +49,7 @@ __all__ = [
     "Boltzmann",
     "Categorical",
     "CategoricalEmissions",
+    "Columns",
     "DeepBeliefNetwork",
     "DiagonalGaussianEmissions",
     "Factor",
@@ -91,6 +93,7 @@ __all__ = [
 _LEAVES = {
     "additive": ("AdditiveGaussianEmissions",),
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
+    "columns": ("Columns",),
     "deep_belief": ("DeepBeliefNetwork",),
     "emissions": (
         "BernoulliEmissions",

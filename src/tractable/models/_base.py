@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,16 +59,17 @@ def pack(sizes: Sequence[int], scopes: Sequence[Sequence[int]], tables: Sequence
     )
 
 
-class Held(dict[str, Any]):
+class ReadOnly(dict[str, Any]):
     """A mapping that a model goes by, and that stays as it is."""
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise TypeError("what a model holds stays as it is; `replace` makes a new one")
 
-    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+    if not TYPE_CHECKING:  # to a type checker these are what they are for any dictionary
+        __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Held, (dict(self),)
+        return ReadOnly, (dict(self),)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

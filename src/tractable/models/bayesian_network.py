@@ -10,7 +10,16 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.graph import Graph, GraphError
-from tractable.models._base import Held, ModelError, Tables, check_known, pack, read_only, set_fields, unknown_variable
+from tractable.models._base import (
+    ModelError,
+    ReadOnly,
+    Tables,
+    check_known,
+    pack,
+    read_only,
+    set_fields,
+    unknown_variable,
+)
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
 from tractable.models.tables import checked_rows, checked_states, checked_table
@@ -89,7 +98,7 @@ class BayesianNetwork:
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
-        set_fields(self, states=Held(states), parents=Held(parents), graph=graph)
+        set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
         self._hold(packed)
         set_fields(self, ties=_checked_ties(self.ties, self.tables), fixed=tuple(self.fixed))
 
@@ -97,7 +106,7 @@ class BayesianNetwork:
         """Take these numbers; from here on nothing can write into them."""
         read_only(packed.values)
         tables = {v: packed.table(j) for j, v in enumerate(self.states)}
-        set_fields(self, packed=packed, tables=Held(tables))
+        set_fields(self, packed=packed, tables=ReadOnly(tables))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -311,7 +320,7 @@ def _check_equal(names: Sequence[str], tables: Sequence[np.ndarray]) -> None:
             raise ModelError(f"{names[0]!r} and {name!r} are tied, but their tables differ: give them one table")
 
 
-def _table(name: str, tables: Mapping[str, Any], axes: Mapping[str, tuple[str, ...]], tolerance: float | None) -> Any:
+def _table(name: str, tables: Mapping[str, Any], axes: dict[str, tuple[str, ...]], tolerance: float | None) -> Any:
     """The table of a variable, with rows that sum to one."""
     if name not in tables:
         raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -12,10 +12,12 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.models._base import ModelError, set_fields
 from tractable.models.additive import AdditiveGaussianEmissions, joint_table
+from tractable.models.columns import Columns
 from tractable.models.emissions import Statistics
 from tractable.models.emissions._base import times_logs
 from tractable.models.hidden_markov import distributions
 from tractable.models.markov_network import MarkovNetwork
+from tractable.models.rows import Names
 from tractable.models.sequences import Sequences, read_sequences
 from tractable.models.transitions import most_likely
 
@@ -33,6 +35,7 @@ class FactorialHiddenMarkovModel:
     starts : π, for each chain [k_m].
     transitions : A, for each chain [k_m, k_m], rows sum to one within 1e-6. Zeros stay zero in learning.
     emissions : p(x | states of all chains); what is NaN in a row is integrated out.
+    columns : what columns are called, as for `Mixture`.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class FactorialHiddenMarkovModel:
     starts: Sequence[np.ndarray]
     transitions: Sequence[np.ndarray]
     emissions: AdditiveGaussianEmissions
+    columns: Columns | Names | None = None
     graph: Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +78,8 @@ class FactorialHiddenMarkovModel:
         states = dict(zip(self.chains, sizes, strict=True))
         later = {f"next {name}": (name,) for name in self.chains}
         graph = Graph(states | {f"next {name}": k for name, k in states.items()}, later)
-        set_fields(self, starts=tuple(starts), transitions=tuple(steps), graph=graph)
+        columns = Columns.of(self.columns, (None,) * self.emissions.n_columns)
+        set_fields(self, starts=tuple(starts), transitions=tuple(steps), graph=graph, columns=columns)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -97,16 +102,27 @@ class FactorialHiddenMarkovModel:
         own = sum(int((p > 0).sum()) - np.size(p[..., 0]) for p in (*self.starts, *self.transitions))
         return own + self.emissions.n_parameters
 
-    def check(self, data: Any, name: str = "") -> Sequences:
-        """Sequences of rows, every value looked at; see `read_sequences`."""
-        return read_sequences(self.emissions.noise, data, name)
+    @property
+    def named(self) -> Columns | None:
+        """The names of the columns, where they have any."""
+        return self.columns if isinstance(self.columns, Columns) else None
+
+    @property
+    def unnamed(self) -> FactorialHiddenMarkovModel:
+        """The same for rows that have been read: numbers, in the order of the columns."""
+        return self if self.columns is None else replace(self, columns=None)
+
+    def check(self, data: Any, name: str = "", partial: bool = False) -> Sequences:
+        """Sequences of rows as numbers, every value looked at; see `read_sequences`."""
+        return read_sequences(self.emissions.noise, data, name, self.named, partial)
 
     def without(self, observed: Sequence[int]) -> FactorialHiddenMarkovModel:
         """The model of the other chains, for rows from which the contributions of the observed ones are subtracted."""
         left = [m for m in range(len(self.sizes)) if m not in observed]
         e = self.emissions
         parts = AdditiveGaussianEmissions([e.contributions[m] for m in left], e.covariance, e.offset)
-        return FactorialHiddenMarkovModel([self.starts[m] for m in left], [self.transitions[m] for m in left], parts)
+        starts, transitions = [self.starts[m] for m in left], [self.transitions[m] for m in left]
+        return FactorialHiddenMarkovModel(starts, transitions, parts, self.columns)
 
     # ------------------------------------------------------------ learning
 
@@ -123,7 +139,7 @@ class FactorialHiddenMarkovModel:
         chains = chains if prior is None else chains + prior.part("chains.")
         starts = [most_likely(chains["start"][None, at], p[None])[0] for at, p in self._own_starts()]
         steps = [most_likely(chains[f"transition{m}"], a) for m, a in enumerate(self.transitions)]
-        return FactorialHiddenMarkovModel(starts, steps, emissions)
+        return FactorialHiddenMarkovModel(starts, steps, emissions, self.columns)
 
     def _own_starts(self) -> list[tuple[slice, np.ndarray]]:
         return list(zip(self.emissions.slices, self.starts, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.kernels.forks import product_lock, unforked
 from tractable.models._base import ModelError, set_fields
+from tractable.models.columns import Columns
 from tractable.models.emissions import Emissions, Statistics
 from tractable.models.emissions._base import ROUNDING, ROWS, parameters, times_logs
+from tractable.models.rows import Names
 from tractable.models.sequences import Sequences, read_sequences
 from tractable.models.transitions import checked_ties, most_likely_stationary, most_likely_tied, stationary
 
@@ -31,6 +33,7 @@ class HiddenMarkovModel:
     emissions : p(x | state); what is NaN in a row is integrated out.
     ties : labels [K, K]; transitions of the same label ≥ 0 keep the same value in learning. Those of label −1 are
         free. Rows that share a label must have the same labels, in any order.
+    columns : what columns and their states are called, as for `Mixture`.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class HiddenMarkovModel:
     transition: np.ndarray
     emissions: Emissions
     ties: np.ndarray | None = None
+    columns: Columns | Names | None = None
     graph: Graph = field(init=False, repr=False)
     is_stationary: bool = field(init=False, repr=False)
 
@@ -64,7 +68,9 @@ class HiddenMarkovModel:
         start = stationary(transition) if is_stationary else distributions("start", self.start, (k,))
         ties = None if self.ties is None else checked_ties(self.ties, transition)
         graph = Graph({STATE: k, f"next {STATE}": k}, {f"next {STATE}": (STATE,)})
+        columns = Columns.of(self.columns, self.emissions.column_states)
         set_fields(self, start=start, transition=transition, ties=ties, graph=graph, is_stationary=is_stationary)
+        set_fields(self, columns=columns)
 
     @property
     def n_states(self) -> int:
@@ -96,9 +102,23 @@ class HiddenMarkovModel:
         fixed = sum(not group for group in labels) + len({group for group in labels if group})
         return alone + len(frozenset().union(*labels)) - fixed
 
-    def check(self, data: Any, name: str = "") -> Sequences:
-        """Sequences of rows, every value looked at; see `read_sequences`."""
-        return read_sequences(self.emissions, data, name)
+    @property
+    def named(self) -> Columns | None:
+        """The names of the columns, where they have any."""
+        return self.columns if isinstance(self.columns, Columns) else None
+
+    @property
+    def unnamed(self) -> HiddenMarkovModel:
+        """The same for rows that have been read: numbers, in the order of the columns."""
+        return self if self.columns is None else self.replaced(columns=None)
+
+    def replaced(self, **changed: Any) -> HiddenMarkovModel:
+        """The same with other fields; a stationary start stays one."""
+        return replace(self, **({"start": STATIONARY} if self.is_stationary else {}), **changed)
+
+    def check(self, data: Any, name: str = "", partial: bool = False) -> Sequences:
+        """Sequences of rows as numbers, every value looked at; see `read_sequences`."""
+        return read_sequences(self.emissions, data, name, self.named, partial)
 
     def log_likelihoods(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """log p(x_t | state) of rows that have been checked [n, K]."""
@@ -128,9 +148,10 @@ class HiddenMarkovModel:
         counts = np.where(self.transition > 0, total["chain.transition"], 0.0)
         if self.is_stationary:
             transition = most_likely_stationary(first, counts, self.transition, self.ties)
-            return HiddenMarkovModel(STATIONARY, transition, emissions, self.ties)
+            return self.replaced(emissions=emissions, transition=transition)
         start = first / first.sum() if first.sum() > 0 else self.first
-        return HiddenMarkovModel(start, most_likely_tied(counts, self.transition, self.ties), emissions, self.ties)
+        transition = most_likely_tied(counts, self.transition, self.ties)
+        return self.replaced(emissions=emissions, start=start, transition=transition)
 
     def prior(self, strength: float | None = None, transitions: float = 0.0, start: float = 0.0) -> Statistics:
         """A conjugate prior: of the emissions, and so many pseudo-counts for each possible transition and start."""
@@ -150,7 +171,8 @@ class HiddenMarkovModel:
 
     def __repr__(self) -> str:
         kind = type(self.emissions).__name__
-        return f"HiddenMarkovModel({self.n_states} states, {self.n_columns} columns: {kind})"
+        columns = f"{self.n_columns} columns" + (f" {self.named.told}" if self.named else "")
+        return f"HiddenMarkovModel({self.n_states} states, {columns}: {kind})"
 
 
 def distributions(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import Held, ModelError, Tables, pack, read_only, set_fields, unknown_variable
-from tractable.models.tables import checked_states, checked_table
+from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
+from tractable.models.tables import checked_states, checked_table, is_number
+from tractable.models.values import text_of
 
 
 class Factor(NamedTuple):
@@ -61,13 +62,12 @@ class MarkovNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        scopes = [tuple(v if isinstance(v, str) else str(v) for v in scope) for scope, _ in self.factors]
-        arrays = [
-            _checked_factor(j, s, f[1], states) for j, (s, f) in enumerate(zip(scopes, self.factors, strict=True))
-        ]
+        scopes = [tuple(map(text_of, scope)) for scope, _ in self.factors]
+        tables = [table for _, table in self.factors]
+        arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        set_fields(self, states=Held(states), packed=packed, graph=graph)
+        set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)
         set_fields(self, factors=tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes)))
 
     def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
@@ -87,27 +87,30 @@ class MarkovNetwork:
         >>> net.replace({"a": [5.0, 6.0]}).factors[0].table.tolist()
         [5.0, 6.0]
         """
-        tables = [f.table for f in self.factors]
+        held: Any = self.factors
+        tables = [factor.table for factor in held]
         for which, table in (factors or {}).items():
             tables[self._place(which)] = table
-        scopes = [f.scope for f in self.factors]
-        return MarkovNetwork(self.states, list(zip(scopes, tables, strict=True)), self.name if name is None else name)
+        new = [(factor.scope, table) for factor, table in zip(held, tables, strict=True)]
+        return MarkovNetwork(self.states, new, self.name if name is None else name)
 
     def _place(self, which: Any) -> int:
         """The number of a factor."""
-        if isinstance(which, int | np.integer) and not isinstance(which, bool):
+        held: Any = self.factors
+        if is_number(which):
             if not 0 <= which < len(self.factors):
                 raise ModelError(f"there is no factor {which}; the network has {len(self.factors)}, counted from 0")
             return int(which)
         scopes = [tuple(which), (which,)]  # letters, or one name
-        found = [j for j, factor in enumerate(self.factors) if factor.scope in scopes]
+        found = [j for j, factor in enumerate(held) if factor.scope in scopes]
         if len(found) != 1:
             there = f"{len(found)} factors are" if found else "no factor is"
             raise ModelError(f"{there} over ({', '.join(map(str, which))}); name a factor by its number")
         return found[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "factors": [f.scope for f in self.factors]}
+        held: Any = self.factors
+        return {**vars(self), "factors": [factor.scope for factor in held]}  # not views of the numbers as copies
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         read_only(state["packed"].values)

@@ -11,8 +11,10 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.kernels.forks import unforked
 from tractable.models._base import ModelError, set_fields
+from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions, Statistics
 from tractable.models.emissions._base import ROUNDING, logs, parameters, times_logs
+from tractable.models.rows import Names
 
 COMPONENT = "component"
 
@@ -26,10 +28,12 @@ class Mixture:
     weights : w [K], not negative, summing to one within 1e-6.
     emissions : p(x | k); None where nothing of the row is free any more.
     offset : log p of what has been conditioned on.
+    columns : what columns and their states are called (`Columns`, or names alone). Data with names are then read by
+        these, and what a verb gives back has them.
 
     Raises
     ------
-    ModelError : weights that are no distribution, or not one for each component.
+    ModelError : weights that are no distribution, or not one for each component; names that do not fit.
 
     Examples
     --------
@@ -44,6 +48,7 @@ class Mixture:
     weights: np.ndarray
     emissions: Emissions | None
     offset: float = 0.0
+    columns: Columns | Names | None = None
     graph: Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +58,8 @@ class Mixture:
             raise ModelError(f"weights must sum to 1, got {weights.sum():.6g}")
         if abs(weights.sum() - 1) > ROUNDING:
             weights = weights / weights.sum()
-        set_fields(self, weights=weights, graph=Graph(sizes={COMPONENT: len(weights)}))
+        columns = Columns.of(self.columns, () if self.emissions is None else self.emissions.column_states)
+        set_fields(self, weights=weights, columns=columns, graph=Graph(sizes={COMPONENT: len(weights)}))
 
     @property
     def n_components(self) -> int:
@@ -77,10 +83,19 @@ class Mixture:
             raise ModelError("every column has been conditioned on: nothing of a row is left")
         return self.emissions
 
+    @property
+    def named(self) -> Columns | None:
+        """The names of the columns, where they have any."""
+        return self.columns if isinstance(self.columns, Columns) else None
+
+    @property
+    def unnamed(self) -> Mixture:
+        """The same for rows that have been read: numbers, in the order of the columns."""
+        return self if self.columns is None else Mixture(self.weights, self.emissions, self.offset)
+
     def check(self, data: Any, name: str = "") -> np.ndarray:
-        """Rows of data, every value looked at; one row [d] becomes [1, d]."""
-        array = np.asarray(data)
-        return self.free.check(array[None] if array.ndim == 1 else array, name)
+        """Rows of data as numbers, every value looked at; one row [d] becomes [1, d]."""
+        return self.free.check(read_table(self.named, data, name), name, self.named and self.named.names)
 
     @unforked
     def log_joint(self, x: Any) -> np.ndarray:
@@ -99,7 +114,8 @@ class Mixture:
         total = statistics if prior is None else statistics + prior
         counts = total["mixture.count"]
         own = None if prior is None else prior.part("emissions.")
-        return Mixture(counts / counts.sum(), self.free.maximized(statistics.part("emissions."), own))
+        emissions = self.free.maximized(statistics.part("emissions."), own)
+        return Mixture(counts / counts.sum(), emissions, columns=self.columns)
 
     def prior(self, strength: float | None = None, weights: float = 0.0) -> Statistics:
         """A conjugate prior around this mixture: of its emissions, and so many pseudo-rows for each weight."""
@@ -115,7 +131,8 @@ class Mixture:
         return np.concatenate([self.weights, *(a.ravel() for a in self.free.arrays().values())])
 
     def __repr__(self) -> str:
-        return f"Mixture({self.n_components} components, {self.n_columns} columns: {type(self.emissions).__name__})"
+        columns = f"{self.n_columns} columns" + (f" {self.named.told}" if self.named else "")
+        return f"Mixture({self.n_components} components, {columns}: {type(self.emissions).__name__})"
 
 
 def condition(model: Mixture, evidence: Any) -> Mixture:
@@ -123,7 +140,7 @@ def condition(model: Mixture, evidence: Any) -> Mixture:
 
     Parameters
     ----------
-    evidence : one row [n_columns] with NaN for what stays free, or column → value.
+    evidence : one row [n_columns] with NaN for what stays free, or column (its name, or its number) → value.
 
     Raises
     ------
@@ -141,7 +158,8 @@ def condition(model: Mixture, evidence: Any) -> Mixture:
     log_p = float(np.logaddexp.reduce(joint))
     if log_p == -np.inf:
         raise ModelError("the evidence has probability zero under every component")
-    return Mixture(np.exp(joint - log_p), model.free.conditioned(row[0]), log_p)
+    columns = None if model.named is None else model.named.some(np.isnan(row[0]))
+    return Mixture(np.exp(joint - log_p), model.free.conditioned(row[0]), log_p, columns)
 
 
 def one_row(model: Mixture, evidence: Any) -> np.ndarray:
@@ -156,6 +174,8 @@ def read_rows(model: Mixture, evidence: Any) -> np.ndarray:
     """Evidence as rows: an array, or column → value (or values) for some of the columns."""
     if evidence is None:
         return np.full((1, model.n_columns), np.nan)
+    if model.named is not None:
+        return model.free.check(model.named.evidence(evidence), "evidence: ", model.named.names)
     if not isinstance(evidence, Mapping):
         return model.check(evidence, "evidence: ")
     for column in evidence:

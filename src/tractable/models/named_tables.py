@@ -27,7 +27,8 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     """
     readers = [_Labels(StateReader(v, own), where) for v, own in axes.items()]
     found: dict[tuple[int, ...], float] = {}
-    for labels, value in cells_of(where, table, tuple(axes), next(reversed(axes.values()), ())):
+    own = list(axes.values())[-1] if axes else ()
+    for labels, value in cells_of(where, table, tuple(axes), own):
         place = tuple([reader[label] for reader, label in zip(readers, labels, strict=True)])
         if place in found:
             raise ModelError(f"{where}: the table has two entries for {listed(axes, place)}; keep one")
@@ -151,26 +152,30 @@ def _row(
 
 def _of_columns(
     where: str, columns: Mapping[str, Any], scope: tuple[str, ...], own: Sequence[str] | None
-) -> Iterator[Cell]:
+) -> Iterable[Cell]:
     """Long, a column for each variable and one of numbers; or wide, a column for each state of the last variable."""
     *parents, child = scope
-    for parent in parents:
-        if parent not in columns:
-            raise ModelError(f"{where}: the table has no column {parent!r}{nearest(parent, columns)}")
+    if lacking := [parent for parent in parents if parent not in columns]:
+        raise ModelError(f"{where}: the table has no column {lacking[0]!r}{nearest(lacking[0], columns)}")
     rest = [name for name in columns if name not in parents]
-    if child in rest and {*rest} != {*(own or ())}:
-        rest.remove(child)
-        if len(rest) != 1:
-            raise ModelError(
-                f"{where}: beside {', '.join(map(repr, scope))} the table needs one column of numbers, "
-                f"it has {', '.join(map(repr, rest)) or 'none'}"
-            )
-        yield from zip(zip(*(columns[v] for v in scope), strict=True), columns[rest[0]], strict=True)
-    else:
-        for state in rest:
-            n = len(columns[state])
-            rows = zip(*(columns[v] for v in parents), strict=True) if parents else ((),) * n
-            yield from (((*row, state), x) for row, x in zip(rows, columns[state], strict=True))
+    if child not in rest or (own is not None and {*rest} == {*own}):
+        return _of_wide(columns, parents, rest)
+    return zip(zip(*map(columns.__getitem__, scope), strict=True), _only_numbers(where, columns, scope), strict=True)
+
+
+def _only_numbers(where: str, columns: Mapping[str, Any], scope: tuple[str, ...]) -> Any:
+    """The one column that is no variable of the table."""
+    rest = [name for name in columns if name not in scope]
+    if len(rest) != 1:
+        beside, found = ", ".join(map(repr, scope)), ", ".join(map(repr, rest))
+        raise ModelError(f"{where}: beside {beside} the table needs one column of numbers, it has {found or 'none'}")
+    return columns[rest[0]]
+
+
+def _of_wide(columns: Mapping[str, Any], parents: Sequence[str], states: Sequence[str]) -> Iterator[Cell]:
+    for state in states:
+        rows = zip(*(columns[v] for v in parents), strict=True) if parents else ((),) * len(columns[state])
+        yield from (((*row, state), x) for row, x in zip(rows, columns[state], strict=True))
 
 
 # ---------------------------------------------------------------- of pandas, where the index has names too
@@ -178,7 +183,7 @@ def _of_columns(
 
 def _of_pandas(where: str, table: Any, scope: tuple[str, ...], own: Sequence[str] | None) -> Iterable[Cell]:
     if not hasattr(table, "columns"):
-        return _crossed(where, [table.index], table.to_numpy()[:, None], scope)
+        return _crossed(where, [table.index], table.to_numpy(), scope)
     columns = table.columns
     if columns.nlevels > 1 or (columns.name is not None and text_of(columns.name) in scope):
         return _crossed(where, [table.index, columns], table.to_numpy(), scope)
@@ -189,25 +194,34 @@ def _of_pandas(where: str, table: Any, scope: tuple[str, ...], own: Sequence[str
 
 def _levels(index: Any, columns: Mapping[str, Any], scope: tuple[str, ...]) -> dict[str, list[Any]]:
     """The levels of an index that are variables of the table; one without a name is the variable that is left."""
-    names = [None if name is None else text_of(name) for name in index.names]
+    names = _names_of([index])
     if names == [None] and type(index).__name__ != "RangeIndex":
-        left = [v for v in scope[:-1] if v not in columns] or list(
-            scope[-1:] if len(scope) == len(columns) == 1 else ()
-        )
-        names = left if len(left) == 1 else names
+        left = scope if len(scope) == len(columns) == 1 else [v for v in scope[:-1] if v not in columns]
+        names = _filled(names, left)
     return {v: list(index.get_level_values(k)) for k, v in enumerate(names) if v in scope}
+
+
+def _names_of(indexes: Iterable[Any]) -> list[str | None]:
+    return [None if name is None else text_of(name) for index in indexes for name in index.names]
+
+
+def _filled(names: list[str | None], left: Sequence[str]) -> list[str | None]:
+    """The names of levels, where one variable is left that of those without."""
+    return [left[0] if name is None and len(left) == 1 else name for name in names]
 
 
 def _crossed(where: str, indexes: Sequence[Any], values: np.ndarray, scope: tuple[str, ...]) -> Iterator[Cell]:
     """Entries whose states are in the index and, of a cross table, in that of the columns."""
-    names = [None if name is None else text_of(name) for index in indexes for name in index.names]
-    left = [v for v in scope if v not in names]
-    names = [left[0] if name is None and len(left) == 1 else name for name in names]
+    names = _names_of(indexes)
+    names = _filled(names, [v for v in scope if v not in names])
     if sorted(map(str, names)) != sorted(scope):
         found = ", ".join("one without a name" if name is None else repr(name) for name in names)
         raise ModelError(f"{where}: the table is over {', '.join(map(repr, scope))}, its index has the levels {found}")
     order = [names.index(v) for v in scope]
-    labels = [[x if index.nlevels > 1 else (x,) for x in index] for index in indexes]
-    for parts, value in zip(product(*labels), values.ravel().tolist(), strict=True):
-        flat = [x for part in parts for x in part]
-        yield tuple(flat[k] for k in order), value
+    for parts, value in zip(product(*map(_labels_of, indexes)), values.ravel().tolist(), strict=True):
+        labels = sum(parts, ())
+        yield tuple(labels[k] for k in order), value
+
+
+def _labels_of(index: Any) -> list[tuple[Any, ...]]:
+    return list(index) if index.nlevels > 1 else [(label,) for label in index]

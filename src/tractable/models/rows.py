@@ -10,7 +10,7 @@ import numpy as np
 from tractable.models._base import ModelError, nearest
 from tractable.models.values import ordered_values, text_of
 
-ColumnNames = str | Collection[str]
+Names = str | Collection[str]
 
 
 class Rows(dict[str, np.ndarray]):
@@ -20,7 +20,7 @@ class Rows(dict[str, np.ndarray]):
 
     Examples
     --------
-    >>> net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.0, 1.0]})
+    >>> net = tr.MarkovNetwork({"rain": ["no", "yes"]}, [("rain", [0.0, 3.0])])
     >>> rows = tr.sample(net, 3)
     >>> len(rows["rain"]), rows["rain"][0], rows.n_rows
     (3, 'yes', 3)
@@ -71,19 +71,54 @@ def columns_of(data: Any) -> dict[str, Any]:
     ModelError : two columns of one name, columns of different lengths, data without names.
     """
     if isinstance(data, Mapping):
-        return _checked(_named([(name, _plain(column)) for name, column in data.items()]))
-    if is_case_list(data):
-        return _of_cases(data)
-    if isinstance(data, np.ndarray) and data.dtype.names is not None:
-        return {name: _plain(data[name]) for name in data.dtype.names}
-    return _of_frame(data)
+        found = _named([(name, _plain(column)) for name, column in data.items()])
+    elif isinstance(data, np.ndarray) and data.dtype.names is not None:
+        found = {name: _plain(data[name]) for name in data.dtype.names}
+    elif is_case_list(data):
+        names = dict.fromkeys(text_of(name) for case in data for name in case)
+        cases = [{text_of(name): value for name, value in case.items()} for case in data]
+        found = {name: [case.get(name) for case in cases] for name in names}
+    else:
+        found = _of_frame(data)
+    return _checked(found)
 
 
-def _of_cases(data: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
-    """Cases by column, None where a case says nothing."""
-    cases = [{text_of(name): value for name, value in case.items()} for case in data]
-    names = dict.fromkeys(name for case in cases for name in case)
-    return {name: [case.get(name) for case in cases] for name in names}
+def n_rows_of(data: Any) -> int:
+    """The number of rows of data."""
+    if isinstance(data, Mapping):
+        return len(next(iter(data.values()), ()))
+    return len(data)
+
+
+def matrix(data: Any, axes: int = 2) -> np.ndarray:
+    """Data without names as an array [n_rows, n_columns]: of numbers, or of cells as they are.
+
+    A single axis is one row, or, with `axes` 1, one column.
+
+    Raises
+    ------
+    ModelError : rows that differ in length, data of other than one or two axes.
+    """
+    array = array_of(data)
+    if array.ndim == 1:
+        array = array[:, None] if axes == 1 else array[None]
+    if array.ndim != 2:
+        raise ModelError(f"data have the shape [n_rows, n_columns], got {array.shape}")
+    return array
+
+
+def array_of(data: Any) -> np.ndarray:
+    """Data without names as an array: of numbers, what is masked missing, or of cells as they are."""
+    if isinstance(data, np.ma.MaskedArray):
+        gap = np.nan if data.dtype.kind in "biuf" else None
+        data = np.ma.filled(data.astype(object if gap is None else np.float64), gap)
+    try:
+        array = data if isinstance(data, np.ndarray) else np.asarray(data)
+        if array.dtype.kind in "biuf" or isinstance(data, np.ndarray):
+            return array
+        return np.asarray(data, object)  # what a cell is does not depend on the others
+    except ValueError:
+        raise ModelError("the rows differ in length") from None
 
 
 def _named(columns: list[tuple[Any, Any]]) -> dict[str, Any]:
@@ -117,6 +152,8 @@ def _plain(column: Any) -> Any:
     if isinstance(column, np.ma.MaskedArray):
         return column.tolist()
     if isinstance(column, np.ndarray):
+        if column.dtype.kind in "mM":  # as numbers of nanoseconds they would be numbers
+            column = column.astype(f"{column.dtype.kind}8[us]")
         return column if column.dtype.kind in "biuf" or column.ndim != 1 else column.tolist()
     import narwhals as nw
 
@@ -198,7 +235,7 @@ def _categories(series: Any) -> tuple[str, ...]:
 
 def values_of(column: Any) -> list[str]:
     """The different values in a column as names of states."""
-    if isinstance(column, np.ndarray):
+    if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
         return ordered_values(np.unique(column[~np.isnan(column)] if column.dtype.kind == "f" else column))
     try:
         return ordered_values({*column})
@@ -209,7 +246,7 @@ def values_of(column: Any) -> list[str]:
 # ---------------------------------------------------------------- some of the columns
 
 
-def select(data: Any, columns: ColumnNames | None = None, ignore: ColumnNames = ()) -> Any:
+def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     """The data with some of their columns only: `columns` by name, in this order, or all but those to `ignore`.
 
     Parameters
@@ -225,10 +262,14 @@ def select(data: Any, columns: ColumnNames | None = None, ignore: ColumnNames = 
     >>> tr.select({"id": [7, 8], "rain": ["no", "yes"]}, ignore="id")["rain"].tolist()
     ['no', 'yes']
     """
+    wanted, left = as_names(columns), as_names(ignore) or []
     if not is_named(data):
         raise ModelError(f"data of type {type(data).__name__} have no names of columns to choose by")
     found = columns_of(data)
-    kept = chosen(found, columns, ignore)
+    for name in [*(wanted or ()), *left]:
+        if name not in found:
+            raise unknown_column(name, found)
+    kept = [name for name in (list(found) if wanted is None else wanted) if name not in {*left}]
     if is_frame(data):
         return _frame(data).select(kept).to_native()
     if is_case_list(data):
@@ -236,18 +277,17 @@ def select(data: Any, columns: ColumnNames | None = None, ignore: ColumnNames = 
     return Rows({name: _objects(found[name]) for name in kept})
 
 
-def chosen(known: Collection[str], columns: ColumnNames | None, ignore: ColumnNames) -> list[str]:
-    """The names of columns that are asked for, those to ignore left out.
-
-    Raises
-    ------
-    ModelError : a name that is not there.
-    """
-    wanted, left = as_names(columns), as_names(ignore) or []
-    for name in [*(wanted or ()), *left]:
-        if name not in known:
-            raise unknown_column(name, known)
-    return [name for name in (known if wanted is None else wanted) if name not in {*left}]
+def take(data: Any, rows: Any) -> Any:
+    """Some of the rows, by a slice or an array of numbers; a table stays one of the same library."""
+    if is_frame(data):
+        return _frame(data)[rows if isinstance(rows, slice) else rows.tolist()].to_native()
+    if is_case_list(data):
+        return data[rows] if isinstance(rows, slice) else [data[i] for i in rows]
+    return (
+        Rows({name: _objects(column)[rows] for name, column in columns_of(data).items()})
+        if is_named(data)
+        else data[rows]
+    )
 
 
 def as_names(given: Any) -> list[str] | None:
@@ -258,7 +298,7 @@ def as_names(given: Any) -> list[str] | None:
 def unknown_column(name: str, known: Collection[str]) -> ModelError:
     """The error for a column that is not there."""
     there = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
-    return ModelError(f"there is no column {name!r}{nearest(name, known)}; there are {there}")
+    return ModelError(f"there is no column {name!r}; there are {there}{nearest(name, known)}")
 
 
 def _objects(column: Any) -> np.ndarray:
@@ -278,24 +318,63 @@ def as_array(cells: Sequence[Any]) -> np.ndarray:
 def like(data: Any, columns: Mapping[str, Any]) -> Any:
     """Columns in the container that `data` came in: a table, a list of cases, an array, or `Rows`."""
     if is_case_list(data):
-        names, cells = list(columns), [np.asarray(column).tolist() for column in columns.values()]
+        names = list(columns)
+        cells = [np.asarray(columns[name]).tolist() for name in names]
         return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
     if is_frame(data):
-        return _frame_like(data, columns)
-    if data is None or is_named(data):
+        import narwhals as nw
+
+        made = nw.from_dict({n: _writable(c) for n, c in columns.items()}, backend=nw.get_native_namespace(data))
+        native = made.to_native()
+        if hasattr(data, "iloc") and len(native) == len(data):
+            native.index = data.index
+        return native
+    if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
         return Rows(columns)
     return np.stack([np.asarray(column) for column in columns.values()], axis=1)
 
 
-def _frame_like(data: Any, columns: Mapping[str, Any]) -> Any:
-    """A table of the same library; of pandas with the same index, where there are as many rows."""
+def replaced(data: Any, columns: Mapping[str, Any]) -> Any:
+    """Named data with these columns in place of their own, everything else as it came: order, types, index."""
+    if is_case_list(data):
+        return _cases_replaced(data, {name: np.asarray(column).tolist() for name, column in columns.items()})
+    if not is_frame(data):
+        return Rows({name: _objects(c) for name, c in {**columns_of(data), **columns}.items()})
     import narwhals as nw
 
-    cells = {name: _writable(column) for name, column in columns.items()}
-    native = nw.from_dict(cells, backend=nw.get_native_namespace(data)).to_native()
-    if hasattr(data, "iloc") and len(native) == len(data):
-        native.index = data.index
-    return native
+    frame = _frame(data)
+    made = [nw.new_series(n, _writable(c), backend=frame.implementation) for n, c in columns.items()]
+    new = frame.with_columns(_as_before(series, frame[series.name]) for series in made).to_native()
+    if hasattr(data, "iloc"):
+        new.columns = data.columns
+    return new
+
+
+def _cases_replaced(cases: Sequence[Any], columns: Mapping[str, list[Any]]) -> list[dict[Any, Any]]:
+    own = {text_of(name): name for case in cases for name in case}
+    return [{**case, **{own[n]: cells[row] for n, cells in columns.items()}} for row, case in enumerate(cases)]
+
+
+def _as_before(series: Any, old: Any) -> Any:
+    """A column in the type that it had, where that holds the same values."""
+    import narwhals as nw
+
+    native = series.to_native()
+    try:
+        if hasattr(native, "iloc"):  # a type of pandas says more than its counterpart here: the categories
+            cast = nw.from_native(native.astype(old.to_native().dtype), series_only=True)
+        else:
+            cast = series.cast(old.dtype)
+        return cast if old.dtype.is_float() or cast.to_list() == series.to_list() else series
+    except Exception:  # each of the libraries has its own
+        return series
+
+
+def framed(found: Any, data: Any) -> Any:
+    """Numbers [n_rows, n_columns] as a table like the one that came in, where one did, with its columns' names."""
+    if not is_frame(data) or np.shape(found) != (len(data), len(columns_of(data))):
+        return found
+    return like(data, dict(zip(columns_of(data), np.asarray(found).T, strict=True)))
 
 
 def _writable(column: Any) -> Any:

@@ -29,14 +29,7 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
-    if isinstance(own, int | np.integer) and not isinstance(own, bool):
-        own = range(own)
-    try:
-        given = tuple(own)
-    except TypeError:
-        raise ModelError(f"variable {variable!r}: {own!r} are no states; give their names, or how many") from None
-    if any(map(is_missing, given)):
-        raise ModelError(f"variable {variable!r}: a state cannot be missing, got {given!r:.80}")
+    given = _given(variable, own)
     names = tuple([x if type(x) is str else text_of(x) for x in given])
     if not names:
         raise ModelError(f"variable {variable!r} has no states; give it at least one")
@@ -44,6 +37,24 @@ def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
         twice = next(s for s in names if names.count(s) > 1)
         raise ModelError(f"variable {variable!r} has the state {twice!r} twice; state names must differ")
     return names
+
+
+def is_number(given: Any) -> bool:
+    """Whether this is one whole number, not a truth value."""
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)
+
+
+def _given(variable: str, own: Any) -> tuple[Any, ...]:
+    """The states as they were handed in, all of them there; a number stands for so many."""
+    if is_number(own):
+        return tuple(range(own))
+    try:
+        given = tuple(own)
+    except TypeError:
+        raise ModelError(f"variable {variable!r}: {own!r} are no states; give their names, or how many") from None
+    if any(map(is_missing, given)):
+        raise ModelError(f"variable {variable!r}: a state cannot be missing, got {given!r:.80}")
+    return given
 
 
 def checked_table(where: str, table: Any, axes: Axes) -> np.ndarray:

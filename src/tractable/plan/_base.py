@@ -13,6 +13,7 @@ from tractable._cached import cached_property
 from tractable.kernels import Scopes
 from tractable.models import ModelError
 from tractable.models._base import nearest
+from tractable.plan._units import duration, memory_size
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -223,7 +224,7 @@ class BudgetError(ValueError):
     def __init__(self, plan: Plan):
         self.plan = plan
         advice = f"; observing {', '.join(plan.advice)} would bring it within" if plan.advice else ""
-        price = f"{plan.bytes:.3g} bytes and {plan.seconds:.3g} s predicted"
+        price = f"{memory_size(plan.bytes)} and {duration(plan.seconds)} predicted"
         super().__init__(f"refused by the budget: {price}, because {plan.why}{advice}")
 
 

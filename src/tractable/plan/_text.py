@@ -10,26 +10,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 
+from tractable.plan._units import duration, memory_size, short_count
+
 if TYPE_CHECKING:
     from tractable.plan._base import Plan
 
 
 def prices(plan: Plan) -> tuple[str, str, str, str]:
     """Width, multiply-adds, memory and time with their units."""
-    return (
-        f"{plan.width:.1f}",
-        scaled(plan.flops, 1000, ["", " k", " M", " G", " T", " P"]),
-        scaled(plan.bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]),
-        scaled(plan.seconds * 1e6, 1000, [" µs", " ms", " s"]),
-    )
-
-
-def scaled(value: float, step: int, units: Sequence[str]) -> str:
-    """The value in the largest unit that leaves it at least one."""
-    power = 0
-    while value >= step and power < len(units) - 1:
-        value, power = value / step, power + 1
-    return f"{value:.3g}{units[power]}"
+    return f"{plan.width:.1f}", short_count(plan.flops), memory_size(plan.bytes), duration(plan.seconds)
 
 
 def plan_table(plan: Plan) -> Table:

@@ -72,6 +72,11 @@ def memory_bytes(memory: Memory) -> float:
     return float(memory)
 
 
+def memory_of_fit(memory: Memory) -> float:
+    """What a fit by gradient may take, in bytes: all of this machine's memory for None."""
+    return physical_memory() if memory is None else memory_bytes(memory)
+
+
 @cache
 def physical_memory() -> float:
     """Bytes of main memory; 4 GiB where the system does not say."""

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from tractable.models._base import ModelError
 from tractable.plan._base import BudgetError, Plan
-from tractable.plan.budget import ENTRY, Memory, ask, physical_memory
+from tractable.plan._units import memory_size
+from tractable.plan.budget import ENTRY, Memory, ask, memory_of_fit
 
 COPIES = 8
 """So many times the parameters are held while they are learned: model, average, momentum, gradient, …; measured."""
@@ -31,19 +32,20 @@ def training_bytes(layers: Sequence[int], batch_size: int, within: bool = False)
     return 4 * (COPIES * (couplings + n) + batch_size * n)
 
 
-def check_training(layers: Sequence[int], batch_size: int, within: bool = False) -> None:
-    """Refuse a fit that this machine cannot hold.
+def check_training(layers: Sequence[int], batch_size: int, within: bool = False, memory: Memory = None) -> None:
+    """Refuse a fit that this machine, or the memory that may be used, cannot hold.
 
     Raises
     ------
     ModelError : it takes more than the memory there is; the message says how much.
     """
-    needed, there = training_bytes(layers, batch_size, within), physical_memory()
+    needed, there = training_bytes(layers, batch_size, within), memory_of_fit(memory)
     if needed > there:
+        limit = "this machine has" if memory is None else "the budget is"
         shape = " × ".join(f"{n:,}" for n in layers)
         raise ModelError(
-            f"a machine of {shape} units takes about {_size(needed)} to learn in batches of {batch_size:,} rows,"
-            f" but this machine has {_size(there)}; take fewer hidden units or smaller batches"
+            f"a machine of {shape} units takes about {memory_size(needed)} to learn in batches of {batch_size:,} rows,"
+            f" but {limit} {memory_size(there)}; take fewer hidden units or smaller batches"
         )
 
 
@@ -71,9 +73,9 @@ def check_tables(families: Mapping[str, Sequence[tuple[str, int]]], memory: Memo
     parents = [p for p, _ in families[worst][:-1]]
     given = f" given {len(parents)} parents ({', '.join(parents[:6])}{', …' if len(parents) > 6 else ''})"
     reason = (
-        f"the table of {worst!r}{given if parents else ''} has {_count(n)} entries, {_size(8 * n)}, and learning holds "
-        f"{TABLE_COPIES} of its kind where {_size(budget.memory)} may be taken: give it fewer parents or states, or "
-        "allow more by memory="
+        f"the table of {worst!r}{given if parents else ''} has {_count(n)} entries, {memory_size(8 * n)}, and learning "
+        f"holds {TABLE_COPIES} of its kind where {memory_size(budget.memory)} may be taken: give it fewer parents or "
+        "states, or allow more by memory="
     )
     n_bytes = 8.0 * TABLE_COPIES * min(sum(entries.values()), 2**1000)
     raise BudgetError(Plan(None, math.log2(n), float(n), n_bytes, TABLE_COPIES * ENTRY * n, reason, budget=budget))
@@ -81,9 +83,3 @@ def check_tables(families: Mapping[str, Sequence[tuple[str, int]]], memory: Memo
 
 def _count(n: int) -> str:
     return f"{n:,}" if n < 10**15 else f"2^{math.log2(n):.0f}"
-
-
-def _size(n_bytes: float) -> str:
-    from tractable.plan._text import scaled  # brings rich
-
-    return scaled(n_bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"])

@@ -23,7 +23,7 @@ from tractable.posterior.verbs import (
 )
 
 if TYPE_CHECKING:
-    from tractable.posterior.engines.chains import Forecast, OnlineFilter
+    from tractable.posterior.engines.ahead import Forecast, OnlineFilter
 
 __all__ = [
     "Certificate",
@@ -48,4 +48,4 @@ __all__ = [
 
 # What only hidden Markov models need is loaded when first used: a query of a network does not wait for it.
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
-    __getattr__, __dir__ = attach(__name__, {"engines.chains": ("Forecast", "OnlineFilter")})
+    __getattr__, __dir__ = attach(__name__, {"engines.ahead": ("Forecast", "OnlineFilter")})

@@ -9,8 +9,7 @@ import numpy as np
 
 from tractable.kernels.interrupts import heard
 from tractable.models.rows import Rows, like
-from tractable.plan import Plan, ask
-from tractable.plan.budget import Memory
+from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.dispatch import asked_of, engine_of, in_names, rows_of, walk_of
@@ -387,14 +386,15 @@ def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, second
 
 
 @heard
-def expected_statistics(model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None) -> Any:
+def expected_statistics(
+    model: Any, data: Any, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
+) -> Any:
     """The E-step: expected sufficient statistics of checked data, Σ log p(x), Σ ELBO and Σ KL, by field name.
 
     Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
-    those of weights or transitions and of emissions; of sigmoid belief networks means under mean field. Machines learn
-    by gradients and have none.
-
-    `weights` says how often each row counts; `q`, what stands for the posterior, which every family reads for itself;
-    `before` is what the E-step before this one found: a q that is searched for is searched for from there.
+    those of weights or transitions and of emissions; of sigmoid belief networks means under mean field.
+    `weights`: how often each row counts; `q`: what stands for the posterior, which every family reads for itself;
+    `before`: the E-step before this one, from which a q that is searched for is searched for.
     """
-    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, q, before)
+    how = (q, before, memory)[: 2 if memory is None else 3]
+    return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, *how)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tractable.formats._base import extension, failure, file_size, is_gzip, readable
-from tractable.formats._base import write as _write
-from tractable.formats.data._base import as_table, with_columns
+from tractable.formats._asked import ColumnNames, as_columns
+from tractable.formats._base import FormatError, Source, extension, failure, file_size, is_gzip, readable
+from tractable.formats._pipes import is_pipe, put, source_of
+from tractable.formats.data._base import as_table, some_columns, with_columns
+from tractable.models._base import ModelError
+from tractable.models.rows import Rows, columns_of, is_named
 
-__all__ = ["column_names", "read_data", "write_data"]
+__all__ = ["column_names", "read_columns", "read_data", "write_data"]
 
 # A leaf is imported when its extension turns up: pyarrow alone takes longer than everything else together.
 _LEAVES = {
@@ -25,16 +29,26 @@ _LEAVES = {
     ".npz": "npz",
     ".parquet": "parquet",
 }
-_WRITTEN = (".csv", ".data", ".npy", ".npz")
+_WRITTEN = (".csv", ".data", ".npy", ".npz", ".parquet")
+_NAMED = (".csv", ".data", ".parquet")
 _COMPRESSED = (".npz", ".parquet")
 _KEYED = re.compile(r"(.+\.npz):([^:/\\]*)(?::([0-9]{1,9}))?", re.IGNORECASE | re.DOTALL)
 
 
-def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_features: int | None = None) -> np.ndarray:
+def read_data(
+    path: str | os.PathLike[str],
+    *,
+    key: str | None = None,
+    n_features: int | None = None,
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
+) -> np.ndarray:
     """Read data: an array with one row per case and one column per variable, NaN for what is missing.
 
     The extension says the format: ``.npy``, ``.npz``, ``.csv``, ``.data`` (CSV without a header), IDX (``.idx``, or a
     name that ends in ``-ubyte``) and ``.parquet``; all but ``.npz`` and ``.parquet`` also with ``.gz``.
+
+    Text between commas, semicolons, tabs, bars or blanks is all CSV. ``-`` is the standard input, of CSV, as is a pipe.
 
     Types are kept: bytes stay ``uint8``. CSV gives ``uint8`` where all cells are 0 or 1, else ``float64``. An array of
     more than two axes has its rows on the first. A ``.npy`` above 64 MiB is mapped into memory, read-only.
@@ -44,10 +58,12 @@ def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_feature
     key : which array of an ``.npz``; ``FILE.npz:KEY`` says the same, and ``FILE.npz:KEY:N`` gives `n_features` too.
     n_features : the number of columns; anything else is an error. Bits that ``np.packbits(…, axis=1)`` has packed are
         unpacked, in an ``.npz`` that holds an integer ``n_features`` without being asked to.
+    columns, ignore : names of columns, or their numbers from 0: only these, in this order, or all but those.
 
     Raises
     ------
     FormatError : a file that cannot be read; the message names the file, in CSV the line and the column, and the cause.
+        Text in a column: `read_columns` reads it, `ignore` leaves it out.
 
     Examples
     --------
@@ -59,15 +75,93 @@ def read_data(path: str | os.PathLike[str], *, key: str | None = None, n_feature
     array([[0. , 2.5],
            [1. , nan]])
     """
+    return _read(path, key, n_features, (columns, ignore), _as_array)
+
+
+def read_columns(
+    path: str | os.PathLike[str],
+    *,
+    key: str | None = None,
+    n_features: int | None = None,
+    columns: ColumnNames | None = None,
+    ignore: ColumnNames = (),
+) -> Rows | np.ndarray:
+    """Read columns by name, of numbers and of text; an array as of `read_data` where the file holds no names.
+
+    A column is an array of numbers if all its cells are numbers or missing (NaN), of booleans if they are true or false
+    or missing, else of text, with None for what is missing. So are those of Parquet.
+
+    Parameters
+    ----------
+    key, n_features, columns, ignore : as of `read_data`.
+
+    Raises
+    ------
+    FormatError : a file that cannot be read, two columns of one name, text in a file without a header.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/days.csv").write_text("day;sky;wind\\n1;clear;2,5\\n2;?;1,0\\n")
+    ...     days = tr.read_columns(f"{folder}/days.csv", ignore="day")
+    >>> days["sky"].tolist(), days["wind"].tolist()
+    (['clear', None], [2.5, 1.0])
+    """
+    return _read(path, key, n_features, (columns, ignore), _as_columns)
+
+
+def _read(path: Any, key: str | None, n_features: int | None, names: tuple[Any, Any], shape: Any) -> Any:
+    """What a file holds, in some shape; `names` are of the columns asked for, and of those to ignore."""
+    if isinstance(path, Source):  # text that was read already
+        return shape(".csv", path, (as_columns(names[0]), as_columns(names[1]) or []))
     name, key, n_features = _parts(os.fspath(path), key, n_features)
     kind = _kind(name)
     if key is not None and kind != ".npz":
         raise failure(name, f"has no array {key!r}: only an .npz file holds arrays with names; leave the name out")
+    chosen = (as_columns(names[0]), as_columns(names[1]) or [])
     try:
+        if kind in _NAMED:
+            return _of_width(name, shape(kind, name, chosen), n_features)
         table = _leaf(kind).read(name, key) if kind == ".npz" else _leaf(kind).read(name)
-        return table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
+        table = table if n_features is None else with_columns(name, table, n_features, kind in (".npy", ".npz"))
+        return some_columns(name, table, *chosen)
     except MemoryError:
         raise failure(name, "needs more memory than there is") from None
+
+
+def _as_array(kind: str, name: Any, chosen: Any) -> np.ndarray:
+    """The columns of a file that may name them, as a table."""
+    if kind == ".parquet":
+        return _leaf(kind).read(name, *chosen)
+    leaf, found = _sheet(kind, name)
+    return leaf.numbers(found, found.chosen(*chosen))
+
+
+def _as_columns(kind: str, name: Any, chosen: Any) -> Rows | np.ndarray:
+    """The same by name, if it does."""
+    if kind == ".parquet":
+        return _leaf(kind).columns(name, *chosen)
+    leaf, found = _sheet(kind, name)
+    places = found.chosen(*chosen)
+    return leaf.columns(found, places) if found.has_header else leaf.numbers(found, places)
+
+
+def _sheet(kind: str, name: str | Source) -> tuple[Any, Any]:
+    leaf = _leaf(kind)
+    return leaf, leaf.opened(source_of(name))
+
+
+def _of_width(name: str, found: Any, n_features: int | None) -> Any:
+    """What was read, if it has so many columns."""
+    if n_features is None:
+        return found
+    if isinstance(found, np.ndarray):
+        return with_columns(name, found, n_features, False)
+    if len(found) != n_features:
+        raise failure(name, f"has {len(found)} columns; expected {n_features}")
+    return found
 
 
 def column_names(path: str | os.PathLike[str]) -> list[str] | None:
@@ -86,20 +180,27 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
     ...     tr.formats.column_names(f"{folder}/days.csv")
     ['rain', 'wind']
     """
+    if isinstance(path, Source):
+        return _sheet(".csv", path)[1].what
     name, _, _ = _parts(os.fspath(path), None, None)
     kind = _kind(name)
-    return _leaf(kind).column_names(name) if kind in (".csv", ".data", ".parquet") else None
+    if kind not in _NAMED:
+        return None
+    return _leaf(kind).column_names(name) if kind == ".parquet" else _sheet(kind, name)[1].what
 
 
-def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
-    """Write an array of data, one row per case, as ``.npy``, ``.npz`` (under the name ``data``), ``.csv`` or ``.data``.
+def write_data(path: str | os.PathLike[str], data: ArrayLike | Mapping[str, Any]) -> None:
+    """Write data, one row per case: ``.npy``, ``.npz`` (under the name ``data``), ``.csv``, ``.data`` or ``.parquet``.
 
-    All but ``.npz`` also with ``.gz``. CSV gets no header, ``NaN`` for what is missing, and numbers that read back as
-    the same float64. The file is replaced whole or not at all.
+    All but ``.npz`` and ``.parquet`` also with ``.gz``; ``-`` is the standard output, of CSV. An array of numbers gets
+    no header, ``NaN`` for what is missing, and numbers that read back as the same float64. Columns by name (a
+    DataFrame, name → column, a list of cases) get a header, may hold text, and empty cells where something is missing.
+    The file is replaced whole or not at all.
 
     Raises
     ------
-    FormatError : an array that is no table of numbers, or a place that cannot be written.
+    FormatError : an array that is no table of numbers, names that would be read as numbers, or a place that cannot be
+        written.
 
     Examples
     --------
@@ -110,12 +211,21 @@ def write_data(path: str | os.PathLike[str], array: ArrayLike) -> None:
     [[0, 1], [1, 1]]
     """
     name = os.fspath(path)
-    _write(name, _leaf(written_kind(name)).write(_table(name, array)))
+    kind = written_kind(name)
+    try:
+        if kind in _NAMED and is_named(data):
+            return put(name, _leaf(kind).write_columns(columns_of(data), kind != ".data"))
+        if kind == ".parquet":
+            table = _table(name, data)
+            return put(name, _leaf(kind).write_columns({str(k): column for k, column in enumerate(table.T)}))
+        return put(name, _leaf(kind).write(_table(name, _unnamed(data))))
+    except ModelError as error:
+        raise error if isinstance(error, FormatError) else failure(name, f"cannot be written: {error}") from None
 
 
 def written_kind(name: str) -> str:
     """The extension that says how a table is written; one that is only read is an error."""
-    kind = _extension(name)
+    kind = ".csv" if is_pipe(name) else _extension(name)
     if kind not in _WRITTEN:
         raise failure(name, f"{kind} is read but not written; write one of {', '.join(_WRITTEN)}")
     return kind
@@ -139,7 +249,9 @@ def _parts(name: str, key: str | None, n_features: int | None) -> tuple[str, str
 
 
 def _kind(name: str) -> str:
-    """The extension that says the format, of a file that is there."""
+    """The extension that says the format, of a file that is there; a pipe has CSV."""
+    if is_pipe(name):
+        return ".csv"
     with readable(name):
         file_size(name)
     return _extension(name)
@@ -157,6 +269,11 @@ def _extension(name: str) -> str:
 
 def _leaf(kind: str) -> Any:
     return import_module(f"{__name__}.{_LEAVES[kind]}")
+
+
+def _unnamed(data: Any) -> Any:
+    """Columns by name as a table, for a format that has no names."""
+    return np.stack([np.asarray(c) for c in columns_of(data).values()], axis=1) if is_named(data) else data
 
 
 def _table(name: str, array: ArrayLike) -> np.ndarray:

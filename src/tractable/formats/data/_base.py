@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -40,6 +41,29 @@ def as_table(array: np.ndarray) -> np.ndarray:
     if dtype.kind == "f" and dtype.itemsize not in (4, 8):
         dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
     return array.reshape(len(array), -1).astype(dtype, copy=False)
+
+
+# ---------------------------------------------------------------- some of the columns
+
+
+def some_columns(
+    path: str, table: np.ndarray, columns: Sequence[str | int] | None, ignore: Sequence[str | int]
+) -> np.ndarray:
+    """Columns of a table without names, by number."""
+    if columns is None and not ignore:
+        return table
+    left = {_number(path, table, name) for name in ignore}
+    kept = range(table.shape[1]) if columns is None else [_number(path, table, name) for name in columns]
+    if not (found := [k for k in kept if k not in left]):
+        raise failure(path, "there is no column left; ignore fewer")
+    return table[:, found]
+
+
+def _number(path: str, table: np.ndarray, name: str | int) -> int:
+    if not (str(name).isascii() and str(name).isdecimal() and int(name) < table.shape[1]):
+        last = table.shape[1] - 1
+        raise failure(path, f"there is no column {name!r}: there are 0 … {last}, and the file holds no names")
+    return int(name)
 
 
 # ---------------------------------------------------------------- packed bits

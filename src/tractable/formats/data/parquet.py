@@ -1,9 +1,10 @@
-"""Parquet through pyarrow or polars, whichever is installed: columns of numbers and booleans, nulls as NaN."""
+"""Parquet through pyarrow or polars, whichever is installed: columns of numbers, booleans and text."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +14,18 @@ import numpy as np
 from tractable.extras import import_module, is_there
 from tractable.formats._base import EXPANSION, FREE_EXPANSION, FormatError, amount, failure, readable, shown
 from tractable.formats.data._base import Place, check_shape
+from tractable.models.rows import Rows, as_array, frame_of, unknown_column
+
+Asked = Sequence[str | int] | None
 
 
-def read(path: str) -> np.ndarray:
-    """The table in a Parquet file."""
+def read(path: str, columns: Asked = None, ignore: Sequence[str | int] = ()) -> np.ndarray:
+    """The table in a Parquet file, of some columns."""
     with _opened(path) as (n_rows, names, load):
-        check_shape(Place(path, "the table"), (n_rows, len(names)))
-        _check_size(path, n_rows * len(names))
-        return _table(path, load())
+        chosen = _chosen(path, names, columns, ignore)
+        check_shape(Place(path, "the table"), (n_rows, len(chosen)))
+        _check_size(path, n_rows * len(chosen))
+        return _table(path, load(chosen))
 
 
 def column_names(path: str) -> list[str]:
@@ -29,15 +34,44 @@ def column_names(path: str) -> list[str]:
         return names
 
 
-def columns(path: str) -> dict[str, list[Any]]:
-    """The columns by name, of any type; None for what is missing."""
+def columns(path: str, columns: Asked = None, ignore: Sequence[str | int] = ()) -> Rows:
+    """The columns by name, of numbers or text; None for gaps in text."""
     with _opened(path) as (n_rows, names, load):
-        _check_size(path, n_rows * len(names))
-        frame = nw.from_native(load(), eager_only=True)
-        return {name: frame[name].to_list() for name in names}
+        chosen = _chosen(path, names, columns, ignore)
+        check_shape(Place(path, "the table"), (n_rows, len(chosen)))
+        _check_size(path, n_rows * len(chosen))
+        frame = nw.from_native(load(chosen), eager_only=True)
+        return Rows({name: _cells(path, frame[name]) for name in chosen})
 
 
-Opened = tuple[int, list[str], Callable[[], Any]]
+def _cells(path: str, series: Any) -> np.ndarray:
+    """A column of numbers as an array, of anything else as objects."""
+    dtype = series.dtype
+    if dtype.is_nested():
+        raise failure(path, f"the column {shown(series.name)} holds {dtype}; expected numbers or text: leave it out")
+    if dtype.is_numeric() or (dtype == nw.Boolean and not series.null_count()):
+        return _column(series)
+    return as_array(series.to_list())
+
+
+def _chosen(path: str, names: list[str], columns: Asked, ignore: Sequence[str | int]) -> list[str]:
+    """The names of the columns that are asked for."""
+    left = {_name(path, names, name) for name in ignore}
+    kept = names if columns is None else [_name(path, names, name) for name in columns]
+    if names and not (kept := [name for name in kept if name not in left]):
+        raise failure(path, "there is no column left; ignore fewer")
+    return kept
+
+
+def _name(path: str, names: list[str], name: str | int) -> str:
+    if name in names:
+        return str(name)
+    if str(name).isascii() and str(name).isdecimal() and int(name) < len(names):
+        return names[int(name)]
+    raise failure(path, unknown_column(str(name), names))
+
+
+Opened = tuple[int, list[str], Callable[[list[str]], Any]]
 
 
 @contextmanager
@@ -66,7 +100,7 @@ def _pyarrow(path: str) -> Opened:
     from pyarrow.parquet import ParquetFile
 
     file = ParquetFile(path)
-    return file.metadata.num_rows, file.schema_arrow.names, file.read
+    return file.metadata.num_rows, file.schema_arrow.names, file.read  # of columns by name
 
 
 def _polars(path: str) -> Opened:
@@ -74,7 +108,7 @@ def _polars(path: str) -> Opened:
 
     frame = polars.scan_parquet(path, glob=False)
     n_rows = frame.select(polars.len()).collect().item()
-    return n_rows, frame.collect_schema().names(), frame.collect
+    return n_rows, frame.collect_schema().names(), lambda names: frame.select(names).collect()
 
 
 def _check_size(path: str, n_cells: int) -> None:
@@ -90,7 +124,10 @@ def _table(path: str, loaded: Any) -> np.ndarray:
     frame = nw.from_native(loaded, eager_only=True)
     for name, dtype in frame.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
-            raise failure(path, f"the column {shown(name)} holds {dtype}; expected numbers or booleans: leave it out")
+            raise failure(
+                path,
+                f"the column {shown(name)} holds {dtype}, not numbers or booleans; leave it out, ignore= (--ignore)",
+            )
     columns = [_column(frame[name]) for name in frame.columns]
     out = np.empty((len(frame), len(columns)), np.result_type(*columns))
     for k, column in enumerate(columns):
@@ -104,3 +141,13 @@ def _column(series: Any) -> np.ndarray:
     elif series.dtype == nw.Decimal:
         series = series.cast(nw.Float64)
     return series.to_numpy()
+
+
+def write_columns(columns: Mapping[str, Any], _: bool = True) -> bytes:
+    """Columns as the content of a Parquet file."""
+    out = io.BytesIO()
+    if is_there("polars") and not is_there("pyarrow"):
+        frame_of(columns, "polars").write_parquet(out)
+    else:
+        import_module("pyarrow.parquet", "writing Parquet").write_table(frame_of(columns, "pyarrow"), out)
+    return out.getvalue()

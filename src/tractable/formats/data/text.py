@@ -1,192 +1,50 @@
-"""CSV: cells of numbers, in memory in proportion to the file; a fast way for whole numbers, a thorough one for all."""
+"""Text: columns of numbers or of words, in memory in proportion to the file; a fast way for plain lines."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
-from math import isinf
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from tractable._cached import cached_property
-from tractable.formats._base import FormatError, Source, content, shown, written
+from tractable.formats._base import FormatError, Source, encoded, shown, written
+from tractable.formats._cells import CellNumbers, has_decimal_comma, is_truth, is_value, may_be_number, number
+from tractable.formats._quoting import cell_of, text_of_rows
+from tractable.formats._sheet import Sheet, is_header, sheet
+from tractable.models._base import ModelError
+from tractable.models.rows import Rows, as_array
+from tractable.models.values import is_missing_word
 
 _CELLS = 2**18
 """Cells turned into numbers at a time."""
 
-_MISSING = {"", "?", "na", "nan"}
-_WORDS = {**dict.fromkeys(_MISSING, float("nan")), "true": 1.0, "false": 0.0}
-_INFINITE = {"inf", "infinity"}
 _BYTES = 2**20
 """Bytes turned into numbers at a time in the fast way."""
 
 _DIGITS = 9
-"""Digits of a whole number that is read in the fast way."""
+"""Digits of a whole number that is read digit by digit."""
+
+_GROUPED = re.compile(r"[+-]?\d{1,3}(([,\u00a0 ']\d{3})+(\.\d+)?|([.\u00a0 ']\d{3})+(,\d+)?)")
+_MARKS = "numbers have commas, or marks between thousands, that are not the same everywhere; write 1234.5"
 
 
-# ---------------------------------------------------------------- cells
+def opened(source: Source) -> Sheet:
+    """A file as a sheet: one that ends in ``.data`` has no header."""
+    return sheet(source, headless=source.path.lower().removesuffix(".gz").endswith(".data"))
 
 
-class _Numbers(dict):
-    """Cell -> number, each distinct cell converted once: columns with few values repeat them."""
-
-    def __missing__(self, cell: str) -> float:
-        value = number(cell)
-        if len(self) < 2**16:
-            self[cell] = value
-        return value
+# ---------------------------------------------------------------- numbers
 
 
-def number(cell: str) -> float:
-    """The number in a cell, NaN if it is missing.
-
-    >>> number(" 2.5"), number("?"), number("TRUE")
-    (2.5, nan, 1.0)
-    """
-    word = cell.strip().casefold()
-    if word in _WORDS:
-        return _WORDS[word]
-    try:
-        value = float(word)
-    except ValueError:
-        commas = "; cells are separated by commas" if ";" in word or "\t" in word else ""
-        raise ValueError(f"{shown(cell)} is not a number; leave a missing cell empty{commas}") from None
-    if "_" in word:  # Python's own literals
-        raise ValueError(f"{shown(cell)} is not a number; leave a missing cell empty")
-    if isinf(value) and word.lstrip("+-") not in _INFINITE:
-        raise ValueError(f"{shown(cell)} is too large for a number of 64 bits")
-    return value
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        number(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_value(cell: str) -> bool:
-    return _is_number(cell) and cell.strip().casefold() not in _MISSING
-
-
-# ---------------------------------------------------------------- the header
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """A file with what its first row says."""
-
-    source: Source
-    first: list[str]
-    has_header: bool
-
-    @property
-    def skip(self) -> int:
-        """1 if the first column is left out: R and pandas write the names of rows into a column without a name."""
-        rest = self.first[1:]
-        return int(self.has_header and bool(rest) and not self.first[0].strip() and all(rest))
-
-    @cached_property
-    def has_literals(self) -> bool:
-        """Whether a cell may be one of Python's own literals, 1_0, which `float` takes for a number."""
-        start = self.source.data.find(b"\n") + 1 if self.has_header else 0
-        return self.source.data.find(b"_", start) >= 0
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the columns that are kept."""
-        return self.first[self.skip :]
-
-    def converted(self, rows: list[list[str]], numbers: _Numbers) -> np.ndarray:
-        """All cells as numbers; a ValueError if one is none."""
-        try:
-            values = np.fromiter(map(float, chain.from_iterable(rows)), np.float64)
-            if not self.has_literals and not np.isinf(values).any():
-                return values
-        except ValueError:
-            pass
-        return np.fromiter(map(numbers.__getitem__, chain.from_iterable(rows)), np.float64)
-
-    def error(self, row: int, column: int, cause: object) -> FormatError:
-        """An error about a cell."""
-        name = f" ({shown(self.first[column])})" if self.has_header else ""
-        return self.source.error(f"column {column + 1}{name}: {cause}", self.line(row))
-
-    def line(self, row: int) -> int:
-        """The line on which a row ends, counted by reading once more: only errors ask for it."""
-        reader = _reader(self.source)
-        next(islice(filter(None, reader), row, None))
-        return reader.line_num
-
-
-def _sheet(path: str) -> _Sheet:
-    source = content(path)
-    first = next(_rows(source), None)
-    if not first or source.data.isspace():
-        raise source.error("the file is empty")
-    headless = source.path.lower().removesuffix(".gz").endswith(".data")
-    return _Sheet(source, first, not headless and is_header(first))
-
-
-def is_header(row: list[str]) -> bool:
-    """Whether a first row holds names: no number among them, or 0, 1, 2, … as pandas counts, or names and numbers.
-
-    In a mixture all must differ, the numbers be whole and the names begin with a letter: else it is a row with a slip.
-
-    >>> is_header(["rain", "wind"]), is_header(["", "1998", "1999", "all"]), is_header(["0", "1", "2"])
-    (True, True, True)
-    >>> is_header(["0", "1", "1"]), is_header(["0", "l", "1", "1"]), is_header(["5", "7x"]), is_header(["?", ""])
-    (False, False, False, False)
-    """
-    if _counts(row if row[0] else row[1:]):
-        return True
-    names, values = {*row} - {*filter(_is_number, row)}, {*filter(_is_value, row)}
-    if not names or not values:
-        return bool(names)
-    return len({*row}) == len(row) and all(map(str.isdigit, values)) and all(name[0].isalpha() for name in names)
-
-
-def _counts(row: list[str]) -> bool:
-    return len(row) > 2 and row == list(map(str, range(len(row))))
-
-
-def column_names(path: str) -> list[str] | None:
-    """The names in the header, if there is one."""
-    sheet = _sheet(path)
-    return sheet.names if sheet.has_header else None
-
-
-# ---------------------------------------------------------------- the rows
-
-
-def _reader(source: Source) -> Any:
-    text = io.TextIOWrapper(io.BytesIO(source.data), encoding="utf-8-sig", newline="")
-    return csv.reader(text, strict=True, skipinitialspace=True)
-
-
-def _rows(source: Source) -> Iterator[list[str]]:
-    """The rows that are not blank."""
-    reader = _reader(source)
-    try:
-        yield from filter(None, reader)
-    except csv.Error as error:
-        raise source.error(f"not CSV: {error}", reader.line_num) from None
-    except UnicodeDecodeError:
-        source.text()  # says where
-        raise
-
-
-def read(path: str) -> np.ndarray:
-    """The table in a CSV file: bytes where all cells are 0 or 1, else float64."""
-    sheet = _sheet(path)
-    blocks = _fast(sheet) or _thorough(sheet)
+def numbers(found: Sheet, places: Sequence[int]) -> np.ndarray:
+    """Some columns of a sheet as a table: bytes where all cells are 0 or 1, else float64."""
+    blocks = _fast(found, places) or _thorough(found, places)
     if not blocks:
-        raise sheet.source.error("has a header, but no rows")
+        raise found.source.error("has a header, but no rows")
     return np.concatenate(blocks)
 
 
@@ -195,78 +53,117 @@ def _narrow(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint8) if ((values == 0) | (values == 1)).all() else values
 
 
-def _thorough(sheet: _Sheet) -> list[np.ndarray]:
+def _picked(places: Sequence[int], width: int) -> Any:
+    """What takes the columns at these places out of a row of a list."""
+    if list(places) == list(range(width)):
+        return None
+    return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+
+
+def _batches(found: Sheet, places: Sequence[int]) -> Iterator[list[Sequence[str]]]:
+    """The rows of these columns, some at a time."""
+    pick = _picked(places, found.width)
+    for batch in found.batches(max(1, _CELLS // found.width)):
+        yield list(map(pick, batch)) if pick else batch  # type: ignore[misc]
+
+
+def _thorough(found: Sheet, places: Sequence[int]) -> list[np.ndarray]:
     """All rows in blocks, through the csv module."""
-    rows, width = _rows(sheet.source), len(sheet.first)
-    done = len(list(islice(rows, int(sheet.has_header))))
-    blocks, numbers = [], _Numbers()
-    while batch := list(islice(rows, max(1, _CELLS // width))):
-        _check_widths(sheet, batch, done)
-        kept = [row[sheet.skip :] for row in batch] if sheet.skip else batch
+    blocks, cells, done = [], CellNumbers(found.dialect.comma), 0
+    for batch in _batches(found, places):
         try:
-            values = sheet.converted(kept, numbers)
+            values = _converted(found, chain.from_iterable(batch), cells)
         except ValueError:
-            raise _bad_cell(sheet, batch, done) from None
+            values = None
+        if values is None:
+            raise _bad_cell(found, batch, places, done)
         blocks.append(_narrow(values.reshape(len(batch), -1)))
         done += len(batch)
     return blocks
 
 
-def _check_widths(sheet: _Sheet, batch: list[list[str]], done: int) -> None:
-    width = len(sheet.first)
-    if {*map(len, batch)} != {width}:
-        row, found = next((row, len(cells)) for row, cells in enumerate(batch) if len(cells) != width)
-        raise sheet.source.error(f"expected {width} cells as in the first row, found {found}", sheet.line(done + row))
+def _converted(found: Sheet, cells: Iterator[Any], known: CellNumbers) -> np.ndarray:
+    """All cells as numbers; a ValueError if one is none."""
+    texts = list(cells)
+    if not found.dialect.comma:
+        try:
+            values = np.fromiter(map(float, texts), np.float64, len(texts))
+            if not np.isinf(values).any() and not any("_" in text for text in texts):
+                return values
+        except ValueError:
+            pass
+    return np.fromiter(map(known.__getitem__, texts), np.float64, len(texts))
 
 
-def _bad_cell(sheet: _Sheet, batch: list[list[str]], done: int) -> FormatError:
+def _bad_cell(found: Sheet, batch: list[Sequence[str]], places: Sequence[int], done: int) -> FormatError:
     for row, cells in enumerate(batch):
-        for column, cell in islice(enumerate(cells), sheet.skip, None):
+        for column, cell in zip(places, cells, strict=True):
             try:
-                number(cell)
+                number(cell, found.dialect.comma)
             except ValueError as error:
-                return sheet.error(done + row, column, error)
+                marks = found.dialect.both_marks and has_decimal_comma(cell)
+                return found.error(done + row, column, _MARKS if marks else f"{error}{_remedy(found, cell)}")
     raise AssertionError("some cell is bad")
+
+
+def _remedy(found: Sheet, cell: str) -> str:
+    """What to do about a cell of words among numbers."""
+    if not cell.strip()[:1].isalpha():
+        return ""
+    if not found.has_header:
+        return "; names of columns belong into a row above"
+    return "; a column of words is left out with ignore= (--ignore), or read by read_columns"
 
 
 # ---------------------------------------------------------------- the fast way
 
 
-def _fast(sheet: _Sheet) -> list[np.ndarray] | None:
-    """All rows in blocks if they hold whole numbers and missing cells, without quotes or blanks; else None."""
-    data = sheet.source.data.replace(b"\r\n", b"\n")
+def _fast(found: Sheet, places: Sequence[int]) -> list[np.ndarray] | None:
+    """All rows in blocks if they hold numbers and missing cells, without quotes; else None."""
+    data, delimiter = found.source.data, found.dialect.delimiter.encode()
+    if found.dialect.comma or delimiter == b" " or found.is_short or found.dialect.start:
+        return None
+    data = data.replace(b"\r\n", b"\n")
     data = data if data.endswith(b"\n") else data + b"\n"
-    for word in (b"NaN", b"nan", b"NA"):  # a cell becomes ? only if it was the whole word
-        data = data.replace(word, b"?")
-    start = data.index(b"\n") + 1 if sheet.has_header else 0
-    if sheet.has_header and (b"\r" in data[:start] or data[:start].count(b",") + 1 != len(sheet.first)):
+    start = data.index(b"\n") + 1 if found.has_header else 0
+    if found.has_header and (b"\r" in data[:start] or data[:start].count(delimiter) + 1 != found.width):
         return None  # the header is not just the first line
+    return _blocks(data, start, partial(_block, width=found.width, delimiter=ord(delimiter)), places)
+
+
+def _blocks(data: bytes, start: int, read: Any, places: Sequence[int]) -> list[np.ndarray] | None:
     blocks = []
     while start < len(data):
         end = data.rfind(b"\n", start, start + _BYTES) + 1 or data.index(b"\n", start) + 1
-        values = _whole_numbers(np.frombuffer(data, np.uint8, end - start, start), len(sheet.first))
+        values = read(data[start:end])
         if values is None:
             return None
-        blocks.append(_narrow(values[:, sheet.skip :]))
+        blocks.append(_narrow(values if len(places) == values.shape[1] else values[:, list(places)]))
         start = end
     return blocks
 
 
-def _whole_numbers(block: np.ndarray, width: int) -> np.ndarray | None:
-    """The numbers in lines of bytes, digit by digit for all cells at once; None if something else turns up."""
+def _block(data: bytes, width: int, delimiter: int) -> np.ndarray | None:
+    """The numbers in lines of bytes; None if something else turns up."""
+    for word in (b"NaN", b"nan", b"NA"):  # a cell becomes ? only if it was the whole word
+        data = data.replace(word, b"?")
+    block = np.frombuffer(data, np.uint8)
     line_ends = block == ord("\n")
-    ends = np.flatnonzero(line_ends | (block == ord(",")))
+    ends = np.flatnonzero(line_ends | (block == delimiter))
     lengths = np.diff(ends, prepend=-1) - 1
     n_lines = len(ends) // width
     if len(ends) % width or np.count_nonzero(line_ends) != n_lines or not line_ends[ends[width - 1 :: width]].all():
         return None
-    if lengths.max() > _DIGITS or (width == 1 and not lengths.all()):  # a blank line is no row
+    if width == 1 and not lengths.all():  # a blank line is no row
         return None
     lengths[(lengths == 1) & (block[ends - 1] == ord("?"))] = 0
-    return _decimal(block, ends, lengths, width)
+    values = _whole(block, ends, lengths) if lengths.max() <= _DIGITS else None
+    values = _plain(data, bytes([delimiter]), lengths) if values is None else values
+    return None if values is None else values.reshape(-1, width)
 
 
-def _decimal(block: np.ndarray, ends: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray | None:
+def _whole(block: np.ndarray, ends: np.ndarray, lengths: np.ndarray) -> np.ndarray | None:
+    """Whole numbers, digit by digit for all cells at once."""
     values = np.zeros(len(ends))
     values[lengths == 0] = np.nan
     for place in range(lengths.max()):
@@ -275,7 +172,124 @@ def _decimal(block: np.ndarray, ends: np.ndarray, lengths: np.ndarray, width: in
         if (digits > 9).any():
             return None
         values[longer] += digits * 10.0**place
-    return values.reshape(-1, width)
+    return values
+
+
+def _plain(data: bytes, delimiter: bytes, lengths: np.ndarray) -> np.ndarray | None:
+    """CellNumbers of any form, cell by cell."""
+    if b"_" in data or b'"' in data or b"\r" in data or not data.isascii():
+        return None
+    cells = data.replace(b"\n", delimiter).split(delimiter)
+    cells.pop()
+    if not lengths.all():
+        missing = np.flatnonzero(lengths == 0)
+        for k in missing.tolist():
+            cells[k] = b"nan"
+    try:
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        return None
+    return None if np.isinf(values).any() else values
+
+
+# ---------------------------------------------------------------- columns of numbers or words
+
+
+def columns(found: Sheet, places: Sequence[int]) -> Rows:
+    """Some columns of a sheet by name: arrays of numbers where all cells are numbers or missing, else of text.
+
+    Whole numbers without gaps are integers, columns of nothing but true and false booleans. Text has None for gaps.
+    """
+    found.check_names(places)
+    wordy: set[int] = set()
+    table = _table_and_words(found, places, wordy)
+    words = _words(found, [places[k] for k in sorted(wordy)])
+    texts = dict(zip(sorted(wordy), words, strict=True))
+    rest = _narrowest(table) if table is not None else []
+    return Rows({found.first[place]: texts[k] if k in texts else rest[k] for k, place in enumerate(places)})
+
+
+def _table_and_words(found: Sheet, places: Sequence[int], wordy: set[int]) -> np.ndarray:
+    """All cells as numbers, and which columns hold some that are none."""
+    if blocks := _fast(found, places):
+        return np.concatenate(blocks)
+    blocks, cells = [], _Loose(found.dialect.comma)
+    for batch in _batches(found, places):
+        texts = list(chain.from_iterable(batch))
+        values = np.fromiter(map(cells.__getitem__, texts), np.float64, len(texts))
+        odd = np.flatnonzero(np.isnan(values)).tolist()
+        wordy |= {k % len(places) for k in odd if not is_missing_word(texts[k])}
+        blocks.append(values.reshape(len(batch), -1))
+    if not blocks:
+        raise found.source.error("has a header, but no rows")
+    return np.concatenate(blocks)
+
+
+class _Loose(CellNumbers):
+    """The same with NaN for what is no number; true and false are words here."""
+
+    def __missing__(self, cell: str) -> float:
+        try:
+            value = number(cell, self.comma) if may_be_number(cell) and not is_truth(cell) else np.nan
+        except ValueError:
+            value = np.nan
+        if len(self) < 2**16:
+            self[cell] = value
+        return value
+
+
+def _words(found: Sheet, places: Sequence[int]) -> list[np.ndarray]:
+    """Columns of text, read once more."""
+    if not places:
+        return []
+    parts: list[list[str | None]] = [[] for _ in places]
+    known = _Words()
+    for batch in _batches(found, places):
+        for part, column in zip(parts, zip(*batch, strict=True), strict=True):
+            part.extend(map(known.__getitem__, column))
+    return [_typed(found, place, part) for place, part in zip(places, parts, strict=True)]
+
+
+class _Words(dict):
+    """Cell → the text that stands for all cells like it, None where it is missing."""
+
+    def __missing__(self, cell: str) -> str | None:
+        text = cell.strip()
+        value = None if is_missing_word(text) else text
+        if len(self) < 2**16:
+            self[cell] = value
+        return value
+
+
+def _typed(found: Sheet, place: int, cells: list[str | None]) -> np.ndarray:
+    """Booleans where there is nothing else, else text."""
+    there = {cell for cell in cells if cell is not None}
+    if all(map(is_truth, there)):
+        truth = {cell: cell.casefold() == "true" for cell in there}
+        values = list(map(truth.get, cells))  # type: ignore[arg-type]
+        return as_array(values) if None in values else np.array(values)
+    if any(map(_is_marked, there)) and all(_is_marked(cell) or is_value(cell) for cell in there):
+        raise found.source.error(
+            f"column {place + 1} ({shown(found.first[place])}): {_MARKS}; or ignore the column", found.line_of_header()
+        )
+    return as_array(cells)
+
+
+def _is_marked(cell: str) -> bool:
+    """Whether a cell is a number with a comma, or with marks between its thousands."""
+    return has_decimal_comma(cell) or _GROUPED.fullmatch(cell) is not None
+
+
+def _narrowest(table: np.ndarray) -> list[np.ndarray]:
+    """The columns of a table, whole numbers as such."""
+    if table.dtype == np.uint8:
+        return list(np.ascontiguousarray(table.T).astype(np.int64))
+    across = np.ascontiguousarray(table.T)
+    with np.errstate(invalid="ignore"):
+        whole = ((across == np.floor(across)) & (np.abs(across) < 2**53)).all(axis=1)
+    if whole.all():
+        return list(across.astype(np.int64))
+    return [column.astype(np.int64) if is_whole else column for column, is_whole in zip(across, whole, strict=True)]
 
 
 # ---------------------------------------------------------------- writing
@@ -289,6 +303,17 @@ def write(table: np.ndarray) -> bytes:
     if is_header(lines[0].split(",")):  # a row that counts 0, 1, 2, … would be read as names
         lines[0] = written(table[0].astype(np.float64), ",")
     return ("\n".join(lines).replace("nan", "NaN") + "\n").encode()
+
+
+def write_columns(columns: Mapping[str, Any], has_header: bool = True) -> bytes:
+    """Columns of numbers and text with their names above."""
+    names = list(columns)
+    if has_header and (not all(names) or not is_header(names)):
+        told = ", ".join(names[:8]) or "none"
+        raise ModelError(f"as the first row of a text file, these names of columns would be taken for data: {told}")
+    cells = [map(cell_of, np.asarray(c).tolist() if isinstance(c, np.ndarray) else c) for c in columns.values()]
+    rows = zip(*cells, strict=True)
+    return encoded(text_of_rows(chain([names] if has_header else [], rows)))
 
 
 def _bits(table: np.ndarray) -> bytes:

@@ -8,6 +8,7 @@ standard deviations and covariances against the present ones, so that no step de
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +17,7 @@ import numpy as np
 
 from tractable.models import ModelError
 from tractable.models.emissions import Emissions, ProductEmissions
-from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
-from tractable.models.mixture import Mixture
+from tractable.models.hidden_markov import STATIONARY
 from tractable.posterior.approximate import saul_jaakkola
 
 Coordinates = dict[str, Any]
@@ -86,11 +86,12 @@ def model_at(model: Any, constants: Coordinates, free: Coordinates) -> Any:
         return jax.tree.map(np.add, model, free["model"])
     if model.family == "mixture":
         weights = _softmax(constants["weights"] + free["weights"])
-        return Mixture(weights, _emissions_at(model.free, constants["emissions"], free["emissions"]))
+        emissions = _emissions_at(model.free, constants["emissions"], free["emissions"])
+        return replace(model, weights=weights, emissions=emissions)
     emissions = _emissions_at(model.emissions, constants["emissions"], free["emissions"])
     transition = _softmax(_shifted(constants["transition"], free["transition"]))
     start = STATIONARY if model.is_stationary else _softmax(_shifted(constants["start"], free["start"]))
-    return HiddenMarkovModel(start, transition, emissions)
+    return replace(model, start=start, transition=transition, emissions=emissions)
 
 
 def _joined(shape: tuple[Any, ...], emissions: Emissions, constants: Coordinates, free: Coordinates) -> Chart:

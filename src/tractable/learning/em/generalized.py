@@ -89,7 +89,7 @@ class GeneralizedEM(ExpectationMaximization):
 
     def expectation(self, model: Any, task: Task, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""
-        return expected_statistics(model, task.data, task.weights, self.posterior, before)
+        return expected_statistics(model, task.data, task.weights, self.posterior, before, task.options.memory)
 
     def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:
         """The M-step, or what stands for it."""
@@ -228,7 +228,7 @@ class OnlineEM(Blockwise):
 
 def _of_block(model: Any, task: Task, rows: Any) -> Statistics:
     weights = None if task.weights is None else task.weights[rows]
-    return expected_statistics(model, task.data[rows], weights).statistics
+    return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
 
 
 def _joined(parts: list[Statistics]) -> Statistics:
@@ -241,5 +241,6 @@ def _parts(kept: Statistics, n: int) -> list[Statistics]:
 
 def _likelihood(model: Any, task: Task) -> Certificate:
     if task.weights is not None:
-        return Certificate.exact(expected_statistics(model, task.data, task.weights).log_likelihood / task.n_rows)
-    return bare(log_likelihood(model, task.data))
+        found = expected_statistics(model, task.data, task.weights, memory=task.options.memory)
+        return Certificate.exact(found.log_likelihood / task.n_rows)
+    return bare(log_likelihood(model, task.data, memory=task.options.memory))

@@ -19,14 +19,14 @@ from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Spin, Units
 
 
-def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = None) -> Units:
+def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None = None) -> Units:
     """Units that can hold the columns of the data.
 
     Parameters
     ----------
     rows : [n_rows, n_columns]. kind : ``"bernoulli"``, ``"spin"``, ``"categorical"``, ``"gaussian"`` (its precision is
         learned), or ``"auto"``: the first of bernoulli, spin and gaussian that can take every value.
-    n_states : of categorical units; one more than the largest value by default.
+    categories : states of categorical units; one more than the largest value by default.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def visible_units(rows: np.ndarray, kind: str = "auto", n_states: int | None = N
     if kind == "gaussian":
         return Gaussian(n, learned=True)
     if kind == "categorical":
-        return Categorical(n, n_states or _n_states(rows))
+        return Categorical(n, categories or _n_states(rows))
     if kind not in KINDS:
         raise ModelError(
             f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, and auto"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from tractable.learning.starts import mixtures
-from tractable.models.emissions import emissions_for
-from tractable.models.hidden_markov import STATIONARY, HiddenMarkovModel
+from tractable.models.hidden_markov import HiddenMarkovModel
 from tractable.models.keys import generator
+from tractable.models.kinds import EmissionKinds, Wanted
 from tractable.models.mixture import Mixture
-from tractable.models.sequences import Sequences
+from tractable.models.rows import is_named, matrix
+from tractable.models.sequences import Sequences, are_many
 
 STARTS = mixtures.STARTS
 STAY = 0.5
@@ -22,19 +22,19 @@ STAY = 0.5
 def hidden_markov(
     data: Any,
     n_states: int,
-    emissions: str | Mapping[str, Sequence[int]] = "gaussian",
+    emissions: EmissionKinds = "gaussian",
     *,
     start: str = "k-means++",
-    n_parts: int = 1,
     key: Any = 0,
+    **chosen: Unpack[mixtures.OfColumns],
 ) -> HiddenMarkovModel:
     """A hidden Markov model for these sequences, where learning may begin: states are groups of rows.
 
     Parameters
     ----------
-    data : one sequence [t, d], a list of them, or `Sequences`; NaN is missing.
+    data : one sequence [t, d], or a table with names; a list of them, or `Sequences`; NaN is missing.
     n_states : K.
-    emissions, start, n_parts, key : as for `mixture`.
+    emissions, start, key, columns, ignore, categories, n_parts : as for `mixture`.
 
     Raises
     ------
@@ -47,18 +47,18 @@ def hidden_markov(
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
     """
-    rows = all_rows(data)
-    model = HiddenMarkovModel(*first_chain(n_states), emissions_for(emissions, rows, n_states, n_parts))
+    found, own = mixtures.emissions_of(parts_of(data), n_states, Wanted(emissions, aside=aside_in(data)), chosen)
+    model = HiddenMarkovModel(*first_chain(n_states), own, columns=found.columns)
     return started(model, model.check(data), start, generator(key))
 
 
 def left_right(
     data: Any,
     n_states: int,
-    emissions: str | Mapping[str, Sequence[int]] = "gaussian",
+    emissions: EmissionKinds = "gaussian",
     *,
-    n_parts: int = 1,
     key: Any = 0,
+    **chosen: Unpack[mixtures.OfColumns],
 ) -> HiddenMarkovModel:
     """A hidden Markov model whose states follow one another, where learning may begin.
 
@@ -67,7 +67,7 @@ def left_right(
 
     Parameters
     ----------
-    data, n_states, emissions, n_parts, key : as for `hidden_markov`.
+    data, n_states, emissions, key, columns, ignore, categories, n_parts : as for `hidden_markov`.
 
     Raises
     ------
@@ -80,10 +80,13 @@ def left_right(
     >>> model.transition.tolist(), model.emissions.means.ravel().round(1).tolist()
     ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])
     """
-    rows, k = all_rows(data), max(n_states, 1)
+    (found, own), k = (
+        mixtures.emissions_of(parts_of(data), n_states, Wanted(emissions, aside=aside_in(data)), chosen),
+        max(n_states, 1),
+    )
     onward = STAY * np.eye(k) + (1 - STAY) * np.eye(k, k=1)
     onward[-1, -1] = 1.0
-    model = HiddenMarkovModel(np.eye(k)[0], onward, emissions_for(emissions, rows, n_states, n_parts))
+    model = HiddenMarkovModel(np.eye(k)[0], onward, own, columns=found.columns)
     return _shared_out(model, model.check(data), np.full(k, 1 / k), generator(key))
 
 
@@ -114,8 +117,7 @@ def _mixture(model: HiddenMarkovModel) -> Mixture:
 
 
 def _with(model: HiddenMarkovModel, rows: Mixture) -> HiddenMarkovModel:
-    start = STATIONARY if model.is_stationary else model.first
-    return HiddenMarkovModel(start, model.transition, rows.free, model.ties)
+    return model.replaced(emissions=rows.free)
 
 
 def first_chain(k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,17 +126,12 @@ def first_chain(k: int) -> tuple[np.ndarray, np.ndarray]:
     return uniform[0], STAY * np.eye(max(k, 1)) + (1 - STAY) * uniform
 
 
-def all_rows(data: Any) -> np.ndarray:
-    """All rows, in which every column has a value."""
-    rows = data.rows if isinstance(data, Sequences) else _rows(data)
-    if rows.size:
-        mixtures.check_columns(rows)
-    return rows
+def parts_of(data: Any) -> list[Any]:
+    """The sequences in data as tables with names, or arrays [t, d]."""
+    parts = data if are_many(data) else [data.rows if isinstance(data, Sequences) else data]
+    return [part if is_named(part) else matrix(part, axes=1) for part in parts]
 
 
-def _rows(data: Any) -> np.ndarray:
-    """All rows, before the emissions are known that say what a row is."""
-    if isinstance(data, list | tuple) and len(data) and np.ndim(data[0]) > 0:
-        return np.concatenate([_rows(np.asarray(part)) for part in data])
-    array = np.asarray(data)
-    return array[:, None] if array.ndim == 1 else array
+def aside_in(data: Any) -> str | None:
+    """The column that tells sequences apart, where it is among the others."""
+    return None if not isinstance(data, Sequences) or data.by is None else str(data.by)

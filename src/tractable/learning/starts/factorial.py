@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tractable.learning.starts import mixtures
-from tractable.learning.starts.chains import all_rows, first_chain
+from tractable.learning.starts.chains import aside_in, first_chain, parts_of
 from tractable.models._base import ModelError
 from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
-from tractable.models.emissions._base import two_axes
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.models.keys import generator
+from tractable.models.kinds import Wanted, described
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
 from tractable.posterior.engines.mixtures import responsibilities
@@ -23,7 +24,13 @@ STARTS = mixtures.STARTS
 
 
 def factorial_hidden_markov(
-    data: Any, n_states: Sequence[int], *, start: str = "k-means++", key: Any = 0
+    data: Any,
+    n_states: Sequence[int],
+    *,
+    start: str = "k-means++",
+    key: Any = 0,
+    columns: Any = None,
+    ignore: Any = None,
 ) -> FactorialHiddenMarkovModel:
     """A factorial hidden Markov model for these sequences, where learning may begin.
 
@@ -31,13 +38,13 @@ def factorial_hidden_markov(
 
     Parameters
     ----------
-    data : one sequence [t, d], a list of them, or `Sequences`; NaN is missing.
+    data : one sequence [t, d], or a table with names; a list of them, or `Sequences`; NaN is missing.
     n_states : the number of states of each chain.
-    start, key : as for `mixture`.
+    start, key, columns, ignore : as for `mixture`.
 
     Raises
     ------
-    ModelError : no rows, a column without a value, no chain, a chain without states.
+    ModelError : no rows, a column of text, a column without a value, no chain, a chain without states.
 
     Examples
     --------
@@ -48,10 +55,15 @@ def factorial_hidden_markov(
     """
     if not len(n_states) or min(n_states) < 1:
         raise ModelError(f"n_states are the numbers of states of the chains, at least 1 each, got {n_states!r}")
-    rows = two_axes(all_rows(data))
+    found = described(parts_of(data), Wanted(columns=columns, ignore=ignore, aside=aside_in(data)))
+    rows = found.rows
+    if found.columns is not None and found.columns.categories:
+        raise ModelError(f"column {next(iter(found.columns.categories))!r} holds categories; leave it out with ignore=")
+    if rows.size:
+        mixtures.check_columns(found)
     firsts, transitions = zip(*(first_chain(k) for k in n_states), strict=True)
     empty = AdditiveGaussianEmissions([np.zeros((k, rows.shape[1])) for k in n_states], np.eye(rows.shape[1]))
-    model = FactorialHiddenMarkovModel(firsts, transitions, empty)
+    model = FactorialHiddenMarkovModel(firsts, transitions, empty, found.columns)
     return started(model, model.check(data), start, generator(key))
 
 
@@ -77,4 +89,4 @@ def repooled(model: FactorialHiddenMarkovModel, x: Sequences) -> FactorialHidden
 
 
 def _with(model: FactorialHiddenMarkovModel, emissions: AdditiveGaussianEmissions) -> FactorialHiddenMarkovModel:
-    return FactorialHiddenMarkovModel(model.starts, model.transitions, emissions)
+    return replace(model, emissions=emissions)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
-from tractable.models._base import ModelError, nearest
-from tractable.models.emissions import MixtureEmissions, Statistics, emissions_for
-from tractable.models.emissions._base import as_rows, column_means, two_axes
+from tractable.models._base import ModelError, check_options, nearest
+from tractable.models.emissions import Emissions, MixtureEmissions, Statistics, emissions_for
+from tractable.models.emissions._base import as_rows, column_means
 from tractable.models.keys import generator
+from tractable.models.kinds import Described, EmissionKinds, Wanted, described
 from tractable.models.mixture import Mixture
 from tractable.posterior.engines.mixtures import chunks
 
@@ -22,23 +23,39 @@ SEEN = 20_000
 """At most so many rows are looked at to spread the start out."""
 
 
+class OfColumns(TypedDict, total=False):
+    """Which columns a model is made of, their categories, and the parts of each component."""
+
+    columns: Any
+    ignore: Any
+    categories: Any
+    n_parts: int
+
+
 def mixture(
     data: Any,
     n_components: int,
-    emissions: str | Mapping[str, Sequence[int]] = "gaussian",
+    emissions: EmissionKinds = "gaussian",
     *,
     start: str = "k-means++",
-    n_parts: int = 1,
     key: Any = 0,
+    **chosen: Unpack[OfColumns],
 ) -> Mixture:
     """A mixture for these data, where learning may begin.
 
+    It keeps the names of columns and of their states (`Columns`), where the data have any: from then on a table is read
+    by names, whatever the order of its columns.
+
     Parameters
     ----------
-    data : rows [n, d]; NaN is missing.
+    data : rows [n, d], a DataFrame, name → column, or a list of cases; NaN is missing.
     n_components : K.
     emissions : ``"gaussian"``, ``"tied"``, ``"diagonal"``, ``"spherical"``, ``"bernoulli"``, ``"categorical"``,
-        ``"poisson"``, or kind → columns, such as ``{"gaussian": [0, 1], "poisson": [2]}``.
+        ``"poisson"`` for all columns, but those of text, of booleans and of declared categories, which are categorical
+        by themselves; or kind → columns by name or number, such as ``{"gaussian": ["temp", "wind"], "poisson": [2]}``.
+    columns, ignore : the columns that the model is made of, or those to leave out, by name (of an array by number).
+    categories : the states of categorical columns, those that do not turn up among them: column → their names, or
+        their number; a list of these, one for each column; or one number for all. Otherwise those that turn up.
     start : ``"k-means++"`` groups rows around K of them that are far apart; ``"rows"`` puts each component half way
         between a random row and the mean of all, which suits binary data of many columns.
     n_parts : M > 1 makes each component a mixture of M parts of its own (`MixtureEmissions`).
@@ -57,17 +74,29 @@ def mixture(
     >>> tr.mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
     5
     """
-    rows = two_axes(data)
-    own = emissions_for(emissions, rows, n_components, n_parts)
-    check_columns(rows)
-    return started(Mixture(np.full(n_components, 1 / n_components), own), rows, start, generator(key))
+    found, own = emissions_of([data], n_components, Wanted(emissions), chosen)
+    begin = Mixture(np.full(n_components, 1 / n_components), own, columns=found.columns)
+    return started(begin, found.rows, start, generator(key))
 
 
-def check_columns(rows: np.ndarray) -> None:
+def emissions_of(parts: Any, n_components: int, wanted: Wanted, chosen: OfColumns) -> tuple[Described, Emissions]:
+    """What the columns of some tables are, and emissions under which every component has their distribution."""
+    options: dict[str, Any] = dict(chosen)
+    check_options(options, OfColumns.__annotations__, "a start")
+    n_parts = options.pop("n_parts", 1)
+    found = described(parts, wanted._replace(**options))
+    own = emissions_for(found.kinds, found.rows, n_components, n_parts, n_states=found.n_states)
+    check_columns(found)
+    return found, own
+
+
+def check_columns(found: Described) -> None:
     """Raise for a column without a value, of which nothing can be learned."""
-    empty = column_means(rows, 0.0)[1] == 0
+    empty = column_means(found.rows, 0.0)[1] == 0
     if empty.any():
-        raise ModelError(f"column {int(empty.argmax())}: every entry is missing; drop the column")
+        j = int(empty.argmax())
+        name = j if found.columns is None else repr(found.columns.names[j])
+        raise ModelError(f"column {name}: every entry is missing; drop the column")
 
 
 def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generator) -> Mixture:
@@ -81,7 +110,8 @@ def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generat
     k, m = _sizes(model)
     pooled = _flat(model, rows)
     own = pooled.statistics(chosen[_different(chosen, k * m, rng)], np.eye(k * m))
-    return _folded(pooled.maximized(own + _overall(pooled, rows), pooled.prior()), k, m)
+    found = _folded(pooled.maximized(own + _overall(pooled, rows), pooled.prior()), k, m)
+    return replace(found, columns=model.columns)
 
 
 def grouped(
@@ -90,7 +120,8 @@ def grouped(
     """A start of the same shape from rows and the component that each belongs to, with a trace of all rows."""
     (k, m), (chosen, label), pooled = _sizes(model), groups, _flat(model, rows)
     own = pooled.statistics(chosen, np.eye(k * m)[_parts(_numbers(chosen, pooled), label, m, rng)])
-    return _folded(pooled.maximized(own + 1e-3 * _overall(pooled, rows), pooled.prior()), k, m)
+    found = _folded(pooled.maximized(own + 1e-3 * _overall(pooled, rows), pooled.prior()), k, m)
+    return replace(found, columns=model.columns)
 
 
 def _flat(model: Mixture, rows: np.ndarray) -> Mixture:
@@ -131,7 +162,9 @@ def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray
 
 def repooled(model: Mixture, rows: np.ndarray) -> Mixture:
     """Every component with the distribution of all rows."""
-    return Mixture(np.full(model.n_components, 1 / model.n_components), model.free.repooled(rows))
+    return replace(
+        model, weights=np.full(model.n_components, 1 / model.n_components), emissions=model.free.repooled(rows)
+    )
 
 
 def _overall(pooled: Mixture, rows: np.ndarray) -> Statistics:

@@ -71,11 +71,8 @@ def bayesian_network(
     (2, 4, 3)
     """
     parents, said = _structure(parents)
-    columns, own = ({}, {}) if data is None else (columns_of(data), declared(data))
-    given = own | said | dict(states or {})
-    names = list(dict.fromkeys([*columns, *given, *(v for own in parents.items() for v in (*own[1], own[0]))]))
-    found = {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
-    families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in names}
+    found = _states(data, parents, said | dict(states or {}))
+    families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in found}
     check_tables(families, memory)
     net = BayesianNetwork(found, parents, {v: _uniform([n for _, n in own]) for v, own in families.items()}, ties=ties)
     if data is None:
@@ -84,6 +81,14 @@ def bayesian_network(
     if not len(rows):
         raise ModelError("there are no rows")
     return started(net, rows, "random", generator(key))
+
+
+def _states(data: Any, parents: Mapping[str, Sequence[str]], said: dict[str, Any]) -> dict[str, Sequence[str]]:
+    """The states of all variables: those that are said, those that a column declares, or its values."""
+    columns, own = ({}, {}) if data is None else (columns_of(data), declared(data))
+    given: dict[str, Any] = {**own, **said}
+    names = dict.fromkeys([*columns, *given, *(v for child, own in parents.items() for v in (*own, child))])
+    return {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
 
 
 def _structure(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:

@@ -47,7 +47,14 @@ KINDS: dict[str, type[Emissions]] = {
 }
 
 
-def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components: int, n_parts: int = 1) -> Emissions:
+def emissions_for(
+    kind: str | Mapping[str, Sequence[int]],
+    x: Any,
+    n_components: int,
+    n_parts: int = 1,
+    *,
+    n_states: int | Sequence[int | None] | None = None,
+) -> Emissions:
     """Emissions of a kind, every component with the distribution of the columns of x: where learning begins.
 
     Parameters
@@ -57,6 +64,8 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
     x : rows of data [n, d]; NaN is missing.
     n_components : K.
     n_parts : M > 1 makes each component a mixture of M such emissions (`MixtureEmissions`).
+    n_states : how many states categorical columns have, those that do not turn up among them: one number, or one for
+        each column of x; None counts up to the largest.
 
     Raises
     ------
@@ -68,11 +77,15 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
     [[0.5, 4.0], [0.5, 4.0]]
     """
     rows = two_axes(x)
+    states = _each(n_states, rows.shape[1])
     if n_parts != 1:
-        return _mixtures(kind, rows, n_components, n_parts)
+        return _mixtures(kind, rows, (n_components, n_parts), states)
     if not isinstance(kind, str):
         _check_named(kind, rows.shape[1])
-        parts = [emissions_for(name, rows[:, list(own)], n_components) for name, own in kind.items()]
+        parts = [
+            emissions_for(name, rows[:, list(own)], n_components, n_states=[states[c] for c in own])
+            for name, own in kind.items()
+        ]
         return ProductEmissions(parts, list(kind.values()))
     if kind not in KINDS:
         raise ModelError(f"unknown kind of emissions {kind!r}{nearest(kind, KINDS)}; choose one of {', '.join(KINDS)}")
@@ -80,9 +93,19 @@ def emissions_for(kind: str | Mapping[str, Sequence[int]], x: Any, n_components:
         raise ModelError(f"the number of components must be at least 1, got {n_components}")
     if not rows.size:
         raise ModelError(f"there are no data: got the shape {rows.shape}")
-    if kind != "categorical":  # which looks for itself
-        KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows)
+    if kind == "categorical":  # which looks for itself
+        return CategoricalEmissions.pooled(rows, n_components, states)
+    KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows)
     return KINDS[kind].pooled(rows, n_components)
+
+
+def _each(n_states: int | Sequence[int | None] | None, n_columns: int) -> Sequence[int | None]:
+    """A number of states, or none, for each column."""
+    if n_states is None or isinstance(n_states, int):
+        return [n_states] * n_columns
+    if len(n_states) != n_columns or not all(n is None or (type(n) is int and n > 0) for n in n_states):
+        raise ModelError(f"n_states is a number for each of the {n_columns} columns, or None; got {list(n_states)}")
+    return n_states
 
 
 def _check_named(kinds: Mapping[str, Sequence[int]], n_columns: int) -> None:
@@ -90,8 +113,9 @@ def _check_named(kinds: Mapping[str, Sequence[int]], n_columns: int) -> None:
         raise ModelError(f"kinds must name every column 0 … {n_columns - 1} once, got {dict(kinds)}")
 
 
-def _mixtures(kind: Any, rows: np.ndarray, n_components: int, n_parts: int) -> MixtureEmissions:
+def _mixtures(kind: Any, rows: np.ndarray, sizes: tuple[int, int], states: Sequence[int | None]) -> MixtureEmissions:
+    n_components, n_parts = sizes
     if n_parts < 1:
         raise ModelError(f"the number of parts must be at least 1, got {n_parts}")
-    parts = emissions_for(kind, rows, n_components * n_parts)
+    parts = emissions_for(kind, rows, n_components * n_parts, n_states=states)
     return MixtureEmissions(np.full((n_components, n_parts), 1 / n_parts), parts)

@@ -7,7 +7,7 @@ methods make a kind: `log_likelihood`, `statistics`, `maximized`, `log_prior`, `
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -144,6 +144,15 @@ class Emissions(ABC):
         return type(self)(**{name: array[..., chosen] for name, array in self.arrays().items()})
 
     @property
+    def column_states(self) -> tuple[int | None, ...]:
+        """For each column the number of its states, None where it holds numbers."""
+        return (None,) * self.n_columns
+
+    def domain_of(self, column: int) -> str:
+        """What a column may hold, in words."""
+        return self.domain
+
+    @property
     def n_components(self) -> int:
         """K."""
         return self.means.shape[0]
@@ -158,8 +167,8 @@ class Emissions(ABC):
         x = as_rows(x)
         return np.where(np.isnan(x), responsibilities @ self.means, x)
 
-    def check(self, x: Any, name: str = "") -> np.ndarray:
-        """The rows as an array, every value looked at.
+    def check(self, x: Any, name: str = "", columns: Sequence[str] | None = None) -> np.ndarray:
+        """The rows as an array, every value looked at; `columns` are what messages call them.
 
         Raises
         ------
@@ -167,10 +176,16 @@ class Emissions(ABC):
         """
         rows = two_axes(x, name)
         if rows.shape[1] != self.n_columns:
-            raise ModelError(f"{name}the data have {rows.shape[1]} columns, the model has {self.n_columns}")
+            raise ModelError(
+                f"{name}the data have {rows.shape[1]} columns, the model has {self.n_columns}; columns= chooses"
+            )
         for start in range(0, len(rows), ROWS):
-            block = rows[start : start + ROWS]
-            check_domain(block, self.allowed(block), self.domain, name, start)
+            good = self.allowed(rows[start : start + ROWS])
+            if not good.all():
+                row, column = np.argwhere(~good)[0].tolist()
+                place = f"{name}row {start + row}, column {repr(columns[column]) if columns else column}"
+                value = rows[start + row, column].item()
+                raise ModelError(f"{place}: the value {value!r} is not {self.domain_of(column)}")
         return rows
 
     def __repr__(self) -> str:
@@ -190,14 +205,6 @@ def two_axes(x: Any, name: str = "") -> np.ndarray:
     if rows.ndim != 2:
         raise ModelError(f"{name}data must have the shape [n_rows, n_columns], got {rows.shape}")
     return rows
-
-
-def check_domain(x: np.ndarray, good: np.ndarray, domain: str, name: str = "", first_row: int = 0) -> None:
-    """Raise for the first value that is not allowed."""
-    if not good.all():
-        row, column = np.argwhere(~good)[0].tolist()
-        value = x[row, column].item()
-        raise ModelError(f"{name}row {first_row + row}, column {column}: the value {value!r} is not {domain}")
 
 
 def as_rows(x: Any) -> np.ndarray:

@@ -19,7 +19,6 @@ from tractable.models.emissions._base import (
     Emissions,
     Statistics,
     as_rows,
-    check_domain,
     logs,
     parameters,
     times_logs,
@@ -69,6 +68,16 @@ class CategoricalEmissions(Emissions):
         return tuple(t.shape[1] for t in self.tables)
 
     @property
+    def column_states(self) -> tuple[int | None, ...]:
+        """As `n_states`."""
+        return self.n_states
+
+    def domain_of(self, column: int) -> str:
+        """The states of a column."""
+        n = self.n_states[column]
+        return f"a state 0 … {n - 1} of this column; categories= declares more when the model is made"
+
+    @property
     def means(self) -> np.ndarray:
         """The expected number of the state."""
         return np.stack([t @ np.arange(t.shape[1]) for t in self.tables], axis=1)
@@ -87,11 +96,19 @@ class CategoricalEmissions(Emissions):
         return _whole(x) & ((x < np.array(self.n_states)) | np.isnan(x))
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> CategoricalEmissions:
-        """The frequency of each state in each column, one pseudo-count kept for each; states go up to the largest."""
+    def pooled(cls, x: Any, n_components: int, n_states: Sequence[int | None] | None = None) -> CategoricalEmissions:
+        """The frequency of each state in each column, one pseudo-count kept for each.
+
+        States go up to the largest, or to the number `n_states` of a column, where they are declared.
+        """
         table = two_axes(x)
-        check_domain(table, _whole(table), "a state 0, 1, …")
-        counts = [_counts(table[:, j]) + 1 for j in range(table.shape[1])]
+        declared = [None] * table.shape[1] if n_states is None else n_states
+        good = _whole(table) & ~(table >= np.array([np.inf if n is None else n for n in declared]))
+        if not good.all():
+            row, column = np.argwhere(~good)[0].tolist()
+            told = "a state 0, 1, …" if declared[column] is None else f"one of the {declared[column]} states declared"
+            raise ModelError(f"row {row}, column {column}: the value {table[row, column].item()!r} is not {told}")
+        counts = [_counts(table[:, j], n or 1) + 1 for j, n in enumerate(declared)]
         return cls([np.tile(c / c.sum(), (n_components, 1)) for c in counts])
 
     def repooled(self, x: Any) -> CategoricalEmissions:
@@ -168,6 +185,6 @@ def _codes(x: Any) -> np.ndarray:
     return np.where(np.isnan(x), -1, x).astype(np.int64) if x.dtype.kind == "f" else x.astype(np.int64)
 
 
-def _counts(column: np.ndarray) -> np.ndarray:
+def _counts(column: np.ndarray, n: int) -> np.ndarray:
     codes = _codes(column)
-    return np.bincount(codes[codes >= 0], minlength=1).astype(np.float64)
+    return np.bincount(codes[codes >= 0], minlength=n).astype(np.float64)

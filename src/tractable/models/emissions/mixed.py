@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -83,9 +84,14 @@ class MixtureEmissions(Emissions):
         """What the parts allow."""
         return self.parts.allowed(x)
 
-    def check(self, x: Any, name: str = "") -> np.ndarray:
+    def check(self, x: Any, name: str = "", columns: Sequence[str] | None = None) -> np.ndarray:
         """The rows as the parts check them."""
-        return self.parts.check(x, name)
+        return self.parts.check(x, name, columns)
+
+    @property
+    def column_states(self) -> tuple[int | None, ...]:
+        """Those of the parts."""
+        return self.parts.column_states
 
     @classmethod
     def pooled(cls, x: Any, n_components: int) -> MixtureEmissions:

@@ -80,6 +80,20 @@ class ProductEmissions(Emissions):
         """The parameters of all parts, with the part's number before their names."""
         return {f"{i}.{name}": array for i, part in enumerate(self.parts) for name, array in part.arrays().items()}
 
+    @property
+    def column_states(self) -> tuple[int | None, ...]:
+        """Those of the parts."""
+        found: list[int | None] = [None] * self.n_columns
+        for part, own in zip(self.parts, self.columns, strict=True):
+            for column, n in zip(own, part.column_states, strict=True):
+                found[column] = n
+        return tuple(found)
+
+    def domain_of(self, column: int) -> str:
+        """What the part of a column says of it."""
+        part, own = next((p, own) for p, own in zip(self.parts, self.columns, strict=True) if column in own)
+        return part.domain_of(own.index(column))
+
     def _assembled(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """Columns of the parts in their places."""
         places = np.argsort([c for own in self.columns for c in own])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -94,21 +93,16 @@ def merged(net: MarkovNetwork) -> list[Table]:
 
     Those over the same variables are multiplied, constants go into the first, variables without a factor get ones.
     """
-    found: dict[frozenset[str], tuple[tuple[str, ...], np.ndarray]] = {}
-    constant = 1.0
-    for j, (scope, table) in enumerate(net.factors):
-        check_axes(f"factor {j}", len(scope))
-        if not scope:
-            constant *= float(table)
-        elif (key := frozenset(scope)) in found:
-            order, first = found[key]
-            found[key] = (order, first * np.transpose(table, [scope.index(v) for v in order]))
-        else:
-            found[key] = (scope, table)
+    check_axes("a factor", max((len(scope) for scope, _ in net.factors), default=0))
+    found: dict[frozenset[str], Table] = {}
+    for scope, table in net.factors:
+        order, before = found.get(key := frozenset(scope), (scope, np.ones(())))
+        found[key] = (order, before * np.transpose(table, [scope.index(v) for v in order]))
+    _, constant = found.pop(frozenset(), ((), np.ones(())))
     there = frozenset().union(*found)
     factors = [*found.values(), *(((v,), np.ones(len(own))) for v, own in net.states.items() if v not in there)]
-    if factors and constant != 1:
+    if factors:
         factors[0] = (factors[0][0], factors[0][1] * constant)
-    if any(not math.isfinite(float(table.max(initial=0.0))) for _, table in factors):
+    if not all(np.isfinite(table).all() for _, table in factors):
         raise ModelError("the product of factors over the same variables is beyond a double")
     return factors

@@ -95,20 +95,24 @@ def from_networkx(graph: nx.Graph, sizes: Mapping[Any, int] | int | None = None)
     return _undirected(graph) if "factors" in graph.graph else interchange.from_networkx(graph, sizes)
 
 
-def _directed(graph: nx.Graph, n: int) -> BayesianNetwork:
+def _directed(graph: Any, n: int) -> BayesianNetwork:
     names = as_text(graph, "nodes")
     if n < len(names) or not graph.is_directed():
         lacking = f"{len(names) - n} of its {len(names)} nodes have none"
         raise ModelError(f"the graph holds tables, but {lacking if n < len(names) else 'its edges have no direction'}")
     about = {names[node]: own for node, own in graph.nodes(data=True)}
-    arcs = {names[node]: tuple(names[p] for p in graph.predecessors(node)) for node in names}
-    parents = {v: tuple(map(text_of, own.get("parents", arcs[v]))) for v, own in about.items()}
-    for v, own in parents.items():
-        if {*own} != {*arcs[v]}:
-            raise ModelError(f"node {v!r} says that its parents are {own}, its arcs come from {arcs[v]}")
-    tables = {v: own["table"] for v, own in about.items()}
+    parents = {v: _parents_of(v, about[v], [names[p] for p in graph.predecessors(node)]) for node, v in names.items()}
     states = {v: _states_of(v, own) for v, own in about.items()}
+    tables = {v: own["table"] for v, own in about.items()}
     return BayesianNetwork(states, parents, tables, str(graph.graph.get("name") or "network"))
+
+
+def _parents_of(name: str, about: Mapping[str, Any], arcs: list[str]) -> tuple[str, ...]:
+    """The parents of a node in the order of its table: as it says, else as its arcs were added."""
+    said = tuple(map(text_of, about.get("parents", arcs)))
+    if sorted(said) != sorted(arcs):
+        raise ModelError(f"node {name!r} says that its parents are {said}, its arcs come from {tuple(arcs)}")
+    return said
 
 
 def _states_of(name: str, about: Mapping[str, Any]) -> Any:

@@ -17,17 +17,21 @@ from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.keys import generator
+from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
-from tractable.plan import Ask, Plan, adopted, allowed
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.chains import plan_chains, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.engines import names
 from tractable.posterior.engines._protocol import Solved, unsupported
+from tractable.posterior.engines.ahead import Forecast
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.expected import Expected
 
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
+OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
 PIECE = 1 << 19
 """Multiply-adds below which an E-step is not worth a second thread: about a millisecond."""
 
@@ -38,6 +42,8 @@ class AskedOfSequences:
 
     model: Any
     sequences: Sequences | None
+    data: Any = None
+    """As they came."""
 
     @property
     def given(self) -> Sequences:
@@ -108,7 +114,12 @@ def chains_of(model: HiddenMarkovModel, sequences: Sequences, weights: np.ndarra
 
 def read(model: HiddenMarkovModel, evidence: Any) -> Asked:
     """Sequences, checked."""
-    return Asked(model, None if evidence is None else model.check(evidence))
+    return Asked(model, None if evidence is None else model.check(evidence, partial=True))
+
+
+def read_rows(model: HiddenMarkovModel, data: Any, missing: bool) -> Asked:
+    """Sequences that have all columns of the model, checked."""
+    return Asked(model, model.check(data), data)
 
 
 def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
@@ -190,6 +201,16 @@ def _completions(asked: Asked, n: int, key: Any) -> np.ndarray:
     return out
 
 
+def in_names(model: Any, found: Any, data: Any) -> Any:
+    """Rows by the names of their columns, those of data in the container that these came in."""
+    if model.named is None:
+        return found
+    if data is not None:
+        return names.filled_sequences(model.named, data, found)
+    rows = [Rows(model.named.written(part)) for part in (found if found.ndim == 3 else [found])]
+    return rows if found.ndim == 3 else rows[0]
+
+
 def draw(model: HiddenMarkovModel, n: int, key: Any = 0) -> tuple[np.ndarray, np.ndarray]:
     """A sequence of `n` rows [n, d], and its states [n]."""
     rng = generator(key)
@@ -205,8 +226,10 @@ def transform(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 def reconstruct(asked: Asked, solved: Sequence[Solved]) -> Any:
     """The mean of each row's columns under its posterior [t, d]; a list for many sequences."""
-    found, means = transform(asked, solved), asked.model.emissions.means
-    return [part @ means for part in found] if isinstance(found, list) else found @ means
+    found, emissions = solved[0].answer.found.marginals, asked.model.emissions
+    if asked.model.named is None:
+        return asked.given.shaped(found @ emissions.means)
+    return names.sequences(asked.model.named, asked.data, names.likely(emissions, found))
 
 
 def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
@@ -235,79 +258,15 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
         now = now @ model.transition
         steps.append(now)
     states = np.stack(steps, axis=1) if steps else np.zeros((len(asked.given), 0, model.n_states))
-    found = [Forecast(s, s @ model.emissions.means) for s in states]
+    found = [Forecast(s, names.expected(model.named, model.emissions, s)) for s in states]
     return found if asked.many else found[0]
-
-
-class Forecast(NamedTuple):
-    """What is expected after the end of a sequence: of states [n, K], and of rows [n, d].
-
-    Examples
-    --------
-    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> ahead = tr.forecast(hmm, [1, 1, 0], 2)
-    >>> ahead.states.round(6).tolist()
-    [[0.425798, 0.574202], [0.440638, 0.559362]]
-    """
-
-    states: np.ndarray
-    means: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class OnlineFilter:
-    """What is known of the state now, row by row as they come: each update is a new record.
-
-    Attributes
-    ----------
-    log_belief : log p(z_t | x_1, …, x_t) [K]; before the first row that of the start.
-    log_likelihood : log p(x_1, …, x_t). n_rows : t.
-
-    Examples
-    --------
-    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> now = tr.OnlineFilter(tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin))
-    >>> now.update([1]).update([1]).belief.round(6).tolist()
-    [0.932584, 0.067416]
-    """
-
-    model: HiddenMarkovModel
-    log_belief: np.ndarray | None = None
-    log_likelihood: float = 0.0
-    n_rows: int = 0
-
-    @property
-    def belief(self) -> np.ndarray:
-        """p(z_t | x_1, …, x_t) [K]."""
-        return self.model.first if self.log_belief is None else np.exp(self.log_belief)
-
-    def update(self, row: Any) -> OnlineFilter:
-        """What is known after one more row [d]; NaN is integrated out.
-
-        Raises
-        ------
-        ModelError : a row that does not fit, or has probability zero after those before.
-        """
-        rows = self.model.emissions.check(np.reshape(np.asarray(row), (1, -1)), f"row {self.n_rows}: ")
-        with np.errstate(divide="ignore"):
-            joint = self._predicted() + self.model.log_likelihoods(rows)[0]
-        log_p = float(np.logaddexp.reduce(joint))
-        if log_p == -np.inf:
-            raise ImpossibleEvidenceError(f"row {self.n_rows} has probability zero after the rows before it")
-        return OnlineFilter(self.model, joint - log_p, self.log_likelihood + log_p, self.n_rows + 1)
-
-    def _predicted(self) -> np.ndarray:
-        if self.log_belief is None:
-            return np.log(self.model.first)
-        return np.logaddexp.reduce(self.log_belief[:, None] + np.log(self.model.transition), axis=0)
 
 
 # ---------------------------------------------------------------- for learning
 
 
 def expected_statistics(
-    model: HiddenMarkovModel, x: Sequences, weights: np.ndarray | None = None, q: Any = "exact", before: Any = None
+    model: Any, x: Sequences, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
 ) -> Expected:
     """The E-step: expected sufficient statistics of all sequences under the posterior.
 
@@ -319,13 +278,16 @@ def expected_statistics(
         raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
     pieces, one = _pieces(x, model.n_states * (1 if x.kinds is None else KINDS)), partial(_expected, model, x, weights)
     found = side_by_side(one, pieces)
-    log_p, total = np.concatenate([log_p for log_p, _ in found]), found[0][1]
+    log_p, total = np.concatenate([log_p for log_p, _ in found]), sum((own for _, own in found[1:]), found[0][1])
     if (log_p == -np.inf).any():
         check_possible(chains_of(model, x, weights), log_p, weights)
-    for _, part in found[1:]:
-        total = total + part
     sum_log_p = float(log_p.sum()) if weights is None else _weighted(log_p, weights)
     return Expected(total, sum_log_p, sum_log_p, 0.0)
+
+
+def affordable(model: HiddenMarkovModel, x: Sequences, memory: Memory) -> None:
+    """Refuse E-steps that take more than `memory`."""
+    allowed(plan_chains(model.n_states, x.sizes, ask("marginals", memory, np.inf)))
 
 
 def _pieces(x: Sequences, k: float) -> list[slice]:

@@ -14,17 +14,22 @@ from tractable.models.additive import Terms, joint_pairs
 from tractable.models.emissions import Statistics
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.models.keys import generator
+from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
-from tractable.plan import Ask, Plan, adopted, allowed, ask
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.certificate import Certificate
+from tractable.posterior.engines import chains, names
 from tractable.posterior.engines._protocol import Solved
-from tractable.posterior.engines.chains import AskedOfSequences, Forecast
+from tractable.posterior.engines.ahead import Forecast
+from tractable.posterior.engines.chains import AskedOfSequences
 from tractable.posterior.exact import factorial as exact
 from tractable.posterior.expected import Expected
+
+OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
 
 
 class Asked(AskedOfSequences):
@@ -114,7 +119,12 @@ class FactorialPosterior(Posterior[Means]):
 
 def read(model: FactorialHiddenMarkovModel, evidence: Any) -> Asked:
     """Sequences, checked."""
-    return Asked(model, None if evidence is None else model.check(evidence))
+    return Asked(model, None if evidence is None else model.check(evidence, partial=True))
+
+
+def read_rows(model: FactorialHiddenMarkovModel, data: Any, missing: bool) -> Asked:
+    """Sequences that have all columns of the model, checked."""
+    return Asked(model, model.check(data), data)
 
 
 def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
@@ -215,8 +225,8 @@ def transform(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 def reconstruct(asked: Asked, solved: Sequence[Solved]) -> Any:
     """The mean of each row's columns under its posterior [t, d]; a list for many sequences."""
-    found, mean = transform(asked, solved), asked.model.emissions.mean
-    return [mean(part) for part in found] if isinstance(found, list) else mean(found)
+    found, own = asked.model.emissions.mean(solved[0].answer.found.marginals), asked.model.named
+    return asked.given.shaped(found) if own is None else names.sequences(own, asked.data, found)
 
 
 def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
@@ -243,7 +253,8 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
         now = np.concatenate(parts, axis=1)
         steps.append(now)
     states = np.stack(steps, axis=1) if steps else np.zeros((len(now), 0, now.shape[1]))
-    found = [Forecast(s, e.mean(s)) for s in states]
+    named = model.named
+    found = [Forecast(s, e.mean(s) if named is None else Rows(named.written(e.mean(s)))) for s in states]
     return found if asked.many else found[0]
 
 
@@ -256,6 +267,7 @@ def expected_statistics(
     weights: np.ndarray | None = None,
     q: str | int = "exact",
     before: Expected | None = None,
+    memory: Memory = None,
 ) -> Expected:
     """The E-step: expected sufficient statistics of all sequences under the posterior, or under what stands for it.
 
@@ -270,7 +282,7 @@ def expected_statistics(
     """
     asked = Asked(model, x)
     if q == "exact":
-        allowed(asked.plan(ask("marginals")))
+        allowed(asked.plan(ask("marginals", memory)))
         found = exact.smooth(asked.question, weights)
         pairs = joint_pairs(found.joint, model.sizes)
         log_p = float(found.log_likelihood @ _ones(asked, weights))
@@ -309,3 +321,6 @@ def _statistics(asked: Asked, weights: np.ndarray | None, moments: tuple[Any, An
     weighted, x = states * each[:, None], asked.given
     first = weighted[x.ends - x.sizes].sum(0)
     return asked.model.statistics(asked.model.emissions.statistics(x.rows, weighted, pairs, each), first, counts)
+
+
+in_names = chains.in_names

@@ -18,7 +18,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.models.layers import merged
 from tractable.models.recognition import RecognitionNetwork
-from tractable.plan import Ask, Plan, adopted, allowed, ask
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -290,7 +290,12 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 
 
 def expected_statistics(
-    model: Any, x: np.ndarray, weights: np.ndarray | None = None, q: str | int = "exact", before: Any = None
+    model: Any,
+    x: np.ndarray,
+    weights: np.ndarray | None = None,
+    q: str | int = "exact",
+    before: Any = None,
+    memory: Memory = None,
 ) -> Expected:
     """The E-step of mean field: the means of q for every row, and the bound of Saul, Jaakkola & Jordan as the ELBO.
 
@@ -306,16 +311,16 @@ def expected_statistics(
     found = approximate.factorized(model, cases, None if before is None else before.q)
     means = {f"mean{at}": mean for at, mean in enumerate(found.means)}
     statistics = Statistics({"weight": count, "known": ~np.isnan(cases.values[VISIBLE]), **means})
-    elbo, exactly = float(found.bound @ count), _compared(model, cases)
+    elbo, exactly = float(found.bound @ count), _compared(model, cases, memory)
     if exactly is None:
         return Expected(statistics, elbo, elbo, 0.0, 0.0, found.logits)
     log_p = np.asarray(exactly.value)
     return Expected(statistics, float(log_p @ count), elbo, float((log_p - found.bound) @ count), None, found.logits)
 
 
-def _compared(model: Any, cases: Cases) -> Certificate | None:
+def _compared(model: Any, cases: Cases, memory: Memory) -> Certificate | None:
     """log p(x) of every row, where that takes no more than a moment."""
-    question = ask("evidence", seconds=COMPARED)
+    question = ask("evidence", memory, COMPARED)
     parts = groups(Asked(model, None, cases), question)
     planned = [(rows, part, plan(part, question)) for rows, part in parts]
     if any(p.method is None for *_, p in planned) or sum(p.seconds for *_, p in planned) > COMPARED:

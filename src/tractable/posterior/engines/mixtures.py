@@ -10,20 +10,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels.threads import side_by_side
+from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models._base import ModelError
+from tractable.models.columns import is_case
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.models.mixture import COMPONENT, Mixture, condition
 from tractable.models.mixture import read_rows as rows_of
-from tractable.plan import Ask, Plan, adopted, allowed
+from tractable.models.rows import Rows, is_named
+from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.mixtures import plan_rows
 from tractable.posterior._base import Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved
+from tractable.posterior.engines.names import filled, likely, table
 from tractable.posterior.expected import Expected
 
 ROWS = 2048
+OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
 PIECE = 4 * ROWS
 """Rows that one thread looks at: whatever cores there are, so that sums do not depend on them."""
 
@@ -57,7 +61,12 @@ def responsibilities(model: Mixture, x: np.ndarray) -> np.ndarray:
 
 
 def expected_statistics(
-    model: Mixture, x: np.ndarray, weights: np.ndarray | None = None, q: str | int = "exact", before: Any = None
+    model: Mixture,
+    x: np.ndarray,
+    weights: np.ndarray | None = None,
+    q: str | int = "exact",
+    before: Any = None,
+    memory: Memory = None,  # see `affordable`
 ) -> Expected:
     """The E-step: expected sufficient statistics of all rows under the posterior, or under what stands for it.
 
@@ -77,6 +86,11 @@ def expected_statistics(
         raise ModelError(f"row {impossible} has probability zero under every component: learn with a prior > 0")
     parts = [part for part in found if not isinstance(part, int)]
     return Expected(reduce(add, (own for own, _ in parts)), *np.sum([sums for _, sums in parts], 0).tolist())
+
+
+def affordable(model: Mixture, x: np.ndarray, memory: Memory) -> None:
+    """Refuse E-steps in which the rows that all cores look at at a time take more than `memory`."""
+    allowed(plan_rows(model, (), ask("marginals", memory, np.inf), min(len(x), ROWS * n_cores())))
 
 
 def _expected(
@@ -154,11 +168,21 @@ class Asked:
     rows: np.ndarray
     many: bool
     given: bool = True
+    data: Any = None
+    """As they came."""
 
     @property
     def observed(self) -> tuple[str, ...]:
         """The columns that the first row observes."""
-        return tuple(str(j) for j in np.flatnonzero(~np.isnan(self.rows[:1]).any(0))) if len(self.rows) else ()
+        there = np.flatnonzero(~np.isnan(self.rows[:1]).any(0)).tolist() if len(self.rows) else []
+        return tuple(self.model.named.names[j] if self.model.named else str(j) for j in there)
+
+    def in_names(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Draws with their columns by name."""
+        return found | {"columns": in_names(self.model, found["columns"], None)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"data": None}
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior of the only hidden variable."""
@@ -185,12 +209,14 @@ def read(model: Mixture, evidence: Any) -> Asked:
     """One row [d], or many [n, d]; NaN is integrated out."""
     rows = rows_of(model, evidence)
     one = evidence is None or (len(rows) == 1 and not (isinstance(evidence, np.ndarray) and evidence.ndim == 2))
+    if model.named is not None and evidence is not None:
+        one = is_case(evidence) or (not is_named(evidence) and np.ndim(evidence) == 1)
     return Asked(model, rows, not one, evidence is not None)
 
 
 def read_rows(model: Mixture, data: Any, missing: bool) -> Asked:
     """Rows of data, checked."""
-    return Asked(model, model.check(data), True)
+    return Asked(model, model.check(data), True, data=data)
 
 
 def groups(asked: Asked, ask: Ask) -> list[tuple[slice, Asked]]:
@@ -213,7 +239,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
     if plan.query == "sample":
         return Answer(Certificate.exact(0.0), _draw(asked, plan.n, key)["columns"])
     if plan.query == "map":
-        return Answer(Certificate.exact(0.0), model.log_joint(_one(asked))[0])
+        return Answer(Certificate.exact(0.0), np.concatenate([model.log_joint(rows[part]) for part in chunks(rows)]))
     parts = [softmax(model.log_joint(rows[part])) for part in chunks(rows)] or [softmax(model.log_joint(rows))]
     log_p, r = (np.concatenate(own) for own in zip(*parts, strict=True))
     return Answer(Certificate.exact(log_p if asked.many else float(log_p[0])), r)
@@ -227,7 +253,7 @@ def _one(asked: Asked) -> np.ndarray:
 
 def _draw(asked: Asked, n: int, key: Any) -> dict[str, np.ndarray]:
     """Components and complete rows given one row."""
-    rng, left, row = generator(key), condition(asked.model, _one(asked)), asked.rows[0]
+    rng, left, row = generator(key), condition(asked.model.unnamed, _one(asked)), asked.rows[0]
     components = rng.choice(asked.model.n_components, size=n, p=left.weights)
     out = np.tile(np.asarray(row, np.float64), (n, 1))
     if left.emissions is not None:
@@ -253,12 +279,15 @@ def normalized(model: Mixture) -> bool:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
-    """The most probable component given one row, with log p(x, component)."""
+    """The most probable component of each row, with log p(x, component); None where a row is impossible."""
     ((_, _, plan, (_, joint)),) = solved
-    best = int(joint.argmax())
-    if joint[best] == -np.inf:
+    best, log_p = joint.argmax(1), joint.max(1)
+    names = np.where(log_p > -np.inf, best.astype(str).astype(object), None)
+    if asked.many:
+        return MostProbable({COMPONENT: names}, Certificate.exact(log_p), plan)
+    if log_p[0] == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under every component")
-    return MostProbable({COMPONENT: str(best)}, Certificate.exact(float(joint[best])), plan)
+    return MostProbable({COMPONENT: names[0]}, Certificate.exact(float(log_p[0])), plan)
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
@@ -272,14 +301,22 @@ def transform(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 
 
 def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
-    """The mean of each row's columns under its posterior [n, d]."""
-    return transform(asked, solved) @ asked.model.free.means
+    """The mean of each row's columns under its posterior [n, d]; by name the likeliest state of a categorical one."""
+    found, own = transform(asked, solved), asked.model.named
+    return found @ asked.model.free.means if own is None else table(own, asked.data, likely(asked.model.free, found))
 
 
 def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
     r, x = solved[0].answer.found, asked.rows
     return np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)] or [x])
+
+
+def in_names(model: Mixture, found: np.ndarray, data: Any) -> Any:
+    """Rows by the names of their columns, those of data in the container that these came in."""
+    if model.named is None:
+        return found
+    return Rows(model.named.written(found)) if data is None else filled(model.named, data, found)
 
 
 joint = Asked.joint

@@ -1,0 +1,92 @@
+"""What columns hold, given what is hidden, as the commands of mixtures and of hidden Markov models take it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import tractable as tr
+from tractable.cli import _text
+from tractable.cli._options import Kept
+from tractable.cli._table_files import Texts
+
+_RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Kinds of emissions, and the states of categorical columns."""
+
+    emissions: Annotated[
+        Texts,
+        typer.Option(
+            metavar="KIND[:COLUMNS]", help="What columns hold: for all, or for some by name or number, 0,2-4."
+        ),
+    ] = None
+    categories: Annotated[
+        Texts,
+        typer.Option(metavar="COLUMN=N", help="States of a categorical column: their number, or their names, a|b|c."),
+    ] = None
+
+    def options(self, data: Any, kept: Kept, default: str) -> dict[str, Any]:
+        """How `tr.mixture` and `tr.hidden_markov` take these, and the columns that are chosen of data with names."""
+        rows = data.rows if isinstance(data, tr.Sequences) else data
+        names = () if isinstance(rows, np.ndarray) else list(rows)
+        own = {"emissions": kinds_of(self.emissions or [default], names)}
+        if self.categories:
+            own["categories"] = states_of(self.categories, names)
+        return own | (kept.asked if names else {})
+
+
+def kinds_of(texts: list[str], names: Collection[str]) -> str | dict[str, list[str]]:
+    """One kind for all columns, or kind → columns.
+
+    >>> kinds_of(["gaussian"], ()), kinds_of(['gaussian:temp,"a,b"', "poisson:2-4"], ["temp", "a,b"])
+    ('gaussian', {'gaussian': ['temp', 'a,b'], 'poisson': ['2', '3', '4']})
+    """
+    if len(texts) == 1 and ":" not in texts[0]:
+        return texts[0]
+    kinds: dict[str, list[str]] = {}
+    for text in texts:
+        kind, _, columns = text.partition(":")
+        found = [column for name in _text.names(columns) for column in _columns(name, names)]
+        if not found:
+            raise typer.BadParameter(
+                f"--emissions: expected a kind and its columns such as gaussian:0,2-4 or gaussian:temp, got {text!r}"
+            )
+        kinds.setdefault(kind, []).extend(found)
+    return kinds
+
+
+def _columns(name: str, names: Collection[str]) -> list[str]:
+    """A column, or a range of their numbers where none has that name."""
+    found = None if name in names else _RANGE.fullmatch(name)
+    return [str(j) for j in range(int(found[1]), int(found[2]) + 1)] if found else [name]
+
+
+def states_of(texts: list[str], names: Collection[str]) -> Any:
+    """Column → number or names of its states, or one number for all.
+
+    >>> states_of(["6"], ()), states_of(["sky=sun|rain", "wind=3"], ["sky", "wind"])
+    (6, {'sky': ['sun', 'rain'], 'wind': 3})
+    """
+    if len(texts) == 1 and texts[0].isdecimal():
+        return int(texts[0])
+    found: dict[str, Any] = {}
+    for text in texts:
+        column, own = _split(text, names)
+        if not column or not own or column in found:
+            raise typer.BadParameter(f"--categories: expected COLUMN=N or COLUMN=a|b|c, each column once, got {text!r}")
+        found[column] = int(own) if own.isdecimal() else own.split("|")
+    return found
+
+
+def _split(text: str, names: Collection[str]) -> tuple[str, str]:
+    """A column and its states: at the first `=` that a column stands before, else at the first."""
+    splits = [(text[:i], text[i + 1 :]) for i, c in enumerate(text) if c == "="]
+    return next((split for split in splits if split[0] in names), splits[0] if splits else ("", ""))
