@@ -89,7 +89,7 @@ class NotAllowedError(FormatError, PermissionError):
     __str__ = ModelError.__str__
 
 
-_FAILURES = {errno.ENOENT: NoFileError, errno.EISDIR: FolderError}
+_FAILURES: dict[int | None, type[FormatError]] = {errno.ENOENT: NoFileError, errno.EISDIR: FolderError}
 _FAILURES |= dict.fromkeys((errno.EACCES, errno.EPERM), NotAllowedError)
 
 

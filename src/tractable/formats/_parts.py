@@ -16,7 +16,7 @@ from typing import BinaryIO
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # no such locks on Windows, where a file that is open cannot be removed
-    flock = None
+    flock, LOCK_EX, LOCK_NB = None, 0, 0
 
 DAY = 86_400.0
 """Where there are no locks, a part as old as this is nobody's."""
