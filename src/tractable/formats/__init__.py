@@ -74,7 +74,7 @@ def load(
     """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
-    or ``.bifxml``, ``.safetensors``; Hugin's ``.net`` and GeNIe's ``.xdsl`` where all nodes are chance nodes with tables;
+    or ``.bifxml``, ``.safetensors``; Hugin's ``.net``, GeNIe's ``.xdsl`` where all nodes are chance nodes with tables;
     each also with ``.gz``. Files of every earlier version of the library are read.
 
     Parameters
