@@ -15,7 +15,7 @@ from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Picked, check_output, told
+from tractable.cli._table_files import Picked, check_output, once, told
 from tractable.formats._pipes import STANDARD
 
 Text = str | None
@@ -59,6 +59,7 @@ class Cutting:
 
     def table(self, path: Any, chosen: Picked) -> tr.Sequences:
         """The sequences in a file with all columns where these have names: a model is made of some, and knows them."""
+        path = once(path)
         found = tr.read_sequences(path, lengths=self.lengths, by=self.by)
         return found if found.named else self.read(path, chosen)
 

@@ -55,6 +55,7 @@ class Picked:
 
     def table(self, path: Any) -> Any:
         """The rows in a file with all columns where these have names: a model is made of some, and knows the rest."""
+        path = once(path)
         found = tr.read_columns(path)
         return self.rows(path) if isinstance(found, np.ndarray) and any(self.asked.values()) else found
 
@@ -63,6 +64,11 @@ class Picked:
         plain = path.lower().removesuffix(".gz") if isinstance(path, str) else ""
         is_array = plain.endswith(".npy") or ".npz" in plain
         return self.array(path) if is_array else tr.read_evidence(path, net, **self.asked)
+
+
+def once(path: Any) -> Any:
+    """The content of a pipe, which can be read only once; any other file as it is."""
+    return source_of(path) if isinstance(path, str) and is_pipe(path) else path
 
 
 # ---------------------------------------------------------------- out

@@ -99,9 +99,10 @@ def _split(sample: str, delimiter: str, whole: bool) -> list[list[str]]:
     rows = _parsed(sample, delimiter)
     if rows is None and not whole:  # it may end within quotes
         rows = _parsed(sample + '"', delimiter)
-    rows = [row for row in rows or () if len(row) > 1 or any(cell.strip() for cell in row)]
-    rows = rows[:-1] if len(rows) > 1 and not whole else rows
-    return rows if rows and len(rows[0]) > 1 else []
+    rows = [row for row in rows or () if "".join(row).strip() or len(row) > 1]
+    if not rows or len(rows[0]) < 2:
+        return []
+    return rows if whole or len(rows) == 1 else rows[:-1]
 
 
 def _parsed(sample: str, delimiter: str) -> list[list[str]] | None:
