@@ -29,8 +29,7 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
-    given = _given(variable, own)
-    names = tuple([x if type(x) is str else text_of(x) for x in given])
+    names = own if type(own) is tuple and {*map(type, own)} == {str} else tuple(map(text_of, _given(variable, own)))
     if not names:
         raise ModelError(f"variable {variable!r} has no states; give it at least one")
     if len({*names}) != len(names):
@@ -98,8 +97,7 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
     """
     size = len(next(reversed(axes.values())))
     rows = table.reshape(-1, size)
-    with np.errstate(over="ignore"):
-        sums = rows.sum(axis=1)
+    sums = rows.sum(axis=1)
     error = np.abs(sums - 1)
     if not error.size or error.max() <= ROUNDING:
         return table
