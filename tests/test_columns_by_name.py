@@ -382,6 +382,21 @@ def test_an_extra_column_is_set_aside_by_name(mix: tr.Mixture) -> None:
     assert tr.log_likelihood(mix, tr.select(more, ignore="extra")).value == tr.log_likelihood(mix, DAYS).value
 
 
+def test_columns_of_any_container_are_chosen() -> None:
+    cells = {"b": [1, 2], 3: ["x", "y"], "c": [True, False]}
+    for make in (
+        dict,
+        pd.DataFrame,
+        lambda c: pd.DataFrame(c).to_dict("records"),
+        lambda c: pl.DataFrame({"b": c["b"], "3": c[3], "c": c["c"]}),
+    ):
+        assert [*map(str, plain(tr.select(make(cells), ignore="b")))] == ["3", "c"]
+        assert [*map(str, plain(tr.select(make(cells), ["c", 3])))] == ["c", "3"]
+    assert tr.select(np.eye(3), ignore=[0, 2]).tolist() == [[0.0], [1.0], [0.0]]
+    with pytest.raises(tr.ModelError, match="no column '3'; there are 0, 1, 2"):
+        tr.select(np.eye(3), 3)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
