@@ -79,7 +79,7 @@ def columns_of(data: Any) -> dict[str, Any]:
     return _checked(found)
 
 
-def _of_cases(data: Sequence[Any]) -> dict[str, list[Any]]:
+def _of_cases(data: Any) -> dict[str, list[Any]]:
     cases = [{text_of(name): value for name, value in case.items()} for case in data]
     return {name: [case.get(name) for case in cases] for name in dict.fromkeys(name for case in cases for name in case)}
 
@@ -243,7 +243,7 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     return _cases_of(data, kept) if is_case_list(data) else Rows({name: _objects(found[name]) for name in kept})
 
 
-def _cases_of(data: Sequence[Any], kept: list[str]) -> list[dict[Any, Any]]:
+def _cases_of(data: Any, kept: list[str]) -> list[dict[Any, Any]]:
     cases = [{text_of(name): (name, value) for name, value in case.items()} for case in data]
     return [dict(case[name] for name in kept if name in case) for case in cases]
 
