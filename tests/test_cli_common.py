@@ -28,10 +28,10 @@ FITS = {
     "fit network": f"{ASIA} cases.csv --epochs 2 --force -o fitted.bif",
 }
 WRITE = {
-    "convert": f"{ASIA} asia.uai --force",
-    "sample": "hmm.safetensors -n 9 --force -o drawn.csv",
-    "impute": "hmm.safetensors gaps.npy --force -o whole.csv",
-    "transform": "hmm.safetensors gaps.npy --force -o means.csv",
+    "convert": f"--force {ASIA} asia.uai",
+    "sample": "hmm.safetensors -n 9 -o drawn.csv",
+    "impute": "hmm.safetensors gaps.npy -o whole.csv",
+    "transform": "hmm.safetensors gaps.npy -o means.csv",
 }
 ANSWER = {
     "explain": f"{ASIA} --query marginals",
@@ -57,7 +57,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(capsys: pytest.CaptureFixture[str], name: str, *more: str) -> tuple[int, str, str]:
     code = run([*name.split(), *COMMANDS[name].split(), *more])
-    return code, *capsys.readouterr()
+    out, err = capsys.readouterr()
+    return code, out, err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -46,16 +46,13 @@ Marginals = Mapping[str, Mapping[str, float]]
 
 
 def pgmpy_marginals(peer: Any) -> Marginals:
-    from pgmpy.inference import VariableElimination
-
-    engine = VariableElimination(peer)
+    engine = pytest.importorskip("pgmpy.inference").VariableElimination(peer)
     found = {v: engine.query([v], show_progress=False) for v in peer.nodes}
     return {str(v): dict(zip(map(str, f.state_names[v]), f.values.tolist(), strict=True)) for v, f in found.items()}
 
 
 def pyagrum_marginals(peer: Any) -> Marginals:
-    import pyagrum as gum
-
+    gum = pytest.importorskip("pyagrum")
     engine = (gum.LazyPropagation if isinstance(peer, gum.BayesNet) else gum.ShaferShenoyMRFInference)(peer)
     engine.makeInference()
     found = {peer.variable(n): engine.posterior(n).toarray().ravel().tolist() for n in peer.nodes()}

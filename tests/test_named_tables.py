@@ -38,14 +38,14 @@ class Random:
         ]
         self.columns = [str(v) for v in rng.permutation([*self.scope, "number"])]
 
-    def long(self) -> pd.DataFrame:
+    def long(self) -> Any:
         rows = [dict(zip(self.scope, labels, strict=True)) | {"number": p} for labels, p in self.cells]
         return pd.DataFrame(rows)[self.columns]
 
-    def series(self) -> pd.Series:
+    def series(self) -> Any:
         return self.long().set_index([v for v in self.columns if v != "number"])["number"]
 
-    def wide(self) -> pd.DataFrame:
+    def wide(self) -> Any:
         """A column for each parent and each state; where these have the same name a frame cannot be wide."""
         if {*self.scope} & {*self.states[self.scope[-1]]}:
             return self.long()
@@ -280,7 +280,7 @@ def loaded(tmp_path: Any) -> tr.BayesianNetwork:
     ],
 )
 def test_tables_are_read_only_wherever_a_network_comes_from(make: Any, tmp_path: Any) -> None:
-    net = make(tmp_path) if make is loaded else make()
+    net: Any = make(tmp_path) if make is loaded else make()
     tables = list(net.tables.values()) if isinstance(net, tr.BayesianNetwork) else [f.table for f in net.factors]
     for table in [t for t in tables if t.ndim]:
         with pytest.raises(ValueError, match="read-only"):
@@ -289,12 +289,12 @@ def test_tables_are_read_only_wherever_a_network_comes_from(make: Any, tmp_path:
             table.setflags(write=True)
         assert np.shares_memory(table, net.packed.values)
     with pytest.raises(TypeError, match="`replace` makes a new one"):
-        net.states["a"] = ("x",)
+        net.states["a"] = ("x",)  # pyright: ignore[reportIndexIssue]
     with pytest.raises(TypeError, match="`replace` makes a new one"):
         net.states.update(a=("x",))
     if isinstance(net, tr.BayesianNetwork):
         with pytest.raises(TypeError, match="`replace` makes a new one"):
-            net.tables["a"] = np.array([0.9, 0.1])
+            net.tables["a"] = np.array([0.9, 0.1])  # pyright: ignore[reportIndexIssue]
         assert (net.ties, net.fixed, net.name) == ((("b", "c"),), ("a",), "network")
     assert tr.infer(net).marginals.keys() == net.states.keys()
 

@@ -67,8 +67,11 @@ def is_separated(
     >>> tr.is_separated(graph, "rain", "sprinkler", given="wet").path
     ('rain', 'wet', 'sprinkler')
     """
-    graph = _graph_of(graph)
-    a, b, given = (graph.named(names) for names in (a, b, given))
+    found = _graph_of(graph)
+    return _separation(found, found.named(a), found.named(b), found.named(given))
+
+
+def _separation(graph: Graph, a: tuple[str, ...], b: tuple[str, ...], given: tuple[str, ...]) -> Separation:
     _check_sides(a, b, given)
     _check_chain_graph(graph)
     directed = all(len(link) < 2 for link in graph.links)
@@ -80,7 +83,7 @@ def is_separated(
 
 def _graph_of(given: Any) -> Graph:
     """The graph of a model, or itself; of networkx, and of text, the one that they say."""
-    found = given if isinstance(given, Graph) else getattr(given, "graph", None)
+    found: Any = given if hasattr(given, "sizes") else getattr(given, "graph", None)
     if isinstance(found, Graph):
         return found
     if isinstance(given, str):

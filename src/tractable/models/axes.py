@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-Axes = Mapping[str, tuple[str, ...]]
+Axes = dict[str, tuple[str, ...]]
 """The variables of a table in the order of its axes, with their states."""
 
 

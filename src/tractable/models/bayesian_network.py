@@ -320,7 +320,7 @@ def _check_equal(names: Sequence[str], tables: Sequence[np.ndarray]) -> None:
             raise ModelError(f"{names[0]!r} and {name!r} are tied, but their tables differ: give them one table")
 
 
-def _table(name: str, tables: Mapping[str, Any], axes: Mapping[str, tuple[str, ...]], tolerance: float | None) -> Any:
+def _table(name: str, tables: Mapping[str, Any], axes: dict[str, tuple[str, ...]], tolerance: float | None) -> Any:
     """The table of a variable, with rows that sum to one."""
     if name not in tables:
         raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")

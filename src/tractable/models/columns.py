@@ -15,6 +15,9 @@ from tractable.models.unnamed import array_of, matrix
 from tractable.models.values import is_missing, is_missing_word, number_of, state_reader, text_of
 
 MAX = 1e308
+TEXT = "; a column of text holds categories: emissions={'categorical': […]}"
+"""What to do about text where numbers were expected."""
+
 _TIMES = (np.timedelta64, np.datetime64)
 _NUMBERS = frozenset({float, int, bool, type(None), Decimal})
 
@@ -242,7 +245,7 @@ def cells_of(column: np.ndarray) -> Any:
     return (column.astype(f"{column.dtype.kind}8[us]") if column.dtype.kind in "mM" else column).tolist()
 
 
-def numbers(name: str, cells: Any) -> np.ndarray:
+def numbers(name: str, cells: Any, of_text: str = TEXT) -> np.ndarray:
     """A column of numbers as such, NaN for what is missing; booleans are 0 and 1, text must read as a number.
 
     Raises
@@ -259,10 +262,10 @@ def numbers(name: str, cells: Any) -> np.ndarray:
             return np.array(cells, np.float64)
     except OverflowError:
         pass
-    return np.array([_number(name, row, cell) for row, cell in enumerate(cells)], np.float64)
+    return np.array([_number(name, row, cell, of_text) for row, cell in enumerate(cells)], np.float64)
 
 
-def _number(name: str, row: int, cell: Any) -> float:
+def _number(name: str, row: int, cell: Any, of_text: str) -> float:
     if is_missing_word(cell) if isinstance(cell, str) else is_missing(cell):
         return np.nan
     if isinstance(cell, float | np.floating):
@@ -270,7 +273,7 @@ def _number(name: str, row: int, cell: Any) -> float:
     number = None if isinstance(cell, _TIMES) else number_of(cell)
     if number is not None and abs(number) < MAX:
         return float(number)
-    told = "is no number; a column of text holds categories: emissions={'categorical': […]}"
+    told = f"is no number{of_text}"
     if any(hasattr(cell, of_time) for of_time in ("isoformat", "days")) or isinstance(cell, _TIMES):
         told = f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
     raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {told}")
@@ -300,6 +303,28 @@ def read_table(columns: Columns | None, data: Any, name: str = "", one_column: b
     if array.ndim != 1:
         return array
     return array[:, None] if one_column else array[None]
+
+
+def numbers_of(data: Any) -> np.ndarray:
+    """Data for a model whose columns have no names as an array of numbers, NaN for gaps, whatever they came in.
+
+    Raises
+    ------
+    ModelError : what is no number; the message names row and column.
+
+    >>> numbers_of([["1", None], [0, True]]).tolist()
+    [[1.0, nan], [0.0, 1.0]]
+    """
+    if is_named(data):
+        found = columns_of(data)
+        whole = [x if isinstance(x, np.ndarray) else numbers(name, x, "") for name, x in found.items()]
+        return np.stack(whole, axis=1) if whole else np.zeros((n_rows_of(data), 0))
+    array = array_of(data)
+    if array.dtype.kind in "biuf" or array.ndim not in (1, 2):
+        return array
+    if array.ndim == 1:
+        return np.array([_number(str(j), 0, cell, "") for j, cell in enumerate(array.tolist())])
+    return np.stack([numbers(str(j), cells_of(array[:, j]), "") for j in range(array.shape[1])], axis=1)
 
 
 def check_once(names: Sequence[str], told: str) -> None:

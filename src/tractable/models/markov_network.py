@@ -10,7 +10,7 @@ import numpy as np
 
 from tractable.graph import Graph
 from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
-from tractable.models.tables import checked_states, checked_table
+from tractable.models.tables import checked_states, checked_table, is_number
 from tractable.models.values import text_of
 
 
@@ -87,27 +87,30 @@ class MarkovNetwork:
         >>> net.replace({"a": [5.0, 6.0]}).factors[0].table.tolist()
         [5.0, 6.0]
         """
-        tables = [f.table for f in self.factors]
+        held: Any = self.factors
+        tables = [factor.table for factor in held]
         for which, table in (factors or {}).items():
             tables[self._place(which)] = table
-        scopes = [f.scope for f in self.factors]
-        return MarkovNetwork(self.states, list(zip(scopes, tables, strict=True)), self.name if name is None else name)
+        new = [(factor.scope, table) for factor, table in zip(held, tables, strict=True)]
+        return MarkovNetwork(self.states, new, self.name if name is None else name)
 
     def _place(self, which: Any) -> int:
         """The number of a factor."""
-        if isinstance(which, int | np.integer) and not isinstance(which, bool):
+        held: Any = self.factors
+        if is_number(which):
             if not 0 <= which < len(self.factors):
                 raise ModelError(f"there is no factor {which}; the network has {len(self.factors)}, counted from 0")
             return int(which)
         scopes = [tuple(which), (which,)]  # letters, or one name
-        found = [j for j, factor in enumerate(self.factors) if factor.scope in scopes]
+        found = [j for j, factor in enumerate(held) if factor.scope in scopes]
         if len(found) != 1:
             there = f"{len(found)} factors are" if found else "no factor is"
             raise ModelError(f"{there} over ({', '.join(map(str, which))}); name a factor by its number")
         return found[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "factors": [f.scope for f in self.factors]}
+        held: Any = self.factors
+        return {**vars(self), "factors": [factor.scope for factor in held]}  # not views of the numbers as copies
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         read_only(state["packed"].values)

@@ -27,7 +27,8 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     """
     readers = [_Labels(StateReader(v, own), where) for v, own in axes.items()]
     found: dict[tuple[int, ...], float] = {}
-    for labels, value in cells_of(where, table, tuple(axes), next(reversed(axes.values()), ())):
+    own = list(axes.values())[-1] if axes else ()
+    for labels, value in cells_of(where, table, tuple(axes), own):
         place = tuple([reader[label] for reader, label in zip(readers, labels, strict=True)])
         if place in found:
             raise ModelError(f"{where}: the table has two entries for {listed(axes, place)}; keep one")
@@ -157,13 +158,18 @@ def _of_columns(
     if lacking := [parent for parent in parents if parent not in columns]:
         raise ModelError(f"{where}: the table has no column {lacking[0]!r}{nearest(lacking[0], columns)}")
     rest = [name for name in columns if name not in parents]
-    if child not in rest or {*rest} == {*(own or ())}:
+    if child not in rest or (own is not None and {*rest} == {*own}):
         return _of_wide(columns, parents, rest)
-    rest.remove(child)
+    return zip(zip(*map(columns.__getitem__, scope), strict=True), _only_numbers(where, columns, scope), strict=True)
+
+
+def _only_numbers(where: str, columns: Mapping[str, Any], scope: tuple[str, ...]) -> Any:
+    """The one column that is no variable of the table."""
+    rest = [name for name in columns if name not in scope]
     if len(rest) != 1:
         beside, found = ", ".join(map(repr, scope)), ", ".join(map(repr, rest))
         raise ModelError(f"{where}: beside {beside} the table needs one column of numbers, it has {found or 'none'}")
-    return zip(zip(*map(columns.__getitem__, scope), strict=True), columns[rest[0]], strict=True)
+    return columns[rest[0]]
 
 
 def _of_wide(columns: Mapping[str, Any], parents: Sequence[str], states: Sequence[str]) -> Iterator[Cell]:

@@ -354,6 +354,13 @@ def _as_before(series: Any, old: Any) -> Any:
         return series
 
 
+def framed(found: Any, data: Any) -> Any:
+    """Numbers [n_rows, n_columns] as a table like the one that came in, where one did, with its columns' names."""
+    if not is_frame(data) or np.shape(found) != (len(data), len(columns_of(data))):
+        return found
+    return like(data, dict(zip(columns_of(data), np.asarray(found).T, strict=True)))
+
+
 def _writable(column: Any) -> Any:
     array = np.asarray(column)
     return array if array.dtype.kind in "biuf" else array.tolist()

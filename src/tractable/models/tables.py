@@ -39,9 +39,14 @@ def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
     return names
 
 
+def is_number(given: Any) -> bool:
+    """Whether this is one whole number, not a truth value."""
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)
+
+
 def _given(variable: str, own: Any) -> tuple[Any, ...]:
     """The states as they were handed in, all of them there; a number stands for so many."""
-    if isinstance(own, int | np.integer) and not isinstance(own, bool):
+    if is_number(own):
         return tuple(range(own))
     try:
         given = tuple(own)

@@ -83,10 +83,10 @@ def bayesian_network(
     return started(net, rows, "random", generator(key))
 
 
-def _states(data: Any, parents: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+def _states(data: Any, parents: Mapping[str, Sequence[str]], said: dict[str, Any]) -> dict[str, Sequence[str]]:
     """The states of all variables: those that are said, those that a column declares, or its values."""
     columns, own = ({}, {}) if data is None else (columns_of(data), declared(data))
-    given = own | said
+    given: dict[str, Any] = {**own, **said}
     names = dict.fromkeys([*columns, *given, *(v for child, own in parents.items() for v in (*own, child))])
     return {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
 

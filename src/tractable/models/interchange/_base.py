@@ -93,7 +93,7 @@ def merged(net: MarkovNetwork) -> list[Table]:
 
     Those over the same variables are multiplied, constants go into the first, variables without a factor get ones.
     """
-    check_axes("a factor", max((len(factor.scope) for factor in net.factors), default=0))
+    check_axes("a factor", max((len(scope) for scope, _ in net.factors), default=0))
     found: dict[frozenset[str], Table] = {}
     for scope, table in net.factors:
         order, before = found.get(key := frozenset(scope), (scope, np.ones(())))

@@ -95,7 +95,7 @@ def from_networkx(graph: nx.Graph, sizes: Mapping[Any, int] | int | None = None)
     return _undirected(graph) if "factors" in graph.graph else interchange.from_networkx(graph, sizes)
 
 
-def _directed(graph: nx.Graph, n: int) -> BayesianNetwork:
+def _directed(graph: Any, n: int) -> BayesianNetwork:
     names = as_text(graph, "nodes")
     if n < len(names) or not graph.is_directed():
         lacking = f"{len(names) - n} of its {len(names)} nodes have none"

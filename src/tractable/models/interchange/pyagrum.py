@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def _added(out: Any, net: Network, gum: Any) -> dict[str, int]:
     return {v: out.add(variable) for v, variable in made.items()}
 
 
-def _fill(table: Any, scope: tuple[str, ...], numbers: np.ndarray) -> None:
+def _fill(table: Any, scope: Sequence[str], numbers: np.ndarray) -> None:
     """Copy numbers with the axes `scope` into a table of pyAgrum, whose last variable varies slowest."""
     order = [table.variable(k).name() for k in range(table.nbrDim())]
     axes = [scope.index(v) for v in reversed(order)]
