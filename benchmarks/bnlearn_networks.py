@@ -72,7 +72,7 @@ def evidence_sets(net: Any, name: str) -> list[dict[int, int]]:
 
     rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
     names = list(net.states)
-    joint = tr.sample(net, CASES, key=rng)
+    joint = tr.sample(net, CASES, key=rng, codes=True)
     size = max(1, round(SHARE * len(names)))
     picks = [rng.choice(len(names), size, replace=False) for _ in range(CASES)]
     return [{}, *({int(v): int(joint[names[v]][case]) for v in pick} for case, pick in enumerate(picks))]
@@ -87,7 +87,7 @@ def accuracy(net: Any, name: str) -> Row:
     bn, names = agrum_network(net), list(net.states)
     worst, worst_log = [], []
     for evidence in evidence_sets(net, name):
-        post = tr.infer(net, {names[v]: state for v, state in evidence.items()}, memory=MEMORY)
+        post = tr.infer(net, {names[v]: net.states[names[v]][s] for v, s in evidence.items()}, memory=MEMORY)
         theirs = agrum_marginals(bn, evidence)
         pairs = zip(names, theirs, strict=True)
         worst.append(max(float(np.abs(post.marginals.array(v) - t.toarray()).max()) for v, t in pairs))

@@ -23,6 +23,7 @@ from _common import Log, Row, alternate, arguments, data, once, report, save
 import tractable as tr
 from tractable.evaluate import kl_divergence
 from tractable.learning.starts.networks import started
+from tractable.models.observations import Observations
 
 ROWS, MISSING, SEED = 20_000, 0.2, 7
 RECOVERY = {"name": "", "method": "", "rows used": "d", "seconds": ".2f", "iterations": "d", "KL to the truth": ".4f"}
@@ -40,13 +41,18 @@ SPEED |= {"ratio": ".0f", "iteration ratio": ".0f", "log-likelihoods differ": ".
 
 def sampled(net: Any, n: int) -> np.ndarray:
     """Complete rows of state indices."""
-    drawn = tr.sample(net, n, key=SEED)
+    drawn = tr.sample(net, n, key=SEED, codes=True)
     return np.column_stack([drawn[v] for v in net.states])
 
 
 def with_gaps(rows: np.ndarray) -> np.ndarray:
     """The rows with −1 for cells that are missing completely at random."""
     return np.where(np.random.default_rng(SEED).random(rows.shape) < MISSING, -1, rows)
+
+
+def named(net: Any, rows: np.ndarray) -> dict[str, list[str | None]]:
+    """The rows as variable → names of states, as users have them."""
+    return {v: [names[s] if s >= 0 else None for s in rows[:, i]] for i, (v, names) in enumerate(net.states.items())}
 
 
 def frame_of(rows: np.ndarray) -> Any:
@@ -81,8 +87,8 @@ def pgmpy_of(net: Any) -> Any:
 
 def fitted(net: Any, rows: np.ndarray) -> tuple[Any, int]:
     """Our EM from a start that has seen nothing but the rows."""
-    begin = started(net, net.check(rows), "random", np.random.default_rng(SEED))
-    run = tr.fit(begin, rows, tr.EM(tolerance=1e-7), epochs=500, progress=False)
+    begin, cases = started(net, Observations(rows), "random", np.random.default_rng(SEED)), named(net, rows)
+    run = tr.fit(begin, cases, tr.EM(tolerance=1e-7), epochs=500, progress=False)
     return run.model, run.history[-1].iteration
 
 
@@ -162,7 +168,7 @@ def _recovered(net: Any, name: str, method: str, learn: Any, rows: np.ndarray, u
 
 def iteration_seconds(net: Any, rows: np.ndarray) -> Row:
     """What an iteration takes once the cases are worked out."""
-    begin, checked = started(net, net.check(rows), "random", np.random.default_rng(0)), net.check(rows)
+    begin, checked = started(net, Observations(rows), "random", np.random.default_rng(0)), Observations(rows)
     learner = tr.EM(tolerance=0, prior=0)
     first, _ = once(lambda: tr.fit(begin, checked, learner, epochs=0, progress=False))
     more, _ = once(lambda: tr.fit(begin, checked, learner, epochs=20, progress=False))
@@ -179,23 +185,23 @@ def timed(name: str) -> Row:
     net: Any = tr.load(data("bif") / f"{name}.bif.gz")
     rows = sampled(net, n)
     rows[:, [list(net.states).index(v) for v in hidden]] = -1
-    begin = started(net, net.check(rows), "random", np.random.default_rng(SEED))
+    begin, cases = started(net, Observations(rows), "random", np.random.default_rng(SEED)), named(net, rows)
     found: dict[str, Any] = {}
 
     def ours() -> None:
-        run = tr.fit(begin, rows, tr.EM(tolerance=0, prior=0), epochs=iterations, progress=False)
+        run = tr.fit(begin, cases, tr.EM(tolerance=0, prior=0), epochs=iterations, progress=False)
         found["tractable"] = run.model
 
     def theirs() -> None:
         found["pgmpy"] = hidden_by_pgmpy(begin, rows, hidden, iterations)
 
     times = alternate({"tractable": ours, "pgmpy": theirs}, rounds=(2, 5))
-    checked = net.check(rows)
+    checked = Observations(rows)
     tr.fit(begin, checked, epochs=0, progress=False)
     began = time.perf_counter()
     tr.fit(begin, checked, tr.EM(tolerance=0, prior=0), epochs=iterations, progress=False)
     warm = time.perf_counter() - began
-    likelihoods = [tr.log_likelihood(model, rows).value for model in found.values()]
+    likelihoods = [tr.log_likelihood(model, cases).value for model in found.values()]
     difference = abs(likelihoods[0] - likelihoods[1])  # tables that no row touches are left as they are, or uniform
     row: Row = {"name": name, "hidden": ", ".join(hidden), "rows": n, "iterations": iterations, "warm s": warm}
     row |= {"tractable s": times["tractable"], "pgmpy s": times["pgmpy"], "log-likelihoods differ": difference}

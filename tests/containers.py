@@ -39,7 +39,7 @@ def _categorical(columns: Cells) -> pd.DataFrame:
 
 
 def _polars(columns: Cells) -> pl.DataFrame:
-    return pl.DataFrame({name: pl.Series(name, cells, strict=False) for name, cells in columns.items()})
+    return pl.DataFrame([pl.Series(name, cells, strict=False) for name, cells in columns.items()])
 
 
 def _records(columns: Cells) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ NAMED: dict[str, Callable[[Cells], Any]] = {
     "polars": _polars,
     "arrow": lambda columns: _polars(columns).to_arrow(),
     "text": _as_csv_has_it,
-    "reversed": lambda columns: _pandas(dict(reversed(columns.items()))),
+    "reversed": lambda columns: _pandas({name: columns[name] for name in reversed([*columns])}),
 }
 
 

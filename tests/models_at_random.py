@@ -31,6 +31,24 @@ AWKWARD += [
     "0",
     '"0"',
 ]
+AWKWARD += ["network", "probability", "default", "DEFAULT", "property", "type", "discrete", "variable"]
+AWKWARD += [
+    "(0,1]",
+    "[1, 2)",
+    "high(1)",
+    "#1",
+    "%",
+    "very high",
+    "yes, no",
+    "NA",
+    "?",
+    "a\rb",
+    "c",
+    "1e-3",
+    "o'b",
+    "//",
+    "\x85",
+]
 
 names = st.one_of(st.sampled_from(AWKWARD), st.text(st.characters(codec="utf-8"), max_size=6))
 xml_names = names.filter(lambda name: all(c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") for c in name))

@@ -52,6 +52,33 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 
 @pytest.mark.parametrize("name", FITS)
+def test_no_fit_writes_over_a_file_unless_told_to(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit, model = ("fit", *FITS[name], "-o", "m.safetensors"), Path("m.safetensors")
+    model.write_bytes(b"of yesterday")
+    for more in ((), ("--resume",)):  # without a checkpoint that begins anew
+        assert refused(capsys, *fit, *more) == "tractable: m.safetensors: is there already; --force writes over it\n"
+    assert model.read_bytes() == b"of yesterday"
+    for content, more in ((b"of yesterday", ("--force",)), (b"", ())):  # of an empty file nothing is lost
+        model.write_bytes(content)
+        with pytest.raises(AssertionError, match="the work has begun"):
+            run([*fit, *more])
+    model.write_bytes(b"of yesterday")
+    Path("m.safetensors.checkpoint").write_bytes(b"")
+    with pytest.raises(AssertionError, match="the work has begun"):  # the fit that is kept there was told to
+        run([*fit, "--resume"])
+
+
+def test_convert_writes_over_a_file_only_when_told_to(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out.uai").write_text("of yesterday")
+    assert (
+        refused(capsys, "convert", ASIA, "out.uai") == "tractable: out.uai: is there already; --force writes over it\n"
+    )
+    assert Path("out.uai").read_text() == "of yesterday"
+    assert run(["convert", ASIA, "out.uai", "--force"]) == 0
+    assert Path("out.uai").read_text().startswith("BAYES\n8\n")
+
+
+@pytest.mark.parametrize("name", FITS)
 def test_a_fit_that_cannot_be_drawn_does_not_begin(name: str, folder: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     said = refused(capsys, "fit", *FITS[name], "-o", "m.safetensors", "--plot", "curve.png")

@@ -61,7 +61,7 @@ def test_fit_decode_score_and_the_rest(tmp_path: Path, capsys: pytest.CaptureFix
 def test_what_people_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     data, model, lengths = days(tmp_path), str(tmp_path / "m.safetensors"), tmp_path / "lengths.txt"
     lengths.write_text("20 20\n20\n", encoding="utf-8")
-    fit = ["fit", "hmm", data, "--lengths", str(lengths), "--states", "3", "-o", model, "--epochs", "3"]
+    fit = ["fit", "hmm", data, "--lengths", str(lengths), "--states", "3", "-o", model, "--epochs", "3", "--force"]
     for extra in (["--stationary"], ["--left-right", "--parts", "2", "--emissions", "diagonal"]):
         assert run([*fit, *extra]) == 0
         assert "log-likelihood of a train sequence" in capsys.readouterr().out

@@ -79,7 +79,7 @@ def machine(folder):
 
 def fit(folder, *options, hidden=3, output="m.safetensors"):
     """A command line that fits; all the fits of this file share their shapes and so their compiled step."""
-    known = ("--hidden", hidden, "-o", folder / output, "--batch-size", 20, "--epochs", 3)
+    known = ("--hidden", hidden, "-o", folder / output, "--force", "--batch-size", 20, "--epochs", 3)
     return ("fit", "rbm", folder / "rows.npy", *known, *options)
 
 

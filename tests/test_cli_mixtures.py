@@ -19,7 +19,7 @@ def test_fit_score_sample_and_impute(tmp_path, capsys):
     gaps = np.where(np.eye(40, 2) > 0, np.nan, rows)
     data, model = str(tmp_path / "x.csv"), str(tmp_path / "m.safetensors")
     tr.write_data(data, gaps)
-    fit = ["fit", "mixture", data, "--components", "2", "--emissions", "diagonal", "-o", model]
+    fit = ["fit", "mixture", data, "--components", "2", "--emissions", "diagonal", "-o", model, "--force"]
     assert run([*fit, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["converged"] and found["history"][-1]["kl"]["value"] == 0

@@ -43,7 +43,8 @@ def test_fit_score_and_impute(files, tmp_path, capsys):
     whole = str(tmp_path / "whole.csv")
     assert run(["impute", learned, data, "-o", whole]) == 0
     assert all(len(case) == 3 for case in tr.read_evidence(whole, NET))
-    assert run(["fit", "network", net, data, "-o", learned, "--start", "model", "--validation", data]) == 0
+    again = ["fit", "network", net, data, "-o", learned, "--force", "--start", "model", "--validation", data]
+    assert run(again) == 0
     assert "log-likelihood of a validation row" in capsys.readouterr().out
 
 
@@ -81,3 +82,56 @@ def test_a_markov_network_and_a_wrong_extension_are_refused(files, tmp_path, cap
     assert "only tables of a BayesianNetwork are learned" in capsys.readouterr().err
     assert run(["fit", "network", files[0], files[1], "-o", "x.npy"]) == 2
     assert "extension" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- without a file of the network
+
+
+def test_a_structure_and_rows_are_enough(files, tmp_path, capsys):
+    _, data, learned = files
+    assert run(["fit", "network", "--structure", "rain->wet; wet->slip", data, "-o", learned, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["converged"]
+    model = tr.load(learned)
+    assert model.parents == NET.parents and model.states == NET.states
+    for v in NET.variables:
+        np.testing.assert_allclose(model.tables[v], NET.tables[v], atol=0.12)
+    again = str(tmp_path / "again.bif")
+    assert run(["fit", "network", files[0], data, "-o", again]) == 0
+    for v in NET.variables:
+        np.testing.assert_allclose(tr.load(again).tables[v], model.tables[v], atol=1e-3)
+
+
+def test_rows_as_r_and_pandas_write_them_make_a_network(tmp_path, capsys):
+    text = '"","sex","smoker"\n' + "".join(f'"{i}",{1 + i % 2},{"NA" if i == 3 else "yes"}\n' for i in range(8))
+    (tmp_path / "rows.csv").write_text(text)
+    learned = str(tmp_path / "learned.bif")
+    assert run(["fit", "network", "--structure", "sex -> smoker", str(tmp_path / "rows.csv"), "-o", learned]) == 0
+    assert tr.load(learned).states == {"sex": ("1", "2"), "smoker": ("yes",)}
+
+
+def test_a_hidden_variable_says_its_states_in_the_structure(files, capsys):
+    structure = "why{here|there} -> rain; why -> wet; wet -> slip"
+    assert run(["fit", "network", "--structure", structure, files[1], "-o", files[2], "--epochs", "5"]) == 0
+    assert tr.load(files[2]).states["why"] == ("here", "there")
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["--structure", "rain->wett", "DATA"], 2, "names 'wett', which is no column of"),
+        (["--structure", "rain->wett", "DATA"], 2, "did you mean 'wet'?"),
+        (["--structure", "rain->why", "DATA"], 2, "a hidden variable says its states: why{a|b} or why[2]"),
+        (["--structure", "rain->wet->rain", "DATA"], 2, "the parents form a directed cycle: rain → wet → rain"),
+        (["--structure", "rain->", "DATA"], 2, "'rain->' in the structure: a name is missing at the end"),
+        (["--structure", "rain->wet", "NET", "DATA"], 2, "expected DATA alone, for --structure stands for NET, got 2"),
+        (["DATA"], 2, 'without a file of the network give its --structure "a->b; a->c"'),
+        (["--structure", "rain->wet", "ARRAY"], 2, "has no names of columns, which --structure is about"),
+        (["--structure", "a[1000],b[1000],c[1000],d[1000]->rain", "DATA"], 3, "the table of 'rain' given 4 parents"),
+    ],
+)
+def test_what_no_structure_is_for_is_said_in_a_line(argv, code, words, files, tmp_path, capsys):
+    np.save(tmp_path / "rows.npy", np.zeros((3, 3), int))
+    names = {"NET": files[0], "DATA": files[1], "ARRAY": str(tmp_path / "rows.npy")}
+    assert run(["fit", "network", *(names.get(word, word) for word in argv), "-o", files[2]]) == code
+    found = capsys.readouterr().err
+    assert words in found and found.count("\n") == 1

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,18 @@ COMMANDS = {
     "query": f"query {ASIA} --evidence asia=yes,dysp=yes --target lung,tub --joint --map",
     "cases": f"query {ASIA} --evidence-file cases.csv",
     "separated": f"separated {ASIA} asia smoke --given dysp",
-    "convert": f"convert {ASIA} asia.uai",
+    "convert": f"convert --force {ASIA} asia.uai",
     "decode": "decode hmm.safetensors rows.npy",
     "score": "score rbm.safetensors rows.npy",
     "sample": "sample rbm.safetensors -n 3 -o drawn.csv",
     "impute": "impute rbm.safetensors rows.npy -o whole.csv",
     "transform": "transform rbm.safetensors rows.npy -o means.csv",
     "diagnose": "diagnose rbm.safetensors --chains 2 --sweeps 40",
-    "fit rbm": "fit rbm rows.npy --hidden 2 --epochs 2 -o fitted.safetensors --validation rows.npy",
-    "fit sbn": "fit sbn rows.npy --hidden 2 --epochs 2 -o sbn.safetensors",
-    "fit mixture": "fit mixture rows.npy --components 2 --epochs 3 -o mixture.safetensors --validation rows.npy",
-    "fit hmm": "fit hmm rows.npy --states 2 --emissions bernoulli --epochs 3 -o chain.safetensors",
-    "fit network": f"fit network {ASIA} cases.csv --epochs 2 -o learned.bif",
+    "fit rbm": "fit rbm rows.npy --hidden 2 --epochs 2 --force -o fitted.safetensors --validation rows.npy",
+    "fit sbn": "fit sbn rows.npy --hidden 2 --epochs 2 --force -o sbn.safetensors",
+    "fit mixture": "fit mixture rows.npy --components 2 --epochs 3 --force -o mix.safetensors --validation rows.npy",
+    "fit hmm": "fit hmm rows.npy --states 2 --emissions bernoulli --epochs 3 --force -o chain.safetensors",
+    "fit network": f"fit network {ASIA} cases.csv --epochs 2 --force -o learned.bif",
     "bad input": f"query {ASIA} --evidence lüng=yes",
     "help": "fit rbm --help",
 }
@@ -43,7 +44,7 @@ NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e[-+]\d+)?")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     here = tmp_path_factory.mktemp("terminals")
     before = Path.cwd()
     os.chdir(here)
@@ -51,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Path("cases.csv").write_text("asia,dysp\n" + "yes,yes\nno,\n" * 3)
     tr.save(tr.restricted(4, 2), "rbm.safetensors")
     tr.save(tr.hidden_markov([ROWS], 2, "bernoulli"), "hmm.safetensors")
-    yield here
+    yield
     os.chdir(before)
 
 
@@ -59,7 +60,8 @@ def shown(argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
     for left in Path().glob("*.checkpoint*"):
         left.unlink()
     code = run(argv.split())
-    return code, *capsys.readouterr()
+    out, err = capsys.readouterr()
+    return code, out, err
 
 
 def numbers(text: str) -> list[str]:
@@ -95,7 +97,6 @@ def test_the_record_of_a_fit_is_not_cut_either(
 
 PLAIN = {
     "LC_ALL=C": {"LC_ALL": "C"},
-    "LC_ALL=POSIX": {"LC_ALL": "POSIX"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
     "dumb": {"TERM": "dumb", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"},
@@ -143,5 +144,6 @@ def test_a_bar_at_a_dumb_terminal_leaves_the_answer_whole() -> None:
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=other, env=env)
     os.write(other, b"end\n")
     said = os.read(main, 1 << 16).decode()
-    os.close(main), os.close(other)
+    os.close(main)
+    os.close(other)
     assert done.returncode == 0 and done.stdout.startswith(b'{"model"') and "\x1b" not in said

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -176,9 +176,17 @@ def parameters(doc: str) -> list[str]:
     return [name.strip().lstrip("*") for line in lines for name in line.split(",")]
 
 
+def options(item: object) -> set[str]:
+    """The names that ``**options: Unpack[…]`` takes."""
+    rest = [p for p in inspect.signature(item).parameters.values() if p.kind is p.VAR_KEYWORD]  # type: ignore[arg-type]
+    module = vars(sys.modules[item.__module__])
+    found = [eval(p.annotation, module) for p in rest if str(p.annotation).startswith("Unpack[")]
+    return {name for own in found for name in get_args(own)[0].__annotations__}
+
+
 def test_documented_parameters_exist():
     for name, item in documented():
-        real = set(inspect.signature(item).parameters)  # type: ignore[arg-type]
+        real = set(inspect.signature(item).parameters) | options(item)  # type: ignore[arg-type]
         assert set(parameters(inspect.getdoc(item) or "")) <= real, name
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +120,86 @@ def test_what_is_no_regular_file_is_not_replaced_by_one(tmp_path: Path) -> None:
     with pytest.raises(tr.FormatError, match="cannot be written: it is not a regular file; choose another place"):
         tr.save(NET, path)
     assert path.is_fifo() and os.listdir(tmp_path) == ["net.bif"]
+
+
+# ---------------------------------------------------------------- parts that are left
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix == ".part")
+
+
+KILLED = """
+import os, signal, sys
+import tractable as tr
+net = tr.BayesianNetwork({"a": ["x", "y"]}, {}, {"a": [0.5, 0.5]})
+replace = os.replace
+def wait_or_die(*args):
+    print("written", flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == "die" else replace(*args)
+os.replace = wait_or_die
+tr.save(net, sys.argv[1])
+"""
+
+
+@contextmanager
+def writing(path: Path, then: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has written its part of a file, and replaces the file, or dies, when it reads a line."""
+    argv = [sys.executable, "-c", KILLED, str(path), then]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "written\n"
+        yield process
+        process.communicate("\n", timeout=60)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a system without kill -9")
+def test_the_part_of_a_killed_writer_is_cleared_by_the_next_write_into_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "[net] *.bif"  # what a pattern would take for another name
+    for _ in range(2):
+        with writing(path, "die"):
+            pass
+        (part,) = left(tmp_path)  # the second writer cleared that of the first
+        assert part.startswith(".[net] *.bif.")
+    tr.save(NET, tmp_path / "other.bif")
+    assert left(tmp_path) == [part]
+    tr.save(NET, path)
+    assert left(tmp_path) == [] and tr.load(path).name == NET.name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a system without kill -9")
+def test_a_part_that_somebody_writes_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "net.bif"
+    with writing(path, "finish"), writing(path, "die"):
+        assert len(left(tmp_path)) == 2
+        tr.save(NET, path)
+        assert len(left(tmp_path)) == 2
+    assert left(tmp_path) != [] and tr.load(path).name == "network"
+    tr.save(NET, path)
+    assert left(tmp_path) == []
+
+
+def test_a_long_name_has_a_part_too(tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 120}.bif"  # 244 bytes of the 255 that a name may have
+    tr.save(NET, path)
+    assert tr.load(path).name == NET.name and left(tmp_path) == []
+
+
+def test_without_locks_only_a_part_of_yesterday_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tractable.formats._parts.flock", None)
+    new, old = tmp_path / ".net.bif.000000000000.part", tmp_path / ".net.bif.111111111111.part"
+    for part in (new, old):
+        part.touch()
+    os.utime(old, (time.time() - 90_000,) * 2)
+    tr.save(NET, tmp_path / "net.bif")
+    assert left(tmp_path) == [new.name]
+
+
+def test_writers_at_once_leave_a_whole_file_and_no_parts(tmp_path: Path) -> None:
+    path, nets = (
+        tmp_path / "net.bif",
+        [tr.BayesianNetwork({f"v{i}": "xy"}, {}, {f"v{i}": [0.5, 0.5]}) for i in range(8)],
+    )
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda net: [tr.save(net, path) for _ in range(20)], nets))
+    assert tr.load(path).variables[0] in {f"v{i}" for i in range(8)} and left(tmp_path) == []

@@ -94,14 +94,14 @@ BAD = [
     (
         "<FOR>b</FOR><TABLE>0.2 0.3 0.5",
         "<FOR>a</FOR><TABLE>0.5 0.5",
-        ":16: variable 'a' has a second DEFINITION; keep one",
+        ":16: variable 'a' has a second table; keep one",
     ),
     (
         "<DEFINITION><FOR>b</FOR><TABLE>0.2 0.3 0.5</TABLE></DEFINITION>",
         "",
         ":6: variable 'b' has no DEFINITION; add one",
     ),
-    ("<GIVEN>a</GIVEN>", "<GIVEN>b</GIVEN>", ":8: a DEFINITION names 'b' twice"),
+    ("<GIVEN>a</GIVEN>", "<GIVEN>b</GIVEN>", ":9: a table names 'b' twice"),
     ("<GIVEN>a</GIVEN>", "", ":9: the table of 'c' has 12 numbers, it needs 6"),
     ("0.25", "0.24", ":15: variable 'a': row 0 of the table sums to 0.99, not to 1"),
     ("6.0E-1", "0.5", ":9: variable 'c': row 5 of the table sums to 0.9, not to 1"),

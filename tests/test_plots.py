@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import tractable as tr
@@ -251,3 +254,12 @@ class TestLayers:
         model = tr.SigmoidBeliefNetwork([6, 3, 2])
         deeper = filters(model.weights[0] @ model.weights[1], (2, 3))
         assert len(filters(model.weights[0], (2, 3)).axes) == 3 and len(deeper.axes) == 2
+
+
+@pytest.mark.parametrize("make", [dict, pd.DataFrame, pl.DataFrame, pa.table])
+def test_columns_of_a_table_are_named(make):
+    table = make({"sky": ["sun", "rain", "sun"], "temp": [20.0, 8.0, 19.0], "wind": [1, 3, 2]})
+    path = tr.plots.state_path([0, 1, 0], table)
+    assert [text.get_text() for text in path.axes[0].get_legend().get_texts()] == ["temp", "wind"]
+    ax = tr.plots.components([[19.0, 1.0], [8.0, 3.0]], [1.0, 1.0], rows=table).axes[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("temp", "wind")

@@ -92,7 +92,7 @@ def test_two_names_of_one_file_are_refused_and_nothing_is_touched(
 
 def test_a_model_that_is_called_like_a_layer_of_the_checkpoint_stays(folder: Path) -> None:
     argv = (*RBM, "-o", "m.layer0.safetensors", "--checkpoint", "m", "--no-live")
-    for more in ((), ("--resume",)):
+    for more in ((), ("--resume", "--force")):
         assert run([str(a) for a in (*argv, *more)]) == 0
         assert tr.load("m.layer0.safetensors").n_visible == 4 and not os.path.exists("m")
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
     from tractable.formats import (
         FormatError,
+        FormatWarning,
         load,
         read_columns,
         read_data,
@@ -92,9 +93,15 @@ if TYPE_CHECKING:
         condition,
         deep,
         emissions_for,
+        from_networkx,
+        from_pgmpy,
+        from_pyagrum,
         likelihood,
         restricted,
         select,
+        to_networkx,
+        to_pgmpy,
+        to_pyagrum,
     )
     from tractable.plan import BudgetError, Explanation, Plan, explain, plan
     from tractable.posterior import (
@@ -139,6 +146,7 @@ __all__ = [
     "FactorialHiddenMarkovModel",
     "FastPersistentCD",
     "FormatError",
+    "FormatWarning",
     "Gaussian",
     "GaussianEmissions",
     "GeneralizedEM",
@@ -194,6 +202,9 @@ __all__ = [
     "fit",
     "forecast",
     "formats",
+    "from_networkx",
+    "from_pgmpy",
+    "from_pyagrum",
     "graph",
     "hidden_markov",
     "impute",
@@ -225,6 +236,9 @@ __all__ = [
     "save",
     "select",
     "stacked",
+    "to_networkx",
+    "to_pgmpy",
+    "to_pyagrum",
     "transform",
     "write_data",
 ]
@@ -233,6 +247,7 @@ _NAMES = {
     "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
     "formats": [
         "FormatError",
+        "FormatWarning",
         "load",
         "read_columns",
         "read_data",
@@ -308,9 +323,15 @@ _NAMES = {
         "condition",
         "deep",
         "emissions_for",
+        "from_networkx",
+        "from_pgmpy",
+        "from_pyagrum",
         "likelihood",
         "restricted",
         "select",
+        "to_networkx",
+        "to_pgmpy",
+        "to_pyagrum",
     ],
     "plan": ["BudgetError", "Explanation", "Plan", "explain"],
     "posterior": [

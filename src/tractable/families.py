@@ -69,9 +69,60 @@ def leaf(model: Any, room: str) -> Any:
 def family_of(model: Any) -> str:
     """The family of a model of the library."""
     family = getattr(model, "family", None)
-    if family not in FAMILIES:
-        raise TypeError(f"expected a model, got a {type(model).__name__}: see tractable.load and the models' classes")
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise TypeError(f"expected a model, got {described(model)}")
     return family
+
+
+CONVERTED = {
+    "pgmpy": "convert it with tr.from_pgmpy(model)",
+    "pyagrum": "convert it with tr.from_pyagrum(model)",
+    "networkx": "tr.from_networkx(graph) has its structure, tr.bayesian_network(data, graph) learns its tables",
+    "hmmlearn": "build tr.HiddenMarkovModel(model.startprob_, model.transmat_, emissions) of its parameters; for a "
+    "GaussianHMM the emissions are tr.GaussianEmissions(model.means_, model.covars_)",
+    "pomegranate": "build tr.BayesianNetwork, tr.Mixture or tr.HiddenMarkovModel of its parameters",
+    "sklearn.GaussianMixture": "build tr.Mixture(model.weights_, tr.GaussianEmissions(model.means_, "
+    'model.covariances_)) of one with covariance_type="full"',
+    "sklearn.BernoulliRBM": "build tr.restricted(couplings=model.components_.T, "
+    "visible_bias=model.intercept_visible_, hidden_bias=model.intercept_hidden_)",
+}
+"""Package of a model from outside, or package and class → the call that makes one of this library of it."""
+
+
+def described(model: Any) -> str:
+    """What was handed in instead of a model, and how to get to one.
+
+    >>> described({})
+    "a dict: see tractable.load and the models' classes"
+    """
+    return f"a {type(model).__name__}: see tractable.load and the models' classes" if not (to := _way(model)) else to
+
+
+def check_own(model: Any) -> None:
+    """Refuse what another library made, and what only has a model.
+
+    Raises
+    ------
+    TypeError : the message says which call makes a model of it.
+    """
+    if way := _way(model):
+        raise TypeError(f"expected a model, got {way}")
+
+
+def _way(model: Any) -> str:
+    """What this is, and how to get from it to a model; empty where nothing is known."""
+    if getattr(model, "engine", None) is not None or getattr(model, "family", None) in FAMILIES:
+        return ""
+    name = type(model).__name__
+    for attribute in ("model", "model_"):  # of a run, of an estimator
+        if getattr(getattr(model, attribute, None), "family", None) in FAMILIES:
+            return f"a {name}: its model is its attribute {attribute!r}"
+    for kind in type(model).__mro__:
+        package = kind.__module__.partition(".")[0].lower()
+        for key in (f"{package}.{kind.__name__}", package):
+            if key in CONVERTED:
+                return f"a {package} {name}: {CONVERTED[key]}"
+    return ""
 
 
 @cache

@@ -9,7 +9,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
-from tractable.cli._common import Common
+from tractable.cli._common import Common, Force
 from tractable.cli._former import Renamed
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
@@ -147,9 +147,11 @@ def convert(
         str, typer.Argument(metavar="OUT", help="The file to write; its extension says the format.", show_default=False)
     ],
     common: Common,
+    force: Force = False,
 ) -> None:
     """Write a model in another format."""
     _places.check_apart({"IN": source}, {"OUT": destination})
+    _places.check_new(destination, force)
     net = common.load(source)
     tr.save(net, destination)
     if common.json:

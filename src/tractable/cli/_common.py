@@ -11,6 +11,8 @@ import tractable as tr
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_bytes
 
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+
 
 def _checked_size(memory: str | None) -> str | None:
     try:

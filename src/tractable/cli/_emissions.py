@@ -79,9 +79,14 @@ def states_of(texts: list[str], names: Collection[str]) -> Any:
         return int(texts[0])
     found: dict[str, Any] = {}
     for text in texts:
-        splits = [(text[:i], text[i + 1 :]) for i, c in enumerate(text) if c == "="]
-        column, own = next((split for split in splits if split[0] in names), splits[0] if splits else ("", ""))
+        column, own = _split(text, names)
         if not column or not own or column in found:
             raise typer.BadParameter(f"--categories: expected COLUMN=N or COLUMN=a|b|c, each column once, got {text!r}")
         found[column] = int(own) if own.isdecimal() else own.split("|")
     return found
+
+
+def _split(text: str, names: Collection[str]) -> tuple[str, str]:
+    """A column and its states: at the first `=` that a column stands before, else at the first."""
+    splits = [(text[:i], text[i + 1 :]) for i, c in enumerate(text) if c == "="]
+    return next((split for split in splits if split[0] in names), splits[0] if splits else ("", ""))

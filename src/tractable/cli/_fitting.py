@@ -11,7 +11,8 @@ import numpy as np
 import tractable as tr
 from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
-from tractable.cli._outputs import checkpoint_of, draw, resumable, warnings_in_a_line
+from tractable.cli._outputs import checkpoint_of, draw, resumable
+from tractable.cli._text import warnings_in_a_line
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
 from tractable.learning.machines.columns import fit_columns, visible_units
@@ -98,7 +99,7 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
     options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress}
     options |= {} if running.live else {"live": 0.0}
-    with warnings_in_a_line(), resumable(running.checkpoint):
+    with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
     tr.save(run.model, files.model)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
-from tractable.cli._common import Common
+from tractable.cli._common import Common, Force
 from tractable.cli._table_files import Picked
 
 Data = Annotated[
@@ -111,6 +111,7 @@ class Kept(Picked, Common):
     ] = None
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How often.")] = 60.0
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.")] = False
+    force: Force = False
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png, .pdf or .svg.")] = (
         None
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -13,21 +11,12 @@ from typing import Any
 import tractable as tr
 from tractable.cli._common import InterruptedFitError
 from tractable.cli._options import Kept, kept_at, layers_at
-from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_writable
-from tractable.cli._text import one_line
+from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_new, check_writable
+from tractable.cli._text import warnings_in_a_line
 from tractable.formats._base import extension, write
 from tractable.plots import em_curves
 
 MODELS = (".safetensors",)
-
-
-@contextmanager
-def warnings_in_a_line() -> Iterator[None]:
-    """Warnings of a fit that goes on as lines on standard error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", RuntimeWarning)
-        warnings.showwarning = lambda message, *_: print(f"tractable: {one_line(str(message))}", file=sys.stderr)
-        yield
 
 
 @contextmanager
@@ -50,7 +39,9 @@ def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[
     checkpoint = kept.checkpoint or f"{output}.checkpoint"
     layers = {f"the checkpoint of layer {i},": path for i, path in enumerate(layers_at(checkpoint))}
     check_apart(read, {"--output": output, "--plot": kept.plot, "--checkpoint": checkpoint} | layers)
-    if (there := kept_at(checkpoint)) and not kept.resume:
+    there = kept_at(checkpoint)
+    check_new(output, kept.force or (kept.resume and bool(there)))  # a fit that is kept was let write there
+    if there and not kept.resume:
         raise tr.ModelError(f"{there[0]}: a fit that did not end is kept here; go on with --resume, or delete the file")
     return checkpoint
 
@@ -71,7 +62,7 @@ def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpo
     kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_seconds, "resume": settings.resume}
     options: dict[str, Any] = {"epochs": settings.epochs, "validation": held, "key": settings.seed, **kept}
     options |= {"memory": settings.memory, "progress": settings.progress}
-    with warnings_in_a_line(), resumable(checkpoint):
+    with warnings_in_a_line(RuntimeWarning), resumable(checkpoint):
         run = tr.fit(model, rows, settings.learner, **options)
     tr.save(run.model, output)
     os.unlink(checkpoint)

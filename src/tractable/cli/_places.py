@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from errno import EACCES, EISDIR, ENOENT
 from typing import Any
 
 from tractable.formats._base import extension, failure
@@ -25,9 +26,16 @@ def check_writable(path: str, extensions: tuple[str, ...] | None = None) -> None
         return
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise failure(path, "cannot be written: there is no such folder; make it first")
+        raise failure(path, "cannot be written: there is no such folder; make it first", number=ENOENT)
     if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise failure(path, "cannot be written: choose another place")
+        number = EISDIR if os.path.isdir(path) else EACCES
+        raise failure(path, "cannot be written: choose another place", number=number)
+
+
+def check_new(path: str, force: bool) -> None:
+    """Nor at the cost of a file that took as long: what is there is written over only where that is asked for."""
+    if not force and os.path.isfile(path) and os.path.getsize(path):
+        raise failure(path, "is there already; --force writes over it")
 
 
 def check_figure(path: str) -> None:

@@ -15,7 +15,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import app, show_refusal
 from tractable.cli._common import InterruptedFitError, OverBudgetError
-from tractable.cli._text import one_line
+from tractable.cli._text import one_line, warnings_in_a_line
 from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -30,7 +30,8 @@ def run(argv: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             _prepare(stream)
     try:
-        code = _guarded(argv)
+        with warnings_in_a_line(tr.FormatWarning):
+            code = _guarded(argv)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tractable.models import ModelError
+
+
+@contextmanager
+def warnings_in_a_line(category: type[Warning]) -> Iterator[None]:
+    """Warnings as lines on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", category)
+        warnings.showwarning = lambda message, *_: print(f"tractable: {one_line(str(message))}", file=sys.stderr)
+        yield
 
 
 def names(texts: str | Sequence[str] | None) -> list[str]:

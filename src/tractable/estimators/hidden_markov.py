@@ -13,7 +13,7 @@ from tractable.estimators.mixtures import by_name
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, hidden_markov
 from tractable.models import Sequences
-from tractable.models.kinds import Kinds
+from tractable.models.kinds import EmissionKinds
 from tractable.models.rows import is_frame
 from tractable.posterior import impute, most_probable, transform
 from tractable.posterior.engines.chains import draw, in_names
@@ -50,7 +50,7 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):
         self,
         n_components: int = 2,
         *,
-        emissions: Kinds = "diagonal",
+        emissions: EmissionKinds = "diagonal",
         n_parts: int = 1,
         learner: EM | None = None,
         max_iter: int = 100,

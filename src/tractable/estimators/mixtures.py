@@ -16,7 +16,7 @@ from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
 from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
-from tractable.models.kinds import Kinds
+from tractable.models.kinds import EmissionKinds
 from tractable.models.mixture import COMPONENT
 from tractable.models.rows import is_frame
 from tractable.posterior import impute, infer, transform
@@ -48,7 +48,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
     random_state: Any = None
 
     @abstractmethod
-    def _emissions(self, n_columns: int) -> Kinds:
+    def _emissions(self, n_columns: int) -> EmissionKinds:
         """The kind of each column."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
@@ -285,7 +285,7 @@ class MixedMixture(_Mixture):
 
     kinds: Mapping[str, Sequence[Any]] | None = None
 
-    def _emissions(self, n_columns: int) -> Kinds:
+    def _emissions(self, n_columns: int) -> EmissionKinds:
         return "diagonal" if self.kinds is None else self.kinds
 
     def _rows(self, X: Any, reset: bool = False) -> Any:

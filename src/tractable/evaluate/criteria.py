@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tractable.evaluate.verbs import log_likelihood
+from tractable.families import check_own
 from tractable.plan import Memory
 from tractable.posterior import Certificate, UnsupportedError
 
@@ -59,6 +60,7 @@ def aic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
 
 
 def _criterion(model: Any, data: Any, price: float, memory: Memory) -> Certificate:
+    check_own(model)
     if not hasattr(model, "n_parameters"):
         raise UnsupportedError(
             f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood"
@@ -69,5 +71,6 @@ def _criterion(model: Any, data: Any, price: float, memory: Memory) -> Certifica
 
 def _counts(model: Any, data: Any) -> tuple[int, int]:
     """Terms of the likelihood, and rows: of sequences not the same."""
+    check_own(model)
     checked = model.check(data) if hasattr(model, "check") else data
     return len(checked), len(getattr(checked, "rows", checked))

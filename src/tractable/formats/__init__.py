@@ -1,15 +1,19 @@
-"""Files <-> models, by extension: BIF, UAI, XMLBIF, safetensors; evidence as UAI .evid and CSV; each also with .gz."""
+"""Files <-> models, by extension: BIF, UAI, XMLBIF, safetensors; Hugin's NET and GeNIe's XDSL are read.
+
+Evidence is UAI ``.evid`` and CSV; each also with ``.gz``.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tractable._lazy import attach
 from tractable.formats._asked import ColumnNames, as_columns
-from tractable.formats._base import FormatError, Source, failure
+from tractable.formats._base import FormatError, FormatWarning, Source, failure
 from tractable.formats._base import extension as _extension
 from tractable.formats._base import read as _read
 from tractable.formats._base import write as _write
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FormatError",
+    "FormatWarning",
     "column_names",
     "load",
     "read_columns",
@@ -42,6 +47,8 @@ _MODELS = {
     ".xml": "xmlbif",
     ".xmlbif": "xmlbif",
     ".bifxml": "xmlbif",
+    ".net": "hugin",
+    ".xdsl": "xdsl",
     ".safetensors": "tensors",
 }
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
@@ -52,27 +59,37 @@ M = TypeVar("M")
 
 
 @overload
-def load(path: str | os.PathLike[str], kind: type[M], *, units: Iterable[type[Units]] = ...) -> M: ...
+def load(
+    path: str | os.PathLike[str], kind: type[M], *, units: Iterable[type[Units]] = ..., normalize: bool = ...
+) -> M: ...
 @overload
-def load(path: str | os.PathLike[str], kind: None = ..., *, units: Iterable[type[Units]] = ...) -> Any: ...
+def load(
+    path: str | os.PathLike[str], kind: None = ..., *, units: Iterable[type[Units]] = ..., normalize: bool = ...
+) -> Any: ...
 
 
-def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type[Units]] = ()) -> Any:
+def load(
+    path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type[Units]] = (), normalize: bool = False
+) -> Any:
     """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
-    or ``.bifxml``, ``.safetensors``; each also with ``.gz``. Files of every earlier version of the library are read.
+    or ``.bifxml``, ``.safetensors``; Hugin's ``.net`` and GeNIe's ``.xdsl`` where all nodes are chance nodes with tables;
+    each also with ``.gz``. Files of every earlier version of the library are read.
 
     Parameters
     ----------
     kind : the class of the model that is expected, such as `BayesianNetwork`; a file that holds another is refused.
     units : kinds of units from outside the library that a machine in the file may have: subclasses of `Units`, found
         by their names. A file cannot name anything else, and nothing is imported for it.
+    normalize : divide rows of conditional tables in a text format by their sums, as rounding by hand needs it; without
+        it a row further than 1e-3 from one is an error, in a ``BAYES`` file a warning: that is read as ``MARKOV``.
 
     Raises
     ------
     FormatError : a file that cannot be read; the message names the file, the line and the cause. A file of a later
-        version of the library; the message names the version that reads it.
+        version of the library; the message names the version that reads it. Of a file that is not there the error is a
+        FileNotFoundError too; likewise IsADirectoryError and PermissionError.
 
     Examples
     --------
@@ -84,6 +101,7 @@ def load(path: str | os.PathLike[str], kind: Any = None, *, units: Iterable[type
     [0.8, 0.2]
     """
     source, extension = _read(path, _MODELS)
+    source = replace(source, normalize=normalize)
     if not source.data or source.data.isspace():
         raise source.error("the file is empty")
     try:

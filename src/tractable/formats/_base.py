@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+import warnings
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,10 +16,8 @@ from math import inf
 
 import numpy as np
 
-from tractable.graph import Graph
-from tractable.models import BayesianNetwork
+from tractable.formats._parts import part_of
 from tractable.models._base import ModelError, nearest
-from tractable.models.bayesian_network import ROW_SUM_TOLERANCE
 
 MAX_BYTES = 2**31
 """No file is read beyond this size, compressed or not."""
@@ -54,12 +54,54 @@ class FormatError(ModelError):
     """
 
 
-def failure(path: str, cause: object, line: int | None = None) -> FormatError:
-    """The error of one line that says where and what."""
+class FormatWarning(UserWarning):
+    """A file that is read in another way than it says; the message is ``FILE:LINE: cause``.
+
+    Examples
+    --------
+    >>> import tempfile, warnings
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as said:
+    ...     _ = Path(f"{folder}/pair.uai").write_text("BAYES 1 2 1 1 0 2 0.5 0.25")
+    ...     net = tr.load(f"{folder}/pair.uai")
+    ...     print(said[0].category.__name__, str(said[0].message).removeprefix(folder))
+    FormatWarning /pair.uai:1: a row of the table of variable 0 sums to 0.75, not to 1: read as MARKOV, not as BAYES
+    >>> print(f"{tr.infer(net).marginals['0']['0']:.4f}")
+    0.6667
+    """
+
+
+class NoFileError(FormatError, FileNotFoundError):
+    """A file or folder that is not there."""
+
+    __str__ = ModelError.__str__
+
+
+class FolderError(FormatError, IsADirectoryError):
+    """A folder where a file is expected."""
+
+    __str__ = ModelError.__str__
+
+
+class NotAllowedError(FormatError, PermissionError):
+    """A file that may not be read or written."""
+
+    __str__ = ModelError.__str__
+
+
+_FAILURES = {errno.ENOENT: NoFileError, errno.EISDIR: FolderError}
+_FAILURES |= dict.fromkeys((errno.EACCES, errno.EPERM), NotAllowedError)
+
+
+def failure(path: str, cause: object, line: int | None = None, number: int | None = None) -> FormatError:
+    """The error of one line that says where and what; with the `number` of an error of the system it is that too."""
     place = path if line is None else f"{path}:{line}"
     text = " ".join(str(cause).splitlines())
     text = text if len(text) <= 500 else text[:499] + "…"
-    return FormatError(f"{place}: {text}".encode(errors="backslashreplace").decode())
+    error = _FAILURES.get(number, FormatError)(f"{place}: {text}".encode(errors="backslashreplace").decode())
+    if isinstance(error, OSError):
+        error.errno, error.filename = number, path
+    return error
 
 
 def shown(word: str) -> str:
@@ -75,10 +117,11 @@ def repeated(names: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Source:
-    """The content of a file, with the path for the messages."""
+    """The content of a file, the path for the messages, and whether rows of tables are to be divided by their sums."""
 
     path: str
     data: bytes
+    normalize: bool = False
 
     @property
     def stem(self) -> str:
@@ -90,13 +133,19 @@ class Source:
         """An error about this file."""
         return failure(self.path, cause, line)
 
+    def warn(self, cause: object, line: int | None = None) -> None:
+        """Say what is read in another way than the file has it."""
+        warnings.warn(str(self.error(cause, line)), FormatWarning, stacklevel=2)
+
     def text(self) -> str:
-        """The content as text, without a byte-order mark."""
+        """The content as text, UTF-8 unless a byte-order mark says UTF-16, and without the mark."""
+        encoding = "utf-16" if self.data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
         try:
-            return self.data.decode("utf-8-sig")
+            return self.data.decode(encoding)
         except UnicodeDecodeError as error:
-            line = 1 + self.data.count(b"\n", 0, error.start)
-            raise self.error(f"byte {self.data[error.start]:#x} is not UTF-8; save the file as UTF-8", line) from None
+            line, name = 1 + self.data.count(b"\n", 0, error.start), encoding[:6].upper()
+            byte = f"byte {self.data[error.start]:#x}"
+            raise self.error(f"{byte} is not {name.rstrip('-')}; save the file as UTF-8", line) from None
 
 
 def line_of_word(text: str, index: int) -> int:
@@ -169,51 +218,6 @@ def written(values: np.ndarray, separator: str = " ") -> str:
     return separator.join(map(repr, values.ravel().tolist()))
 
 
-# ---------------------------------------------------------------- models
-
-
-@dataclass
-class Families:
-    """The parts of a Bayesian network as a reader gathers them."""
-
-    states: dict[str, tuple[str, ...]]
-    parents: dict[str, tuple[str, ...]]
-    tables: dict[str, np.ndarray]
-
-    def fault(self) -> tuple[str, int] | None:
-        """Variable and row of the first table row that does not sum to one, or a variable on a directed cycle."""
-        for name in self.states:
-            rows = self.tables[name].reshape(-1, len(self.states[name]))
-            error = np.abs(rows.sum(axis=1) - 1)
-            if error.max() > ROW_SUM_TOLERANCE:
-                return name, int(error.argmax())
-        cycle = Graph({v: len(s) for v, s in self.states.items()}, self.parents).directed_cycle()
-        return (cycle[0], 0) if cycle else None
-
-    def network(self, source: Source, name: str, line_of: Callable[[str, int], int]) -> BayesianNetwork:
-        """The network; its errors become errors of the file, at the line ``line_of(variable, row)``."""
-        try:
-            return BayesianNetwork(self.states, self.parents, self.tables, name)
-        except ModelError as error:
-            fault = self.fault()
-            raise source.error(error, line_of(*fault) if fault else None) from None
-
-
-def bayesian(model: object, extension: str) -> BayesianNetwork:
-    """The model itself if it is a Bayesian network that text can hold, else an error with the remedy."""
-    if isinstance(model, BayesianNetwork):
-        check_learned(model, extension)
-        return model
-    other = ".uai or .safetensors" if getattr(model, "family", "") == "tables" else ".safetensors"
-    raise ModelError(f"a {type(model).__name__} cannot be written as {extension}; write {other} instead")
-
-
-def check_learned(model: object, extension: str) -> None:
-    """Refuse a network that says how its tables are learned where the format has no place for it."""
-    if lost := [name for name in ("ties", "fixed") if getattr(model, name, ())]:
-        raise ModelError(f"{extension} has no place for the {' and '.join(lost)} of a network; write .safetensors")
-
-
 # ---------------------------------------------------------------- files
 
 
@@ -264,16 +268,17 @@ def readable(name: str) -> Iterator[None]:
     except FileNotFoundError:
         folder, own = os.path.split(name)
         there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-        raise failure(name, f"no such file{nearest(own, there)}") from None
+        raise failure(name, f"no such file{nearest(own, there)}", number=errno.ENOENT) from None
     except (OSError, ValueError) as error:
-        raise failure(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        cause = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise failure(name, cause, number=getattr(error, "errno", None)) from None
 
 
 def file_size(name: str) -> int:
     """The size of what must be a file."""
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
-        raise failure(name, "is a directory; name a file in it")
+        raise failure(name, "is a directory; name a file in it", number=errno.EISDIR)
     if not stat.S_ISREG(found.st_mode):
         raise failure(name, "is not a regular file; copy its content to one")
     return found.st_size
@@ -323,29 +328,23 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     if is_gzip(name):
         packer = zlib.compressobj(wbits=31)  # writes no name and no time: same content, same bytes
         data = packer.compress(data) + packer.flush()
-    part = os.path.join(os.path.dirname(target), f".{os.urandom(6).hex()}.part")
     try:
-        _replace(target, part, data)
+        _replace(target, data)
     except OSError as error:
-        raise failure(name, f"cannot be written: {error.strerror}") from None
+        raise failure(name, f"cannot be written: {error.strerror}", number=error.errno) from None
 
 
-def _replace(target: str, part: str, data: bytes) -> None:
+def _replace(target: str, data: bytes) -> None:
     old = os.stat(target) if os.path.exists(target) else None
     if old and not stat.S_ISREG(old.st_mode) and not stat.S_ISDIR(old.st_mode):
         raise OSError(None, "it is not a regular file; choose another place")
-    try:  # nobody may read the part before it has the mode of what it replaces; a new file has that of the umask
-        with open(part, "xb", opener=lambda path, flags: os.open(path, flags, 0o600 if old else 0o666)) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    # nobody may read the part before it has the mode of what it replaces; a new file has that of the umask
+    with part_of(target, 0o600 if old else 0o666) as (part, file):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
         if old:
             _take_over(part, old)
-        os.replace(part, target)
-    except BaseException:
-        if os.path.exists(part):
-            os.unlink(part)
-        raise
 
 
 def _take_over(part: str, old: os.stat_result) -> None:

@@ -12,17 +12,16 @@ import numpy as np
 
 from tractable.formats._base import (
     BadNumberError,
-    Families,
     FormatError,
     Numbers,
     Source,
     amount,
-    bayesian,
     encoded,
     first_bad,
     repeated,
     shown,
 )
+from tractable.formats._networks import Families, bayesian
 from tractable.formats._pieces import Pieces
 from tractable.models import BayesianNetwork
 from tractable.models._base import unknown_state, unknown_variable
@@ -31,6 +30,8 @@ MAX_DEFAULT_ENTRIES = 2**24
 """How many entries of one file may come from ``default`` rows, that is from no text of their own."""
 
 _PLAIN = re.compile(r'(?!.*(?://|/\*))[^\s,|;(){}\[\]"\\]+')
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_KEYWORDS = ("network", "variable", "probability", "property", "type", "discrete", "table", "default")
 
 
 def read(source: Source) -> BayesianNetwork:
@@ -43,6 +44,7 @@ class _Block:
     """A probability block: the names in its head and the places of its statements."""
 
     place: int
+    body: int
     child: str
     parents: tuple[str, ...]
     table: int | None = None
@@ -73,9 +75,10 @@ class _Reader:
         tables, place = [], 0
         while place < self.text.last:
             words = self.text.words(place)
-            keyword = words[0] if words else self.text.pieces[place + 1]
+            found = words[0] if words else self.text.pieces[place + 1]
+            keyword = found.lower()
             if keyword not in blocks:
-                raise self.text.error(place, f"expected network, variable or probability, found {shown(keyword)}")
+                raise self.text.error(place, f"expected network, variable or probability, found {shown(found)}")
             if keyword == "probability":
                 tables.append(place)
             place = blocks[keyword](place)
@@ -94,24 +97,32 @@ class _Reader:
         return self.families.network(self.text.source, self.title, lambda name, row: self.lines_of[name](row))
 
     def _network(self, place: int) -> int:
-        words = self.text.words(place)
-        self.title = " ".join(words[1:]) if len(words) > 1 else self.title
-        body = self.text.expect(place + 1, "{", "the network's name")
+        name, body = self._titled(place, "the network's name")
+        self.title = name[0] if name else self.title
         return self.text.find("}", body, "the network block") + 1
+
+    def _titled(self, place: int, what: str) -> tuple[list[str], int]:
+        """The name of a block and the place after its opening brace; the name may hold marks, not a line's end."""
+        text, end = self.text, self.text.mark("{};", place + 1)
+        if text.pieces[end] == "{" and "\n" not in "".join(text.pieces[place:end]).strip():
+            text.fold(place, "{", end)
+        text.expect(place + 1, "{", what)
+        return text.title(place), end + 1
 
     # ------------------------------------------------------------ variables
 
     def _variable(self, place: int) -> int:
-        text, words = self.text, self.text.words(place)
-        if len(words) != 2:
-            raise text.error(place, f"expected 'variable' and one name, found {shown(' '.join(words))}; quote the name")
-        name, at = words[1], text.expect(place + 1, "{", "the variable's name")
+        text, (title, at) = self.text, self._titled(place, "the variable's name")
+        if not title:
+            raise text.error(place, "expected a name after 'variable'; add one")
+        name = title[0]
         if name in self.states:
             raise text.error(place, f"variable {shown(name)} is declared twice")
         while words := text.words(at):
-            if words[0] == "property":
+            keyword = words[0].lower()
+            if keyword == "property":
                 at = text.after_property(at)
-            elif words[0] == "type" and name not in self.states:
+            elif keyword == "type" and name not in self.states:
                 self.declared[name] = place
                 self.states[name], at = self._states(at, name)
             else:
@@ -122,21 +133,30 @@ class _Reader:
 
     def _states(self, place: int, name: str) -> tuple[tuple[str, ...], int]:
         """``type discrete [ 2 ] { yes, no };`` -> the names and the place after it."""
-        text = self.text
-        if text.words(place) != ["type", "discrete"]:
+        text, what = self.text, f"the type of {shown(name)}"
+        if [word.lower() for word in text.words(place)] != ["type", "discrete"]:
             raise text.error(place, f"variable {shown(name)} is not discrete; only discrete variables can be read")
-        for step, mark in enumerate("[]{};"):
-            text.expect(place + 1 + 2 * step, mark, f"the type of {shown(name)}")
-        text.blank(place + 4, "the number of states")
-        text.blank(place + 8, "the states")
-        names, size = tuple(text.words(place + 6)), " ".join(text.words(place + 2))
+        for step, mark in enumerate("[]"):
+            text.expect(place + 1 + 2 * step, mark, what)
+        if text.words(place + 4) != ["="]:
+            text.blank(place + 4, "the number of states")
+        first, end = text.expect(place + 5, "{", what), text.mark("};", place + 7)
+        if text.pieces[end] == "}":  # brackets before it belong to names
+            text.fold(first, "}", end)
+        text.expect(first + 1, "}", what)
+        names = self._named_states(first, " ".join(text.words(place + 2)), name)
+        ended = text.pieces[end + 2] == ";" and not text.words(end + 1)  # some leave the semicolon out
+        return names, end + 3 if ended else end + 1
+
+    def _named_states(self, place: int, size: str, name: str) -> tuple[str, ...]:
+        names = tuple(self.text.names(place, int(size) if size.isdecimal() and len(size) < 19 else -1))
         if size != str(len(names)):
-            raise text.error(place + 6, f"variable {shown(name)} declares {shown(size)} states and lists {len(names)}")
+            raise self.text.error(place, f"variable {shown(name)} declares {shown(size)} states and lists {len(names)}")
         if not names:
-            raise text.error(place, f"variable {shown(name)} has no states; give it at least one")
+            raise self.text.error(place, f"variable {shown(name)} has no states; give it at least one")
         if (twice := repeated(names)) is not None:
-            raise text.error(place + 6, f"variable {shown(name)} has the state {shown(twice)} twice; rename one")
-        return names, place + 10
+            raise self.text.error(place, f"variable {shown(name)} has the state {shown(twice)} twice; rename one")
+        return names
 
     # ------------------------------------------------------------ tables
 
@@ -155,11 +175,12 @@ class _Reader:
         """``probability ( child | parent, parent ) {``"""
         text = self.text
         text.expect(place + 1, "(", "'probability'")
+        if text.pieces[end := text.mark("{};", place + 3)] == "{":
+            text.fold(place + 2, ")", end)
         text.expect(place + 3, ")", "the names of a probability block")
         text.blank(place + 4, "the names of a probability block")
         text.expect(place + 5, "{", "the names of a probability block")
-        text.pieces[place + 2] = text.pieces[place + 2].replace("|", " ")  # the format treats it as white space
-        names = text.words(place + 2)
+        names = text.family(place + 2, self.states)
         if not names:
             raise text.error(place, "a probability block names no variable")
         for name in names:
@@ -169,28 +190,37 @@ class _Reader:
             raise text.error(place + 2, f"a probability block names {shown(twice)} twice")
         if names[0] in self.families.tables:
             raise text.error(place, f"variable {shown(names[0])} has a second probability block; keep one")
-        return _Block(place, names[0], tuple(names[1:]))
+        return _Block(place, end + 1, names[0], tuple(names[1:]))
 
     def _statements(self, block: _Block) -> _Block:
-        text, at = self.text, block.place + 6
+        text, at = self.text, block.body
         if rows := self._only_rows(at):
             block.rows = rows
             return block
         what = f"the probabilities of {shown(block.child)}"
         while words := text.words(at) or text.pieces[at + 1].replace("}", ""):
-            if words[0] == "property":
+            keyword = words[0].lower()
+            if keyword == "property":
                 at = text.after_property(at)
-            elif words[0] == "(":
-                text.expect(at + 1, "(", what)
-                text.expect(at + 3, ")", f"the states of a row of {what}")
+            elif keyword == "(":
                 block.rows.append(at)
-                at = text.expect(at + 5, ";", f"a row of {what}")
-            elif words[0] in ("table", "default") and getattr(block, words[0]) is None:
-                setattr(block, words[0], at)
+                at = self._row(at, what)
+            elif keyword in ("table", "default") and getattr(block, keyword) is None:
+                setattr(block, keyword, at)
                 at = text.expect(at + 1, ";", f"the numbers of {what}")
             else:
                 raise text.error(at, f"expected one table, or rows and one default, in {what}; found {shown(words[0])}")
         return block
+
+    def _row(self, at: int, what: str) -> int:
+        """The place after a row; brackets before the last one belong to names of states."""
+        text, end = self.text, self.text.mark(";}", at + 1)
+        text.expect(at + 1, "(", what)
+        if text.pieces[end] == ";":
+            text.fold(at + 2, ")", end)
+        text.expect(at + 3, ")", f"the states of a row of {what}")
+        text.expect(at + 5, ";", f"a row of {what}")
+        return end + 1
 
     def _only_rows(self, at: int) -> list[int]:
         """The rows of a block that holds nothing else, at one glance."""
@@ -256,13 +286,14 @@ class _Reader:
             if bad := first_bad(row):
                 return self.text.error(place, bad[1], row[bad[0]])
             if len(row) != size:
-                return self.text.error(place, f"expected {amount(size)} numbers, found {len(row)}")
+                remedy = "; write decimals with a point" if len(row) == 2 * size and "." not in "".join(row) else ""
+                return self.text.error(place, f"expected {amount(size)} numbers, found {len(row)}{remedy}")
         raise AssertionError("every row is good")
 
     def _positions(self, block: _Block) -> np.ndarray:
         """Where each row goes in a table with the last parent's states fastest."""
         text = self.text
-        labels = [text.words(at + 2) for at in block.rows]
+        labels = [text.names(at + 2, len(block.parents)) for at in block.rows]
         for at, label in zip(block.rows, labels, strict=True):
             if len(label) != len(block.parents):
                 raise text.error(at + 2, f"expected {len(block.parents)} states of parents, found {len(label)}")
@@ -279,9 +310,10 @@ class _Reader:
 
 
 def write(model: object) -> bytes:
-    """A network as BIF."""
+    """A network as BIF; names are in quotes where it or other readers would take them for something else."""
     net = bayesian(model, ".bif")
-    lines = [f"network {_word(net.name)} {{", "}"]
+    title = _word(net.name) if _IDENTIFIER.fullmatch(net.name) else _quoted(net.name)
+    lines = [f"network {title} {{", "}"]
     for name, states in net.states.items():
         listed = ", ".join(map(_word, states))
         lines += [f"variable {_word(name)} {{", f"  type discrete [ {len(states)} ] {{ {listed} }};", "}"]
@@ -303,8 +335,10 @@ def _block_lines(net: BayesianNetwork, name: str) -> list[str]:
 
 
 def _word(name: str) -> str:
-    if _PLAIN.fullmatch(name):
-        return name
-    import json  # names that need escapes are rare
+    return name if _PLAIN.fullmatch(name) and name.lower() not in _KEYWORDS else _quoted(name)
+
+
+def _quoted(name: str) -> str:
+    import json  # names that need quotes are rare
 
     return json.dumps(name, ensure_ascii=False)

@@ -6,15 +6,18 @@ An older form begins with the number of cases and then gives each in this way. A
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tractable.formats._base import FormatError, Source, States, encoded, line_of_word, shown
+from tractable.formats.uai import without_comments
 from tractable.models import ModelError
 from tractable.models._base import unknown_state, unknown_variable
 
 
 def read(source: Source, states: States) -> list[dict[str, str]]:
     """The cases in a UAI evidence file."""
-    text = source.text()
+    text = without_comments(source.text())
+    source = replace(source, data=text.encode())
     numbers = _whole_numbers(source, text)
     starts = _starts(text, numbers)
     if starts is None:

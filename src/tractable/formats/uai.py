@@ -14,25 +14,24 @@ import numpy as np
 
 from tractable.formats._base import (
     BadNumberError,
-    Families,
     FormatError,
     Numbers,
     Source,
     amount,
-    check_learned,
     encoded,
     first_bad,
     line_of_word,
     repeated,
     shown,
 )
+from tractable.formats._networks import Families, check_learned
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 
 FREE_STATES = 2**16
 """How many more states a file may declare than it has numbers: variables in no function need no table."""
 
 _KINDS = ("BAYES", "MARKOV")
-_COMMENT = re.compile(r"#[^\n]*|^c(?:[ \t][^\n]*)?$", re.MULTILINE)
+_COMMENT = re.compile(r"#[^\n]*|^c(?:[ \t][^\n]*)?$|/\*.*?(?:\*/|\Z)|//[^\n]*", re.MULTILINE | re.DOTALL)
 
 
 def read(source: Source) -> BayesianNetwork | MarkovNetwork:
@@ -44,8 +43,8 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork:
     words.finish()
     names = {size: tuple(map(str, range(size))) for size in set(sizes)}
     states = {str(v): names[size] for v, size in enumerate(sizes)}
-    if words.kind == "BAYES":
-        return _bayesian(words, states, scopes, tables, starts)
+    if words.kind == "BAYES" and (found := _bayesian(words, states, scopes, tables, starts)):
+        return found
     named = [tuple(map(str, scope)) for scope in scopes]
     try:
         return MarkovNetwork(states, list(zip(named, tables, strict=True)), source.stem)
@@ -59,7 +58,8 @@ def _bayesian(
     scopes: Sequence[Sequence[int]],
     tables: Sequence[np.ndarray],
     starts: Sequence[int],
-) -> BayesianNetwork:
+) -> BayesianNetwork | None:
+    """The network; none, and a warning, where rows do not sum to one: then the tables are factors like any others."""
     children = [str(scope[-1]) for scope in scopes if scope]
     if sorted(children) != sorted(states):
         extra = repeated(children)
@@ -69,8 +69,18 @@ def _bayesian(
     parents = {child: tuple(map(str, scope[:-1])) for child, scope in zip(children, scopes, strict=True)}
     start = dict(zip(children, starts, strict=True))
     families = Families(states, parents, dict(zip(children, tables, strict=True)))
+    if (uneven := families.uneven()) and not words.source.normalize:
+        child, row, total = uneven
+        cause = f"a row of the table of variable {child} sums to {total:.6g}, not to 1: read as MARKOV, not as BAYES"
+        words.source.warn(cause, words.line(start[child] + row * len(states[child])))
+        return None
     name = words.source.stem
     return families.network(words.source, name, lambda v, row: words.line(start[v] + row * len(states[v])))
+
+
+def without_comments(text: str) -> str:
+    """The text without comments in any of the forms that people write; its lines keep their numbers."""
+    return _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
 class _Words:
@@ -79,8 +89,8 @@ class _Words:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.text = source.text()
-        if "#" in self.text or "c" in self.text:
-            self.text = _COMMENT.sub("", self.text)
+        if "#" in self.text or "c" in self.text or "/" in self.text:
+            self.text = without_comments(self.text)
         head = re.match(r"\s*(\S*)", self.text)
         self.kind = head[1].upper() if head else ""
         if self.kind not in _KINDS:
@@ -95,7 +105,7 @@ class _Words:
     def _bad_number(self) -> FormatError:
         words = (found[0] for found in islice(re.finditer(r"\S+", self.text), 1, None))
         index, cause = first_bad(words) or (0, "not a number")
-        return self.error(cause, index)
+        return self.error(cause + "; tables are not logarithms" * ("'-" in cause), index)
 
     def line(self, index: int) -> int:
         """The line of a number, the keyword before them not counted."""
@@ -162,7 +172,8 @@ class _Words:
 
     def finish(self) -> None:
         if left := len(self.values) - self.at:
-            raise self.error(f"{left} numbers are left over after the last table; are the counts right?", self.at)
+            cause = f"the last table is followed by {left} more number{'s' * (left > 1)}; are the counts right?"
+            raise self.error(f"{cause} Evidence has a file of its own, .evid", self.at)
 
 
 def write(model: BayesianNetwork | MarkovNetwork) -> bytes:

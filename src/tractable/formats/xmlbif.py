@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
-from xml.parsers import expat
 
 import numpy as np
 
 from tractable.formats._base import (
     BadNumberError,
-    Families,
-    FormatError,
     Numbers,
     Source,
-    amount,
-    bayesian,
     encoded,
     first_bad,
     repeated,
     shown,
     written,
 )
-from tractable.models import BayesianNetwork, ModelError
-from tractable.models._base import unknown_variable
-
-MAX_DEPTH = 32
-"""Elements nested deeper than this belong to no XMLBIF file."""
-
-MAX_DEFAULTS = 256
-"""Attribute declarations a document type may make: each is applied to every element."""
+from tractable.formats._networks import Families, bayesian
+from tractable.formats._xml import Elements
+from tractable.models import BayesianNetwork
 
 _BLOCKS = ("VARIABLE", "DEFINITION")
+_OBSERVED = ("OBS", "OBSERVED")
 _PARTS = ("NAME", "OUTCOME", "FOR", "GIVEN", "TABLE")
 
 
@@ -54,85 +44,45 @@ class _Block:
         return found[0] if len(found) == 1 else None
 
 
-class _Reader:
+class _Reader(Elements):
     """Collects the blocks while the parser runs; assembles the network afterwards."""
 
+    what = "XMLBIF"
+    roots = ("BIF", "NETWORK")
+    texts = _PARTS
+
     def __init__(self, source: Source) -> None:
-        self.source = source
+        super().__init__(source)
         self.title: str | None = None
         self.blocks: dict[str, list[_Block]] = {kind: [] for kind in _BLOCKS}
-        self.open: list[str] = []
-        self.text: list[str] = []
-        self.keep_space = False
-        self.n_declared = 0
         self.numbers = Numbers()
         self.lines: dict[str, int] = {}
-        self._parse()
-
-    def error(self, cause: object, line: int | None = None) -> FormatError:
-        return self.source.error(cause, line)
-
-    def _parse(self) -> None:
-        parser = self.parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self.text.append
-        parser.EntityDeclHandler = self._entity
-        parser.SkippedEntityHandler = self._entity
-        parser.AttlistDeclHandler = self._declared
-        try:
-            parser.Parse(self.source.data, True)
-        except expat.ExpatError as error:
-            raise self.error(f"not well-formed XML: {expat.ErrorString(error.code)}", error.lineno) from None
-        except FormatError:
-            raise
-        except (LookupError, ValueError) as error:
-            raise self.error(f"the encoding cannot be read ({error}); save the file as UTF-8", 1) from None
+        self.root = 1, "none"
+        self.parse()
 
     # ------------------------------------------------------------ events
 
-    def _entity(self, name: str, *_: object) -> None:
-        cause = f"the file declares or uses the entity {shown(name)}; write its text instead"
-        raise self.error(cause, self.parser.CurrentLineNumber)
-
-    def _declared(self, *_: object) -> None:
-        self.n_declared += 1
-        if self.n_declared > MAX_DEFAULTS:
-            raise self.error(f"more than {MAX_DEFAULTS} attribute declarations", self.parser.CurrentLineNumber)
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        line = self.parser.CurrentLineNumber
-        self.open.append(tag)
-        self.text.clear()
-        self.keep_space = attributes.get("xml:space") == "preserve"
-        if len(self.open) > MAX_DEPTH:
-            raise self.error(f"elements are nested deeper than {MAX_DEPTH}; is it an XMLBIF file?", line)
-        if len(self.open) == 1 and tag != "BIF":
-            raise self.error(f"an XMLBIF file begins with <BIF>, found <{tag[:60]}>; is it another format?", line)
-        if len(self.open) > 1 and self.open[-2] in _PARTS:
-            raise self.error(f"an element <{tag[:60]}> inside <{self.open[-2]}>, which holds text only", line)
+    def begins(self, tag: str, attributes: dict[str, str]) -> None:
+        if len(self.open) == 1:
+            self.root = self.line, attributes.get("VERSION", "none")
         if tag in _BLOCKS:
-            self._open_block(tag, attributes, line)
+            kind = attributes.get("TYPE", "nature") if tag == "VARIABLE" else "nature"
+            if kind.lower() not in ("nature", "discrete", "chance"):
+                raise self.error(f"a variable of type {shown(kind)}; only nature variables can be read", self.line)
+            self.blocks[tag].append(_Block(self.line))
+        elif tag == "PROBABILITY":
+            cause = "<PROBABILITY> is of drafts before XMLBIF 0.3, not read here; write <DEFINITION>"
+            raise self.error(cause, self.line)
         elif tag == "TABLE" and self.open[-2:-1] == ["DEFINITION"]:
-            self.blocks["DEFINITION"][-1].table_line = line
+            self.blocks["DEFINITION"][-1].table_line = self.line
 
-    def _open_block(self, tag: str, attributes: dict[str, str], line: int) -> None:
-        kind = attributes.get("TYPE", "nature") if tag == "VARIABLE" else "nature"
-        if kind not in ("nature", "discrete"):
-            raise self.error(f"a variable of type {shown(kind)}; only nature variables can be read", line)
-        self.blocks[tag].append(_Block(line))
-
-    def _end(self, tag: str) -> None:
-        self.open.pop()
-        text = "".join(self.text)
-        self.text.clear()
-        text, outer = text if self.keep_space else text.strip(), self.open[-1] if self.open else ""
-        self.keep_space = False
-        if tag == "NAME" and outer == "NETWORK":
+    def ends(self, tag: str, text: str) -> None:
+        if tag == "NAME" and self.outer == "NETWORK":
             self.title = text
-        elif tag in _PARTS and outer in _BLOCKS:
-            self.blocks[outer][-1].parts[tag].append(text)
+        elif tag in _OBSERVED and self.outer == "VARIABLE" and text:
+            self.source.warn(f"the observation {shown(text)} is no part of a network; give it as evidence", self.line)
+        elif tag in _PARTS and self.outer in _BLOCKS:
+            self.blocks[self.outer][-1].parts[tag].append(text)
 
     # ------------------------------------------------------------ assembly
 
@@ -161,30 +111,21 @@ class _Reader:
                 raise self.error(f"variable {shown(name)} has the state {shown(twice)} twice", block.line)
             states[name], self.lines[name] = outcomes, block.line
         if not states:
-            raise self.error("holds no variables; is it an XMLBIF file?")
+            line, version = self.root
+            cause = f"holds no <VARIABLE>; XMLBIF 0.3 is read, and the version of this file is {version[:20]}"
+            raise self.error(cause, line)
         return states
 
     def _definition(self, block: _Block, families: Families) -> None:
         child, numbers = block.one("FOR"), block.one("TABLE")
         if child is None or numbers is None:
             raise self.error("a DEFINITION needs one FOR and one TABLE", block.line)
-        family = (*block.parts["GIVEN"], child)
-        for name in family:
-            if name not in families.states:
-                raise self.error(unknown_variable(name, families.states), block.line)
-        if (twice := repeated(family)) is not None:
-            raise self.error(f"a DEFINITION names {shown(twice)} twice", block.line)
-        if child in families.tables:
-            raise self.error(f"variable {shown(child)} has a second DEFINITION; keep one", block.line)
         table = self._table(numbers, block.table_line)
-        needed = math.prod(len(families.states[name]) for name in family)
-        if table.size != needed:
-            cause = f"the table of {shown(child)} has {table.size} numbers, it needs {amount(needed)}"
-            raise self.error(cause, block.table_line)
-        families.parents[child], families.tables[child] = family[:-1], table
+        families.put(self.source, (*block.parts["GIVEN"], child), table, block.table_line)
         self.lines[child] = block.table_line
 
     def _table(self, text: str, line: int) -> np.ndarray:
+        text = text.replace(",", " ")
         try:
             return self.numbers.parse(text)
         except BadNumberError:
@@ -195,12 +136,12 @@ class _Reader:
 # ---------------------------------------------------------------- writing
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", **{c: f"&#{ord(c)};" for c in "\t\n\r"}})
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def write(model: object) -> bytes:
     """A network as XMLBIF."""
-    net = bayesian(model, ".xml")
+    net = bayesian(model, ".xml", _FORBIDDEN)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<BIF VERSION="0.3">', "<NETWORK>", _element("NAME", net.name)]
     for name, states in net.states.items():
         outcomes = [f"  {_element('OUTCOME', state)}" for state in states]
@@ -214,7 +155,5 @@ def write(model: object) -> bytes:
 
 
 def _element(tag: str, name: str) -> str:
-    if found := _FORBIDDEN.search(name):
-        raise ModelError(f"the name {shown(name)} holds {found[0]!r}, which XML cannot; write .safetensors instead")
     space = ' xml:space="preserve"' if name != name.strip() else ""
     return f"<{tag}{space}>{name.translate(_ESCAPES)}</{tag}>"

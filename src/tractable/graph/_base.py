@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import accumulate, combinations, islice
+from dataclasses import dataclass
+from itertools import accumulate, combinations
+from typing import Any
 
 from tractable._cached import cached_property
+from tractable.graph._errors import GraphError, unknown_variable
+from tractable.graph._errors import nearest as nearest
 
 Adjacency = Mapping[str, set[str]]
-
-
-class GraphError(ValueError):
-    """A question that the graph cannot answer as asked; the message names the variable and the remedy.
-
-    Examples
-    --------
-    >>> try:
-    ...     tr.is_separated(tr.Graph({"rain": 2, "wet": 2}, {"wet": ("rain",)}), "rain", "wett")
-    ... except tr.GraphError as error:
-    ...     print(error)
-    unknown variable 'wett'; did you mean 'wet'?
-    """
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """A suffix ``; did you mean 'x'?`` when some known name resembles `name`, else an empty string.
-
-    >>> nearest("smoek", ["smoke", "asia"])
-    "; did you mean 'smoke'?"
-    """
-    import difflib  # only errors need it, and importing it costs more than this whole room
-
-    candidates = [k for k in islice(map(str, known), 2048) if len(k) <= 48]  # comparing takes quadratic time
-    found = difflib.get_close_matches(str(name)[:48], candidates, n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
-def unknown_variable(name: object, known: Iterable[str]) -> GraphError:
-    """The error for a variable that the graph does not have, with the nearest name that it has."""
-    return GraphError(f"unknown variable {name!r}{nearest(name, known)}")
 
 
 def closure(start: Iterable[str], step: Callable[[str], Iterable[str]]) -> set[str]:
@@ -61,13 +33,14 @@ class Graph:
 
     Parameters
     ----------
-    sizes : mapping of variable name to its number of states.
-    parents : mapping of variable to its parents; it names only variables that have a conditional table.
+    sizes : mapping of variable name to its number of states; None: 2 of each in `parents`, or what that says.
+    parents : mapping of variable to its parents; it names only variables that have a conditional table. Or all edges:
+        pairs (parent, child), a ``networkx.DiGraph`` or text such as ``"rain->wet; sprinkler->wet"``.
     links : hyperedges of any size, empty ones included; the variables of one link are neighbours of each other.
 
     Raises
     ------
-    GraphError : on first use, where a family or a link names a variable without a size.
+    GraphError : on first use, where a family or a link names a variable without a size; edges that make no sense.
 
     Examples
     --------
@@ -76,11 +49,27 @@ class Graph:
     Graph(3 variables, 2 arrows, 0 links)
     >>> graph.markov_blanket("rain")
     ('sprinkler', 'wet')
+    >>> bool(tr.is_separated(tr.Graph(None, "rain -> wet <- sprinkler"), "rain", "sprinkler"))
+    True
     """
 
     sizes: Mapping[str, int]
-    parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    links: tuple[tuple[str, ...], ...] = ()
+    parents: Mapping[str, tuple[str, ...]]
+    links: tuple[tuple[str, ...], ...]
+
+    def __init__(
+        self, sizes: Mapping[str, int] | None, parents: Any = None, links: Iterable[Iterable[str]] = ()
+    ) -> None:
+        parents = {} if parents is None and sizes is not None else parents
+        if not isinstance(parents, Mapping) or sizes is None or any(isinstance(own, str) for own in parents.values()):
+            from tractable.graph.structure import read_structure  # what the library makes has been read
+
+            parents, said = read_structure(parents)
+            numbers = {v: own if isinstance(own, int) else len(own) for v, own in said.items()}
+            sizes = dict.fromkeys(parents, 2) | numbers if sizes is None else sizes
+        object.__setattr__(self, "sizes", sizes)
+        object.__setattr__(self, "parents", parents)
+        object.__setattr__(self, "links", tuple(map(tuple, links)))
 
     @cached_property
     def state_slices(self) -> dict[str, slice]:

@@ -74,12 +74,9 @@ def _links(graph: nx.Graph) -> dict[frozenset[Hashable], tuple[Hashable, Hashabl
     return links
 
 
-def _families(graph: nx.Graph, links: Collection[frozenset[Hashable]]) -> dict[Hashable, list[Hashable]]:
+def _families(graph: Any, links: Collection[frozenset[Hashable]]) -> dict[Hashable, list[Hashable]]:
     """The nodes that have a table of their own, which a node with links and no parents has not, with their parents."""
-    families: dict[Hashable, list[Hashable]] = {node: [] for node in graph}
-    for u, v in dict.fromkeys(graph.edges()):
-        if frozenset((u, v)) not in links:
-            families[v].append(u)
+    families = {v: [u for u in graph.predecessors(v) if frozenset((u, v)) not in links] for v in graph}
     linked = frozenset().union(*links)
     return {node: own for node, own in families.items() if own or node not in linked}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from tractable.families import described
 from tractable.graph._base import Adjacency, Graph, GraphError, closure
 
 _S = TypeVar("_S", bound=Hashable)
@@ -40,7 +41,7 @@ class Separation:
 
 
 def is_separated(
-    graph: Graph, a: str | Iterable[str], b: str | Iterable[str], given: str | Iterable[str] = ()
+    graph: Any, a: str | Iterable[str], b: str | Iterable[str], given: str | Iterable[str] = ()
 ) -> Separation:
     """Whether `given` separates `a` from `b`, so that in every model with this graph they are independent given it.
 
@@ -51,7 +52,7 @@ def is_separated(
 
     Parameters
     ----------
-    graph : a Graph, or a model that has one.
+    graph : a Graph, or a model that has one; a graph of networkx; or text, ``"rain->wet; sprinkler->wet"``.
     a, b, given : names of variables, one or several each, no variable in two of them.
 
     Raises
@@ -66,8 +67,11 @@ def is_separated(
     >>> tr.is_separated(graph, "rain", "sprinkler", given="wet").path
     ('rain', 'wet', 'sprinkler')
     """
-    graph = getattr(graph, "graph", graph)
-    a, b, given = (graph.named(names) for names in (a, b, given))
+    found = _graph_of(graph)
+    return _separation(found, found.named(a), found.named(b), found.named(given))
+
+
+def _separation(graph: Graph, a: tuple[str, ...], b: tuple[str, ...], given: tuple[str, ...]) -> Separation:
     _check_sides(a, b, given)
     _check_chain_graph(graph)
     directed = all(len(link) < 2 for link in graph.links)
@@ -75,6 +79,20 @@ def is_separated(
         return Separation(False, path, (), _why_open(graph, path, given))
     cut = graph.ordered(_minimal_cut(_ancestral_part(graph, (*a, *b, *given)).blankets, a, b, given))
     return Separation(True, (), cut, _why_closed(graph, a, b, given, cut))
+
+
+def _graph_of(given: Any) -> Graph:
+    """The graph of a model, or itself; of networkx, and of text, the one that they say."""
+    found: Any = given if hasattr(given, "sizes") else getattr(given, "graph", None)
+    if isinstance(found, Graph):
+        return found
+    if isinstance(given, str):
+        return Graph(None, given)
+    if hasattr(given, "is_directed"):
+        from tractable.graph.interchange import from_networkx
+
+        return from_networkx(given)
+    raise TypeError(f"expected a Graph or a model that has one, got {described(given)}")
 
 
 def _check_sides(a: Collection[str], b: Collection[str], given: Collection[str]) -> None:

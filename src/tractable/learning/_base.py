@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from tractable.models import ModelError
+from tractable.models.columns import numbers_of
 
 if TYPE_CHECKING:
     from tractable.learning.learner import Learner
@@ -100,7 +101,10 @@ def _averaged(learner: Learner, training: Training, model: Any, total: Any) -> A
 
 def two_axes(data: Any, name: str = "") -> np.ndarray:
     """The data as an array of rows, of which there is at least one."""
-    rows = data if isinstance(data, np.ndarray) else np.asarray(data)
+    try:
+        rows = numbers_of(data)
+    except ModelError as error:
+        raise ModelError(f"{name}{error}") from None
     if rows.ndim != 2:
         raise ModelError(f"{name}data must have the shape [n_rows, n_visible], got {rows.shape}")
     if not len(rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tractable.families import served
+from tractable.families import check_own, served
 from tractable.kernels.interrupts import heard
 from tractable.learning.records import Request, learner_name
 from tractable.models._base import ModelError
@@ -98,6 +98,7 @@ def fit(
     >>> round(run.history[-1].train.value, 6), run.history[-1].kl.value
     (-0.693147, 0.0)
     """
+    check_own(model)
     if learner is None:
         learner = default_learner(model)()
     if isinstance(learner, type) or not hasattr(learner, "run"):

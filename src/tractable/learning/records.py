@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from tractable.families import FAMILIES
 from tractable.models._base import ModelError, nearest
+from tractable.models.rows import frame_of
 from tractable.plan._base import Printed
 from tractable.plan.budget import Memory
 from tractable.posterior import Certificate
@@ -211,6 +212,21 @@ class History(Printed, Generic[R]):
     def with_record(self, record: R) -> History[R]:
         """The history with one more record."""
         return History((*self.records, record))
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each record: its numbers, of a certificate the value, with ``NAME_lower`` and ``NAME_upper``.
+
+        Of ``"pandas"``, ``"polars"`` or ``"pyarrow"``, the first that is installed if None.
+        """
+        columns: dict[str, list[Any]] = {}
+        for f in fields(self.records[0]) if self.records else ():  # pyright: ignore[reportArgumentType]
+            found = [getattr(record, f.name) for record in self.records]
+            if not any(isinstance(x, Certificate) for x in found):
+                columns[f.name] = [nan if x is None else x for x in found]
+                continue
+            for end, name in (("value", f.name), ("lower", f"{f.name}_lower"), ("upper", f"{f.name}_upper")):
+                columns[name] = [nan if x is None else getattr(x, end) for x in found]
+        return frame_of(columns, library)
 
     def __rich__(self) -> Table:
         from rich.box import SIMPLE_HEAD  # loaded when a table is printed

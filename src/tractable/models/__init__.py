@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from tractable.models.evidence import Likelihood, likelihood
     from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
     from tractable.models.hidden_markov import HiddenMarkovModel
+    from tractable.models.interchange.networkx import from_networkx, to_networkx
+    from tractable.models.interchange.pgmpy import from_pgmpy, to_pgmpy
+    from tractable.models.interchange.pyagrum import from_pyagrum, to_pyagrum
     from tractable.models.mixture import Mixture
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
     from tractable.models.rows import Rows, select
@@ -74,9 +77,15 @@ __all__ = [
     "deep",
     "emissions",
     "emissions_for",
+    "from_networkx",
+    "from_pgmpy",
+    "from_pyagrum",
     "likelihood",
     "restricted",
     "select",
+    "to_networkx",
+    "to_pgmpy",
+    "to_pyagrum",
     "units",
 ]
 
@@ -101,6 +110,9 @@ _LEAVES = {
     "evidence": ("Likelihood", "likelihood"),
     "factorial_hidden_markov": ("FactorialHiddenMarkovModel",),
     "hidden_markov": ("HiddenMarkovModel",),
+    "interchange.networkx": ("from_networkx", "to_networkx"),
+    "interchange.pgmpy": ("from_pgmpy", "to_pgmpy"),
+    "interchange.pyagrum": ("from_pyagrum", "to_pyagrum"),
     "mixture": ("Mixture",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
     "rows": ("Rows", "select"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,14 +49,33 @@ def unknown_state(variable: str, state: object, states: Sequence[str]) -> ModelE
 
 
 def pack(sizes: Sequence[int], scopes: Sequence[Sequence[int]], tables: Sequence[np.ndarray]) -> Tables:
-    """Copy tables over integer scopes into one buffer."""
+    """Copy tables over integer scopes into one buffer, which nothing can write into."""
     return Tables(
         sizes=np.asarray(sizes, np.int32).reshape(-1),
         scope_starts=_starts([len(s) for s in scopes]),
         scopes=np.fromiter((v for s in scopes for v in s), np.int32),
         value_starts=_starts([t.size for t in tables]),
-        values=np.concatenate([np.ravel(t) for t in tables] or [np.empty(0)]).astype(np.float64, copy=False),
+        values=read_only(np.concatenate([np.ravel(t) for t in tables] or [np.empty(0)]).astype(np.float64, copy=False)),
     )
+
+
+class ReadOnly(dict[str, Any]):
+    """A mapping that a model goes by, and that stays as it is."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("what a model holds stays as it is; `replace` makes a new one")
+
+    if not TYPE_CHECKING:  # to a type checker these are what they are for any dictionary
+        __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadOnly, (dict(self),)
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """The array itself, which can no longer be written into: two answers from one model would come of that."""
+    array.setflags(write=False)
+    return array
 
 
 def _starts(lengths: Sequence[int]) -> np.ndarray:
@@ -67,31 +87,6 @@ def check_known(names: Iterable[str], known: Mapping[str, object]) -> None:
     for name in names:
         if name not in known:
             raise unknown_variable(name, known)
-
-
-def checked_states(states: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """State names per variable, checked: at least one each, no duplicates."""
-    out = {}
-    for name, names in states.items():
-        out[name] = tuple(names)
-        if not out[name]:
-            raise ModelError(f"variable {name!r} has no states; give it at least one")
-        if len(set(out[name])) != len(out[name]):
-            twice = next(s for s in out[name] if out[name].count(s) > 1)
-            raise ModelError(f"variable {name!r} has the state {twice!r} twice; state names must differ")
-    return out
-
-
-def checked_table(where: str, table: object, shape: tuple[int, ...]) -> np.ndarray:
-    """A float64 table of the expected shape, or a flat one of the expected length; entries finite and not negative."""
-    array = np.asarray(table, np.float64)
-    if array.shape != shape and not (array.ndim == 1 and array.size == int(np.prod(shape, dtype=object))):
-        raise ModelError(f"{where}: the table has shape {array.shape}, its variables need {shape}")
-    low = array.min(initial=np.inf)
-    if not (low >= 0 and array.max(initial=0.0) < np.inf):
-        bad = array.ravel()[~((array.ravel() >= 0) & np.isfinite(array.ravel()))][0]
-        raise ModelError(f"{where}: the entry {float(bad)!r} is not a finite number ≥ 0")
-    return array
 
 
 def set_fields(model: object, **values: object) -> None:

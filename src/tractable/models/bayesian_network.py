@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.graph import Graph
+from tractable.graph import Graph, GraphError
 from tractable.models._base import (
     ModelError,
+    ReadOnly,
     Tables,
     check_known,
-    checked_states,
-    checked_table,
     pack,
+    read_only,
     set_fields,
     unknown_variable,
 )
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
+from tractable.models.tables import checked_rows, checked_states, checked_table
 
 if TYPE_CHECKING:
     from tractable.models.emissions import Statistics
 
 ROW_SUM_TOLERANCE = 1e-3
 """A row of a conditional table further than this from summing to one is an error; a nearer one is renormalized."""
-
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,17 +37,25 @@ class BayesianNetwork:
 
     Parameters
     ----------
-    states : mapping of variable name to the names of its states, in order.
+    states : mapping of variable name to the names of its states, in order; they are made text. Or to their number. What
+        `parents` or `tables` say by name may be left out; None where they say it for all variables.
     parents : mapping of variable name to the names of its parents, in the order of the table's axes; a variable left
-        out has none.
-    tables : mapping of variable name to p(x | parents), shape ``(*parent sizes, own size)``: rows along the last axis
-        sum to one (a row within 1e-3 of one is renormalized).
+        out has none. Or all edges: pairs (parent, child), a ``networkx.DiGraph``, or text such as
+        ``"smoke->lung; smoke->bronc"``, in which states may follow a name, ``smoke{no|yes}``; parents are in the order
+        of their edges.
+    tables : mapping of variable name to p(x | parents): an array of shape ``(*parent sizes, own size)``; a DataFrame,
+        wide (a column for each parent and one for each state) or long (a column for each parent, for the variable, and
+        one of numbers); or a mapping: state → p, parent's state → row, (states of parents) → state → p. Rows sum to one
+        (one within 1e-3 of that is renormalized). Tables are copied, and read-only: `replace` makes a network with
+        others.
     ties : groups of variables that share one table in learning. fixed : variables whose tables are not learned.
+    normalize : whether rows are divided by their sums, whatever these are; for hand-rounded numbers, or counts.
 
     Raises
     ------
-    ModelError : a table of the wrong shape, a negative entry, a row that does not sum to one, an unknown or duplicate
-        parent, a directed cycle, tied variables with different tables; the message names the variable.
+    ModelError : a table of the wrong shape, a negative entry, a row of zeros or that does not sum to one, what a frame
+        lacks or has twice, an unknown or duplicate parent, a directed cycle, tied variables with different tables; the
+        message names the variable.
 
     Examples
     --------
@@ -61,38 +68,90 @@ class BayesianNetwork:
     ('rain', 'wet')
     >>> float(net.tables["wet"][1, 0])
     0.2
+    >>> wet = {"no": {"no": 0.9, "yes": 0.1}, "yes": {"yes": 0.8, "no": 0.2}}
+    >>> same = tr.BayesianNetwork({}, "rain -> wet", {"rain": {"no": 0.8, "yes": 0.2}, "wet": wet})
+    >>> same.states["rain"], float(same.tables["wet"][1, 0])
+    (('no', 'yes'), 0.2)
     """
 
     family: ClassVar[str] = "tables"
 
-    states: Mapping[str, Sequence[str]]
-    parents: Mapping[str, Sequence[str]]
-    tables: Mapping[str, np.ndarray]
+    states: Mapping[str, Any]
+    parents: Any
+    tables: Mapping[str, Any]
     name: str = "network"
     ties: Sequence[Sequence[str]] = ()
     fixed: Sequence[str] = ()
     packed: Tables = field(init=False, repr=False)
     graph: Graph = field(init=False, repr=False)
+    normalize: InitVar[bool] = field(default=False, kw_only=True)
 
-    def __post_init__(self) -> None:
-        states = checked_states(self.states)
+    def __post_init__(self, normalize: bool) -> None:
+        states, parents = _read(self.states, self.parents, self.tables)
         index = {name: i for i, name in enumerate(states)}
-        check_known((*self.parents, *self.tables, *self.fixed), index)
-        parents = {name: tuple(self.parents.get(name, ())) for name in states}
+        check_known((*parents, *self.tables, *self.fixed), index)
+        parents = {name: parents.get(name, ()) for name in states}
         scopes = [_family(name, own, index) for name, own in parents.items()]
-        arrays = [_checked_rows(name, self.tables, [len(states[v]) for v in (*parents[name], name)]) for name in states]
+        tolerance = None if normalize else ROW_SUM_TOLERANCE
+        arrays = [_table(v, self.tables, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
         packed = pack([len(s) for s in states.values()], scopes, arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
-        tables = {v: packed.table(j) for j, v in enumerate(states)}
-        set_fields(self, states=states, parents=parents, tables=tables, packed=packed, graph=graph)
-        set_fields(self, ties=_checked_ties(self.ties, tables), fixed=tuple(self.fixed))
+        set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
+        self._hold(packed)
+        set_fields(self, ties=_checked_ties(self.ties, self.tables), fixed=tuple(self.fixed))
+
+    def _hold(self, packed: Tables) -> None:
+        """Take these numbers; from here on nothing can write into them."""
+        read_only(packed.values)
+        tables = {v: packed.table(j) for j, v in enumerate(self.states)}
+        set_fields(self, packed=packed, tables=ReadOnly(tables))
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of the variables, in order."""
         return tuple(self.states)
+
+    def replace(
+        self,
+        tables: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        ties: Sequence[Sequence[str]] | None = None,
+        fixed: Sequence[str] | None = None,
+        normalize: bool = False,
+    ) -> BayesianNetwork:
+        """A new network in which some of this are replaced, all of it checked; tables as when a network is made.
+
+        Raises
+        ------
+        ModelError : an unknown variable, a table that does not fit, tied variables of which only one has a new table.
+
+        Examples
+        --------
+        >>> net = tr.BayesianNetwork({}, "rain{no|yes}", {"rain": [0.8, 0.2]})
+        >>> net.replace({"rain": [0.5, 0.5]}).tables["rain"].tolist(), net.tables["rain"].tolist()
+        ([0.5, 0.5], [0.8, 0.2])
+        """
+        check_known(tables or {}, self.states)
+        return BayesianNetwork(
+            self.states,
+            self.parents,
+            {**self.tables, **(tables or {})},
+            self.name if name is None else name,
+            self.ties if ties is None else ties,
+            self.fixed if fixed is None else fixed,
+            normalize=normalize,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("states", "parents", "name", "ties", "fixed", "packed", "graph")  # not views of the numbers as copies
+        return {field: getattr(self, field) for field in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        set_fields(self, **state)
+        self._hold(state["packed"])
 
     # ------------------------------------------------------------ learning
 
@@ -159,7 +218,8 @@ class BayesianNetwork:
         shape = self.tables[variable].shape
         if isinstance(strength, Mapping):
             check_known(strength, self.states)
-            return checked_table(f"the prior of {variable!r}", strength.get(variable, np.zeros(shape)), shape)
+            axes = {v: self.states[v] for v in (*self.parents[variable], variable)}
+            return checked_table(f"the prior of {variable!r}", strength.get(variable, np.zeros(shape)), axes)
         given = 1.0 if strength is None else strength
         if not 0 <= given < np.inf:
             raise ModelError(f"the strength of a prior is a number of pseudo-rows ≥ 0, got {strength!r}")
@@ -191,9 +251,8 @@ class BayesianNetwork:
     def _with(self, values: np.ndarray) -> BayesianNetwork:
         """The same network with other numbers in its tables."""
         out = object.__new__(BayesianNetwork)
-        packed = replace(self.packed, values=values)
-        tables = {v: packed.table(j) for j, v in enumerate(self.states)}
-        set_fields(out, **(self.__dict__ | {"packed": packed, "tables": tables}))
+        set_fields(out, **self.__dict__)
+        out._hold(replace(self.packed, values=values))
         return out
 
     def __repr__(self) -> str:
@@ -201,6 +260,34 @@ class BayesianNetwork:
             f"BayesianNetwork({self.name!r}: {len(self.states)} variables, "
             f"{sum(map(len, self.parents.values()))} links, {self.packed.values.size} table entries)"
         )
+
+
+def _read(states: Any, parents: Any, tables: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """The states of all variables and the parents of those that have some, whoever says them."""
+    if isinstance(parents, Mapping) and states:
+        own = {v if isinstance(v, str) else str(v): _names(of) for v, of in parents.items()}
+        return checked_states(states), own
+    from tractable.graph.structure import read_structure  # a network from a file says all by itself
+
+    try:
+        found, said = read_structure(parents)
+        Graph(dict.fromkeys(found, 1), found).topological_order()  # before anything is said of tables
+    except GraphError as error:
+        raise ModelError(str(error)) from None
+    known = checked_states(states or {})
+    for v, own in checked_states(said).items():
+        if known.setdefault(v, own) != own:
+            raise ModelError(f"variable {v!r} has the states {known[v]}, its structure says {own}")
+    if not states:
+        from tractable.models.named_tables import states_said
+
+        known = checked_states(states_said(tables, found, known))
+    return known, found
+
+
+def _names(parents: Any) -> tuple[str, ...]:
+    """Parents of one variable: a name alone is one."""
+    return (parents,) if isinstance(parents, str) else tuple(parents)
 
 
 def _family(name: str, parents: tuple[str, ...], index: Mapping[str, int]) -> tuple[int, ...]:
@@ -233,20 +320,9 @@ def _check_equal(names: Sequence[str], tables: Sequence[np.ndarray]) -> None:
             raise ModelError(f"{names[0]!r} and {name!r} are tied, but their tables differ: give them one table")
 
 
-def _checked_rows(name: str, tables: Mapping[str, np.ndarray], shape: list[int]) -> np.ndarray:
+def _table(name: str, tables: Mapping[str, Any], axes: dict[str, tuple[str, ...]], tolerance: float | None) -> Any:
+    """The table of a variable, with rows that sum to one."""
     if name not in tables:
         raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")
     where = f"variable {name!r}"
-    return _normalized(where, checked_table(where, tables[name], tuple(shape)), shape[-1])
-
-
-def _normalized(where: str, table: np.ndarray, size: int) -> np.ndarray:
-    rows = table.reshape(-1, size)
-    sums = rows.sum(axis=1)
-    error = np.abs(sums - 1)
-    if not error.size or error.max() <= _ROUNDING:
-        return table
-    if error.max() > ROW_SUM_TOLERANCE:
-        row = int(error.argmax())
-        raise ModelError(f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1")
-    return (rows / np.where(error > _ROUNDING, sums, 1.0)[:, None]).reshape(table.shape)
+    return checked_rows(where, checked_table(where, tables[name], axes), axes, tolerance)

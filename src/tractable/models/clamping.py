@@ -10,6 +10,7 @@ import numpy as np
 
 from tractable.models._base import ModelError, nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.columns import numbers_of
 from tractable.models.units import Units
 
 
@@ -107,7 +108,10 @@ def all_known(model: Grouped, name: str) -> ModelError:
 
 def checked_values(model: Grouped, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
     """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
-    found = np.asarray(values)
+    try:
+        found = numbers_of(values)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from None
     if found.dtype.kind not in "biuf":
         raise ModelError(f"{name}: expected numbers, got an array of {found.dtype}")
     if name not in model.units:

@@ -23,6 +23,9 @@ from tractable.models.rows import (
 from tractable.models.values import is_missing, is_missing_word, number_of, state_reader, text_of
 
 MAX = 1e308
+TEXT = "; a column of text holds categories: emissions={'categorical': […]}"
+"""What to do about text where numbers were expected."""
+
 _TIMES = (np.timedelta64, np.datetime64)
 _NUMBERS = frozenset({float, int, bool, type(None), Decimal})
 
@@ -139,15 +142,16 @@ class Columns:
         missing = [name for name in self.names if name not in found]
         if missing and not partial:
             raise ModelError(
-                f"the data have no column {missing[0]!r}{nearest(missing[0], found)}; the model has the columns "
+                f"the data have no column {missing[0]!r}, they have {', '.join([*found][:6])}; the model has "
                 f"{self.told}: give it as missing where nothing is known of it"
             )
         return found
 
     def _unknown(self, name: str) -> str:
         return (
-            f"the model knows no column {name!r}{nearest(name, self.names)} (it has {self.told}); leave it out with "
-            f"tr.select(data, ignore={name!r}) or --ignore {name}, or make the model with columns= or ignore="
+            f"the model knows no column {name!r} (it has {self.told}); leave it out with tr.select(data, "
+            f"ignore={name!r}) or --ignore {name}, or make the model with columns= or ignore="
+            f"{nearest(name, self.names)}"
         )
 
     def _placed(self, data: Any) -> Any:
@@ -249,7 +253,7 @@ def cells_of(column: np.ndarray) -> Any:
     return (column.astype(f"{column.dtype.kind}8[us]") if column.dtype.kind in "mM" else column).tolist()
 
 
-def numbers(name: str, cells: Any) -> np.ndarray:
+def numbers(name: str, cells: Any, of_text: str = TEXT) -> np.ndarray:
     """A column of numbers as such, NaN for what is missing; booleans are 0 and 1, text must read as a number.
 
     Raises
@@ -266,10 +270,10 @@ def numbers(name: str, cells: Any) -> np.ndarray:
             return np.array(cells, np.float64)
     except OverflowError:
         pass
-    return np.array([_number(name, row, cell) for row, cell in enumerate(cells)], np.float64)
+    return np.array([_number(name, row, cell, of_text) for row, cell in enumerate(cells)], np.float64)
 
 
-def _number(name: str, row: int, cell: Any) -> float:
+def _number(name: str, row: int, cell: Any, of_text: str) -> float:
     if is_missing_word(cell) if isinstance(cell, str) else is_missing(cell):
         return np.nan
     if isinstance(cell, float | np.floating):
@@ -277,7 +281,7 @@ def _number(name: str, row: int, cell: Any) -> float:
     number = None if isinstance(cell, _TIMES) else number_of(cell)
     if number is not None and abs(number) < MAX:
         return float(number)
-    told = "is no number; a column of text holds categories: emissions={'categorical': […]}"
+    told = f"is no number{of_text}"
     if any(hasattr(cell, of_time) for of_time in ("isoformat", "days")) or isinstance(cell, _TIMES):
         told = f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
     raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {told}")
@@ -307,6 +311,28 @@ def read_table(columns: Columns | None, data: Any, name: str = "", one_column: b
     if array.ndim != 1:
         return array
     return array[:, None] if one_column else array[None]
+
+
+def numbers_of(data: Any) -> np.ndarray:
+    """Data for a model whose columns have no names as an array of numbers, NaN for gaps, whatever they came in.
+
+    Raises
+    ------
+    ModelError : what is no number; the message names row and column.
+
+    >>> numbers_of([["1", None], [0, True]]).tolist()
+    [[1.0, nan], [0.0, 1.0]]
+    """
+    if is_named(data):
+        found = columns_of(data)
+        whole = [x if isinstance(x, np.ndarray) else numbers(name, x, "") for name, x in found.items()]
+        return np.stack(whole, axis=1) if whole else np.zeros((n_rows_of(data), 0))
+    array = array_of(data)
+    if array.dtype.kind in "biuf" or array.ndim not in (1, 2):
+        return array
+    if array.ndim == 1:
+        return np.array([_number(str(j), 0, cell, "") for j, cell in enumerate(array.tolist())])
+    return np.stack([numbers(str(j), cells_of(array[:, j]), "") for j in range(array.shape[1])], axis=1)
 
 
 def check_once(names: Sequence[str], told: str) -> None:

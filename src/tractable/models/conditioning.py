@@ -58,7 +58,7 @@ def condition(model: Any, evidence: Any) -> Any:
     >>> tr.condition(net, {"a": "1"}).factors[0]
     Factor(scope=('b',), table=array([3., 4.]))
     """
-    if model.family != "tables":
+    if getattr(model, "family", None) != "tables":
         return leaf(model, "models").condition(model, evidence)
     found = one_case(model, evidence)
     names = list(model.states)

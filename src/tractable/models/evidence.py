@@ -41,6 +41,9 @@ class Likelihood:
         """Whether there is a row of weights for each of many cases."""
         return not isinstance(self.weights, Mapping) and self.weights.ndim == 2
 
+    def __len__(self) -> int:
+        return len(self.weights)
+
     def of(self, variable: str, names: Sequence[str]) -> np.ndarray:
         """The weights [n_states], or [n_rows, n_states], checked.
 
@@ -142,9 +145,7 @@ def parse_evidence(states: StateNames, evidence: Any) -> Evidence:
     if isinstance(evidence, Evidence):
         return evidence
     if isinstance(evidence, Mapping):
-        return (
-            _one_case(states, evidence) if _is_one_case(evidence) else _from_columns(states, columns_of(evidence), None)
-        )
+        return _one_case(states, evidence) if _is_one_case(evidence) else _many_by_name(states, evidence)
     if hasattr(evidence, "to_dict") and getattr(evidence, "ndim", 2) == 1:  # a row of pandas
         return _one_case(states, evidence.to_dict())
     return _many(states, evidence)
@@ -159,7 +160,7 @@ def parse_rows(states: StateNames, data: Any) -> np.ndarray:
     ------
     ModelError : unknown variable or state (the message names row and column), ragged columns, other shapes.
     """
-    found = _from_columns(states, columns_of(data), None) if isinstance(data, Mapping) else _many(states, data)
+    found = _many_by_name(states, data) if isinstance(data, Mapping) else _many(states, data)
     if found.likelihoods:
         variable = list(states)[min(found.likelihoods)]
         raise ModelError(f"variable {variable!r}: rows of data hold states; soft evidence is for infer and its like")
@@ -255,6 +256,13 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
+def _many_by_name(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
+    """Columns of values, and of rows of weights."""
+    soft = {text_of(name): x for name, x in evidence.items() if isinstance(x, Likelihood)}
+    hard = columns_of({name: x for name, x in evidence.items() if not isinstance(x, Likelihood)})
+    return _from_columns(states, {**hard, **soft}, None)
+
+
 def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | None) -> Evidence:
     index = {name: i for i, name in enumerate(states)}
     n_rows = len(next(iter(columns.values()), ())) if n_rows is None else n_rows
@@ -263,6 +271,8 @@ def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | 
     for name, column in columns.items():
         if name not in index:
             raise _unknown_column(name, index)
+        if len(column) != n_rows:
+            raise ModelError(f"the column {name!r} has {len(column)} rows, the first one has {n_rows}")
         out[:, index[name]], soft = _column(name, column, states[name])
         likelihoods |= {} if soft is None else {index[name]: soft}
     return Evidence(out, likelihoods)

@@ -19,16 +19,20 @@ BOOLEANS = ("False", "True")
 ALONE = 20
 """A column of at least so many texts, all of them different, is taken for names of the rows."""
 
-Kinds = str | Mapping[str, Any]
+EmissionKinds = str | Mapping[str, Any]
 
 
 class Wanted(NamedTuple):
-    """What is asked of the columns: kinds of emissions, which are kept or left out, and categories."""
+    """What is asked of the columns: kinds of emissions, which are kept or left out, and categories.
 
-    emissions: Kinds = "gaussian"
+    `aside` is a column that is no data, but has its place among the numbers of columns.
+    """
+
+    emissions: EmissionKinds = "gaussian"
     columns: Any = None
     ignore: Any = None
     categories: Any = None
+    aside: str | None = None
 
 
 class Described(NamedTuple):
@@ -69,15 +73,15 @@ def described(parts: Sequence[Any], wanted: Wanted) -> Described:
     own = {name: given.get(name) for name in _categorical(names, kinds)}
     if not table.named and not any(_has_names(table.cells[name], states) for name, states in own.items()):
         return Described(_placed(table, names), None, by_kind, list(map(given.get, names)))
-    columns = _columns(names, table, {name: _states(name, table, states) for name, states in own.items()})
+    columns = Columns(names, _states(table, own), _ignored(table, names, wanted.aside))
     rows = columns.read({name: table.cells[name] for name in names})
     n_states = {name: len(states) for name, states in columns.categories.items()}
     return Described(rows, columns, by_kind, list(map(n_states.get, names)))
 
 
-def _columns(names: list[str], table: _Table, states: Mapping[str, Sequence[str]]) -> Columns:
-    """The names; of a table without any, what is left out is not known again."""
-    return Columns(names, states, [name for name in table.cells if name not in names] if table.named else ())
+def _ignored(table: _Table, names: list[str], aside: str | None) -> list[str]:
+    """The columns that are left out by name, and are known again."""
+    return [name for name in table.cells if name not in names and name != aside] if table.named else []
 
 
 def _placed(table: _Table, names: list[str]) -> np.ndarray:
@@ -133,7 +137,7 @@ def _stacked(parts: list[Any]) -> Any:
 
 def _chosen(table: _Table, wanted: Wanted) -> list[str]:
     known = list(table.cells)
-    left = {_place(name, known) for name in _listed(wanted.ignore)}
+    left = {_place(name, known) for name in _listed(wanted.ignore)} | {wanted.aside}
     kept = known if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
     check_once(kept, "columns= names {!r} twice")
     if known and not {*kept} - left:
@@ -157,7 +161,7 @@ def _place(name: str, known: list[str]) -> str:
 # ---------------------------------------------------------------- of which kind
 
 
-def _kinds(names: list[str], table: _Table, emissions: Kinds, given: Collection[str]) -> dict[str, str]:
+def _kinds(names: list[str], table: _Table, emissions: EmissionKinds, given: Collection[str]) -> dict[str, str]:
     """The kind of each column."""
     if not isinstance(emissions, str):
         return _said(names, list(table.cells), emissions)
@@ -189,15 +193,16 @@ def _is_categorical(name: str, table: _Table, kind: str) -> bool:
     if states == BOOLEANS or _is_boolean(cells):
         return kind != "bernoulli" and (table.named or not isinstance(cells, np.ndarray))
     if not states and _is_text(cells):
-        _check_repeated(name, [text_of(cell) for cell in cells if not _is_gap(cell)])
+        _check_repeated(name, cells)
         return True
     return bool(states)
 
 
-def _check_repeated(name: str, texts: list[str]) -> None:
-    if len(texts) >= ALONE and len({*texts}) == len(texts):
+def _check_repeated(name: str, cells: Sequence[Any]) -> None:
+    n = sum(not _is_gap(cell) for cell in _different(cells))
+    if n >= ALONE and n == sum(not _is_gap(cell) for cell in cells):
         raise ModelError(
-            f"the column {name!r} holds {len(texts)} texts, no two of them alike, as names of rows are: leave it out "
+            f"the column {name!r} holds {n} texts, no two of them alike, as names of rows are: leave it out "
             f"with ignore={name!r} (--ignore {name}), or say its kind, emissions={{'categorical': [{name!r}], …}}"
         )
 
@@ -206,23 +211,33 @@ def _is_gap(cell: Any) -> bool:
     return is_missing_word(cell) if isinstance(cell, str) else is_missing(cell)
 
 
+def _different(cells: Sequence[Any]) -> Collection[Any]:
+    """Each different cell once, where they are of a kind: for a set True is 1."""
+    kinds = {*map(type, cells)}
+    try:
+        return {*cells} if not {bool, np.bool_} & kinds or kinds <= {bool, np.bool_, str, type(None)} else cells
+    except TypeError:  # lists
+        return cells
+
+
 def _is_boolean(cells: Any) -> bool:
     if isinstance(cells, np.ndarray):
         return cells.dtype.kind == "b"
-    there = {text_of(cell).strip().lower() for cell in cells if isinstance(cell, str | bool | np.bool_)}
-    others = (cell for cell in cells if not isinstance(cell, str | bool | np.bool_))
-    return bool(there & {"true", "false"}) and all(map(_is_word, there)) and all(map(is_missing, others))
+    there = [cell for cell in _different(cells) if not _is_gap(cell)]
+    return bool(there) and all(map(_is_truth, there))
 
 
-def _is_word(text: str) -> bool:
-    return text in ("true", "false") or is_missing_word(text)
+def _is_truth(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return cell.strip().lower() in ("true", "false")
+    return isinstance(cell, bool | np.bool_)
 
 
 def _is_text(cells: Any) -> bool:
     """Whether a column holds texts that are no numbers; what is neither is left for the reader of numbers to refuse."""
     if isinstance(cells, np.ndarray):
         return False
-    texts = {text_of(cell) for cell in cells if isinstance(cell, str | bytes)}
+    texts = (text_of(cell) for cell in _different(cells) if isinstance(cell, str | bytes))
     return any(number_of(text) is None and not is_missing_word(text) for text in texts)
 
 
@@ -288,8 +303,12 @@ def _checked(given: dict[str, Any], kinds: Mapping[str, str], categories: Any) -
     return dict.fromkeys(own, _counted("categories=", categories))
 
 
-def _states(name: str, table: _Table, given: Any) -> tuple[str, ...]:
-    """The states of a categorical column."""
+def _states(table: _Table, given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The states of categorical columns."""
+    return {name: _states_of(name, table, own) for name, own in given.items()}
+
+
+def _states_of(name: str, table: _Table, given: Any) -> tuple[str, ...]:
     if isinstance(given, tuple):
         return given
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import ModelError, Tables, checked_states, checked_table, pack, set_fields, unknown_variable
+from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
+from tractable.models.tables import checked_states, checked_table, is_number
+from tractable.models.values import text_of
 
 
 class Factor(NamedTuple):
@@ -32,9 +34,10 @@ class MarkovNetwork:
 
     Parameters
     ----------
-    states : mapping of variable name to the names of its states, in order.
-    factors : sequence of ``(scope, table)``: variable names and a table with one axis for each of them. A scope may be
-        empty (a constant), may occur twice, and a variable may occur in none.
+    states : mapping of variable name to the names of its states, in order; they are made text. Or to their number.
+    factors : sequence of ``(scope, table)``: variable names and a table with one axis for each of them, or a frame or
+        mapping as for a `BayesianNetwork`. A scope may be empty (a constant), may occur twice, and a variable may occur
+        in none. Tables are copied, and read-only: `replace` makes a network with others.
 
     Raises
     ------
@@ -59,14 +62,60 @@ class MarkovNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        scopes = [tuple(scope) for scope, _ in self.factors]
-        arrays = [
-            _checked_factor(j, s, f[1], states) for j, (s, f) in enumerate(zip(scopes, self.factors, strict=True))
-        ]
+        scopes = [tuple(map(text_of, scope)) for scope, _ in self.factors]
+        tables = [table for _, table in self.factors]
+        arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        factors = tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes))
-        set_fields(self, states=states, factors=factors, packed=packed, graph=graph)
+        set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)
+        set_fields(self, factors=tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes)))
+
+    def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
+        """A new network with some factors replaced, all of it checked.
+
+        Parameters
+        ----------
+        factors : number of a factor, or its scope where no other has it, → its new table.
+
+        Raises
+        ------
+        ModelError : a factor that is not there or one of several; a table that does not fit.
+
+        Examples
+        --------
+        >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [("a", [1.0, 2.0]), ("ab", [[1.0, 2.0], [3.0, 4.0]])])
+        >>> net.replace({"a": [5.0, 6.0]}).factors[0].table.tolist()
+        [5.0, 6.0]
+        """
+        held: Any = self.factors
+        tables = [factor.table for factor in held]
+        for which, table in (factors or {}).items():
+            tables[self._place(which)] = table
+        new = [(factor.scope, table) for factor, table in zip(held, tables, strict=True)]
+        return MarkovNetwork(self.states, new, self.name if name is None else name)
+
+    def _place(self, which: Any) -> int:
+        """The number of a factor."""
+        held: Any = self.factors
+        if is_number(which):
+            if not 0 <= which < len(self.factors):
+                raise ModelError(f"there is no factor {which}; the network has {len(self.factors)}, counted from 0")
+            return int(which)
+        scopes = [tuple(which), (which,)]  # letters, or one name
+        found = [j for j, factor in enumerate(held) if factor.scope in scopes]
+        if len(found) != 1:
+            there = f"{len(found)} factors are" if found else "no factor is"
+            raise ModelError(f"{there} over ({', '.join(map(str, which))}); name a factor by its number")
+        return found[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        held: Any = self.factors
+        return {**vars(self), "factors": [factor.scope for factor in held]}  # not views of the numbers as copies
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        read_only(state["packed"].values)
+        factors = tuple(Factor(s, state["packed"].table(j)) for j, s in enumerate(state["factors"]))
+        set_fields(self, **{**state, "factors": factors})
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -87,4 +136,4 @@ def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mappi
             raise ModelError(f"{where}: {unknown_variable(v, states)}")
     if len(set(scope)) != len(scope):
         raise ModelError(f"{where}: a variable occurs twice in the scope")
-    return checked_table(where, table, tuple(len(states[v]) for v in scope))
+    return checked_table(where, table, {v: states[v] for v in scope})

@@ -194,7 +194,9 @@ def _cells(series: Any) -> Any:
     plain = series.dtype.is_numeric() or series.dtype == nw.Boolean
     if not series.null_count():
         return series.to_numpy() if plain and series.dtype != nw.Decimal else series.to_list()
-    return [None if gone else x for x, gone in zip(series.to_list(), series.is_null().to_list(), strict=True)]
+    cells = as_array(series.to_list())
+    cells[series.is_null().to_numpy()] = None
+    return cells.tolist()
 
 
 def declared(data: Any) -> dict[str, tuple[str, ...]]:
@@ -296,7 +298,7 @@ def as_names(given: Any) -> list[str] | None:
 def unknown_column(name: str, known: Collection[str]) -> ModelError:
     """The error for a column that is not there."""
     there = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
-    return ModelError(f"there is no column {name!r}{nearest(name, known)}; there are {there}")
+    return ModelError(f"there is no column {name!r}; there are {there}{nearest(name, known)}")
 
 
 def _objects(column: Any) -> np.ndarray:
@@ -366,6 +368,13 @@ def _as_before(series: Any, old: Any) -> Any:
         return cast if old.dtype.is_float() or cast.to_list() == series.to_list() else series
     except Exception:  # each of the libraries has its own
         return series
+
+
+def framed(found: Any, data: Any) -> Any:
+    """Numbers [n_rows, n_columns] as a table like the one that came in, where one did, with its columns' names."""
+    if not is_frame(data) or np.shape(found) != (len(data), len(columns_of(data))):
+        return found
+    return like(data, dict(zip(columns_of(data), np.asarray(found).T, strict=True)))
 
 
 def _writable(column: Any) -> Any:

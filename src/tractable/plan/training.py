@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tractable.models._base import ModelError
+from tractable.plan._base import BudgetError, Plan
 from tractable.plan._units import memory_size
-from tractable.plan.budget import Memory, memory_of_fit
+from tractable.plan.budget import ENTRY, Memory, ask, memory_of_fit
 
 COPIES = 8
 """So many times the parameters are held while they are learned: model, average, momentum, gradient, …; measured."""
@@ -45,3 +47,39 @@ def check_training(layers: Sequence[int], batch_size: int, within: bool = False,
             f"a machine of {shape} units takes about {memory_size(needed)} to learn in batches of {batch_size:,} rows,"
             f" but {limit} {memory_size(there)}; take fewer hidden units or smaller batches"
         )
+
+
+TABLE_COPIES = 8
+"""So many times the entries of all tables are held while a network is learned from; measured."""
+
+
+def check_tables(families: Mapping[str, Sequence[tuple[str, int]]], memory: Memory) -> None:
+    """Refuse tables that the budget does not hold, before any is made.
+
+    Parameters
+    ----------
+    families : variable → its parents and, last, itself, each with its number of states.
+
+    Raises
+    ------
+    BudgetError : the message names the largest table.
+    """
+    entries = {v: math.prod(n for _, n in own) for v, own in families.items()}
+    needed, budget = 8 * TABLE_COPIES * sum(entries.values()), ask("marginals", memory).budget
+    if needed <= budget.memory:
+        return
+    worst = max(entries, key=entries.__getitem__)
+    n = min(entries[worst], 2**1000)  # what a float holds
+    parents = [p for p, _ in families[worst][:-1]]
+    given = f" given {len(parents)} parents ({', '.join(parents[:6])}{', …' if len(parents) > 6 else ''})"
+    reason = (
+        f"the table of {worst!r}{given if parents else ''} has {_count(n)} entries, {memory_size(8 * n)}, and learning "
+        f"holds {TABLE_COPIES} of its kind where {memory_size(budget.memory)} may be taken: give it fewer parents or "
+        "states, or allow more by memory="
+    )
+    n_bytes = 8.0 * TABLE_COPIES * min(sum(entries.values()), 2**1000)
+    raise BudgetError(Plan(None, math.log2(n), float(n), n_bytes, TABLE_COPIES * ENTRY * n, reason, budget=budget))
+
+
+def _count(n: int) -> str:
+    return f"{n:,}" if n < 10**15 else f"2^{math.log2(n):.0f}"

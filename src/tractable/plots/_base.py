@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tractable.extras import import_module
 
@@ -18,3 +21,18 @@ def figure(width: float, height: float) -> Figure:
     ModuleNotFoundError : without matplotlib; the message says how to install it.
     """
     return import_module("matplotlib.figure", "a figure").Figure(figsize=(width, height), layout="constrained")
+
+
+def columns_of_numbers(rows: Any) -> tuple[np.ndarray, list[str]]:
+    """Rows as an array, and the names of their columns; of a table with names its columns of numbers alone.
+
+    >>> array, names = columns_of_numbers({"sky": ["sun", "rain"], "temp": [20.0, 8.0]})
+    >>> array.tolist(), names
+    ([[20.0], [8.0]], ['temp'])
+    """
+    known = getattr(rows, "column_names", getattr(rows, "columns", None))
+    if known is None and not isinstance(rows, Mapping):
+        return np.asarray(rows, float), []
+    found = {str(name): np.asarray(rows[name]) for name in (rows if known is None else known)}
+    own = {name: column for name, column in found.items() if column.dtype.kind in "iuf"}
+    return np.array([*own.values()], float).T, list(own)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tractable.plots._base import figure
+from tractable.plots._base import columns_of_numbers, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,8 @@ def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None
     ----------
     states : a path of numbers [t], such as ``most_probable(model, rows).assignment["state"]``, or probabilities [t, K],
         such as ``infer(model, rows).marginals["state"]``, which are stacked.
-    rows : the sequence [t] or [t, d], NaN where something is missing. names : of the states.
+    rows : the sequence [t] or [t, d], NaN where something is missing, or a table, whose columns of numbers are drawn
+        and named. names : of the states.
 
     Raises
     ------
@@ -38,12 +39,15 @@ def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None
     """
     shares = _shares(states)
     labels = _names(names, shares.shape[1])
-    columns = None if rows is None else _columns(rows, len(shares))
+    columns, named = (None, []) if rows is None else columns_of_numbers(rows)
+    _check_rows(columns, len(shares))
     fig = figure(8, 2 if columns is None else 4)
     axes = fig.subplots(1 if columns is None else 2, sharex=True, squeeze=False)[:, 0]
     if columns is not None:
-        axes[0].plot(columns, linewidth=0.8)
+        lines = axes[0].plot(columns, linewidth=0.8)
         axes[0].set_ylabel("columns")
+        if named:
+            axes[0].legend(lines, named, loc="center left", bbox_to_anchor=(1, 0.5))
     edges = np.arange(len(shares) + 1) - 0.5
     axes[-1].stackplot(np.repeat(edges, 2)[1:-1], np.repeat(shares, 2, axis=0).T, labels=labels)
     axes[-1].set(xlabel="row", ylabel="state", ylim=(0, 1), xlim=(edges[0], edges[-1]), yticks=[])
@@ -68,11 +72,9 @@ def _names(names: Sequence[str] | None, k: int) -> list[str]:
     return found[:k]
 
 
-def _columns(rows: Any, length: int) -> np.ndarray:
-    found = np.asarray(rows, float)
-    if found.ndim not in (1, 2) or len(found) != length:
+def _check_rows(found: np.ndarray | None, length: int) -> None:
+    if found is not None and (found.ndim not in (1, 2) or len(found) != length):
         raise ValueError(f"expected {length} rows as the states have, got the shape {found.shape}")
-    return found
 
 
 def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Figure:

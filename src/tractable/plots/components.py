@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tractable.plots._base import figure
+from tractable.plots._base import columns_of_numbers, figure
 from tractable.plots.images import samples
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def components(
     ----------
     means : [K, d]. weights : [K]; images come in their order, the largest first, and ellipses are as opaque.
     covariances : of two columns: [K, 2, 2], [2, 2] for all, variances [K, 2], or [K]; without them means are images.
-    rows : [n, 2], drawn as points below the ellipses. shape : height and width of an image; square by default.
+    rows : [n, 2], drawn as points below the ellipses; a table names the axes by its columns of numbers.
+    shape : height and width of an image; square by default.
 
     Raises
     ------
@@ -79,8 +80,9 @@ def _ellipses(centres: np.ndarray, planes: np.ndarray, share: np.ndarray, rows: 
     fig = figure(5, 5)
     ax = fig.add_subplot()
     if rows is not None:
-        points = np.asarray(rows, float)
+        points, names = columns_of_numbers(rows)
         ax.plot(points[:, 0], points[:, 1], ".", color="0.6", markersize=3, zorder=1)
+        ax.set(**dict(zip(("xlabel", "ylabel"), names, strict=False)))
     for k in range(len(centres)):
         _ellipse(ax, (centres[k], planes[k]), f"C{k % 10}", 0.25 + 0.5 * share[k] / share.max())
     ax.autoscale_view()

@@ -116,13 +116,17 @@ class Marginals(Means):
 
 def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
     """Marginals of all variables, one below the other."""
-    ends = ("value",) if all(c.kind == "exact" for c in found) else ("value", "lower", "upper")
-    wide = [np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1) for end in ends]
-    n_rows, names = len(wide[0]), [(v, s) for v, own in states.items() for s in own]
-    rows = {"row": np.repeat(np.arange(n_rows), len(names))} if any(np.ndim(c.value) > 1 for c in found) else {}
-    told = {"variable": [v for v, _ in names] * n_rows, "state": [s for _, s in names] * n_rows}
-    numbers = zip(("probability", "lower", "upper"), (w.ravel() for w in wide), strict=False)
-    return {**rows, **told, **dict(numbers)}
+    names = [(v, s) for v, own in states.items() for s in own]
+    ends = {"probability": "value", "lower": "lower", "upper": "upper"}
+    told = {
+        name: np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1)
+        for name, end in ends.items()
+        if end == "value" or any(c.kind != "exact" for c in found)
+    }
+    n_rows = len(told["probability"])
+    rows = {"row": np.repeat(np.arange(n_rows), len(names))} if np.ndim(found[0].value) > 1 else {}
+    variables, own = zip(*names, strict=True)
+    return rows | {"variable": variables * n_rows, "state": own * n_rows} | {k: w.ravel() for k, w in told.items()}
 
 
 M = TypeVar("M", bound=Means)

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from tractable.models import ModelError
+from tractable.models.rows import frame_of
 
 KINDS = ("exact", "bound", "probabilistic", "conditional", "estimate")
 """From the strongest to the weakest."""
@@ -242,6 +243,16 @@ class Certificate:
 
     def __truediv__(self, divisor: Any) -> Certificate:
         return self * (1 / divisor) if isinstance(divisor, Real) else NotImplemented
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each number: ``value``, ``lower``, ``upper``; of ``"pandas"``, ``"polars"`` or ``"pyarrow"``.
+
+        Examples
+        --------
+        >>> tr.Certificate.exact([0.5, 2.0]).to_frame("pyarrow").to_pydict()
+        {'value': [0.5, 2.0], 'lower': [0.5, 2.0], 'upper': [0.5, 2.0]}
+        """
+        return frame_of({end: np.ravel(getattr(self, end)) for end in ("value", "lower", "upper")}, library)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, those left out that say nothing; ``Certificate(**record)`` reads them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from tractable.families import FAMILIES, leaf, served
 from tractable.models._base import check_options
+from tractable.models.rows import framed
 from tractable.plan._base import Ask
 from tractable.plan.budget import PATIENCE, Memory, ask
 from tractable.posterior.engines._protocol import answered, unsupported
@@ -61,4 +62,6 @@ def rows_of(engine: Any, model: Any, data: Any, missing: bool) -> Any:
 
 def in_names(engine: Any, model: Any, found: Any, data: Any, codes: bool) -> Any:
     """What was found in the names that the model has for states and columns, in the container that the data came in."""
-    return found if codes or not hasattr(engine, "in_names") else engine.in_names(model, found, data)
+    if codes:
+        return found
+    return engine.in_names(model, found, data) if hasattr(engine, "in_names") else framed(found, data)

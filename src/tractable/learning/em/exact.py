@@ -24,6 +24,7 @@ from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.posterior import Certificate
+from tractable.posterior.dispatch import engine_of
 from tractable.posterior.verbs import expected_statistics
 
 ROUNDING = 1e-9
@@ -115,6 +116,7 @@ class ExpectationMaximization:
         epochs = self.epochs if request.epochs is None else request.epochs
         for given in (options, {"epochs": epochs}):
             check_settings(given)
+        _check_memory(model, x, options)
         seed = int(generator(options.key).integers(2**63))
         keeper = Keeper(options, self._belongs(model, (x, weights), seed), model)
         return Task(x, held, weights, n, self._prior(model, x), epochs, options, seed, keeper)
@@ -181,6 +183,13 @@ class ExpectationMaximization:
 
 
 EM = ExpectationMaximization
+
+
+def _check_memory(model: Any, x: Any, options: EMOptions) -> None:
+    """Refuse what takes more than the memory that was given, before a checkpoint is written."""
+    engine = engine_of(model, "expected_statistics")
+    if options.memory is not None and hasattr(engine, "affordable"):
+        engine.affordable(model, x, options.memory)
 
 
 def _side_by_side(one: Callable[[Any], EMRun], starts: list[Any], keeper: Keeper) -> list[EMRun]:

@@ -9,7 +9,7 @@ import numpy as np
 from tractable.learning.starts import mixtures
 from tractable.models.hidden_markov import HiddenMarkovModel
 from tractable.models.keys import generator
-from tractable.models.kinds import Kinds
+from tractable.models.kinds import EmissionKinds, Wanted
 from tractable.models.mixture import Mixture
 from tractable.models.rows import is_named, matrix
 from tractable.models.sequences import Sequences, are_many
@@ -22,11 +22,11 @@ STAY = 0.5
 def hidden_markov(
     data: Any,
     n_states: int,
-    emissions: Kinds = "gaussian",
+    emissions: EmissionKinds = "gaussian",
     *,
     start: str = "k-means++",
     key: Any = 0,
-    **chosen: Unpack[mixtures.Chosen],
+    **chosen: Unpack[mixtures.OfColumns],
 ) -> HiddenMarkovModel:
     """A hidden Markov model for these sequences, where learning may begin: states are groups of rows.
 
@@ -47,7 +47,7 @@ def hidden_markov(
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
     """
-    found, own = mixtures.emissions_of(parts_of(data), n_states, emissions, chosen)
+    found, own = mixtures.emissions_of(parts_of(data), n_states, Wanted(emissions, aside=aside_in(data)), chosen)
     model = HiddenMarkovModel(*first_chain(n_states), own, columns=found.columns)
     return started(model, model.check(data), start, generator(key))
 
@@ -55,10 +55,10 @@ def hidden_markov(
 def left_right(
     data: Any,
     n_states: int,
-    emissions: Kinds = "gaussian",
+    emissions: EmissionKinds = "gaussian",
     *,
     key: Any = 0,
-    **chosen: Unpack[mixtures.Chosen],
+    **chosen: Unpack[mixtures.OfColumns],
 ) -> HiddenMarkovModel:
     """A hidden Markov model whose states follow one another, where learning may begin.
 
@@ -80,7 +80,10 @@ def left_right(
     >>> model.transition.tolist(), model.emissions.means.ravel().round(1).tolist()
     ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])
     """
-    (found, own), k = mixtures.emissions_of(parts_of(data), n_states, emissions, chosen), max(n_states, 1)
+    (found, own), k = (
+        mixtures.emissions_of(parts_of(data), n_states, Wanted(emissions, aside=aside_in(data)), chosen),
+        max(n_states, 1),
+    )
     onward = STAY * np.eye(k) + (1 - STAY) * np.eye(k, k=1)
     onward[-1, -1] = 1.0
     model = HiddenMarkovModel(np.eye(k)[0], onward, own, columns=found.columns)
@@ -125,5 +128,10 @@ def first_chain(k: int) -> tuple[np.ndarray, np.ndarray]:
 
 def parts_of(data: Any) -> list[Any]:
     """The sequences in data as tables with names, or arrays [t, d]."""
-    parts = data if are_many(data) else [data.data if isinstance(data, Sequences) else data]
+    parts = data if are_many(data) else [data.rows if isinstance(data, Sequences) else data]
     return [part if is_named(part) else matrix(part, axes=1) for part in parts]
+
+
+def aside_in(data: Any) -> str | None:
+    """The column that tells sequences apart, where it is among the others."""
+    return None if not isinstance(data, Sequences) or data.by is None else str(data.by)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tractable.learning.starts import mixtures
-from tractable.learning.starts.chains import first_chain, parts_of
+from tractable.learning.starts.chains import aside_in, first_chain, parts_of
 from tractable.models._base import ModelError
 from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
@@ -55,7 +55,7 @@ def factorial_hidden_markov(
     """
     if not len(n_states) or min(n_states) < 1:
         raise ModelError(f"n_states are the numbers of states of the chains, at least 1 each, got {n_states!r}")
-    found = described(parts_of(data), Wanted(columns=columns, ignore=ignore))
+    found = described(parts_of(data), Wanted(columns=columns, ignore=ignore, aside=aside_in(data)))
     rows = found.rows
     if found.columns is not None and found.columns.categories:
         raise ModelError(f"column {next(iter(found.columns.categories))!r} holds categories; leave it out with ignore=")

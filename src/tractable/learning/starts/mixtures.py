@@ -13,7 +13,7 @@ from tractable.models._base import ModelError, check_options, nearest
 from tractable.models.emissions import Emissions, MixtureEmissions, Statistics, emissions_for
 from tractable.models.emissions._base import as_rows, column_means
 from tractable.models.keys import generator
-from tractable.models.kinds import Described, Kinds, Wanted, described
+from tractable.models.kinds import Described, EmissionKinds, Wanted, described
 from tractable.models.mixture import Mixture
 from tractable.posterior.engines.mixtures import chunks
 
@@ -23,7 +23,7 @@ SEEN = 20_000
 """At most so many rows are looked at to spread the start out."""
 
 
-class Chosen(TypedDict, total=False):
+class OfColumns(TypedDict, total=False):
     """Which columns a model is made of, their categories, and the parts of each component."""
 
     columns: Any
@@ -35,11 +35,11 @@ class Chosen(TypedDict, total=False):
 def mixture(
     data: Any,
     n_components: int,
-    emissions: Kinds = "gaussian",
+    emissions: EmissionKinds = "gaussian",
     *,
     start: str = "k-means++",
     key: Any = 0,
-    **chosen: Unpack[Chosen],
+    **chosen: Unpack[OfColumns],
 ) -> Mixture:
     """A mixture for these data, where learning may begin.
 
@@ -74,17 +74,17 @@ def mixture(
     >>> tr.mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
     5
     """
-    found, own = emissions_of([data], n_components, emissions, chosen)
+    found, own = emissions_of([data], n_components, Wanted(emissions), chosen)
     begin = Mixture(np.full(n_components, 1 / n_components), own, columns=found.columns)
     return started(begin, found.rows, start, generator(key))
 
 
-def emissions_of(parts: Any, n_components: int, kinds: Kinds, chosen: Chosen) -> tuple[Described, Emissions]:
+def emissions_of(parts: Any, n_components: int, wanted: Wanted, chosen: OfColumns) -> tuple[Described, Emissions]:
     """What the columns of some tables are, and emissions under which every component has their distribution."""
     options: dict[str, Any] = dict(chosen)
-    check_options(options, Chosen.__annotations__, "a start")
+    check_options(options, OfColumns.__annotations__, "a start")
     n_parts = options.pop("n_parts", 1)
-    found = described(parts, Wanted(kinds, **options))
+    found = described(parts, wanted._replace(**options))
     own = emissions_for(found.kinds, found.rows, n_components, n_parts, n_states=found.n_states)
     check_columns(found)
     return found, own

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tractable.graph import GraphError
+from tractable.graph.structure import read_structure
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import nearest
 from tractable.models.keys import generator
 from tractable.models.observations import Observations
 from tractable.models.rows import columns_of, declared, values_of
+from tractable.models.tables import checked_states
 from tractable.models.values import number_of, text_of
+from tractable.plan.budget import Memory
+from tractable.plan.training import check_tables
 from tractable.posterior.exact.expected_tables import COUNT, shown
 
 STARTS = ("random",)
@@ -24,27 +30,33 @@ Names = Sequence[str] | int
 
 def bayesian_network(
     data: Any,
-    parents: Mapping[str, Sequence[str]],
+    parents: Any,
     *,
     states: Mapping[str, Names] | None = None,
     ties: Sequence[Sequence[str]] = (),
     key: Any = 0,
+    memory: Memory = None,
 ) -> BayesianNetwork:
     """A network for these data, where learning may begin: states from the columns, tables from the rows that show them.
 
     Parameters
     ----------
-    data : rows with named columns: a DataFrame, variable → column, or a list of cases; None or NaN is missing.
-    parents : variable → its parents; a column left out has none.
+    data : rows with named columns: a DataFrame, variable → column, or a list of cases; None or NaN is missing. None
+        instead of data: all tables are random, and `states` or `parents` say the states.
+    parents : variable → its parents; a column left out has none. Or all edges, as of a `BayesianNetwork`: pairs
+        (parent, child), a ``networkx.DiGraph``, or text such as ``"smoke->lung; smoke->bronc"``.
     states : variable → names of its states, or their number. A variable that is no column is hidden and needs them; a
         column may have more states than turn up. Else a column has the categories that it declares, in their order (a
         categorical column of pandas or arrow, an ``Enum`` of polars), or the values in it: numbers by size, then text.
     ties : groups of variables that share one table.
     key : of what no row shows: those rows of tables are random.
+    memory : what the tables may take while they are learned, such as ``"4GiB"``; half of this machine's if None.
 
     Raises
     ------
-    ModelError : a column without a value or of measurements, a hidden variable without states, no rows.
+    ModelError : a column without a value or of measurements, a hidden variable without states, no rows; a structure
+        that makes no sense.
+    BudgetError : tables that are too large, before any of them is made; the message says which, and how large.
 
     Examples
     --------
@@ -55,16 +67,37 @@ def bayesian_network(
     >>> run = tr.fit(net, table, tr.EM(prior=0, tolerance=1e-9))
     >>> run.model.tables["rain"].round(3).tolist()
     [0.5, 0.5]
+    >>> tr.bayesian_network(None, "smoke{no|yes} -> lung[3] <- age[4]").tables["lung"].shape
+    (2, 4, 3)
     """
-    columns, given = columns_of(data), declared(data) | dict(states or {})
-    names = list(dict.fromkeys([*columns, *given, *(v for own in parents.items() for v in (*own[1], own[0]))]))
-    found = {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
-    uniform = {v: _uniform([len(found[p]) for p in (*parents.get(v, ()), v)]) for v in names}
-    net = BayesianNetwork(found, parents, uniform, ties=ties)
+    parents, said = _structure(parents)
+    found = _states(data, parents, said | dict(states or {}))
+    families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in found}
+    check_tables(families, memory)
+    net = BayesianNetwork(found, parents, {v: _uniform([n for _, n in own]) for v, own in families.items()}, ties=ties)
+    if data is None:
+        return _random(net, generator(key))
     rows = net.check(data)
     if not len(rows):
         raise ModelError("there are no rows")
     return started(net, rows, "random", generator(key))
+
+
+def _states(data: Any, parents: Mapping[str, Sequence[str]], said: dict[str, Any]) -> dict[str, Sequence[str]]:
+    """The states of all variables: those that are said, those that a column declares, or its values."""
+    columns, own = ({}, {}) if data is None else (columns_of(data), declared(data))
+    given: dict[str, Any] = {**own, **said}
+    names = dict.fromkeys([*columns, *given, *(v for child, own in parents.items() for v in (*own, child))])
+    return {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
+
+
+def _structure(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+    """Who is whose parent, and the states that are said with it."""
+    try:
+        parents, said = read_structure(given)
+    except GraphError as error:
+        raise ModelError(str(error)) from None
+    return parents, checked_states(said)
 
 
 def _names(variable: str, given: Names) -> Sequence[str]:
@@ -94,7 +127,13 @@ def _values(variable: str, columns: Mapping[str, Any]) -> list[str]:
 
 
 def _uniform(shape: list[int]) -> np.ndarray:
-    return np.full(shape, 1 / shape[-1])
+    return np.full(math.prod(shape), 1 / shape[-1])  # flat: arrays have no more than 64 axes
+
+
+def _random(model: BayesianNetwork, rng: np.random.Generator) -> BayesianNetwork:
+    """Tables whose rows are uniform over all that sum to one."""
+    zero = model.prior(0.0)
+    return model.maximized(type(zero)({COUNT: rng.gamma(1.0, size=zero[COUNT].size)}))
 
 
 def started(model: BayesianNetwork, rows: Observations, start: str, rng: np.random.Generator) -> BayesianNetwork:

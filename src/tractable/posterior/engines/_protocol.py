@@ -62,6 +62,7 @@ class Engine(Protocol):
 
     # sample, transform, reconstruct, impute, filtering, forecast: the same, with what these verbs return.
     # at_once(asked, ask) -> Solved or None: plans and solves small questions in one call, on terms that the plan sets.
+    # affordable(model, data, memory): refuses E-steps that take more, before the first.
     # expected_statistics(model, data, weights, q, before, memory) -> Expected: the E-step on checked data.
 
 

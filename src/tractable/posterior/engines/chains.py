@@ -273,21 +273,21 @@ def expected_statistics(
     Raises
     ------
     ModelError : an impossible sequence. ValueError : anything to stand for the posterior, which is exact here.
-    BudgetError : the sequences take more than `memory`.
     """
     if q != "exact":
         raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
-    if memory is not None:
-        allowed(plan_chains(model.n_states, x.sizes, ask("marginals", memory, np.inf)))
     pieces, one = _pieces(x, model.n_states * (1 if x.kinds is None else KINDS)), partial(_expected, model, x, weights)
     found = side_by_side(one, pieces)
-    log_p, total = np.concatenate([log_p for log_p, _ in found]), found[0][1]
+    log_p, total = np.concatenate([log_p for log_p, _ in found]), sum((own for _, own in found[1:]), found[0][1])
     if (log_p == -np.inf).any():
         check_possible(chains_of(model, x, weights), log_p, weights)
-    for _, part in found[1:]:
-        total = total + part
     sum_log_p = float(log_p.sum()) if weights is None else _weighted(log_p, weights)
     return Expected(total, sum_log_p, sum_log_p, 0.0)
+
+
+def affordable(model: HiddenMarkovModel, x: Sequences, memory: Memory) -> None:
+    """Refuse E-steps that take more than `memory`."""
+    allowed(plan_chains(model.n_states, x.sizes, ask("marginals", memory, np.inf)))
 
 
 def _pieces(x: Sequences, k: float) -> list[slice]:

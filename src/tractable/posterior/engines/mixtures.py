@@ -66,7 +66,7 @@ def expected_statistics(
     weights: np.ndarray | None = None,
     q: str | int = "exact",
     before: Any = None,
-    memory: Memory = None,
+    memory: Memory = None,  # see `affordable`
 ) -> Expected:
     """The E-step: expected sufficient statistics of all rows under the posterior, or under what stands for it.
 
@@ -78,9 +78,7 @@ def expected_statistics(
     Raises
     ------
     ModelError : a row of probability zero under every component; another q.
-    BudgetError : the rows that all cores look at at a time take more than `memory`.
     """
-    allowed(plan_rows(model, (), ask("marginals", memory, np.inf), min(len(x), ROWS * n_cores())))
     one = partial(_expected, model, x, weights, _n_kept(q))
     pieces = [range(start, min(start + PIECE, len(x)), ROWS) for start in range(0, len(x), PIECE)]
     found = side_by_side(one, pieces, products=True)
@@ -88,6 +86,11 @@ def expected_statistics(
         raise ModelError(f"row {impossible} has probability zero under every component: learn with a prior > 0")
     parts = [part for part in found if not isinstance(part, int)]
     return Expected(reduce(add, (own for own, _ in parts)), *np.sum([sums for _, sums in parts], 0).tolist())
+
+
+def affordable(model: Mixture, x: np.ndarray, memory: Memory) -> None:
+    """Refuse E-steps in which the rows that all cores look at at a time take more than `memory`."""
+    allowed(plan_rows(model, (), ask("marginals", memory, np.inf), min(len(x), ROWS * n_cores())))
 
 
 def _expected(

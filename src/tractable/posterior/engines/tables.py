@@ -16,7 +16,7 @@ from tractable.models.conditioning import TableModel, reduce_model
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
 from tractable.models.keys import generator
 from tractable.models.rows import Rows, columns_of, is_named, like
-from tractable.plan import Ask, Budget, ContractionTree, Plan, adopted, allowed, check_method
+from tractable.plan import Ask, Budget, ContractionTree, Memory, Plan, adopted, allowed, check_method
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
 from tractable.plan.search import GREEDY
@@ -245,11 +245,12 @@ def _most_probable_rows(case: Case, plan: Plan) -> tuple[np.ndarray, np.ndarray]
     """log p and the most probable states of each row [n_rows, n_variables]; those that are alike once."""
     base = named(case.model, plan.observed, False)
     rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
-    found = []
-    for row in rows:
+    values, states = np.full(len(rows), -np.inf), rows.copy()
+    for k, row in enumerate(rows):
         rest = conditioned(base, row)
-        found.append(most_probable_states(rest, fitted(plan.program, rest)))
-    values, states = (np.array(part) for part in zip(*found, strict=True))
+        values[k], found = most_probable_states(rest, fitted(plan.program, rest))
+        if values[k] > -np.inf:
+            states[k] = found
     return values[which.ravel()], states[which.ravel()]
 
 
@@ -338,9 +339,18 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     """log p of what each row observes: by the cases of the E-step where tables are conditional; None elsewhere."""
     if not isinstance(model, BayesianNetwork):
         return None
-    from tractable.posterior.exact.expected_tables import log_likelihood_rows
+    from tractable.posterior.exact import expected_tables
 
-    return Certificate.exact(log_likelihood_rows(model, model.check(data), question.budget.memory))
+    rows, memory = model.check(data), question.budget.memory
+    expected_tables.affordable(model, rows, memory)
+    return Certificate.exact(expected_tables.log_likelihood_rows(model, rows, memory))
+
+
+def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
+    """Refuse E-steps that take more than `memory`, or in which a row does."""
+    from tractable.posterior.exact import expected_tables
+
+    expected_tables.affordable(model, data, memory)
 
 
 def expected_statistics(model: BayesianNetwork, data: Any, *how: Any) -> Any:

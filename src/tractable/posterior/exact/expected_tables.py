@@ -10,7 +10,8 @@ import numpy as np
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.observations import Observations
-from tractable.plan import Memory, Plan
+from tractable.plan import Memory, Plan, allowed, ask
+from tractable.plan._base import within
 from tractable.posterior.exact.cases_of_tables import answered, planned
 from tractable.posterior.exact.components import Program
 from tractable.posterior.exact.layout import Layout
@@ -43,6 +44,20 @@ def prepared(model: BayesianNetwork, rows: Observations, memory: Memory = None) 
         if key in whole.memo
         else whole.memo.setdefault(key, Prepared(*planned(model, whole.states, memory)))
     )
+
+
+def affordable(model: BayesianNetwork, rows: Observations, memory: Memory) -> None:
+    """Refuse E-steps that take more than `memory`: for entries and their counts, or for the tables of a row.
+
+    Raises
+    ------
+    BudgetError : they do.
+    """
+    entries = float(model.packed.values.size)
+    why = f"the network has {entries:,.0f} table entries, each with its count, and {len(rows):,} rows are summed over"
+    more: dict[str, Any] = {"query": "marginals", "budget": ask("marginals", memory).budget}
+    allowed(within(Plan("elimination", 0.0, entries, 0.0, 0.0, why, **more), 16.0 * entries + 8.0 * len(rows)))
+    prepared(model, rows, memory)
 
 
 def expected_statistics(

@@ -1,0 +1,127 @@
+"""States and tables as users hand them in, checked: states are text, tables have the shape of their variables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tractable.models._base import ModelError
+from tractable.models.axes import Axes, has_names, place_of, shaped
+from tractable.models.values import is_missing, text_of
+
+
+def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
+    """Names of states for each variable, all of them text: at least one each, no duplicates. A number: ``0``, ``1``, …
+
+    >>> checked_states({"a": [1.0, 2], "b": [True, False], "c": 3})
+    {'a': ('1', '2'), 'b': ('True', 'False'), 'c': ('0', '1', '2')}
+    """
+    out: dict[str, tuple[str, ...]] = {}
+    for given, own in states.items():
+        name = given if type(given) is str else text_of(given)
+        if name in out:
+            raise ModelError(f"two variables have the name {name!r} as text; rename one of them")
+        out[name] = _checked_names(name, own)
+    return out
+
+
+def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
+    given = _given(variable, own)
+    names = tuple([x if type(x) is str else text_of(x) for x in given])
+    if not names:
+        raise ModelError(f"variable {variable!r} has no states; give it at least one")
+    if len({*names}) != len(names):
+        twice = next(s for s in names if names.count(s) > 1)
+        raise ModelError(f"variable {variable!r} has the state {twice!r} twice; state names must differ")
+    return names
+
+
+def is_number(given: Any) -> bool:
+    """Whether this is one whole number, not a truth value."""
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)
+
+
+def _given(variable: str, own: Any) -> tuple[Any, ...]:
+    """The states as they were handed in, all of them there; a number stands for so many."""
+    if is_number(own):
+        return tuple(range(own))
+    try:
+        given = tuple(own)
+    except TypeError:
+        raise ModelError(f"variable {variable!r}: {own!r} are no states; give their names, or how many") from None
+    if any(map(is_missing, given)):
+        raise ModelError(f"variable {variable!r}: a state cannot be missing, got {given!r:.80}")
+    return given
+
+
+def checked_table(where: str, table: Any, axes: Axes) -> np.ndarray:
+    """A float64 table over its variables: an array of their shape, a flat one of that length, or one with names.
+
+    Entries are finite and not negative. Tables with names, frames and mappings, are read by names alone, whatever the
+    order of their rows and columns.
+    """
+    if has_names(table):
+        from tractable.models.named_tables import array_of  # an array does without
+
+        array = array_of(where, table, axes)
+    else:
+        array = _of_numbers(where, table, tuple(map(len, axes.values())))
+    low = array.min(initial=np.inf)
+    if not (low >= 0 and array.max(initial=0.0) < np.inf):
+        flat = array.ravel()
+        bad = int((~((flat >= 0) & np.isfinite(flat))).argmax())
+        raise ModelError(f"{where}: the entry {float(flat[bad])!r}{_at(axes, bad)} is not a finite number ≥ 0")
+    return array
+
+
+def _at(axes: Axes, flat: int) -> str:
+    return f" at {place}" if (place := place_of(axes, flat)) else ""
+
+
+def _of_numbers(where: str, table: Any, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        array = np.asarray(table, np.float64)
+    except (TypeError, ValueError):
+        raise ModelError(f"{where}: the table is no array of numbers; its variables need {shaped(shape)}") from None
+    if array.shape != shape and not (array.ndim == 1 and array.size == math.prod(shape)):
+        raise ModelError(f"{where}: the table has shape {array.shape}, its variables need {shaped(shape)}")
+    return array
+
+
+def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | None) -> np.ndarray:
+    """A table whose rows along the last axis sum to one.
+
+    A row further than `tolerance` from that is an error (None: any sum will do), a nearer one is divided by its sum.
+    """
+    size = len(next(reversed(axes.values())))
+    rows = table.reshape(-1, size)
+    with np.errstate(over="ignore"):
+        sums = rows.sum(axis=1)
+    error = np.abs(sums - 1)
+    if not error.size or error.max() <= ROUNDING:
+        return table
+    if not sums.min() > 0 and (tolerance is None or error.max() > tolerance):
+        row = int(sums.argmin())
+        raise ModelError(f"{where}: row {row} of the table{_of(axes, row)} has only zeros: all-zero weights")
+    if tolerance is not None and error.max() > tolerance:
+        row = int(error.argmax())
+        raise ModelError(
+            f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1{_of(axes, row, ', for ')}; "
+            "normalize=True divides each row by its sum"
+        )
+    if np.isinf(sums).any():  # finite weights whose sum is beyond a double
+        rows = rows / np.where(np.isinf(sums), rows.max(axis=1), 1.0)[:, None]
+        sums = np.where(np.isinf(sums), rows.sum(axis=1), sums)
+    return (rows / np.where(error > ROUNDING, sums, 1.0)[:, None]).reshape(table.shape)
+
+
+ROUNDING = 1e-12
+"""Sums this near to one are one."""
+
+
+def _of(axes: Axes, row: int, before: str = ", of ") -> str:
+    parents = dict(list(axes.items())[:-1])
+    return f"{before}{place_of(parents, row)}" if parents else ""
