@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any
@@ -138,6 +139,8 @@ class Sheet:
 
 def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sheet:
     """A file as a sheet; `headless`, it never has a header, with `header` always."""
+    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
+        source = replace(source, data=source.text().encode())
     found = dialect(source)
     rows = _rows(source, found, 1 if header else None)  # a header may be one name, and that empty
     first = next(rows, None)
@@ -174,15 +177,16 @@ def is_header(row: list[str], below: Callable[[], Sequence[str]] = list) -> bool
     """
     if _counts(row if row[0] else row[1:]):
         return True
-    if is_number(row[0]) and all_numbers({*row}):
+    if all_numbers(row):
         return False
     numbers = {*filter(is_number, filter(may_be_number, row))}
     if not (values := {*filter(is_value, numbers)}):
         return True
-    cells = {*row}
-    names = cells - numbers
-    slips = len(cells) < len(row) or not all(map(str.isdigit, values)) or not all(name[0].isalpha() for name in names)
-    return not slips and (_are_apart(sorted(map(int, values))) or not _is_text_below(row, names, below()))
+    names = {*row} - numbers
+    slips = len(numbers) + len(names) < len(row) or not all(map(str.isdigit, values))
+    if slips or not all(name[0].isalpha() for name in names):
+        return False
+    return _are_apart(sorted(map(int, values))) or not _is_text_below(row, names, below())
 
 
 def _is_text_below(row: list[str], names: Collection[str], second: Sequence[str]) -> bool:

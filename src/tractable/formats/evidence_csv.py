@@ -27,9 +27,9 @@ def read(
     known = [_States(state_reader(name, tuple(states[name]))) for name in names]
     cases: list[dict[str, str]] = []
     for batch in found.batches(_ROWS):
-        columns, start = list(zip(*batch, strict=True)), len(cases)
+        across, start = list(zip(*batch, strict=True)), len(cases)
         try:
-            read = [map(cells.__getitem__, columns[place]) for cells, place in zip(known, places, strict=True)]
+            read = [map(cells.__getitem__, across[place]) for cells, place in zip(known, places, strict=True)]
             for states_of_row in zip(*read, strict=True):
                 cases.append({name: s for name, s in zip(names, states_of_row, strict=True) if s is not None})
         except ModelError:
