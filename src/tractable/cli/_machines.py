@@ -53,7 +53,7 @@ def score(
 ) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    more = {"memory": common.memory} | weighed.given(machine)
+    more: dict[str, Any] = {"memory": common.memory} | weighed.given(machine)
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
     if common.json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
