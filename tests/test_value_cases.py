@@ -159,7 +159,7 @@ def test_a_column_of_names_of_rows_is_left_out_where_that_is_said() -> None:
         run = tr.fit(model, people, tr.EM(prior=0), ignore="id", validation=people, progress=False)
         assert run.history[-1].validation.value == pytest.approx(tr.log_likelihood(net, frame).value)
     assert tr.log_likelihood(net, tr.select(people, ignore=["id"])).value == tr.log_likelihood(net, frame).value
-    with pytest.raises(tr.ModelError, match="there is no column 'ids'.*did you mean 'id'"):
+    with pytest.raises(tr.ModelError, match=r"there is no column 'ids'.*did you mean 'id'"):
         tr.fit(net, people, ignore="ids")
 
 

@@ -25,7 +25,7 @@ STARTS = ("random",)
 MAX_NUMBERS = 100
 """A column of so many different numbers that are not whole holds measurements, not states."""
 
-Names = Sequence[str] | int
+NamesOrNumber = Sequence[str] | int
 
 
 class OfVariables(TypedDict, total=False):
@@ -40,7 +40,7 @@ def bayesian_network(
     data: Any,
     parents: Any,
     *,
-    states: Mapping[str, Names] | None = None,
+    states: Mapping[str, NamesOrNumber] | None = None,
     ties: Sequence[Sequence[str]] = (),
     key: Any = 0,
     **chosen: Unpack[OfVariables],
@@ -112,7 +112,7 @@ def _structure(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
     return parents, checked_states(said)
 
 
-def _names(variable: str, given: Names) -> Sequence[str]:
+def _names(variable: str, given: NamesOrNumber) -> Sequence[str]:
     if isinstance(given, int | np.integer):
         if given < 1:
             raise ModelError(f"variable {variable!r} needs at least one state, got {given}")
