@@ -17,6 +17,9 @@ ROWS = np.array([[0, 1, 1, 0], [1, 0, 0, 1]] * 10, np.float64)
 FITS = {
     "rbm": ("rbm", "rows.csv", "--hidden", "2"),
     "dbm": ("dbm", "rows.csv", "--hidden", "2,2", "--pretrain", "2"),
+    "boltzmann": ("boltzmann", "rows.csv"),
+    "dbn": ("dbn", "rows.csv", "--hidden", "2,2"),
+    "helmholtz": ("helmholtz", "rows.csv", "--hidden", "2"),
     "sbn": ("sbn", "rows.csv", "--hidden", "2"),
     "mixture": ("mixture", "rows.csv", "--components", "2"),
     "hmm": ("hmm", "rows.csv", "--states", "2", "--emissions", "bernoulli"),
@@ -83,6 +86,13 @@ def test_a_fit_that_cannot_be_drawn_does_not_begin(name: str, folder: Path, caps
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     said = refused(capsys, "fit", *FITS[name], "-o", "m.safetensors", "--plot", "curve.png")
     assert 'a figure needs matplotlib: pip install "tractable[plots]"' in said
+
+
+@pytest.mark.parametrize("plot", ["curve.gif", "curve", "nowhere/curve.png", "rows.csv/curve.png", "."])
+@pytest.mark.parametrize("name", [*FITS, "diagnose"])
+def test_a_figure_with_no_place_is_found_out_before_any_work(name: str, plot: str, folder: Path, capsys: Any) -> None:
+    command = ("diagnose", "rbm.safetensors") if name == "diagnose" else ("fit", *FITS[name], "-o", "m.safetensors")
+    assert plot in refused(capsys, *command, "--plot", plot)
 
 
 def test_chains_that_cannot_be_drawn_are_not_run(folder: Path, capsys: Any, monkeypatch: Any) -> None:

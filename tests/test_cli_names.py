@@ -98,7 +98,7 @@ def test_estimators_have_these_parameters(name: str) -> None:
     assert set(table()[name].estimators) <= known
 
 
-@pytest.mark.parametrize("name", ["--checkpoint-seconds", "--n-init", "--tolerance", "--seed", "--parts", "--resume"])
+@pytest.mark.parametrize("name", ["--checkpoint-seconds", "--n-init", "--tolerance", "--seed", "--resume"])
 def test_defaults_are_those_of_the_library(name: str) -> None:
     for call in table()[name].library:
         assert {option.default for option in options()[name]} == {taken(call).default}

@@ -92,7 +92,7 @@ def _observed(net: Any, observed: Texts) -> Any:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class QueryTargets:
     """What is asked about it."""
 
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
@@ -102,7 +102,7 @@ class Wanted:
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
 @spread
-def query(model: Model, given: _answers.CaseOptions, wanted: Wanted, common: Common) -> None:
+def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     With several cases --json prints one object a line.

@@ -153,8 +153,12 @@ def sbn(
     fit_and_show((data, output), own, guesses.learner(), running)
 
 
-same = {"help": "Fit a Helmholtz machine: the same as sbn.", "epilog": EXAMPLE.format("helmholtz")}
-fit.command("helmholtz", cls=Renamed, **same)(sbn)
+fit.command(
+    "helmholtz",
+    cls=Renamed,
+    help="Fit a Helmholtz machine: the same as sbn.",
+    epilog=EXAMPLE.format("helmholtz"),
+)(sbn)
 
 
 @fit.command(

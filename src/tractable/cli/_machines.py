@@ -53,7 +53,7 @@ def score(
 ) -> None:
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
-    more = {"memory": common.memory} | weighed.given(machine)
+    more: dict[str, Any] = {"memory": common.memory} | weighed.given(machine)
     found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
     if common.json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
@@ -118,7 +118,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
     check_output(machine, output, common.json)
-    source = as_text(data)
+    source = as_text(machine, data)
     whole = tr.impute(machine, cut.data(machine, source or data), key=seed, memory=common.memory)
     _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
 

@@ -22,8 +22,8 @@ MAX_ROWS = 60
 MAX_COLUMNS = 4
 """So many variables are shown beside each of several cases."""
 
-BAR = 24
-"""Characters of a bar, where the terminal is not narrow."""
+BAR, WIDE = 24, 64
+"""Characters of a bar, and of a terminal that is wide enough for it."""
 
 console = Answers(highlight=False, markup=False, emoji=False)
 
@@ -111,7 +111,11 @@ def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
     rows = iter(rows)
     for *names, p in islice(rows, MAX_ROWS):
         shown = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
-        table.add_row(*shown, f"{p:.6g}", "" if math.isnan(p) else Bar(1.0, 0.0, p, width=min(BAR, console.width // 4)))
+        table.add_row(
+            *shown,
+            f"{p:.6g}",
+            "" if math.isnan(p) else Bar(1.0, 0.0, p, width=BAR if console.width >= WIDE else console.width // 8),
+        )
         above = names
     console.print(table)
     _tell_rest(sum(1 for _ in rows))
