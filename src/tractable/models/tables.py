@@ -107,8 +107,8 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
     if tolerance is not None and error.max() > tolerance:
         row = int(error.argmax())
         raise ModelError(
-            f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1{_of(axes, row, ', for ')}; "
-            "normalize=True divides each row by its sum"
+            f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1; "
+            f"normalize=True divides each row by its sum{_of(axes, row)}"
         )
     if np.isinf(sums).any():  # finite weights whose sum is beyond a double
         rows = rows / np.where(np.isinf(sums), rows.max(axis=1), 1.0)[:, None]
@@ -120,6 +120,7 @@ ROUNDING = 1e-12
 """Sums this near to one are one."""
 
 
-def _of(axes: Axes, row: int, before: str = ", of ") -> str:
+def _of(axes: Axes, row: int) -> str:
+    """Which states of the parents a row is of."""
     parents = dict(list(axes.items())[:-1])
-    return f"{before}{place_of(parents, row)}" if parents else ""
+    return f" (it is that of {place_of(parents, row)})" if parents else ""
