@@ -58,6 +58,12 @@ MODELS: dict[str, Any] = {
         tr.SigmoidBeliefNetwork([4, 3, 2]), tr.RecognitionNetwork([4, 3, 2], within=[None, [[0, 0], [0.5, 0]]])
     ),
 }
+NAMES = tr.Columns(["a, b", "ü"], {"a, b": ["", "?", "3"], "ü": ["no", "yes"]}, ["id"])
+MODELS |= {
+    "names of states": tr.Mixture([0.25, 0.75], EMISSIONS["categorical"], columns=NAMES),
+    "names of columns": tr.HiddenMarkovModel(ROW, A, PARTS, columns=["x", "y", "0"]),
+    "names of chains": tr.FactorialHiddenMarkovModel([[0.5, 0.5], [1.0, 0.0, 0.0]], [A, STEPS], LAMPS, columns=["x"]),
+}
 MODELS |= {f"mixture of {name}": tr.Mixture([0.25, 0.75], own) for name, own in EMISSIONS.items()}
 MODELS |= {f"chain of {name}": tr.HiddenMarkovModel(ROW, A, own) for name, own in EMISSIONS.items()}
 MODELS |= {f"tables {row}": row.model() for row in zoo.ZOO}

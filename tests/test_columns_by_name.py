@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,7 @@ def test_components_of_many_rows(mix: tr.Mixture) -> None:
     one = tr.most_probable(mix, DAYS[OWN].iloc[3])
     assert found.assignment["component"][3] == one.assignment["component"]
     assert found.log_probability.value[3] == one.log_probability.value
+    assert found.to_frame("pandas")["component"].tolist() == found.assignment["component"].tolist()
     assert found.assignment["component"].tolist() == tr.transform(mix, DAYS).argmax(1).astype(str).tolist()
     sure = tr.Mixture([1.0], tr.BernoulliEmissions([[1.0]]))
     some = tr.most_probable(sure, np.array([[1.0], [0.0]]))
@@ -382,6 +384,21 @@ def test_an_extra_column_is_set_aside_by_name(mix: tr.Mixture) -> None:
     assert tr.log_likelihood(mix, tr.select(more, ignore="extra")).value == tr.log_likelihood(mix, DAYS).value
 
 
+def test_columns_of_any_container_are_chosen() -> None:
+    cells = {"b": [1, 2], 3: ["x", "y"], "c": [True, False]}
+    for make in (
+        dict,
+        pd.DataFrame,
+        lambda c: pd.DataFrame(c).to_dict("records"),
+        lambda c: pl.DataFrame({"b": c["b"], "3": c[3], "c": c["c"]}),
+    ):
+        assert [*map(str, plain(tr.select(make(cells), ignore="b")))] == ["3", "c"]
+        assert [*map(str, plain(tr.select(make(cells), ["c", 3])))] == ["c", "3"]
+    assert tr.select(np.eye(3), ignore=[0, 2]).tolist() == [[0.0], [1.0], [0.0]]
+    with pytest.raises(tr.ModelError, match="no column '3'; there are 0, 1, 2"):
+        tr.select(np.eye(3), 3)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -425,6 +442,22 @@ def test_soft_evidence_is_for_networks(mix: tr.Mixture) -> None:
             tr.infer(mix, {"sky": soft})
     with pytest.raises(tr.ModelError, match=r"knows no column 'skies'.*; did you mean 'sky'"):
         tr.infer(mix, {"skies": "sun"})
+
+
+@pytest.mark.parametrize("about", [[], {}, {"names": ["a"]}, {"names": [1, 2], "categories": {}, "ignored": []}])
+def test_a_file_with_names_that_are_none(about: Any, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    tr.save(tr.Mixture([1.0], tr.PoissonEmissions([[1.0, 2.0]]), columns=["a", "b"]), path)
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    own = json.loads(header["__metadata__"]["tractable"])
+    assert own["columns"] == {"names": ["a", "b"], "categories": {}, "ignored": []}
+    header["__metadata__"]["tractable"] = json.dumps(own | {"columns": about})
+    changed = json.dumps(header).encode()
+    path.write_bytes(len(changed).to_bytes(8, "little") + changed + whole[8 + size :])
+    with pytest.raises(tr.FormatError, match="has no good columns: names, categories, ignored"):
+        tr.load(path)
 
 
 @pytest.mark.parametrize(

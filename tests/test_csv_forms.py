@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import counted
 from hypothesis import given
 from hypothesis import strategies as st
 from sweep import sweep
@@ -25,7 +26,7 @@ from tractable.formats._quoting import text_of_rows
 nan = float("nan")
 SKY, RAIN = ["sun", "light rain", None, "sun"], [1.5, nan, 0.25, 2.0]
 
-FORMS = {
+FORMS: dict[str, str] = {
     "R write.csv": '"","sky","rain"\n"1","sun",1.5\n"2","light rain",NA\n"3",NA,0.25\n"4","sun",2\n',
     "R write.csv, no row names": '"sky","rain"\n"sun",1.5\n"light rain",NA\nNA,0.25\n"sun",2\n',
     "R write.csv2": '"";"sky";"rain"\n"1";"sun";1,5\n"2";"light rain";NA\n"3";NA;0,25\n"4";"sun";2\n',
@@ -70,6 +71,13 @@ NET = tr.BayesianNetwork(
     {"rain": ["sky"]},
     {"sky": [0.45, 0.55], "rain": [[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]},
 )
+
+
+def test_text_of_excel_in_utf_16(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", "sky\train\r\nsun\t1,5\r\nlight rain\t\r\n\t0,25\r\nsun\t2\r\n".encode("utf-16"))
+    assert plain(tr.read_columns(path)) == TABLE
+    with pytest.raises(tr.FormatError, match=r"x.csv:3: expected 2 cells"):
+        tr.read_data(written(tmp_path / "x.csv", "a\tb\n1\t2\n3\n".encode("utf-16")))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -442,3 +450,20 @@ def test_names_are_written_where_there_are_some(tmp_path: Path) -> None:
     with pytest.raises(tr.FormatError, match="the column 'b' has 1 rows"):
         tr.write_data(tmp_path / "x.csv", {"a": [1, 2], "b": [3]})
     assert plain(tr.read_columns(tmp_path / "x.csv"))["d"] == [1, 2]  # as it was
+
+
+# ---------------------------------------------------------------- long lines
+
+
+@pytest.mark.parametrize("cells", [["0", "1"], ["0.5", "12.25"], ["0", "NA"]])
+@pytest.mark.parametrize("name", ["", "v{}", "{}"])
+def test_a_long_line_is_work_in_proportion(cells: list[str], name: str, tmp_path: Path) -> None:
+    n = 100_000
+    line = ",".join(cells * (n // 2))
+    header = [",".join(name.format(k) for k in range(n))] if name else []
+    path = written(tmp_path / "x.csv", "\n".join([*header, line, line]))
+    with counted() as effort:
+        table = tr.read_data(path)
+    assert table.shape == (2, n) and effort.calls < 8 * n and effort.peak < 80 * os.path.getsize(path)
+    columns = tr.read_columns(path)
+    assert isinstance(columns, np.ndarray) if not name else list(columns) == header[0].split(",")

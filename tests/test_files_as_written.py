@@ -190,7 +190,7 @@ REFUSED = {
     bif(row="NA, NA"): ":13: 'NA' is not a number",
     bif(row="NaN, NaN"): ":13: 'NaN' is not a finite number ≥ 0",
     bif(table="0,3 0,7"): ":10: expected 2 numbers, found 4; write decimals with a point",
-    bif(row="0.89, 0.1"): ":13: variable 'b': row 0 of the table sums to 0.99, not to 1; ",
+    bif(row="0.89, 0.1"): ":13: variable 'b': row 0 of the table sums to 0.99, not to 1",
     PLAIN.replace("[ 2 ]", ""): ":4: expected '[' after the type of 'a', found '{'",
     PLAIN.replace("variable a", "variable x {\n  type continuous;\n}\nvariable a"): ":4: variable 'x' is not discrete",
     PLAIN.replace("yes, no", "yes no, maybe"): ":4: variable 'a' declares '2' states and lists 2",

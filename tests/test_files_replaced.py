@@ -186,7 +186,7 @@ def test_a_long_name_has_a_part_too(tmp_path: Path) -> None:
 
 
 def test_without_locks_only_a_part_of_yesterday_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tractable.formats._parts.flock", None)
+    monkeypatch.setattr("tractable.formats._parts.fcntl", None)
     new, old = tmp_path / ".net.bif.000000000000.part", tmp_path / ".net.bif.111111111111.part"
     for part in (new, old):
         part.touch()

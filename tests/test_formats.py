@@ -190,7 +190,7 @@ def test_what_is_no_file_says_so(tmp_path: Path) -> None:
 def test_an_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
     for name, cause in [("a.txt", "the extension '.txt' is not known"), ("a", "the name has no extension")]:
         (tmp_path / name).write_text("x")
-        known = ".bif, .bifxml, .safetensors, .uai, .xml, .xmlbif, each also with .gz"
+        known = ".bif, .bifxml, .net, .safetensors, .uai, .xdsl, .xml, .xmlbif, each also with .gz"
         assert refused(tmp_path / name).startswith(f"{name}: {cause}")
         assert refused(tmp_path / name).endswith(f"; use one of {known}")
         with pytest.raises(FormatError, match="use one of"):

@@ -187,7 +187,8 @@ def test_hand_rounded_rows_are_normalized_where_asked() -> None:
     with pytest.raises(tr.ModelError) as error:
         tr.BayesianNetwork(states, "a->b", tables)
     assert str(error.value) == (
-        "variable 'b': row 0 of the table sums to 0.99, not to 1, for a=x; normalize=True divides each row by its sum"
+        "variable 'b': row 0 of the table sums to 0.99, not to 1; normalize=True divides each row by its sum "
+        "(it is that of a=x)"
     )
     net = tr.BayesianNetwork(states, "a->b", tables, normalize=True)
     np.testing.assert_allclose(net.tables["b"], [[1 / 3] * 3, [1, 0, 0]])
@@ -201,7 +202,7 @@ def test_hand_rounded_rows_are_normalized_where_asked() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ([0, 0], "row 1 of the table, of a=y has only zeros: all-zero weights"),
+        ([0, 0], "row 1 of the table (it is that of a=y) has only zeros: all-zero weights"),
         ([-0.5, 1.5], "the entry -0.5 at a=y, b=0 is not a finite number ≥ 0"),
         ([np.nan, 1], "the entry nan at a=y, b=0 is not"),
         ([np.inf, 1], "the entry inf at a=y, b=0 is not"),

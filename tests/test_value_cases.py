@@ -146,6 +146,23 @@ def test_a_structure_is_written_as_people_write_it(structure) -> None:
     assert net.parents == {"smoke": (), "lung": ("smoke",), "bronc": ("smoke",)}
 
 
+def test_a_column_of_names_of_rows_is_left_out_where_that_is_said() -> None:
+    frame, net = smokers()
+    people = frame.assign(id=[f"p{i}" for i in range(100)])
+    for verb in (tr.infer, tr.log_likelihood, tr.impute, tr.fit, tr.log_evidence, tr.most_probable):
+        with pytest.raises(tr.ModelError, match=r"the column 'id' is no variable .*ignore='id'.*columns=.*--ignore id"):
+            verb(net, people)
+    some = tr.bayesian_network(people, "sex->smoker", ignore="id")
+    same = tr.bayesian_network(people, "sex->smoker", columns=["smoker", "sex"])
+    assert some.states == net.states and set(same.states) == set(net.states)
+    for model in (some, same):
+        run = tr.fit(model, people, tr.EM(prior=0), ignore="id", validation=people, progress=False)
+        assert run.history[-1].validation.value == pytest.approx(tr.log_likelihood(net, frame).value)
+    assert tr.log_likelihood(net, tr.select(people, ignore=["id"])).value == tr.log_likelihood(net, frame).value
+    with pytest.raises(tr.ModelError, match=r"there is no column 'ids'.*did you mean 'id'"):
+        tr.fit(net, people, ignore="ids")
+
+
 def test_a_table_over_forty_parents_is_priced_and_refused() -> None:
     names = [f"x{i}" for i in range(40)]
     rows = {v: ["no", "yes"] for v in [*names, "y"]}

@@ -118,7 +118,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
     check_output(machine, output, common.json)
-    source = as_text(data)
+    source = as_text(machine, data)
     whole = tr.impute(machine, cut.data(machine, source or data), key=seed, memory=common.memory)
     _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
 

@@ -89,10 +89,11 @@ def told(common: Any, output: str, n: int) -> None:
         typer.echo(f"wrote {n:,} row{'s' if n > 1 else ''}", err=True)
 
 
-def as_text(path: str) -> Source | None:
+def as_text(model: Any, path: str) -> Source | None:
     """The content of a file of text, which is read again to be written with its gaps filled; None of any other."""
+    known = TEXT if model.family != "tables" else (".csv",)  # states have names above
     plain = path.lower().removesuffix(".gz")
-    return source_of(path) if is_pipe(path) or plain.endswith(TEXT) else None
+    return source_of(path) if is_pipe(path) or plain.endswith(known) else None
 
 
 def write_rows(model: Any, found: Any, output: str) -> int:
@@ -111,7 +112,8 @@ def write_filled(model: Any, found: Any, path: str, source: Source | None, cut: 
     if source is not None and kind_of(output, OUTPUTS) in TEXT:
         return _write_text(model, rows, source, cut, output)
     if isinstance(rows, Mapping) and kind_of(output, OUTPUTS) in NAMED:
-        whole = tr.read_columns(source or path)  # what was not read goes along
+        read_again: Any = source or path
+        whole = tr.read_columns(read_again)  # what was not read goes along
         rows = {**(whole if isinstance(whole, Mapping) else {}), **rows}
     return write_rows(model, rows, output)
 

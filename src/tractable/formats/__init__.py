@@ -74,7 +74,7 @@ def load(
     """Read a model of any family; the extension says the format.
 
     ``.bif``, ``.uai`` (``BAYES`` and ``MARKOV``; variables and states are named by their index), ``.xml``, ``.xmlbif``
-    or ``.bifxml``, ``.safetensors``; Hugin's ``.net`` and GeNIe's ``.xdsl`` where all nodes are chance nodes with tables;
+    or ``.bifxml``, ``.safetensors``; Hugin's ``.net``, GeNIe's ``.xdsl`` where all nodes are chance nodes with tables;
     each also with ``.gz``. Files of every earlier version of the library are read.
 
     Parameters
@@ -190,9 +190,10 @@ def read_evidence(
     if name.lower().endswith(_TABLES) or ".npz:" in name.lower():
         from tractable.formats.evidence_tables import read  # brings what reads tables
 
-        return read(name, model.states, columns, ignore)
-    read_already = isinstance(path, Source) or is_pipe(name)
-    source, kind = (source_of(path), ".csv") if read_already else _read(path, _EVIDENCE)
+        return read(name, dict(model.states), columns, ignore)
+    text: Any = path  # a pipe, or what was read of one
+    at_once = isinstance(path, Source) or is_pipe(name)
+    source, kind = (source_of(text), ".csv") if at_once else _read(path, _EVIDENCE)
     if kind == ".csv":
         return _leaf("evidence_csv").read(source, model.states, as_columns(columns), as_columns(ignore) or [])
     if columns is not None or as_columns(ignore):

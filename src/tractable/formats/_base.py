@@ -61,7 +61,7 @@ class FormatWarning(UserWarning):
     --------
     >>> import tempfile, warnings
     >>> from pathlib import Path
-    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as said:
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True, action="always") as said:
     ...     _ = Path(f"{folder}/pair.uai").write_text("BAYES 1 2 1 1 0 2 0.5 0.25")
     ...     net = tr.load(f"{folder}/pair.uai")
     ...     print(said[0].category.__name__, str(said[0].message).removeprefix(folder))
@@ -89,7 +89,7 @@ class NotAllowedError(FormatError, PermissionError):
     __str__ = ModelError.__str__
 
 
-_FAILURES = {errno.ENOENT: NoFileError, errno.EISDIR: FolderError}
+_FAILURES: dict[int | None, type[FormatError]] = {errno.ENOENT: NoFileError, errno.EISDIR: FolderError}
 _FAILURES |= dict.fromkeys((errno.EACCES, errno.EPERM), NotAllowedError)
 
 

@@ -6,8 +6,6 @@ import re
 from collections.abc import Collection
 from math import isinf
 
-import numpy as np
-
 from tractable.formats._base import shown
 from tractable.models.values import MISSING_WORDS, is_missing_word
 
@@ -71,12 +69,8 @@ def is_truth(cell: str) -> bool:
 
 
 def all_numbers(cells: Collection[str]) -> bool:
-    """Whether all cells are numbers or missing; most often seen at once."""
-    try:
-        np.fromiter(map(float, cells), np.float64, len(cells))
-        return not any("_" in cell for cell in cells)
-    except ValueError:
-        return all(map(is_number, cells))
+    """Whether all cells are numbers or missing; most often the first says that they are not."""
+    return is_number(next(iter(cells), "")) and all(map(is_number, {*cells}))
 
 
 def has_decimal_comma(cell: str) -> bool:

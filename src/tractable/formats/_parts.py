@@ -14,9 +14,9 @@ from glob import escape, glob
 from typing import BinaryIO
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    import fcntl
 except ImportError:  # no such locks on Windows, where a file that is open cannot be removed
-    flock = None
+    fcntl = None
 
 DAY = 86_400.0
 """Where there are no locks, a part as old as this is nobody's."""
@@ -30,9 +30,9 @@ def part_of(target: str, mode: int) -> Iterator[tuple[str, BinaryIO]]:
     try:
         with file:
             yield part, file
-            if flock:  # the lock ends with the file, and by then it is no part any more
+            if fcntl:  # the lock ends with the file, and by then it is no part any more
                 os.replace(part, target)
-        if not flock:
+        if not fcntl:
             os.replace(part, target)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -46,8 +46,8 @@ def _opened(target: str, mode: int) -> tuple[str, BinaryIO]:
         part = f"{_beginning(target)}{os.urandom(6).hex()}.part"
         file = os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), mode), "wb")
         with suppress(OSError):  # a file system without locks
-            if flock:
-                flock(file.fileno(), LOCK_EX)
+            if fcntl:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         if os.path.exists(part):
             return part, file
         file.close()
@@ -68,9 +68,9 @@ def _clear(target: str) -> None:
 
 def _remove(part: str) -> None:
     """Remove a part whose lock is free; an error if somebody holds it."""
-    if flock:
+    if fcntl:
         with open(part, "r+b") as file:
-            flock(file.fileno(), LOCK_EX | LOCK_NB)
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(part)  # still with the lock: who waits for it finds that the part is gone
     elif time.time() - os.stat(part).st_mtime > DAY:
         os.unlink(part)

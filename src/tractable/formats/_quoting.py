@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tractable.formats._cells import has_decimal_comma
 from tractable.models.values import is_missing, text_of
 
@@ -41,5 +39,5 @@ def cell_of(value: Any, comma: bool = False) -> str:
     """
     if is_missing(value):
         return ""
-    text = text_of(value) if not isinstance(value, np.float32) else text_of(float(value))
+    text = text_of(value)
     return text.replace(".", ",") if comma and not isinstance(value, str) else text

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any
 
 from tractable._cached import cached_property
 from tractable.formats._base import FormatError, Source, repeated, shown
-from tractable.formats._cells import all_numbers, is_number, is_value
+from tractable.formats._cells import all_numbers, is_number, is_value, may_be_number
 from tractable.formats._sniff import Dialect, dialect
 from tractable.models._base import nearest
 
@@ -138,6 +139,8 @@ class Sheet:
 
 def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sheet:
     """A file as a sheet; `headless`, it never has a header, with `header` always."""
+    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
+        source = replace(source, data=source.text().encode())
     found = dialect(source)
     rows = _rows(source, found, 1 if header else None)  # a header may be one name, and that empty
     first = next(rows, None)
@@ -174,16 +177,16 @@ def is_header(row: list[str], below: Callable[[], Sequence[str]] = list) -> bool
     """
     if _counts(row if row[0] else row[1:]):
         return True
-    cells = {*row}
-    if all_numbers(cells):
+    if all_numbers(row):
         return False
-    numbers = {*filter(is_number, cells)}
-    values = {*filter(is_value, numbers)}
-    if not values:
+    numbers = {*filter(is_number, filter(may_be_number, row))}
+    if not (values := {*filter(is_value, numbers)}):
         return True
-    names = cells - numbers
-    slips = len(cells) < len(row) or not all(map(str.isdigit, values)) or not all(name[0].isalpha() for name in names)
-    return not slips and (_are_apart(sorted(map(int, values))) or not _is_text_below(row, names, below()))
+    names = {*row} - numbers
+    slips = len(numbers) + len(names) < len(row) or not all(map(str.isdigit, values))
+    if slips or not all(name[0].isalpha() for name in names):
+        return False
+    return _are_apart(sorted(map(int, values))) or not _is_text_below(row, names, below())
 
 
 def _is_text_below(row: list[str], names: Collection[str], second: Sequence[str]) -> bool:
@@ -221,7 +224,7 @@ def _rows(source: Source, found: Dialect, width: int | None = None) -> Iterator[
     """The rows that are not blank."""
     reader = _reader(source, found)
     try:
-        yield from (cells for cells in reader if _is_row(cells, width))
+        yield from (cells for cells in reader if len(cells) > 1 or _is_row(cells, width))
     except csv.Error as error:
         line = reader.line_num + source.data.count(b"\n", 0, found.start)
         raise source.error(f"not CSV: {error}", line) from None

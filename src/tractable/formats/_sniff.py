@@ -99,7 +99,6 @@ def _split(sample: str, delimiter: str, whole: bool) -> list[list[str]]:
     rows = _parsed(sample, delimiter)
     if rows is None and not whole:  # it may end within quotes
         rows = _parsed(sample + '"', delimiter)
-    rows = [row for row in rows or () if "".join(row).strip() or len(row) > 1]
     if not rows or len(rows[0]) < 2:
         return []
     return rows if whole or len(rows) == 1 else rows[:-1]
@@ -108,7 +107,7 @@ def _split(sample: str, delimiter: str, whole: bool) -> list[list[str]]:
 def _parsed(sample: str, delimiter: str) -> list[list[str]] | None:
     lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        return list(lines)
+        return [row for row in lines if "".join(row).strip() or len(row) > 1]
     except csv.Error:
         return None
 

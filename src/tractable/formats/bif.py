@@ -103,9 +103,11 @@ class _Reader:
 
     def _titled(self, place: int, what: str) -> tuple[list[str], int]:
         """The name of a block and the place after its opening brace; the name may hold marks, not a line's end."""
-        text, end = self.text, self.text.mark("{};", place + 1)
-        if text.pieces[end] == "{" and "\n" not in "".join(text.pieces[place:end]).strip():
-            text.fold(place, "{", end)
+        text, end = self.text, place + 1
+        if text.pieces[end] != "{":
+            end = text.mark("{};", end)
+            if text.pieces[end] == "{" and "\n" not in "".join(text.pieces[place:end]).strip():
+                text.fold(place, "{", end)
         text.expect(place + 1, "{", what)
         return text.title(place), end + 1
 
@@ -175,8 +177,11 @@ class _Reader:
         """``probability ( child | parent, parent ) {``"""
         text = self.text
         text.expect(place + 1, "(", "'probability'")
-        if text.pieces[end := text.mark("{};", place + 3)] == "{":
-            text.fold(place + 2, ")", end)
+        end = place + 5
+        if text.pieces[place + 3] != ")" or text.pieces[end] != "{":
+            end = text.mark("{};", place + 3)
+            if text.pieces[end] == "{":
+                text.fold(place + 2, ")", end)
         text.expect(place + 3, ")", "the names of a probability block")
         text.blank(place + 4, "the names of a probability block")
         text.expect(place + 5, "{", "the names of a probability block")

@@ -12,7 +12,7 @@ from tractable.models import ModelError
 from tractable.models._base import unknown_state, unknown_variable
 from tractable.models.values import StateReader, state_reader
 
-_ROWS = 2**12
+_ROWS = 256
 """Rows that are read at a time."""
 
 Asked = Sequence[str | int] | None
@@ -27,17 +27,13 @@ def read(
     known = [_States(state_reader(name, tuple(states[name]))) for name in names]
     cases: list[dict[str, str]] = []
     for batch in found.batches(_ROWS):
+        across, start = list(zip(*batch, strict=True)), len(cases)
         try:
-            cases += [
-                {
-                    name: state
-                    for name, cell, place in zip(names, known, places, strict=True)
-                    if (state := cell[row[place]]) is not None
-                }
-                for row in batch
-            ]
+            read = [map(cells.__getitem__, across[place]) for cells, place in zip(known, places, strict=True)]
+            for states_of_row in zip(*read, strict=True):
+                cases.append({name: s for name, s in zip(names, states_of_row, strict=True) if s is not None})
         except ModelError:
-            raise _bad_cell(found, batch, known, places, len(cases)) from None
+            raise _bad_cell(found, batch, known, places, start) from None
     return cases
 
 

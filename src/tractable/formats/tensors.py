@@ -6,7 +6,7 @@ of the library), ``kind`` (``bayesian`` or ``markov``), ``name``, ``variables`` 
 Markov network ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``factor.INDEX``, axes in the order
 (*parents, variable) or of the scope.
 
-Version 1 had no ``ties``, ``fixed``, ``written_by`` and ``read_since``.
+Version 1 had no ``ties``, ``fixed``, ``written_by`` and ``read_since``, and models of rows had no ``columns``.
 """
 
 from __future__ import annotations

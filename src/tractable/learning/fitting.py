@@ -8,6 +8,7 @@ from tractable.families import check_own, served
 from tractable.kernels.interrupts import heard
 from tractable.learning.records import Request, learner_name
 from tractable.models._base import ModelError
+from tractable.models.rows import select
 
 if TYPE_CHECKING:
     from tractable.learning.em.exact import ExpectationMaximization
@@ -70,8 +71,9 @@ def fit(
         the three with a recognition network, `EM()` for all others.
     epochs : passes over the data (iterations of EM, at most); by default 20, for EM 100.
     validation : rows whose likelihood is followed; not learned from.
-    options : `key`, `progress`, `callback`, `checkpoint`, `checkpoint_seconds`, `resume`, `memory` (the budget); for
-        gradient learners `live`; for EM `weights`, how often each row counts.
+    options : `columns`, `ignore`, which columns of data and validation by name, see `select`; `key`, `progress`,
+        `callback`, `checkpoint`, `checkpoint_seconds`, `resume`, `memory` (the budget); for gradient learners `live`;
+        for EM `weights`, how often each row counts.
 
     Returns
     -------
@@ -103,6 +105,8 @@ def fit(
         learner = default_learner(model)()
     if isinstance(learner, type) or not hasattr(learner, "run"):
         raise ModelError(f"a learner is an object such as EM() or PersistentCD(k=5), got {learner!r}")
+    if chosen := {name: options.pop(name) for name in ("columns", "ignore") if name in options}:
+        data, validation = (None if rows is None else select(rows, **chosen) for rows in (data, validation))
     return learner.run(model, data, Request(epochs, validation, options))
 
 

@@ -181,6 +181,14 @@ class Epoch(Record):
 R = TypeVar("R", bound=Record)
 
 
+def _ends(name: str, found: list[Any]) -> dict[str, list[Any]]:
+    """A column of numbers; of certificates three, NaN where there is none."""
+    if not any(isinstance(x, Certificate) for x in found):
+        return {name: [nan if x is None else x for x in found]}
+    ends = {"value": name, "lower": f"{name}_lower", "upper": f"{name}_upper"}
+    return {own: [nan if x is None else getattr(x, end) for x in found] for end, own in ends.items()}
+
+
 @dataclass(frozen=True)
 class History(Printed, Generic[R]):
     """The records of a run, an epoch or an iteration each; prints as a table.
@@ -218,14 +226,10 @@ class History(Printed, Generic[R]):
 
         Of ``"pandas"``, ``"polars"`` or ``"pyarrow"``, the first that is installed if None.
         """
+        names = [f.name for f in fields(self.records[0])] if self.records else []  # pyright: ignore
         columns: dict[str, list[Any]] = {}
-        for f in fields(self.records[0]) if self.records else ():  # pyright: ignore[reportArgumentType]
-            found = [getattr(record, f.name) for record in self.records]
-            if not any(isinstance(x, Certificate) for x in found):
-                columns[f.name] = [nan if x is None else x for x in found]
-                continue
-            for end, name in (("value", f.name), ("lower", f"{f.name}_lower"), ("upper", f"{f.name}_upper")):
-                columns[name] = [nan if x is None else getattr(x, end) for x in found]
+        for name in names:
+            columns |= _ends(name, [getattr(record, name) for record in self.records])
         return frame_of(columns, library)
 
     def __rich__(self) -> Table:

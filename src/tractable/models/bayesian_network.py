@@ -93,7 +93,8 @@ class BayesianNetwork:
         parents = {name: parents.get(name, ()) for name in states}
         scopes = [_family(name, own, index) for name, own in parents.items()]
         tolerance = None if normalize else ROW_SUM_TOLERANCE
-        arrays = [_table(v, self.tables, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
+        with np.errstate(over="ignore"):  # of weights that are to be normalized
+            arrays = [_table(v, self.tables, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
         packed = pack([len(s) for s in states.values()], scopes, arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():

@@ -10,16 +10,8 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest, set_fields
-from tractable.models.rows import (
-    array_of,
-    as_array,
-    as_names,
-    columns_of,
-    is_named,
-    matrix,
-    n_rows_of,
-    unknown_column,
-)
+from tractable.models.rows import as_array, as_names, columns_of, is_named, n_rows_of, unknown_column
+from tractable.models.unnamed import array_of, matrix
 from tractable.models.values import is_missing, is_missing_word, number_of, state_reader, text_of
 
 MAX = 1e308

@@ -281,7 +281,7 @@ def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | 
 def _unknown_column(name: str, known: Mapping[str, Any]) -> ModelError:
     return ModelError(
         f"the column {name!r} is no variable of the network{nearest(name, known)}; "
-        f"leave it out: tr.select(data, ignore={[name]!r}), or columns= for those to keep; as an option --ignore {name}"
+        f"leave it out: tr.select(data, ignore={name!r}), or columns= for those to keep; as an option --ignore {name}"
     )
 
 

@@ -11,7 +11,8 @@ from tractable.models._base import ModelError
 from tractable.models.columns import Columns, cells_of, check_once, numbers
 from tractable.models.emissions._base import two_axes
 from tractable.models.emissions.categorical import MAX_STATES
-from tractable.models.rows import array_of, as_names, columns_of, declared, is_named, unknown_column, values_of
+from tractable.models.rows import as_names, columns_of, declared, is_named, unknown_column, values_of
+from tractable.models.unnamed import array_of
 from tractable.models.values import is_missing, is_missing_word, number_of, text_of
 
 CATEGORICAL = "categorical"
@@ -22,7 +23,7 @@ ALONE = 20
 EmissionKinds = str | Mapping[str, Any]
 
 
-class Wanted(NamedTuple):
+class ColumnsWanted(NamedTuple):
     """What is asked of the columns: kinds of emissions, which are kept or left out, and categories.
 
     `aside` is a column that is no data, but has its place among the numbers of columns.
@@ -53,7 +54,7 @@ class _Table(NamedTuple):
     array: np.ndarray | None = None
 
 
-def described(parts: Sequence[Any], wanted: Wanted) -> Described:
+def described(parts: Sequence[Any], wanted: ColumnsWanted) -> Described:
     """The rows of some tables or arrays with the same columns, and what the columns are.
 
     Columns of text, of booleans and those that are declared as categories become categorical, whatever kind is asked
@@ -135,7 +136,7 @@ def _stacked(parts: list[Any]) -> Any:
 # ---------------------------------------------------------------- which columns
 
 
-def _chosen(table: _Table, wanted: Wanted) -> list[str]:
+def _chosen(table: _Table, wanted: ColumnsWanted) -> list[str]:
     known = list(table.cells)
     left = {_place(name, known) for name in _listed(wanted.ignore)} | {wanted.aside}
     kept = known if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
@@ -146,7 +147,7 @@ def _chosen(table: _Table, wanted: Wanted) -> list[str]:
 
 
 def _listed(given: Any) -> list[str]:
-    return [str(int(given))] if isinstance(given, int | np.integer) else as_names(given) or []
+    return as_names(given) or []
 
 
 def _place(name: str, known: list[str]) -> str:

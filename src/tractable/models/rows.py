@@ -20,7 +20,7 @@ class Rows(dict[str, np.ndarray]):
 
     Examples
     --------
-    >>> net = tr.MarkovNetwork({"rain": ["no", "yes"]}, [("rain", [0.0, 3.0])])
+    >>> net = tr.MarkovNetwork({"rain": ["no", "yes"]}, [(["rain"], [0.0, 3.0])])
     >>> rows = tr.sample(net, 3)
     >>> len(rows["rain"]), rows["rain"][0], rows.n_rows
     (3, 'yes', 3)
@@ -74,13 +74,14 @@ def columns_of(data: Any) -> dict[str, Any]:
         found = _named([(name, _plain(column)) for name, column in data.items()])
     elif isinstance(data, np.ndarray) and data.dtype.names is not None:
         found = {name: _plain(data[name]) for name in data.dtype.names}
-    elif is_case_list(data):
-        names = dict.fromkeys(text_of(name) for case in data for name in case)
-        cases = [{text_of(name): value for name, value in case.items()} for case in data]
-        found = {name: [case.get(name) for case in cases] for name in names}
     else:
-        found = _of_frame(data)
+        found = _of_cases(data) if is_case_list(data) else _of_frame(data)
     return _checked(found)
+
+
+def _of_cases(data: Any) -> dict[str, list[Any]]:
+    cases = [{text_of(name): value for name, value in case.items()} for case in data]
+    return {name: [case.get(name) for case in cases] for name in dict.fromkeys(name for case in cases for name in case)}
 
 
 def n_rows_of(data: Any) -> int:
@@ -88,37 +89,6 @@ def n_rows_of(data: Any) -> int:
     if isinstance(data, Mapping):
         return len(next(iter(data.values()), ()))
     return len(data)
-
-
-def matrix(data: Any, axes: int = 2) -> np.ndarray:
-    """Data without names as an array [n_rows, n_columns]: of numbers, or of cells as they are.
-
-    A single axis is one row, or, with `axes` 1, one column.
-
-    Raises
-    ------
-    ModelError : rows that differ in length, data of other than one or two axes.
-    """
-    array = array_of(data)
-    if array.ndim == 1:
-        array = array[:, None] if axes == 1 else array[None]
-    if array.ndim != 2:
-        raise ModelError(f"data have the shape [n_rows, n_columns], got {array.shape}")
-    return array
-
-
-def array_of(data: Any) -> np.ndarray:
-    """Data without names as an array: of numbers, what is masked missing, or of cells as they are."""
-    if isinstance(data, np.ma.MaskedArray):
-        gap = np.nan if data.dtype.kind in "biuf" else None
-        data = np.ma.filled(data.astype(object if gap is None else np.float64), gap)
-    try:
-        array = data if isinstance(data, np.ndarray) else np.asarray(data)
-        if array.dtype.kind in "biuf" or isinstance(data, np.ndarray):
-            return array
-        return np.asarray(data, object)  # what a cell is does not depend on the others
-    except ValueError:
-        raise ModelError("the rows differ in length") from None
 
 
 def _named(columns: list[tuple[Any, Any]]) -> dict[str, Any]:
@@ -251,7 +221,7 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
 
     Parameters
     ----------
-    data : a DataFrame (the same kind comes back), name → column, or a list of cases.
+    data : a DataFrame (the same kind comes back), name → column, a list of cases; or an array, by number from 0.
 
     Raises
     ------
@@ -262,19 +232,29 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     >>> tr.select({"id": [7, 8], "rain": ["no", "yes"]}, ignore="id")["rain"].tolist()
     ['no', 'yes']
     """
-    wanted, left = as_names(columns), as_names(ignore) or []
+    if isinstance(data, np.ndarray) and data.dtype.names is None and data.ndim == 2:
+        return data[:, list(map(int, _kept([str(j) for j in range(data.shape[1])], columns, ignore)))]
     if not is_named(data):
         raise ModelError(f"data of type {type(data).__name__} have no names of columns to choose by")
     found = columns_of(data)
-    for name in [*(wanted or ()), *left]:
-        if name not in found:
-            raise unknown_column(name, found)
-    kept = [name for name in (list(found) if wanted is None else wanted) if name not in {*left}]
+    kept = _kept(list(found), columns, ignore)
     if is_frame(data):
         return _frame(data).select(kept).to_native()
-    if is_case_list(data):
-        return [{name: case[name] for name in kept if name in case} for case in data]
-    return Rows({name: _objects(found[name]) for name in kept})
+    return _cases_of(data, kept) if is_case_list(data) else Rows({name: _objects(found[name]) for name in kept})
+
+
+def _cases_of(data: Any, kept: list[str]) -> list[dict[Any, Any]]:
+    cases = [{text_of(name): (name, value) for name, value in case.items()} for case in data]
+    return [dict(case[name] for name in kept if name in case) for case in cases]
+
+
+def _kept(known: list[str], columns: Any, ignore: Any) -> list[str]:
+    """The names of the columns that are kept, in the order in which they are asked for."""
+    wanted, left = as_names(columns), as_names(ignore) or []
+    for name in [*(wanted or ()), *left]:
+        if name not in known:
+            raise unknown_column(name, known)
+    return [name for name in (known if wanted is None else wanted) if name not in left]
 
 
 def take(data: Any, rows: Any) -> Any:
@@ -283,16 +263,16 @@ def take(data: Any, rows: Any) -> Any:
         return _frame(data)[rows if isinstance(rows, slice) else rows.tolist()].to_native()
     if is_case_list(data):
         return data[rows] if isinstance(rows, slice) else [data[i] for i in rows]
-    return (
-        Rows({name: _objects(column)[rows] for name, column in columns_of(data).items()})
-        if is_named(data)
-        else data[rows]
-    )
+    if not is_named(data):
+        return data[rows]
+    return Rows({name: _objects(column)[rows] for name, column in columns_of(data).items()})
 
 
 def as_names(given: Any) -> list[str] | None:
     """Names of columns: one, or several."""
-    return given if given is None else [given] if isinstance(given, str) else [text_of(name) for name in given]
+    if given is None:
+        return None
+    return [text_of(given)] if isinstance(given, str | int | np.integer) else [text_of(name) for name in given]
 
 
 def unknown_column(name: str, known: Collection[str]) -> ModelError:
@@ -318,20 +298,24 @@ def as_array(cells: Sequence[Any]) -> np.ndarray:
 def like(data: Any, columns: Mapping[str, Any]) -> Any:
     """Columns in the container that `data` came in: a table, a list of cases, an array, or `Rows`."""
     if is_case_list(data):
-        names = list(columns)
-        cells = [np.asarray(columns[name]).tolist() for name in names]
-        return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+        cells = [np.asarray(column).tolist() for column in columns.values()]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
     if is_frame(data):
-        import narwhals as nw
-
-        made = nw.from_dict({n: _writable(c) for n, c in columns.items()}, backend=nw.get_native_namespace(data))
-        native = made.to_native()
-        if hasattr(data, "iloc") and len(native) == len(data):
-            native.index = data.index
-        return native
+        return _frame_like(data, columns)
     if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
         return Rows(columns)
     return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+
+
+def _frame_like(data: Any, columns: Mapping[str, Any]) -> Any:
+    """A table of the library that another one is of, and with its index where it has as many rows."""
+    import narwhals as nw
+
+    made = nw.from_dict({n: _writable(c) for n, c in columns.items()}, backend=nw.get_native_namespace(data))
+    native = made.to_native()
+    if hasattr(data, "iloc") and len(native) == len(data):
+        native.index = data.index
+    return native
 
 
 def replaced(data: Any, columns: Mapping[str, Any]) -> Any:

@@ -29,8 +29,7 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
-    given = _given(variable, own)
-    names = tuple([x if type(x) is str else text_of(x) for x in given])
+    names = own if type(own) is tuple and {*map(type, own)} == {str} else tuple(map(text_of, _given(variable, own)))
     if not names:
         raise ModelError(f"variable {variable!r} has no states; give it at least one")
     if len({*names}) != len(names):
@@ -98,8 +97,7 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
     """
     size = len(next(reversed(axes.values())))
     rows = table.reshape(-1, size)
-    with np.errstate(over="ignore"):
-        sums = rows.sum(axis=1)
+    sums = rows.sum(axis=1)
     error = np.abs(sums - 1)
     if not error.size or error.max() <= ROUNDING:
         return table
@@ -109,8 +107,8 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
     if tolerance is not None and error.max() > tolerance:
         row = int(error.argmax())
         raise ModelError(
-            f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1{_of(axes, row, ', for ')}; "
-            "normalize=True divides each row by its sum"
+            f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1; "
+            f"normalize=True divides each row by its sum{_of(axes, row)}"
         )
     if np.isinf(sums).any():  # finite weights whose sum is beyond a double
         rows = rows / np.where(np.isinf(sums), rows.max(axis=1), 1.0)[:, None]
@@ -122,6 +120,7 @@ ROUNDING = 1e-12
 """Sums this near to one are one."""
 
 
-def _of(axes: Axes, row: int, before: str = ", of ") -> str:
+def _of(axes: Axes, row: int) -> str:
+    """Which states of the parents a row is of."""
     parents = dict(list(axes.items())[:-1])
-    return f"{before}{place_of(parents, row)}" if parents else ""
+    return f" (it is that of {place_of(parents, row)})" if parents else ""

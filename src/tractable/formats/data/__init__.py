@@ -276,7 +276,7 @@ def _unnamed(data: Any) -> Any:
     return np.stack([np.asarray(c) for c in columns_of(data).values()], axis=1) if is_named(data) else data
 
 
-def _table(name: str, array: ArrayLike) -> np.ndarray:
+def _table(name: str, array: Any) -> np.ndarray:
     """What is to be written, as an array that can be read again."""
     try:
         table = np.asarray(array)

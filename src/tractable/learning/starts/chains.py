@@ -9,10 +9,11 @@ import numpy as np
 from tractable.learning.starts import mixtures
 from tractable.models.hidden_markov import HiddenMarkovModel
 from tractable.models.keys import generator
-from tractable.models.kinds import EmissionKinds, Wanted
+from tractable.models.kinds import ColumnsWanted, EmissionKinds
 from tractable.models.mixture import Mixture
-from tractable.models.rows import is_named, matrix
+from tractable.models.rows import is_named
 from tractable.models.sequences import Sequences, are_many
+from tractable.models.unnamed import matrix
 
 STARTS = mixtures.STARTS
 STAY = 0.5
@@ -47,7 +48,7 @@ def hidden_markov(
     >>> sorted(model.emissions.means.ravel().round(2).tolist())
     [0.0, 5.0]
     """
-    found, own = mixtures.emissions_of(parts_of(data), n_states, Wanted(emissions, aside=aside_in(data)), chosen)
+    found, own = mixtures.emissions_of(parts_of(data), n_states, ColumnsWanted(emissions, aside=aside_in(data)), chosen)
     model = HiddenMarkovModel(*first_chain(n_states), own, columns=found.columns)
     return started(model, model.check(data), start, generator(key))
 
@@ -81,7 +82,7 @@ def left_right(
     ([[0.5, 0.5], [0.0, 1.0]], [5.0, 0.0])
     """
     (found, own), k = (
-        mixtures.emissions_of(parts_of(data), n_states, Wanted(emissions, aside=aside_in(data)), chosen),
+        mixtures.emissions_of(parts_of(data), n_states, ColumnsWanted(emissions, aside=aside_in(data)), chosen),
         max(n_states, 1),
     )
     onward = STAY * np.eye(k) + (1 - STAY) * np.eye(k, k=1)

@@ -15,7 +15,7 @@ from tractable.models.additive import AdditiveGaussianEmissions
 from tractable.models.emissions import TiedGaussianEmissions
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
 from tractable.models.keys import generator
-from tractable.models.kinds import Wanted, described
+from tractable.models.kinds import ColumnsWanted, described
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import Sequences
 from tractable.posterior.engines.mixtures import responsibilities
@@ -55,7 +55,7 @@ def factorial_hidden_markov(
     """
     if not len(n_states) or min(n_states) < 1:
         raise ModelError(f"n_states are the numbers of states of the chains, at least 1 each, got {n_states!r}")
-    found = described(parts_of(data), Wanted(columns=columns, ignore=ignore, aside=aside_in(data)))
+    found = described(parts_of(data), ColumnsWanted(columns=columns, ignore=ignore, aside=aside_in(data)))
     rows = found.rows
     if found.columns is not None and found.columns.categories:
         raise ModelError(f"column {next(iter(found.columns.categories))!r} holds categories; leave it out with ignore=")

@@ -13,7 +13,7 @@ from tractable.models._base import ModelError, check_options, nearest
 from tractable.models.emissions import Emissions, MixtureEmissions, Statistics, emissions_for
 from tractable.models.emissions._base import as_rows, column_means
 from tractable.models.keys import generator
-from tractable.models.kinds import Described, EmissionKinds, Wanted, described
+from tractable.models.kinds import ColumnsWanted, Described, EmissionKinds, described
 from tractable.models.mixture import Mixture
 from tractable.posterior.engines.mixtures import chunks
 
@@ -74,12 +74,14 @@ def mixture(
     >>> tr.mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
     5
     """
-    found, own = emissions_of([data], n_components, Wanted(emissions), chosen)
+    found, own = emissions_of([data], n_components, ColumnsWanted(emissions), chosen)
     begin = Mixture(np.full(n_components, 1 / n_components), own, columns=found.columns)
     return started(begin, found.rows, start, generator(key))
 
 
-def emissions_of(parts: Any, n_components: int, wanted: Wanted, chosen: OfColumns) -> tuple[Described, Emissions]:
+def emissions_of(
+    parts: Any, n_components: int, wanted: ColumnsWanted, chosen: OfColumns
+) -> tuple[Described, Emissions]:
     """What the columns of some tables are, and emissions under which every component has their distribution."""
     options: dict[str, Any] = dict(chosen)
     check_options(options, OfColumns.__annotations__, "a start")

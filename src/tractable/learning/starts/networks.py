@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from tractable.graph import GraphError
 from tractable.graph.structure import read_structure
 from tractable.models import BayesianNetwork, ModelError
-from tractable.models._base import nearest
+from tractable.models._base import check_options, nearest
 from tractable.models.keys import generator
 from tractable.models.observations import Observations
-from tractable.models.rows import columns_of, declared, values_of
+from tractable.models.rows import columns_of, declared, select, values_of
 from tractable.models.tables import checked_states
 from tractable.models.values import number_of, text_of
 from tractable.plan.budget import Memory
@@ -25,17 +25,25 @@ STARTS = ("random",)
 MAX_NUMBERS = 100
 """A column of so many different numbers that are not whole holds measurements, not states."""
 
-Names = Sequence[str] | int
+NamesOrNumber = Sequence[str] | int
+
+
+class OfVariables(TypedDict, total=False):
+    """Which columns become variables, and what their tables may take."""
+
+    columns: Any
+    ignore: Any
+    memory: Memory
 
 
 def bayesian_network(
     data: Any,
     parents: Any,
     *,
-    states: Mapping[str, Names] | None = None,
+    states: Mapping[str, NamesOrNumber] | None = None,
     ties: Sequence[Sequence[str]] = (),
     key: Any = 0,
-    memory: Memory = None,
+    **chosen: Unpack[OfVariables],
 ) -> BayesianNetwork:
     """A network for these data, where learning may begin: states from the columns, tables from the rows that show them.
 
@@ -48,6 +56,7 @@ def bayesian_network(
     states : variable → names of its states, or their number. A variable that is no column is hidden and needs them; a
         column may have more states than turn up. Else a column has the categories that it declares, in their order (a
         categorical column of pandas or arrow, an ``Enum`` of polars), or the values in it: numbers by size, then text.
+    columns, ignore : the columns that become variables, or those to leave out, by name.
     ties : groups of variables that share one table.
     key : of what no row shows: those rows of tables are random.
     memory : what the tables may take while they are learned, such as ``"4GiB"``; half of this machine's if None.
@@ -70,10 +79,13 @@ def bayesian_network(
     >>> tr.bayesian_network(None, "smoke{no|yes} -> lung[3] <- age[4]").tables["lung"].shape
     (2, 4, 3)
     """
+    check_options(chosen, ("columns", "ignore", "memory"), "a start of a network")
+    if "columns" in chosen or "ignore" in chosen:
+        data = select(data, chosen.get("columns"), chosen.get("ignore", ()))
     parents, said = _structure(parents)
     found = _states(data, parents, said | dict(states or {}))
     families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in found}
-    check_tables(families, memory)
+    check_tables(families, chosen.get("memory"))
     net = BayesianNetwork(found, parents, {v: _uniform([n for _, n in own]) for v, own in families.items()}, ties=ties)
     if data is None:
         return _random(net, generator(key))
@@ -100,7 +112,7 @@ def _structure(given: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
     return parents, checked_states(said)
 
 
-def _names(variable: str, given: Names) -> Sequence[str]:
+def _names(variable: str, given: NamesOrNumber) -> Sequence[str]:
     if isinstance(given, int | np.integer):
         if given < 1:
             raise ModelError(f"variable {variable!r} needs at least one state, got {given}")
@@ -121,7 +133,8 @@ def _values(variable: str, columns: Mapping[str, Any]) -> list[str]:
     numbers = [x for x in map(number_of, values) if x is not None]
     if len(numbers) > MAX_NUMBERS and any(x != int(x) for x in numbers):
         raise ModelError(
-            f"column {variable!r} holds {len(numbers)} different numbers: a table needs states; cut it into bins"
+            f"column {variable!r} holds {len(numbers)} different numbers: a table needs states; cut it into bins, "
+            f"or leave it out: ignore={variable!r}"
         )
     return values
 
