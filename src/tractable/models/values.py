@@ -74,7 +74,7 @@ def shown(value: Any) -> str:
 
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, or what other libraries have for nothing; of text see `MISSING_WORDS`."""
-    if value is None or value is np.ma.masked:
+    if value is None or type(value).__name__ == "MaskedConstant":  # of numpy.ma, which nothing else here loads
         return True
     if isinstance(value, str):
         return False
