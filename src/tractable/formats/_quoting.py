@@ -34,7 +34,7 @@ def text_of_rows(rows: Iterable[Sequence[str]], delimiter: str = ",") -> str:
 def cell_of(value: Any, comma: bool = False) -> str:
     """A value as a cell.
 
-    >>> [cell_of(x) for x in (0.25, 2.0, np.float64("nan"), None, "yes", True)], cell_of(0.5, comma=True)
+    >>> [cell_of(x) for x in (0.25, 2.0, float("nan"), None, "yes", True)], cell_of(0.5, comma=True)
     (['0.25', '2', '', '', 'yes', 'True'], '0,5')
     """
     if is_missing(value):
