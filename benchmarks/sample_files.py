@@ -83,13 +83,13 @@ def pgmpy(path: str) -> tuple[dict[str, Any], Marginals]:
 
     logging.getLogger("pgmpy").setLevel(logging.ERROR)
     read = {".bif": BIFReader, ".bifxml": XMLBIFReader, ".xdsl": XDSLReader}[Path(path).suffix]
-    model = read(path).get_model()
+    model: Any = read(path).get_model()
     cpds = {v: model.get_cpds(v) for v in model.nodes()}
     tables = {v: (list(c.state_names[v]), list(c.variables), c.values) for v, c in cpds.items()}
 
     def marginals(case: dict[str, str]) -> Iterator[tuple[str, np.ndarray]]:
         free = [v for v in tables if v not in case][:10] if len(tables) <= SMALL else []
-        engine = VariableElimination(model)
+        engine: Any = VariableElimination(model)
         found = ((v, engine.query([v], case, show_progress=False)) for v in free)
         return ((v, f.values[[f.state_names[v].index(s) for s in tables[v][0]]]) for v, f in found)
 

@@ -62,7 +62,7 @@ NETWORKS = f"""
     print(tr.infer(net, {{"xray": ["yes", "no"]}}).marginals["lung"])
     print(tr.most_probable(net, {{"xray": "yes"}}).assignment)
     rows = tr.sample(net, 200, key=1)
-    table = {{name: [net.states[name][i] for i in column] for name, column in rows.items() if name != "either"}}
+    table = {{name: column for name, column in rows.items() if name != "either"}}
     table["smoke"][:20] = [None] * 20
     for learner in (tr.EM(n_init=2, start="random"), tr.IncrementalEM(n_blocks=3), tr.OnlineEM(batch_size=50)):
         run = tr.fit(net, table, learner, epochs=4, key=7, checkpoint="em.checkpoint", progress=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 ColumnNames = str | int | Collection[str | int]
 """Columns by name, or by number from 0."""
+
+
+AskedColumns = Sequence[str | int] | None
+"""The same as a list; None for all."""
 
 
 def as_columns(given: Any) -> list[str | int] | None:

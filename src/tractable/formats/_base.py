@@ -8,7 +8,7 @@ import re
 import stat
 import warnings
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -27,7 +27,7 @@ FREE_EXPANSION = 2**26
 
 EXPANSION = 200
 
-States = Mapping[str, tuple[str, ...]]
+States = Mapping[str, Sequence[str]]
 """The names of the states of each variable."""
 
 _PIECE = 2**14

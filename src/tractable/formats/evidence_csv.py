@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from tractable.formats._asked import AskedColumns
 from tractable.formats._base import FormatError, Source, States, encoded
 from tractable.formats._quoting import text_of_rows
 from tractable.formats._sheet import Sheet, sheet
@@ -15,11 +16,9 @@ from tractable.models.values import StateReader, state_reader
 _ROWS = 256
 """Rows that are read at a time."""
 
-Asked = Sequence[str | int] | None
-
 
 def read(
-    source: Source, states: States, columns: Asked = None, ignore: Sequence[str | int] = ()
+    source: Source, states: States, columns: AskedColumns = None, ignore: Sequence[str | int] = ()
 ) -> list[dict[str, str]]:
     """The cases in a CSV file."""
     found = states_sheet(source, states)
@@ -44,7 +43,9 @@ def states_sheet(source: Source, states: States) -> Sheet:
     return replace(sheet(source, header=True), known=frozenset(states))
 
 
-def variables(found: Sheet, states: States, columns: Asked, ignore: Sequence[str | int]) -> tuple[list[str], list[int]]:
+def variables(
+    found: Sheet, states: States, columns: AskedColumns, ignore: Sequence[str | int]
+) -> tuple[list[str], list[int]]:
     """The variables that have columns, and the places of these.
 
     Raises

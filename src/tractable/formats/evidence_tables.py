@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tractable.formats._asked import ColumnNames
 from tractable.formats._base import States, failure
 from tractable.formats.data import read_columns
@@ -18,5 +20,5 @@ def read(
         codes = parse_rows({v: tuple(names) for v, names in states.items()}, rows)
     except ModelError as error:
         raise failure(name, error) from None
-    names = list(states.items())
+    names: list[tuple[str, Any]] = list(states.items())
     return [{v: own[code] for (v, own), code in zip(names, row, strict=True) if code >= 0} for row in codes.tolist()]

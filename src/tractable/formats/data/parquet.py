@@ -12,14 +12,13 @@ import narwhals as nw
 import numpy as np
 
 from tractable.extras import import_module, is_there
+from tractable.formats._asked import AskedColumns
 from tractable.formats._base import EXPANSION, FREE_EXPANSION, FormatError, amount, failure, readable, shown
 from tractable.formats.data._base import Place, check_shape
 from tractable.models.rows import Rows, as_array, frame_of, unknown_column
 
-Asked = Sequence[str | int] | None
 
-
-def read(path: str, columns: Asked = None, ignore: Sequence[str | int] = ()) -> np.ndarray:
+def read(path: str, columns: AskedColumns = None, ignore: Sequence[str | int] = ()) -> np.ndarray:
     """The table in a Parquet file, of some columns."""
     with _opened(path) as (n_rows, names, load):
         chosen = _chosen(path, names, columns, ignore)
@@ -34,7 +33,7 @@ def column_names(path: str) -> list[str]:
         return names
 
 
-def columns(path: str, columns: Asked = None, ignore: Sequence[str | int] = ()) -> Rows:
+def columns(path: str, columns: AskedColumns = None, ignore: Sequence[str | int] = ()) -> Rows:
     """The columns by name, of numbers or text; None for gaps in text."""
     with _opened(path) as (n_rows, names, load):
         chosen = _chosen(path, names, columns, ignore)
@@ -54,7 +53,7 @@ def _cells(path: str, series: Any) -> np.ndarray:
     return as_array(series.to_list())
 
 
-def _chosen(path: str, names: list[str], columns: Asked, ignore: Sequence[str | int]) -> list[str]:
+def _chosen(path: str, names: list[str], columns: AskedColumns, ignore: Sequence[str | int]) -> list[str]:
     """The names of the columns that are asked for."""
     left = {_name(path, names, name) for name in ignore}
     kept = names if columns is None else [_name(path, names, name) for name in columns]
