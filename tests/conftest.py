@@ -32,6 +32,9 @@ XLA_FLAGS = (
 HARMLESS = [f"ignore:Error {doing} persistent compilation cache" for doing in ("reading", "writing")]
 """jax says so of a file that another process is writing or was killed while it wrote it, and compiles once more."""
 
+OF_PEERS = ["ignore:builtin type [Ss]wig:DeprecationWarning"]
+"""What pyAgrum's bindings warn of when they are loaded: an error there, in C, ends the process."""
+
 DAYS_KEPT = 30
 
 
@@ -39,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     compile_soon()
     keep_what_is_compiled(config)
     config.addinivalue_line("filterwarnings", "error")
-    for line in HARMLESS:
+    for line in (*HARMLESS, *OF_PEERS):
         config.addinivalue_line("filterwarnings", line)
     config.addinivalue_line("markers", "verify: a sweep; `make verify` runs all of its cases, the tests a sample")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; some tests send one
