@@ -48,7 +48,7 @@ BAD_DATA = {
     "too wide": (np.zeros((5, 6)), r"the model has 4 units, the data 6 columns"),
     "no rows": (np.zeros((0, 4)), r"there are no rows"),
     "one row": (np.zeros(4), r"data must have the shape \[n_rows, n_visible\], got \(4,\)"),
-    "text": (np.array([["0", "1", "1", "0"]]), r"expected numbers"),
+    "text": (np.array([["0", "1", "1", "no"]]), r"row 0, column .3.: .no. is no number"),
 }
 
 
