@@ -212,3 +212,8 @@ def test_soft_evidence_of_some_cases() -> None:
     np.testing.assert_allclose(
         tr.infer(net, {"sex": weights}).marginals.array("smoker"), many.marginals.array("smoker")[:3], atol=1e-12
     )
+
+
+def test_a_scope_that_is_the_name_of_a_variable_is_that_variable() -> None:
+    net = tr.MarkovNetwork({"rain": ["no", "yes"], "a": "01", "b": "01"}, [("rain", [1, 3]), ("ab", np.ones((2, 2)))])
+    assert [factor.scope for factor in net.factors] == [("rain",), ("a", "b")]
