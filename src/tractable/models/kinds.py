@@ -82,7 +82,8 @@ def described(parts: Sequence[Any], wanted: ColumnsWanted) -> Described:
 
 def _ignored(table: _Table, names: list[str], aside: str | None) -> list[str]:
     """The columns that are left out by name, and are known again."""
-    return [name for name in table.cells if name not in names and name != aside] if table.named else []
+    kept = {*names, aside}
+    return [name for name in table.cells if name not in kept] if table.named else []
 
 
 def _placed(table: _Table, names: list[str]) -> np.ndarray:
@@ -137,9 +138,9 @@ def _stacked(parts: list[Any]) -> Any:
 
 
 def _chosen(table: _Table, wanted: ColumnsWanted) -> list[str]:
-    known = list(table.cells)
+    known = _known(table)
     left = {_place(name, known) for name in _listed(wanted.ignore)} | {wanted.aside}
-    kept = known if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
+    kept = list(table.cells) if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
     check_once(kept, "columns= names {!r} twice")
     if known and not {*kept} - left:
         raise ModelError("no column is left to learn from")
@@ -150,13 +151,15 @@ def _listed(given: Any) -> list[str]:
     return as_names(given) or []
 
 
-def _place(name: str, known: list[str]) -> str:
-    """A column by its name, or by its number where none has that name."""
+def _known(table: _Table) -> dict[str, str]:
+    """What columns may be called: their names, and their numbers where none has that name."""
+    return {str(j): name for j, name in enumerate(table.cells)} | {name: name for name in table.cells}
+
+
+def _place(name: str, known: Mapping[str, str]) -> str:
     if name in known:
-        return name
-    if name.isdecimal() and int(name) < len(known):
-        return known[int(name)]
-    raise unknown_column(name, known)
+        return known[name]
+    raise unknown_column(name, dict.fromkeys(known.values()))
 
 
 # ---------------------------------------------------------------- of which kind
@@ -165,17 +168,18 @@ def _place(name: str, known: list[str]) -> str:
 def _kinds(names: list[str], table: _Table, emissions: EmissionKinds, given: Collection[str]) -> dict[str, str]:
     """The kind of each column."""
     if not isinstance(emissions, str):
-        return _said(names, list(table.cells), emissions)
+        return _said(names, _known(table), emissions)
     own = {name for name in names if name in given or _is_categorical(name, table, emissions)}
     return {name: CATEGORICAL if name in own else emissions for name in names}
 
 
-def _said(names: list[str], known: list[str], emissions: Mapping[str, Any]) -> dict[str, str]:
+def _said(names: list[str], known: Mapping[str, str], emissions: Mapping[str, Any]) -> dict[str, str]:
     """The kind of each column as kind → columns says."""
     found: dict[str, str] = {}
+    kept = {*names}
     for kind, column in ((kind, column) for kind, own in emissions.items() for column in _listed(own)):
         name = _place(column, known)
-        if name in found or name not in names:
+        if name in found or name not in kept:
             slip = f"named twice, for {found[name]} too" if name in found else "left out by columns= or ignore="
             raise ModelError(f"emissions must name every column once: {name!r} is {slip}")
         found[name] = kind
@@ -264,8 +268,9 @@ def _given(names: list[str], table: _Table, categories: Any) -> dict[str, Any]:
     if categories is None or isinstance(categories, int | np.integer):
         return {}
     listed = categories if isinstance(categories, Mapping) else _one_each(names, categories)
-    found = {_place(text_of(column), list(table.cells)): own for column, own in listed.items()}
-    if out := [name for name in found if name not in names]:
+    known, kept = _known(table), {*names}
+    found = {_place(text_of(column), known): own for column, own in listed.items()}
+    if out := [name for name in found if name not in kept]:
         raise ModelError(f"categories= names {out[0]!r}, which columns= or ignore= leaves out")
     return {name: _states_given(name, own) for name, own in found.items()}
 

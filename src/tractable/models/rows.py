@@ -179,6 +179,8 @@ def declared(data: Any) -> dict[str, tuple[str, ...]]:
     if isinstance(data, Mapping):
         frame: Mapping[str, Any] = {}
         for name, column in data.items():
+            if isinstance(column, np.ndarray | list | tuple):
+                continue  # which declares nothing, and there may be many
             found = nw.from_native(column, series_only=True, pass_through=True)
             frame |= {text_of(name): found} if isinstance(found, nw.Series) else {}
     else:
@@ -250,10 +252,10 @@ def _cases_of(data: Any, kept: list[str]) -> list[dict[Any, Any]]:
 
 def _kept(known: list[str], columns: Any, ignore: Any) -> list[str]:
     """The names of the columns that are kept, in the order in which they are asked for."""
-    wanted, left = as_names(columns), as_names(ignore) or []
-    for name in [*(wanted or ()), *left]:
-        if name not in known:
-            raise unknown_column(name, known)
+    wanted, left = as_names(columns), {*(as_names(ignore) or ())}
+    there = {*known}
+    if strange := [name for name in (*(wanted or ()), *left) if name not in there]:
+        raise unknown_column(strange[0], known)
     return [name for name in (known if wanted is None else wanted) if name not in left]
 
 
