@@ -7,13 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-import tractable as tr
 from tractable.cli import _text
-from tractable.cli._options import Kept
-from tractable.cli._table_files import Texts
+from tractable.cli._table_files import Learned, Texts
 
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
@@ -33,14 +30,12 @@ class Emitted:
         typer.Option(metavar="COLUMN=N", help="States of a categorical column: their number, or their names, a|b|c."),
     ] = None
 
-    def options(self, data: Any, kept: Kept, default: str) -> dict[str, Any]:
+    def options(self, found: Learned) -> dict[str, Any]:
         """How `tr.mixture` and `tr.hidden_markov` take these, and the columns that are chosen of data with names."""
-        rows = data.rows if isinstance(data, tr.Sequences) else data
-        names = () if isinstance(rows, np.ndarray) else list(rows)
-        own = {"emissions": kinds_of(self.emissions or [default], names)}
+        own: dict[str, Any] = {"emissions": kinds_of(self.emissions, found.names)} if self.emissions else {}
         if self.categories:
-            own["categories"] = states_of(self.categories, names)
-        return own | (kept.asked if names else {})
+            own["categories"] = states_of(self.categories, found.names)
+        return own | found.asked
 
 
 def kinds_of(texts: list[str], names: Collection[str]) -> str | dict[str, list[str]]:

@@ -32,7 +32,8 @@ def run(argv: Sequence[str]) -> int:
     try:
         with warnings_in_a_line(tr.FormatWarning):
             code = _guarded(argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # nobody may have opened it
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader has gone; what is still buffered must not raise again at exit.
@@ -41,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
     except ImportError as error:
         return _fail(_lacking(error))
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _fail(f"{error.filename or 'the standard output'}: {error.strerror or error}")
 
 
 def _prepare(stream: TextIOWrapper) -> None:

@@ -272,7 +272,7 @@ def _number(name: str, row: int, cell: Any, of_text: str) -> float:
     number = None if isinstance(cell, _TIMES) else number_of(cell)
     if number is not None and abs(number) < MAX:
         return float(number)
-    told = f"is no number{of_text}"
+    told = f"is no number{of_text}" if number is None else "is too large for a number of 64 bits"
     if any(hasattr(cell, of_time) for of_time in ("isoformat", "days")) or isinstance(cell, _TIMES):
         told = f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
     raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {told}")

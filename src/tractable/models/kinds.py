@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,14 +10,17 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.columns import Columns, cells_of, check_once, numbers
-from tractable.models.emissions._base import two_axes
+from tractable.models.emissions._base import ROWS, two_axes
 from tractable.models.emissions.categorical import MAX_STATES
 from tractable.models.rows import as_names, columns_of, declared, is_named, unknown_column, values_of
 from tractable.models.unnamed import array_of
 from tractable.models.values import is_missing, is_missing_word, number_of, text_of
 
-CATEGORICAL = "categorical"
+AUTO, BERNOULLI, CATEGORICAL, GAUSSIAN = "auto", "bernoulli", "categorical", "gaussian"
 BOOLEANS = ("False", "True")
+_MEANT = re.compile(r"(?P<time>\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?)|[$€£¥] ?[+-]?\d[\d.,]*|[+-]?\d[\d.,]* ?[%$€£¥]")
+"""Text that has been a time or a number with a sign."""
+
 ALONE = 20
 """A column of at least so many texts, all of them different, is taken for names of the rows."""
 
@@ -29,7 +33,7 @@ class ColumnsWanted(NamedTuple):
     `aside` is a column that is no data, but has its place among the numbers of columns.
     """
 
-    emissions: EmissionKinds = "gaussian"
+    emissions: EmissionKinds = AUTO
     columns: Any = None
     ignore: Any = None
     categories: Any = None
@@ -170,7 +174,27 @@ def _kinds(names: list[str], table: _Table, emissions: EmissionKinds, given: Col
     if not isinstance(emissions, str):
         return _said(names, _known(table), emissions)
     own = {name for name in names if name in given or _is_categorical(name, table, emissions)}
-    return {name: CATEGORICAL if name in own else emissions for name in names}
+    rest = [name for name in names if name not in own]
+    kind = dict.fromkeys(rest, emissions) if emissions != AUTO else _fitting(table, rest)
+    return {name: kind.get(name, CATEGORICAL) for name in names}
+
+
+def _fitting(table: _Table, names: list[str]) -> dict[str, str]:
+    """The kind that fits each column of numbers: of two values, 0 and 1, or of any."""
+    if table.array is not None:
+        bits = np.ones(table.array.shape[1], bool)
+        for start in range(0, len(table.array), ROWS):  # which may lie on disk
+            block = table.array[start : start + ROWS]
+            bits &= ((block == 0) | (block == 1) | np.isnan(block)).all(0)
+        return {name: BERNOULLI if bits[int(name)] else GAUSSIAN for name in names}
+    return {name: BERNOULLI if _are_bits(table.cells[name]) else GAUSSIAN for name in names}
+
+
+def _are_bits(cells: Any) -> bool:
+    """Whether a column holds nothing but 0 and 1."""
+    if isinstance(cells, np.ndarray):
+        return bool(((cells == 0) | (cells == 1) | np.isnan(cells)).all())
+    return all(_is_gap(cell) or number_of(cell) in (0, 1) for cell in _different(cells))
 
 
 def _said(names: list[str], known: Mapping[str, str], emissions: Mapping[str, Any]) -> dict[str, str]:
@@ -196,11 +220,29 @@ def _is_categorical(name: str, table: _Table, kind: str) -> bool:
     if kind == CATEGORICAL:
         return True
     if states == BOOLEANS or _is_boolean(cells):
-        return kind != "bernoulli" and (table.named or not isinstance(cells, np.ndarray))
+        return kind != BERNOULLI and (table.named or not isinstance(cells, np.ndarray))
     if not states and _is_text(cells):
+        _check_words(name, cells)
         _check_repeated(name, cells)
         return True
     return bool(states)
+
+
+def _check_words(name: str, cells: Sequence[Any]) -> None:
+    """Refuse text that may have been meant as numbers: among numbers, with a sign such as %, or a time."""
+    there = [cell for cell in _different(cells) if not _is_gap(cell)]
+    words = {cell for cell in there if number_of(cell) is None}
+    told = "is no number, as others in the column are; leave a missing cell empty"
+    if len(words) == len(there):
+        meant = [_MEANT.fullmatch(text_of(cell)) for cell in there]
+        if (first := meant[0]) is None or None in meant:
+            return
+        told = "is a time; make it a number" if first["time"] else "is a number with a sign; leave the sign out"
+    row = next(row for row, cell in enumerate(cells) if isinstance(cell, str | bytes) and cell in words)
+    raise ModelError(
+        f"row {row}, column {name!r}: {text_of(cells[row])!r} {told}, or say that they are categories, "
+        f"categories={{{name!r}: [their names]}} or their number (--categories {name}=N), or ignore the column"
+    )
 
 
 def _check_repeated(name: str, cells: Sequence[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -279,8 +280,13 @@ def as_names(given: Any) -> list[str] | None:
 
 def unknown_column(name: str, known: Collection[str]) -> ModelError:
     """The error for a column that is not there."""
-    there = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
-    return ModelError(f"there is no column {name!r}; there are {there}{nearest(name, known)}")
+    return ModelError(f"there is no column {name!r}{nearest(name, known)}; there are {listed(known)}")
+
+
+def listed(names: Collection[str]) -> str:
+    """The first names of a list as they are typed on the command line: those with a comma in quotes."""
+    typed = (f'"{name}"' if "," in name else name for name in islice(names, 12))
+    return ", ".join(typed) + (", …" if len(names) > 12 else "")
 
 
 def _objects(column: Any) -> np.ndarray:
