@@ -121,7 +121,7 @@ class Sheet:
         if str(name).isdecimal() and str(name).isascii() and int(name) < self.width - self.skip:
             return self.skip + int(name)
         if names:
-            raise self.source.error(unknown_column(str(name), names))
+            raise self.source.error(unknown_column(name, names))
         raise self.source.error(f"there is no column {name!r}; there are 0 … {self.width - 1}, and no header")
 
     def check_names(self, places: Sequence[int]) -> None:

@@ -42,5 +42,6 @@ def filled(found: Sheet, columns: Mapping[int, Filled], more: Mapping[str, Seque
         rows.append(cells + [cell_of(values[i], found.dialect.comma) for values in more.values()])
     data, start = found.source.data, found.dialect.start
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""  # by which Excel knows the encoding
-    line_end = "\r\n" if data[: data.find(b"\n", start) + 1].endswith(b"\r\n") else "\n"
+    windows = data.endswith(b"\r\n") or (b"\r\n" in data and not data.endswith(b"\n"))
+    line_end = "\r\n" if windows else "\n"
     return mark + data[len(mark) : start] + text_of_rows(rows, found.dialect.delimiter, line_end).encode()

@@ -278,9 +278,9 @@ def as_names(given: Any) -> list[str] | None:
     return [text_of(given)] if isinstance(given, str | int | np.integer) else [text_of(name) for name in given]
 
 
-def unknown_column(name: str, known: Collection[str]) -> ModelError:
+def unknown_column(name: str | int, known: Collection[str]) -> ModelError:
     """The error for a column that is not there."""
-    return ModelError(f"there is no column {name!r}{nearest(name, known)}; there are {listed(known)}")
+    return ModelError(f"there is no column {name!r}{nearest(str(name), known)}; there are {listed(known)}")
 
 
 def listed(names: Collection[str]) -> str:
