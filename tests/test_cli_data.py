@@ -1,4 +1,4 @@
-"""Data on the command line as users keep them: what is wrong is said with file and line, what is left out may be bad."""
+"""Data on the command line as users keep them: what is wrong has file and line, what is left out may be bad."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ def test_values_that_a_model_does_not_know_name_file_and_line(capsys: Any) -> No
 
 
 def test_a_column_of_a_kind_is_named_as_the_file_names_it() -> None:
-    with pytest.raises(tr.ModelError, match="row 1, column 'b': the value -1.0 is not a count"):
+    with pytest.raises(tr.ModelError, match=r"row 1, column 'b': the value -1\.0 is not a count"):
         tr.mixture({"a": [1.0, 2.0], "b": [1, -1]}, 1, {"gaussian": "a", "poisson": "b"})
-    with pytest.raises(tr.ModelError, match="row 1, column 1: the value -1.0 is not a count"):
+    with pytest.raises(tr.ModelError, match=r"row 1, column 1: the value -1\.0 is not a count"):
         tr.emissions_for({"gaussian": [0], "poisson": [1]}, [[1.0, 2.0], [1.0, -1.0]], 1)
 
 
@@ -170,7 +170,8 @@ def test_impute_keeps_what_stands_around_the_cells(before: bytes, after: bytes) 
 def test_na_is_a_state_where_the_structure_says_so() -> None:
     Path("x.csv").write_text("a,b\nNA,yes\nyes,\n?,no\n,no\n")
     Path("na.bif").write_text(
-        'network na { }\nvariable a { type discrete [2] { "NA", yes }; }\nvariable b { type discrete [2] { no, yes }; }\n'
+        'network na { }\nvariable a { type discrete [2] { "NA", yes }; }\n'
+        "variable b { type discrete [2] { no, yes }; }\n"
         'probability (a) { table .5, .5; }\nprobability (b | a) { ("NA") .5, .5; (yes) .5, .5; }\n'
     )
     fit = ["-o", "found.bif", "--force", "-q", "--prior", "0", "--epochs", "3"]

@@ -145,11 +145,7 @@ class Sheet:
 
 def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sheet:
     """A file as a sheet; `headless`, it never has a header, with `header` always."""
-    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
-        source = replace(source, data=source.text().encode("utf-8-sig"))
-    if b"\0" in source.data:
-        line = 1 + source.data.count(b"\n", 0, source.data.index(b"\0"))
-        raise source.error("holds a byte 0, as UTF-16 without its mark does; save the file as UTF-8", line)
+    source = _in_utf8(source)
     found = dialect(source)
     rows = _rows(source, found, 1 if header else None)  # a header may be one name, and that empty
     first = next(rows, None)
@@ -160,6 +156,16 @@ def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sh
         return Sheet(source, found, first, False)
     short = found.delimiter in "\t " and _is_short(first, below())
     return Sheet(source, found, ["", *first] if short else first, True, short)
+
+
+def _in_utf8(source: Source) -> Source:
+    """A file in UTF-8; of UTF-16 with its mark."""
+    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
+        source = replace(source, data=source.text().encode("utf-8-sig"))
+    if (place := source.data.find(b"\0")) >= 0:
+        line = 1 + source.data.count(b"\n", 0, place)
+        raise source.error("holds a byte 0, as UTF-16 without its mark does; save the file as UTF-8", line)
+    return source
 
 
 def _holds_names(first: list[str], found: Dialect, below: Callable[[], Sequence[str]]) -> bool:

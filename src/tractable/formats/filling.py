@@ -40,8 +40,13 @@ def filled(found: Sheet, columns: Mapping[int, Filled], more: Mapping[str, Seque
             if is_gap(cells[place]):
                 cells[place] = cell_of(values[i], found.dialect.comma)
         rows.append(cells + [cell_of(values[i], found.dialect.comma) for values in more.values()])
-    data, start = found.source.data, found.dialect.start
+    return _around(found, rows)
+
+
+def _around(found: Sheet, rows: Iterable[Sequence[str]]) -> bytes:
+    """The rows with what stands around the cells of the file: a mark, a line that names the delimiter, ends of lines."""
+    data = found.source.data
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""  # by which Excel knows the encoding
     windows = data.endswith(b"\r\n") or (b"\r\n" in data and not data.endswith(b"\n"))
-    line_end = "\r\n" if windows else "\n"
-    return mark + data[len(mark) : start] + text_of_rows(rows, found.dialect.delimiter, line_end).encode()
+    text = text_of_rows(rows, found.dialect.delimiter, "\r\n" if windows else "\n")
+    return mark + data[len(mark) : found.dialect.start] + text.encode()

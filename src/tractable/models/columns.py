@@ -272,10 +272,14 @@ def _number(name: str, row: int, cell: Any, of_text: str) -> float:
     number = None if isinstance(cell, _TIMES) else number_of(cell)
     if number is not None and abs(number) < MAX:
         return float(number)
-    told = f"is no number{of_text}" if number is None else "is too large for a number of 64 bits"
+    raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {_complaint(name, cell, of_text)}")
+
+
+def _complaint(name: str, cell: Any, of_text: str) -> str:
+    """What is wrong with a cell that is no number."""
     if any(hasattr(cell, of_time) for of_time in ("isoformat", "days")) or isinstance(cell, _TIMES):
-        told = f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
-    raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {told}")
+        return f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
+    return f"is no number{of_text}" if number_of(cell) is None else "is too large for a number of 64 bits"
 
 
 def is_case(evidence: Any) -> bool:

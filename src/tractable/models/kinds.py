@@ -233,16 +233,22 @@ def _check_words(name: str, cells: Sequence[Any]) -> None:
     there = [cell for cell in _different(cells) if not _is_gap(cell)]
     words = {cell for cell in there if number_of(cell) is None}
     told = "is no number, as others in the column are; leave a missing cell empty"
-    if len(words) == len(there):
-        meant = [_MEANT.fullmatch(text_of(cell)) for cell in there]
-        if (first := meant[0]) is None or None in meant:
-            return
-        told = "is a time; make it a number" if first["time"] else "is a number with a sign; leave the sign out"
+    if len(words) == len(there) and (told := _meant(words)) is None:
+        return
     row = next(row for row, cell in enumerate(cells) if isinstance(cell, str | bytes) and cell in words)
     raise ModelError(
         f"row {row}, column {name!r}: {text_of(cells[row])!r} {told}, or say that they are categories, "
         f"categories={{{name!r}: [their names]}} or their number (--categories {name}=N), or ignore the column"
     )
+
+
+def _meant(words: Iterable[Any]) -> str | None:
+    """What all the words of a column are instead of categories."""
+    found = [_MEANT.fullmatch(text_of(word)) for word in words]
+    if not all(found):
+        return None
+    is_time = any(match["time"] for match in found if match)
+    return "is a time; make it a number" if is_time else "is a number with a sign; leave the sign out"
 
 
 def _check_repeated(name: str, cells: Sequence[Any]) -> None:
