@@ -37,7 +37,8 @@ def run(argv: Sequence[str]) -> int:
         return code
     except BrokenPipeError:
         # The reader has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except ImportError as error:
         return _fail(_lacking(error))

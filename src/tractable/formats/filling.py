@@ -44,7 +44,7 @@ def filled(found: Sheet, columns: Mapping[int, Filled], more: Mapping[str, Seque
 
 
 def _around(found: Sheet, rows: Iterable[Sequence[str]]) -> bytes:
-    """The rows with what stands around the cells of the file: a mark, a line that names the delimiter, ends of lines."""
+    """The rows with what stands around the cells of the file: a mark, a line that names the delimiter, line ends."""
     data = found.source.data
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""  # by which Excel knows the encoding
     windows = data.endswith(b"\r\n") or (b"\r\n" in data and not data.endswith(b"\n"))
