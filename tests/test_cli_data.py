@@ -223,3 +223,14 @@ def test_streams_that_are_closed_or_full(streams: str, code: int, said: str) -> 
     line = f"'{sys.executable}' -m tractable query two.bif --evidence-file - -q {streams}"
     found = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (code, f"tractable: {said}\n" if said else "")
+
+
+def test_a_file_of_pyagrum_is_read_with_a_warning(capsys: Any) -> None:
+    scopes = ["1 0   # a", "1 1   # b", "3 0 1 2   # c"]
+    tables = "2 .5 .5\n2 .25 .75\n8 .9 .1 .8 .2 .7 .3 .6 .4"
+    Path("gum.uai").write_text("BAYES\n3\n2 2 2\n3\n" + "\n".join(scopes) + f"\n\n{tables}\n")
+    assert run(["query", "gum.uai", "-q", "--target", "2", "--json"]) == 0
+    assert capsys.readouterr().err.startswith("tractable: gum.uai:5: the names behind the scopes are pyAgrum's way")
+    Path("plain.uai").write_text("BAYES\n3\n2 2 2\n3\n1 0\n1 1\n3 0 1 2   # c\n\n" + tables)
+    assert run(["query", "plain.uai", "-q", "--json"]) == 0
+    assert capsys.readouterr().err == ""

@@ -11,8 +11,8 @@ So the meaning depends on the states alone: not on a type, on the length of a co
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -43,7 +43,7 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def number_of(value: Any) -> int | float | Decimal | None:
+def number_of(value: Any) -> Any:
     """The number that a value reads as, None where it is none.
 
     >>> [number_of(x) for x in (True, "true", "1.0", " 2e3 ", np.float32(0.1), "yes", "1_0", float("nan"))]
@@ -55,7 +55,12 @@ def number_of(value: Any) -> int | float | Decimal | None:
         return int(value)
     if isinstance(value, float | np.floating):
         return float(str(value)) if np.isfinite(value) else None  # of single precision, what it is written as
-    return value if isinstance(value, Decimal) and value.is_finite() else None
+    return value if is_decimal(value) and value.is_finite() else None
+
+
+def is_decimal(value: Any) -> bool:
+    """Whether a value is a ``Decimal``; nobody has one before its module is loaded, which this need not do."""
+    return "decimal" in sys.modules and isinstance(value, sys.modules["decimal"].Decimal)
 
 
 def _number_in(word: str) -> int | float | None:
