@@ -192,6 +192,20 @@ def test_a_decimal_comma_names_the_state_with_a_point(capsys: Any) -> None:
     assert tr.load("found.bif").states == {"dose": ("0.5", "1.5")}
 
 
+@pytest.mark.parametrize(
+    ("soft", "said"),
+    [
+        ("smoke", "expected VARIABLE=STATE:WEIGHT"),
+        ("smoke=yes:0.7,no:0.3,yes:0.2", "the state 'yes' has two weights"),
+        ("smoke=yes:0.7", "no weight for the state 'no'"),
+        ("smoke=yes:0,no:0", "not all zero"),
+    ],
+)
+def test_soft_evidence_that_says_too_little_or_too_much(soft: str, said: str, capsys: Any) -> None:
+    assert run(["query", "two.bif", "--soft", soft]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_rows_that_were_rounded_are_normalized_where_asked(capsys: Any) -> None:
     Path("half.bif").write_text(HALF)
     assert run(["convert", "half.bif", "whole.uai"]) == 2
