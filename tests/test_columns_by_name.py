@@ -506,3 +506,24 @@ def test_estimators_take_tables_with_text(make: Any) -> None:
         assert {*model.sample(3)[0]} == {*OWN}
         with pytest.raises(ValueError, match="feature names should match"):
             model.predict(make(dict(reversed(cells.items()))))
+
+
+def test_a_row_without_a_table_is_one_row() -> None:
+    """It was taken for as many rows as it has cells, all of them alike."""
+    days = {"sky": ["sun", "rain"] * 5, "temp": [20.0, 8.0, 21.5, 9.0, 19.0, 7.5, 20.5, 8.5, 21.0, 9.5]}
+    hmm = tr.hidden_markov(days, 2, key=0)
+    right = tr.log_evidence(hmm, {"sky": "sun", "temp": 20.0}).value
+    assert tr.log_evidence(hmm, ["sun", 20.0]).value == pytest.approx(right)
+    assert tr.transform(tr.mixture(days, 2, key=0), ["sun", 20.0]).shape == (1, 2)
+
+
+def test_an_array_of_numbers_whose_categories_are_all_missing() -> None:
+    days = {"sky": ["sun", "rain"] * 5, "temp": [20.0, 8.0, 21.5, 9.0, 19.0, 7.5, 20.5, 8.5, 21.0, 9.5]}
+    mix = tr.fit(tr.mixture(days, 2, key=0), days, progress=False).model
+    assert tr.impute(mix, np.array([[np.nan, 20.0], [np.nan, 8.0]])).tolist() == [[1.0, 20.0], [0.0, 8.0]]
+    assert tr.most_probable(mix, {"sky": [], "temp": []}).assignment["component"].tolist() == []
+    with pytest.raises(tr.ModelError, match="column 'temp' is a set"):
+        tr.log_likelihood(mix, {"sky": ["sun"], "temp": {20.0}})
+    for soft in ({"sky": tr.likelihood([1, 2]), "temp": 3.0}, [{"sky": {"sun": 1, "rain": 2}, "temp": 3.0}]):
+        with pytest.raises(tr.ModelError, match="soft evidence is for networks"):
+            tr.infer(mix, soft)

@@ -11,7 +11,8 @@ from tractable.models._base import ModelError
 from tractable.models.columns import Columns, cells_of, check_once, numbers
 from tractable.models.emissions._base import two_axes
 from tractable.models.emissions.categorical import MAX_STATES
-from tractable.models.rows import as_names, columns_of, declared, is_named, unknown_column, values_of
+from tractable.models.frames import declared
+from tractable.models.rows import as_names, columns_of, is_named, unknown_column, values_of
 from tractable.models.unnamed import array_of
 from tractable.models.values import is_missing, is_missing_word, number_of, text_of
 

@@ -101,7 +101,7 @@ class MarkovNetwork:
             if not 0 <= which < len(self.factors):
                 raise ModelError(f"there is no factor {which}; the network has {len(self.factors)}, counted from 0")
             return int(which)
-        scopes = [tuple(which), (which,)]  # letters, or one name
+        scopes = [tuple(map(text_of, which)), (which,)]  # letters, or one name
         found = [j for j, factor in enumerate(held) if factor.scope in scopes]
         if len(found) != 1:
             there = f"{len(found)} factors are" if found else "no factor is"

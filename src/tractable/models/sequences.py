@@ -12,7 +12,8 @@ from tractable._cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions
-from tractable.models.rows import columns_of, is_frame, is_named, n_rows_of, select, take, unknown_column
+from tractable.models.frames import is_frame
+from tractable.models.rows import columns_of, is_named, n_rows_of, select, take, unknown_column
 from tractable.models.unnamed import matrix
 from tractable.models.values import is_missing, text_of
 

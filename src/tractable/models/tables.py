@@ -28,6 +28,11 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
     return out
 
 
+def text_keys(given: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is said of variables, whose names are made text."""
+    return {v if type(v) is str else text_of(v): own for v, own in given.items()}
+
+
 def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
     names = own if type(own) is tuple and {*map(type, own)} == {str} else tuple(map(text_of, _given(variable, own)))
     if not names:

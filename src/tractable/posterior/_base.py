@@ -10,7 +10,9 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.models._base import unknown_variable
-from tractable.models.rows import columns_of, frame_of
+from tractable.models.frames import frame_of
+from tractable.models.rows import columns_of
+from tractable.models.values import text_of
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
@@ -32,9 +34,9 @@ class Means(Mapping[str, Any]):
 
     def certificates(self, name: str) -> Any:
         """The means of one name with their certificate; a list of them for many sequences."""
-        if name not in self._names:
-            raise unknown_variable(name, self._names)
-        return self._names[name]
+        if (known := text_of(name)) not in self._names:
+            raise unknown_variable(known, self._names)
+        return self._names[known]
 
     def certificate(self, name: str) -> Any:
         """The name of 0.1 for `certificates`."""
@@ -81,9 +83,9 @@ class Marginals(Means):
 
     def certificates(self, name: str) -> Certificate:
         """The marginal of one variable with its certificate, states on the last axis."""
-        place = self._places.get(name)
+        place = self._places.get(text_of(name))
         if place is None:
-            raise unknown_variable(name, self._names)
+            raise unknown_variable(text_of(name), self._names)
         if self._values is None:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
         if isinstance(self._values, Certificate):
@@ -111,7 +113,7 @@ class Marginals(Means):
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
-        return dict(zip(self._names[variable], values, strict=True))
+        return dict(zip(self._names[text_of(variable)], values, strict=True))
 
 
 def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from tractable.graph import GraphError
 from tractable.graph.structure import read_structure
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import check_options, nearest
+from tractable.models.frames import declared
 from tractable.models.keys import generator
 from tractable.models.observations import Observations
-from tractable.models.rows import columns_of, declared, select, values_of
+from tractable.models.rows import columns_of, select, values_of
 from tractable.models.tables import checked_states
 from tractable.models.values import number_of, text_of
 from tractable.plan.budget import Memory
