@@ -311,3 +311,32 @@ def test_names_of_variables_are_text_too() -> None:
     frame = pd.DataFrame([["no", "yes"], ["yes", "yes"]], columns=[1, 2])
     run = tr.fit(tr.bayesian_network(frame, {2: [1]}, ties=[]), frame, tr.EM(prior=0), progress=False)
     assert run.model.variables == ("1", "2") and tr.impute(net, frame).columns.tolist() == ["1", "2"]
+
+
+def test_no_rows_no_columns_and_no_weights_are_said() -> None:
+    frame, net = smokers()
+    for verb in (tr.log_likelihood, tr.fit, lambda net, rows: tr.fit(net, frame, validation=rows)):
+        with pytest.raises(tr.ModelError, match="there are no rows"):
+            verb(net, frame[:0])
+    with pytest.raises(tr.ModelError, match="there are no columns"):
+        tr.bayesian_network(pd.DataFrame(index=[1, 2]), {})
+    for weights, words in (
+        ([1.0] * 99 + [-1.0], "row 99: got -1"),
+        ([0.0] * 100, "all of them are zero"),
+        (["much"] * 100, "one for each row; got .'much'"),
+        ("smoker", "one for each row; got 'smoker'"),
+    ):
+        with pytest.raises(tr.ModelError, match=words):
+            tr.fit(net, frame, weights=weights)
+    with pytest.raises(tr.ModelError, match="columns have no names"):
+        tr.bayesian_network(np.zeros((3, 2)), {})
+    with pytest.raises(tr.ModelError, match="two columns have the name 'a'"):
+        tr.bayesian_network(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), {})
+    with pytest.raises(TypeError, match="whole number, got '3'"):
+        tr.sample(net, "3")
+    best = tr.most_probable(net, np.array([[1, np.nan], [2, np.nan]]))
+    assert best.to_frame("pandas").to_dict("list") == {"sex": ["1", "2"], "smoker": ["0", "1"]}
+    cells = pl.DataFrame({"a": [[1, 2], [3, 4], None]})
+    with pytest.raises(tr.ModelError, match="column 'a' holds lists"):
+        tr.bayesian_network(cells, {})
+    assert tr.bayesian_network({1: ["x", "y"]}, {}, states={1: ["y", "x"]}).states == {"1": ("y", "x")}

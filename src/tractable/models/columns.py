@@ -118,6 +118,8 @@ class Columns:
             raise ModelError(f"{name}{error}") from None
 
     def _read(self, data: Any, partial: bool) -> np.ndarray:
+        if not is_named(data) and (case := self.case_of(data)) is not None:
+            data = [case]
         found = self._named(data, partial) if is_named(data) else self._placed(data)
         if isinstance(found, np.ndarray):
             return found
@@ -168,7 +170,16 @@ class Columns:
 
     def evidence(self, given: Any, name: str = "evidence: ") -> np.ndarray:
         """Evidence about some of the columns as rows: one case by name, or many as of `read`."""
-        return self._case(as_case(given) or {}, name) if is_case(given) else self.read(given, name, partial=True)
+        case = self.case_of(given)
+        return self.read(given, name, partial=True) if case is None else self._case(case, name)
+
+    def case_of(self, given: Any) -> Mapping[Any, Any] | None:
+        """One case by name: column → value, or a row of a table of pandas; None for anything else."""
+        case = as_case(given)
+        if case is None or any(map(is_column, case.values())):
+            return None
+        known = isinstance(given, Mapping) or not {*map(text_of, case)}.isdisjoint((*self.names, *self.ignored))
+        return case if known or len(self.names) > 1 else None
 
     def _case(self, evidence: Mapping[Any, Any], start: str) -> np.ndarray:
         """One case, some columns by name, as a row [1, n_columns].
@@ -282,12 +293,6 @@ def _number(name: str, row: int, cell: Any, of_text: str) -> float:
 
 def _is_time(cell: Any) -> bool:
     return isinstance(cell, _TIMES) or any(hasattr(cell, name) for name in ("strftime", "isoformat", "days"))
-
-
-def is_case(evidence: Any) -> bool:
-    """Whether evidence by name is one case: a mapping of columns to single values, or a row of a table of pandas."""
-    case = as_case(evidence)
-    return case is not None and not any(map(is_column, case.values()))
 
 
 def read_table(columns: Columns | None, data: Any, name: str = "", one_column: bool = False) -> np.ndarray:

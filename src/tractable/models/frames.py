@@ -37,14 +37,18 @@ def frame_in(data: Any) -> Any:
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # of pandas, whose names may be anything
         names = once(data.columns)
         data = data if names == list(data.columns) else data.set_axis(names, axis=1)
-    elif type(data).__name__ == "RecordBatch":
-        data = nw.dependencies.get_pyarrow().Table.from_batches([data])
+    elif hasattr(data, "column_names"):  # of arrow
+        once(data.column_names)
+        batch = type(data).__name__ == "RecordBatch"
+        data = nw.dependencies.get_pyarrow().Table.from_batches([data]) if batch else data
     found = nw.from_native(data, eager_only=True, pass_through=True)
     return found if isinstance(found, nw.DataFrame) else None
 
 
 def frame_columns(data: Any) -> dict[str, Any]:
     """The columns of a table of another library."""
+    if isinstance(data, np.ndarray | list | tuple):
+        raise ModelError("these columns have no names: give a DataFrame, a dict of columns or a list of dicts")
     if (frame := frame_in(data)) is None:
         raise not_understood(data)
     return {name: series_cells(frame[name]) for name in once(frame.columns)}

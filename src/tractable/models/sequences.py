@@ -139,7 +139,10 @@ def cut(who: Any) -> np.ndarray:
     row = next((row for row, cell in enumerate(cells) if is_missing(cell) or cell == ""), None)
     if row is not None:
         raise ModelError(f"row {row}: the column that tells the sequences apart is empty")
-    number = np.fromiter((places.setdefault(cell, len(places)) for cell in cells), np.int64, len(cells))
+    try:
+        number = np.fromiter((places.setdefault(cell, len(places)) for cell in cells), np.int64, len(cells))
+    except TypeError:
+        raise ModelError("the column that tells the sequences apart holds lists; give texts or numbers") from None
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     again = np.flatnonzero(number[begins] != np.arange(len(begins)))
     if len(again):

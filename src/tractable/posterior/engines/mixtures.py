@@ -12,7 +12,6 @@ import numpy as np
 
 from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models._base import ModelError
-from tractable.models.columns import is_case
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.models.mixture import COMPONENT, Mixture, condition
@@ -210,7 +209,8 @@ def read(model: Mixture, evidence: Any) -> Asked:
     rows = rows_of(model, evidence)
     one = evidence is None or (len(rows) == 1 and not (isinstance(evidence, np.ndarray) and evidence.ndim == 2))
     if model.named is not None and evidence is not None:
-        one = is_case(evidence) or (not is_named(evidence) and np.ndim(evidence) == 1)
+        alone = not is_named(evidence) and np.ndim(evidence) == 1 and len(rows) == 1
+        one = model.named.case_of(evidence) is not None or alone
     return Asked(model, rows, not one, evidence is not None)
 
 
