@@ -188,7 +188,7 @@ def by_column(answers: Any, variables: list[str]) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-@sweep(12)
+@sweep(100)
 @given(tables())
 def test_every_container_gives_every_verb_the_same_rows(container: str, table: Table) -> None:
     with TemporaryDirectory() as folder:
@@ -199,7 +199,7 @@ def test_every_container_gives_every_verb_the_same_rows(container: str, table: T
         assert type(tr.most_probable(table.net, data).assignment) is type(data)
 
 
-@sweep(25)
+@sweep(50)
 @given(tables())
 def test_a_row_alone_is_that_row_of_many(table: Table) -> None:
     many = tr.infer(table.net, cases(table)).log_partition.value
@@ -211,7 +211,7 @@ def test_a_row_alone_is_that_row_of_many(table: Table) -> None:
 
 
 @pytest.mark.parametrize("extension", [".bif", ".xml", ".uai", ".safetensors"])
-@sweep(12)
+@sweep(100)
 @given(tables())
 def test_a_network_that_was_saved_reads_the_same_rows(extension: str, table: Table) -> None:
     with TemporaryDirectory() as folder:
@@ -225,7 +225,7 @@ def test_a_network_that_was_saved_reads_the_same_rows(extension: str, table: Tab
     same(tr.log_evidence(loaded, data).value, tr.log_evidence(table.net, Evidence(table.codes)).value)
 
 
-@sweep(25)
+@sweep(50)
 @given(tables(), st.integers(0, 1000))
 def test_samples_read_back_as_what_was_drawn(table: Table, key: int) -> None:
     drawn, codes = tr.sample(table.net, 20, key=key), tr.sample(table.net, 20, key=key, codes=True)
@@ -238,7 +238,7 @@ def test_samples_read_back_as_what_was_drawn(table: Table, key: int) -> None:
         assert np.array_equal(table.net.check(rows).states, expected)
 
 
-@sweep(25)
+@sweep(50)
 @given(tables())
 def test_a_network_made_from_rows_knows_their_values(table: Table) -> None:
     """States come from the rows: whatever they are called there, counting them is counting the states."""

@@ -467,3 +467,16 @@ def test_a_long_line_is_work_in_proportion(cells: list[str], name: str, tmp_path
     assert table.shape == (2, n) and effort.calls < 8 * n and effort.peak < 80 * os.path.getsize(path)
     columns = tr.read_columns(path)
     assert isinstance(columns, np.ndarray) if not name else list(columns) == header[0].split(",")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('a,b c,d\n> 2,"(1,2]","(0,1]"\n> 2,"(0,1]","(0,1]"\n', ["a", "b c", "d"]),
+        ('a,b\n"x; y","p; q"\n"x","p; q; r"\n', ["a", "b"]),
+        ('a;b\n"1,5 and 2,5";"x y"\n"3,5";"x"\n', ["a", "b"]),
+    ],
+)
+def test_what_is_quoted_does_not_separate(text: str, names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    assert list(tr.read_columns(tmp_path / "rows.csv")) == names

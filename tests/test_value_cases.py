@@ -340,3 +340,8 @@ def test_no_rows_no_columns_and_no_weights_are_said() -> None:
     with pytest.raises(tr.ModelError, match="column 'a' holds lists"):
         tr.bayesian_network(cells, {})
     assert tr.bayesian_network({1: ["x", "y"]}, {}, states={1: ["y", "x"]}).states == {"1": ("y", "x")}
+
+
+def test_a_scope_that_is_the_name_of_a_variable_is_that_variable() -> None:
+    net = tr.MarkovNetwork({"rain": ["no", "yes"], "a": "01", "b": "01"}, [("rain", [1, 3]), ("ab", np.ones((2, 2)))])
+    assert [factor.scope for factor in net.factors] == [("rain",), ("a", "b")]

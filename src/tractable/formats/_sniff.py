@@ -76,7 +76,9 @@ def _score(sample: str, delimiter: str, whole: bool) -> tuple[float, ...] | None
 def _are_columns(first: list[str], data: list[list[str]], quoted: bool) -> bool:
     """Whether blanks separate cells, and not the words in those of one column: where some are quoted, or numbers."""
     width = _width(first, data, " ")
-    return all(len(row) == width for row in data) and (quoted or _has_a_column_of_numbers(data))
+    within = any('"' in cell for row in (first, *data) for cell in row)  # quotes around what other delimiters separate
+    same = all(len(row) == width for row in data)
+    return same and not within and (quoted or _has_a_column_of_numbers(data))
 
 
 def _counts(cell: str, delimiter: str) -> bool:
@@ -113,8 +115,11 @@ def _parsed(sample: str, delimiter: str) -> list[list[str]] | None:
 
 
 def _is_clean(cell: str, delimiter: str) -> bool:
-    """Whether a cell holds nothing that might separate cells, but a comma before decimals."""
-    held = [d for d in DELIMITERS[:-1] if d in cell]
+    """Whether a cell holds nothing else that might separate cells, but a comma before decimals.
+
+    Where it holds the delimiter itself it was quoted.
+    """
+    held = [d for d in DELIMITERS[:-1] if d in cell and d != delimiter]
     return not held or (held == [","] and delimiter != "," and has_decimal_comma(cell))
 
 

@@ -313,9 +313,12 @@ def _column(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, n
     if isinstance(column, Likelihood):
         soft = column.of(name, names)
         return np.full(len(soft), -1, np.int32), soft
-    if isinstance(column, np.ndarray) or not any(
-        issubclass(kind, Likelihood | Mapping) for kind in {*map(type, column)}
-    ):
+    column = column.tolist() if isinstance(column, np.ndarray) and column.dtype == object else column
+    if isinstance(column, np.ndarray):
+        return _states(name, column, names), None
+    if (found := state_reader(name, tuple(names)).plain(column)) is not None:
+        return found, None
+    if not any(issubclass(kind, Likelihood | Mapping) for kind in {*map(type, column)}):
         return _states(name, column, names), None
     soft = np.ones((len(column), len(names)))
     for row, cell in enumerate(column):

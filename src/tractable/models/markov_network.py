@@ -62,7 +62,7 @@ class MarkovNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        scopes = [tuple(map(text_of, scope)) for scope, _ in self.factors]
+        scopes = [_scope(scope, self.states or {}) for scope, _ in self.factors]
         tables = [table for _, table in self.factors]
         arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
@@ -127,6 +127,11 @@ class MarkovNetwork:
             f"MarkovNetwork({self.name!r}: {len(self.states)} variables, {len(self.factors)} factors, "
             f"{self.packed.values.size} table entries)"
         )
+
+
+def _scope(given: Any, states: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The variables of a scope; a text that is the name of one is that one, else one of letters."""
+    return (given,) if isinstance(given, str) and given in states else tuple(map(text_of, given))
 
 
 def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mapping[str, tuple[str, ...]]) -> np.ndarray:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -124,7 +123,7 @@ class StateReader:
     def __init__(self, variable: str, names: Sequence[str]):
         self.variable, self.names = variable, names
         self.places = {name: k for k, name in enumerate(names)}
-        self.plain: dict[Any, int] = {**self.places, None: -1}
+        self.known: dict[Any, int] = {**self.places, None: -1}
         self.words = frozenset(name.strip().casefold() for name in names)
         self.numbers: dict[Any, list[str]] = {}
         for name in names:
@@ -208,8 +207,8 @@ class StateReader:
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "biuf":
             return self._of_numbers(cells)
         cells = cells.tolist() if isinstance(cells, np.ndarray) else cells
-        with suppress(KeyError, TypeError):  # names and None alone
-            return np.fromiter(map(self.plain.__getitem__, cells), np.int32, len(cells))
+        if (found := self.plain(cells)) is not None:
+            return found
         types = {*map(type, cells)}
         booleans = {bool, np.bool_} & types  # True == 1 for a dictionary, but where 1 is an index True is none
         read = self.code if booleans and len(types) > 1 else _Codes(self).__getitem__
@@ -217,6 +216,13 @@ class StateReader:
             return np.fromiter(map(read, cells), np.int32, len(cells))
         except (ModelError, TypeError):  # a list has no hash
             return np.array([self._at(row, value) for row, value in enumerate(cells)], np.int32)
+
+    def plain(self, cells: Any) -> np.ndarray | None:
+        """The indices of a column of names and None alone; None where there is anything else in it."""
+        try:
+            return np.fromiter(map(self.known.__getitem__, cells), np.int32, len(cells))
+        except (KeyError, TypeError):
+            return None
 
     def _at(self, row: int, value: Any) -> int:
         try:
