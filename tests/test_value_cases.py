@@ -333,7 +333,7 @@ def test_no_rows_no_columns_and_no_weights_are_said() -> None:
     with pytest.raises(tr.ModelError, match="two columns have the name 'a'"):
         tr.bayesian_network(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), {})
     with pytest.raises(TypeError, match="whole number, got '3'"):
-        tr.sample(net, "3")
+        tr.sample(net, "3")  # pyright: ignore
     best = tr.most_probable(net, np.array([[1, np.nan], [2, np.nan]]))
     assert best.to_frame("pandas").to_dict("list") == {"sex": ["1", "2"], "smoker": ["0", "1"]}
     cells = pl.DataFrame({"a": [[1, 2], [3, 4], None]})

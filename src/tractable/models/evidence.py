@@ -316,18 +316,26 @@ def _column(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, n
     column = column.tolist() if isinstance(column, np.ndarray) and column.dtype == object else column
     if isinstance(column, np.ndarray):
         return _states(name, column, names), None
-    if (found := state_reader(name, tuple(names)).plain(column)) is not None:
-        return found, None
+    plain = state_reader(name, tuple(names)).plain(column)
+    return _mixed(name, column, names) if plain is None else (plain, None)
+
+
+def _mixed(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """A list of cells, some of which may be likelihoods."""
     if not any(issubclass(kind, Likelihood | Mapping) for kind in {*map(type, column)}):
         return _states(name, column, names), None
     soft = np.ones((len(column), len(names)))
     for row, cell in enumerate(column):
         if isinstance(cell, Likelihood | Mapping):
-            try:
-                soft[row] = Likelihood(cell).of_one(name, names)
-            except ModelError as error:
-                raise ModelError(f"row {row}: {error}") from None
+            soft[row] = _soft_cell(row, cell, name, names)
     return _states(name, [None if isinstance(x, Likelihood | Mapping) else x for x in column], names), soft
+
+
+def _soft_cell(row: int, cell: Any, name: str, names: Sequence[str]) -> np.ndarray:
+    try:
+        return Likelihood(cell).of_one(name, names)
+    except ModelError as error:
+        raise ModelError(f"row {row}: {error}") from None
 
 
 def _states(name: str, column: Any, names: Sequence[str]) -> np.ndarray:

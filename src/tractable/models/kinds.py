@@ -192,9 +192,9 @@ def _is_categorical(name: str, table: _Table, kind: str) -> bool:
     cells, states = table.cells[name], table.declared.get(name, ())
     if kind == CATEGORICAL:
         return True
-    if states == BOOLEANS or _is_boolean(cells):
+    if states == BOOLEANS or is_boolean(cells):
         return kind != "bernoulli" and (table.named or not isinstance(cells, np.ndarray))
-    if not states and _is_text(cells):
+    if not states and is_text(cells):
         _check_repeated(name, cells)
         return True
     return bool(states)
@@ -222,7 +222,8 @@ def _different(cells: Sequence[Any]) -> Collection[Any]:
         return cells
 
 
-def _is_boolean(cells: Any) -> bool:
+def is_boolean(cells: Any) -> bool:
+    """Whether a column holds truth values alone, also as text."""
     if isinstance(cells, np.ndarray):
         return cells.dtype.kind == "b"
     there = [cell for cell in _different(cells) if not _is_gap(cell)]
@@ -235,7 +236,7 @@ def _is_truth(cell: Any) -> bool:
     return isinstance(cell, bool | np.bool_)
 
 
-def _is_text(cells: Any) -> bool:
+def is_text(cells: Any) -> bool:
     """Whether a column holds texts that are no numbers; what is neither is left for the reader of numbers to refuse."""
     if isinstance(cells, np.ndarray):
         return False
@@ -245,7 +246,7 @@ def _is_text(cells: Any) -> bool:
 
 def _has_names(cells: Any, given: Any) -> bool:
     """Whether the states of a column of an array have names."""
-    return isinstance(given, tuple) or (not isinstance(cells, np.ndarray) and (_is_text(cells) or _is_boolean(cells)))
+    return isinstance(given, tuple) or (not isinstance(cells, np.ndarray) and (is_text(cells) or is_boolean(cells)))
 
 
 def _by_kind(names: list[str], kinds: Mapping[str, str], alone: bool) -> str | dict[str, list[int]]:
@@ -319,7 +320,7 @@ def _states_of(name: str, table: _Table, given: Any) -> tuple[str, ...]:
         raise ModelError(f"the column {name!r} {error}") from None
     if given is not None:
         return _of_number(name, found, given)
-    own = table.declared.get(name) or (BOOLEANS if _is_boolean(table.cells[name]) else tuple(found))
+    own = table.declared.get(name) or (BOOLEANS if is_boolean(table.cells[name]) else tuple(found))
     if not own:
         raise ModelError(f"column {name!r}: every entry is missing; drop the column")
     return tuple(own)

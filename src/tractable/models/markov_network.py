@@ -62,7 +62,7 @@ class MarkovNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        scopes = [_scope(scope, self.states or {}) for scope, _ in self.factors]
+        scopes = [_scope(scope, states) for scope, _ in self.factors]
         tables = [table for _, table in self.factors]
         arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
