@@ -20,6 +20,7 @@ from tractable.models._base import (
     set_fields,
     unknown_variable,
 )
+from tractable.models.axes import has_names
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
 from tractable.models.rows import as_names
@@ -270,24 +271,31 @@ class BayesianNetwork:
 
 def _read(states: Any, parents: Any, tables: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """The states of all variables and the parents of those that have some, whoever says them."""
-    if isinstance(parents, Mapping) and states:
-        return checked_states(states), {v: tuple(as_names(of) or ()) for v, of in text_keys(parents).items()}
-    from tractable.graph.structure import read_structure  # a network from a file says all by itself
+    known = checked_states(states or {})
+    silent = known and not any(has_names(table) for v, table in tables.items() if v not in known)
+    if isinstance(parents, Mapping) and silent:  # as a network from a file, which says all by itself
+        return known, {v: tuple(as_names(of) or ()) for v, of in text_keys(parents).items()}
+    found, said = _structure(parents)
+    for v, own in said.items():
+        if known.setdefault(v, own) != own:
+            raise ModelError(f"variable {v!r} has the states {known[v]}, its structure says {own}")
+    if not silent:
+        from tractable.models.named_tables import states_said
+
+        known |= checked_states(states_said(tables, found, known))
+    return known, found
+
+
+def _structure(parents: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Who is whose parent, and the states that are said with it."""
+    from tractable.graph.structure import read_structure
 
     try:
         found, said = read_structure(parents)
         Graph(dict.fromkeys(found, 1), found).topological_order()  # before anything is said of tables
     except GraphError as error:
         raise ModelError(str(error)) from None
-    known = checked_states(states or {})
-    for v, own in checked_states(said).items():
-        if known.setdefault(v, own) != own:
-            raise ModelError(f"variable {v!r} has the states {known[v]}, its structure says {own}")
-    if not states:
-        from tractable.models.named_tables import states_said
-
-        known = checked_states(states_said(tables, found, known))
-    return known, found
+    return found, checked_states(said)
 
 
 def _family(name: str, parents: tuple[str, ...], index: Mapping[str, int]) -> tuple[int, ...]:

@@ -19,6 +19,8 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
     >>> checked_states({"a": [1.0, 2], "b": [True, False], "c": 3})
     {'a': ('1', '2'), 'b': ('True', 'False'), 'c': ('0', '1', '2')}
     """
+    if not isinstance(states, Mapping):
+        raise ModelError(f"states are variable → names of its states, or their number; got a {type(states).__name__}")
     out: dict[str, tuple[str, ...]] = {}
     for given, own in states.items():
         name = given if type(given) is str else text_of(given)
@@ -52,6 +54,8 @@ def _given(variable: str, own: Any) -> tuple[Any, ...]:
     """The states as they were handed in, all of them there; a number stands for so many."""
     if is_number(own):
         return tuple(range(own))
+    if isinstance(own, set | frozenset):
+        raise ModelError(f"variable {variable!r}: a set of states has no order, which tables need; give a list")
     try:
         given = tuple(own)
     except TypeError:
