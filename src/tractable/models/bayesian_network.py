@@ -272,7 +272,7 @@ class BayesianNetwork:
 def _read(states: Any, parents: Any, tables: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """The states of all variables and the parents of those that have some, whoever says them."""
     known = checked_states(states or {})
-    silent = known and not any(has_names(table) for v, table in tables.items() if v not in known)
+    silent = known and not _saying(tables, known)
     if isinstance(parents, Mapping) and silent:  # as a network from a file, which says all by itself
         return known, {v: tuple(as_names(of) or ()) for v, of in text_keys(parents).items()}
     found, said = _structure(parents)
@@ -284,6 +284,11 @@ def _read(states: Any, parents: Any, tables: Any) -> tuple[dict[str, tuple[str, 
 
         known |= checked_states(states_said(tables, found, known))
     return known, found
+
+
+def _saying(tables: Any, known: Any) -> list[str]:
+    """The variables whose states only their own tables say."""
+    return [v for v, table in tables.items() if v not in known and has_names(table)]
 
 
 def _structure(parents: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
