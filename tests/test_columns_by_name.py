@@ -506,3 +506,72 @@ def test_estimators_take_tables_with_text(make: Any) -> None:
         assert {*model.sample(3)[0]} == {*OWN}
         with pytest.raises(ValueError, match="feature names should match"):
             model.predict(make(dict(reversed(cells.items()))))
+
+
+def test_a_row_without_a_table_is_one_row() -> None:
+    """It was taken for as many rows as it has cells, all of them alike."""
+    days = {"sky": ["sun", "rain"] * 5, "temp": [20.0, 8.0, 21.5, 9.0, 19.0, 7.5, 20.5, 8.5, 21.0, 9.5]}
+    hmm = tr.hidden_markov(days, 2, key=0)
+    right = tr.log_evidence(hmm, {"sky": "sun", "temp": 20.0}).value
+    assert tr.log_evidence(hmm, ["sun", 20.0]).value == pytest.approx(right)
+    assert tr.transform(tr.mixture(days, 2, key=0), ["sun", 20.0]).shape == (1, 2)
+
+
+def test_an_array_of_numbers_whose_categories_are_all_missing() -> None:
+    days = {"sky": ["sun", "rain"] * 5, "temp": [20.0, 8.0, 21.5, 9.0, 19.0, 7.5, 20.5, 8.5, 21.0, 9.5]}
+    mix = tr.fit(tr.mixture(days, 2, key=0), days, progress=False).model
+    assert tr.impute(mix, np.array([[np.nan, 20.0], [np.nan, 8.0]])).tolist() == [[1.0, 20.0], [0.0, 8.0]]
+    assert tr.most_probable(mix, {"sky": [], "temp": []}).assignment["component"].tolist() == []
+    with pytest.raises(tr.ModelError, match="column 'temp' is a set"):
+        tr.log_likelihood(mix, {"sky": ["sun"], "temp": {20.0}})
+    for soft in ({"sky": tr.likelihood([1, 2]), "temp": 3.0}, [{"sky": {"sun": 1, "rain": 2}, "temp": 3.0}]):
+        with pytest.raises(tr.ModelError, match="soft evidence is for networks"):
+            tr.infer(mix, soft)
+
+
+def test_one_column_is_as_many_rows_as_it_has_values_to_every_verb() -> None:
+    """Of an array the first row alone was answered, and a Series was a case to some verbs."""
+    values = np.array([1.0, 2.0, 8.0, 9.0, 1.5, 8.5])
+    table = pd.DataFrame({"temp": values})
+    mix = tr.fit(tr.mixture(table, 2, key=0), table, progress=False).model
+    hmm = tr.fit(tr.hidden_markov(table, 2, key=0), table, progress=False).model
+    for data in (values, values.tolist(), pd.Series(values), pl.Series(values)):
+        for model in (mix, hmm):
+            right = tr.log_evidence(model, table).value
+            np.testing.assert_allclose(tr.log_evidence(model, data).value, right)
+            np.testing.assert_allclose(tr.infer(model, data).log_partition.value, right)
+            assert tr.log_likelihood(model, data).value == pytest.approx(tr.log_likelihood(model, table).value)
+        assert len(tr.most_probable(mix, data).to_frame("pandas")) == len(values)
+
+
+def test_a_row_of_a_table_is_read_by_its_names() -> None:
+    """By place it would be another one where the table has its columns in another order."""
+    days = {"low": [1.0, 2.0, 1.5, 8.0], "high": [10.0, 20.0, 15.0, 30.0]}
+    frame = pd.DataFrame(days)
+    mix = tr.fit(tr.mixture(days, 2, key=0), days, progress=False).model
+    hmm = tr.fit(tr.hidden_markov(days, 2, key=0), days, progress=False).model
+    turned = frame[["high", "low"]]
+    for row in (turned.iloc[0], next(turned.itertuples(index=False)), dict(turned.iloc[0])):
+        assert tr.log_evidence(mix, row).value == pytest.approx(tr.log_evidence(mix, frame[:1]).value[0])
+        now = tr.OnlineFilter(hmm).update(row)
+        assert now.log_likelihood == pytest.approx(tr.log_evidence(hmm, frame[:1]).value)
+        if not isinstance(row, dict):
+            assert tr.log_likelihood(mix, row).value == pytest.approx(tr.log_likelihood(mix, frame[:1]).value)
+    with pytest.raises(tr.ModelError, match="one row at a time, got 2"):
+        tr.OnlineFilter(hmm).update(frame[:2])
+
+
+def test_conditioning_and_plans_go_by_names_too() -> None:
+    days = {"low": [1.0, 2.0, 1.5, 8.0], "high": [10.0, 20.0, 15.0, 30.0]}
+    mix, hmm = tr.mixture(days, 2, key=0), tr.hidden_markov(days, 2, key=0)
+    one = tr.log_partition(tr.condition(hmm, {"low": 2.0})).value
+    assert one == pytest.approx(tr.log_evidence(hmm, {"low": 2.0}).value)
+    assert tr.plan(mix, ["low"]).observed == ("low",)
+    with pytest.raises(tr.ModelError, match=r"no column 'lo'.*did you mean 'low'"):
+        tr.plan(mix, ["lo"])
+    with pytest.raises(tr.ModelError, match="a number of rows"):
+        tr.plan(hmm, pd.DataFrame(days))
+    paths = tr.most_probable(hmm, [days, {name: column[:2] for name, column in days.items()}])
+    assert paths.to_frame("pandas")["sequence"].tolist() == [0, 0, 0, 0, 1, 1]
+    with pytest.raises(tr.ModelError, match="holds lists"):
+        tr.Sequences({**days, "who": [[1]] * 4}, by="who")

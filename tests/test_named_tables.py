@@ -341,3 +341,21 @@ def test_factors_are_replaced_by_number_or_scope() -> None:
     twice = tr.MarkovNetwork({"a": "01"}, [("a", [1, 2]), ("a", [1, 2])])
     with pytest.raises(tr.ModelError, match="2 factors are over"):
         twice.replace({"a": [1, 1]})
+
+
+def test_states_that_a_table_says_may_be_left_out_for_some() -> None:
+    lung = {"no": {"no": 0.9, "yes": 0.1}, "yes": {"yes": 0.7, "no": 0.3}}
+    for structure in ({"lung": ["smoke"]}, "smoke -> lung", [("smoke", "lung")]):
+        net = tr.BayesianNetwork({"smoke": ["yes", "no"]}, structure, {"smoke": [0.2, 0.8], "lung": lung})
+        assert net.variables == ("smoke", "lung") and net.states["lung"] == ("no", "yes")
+        assert net.tables["lung"].tolist() == [[0.3, 0.7], [0.9, 0.1]]
+    with pytest.raises(tr.ModelError, match="unknown variable 'lun'; did you mean 'lung'"):
+        tr.BayesianNetwork({"lung": ["no", "yes"]}, {}, {"lun": [0.5, 0.5]})
+
+
+def test_states_without_an_order_and_what_holds_none() -> None:
+    for make in (lambda own: tr.BayesianNetwork(own, {}, {"a": [0.5, 0.5]}), lambda own: tr.MarkovNetwork(own, [])):
+        with pytest.raises(tr.ModelError, match="'a': a set of states has no order"):
+            make({"a": {"x", "y"}})
+        with pytest.raises(tr.ModelError, match="got a list"):
+            make([("a", ["x", "y"])])

@@ -70,9 +70,9 @@ def test_text_columns_and_names_of_a_frame():
     found = BayesianNetworkClassifier("tree").fit(frame, ["ripe", "raw", "raw", "ripe"] * 5)
     assert found.model_.states["colour"] == ("blue", "red") and len(found.model_.states["size"]) == 3
     assert found.predict(frame.iloc[:2]).tolist() == ["ripe", "raw"]
-    with pytest.raises(tr.ModelError, match=r"row 1: column 'colour' has no category 'rod' .* did you mean 'red'"):
+    with pytest.raises(tr.ModelError, match=r"row 1: variable 'colour' has no state 'rod' .* did you mean 'red'"):
         found.predict(frame.iloc[:2].assign(colour=["red", "rod"]))
-    with pytest.raises(tr.ModelError, match="holds text now"):
+    with pytest.raises(tr.ModelError, match="row 0, column 'size': 'a' is no number, which the column held"):
         found.predict(frame.iloc[:2].assign(size=["a", "b"]))
 
 
@@ -113,3 +113,39 @@ def test_information_is_what_the_definition_says():
 def test_settings_that_make_no_sense_are_refused(make, words):
     with pytest.raises(tr.ModelError, match=words):
         make().fit(*rows_of(20))
+
+
+def test_a_table_means_what_it_means_to_every_model():
+    """Categories in their order, booleans, gaps of any kind: each of these was an error, or a state of its own."""
+    pandas = pytest.importorskip("pandas")
+    colours = ["red", "blue", None, "NA", "?"] * 4
+    frame = pandas.DataFrame(
+        {
+            "colour": pandas.Categorical(["red", "blue", None, None, None] * 4, ["green", "red", "blue"]),
+            "said": colours,
+            "ripe": pandas.array([True, None, False, True, None] * 4, dtype="boolean"),
+            "size": pandas.array([1, 2, None, 3, 1] * 4, dtype="Int64"),
+        }
+    )
+    label = ["eat", "wait", "wait", "eat", "wait"] * 4
+    found = BayesianNetworkClassifier().fit(frame, label)
+    assert found.model_.states["colour"] == ("green", "red", "blue")
+    assert found.model_.states["said"] == ("blue", "red") and found.model_.states["ripe"] == ("False", "True")
+    assert [len(column.states) for column in found.columns_] == [3, 2, 2, 3]
+    right = found.predict_proba(frame)
+    for same in (frame.astype(object), frame.astype({"ripe": object}), frame.assign(colour=colours)):
+        np.testing.assert_allclose(found.predict_proba(same), right)
+    for cell in (frame.assign(said=[["red"]] * 20), frame.assign(size=pandas.date_range("2020", periods=20))):
+        with pytest.raises(tr.ModelError, match=r"column 'said'|column 'size'"):
+            BayesianNetworkClassifier().fit(cell, label)
+
+
+def test_structures_are_written_as_those_of_networks():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": ["x", "y"] * 10, "b": ["u", "u", "v", "v"] * 5})
+    edges = [("class", "a"), ("class", "b"), ("a", "b")]
+    for structure in (edges, "class -> a, b; a -> b", {"a": ["class"], "b": ["class", "a"]}):
+        found = BayesianNetworkClassifier(structure).fit(frame, ["no", "yes"] * 10)
+        assert found.model_.parents["b"] == ("class", "a")
+    with pytest.raises(tr.ModelError, match="there twice"):
+        BayesianNetworkClassifier([("class", "a"), ("class", "a")]).fit(frame, ["no", "yes"] * 10)

@@ -8,6 +8,8 @@ import pickle
 import networkx as nx
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import tractable as tr
@@ -212,6 +214,132 @@ def test_soft_evidence_of_some_cases() -> None:
     np.testing.assert_allclose(
         tr.infer(net, {"sex": weights}).marginals.array("smoker"), many.marginals.array("smoker")[:3], atol=1e-12
     )
+
+
+def test_weights_that_have_names_are_read_by_them() -> None:
+    """A Series with the states in its index, a table with a column for each: their order says nothing."""
+    net = tr.BayesianNetwork({"rain": ["no", "yes"]}, {}, {"rain": [0.8, 0.2]})
+    right = 0.2 * 4 / (0.2 * 4 + 0.8)
+    for weights in (pd.Series({"yes": 4, "no": 1}), pd.Series([1, 4]), {"yes": 4, "no": 1}, [1, 4]):
+        post = tr.infer(net, {"rain": tr.likelihood(weights)})
+        assert post.marginals["rain"]["yes"] == pytest.approx(right)
+    for table in (pd.DataFrame({"yes": [4, 1], "no": [1, 1]}), {"yes": [4, 1], "no": [1, 1]}, [[1, 4], [1, 1]]):
+        post = tr.infer(net, {"rain": tr.likelihood(table)})
+        assert post.marginals.array("rain")[:, 1].tolist() == pytest.approx([right, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda: {"a": tr.likelihood([[1, 2], [0, 0]])}, "row 1: variable 'a': .* not all zero"),
+        (lambda: [{"a": tr.likelihood([1, 2])}, {"a": {"no": 1}}], "row 1: variable 'a': .* no weight for .* 'yes'"),
+        (lambda: [{"a": tr.likelihood([[1, 2], [3, 4]])}], "row 0: variable 'a': .* of many cases for one"),
+        (lambda: {"a": {"no": [1, 2], "yes": [3, 4]}}, "variable 'a': .* of many cases for one"),
+        (lambda: {"a": tr.likelihood({"no": [1, 2], "yes": [3]})}, "columns of other lengths"),
+        (lambda: {"a": np.eye(2)}, r"the column 'a' has the shape \(2, 2\)"),
+        (lambda: {"a": tr.likelihood("no")}, "a number for each state.*'no'"),
+        (lambda: {"a": tr.likelihood({1, 2})}, "a number for each state.*{1, 2}"),
+        (lambda: {"a": tr.likelihood(None)}, "needs 2 numbers"),
+        (lambda: {"a": 10**5000}, "no state number a number near 2"),
+        (lambda: {"a": ["x" * 5000]}, r"^.{,200}$"),
+        (lambda: pd.DataFrame([["no"]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "column .*'a', 'b'"),
+        (lambda: [*pd.DataFrame({"a": ["no"]}).itertuples()], "have names: give a list of dicts"),
+        (lambda: [pd.Series({"a": "no"})], "have names: give a list of dicts"),
+        (lambda: pl.DataFrame({"a": ["no"]}).lazy(), "LazyFrame.*collect it first"),
+    ],
+)
+def test_what_is_no_evidence_is_named_with_its_place(given, words) -> None:
+    net = tr.BayesianNetwork({"a": ["no", "yes"]}, {}, {"a": [0.8, 0.2]})
+    with pytest.raises(tr.ModelError, match=words):
+        tr.infer(net, given())
+
+
+def test_what_has_no_order_or_names_rows_is_no_column() -> None:
+    """The keys of a dict of dicts, as `to_dict` makes it, were taken for its values."""
+    frame = pd.DataFrame({"a": ["yes", "yes"]})
+    net = tr.BayesianNetwork({"a": ["no", "yes"]}, {}, {"a": [0.8, 0.2]})
+    for verb in (tr.log_likelihood, tr.impute, tr.fit):
+        with pytest.raises(tr.ModelError, match=r"'a' is a dict; .*to_dict\('list'\)"):
+            verb(net, frame.to_dict())
+        with pytest.raises(tr.ModelError, match="'a' is a set, which has no order"):
+            verb(net, {"a": {"no", "yes"}})
+    assert tr.log_likelihood(net, frame.to_dict("list")).value == pytest.approx(np.log(0.2))
+
+
+def test_a_cell_in_an_array_of_its_own_and_one_that_is_masked() -> None:
+    for names in (("no", "yes"), ("1", "0")):
+        net = tr.BayesianNetwork({"a": names}, {}, {"a": [0.8, 0.2]})
+        for cell, right in ((np.array(0), tr.log_evidence(net, {"a": 0}).value), (np.ma.masked, 0.0)):
+            assert tr.log_evidence(net, {"a": cell}).value == right
+            assert tr.log_evidence(net, {"a": [cell]}).value[0] == right
+            assert tr.log_likelihood(net, [{"a": cell}]).value == right
+
+
+def test_views_and_batches_are_columns_and_tables() -> None:
+    columns = {"a": ["no", "yes", None]}
+    net = tr.BayesianNetwork({"a": ["no", "yes"]}, {}, {"a": [0.8, 0.2]})
+    right = tr.log_evidence(net, columns).value
+    for data in ({"a": dict(enumerate(columns["a"])).values()}, pa.RecordBatch.from_pydict(columns)):
+        assert tr.log_evidence(net, data).value.tolist() == right.tolist()
+        assert tr.log_likelihood(net, data).value == pytest.approx(right.mean())
+    assert isinstance(tr.impute(net, pa.RecordBatch.from_pydict(columns)), pa.Table)
+    named = next(pd.DataFrame({"a": ["yes"]}).itertuples(index=False))
+    assert tr.log_evidence(net, named).value == pytest.approx(np.log(0.2))
+
+
+def test_plans_of_what_is_observed_take_names_and_one_case() -> None:
+    net = tr.BayesianNetwork({1: ["no", "yes"], 2: ["no", "yes"]}, [(1, 2)], {1: [0.8, 0.2], 2: np.full((2, 2), 0.5)})
+    for observed in (1, [1], ["1"], {1: "no"}, pd.Series({1: "no"}), {1: tr.likelihood([1, 2])}):
+        assert tr.plan(net, observed).method == "elimination"
+    with pytest.raises(tr.ModelError, match="one case"):
+        tr.plan(net, pd.DataFrame({"1": ["no", "yes"]}))
+
+
+def test_names_of_variables_are_text_too() -> None:
+    """Numbers, as columns of a table of pandas and nodes of a graph often are, from the structure to the answer."""
+    tables = {1: [0.8, 0.2], 2: [[0.9, 0.1], [0.3, 0.7]]}
+    structures = [{2: [1]}, {2: 1}, [(1, 2)], nx.DiGraph([(1, 2)]), {2.0: [1.0]}, "1 -> 2"]
+    for structure in structures:
+        net = tr.BayesianNetwork({1: ["no", "yes"], 2: ["no", "yes"]}, structure, tables, fixed=[1])
+        assert net.variables == ("1", "2") and net.parents["2"] == ("1",) and net.fixed == ("1",)
+        post = tr.infer(net, {2: "yes"})
+        assert post.marginals[1]["yes"] == pytest.approx(0.2 * 0.7 / (0.2 * 0.7 + 0.8 * 0.1))
+        assert post.joint([2, 1]).shape == (2, 2) and post.certificates(1).value.shape == (2,)
+    assert net.replace({1: [0.5, 0.5]}).tables["1"].tolist() == [0.5, 0.5]
+    field = tr.MarkovNetwork({1: "ab", 2: "ab"}, [((1, 2), np.ones((2, 2)))])
+    assert field.replace({(1, 2): np.eye(2)}).factors[0].table.tolist() == [[1, 0], [0, 1]]
+    frame = pd.DataFrame([["no", "yes"], ["yes", "yes"]], columns=[1, 2])
+    run = tr.fit(tr.bayesian_network(frame, {2: [1]}, ties=[]), frame, tr.EM(prior=0), progress=False)
+    assert run.model.variables == ("1", "2") and tr.impute(net, frame).columns.tolist() == ["1", "2"]
+
+
+def test_no_rows_no_columns_and_no_weights_are_said() -> None:
+    frame, net = smokers()
+    for verb in (tr.log_likelihood, tr.fit, lambda net, rows: tr.fit(net, frame, validation=rows)):
+        with pytest.raises(tr.ModelError, match="there are no rows"):
+            verb(net, frame[:0])
+    with pytest.raises(tr.ModelError, match="there are no columns"):
+        tr.bayesian_network(pd.DataFrame(index=[1, 2]), {})
+    for weights, words in (
+        ([1.0] * 99 + [-1.0], "row 99: got -1"),
+        ([0.0] * 100, "all of them are zero"),
+        (["much"] * 100, "one for each row; got .'much'"),
+        ("smoker", "one for each row; got 'smoker'"),
+    ):
+        with pytest.raises(tr.ModelError, match=words):
+            tr.fit(net, frame, weights=weights)
+    with pytest.raises(tr.ModelError, match="columns have no names"):
+        tr.bayesian_network(np.zeros((3, 2)), {})
+    with pytest.raises(tr.ModelError, match="two columns have the name 'a'"):
+        tr.bayesian_network(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), {})
+    with pytest.raises(TypeError, match="whole number, got '3'"):
+        tr.sample(net, "3")  # pyright: ignore
+    best = tr.most_probable(net, np.array([[1, np.nan], [2, np.nan]]))
+    assert best.to_frame("pandas").to_dict("list") == {"sex": ["1", "2"], "smoker": ["0", "1"]}
+    cells = pl.DataFrame({"a": [[1, 2], [3, 4], None]})
+    with pytest.raises(tr.ModelError, match="column 'a' holds lists"):
+        tr.bayesian_network(cells, {})
+    assert tr.bayesian_network({1: ["x", "y"]}, {}, states={1: ["y", "x"]}).states == {"1": ("y", "x")}
 
 
 def test_a_scope_that_is_the_name_of_a_variable_is_that_variable() -> None:

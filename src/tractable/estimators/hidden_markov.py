@@ -13,8 +13,8 @@ from tractable.estimators.mixtures import by_name
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, hidden_markov
 from tractable.models import Sequences
+from tractable.models.frames import is_frame
 from tractable.models.kinds import EmissionKinds
-from tractable.models.rows import is_frame
 from tractable.posterior import impute, most_probable, transform
 from tractable.posterior.engines.chains import draw, in_names
 

@@ -16,9 +16,9 @@ from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
 from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
+from tractable.models.frames import is_frame
 from tractable.models.kinds import EmissionKinds
 from tractable.models.mixture import COMPONENT
-from tractable.models.rows import is_frame
 from tractable.posterior import impute, infer, transform
 
 

@@ -7,17 +7,23 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted, validate_data
 
 from tractable.estimators.columns import Column, column_of
+from tractable.estimators.mixtures import by_name
+from tractable.graph import GraphError
+from tractable.graph.structure import read_structure
 from tractable.learning import EM, fit
 from tractable.learning.starts.networks import started
 from tractable.learning.starts.trees import best_tree, information
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import check_known, nearest
+from tractable.models.columns import cells_of
+from tractable.models.frames import declared, is_frame
 from tractable.models.observations import Observations
+from tractable.models.rows import columns_of
 from tractable.posterior import infer
 from tractable.posterior.engines.mixtures import softmax
 from tractable.posterior.exact.expected_tables import log_likelihood_rows
@@ -34,10 +40,12 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     structure : ``"naive"``, columns independent given the class; ``"tree"``, each column hangs on the class and on one
-        other column, those that tell most of each other given the class (Chow–Liu); or column → its parents, where the
-        class is called ``"class"``, and columns without a name ``"x0"``, ``"x1"``, ….
+        other column, those that tell most of each other given the class (Chow–Liu); or column → its parents, or edges
+        as of a `BayesianNetwork`, where the class is called ``"class"``, and columns without a name ``"x0"``, ``"x1"``,
+        ….
     n_bins : a column of numbers with more different values is cut into so many bins that hold equal shares of the rows;
-        one with fewer keeps its values as states. Columns of text are categories.
+        one with fewer keeps its values as states. Columns of text, of booleans and those of a table that declare
+        categories are categories.
     prior : pseudo-rows spread over each table.
     tol, max_iter : EM, where entries are missing, ends when the mean log-likelihood grows by less, or after so many.
     random_state : of tables that no row shows.
@@ -62,7 +70,7 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        structure: str | Mapping[str, Sequence[str]] = "naive",
+        structure: Any = "naive",
         *,
         n_bins: int = 5,
         prior: float = 1.0,
@@ -74,18 +82,17 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.tol, self.max_iter, self.random_state = tol, max_iter, random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetworkClassifier:
-        """Learn from rows [n_rows, n_features] and the class of each."""
-        rows: Any
-        rows, y = validate_data(self, X, y, dtype=None, ensure_all_finite="allow-nan")
+        """Learn from rows [n_rows, n_features], an array or a table, and the class of each."""
+        cells, y = self._cells(X, reset=True), _check_y(y, estimator=self)
+        check_consistent_length(X, y)
         check_classification_targets(y)
         if not self.n_bins >= 1:
             raise ModelError(f"n_bins must be at least 1, got {self.n_bins!r}")
         self.classes_, label = np.unique(y, return_inverse=True)
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
-        self.columns_ = [
-            column_of(name, rows[:, j], self.n_bins, weights) for j, name in enumerate(self._names(rows.shape[1]))
-        ]
-        states = np.column_stack([label, self._codes(rows)]).astype(np.int32)
+        weights = _check_sample_weight(sample_weight, label, dtype=np.float64, ensure_non_negative=True)
+        own = declared(X) if is_frame(X) else {}
+        self.columns_ = [column_of(v, x, self.n_bins, weights, own.get(v, ())) for v, x in cells.items()]
+        states = np.column_stack([label, self._codes(cells)]).astype(np.int32)
         net = self._network(states, weights)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         given = Observations(states)
@@ -95,14 +102,19 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.model_, self.history_, self.n_iter_ = run.model, run.history, max(len(run.history) - 1, 1)
         return self
 
-    def _names(self, n: int) -> list[str]:
-        names = list(getattr(self, "feature_names_in_", (f"x{j}" for j in range(n))))
-        if CLASS in names:
+    def _cells(self, X: Any, reset: bool = False) -> dict[str, Any]:
+        """The columns by name; without names ``x0``, ``x1``, …."""
+        if is_frame(X):
+            found = columns_of(by_name(self, X, reset))
+        else:
+            rows: Any = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+            found = {f"x{j}": cells_of(rows[:, j]) for j in range(rows.shape[1])}
+        if CLASS in found:
             raise ModelError(f"a column is called {CLASS!r}, as the class is in the network; rename it")
-        return names
+        return found
 
-    def _codes(self, rows: np.ndarray) -> np.ndarray:
-        return np.column_stack([column.codes(rows[:, j]) for j, column in enumerate(self.columns_)])
+    def _codes(self, cells: Mapping[str, Any]) -> np.ndarray:
+        return np.column_stack([column.codes(x) for column, x in zip(self.columns_, cells.values(), strict=True)])
 
     def _network(self, states: np.ndarray, weights: np.ndarray) -> BayesianNetwork:
         """The network before it has learned anything: uniform tables."""
@@ -121,8 +133,7 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """p(class | row) [n_rows, n_classes]; for a row that is impossible under every class, p(class)."""
         check_is_fitted(self)
-        rows: Any = validate_data(self, X, reset=False, dtype=None, ensure_all_finite="allow-nan")
-        k, codes = len(self.classes_), self._codes(rows)
+        k, codes = len(self.classes_), self._codes(self._cells(X))
         each = np.column_stack([np.repeat(np.arange(k), len(codes)), np.tile(codes, (k, 1))]).astype(np.int32)
         joint = log_likelihood_rows(self.model_, Observations(each)).reshape(k, -1).T
         log_p, found = softmax(joint)
@@ -140,12 +151,19 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def _read(structure: Any) -> Mapping[str, Sequence[str]]:
+    try:
+        return read_structure(structure).parents
+    except GraphError as error:
+        raise ModelError(str(error)) from None
+
+
 def _parents(
     structure: Any, columns: list[Column], states: np.ndarray, weights: np.ndarray
 ) -> Mapping[str, Sequence[str]]:
     """The parents of each column, and of the class where a mapping says so."""
-    if isinstance(structure, Mapping):
-        return structure
+    if not isinstance(structure, str) or "-" in structure:
+        return _read(structure)
     if structure not in STRUCTURES:
         near = nearest(str(structure), STRUCTURES)
         raise ModelError(f"unknown structure {structure!r}{near}; choose naive, tree, or give column → parents")

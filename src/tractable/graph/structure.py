@@ -54,12 +54,12 @@ def read_structure(given: Any) -> Structure:
 
 
 def _name(given: Any) -> str:
-    return given if isinstance(given, str) else str(given)
+    return str(int(given) if isinstance(given, float) and given.is_integer() else given)
 
 
 def _names(given: Any) -> tuple[str, ...]:
     """Parents of one variable: a name alone is one."""
-    return (given,) if isinstance(given, str) else tuple(map(_name, given))
+    return tuple(map(_name, given if hasattr(given, "__iter__") and not isinstance(given, str) else (given,)))
 
 
 class _Edges:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from tractable.families import FAMILIES
 from tractable.models._base import ModelError, nearest
-from tractable.models.rows import frame_of
+from tractable.models.frames import frame_of
 from tractable.plan._base import Printed
 from tractable.plan.budget import Memory
 from tractable.posterior import Certificate

@@ -45,7 +45,9 @@ def unknown_variable(name: str, known: Iterable[str]) -> ModelError:
 def unknown_state(variable: str, state: object, states: Sequence[str]) -> ModelError:
     """The error for a state that the variable does not have."""
     listed = ", ".join(states[:8]) + (", …" if len(states) > 8 else "")
-    return ModelError(f"variable {variable!r} has no state {state!r} (it has {listed}){nearest(str(state), states)}")
+    return ModelError(
+        f"variable {variable!r} has no state {state!r:.80} (it has {listed}){nearest(str(state)[:80], states)}"
+    )
 
 
 def pack(sizes: Sequence[int], scopes: Sequence[Sequence[int]], tables: Sequence[np.ndarray]) -> Tables:

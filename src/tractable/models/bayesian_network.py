@@ -20,9 +20,12 @@ from tractable.models._base import (
     set_fields,
     unknown_variable,
 )
+from tractable.models.axes import has_names
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
-from tractable.models.tables import checked_rows, checked_states, checked_table
+from tractable.models.rows import as_names
+from tractable.models.tables import checked_rows, checked_states, checked_table, text_keys
+from tractable.models.values import text_of
 
 if TYPE_CHECKING:
     from tractable.models.emissions import Statistics
@@ -87,21 +90,22 @@ class BayesianNetwork:
     normalize: InitVar[bool] = field(default=False, kw_only=True)
 
     def __post_init__(self, normalize: bool) -> None:
-        states, parents = _read(self.states, self.parents, self.tables)
+        given, fixed = text_keys(self.tables), tuple(map(text_of, self.fixed))
+        states, parents = _read(self.states, self.parents, given)
         index = {name: i for i, name in enumerate(states)}
-        check_known((*parents, *self.tables, *self.fixed), index)
+        check_known((*parents, *given, *fixed), index)
         parents = {name: parents.get(name, ()) for name in states}
         scopes = [_family(name, own, index) for name, own in parents.items()]
         tolerance = None if normalize else ROW_SUM_TOLERANCE
         with np.errstate(over="ignore"):  # of weights that are to be normalized
-            arrays = [_table(v, self.tables, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
+            arrays = [_table(v, given, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
         packed = pack([len(s) for s in states.values()], scopes, arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
         set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
         self._hold(packed)
-        set_fields(self, ties=_checked_ties(self.ties, self.tables), fixed=tuple(self.fixed))
+        set_fields(self, ties=_checked_ties(self.ties, self.tables), fixed=fixed)
 
     def _hold(self, packed: Tables) -> None:
         """Take these numbers; from here on nothing can write into them."""
@@ -135,11 +139,12 @@ class BayesianNetwork:
         >>> net.replace({"rain": [0.5, 0.5]}).tables["rain"].tolist(), net.tables["rain"].tolist()
         ([0.5, 0.5], [0.8, 0.2])
         """
-        check_known(tables or {}, self.states)
+        new = text_keys(tables or {})
+        check_known(new, self.states)
         return BayesianNetwork(
             self.states,
             self.parents,
-            {**self.tables, **(tables or {})},
+            {**self.tables, **new},
             self.name if name is None else name,
             self.ties if ties is None else ties,
             self.fixed if fixed is None else fixed,
@@ -218,6 +223,7 @@ class BayesianNetwork:
     def _pseudo_counts(self, variable: str, strength: float | Mapping[str, Any] | None) -> np.ndarray:
         shape = self.tables[variable].shape
         if isinstance(strength, Mapping):
+            strength = text_keys(strength)
             check_known(strength, self.states)
             axes = {v: self.states[v] for v in (*self.parents[variable], variable)}
             return checked_table(f"the prior of {variable!r}", strength.get(variable, np.zeros(shape)), axes)
@@ -265,30 +271,36 @@ class BayesianNetwork:
 
 def _read(states: Any, parents: Any, tables: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """The states of all variables and the parents of those that have some, whoever says them."""
-    if isinstance(parents, Mapping) and states:
-        own = {v if isinstance(v, str) else str(v): _names(of) for v, of in parents.items()}
-        return checked_states(states), own
-    from tractable.graph.structure import read_structure  # a network from a file says all by itself
+    known = checked_states(states or {})
+    silent = known and not _saying(tables, known)
+    if isinstance(parents, Mapping) and silent:  # as a network from a file, which says all by itself
+        return known, {v: tuple(as_names(of) or ()) for v, of in text_keys(parents).items()}
+    found, said = _structure(parents)
+    for v, own in said.items():
+        if known.setdefault(v, own) != own:
+            raise ModelError(f"variable {v!r} has the states {known[v]}, its structure says {own}")
+    if not silent:
+        from tractable.models.named_tables import states_said
+
+        known |= checked_states(states_said(tables, found, known))
+    return known, found
+
+
+def _saying(tables: Any, known: Any) -> list[str]:
+    """The variables whose states only their own tables say."""
+    return [v for v, table in tables.items() if v not in known and has_names(table)]
+
+
+def _structure(parents: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Who is whose parent, and the states that are said with it."""
+    from tractable.graph.structure import read_structure
 
     try:
         found, said = read_structure(parents)
         Graph(dict.fromkeys(found, 1), found).topological_order()  # before anything is said of tables
     except GraphError as error:
         raise ModelError(str(error)) from None
-    known = checked_states(states or {})
-    for v, own in checked_states(said).items():
-        if known.setdefault(v, own) != own:
-            raise ModelError(f"variable {v!r} has the states {known[v]}, its structure says {own}")
-    if not states:
-        from tractable.models.named_tables import states_said
-
-        known = checked_states(states_said(tables, found, known))
-    return known, found
-
-
-def _names(parents: Any) -> tuple[str, ...]:
-    """Parents of one variable: a name alone is one."""
-    return (parents,) if isinstance(parents, str) else tuple(parents)
+    return found, checked_states(said)
 
 
 def _family(name: str, parents: tuple[str, ...], index: Mapping[str, int]) -> tuple[int, ...]:
@@ -303,7 +315,7 @@ def _family(name: str, parents: tuple[str, ...], index: Mapping[str, int]) -> tu
 
 def _checked_ties(ties: Sequence[Sequence[str]], tables: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], ...]:
     """Groups of variables with equal tables, none in two of them."""
-    found = tuple(tuple(tie) for tie in ties if len(tie) > 1)
+    found = tuple(tuple(map(text_of, tie)) for tie in ties if len(tie) > 1)
     members = [v for tie in found for v in tie]
     check_known(members, tables)
     if len(set(members)) < len(members):

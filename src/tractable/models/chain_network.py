@@ -29,7 +29,7 @@ def condition(model: HiddenMarkovModel, evidence: Any) -> MarkovNetwork:
     >>> tr.infer(condition(hmm, [1, 1, 0])).marginals.array("state0").round(6).tolist()
     [0.823688, 0.176312]
     """
-    sequences = model.check(evidence)
+    sequences = model.check(evidence, partial=True)
     if len(sequences) != 1:
         raise ModelError(f"conditioning takes one sequence, got {len(sequences)}")
     rows = model.log_likelihoods(sequences.rows)

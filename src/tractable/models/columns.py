@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest, set_fields
-from tractable.models.rows import as_array, as_names, columns_of, is_named, n_rows_of, unknown_column
+from tractable.models.frames import as_array
+from tractable.models.rows import as_case, as_names, columns_of, is_column, is_named, n_rows_of, unknown_column
 from tractable.models.unnamed import array_of, matrix
-from tractable.models.values import is_missing, is_missing_word, number_of, state_reader, text_of
+from tractable.models.values import is_missing, is_missing_word, number_of, shown, state_reader, text_of
 
 MAX = 1e308
 TEXT = "; a column of text holds categories: emissions={'categorical': […]}"
@@ -116,10 +117,13 @@ class Columns:
             raise ModelError(f"{name}{error}") from None
 
     def _read(self, data: Any, partial: bool) -> np.ndarray:
+        if not is_named(data) and (case := self.case_of(data)) is not None:
+            data = [case]
         found = self._named(data, partial) if is_named(data) else self._placed(data)
         if isinstance(found, np.ndarray):
             return found
-        out = np.full((n_rows_of(data), len(self.names)), np.nan)
+        n_rows = n_rows_of(data) if is_named(data) else len(found[self.names[0]])
+        out = np.full((n_rows, len(self.names)), np.nan)
         for j, name in enumerate(self.names):
             if name in found:
                 out[:, j] = self.codes(name, found[name])
@@ -132,7 +136,7 @@ class Columns:
         missing = [name for name in self.names if name not in found]
         if missing and not partial:
             raise ModelError(
-                f"the data have no column {missing[0]!r}, they have {', '.join([*found][:6])}; the model has "
+                f"the data have no column {missing[0]!r}, they have {', '.join([*found][:6]) or 'none'}; the model has "
                 f"{self.told}: give it as missing where nothing is known of it"
             )
         return found
@@ -164,9 +168,16 @@ class Columns:
 
     def evidence(self, given: Any, name: str = "evidence: ") -> np.ndarray:
         """Evidence about some of the columns as rows: one case by name, or many as of `read`."""
-        if not is_case(given):
-            return self.read(given, name, partial=True)
-        return self._case(given if isinstance(given, Mapping) else given.to_dict(), name)
+        case = self.case_of(given)
+        return self.read(given, name, partial=True) if case is None else self._case(case, name)
+
+    def case_of(self, given: Any) -> Mapping[Any, Any] | None:
+        """One case by name: column → value, or a row of a table of pandas; None for anything else."""
+        case = as_case(given)
+        if case is None or any(map(is_column, case.values())):
+            return None
+        known = isinstance(given, Mapping) or not {*map(text_of, case)}.isdisjoint((*self.names, *self.ignored))
+        return case if known or len(self.names) > 1 else None
 
     def _case(self, evidence: Mapping[Any, Any], start: str) -> np.ndarray:
         """One case, some columns by name, as a row [1, n_columns].
@@ -206,7 +217,8 @@ class Columns:
     def _filled(self, name: str, cells: Any, gaps: np.ndarray, codes: np.ndarray) -> np.ndarray:
         if name not in self.categories:
             return np.asarray(codes)
-        values = _in_kind(self.categories[name], [cells[i] for i in np.flatnonzero(~gaps)])
+        there = [0.0] if isinstance(cells, np.ndarray) else [cells[i] for i in np.flatnonzero(~gaps)]
+        values = _in_kind(self.categories[name], there)
         out = as_array([None if gap else cell for cell, gap in zip(cells, gaps, strict=True)])
         out[gaps] = as_array(values)[codes[gaps].astype(np.int64)]
         return out
@@ -268,24 +280,22 @@ def _number(name: str, row: int, cell: Any, of_text: str) -> float:
         return np.nan
     if isinstance(cell, float | np.floating):
         return float(cell)
-    number = None if isinstance(cell, _TIMES) else number_of(cell)
+    number = None if _is_time(cell) else number_of(cell)
     if number is not None and abs(number) < MAX:
         return float(number)
-    raise ModelError(f"row {row}, column {name!r}: {text_of(cell)!r} {_complaint(name, cell, of_text)}")
+    raise ModelError(f"row {row}, column {name!r}: {shown(cell)} {_complaint(name, cell, of_text)}")
 
 
 def _complaint(name: str, cell: Any, of_text: str) -> str:
     """What is wrong with a cell that is no number."""
-    if any(hasattr(cell, of_time) for of_time in ("isoformat", "days")) or isinstance(cell, _TIMES):
+    if _is_time(cell):
         return f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
-    return f"is no number{of_text}" if number_of(cell) is None else "is too large for a number of 64 bits"
+    told = of_text if isinstance(cell, str | bytes) else ""
+    return f"is no number{told}" if number_of(cell) is None else "is too large for a number of 64 bits"
 
 
-def is_case(evidence: Any) -> bool:
-    """Whether evidence by name is one case: a mapping of columns to single values, or a row of a table of pandas."""
-    if not isinstance(evidence, Mapping):
-        return hasattr(evidence, "to_dict") and getattr(evidence, "ndim", 2) == 1
-    return not any(np.ndim(value) for value in evidence.values() if not isinstance(value, Mapping))
+def _is_time(cell: Any) -> bool:
+    return isinstance(cell, _TIMES) or any(hasattr(cell, name) for name in ("strftime", "isoformat", "days"))
 
 
 def read_table(columns: Columns | None, data: Any, name: str = "", one_column: bool = False) -> np.ndarray:

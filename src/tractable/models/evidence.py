@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from tractable.kernels import Tables
-from tractable.models._base import ModelError, nearest, set_fields, unknown_variable
-from tractable.models.rows import columns_of, is_case_list
+from tractable.models._base import ModelError, nearest, read_only, set_fields, unknown_variable
+from tractable.models.frames import is_frame
+from tractable.models.rows import as_case, columns_of, is_case_list, is_column
+from tractable.models.unnamed import check_unnamed
 from tractable.models.values import state_index, state_reader, text_of
 
 StateNames = Mapping[str, Sequence[str]]
 """The names of the states of each variable."""
+
+LIKELIHOOD = "a likelihood is a number for each state, or state → weight, and not"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +35,19 @@ class Likelihood:
     weights: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weights, Mapping):
-            array = np.array(self.weights, np.float64)
-            array.setflags(write=False)
-            set_fields(self, weights=array)
+        given = _by_state(self.weights)
+        set_fields(self, weights=given if isinstance(given, Mapping) else read_only(_numbers(LIKELIHOOD, given)))
 
     @property
     def many(self) -> bool:
         """Whether there is a row of weights for each of many cases."""
-        return not isinstance(self.weights, Mapping) and self.weights.ndim == 2
+        if isinstance(self.weights, Mapping):
+            return any(map(is_column, self.weights.values()))
+        return self.weights.ndim == 2
 
     def __len__(self) -> int:
-        return len(self.weights)
+        by_name = isinstance(self.weights, Mapping) and self.many
+        return len(next(iter(self.weights.values())) if by_name else self.weights)
 
     def of(self, variable: str, names: Sequence[str]) -> np.ndarray:
         """The weights [n_states], or [n_rows, n_states], checked.
@@ -57,11 +62,22 @@ class Likelihood:
             raise ModelError(
                 f"variable {variable!r}: a likelihood needs {len(names)} numbers, one per state, got {vector.shape}"
             )
-        if not (np.all(vector >= 0) and np.all(np.isfinite(vector)) and vector.any(-1).all()):
-            rows = np.atleast_2d(vector)
-            bad = rows[~((rows >= 0) & np.isfinite(rows)).all(1) | ~rows.any(1)][0]
-            raise ModelError(f"variable {variable!r}: a likelihood needs finite numbers ≥ 0, not all zero; got {bad}")
+        rows = np.atleast_2d(vector)
+        if not (good := ((rows >= 0) & np.isfinite(rows)).all(1) & rows.any(1)).all():
+            row = int(good.argmin())
+            raise ModelError(
+                f"{f'row {row}: ' if vector.ndim == 2 else ''}variable {variable!r}: "
+                f"a likelihood needs finite numbers ≥ 0, not all zero; got {rows[row]}"
+            )
         return vector
+
+    def of_one(self, variable: str, names: Sequence[str]) -> np.ndarray:
+        """The weights [n_states] for one case, checked."""
+        if self.many:
+            raise ModelError(
+                f"variable {variable!r}: a likelihood of many cases for one; give one weight for each state"
+            )
+        return self.of(variable, names)
 
     def __repr__(self) -> str:
         told = dict(self.weights) if isinstance(self.weights, Mapping) else self.weights.tolist()
@@ -73,12 +89,14 @@ def likelihood(weights: Any) -> Likelihood:
 
     Parameters
     ----------
-    weights : λ [n_states] in the order of the states, or state → weight with a weight for each; for many cases
-        [n_rows, n_states]. In evidence a plain mapping of state → weight means the same.
+    weights : λ [n_states] in the order of the states, or state → weight with a weight for each, of which a Series of
+        pandas with its index is one; for many cases [n_rows, n_states], or state → column of weights, of which a table
+        is one. In evidence of one case a plain mapping of state → weight means the same.
 
     Raises
     ------
-    ModelError : where it is used: not one weight for each state, a negative one, all of them zero.
+    ModelError : what is no numbers; and where it is used: not one weight for each state, a negative one, all of them
+        zero.
 
     Examples
     --------
@@ -93,24 +111,41 @@ def likelihood(weights: Any) -> Likelihood:
 
 
 def _weights_by_name(variable: str, given: Mapping[Any, Any], names: Sequence[str]) -> np.ndarray:
-    """State → weight as weights in the order of the states."""
-    out = np.full(len(names), np.nan)
+    """State → weight, or column of weights, as weights in the order of the states."""
+    found: dict[int, np.ndarray] = {}
     for state, weight in given.items():
         place = state_index(variable, state, tuple(names))
-        if place < 0 or not np.isnan(out[place]):
+        if place < 0 or place in found:
             raise ModelError(
                 f"variable {variable!r}: the likelihood names {'no' if place < 0 else 'twice the'} state {state!r}"
             )
-        try:
-            out[place] = weight
-        except (TypeError, ValueError):
-            raise ModelError(f"variable {variable!r}: the weight of state {state!r} is no number: {weight!r}") from None
-    if np.isnan(out).any():
-        missing = names[int(np.isnan(out).argmax())]
-        raise ModelError(
-            f"variable {variable!r}: the likelihood has no weight for the state {missing!r}; give one for each"
-        )
-    return out
+        found[place] = _numbers(f"variable {variable!r}: the weight of state {state!r} is no number", weight)
+    told = ""
+    if len(found) < len(names):
+        told = f"no weight for the state {names[min({*range(len(names))} - {*found})]!r}; give one for each"
+    elif len({x.shape for x in found.values()}) > 1:
+        told = "columns of other lengths"
+    if told:
+        raise ModelError(f"variable {variable!r}: the likelihood has {told}")
+    return np.stack([found[place] for place in range(len(names))], axis=-1)
+
+
+def _by_state(given: Any) -> Any:
+    """Weights that have names as state → weight: a table, a Series of pandas with an index of its own."""
+    if isinstance(given, Likelihood):
+        return given.weights
+    if is_frame(given):
+        return columns_of(given)
+    plain = type(getattr(given, "index", None)).__name__ == "RangeIndex"
+    return given if plain or (case := as_case(given)) is None else case
+
+
+def _numbers(what: str, given: Any) -> np.ndarray:
+    """Weights as an array of their own."""
+    try:
+        return np.array(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ModelError(f"{what}: {given!r:.80}") from None
 
 
 @dataclass(frozen=True)
@@ -144,11 +179,10 @@ def parse_evidence(states: StateNames, evidence: Any) -> Evidence:
         return _nothing(len(states))
     if isinstance(evidence, Evidence):
         return evidence
-    if isinstance(evidence, Mapping):
-        return _one_case(states, evidence) if _is_one_case(evidence) else _many_by_name(states, evidence)
-    if hasattr(evidence, "to_dict") and getattr(evidence, "ndim", 2) == 1:  # a row of pandas
-        return _one_case(states, evidence.to_dict())
-    return _many(states, evidence)
+    if isinstance(evidence, Mapping) and not _is_one_case(evidence):
+        return _many_by_name(states, evidence)
+    case = as_case(evidence)
+    return _many(states, evidence) if case is None else _one_case(states, case)
 
 
 def parse_rows(states: StateNames, data: Any) -> np.ndarray:
@@ -176,10 +210,6 @@ def _many(states: StateNames, data: Any) -> Evidence:
         return _from_columns(states, columns_of(data), len(data))
     if _is_array(data):
         return _from_array(states, data)
-    if isinstance(data, str | bytes | Likelihood) or not hasattr(data, "__len__"):
-        raise ModelError(
-            f"evidence is a dict, a DataFrame or an array of shape [n_rows, n_variables], got {data!r:.80}"
-        )
     return _from_columns(states, columns_of(data), len(data))
 
 
@@ -209,9 +239,7 @@ def _is_one_case(evidence: Mapping[Any, Any]) -> bool:
 
 
 def _is_column(value: Any) -> bool:
-    if isinstance(value, Likelihood):
-        return value.many
-    return hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping) and np.ndim(value) > 0
+    return value.many if isinstance(value, Likelihood) else is_column(value)
 
 
 @lru_cache(8)
@@ -245,15 +273,10 @@ def _one_case(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
         if name not in index:
             raise unknown_variable(name, index)
         if isinstance(value, Mapping | Likelihood):
-            soft = value if isinstance(value, Likelihood) else Likelihood(value)
-            likelihoods[index[name]] = soft.of(name, states[name])
+            likelihoods[index[name]] = Likelihood(value).of_one(name, states[name])
         else:
-            found[index[name]] = state_index(name, _scalar(value), tuple(states[name]))
+            found[index[name]] = state_index(name, value, tuple(states[name]))
     return Evidence(found, likelihoods)
-
-
-def _scalar(value: Any) -> Any:
-    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _many_by_name(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
@@ -293,22 +316,33 @@ def _column(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, n
     column = column.tolist() if isinstance(column, np.ndarray) and column.dtype == object else column
     if isinstance(column, np.ndarray):
         return _states(name, column, names), None
-    if (found := state_reader(name, tuple(names)).plain(column)) is not None:
-        return found, None
+    plain = state_reader(name, tuple(names)).plain(column)
+    return _mixed(name, column, names) if plain is None else (plain, None)
+
+
+def _mixed(name: str, column: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """A list of cells, some of which may be likelihoods."""
     if not any(issubclass(kind, Likelihood | Mapping) for kind in {*map(type, column)}):
         return _states(name, column, names), None
     soft = np.ones((len(column), len(names)))
     for row, cell in enumerate(column):
         if isinstance(cell, Likelihood | Mapping):
-            soft[row] = (cell if isinstance(cell, Likelihood) else Likelihood(cell)).of(name, names)
+            soft[row] = _soft_cell(row, cell, name, names)
     return _states(name, [None if isinstance(x, Likelihood | Mapping) else x for x in column], names), soft
+
+
+def _soft_cell(row: int, cell: Any, name: str, names: Sequence[str]) -> np.ndarray:
+    try:
+        return Likelihood(cell).of_one(name, names)
+    except ModelError as error:
+        raise ModelError(f"row {row}: {error}") from None
 
 
 def _states(name: str, column: Any, names: Sequence[str]) -> np.ndarray:
     try:
         return state_reader(name, tuple(names)).codes(column)
     except ModelError as error:
-        if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64}:
+        if len(column) == len(names) and {*map(type, column)} <= {float, int, np.float64, np.int64}:
             raise ModelError(
                 f"{error}; if this is a likelihood of one case: tr.likelihood({[float(x) for x in column]})"
             ) from None
@@ -316,6 +350,7 @@ def _states(name: str, column: Any, names: Sequence[str]) -> np.ndarray:
 
 
 def _from_array(states: StateNames, data: Any) -> Evidence:
+    check_unnamed(data)
     try:
         array = np.asarray(data) if not isinstance(data, list | tuple) else _objects(data)
     except ValueError as error:

@@ -180,7 +180,7 @@ def condition(model: FactorialHiddenMarkovModel, evidence: Any) -> MarkovNetwork
     >>> [tr.infer(condition(room, [0.1, 1.9])).marginals[f"chain1_{t}"]["1"] > 0.5 for t in range(2)]
     [False, True]
     """
-    sequences = model.check(evidence)
+    sequences = model.check(evidence, partial=True)
     if len(sequences) != 1:
         raise ModelError(f"conditioning takes one sequence, got {len(sequences)}")
     rows = _tabulated(model, sequences.rows)

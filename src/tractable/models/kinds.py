@@ -12,7 +12,8 @@ from tractable.models._base import ModelError
 from tractable.models.columns import Columns, cells_of, check_once, numbers
 from tractable.models.emissions._base import ROWS, two_axes
 from tractable.models.emissions.categorical import MAX_STATES
-from tractable.models.rows import as_names, columns_of, declared, is_named, unknown_column, values_of
+from tractable.models.frames import declared
+from tractable.models.rows import as_names, columns_of, is_named, unknown_column, values_of
 from tractable.models.unnamed import array_of
 from tractable.models.values import is_missing, is_missing_word, number_of, text_of
 
@@ -219,9 +220,9 @@ def _is_categorical(name: str, table: _Table, kind: str) -> bool:
     cells, states = table.cells[name], table.declared.get(name, ())
     if kind == CATEGORICAL:
         return True
-    if states == BOOLEANS or _is_boolean(cells):
+    if states == BOOLEANS or is_boolean(cells):
         return kind != BERNOULLI and (table.named or not isinstance(cells, np.ndarray))
-    if not states and _is_text(cells):
+    if not states and is_text(cells):
         _check_words(name, cells)
         _check_repeated(name, cells)
         return True
@@ -273,7 +274,8 @@ def _different(cells: Sequence[Any]) -> Collection[Any]:
         return cells
 
 
-def _is_boolean(cells: Any) -> bool:
+def is_boolean(cells: Any) -> bool:
+    """Whether a column holds truth values alone, also as text."""
     if isinstance(cells, np.ndarray):
         return cells.dtype.kind == "b"
     there = [cell for cell in _different(cells) if not _is_gap(cell)]
@@ -286,7 +288,7 @@ def _is_truth(cell: Any) -> bool:
     return isinstance(cell, bool | np.bool_)
 
 
-def _is_text(cells: Any) -> bool:
+def is_text(cells: Any) -> bool:
     """Whether a column holds texts that are no numbers; what is neither is left for the reader of numbers to refuse."""
     if isinstance(cells, np.ndarray):
         return False
@@ -296,7 +298,7 @@ def _is_text(cells: Any) -> bool:
 
 def _has_names(cells: Any, given: Any) -> bool:
     """Whether the states of a column of an array have names."""
-    return isinstance(given, tuple) or (not isinstance(cells, np.ndarray) and (_is_text(cells) or _is_boolean(cells)))
+    return isinstance(given, tuple) or (not isinstance(cells, np.ndarray) and (is_text(cells) or is_boolean(cells)))
 
 
 def _by_kind(names: list[str], kinds: Mapping[str, str], alone: bool) -> str | dict[str, list[int]]:
@@ -371,7 +373,7 @@ def _states_of(name: str, table: _Table, given: Any) -> tuple[str, ...]:
         raise ModelError(f"the column {name!r} {error}") from None
     if given is not None:
         return _of_number(name, found, given)
-    own = table.declared.get(name) or (BOOLEANS if _is_boolean(table.cells[name]) else tuple(found))
+    own = table.declared.get(name) or (BOOLEANS if is_boolean(table.cells[name]) else tuple(found))
     if not own:
         raise ModelError(f"column {name!r}: every entry is missing; drop the column")
     return tuple(own)

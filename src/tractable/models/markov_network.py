@@ -62,9 +62,8 @@ class MarkovNetwork:
     def __post_init__(self) -> None:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
-        scopes = [_scope(scope, self.states or {}) for scope, _ in self.factors]
-        tables = [table for _, table in self.factors]
-        arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
+        scopes = [_scope(scope, states) for scope, _ in self.factors]
+        arrays = [_checked_factor(j, s, self.factors[j][1], states) for j, s in enumerate(scopes)]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
         set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)
@@ -101,7 +100,7 @@ class MarkovNetwork:
             if not 0 <= which < len(self.factors):
                 raise ModelError(f"there is no factor {which}; the network has {len(self.factors)}, counted from 0")
             return int(which)
-        scopes = [tuple(which), (which,)]  # letters, or one name
+        scopes = [tuple(map(text_of, which)), (which,)]  # letters, or one name
         found = [j for j, factor in enumerate(held) if factor.scope in scopes]
         if len(found) != 1:
             there = f"{len(found)} factors are" if found else "no factor is"

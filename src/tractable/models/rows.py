@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest
+from tractable.models.frames import as_array, frame_columns, frame_in, frame_of, is_frame, once, series_cells, writable
 from tractable.models.values import ordered_values, text_of
 
 Names = str | Collection[str]
@@ -43,6 +44,24 @@ class Rows(dict[str, np.ndarray]):
 # ---------------------------------------------------------------- in
 
 
+def is_column(value: Any) -> bool:
+    """Whether this holds many values in an order: no text, no mapping, no set, not a single value."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    if isinstance(value, str | bytes | Mapping | set | frozenset):
+        return False
+    return hasattr(value, "__len__") and hasattr(value, "__iter__")
+
+
+def as_case(given: Any) -> Mapping[Any, Any] | None:
+    """One case by name: a mapping, a named tuple, a row of a table of pandas; None for anything else."""
+    if isinstance(given, Mapping):
+        return given
+    if hasattr(given, "_asdict"):
+        return given._asdict()
+    return given.to_dict() if hasattr(given, "to_dict") and getattr(given, "ndim", 2) == 1 else None
+
+
 def is_case_list(data: Any) -> bool:
     """Whether data are a list of cases, each a mapping of name to value."""
     return isinstance(data, list | tuple) and all(isinstance(case, Mapping) for case in data)
@@ -57,13 +76,6 @@ def is_named(data: Any) -> bool:
     return (is_case_list(data) and len(data) > 0) or is_frame(data)
 
 
-def is_frame(data: Any) -> bool:
-    """Whether data are a table of another library."""
-    if isinstance(data, np.ndarray | Mapping | list | tuple) or not hasattr(data, "__len__"):
-        return False
-    return _frame(data) is not None
-
-
 def columns_of(data: Any) -> dict[str, Any]:
     """The columns of a table of another library, of name → column, or of a list of cases: arrays of numbers, or lists.
 
@@ -72,11 +84,11 @@ def columns_of(data: Any) -> dict[str, Any]:
     ModelError : two columns of one name, columns of different lengths, data without names.
     """
     if isinstance(data, Mapping):
-        found = _named([(name, _plain(column)) for name, column in data.items()])
+        found = dict(zip(once(data), map(_plain, data.values()), strict=True))
     elif isinstance(data, np.ndarray) and data.dtype.names is not None:
         found = {name: _plain(data[name]) for name in data.dtype.names}
     else:
-        found = _of_cases(data) if is_case_list(data) else _of_frame(data)
+        found = _of_cases(data) if is_case_list(data) else frame_columns(data)
     return _checked(found)
 
 
@@ -92,14 +104,6 @@ def n_rows_of(data: Any) -> int:
     return len(data)
 
 
-def _named(columns: list[tuple[Any, Any]]) -> dict[str, Any]:
-    names = [text_of(name) for name, _ in columns]
-    if len({*names}) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ModelError(f"two columns have the name {twice!r}; rename one of them")
-    return dict(zip(names, (column for _, column in columns), strict=True))
-
-
 def _checked(columns: dict[str, Any]) -> dict[str, Any]:
     """Columns, all as long as the first."""
     lengths = {name: _length(name, column) for name, column in columns.items()}
@@ -111,14 +115,22 @@ def _checked(columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def _length(name: str, column: Any) -> int:
-    if isinstance(column, str | bytes) or not hasattr(column, "__len__"):
-        raise ModelError(f"the column {name!r} is a single value, {column!r}; repeat it for every row")
-    return len(column)
+    if getattr(column, "ndim", 1) > 1:
+        raise ModelError(f"the column {name!r} has the shape {column.shape}; a column has one axis, [n_rows]")
+    if is_column(column):
+        return len(column)
+    if hasattr(column, "weights"):
+        raise ModelError(f"the column {name!r}: soft evidence is for networks, in evidence of infer and its like")
+    if isinstance(column, Mapping):
+        raise ModelError(f"the column {name!r} is a dict; give its values as a list, as frame.to_dict('list') does")
+    if isinstance(column, set | frozenset):
+        raise ModelError(f"the column {name!r} is a set, which has no order; give a list")
+    raise ModelError(f"the column {name!r} is a single value, {column!r:.80}; repeat it for every row")
 
 
 def _plain(column: Any) -> Any:
     """A column as a list, or as an array of numbers; one of another library first made one of these."""
-    if isinstance(column, list | tuple | str | bytes) or not hasattr(column, "__len__"):
+    if isinstance(column, list | tuple) or not is_column(column):
         return column
     if isinstance(column, np.ma.MaskedArray):
         return column.tolist()
@@ -130,80 +142,8 @@ def _plain(column: Any) -> Any:
 
     series = nw.from_native(column, series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
-        return _cells(series)
+        return series_cells(series)
     return np.asarray(column) if hasattr(column, "__array__") else list(column)
-
-
-def _frame(data: Any) -> Any:
-    """A table of another library as narwhals sees it, None where it is none."""
-    import narwhals as nw
-
-    names = list(getattr(data, "columns", ()))
-    if len({*map(text_of, names)}) < len(names) and hasattr(data, "iloc"):  # of pandas, which narwhals refuses
-        _named([(name, None) for name in names])
-    if hasattr(data, "iloc") and not all(isinstance(name, str) for name in names):
-        data = data.rename(columns=text_of)
-    found = nw.from_native(data, eager_only=True, pass_through=True)
-    return found if isinstance(found, nw.DataFrame) else None
-
-
-def _of_frame(data: Any) -> dict[str, Any]:
-    if (frame := _frame(data)) is None:
-        lazy = "; collect it first" if hasattr(data, "collect") else ""
-        raise ModelError(
-            f"data of type {type(data).__name__} are not understood{lazy}; "
-            "give a dict, a list of dicts, a DataFrame or an array of shape [n_rows, n_variables]"
-        )
-    names = list(frame.columns)
-    return _named([(name, _cells(frame[name])) for name in names])
-
-
-def _cells(series: Any) -> Any:
-    """A column of another library: an array where it holds numbers and has no gaps, else a list with None for gaps."""
-    import narwhals as nw
-
-    plain = series.dtype.is_numeric() or series.dtype == nw.Boolean
-    if not series.null_count():
-        return series.to_numpy() if plain and series.dtype != nw.Decimal else series.to_list()
-    cells = as_array(series.to_list())
-    cells[series.is_null().to_numpy()] = None
-    return cells.tolist()
-
-
-def declared(data: Any) -> dict[str, tuple[str, ...]]:
-    """The categories that columns say they have, in their order, those that do not turn up too.
-
-    Of pandas' categorical columns, of those of an ``Enum`` of polars, and of dictionaries of arrow; booleans have two.
-    """
-    import narwhals as nw
-
-    if isinstance(data, Mapping):
-        frame: Mapping[str, Any] = {}
-        for name, column in data.items():
-            if isinstance(column, np.ndarray | list | tuple):
-                continue  # which declares nothing, and there may be many
-            found = nw.from_native(column, series_only=True, pass_through=True)
-            frame |= {text_of(name): found} if isinstance(found, nw.Series) else {}
-    else:
-        table = None if isinstance(data, np.ndarray | list | tuple) else _frame(data)
-        frame = {} if table is None else {name: table[name] for name in table.columns}
-    return {text_of(name): own for name, series in frame.items() if (own := _categories(series))}
-
-
-def _categories(series: Any) -> tuple[str, ...]:
-    import narwhals as nw
-
-    if series.dtype == nw.Boolean:
-        return ("False", "True")
-    if series.dtype == nw.Enum:
-        return tuple(map(text_of, series.dtype.categories))
-    native = series.to_native()
-    if series.dtype != nw.Categorical or series.implementation.is_polars():
-        return ()  # a Categorical of polars does not say which categories are its own
-    if series.implementation.is_pyarrow():
-        chunks = native.unify_dictionaries().chunks
-        return tuple(map(text_of, chunks[0].dictionary.to_pylist())) if chunks else ()
-    return tuple(map(text_of, native.cat.categories))
 
 
 def values_of(column: Any) -> list[str]:
@@ -242,7 +182,7 @@ def select(data: Any, columns: Names | None = None, ignore: Names = ()) -> Any:
     found = columns_of(data)
     kept = _kept(list(found), columns, ignore)
     if is_frame(data):
-        return _frame(data).select(kept).to_native()
+        return frame_in(data).select(kept).to_native()
     return _cases_of(data, kept) if is_case_list(data) else Rows({name: _objects(found[name]) for name in kept})
 
 
@@ -263,7 +203,7 @@ def _kept(known: list[str], columns: Any, ignore: Any) -> list[str]:
 def take(data: Any, rows: Any) -> Any:
     """Some of the rows, by a slice or an array of numbers; a table stays one of the same library."""
     if is_frame(data):
-        return _frame(data)[rows if isinstance(rows, slice) else rows.tolist()].to_native()
+        return frame_in(data)[rows if isinstance(rows, slice) else rows.tolist()].to_native()
     if is_case_list(data):
         return data[rows] if isinstance(rows, slice) else [data[i] for i in rows]
     if not is_named(data):
@@ -293,13 +233,6 @@ def _objects(column: Any) -> np.ndarray:
     return column if isinstance(column, np.ndarray) else as_array(column)
 
 
-def as_array(cells: Sequence[Any]) -> np.ndarray:
-    """Cells as an array: of text where all are text, of objects where they are mixed."""
-    out = np.empty(len(cells), object)
-    out[:] = cells
-    return out
-
-
 # ---------------------------------------------------------------- out
 
 
@@ -319,7 +252,7 @@ def _frame_like(data: Any, columns: Mapping[str, Any]) -> Any:
     """A table of the library that another one is of, and with its index where it has as many rows."""
     import narwhals as nw
 
-    made = nw.from_dict({n: _writable(c) for n, c in columns.items()}, backend=nw.get_native_namespace(data))
+    made = nw.from_dict({n: writable(c) for n, c in columns.items()}, backend=frame_in(data).implementation)
     native = made.to_native()
     if hasattr(data, "iloc") and len(native) == len(data):
         native.index = data.index
@@ -334,8 +267,8 @@ def replaced(data: Any, columns: Mapping[str, Any]) -> Any:
         return Rows({name: _objects(c) for name, c in {**columns_of(data), **columns}.items()})
     import narwhals as nw
 
-    frame = _frame(data)
-    made = [nw.new_series(n, _writable(c), backend=frame.implementation) for n, c in columns.items()]
+    frame = frame_in(data)
+    made = [nw.new_series(n, writable(c), backend=frame.implementation) for n, c in columns.items()]
     new = frame.with_columns(_as_before(series, frame[series.name]) for series in made).to_native()
     if hasattr(data, "iloc"):
         new.columns = data.columns
@@ -367,24 +300,3 @@ def framed(found: Any, data: Any) -> Any:
     if not is_frame(data) or np.shape(found) != (len(data), len(columns_of(data))):
         return found
     return like(data, dict(zip(columns_of(data), np.asarray(found).T, strict=True)))
-
-
-def _writable(column: Any) -> Any:
-    array = np.asarray(column)
-    return array if array.dtype.kind in "biuf" else array.tolist()
-
-
-FRAMES = ("pandas", "polars", "pyarrow")
-
-
-def frame_of(columns: Mapping[str, Any], library: str | None = None) -> Any:
-    """A table of a library; of the first that is installed if None."""
-    import narwhals as nw
-
-    from tractable.extras import is_there
-
-    if library is None:
-        library = next((name for name in FRAMES if is_there(name)), None)
-    if library not in FRAMES:
-        raise ModelError(f"a table of {', '.join(FRAMES)}: {'none is installed' if library is None else library}")
-    return nw.from_dict({n: _writable(c) for n, c in columns.items()}, backend=library).to_native()

@@ -12,7 +12,8 @@ from tractable._cached import cached_property
 from tractable.models._base import ModelError, set_fields
 from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions
-from tractable.models.rows import columns_of, is_frame, is_named, n_rows_of, select, take, unknown_column
+from tractable.models.frames import is_frame
+from tractable.models.rows import columns_of, is_named, n_rows_of, select, take, unknown_column
 from tractable.models.unnamed import matrix
 from tractable.models.values import is_missing, text_of
 
@@ -138,7 +139,10 @@ def cut(who: Any) -> np.ndarray:
     row = next((row for row, cell in enumerate(cells) if is_missing(cell) or cell == ""), None)
     if row is not None:
         raise ModelError(f"row {row}: the column that tells the sequences apart is empty")
-    number = np.fromiter((places.setdefault(cell, len(places)) for cell in cells), np.int64, len(cells))
+    try:
+        number = np.fromiter((places.setdefault(cell, len(places)) for cell in cells), np.int64, len(cells))
+    except TypeError:
+        raise ModelError("the column that tells the sequences apart holds lists; give texts or numbers") from None
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     again = np.flatnonzero(number[begins] != np.arange(len(begins)))
     if len(again):

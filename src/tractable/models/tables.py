@@ -19,6 +19,8 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
     >>> checked_states({"a": [1.0, 2], "b": [True, False], "c": 3})
     {'a': ('1', '2'), 'b': ('True', 'False'), 'c': ('0', '1', '2')}
     """
+    if not isinstance(states, Mapping):
+        raise ModelError(f"states are variable → names of its states, or their number; got a {type(states).__name__}")
     out: dict[str, tuple[str, ...]] = {}
     for given, own in states.items():
         name = given if type(given) is str else text_of(given)
@@ -26,6 +28,11 @@ def checked_states(states: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
             raise ModelError(f"two variables have the name {name!r} as text; rename one of them")
         out[name] = _checked_names(name, own)
     return out
+
+
+def text_keys(given: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is said of variables, whose names are made text."""
+    return {v if type(v) is str else text_of(v): own for v, own in given.items()}
 
 
 def _checked_names(variable: str, own: Any) -> tuple[str, ...]:
@@ -47,6 +54,8 @@ def _given(variable: str, own: Any) -> tuple[Any, ...]:
     """The states as they were handed in, all of them there; a number stands for so many."""
     if is_number(own):
         return tuple(range(own))
+    if isinstance(own, set | frozenset):
+        raise ModelError(f"variable {variable!r}: a set of states has no order, which tables need; give a list")
     try:
         given = tuple(own)
     except TypeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def array_of(data: Any) -> np.ndarray:
     if isinstance(data, np.ma.MaskedArray):
         gap = np.nan if data.dtype.kind in "biuf" else None
         data = np.ma.filled(data.astype(object if gap is None else np.float64), gap)
+    check_unnamed(data)
     try:
         array = data if isinstance(data, np.ndarray) else np.asarray(data)
         if array.dtype.kind in "biuf" or isinstance(data, np.ndarray):
@@ -38,3 +40,24 @@ def array_of(data: Any) -> np.ndarray:
         return np.asarray(data, object)  # what a cell is does not depend on the others
     except ValueError:
         raise ModelError("the rows differ in length") from None
+
+
+def check_unnamed(data: Any) -> None:
+    """Raise for rows that have names, named tuples and rows of a table of pandas: their order may be another one."""
+    first = data[0] if isinstance(data, list | tuple) and data else None
+    index = getattr(first, "index", None)  # of a list a function
+    if hasattr(first, "_fields") or getattr(index, "inferred_type", None) == "string":
+        raise ModelError(f"rows that are a {type(first).__name__} have names: give a list of dicts, or a DataFrame")
+    if isinstance(data, str | bytes) or not (
+        hasattr(data, "__len__") or hasattr(data, "__array__") or isinstance(data, Number)
+    ):
+        raise not_understood(data)
+
+
+def not_understood(data: Any) -> ModelError:
+    """The error for what holds no data."""
+    lazy = "; collect it first" if hasattr(data, "collect") else ""
+    return ModelError(
+        f"data of type {type(data).__name__} are not understood{lazy}; "
+        "give a DataFrame, a dict of columns, a list of dicts, or an array of shape [n_rows, n_columns]"
+    )

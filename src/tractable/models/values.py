@@ -25,7 +25,7 @@ MISSING_WORDS = frozenset({"", "?", "na", "nan"})
 
 _WORDS = {"true": 1, "false": 0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
-_DIGITS = 300
+_DIGITS, _SHOWN = 300, 60
 _SPAN = 1 << 16
 """Whole numbers of a column are looked up in a table where they lie this near to each other."""
 
@@ -40,7 +40,10 @@ def text_of(value: Any) -> str:
         return value.decode(errors="replace")
     if isinstance(value, float | np.floating) and abs(value) < 2**63 and value == int(value):
         return str(int(value))
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # of a whole number Python writes no more
+        raise ModelError(f"a number of more than {sys.get_int_max_str_digits()} digits is no name") from None
 
 
 def number_of(value: Any) -> Any:
@@ -55,6 +58,8 @@ def number_of(value: Any) -> Any:
         return int(value)
     if isinstance(value, float | np.floating):
         return float(str(value)) if np.isfinite(value) else None  # of single precision, what it is written as
+    if isinstance(value, np.ndarray) and not value.ndim:
+        return number_of(value.item())
     return value if is_decimal(value) and value.is_finite() else None
 
 
@@ -72,8 +77,12 @@ def _number_in(word: str) -> int | float | None:
 
 
 def shown(value: Any) -> str:
-    """A value as it is typed."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+    """A value as it is typed, its beginning where it is long."""
+    try:
+        told = repr(value.item() if isinstance(value, np.generic) else value)
+    except ValueError:  # a whole number that Python does not write
+        told = f"a number near 2**{int(value).bit_length()}"
+    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"
 
 
 def is_missing(value: Any) -> bool:
@@ -103,6 +112,15 @@ def is_whole(value: Any) -> bool:
     return number is not None and not isinstance(value, bool | np.bool_) and number == int(number)
 
 
+def _single(value: Any) -> Any:
+    """A value that is text in bytes, or that an array of its own holds, as such."""
+    if isinstance(value, bytes):
+        return text_of(value)
+    if isinstance(value, np.ndarray) and not value.ndim:
+        return None if is_missing(value) else value.item()
+    return value
+
+
 class StateReader:
     """How the values of one variable are read: value → index of its state, −1 where it is missing."""
 
@@ -123,19 +141,24 @@ class StateReader:
         ------
         ModelError : no state, or two, that the value could mean.
         """
-        if isinstance(value, bytes):
-            value = text_of(value)
+        value = _single(value)
         if isinstance(value, str):
             for text in (value, value.strip()):
                 if text in self.places:
                     return self.places[text]
             if is_missing_word(value) and value.strip().casefold() not in self.words:
                 return -1
-        elif isinstance(value, list | tuple | np.ndarray | Mapping):
+            return self._by_number(value)
+        self._check_single(value)
+        return -1 if is_missing(value) else self._by_number(value)
+
+    def _check_single(self, value: Any) -> None:
+        if isinstance(value, list | tuple | np.ndarray):
             raise self._error(f"a {type(value).__name__} is no state; soft evidence is tr.likelihood({value!s:.60})")
-        elif is_missing(value):
-            return -1
-        return self._by_number(value)
+        if isinstance(value, Mapping) or hasattr(value, "weights"):
+            raise self._error(
+                f"{shown(value)} is no state; soft evidence is for networks, in evidence of infer and its like"
+            )
 
     def _by_number(self, value: Any) -> int:
         number = number_of(value)
@@ -153,7 +176,7 @@ class StateReader:
             )
         if not 0 <= number < len(self.names):
             raise self._error(
-                f"there is no state number {int(number)}; it has {len(self.names)} states ({self._listed}), "
+                f"there is no state number {shown(value)}; it has {len(self.names)} states ({self._listed}), "
                 "and where none of them is a number, a whole number is an index from 0"
             )
         return int(number)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tractable.kernels.threads import n_cores
+from tractable.models._base import ModelError
 from tractable.models.hidden_markov import HiddenMarkovModel
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query
 
@@ -64,7 +65,8 @@ def plan_model(model: HiddenMarkovModel, observed: Any, ask: Ask) -> Plan:
     check_query(ask.query, (*QUERIES, "sample"))
     lengths = [ROWS] if observed is None else np.atleast_1d(np.asarray(observed))
     if np.asarray(lengths).dtype.kind not in "iu" or np.min(lengths) < 1:
-        raise ValueError(f"what is observed of a chain is a number of rows, or several, got {observed!r}")
+        told = " ".join(f"{observed!r:.60}".split())
+        raise ModelError(f"what is observed of a chain is a number of rows, or several, got {told}")
     return plan_chains(model.n_states, lengths, ask)
 
 

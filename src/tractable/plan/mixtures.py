@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models.mixture import Mixture
+from tractable.models.rows import as_names, unknown_column
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query, within
 
 SECONDS = 1e-9
@@ -18,7 +19,10 @@ METHODS = ("auto", "closed form")
 def plan_model(model: Mixture, observed: Any, ask: Ask) -> Plan:
     """The plan of a query about one row of a mixture, of which some columns are observed."""
     check_query(ask.query, (*QUERIES, "sample"))
-    names = (observed,) if isinstance(observed, str) else tuple(map(str, () if observed is None else observed))
+    names = tuple(as_names(observed) or ())
+    known = model.named.names if model.named else names
+    if unknown := [name for name in names if name not in known]:
+        raise unknown_column(unknown[0], known)
     return plan_rows(model, names, ask, 1)
 
 
@@ -43,5 +47,6 @@ def plan_rows(model: Mixture, observed: tuple[str, ...], ask: Ask, n_rows: int) 
 
 def explained(model: Mixture, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
     """All queries, with every column observed unless something else is said."""
-    given = [f"{model.n_columns} columns"] if observed is None else observed
+    every = list(model.named.names) if model.named else [f"{model.n_columns} columns"]
+    given = every if observed is None else observed
     return [(given, q) for q in ((query,) if query else QUERIES)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.conditioning import TableModel, one_case, reduce_model
 from tractable.models.evidence import Evidence
+from tractable.models.rows import as_case, as_names, is_named
 from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query, within
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
 from tractable.plan.reasons import ALTERNATIVES, why
@@ -32,10 +33,10 @@ def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
     """The plan of a query given names of variables, or their states."""
     check_query(ask.query, (*QUERIES, "sample"))
     pruned = ask.query == "evidence"
-    if isinstance(observed, Mapping):
+    if as_case(observed) is not None or is_named(observed):
         evidence = one_case(model, observed)
         return plan_case(model, reduce_model(model, evidence, pruned), evidence, ask)
-    names = (observed,) if isinstance(observed, str) else tuple(dict.fromkeys(observed or ()))
+    names = tuple(dict.fromkeys(as_names(observed) or ()))
     check_known(names, model.states)
     return plan_names(model, named(model, names, pruned), names, ask)
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.models._base import unknown_variable
-from tractable.models.rows import columns_of, frame_of
+from tractable.models.frames import frame_of
+from tractable.models.rows import columns_of, is_column
+from tractable.models.values import text_of
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
@@ -32,9 +34,9 @@ class Means(Mapping[str, Any]):
 
     def certificates(self, name: str) -> Any:
         """The means of one name with their certificate; a list of them for many sequences."""
-        if name not in self._names:
-            raise unknown_variable(name, self._names)
-        return self._names[name]
+        if (known := text_of(name)) not in self._names:
+            raise unknown_variable(known, self._names)
+        return self._names[known]
 
     def certificate(self, name: str) -> Any:
         """The name of 0.1 for `certificates`."""
@@ -81,9 +83,9 @@ class Marginals(Means):
 
     def certificates(self, name: str) -> Certificate:
         """The marginal of one variable with its certificate, states on the last axis."""
-        place = self._places.get(name)
+        place = self._places.get(text_of(name))
         if place is None:
-            raise unknown_variable(name, self._names)
+            raise unknown_variable(text_of(name), self._names)
         if self._values is None:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
         if isinstance(self._values, Certificate):
@@ -111,7 +113,7 @@ class Marginals(Means):
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
-        return dict(zip(self._names[variable], values, strict=True))
+        return dict(zip(self._names[text_of(variable)], values, strict=True))
 
 
 def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
@@ -236,10 +238,8 @@ class Posterior(Generic[M]):
         """
         if old or not isinstance(n, int | np.integer):
             raise TypeError("the number of samples comes first, and the key by its name: posterior.sample(100, key=0)")
-        if n < 0:
-            raise ValueError(f"the number of samples must not be negative, got {n}")
         self._check_possible()
-        found = self._asked.draw(self.plan, int(n), key)
+        found = self._asked.draw(self.plan, n_samples(n), key)
         return found if codes or not hasattr(self._asked, "in_names") else self._asked.in_names(found)
 
     def _check_possible(self) -> None:
@@ -247,13 +247,23 @@ class Posterior(Generic[M]):
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
 
 
+def n_samples(n: Any) -> int:
+    """A number of samples, checked."""
+    if not isinstance(n, int | np.integer):
+        raise TypeError(f"the number of samples is a whole number, got {n!r:.80}")
+    if n < 0:
+        raise ValueError(f"the number of samples must not be negative, got {n}")
+    return int(n)
+
+
 @dataclass(frozen=True)
 class MostProbable:
     """The most probable joint state of all variables given the evidence.
 
     `assignment` is variable → name of its state; of many cases columns of them, in the container that these came in,
-    with None where a case is impossible. `log_probability` is log p(assignment) for a Bayesian network (the evidence
-    included), the log of the unnormalized product of the factors for a Markov network.
+    with None where a case is impossible; `by_name` are these columns by themselves. `log_probability` is log
+    p(assignment) for a Bayesian network (the evidence included), the log of the unnormalized product of the factors for
+    a Markov network.
 
     Examples
     --------
@@ -267,9 +277,18 @@ class MostProbable:
     assignment: Any
     log_probability: Certificate
     plan: Plan
+    by_name: Any = field(default=None, repr=False)
 
     def to_frame(self, library: str | None = None) -> Any:
-        """A row for each case, a column for each variable; of ``"pandas"``, ``"polars"`` or ``"pyarrow"``."""
-        columns = columns_of(self.assignment) if np.ndim(self.log_probability.value) else self.assignment
-        single = {v: np.ndim(x) == 0 for v, x in columns.items()}
-        return frame_of({v: [x] if single[v] else x for v, x in columns.items()}, library)
+        """A row for each case, a column for each variable; of ``"pandas"``, ``"polars"`` or ``"pyarrow"``.
+
+        Of hidden Markov models a row for each row of the sequence; of many a column ``sequence`` with their numbers.
+        """
+        found = self.assignment if self.by_name is None else self.by_name
+        many = {v: x for v, x in found.items() if isinstance(x, list)} if isinstance(found, dict) else {}
+        if many:  # of sequences
+            sizes = list(map(len, next(iter(many.values()))))
+            columns = {"sequence": np.repeat(np.arange(len(sizes)), sizes)}
+            return frame_of(columns | {v: np.concatenate(x) for v, x in many.items()}, library)
+        columns = columns_of(found) if np.ndim(self.log_probability.value) else found
+        return frame_of({v: x if is_column(x) else [x] for v, x in columns.items()}, library)

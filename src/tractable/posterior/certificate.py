@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from tractable.models import ModelError
-from tractable.models.rows import frame_of
+from tractable.models.frames import frame_of
 
 KINDS = ("exact", "bound", "probabilistic", "conditional", "estimate")
 """From the strongest to the weakest."""

@@ -10,7 +10,7 @@ import numpy as np
 from tractable.kernels.interrupts import heard
 from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
-from tractable.posterior._base import MostProbable
+from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.dispatch import asked_of, engine_of, in_names, rows_of, walk_of
 from tractable.posterior.engines._protocol import answered
@@ -216,7 +216,7 @@ def most_probable(
     asked = engine.read(model, evidence)
     found = engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
     many = isinstance(found.assignment, Rows)
-    return replace(found, assignment=like(evidence, found.assignment)) if many else found
+    return replace(found, assignment=like(evidence, found.assignment), by_name=found.assignment) if many else found
 
 
 @overload
@@ -256,9 +256,7 @@ def sample(
     >>> tr.sample(net, 3)["a"].tolist(), tr.sample(net, 3, codes=True)["a"].tolist()
     (['1', '1', '1'], [1, 1, 1])
     """
-    if n < 0:
-        raise ValueError(f"the number of samples must not be negative, got {n}")
-    options = {"n": int(n)} | ({"codes": True} if codes else {})
+    options = {"n": n_samples(n)} | ({"codes": True} if codes else {})
     walk = asked_of(model, "sample", "sample", budget.get("memory"), budget.get("seconds"), options)
     found = walk_of("sample", walk[0].read(model, evidence), walk, key)
     return in_names(walk[0], model, found, None, codes)

@@ -15,7 +15,8 @@ from tractable.extras import import_module, is_there
 from tractable.formats._asked import AskedColumns
 from tractable.formats._base import EXPANSION, FREE_EXPANSION, FormatError, amount, failure, readable, shown
 from tractable.formats.data._base import Place, check_shape
-from tractable.models.rows import Rows, as_array, frame_of, unknown_column
+from tractable.models.frames import as_array, frame_of
+from tractable.models.rows import Rows, unknown_column
 
 
 def read(path: str, columns: AskedColumns = None, ignore: Sequence[str | int] = ()) -> np.ndarray:

@@ -24,7 +24,8 @@ from tractable.formats._cells import (
 from tractable.formats._quoting import cell_of, text_of_rows
 from tractable.formats._sheet import Sheet, is_header, sheet
 from tractable.models._base import ModelError
-from tractable.models.rows import Rows, as_array
+from tractable.models.frames import as_array
+from tractable.models.rows import Rows
 from tractable.models.values import is_missing_word
 
 _CELLS = 2**18

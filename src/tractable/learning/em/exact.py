@@ -112,6 +112,8 @@ class ExpectationMaximization:
             raise ModelError("there are no rows")
         weights = _checked_weights(options.weights, len(x))
         held = None if request.validation is None else model.check(request.validation, "validation: ")
+        if held is not None and not len(held):
+            raise ModelError("validation: there are no rows")
         n = float(len(x)) if weights is None else float(weights.sum())
         epochs = self.epochs if request.epochs is None else request.epochs
         for given in (options, {"epochs": epochs}):
@@ -245,7 +247,14 @@ def _starts(model: Any) -> Any:
 def _checked_weights(weights: Any, n: int) -> np.ndarray | None:
     if weights is None:
         return None
-    array = np.asarray(weights, np.float64)
-    if array.shape != (n,) or not np.isfinite(array).all() or (array < 0).any() or not array.sum() > 0:
-        raise ModelError(f"weights must be {n} finite numbers ≥ 0, not all zero; got the shape {array.shape}")
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        raise ModelError(f"weights must be {n} numbers, one for each row; got {weights!r:.80}") from None
+    if array.shape != (n,):
+        raise ModelError(f"weights must be {n} numbers, one for each row; got the shape {array.shape}")
+    if not (good := (array >= 0) & (array < np.inf)).all() or not array.any():
+        row = int(good.argmin())
+        told = "all of them are zero" if good.all() else f"row {row}: got {array[row]}"
+        raise ModelError(f"weights must be {n} finite numbers ≥ 0, not all zero; {told}")
     return array

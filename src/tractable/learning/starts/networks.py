@@ -12,10 +12,11 @@ from tractable.graph import GraphError
 from tractable.graph.structure import read_structure
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import check_options, nearest
+from tractable.models.frames import declared
 from tractable.models.keys import generator
 from tractable.models.observations import Observations
-from tractable.models.rows import columns_of, declared, select, values_of
-from tractable.models.tables import checked_states
+from tractable.models.rows import columns_of, select, values_of
+from tractable.models.tables import checked_states, text_keys
 from tractable.models.values import number_of, text_of
 from tractable.plan.budget import Memory
 from tractable.plan.training import check_tables
@@ -83,7 +84,7 @@ def bayesian_network(
     if "columns" in chosen or "ignore" in chosen:
         data = select(data, chosen.get("columns"), chosen.get("ignore", ()))
     parents, said = _structure(parents)
-    found = _states(data, parents, said | dict(states or {}))
+    found = _states(data, parents, said | text_keys(states or {}))
     families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in found}
     check_tables(families, chosen.get("memory"))
     net = BayesianNetwork(found, parents, {v: _uniform([n for _, n in own]) for v, own in families.items()}, ties=ties)
@@ -100,6 +101,8 @@ def _states(data: Any, parents: Mapping[str, Sequence[str]], said: dict[str, Any
     columns, own = ({}, {}) if data is None else (columns_of(data), declared(data))
     given: dict[str, Any] = {**own, **said}
     names = dict.fromkeys([*columns, *given, *(v for child, own in parents.items() for v in (*own, child))])
+    if not names:
+        raise ModelError("there are no columns, so no variables")
     return {v: _names(v, given[v]) if v in given else _values(v, columns) for v in names}
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.models._base import ModelError
 from tractable.models.hidden_markov import HiddenMarkovModel
 from tractable.models.rows import Rows, is_named
 from tractable.posterior.certificate import ImpossibleEvidenceError
@@ -64,8 +65,12 @@ class OnlineFilter:
         ------
         ModelError : a row that does not fit, or has probability zero after those before.
         """
-        given = row if is_named(row) else np.reshape(np.asarray(row), (1, -1))
-        rows = self.model.check(given, f"row {self.n_rows}: ", partial=True).rows
+        own = self.model.named
+        by_name = is_named(row) or (own is not None and own.case_of(row) is not None)
+        given = row if by_name else np.reshape(np.asarray(row), (1, -1))
+        rows = self.model.check(given, f"after {self.n_rows} rows: ", partial=True).rows
+        if len(rows) != 1:
+            raise ModelError(f"a filter takes one row at a time, got {len(rows)}")
         with np.errstate(divide="ignore"):
             joint = self._predicted() + self.model.log_likelihoods(rows)[0]
         log_p = float(np.logaddexp.reduce(joint))

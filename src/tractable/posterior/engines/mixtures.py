@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
@@ -12,7 +12,6 @@ import numpy as np
 
 from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models._base import ModelError
-from tractable.models.columns import is_case
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.models.mixture import COMPONENT, Mixture, condition
@@ -210,7 +209,8 @@ def read(model: Mixture, evidence: Any) -> Asked:
     rows = rows_of(model, evidence)
     one = evidence is None or (len(rows) == 1 and not (isinstance(evidence, np.ndarray) and evidence.ndim == 2))
     if model.named is not None and evidence is not None:
-        one = is_case(evidence) or (not is_named(evidence) and np.ndim(evidence) == 1)
+        alone = not is_named(evidence) and np.ndim(evidence) == 1 and len(rows) == 1
+        one = model.named.case_of(evidence) is not None or alone
     return Asked(model, rows, not one, evidence is not None)
 
 
@@ -239,10 +239,15 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
     if plan.query == "sample":
         return Answer(Certificate.exact(0.0), _draw(asked, plan.n, key)["columns"])
     if plan.query == "map":
-        return Answer(Certificate.exact(0.0), np.concatenate([model.log_joint(rows[part]) for part in chunks(rows)]))
-    parts = [softmax(model.log_joint(rows[part])) for part in chunks(rows)] or [softmax(model.log_joint(rows))]
+        return Answer(Certificate.exact(0.0), np.concatenate([*_each(model.log_joint, rows)]))
+    parts = map(softmax, _each(model.log_joint, rows))
     log_p, r = (np.concatenate(own) for own in zip(*parts, strict=True))
     return Answer(Certificate.exact(log_p if asked.many else float(log_p[0])), r)
+
+
+def _each(f: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> Iterator[np.ndarray]:
+    """A function of rows, chunk by chunk; of none where there are none."""
+    yield from (f(rows[part]) for part in chunks(rows)) if len(rows) else [f(rows)]
 
 
 def _one(asked: Asked) -> np.ndarray:

@@ -342,6 +342,8 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     from tractable.posterior.exact import expected_tables
 
     rows, memory = model.check(data), question.budget.memory
+    if not len(rows):
+        raise ModelError("there are no rows")
     expected_tables.affordable(model, rows, memory)
     return Certificate.exact(expected_tables.log_likelihood_rows(model, rows, memory))
 

@@ -12,6 +12,7 @@ from tractable.models import ModelError
 from tractable.models._base import check_known
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import with_likelihoods
+from tractable.models.rows import as_names
 from tractable.plan import Ask, ContractionTree, allowed
 from tractable.plan.tables import plan_joint
 from tractable.posterior.exact.elimination import parts, scopes_of
@@ -36,7 +37,7 @@ def joint_table(model: TableModel, reduced: Reduced, variables: Sequence[str], a
 
 
 def _places(model: TableModel, variables: Sequence[str]) -> list[int]:
-    names = [variables] if isinstance(variables, str) else list(variables)
+    names = as_names(variables) or []
     index = {name: i for i, name in enumerate(model.states)}
     check_known(names, index)
     if len(set(names)) != len(names):
