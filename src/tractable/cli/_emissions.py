@@ -22,7 +22,8 @@ class Emitted:
     emissions: Annotated[
         Texts,
         typer.Option(
-            metavar="KIND[:COLUMNS]", help="What columns hold: for all, or for some by name or number, 0,2-4."
+            metavar="KIND[:COLUMNS]",
+            help="What columns hold, auto if absent: for all, or for some by name or number, 0,2-4.",
         ),
     ] = None
     categories: Annotated[
