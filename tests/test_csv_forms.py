@@ -445,7 +445,7 @@ def test_names_are_written_where_there_are_some(tmp_path: Path) -> None:
         tr.write_data(tmp_path / "x.csv", {"0": [1], "1": [2]})
     tr.write_data(tmp_path / "x.npy", {"a": [1, 2], "b": [3, 4]})
     assert np.load(tmp_path / "x.npy").tolist() == [[1, 3], [2, 4]]
-    with pytest.raises(tr.FormatError, match="expected numbers"):
+    with pytest.raises(tr.FormatError, match="the column 'b' holds text"):
         tr.write_data(tmp_path / "x.npy", {"a": [1, 2], "b": ["x", "y"]})
     with pytest.raises(tr.FormatError, match="the column 'b' has 1 rows"):
         tr.write_data(tmp_path / "x.csv", {"a": [1, 2], "b": [3]})

@@ -187,8 +187,8 @@ def test_hand_rounded_rows_are_normalized_where_asked() -> None:
     with pytest.raises(tr.ModelError) as error:
         tr.BayesianNetwork(states, "a->b", tables)
     assert str(error.value) == (
-        "variable 'b': row 0 of the table sums to 0.99, not to 1; normalize=True divides each row by its sum "
-        "(it is that of a=x)"
+        "variable 'b': row 0 of the table sums to 0.99, not to 1; normalize=True (convert --normalize) "
+        "divides each row by its sum (it is that of a=x)"
     )
     net = tr.BayesianNetwork(states, "a->b", tables, normalize=True)
     np.testing.assert_allclose(net.tables["b"], [[1 / 3] * 3, [1, 0, 0]])

@@ -148,11 +148,14 @@ def convert(
     ],
     common: Common,
     force: Force = False,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Divide each row of a conditional table by its sum.")
+    ] = False,
 ) -> None:
     """Write a model in another format."""
     _places.check_apart({"IN": source}, {"OUT": destination})
     _places.check_new(destination, force)
-    net = common.load(source)
+    net = common.load(source, normalize)
     tr.save(net, destination)
     if common.json:
         return _json.write({"model": _json.model(net), "output": destination})

@@ -50,9 +50,9 @@ class Common:
         """Whether a fit shows a bar: at a terminal, unless that is not wanted."""
         return False if self.quiet else None
 
-    def load(self, path: str) -> Any:
+    def load(self, path: str, normalize: bool = False) -> Any:
         """The model in a file, refused where its numbers alone take more than the memory that may be used."""
-        found: Any = tr.load(path)
+        found: Any = tr.load(path, normalize=normalize)
         held = 8.0 * (found.packed.values.size if found.family == "tables" else found.n_parameters)
         if self.memory is not None and held > memory_bytes(self.memory):
             raise OverBudgetError(f"{path}: the model alone takes {memory_size(held)}; --memory is {self.memory}")

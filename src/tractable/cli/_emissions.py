@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-import tractable as tr
 from tractable.cli import _text
-from tractable.cli._options import Kept
-from tractable.cli._table_files import Texts
+from tractable.cli._table_files import Learned, Texts
 
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
@@ -33,28 +30,27 @@ class Emitted:
         typer.Option(metavar="COLUMN=N", help="States of a categorical column: their number, or their names, a|b|c."),
     ] = None
 
-    def options(self, data: Any, kept: Kept, default: str) -> dict[str, Any]:
+    def options(self, found: Learned) -> dict[str, Any]:
         """How `tr.mixture` and `tr.hidden_markov` take these, and the columns that are chosen of data with names."""
-        rows = data.rows if isinstance(data, tr.Sequences) else data
-        names = () if isinstance(rows, np.ndarray) else list(rows)
-        own = {"emissions": kinds_of(self.emissions or [default], names)}
+        own: dict[str, Any] = {"emissions": kinds_of(self.emissions, found.names)} if self.emissions else {}
         if self.categories:
-            own["categories"] = states_of(self.categories, names)
-        return own | (kept.asked if names else {})
+            own["categories"] = states_of(self.categories, found.names)
+        return own | found.asked
 
 
 def kinds_of(texts: list[str], names: Collection[str]) -> str | dict[str, list[str]]:
     """One kind for all columns, or kind → columns.
 
-    >>> kinds_of(["gaussian"], ()), kinds_of(['gaussian:temp,"a,b"', "poisson:2-4"], ["temp", "a,b"])
-    ('gaussian', {'gaussian': ['temp', 'a,b'], 'poisson': ['2', '3', '4']})
+    >>> kinds_of(["gaussian"], ()), kinds_of(['gaussian:temp,"a,b"', "poisson:2-4"], ["temp", "a,b", "n", "m"])
+    ('gaussian', {'gaussian': ['temp', 'a,b'], 'poisson': ['n', 'm', '4']})
     """
     if len(texts) == 1 and ":" not in texts[0]:
         return texts[0]
     kinds: dict[str, list[str]] = {}
+    known = _known(names)
     for text in texts:
         kind, _, columns = text.partition(":")
-        found = [column for name in _text.names(columns) for column in _columns(name, names)]
+        found = [column for name in _text.names(columns) for column in _columns(name, known)]
         if not found:
             raise typer.BadParameter(
                 f"--emissions: expected a kind and its columns such as gaussian:0,2-4 or gaussian:temp, got {text!r}"
@@ -63,10 +59,16 @@ def kinds_of(texts: list[str], names: Collection[str]) -> str | dict[str, list[s
     return kinds
 
 
-def _columns(name: str, names: Collection[str]) -> list[str]:
-    """A column, or a range of their numbers where none has that name."""
-    found = None if name in names else _RANGE.fullmatch(name)
-    return [str(j) for j in range(int(found[1]), int(found[2]) + 1)] if found else [name]
+def _known(names: Collection[str]) -> dict[str, str]:
+    """The columns of a file by name, and by number where none has that name."""
+    return {str(j): name for j, name in enumerate(names)} | {name: name for name in names}
+
+
+def _columns(name: str, known: Mapping[str, str]) -> list[str]:
+    """A column, or a range of their numbers."""
+    found = None if name in known else _RANGE.fullmatch(name)
+    numbers = [str(j) for j in range(int(found[1]), int(found[2]) + 1)] if found else [name]
+    return [known.get(number, number) for number in numbers]
 
 
 def states_of(texts: list[str], names: Collection[str]) -> Any:
@@ -78,8 +80,10 @@ def states_of(texts: list[str], names: Collection[str]) -> Any:
     if len(texts) == 1 and texts[0].isdecimal():
         return int(texts[0])
     found: dict[str, Any] = {}
+    known = _known(names)
     for text in texts:
-        column, own = _split(text, names)
+        column, own = _split(text, known)
+        column = known.get(column, column)
         if not column or not own or column in found:
             raise typer.BadParameter(f"--categories: expected COLUMN=N or COLUMN=a|b|c, each column once, got {text!r}")
         found[column] = int(own) if own.isdecimal() else own.split("|")

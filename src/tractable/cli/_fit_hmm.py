@@ -10,12 +10,13 @@ import typer
 import tractable as tr
 from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
-from tractable.cli._fit_mixture import Ascent, show_run
+from tractable.cli._fit_mixture import Ascent, held_out, show_run
 from tractable.cli._former import Renamed
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cutting, SequencesArgument
 from tractable.cli._spread import spread
+from tractable.cli._table_files import values_of
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,11 @@ def hmm(
     """
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
-    sequences = cut.table(data, ascent)
-    held = Cutting(ascent.validation_lengths, cut.by).table(ascent.validation, ascent) if ascent.validation else None
-    begin = chain.begin(sequences, ascent, emitted.options(sequences, ascent, "gaussian"))
-    run = climb(ascent, begin, (sequences, held), output, checkpoint)
-    show_run(run, output, sequences, ascent)
+    found = cut.learned(data, ascent)
+    with values_of(data):
+        begin = chain.begin(found.rows, ascent, emitted.options(found))
+    others = Cutting(ascent.validation_lengths, cut.by)
+    held = held_out(begin, ascent.validation, lambda path: others.learned(path, ascent))
+    with values_of(data):
+        run = climb(ascent, begin, (found.rows, held), output, checkpoint)
+    show_run(run, output, found.rows, ascent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
+from tractable.cli._table_files import Learned, values_of
 
 MixtureStart = Literal["k-means++", "rows"]
 
@@ -52,12 +54,23 @@ def mixture(
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
     checkpoint = checkpoint_of(ascent, output, {"DATA": data, "--validation": ascent.validation})
-    rows = ascent.table(data)
-    held = ascent.table(ascent.validation) if ascent.validation else None
-    options = emitted.options(rows, ascent, "bernoulli")
-    begin = tr.mixture(rows, components, start=ascent.start, key=ascent.seed, **options)
-    run = climb(ascent, begin, (rows, held), output, checkpoint)
-    show_run(run, output, rows, ascent)
+    found = ascent.learned(data)
+    with values_of(data):
+        begin = tr.mixture(found.rows, components, start=ascent.start, key=ascent.seed, **emitted.options(found))
+    held = held_out(begin, ascent.validation, ascent.learned)
+    with values_of(data):
+        run = climb(ascent, begin, (found.rows, held), output, checkpoint)
+    show_run(run, output, found.rows, ascent)
+
+
+def held_out(model: Any, path: str | None, read: Callable[[str], Learned]) -> Any:
+    """Rows that are followed, looked at here, where their file has a name."""
+    if path is None:
+        return None
+    found = read(path).rows
+    with values_of(path):
+        model.check(found)
+    return found
 
 
 def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:

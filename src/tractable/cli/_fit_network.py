@@ -16,7 +16,7 @@ from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
-from tractable.cli._table_files import WRITTEN
+from tractable.cli._table_files import WRITTEN, once, values_of
 from tractable.formats import as_bytes
 from tractable.graph.structure import read_structure
 from tractable.models._base import nearest
@@ -104,15 +104,13 @@ def network(
     net, data = shaped.files(files)
     read = {"NET": net, "DATA": data, "--validation": counting.validation}
     checkpoint = checkpoint_of(counting, output, read, WRITTEN)
-    if net is None:
-        table = counting.rows(data)
-        found = shaped.network(table, data, counting.memory)
-    else:
-        found, table = _of_file(net), None
+    content = once(data)
+    found = _of_file(net) if net else shaped.network(counting.rows(content), data, counting.memory)
     as_bytes(found, output)  # what is learned can be written as what it is learned from
-    rows = found.check(counting.states(found, data) if table is None else table)
+    rows = found.check(counting.states(found, content))  # again, for NA may be a state
     held = counting.states(found, counting.validation) if counting.validation else None
-    run = climb(counting, found, (rows, held), output, checkpoint)
+    with values_of(data):
+        run = climb(counting, found, (rows, held), output, checkpoint)
     show_run(run, output, rows, counting)
 
 

@@ -16,7 +16,7 @@ from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart
 from tractable.cli._sequences import Cut, rows_for
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, write_filled, write_rows
+from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, values_of, write_filled, write_rows
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
@@ -54,7 +54,9 @@ def score(
     """Say how likely rows of data, or sequences, are: the mean log-likelihood, with its certificate."""
     machine: Any = tr.load(model)
     more: dict[str, Any] = {"memory": common.memory} | weighed.given(machine)
-    found = tr.log_likelihood(machine, cut.data(machine, data), key=seed, **more)
+    rows = cut.data(machine, data)
+    with values_of(data):
+        found = tr.log_likelihood(machine, rows, key=seed, **more)
     if common.json:
         return _json.write({"model": _json.model(machine), "log_likelihood": found.to_json()})
     from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
@@ -119,7 +121,9 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     machine: Any = tr.load(model)
     check_output(machine, output, common.json)
     source = as_text(machine, data)
-    whole = tr.impute(machine, cut.data(machine, source or data), key=seed, memory=common.memory)
+    rows = cut.data(machine, source or data)
+    with values_of(source or data):
+        whole = tr.impute(machine, rows, key=seed, memory=common.memory)
     _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
 
 
@@ -147,7 +151,9 @@ def transform(model: Model, data: Data, output: Output, cut: Cut, common: Common
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine = machine_of(model)
     check_output(machine, output, common.json)
-    means = by_name(machine, tr.transform(machine, cut.data(machine, data, missing=False), memory=common.memory))
+    rows = cut.data(machine, data, missing=False)
+    with values_of(data):
+        means = by_name(machine, tr.transform(machine, rows, memory=common.memory))
     tr.write_data(output, means)
     _tell(machine, output, len(means), common)
 

@@ -32,16 +32,18 @@ def run(argv: Sequence[str]) -> int:
     try:
         with warnings_in_a_line(tr.FormatWarning):
             code = _guarded(argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # nobody may have opened it
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except ImportError as error:
         return _fail(_lacking(error))
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _fail(f"{error.filename or 'the standard output'}: {error.strerror or error}")
 
 
 def _prepare(stream: TextIOWrapper) -> None:

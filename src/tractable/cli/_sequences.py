@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Picked, check_output, once, told
+from tractable.cli._table_files import Learned, Picked, check_output, told, values_of
 from tractable.formats._pipes import STANDARD
 
 Text = str | None
@@ -57,11 +58,11 @@ class Cutting:
         """The sequences in a file."""
         return tr.read_sequences(path, lengths=self.lengths, by=self.by, **chosen.asked)
 
-    def table(self, path: Any, chosen: Picked) -> tr.Sequences:
-        """The sequences in a file with all columns where these have names: a model is made of some, and knows them."""
-        path = once(path)
-        found = tr.read_sequences(path, lengths=self.lengths, by=self.by)
-        return found if found.named else self.read(path, chosen)
+    def learned(self, path: str, chosen: Picked) -> Learned:
+        """The sequences in a file, and what a model is made of."""
+        if path.lower().removesuffix(".gz").endswith(".json"):
+            return Learned(self.read(path, chosen), [], {})
+        return chosen.learned(path, partial(tr.read_sequences, lengths=self.lengths, by=self.by))
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,8 @@ def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any
     if hasattr(model, "groups"):
         from tractable.models.clamping import checked_values  # brings jax
 
-        try:
+        with values_of(path):
             checked_values(model, "visible", rows, missing)
-        except tr.ModelError as error:
-            raise tr.ModelError(f"{getattr(path, 'path', path)}: {error}") from None
     return rows
 
 
@@ -117,7 +116,9 @@ def decode(
     chain = chain_of(model)
     if output:
         check_output(chain, output, asked.json)
-    found = (_posterior if asked.posterior else _paths)(chain, cut.read(sequences, cut), asked.memory)
+    rows = cut.read(sequences, cut)
+    with values_of(sequences):
+        found = (_posterior if asked.posterior else _paths)(chain, rows, asked.memory)
     if output:
         tr.write_data(output, np.concatenate([np.reshape(part["states"], (part["rows"], -1)) for part in found]))
     if asked.json:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -13,8 +14,9 @@ import tractable as tr
 from tractable.cli import _text
 from tractable.cli._places import check_table
 from tractable.formats import write_evidence
-from tractable.formats._base import Source
+from tractable.formats._base import FormatError, Source
 from tractable.formats._pipes import STANDARD, TEXT, is_pipe, kind_of, put, source_of
+from tractable.formats.data import column_names, located
 
 WRITTEN = (".bif", ".safetensors", ".uai", ".xml", ".xmlbif")
 """The extensions of networks."""
@@ -53,17 +55,42 @@ class Picked:
         """The rows in a file, by name where it has names."""
         return tr.read_columns(path, **self.asked)
 
-    def table(self, path: Any) -> Any:
-        """The rows in a file with all columns where these have names: a model is made of some, and knows the rest."""
+    def learned(self, path: Any, read: Callable[..., Any] = tr.read_columns) -> Learned:
+        """The rows in a file with all columns where these have names: a model is made of some, and knows the rest.
+
+        What cannot be read, such as a column without a name, may be left out, and then the model knows nothing of it.
+        """
         path = once(path)
-        found = tr.read_columns(path)
-        return self.rows(path) if isinstance(found, np.ndarray) and any(self.asked.values()) else found
+        names = column_names(path) or []
+        if names:
+            with suppress(FormatError):
+                return Learned(read(path), names, self.asked)
+        return Learned(read(path, **self.asked), names, {})
 
     def states(self, net: Any, path: Any) -> Any:
         """The rows in a file of states of a network: cases, or an array of all variables."""
         plain = path.lower().removesuffix(".gz") if isinstance(path, str) else ""
         is_array = plain.endswith(".npy") or ".npz" in plain
         return self.array(path) if is_array else tr.read_evidence(path, net, **self.asked)
+
+
+class Learned(NamedTuple):
+    """What a model is made of: rows, the names of all columns of their file, and which of the rows' are asked for."""
+
+    rows: Any
+    names: list[str]
+    asked: dict[str, Any]
+
+
+@contextmanager
+def values_of(path: Any) -> Iterator[None]:
+    """An error about values, where a model looks at them, says which file they are in, and of a row which line."""
+    try:
+        yield
+    except tr.ModelError as error:
+        if type(error) is not tr.ModelError:  # what the model lacks is not the file's fault
+            raise
+        raise located(path, error) from None
 
 
 def once(path: Any) -> Any:

@@ -51,6 +51,7 @@ _MODELS = {
     ".xdsl": "xdsl",
     ".safetensors": "tensors",
 }
+_READ_ONLY = (".net", ".xdsl")
 _EVIDENCE = {".evid": "evidence_uai", ".csv": "evidence_csv"}
 _TABLES = (".parquet", ".npy", ".npy.gz", ".npz", ".data", ".data.gz")
 
@@ -152,7 +153,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
 def as_bytes(model: Any, path: str | os.PathLike[str]) -> bytes:
     """What `save` would write, uncompressed: to find out that it would refuse a model before that is learned."""
-    leaf = _leaf(_MODELS[_extension(path, _MODELS)])
+    leaf = _leaf(_MODELS[_extension(path, _MODELS, _MODELS.keys() - {*_READ_ONLY})])
     return _to_bytes(path, leaf.write, model)
 
 

@@ -226,15 +226,18 @@ def is_gzip(path: str) -> bool:
     return path.lower().endswith(".gz")
 
 
-def extension(path: str | os.PathLike[str], known: Collection[str]) -> str:
-    """The extension that says the format, lower case and without ``.gz``; an error if it is not a known one."""
+def extension(path: str | os.PathLike[str], known: Collection[str], listed: Collection[str] = ()) -> str:
+    """The extension that says the format, lower case and without ``.gz``; an error if it is not a known one.
+
+    The error lists these, or those of them that serve.
+    """
     name = os.fspath(path)
     plain = name[:-3] if is_gzip(name) else name
     found = os.path.splitext(plain)[1].lower()
     if found not in known:
         what = f"the extension {found!r} is not known" if found else "the name has no extension"
-        listed = ", ".join(sorted(known))
-        raise failure(name, f"{what}{nearest(found, known)}; use one of {listed}, each also with .gz")
+        serve = sorted(listed or known)
+        raise failure(name, f"{what}{nearest(found, serve)}; use one of {', '.join(serve)}, each also with .gz")
     return found
 
 

@@ -82,6 +82,15 @@ def has_decimal_comma(cell: str) -> bool:
     return _DECIMAL_COMMA.fullmatch(cell.strip().lower()) is not None
 
 
+def with_point(cell: str, comma: bool) -> str:
+    """A cell of a file whose decimals follow a comma as it reads elsewhere: a number has a point.
+
+    >>> with_point("1,5", True), with_point("1,5", False), with_point("a,b", True)
+    ('1.5', '1,5', 'a,b')
+    """
+    return cell.replace(",", ".") if comma and has_decimal_comma(cell) else cell
+
+
 class CellNumbers(dict):
     """Cell → number, each distinct cell converted once: columns with few values repeat them."""
 

@@ -41,6 +41,8 @@ def source_of(name: str | Source) -> Source:
     told = "standard input" if name == STANDARD else name
     with readable(told):
         if name == STANDARD:
+            if sys.stdin is None:
+                raise failure(told, "is closed; name a file instead of -")
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with open(name, "rb") as file:
@@ -62,6 +64,8 @@ def put(name: str, data: bytes) -> None:
     if not is_pipe(name):
         return _write(name, data)
     if name == STANDARD:
+        if sys.stdout is None:
+            raise failure("standard output", "is closed; name a file instead of -")
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

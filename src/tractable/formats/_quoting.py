@@ -24,11 +24,11 @@ def quoted(cell: str, comma: bool = False) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
-def text_of_rows(rows: Iterable[Sequence[str]], delimiter: str = ",") -> str:
+def text_of_rows(rows: Iterable[Sequence[str]], delimiter: str = ",", line_end: str = "\n") -> str:
     """Rows of cells; one that would be a blank line, or begin with blanks, is written with quotes."""
     comma, empty = delimiter != ",", '""' if delimiter in " \t" else ""
     lines = (delimiter.join(quoted(cell, comma) or empty for cell in row) or '""' for row in rows)
-    return "\n".join(lines) + "\n"
+    return line_end.join(lines) + line_end
 
 
 def cell_of(value: Any, comma: bool = False) -> str:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -15,7 +16,7 @@ from tractable._cached import cached_property
 from tractable.formats._base import FormatError, Source, repeated, shown
 from tractable.formats._cells import all_numbers, is_number, is_value, may_be_number
 from tractable.formats._sniff import Dialect, dialect
-from tractable.models._base import nearest
+from tractable.models.rows import unknown_column
 
 UNNAMED = ("", "Unnamed: 0")
 """The first name of a file whose first column holds names of rows, as R and pandas write it and read it again."""
@@ -98,25 +99,30 @@ class Sheet:
 
     def chosen(self, columns: Sequence[str | int] | None, ignore: Sequence[str | int]) -> list[int]:
         """Places of columns that are asked for, by name or by number, of those that are kept."""
-        left = {self.place(name) for name in ignore}
+        left = {k for name in ignore for k in self._named(name) or [self.place(name)]}
         kept = range(self.skip, self.width) if columns is None else map(self.place, columns)
         found = [k for k in kept if k not in left]
         if not found:
             raise self.source.error("there is no column left; ignore fewer")
         return found
 
+    def _named(self, name: str | int) -> list[int]:
+        """The places of the columns of this name."""
+        names = self.names if self.has_header and isinstance(name, str) else []
+        return [self.skip + k for k, own in enumerate(names) if own == name]
+
     def place(self, name: str | int) -> int:
         """The place of the column of this name, or of this number."""
-        names = self.names if self.has_header else []
-        if name in names:
-            if names.count(str(name)) > 1:
+        if found := self._named(name):
+            if len(found) > 1:
                 raise self._twice(str(name))
-            return self.skip + names.index(str(name))
+            return found[0]
+        names = self.names if self.has_header else []
         if str(name).isdecimal() and str(name).isascii() and int(name) < self.width - self.skip:
             return self.skip + int(name)
-        there = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        there = there if names else f"0 … {self.width - 1}, and no header"
-        raise self.source.error(f"there is no column {name!r}{nearest(str(name), names)}; there are {there}")
+        if names:
+            raise self.source.error(unknown_column(name, names))
+        raise self.source.error(f"there is no column {name!r}; there are 0 … {self.width - 1}, and no header")
 
     def check_names(self, places: Sequence[int]) -> None:
         """Refuse columns of one name, or of none, where names matter."""
@@ -139,8 +145,7 @@ class Sheet:
 
 def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sheet:
     """A file as a sheet; `headless`, it never has a header, with `header` always."""
-    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
-        source = replace(source, data=source.text().encode())
+    source = _in_utf8(source)
     found = dialect(source)
     rows = _rows(source, found, 1 if header else None)  # a header may be one name, and that empty
     first = next(rows, None)
@@ -151,6 +156,16 @@ def sheet(source: Source, *, headless: bool = False, header: bool = False) -> Sh
         return Sheet(source, found, first, False)
     short = found.delimiter in "\t " and _is_short(first, below())
     return Sheet(source, found, ["", *first] if short else first, True, short)
+
+
+def _in_utf8(source: Source) -> Source:
+    """A file in UTF-8; of UTF-16 with its mark."""
+    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
+        source = replace(source, data=source.text().encode("utf-8-sig"))
+    if (place := source.data.find(b"\0")) >= 0:
+        line = 1 + source.data.count(b"\n", 0, place)
+        raise source.error("holds a byte 0, as UTF-16 without its mark does; save the file as UTF-8", line)
+    return source
 
 
 def _holds_names(first: list[str], found: Dialect, below: Callable[[], Sequence[str]]) -> bool:
@@ -220,14 +235,26 @@ def _is_row(cells: list[str], width: int | None) -> bool:
     return len(cells) > 1 or (bool(cells) and (width == 1 or bool(cells[0].strip())))
 
 
+def _begun(source: Source, found: Dialect) -> int:
+    """The line on which the row begins that cannot be read."""
+    reader, line = _reader(source, found), 1
+    with suppress(csv.Error):
+        for _ in reader:
+            line = reader.line_num + 1
+    return line
+
+
 def _rows(source: Source, found: Dialect, width: int | None = None) -> Iterator[list[str]]:
     """The rows that are not blank."""
     reader = _reader(source, found)
     try:
         yield from (cells for cells in reader if len(cells) > 1 or _is_row(cells, width))
     except csv.Error as error:
-        line = reader.line_num + source.data.count(b"\n", 0, found.start)
-        raise source.error(f"not CSV: {error}", line) from None
+        line, told = reader.line_num, f"not CSV: {error}"
+        if "limit" in str(error) or "end of data" in str(error):
+            line, told = _begun(source, found), "a quote opens here and does not end; within quotes, double a quote"
+            told = told if b'"' in source.data else f"a cell is longer than {csv.field_size_limit()} characters"
+        raise source.error(told, line + source.data.count(b"\n", 0, found.start)) from None
     except UnicodeDecodeError:
         source.text()  # says where
         raise

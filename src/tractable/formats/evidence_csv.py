@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tractable.formats._asked import AskedColumns
 from tractable.formats._base import FormatError, Source, States, encoded
+from tractable.formats._cells import with_point
 from tractable.formats._quoting import text_of_rows
 from tractable.formats._sheet import Sheet, sheet
 from tractable.models import ModelError
@@ -23,7 +24,7 @@ def read(
     """The cases in a CSV file."""
     found = states_sheet(source, states)
     names, places = variables(found, states, columns, ignore)
-    known = [_States(state_reader(name, tuple(states[name]))) for name in names]
+    known = [_States(state_reader(name, tuple(states[name])), found.dialect.comma) for name in names]
     cases: list[dict[str, str]] = []
     for batch in found.batches(_ROWS):
         across, start = list(zip(*batch, strict=True)), len(cases)
@@ -69,12 +70,12 @@ def _variable(found: Sheet, name: str, states: States) -> str:
 class _States(dict[str, "str | None"]):
     """Cell → name of its state, None where it is missing; each different cell is read once."""
 
-    def __init__(self, reader: StateReader):
+    def __init__(self, reader: StateReader, comma: bool):
         super().__init__({name: name for name in reader.names})
-        self.reader = reader
+        self.reader, self.comma = reader, comma
 
     def __missing__(self, cell: str) -> str | None:
-        code = self.reader.code(cell)
+        code = self.reader.code(with_point(cell, self.comma))
         state = None if code < 0 else self.reader.names[code]
         if len(self) < 2**16:
             self[cell] = state

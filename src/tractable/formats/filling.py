@@ -1,12 +1,12 @@
-"""A text file with its gaps filled: everything else is written as it stands there, columns that nobody reads too."""
+"""A text file with its gaps filled: everything else means what it meant, columns that nobody reads too."""
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tractable.formats._base import encoded
 from tractable.formats._quoting import cell_of, text_of_rows
 from tractable.formats._sheet import Sheet
 from tractable.models.values import MISSING_WORDS
@@ -26,7 +26,7 @@ class Filled:
 
 
 def filled(found: Sheet, columns: Mapping[int, Filled], more: Mapping[str, Sequence[Any]]) -> bytes:
-    """The file with values in the gaps of some columns, and `more` columns behind its own.
+    """The file with values in the gaps of some columns, and `more` columns behind its own, in UTF-8.
 
     Parameters
     ----------
@@ -40,4 +40,13 @@ def filled(found: Sheet, columns: Mapping[int, Filled], more: Mapping[str, Seque
             if is_gap(cells[place]):
                 cells[place] = cell_of(values[i], found.dialect.comma)
         rows.append(cells + [cell_of(values[i], found.dialect.comma) for values in more.values()])
-    return encoded(text_of_rows(rows, found.dialect.delimiter))
+    return _around(found, rows)
+
+
+def _around(found: Sheet, rows: Iterable[Sequence[str]]) -> bytes:
+    """The rows with what stands around the cells of the file: a mark, a line that names the delimiter, line ends."""
+    data = found.source.data
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""  # by which Excel knows the encoding
+    windows = data.endswith(b"\r\n") or (b"\r\n" in data and not data.endswith(b"\n"))
+    text = text_of_rows(rows, found.dialect.delimiter, "\r\n" if windows else "\n")
+    return mark + data[len(mark) : found.dialect.start] + text.encode()

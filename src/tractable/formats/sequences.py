@@ -12,7 +12,7 @@ import numpy as np
 from tractable.formats._asked import ColumnNames, as_columns
 from tractable.formats._base import Source, content, failure, shown
 from tractable.formats._pipes import is_pipe, name_of, source_of
-from tractable.formats.data import column_names, read_columns, read_data
+from tractable.formats.data import column_names, located, read_columns, read_data
 from tractable.models import ModelError
 from tractable.models.sequences import Sequences
 
@@ -63,7 +63,7 @@ def read_sequences(
     try:
         return Sequences(table, _lengths(lengths), bool(mark) or lengths is not None, *mark)
     except ModelError as error:
-        raise failure(name, error) from None
+        raise located(path, error) from None
 
 
 def _json(name: str, options: list[Any]) -> Sequences:

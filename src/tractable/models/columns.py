@@ -52,9 +52,9 @@ class Columns:
         names, ignored = tuple(as_names(self.names) or ()), tuple(as_names(self.ignored) or ())
         given = {text_of(name): tuple(map(text_of, states)) for name, states in self.categories.items()}
         check_once([*names, *ignored], "two columns have the name {!r}; rename one of them")
+        if strange := next(iter(given.keys() - {*names}), None):
+            raise unknown_column(strange, names)
         for name, states in given.items():
-            if name not in names:
-                raise unknown_column(name, names)
             check_once(states, f"the column {name!r} has the state {{!r}} twice; names of states must differ")
         set_fields(
             self, names=names, categories={name: given[name] for name in names if name in given}, ignored=ignored
@@ -87,7 +87,7 @@ class Columns:
     def some(self, chosen: Iterable[bool]) -> Columns | None:
         """Some of the columns; None where there are none."""
         names = [name for name, wanted in zip(self.names, chosen, strict=True) if wanted]
-        own = {name: states for name, states in self.categories.items() if name in names}
+        own = {name: self.categories[name] for name in names if name in self.categories}
         return Columns(names, own, self.ignored) if names else None
 
     @property
@@ -131,10 +131,9 @@ class Columns:
         return out
 
     def _named(self, data: Any, partial: bool) -> dict[str, Any]:
-        found = columns_of(data)
-        for name in found:
-            if name not in self.names and name not in self.ignored:
-                raise ModelError(self._unknown(name))
+        found, known = columns_of(data), {*self.names, *self.ignored}
+        if (strange := next((name for name in found if name not in known), None)) is not None:
+            raise ModelError(self._unknown(strange))
         missing = [name for name in self.names if name not in found]
         if missing and not partial:
             raise ModelError(
@@ -290,10 +289,15 @@ def _number(name: str, row: int, cell: Any, of_text: str) -> float:
     number = None if _is_time(cell) else number_of(cell)
     if number is not None and abs(number) < MAX:
         return float(number)
-    told = f"is no number{of_text if isinstance(cell, str | bytes) else ''}"
+    raise ModelError(f"row {row}, column {name!r}: {shown(cell)} {_complaint(name, cell, of_text)}")
+
+
+def _complaint(name: str, cell: Any, of_text: str) -> str:
+    """What is wrong with a cell that is no number."""
     if _is_time(cell):
-        told = f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
-    raise ModelError(f"row {row}, column {name!r}: {shown(cell)} {told}")
+        return f"is a time; make it a number, such as days, or leave the column out with ignore={name!r}"
+    told = of_text if isinstance(cell, str | bytes) else ""
+    return f"is no number{told}" if number_of(cell) is None else "is too large for a number of 64 bits"
 
 
 def _is_time(cell: Any) -> bool:

@@ -76,6 +76,8 @@ def declared(data: Any) -> dict[str, tuple[str, ...]]:
     if isinstance(data, Mapping):
         frame: Mapping[str, Any] = {}
         for name, column in data.items():
+            if isinstance(column, np.ndarray | list | tuple):
+                continue  # which declares nothing, and there may be many
             found = nw.from_native(column, series_only=True, pass_through=True)
             frame |= {text_of(name): found} if isinstance(found, nw.Series) else {}
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,15 +10,18 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.columns import Columns, cells_of, check_once, numbers
-from tractable.models.emissions._base import two_axes
+from tractable.models.emissions._base import ROWS, two_axes
 from tractable.models.emissions.categorical import MAX_STATES
 from tractable.models.frames import declared
 from tractable.models.rows import as_names, columns_of, is_named, unknown_column, values_of
 from tractable.models.unnamed import array_of
 from tractable.models.values import is_missing, is_missing_word, number_of, text_of
 
-CATEGORICAL = "categorical"
+AUTO, BERNOULLI, CATEGORICAL, GAUSSIAN = "auto", "bernoulli", "categorical", "gaussian"
 BOOLEANS = ("False", "True")
+_MEANT = re.compile(r"(?P<time>\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?)|[$€£¥] ?[+-]?\d[\d.,]*|[+-]?\d[\d.,]* ?[%$€£¥]")
+"""Text that has been a time or a number with a sign."""
+
 ALONE = 20
 """A column of at least so many texts, all of them different, is taken for names of the rows."""
 
@@ -30,7 +34,7 @@ class ColumnsWanted(NamedTuple):
     `aside` is a column that is no data, but has its place among the numbers of columns.
     """
 
-    emissions: EmissionKinds = "gaussian"
+    emissions: EmissionKinds = AUTO
     columns: Any = None
     ignore: Any = None
     categories: Any = None
@@ -83,7 +87,8 @@ def described(parts: Sequence[Any], wanted: ColumnsWanted) -> Described:
 
 def _ignored(table: _Table, names: list[str], aside: str | None) -> list[str]:
     """The columns that are left out by name, and are known again."""
-    return [name for name in table.cells if name not in names and name != aside] if table.named else []
+    kept = {*names, aside}
+    return [name for name in table.cells if name not in kept] if table.named else []
 
 
 def _placed(table: _Table, names: list[str]) -> np.ndarray:
@@ -138,9 +143,9 @@ def _stacked(parts: list[Any]) -> Any:
 
 
 def _chosen(table: _Table, wanted: ColumnsWanted) -> list[str]:
-    known = list(table.cells)
+    known = _known(table)
     left = {_place(name, known) for name in _listed(wanted.ignore)} | {wanted.aside}
-    kept = known if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
+    kept = list(table.cells) if wanted.columns is None else [_place(name, known) for name in _listed(wanted.columns)]
     check_once(kept, "columns= names {!r} twice")
     if known and not {*kept} - left:
         raise ModelError("no column is left to learn from")
@@ -151,13 +156,15 @@ def _listed(given: Any) -> list[str]:
     return as_names(given) or []
 
 
-def _place(name: str, known: list[str]) -> str:
-    """A column by its name, or by its number where none has that name."""
+def _known(table: _Table) -> dict[str, str]:
+    """What columns may be called: their names, and their numbers where none has that name."""
+    return {str(j): name for j, name in enumerate(table.cells)} | {name: name for name in table.cells}
+
+
+def _place(name: str, known: Mapping[str, str]) -> str:
     if name in known:
-        return name
-    if name.isdecimal() and int(name) < len(known):
-        return known[int(name)]
-    raise unknown_column(name, known)
+        return known[name]
+    raise unknown_column(name, dict.fromkeys(known.values()))
 
 
 # ---------------------------------------------------------------- of which kind
@@ -166,17 +173,38 @@ def _place(name: str, known: list[str]) -> str:
 def _kinds(names: list[str], table: _Table, emissions: EmissionKinds, given: Collection[str]) -> dict[str, str]:
     """The kind of each column."""
     if not isinstance(emissions, str):
-        return _said(names, list(table.cells), emissions)
+        return _said(names, _known(table), emissions)
     own = {name for name in names if name in given or _is_categorical(name, table, emissions)}
-    return {name: CATEGORICAL if name in own else emissions for name in names}
+    rest = [name for name in names if name not in own]
+    kind = dict.fromkeys(rest, emissions) if emissions != AUTO else _fitting(table, rest)
+    return {name: kind.get(name, CATEGORICAL) for name in names}
 
 
-def _said(names: list[str], known: list[str], emissions: Mapping[str, Any]) -> dict[str, str]:
+def _fitting(table: _Table, names: list[str]) -> dict[str, str]:
+    """The kind that fits each column of numbers: of two values, 0 and 1, or of any."""
+    if table.array is not None:
+        bits = np.ones(table.array.shape[1], bool)
+        for start in range(0, len(table.array), ROWS):  # which may lie on disk
+            block = table.array[start : start + ROWS]
+            bits &= ((block == 0) | (block == 1) | np.isnan(block)).all(0)
+        return {name: BERNOULLI if bits[int(name)] else GAUSSIAN for name in names}
+    return {name: BERNOULLI if _are_bits(table.cells[name]) else GAUSSIAN for name in names}
+
+
+def _are_bits(cells: Any) -> bool:
+    """Whether a column holds nothing but 0 and 1."""
+    if isinstance(cells, np.ndarray):
+        return bool(((cells == 0) | (cells == 1) | np.isnan(cells)).all())
+    return all(_is_gap(cell) or number_of(cell) in (0, 1) for cell in _different(cells))
+
+
+def _said(names: list[str], known: Mapping[str, str], emissions: Mapping[str, Any]) -> dict[str, str]:
     """The kind of each column as kind → columns says."""
     found: dict[str, str] = {}
+    kept = {*names}
     for kind, column in ((kind, column) for kind, own in emissions.items() for column in _listed(own)):
         name = _place(column, known)
-        if name in found or name not in names:
+        if name in found or name not in kept:
             slip = f"named twice, for {found[name]} too" if name in found else "left out by columns= or ignore="
             raise ModelError(f"emissions must name every column once: {name!r} is {slip}")
         found[name] = kind
@@ -193,11 +221,35 @@ def _is_categorical(name: str, table: _Table, kind: str) -> bool:
     if kind == CATEGORICAL:
         return True
     if states == BOOLEANS or is_boolean(cells):
-        return kind != "bernoulli" and (table.named or not isinstance(cells, np.ndarray))
+        return kind != BERNOULLI and (table.named or not isinstance(cells, np.ndarray))
     if not states and is_text(cells):
+        _check_words(name, cells)
         _check_repeated(name, cells)
         return True
     return bool(states)
+
+
+def _check_words(name: str, cells: Sequence[Any]) -> None:
+    """Refuse text that may have been meant as numbers: among numbers, with a sign such as %, or a time."""
+    there = [cell for cell in _different(cells) if not _is_gap(cell)]
+    words = {cell for cell in there if number_of(cell) is None}
+    told = "is no number, as others in the column are; leave a missing cell empty"
+    if len(words) == len(there) and (told := _meant(words)) is None:
+        return
+    row = next(row for row, cell in enumerate(cells) if isinstance(cell, str | bytes) and cell in words)
+    raise ModelError(
+        f"row {row}, column {name!r}: {text_of(cells[row])!r} {told}, or say that they are categories, "
+        f"categories={{{name!r}: [their names]}} or their number (--categories {name}=N), or ignore the column"
+    )
+
+
+def _meant(words: Iterable[Any]) -> str | None:
+    """What all the words of a column are instead of categories."""
+    found = [_MEANT.fullmatch(text_of(word)) for word in words]
+    if not all(found):
+        return None
+    is_time = any(match["time"] for match in found if match)
+    return "is a time; make it a number" if is_time else "is a number with a sign; leave the sign out"
 
 
 def _check_repeated(name: str, cells: Sequence[Any]) -> None:
@@ -266,8 +318,9 @@ def _given(names: list[str], table: _Table, categories: Any) -> dict[str, Any]:
     if categories is None or isinstance(categories, int | np.integer):
         return {}
     listed = categories if isinstance(categories, Mapping) else _one_each(names, categories)
-    found = {_place(text_of(column), list(table.cells)): own for column, own in listed.items()}
-    if out := [name for name in found if name not in names]:
+    known, kept = _known(table), {*names}
+    found = {_place(text_of(column), known): own for column, own in listed.items()}
+    if out := [name for name in found if name not in kept]:
         raise ModelError(f"categories= names {out[0]!r}, which columns= or ignore= leaves out")
     return {name: _states_given(name, own) for name, own in found.items()}
 

@@ -63,8 +63,7 @@ class MarkovNetwork:
         states = checked_states(self.states)
         index = {name: i for i, name in enumerate(states)}
         scopes = [_scope(scope, states) for scope, _ in self.factors]
-        tables = [table for _, table in self.factors]
-        arrays = [_checked_factor(j, s, t, states) for j, (s, t) in enumerate(zip(scopes, tables, strict=True))]
+        arrays = [_checked_factor(j, s, self.factors[j][1], states) for j, s in enumerate(scopes)]
         packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
         set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)

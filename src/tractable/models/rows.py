@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -192,10 +193,10 @@ def _cases_of(data: Any, kept: list[str]) -> list[dict[Any, Any]]:
 
 def _kept(known: list[str], columns: Any, ignore: Any) -> list[str]:
     """The names of the columns that are kept, in the order in which they are asked for."""
-    wanted, left = as_names(columns), as_names(ignore) or []
-    for name in [*(wanted or ()), *left]:
-        if name not in known:
-            raise unknown_column(name, known)
+    wanted, left = as_names(columns), {*(as_names(ignore) or ())}
+    there = {*known}
+    if strange := [name for name in (*(wanted or ()), *left) if name not in there]:
+        raise unknown_column(strange[0], known)
     return [name for name in (known if wanted is None else wanted) if name not in left]
 
 
@@ -217,10 +218,15 @@ def as_names(given: Any) -> list[str] | None:
     return [text_of(given)] if isinstance(given, str | int | np.integer) else [text_of(name) for name in given]
 
 
-def unknown_column(name: str, known: Collection[str]) -> ModelError:
+def unknown_column(name: str | int, known: Collection[str]) -> ModelError:
     """The error for a column that is not there."""
-    there = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
-    return ModelError(f"there is no column {name!r}; there are {there}{nearest(name, known)}")
+    return ModelError(f"there is no column {name!r}{nearest(str(name), known)}; there are {listed(known)}")
+
+
+def listed(names: Collection[str]) -> str:
+    """The first names of a list as they are typed on the command line: those with a comma in quotes."""
+    typed = (f'"{name}"' if "," in name else name for name in islice(names, 12))
+    return ", ".join(typed) + (", …" if len(names) > 12 else "")
 
 
 def _objects(column: Any) -> np.ndarray:

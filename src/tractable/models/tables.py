@@ -117,7 +117,7 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
         row = int(error.argmax())
         raise ModelError(
             f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1; "
-            f"normalize=True divides each row by its sum{_of(axes, row)}"
+            f"normalize=True (convert --normalize) divides each row by its sum{_of(axes, row)}"
         )
     if np.isinf(sums).any():  # finite weights whose sum is beyond a double
         rows = rows / np.where(np.isinf(sums), rows.max(axis=1), 1.0)[:, None]

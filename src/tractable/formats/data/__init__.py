@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from tractable.formats._asked import ColumnNames, as_columns
 from tractable.formats._base import FormatError, Source, extension, failure, file_size, is_gzip, readable
-from tractable.formats._pipes import is_pipe, put, source_of
+from tractable.formats._pipes import is_pipe, name_of, put, source_of
 from tractable.formats.data._base import as_table, some_columns, with_columns
 from tractable.models._base import ModelError
 from tractable.models.rows import Rows, columns_of, is_named
@@ -32,6 +32,7 @@ _LEAVES = {
 _WRITTEN = (".csv", ".data", ".npy", ".npz", ".parquet")
 _NAMED = (".csv", ".data", ".parquet")
 _COMPRESSED = (".npz", ".parquet")
+_ROW = re.compile(r"row ([0-9]{1,9})\b")
 _KEYED = re.compile(r"(.+\.npz):([^:/\\]*)(?::([0-9]{1,9}))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -189,6 +190,15 @@ def column_names(path: str | os.PathLike[str]) -> list[str] | None:
     return _leaf(kind).column_names(name) if kind == ".parquet" else _sheet(kind, name)[1].what
 
 
+def located(path: Any, error: ModelError) -> FormatError:
+    """An error about values as one about the file that holds them; of a row of text it says the line."""
+    name, row = name_of(path), _ROW.match(str(error))
+    plain = name.lower().removesuffix(".gz")
+    if row is None or not (isinstance(path, Source) or (plain.endswith((".csv", ".data")) and not is_pipe(name))):
+        return failure(name, error)
+    return failure(name, error, _sheet(".csv", source_of(path))[1].line(int(row[1])))
+
+
 def write_data(path: str | os.PathLike[str], data: ArrayLike | Mapping[str, Any]) -> None:
     """Write data, one row per case: ``.npy``, ``.npz`` (under the name ``data``), ``.csv``, ``.data`` or ``.parquet``.
 
@@ -225,7 +235,7 @@ def write_data(path: str | os.PathLike[str], data: ArrayLike | Mapping[str, Any]
 
 def written_kind(name: str) -> str:
     """The extension that says how a table is written; one that is only read is an error."""
-    kind = ".csv" if is_pipe(name) else _extension(name)
+    kind = ".csv" if is_pipe(name) else _extension(name, _WRITTEN)
     if kind not in _WRITTEN:
         raise failure(name, f"{kind} is read but not written; write one of {', '.join(_WRITTEN)}")
     return kind
@@ -257,11 +267,11 @@ def _kind(name: str) -> str:
     return _extension(name)
 
 
-def _extension(name: str) -> str:
+def _extension(name: str, listed: Collection[str] = _LEAVES) -> str:
     plain = name[:-3] if is_gzip(name) else name
     if plain.lower().endswith("-ubyte"):  # the names of the MNIST files, which have no extension
         return ".idx"
-    kind = extension(name, _LEAVES)
+    kind = extension(name, _LEAVES, listed)
     if kind in _COMPRESSED and is_gzip(name):
         raise failure(name, f"an {kind} file is compressed as it is; decompress it, and leave out the .gz")
     return kind
@@ -273,7 +283,12 @@ def _leaf(kind: str) -> Any:
 
 def _unnamed(data: Any) -> Any:
     """Columns by name as a table, for a format that has no names."""
-    return np.stack([np.asarray(c) for c in columns_of(data).values()], axis=1) if is_named(data) else data
+    if not is_named(data):
+        return data
+    found = {name: np.asarray(column) for name, column in columns_of(data).items()}
+    if (text := next((name for name, column in found.items() if column.dtype.kind not in "buif"), None)) is not None:
+        raise ModelError(f"the column {text!r} holds text; write .csv or .parquet")
+    return np.stack([*found.values()], axis=1)
 
 
 def _table(name: str, array: Any) -> np.ndarray:

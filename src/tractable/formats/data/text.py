@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from tractable.formats._base import FormatError, Source, encoded, shown, written
-from tractable.formats._cells import CellNumbers, has_decimal_comma, is_truth, is_value, may_be_number, number
+from tractable.formats._cells import (
+    CellNumbers,
+    has_decimal_comma,
+    is_truth,
+    is_value,
+    may_be_number,
+    number,
+    with_point,
+)
 from tractable.formats._quoting import cell_of, text_of_rows
 from tractable.formats._sheet import Sheet, is_header, sheet
 from tractable.models._base import ModelError
@@ -244,7 +252,7 @@ def _words(found: Sheet, places: Sequence[int]) -> list[np.ndarray]:
     if not places:
         return []
     parts: list[list[str | None]] = [[] for _ in places]
-    known = _Words()
+    known = _Words(found.dialect.comma)
     for batch in _batches(found, places):
         for part, column in zip(parts, zip(*batch, strict=True), strict=True):
             part.extend(map(known.__getitem__, column))
@@ -252,10 +260,14 @@ def _words(found: Sheet, places: Sequence[int]) -> list[np.ndarray]:
 
 
 class _Words(dict):
-    """Cell → the text that stands for all cells like it, None where it is missing."""
+    """Cell → the text that stands for all cells like it, None where it is missing; a number has a point."""
+
+    def __init__(self, comma: bool):
+        super().__init__()
+        self.comma = comma
 
     def __missing__(self, cell: str) -> str | None:
-        text = cell.strip()
+        text = with_point(cell.strip(), self.comma)
         value = None if is_missing_word(text) else text
         if len(self) < 2**16:
             self[cell] = value

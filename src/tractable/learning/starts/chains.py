@@ -23,7 +23,7 @@ STAY = 0.5
 def hidden_markov(
     data: Any,
     n_states: int,
-    emissions: EmissionKinds = "gaussian",
+    emissions: EmissionKinds = "auto",
     *,
     start: str = "k-means++",
     key: Any = 0,
@@ -56,7 +56,7 @@ def hidden_markov(
 def left_right(
     data: Any,
     n_states: int,
-    emissions: EmissionKinds = "gaussian",
+    emissions: EmissionKinds = "auto",
     *,
     key: Any = 0,
     **chosen: Unpack[mixtures.OfColumns],

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from tractable.models._base import ModelError, check_options, nearest
-from tractable.models.emissions import Emissions, MixtureEmissions, Statistics, emissions_for
+from tractable.models.emissions import Emissions, MixtureEmissions, Statistics, ToldColumns, pooled_emissions
 from tractable.models.emissions._base import as_rows, column_means
 from tractable.models.keys import generator
 from tractable.models.kinds import ColumnsWanted, Described, EmissionKinds, described
@@ -35,7 +35,7 @@ class OfColumns(TypedDict, total=False):
 def mixture(
     data: Any,
     n_components: int,
-    emissions: EmissionKinds = "gaussian",
+    emissions: EmissionKinds = "auto",
     *,
     start: str = "k-means++",
     key: Any = 0,
@@ -50,9 +50,10 @@ def mixture(
     ----------
     data : rows [n, d], a DataFrame, name → column, or a list of cases; NaN is missing.
     n_components : K.
-    emissions : ``"gaussian"``, ``"tied"``, ``"diagonal"``, ``"spherical"``, ``"bernoulli"``, ``"categorical"``,
-        ``"poisson"`` for all columns, but those of text, of booleans and of declared categories, which are categorical
-        by themselves; or kind → columns by name or number, such as ``{"gaussian": ["temp", "wind"], "poisson": [2]}``.
+    emissions : ``"auto"``, Bernoulli for columns of nothing but 0 and 1 and Gaussian for other numbers, or
+        ``"gaussian"``, ``"tied"``, ``"diagonal"``, ``"spherical"``, ``"bernoulli"``, ``"categorical"``, ``"poisson"``
+        for all columns, but those of text, of booleans and of declared categories, which are categorical by themselves;
+        or kind → columns by name or number, such as ``{"gaussian": ["temp", "wind"], "poisson": [2]}``.
     columns, ignore : the columns that the model is made of, or those to leave out, by name (of an array by number).
     categories : the states of categorical columns, those that do not turn up among them: column → their names, or
         their number; a list of these, one for each column; or one number for all. Otherwise those that turn up.
@@ -87,7 +88,8 @@ def emissions_of(
     check_options(options, OfColumns.__annotations__, "a start")
     n_parts = options.pop("n_parts", 1)
     found = described(parts, wanted._replace(**options))
-    own = emissions_for(found.kinds, found.rows, n_components, n_parts, n_states=found.n_states)
+    told = ToldColumns(found.columns.names if found.columns else range(found.rows.shape[1]), found.n_states)
+    own = pooled_emissions(found.kinds, found.rows, (n_components, n_parts), told)
     check_columns(found)
     return found, own
 

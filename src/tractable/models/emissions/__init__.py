@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,15 +77,31 @@ def emissions_for(
     [[0.5, 4.0], [0.5, 4.0]]
     """
     rows = two_axes(x)
-    states = _each(n_states, rows.shape[1])
+    told = ToldColumns(range(rows.shape[1]), _each(n_states, rows.shape[1]))
+    return pooled_emissions(kind, rows, (n_components, n_parts), told)
+
+
+class ToldColumns(NamedTuple):
+    """What messages call each column, and how many states it has, where that is declared."""
+
+    names: Sequence[Any]
+    n_states: Sequence[int | None]
+
+    def some(self, places: Sequence[int]) -> ToldColumns:
+        """Some of the columns."""
+        return ToldColumns([self.names[c] for c in places], [self.n_states[c] for c in places])
+
+
+def pooled_emissions(
+    kind: str | Mapping[str, Sequence[int]], rows: np.ndarray, sizes: tuple[int, int], told: ToldColumns
+) -> Emissions:
+    """The same for so many components, and parts of each."""
+    n_components, n_parts = sizes
     if n_parts != 1:
-        return _mixtures(kind, rows, (n_components, n_parts), states)
+        return _mixtures(kind, rows, sizes, told)
     if not isinstance(kind, str):
         _check_named(kind, rows.shape[1])
-        parts = [
-            emissions_for(name, rows[:, list(own)], n_components, n_states=[states[c] for c in own])
-            for name, own in kind.items()
-        ]
+        parts = [pooled_emissions(name, rows[:, list(own)], sizes, told.some(own)) for name, own in kind.items()]
         return ProductEmissions(parts, list(kind.values()))
     if kind not in KINDS:
         raise ModelError(f"unknown kind of emissions {kind!r}{nearest(kind, KINDS)}; choose one of {', '.join(KINDS)}")
@@ -94,8 +110,8 @@ def emissions_for(
     if not rows.size:
         raise ModelError(f"there are no data: got the shape {rows.shape}")
     if kind == "categorical":  # which looks for itself
-        return CategoricalEmissions.pooled(rows, n_components, states)
-    KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows)
+        return CategoricalEmissions.pooled(rows, n_components, told.n_states, told.names)
+    KINDS[kind].pooled(np.zeros((1, rows.shape[1])), 1).check(rows, columns=told.names)
     return KINDS[kind].pooled(rows, n_components)
 
 
@@ -113,9 +129,9 @@ def _check_named(kinds: Mapping[str, Sequence[int]], n_columns: int) -> None:
         raise ModelError(f"kinds must name every column 0 … {n_columns - 1} once, got {dict(kinds)}")
 
 
-def _mixtures(kind: Any, rows: np.ndarray, sizes: tuple[int, int], states: Sequence[int | None]) -> MixtureEmissions:
+def _mixtures(kind: Any, rows: np.ndarray, sizes: tuple[int, int], told: ToldColumns) -> MixtureEmissions:
     n_components, n_parts = sizes
     if n_parts < 1:
         raise ModelError(f"the number of parts must be at least 1, got {n_parts}")
-    parts = emissions_for(kind, rows, n_components * n_parts, n_states=states)
+    parts = pooled_emissions(kind, rows, (n_components * n_parts, 1), told)
     return MixtureEmissions(np.full((n_components, n_parts), 1 / n_parts), parts)

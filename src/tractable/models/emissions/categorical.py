@@ -96,10 +96,17 @@ class CategoricalEmissions(Emissions):
         return _whole(x) & ((x < np.array(self.n_states)) | np.isnan(x))
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int, n_states: Sequence[int | None] | None = None) -> CategoricalEmissions:
+    def pooled(
+        cls,
+        x: Any,
+        n_components: int,
+        n_states: Sequence[int | None] | None = None,
+        names: Sequence[Any] | None = None,
+    ) -> CategoricalEmissions:
         """The frequency of each state in each column, one pseudo-count kept for each.
 
-        States go up to the largest, or to the number `n_states` of a column, where they are declared.
+        States go up to the largest, or to the number `n_states` of a column, where they are declared; `names` are what
+        messages call the columns.
         """
         table = two_axes(x)
         declared = [None] * table.shape[1] if n_states is None else n_states
@@ -107,7 +114,8 @@ class CategoricalEmissions(Emissions):
         if not good.all():
             row, column = np.argwhere(~good)[0].tolist()
             told = "a state 0, 1, …" if declared[column] is None else f"one of the {declared[column]} states declared"
-            raise ModelError(f"row {row}, column {column}: the value {table[row, column].item()!r} is not {told}")
+            place = f"row {row}, column {column if names is None else repr(names[column])}"
+            raise ModelError(f"{place}: the value {table[row, column].item()!r} is not {told}")
         counts = [_counts(table[:, j], n or 1) + 1 for j, n in enumerate(declared)]
         return cls([np.tile(c / c.sum(), (n_components, 1)) for c in counts])
 
