@@ -192,6 +192,20 @@ def test_a_decimal_comma_names_the_state_with_a_point(capsys: Any) -> None:
     assert tr.load("found.bif").states == {"dose": ("0.5", "1.5")}
 
 
+@pytest.mark.parametrize(
+    ("soft", "said"),
+    [
+        ("smoke", "expected VARIABLE=STATE:WEIGHT"),
+        ("smoke=yes:0.7,no:0.3,yes:0.2", "the state 'yes' has two weights"),
+        ("smoke=yes:0.7", "no weight for the state 'no'"),
+        ("smoke=yes:0,no:0", "not all zero"),
+    ],
+)
+def test_soft_evidence_that_says_too_little_or_too_much(soft: str, said: str, capsys: Any) -> None:
+    assert run(["query", "two.bif", "--soft", soft]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_rows_that_were_rounded_are_normalized_where_asked(capsys: Any) -> None:
     Path("half.bif").write_text(HALF)
     assert run(["convert", "half.bif", "whole.uai"]) == 2
@@ -223,3 +237,14 @@ def test_streams_that_are_closed_or_full(streams: str, code: int, said: str) -> 
     line = f"'{sys.executable}' -m tractable query two.bif --evidence-file - -q {streams}"
     found = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (code, f"tractable: {said}\n" if said else "")
+
+
+def test_a_file_of_pyagrum_is_read_with_a_warning(capsys: Any) -> None:
+    scopes = ["1 0   # a", "1 1   # b", "3 0 1 2   # c"]
+    tables = "2 .5 .5\n2 .25 .75\n8 .9 .1 .8 .2 .7 .3 .6 .4"
+    Path("gum.uai").write_text("BAYES\n3\n2 2 2\n3\n" + "\n".join(scopes) + f"\n\n{tables}\n")
+    assert run(["query", "gum.uai", "-q", "--target", "2", "--json"]) == 0
+    assert capsys.readouterr().err.startswith("tractable: gum.uai:5: the names behind the scopes are pyAgrum's way")
+    Path("plain.uai").write_text("BAYES\n3\n2 2 2\n3\n1 0\n1 1\n3 0 1 2   # c\n\n" + tables)
+    assert run(["query", "plain.uai", "-q", "--json"]) == 0
+    assert capsys.readouterr().err == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 LAST = ("memory", "quiet", "json")
@@ -43,6 +44,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     return gathered
 
 
+@cache
 def _own(group: Any) -> list[inspect.Parameter]:
     """The fields of a dataclass as parameters."""
     hints = get_type_hints(group, include_extras=True)

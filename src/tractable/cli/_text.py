@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tractable.formats._base import repeated
 from tractable.models import ModelError
 
 
@@ -69,7 +70,10 @@ def softly(texts: Sequence[str] | None, states: Mapping[str, Collection[str]]) -
         variable = variable.strip().strip('"')
         if variable in out:
             raise ModelError(f"soft evidence on variable {variable!r} twice")
-        out[variable] = dict(_weight(item, text) for item in names(first))
+        weights = [_weight(item, text) for item in names(first) or [""]]
+        if twice := repeated(state for state, _ in weights):
+            raise ModelError(f"--soft {text}: the state {twice!r} has two weights; give each once")
+        out[variable] = dict(weights)
     return out
 
 

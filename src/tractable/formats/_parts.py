@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape, glob
 from typing import BinaryIO
 
 try:
@@ -61,6 +60,8 @@ def _beginning(target: str) -> str:
 
 def _clear(target: str) -> None:
     """Remove the parts of this target that nobody writes any more."""
+    from glob import escape, glob  # most commands write nothing
+
     for part in glob(f"{escape(_beginning(target))}{'[0-9a-f]' * 12}.part"):
         with suppress(OSError):  # somebody writes it, or it is gone, or not ours
             _remove(part)

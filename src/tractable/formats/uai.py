@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -31,6 +31,7 @@ FREE_STATES = 2**16
 """How many more states a file may declare than it has numbers: variables in no function need no table."""
 
 _KINDS = ("BAYES", "MARKOV")
+_SCOPE_OF_PYAGRUM = re.compile(r"^\d+(?: \d+)+ {3}# \S.*$", re.MULTILINE)
 _COMMENT = re.compile(r"#[^\n]*|^c(?:[ \t][^\n]*)?$|/\*.*?(?:\*/|\Z)|//[^\n]*", re.MULTILINE | re.DOTALL)
 
 
@@ -74,8 +75,21 @@ def _bayesian(
         cause = f"a row of the table of variable {child} sums to {total:.6g}, not to 1: read as MARKOV, not as BAYES"
         words.source.warn(cause, words.line(start[child] + row * len(states[child])))
         return None
+    _warn_of_pyagrum(words.source, parents)
     name = words.source.stem
     return families.network(words.source, name, lambda v, row: words.line(start[v] + row * len(states[v])))
+
+
+def _warn_of_pyagrum(source: Source, parents: Mapping[str, Sequence[str]]) -> None:
+    """Say that a file looks like one of pyAgrum, which has several parents in the opposite order."""
+    if max(map(len, parents.values()), default=0) > 1 and "   # " in (text := source.text()):
+        found = [*_SCOPE_OF_PYAGRUM.finditer(text)]
+        if len(found) == len(parents):
+            source.warn(
+                "the names behind the scopes are pyAgrum's way, which has parents in the opposite order: read as the "
+                "format says; a BIF file or tr.from_pyagrum keeps the network",
+                1 + text.count("\n", 0, found[0].start()),
+            )
 
 
 def without_comments(text: str) -> str:

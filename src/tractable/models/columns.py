@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ TEXT = "; a column of text holds categories: emissions={'categorical': […]}"
 """What to do about text where numbers were expected."""
 
 _TIMES = (np.timedelta64, np.datetime64)
-_NUMBERS = frozenset({float, int, bool, type(None), Decimal})
+_NUMBERS = frozenset({float, int, bool, type(None)})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -47,7 +46,7 @@ def text_of(value: Any) -> str:
         raise ModelError(f"a number of more than {sys.get_int_max_str_digits()} digits is no name") from None
 
 
-def number_of(value: Any) -> int | float | Decimal | None:
+def number_of(value: Any) -> Any:
     """The number that a value reads as, None where it is none.
 
     >>> [number_of(x) for x in (True, "true", "1.0", " 2e3 ", np.float32(0.1), "yes", "1_0", float("nan"))]
@@ -61,7 +60,12 @@ def number_of(value: Any) -> int | float | Decimal | None:
         return float(str(value)) if np.isfinite(value) else None  # of single precision, what it is written as
     if isinstance(value, np.ndarray) and not value.ndim:
         return number_of(value.item())
-    return value if isinstance(value, Decimal) and value.is_finite() else None
+    return value if is_decimal(value) and value.is_finite() else None
+
+
+def is_decimal(value: Any) -> bool:
+    """Whether a value is a ``Decimal``; nobody has one before its module is loaded, which this need not do."""
+    return "decimal" in sys.modules and isinstance(value, sys.modules["decimal"].Decimal)
 
 
 def _number_in(word: str) -> int | float | None:
