@@ -160,6 +160,7 @@ def test_a_column_of_names_of_rows_is_left_out_where_that_is_said() -> None:
     for model in (some, same):
         run = tr.fit(model, people, tr.EM(prior=0), ignore="id", validation=people, progress=False)
         assert run.history[-1].validation.value == pytest.approx(tr.log_likelihood(net, frame).value)
+        tr.fit(model, people, tr.EM(prior=0), ignore="id", validation=frame, progress=False)
     assert tr.log_likelihood(net, tr.select(people, ignore=["id"])).value == tr.log_likelihood(net, frame).value
     with pytest.raises(tr.ModelError, match=r"there is no column 'ids'.*did you mean 'id'"):
         tr.fit(net, people, ignore="ids")

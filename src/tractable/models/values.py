@@ -60,7 +60,8 @@ def number_of(value: Any) -> Any:
         return float(str(value)) if np.isfinite(value) else None  # of single precision, what it is written as
     if isinstance(value, np.ndarray) and not value.ndim:
         return number_of(value.item())
-    return value if is_decimal(value) and value.is_finite() else None
+    number: Any = value
+    return number if is_decimal(number) and number.is_finite() else None
 
 
 def is_decimal(value: Any) -> bool:
