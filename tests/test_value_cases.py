@@ -160,6 +160,7 @@ def test_a_column_of_names_of_rows_is_left_out_where_that_is_said() -> None:
     for model in (some, same):
         run = tr.fit(model, people, tr.EM(prior=0), ignore="id", validation=people, progress=False)
         assert run.history[-1].validation.value == pytest.approx(tr.log_likelihood(net, frame).value)
+        tr.fit(model, people, tr.EM(prior=0), ignore="id", validation=frame, progress=False)
     assert tr.log_likelihood(net, tr.select(people, ignore=["id"])).value == tr.log_likelihood(net, frame).value
     with pytest.raises(tr.ModelError, match=r"there is no column 'ids'.*did you mean 'id'"):
         tr.fit(net, people, ignore="ids")
@@ -345,3 +346,26 @@ def test_no_rows_no_columns_and_no_weights_are_said() -> None:
 def test_a_scope_that_is_the_name_of_a_variable_is_that_variable() -> None:
     net = tr.MarkovNetwork({"rain": ["no", "yes"], "a": "01", "b": "01"}, [("rain", [1, 3]), ("ab", np.ones((2, 2)))])
     assert [factor.scope for factor in net.factors] == [("rain",), ("a", "b")]
+
+
+def test_gaps_in_an_impossible_row_stay_gaps() -> None:
+    """The first state, or zero, was filled in."""
+    net = tr.BayesianNetwork({}, "a{x|y}; b{u|v}", {"a": [1.0, 0.0], "b": [0.3, 0.7]})
+    rows = {"a": ["y", "x"], "b": [None, None]}
+    assert tr.impute(net, rows)["b"].tolist() == [None, "v"]
+    assert tr.impute(net, rows, codes=True)["b"].tolist() == [-1, 1]
+    assert tr.impute(net, pl.DataFrame(rows, schema={"a": pl.String, "b": pl.String}))["b"].to_list() == [None, "v"]
+    mix = tr.Mixture([0.5, 0.5], tr.BernoulliEmissions([[0.0, 0.5], [0.0, 0.2]]))
+    np.testing.assert_allclose(tr.impute(mix, [[1, np.nan], [0, np.nan]]), [[1, np.nan], [0, 0.35]])
+    kinds = tr.CategoricalEmissions([[[1.0, 0.0]], [[0.2, 0.8]]])
+    named = tr.Mixture([1.0], kinds, columns=tr.Columns(["a", "b"], {"a": ["x", "y"], "b": ["u", "v"]}))
+    assert tr.impute(named, rows)["b"].tolist() == [None, "v"]
+
+
+def test_states_of_an_answer_are_asked_for_as_in_evidence() -> None:
+    found = tr.infer(tr.BayesianNetwork({"a": [2, 1]}, {}, {"a": [0.2, 0.8]})).marginals
+    assert found["a"][1] == found["a"]["1"] == found["a"][1.0] == pytest.approx(0.8)
+    assert found["a"] == pytest.approx({"2": 0.2, "1": 0.8})
+    assert "b" not in found and "a" in found and found.get("b", 7) == 7
+    with pytest.raises(tr.ModelError, match=r"no state is 0 \(it has 2, 1\)"):
+        found["a"][0]

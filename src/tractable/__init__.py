@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from tractable.plan import BudgetError, Explanation, Plan, explain, plan
     from tractable.posterior import (
         Certificate,
+        ImpossibleEvidenceError,
         MostProbable,
         OnlineFilter,
         Posterior,
@@ -156,6 +157,7 @@ __all__ = [
     "HelmholtzMachine",
     "HiddenMarkovModel",
     "History",
+    "ImpossibleEvidenceError",
     "IncrementalEM",
     "JointStochasticApproximation",
     "Layerwise",
@@ -336,6 +338,7 @@ _NAMES = {
     "plan": ["BudgetError", "Explanation", "Plan", "explain"],
     "posterior": [
         "Certificate",
+        "ImpossibleEvidenceError",
         "MostProbable",
         "OnlineFilter",
         "Posterior",

@@ -132,6 +132,12 @@ class Sheet:
         if "" in names and "" not in self.known:
             raise self._unnamed(names)
 
+    def check_different(self, places: Sequence[int]) -> None:
+        """Refuse columns of one name; those without one are told apart by their places."""
+        names = [name for k in places if (name := self.first[k])] if self.has_header else []
+        if len({*names}) < len(names):
+            raise self._twice(repeated(names) or "")
+
     def _unnamed(self, names: list[str]) -> FormatError:
         place = names.index("") + 1
         return self.source.error(

@@ -8,7 +8,7 @@ from tractable.families import check_own, served
 from tractable.kernels.interrupts import heard
 from tractable.learning.records import Request, learner_name
 from tractable.models._base import ModelError
-from tractable.models.rows import select
+from tractable.models.rows import as_names, columns_of, is_named, select
 
 if TYPE_CHECKING:
     from tractable.learning.em.exact import ExpectationMaximization
@@ -106,8 +106,16 @@ def fit(
     if isinstance(learner, type) or not hasattr(learner, "run"):
         raise ModelError(f"a learner is an object such as EM() or PersistentCD(k=5), got {learner!r}")
     if chosen := {name: options.pop(name) for name in ("columns", "ignore") if name in options}:
-        data, validation = (None if rows is None else select(rows, **chosen) for rows in (data, validation))
+        data = select(data, **chosen)
+        validation = None if validation is None else _as_chosen(validation, chosen)
     return learner.run(model, data, Request(epochs, validation, options))
+
+
+def _as_chosen(validation: Any, chosen: dict[str, Any]) -> Any:
+    """The same columns of validation rows, which may lack those to ignore."""
+    there = columns_of(validation) if is_named(validation) else {}
+    left = as_names(chosen.get("ignore")) or []
+    return select(validation, chosen.get("columns"), [name for name in left if not there or name in there])
 
 
 def default_learner(model: Any) -> Any:

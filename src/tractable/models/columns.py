@@ -203,7 +203,7 @@ class Columns:
         """A column of numbers [n] as its values."""
         if name not in self.categories:
             return np.asarray(codes)
-        return as_array(self.categories[name])[np.asarray(codes).astype(np.int64)]
+        return _by_code(self.categories[name], np.asarray(codes))
 
     def completed(self, data: Any, rows: np.ndarray) -> dict[str, Any]:
         """The columns of named data that have gaps, with the values of complete rows in these."""
@@ -220,7 +220,7 @@ class Columns:
         there = [0.0] if isinstance(cells, np.ndarray) else [cells[i] for i in np.flatnonzero(~gaps)]
         values = _in_kind(self.categories[name], there)
         out = as_array([None if gap else cell for cell, gap in zip(cells, gaps, strict=True)])
-        out[gaps] = as_array(values)[codes[gaps].astype(np.int64)]
+        out[gaps] = _by_code(values, codes[gaps])
         return out
 
     def in_place(self, data: Any, rows: np.ndarray) -> np.ndarray:
@@ -234,6 +234,11 @@ class Columns:
             gaps = np.isnan(self.codes(name, cells))
             out[:, j] = self._filled(name, cells, gaps, rows[:, j]) if gaps.any() else cells
         return out
+
+
+def _by_code(values: Sequence[Any], codes: np.ndarray) -> np.ndarray:
+    """Values by their indices, None for NaN."""
+    return as_array([*values, None])[np.where(np.isnan(codes), len(values), codes).astype(np.int64)]
 
 
 def _in_kind(states: Sequence[str], cells: Sequence[Any]) -> Sequence[Any]:

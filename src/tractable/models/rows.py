@@ -297,6 +297,6 @@ def _as_before(series: Any, old: Any) -> Any:
 
 def framed(found: Any, data: Any) -> Any:
     """Numbers [n_rows, n_columns] as a table like the one that came in, where one did, with its columns' names."""
-    if not is_frame(data) or np.shape(found) != (len(data), len(columns_of(data))):
+    if not (is_frame(data) or is_case_list(data)) or np.shape(found) != (len(data), len(columns_of(data))):
         return found
     return like(data, dict(zip(columns_of(data), np.asarray(found).T, strict=True)))

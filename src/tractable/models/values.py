@@ -60,13 +60,13 @@ def number_of(value: Any) -> Any:
         return float(str(value)) if np.isfinite(value) else None  # of single precision, what it is written as
     if isinstance(value, np.ndarray) and not value.ndim:
         return number_of(value.item())
-    return _decimal(value)
+    number: Any = value
+    return number if is_decimal(number) and number.is_finite() else None
 
 
-def _decimal(value: Any) -> Any:
-    """A finite ``Decimal``, else None; nobody has one before its module is loaded, which this need not do."""
-    there = "decimal" in sys.modules and isinstance(value, sys.modules["decimal"].Decimal)
-    return value if there and value.is_finite() else None
+def is_decimal(value: Any) -> bool:
+    """Whether a value is a ``Decimal``; nobody has one before its module is loaded, which this need not do."""
+    return "decimal" in sys.modules and isinstance(value, sys.modules["decimal"].Decimal)
 
 
 def _number_in(word: str) -> int | float | None:

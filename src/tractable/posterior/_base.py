@@ -12,7 +12,7 @@ from tractable._cached import cached_property
 from tractable.models._base import unknown_variable
 from tractable.models.frames import frame_of
 from tractable.models.rows import columns_of, is_column
-from tractable.models.values import text_of
+from tractable.models.values import state_index, text_of
 from tractable.plan import Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 
@@ -46,6 +46,14 @@ class Means(Mapping[str, Any]):
         found = self.certificates(name)
         return [one.value for one in found] if isinstance(found, list) else found.value
 
+    def __contains__(self, name: object) -> bool:
+        return text_of(name) in self._names
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """What belongs to a name, or the default."""
+        known: Any = text_of(name)
+        return self[known] if known in self._names else default
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
@@ -55,6 +63,21 @@ class Means(Mapping[str, Any]):
     def __repr__(self) -> str:
         what = type(self).__name__
         return f"{what} of {len(self)} variables: {', '.join(list(self)[:6])}{' …' if len(self) > 6 else ''}"
+
+
+class ByState(dict[str, Any]):
+    """State → probability of one variable; a state may be given as in evidence, a number for one that reads as it."""
+
+    def __init__(self, variable: str, names: Sequence[str], values: Sequence[Any]):
+        super().__init__(zip(names, values, strict=True))
+        self.variable = variable
+
+    def __missing__(self, state: Any) -> Any:
+        names = tuple(self)
+        place = state_index(self.variable, state, names)
+        if place < 0:
+            raise KeyError(state)
+        return self[names[place]]
 
 
 class Marginals(Means):
@@ -113,7 +136,7 @@ class Marginals(Means):
     def __getitem__(self, variable: str) -> Mapping[str, Any]:
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
-        return dict(zip(self._names[text_of(variable)], values, strict=True))
+        return ByState(text_of(variable), self._names[text_of(variable)], values)
 
 
 def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:

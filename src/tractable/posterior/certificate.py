@@ -29,7 +29,7 @@ class ImpossibleEvidenceError(ModelError):
     -inf
     >>> try:
     ...     tr.infer(net, {"a": "1"}).marginals
-    ... except tr.posterior.ImpossibleEvidenceError as error:
+    ... except tr.ImpossibleEvidenceError as error:
     ...     print(error)
     the evidence has probability zero under the model: there is no posterior
     """

@@ -320,11 +320,11 @@ def impute(
     indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
     and Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
     ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact.
-    Categorical units and columns get their likeliest state.
+    Categorical units and columns get their likeliest state. Gaps in a row that is impossible stay gaps.
 
     Raises
     ------
-    ModelError : data that do not fit, or are impossible; an option that the family does not have.
+    ModelError : data that do not fit, an impossible sequence; an option that the family does not have.
 
     Examples
     --------

@@ -51,6 +51,7 @@ def opened(source: Source) -> Sheet:
 
 def numbers(found: Sheet, places: Sequence[int]) -> np.ndarray:
     """Some columns of a sheet as a table: bytes where all cells are 0 or 1, else float64."""
+    found.check_different(places)
     blocks = _fast(found, places) or _thorough(found, places)
     if not blocks:
         raise found.source.error("has a header, but no rows")

@@ -312,9 +312,13 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 
 
 def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
-    """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
+    """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact.
+
+    A row that is impossible under every component keeps its gaps.
+    """
     r, x = solved[0].answer.found, asked.rows
-    return np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)] or [x])
+    found = np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)] or [x])
+    return np.where(r.any(1)[:, None], found, x)
 
 
 def in_names(model: Mixture, found: np.ndarray, data: Any) -> Any:

@@ -329,9 +329,14 @@ def read_rows(model: TableModel, data: Any, missing: bool) -> Case:
 
 
 def impute(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
-    """Variable → state indices [n_rows], the most probable state of each missing value given what the row observes."""
-    found, states = posterior(case, solved).marginals, case.given.states
-    guess = {v: np.nan_to_num(found.array(v)).argmax(1).astype(np.int32) for v in case.model.states}
+    """Variable → state indices [n_rows], the most probable state of each missing value given what the row observes.
+
+    Nothing is likely in a row that is impossible: there a gap stays one, −1.
+    """
+    post, states = posterior(case, solved), case.given.states
+    found, possible = post.marginals, post.possible
+    guess = {v: np.where(possible, np.nan_to_num(found.array(v)).argmax(1), -1) for v in case.model.states}
+    guess = {v: own.astype(np.int32) for v, own in guess.items()}
     return {v: np.where(states[:, i] < 0, guess[v], states[:, i]) for i, v in enumerate(case.model.states)}
 
 
