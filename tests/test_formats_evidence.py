@@ -104,9 +104,9 @@ def test_csv_has_a_header_and_a_case_per_row(text: str, found: Cases, tmp_path: 
         ("a,b\nx,p\ny,Q\n", ":3: variable 'b' has no state 'Q' (it has p, q, r)"),
         ("a,b\nx\n", ":2: expected 2 cells as in the first row, found 1"),
         ("a,b\nx,p,q\n", ":2: expected 2 cells as in the first row, found 3"),
-        ('a,b\nx,"p', ":2: not CSV: unexpected end of data"),
+        ('a,b\nx,"p', ":2: a quote opens here and does not end"),
         ('a,b\nx,"p"q\n', ":2: not CSV: "),
-        ("a,b\nx," + "p" * 200_000, ":2: not CSV: field larger than field limit"),
+        ("a,b\nx," + "p" * 200_000, ":2: a cell is longer than 131072 characters"),
         (b"a\nx\n\xff", ":3: byte 0xff is not UTF-8; save the file as UTF-8"),
     ],
 )

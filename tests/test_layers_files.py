@@ -133,7 +133,7 @@ def test_the_commands_name_the_file_the_place_and_the_remedy(tmp_path, capsys) -
         model = str(tmp_path / "m.safetensors")
         tr.save(machine, model)
         assert run(["transform", model, data, "-o", out]) == 2
-        assert f"{data}: row 1, column 1: the value nan is missing; impute it first" in capsys.readouterr().err
+        assert f"{data}:2: row 1, column 1: the value nan is missing; impute it first" in capsys.readouterr().err
         tr.write_data(out, np.array([[0, 1, 2, 0]]))
         for command in (["score", model, out], ["impute", model, out], ["sample", model, "--evidence-file", out]):
             assert run(command if command[0] == "score" else [*command, "-o", f"{data}.npy"]) == 2
