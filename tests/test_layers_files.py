@@ -137,7 +137,7 @@ def test_the_commands_name_the_file_the_place_and_the_remedy(tmp_path, capsys) -
         tr.write_data(out, np.array([[0, 1, 2, 0]]))
         for command in (["score", model, out], ["impute", model, out], ["sample", model, "--evidence-file", out]):
             assert run(command if command[0] == "score" else [*command, "-o", f"{data}.npy"]) == 2
-            assert f"{out}: row 0, column 2: the value 2" in capsys.readouterr().err
+            assert f"{out}:1: row 0, column 2: the value 2" in capsys.readouterr().err
 
 
 def test_what_is_given_stays_in_samples(tmp_path, capsys) -> None:
