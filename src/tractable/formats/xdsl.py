@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tractable.formats._base import BadNumberError, Numbers, Source, first_bad, repeated, shown
+from tractable.formats._base import BadNumberError, FormatError, Numbers, Source, first_bad, repeated, shown
 from tractable.formats._networks import Families
 from tractable.formats._xml import Elements
 from tractable.models import BayesianNetwork, ModelError
@@ -54,6 +54,8 @@ class _Reader(Elements):
 
     def _in_nodes(self, tag: str, own: str) -> None:
         if tag == "CPT":
+            if "CPT" in self.open[:-1]:
+                raise self._misplaced(own)
             if own in self.states:
                 raise self.error(f"variable {shown(own)} is declared twice", self.line)
             self.name = own
@@ -63,6 +65,10 @@ class _Reader(Elements):
         elif tag not in _SILENT:
             cause = f"a node {shown(own)} of the kind <{tag.lower()[:60]}>; only chance nodes with tables can be read"
             raise self.error(cause, self.line)
+
+    def _misplaced(self, own: str) -> FormatError:
+        told = f"the node {shown(own)} is not where nodes are: in <nodes>, and in no other node"
+        return self.error(told, self.line)
 
     def ends(self, tag: str, text: str) -> None:
         if tag in _TEXTS and self.outer == "CPT":
