@@ -45,12 +45,10 @@ class _Reader(Elements):
             self.title = own or self.title
         elif "DYNAMIC" in self.open[:-1] and tag != "EXTENSIONS":
             raise self.error("a dynamic network has arcs between slices; unroll it first", self.line)
-        elif tag == "CPT" and ("NODES" not in self.open or "CPT" in self.open[:-1]):
-            raise self.error(
-                f"the node {shown(own)} is not where nodes are: in <nodes>, and in no other node", self.line
-            )
         elif "NODES" in self.open[:-1]:
             self._in_nodes(tag, own)
+        elif tag == "CPT":
+            raise self._misplaced(own)
 
     def _in_nodes(self, tag: str, own: str) -> None:
         if tag == "CPT":
