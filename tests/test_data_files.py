@@ -860,3 +860,10 @@ def test_the_formats_of_networks_load_none_of_this() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_sign_of_zero_does_not_depend_on_how_rows_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "x.csv", "100.0\n-0\n")
+    whole = read_data(path)
+    monkeypatch.setattr(text, "_BYTES", 4)
+    assert np.signbit(whole).tolist() == np.signbit(read_data(path)).tolist() == [[False], [True]]

@@ -59,8 +59,9 @@ def numbers(found: Sheet, places: Sequence[int]) -> np.ndarray:
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
-    """The values as bytes if they are all 0 or 1."""
-    return values.astype(np.uint8) if ((values == 0) | (values == 1)).all() else values
+    """The values as bytes if they are all 0 or 1; −0 is neither, so that its sign does not depend on its block."""
+    bits = ((values == 0) | (values == 1)).all() and not np.signbit(values).any()
+    return values.astype(np.uint8) if bits else values
 
 
 def _picked(places: Sequence[int], width: int) -> Any:
