@@ -145,7 +145,8 @@ def test_csv_evidence_comes_back(observed: tuple[Model, Cases], packing: str, fo
     model, given_cases = observed
     header = {name for case in given_cases for name in case} or list(model.states)[:1]
     blank = [name for name in header if any(not state.strip() for state in model.states[name])]
-    if any(name not in case for name in blank for case in given_cases) or not model.states:
+    strange = any("\0" in text for text in (*header, *(x for case in given_cases for x in case.values())))
+    if any(name not in case for name in blank for case in given_cases) or not model.states or strange:
         with pytest.raises(FormatError, match=r"write \.evid instead"):
             write_evidence(given_cases, folder / "case.csv", model)
     else:

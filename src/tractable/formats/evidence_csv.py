@@ -106,7 +106,10 @@ def write(cases: Sequence[Mapping[str, str]], states: States) -> bytes:
     header = [name for name in states if name in observed] or list(states)[:1]
     _check_gaps(header, cases, states)
     rows = ([case.get(name, "") for name in header] for case in cases)
-    return encoded(text_of_rows([header, *rows]))
+    text = text_of_rows([header, *rows])
+    if "\0" in text:
+        raise ModelError("a name holds the character 0, which no CSV may; write .evid instead")
+    return encoded(text)
 
 
 def _check_gaps(header: Sequence[str], cases: Sequence[Mapping[str, str]], states: States) -> None:
