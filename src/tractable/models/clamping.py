@@ -95,7 +95,8 @@ def read_evidence(model: Grouped, evidence: Any) -> dict[str, np.ndarray]:
     out = {}
     for name, values in given.items():
         if name not in model.units:
-            raise ModelError(f"unknown group {name!r}{nearest(name, model.units)}")
+            told = f"it has {', '.join(model.units)}; columns by name go in as a DataFrame, or as a list of cases"
+            raise ModelError(f"unknown group {name!r}{nearest(name, model.units)}; {told}")
         out[name] = checked_values(model, name, values)
     return out
 
