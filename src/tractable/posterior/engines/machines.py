@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import clamped as exact
+from tractable.posterior.exact import random_clusters
 
 OPTIONS = {"impute": ("n_sweeps",)}
 APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": approximate.by_gibbs}
@@ -51,7 +52,7 @@ class Asked:
         if plan.method in ("mean_field", "tap"):
             return _drawn_from_q(self, APPROXIMATE[plan.method](self.model, self.cases, key, plan.program), n, key)
         own = allowed(globals()["plan"](self, Ask("sample", plan.budget, plan.method, n)))
-        return _drawn(self, own, key)
+        return _drawn(self, own, key).values
 
 
 def read(model: Boltzmann, evidence: Any) -> Asked:
@@ -113,12 +114,32 @@ ROWS = 1000
 _layer_means = jax.jit(lambda model, x: layer_means(model, x, 50))
 
 
-def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
-    """Samples of all units, exact or the ends of chains."""
+class Drawn(NamedTuple):
+    """Samples of all units, group → values [n, n_units], and the method that drew them."""
+
+    values: Mapping[str, np.ndarray]
+    method: str
+
+
+def _drawn(asked: Asked, plan: Plan, key: Any) -> Drawn:
+    """Exact samples; in place of chains also where parameters allow it, which no plan sees; else the ends of chains."""
     if plan.method in EXACT:
-        return exact.draw(asked.model, asked.cases, plan, generator(key))
+        return Drawn(exact.draw(asked.model, asked.cases, plan, generator(key)), str(plan.method))
     chains: GibbsChains = plan.program
-    return approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps))
+    found = _from_the_past(asked, plan, key)
+    if found is not None:
+        return Drawn(found, "random_clusters")
+    return Drawn(approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps)), str(plan.method))
+
+
+def _from_the_past(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray] | None:
+    """Exact samples by random clusters, where the machine allows it and they take no more than the chains would."""
+    machine = condition(asked.model, asked.cases.row(0))
+    form = random_clusters.balanced(machine)
+    if form is None or plan.n == 0:
+        return None
+    x = random_clusters.draw(form, plan.n, key, plan.flops)
+    return None if x is None else exact.completed(asked.cases, machine.decode(x), plan.n)
 
 
 def _drawn_from_q(asked: Asked, answer: CaseAnswer, n: int, key: Any) -> Mapping[str, np.ndarray]:
@@ -158,7 +179,7 @@ def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The visible units [n, n_visible]."""
     if VISIBLE not in asked.model.units:
         raise all_known(asked.model, VISIBLE)
-    return solved[0].answer[VISIBLE]
+    return solved[0].answer.values[VISIBLE]
 
 
 def transform(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
