@@ -21,6 +21,8 @@ from tractable.evaluate.starts import Sources, model_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.normalizable import check_normalizable
+from tractable.models.precision import in_working_precision
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
@@ -103,6 +105,7 @@ class Annealed:
     states: State = field(repr=False)
 
 
+@in_working_precision
 def anneal(
     model: Boltzmann,
     *,
@@ -137,6 +140,7 @@ def anneal(
     """
     settings = settings or Annealing()
     check_options(more, OPTIONS[1:], "anneal")
+    check_normalizable(model)
     keys = jax.random.split(as_key(key), 5)
     rows = bases.rows_of(model, data, keys[0])
     path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)

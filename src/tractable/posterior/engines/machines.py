@@ -14,6 +14,9 @@ from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import all_known, checked_values, condition
 from tractable.models.keys import generator
+from tractable.models.normalizable import check_normalizable
+from tractable.models.precision import working, working_type
+from tractable.models.units import Gaussian
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, GibbsChains, plan_machine
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -56,8 +59,12 @@ class Asked:
 
 
 def read(model: Boltzmann, evidence: Any) -> Asked:
-    """Evidence as cases."""
-    return Asked(model, read_cases(model, evidence))
+    """Evidence as cases; what they leave free has a distribution."""
+    cases = read_cases(model, evidence)
+    if any(isinstance(units, Gaussian) for units in model.units.values()):
+        for rows in cases.patterns():
+            check_normalizable(model, {name: ~np.isnan(v) for name, v in cases.row(rows[0]).items()})
+    return Asked(model, cases)
 
 
 def read_rows(model: Boltzmann, data: Any, missing: bool) -> Asked:
@@ -95,9 +102,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     """What was planned, run."""
     model, cases = asked.model, asked.cases
     if plan.query == "transform":
-        x = model.encode({VISIBLE: cases.values[VISIBLE]})[VISIBLE]
-        parts = [jax.block_until_ready(_layer_means(model, x[i : i + ROWS])) for i in range(0, max(len(x), 1), ROWS)]
-        return jax.tree.map(lambda *own: np.concatenate(own), *parts)
+        return _transformed(model, cases.values[VISIBLE])
     if plan.query == "map":
         value, states = exact.most_probable(condition(model, cases.row(0)), plan.program)
         return value, {name: v[0] for name, v in exact.completed(cases, states, 1).items()}
@@ -112,6 +117,14 @@ ROWS = 1000
 """Rows whose means are found at once, between two looks at what interrupts."""
 
 _layer_means = jax.jit(lambda model, x: layer_means(model, x, 50))
+
+
+def _transformed(model: Boltzmann, values: np.ndarray) -> Mapping[str, np.ndarray]:
+    with working(model):
+        model = model if working_type(model) is np.float32 else model.astype(np.float64)
+        x = model.encode({VISIBLE: values})[VISIBLE]
+        parts = [jax.block_until_ready(_layer_means(model, x[i : i + ROWS])) for i in range(0, max(len(x), 1), ROWS)]
+        return jax.tree.map(lambda *own: np.concatenate(own), *parts)
 
 
 class Drawn(NamedTuple):

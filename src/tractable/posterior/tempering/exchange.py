@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.precision import in_working_precision
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering._base import CHUNK, At
 from tractable.posterior.tempering.machines import Base, MachinePath, make_path
@@ -93,6 +94,7 @@ class TemperedRun:
     exchange: Exchange
 
 
+@in_working_precision
 def temper(
     model: Boltzmann, settings: ParallelTempering | None = None, *, base: Base | None = None, key: Any = 0
 ) -> TemperedRun:
