@@ -126,7 +126,7 @@ def test_other_units_have_no_spins() -> None:
 
 
 def on_phase(n: int, w: float, b: float) -> float:
-    """P(more than half of all units are on) of n + n units that are all coupled across: Σ C(n, i) C(n, j) e^(wij + b(i + j))."""
+    """P(more than half of all units are on) of n + n units: Σ C(n, i) C(n, j) e^(wij + b(i + j))."""
     k = np.arange(n + 1)
     choose = np.array([math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in k])
     logs = (choose + b * k)[:, None] + choose + b * k + w * np.outer(k, k)

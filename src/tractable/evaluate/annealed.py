@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tractable.evaluate.certified import certified
+from tractable.evaluate.sampled import checked_samples
 from tractable.evaluate.starts import Sources, model_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
@@ -65,6 +66,11 @@ class Annealing:
     confidence: float = 0.95
     flipping: bool = True
     burn_in: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, what in (("n_chains", "chains"), ("n_temperatures", "temperatures")):
+            if getattr(self, name) is not None:
+                checked_samples(getattr(self, name), what)
 
 
 OPTIONS = ("base", "samples", "temperatures", "progress")

@@ -23,7 +23,7 @@ def check_normalizable(model: Boltzmann, known: Mapping[str, np.ndarray] | None 
 
     Raises
     ------
-    ModelError : log Z is infinite, or a precision is no positive number.
+    ModelError : log Z is infinite, or beyond double precision; a precision is no positive number.
 
     >>> from tractable.models import restricted
     >>> check_normalizable(restricted(Gaussian(1), Gaussian(1), couplings=[[0.5]]))
@@ -33,6 +33,12 @@ def check_normalizable(model: Boltzmann, known: Mapping[str, np.ndarray] | None 
     ...     print(str(error).partition(":")[0])
     the machine cannot be normalized, log Z is infinite
     """
+    with np.errstate(over="ignore"):
+        total = sum(float(np.abs(p).sum(dtype=np.float64)) for p in (*model.fields.values(), *model.couplings.values()))
+    if not np.isfinite(total):
+        raise ModelError(
+            "the parameters of the machine are so large that log Z overflows, or not finite: scale them down"
+        )
     free = {name: ~(known or {}).get(name, np.zeros(units.n, bool)) for name, units in _gaussian(model).items()}
     precision = {name: np.exp(np.asarray(model.units[name].log_precision, np.float64)) for name in free}
     for name, gamma in precision.items():

@@ -16,7 +16,6 @@ from tractable.models.clamping import all_known, checked_values, condition
 from tractable.models.keys import generator
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import working, working_type
-from tractable.models.units import Gaussian
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, GibbsChains, plan_machine
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -61,9 +60,11 @@ class Asked:
 def read(model: Boltzmann, evidence: Any) -> Asked:
     """Evidence as cases; what they leave free has a distribution."""
     cases = read_cases(model, evidence)
-    if any(isinstance(units, Gaussian) for units in model.units.values()):
+    try:
+        check_normalizable(model)
+    except ModelError:  # what is observed needs no distribution
         for rows in cases.patterns():
-            check_normalizable(model, {name: ~np.isnan(v) for name, v in cases.row(rows[0]).items()})
+            check_normalizable(model, {name: ~np.isnan(v[rows[0]]) for name, v in cases.values.items()})
     return Asked(model, cases)
 
 
