@@ -84,7 +84,8 @@ def _pairs(model: Boltzmann, pair: tuple[str, str], w: np.ndarray) -> Coupled:
     if pair[0] != pair[1]:
         i, j = np.indices(w.shape).reshape(2, -1)
     elif pair[0] in model.edges:
-        return Coupled(*np.asarray(model.edges[pair[0]]).T, w)
+        i, j = np.asarray(model.edges[pair[0]]).T
+        return Coupled(i, j, w)
     else:
         i, j = np.triu_indices(len(w), 1)
     return Coupled(i, j, w[i, j])

@@ -72,7 +72,7 @@ def balanced(model: Boltzmann) -> Ferromagnet | None:
 def draw(form: Ferromagnet, n: int, key: Any, budget: float) -> dict[str, np.ndarray] | None:
     """`n` exact, independent draws, group → features [n, n_units]; None where they would take more than the budget.
 
-    `budget` : bonds visited and steps between vertices, about two nanoseconds each, of all draws together; whether it
+    `budget` : bonds visited and steps between vertices, some nanoseconds each, of all draws together; whether it
     is enough, trial draws say.
     """
     rng = generator(key)
