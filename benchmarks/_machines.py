@@ -266,7 +266,7 @@ def two_modes(rng: Rng, seed: int) -> Known:
 
 
 def hole(rng: Rng, seed: int) -> Known:
-    """Narrow modes in 60 + 14 units, at most a thousand times as heavy or light as all else: no temperature leads there."""
+    """Narrow modes in 60 + 14 units, up to a thousand times as heavy as all else: no temperature leads there."""
     return narrow(rng, (60, 14), 1 + seed % 2, rng.uniform(-3, 7))
 
 
