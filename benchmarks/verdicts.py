@@ -41,8 +41,12 @@ EASY = ("near_uniform", "trained")
 SHARE = {**dict.fromkeys(EASY, 0.95), "ferromagnets n <= 40": 0.8, "two_modes": 0.5}
 """Class → the least share of reliable answers."""
 
-BEFORE: dict[str, tuple[float, float]] = {}
-"""Class → median thousands of chain-sweeps and CPU-seconds of annealing at b3a0d3c, which looked for no phases."""
+BEFORE = {"ferromagnets": (128, 2.24), "two_modes": (128, 0.18), "hopfield": (177, 0.16), "dense": (230, 0.2)}
+BEFORE |= {"near_uniform": (128, 0.21), "strong": (128, 0.18), "trained": (128, 1.38), "deep": (128, 2.51)}
+BEFORE |= {"blocks": (621, 2.65), "potts": (128, 0.31), "gaussian": (162, 0.1), "hole": (128, 0.13)}
+BEFORE |= {"784x15": (204, 2.45)}
+"""Class → median thousands of chain-sweeps and CPU-seconds of annealing at b3a0d3c, which looked for no phases: of ten
+machines each, without data and with rows of one phase."""
 
 COLUMNS = {"name": "", "runs": "d", "reliable": "d", "right": "d", "right of reliable": ".1%", "right of all": ".1%"}
 COLUMNS |= {"share reliable": ".1%", "width": ".3f", "cpu": ".2f", "sweeps": ".0f", "× before": ".2f", "draws": ""}
