@@ -16,18 +16,19 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from tractable.evaluate.certified import certified
-from tractable.evaluate.starts import Sources, model_states
+from tractable.evaluate.certified import Found, certified
+from tractable.evaluate.starts import Starts, exact_states, exchanged_states, given_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
-from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
-from tractable.posterior.tempering import bases
+from tractable.posterior.tempering import bases, modes, strata
 from tractable.posterior.tempering._base import run
-from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
-from tractable.posterior.tempering.temperatures import Pilot, linear, measured, pilot
+from tractable.posterior.tempering.modes import Modes
+from tractable.posterior.tempering.strata import Ladder, Strata
+from tractable.posterior.tempering.temperatures import Pilot, linear, measured
 
 
 @dataclass(frozen=True)
@@ -137,23 +138,59 @@ def anneal(
     """
     settings = settings or Annealing()
     check_options(more, OPTIONS[1:], "anneal")
-    keys = jax.random.split(as_key(key), 5)
-    rows = bases.rows_of(model, data, keys[0])
-    path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)
-    betas = _temperatures(path, keys[1], settings, more.get("temperatures"))
-    offset = float(model.offset + base_log_partition(path))
-    total = _Progress(more.get("progress"), 2 * (len(betas) - 1))
-    forward = run(path, keys[2], betas, path.start(keys[2], settings.n_chains), total.part(0))
-    sources = Sources(forward.x, forward.work, rows if data is not None else None, more.get("samples"))
-    starts = model_states(model, path, keys[3], sources, _burn_in(settings, betas))
-    reverse = run(path.reversed(), keys[4], betas[::-1], path.mirrored(starts.x), total.part(len(betas) - 1))
-    certificate, checks = certified(forward.work, reverse.work, offset, settings.confidence, starts)
-    both, told = (offset + forward.work, offset - reverse.work), measured(betas, forward.increments)
-    return Annealed(certificate, *both, betas, checks, starts.origin, told, forward.x)
+    keys = jax.random.split(as_key(key), 6)
+    rows = None if data is None else bases.rows_of(model, data)
+    known, first = _explored(model, rows, keys[0], base)
+    found = strata.piloted(model, first, known, keys[1], (settings.n_chains, settings.flipping))
+    betas = _temperatures(found.pilot, settings, more.get("temperatures"))
+    progress = _Progress(more.get("progress"), 2 * (len(betas) - 1))
+    weight, states, told = _forward(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
+    size = (settings.n_chains, settings.burn_in)
+    starts = _starts(model, tuple(states), known, (keys[3], more.get("samples")), size, found.ladder)
+    back = _backward(found.strata, keys[4], betas, starts.x, progress.part(len(betas) - 1))
+    offset = float(np.median(weight[np.isfinite(weight)])) if np.isfinite(weight).any() else 0.0
+    seen = Found(found.strata.region(states), known)
+    shift = offset + float(model.offset)
+    certificate, checks = certified((weight - offset, back + offset), shift, settings.confidence, starts, seen)
+    both = (float(model.offset) + weight, float(model.offset) - back)
+    return Annealed(certificate, *both, betas, checks, starts.origin, told, states)
 
 
-def _burn_in(settings: Annealing, betas: np.ndarray) -> int:
-    return len(betas) - 1 if settings.burn_in is None else settings.burn_in
+def _explored(model: Boltzmann, rows: Any, key: Any, base: Any) -> tuple[Modes, list[Any]]:
+    """The modes, and broad bases: matched to data or to free chains (or the one given), none, and that of the modes."""
+    ends = bases.free_run(model, key)
+    found = modes.find(model, rows, ends)
+    seen = model.decode({VISIBLE: ends[VISIBLE]})[VISIBLE] if rows is None else rows
+    own = bases.matched(model, seen, key) if base is None else base
+    mixed = {name: found.weights @ m for name, m in found.means.items()}
+    return found, [own, bases.none(model), bases.with_means(model, mixed, bases.FREE_CHAINS)]
+
+
+def _forward(paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress) -> tuple[np.ndarray, State, Pilot]:
+    """Chains along paths that are drawn: log W, the states at the end, and what the runs tell about temperatures."""
+    which = paths.drawn(jax.random.fold_in(key, 0), n)
+    path = paths.path(which)
+    found = run(path, key, betas, path.start(jax.random.fold_in(key, 1), n), progress)
+    weight = paths.log_weights(found.work, which, paths.region(found.x))
+    return weight, found.x, measured(betas, found.increments)
+
+
+def _backward(paths: Strata, key: Any, betas: np.ndarray, x: State, progress: Progress) -> np.ndarray:
+    """−log W of chains from samples of the model back to the bases; a sweep at the model comes first."""
+    which = paths.table[paths.region(x)]
+    path = paths.path(which)
+    down = np.concatenate([[1.0], betas[::-1]])
+    return run(path.reversed(), key, down, path.mirrored(x), progress).work - paths.offset(which)
+
+
+def _starts(
+    model: Boltzmann, kept: tuple[str, ...], modes: Modes, given: tuple[Any, Any], size: tuple[int, Any], ladder: Ladder
+) -> Starts:
+    """Exact samples, or given ones, or those of replica exchange."""
+    key, samples = given
+    if samples is not None:
+        return given_states(model, kept, samples, key, size[0])
+    return exact_states(model, kept, key, size[0]) or exchanged_states(model, modes, key, size, ladder)
 
 
 @dataclass(frozen=True)
@@ -168,12 +205,11 @@ class _Progress:
         return (lambda done, _: tell(before + done, self.total)) if tell else None
 
 
-def _temperatures(path: MachinePath, key: Any, settings: Annealing, given: Any) -> np.ndarray:
+def _temperatures(found: Pilot, settings: Annealing, given: Any) -> np.ndarray:
     if given is not None:
         return np.asarray(given, np.float64)
     if settings.schedule == "linear":
         return linear(settings.n_temperatures or 1000)
-    found = pilot(path, key, settings.n_chains)
     n = settings.n_temperatures or needed(found, settings)
     return found.temperatures(min(n, settings.max_temperatures))
 
