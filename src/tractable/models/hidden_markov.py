@@ -123,7 +123,8 @@ class HiddenMarkovModel:
     def replaced(self, **changed: Any) -> HiddenMarkovModel:
         """The same with other fields; a stationary start stays one, and the structure where it is not given anew."""
         found = replace(self, **({"start": STATIONARY} if self.is_stationary else {}) | changed)
-        return found if {"start", "transition"} & {*changed} else found.allowing(self.possible)
+        anew = [["start" in changed]] + [["transition" in changed]] * self.n_states
+        return found.allowing(self.possible & ~np.array(anew))
 
     def allowing(self, possible: np.ndarray) -> HiddenMarkovModel:
         """The same, with a structure that allows these starts and transitions [1 + K, K], too."""

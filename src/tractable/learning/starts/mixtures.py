@@ -73,8 +73,8 @@ def mixture(
     categories : the states of categorical columns, those that do not turn up among them: column → their names, or
         their number; a list of these, one for each column; or one number for all. Otherwise those that turn up.
     start : ``"k-means++"`` groups rows around K of them that are far apart, by their numbers: where all columns hold
-        categories or bits, as ``"random"``; ``"rows"`` puts each component half way between a random row and the mean
-        of all, which suits binary data of many columns; ``"random"`` between a blend of a few rows and the mean.
+        categories or bits, as ``"random"``; ``"rows"`` puts each component about half way between a random row and the
+        mean of all, which suits binary data of many columns; ``"random"`` between a blend of a few rows and the mean.
     n_parts : M > 1 makes each component a mixture of M parts of its own (`MixtureEmissions`).
     weights : how often each row counts, as for `fit`; a row of weight zero takes part in nothing.
     key : int or jax key; the same key gives the same start.
@@ -132,7 +132,7 @@ def started(model: Mixture, data: Weighted, start: str, rng: np.random.Generator
     pooled = _flat(model, data)
     n = 1 if start == "rows" else MIXED
     places = _different(chosen.rows, k * m * n, rng)
-    share = np.ones((k * m * n, 1)) if n == 1 else rng.dirichlet(np.ones(n), k * m).reshape(-1, 1)
+    share = rng.dirichlet(np.ones(n), k * m).reshape(-1, 1) * rng.uniform(0.5, 1.5, (k * m, 1)).repeat(n, axis=0)
     own = pooled.statistics(chosen.rows[places], share * np.repeat(np.eye(k * m), n, axis=0))
     found = _folded(pooled.maximized(own + _overall(pooled, data), pooled.prior()), k, m)
     return replace(found, columns=model.columns)
