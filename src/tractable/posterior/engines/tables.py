@@ -231,7 +231,7 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
         from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
 
         rows = solve_rows(case.model, case.under(plan.query), case.given.states, plan)
-        return Answer(Certificate.exact(rows.log_z), rows.marginals)
+        return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
     if plan.query == "sample":
         return _drawn(case, plan, key)
     reduced, tree = _ready(case, plan)
@@ -300,7 +300,7 @@ def _many_most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
         if solved
         else plan_rows(case.model, case.reduced, states[:0], asking("marginals", None, None))
     )
-    return MostProbable(names, Certificate.exact(values), plan)
+    return MostProbable(names, Certificate.of_cases(values), plan)
 
 
 def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
@@ -350,7 +350,7 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     if not len(rows):
         raise ModelError("there are no rows")
     expected_tables.affordable(model, rows, memory)
-    return Certificate.exact(expected_tables.log_likelihood_rows(model, rows, memory))
+    return Certificate.of_cases(expected_tables.log_likelihood_rows(model, rows, memory))
 
 
 def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
