@@ -343,8 +343,7 @@ def impute(
 def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
-    Of hidden Markov models; of factorial hidden Markov models one of these for each chain, by its name. NaN for an
-    impossible sequence among others.
+    Of hidden Markov models; of factorial ones one of these for each chain. NaN for an impossible one of many sequences.
 
     Raises
     ------

@@ -102,10 +102,8 @@ def _expected(
         w = None if weights is None else weights[rows]
         joint = model.log_joint(x[rows])
         log_p, r = softmax(joint)
-        if (bad := np.isneginf(log_p)).any():
-            if w is None or w[bad].any():
-                return start + int((bad if w is None else bad & (w > 0)).argmax())
-            joint[bad], log_p[bad] = 0.0, 0.0  # rows that do not count
+        if (bad := _impossible(joint, log_p, w)) is not None:
+            return start + bad
         elbo, kl = log_p, np.zeros_like(log_p)
         if n_kept:
             r, elbo, kl = _approximated(joint, r, n_kept)
@@ -115,6 +113,15 @@ def _expected(
         total = found if total is None else total + found
     assert total is not None
     return total, sums
+
+
+def _impossible(joint: np.ndarray, log_p: np.ndarray, weights: np.ndarray | None) -> int | None:
+    """The first impossible row that counts; those that do not count are made harmless, if there is none."""
+    bad = np.isneginf(log_p)
+    if (counted := bad if weights is None else bad & (weights > 0)).any():
+        return int(counted.argmax())
+    joint[bad], log_p[bad] = 0.0, 0.0
+    return None
 
 
 def _n_kept(q: str | int) -> int:
