@@ -22,6 +22,7 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.chains import plan_chains, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.posterior.approximate import hard
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import names
 from tractable.posterior.engines._protocol import Solved, unsupported
@@ -307,22 +308,31 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
 def expected_statistics(
     model: Any, x: Sequences, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
 ) -> Expected:
-    """The E-step: expected sufficient statistics of all sequences under the posterior.
+    """The E-step: expected sufficient statistics of all sequences under the posterior, or (``"hard"``) the best path.
 
     Raises
     ------
-    ModelError : an impossible sequence. ValueError : anything to stand for the posterior, which is exact here.
+    ModelError : an impossible sequence; anything else to stand for the posterior.
     """
+    if q == "hard":
+        log_p, found = hard.of_paths(model, x, np.ones(len(x)) if weights is None else weights)
+        _check_counted(model, x, weights, log_p)
+        return found
     if q != "exact":
-        raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
+        raise ModelError(f"the posterior of a hidden Markov model is 'exact' or 'hard', got {q!r}")
     pieces, one = _pieces(x, model.n_states * (1 if x.kinds is None else KINDS)), partial(_expected, model, x, weights)
     found = side_by_side(one, pieces)
     log_p, total = np.concatenate([log_p for log_p, _ in found]), sum((own for _, own in found[1:]), found[0][1])
+    _check_counted(model, x, weights, log_p)
+    sum_log_p = float(log_p.sum()) if weights is None else _weighted(log_p, weights)
+    return Expected(total, sum_log_p, sum_log_p, 0.0)
+
+
+def _check_counted(model: Any, x: Sequences, weights: np.ndarray | None, log_p: np.ndarray) -> None:
+    """Raise for the first impossible sequence that counts."""
     bad = np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
     if bad.any():
         Asked(model, x).check_possible(bad)
-    sum_log_p = float(log_p.sum()) if weights is None else _weighted(log_p, weights)
-    return Expected(total, sum_log_p, sum_log_p, 0.0)
 
 
 def affordable(model: HiddenMarkovModel, x: Sequences, memory: Memory) -> None:

@@ -21,6 +21,7 @@ from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
+from tractable.posterior.approximate import hard
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import chains, names
 from tractable.posterior.engines._protocol import Solved
@@ -283,8 +284,8 @@ def expected_statistics(
 
     Parameters
     ----------
-    q : ``"exact"``, ``"structured"`` or ``"mean_field"``. before : an E-step whose q this one begins from, so that the
-        ELBO does not fall.
+    q : ``"exact"``, ``"hard"`` (the best joint path), ``"structured"`` or ``"mean_field"``.
+    before : an E-step whose q this one begins from, so that the ELBO does not fall.
 
     Raises
     ------
@@ -300,9 +301,12 @@ def expected_statistics(
         return Expected(
             _statistics(asked, weights, (np.nan_to_num(found.marginals), pairs, found.transitions)), log_p, log_p, 0.0
         )
+    if q == "hard":
+        allowed(asked.plan(ask("map", memory)))
+        return _along_paths(asked, weights)
     if q not in APPROXIMATE:
         raise ModelError(
-            f"the posterior of a factorial hidden Markov model is exact, {', '.join(APPROXIMATE)}; got {q!r}"
+            f"the posterior of a factorial hidden Markov model is exact, hard, {', '.join(APPROXIMATE)}; got {q!r}"
         )
     rows = asked.rows(_ones(asked, weights))
     found = variational.approximate(rows, str(q), None if before is None else before.q)
@@ -310,6 +314,18 @@ def expected_statistics(
         raise ModelError("no mean field avoids the transitions of probability zero: take posterior='structured'")
     moments = (found.states, variational.pair_moments(rows, found.states), found.transitions)
     return _with_kl(asked, rows, found, _statistics(asked, weights, moments))
+
+
+def _along_paths(asked: Asked, weights: np.ndarray | None) -> Expected:
+    """All of q on the most probable joint path."""
+    path, own = exact.viterbi(asked.question), _ones(asked, weights)
+    asked.check_possible(np.isneginf(path.log_probability) & (own > 0))
+    x, sizes, each = asked.given, asked.model.sizes, asked.given.each(own)
+    states = _one_hot(asked.model, path.states)
+    counts = [hard.transitions(path.states[:, m], each, x, k) for m, k in enumerate(sizes)]
+    moments = (states, variational.pair_moments(asked.rows(own), states), counts)
+    log_p = exact.filtered(asked.question)[0]
+    return hard.expected(_statistics(asked, weights, moments), log_p, path.log_probability, own)
 
 
 def _with_kl(
