@@ -19,21 +19,7 @@ SHARE = 0.01
 
 def lifted(model: Any, statistics: Statistics) -> Any:
     """The model, or one with a positive probability wherever something is expected."""
-    if model.family == "tables":
-        best = model.maximized(statistics)
-        tables = {v: moved(table, best.tables[v]) for v, table in model.tables.items()}
-        return model if all(tables[v] is table for v, table in model.tables.items()) else model.replace(tables)
-    if model.family not in ("mixture", "hidden_markov"):
-        return model
-    own = model.free if model.family == "mixture" else model.emissions
-    emissions = _emissions(own, statistics.part("emissions."))
-    if model.family == "hidden_markov":  # whose zeros are its structure
-        return model if emissions is own else model.replaced(emissions=emissions)
-    counts = statistics["mixture.count"]
-    weights = moved(model.weights, counts / counts.sum())
-    return (
-        model if emissions is own and weights is model.weights else replace(model, weights=weights, emissions=emissions)
-    )
+    return LIFTED[model.family](model, statistics) if model.family in LIFTED else model
 
 
 def moved(rows: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -46,22 +32,50 @@ def moved(rows: np.ndarray, best: np.ndarray) -> np.ndarray:
     return np.where(more, (1 - SHARE) * rows + SHARE * best, rows) if more.any() else rows
 
 
+def _network(model: Any, statistics: Statistics) -> Any:
+    best = model.maximized(statistics).tables
+    tables = {v: moved(table, best[v]) for v, table in model.tables.items()}
+    changed = {v: table for v, table in tables.items() if not np.array_equal(table, model.tables[v])}
+    return model.replace(changed) if changed else model
+
+
+def _mixture(model: Any, statistics: Statistics) -> Any:
+    counts, own = statistics["mixture.count"], model.free
+    weights, emissions = moved(model.weights, counts / counts.sum()), _emissions(own, statistics.part("emissions."))
+    unchanged = emissions is own and weights is model.weights
+    return model if unchanged else replace(model, weights=weights, emissions=emissions)
+
+
+def _chain(model: Any, statistics: Statistics) -> Any:
+    """Zeros of start and transitions are the structure of a chain."""
+    emissions = _emissions(model.emissions, statistics.part("emissions."))
+    return model if emissions is model.emissions else model.replaced(emissions=emissions)
+
+
+LIFTED = {"tables": _network, "mixture": _mixture, "hidden_markov": _chain}
+
+
 def _emissions(emissions: Any, statistics: Statistics) -> Emissions:
+    """The same object where nothing has to move."""
     if isinstance(emissions, ProductEmissions):
         parts = [_emissions(part, statistics.part(f"{i}.")) for i, part in enumerate(emissions.parts)]
         same = all(a is b for a, b in zip(parts, emissions.parts, strict=True))
         return emissions if same else ProductEmissions(parts, emissions.columns)
-    if emissions.kind not in ("bernoulli", "categorical", "poisson"):
+    if emissions.kind not in KINDS:
         return emissions
     old, best = emissions.arrays(), emissions.maximized(statistics).arrays()
-    if emissions.kind == "poisson":
-        rates = old["rates"]
-        new = {"rates": np.where((rates == 0) & (best["rates"] > 0), SHARE * best["rates"], rates)}
-    elif emissions.kind == "bernoulli":
-        pairs = (np.stack([1 - own["probabilities"], own["probabilities"]], -1) for own in (old, best))
-        new = {"probabilities": moved(*pairs)[..., 1]}
-    else:
-        new = {name: moved(table, best[name]) for name, table in old.items()}
+    new = {name: KINDS[emissions.kind](old[name], best[name]) for name in old}
     if all(np.array_equal(new[name], old[name]) for name in old):
         return emissions
     return type(emissions)(list(new.values())) if emissions.kind == "categorical" else type(emissions)(**new)
+
+
+def _probabilities(p: np.ndarray, best: np.ndarray) -> np.ndarray:
+    return moved(np.stack([1 - p, p], -1), np.stack([1 - best, best], -1))[..., 1]
+
+
+def _rates(rates: np.ndarray, best: np.ndarray) -> np.ndarray:
+    return np.where((rates == 0) & (best > 0), SHARE * best, rates)
+
+
+KINDS = {"categorical": moved, "bernoulli": _probabilities, "poisson": _rates}
