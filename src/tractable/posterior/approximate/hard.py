@@ -18,7 +18,7 @@ from tractable.posterior.expected import Expected
 
 
 def of_paths(model: HiddenMarkovModel, x: Sequences, weights: np.ndarray) -> tuple[np.ndarray, Expected]:
-    """log p of each sequence, and what the paths count; impossible sequences must have no weight."""
+    """log p of each sequence, and what the paths count; an impossible sequence counts nothing."""
     chains = Chains(model.first, model.transition, model.log_likelihoods(x.rows), x.sizes)
     found, log_p = viterbi(chains), filtered(chains)[0]
     each = x.each(weights)
@@ -31,14 +31,14 @@ def of_paths(model: HiddenMarkovModel, x: Sequences, weights: np.ndarray) -> tup
 def one_hot(states: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
     """States [n] as indicators [n, k], weighted; nothing where a row has no weight."""
     out = np.zeros((len(states), k))
-    there = np.flatnonzero(weights > 0)
+    there = np.flatnonzero((weights > 0) & (states >= 0))
     out[there, states[there]] = weights[there]
     return out
 
 
 def transitions(states: np.ndarray, weights: np.ndarray, x: Sequences, k: int) -> np.ndarray:
     """How often one state follows another [k, k], weighted; none from one sequence to the next."""
-    inside = weights[1:] > 0
+    inside = (weights[1:] > 0) & (states[1:] >= 0)
     inside[x.ends[:-1] - 1] = False
     pairs = states[:-1][inside] * k + states[1:][inside]
     return np.bincount(pairs, weights[1:][inside], k * k).reshape(k, k)
