@@ -48,4 +48,5 @@ def expected(statistics: Any, log_p: np.ndarray, log_best: np.ndarray, weights: 
     """The record, of what counts."""
     on = weights > 0
     total, elbo = float(log_p[on] @ weights[on]), float(log_best[on] @ weights[on])
+    on &= np.isfinite(log_p)
     return Expected(statistics, total, elbo, float((log_p[on] - log_best[on]) @ weights[on]))

@@ -178,13 +178,13 @@ def _moved(asked: Question, x: np.ndarray, m: int, back: bool, combine: Combine)
     """Joint states [n, J] after a step of one chain, or before it."""
     step = asked.chains.transitions[m]
     step = logs(step.T if back else step)
-    return combine(_axis(asked, x, m)[:, :, :, None, :] + step[:, :, None], axis=2).reshape(len(x), -1)
+    return combine(_axis(asked, x, m)[:, :, :, None, :] + step[:, :, None], axis=2).reshape(x.shape)
 
 
 def _axis(asked: Question, x: np.ndarray, m: int) -> np.ndarray:
     """Joint states [n, J] as [n, outer, k, inner] around the states of chain m."""
     sizes = asked.chains.sizes
-    return x.reshape(len(x), int(np.prod(sizes[:m])), sizes[m], -1)
+    return x.reshape(len(x), int(np.prod(sizes[:m])), sizes[m], int(np.prod(sizes[m + 1 :])))
 
 
 def _rows(asked: Question, part: slice) -> np.ndarray:
