@@ -215,7 +215,7 @@ def check_likelihood(drawn: Drawn) -> None:
     np.testing.assert_allclose(found, drawn.log_p(drawn.data), rtol=1e-9, atol=1e-9)
 
 
-def check_copies(drawn: Drawn) -> None:
+def check_copies(drawn: Drawn, prior: float | None) -> None:
     """An E-step with weights is one on copies, and so is a fit."""
     model, data, weights = drawn.model, drawn.data, drawn.weights
     a = expected_statistics(model, model.check(data), weights)
@@ -223,6 +223,15 @@ def check_copies(drawn: Drawn) -> None:
     for name, array in b.statistics.arrays.items():
         np.testing.assert_allclose(a.statistics[name], array, rtol=1e-9, atol=1e-9, err_msg=name)
     assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-10, abs=1e-9)
+    how: dict[str, Any] = {"learner": tr.EM(prior=prior, tolerance=0), "epochs": 2, "progress": False}
+    try:
+        weighted = tr.fit(model, data, weights=weights, **how)
+    except tr.ModelError as error:
+        assert "collapsed" in str(error) and prior == 0
+        return
+    copied = tr.fit(model, drawn.repeated(), **how)
+    np.testing.assert_allclose(weighted.model.vector(), copied.model.vector(), rtol=1e-6, atol=1e-8)
+    assert weighted.history[-1].objective == pytest.approx(copied.history[-1].objective, rel=1e-8, abs=1e-8)
 
 
 def check_climbs(drawn: Drawn, prior: float | None, rng: np.random.Generator) -> None:
@@ -262,7 +271,7 @@ def test_small_models_at_random(first: int) -> None:
         prior = (None if few else 0, None, 0.5)[int(rng.integers(3))]
         try:
             check_likelihood(drawn)
-            check_copies(drawn)
+            check_copies(drawn, prior)
             check_climbs(drawn, prior, rng)
         except Exception as error:
             error.add_note(f"seed {seed}: {drawn.model!r}, prior {prior}")
