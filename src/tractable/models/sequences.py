@@ -265,6 +265,11 @@ class Reader(NamedTuple):
         raise ModelError(f"{name}the sequences differ in the number of columns")
 
 
+def as_many(data: Any) -> Any:
+    """Sequences as they are; one of them as a list."""
+    return data if isinstance(data, Sequences) or are_many(data) else [data]
+
+
 def are_many(data: Any) -> bool:
     """A list of arrays, of lists or of tables; a list of numbers or of cases is one sequence."""
     if not isinstance(data, list | tuple):

@@ -87,7 +87,7 @@ def model_at(model: Any, constants: Coordinates, free: Coordinates) -> Any:
     emissions = _emissions_at(model.emissions, constants["emissions"], free["emissions"])
     transition = _softmax(_shifted(constants["transition"], free["transition"]))
     start = STATIONARY if model.is_stationary else _softmax(_shifted(constants["start"], free["start"]))
-    return replace(model, start=start, transition=transition, emissions=emissions)
+    return replace(model, start=start, transition=transition, emissions=emissions).allowing(model.possible)
 
 
 def _joined(shape: tuple[Any, ...], emissions: Emissions, constants: Coordinates, free: Coordinates) -> Chart:

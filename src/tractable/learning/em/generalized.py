@@ -110,7 +110,7 @@ class Blockwise(ExpectationMaximization):
         """After a pass."""
         log_prior = 0.0 if task.prior is None else model.log_prior(task.prior)
         train, held = _likelihood(model, task), task.validated(model)
-        objective, moved = train.value + log_prior / task.n_rows, change(at.before, model)
+        objective, moved = (train.value * task.n_terms + log_prior) / task.n_rows, change(at.before, model)
         seconds = at.seconds + time.perf_counter() - began
         record = Iteration(len(at.records), seconds, train, None, None, objective, moved, held)
         return at.recorded(record, model, kept, self._has_converged(at, record))
@@ -211,7 +211,7 @@ class OnlineEM(Blockwise):
             if new is not None:
                 rho, steps = (steps + self.offset) ** -self.decay, steps + 1
                 kept = new if kept is None else (1 - rho) * kept + rho * new
-                model = model.maximized(task.n_rows * kept, task.prior)
+                model = model.maximized(task.n_terms * kept, task.prior)
             if task.keeper.is_due():
                 return at._replace(model=model, kept=kept, block=b + 1, steps=steps)
         return self._passed(at._replace(steps=steps), model, task, kept, began)
@@ -243,5 +243,5 @@ def _parts(kept: Statistics, n: int) -> list[Statistics]:
 def _likelihood(model: Any, task: Task) -> Certificate:
     if task.weights is not None:
         found = expected_statistics(model, task.data, task.weights, memory=task.options.memory)
-        return Certificate.exact(found.log_likelihood / task.n_rows)
+        return Certificate.exact(found.log_likelihood / task.n_terms)
     return bare(log_likelihood(model, task.data, memory=task.options.memory))

@@ -12,7 +12,7 @@ from tractable.posterior import Certificate
 
 @dataclass(frozen=True)
 class Iteration(Record):
-    """The state of EM after so many M-steps; likelihoods are means over rows.
+    """The state of EM after so many M-steps; likelihoods are means over rows, of sequences over these.
 
     Attributes
     ----------
@@ -20,7 +20,8 @@ class Iteration(Record):
     seconds : since the start.
     train : log p(x) under the parameters at this point. elbo, kl : train = elbo + kl, with the q that stands for the
         posterior; KL is zero where q is the posterior itself. None where no single q belongs to the parameters.
-    objective : what may not decrease: the ELBO, plus the log prior divided by the number of rows.
+    objective : what may not decrease: the ELBO of all rows, plus the log prior, divided by the number of rows (of
+        sequences too the number of rows in all of them).
     change : the largest change of a parameter in the M-step before.
     validation : log p(x) of rows that are not learned from.
 

@@ -84,9 +84,9 @@ class GaussianEmissions(Emissions):
         return finite(x)
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> GaussianEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> GaussianEmissions:
         """Mean and variance of each column, no correlation."""
-        mean, variance = column_moments(x)
+        mean, variance = column_moments(x, weights)
         means = np.tile(mean, (n_components, 1))
         return cls(means, np.broadcast_to(np.diag(variance), cls._covariances_shape(means)).copy(), mean)
 

@@ -88,11 +88,11 @@ def expected_statistics(
     return Expected(own, log_p, log_p, 0.0)
 
 
-def shown(model: BayesianNetwork, rows: Observations) -> Statistics:
-    """In how many rows each entry of each table is seen whole."""
+def shown(model: BayesianNetwork, rows: Observations, weights: np.ndarray) -> Statistics:
+    """In how many rows each entry of each table is seen whole, of these weights."""
     layout = Layout(model.packed)
     whole = ~np.array([(rows.states[:, f] < 0).any(axis=1) for f in layout.families])
-    counts = _counted(layout, layout.bases(rows.states), whole, np.ones(len(rows)))
+    counts = _counted(layout, layout.bases(rows.states), whole, weights)
     return Statistics({COUNT: counts[layout.places]})
 
 
