@@ -215,6 +215,11 @@ def check_likelihood(drawn: Drawn) -> None:
     np.testing.assert_allclose(found, drawn.log_p(drawn.data), rtol=1e-9, atol=1e-9)
 
 
+def has_no_limit(error: tr.ModelError, prior: float | None) -> bool:
+    """Whether an error says that the likelihood is unbounded, as where a few rows agree and nothing holds a variance."""
+    return prior == 0 and any(told in str(error) for told in ("has collapsed", "use a stronger prior"))
+
+
 def check_copies(drawn: Drawn, prior: float | None) -> None:
     """An E-step with weights is one on copies, and so is a fit."""
     model, data, weights = drawn.model, drawn.data, drawn.weights
@@ -227,7 +232,7 @@ def check_copies(drawn: Drawn, prior: float | None) -> None:
     try:
         weighted = tr.fit(model, data, weights=weights, **how)
     except tr.ModelError as error:
-        assert "collapsed" in str(error) and prior == 0
+        assert has_no_limit(error, prior)
         return
     copied = tr.fit(model, drawn.repeated(), **how)
     np.testing.assert_allclose(weighted.model.vector(), copied.model.vector(), rtol=1e-6, atol=1e-6)
@@ -243,15 +248,18 @@ def check_climbs(drawn: Drawn, prior: float | None, rng: np.random.Generator) ->
         learner = tr.GeneralizedEM(posterior=q, prior=prior, tolerance=0)
         try:
             run = tr.fit(drawn.model, drawn.data, learner, epochs=4, weights=weights, progress=False)
-        except tr.ModelError as error:  # a few rows may agree, and then the likelihood has no limit
-            assert "collapsed" in str(error) and prior == 0
+        except tr.ModelError as error:
+            assert has_no_limit(error, prior), q
             continue
         steps = list(run.history)
         objective = np.array([step.objective for step in steps])
-        assert (np.diff(objective) >= -1e-9 * np.maximum(1, np.abs(objective[1:]))).all(), q
+        rounding = (
+            1e-7 if isinstance(drawn.model, tr.FactorialHiddenMarkovModel) else 1e-9
+        )  # noise of 1e-6 of the columns'
+        assert (np.diff(objective) >= -rounding * np.maximum(1, np.abs(objective[1:]))).all(), q
         for step in steps:
             assert step.elbo.value + step.kl.value == pytest.approx(step.train.value, rel=1e-9, abs=1e-9), q
-            assert step.kl.value >= -1e-9, q
+            assert step.kl.value >= -rounding, q
         total = float(counts @ log_p)
         assert steps[0].train.value * unit(drawn, counts) == pytest.approx(total, rel=1e-9, abs=1e-8), q
 

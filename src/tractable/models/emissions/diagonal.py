@@ -11,6 +11,7 @@ from tractable._cached import cached_property
 from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
+    NEGLIGIBLE,
     Emissions,
     Statistics,
     as_rows,
@@ -154,7 +155,7 @@ class DiagonalGaussianEmissions(Emissions):
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> DiagonalGaussianEmissions:
         """μ = Σ r x / Σ r and σ² = Σ r (x − μ)² / Σ r, the scale of the prior added to the squares."""
         total = statistics if prior is None else statistics + prior
-        count = total["count"]
+        count = np.where(total["count"] > NEGLIGIBLE, total["count"], 0.0)
         safe = np.where(count > 0, count, 1)
         mu = np.where(count > 0, total["sum"] / safe, self.locations - self.shift)
         scatter = np.maximum(total["square"] - count * mu**2, 0)
