@@ -62,7 +62,7 @@ def read(estimator: Any, X: Any, lengths: Any, reset: bool = False) -> Sequences
     if not reset:
         check_is_fitted(estimator)
     if is_list(X):
-        return Sequences(_listed(estimator, X, reset), _sizes(X))
+        return Sequences(_listed(estimator, X, reset), np.array(_sizes(X)))
     if not isinstance(X, Sequences):
         return Sequences(by_name(estimator, X, reset) if is_frame(X) else _checked(estimator, X, reset), lengths)
     if not X.named:
