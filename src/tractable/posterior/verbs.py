@@ -343,7 +343,7 @@ def impute(
 def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
-    Of hidden Markov models; of factorial ones one of these for each chain. NaN for an impossible one of many sequences.
+    Of hidden Markov models; of factorial hidden Markov models one for each chain. NaN for impossible ones among many.
 
     Raises
     ------
