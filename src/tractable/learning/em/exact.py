@@ -37,6 +37,9 @@ ROUNDING = 1e-7
 CANDIDATES, TRIED, TRIED_ROWS = 8, 30, 1000
 """A start is the best of so many of its kind, after so many iterations on at most about so many rows."""
 
+NOBODY = 1e-6
+"""A component with so few rows has none."""
+
 
 class Task(NamedTuple):
     """A fit by EM under way: what all its starts share."""
@@ -67,8 +70,9 @@ class ExpectationMaximization:
     ----------
     tolerance : it ends when the objective grows by less. That is a mean over rows, of sequences over the rows of all
         of them, so that it does not depend on how they are cut.
-    n_init : number of starts, of which the best is kept; the first is the model given, if `start` is ``"model"``, and
-        the others are of all kinds in turn, each the best of some of its kind after a few iterations.
+    n_init : number of starts, of which the best is kept; the first is the model given, if `start` is ``"model"`` (but
+        for a mixture one of whose components has rows of weight zero alone), and the others are of all kinds in turn,
+        each the best of some of its kind after a few iterations.
     start : ``"model"``, or how every start begins: ``"k-means++"``, ``"rows"`` or ``"random"`` (see `mixture`), of a
         chain also ``"segments"`` (see `hidden_markov`); of a network ``"random"``.
     prior : strength of a conjugate prior around the columns' own distribution, which keeps components from collapsing;
@@ -161,8 +165,8 @@ class ExpectationMaximization:
     def _begun(self, model: Any, task: Task, which: tuple[int, np.random.Generator]) -> Point:
         (number, rng), starts = which, _starts(model)
         start = self.start
-        if start == "model" and number > 0:
-            start = starts.STARTS[(number - 1) % len(starts.STARTS)]  # kinds take turns
+        if start == "model" and (number > 0 or _speaks_of_none(model, task)):
+            start = starts.STARTS[max(number - 1, 0) % len(starts.STARTS)]  # kinds take turns
         if start != "model":
             data = Weighted(task.data, task.weights)
             model = self._best([starts.started(model, data, start, rng) for _ in range(CANDIDATES)], task, rng)
@@ -284,6 +288,14 @@ def _counting(model: Any, data: Any, weights: Any) -> tuple[Any, np.ndarray | No
         return model.check(many), weights
     x = model.check(data)
     return x, None if weights is None else checked_weights(weights, len(x))
+
+
+def _speaks_of_none(model: Any, task: Task) -> bool:
+    """Whether rows of weight zero left a mixture with a component that none of the others belongs to."""
+    if task.weights is None or np.all(task.options.weights) or getattr(model, "family", None) != "mixture":
+        return False
+    found = expected_statistics(model, task.data, task.weights, memory=task.options.memory)
+    return bool((found.statistics["mixture.count"] < NOBODY).any())
 
 
 def _part(task: Task, rng: np.random.Generator) -> Task:

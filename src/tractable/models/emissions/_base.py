@@ -306,7 +306,7 @@ def pseudo_count(name: str, given: Any) -> float:
     """One number of pseudo-counts for all."""
     if np.ndim(given) or isinstance(given, str) or not 0 <= given < np.inf:
         what = f"the shape {np.shape(given)}" if np.ndim(given) else repr(given)
-        raise ModelError(f"{name} of a prior is one finite number ≥ 0 for all, got {what}")
+        raise ModelError(f"{name} of a prior must be one finite number of pseudo-counts ≥ 0, got {what}")
     return float(given)
 
 
