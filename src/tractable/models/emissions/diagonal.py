@@ -34,7 +34,7 @@ def finite(x: np.ndarray) -> np.ndarray:
 def column_moments(x: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of the observed entries of each column, those far outside the others drawn in (`winsorized`).
 
-    A variance of zero is replaced by one.
+    A variance of zero, up to the rounding of the mean, is replaced by one.
     """
     within = winsorized(x, weights)
     mean, count = column_means(x, 0.0, weights, within)
@@ -42,7 +42,7 @@ def column_moments(x: Any, weights: np.ndarray | None = None) -> tuple[np.ndarra
     for block, each in blocks(x, weights, within):
         squares += np.nansum(each * (block - mean) ** 2, 0)
     variance = squares / np.where(count > 0, count, 1)
-    return mean, np.where(variance > 0, variance, 1.0)
+    return mean, np.where(variance > (8 * np.finfo(float).eps * mean) ** 2, variance, 1.0)
 
 
 def common_shift(shift: Any, means: np.ndarray) -> np.ndarray:
