@@ -163,3 +163,12 @@ def test_a_verdict_names_a_few_of_many() -> None:
     found = tr.Certificate.of_cases(np.full(9, -np.inf))
     assert found.verdict == "impossible: row 0, row 1, row 2, row 3, row 4 and 4 more"
     assert tr.Certificate.of_cases(-np.inf).verdict is None is tr.Certificate.of_cases(np.zeros(3)).verdict
+
+
+@pytest.mark.parametrize("learner", [tr.IncrementalEM(n_blocks=2, prior=0), tr.OnlineEM(batch_size=2, prior=0)])
+def test_blocks_name_rows_by_their_numbers_among_all(learner: Any) -> None:
+    x = np.array([[0, 0], [1, 1], [0, 1], [1, 0], [0, 0], [2, 1.0]])
+    with pytest.raises(tr.ModelError, match="row 5 has probability zero"):
+        tr.fit(mixed(), x, learner, progress=False)
+    with pytest.raises(tr.ModelError, match="sequence 5 has probability zero"):
+        tr.fit(coins(), [row[:1] for row in x], learner, progress=False)

@@ -229,7 +229,11 @@ class OnlineEM(Blockwise):
 
 def _of_block(model: Any, task: Task, rows: Any) -> Statistics:
     weights = None if task.weights is None else task.weights[rows]
-    return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
+    try:
+        return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
+    except ModelError:  # which names a row by its number in the block; among all rows it has another
+        expected_statistics(model, task.data, task.weights, memory=task.options.memory)
+        raise
 
 
 def _joined(parts: list[Statistics]) -> Statistics:
