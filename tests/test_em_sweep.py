@@ -17,6 +17,7 @@ from sweep import seeds
 from test_mixtures import covariance, density
 
 import tractable as tr
+from tractable.learning.em.exact import NOBODY
 from tractable.models.emissions import Emissions
 from tractable.posterior.verbs import expected_statistics
 
@@ -141,8 +142,11 @@ def mixture(rng: np.random.Generator) -> Drawn:
     def log_p(rows: Any) -> list[float]:
         return np.logaddexp.reduce(np.log(model.weights) + table_of(model.free, rows), axis=1).tolist()
 
-    x = rows_for(rng, model.free, n)
-    return Drawn(model, x, weights_of(rng, n), log_p, ("hard", 2))
+    x, weights = rows_for(rng, model.free, n), weights_of(rng, n)
+    counts = expected_statistics(model, model.check(x), weights).statistics["mixture.count"]
+    if (counts < NOBODY).any():  # a component of rows without weight is begun anew: then all have one
+        weights = np.maximum(weights, 1.0)
+    return Drawn(model, x, weights, log_p, ("hard", 2))
 
 
 def chain(rng: np.random.Generator) -> Drawn:
