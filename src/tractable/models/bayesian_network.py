@@ -105,7 +105,9 @@ class BayesianNetwork:
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
         set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
         self._hold(packed)
-        set_fields(self, ties=_checked_ties(self.ties, self.tables), fixed=fixed)
+        ties = _checked_ties(self.ties, self.tables)
+        tied = {v for tie in ties if {*tie} & {*fixed} for v in tie}  # who shares a fixed table has one
+        set_fields(self, ties=ties, fixed=(*fixed, *sorted(tied - {*fixed})))
 
     def _hold(self, packed: Tables) -> None:
         """Take these numbers; from here on nothing can write into them."""
@@ -211,7 +213,9 @@ class BayesianNetwork:
         be variable → pseudo-counts in the shape of its table. Tied tables share one prior, fixed ones have none.
         """
         from tractable.models.emissions import Statistics  # learning's: a query does not load it
+        from tractable.models.emissions._base import pseudo_count
 
+        weights = pseudo_count("weights", weights)
         counts = np.zeros(self.packed.values.size)
         for v in [v for v in self.states if v not in self.fixed]:
             counts[self._places[v]] = self._pseudo_counts(v, strength).ravel() + weights
