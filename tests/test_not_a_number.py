@@ -46,7 +46,7 @@ def test_equal_weights_are_worth_all_of_them_up_to_rounding(worth: float) -> Non
     assert rounded
     for n in rounded[:9]:
         found, checks = annealed.certified(
-            np.full(n, worth), np.full(n, 5 - worth), 0.0, 0.95, Starts({}, "", False, n // 2)
+            (np.full(n, worth), np.full(n, 5 - worth)), 0.0, 0.95, Starts({}, "", False), None
         )
         assert checks["gap_error"] >= 0
         assert found.verdict and found.verdict.startswith("unreliable: forward and reverse disagree by 5 nats")
@@ -54,7 +54,7 @@ def test_equal_weights_are_worth_all_of_them_up_to_rounding(worth: float) -> Non
 
 def test_halves_without_spread_that_differ_have_not_mixed() -> None:
     back = np.where(np.arange(128) < 64, 0.0, 1.0)
-    found, checks = annealed.certified(np.zeros(128), back, 0.0, 0.95, Starts({}, "", False, 64))
+    found, checks = annealed.certified((np.zeros(128), back), 0.0, 0.95, Starts({}, "", False), None)
     assert checks["halves"] == np.inf and "have not mixed" in str(found.verdict)
 
 
@@ -63,7 +63,7 @@ def test_halves_without_spread_that_differ_have_not_mixed() -> None:
 def test_runs_without_finite_work_say_nothing(worth: float, side: int) -> None:
     runs = [RUNS.copy(), RUNS.copy()]
     runs[side][3] = worth
-    found, checks = annealed.certified(runs[0], runs[1], 0.0, 0.95, Starts({}, "", False, 64))
+    found, checks = annealed.certified((runs[0], runs[1]), 0.0, 0.95, Starts({}, "", False), None)
     assert found.verdict and found.verdict.startswith("unreliable: the work of 1 of 256 runs is not finite")
     assert np.isnan(found.value) and (found.lower, found.upper) == (-np.inf, np.inf)
     assert set(checks) == set(annealed.CHECKS)

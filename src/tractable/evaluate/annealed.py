@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tractable.evaluate.certified import Found, certified
-from tractable.evaluate.starts import Starts, exact_states, exchanged_states, given_states
+from tractable.evaluate.starts import Exchanged, Starts, chained_states, exact_states, exchanged_states, given_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -25,9 +25,9 @@ from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, modes, strata
-from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering._base import PathRun, run
 from tractable.posterior.tempering.modes import Modes
-from tractable.posterior.tempering.strata import Ladder, Strata
+from tractable.posterior.tempering.strata import Piloted, Strata
 from tractable.posterior.tempering.temperatures import Pilot, linear, measured
 
 
@@ -45,8 +45,9 @@ class Annealing:
     confidence : of the interval.
     flipping : whether machines of which one side has at most 64 two-state units draw these one by one with the other
         side summed out, in place of block Gibbs sampling, which gets stuck where one unit holds many.
-    burn_in : sweeps at the model before the reverse runs, where exact samples are out of reach; None takes as many
-        sweeps as there are temperatures.
+    burn_in : rounds of replica exchange that the reverse runs start from, where exact samples are out of reach; None
+        takes 700. Without a search for phases, sweeps of chains at the model, by default one for each temperature.
+    phases : whether modes are looked for, each of which may get a path of its own, before anything is called reliable.
 
     Examples
     --------
@@ -64,6 +65,7 @@ class Annealing:
     confidence: float = 0.95
     flipping: bool = True
     burn_in: int | None = None
+    phases: bool = True
 
 
 OPTIONS = ("base", "samples", "temperatures", "progress")
@@ -85,6 +87,7 @@ class Annealed:
     starts : where the reverse runs started.
     pilot : what the forward runs tell about where temperatures are needed, for a next time.
     states : the kept groups of the forward chains at the end; weighted by e^forward they are samples of the model.
+    exchanged : what replica exchange says of log Z, where reverse runs start from it.
 
     Examples
     --------
@@ -102,6 +105,7 @@ class Annealed:
     starts: str
     pilot: Pilot = field(repr=False)
     states: State = field(repr=False)
+    exchanged: Exchanged | None = field(repr=False, default=None)
 
 
 def anneal(
@@ -140,39 +144,47 @@ def anneal(
     check_options(more, OPTIONS[1:], "anneal")
     keys = jax.random.split(as_key(key), 6)
     rows = None if data is None else bases.rows_of(model, data)
-    known, first = _explored(model, rows, keys[0], base)
-    found = strata.piloted(model, first, known, keys[1], (settings.n_chains, settings.flipping))
-    betas = _temperatures(found.pilot, settings, more.get("temperatures"))
+    known, first = _explored(model, rows, keys[0], base, settings.phases)
+    size, given = (settings.n_chains, settings.flipping), more.get("temperatures")
+    if settings.phases:
+        found = strata.piloted(model, first, known, keys[1], size)
+    else:
+        found = strata.single(model, first[0], known, keys[1], (*size, given is not None))
+    betas = _temperatures(found.pilot, settings, given)
     progress = _Progress(more.get("progress"), 2 * (len(betas) - 1))
-    weight, states, told = _forward(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
-    size = (settings.n_chains, settings.burn_in)
-    starts = _starts(model, tuple(states), known, (keys[3], more.get("samples")), size, found.ladder)
+    forward, weight = _forward(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
+    asked = (keys[3], more.get("samples"), rows)
+    starts = _starts(model, found, known, forward, asked, settings)
     back = _backward(found.strata, keys[4], betas, starts.x, progress.part(len(betas) - 1))
     offset = float(np.median(weight[np.isfinite(weight)])) if np.isfinite(weight).any() else 0.0
-    seen = Found(found.strata.region(states), known)
+    seen = Found(found.strata.region(forward.x), known) if settings.phases else None
     shift = offset + float(model.offset)
     certificate, checks = certified((weight - offset, back + offset), shift, settings.confidence, starts, seen)
     both = (float(model.offset) + weight, float(model.offset) - back)
-    return Annealed(certificate, *both, betas, checks, starts.origin, told, states)
+    told = measured(betas, forward.increments)
+    return Annealed(certificate, *both, betas, checks, starts.origin, told, forward.x, starts.exchanged)
 
 
-def _explored(model: Boltzmann, rows: Any, key: Any, base: Any) -> tuple[Modes, list[Any]]:
+def _explored(model: Boltzmann, rows: Any, key: Any, base: Any, phases: bool) -> tuple[Modes, list[Any]]:
     """The modes, and broad bases: matched to data or to free chains (or the one given), none, and that of the modes."""
-    ends = bases.free_run(model, key)
-    found = modes.find(model, rows, ends)
+    ends = bases.free_run(model, key) if phases or rows is None else {}
     seen = model.decode({VISIBLE: ends[VISIBLE]})[VISIBLE] if rows is None else rows
     own = bases.matched(model, seen, key) if base is None else base
+    if not phases:
+        return modes.only(model, own), [own]
+    found = modes.find(model, rows, ends)
     mixed = {name: found.weights @ m for name, m in found.means.items()}
     return found, [own, bases.none(model), bases.with_means(model, mixed, bases.FREE_CHAINS)]
 
 
-def _forward(paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress) -> tuple[np.ndarray, State, Pilot]:
-    """Chains along paths that are drawn: log W, the states at the end, and what the runs tell about temperatures."""
+def _forward(
+    paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress
+) -> tuple[PathRun, Float[np.ndarray, " c"]]:
+    """Chains along paths that are drawn, and their log W."""
     which = paths.drawn(jax.random.fold_in(key, 0), n)
     path = paths.path(which)
     found = run(path, key, betas, path.start(jax.random.fold_in(key, 1), n), progress)
-    weight = paths.log_weights(found.work, which, paths.region(found.x))
-    return weight, found.x, measured(betas, found.increments)
+    return found, paths.log_weights(found.work, which, paths.region(found.x))
 
 
 def _backward(paths: Strata, key: Any, betas: np.ndarray, x: State, progress: Progress) -> np.ndarray:
@@ -184,13 +196,20 @@ def _backward(paths: Strata, key: Any, betas: np.ndarray, x: State, progress: Pr
 
 
 def _starts(
-    model: Boltzmann, kept: tuple[str, ...], modes: Modes, given: tuple[Any, Any], size: tuple[int, Any], ladder: Ladder
+    model: Boltzmann, found: Piloted, known: Modes, forward: PathRun, asked: tuple[Any, Any, Any], how: Annealing
 ) -> Starts:
-    """Exact samples, or given ones, or those of replica exchange."""
-    key, samples = given
+    """Exact samples where they are cheap, or given ones, or those of replica exchange; `asked`: key, samples, rows."""
+    (key, samples, rows), kept = asked, tuple(forward.x)
     if samples is not None:
-        return given_states(model, kept, samples, key, size[0])
-    return exact_states(model, kept, key, size[0]) or exchanged_states(model, modes, key, size, ladder)
+        return given_states(model, kept, samples, key, how.n_chains)
+    exact = exact_states(model, kept, key, how.n_chains)
+    if exact is not None:
+        return exact
+    if how.phases:
+        return exchanged_states(model, known, key, (how.n_chains, how.burn_in), found.ladder)
+    path = found.strata.path(np.zeros(how.n_chains, int))
+    sweeps = len(forward.increments) if how.burn_in is None else how.burn_in
+    return chained_states(model, path, forward, key, (rows, sweeps))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ CHECKS = (
     "round_trips",
 )
 GIVEN = "the samples given are samples of the model"
+MIXED = "the chains that reverse runs start from are samples of the model"
+UNSOUGHT = "phases were not looked for"
 OVERFLOW = "parameters this large overflow single precision: scale them down"
 
 
@@ -151,18 +153,21 @@ def _weights(checks: Checks, n: tuple[int, int]) -> list[str]:
 
 
 def _assumed(starts: Starts, found: Found | None) -> str:
-    if starts.exchanged is None or found is None:
-        return GIVEN
-    trips = f"{starts.origin}, {starts.exchanged.round_trips:.0f} round trips each"
-    return f"no phase has weight beyond the modes looked for (eigenvectors, columns, rows, chains: {len(found.modes.elbo)} found; {trips})"
+    if starts.exchanged is None:
+        return GIVEN if starts.origin == "given samples" else MIXED
+    sought = "no phase has weight beyond those looked for along eigenvectors, columns, rows and chains"
+    modes = "" if found is None else f"{len(found.modes.elbo)} modes, "
+    return f"{sought} ({modes}{starts.origin} of {starts.exchanged.round_trips:.0f} round trips each)"
 
 
 def _reliable(starts: Starts, found: Found | None, w: bounds.Weights) -> str:
     """What was tested, in words."""
-    if starts.exact or found is None:
+    if starts.exact:
         return "reliable"
     if starts.exchanged is None:
-        return f"reliable if {GIVEN}"
+        return f"reliable if {GIVEN}" if starts.origin == "given samples" else UNSOUGHT
+    if found is None:
+        return "reliable given the phases found"
     share = np.bincount(found.region, np.exp(w - np.max(w)), len(found.modes.elbo))
     share = np.sort(share / share.sum())[::-1]
     counted = share[share >= SMALL]

@@ -21,6 +21,7 @@ from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.cases import read_cases
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.tempering import bases, exchange
+from tractable.posterior.tempering._base import PathRun, run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
 from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.strata import Ladder
@@ -74,6 +75,30 @@ def given_states(model: Boltzmann, kept: tuple[str, ...], samples: Any, key: Any
     values = checked_values(model, VISIBLE, samples, missing=False)
     x = bases.features_given(model, values[np.arange(n) % len(values)], key)
     return Starts(_kept(kept, x), "given samples", False)
+
+
+def chained_states(model: Boltzmann, path: MachinePath, forward: PathRun, key: Any, how: tuple[Any, int]) -> Starts:
+    """Ends of chains at the model, from rows of data and from ends of forward runs drawn by their weights, half each.
+
+    `how`: rows of the visible units, or None; sweeps.
+    """
+    (rows, n_sweeps), n = how, len(forward.work)
+    half = 0 if rows is None else n // 2
+    x = _resampled(forward, key, n - half)
+    if half:
+        chosen = rows[np.linspace(0, len(rows) - 1, half).astype(int)]
+        own = _kept(path.kept, bases.features_given(model, chosen, key))
+        x = {name: jnp.concatenate([own[name], x[name]]) for name in path.kept}
+    x = run(path, jax.random.fold_in(key, 1), np.ones(n_sweeps + 1), x).x
+    return Starts(x, f"chains of {n_sweeps} sweeps", False)
+
+
+def _resampled(forward: PathRun, key: Any, n: int) -> State:
+    """Ends of forward runs drawn by their weights, evenly spaced through the cumulative weights."""
+    share = np.cumsum(np.exp(forward.work - np.logaddexp.reduce(forward.work)))
+    u = (np.arange(n) + float(jax.random.uniform(jax.random.fold_in(key, 2)))) / n
+    index = np.minimum(np.searchsorted(share, u * share[-1]), len(share) - 1)
+    return {name: jnp.asarray(v)[index] for name, v in forward.x.items()}
 
 
 def exchanged_states(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Ladder) -> Starts:

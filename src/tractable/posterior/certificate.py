@@ -316,8 +316,10 @@ def weaker(*kinds: str) -> str:
 def joined(*verdicts: str | None) -> str | None:
     """What several verdicts say together: all that is not reliable, what is unreliable first."""
     said = [v for v in verdicts if v]
-    against = sorted(_each(v for v in said if v != "reliable"), key=lambda v: not v.startswith("unreliable"))
-    return "; ".join(against) or (said[0] if said else None)
+    against = sorted(
+        _each(v for v in said if not v.startswith("reliable")), key=lambda v: not v.startswith("unreliable")
+    )
+    return "; ".join(against) or max(said, key=len, default=None)
 
 
 def _each(texts: Any) -> list[str]:

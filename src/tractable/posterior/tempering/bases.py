@@ -57,7 +57,9 @@ def none(model: Boltzmann) -> dict[str, np.ndarray]:
 
 def with_means(model: Boltzmann, means: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
     """Fields of independent units with these means, as if seen in `n` rows."""
-    return {name: cut(model.units[name], model.units[name].field_with_mean(m, n), MAX_FIELD) for name, m in means.items()}
+    return {
+        name: cut(model.units[name], model.units[name].field_with_mean(m, n), MAX_FIELD) for name, m in means.items()
+    }
 
 
 def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarray]:

@@ -9,7 +9,6 @@ of free chains and their opposites, and all units alike.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -70,6 +69,12 @@ def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
     means, elbo, *_ = mean_field.iterate(gibbs.schedule(model.graph), plain, x, None, (SWEEPS, SETTLED))
     means, elbo = {name: np.asarray(m) for name, m in means.items()}, np.asarray(elbo, np.float64)
     return _distinct(plain, means, np.where(np.isfinite(elbo), elbo, -np.inf))
+
+
+def only(model: Boltzmann, fields: Fields) -> Modes:
+    """A single one with these fields, where none is looked for."""
+    fields = {name: np.asarray(fields[name], np.float32)[None] for name in model.groups}
+    return Modes({name: np.asarray(m) for name, m in _means(model, fields).items()}, fields, np.zeros(1))
 
 
 def _distinct(model: Boltzmann, means: Fields, elbo: np.ndarray) -> Modes:
@@ -206,7 +211,7 @@ def _local_fields(model: Boltzmann, x: Any) -> dict[str, Array]:
     return {name: jnp.broadcast_to(model.local_field(name, x), x[name].shape) for name in model.groups}
 
 
-@partial(jax.jit)
+@jax.jit
 def _interactions(model: Boltzmann, flat: Float[Array, "s f"]) -> Float[Array, "s f"]:
     """The fields that the couplings make of features, all groups side by side."""
     sizes = np.cumsum([model.units[name].n_features for name in model.groups])[:-1]

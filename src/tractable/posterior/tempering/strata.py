@@ -21,7 +21,7 @@ from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, log_partition_of_fields, make_path
 from tractable.posterior.tempering.modes import Modes, cut
-from tractable.posterior.tempering.temperatures import Pilot, measured
+from tractable.posterior.tempering.temperatures import Pilot, measured, pilot
 
 Fields = Mapping[str, np.ndarray]
 
@@ -39,8 +39,8 @@ LEAST = 0.05
 """The share of chains that every path in use has at least."""
 
 
-NO_FIELDS, LONGEST = 1, 19.0
-"""Which of the broad bases has no fields; the largest Λ for which exchange begins there."""
+MELTING = (1, 2)
+"""Those of the broad bases that belong to no phase: without fields, and that of all modes together."""
 
 
 class Strata(NamedTuple):
@@ -91,12 +91,6 @@ def _rows(fields: Fields, which: np.ndarray) -> dict[str, np.ndarray]:
     return {name: a[which] for name, a in fields.items()}
 
 
-def alone(model: Boltzmann, base: Fields, modes: Modes, flipping: bool) -> Strata:
-    """One path for all regions."""
-    bases = {name: np.asarray(base[name], np.float32)[None] for name in model.groups}
-    return _strata(model, bases, modes, np.zeros(len(modes.elbo), int), np.ones(1), flipping)
-
-
 def _strata(
     model: Boltzmann, bases: Fields, modes: Modes, table: np.ndarray, share: np.ndarray, flipping: bool
 ) -> Strata:
@@ -122,9 +116,7 @@ class Piloted(NamedTuple):
     ladder: Ladder
 
 
-def piloted(
-    model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, how: tuple[int, bool]
-) -> Piloted:
+def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, how: tuple[int, bool]) -> Piloted:
     """Pilot runs from all broad bases and modes; `how`: chains of the final runs, and whether single units flip.
 
     The broad base with the largest estimate, by a lower bound, serves all regions but those where a mode's own path finds
@@ -132,7 +124,9 @@ def piloted(
     """
     n, flipping = how
     k, m, batch = len(broad), len(modes.elbo), int(np.clip(n, *BATCH))
-    bases = {g: np.stack([*(np.asarray(b[g]) for b in broad), *modes.fields[g]]).astype(np.float32) for g in model.groups}
+    bases = {
+        g: np.stack([*(np.asarray(b[g]) for b in broad), *modes.fields[g]]).astype(np.float32) for g in model.groups
+    }
     each = batch // 2
     more = -(-(k * each + 3 * batch * m // 32) // batch) * batch - k * each
     which = np.concatenate([np.repeat(np.arange(k), each), k + np.sort(np.arange(more) % m)])
@@ -143,6 +137,15 @@ def piloted(
         seen = _seen(everywhere, which, jax.random.fold_in(key, i), betas, batch)
         found = _together(betas, [measured(betas, seen.increments[:, which == b]) for b in range(k)])
     return _chosen(everywhere, modes, k, seen, betas)
+
+
+def single(model: Boltzmann, base: Fields, modes: Modes, key: Any, how: tuple[int, bool, bool]) -> Piloted:
+    """One path for all regions; `how`: chains of a run, whether single units flip, whether temperatures are known."""
+    bases = {name: np.asarray(base[name], np.float32)[None] for name in model.groups}
+    strata = _strata(model, bases, modes, np.zeros(len(modes.elbo), int), np.ones(1), how[1])
+    nothing = Pilot(np.array([0.0, 1.0]), np.ones(1), np.inf)
+    found = nothing if how[2] else pilot(strata.path(np.zeros(how[0], int)), key, how[0])
+    return Piloted(strata, found, Ladder(base, found.betas, found.density * np.diff(found.betas)))
 
 
 class _Seen(NamedTuple):
@@ -195,18 +198,15 @@ def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, betas: np.nda
     strata = _strata(everywhere.model, bases, modes, table, share, everywhere.flipping)
     counted = [seen.increments[:, _counts(seen, b, table, i)] for i, b in enumerate(used)]
     pilots = [measured(betas, a) for a in counted if a.shape[1] >= 8]
-    pilot = _together(betas, pilots or [measured(betas, seen.increments[:, seen.which == best])])
-    return Piloted(strata, pilot, _ladder(everywhere, seen, betas, best))
+    told = _together(betas, pilots or [measured(betas, seen.increments[:, seen.which == best])])
+    return Piloted(strata, told, _ladder(everywhere, seen, betas))
 
 
-def _ladder(everywhere: Strata, seen: _Seen, betas: np.ndarray, best: int) -> Ladder:
-    """From no fields at all, where every phase melts; from the best broad base where that takes too many replicas."""
-
-    def rejected(base: int) -> np.ndarray:
-        return np.nan_to_num(seen.increments[:, seen.which == base].std(axis=1)) / np.sqrt(np.pi)
-
-    base = NO_FIELDS if rejected(NO_FIELDS).sum() <= LONGEST else best
-    return Ladder({name: a[base] for name, a in everywhere.bases.items()}, betas, rejected(base) + 1e-9)
+def _ladder(everywhere: Strata, seen: _Seen, betas: np.ndarray) -> Ladder:
+    """From the base that takes the shorter ladder among those that belong to no phase."""
+    spread = {base: seen.increments[:, seen.which == base].std(axis=1) / np.sqrt(np.pi) for base in MELTING}
+    base = min(MELTING, key=lambda b: np.nan_to_num(spread[b], nan=np.inf).sum())
+    return Ladder({name: a[base] for name, a in everywhere.bases.items()}, betas, np.nan_to_num(spread[base]) + 1e-9)
 
 
 def _counts(seen: _Seen, base: int, table: np.ndarray, path: int) -> np.ndarray:
