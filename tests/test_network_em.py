@@ -363,7 +363,7 @@ NET = zoo.network(np.random.default_rng(0), "a2 b2|a")
         (lambda: tr.fit(NET, [[0, 1]], tr.EM(prior={"b": [1.0]})), "the prior of 'b'"),
         (lambda: tr.fit(NET, [[0, 1]], tr.EM(prior={"c": [1.0]})), "unknown variable 'c'"),
         (lambda: tr.fit(NET, [[0, 1]], tr.EM(start="k-means++")), "unknown start"),
-        (lambda: tr.fit(NET, [[0, 1]], tr.GeneralizedEM(posterior="hard")), "exact"),
+        (lambda: tr.fit(NET, [[0, 1]], tr.GeneralizedEM(posterior=2)), "exact"),
         (lambda: tr.bayesian_network({"a": [None, None]}, {}), "column 'a': every entry is missing"),
         (lambda: tr.bayesian_network({"a": ["x"]}, {"a": ["h"]}), "'h' is no column"),
         (lambda: tr.bayesian_network({"a": ["x"]}, {"a": ["h"]}, states={"h": 0}), "at least one state"),

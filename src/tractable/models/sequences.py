@@ -116,6 +116,10 @@ class Sequences:
         """What belongs to each sequence of an array over rows."""
         return np.split(values, self.ends[:-1])
 
+    def each(self, values: np.ndarray) -> np.ndarray:
+        """What each sequence has, for every row of it."""
+        return np.repeat(values, self.sizes, axis=0)
+
     def shaped(self, values: np.ndarray) -> Any:
         """An array over rows as answers have it: itself for one sequence, a list for many."""
         return self.split(values) if self.many else values

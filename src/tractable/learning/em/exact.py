@@ -30,8 +30,8 @@ from tractable.posterior import Certificate
 from tractable.posterior.dispatch import engine_of
 from tractable.posterior.verbs import expected_statistics
 
-ROUNDING = 1e-9
-"""A decrease of the objective by more than this share of it is no rounding."""
+ROUNDING = 1e-7
+"""A decrease of the objective by more than this share of it is no rounding, not even where noise is near zero."""
 
 
 CANDIDATES, TRIED, TRIED_ROWS = 8, 30, 1000

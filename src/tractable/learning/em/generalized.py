@@ -31,8 +31,9 @@ class GeneralizedEM(ExpectationMaximization):
 
     Parameters
     ----------
-    posterior : ``"exact"``. Of mixtures ``"hard"``, all of q on the most probable component; or a number of components,
-        the most probable of each row, on which q is the posterior and outside of which it is zero. Of factorial hidden
+    posterior : ``"exact"``; or ``"hard"``, all of q on what is most probable: the component of a row of a mixture, the
+        path of a sequence of a chain (Viterbi training), the completion of a row of a network. Of mixtures also a
+        number of components, the most probable of each row, on which q is the posterior. Of factorial hidden
         Markov models ``"structured"``, each chain by itself; or ``"mean_field"``, each state of each chain by itself.
         Of sigmoid belief networks ``"mean_field"``: the bound of Saul, Jaakkola & Jordan stands for the ELBO, and a
         `GradientMStep` climbs it.
@@ -228,7 +229,11 @@ class OnlineEM(Blockwise):
 
 def _of_block(model: Any, task: Task, rows: Any) -> Statistics:
     weights = None if task.weights is None else task.weights[rows]
-    return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
+    try:
+        return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
+    except ModelError:  # which names a row by its number in the block; among all rows it has another
+        expected_statistics(model, task.data, task.weights, memory=task.options.memory)
+        raise
 
 
 def _joined(parts: list[Statistics]) -> Statistics:

@@ -27,6 +27,9 @@ FAR = 20.0
 Within = tuple[np.ndarray, np.ndarray]
 """The least and the largest number of each column."""
 
+NEGLIGIBLE = 1e-200
+"""An expected count below it is none: what is divided by it overflows."""
+
 ROUNDING = 1e-12
 """Probabilities whose sum is as near to one as this are left as they are."""
 

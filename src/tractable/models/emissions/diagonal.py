@@ -11,6 +11,7 @@ from tractable._cached import cached_property
 from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
+    NEGLIGIBLE,
     Emissions,
     Statistics,
     as_rows,
@@ -33,7 +34,7 @@ def finite(x: np.ndarray) -> np.ndarray:
 def column_moments(x: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of the observed entries of each column, those far outside the others drawn in (`winsorized`).
 
-    A variance of zero is replaced by one.
+    A variance of zero, up to the rounding of the mean, is replaced by one.
     """
     within = winsorized(x, weights)
     mean, count = column_means(x, 0.0, weights, within)
@@ -41,7 +42,7 @@ def column_moments(x: Any, weights: np.ndarray | None = None) -> tuple[np.ndarra
     for block, each in blocks(x, weights, within):
         squares += np.nansum(each * (block - mean) ** 2, 0)
     variance = squares / np.where(count > 0, count, 1)
-    return mean, np.where(variance > 0, variance, 1.0)
+    return mean, np.where(variance > (8 * np.finfo(float).eps * mean) ** 2, variance, 1.0)
 
 
 def common_shift(shift: Any, means: np.ndarray) -> np.ndarray:
@@ -154,7 +155,7 @@ class DiagonalGaussianEmissions(Emissions):
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> DiagonalGaussianEmissions:
         """μ = Σ r x / Σ r and σ² = Σ r (x − μ)² / Σ r, the scale of the prior added to the squares."""
         total = statistics if prior is None else statistics + prior
-        count = total["count"]
+        count = np.where(total["count"] > NEGLIGIBLE, total["count"], 0.0)
         safe = np.where(count > 0, count, 1)
         mu = np.where(count > 0, total["sum"] / safe, self.locations - self.shift)
         scatter = np.maximum(total["square"] - count * mu**2, 0)

@@ -76,7 +76,7 @@ def expected_statistics(
     BudgetError : a row whose posterior is not affordable.
     """
     if q != "exact":
-        raise ModelError("the posterior of a network is exact: leave posterior='exact'")
+        raise ModelError(f"the posterior of a network is 'exact' or 'hard', got {q!r}")
     found, plans = prepared(model, rows, memory)
     weighed = _weighed(found, rows, weights)
     theta, counts = found.layout.extended(model.packed.values), weighed.counts.copy()
