@@ -111,28 +111,28 @@ def drawn(name: str, model: tr.HiddenMarkovModel, lengths: list[int]) -> Case:
     return Case(name, kind, model.n_states, [standardized(s) if kind == "diagonal" else s for s in sequences])
 
 
-def lasting(k: int, stay: float) -> np.ndarray:
-    """Transitions of states that last."""
-    return (stay - (1 - stay) / (k - 1)) * np.eye(k) + (1 - stay) / (k - 1)
+def lasting(k: int, stay: float, emissions: Any) -> tr.HiddenMarkovModel:
+    """States that last, with these emissions."""
+    transition = (stay - (1 - stay) / (k - 1)) * np.eye(k) + (1 - stay) / (k - 1)
+    return tr.HiddenMarkovModel(np.full(k, 1 / k), transition, emissions)
 
 
 def regimes() -> Case:
     """A real series that is calm and restless in turn, about nearly the same mean."""
-    emissions = tr.DiagonalGaussianEmissions([[0.0], [0.3]], [[1.0], [9.0]])
-    return drawn("regimes", tr.HiddenMarkovModel([0.5, 0.5], lasting(2, 0.97), emissions), [600])
+    emissions = tr.DiagonalGaussianEmissions(np.array([[0.0], [0.3]]), np.array([[1.0], [9.0]]))
+    return drawn("regimes", lasting(2, 0.97, emissions), [600])
 
 
 def symbols() -> Case:
     """Four states of eight symbols, which they share."""
     tables = np.random.default_rng(8).dirichlet(np.full(8, 0.5), 4)
-    model = tr.HiddenMarkovModel([0.25] * 4, lasting(4, 0.9), tr.CategoricalEmissions([tables]))
-    return drawn("8 symbols", model, [200] * 5)
+    return drawn("8 symbols", lasting(4, 0.9, tr.CategoricalEmissions([tables])), [200] * 5)
 
 
 def binary() -> Case:
     """Two states of one bit."""
-    emissions = tr.CategoricalEmissions([[[0.85, 0.15], [0.35, 0.65]]])
-    return drawn("binary", tr.HiddenMarkovModel([0.5, 0.5], lasting(2, 0.95), emissions), [300] * 2)
+    emissions = tr.CategoricalEmissions([np.array([[0.85, 0.15], [0.35, 0.65]])])
+    return drawn("binary", lasting(2, 0.95, emissions), [300] * 2)
 
 
 def answers(name: str, n: int) -> Callable[[], Case]:
@@ -204,7 +204,7 @@ def theirs(case: Case) -> Iterator[Any]:
     """Where ten starts of hmmlearn or scikit-learn end, as models of this library."""
     for seed in range(STARTS):
         if not case.is_chain:
-            found = GaussianMixture(case.size, max_iter=ITERATIONS, tol=1e-6, random_state=seed).fit(case.rows)
+            found: Any = GaussianMixture(case.size, max_iter=ITERATIONS, tol=1e-6, random_state=seed).fit(case.rows)
             yield tr.Mixture(found.weights_, tr.GaussianEmissions(found.means_, found.covariances_))
             continue
         kinds: dict[str, Any] = {"categorical": hmm.CategoricalHMM, "poisson": hmm.PoissonHMM}

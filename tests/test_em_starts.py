@@ -12,7 +12,7 @@ import pytest
 import tractable as tr
 from tractable.cli._run import run as command
 from tractable.learning.starts import chains, mixtures
-from tractable.models.weights import Weighted
+from tractable.models.weights import WeightedRows
 
 ROLLS = (  # of a fair and a loaded die: Durbin, Eddy, Krogh & Mitchison, Biological sequence analysis, 1998
     "3151162464466442453113216311641521336251445436316566265666666511664531326512456366646316366631623264"
@@ -362,5 +362,5 @@ def test_starts_of_weighted_rows_are_drawn_by_their_weights() -> None:
     x = np.concatenate([np.zeros((50, 1)), np.full((50, 1), 100.0)]) + np.random.default_rng(0).normal(size=(100, 1))
     weights = np.r_[np.ones(50), np.full(50, 1e-9)]
     model = tr.mixture(x[:50], 1)
-    began = mixtures.started(model, Weighted(x, weights), "k-means++", np.random.default_rng(0))
+    began = mixtures.started(model, WeightedRows(x, weights), "k-means++", np.random.default_rng(0))
     assert abs(began.free.means[0, 0]) < 1

@@ -94,7 +94,6 @@ def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:
         if found is not None:
             _machine_tables.show_likelihood(f"log-likelihood of a {name} {unit}", found)
     _tables.console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
-    if said := run.said():
-        _tables.console.print(said)
-    _tables.console.print("converged" if run.converged else "not converged: give it more --epochs")
+    ended = "converged" if run.converged else "not converged: give it more --epochs"
+    _tables.console.print(*filter(None, [run.said(), ended]), sep="\n")
     _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

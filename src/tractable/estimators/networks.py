@@ -24,7 +24,7 @@ from tractable.models.columns import cells_of
 from tractable.models.frames import declared, is_frame
 from tractable.models.observations import Observations
 from tractable.models.rows import columns_of
-from tractable.models.weights import Weighted
+from tractable.models.weights import WeightedRows
 from tractable.posterior import infer
 from tractable.posterior.engines.mixtures import softmax
 from tractable.posterior.exact.expected_tables import log_likelihood_rows
@@ -98,7 +98,7 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         given = Observations(states)
         learner = EM(tolerance=self.tol, prior=self.prior)
-        begin = started(net, Weighted(given, weights), "random", rng)
+        begin = started(net, WeightedRows(given, weights), "random", rng)
         run = fit(begin, given, learner, epochs=self.max_iter, weights=weights, progress=False)
         self.model_, self.history_, self.n_iter_ = run.model, run.history, max(len(run.history) - 1, 1)
         self.converged_ = run.converged

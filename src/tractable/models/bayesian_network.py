@@ -106,8 +106,7 @@ class BayesianNetwork:
         set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
         self._hold(packed)
         ties = _checked_ties(self.ties, self.tables)
-        tied = {v for tie in ties if {*tie} & {*fixed} for v in tie}  # who shares a fixed table has one
-        set_fields(self, ties=ties, fixed=(*fixed, *sorted(tied - {*fixed})))
+        set_fields(self, ties=ties, fixed=_all_fixed(fixed, ties))
 
     def _hold(self, packed: Tables) -> None:
         """Take these numbers; from here on nothing can write into them."""
@@ -328,6 +327,12 @@ def _checked_ties(ties: Sequence[Sequence[str]], tables: Mapping[str, np.ndarray
     for tie in found:
         _check_equal(tie, [tables[v] for v in tie])
     return found
+
+
+def _all_fixed(fixed: tuple[str, ...], ties: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Those that are fixed, and those that share a table with one of them."""
+    tied = [v for tie in ties if {*tie} & {*fixed} for v in tie]
+    return tuple(dict.fromkeys([*fixed, *tied]))
 
 
 def _check_equal(names: Sequence[str], tables: Sequence[np.ndarray]) -> None:

@@ -11,7 +11,7 @@ from tractable.models._base import ModelError
 from tractable.models.rows import is_named, n_rows_of, take
 
 
-class Weighted(NamedTuple):
+class WeightedRows(NamedTuple):
     """Rows that have been checked (or sequences), and how often each counts; once where there are no weights."""
 
     rows: Any
@@ -36,7 +36,7 @@ def counted(data: Any, weights: Any, many: Callable[[Any], Any] | None = None) -
     >>> counted([[1.0], [999999.0], [2.0]], [1, 0, 3])
     ([[1.0], [2.0]], array([1., 3.]))
     """
-    if weights is None:
+    if weights is None or data is None:
         return data, None
     data = data if many is None else many(data)
     n = n_rows_of(data) if is_named(data) else len(data)

@@ -25,7 +25,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
 from tractable.models.rows import n_rows_of
 from tractable.models.sequences import as_many
-from tractable.models.weights import Weighted, checked_weights, counted
+from tractable.models.weights import WeightedRows, checked_weights, counted
 from tractable.posterior import Certificate
 from tractable.posterior.dispatch import engine_of
 from tractable.posterior.verbs import expected_statistics
@@ -133,7 +133,7 @@ class ExpectationMaximization:
             check_settings(given)
         _check_memory(model, x, options)
         seed = int(generator(options.key).integers(2**63))
-        prior = self._prior(model, Weighted(x, weights))
+        prior = self._prior(model, WeightedRows(x, weights))
         keeper = Keeper(options, self._belongs(model, (x, weights), seed), model)
         return Task(x, held, weights, *_amount(x, weights), prior, epochs, options, seed, keeper)
 
@@ -142,7 +142,7 @@ class ExpectationMaximization:
         shown = {"model": repr(model), "method": repr(self), "key": seed}
         return shown | {"start": fingerprint(model), "data": fingerprint(data)}
 
-    def _prior(self, model: Any, data: Weighted) -> Statistics | None:
+    def _prior(self, model: Any, data: WeightedRows) -> Statistics | None:
         none = 0 if hasattr(model, "maximized") else None
         if not isinstance(self.prior, Mapping) and self.prior in (0, none) and not self.weight_prior:
             return None
@@ -168,7 +168,7 @@ class ExpectationMaximization:
         if start == "model" and (number > 0 or _speaks_of_none(model, task)):
             start = starts.STARTS[max(number - 1, 0) % len(starts.STARTS)]  # kinds take turns
         if start != "model":
-            data = Weighted(task.data, task.weights)
+            data = WeightedRows(task.data, task.weights)
             model = self._best([starts.started(model, data, start, rng) for _ in range(CANDIDATES)], task, rng)
         return Point(model, model)
 

@@ -131,7 +131,7 @@ class EMRun(Generic[M]):
     def said(self) -> str:
         """What became of the starts, in words; nothing of a single one.
 
-        >>> EMRun(None, History(), True, (-1.5, -1.2, -1.2)).said()
+        >>> tr.EMRun(None, tr.History(), True, (-1.5, -1.2, -1.2)).said()
         '2 of 3 starts ended at the best objective, -1.2; the worst at -1.5'
         """
         if (n := len(self.objectives)) < 2:

@@ -14,7 +14,7 @@ from tractable.models.mixture import Mixture
 from tractable.models.rows import is_named
 from tractable.models.sequences import Sequences, are_many, as_many
 from tractable.models.unnamed import matrix
-from tractable.models.weights import Weighted, counted
+from tractable.models.weights import WeightedRows, counted
 
 STARTS = ("k-means++", "segments", "rows", "random")
 """The kinds of starts, which take turns where there are several."""
@@ -60,7 +60,7 @@ def hidden_markov(
     data, weights = counted(data, chosen.pop("weights", None), as_many)
     found, own = mixtures.emissions_of(parts_of(data), n_states, ColumnsWanted(emissions, aside=aside_in(data)), chosen)
     model = HiddenMarkovModel(*first_chain(n_states), own, columns=found.columns)
-    return started(model, Weighted(model.check(data), weights), start, generator(key))
+    return started(model, WeightedRows(model.check(data), weights), start, generator(key))
 
 
 def left_right(
@@ -97,11 +97,11 @@ def left_right(
     onward = STAY * np.eye(k) + (1 - STAY) * np.eye(k, k=1)
     onward[-1, -1] = 1.0
     model = HiddenMarkovModel(np.eye(k)[0], onward, own, columns=found.columns)
-    return _shared_out(model, Weighted(model.check(data), weights), np.full(k, 1 / k), generator(key))
+    return _shared_out(model, WeightedRows(model.check(data), weights), np.full(k, 1 / k), generator(key))
 
 
 def _shared_out(
-    model: HiddenMarkovModel, data: Weighted, shares: np.ndarray, rng: np.random.Generator
+    model: HiddenMarkovModel, data: WeightedRows, shares: np.ndarray, rng: np.random.Generator
 ) -> HiddenMarkovModel:
     """Emissions from shares of each sequence, one after another."""
     place = np.concatenate([(np.arange(n) + 0.5) / n for n in data.rows.sizes])
@@ -109,14 +109,14 @@ def _shared_out(
 
 
 def _labelled(
-    model: HiddenMarkovModel, data: Weighted, label: np.ndarray, rng: np.random.Generator
+    model: HiddenMarkovModel, data: WeightedRows, label: np.ndarray, rng: np.random.Generator
 ) -> HiddenMarkovModel:
     """Emissions from the state that each row is given to."""
     rows = by_row(data)
     return _with(model, mixtures.grouped(_mixture(model), rows, (rows, label), rng))
 
 
-def started(model: HiddenMarkovModel, data: Weighted, start: str, rng: np.random.Generator) -> HiddenMarkovModel:
+def started(model: HiddenMarkovModel, data: WeightedRows, start: str, rng: np.random.Generator) -> HiddenMarkovModel:
     """A new start of the same shape, transitions as they are unless all is random; of a left–right model random shares
     of each sequence."""
     mixtures.check_start(start, STARTS)
@@ -153,15 +153,15 @@ def _lasting(model: HiddenMarkovModel, rng: np.random.Generator) -> HiddenMarkov
     return model.replaced(transition=drawn / drawn.sum(1, keepdims=True)).allowing(model.possible)
 
 
-def repooled(model: HiddenMarkovModel, data: Weighted) -> HiddenMarkovModel:
+def repooled(model: HiddenMarkovModel, data: WeightedRows) -> HiddenMarkovModel:
     """Every state with the distribution of all rows."""
     return _with(model, mixtures.repooled(_mixture(model), by_row(data)))
 
 
-def by_row(data: Weighted) -> Weighted:
+def by_row(data: WeightedRows) -> WeightedRows:
     """The rows of sequences, each of the weight of its sequence."""
     x, weights = data
-    return Weighted(x.rows, None if weights is None else np.repeat(weights, x.sizes))
+    return WeightedRows(x.rows, None if weights is None else np.repeat(weights, x.sizes))
 
 
 def _mixture(model: HiddenMarkovModel) -> Mixture:

@@ -18,7 +18,7 @@ from tractable.models.keys import generator
 from tractable.models.kinds import ColumnsWanted, described
 from tractable.models.mixture import Mixture
 from tractable.models.sequences import as_many
-from tractable.models.weights import Weighted, counted
+from tractable.models.weights import WeightedRows, counted
 from tractable.posterior.engines.mixtures import responsibilities
 
 STARTS = mixtures.STARTS
@@ -65,8 +65,8 @@ def factorial_hidden_markov(
         raise ModelError(f"n_states are the numbers of states of the chains, at least 1 each, got {n_states!r}")
     check_options(chosen, OfNumbers.__annotations__, "a start")
     data, weights = counted(data, chosen.get("weights"), as_many)
-    kept = {"columns": chosen.get("columns"), "ignore": chosen.get("ignore")}
-    found = described(parts_of(data), ColumnsWanted(**kept, aside=aside_in(data)))
+    wanted = ColumnsWanted(columns=chosen.get("columns"), ignore=chosen.get("ignore"), aside=aside_in(data))
+    found = described(parts_of(data), wanted)
     rows = found.rows
     if found.columns is not None and found.columns.categories:
         raise ModelError(f"column {next(iter(found.columns.categories))!r} holds categories; leave it out with ignore=")
@@ -75,24 +75,24 @@ def factorial_hidden_markov(
     firsts, transitions = zip(*(first_chain(k) for k in n_states), strict=True)
     empty = AdditiveGaussianEmissions([np.zeros((k, rows.shape[1])) for k in n_states], np.eye(rows.shape[1]))
     model = FactorialHiddenMarkovModel(firsts, transitions, empty, found.columns)
-    return started(model, Weighted(model.check(data), weights), start, generator(key))
+    return started(model, WeightedRows(model.check(data), weights), start, generator(key))
 
 
 def started(
-    model: FactorialHiddenMarkovModel, data: Weighted, start: str, rng: np.random.Generator
+    model: FactorialHiddenMarkovModel, data: WeightedRows, start: str, rng: np.random.Generator
 ) -> FactorialHiddenMarkovModel:
     """A new start of the same shape: contributions from groups of what is left of the rows, transitions as they are."""
     pooled, rows = repooled(model, data).emissions, by_row(data)
     left, parts = rows.rows - np.asarray(pooled.offset), []
     for k in model.sizes:
         one = Mixture(np.full(k, 1 / k), TiedGaussianEmissions.pooled(left, k, rows.weights))
-        found = mixtures.started(one, Weighted(left, rows.weights), start, rng)
+        found = mixtures.started(one, WeightedRows(left, rows.weights), start, rng)
         parts.append(found.free.means - found.weights @ found.free.means)
         left = left - responsibilities(found, left) @ parts[-1]
     return _with(model, AdditiveGaussianEmissions(parts, pooled.covariance, pooled.offset))
 
 
-def repooled(model: FactorialHiddenMarkovModel, data: Weighted) -> FactorialHiddenMarkovModel:
+def repooled(model: FactorialHiddenMarkovModel, data: WeightedRows) -> FactorialHiddenMarkovModel:
     """Chains that contribute nothing, and the distribution of all rows."""
     pooled = TiedGaussianEmissions.pooled(data.rows.rows, 1, by_row(data).weights)
     nothing = [np.zeros_like(w) for w in model.emissions.contributions]

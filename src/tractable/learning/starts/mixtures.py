@@ -24,7 +24,7 @@ from tractable.models.emissions.diagonal import column_moments
 from tractable.models.keys import generator
 from tractable.models.kinds import ColumnsWanted, Described, EmissionKinds, described
 from tractable.models.mixture import Mixture
-from tractable.models.weights import Weighted, counted
+from tractable.models.weights import WeightedRows, counted
 
 STARTS = ("k-means++", "rows", "random")
 """The kinds of starts, which take turns where there are several."""
@@ -95,7 +95,7 @@ def mixture(
     data, weights = counted(data, chosen.pop("weights", None))
     found, own = emissions_of([data], n_components, ColumnsWanted(emissions), chosen)
     begin = Mixture(np.full(n_components, 1 / n_components), own, columns=found.columns)
-    return started(begin, Weighted(found.rows, weights), start, generator(key))
+    return started(begin, WeightedRows(found.rows, weights), start, generator(key))
 
 
 def emissions_of(
@@ -121,7 +121,7 @@ def check_columns(found: Described) -> None:
         raise ModelError(f"column {name}: every entry is missing; drop the column")
 
 
-def started(model: Mixture, data: Weighted, start: str, rng: np.random.Generator) -> Mixture:
+def started(model: Mixture, data: WeightedRows, start: str, rng: np.random.Generator) -> Mixture:
     """A new start of the same shape as a mixture, from the data alone."""
     check_start(start, STARTS)
     chosen, numeric = _some(data, rng), ~discrete(model.free)
@@ -138,14 +138,14 @@ def started(model: Mixture, data: Weighted, start: str, rng: np.random.Generator
     return replace(found, columns=model.columns)
 
 
-def _some(data: Weighted, rng: np.random.Generator) -> Weighted:
+def _some(data: WeightedRows, rng: np.random.Generator) -> WeightedRows:
     """At most `SEEN` rows, drawn by their weights."""
     n = len(data.rows)
     if n <= SEEN:
         return data
     if data.weights is None:
-        return Weighted(data.rows[np.sort(rng.choice(n, SEEN, replace=False))])
-    return Weighted(data.rows[np.sort(rng.choice(n, SEEN, p=data.weights / data.weights.sum()))])
+        return WeightedRows(data.rows[np.sort(rng.choice(n, SEEN, replace=False))])
+    return WeightedRows(data.rows[np.sort(rng.choice(n, SEEN, p=data.weights / data.weights.sum()))])
 
 
 def check_start(start: str, known: Sequence[str]) -> None:
@@ -166,7 +166,9 @@ def discrete(emissions: Emissions) -> np.ndarray:
     return out
 
 
-def grouped(model: Mixture, data: Weighted, groups: tuple[Weighted, np.ndarray], rng: np.random.Generator) -> Mixture:
+def grouped(
+    model: Mixture, data: WeightedRows, groups: tuple[WeightedRows, np.ndarray], rng: np.random.Generator
+) -> Mixture:
     """A start of the same shape from rows and the component that each belongs to, with a trace of all rows."""
     (k, m), (chosen, label), pooled = _sizes(model), groups, _flat(model, data)
     x = _numbers(chosen.rows, pooled, np.ones(model.n_columns, bool)) if m > 1 else chosen.rows
@@ -176,7 +178,7 @@ def grouped(model: Mixture, data: Weighted, groups: tuple[Weighted, np.ndarray],
     return replace(found, columns=model.columns)
 
 
-def _flat(model: Mixture, data: Weighted) -> Mixture:
+def _flat(model: Mixture, data: WeightedRows) -> Mixture:
     """The parts of all components side by side, each with the distribution of all rows."""
     own = model.free.parts if isinstance(model.free, MixtureEmissions) else model.free
     return repooled(Mixture(np.full(own.n_components, 1 / own.n_components), own), data)
@@ -212,13 +214,13 @@ def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray
     return order[np.resize(first, k)]
 
 
-def repooled(model: Mixture, data: Weighted) -> Mixture:
+def repooled(model: Mixture, data: WeightedRows) -> Mixture:
     """Every component with the distribution of all rows."""
     even = np.full(model.n_components, 1 / model.n_components)
     return replace(model, weights=even, emissions=model.free.repooled(*data))
 
 
-def _overall(pooled: Mixture, data: Weighted) -> Statistics:
+def _overall(pooled: Mixture, data: WeightedRows) -> Statistics:
     """The statistics of all rows, of weight one in each component, numbers far outside the others drawn in."""
     low, high = winsorized(*data)
     bounds = (np.where(bare := discrete(pooled.free), -np.inf, low), np.where(bare, np.inf, high))

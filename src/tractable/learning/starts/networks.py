@@ -17,7 +17,7 @@ from tractable.models.keys import generator
 from tractable.models.rows import columns_of, select, values_of
 from tractable.models.tables import checked_states, text_keys
 from tractable.models.values import number_of, text_of
-from tractable.models.weights import Weighted, counted
+from tractable.models.weights import WeightedRows, counted
 from tractable.plan.budget import Memory
 from tractable.plan.training import check_tables
 from tractable.posterior.exact.expected_tables import COUNT, shown
@@ -85,7 +85,7 @@ def bayesian_network(
     check_options(chosen, OfVariables.__annotations__, "a start of a network")
     if "columns" in chosen or "ignore" in chosen:
         data = select(data, chosen.get("columns"), chosen.get("ignore", ()))
-    data, weights = counted(data, None if data is None else chosen.get("weights"))
+    data, weights = counted(data, chosen.get("weights"))
     parents, said = _structure(parents)
     found = _states(data, parents, said | text_keys(states or {}))
     families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in found}
@@ -96,7 +96,7 @@ def bayesian_network(
     rows = net.check(data)
     if not len(rows):
         raise ModelError("there are no rows")
-    return started(net, Weighted(rows, weights), "random", generator(key))
+    return started(net, WeightedRows(rows, weights), "random", generator(key))
 
 
 def _states(data: Any, parents: Mapping[str, Sequence[str]], said: dict[str, Any]) -> dict[str, Sequence[str]]:
@@ -155,7 +155,7 @@ def _random(model: BayesianNetwork, rng: np.random.Generator) -> BayesianNetwork
     return model.maximized(type(zero)({COUNT: rng.gamma(1.0, size=zero[COUNT].size)}))
 
 
-def started(model: BayesianNetwork, data: Weighted, start: str, rng: np.random.Generator) -> BayesianNetwork:
+def started(model: BayesianNetwork, data: WeightedRows, start: str, rng: np.random.Generator) -> BayesianNetwork:
     """New tables of the same shape: how often rows show each entry, and a random number between zero and a few more."""
     if start not in STARTS:
         raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
@@ -164,6 +164,6 @@ def started(model: BayesianNetwork, data: Weighted, start: str, rng: np.random.G
     return model.maximized(own + type(own)({COUNT: noise}))
 
 
-def repooled(model: BayesianNetwork, data: Weighted) -> BayesianNetwork:
+def repooled(model: BayesianNetwork, data: WeightedRows) -> BayesianNetwork:
     """The network that a prior is made for: priors of tables depend on their shapes alone."""
     return model
