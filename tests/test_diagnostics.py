@@ -78,13 +78,44 @@ def test_the_worst_entry_is_named() -> None:
 
 
 def test_draws_that_never_change() -> None:
-    assert split_r_hat(np.ones((3, 10))) == 1
-    assert split_r_hat(np.repeat([[0.0], [1.0]], 10, axis=1)) == np.inf
-    assert effective_sample_size(np.ones((3, 10))) == 3
+    for value in (1.0, 0.1, 1 / 3, -7e250):  # the mean of copies need not be the same number, nor their variance zero
+        draws = np.full((300, 10), value)
+        assert np.isnan(split_r_hat(draws)) and np.isnan(effective_sample_size(draws))
+        assert not diagnose(draws).converged and diagnose(draws).verdict.startswith("draws never change: ")
+    assert split_r_hat(np.repeat([[0.0], [0.1]], 10, axis=1)) == np.inf
+    assert split_r_hat(np.repeat([[0.1], [0.7]], 10, axis=1)) == np.inf
+
+
+def test_one_constant_among_others_is_named() -> None:
+    x = RNG(5).normal(size=(4, 1000, 3))
+    x[:, :, 1] = 0.1
+    found = diagnose(x)
+    assert not found.converged and "at entry 1" in found.verdict
+    assert np.isfinite(found.effective[[0, 2]]).all() and np.isnan(found.std_error[1])
+
+
+def test_spins_vary_though_their_distance_from_the_median_does_not() -> None:
+    assert diagnose(RNG(8).choice([-1.0, 1.0], (4, 1000))).converged
+
+
+def test_draws_whose_squares_overflow_or_vanish() -> None:
+    x = RNG(9).normal(size=(4, 1000))
+    plain = diagnose(x)
+    for unit in (1e300, 1e-200):
+        found = diagnose(unit * x)
+        assert found.verdict == plain.verdict
+        np.testing.assert_allclose(found.std_error, unit * plain.std_error, rtol=1e-9)
+        np.testing.assert_allclose(found.effective, plain.effective, rtol=1e-9)
 
 
 def test_unusable_draws_are_refused() -> None:
     with pytest.raises(ValueError, match="at least four"):
         diagnose(np.zeros((4, 3)))
-    with pytest.raises(ValueError, match="not finite"):
-        diagnose(np.full((2, 10), np.nan))
+    for measure in (diagnose, split_r_hat, effective_sample_size):
+        for value in (np.nan, np.inf, -np.inf):
+            x = RNG(1).normal(size=(2, 10))
+            x[1, 3] = value
+            with pytest.raises(ValueError, match=f"not finite, the first {value}, draw 3 of chain 1"):
+                measure(x)
+        with pytest.raises(ValueError, match="at least four"):
+            measure(np.zeros((0, 10)))

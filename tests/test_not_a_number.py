@@ -12,7 +12,7 @@ from tractable.evaluate import certified as annealed
 from tractable.evaluate.diagnostics import _verdict
 from tractable.evaluate.sampled import Tally
 from tractable.evaluate.starts import Starts
-from tractable.models import restricted
+from tractable.models import ModelError, restricted
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.layers import by_weights
 from tractable.posterior.approximate.mean_field import MeanField, best_of
@@ -25,18 +25,23 @@ FINE = {
     "reverse_effective": 200.0,
     "forward_tail": -np.inf,
     "reverse_tail": 0.3,
-    "halves": 0.0,
+    "exchange": 0.01,
+    "exchange_error": 0.02,
+    "round_trips": 40.0,
 }
+FEW = {"forward_effective": 100.0, "reverse_effective": 100.0}
+"""Where tails count."""
+
 RUNS = np.random.default_rng(0).normal(scale=0.1, size=128)
 
 
 def test_checks_that_pass_are_the_ones_spoilt_below() -> None:
-    assert annealed._reasons(FINE) == [] and set(FINE) == set(annealed.CHECKS)
+    assert annealed._reasons(FINE, (256, 256)) == [] and set(FINE) == set(annealed.CHECKS)
 
 
 @pytest.mark.parametrize("check", FINE)
 def test_no_check_is_passed_by_what_is_no_number(check: str) -> None:
-    assert annealed._reasons(FINE | {check: np.nan})
+    assert annealed._reasons(FINE | FEW | {check: np.nan}, (256, 256))
 
 
 @pytest.mark.parametrize("worth", [0.1, -0.3, 1 / 3])
@@ -52,14 +57,9 @@ def test_equal_weights_are_worth_all_of_them_up_to_rounding(worth: float) -> Non
         assert found.verdict and found.verdict.startswith("unreliable: forward and reverse disagree by 5 nats")
 
 
-def test_halves_without_spread_that_differ_have_not_mixed() -> None:
-    back = np.where(np.arange(128) < 64, 0.0, 1.0)
-    found, checks = annealed.certified((np.zeros(128), back), 0.0, 0.95, Starts({}, "", False), None)
-    assert checks["halves"] == np.inf and "have not mixed" in str(found.verdict)
-
-
-@pytest.mark.parametrize("worth", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(
+    ("worth", "side"), [(np.nan, 0), (np.inf, 0), (np.nan, 1), (np.inf, 1), (-np.inf, 1)]
+)  # a chain that does not count has −∞ forward
 def test_runs_without_finite_work_say_nothing(worth: float, side: int) -> None:
     runs = [RUNS.copy(), RUNS.copy()]
     runs[side][3] = worth
@@ -69,12 +69,12 @@ def test_runs_without_finite_work_say_nothing(worth: float, side: int) -> None:
     assert set(checks) == set(annealed.CHECKS)
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_a_machine_that_overflows_is_unreliable() -> None:
-    model = restricted(couplings=np.full((3, 30), 3e38))
-    found = anneal(model, data=np.ones((5, 3)), settings=Annealing(n_chains=8, max_temperatures=10)).log_partition
-    assert "unreliable" in str(found.verdict) and "scale them down" in str(found.verdict)
-    assert (found.lower, found.upper) == (-np.inf, np.inf)
+def test_a_machine_beyond_single_precision_is_annealed_in_double_and_one_beyond_that_refused() -> None:
+    model, settings = restricted(couplings=np.full((3, 30), 3e38)), Annealing(n_chains=8, max_temperatures=10)
+    found = anneal(model, data=np.ones((5, 3)), settings=settings).log_partition
+    assert found.value == pytest.approx(90 * 3e38)
+    with pytest.raises(ModelError, match="so large that log Z overflows"):
+        anneal(restricted(couplings=np.full((3, 30), 3e307)))
 
 
 def test_bounds_of_what_is_no_number_are_infinite() -> None:
@@ -91,8 +91,8 @@ def test_chains_do_not_converge_by_measures_that_are_no_numbers() -> None:
     assert _verdict(one, np.array([1e3])) == "chains disagree: R-hat nan; run longer chains"
     assert "nan at entry 1" in _verdict(many, np.array([1e3, 1e3]))
     assert _verdict(np.ones(2), np.array([1e3, np.nan])).startswith("too few independent draws: nan at entry 1")
-    with np.errstate(over="ignore", invalid="ignore"):  # finite draws whose squares are not
-        assert not diagnose(1e300 * np.random.default_rng(0).normal(size=(4, 1000))).converged
+    for value in (0.1, -0.0, 1e300):
+        assert not diagnose(np.full((400, 1000), value)).converged
 
 
 def test_rows_whose_weights_are_no_numbers_are_named() -> None:
@@ -118,6 +118,22 @@ def test_no_certificate_of_what_is_no_number_is_reliable(said: Any, then: str | 
     found = Certificate(np.nan, np.nan, np.nan, "bound", verdict=said)
     assert (found.lower, found.upper) == (-np.inf, np.inf)
     assert found.verdict == (said if then is None else f"unreliable: the value is not a number{then}")
+
+
+@pytest.mark.parametrize("error", [np.nan, -1.0, np.array([0.1, np.nan])])
+def test_nor_one_whose_standard_error_is_none(error: Any) -> None:
+    value = np.zeros(np.shape(error))
+    found = Certificate(value, value - 1, value + 1, "probabilistic", 0.95, error, "reliable")
+    assert str(found.verdict).startswith("unreliable: the standard error")
+    assert "1 of 2 rows" in str(found.verdict) or not np.ndim(error)
+    fine = Certificate(0.0, -1.0, 1.0, "probabilistic", 0.95, np.inf, "reliable")  # says what is so
+    assert fine.verdict == "reliable"
+
+
+@pytest.mark.parametrize("confidence", [np.nan, -0.1, 95])
+def test_a_confidence_is_a_probability(confidence: float) -> None:
+    with pytest.raises(ValueError, match="a confidence is a probability between 0 and 1, got"):
+        Certificate(0.0, -1.0, 1.0, "probabilistic", confidence)
 
 
 def test_of_several_starts_one_that_is_no_number_is_not_the_best() -> None:

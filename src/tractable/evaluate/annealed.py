@@ -17,10 +17,13 @@ import numpy as np
 from jaxtyping import Float
 
 from tractable.evaluate.certified import Found, certified
+from tractable.evaluate.sampled import checked_samples
 from tractable.evaluate.starts import Exchanged, Starts, chained_states, exact_states, exchanged_states, given_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.normalizable import check_normalizable
+from tractable.models.precision import in_working_precision
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
@@ -67,6 +70,11 @@ class Annealing:
     burn_in: int | None = None
     phases: bool = True
 
+    def __post_init__(self) -> None:
+        for name, what in (("n_chains", "chains"), ("n_temperatures", "temperatures")):
+            if getattr(self, name) is not None:
+                checked_samples(getattr(self, name), what)
+
 
 OPTIONS = ("base", "samples", "temperatures", "progress")
 """What `anneal` takes besides data, key and settings."""
@@ -108,6 +116,7 @@ class Annealed:
     exchanged: Exchanged | None = field(repr=False, default=None)
 
 
+@in_working_precision
 def anneal(
     model: Boltzmann,
     *,
@@ -142,6 +151,7 @@ def anneal(
     """
     settings = settings or Annealing()
     check_options(more, OPTIONS[1:], "anneal")
+    check_normalizable(model)
     keys = jax.random.split(as_key(key), 6)
     rows = None if data is None else bases.rows_of(model, data)
     known, first = _explored(model, rows, keys[0], base, settings.phases)

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from tractable.evaluate import bounds
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.models.precision import in_working_precision
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering._base import run
@@ -90,6 +91,7 @@ def _verdict(effective: np.ndarray) -> str:
     return f"{NO_UPPER}; of {few} of {len(effective)} rows one chain carries the estimate: use more temperatures"
 
 
+@in_working_precision
 def row_work(model: Boltzmann, values: Any, key: Any, settings: RowAnnealing) -> Float[np.ndarray, "r c"]:
     """log p̃(v) of each row as each of its chains has it."""
     rows = checked_values(model, VISIBLE, values, missing=False)

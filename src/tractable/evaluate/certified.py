@@ -76,7 +76,7 @@ def certified(
     ratio = bounds.acceptance_ratio(w, back)
     low, high = _ends(w, back, delta, starts.exact)
     checks = _checks(w, back, ratio, starts, offset)
-    reasons = _reasons(checks, ratio, (len(w), len(back)))
+    reasons = _reasons(checks, (len(w), len(back)))
     if reasons:
         low, high = min(low, bounds.log_mean_lower(w, delta)), max(high, -bounds.log_mean_lower(back, delta))
     if reasons and not starts.exact:
@@ -118,7 +118,7 @@ def _checks(
     }
 
 
-def _reasons(checks: Checks, ratio: bounds.Ratio, n: tuple[int, int]) -> list[str]:
+def _reasons(checks: Checks, n: tuple[int, int]) -> list[str]:
     """What speaks against the value, with what would help; a check that is not a number speaks against it."""
     out = [*_directions(checks), *_weights(checks, n)][:1]
     apart = abs(checks["exchange"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -68,11 +68,21 @@ def diagnose(draws: Any) -> Diagnosis:
     >>> tr.evaluate.diagnose(np.random.default_rng(0).normal(size=(4, 1000))).verdict
     'converged'
     """
-    x = _checked(draws)
+    x, unit = _checked(draws)
     r_hat, effective = split_r_hat(x), effective_sample_size(x)
     n = x.shape[0] * x.shape[1]
     error = x.reshape(n, *x.shape[2:]).std(axis=0, ddof=1) / np.sqrt(effective)
-    return Diagnosis(_verdict(r_hat, effective), r_hat, effective, n / effective, x.mean(axis=(0, 1)), error)
+    verdict = _constant(x) or _verdict(r_hat, effective)
+    return Diagnosis(verdict, r_hat, effective, n / effective, unit * x.mean(axis=(0, 1)), unit * error)
+
+
+def _constant(x: np.ndarray) -> str:
+    """The verdict where draws never change; nothing elsewhere."""
+    varies = _varies(x)
+    if varies.all():
+        return ""
+    where = _which(varies, int(np.argmin(varies)))
+    return f"draws never change{where}: they cannot tell whether chains have converged; run longer chains"
 
 
 def _verdict(r_hat: np.ndarray, effective: np.ndarray) -> str:
@@ -96,8 +106,8 @@ def split_r_hat(draws: Any) -> Float[np.ndarray, "*b"]:
     """Rank-normalized split R-hat: √(variance of all draws/variance within half-chains), the larger of bulk and tail.
 
     Chains are cut in halves, so that a drift shows; values are replaced by the normal scores of their ranks, so that it
-    exists for every distribution; the tail is the same for |x − median|. One is perfect. Draws that never change give
-    one where all chains agree and ∞ where not.
+    exists for every distribution; the tail is the same for |x − median|. One is perfect. Chains that never change give ∞
+    where they differ, and NaN, which passes no check, where they do not.
 
     Examples
     --------
@@ -107,22 +117,31 @@ def split_r_hat(draws: Any) -> Float[np.ndarray, "*b"]:
     >>> [round(float(tr.evaluate.split_r_hat(draws)), 1) for draws in (noise, apart)]
     [1.0, 1.5]
     """
-    x = _halves(_checked(draws))
+    x = _halves(_checked(draws).x)
     folded = np.abs(x - np.median(x, axis=(0, 1)))
-    return np.maximum(_r_hat(_normal_scores(x)), _r_hat(_normal_scores(folded)))
+    out = np.maximum(_r_hat(_normal_scores(x)), _r_hat(_normal_scores(folded)))
+    return np.where(_varies(x), out, np.nan)
 
 
 def _r_hat(x: np.ndarray) -> np.ndarray:
-    n = x.shape[1]
+    """One where nothing varies, as |x − median| of spins does not."""
+    n, moving = x.shape[1], (np.ptp(x, axis=1) > 0).any(axis=0)
     within = x.var(axis=1, ddof=1).mean(axis=0)
     between = x.mean(axis=1).var(axis=0, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         out = np.sqrt((n - 1) / n + between / within)
-    return np.where(within > 0, out, np.where(between > 0, np.inf, 1.0))
+    return np.where(moving, out, np.where(_varies(x), np.inf, 1.0))
+
+
+def _varies(x: np.ndarray) -> np.ndarray:
+    """Where not all draws are the same; a variance need not be zero then, by rounding."""
+    return np.ptp(x, axis=(0, 1)) > 0
 
 
 def effective_sample_size(draws: Any) -> Float[np.ndarray, "*b"]:
     """How many independent draws estimate the mean as well: n_chains n_draws/τ (Vehtari et al. 2021, equation 10).
+
+    Draws that never change give NaN, which passes no check.
 
     Examples
     --------
@@ -132,7 +151,7 @@ def effective_sample_size(draws: Any) -> Float[np.ndarray, "*b"]:
     >>> sticky.size, round(float(tr.evaluate.effective_sample_size(sticky)), -3)
     (20000, 2000.0)
     """
-    x = _checked(draws)
+    x = _checked(draws).x
     return x.shape[0] * x.shape[1] / autocorrelation_time(x)
 
 
@@ -151,14 +170,14 @@ def autocorrelation_time(draws: Any) -> Float[np.ndarray, "*b"]:
     >>> [round(float(tr.evaluate.autocorrelation_time(draws))) for draws in (noise, sticky)]
     [1, 10]
     """
-    x = _halves(_checked(draws))
+    x = _halves(_checked(draws).x)
     n_chains, n = x.shape[:2]
     rho = _correlations(x)
     pairs = rho[: n // 2 * 2].reshape(n // 2, 2, *rho.shape[1:]).sum(axis=1)
     positive = np.cumprod(pairs > 0, axis=0)
     tau = 2 * (np.minimum.accumulate(pairs, axis=0) * positive).sum(axis=0) - 1
     floor = 1 / np.log10(max(n_chains * n, 11))
-    return np.where(x.std(axis=(0, 1)) > 0, np.maximum(tau, floor), float(2 * n))
+    return np.where(_varies(x), np.maximum(tau, floor), np.nan)
 
 
 def _correlations(x: np.ndarray) -> np.ndarray:
@@ -202,10 +221,23 @@ def _mean_ranks(column: np.ndarray) -> np.ndarray:
     return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
-def _checked(draws: Any) -> np.ndarray:
+class Checked(NamedTuple):
+    """Draws in units of the largest of their entry, where squares would overflow or vanish, and these units."""
+
+    x: np.ndarray
+    unit: np.ndarray
+
+
+def _checked(draws: Any) -> Checked:
     x = np.asarray(draws, np.float64)
-    if x.ndim < 2 or x.shape[1] < 4:
+    if x.ndim < 2 or x.shape[1] < 4 or not x.size:
         raise ValueError(f"expected draws [n_chains, n_draws, …] with at least four draws in a chain, got {x.shape}")
     if not np.isfinite(x).all():
-        raise ValueError("some draws are not finite; look at the chains that made them")
-    return x
+        chain, draw, *_ = np.argwhere(~np.isfinite(x))[0].tolist()
+        value = x[~np.isfinite(x)][0]
+        raise ValueError(
+            f"some draws are not finite, the first {value}, draw {draw} of chain {chain}; look at the chains"
+        )
+    most = np.abs(x).max(axis=(0, 1))
+    unit = np.where((most > 1e100) | ((most < 1e-100) & (most > 0)), most, 1.0)
+    return Checked(x / unit, unit)

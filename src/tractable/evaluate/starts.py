@@ -14,6 +14,7 @@ from tractable.evaluate import bounds
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.models.keys import generator
+from tractable.models.precision import working_type
 from tractable.plan.budget import START_FLOPS
 from tractable.plan.machines import EXACT, plan_starts
 from tractable.posterior.approximate import gibbs
@@ -24,7 +25,7 @@ from tractable.posterior.tempering import bases, exchange
 from tractable.posterior.tempering._base import PathRun, run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
 from tractable.posterior.tempering.modes import Modes
-from tractable.posterior.tempering.strata import Ladder
+from tractable.posterior.tempering.strata import Rungs
 from tractable.posterior.tempering.temperatures import evenly
 
 EXACT_FLOPS = START_FLOPS
@@ -53,7 +54,7 @@ class Exchanged(NamedTuple):
 
 
 class Starts(NamedTuple):
-    """States of the kept groups, where they come from, whether they are exact, and replica exchange where it was run."""
+    """States of the kept groups, where they come from, whether they are exact, and replica exchange if it was run."""
 
     x: State
     origin: str
@@ -67,14 +68,16 @@ def exact_states(model: Boltzmann, kept: tuple[str, ...], key: Any, n: int) -> S
     if plan.method not in EXACT or plan.flops > EXACT_FLOPS:
         return None
     values = exact.draw(model, read_cases(model, None), plan, generator(key))
-    return Starts(_kept(kept, {name: model.units[name].encode(values[name]) for name in kept}), "exact samples", True)
+    return Starts(
+        _kept(model, kept, {name: model.units[name].encode(values[name]) for name in kept}), "exact samples", True
+    )
 
 
 def given_states(model: Boltzmann, kept: tuple[str, ...], samples: Any, key: Any, n: int) -> Starts:
     """States of the visible units as they are given, in turn, and hidden ones drawn given these."""
     values = checked_values(model, VISIBLE, samples, missing=False)
     x = bases.features_given(model, values[np.arange(n) % len(values)], key)
-    return Starts(_kept(kept, x), "given samples", False)
+    return Starts(_kept(model, kept, x), "given samples", False)
 
 
 def chained_states(model: Boltzmann, path: MachinePath, forward: PathRun, key: Any, how: tuple[Any, int]) -> Starts:
@@ -87,7 +90,7 @@ def chained_states(model: Boltzmann, path: MachinePath, forward: PathRun, key: A
     x = _resampled(forward, key, n - half)
     if half:
         chosen = rows[np.linspace(0, len(rows) - 1, half).astype(int)]
-        own = _kept(path.kept, bases.features_given(model, chosen, key))
+        own = _kept(model, path.kept, bases.features_given(model, chosen, key))
         x = {name: jnp.concatenate([own[name], x[name]]) for name in path.kept}
     x = run(path, jax.random.fold_in(key, 1), np.ones(n_sweeps + 1), x).x
     return Starts(x, f"chains of {n_sweeps} sweeps", False)
@@ -101,7 +104,7 @@ def _resampled(forward: PathRun, key: Any, n: int) -> State:
     return {name: jnp.asarray(v)[index] for name, v in forward.x.items()}
 
 
-def exchanged_states(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Ladder) -> Starts:
+def exchanged_states(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Rungs) -> Starts:
     """States from ladders of replicas between a base and the model, half of which begin in modes.
 
     `size`: states wanted, and rounds, None for as many as there are by default.
@@ -109,23 +112,25 @@ def exchanged_states(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, 
     n, rounds = size
     path = make_path(model, ladder.base)
     k = next((k for k in REPLICAS if k >= 2 * ladder.costs.sum() + 2), REPLICAS[-1])
-    betas = jnp.asarray(evenly(np, ladder.costs, ladder.betas, k - 1), jnp.float32)
+    betas = jnp.asarray(evenly(np, ladder.costs, ladder.betas, k - 1), path.model.dtype)
     state = _begun(path, exchange.init(path, jax.random.fold_in(key, 0), betas, LADDERS), modes, key)
     n_rounds = ROUNDS if rounds is None else max(rounds, 2 * exchange.CHUNK)
     state = exchange.adapted(exchange.record(path, jax.random.fold_in(key, 1), state, max(n_rounds // 3, 1))[0])
     state, states, gained = exchange.record(path, jax.random.fold_in(key, 2), state, n_rounds)
     x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}
     chosen = np.linspace(0, len(x[path.kept[0]]) - 1, n).astype(int)
-    found = Exchanged(float(base_log_partition(path)) + _log_ratio(gained), int(state.round_trips) / LADDERS)
+    found = Exchanged(
+        float(model.offset + base_log_partition(path)) + _log_ratio(gained), int(state.round_trips) / LADDERS
+    )
     told = f"{LADDERS} ladders of {k} replicas"
-    return Starts(_kept(path.kept, {name: a[chosen] for name, a in x.items()}), told, False, found)
+    return Starts(_kept(model, path.kept, {name: a[chosen] for name, a in x.items()}), told, False, found)
 
 
 def _begun(path: MachinePath, state: exchange.Replicas, modes: Modes, key: Any) -> exchange.Replicas:
     """The replicas of every second ladder in modes, the others as they were drawn at the base."""
     place = np.arange(len(next(iter(state.x.values()))))
     mode = (place // 2) % len(modes.elbo)
-    fields = {name: jnp.asarray(modes.fields[name][mode], jnp.float32) for name in path.kept}
+    fields = {name: jnp.asarray(modes.fields[name][mode], path.model.dtype) for name in path.kept}
     rows = jnp.asarray(place, jnp.uint32)
     drawn = gibbs.independent(path.model.units, jax.random.fold_in(key, 3), rows, fields)
     odd = (place % 2 == 1)[:, None]
@@ -133,7 +138,7 @@ def _begun(path: MachinePath, state: exchange.Replicas, modes: Modes, key: Any) 
 
 
 def _log_ratio(gained: Float[np.ndarray, "t k c"]) -> Float[np.ndarray, " c"]:
-    """log Z of the model over that of the base, ladder by ladder, from the gains of pairs in the rounds of their turn."""
+    """log Z of model over base, ladder by ladder, from the gains of pairs in the rounds of their turn."""
     k, total = gained.shape[1], np.zeros(gained.shape[2])
     for parity in (0, 1):
         own, pairs = gained[parity::2], np.arange(parity, k - 1, 2)
@@ -141,5 +146,5 @@ def _log_ratio(gained: Float[np.ndarray, "t k c"]) -> Float[np.ndarray, " c"]:
     return total
 
 
-def _kept(names: tuple[str, ...], x: Mapping[str, Any]) -> State:
-    return {name: jnp.asarray(x[name], jnp.float32) for name in names}
+def _kept(model: Boltzmann, names: tuple[str, ...], x: Mapping[str, Any]) -> State:
+    return {name: jnp.asarray(x[name], working_type(model)) for name in names}

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 from tractable.evaluate.diagnostics import Diagnosis, diagnose
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.normalizable import check_normalizable
+from tractable.models.precision import in_working_precision, working_type
 from tractable.plan import Memory, Plan, allowed, ask
 from tractable.plan._base import within
 from tractable.posterior.approximate import gibbs
@@ -60,13 +62,21 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
         raise unsupported(model, "traces")
     if n_chains < 2 or n_sweeps < 8:
         raise ModelError(f"take at least 2 chains and 8 sweeps, got {n_chains} chains and {n_sweeps} sweeps")
+    check_normalizable(model)
     allowed(_plan(model, n_chains, n_sweeps, memory))
-    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
-    x = gibbs.start(model.astype(np.float32), jax.random.fold_in(key, 0), jnp.arange(n_chains, dtype=jnp.uint32))
-    keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)
-    seen = _watched(gibbs.schedule(model.graph), model.astype(np.float32), keys, x)
+    seen = _chains(model, n_chains, n_sweeps, key)
     draws = np.asarray(seen, np.float64).transpose(2, 0, 1)[:, n_sweeps // 4 :]
     return Traces(NAMES, draws, diagnose(draws))
+
+
+@in_working_precision
+def _chains(model: Boltzmann, n_chains: int, n_sweeps: int, key: Any) -> np.ndarray:
+    """What is watched [n_sweeps, names, n_chains]."""
+    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+    model = model.astype(working_type(model))
+    x = gibbs.start(model, jax.random.fold_in(key, 0), jnp.arange(n_chains, dtype=jnp.uint32))
+    keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)
+    return np.asarray(_watched(gibbs.schedule(model.graph), model, keys, x))
 
 
 def _plan(model: Boltzmann, n_chains: int, n_sweeps: int, memory: Memory) -> Plan:

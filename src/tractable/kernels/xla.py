@@ -121,7 +121,8 @@ def narrow_anneal(
     Parameters
     ----------
     words : seeds uint32 [n_steps, k, 2] and the numbers of the chains uint32 [n_chains].
-    betas : [n_steps + 1]. x : zeros and ones [n_chains, k]. machine : W [k, m], c [n + 1, k], b [n + 1, m], n being 1 or n_chains.
+    betas : [n_steps + 1]. x : zeros and ones [n_chains, k].
+    machine : W [k, m], c [n + 1, k], b [n + 1, m], n being 1 or n_chains.
 
     Returns
     -------

@@ -21,6 +21,7 @@ from tractable.models.units import KINDS, Units
 
 Features = Mapping[str, Any]
 VISIBLE = "visible"
+SEVERAL = "all units of a layer are of one kind: two kinds are two layers"
 
 
 class Boltzmann(eqx.Module):
@@ -191,6 +192,7 @@ def boltzmann(
     given = dict(parameters)
     weights, bias = given.pop("couplings", None), given.pop("visible_bias", None)
     _no_more(given)
+    _check_one_kind(units)
     n = units.n if isinstance(units, Units) else _size("n", n, weights if edges is None else None, bias)
     own = {VISIBLE: _units(units, n)}
     if edges is not None:
@@ -303,11 +305,19 @@ def _size(name: str, n: int | None, *arrays: Any) -> int:
 def _units(kind: str | Units, n: int) -> Units:
     if isinstance(kind, Units):
         return kind
+    _check_one_kind(kind)
     if kind not in KINDS:
         raise ModelError(f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}")
     if n < 1:
         raise ModelError(f"a group needs at least one unit, got {n}")
     return KINDS[kind](int(n))
+
+
+def _check_one_kind(kind: Any) -> None:
+    if not isinstance(kind, str | Units):
+        raise ModelError(
+            f"units are of one kind, such as 'bernoulli', or units such as Spin(3), got {kind!r}; {SEVERAL}"
+        )
 
 
 def _given_units(name: str, given: int | Units | None, size: int | None, kind: str) -> Units:
@@ -316,6 +326,8 @@ def _given_units(name: str, given: int | Units | None, size: int | None, kind: s
     n = size if given is None else given
     if n is None:
         raise ModelError(f"the number of {name} units is missing: give a number, or couplings that say it")
+    if not isinstance(n, int | np.integer) or isinstance(n, bool):
+        raise ModelError(f"{name}: expected a number of units, or units such as Spin(3), got {n!r}; {SEVERAL}")
     return _units(kind, int(n))
 
 

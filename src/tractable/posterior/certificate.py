@@ -166,15 +166,20 @@ class Certificate:
                 raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
             if kind in FALLIBLE and self.confidence is None:
                 raise ValueError(f"a {kind} certificate states its confidence, such as confidence=0.95")
+            if kind in FALLIBLE and not 0 <= self.confidence <= 1:
+                raise ValueError(f"a confidence is a probability between 0 and 1, got {self.confidence!r}")
             if kind == "conditional" and not self.assumes:
                 raise ValueError("a conditional certificate states in words what it assumes: assumes=…")
 
     def _excuse(self) -> None:
         """Ends that are not numbers say nothing, and a value that is not one cannot be relied on."""
-        broken = np.isnan(self.value)
-        if broken.any() and not (self.verdict or "").startswith("unreliable"):
-            of = f" of {int(broken.sum())} of {broken.size} rows" if broken.size > 1 else ""
-            self._set(verdict=joined(f"unreliable: the value{of} is not a number", self.verdict))
+        broken = {"the value": np.isnan(self.value)}
+        if self.std_error is not None:
+            broken["the standard error"] = ~(np.asarray(self.std_error) >= 0)  # an infinite one says what is so
+        for what, where in broken.items():
+            if where.any() and not (self.verdict or "").startswith("unreliable"):
+                of = f" of {int(where.sum())} of {where.size} rows" if where.size > 1 else ""
+                self._set(verdict=joined(f"unreliable: {what}{of} is not a number", self.verdict))
         for name, end in (("lower", -np.inf), ("upper", np.inf)):
             gone = np.isnan(getattr(self, name))
             if gone.any():

@@ -243,7 +243,8 @@ def sample(
     Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a
     table; state indices with ``codes=True``), exact and independent. Of Boltzmann machines
     (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
-    visible units [n, n_visible], exact where that is affordable, else the ends of long Gibbs chains. Of mixtures rows
+    visible units [n, n_visible], exact where that is affordable (of large machines that are ferromagnets up to flips of
+    units too, by random clusters), else the ends of long Gibbs chains. Of mixtures rows
     [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
     of the one that is the evidence [n, t, d]; all of these exact.
 

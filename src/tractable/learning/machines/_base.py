@@ -21,6 +21,7 @@ from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.models.normalizable import check_normalizable
 from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, run, schedule, start
 
 IMPUTATION_SWEEPS = 5
@@ -54,6 +55,7 @@ class MachineLearner(Learner):
         return self.optimizer or _momentum(self.momentum)
 
     def checked(self, model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
+        check_normalizable(model)
         return checked_rows(model, data, name)
 
     def means(self, model: Boltzmann, rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.precision import in_working_precision, working_type
 from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, GibbsChains, Restarts
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.mean_field import MeanField, best_of, mean_field, starts, tap
@@ -83,6 +84,7 @@ def _parts(cases: Cases, n_chains: int) -> list[tuple[int, Cases]]:
     return [(first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step)]
 
 
+@in_working_precision
 def averages(model: Boltzmann, part: tuple[int, Cases], key: Any, size: tuple[int, int]) -> dict[str, np.ndarray]:
     """The averages of every chain [n_rows, n_chains, n_features]; a chain's numbers depend on its row alone."""
     first, cases = part
@@ -96,7 +98,7 @@ def _chains(
     model: Boltzmann, cases: Cases, stream: gibbs.Stream, size: tuple[int, int]
 ) -> tuple[gibbs.State, gibbs.State]:
     """Last states and averages of chains that start from the fields alone, the first sweeps left out."""
-    model = model.astype(np.float32)
+    model = model.astype(working_type(model))
     clamp = _clamps(model, cases, size[0])
     free = [name for name in model.groups if not clamp[name].known.all()]
     plan = gibbs.schedule(model.graph).only(free)
@@ -113,6 +115,7 @@ def as_key(key: Any) -> Any:
     return jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
 
 
+@in_working_precision
 def draw(model: Boltzmann, cases: Cases, key: Any, size: tuple[int, int]) -> dict[str, np.ndarray]:
     """The ends of independent chains in the first case: group → values [n_chains, n_units]."""
     rows = np.arange(size[0], dtype=np.uint32)

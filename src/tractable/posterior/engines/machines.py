@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import all_known, checked_values, condition
 from tractable.models.keys import generator
+from tractable.models.normalizable import check_normalizable
+from tractable.models.precision import working, working_type
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.machines import EXACT, GibbsChains, plan_machine
 from tractable.posterior._base import Means, MostProbable, Posterior
@@ -23,6 +25,7 @@ from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
 from tractable.posterior.exact import clamped as exact
+from tractable.posterior.exact import random_clusters
 
 OPTIONS = {"impute": ("n_sweeps",)}
 APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": approximate.by_gibbs}
@@ -51,12 +54,18 @@ class Asked:
         if plan.method in ("mean_field", "tap"):
             return _drawn_from_q(self, APPROXIMATE[plan.method](self.model, self.cases, key, plan.program), n, key)
         own = allowed(globals()["plan"](self, Ask("sample", plan.budget, plan.method, n)))
-        return _drawn(self, own, key)
+        return _drawn(self, own, key).values
 
 
 def read(model: Boltzmann, evidence: Any) -> Asked:
-    """Evidence as cases."""
-    return Asked(model, read_cases(model, evidence))
+    """Evidence as cases; what they leave free has a distribution."""
+    cases = read_cases(model, evidence)
+    try:
+        check_normalizable(model)
+    except ModelError:  # what is observed needs no distribution
+        for rows in cases.patterns():
+            check_normalizable(model, {name: ~np.isnan(v[rows[0]]) for name, v in cases.values.items()})
+    return Asked(model, cases)
 
 
 def read_rows(model: Boltzmann, data: Any, missing: bool) -> Asked:
@@ -94,9 +103,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     """What was planned, run."""
     model, cases = asked.model, asked.cases
     if plan.query == "transform":
-        x = model.encode({VISIBLE: cases.values[VISIBLE]})[VISIBLE]
-        parts = [jax.block_until_ready(_layer_means(model, x[i : i + ROWS])) for i in range(0, max(len(x), 1), ROWS)]
-        return jax.tree.map(lambda *own: np.concatenate(own), *parts)
+        return _transformed(model, cases.values[VISIBLE])
     if plan.query == "map":
         value, states = exact.most_probable(condition(model, cases.row(0)), plan.program)
         return value, {name: v[0] for name, v in exact.completed(cases, states, 1).items()}
@@ -113,12 +120,40 @@ ROWS = 1000
 _layer_means = jax.jit(lambda model, x: layer_means(model, x, 50))
 
 
-def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
-    """Samples of all units, exact or the ends of chains."""
+def _transformed(model: Boltzmann, values: np.ndarray) -> Mapping[str, np.ndarray]:
+    with working(model):
+        model = model if working_type(model) is np.float32 else model.astype(np.float64)
+        x = model.encode({VISIBLE: values})[VISIBLE]
+        parts = [jax.block_until_ready(_layer_means(model, x[i : i + ROWS])) for i in range(0, max(len(x), 1), ROWS)]
+        return jax.tree.map(lambda *own: np.concatenate(own), *parts)
+
+
+class Drawn(NamedTuple):
+    """Samples of all units, group → values [n, n_units], and the method that drew them."""
+
+    values: Mapping[str, np.ndarray]
+    method: str
+
+
+def _drawn(asked: Asked, plan: Plan, key: Any) -> Drawn:
+    """Exact samples; in place of chains also where parameters allow it, which no plan sees; else the ends of chains."""
     if plan.method in EXACT:
-        return exact.draw(asked.model, asked.cases, plan, generator(key))
+        return Drawn(exact.draw(asked.model, asked.cases, plan, generator(key)), str(plan.method))
     chains: GibbsChains = plan.program
-    return approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps))
+    found = _from_the_past(asked, plan, key)
+    if found is not None:
+        return Drawn(found, "random_clusters")
+    return Drawn(approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps)), str(plan.method))
+
+
+def _from_the_past(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray] | None:
+    """Exact samples by random clusters, where the machine allows it and they take no more than the chains would."""
+    machine = condition(asked.model, asked.cases.row(0))
+    form = random_clusters.balanced(machine)
+    if form is None or plan.n == 0:
+        return None
+    x = random_clusters.draw(form, plan.n, key, plan.flops)
+    return None if x is None else exact.completed(asked.cases, machine.decode(x), plan.n)
 
 
 def _drawn_from_q(asked: Asked, answer: CaseAnswer, n: int, key: Any) -> Mapping[str, np.ndarray]:
@@ -158,7 +193,7 @@ def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The visible units [n, n_visible]."""
     if VISIBLE not in asked.model.units:
         raise all_known(asked.model, VISIBLE)
-    return solved[0].answer[VISIBLE]
+    return solved[0].answer.values[VISIBLE]
 
 
 def transform(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -52,7 +52,7 @@ def _free_states(plan: gibbs.Schedule, model: Boltzmann, key: Any) -> gibbs.Stat
 
 def none(model: Boltzmann) -> dict[str, np.ndarray]:
     """No fields at all."""
-    return {name: np.zeros(model.units[name].n_features, np.float32) for name in model.groups}
+    return {name: np.zeros(model.units[name].n_features) for name in model.groups}
 
 
 def with_means(model: Boltzmann, means: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:

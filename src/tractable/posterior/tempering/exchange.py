@@ -22,6 +22,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.normalizable import check_normalizable
+from tractable.models.precision import in_working_precision
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering._base import CHUNK, At
 from tractable.posterior.tempering.machines import Base, MachinePath, make_path
@@ -93,6 +95,7 @@ class TemperedRun:
     exchange: Exchange
 
 
+@in_working_precision
 def temper(
     model: Boltzmann, settings: ParallelTempering | None = None, *, base: Base | None = None, key: Any = 0
 ) -> TemperedRun:
@@ -107,6 +110,7 @@ def temper(
     ------
     ModelError : fewer than two replicas, or a base that does not fit.
     """
+    check_normalizable(model)
     s = ParallelTempering() if settings is None else settings
     if min(s.n_replicas - 1, s.n_chains, s.n_rounds, s.n_sweeps) < 1 or s.n_tuning < 0:
         raise ModelError(f"parallel tempering takes two replicas or more, and one chain, round and sweep, got {s}")

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 from tractable.kernels import xla
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.precision import working_type
 from tractable.models.units import Bernoulli, Spin, Units, _random
 from tractable.plan.machines import Split, split
 from tractable.posterior.approximate import blocks, gibbs
@@ -82,7 +83,8 @@ class MachinePath(Traced):
 
     def entered(self, x: State) -> KeptChains:
         """The states with what their couplings add to the fields of the groups that are summed out."""
-        n, slope = len(gibbs.numbers(x)), {}
+        n, slope, dtype = len(gibbs.numbers(x)), {}, jax.dtypes.canonicalize_dtype(self.model.dtype)
+        x = {name: jnp.asarray(a, dtype) for name, a in x.items()}
         for name in self.summed:
             field = self.model.local_field(name, x) - self.base[name]
             slope[name] = jnp.broadcast_to(field, (n, field.shape[-1]))
@@ -187,7 +189,10 @@ class MachinePath(Traced):
 
 
 def make_path(model: Boltzmann, base: Base, flipping: bool = True) -> MachinePath:
-    """The path from given fields to a model, in single precision; as many states as possible are summed out.
+    """The path from given fields to a model; as many states as possible are summed out.
+
+    It is in single precision unless the parameters are too large for it: see `models.precision`, whose context has to be
+    open then.
 
     Parameters
     ----------
@@ -197,8 +202,8 @@ def make_path(model: Boltzmann, base: Base, flipping: bool = True) -> MachinePat
     ------
     ModelError : a base that does not fit.
     """
-    plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(np.float32)
-    fields = {name: _fitting(model.units[name], name, base) for name in model.groups}
+    plain = eqx.tree_at(lambda m: m.offset, model, np.zeros(())).astype(working_type(model))
+    fields = {name: _fitting(model.units[name], name, base).astype(plain.dtype) for name in model.groups}
     path = path_between(gibbs.schedule(model.graph), plain, fields, _summed(model))
     return _flipping(path) if flipping and _is_narrow(path) else path
 
@@ -213,7 +218,7 @@ def _fitting(units: Units, name: str, base: Base) -> Float[np.ndarray, "*c f"]:
     shape = np.shape(base[name]) if name in base else "nothing"
     if shape[-1:] != (units.n_features,):
         raise ModelError(f"the base needs fields of shape ({units.n_features},) for {name}, got {shape}")
-    return np.asarray(base[name], np.float32)
+    return np.asarray(base[name])
 
 
 def _summed(model: Boltzmann) -> tuple[str, ...]:
@@ -234,7 +239,8 @@ def _is_narrow(path: MachinePath) -> bool:
 def _flipping(path: MachinePath) -> MachinePath:
     """The path on which single units are drawn as well; only these, where each comes up in every step."""
     n = path.model.units[path.kept[0]].n
-    two_states = all(isinstance(units, Bernoulli | Spin) for units in path.model.units.values())
+    single = path.model.dtype == np.float32
+    two_states = single and all(isinstance(units, Bernoulli | Spin) for units in path.model.units.values())
     form = narrow.narrow_form(path.model, path.base, Split(path.kept, path.summed)) if two_states else None
     return replace(path, narrow=form, flips=min(FLIPS, n) if form is None else n)
 

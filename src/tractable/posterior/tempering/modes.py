@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.precision import working_type
 from tractable.models.units import Units
 from tractable.posterior.approximate import gibbs, mean_field
 
@@ -43,7 +44,7 @@ MAX_FIELD = 6.0
 
 
 class Modes(NamedTuple):
-    """Fixed points, the best first: group → means, and fields of independent units that have them [k, f]; bounds [k]."""
+    """Fixed points, the best first: group → means [k, f], fields of independent units that have them; bounds [k]."""
 
     means: Fields
     fields: Fields
@@ -52,7 +53,8 @@ class Modes(NamedTuple):
     @property
     def weights(self) -> Float[np.ndarray, " k"]:
         """The share of each by its bound."""
-        return np.exp(self.elbo - np.logaddexp.reduce(self.elbo))
+        least = np.maximum(self.elbo, np.finfo(float).min)  # −∞ where a bound overflows
+        return np.exp(least - np.logaddexp.reduce(least))
 
 
 def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
@@ -62,10 +64,10 @@ def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
     ----------
     rows : values of the visible units, or None. ends : features of all groups at the end of free chains.
     """
-    plain = model.astype(np.float32)
+    plain = model.astype(working_type(model))
     fields = np.concatenate([_along_eigenvectors(plain), _along_columns(plain), _alike(plain)])
-    x = {name: np.asarray(a) for name, a in _means(plain, _by_group(plain, fields)).items()}
-    x = _stacked([x, _of_rows(plain, rows, ends), ends := _some(ends), _opposite(plain, ends)])
+    x = {name: np.asarray(a) for name, a in _means(plain, _by_group(plain, fields.astype(plain.dtype))).items()}
+    x = _stacked([x, _of_rows(plain, rows, ends), _some(ends), _opposite(plain, _some(ends))], plain.dtype)
     means, elbo, *_ = mean_field.iterate(gibbs.schedule(model.graph), plain, x, None, (SWEEPS, SETTLED))
     means, elbo = {name: np.asarray(m) for name, m in means.items()}, np.asarray(elbo, np.float64)
     return _distinct(plain, means, np.where(np.isfinite(elbo), elbo, -np.inf))
@@ -73,12 +75,12 @@ def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
 
 def only(model: Boltzmann, fields: Fields) -> Modes:
     """A single one with these fields, where none is looked for."""
-    fields = {name: np.asarray(fields[name], np.float32)[None] for name in model.groups}
+    fields = {name: np.asarray(fields[name], working_type(model))[None] for name in model.groups}
     return Modes({name: np.asarray(m) for name, m in _means(model, fields).items()}, fields, np.zeros(1))
 
 
 def _distinct(model: Boltzmann, means: Fields, elbo: np.ndarray) -> Modes:
-    scaled = np.concatenate([means[name] / _scale(model.units[name])[0] for name in model.groups], axis=1) / 2
+    scaled = np.concatenate([means[name] / _scale(model.units[name]) for name in model.groups], axis=1) / 2
     kept: list[int] = []
     for i in np.argsort(-elbo):
         if len(kept) == MOST or not elbo[i] >= elbo.max() - NEAR:
@@ -105,11 +107,10 @@ def _centred(units: Units, theta: np.ndarray) -> np.ndarray:
     return (by_unit - by_unit.mean(axis=-1, keepdims=True)).reshape(theta.shape)
 
 
-def _scale(units: Units) -> tuple[float, float]:
-    """The standard deviation of a feature without any field, and by what a field of 1 counts among spins."""
+def _scale(units: Units) -> float:
+    """The standard deviation of a feature without any field."""
     theta = jnp.zeros(units.n_features)
-    deviation = float(jnp.sqrt(jax.jvp(units.mean, (theta,), (jnp.ones_like(theta).at[1:].set(0),))[1][0]))
-    return deviation, 1 / deviation
+    return float(jnp.sqrt(jax.jvp(units.mean, (theta,), (jnp.ones_like(theta).at[1:].set(0),))[1][0]))
 
 
 # ---------------------------------------------------------------- starts
@@ -117,12 +118,12 @@ def _scale(units: Units) -> tuple[float, float]:
 
 def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
     """Fields [s, f] of all groups side by side, along ± the leading eigenvectors."""
-    scale = np.concatenate([np.full(model.units[g].n_features, _scale(model.units[g])[0]) for g in model.groups])
+    scale = np.concatenate([np.full(model.units[g].n_features, _scale(model.units[g])) for g in model.groups])
     n = len(scale)
 
     def product(x: np.ndarray) -> np.ndarray:
         x = scale * _centred_all(model, np.atleast_2d(x))
-        return scale * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, jnp.float32)), np.float64))
+        return scale * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
 
     if n <= DENSE:
         vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS]
@@ -139,9 +140,9 @@ def _along_columns(model: Boltzmann) -> np.ndarray:
     n = sum(model.units[name].n_features for name in model.groups)
     strength = np.zeros(n)
     for first in range(0, n, DENSE):
-        some = np.eye(n, dtype=np.float32)[first : first + DENSE]
+        some = np.eye(n, dtype=model.dtype)[first : first + DENSE]
         strength[first : first + DENSE] = np.linalg.norm(np.asarray(_interactions(model, jnp.asarray(some))), axis=1)
-    chosen = np.eye(n, dtype=np.float32)[np.argsort(-strength, kind="stable")[:COLUMNS]]
+    chosen = np.eye(n, dtype=model.dtype)[np.argsort(-strength, kind="stable")[:COLUMNS]]
     columns = np.asarray(_interactions(model, jnp.asarray(chosen)), np.float64)
     touched = np.maximum((columns != 0).sum(axis=1, keepdims=True), 1)
     size = np.sqrt((columns**2).sum(axis=1, keepdims=True) / touched)
@@ -162,12 +163,12 @@ def _width(units: Units) -> int:
 
 
 def _of_rows(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Fields:
-    """Rows of data and no field on hidden units; without data the ends of more chains, so that shapes stay the same."""
+    """Rows of data and no field on hidden units; without data the ends of other chains, of as many."""
     if rows is None:
         return _some(ends, ENDS)
     chosen = np.asarray(rows)[np.linspace(0, len(rows) - 1, ENDS).astype(int)]
-    v = np.asarray(model.units[VISIBLE].encode(np.asarray(chosen, np.float32)))
-    none = _means(model, {name: np.zeros((ENDS, model.units[name].n_features), np.float32) for name in model.hidden})
+    v = np.asarray(model.units[VISIBLE].encode(np.asarray(chosen, model.dtype)))
+    none = _means(model, {name: np.zeros((ENDS, model.units[name].n_features), model.dtype) for name in model.hidden})
     return {VISIBLE: v} | {name: np.asarray(m) for name, m in none.items()}
 
 
@@ -185,13 +186,13 @@ def _flipped(units: Units, a: np.ndarray) -> np.ndarray:
     return units.states().sum() - a if units.n_states == 2 and units.n_features == units.n else a
 
 
-def _stacked(parts: list[Fields]) -> dict[str, Array]:
-    return {name: jnp.asarray(np.concatenate([part[name] for part in parts]), jnp.float32) for name in parts[0]}
+def _stacked(parts: list[Fields], dtype: Any) -> dict[str, Array]:
+    return {name: jnp.asarray(np.concatenate([part[name] for part in parts]), dtype) for name in parts[0]}
 
 
 def _by_group(model: Boltzmann, flat: np.ndarray) -> dict[str, np.ndarray]:
     sizes = np.cumsum([model.units[name].n_features for name in model.groups])[:-1]
-    return dict(zip(model.groups, np.split(np.asarray(flat, np.float32), sizes, axis=-1), strict=True))
+    return dict(zip(model.groups, np.split(flat, sizes, axis=-1), strict=True))
 
 
 def _centred_all(model: Boltzmann, flat: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.precision import working_type
 from tractable.posterior.approximate.gibbs import Schedule, schedule
 from tractable.posterior.approximate.mean_field import layer_means
 from tractable.posterior.tempering.machines import MachinePath, path_between
@@ -28,12 +29,12 @@ def applies(model: Boltzmann) -> bool:
 
 
 def rows_path(model: Boltzmann, v: Float[np.ndarray, "r v"], n_chains: int, first: int = 0) -> MachinePath:
-    """The path of complete rows of data, `n_chains` for each, in single precision; `first` is the number of the first
-    row. Every second layer, the larger half of the hidden units, is summed out.
+    """The path of complete rows of data, `n_chains` for each, in the precision of `make_path`; `first` is the number of
+    the first row. Every second layer, the larger half of the hidden units, is summed out.
     """
-    graph, plain = model.graph.without([VISIBLE]), model.astype(np.float32)
+    graph, plain = model.graph.without([VISIBLE]), model.astype(working_type(model))
     summed = max(graph.independent_groups(), key=lambda block: sum(graph.sizes[name] for name in block))
-    x = jnp.asarray(plain.units[VISIBLE].encode(np.asarray(v, np.float32)), jnp.float32)
+    x = jnp.asarray(plain.units[VISIBLE].encode(np.asarray(v, plain.dtype)), plain.dtype)
     return _path_of((schedule(graph), summed), plain, x, n_chains, jnp.uint32(first * n_chains))
 
 

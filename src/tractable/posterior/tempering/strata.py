@@ -2,14 +2,14 @@
 
 A chain draws its path k with probability π_k, goes along it, ends in x, and weighs W = e^work Z_base,k α_k(r(x))/π_k.
 r(x) is the region that x is in, that of the mode whose independent units give x most probability, and α a table with
-Σ_k α_k(r) = 1. An annealed run has E[e^work Z_base f(x)] = Z E_p[f] for any f, so that E[W] = Z for any such table; here
-each region counts along one path alone. Pilot runs choose the table. Backward a chain starts from x ~ p, takes path
+Σ_k α_k(r) = 1. An annealed run has E[e^work Z_base f(x)] = Z E_p[f] for any f, so that E[W] = Z for any such table;
+here each region counts along one path alone. Pilot runs choose the table. Backward a chain starts from x ~ p, takes path
 k = α(r(x)) after one sweep at the model, and weighs 1/W.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +20,8 @@ from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, log_partition_of_fields, make_path
-from tractable.posterior.tempering.modes import Modes, cut
+from tractable.posterior.tempering.modes import Fields, Modes, cut
 from tractable.posterior.tempering.temperatures import Pilot, measured, pilot
-
-Fields = Mapping[str, np.ndarray]
 
 REGION_FIELD = 4.0
 """Fields of the independent units that say which region a state is in are cut there."""
@@ -100,7 +98,7 @@ def _strata(
     )
 
 
-class Ladder(NamedTuple):
+class Rungs(NamedTuple):
     """A base for replica exchange, and the rejection that every step between temperatures costs [t]; their sum is Λ."""
 
     base: Fields
@@ -113,14 +111,14 @@ class Piloted(NamedTuple):
 
     strata: Strata
     pilot: Pilot
-    ladder: Ladder
+    ladder: Rungs
 
 
 def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, how: tuple[int, bool]) -> Piloted:
     """Pilot runs from all broad bases and modes; `how`: chains of the final runs, and whether single units flip.
 
-    The broad base with the largest estimate, by a lower bound, serves all regions but those where a mode's own path finds
-    clearly more weight.
+    The broad base with the largest estimate, by a lower bound, serves all regions but those where a mode's own path
+    finds clearly more weight.
     """
     n, flipping = how
     k, m, batch = len(broad), len(modes.elbo), int(np.clip(n, *BATCH))
@@ -141,11 +139,11 @@ def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, h
 
 def single(model: Boltzmann, base: Fields, modes: Modes, key: Any, how: tuple[int, bool, bool]) -> Piloted:
     """One path for all regions; `how`: chains of a run, whether single units flip, whether temperatures are known."""
-    bases = {name: np.asarray(base[name], np.float32)[None] for name in model.groups}
+    bases = {name: np.asarray(base[name], np.float64)[None] for name in model.groups}
     strata = _strata(model, bases, modes, np.zeros(len(modes.elbo), int), np.ones(1), how[1])
     nothing = Pilot(np.array([0.0, 1.0]), np.ones(1), np.inf)
     found = nothing if how[2] else pilot(strata.path(np.zeros(how[0], int)), key, how[0])
-    return Piloted(strata, found, Ladder(base, found.betas, found.density * np.diff(found.betas)))
+    return Piloted(strata, found, Rungs(base, found.betas, found.density * np.diff(found.betas)))
 
 
 class _Seen(NamedTuple):
@@ -202,11 +200,11 @@ def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, betas: np.nda
     return Piloted(strata, told, _ladder(everywhere, seen, betas))
 
 
-def _ladder(everywhere: Strata, seen: _Seen, betas: np.ndarray) -> Ladder:
+def _ladder(everywhere: Strata, seen: _Seen, betas: np.ndarray) -> Rungs:
     """From the base that takes the shorter ladder among those that belong to no phase."""
     spread = {base: seen.increments[:, seen.which == base].std(axis=1) / np.sqrt(np.pi) for base in MELTING}
     base = min(MELTING, key=lambda b: np.nan_to_num(spread[b], nan=np.inf).sum())
-    return Ladder({name: a[base] for name, a in everywhere.bases.items()}, betas, np.nan_to_num(spread[base]) + 1e-9)
+    return Rungs({name: a[base] for name, a in everywhere.bases.items()}, betas, np.nan_to_num(spread[base]) + 1e-9)
 
 
 def _counts(seen: _Seen, base: int, table: np.ndarray, path: int) -> np.ndarray:
