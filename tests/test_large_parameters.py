@@ -19,7 +19,7 @@ LARGE = [1e5, 3e6]
 
 
 def machines(c: float) -> dict[str, Boltzmann]:
-    """Machines whose parameters of order `c` cancel up to some of order one; in single precision what is left is lost."""
+    """Machines whose parameters of order `c` cancel up to some of order one; single precision loses these."""
     w = np.random.default_rng(0).normal(size=(6, 4))
     joined = c * (np.eye(6, k=1) + np.eye(6, k=-1))
     wide = {"couplings": np.c_[w, np.full(6, c)], "visible_bias": 0.3 - np.full(6, c)}

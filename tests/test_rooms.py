@@ -30,7 +30,7 @@ TRAINED += (
     "learning/em/table_coordinates",
     "learning/em/gradient_step",
 )
-TRAINED += ("models/units", "models/boltzmann_machine", "models/clamping", "models/products")
+TRAINED += tuple(f"models/{name}" for name in ("units", "boltzmann_machine", "clamping", "precision", "products"))
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition"))
 TRAINED += ("posterior/approximate", "posterior/tempering", "posterior/engines/machines", "posterior/engines/layers")
 TRAINED += tuple(f"posterior/exact/{name}" for name in ("enumeration", "clamped", "chain_scan"))

@@ -161,7 +161,7 @@ def anneal(
     else:
         found = strata.single(model, first[0], known, keys[1], (*size, given is not None))
     betas = _temperatures(found.pilot, settings, given)
-    progress = _Progress(more.get("progress"), 2 * (len(betas) - 1))
+    progress = _Progress(more.get("progress"), 2 * len(betas) - 1)
     forward, weight = _forward(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
     asked = (keys[3], more.get("samples"), rows)
     starts = _starts(model, found, known, forward, asked, settings)

@@ -113,7 +113,7 @@ def acceptance_ratio(forward: Weights, reverse: Weights) -> Ratio:
     return Ratio(float(log_z), float(np.sqrt(error)), float(np.minimum(1.0, overlap)))
 
 
-def acceptance_ratios(up: Float[np.ndarray, t * p], down: Float[np.ndarray, t * p]) -> Float[np.ndarray, "*p"]:
+def acceptance_ratios(up: Float[np.ndarray, "t p c"], down: Float[np.ndarray, "t p c"]) -> Float[np.ndarray, "p c"]:
     """The same for many pairs of as many draws each, log Z alone."""
     low = np.minimum(up.min(axis=0), -down.max(axis=0)) - 1
     high = np.maximum(up.max(axis=0), -down.min(axis=0)) + 1

@@ -74,14 +74,11 @@ def certified(
         nothing = Certificate(np.nan, -np.inf, np.inf, "probabilistic", confidence, np.inf, f"unreliable: {reason}")
         return nothing, dict.fromkeys(CHECKS, np.nan)
     ratio = bounds.acceptance_ratio(w, back)
-    low, high = _ends(w, back, delta, starts.exact)
     checks = _checks(w, back, ratio, starts, offset)
     reasons = _reasons(checks, (len(w), len(back)))
+    low, high = _ends(w, back, delta, starts.exact)
     if reasons:
-        low, high = min(low, bounds.log_mean_lower(w, delta)), max(high, -bounds.log_mean_lower(back, delta))
-    if reasons and not starts.exact:
-        third = [] if starts.exchanged is None else [starts.exchanged.value - offset]
-        high = max(high, bounds.log_mean_exp(w), -bounds.log_mean_exp(back), *third) + np.log(1 / delta)
+        low, high = _wider((low, high), works, delta, starts, offset)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
     apart = np.nanmax([abs(checks["gap"]), abs(checks["exchange"])])
     error = max(ratio.std_error, apart / 2) if reasons else ratio.std_error
@@ -89,6 +86,22 @@ def certified(
     upper = {} if starts.exact else {"upper_kind": "conditional", "assumes": _assumed(starts, found)}
     verdict = f"unreliable: {'; '.join(reasons)}" if reasons else _reliable(starts, found, w)
     return Certificate(value, low, high, "probabilistic", confidence, error, verdict, **upper), checks
+
+
+def _wider(
+    ends: tuple[float, float],
+    works: tuple[bounds.Weights, bounds.Weights],
+    delta: float,
+    starts: Starts,
+    offset: float,
+) -> tuple[float, float]:
+    """Ends that cover what each direction says alone, and replica exchange, where these contradict each other."""
+    (low, high), (w, back) = ends, works
+    low, high = min(low, bounds.log_mean_lower(w, delta)), max(high, -bounds.log_mean_lower(back, delta))
+    if starts.exact:
+        return low, high
+    third = [] if starts.exchanged is None else [starts.exchanged.value - offset]
+    return low, max(high, bounds.log_mean_exp(w), -bounds.log_mean_exp(back), *third) + np.log(1 / delta)
 
 
 def _ends(w: bounds.Weights, back: bounds.Weights, delta: float, exact: bool) -> tuple[float, float]:
@@ -146,7 +159,7 @@ def _weights(checks: Checks, n: tuple[int, int]) -> list[str]:
     if not few >= MIN_EFFECTIVE:
         return [f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures"]
     tails = checks["forward_tail"], checks["reverse_tail"]
-    heavy = max([-np.inf, *(tail for tail, e, of in zip(tails, ess, n, strict=True) if not e >= of / 2)])
+    heavy = np.max([-np.inf, *(tail for tail, e, of in zip(tails, ess, n, strict=True) if not e >= of / 2)])
     if not heavy <= MAX_TAIL:
         return [f"the weights have a heavy tail (Pareto shape {heavy:.2f}); use more temperatures"]
     return []

@@ -106,8 +106,8 @@ def split_r_hat(draws: Any) -> Float[np.ndarray, "*b"]:
     """Rank-normalized split R-hat: √(variance of all draws/variance within half-chains), the larger of bulk and tail.
 
     Chains are cut in halves, so that a drift shows; values are replaced by the normal scores of their ranks, so that it
-    exists for every distribution; the tail is the same for |x − median|. One is perfect. Chains that never change give ∞
-    where they differ, and NaN, which passes no check, where they do not.
+    exists for every distribution; the tail is the same for |x − median|. One is perfect. Chains that never change
+    give ∞ where they differ, and NaN, which passes no check, where they do not.
 
     Examples
     --------

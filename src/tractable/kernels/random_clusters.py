@@ -21,14 +21,14 @@ _long, _pointer = ctypes.c_int64, ctypes.c_void_p
 
 
 class Bonds(NamedTuple):
-    """A ferromagnet p(s) ∝ exp(Σ J_ij s_i s_j) of ±1 spins, the last of which, the ghost, is 1: its bonds are fields."""
+    """A ferromagnet p(s) ∝ exp(Σ J_ij s_i s_j) of spins, the last of which, the ghost, is 1; its bonds are fields."""
 
     n: int  # vertices, the ghost included
     ends: np.ndarray  # [m, 2] int32, different from one another
     couplings: np.ndarray  # [m] J > 0
 
 
-class Drawn(NamedTuple):
+class DrawnSpins(NamedTuple):
     """Spins [n_draws, n − 1] of ±1, and of each draw the bonds visited and the steps of searches."""
 
     spins: np.ndarray
@@ -46,7 +46,7 @@ class _Ferromagnet(ctypes.Structure):
     ]
 
 
-def draws(bonds: Bonds, n: int, seed: int, limit: float) -> Drawn | None:
+def draws(bonds: Bonds, n: int, seed: int, limit: float) -> DrawnSpins | None:
     """`n` draws; None where one of them takes more than the limit.
 
     >>> pair = Bonds(3, np.array([[0, 1]], np.int32), np.array([100.0]))
@@ -61,7 +61,7 @@ def draws(bonds: Bonds, n: int, seed: int, limit: float) -> Drawn | None:
     low, high = open_apart / (2.0 - open_apart), np.ascontiguousarray(open_apart)
     if high.shape != (len(ends),) or not (high >= 0).all():
         raise ValueError("there is one coupling ≥ 0 for each bond")
-    out = Drawn(np.empty((n, bonds.n - 1), np.int8), np.zeros(n, np.int64))
+    out = DrawnSpins(np.empty((n, bonds.n - 1), np.int8), np.zeros(n, np.int64))
     own = [a.ctypes.data for a in (ends, low, high, out.spins, out.work)]
     struct = _Ferromagnet(bonds.n, len(ends), *own[:3], seed, int(min(limit, 2**62)), *own[3:])
 

@@ -33,50 +33,61 @@ def check_normalizable(model: Boltzmann, known: Mapping[str, np.ndarray] | None 
     ...     print(str(error).partition(":")[0])
     the machine cannot be normalized, log Z is infinite
     """
+    _check_finite(model)
+    units = {name: own for name, own in model.units.items() if isinstance(own, Gaussian)}
+    free = {name: ~(known or {}).get(name, np.zeros(own.n, bool)) for name, own in units.items()}
+    precision = {name: np.exp(np.asarray(own.log_precision, np.float64)) for name, own in units.items()}
+    for name, gamma in precision.items():
+        _check_positive(name, gamma, free[name])
+    pairs = _coupled(model, units)
+    if pairs:
+        _check_definite(np.concatenate([*free.values()]), np.concatenate([*precision.values()]), pairs)
+
+
+def _check_finite(model: Boltzmann) -> None:
     with np.errstate(over="ignore"):
         total = sum(float(np.abs(p).sum(dtype=np.float64)) for p in (*model.fields.values(), *model.couplings.values()))
     if not np.isfinite(total):
         raise ModelError(
-            "the parameters of the machine are so large that log Z overflows, or not finite: scale them down"
+            "the parameters of the machine are not finite, or so large that log Z overflows: scale them down"
         )
-    free = {name: ~(known or {}).get(name, np.zeros(units.n, bool)) for name, units in _gaussian(model).items()}
-    precision = {name: np.exp(np.asarray(model.units[name].log_precision, np.float64)) for name in free}
-    for name, gamma in precision.items():
-        bad = np.flatnonzero(free[name] & ~((gamma > 0) & (gamma < np.inf)))
-        if bad.size:
-            raise ModelError(
-                f"unit {bad[0]} of {name} has the precision {gamma[bad[0]]}: a log_precision is a number"
-                " between −745 and 709"
-            )
-    names = [name for name in model.groups if name in free]
-    pairs = [_coupled(model, pair) for pair in model.couplings if free.keys() >= {*pair}]
-    if pairs:
-        at = {name: start for name, start in zip(names, np.cumsum([0, *(len(free[n]) for n in names)]), strict=False)}
-        pairs = [Coupled(at[p.names[0]] + p.i, at[p.names[1]] + p.j, p.w, p.names) for p in pairs]
-        kept, gamma = (np.concatenate([own[name] for name in names]) for own in (free, precision))
-        _check_definite(kept, gamma, pairs)
+
+
+def _check_positive(name: str, gamma: np.ndarray, free: np.ndarray) -> None:
+    bad = np.flatnonzero(free & ~((gamma > 0) & (gamma < np.inf)))
+    if bad.size:
+        raise ModelError(
+            f"unit {bad[0]} of {name} has the precision {gamma[bad[0]]}: log_precision is between −745 and 709"
+        )
 
 
 class Coupled(NamedTuple):
-    """Pairs of units of two groups, and their couplings."""
+    """Pairs of units and their couplings, the units of all groups numbered one after another."""
 
     i: np.ndarray
     j: np.ndarray
     w: np.ndarray
-    names: tuple[str, str]
 
 
-def _gaussian(model: Boltzmann) -> dict[str, Gaussian]:
-    return {name: units for name, units in model.units.items() if isinstance(units, Gaussian)}
+def _coupled(model: Boltzmann, units: Mapping[str, Gaussian]) -> list[Coupled]:
+    """The couplings among these groups."""
+    at = dict(zip(units, np.cumsum([0, *(own.n for own in units.values())]).tolist(), strict=False))
+    out = []
+    for (a, b), given in model.couplings.items():
+        if a in units and b in units:
+            i, j, w = _pairs(model, (a, b), np.asarray(given, np.float64))
+            out.append(Coupled(at[a] + i, at[b] + j, w))
+    return out
 
 
-def _coupled(model: Boltzmann, pair: tuple[str, str]) -> Coupled:
-    w, (a, b) = np.asarray(model.couplings[pair], np.float64), pair
-    if a == b and a in model.edges:
-        i, j = np.asarray(model.edges[a]).T
-        return Coupled(i, j, w, pair)
-    i, j = np.triu_indices(len(w), 1) if a == b else np.indices(w.shape).reshape(2, -1)
-    return Coupled(i, j, w[i, j], pair)
+def _pairs(model: Boltzmann, pair: tuple[str, str], w: np.ndarray) -> Coupled:
+    if pair[0] != pair[1]:
+        i, j = np.indices(w.shape).reshape(2, -1)
+    elif pair[0] in model.edges:
+        return Coupled(*np.asarray(model.edges[pair[0]]).T, w)
+    else:
+        i, j = np.triu_indices(len(w), 1)
+    return Coupled(i, j, w[i, j])
 
 
 def _check_definite(kept: np.ndarray, gamma: np.ndarray, pairs: list[Coupled]) -> None:

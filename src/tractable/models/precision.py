@@ -15,7 +15,7 @@ from tractable.models.boltzmann_machine import Boltzmann
 SINGLE = 1e4
 """A unit that can change log p̃ by more than this loses more than 6e-4 nats in single precision."""
 
-Verb = TypeVar("Verb", bound=Callable[..., Any])
+OfMachine = TypeVar("OfMachine", bound=Callable[..., Any])
 
 
 def working_type(model: Boltzmann) -> type[np.floating]:
@@ -33,7 +33,7 @@ def working(model: Boltzmann) -> AbstractContextManager[Any]:
     return jax.enable_x64(True) if working_type(model) is np.float64 else nullcontext()
 
 
-def in_working_precision(verb: Verb) -> Verb:
+def in_working_precision(verb: OfMachine) -> OfMachine:
     """A function whose first argument is the machine, run in the precision that it needs."""
 
     @wraps(verb)

@@ -166,7 +166,7 @@ class Certificate:
                 raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
             if kind in FALLIBLE and self.confidence is None:
                 raise ValueError(f"a {kind} certificate states its confidence, such as confidence=0.95")
-            if kind in FALLIBLE and not 0 <= self.confidence <= 1:
+            if kind in FALLIBLE and self.confidence is not None and not 0 <= self.confidence <= 1:
                 raise ValueError(f"a confidence is a probability between 0 and 1, got {self.confidence!r}")
             if kind == "conditional" and not self.assumes:
                 raise ValueError("a conditional certificate states in words what it assumes: assumes=…")

@@ -206,7 +206,7 @@ def ancestral(model: Any, key: Any, n: int, top: Plan | None) -> list[np.ndarray
     """`n` states of all layers, visible first, from the top downward; a machine on top by the plan made for it."""
     if top is None:
         return [np.asarray(h) for h in model.sample(key, n)]
-    drawn = machines.solve(top, machines.read(model.top, None), key)
+    drawn = machines.solve(top, machines.read(model.top, None), key).values
     below = approximate.below(model, key, np.asarray(drawn[VISIBLE], np.float32))
     return [*map(np.asarray, below), *(np.asarray(drawn[name]) for name in model.top.hidden)]
 

@@ -128,22 +128,22 @@ def _transformed(model: Boltzmann, values: np.ndarray) -> Mapping[str, np.ndarra
         return jax.tree.map(lambda *own: np.concatenate(own), *parts)
 
 
-class Drawn(NamedTuple):
+class DrawnStates(NamedTuple):
     """Samples of all units, group → values [n, n_units], and the method that drew them."""
 
     values: Mapping[str, np.ndarray]
     method: str
 
 
-def _drawn(asked: Asked, plan: Plan, key: Any) -> Drawn:
+def _drawn(asked: Asked, plan: Plan, key: Any) -> DrawnStates:
     """Exact samples; in place of chains also where parameters allow it, which no plan sees; else the ends of chains."""
     if plan.method in EXACT:
-        return Drawn(exact.draw(asked.model, asked.cases, plan, generator(key)), str(plan.method))
+        return DrawnStates(exact.draw(asked.model, asked.cases, plan, generator(key)), str(plan.method))
     chains: GibbsChains = plan.program
     found = _from_the_past(asked, plan, key)
     if found is not None:
-        return Drawn(found, "random_clusters")
-    return Drawn(approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps)), str(plan.method))
+        return DrawnStates(found, "random_clusters")
+    return DrawnStates(approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps)), str(plan.method))
 
 
 def _from_the_past(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray] | None:

@@ -1,8 +1,8 @@
 """Exact, independent draws from machines of two-state units that are ferromagnets up to flips of units.
 
 With x = shift + scale·s, s = ±1, the machine has couplings J and fields h of spins. A field is a coupling to one more
-spin, the ghost, which is up. Where some spins can be flipped so that no coupling is negative, which is so if no loop has
-an odd number of negative ones (Harary 1953: the signed graph is balanced), the machine is a ferromagnet, and random
+spin, the ghost, which is up. Where some spins can be flipped so that no coupling is negative, which is so if no loop
+has an odd number of negative ones (Harary 1953: the signed graph is balanced), the machine is a ferromagnet, and random
 clusters coupled from the past draw from it exactly: see `kernels.random_clusters`.
 """
 

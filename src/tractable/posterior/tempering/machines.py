@@ -191,8 +191,8 @@ class MachinePath(Traced):
 def make_path(model: Boltzmann, base: Base, flipping: bool = True) -> MachinePath:
     """The path from given fields to a model; as many states as possible are summed out.
 
-    It is in single precision unless the parameters are too large for it: see `models.precision`, whose context has to be
-    open then.
+    It is in single precision unless the parameters are too large for it: see `models.precision`, whose context has to
+    be open then.
 
     Parameters
     ----------

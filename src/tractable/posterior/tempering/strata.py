@@ -33,6 +33,12 @@ BATCH = (32, 256)
 BETTER, ERRORS = 0.7, 3.0
 """A region is left to its mode's own path where that finds more weight there, by so many nats and standard errors."""
 
+UNSEEN = 3.0
+"""What was seen in none of n runs has a share of less than so many n-ths, with 95 % confidence."""
+
+FEW = 8
+"""Fewer chains than that tell nothing about temperatures."""
+
 LEAST = 0.05
 """The share of chains that every path in use has at least."""
 
@@ -179,25 +185,30 @@ def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, betas: np.nda
     top = np.max(seen.log_weight[np.isfinite(seen.log_weight)], initial=0.0)
     w = np.exp(np.where(np.isfinite(seen.log_weight), seen.log_weight - top, -np.inf))
     best = max(range(k), key=lambda b: _lower(w[seen.which == b]))
-    weight = np.array([_mean(w, seen, best, r) for r in range(len(modes.elbo))])
-    total = weight[:, 0].sum()
-    table, shares = np.zeros(len(modes.elbo), int), [0.0]
-    for r, (mean, error) in enumerate(weight):
-        own, own_error = _mean(w, seen, k + r, r)
-        least = mean if mean > 0 else 3 / (seen.which == best).sum() * total
-        if own > least * np.exp(BETTER) and own - least > ERRORS * np.hypot(error, own_error):
-            table[r] = len(shares)
-            shares.append(own)
-        else:
-            shares[0] += max(mean, 0)
+    table, shares = _shared_out(w, seen, best, np.arange(k, k + len(modes.elbo)))
     used = [best, *(k + np.flatnonzero(table))]
     share = np.maximum(np.array(shares) / max(sum(shares), 1e-300), LEAST)
     bases = {name: a[used] for name, a in everywhere.bases.items()}
     strata = _strata(everywhere.model, bases, modes, table, share, everywhere.flipping)
     counted = [seen.increments[:, _counts(seen, b, table, i)] for i, b in enumerate(used)]
-    pilots = [measured(betas, a) for a in counted if a.shape[1] >= 8]
+    pilots = [measured(betas, a) for a in counted if a.shape[1] >= FEW]
     told = _together(betas, pilots or [measured(betas, seen.increments[:, seen.which == best])])
     return Piloted(strata, told, _ladder(everywhere, seen, betas))
+
+
+def _shared_out(w: np.ndarray, seen: _Seen, best: int, own_paths: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """The path of each region, 0 being the broad one, and the weight that each path in use finds where it counts."""
+    table, shares = np.zeros(len(own_paths), int), [0.0]
+    everything = float(w[seen.which == best].mean())
+    for r, path in enumerate(own_paths):
+        (mean, error), (own, own_error) = (_mean(w, seen, base, r) for base in (best, path))
+        least = mean or UNSEEN / (seen.which == best).sum() * everything
+        if own > least * np.exp(BETTER) and own - least > ERRORS * np.hypot(error, own_error):
+            table[r] = len(shares)
+            shares.append(own)
+        else:
+            shares[0] += mean
+    return table, shares
 
 
 def _ladder(everywhere: Strata, seen: _Seen, betas: np.ndarray) -> Rungs:
