@@ -91,7 +91,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
         key = int(check_random_state(self.random_state).randint(2**31 - 1))
         begin, given = self._begin(rows if is_frame(rows) else typical(rows, weights), key)
-        start = "model" if given or self.n_init == 1 else self.init
+        start = "model" if given or self.n_init == 1 or self.init == "k-means++" else self.init
         learner = EM(tolerance=self.tol, n_init=self.n_init, start=start, prior=self.prior)
         run = fit(begin, rows, learner, epochs=self.max_iter, key=key, weights=weights, progress=False)
         self.model_, self.history_, self.converged_ = run.model, run.history, run.converged

@@ -125,6 +125,8 @@ def started(model: Mixture, data: WeightedRows, start: str, rng: np.random.Gener
     """A new start of the same shape as a mixture, from the data alone."""
     check_start(start, STARTS)
     chosen, numeric = _some(data, rng), ~discrete(model.free)
+    if model.n_components == 1:
+        return grouped(model, data, (chosen, np.zeros(len(chosen.rows), int)), rng)
     if start == "k-means++" and numeric.any():
         label = _groups(_numbers(chosen.rows, repooled(model, data), numeric), model.n_components, rng, chosen.each)
         return grouped(model, data, (chosen, label), rng)
@@ -171,8 +173,12 @@ def grouped(
 ) -> Mixture:
     """A start of the same shape from rows and the component that each belongs to, with a trace of all rows."""
     (k, m), (chosen, label), pooled = _sizes(model), groups, _flat(model, data)
-    x = _numbers(chosen.rows, pooled, np.ones(model.n_columns, bool)) if m > 1 else chosen.rows
-    member = np.eye(k * m)[_parts(x, label, m, rng)] * chosen.each[:, None]
+    numeric = ~discrete(model.free)
+    if m > 1 and numeric.any():
+        label = _parts(_numbers(chosen.rows, pooled, numeric), label, m, rng)
+    elif m > 1:
+        label = label * m + rng.integers(0, m, len(label))
+    member = np.eye(k * m)[label] * chosen.each[:, None]
     own = pooled.statistics(chosen.rows, member)
     found = _folded(pooled.maximized(own + 1e-3 * _overall(pooled, data), pooled.prior()), k, m)
     return replace(found, columns=model.columns)
@@ -201,7 +207,7 @@ def _folded(parts: Mixture, k: int, m: int) -> Mixture:
 def _parts(x: np.ndarray, label: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
     """The part that each row goes to: groups within the groups."""
     out = label * m
-    for i in np.unique(label) if m > 1 else ():
+    for i in np.unique(label):
         own = np.flatnonzero(label == i)
         out[own] += _groups(x[own], m, rng, np.ones(len(own)))
     return out
