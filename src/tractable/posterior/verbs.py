@@ -243,10 +243,9 @@ def sample(
     Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a
     table; state indices with ``codes=True``), exact and independent. Of Boltzmann machines
     (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
-    visible units [n, n_visible], exact where that is affordable (of large machines that are ferromagnets up to flips of
-    units too, by random clusters), else the ends of long Gibbs chains. Of mixtures rows
-    [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
-    of the one that is the evidence [n, t, d]; all of these exact.
+    visible units [n, n_visible], exact where that is affordable (of ferromagnets up to flips by random clusters), else
+    the ends of long Gibbs chains. Of mixtures rows [n, d]. Of hidden Markov models and factorial hidden Markov models a
+    sequence of `n` rows [n, d], or `n` completions of the one that is the evidence [n, t, d]; all of these exact.
 
     Raises
     ------
@@ -395,7 +394,7 @@ def expected_statistics(
     Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
     those of weights or transitions and of emissions; of sigmoid belief networks means under mean field.
     `weights`: how often each row counts; `q`: what stands for the posterior, which every family reads for itself;
-    `before`: the E-step before this one, from which a q that is searched for is searched for.
+    `before`: the E-step before this one, where a search for q begins.
     """
     how = (q, before, memory)[: 2 if memory is None else 3]
     return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, *how)

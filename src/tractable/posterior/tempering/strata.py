@@ -3,8 +3,8 @@
 A chain draws its path k with probability π_k, goes along it, ends in x, and weighs W = e^work Z_base,k α_k(r(x))/π_k.
 r(x) is the region that x is in, that of the mode whose independent units give x most probability, and α a table with
 Σ_k α_k(r) = 1. An annealed run has E[e^work Z_base f(x)] = Z E_p[f] for any f, so that E[W] = Z for any such table;
-here each region counts along one path alone. Pilot runs choose the table. Backward a chain starts from x ~ p, takes path
-k = α(r(x)) after one sweep at the model, and weighs 1/W.
+here each region counts along one path alone. Pilot runs choose the table. Backward a chain starts from x ~ p, takes
+path k = α(r(x)) after one sweep at the model, and weighs 1/W.
 """
 
 from __future__ import annotations
