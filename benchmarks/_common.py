@@ -43,16 +43,19 @@ def stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".bif").removesuffix(".uai")
 
 
-def arguments(description: str | None, **switches: str) -> argparse.Namespace:
-    """``--only a,b``, ``--json FILE``, ``--fresh`` and the script's own switches (name → help)."""
+def arguments(description: str | None, **switches: str | tuple[Any, str]) -> argparse.Namespace:
+    """``--only a,b``, ``--json FILE``, ``--fresh``, own switches (name → help) and values (default, help)."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="names, or parts of them: a,b")
     parser.add_argument("--json", type=Path, help="write the rows and the machine here")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted run has logged")
     parser.add_argument("--peers", default=sys.executable, help="the Python whose environment holds the peers")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    for name, text in switches.items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
+    for name, own in switches.items():
+        if isinstance(own, tuple):
+            parser.add_argument(f"--{name}", type=type(own[0]), default=own[0], help=f"{own[1]} ({own[0]})")
+        else:
+            parser.add_argument(f"--{name}", action="store_true", help=own)
     return parser.parse_args()
 
 

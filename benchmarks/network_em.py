@@ -24,6 +24,7 @@ import tractable as tr
 from tractable.evaluate import kl_divergence
 from tractable.learning.starts.networks import started
 from tractable.models.observations import Observations
+from tractable.models.weights import WeightedRows
 
 ROWS, MISSING, SEED = 20_000, 0.2, 7
 RECOVERY = {"name": "", "method": "", "rows used": "d", "seconds": ".2f", "iterations": "d", "KL to the truth": ".4f"}
@@ -87,7 +88,10 @@ def pgmpy_of(net: Any) -> Any:
 
 def fitted(net: Any, rows: np.ndarray) -> tuple[Any, int]:
     """Our EM from a start that has seen nothing but the rows."""
-    begin, cases = started(net, Observations(rows), "random", np.random.default_rng(SEED)), named(net, rows)
+    begin, cases = (
+        started(net, WeightedRows(Observations(rows)), "random", np.random.default_rng(SEED)),
+        named(net, rows),
+    )
     run = tr.fit(begin, cases, tr.EM(tolerance=1e-7), epochs=500, progress=False)
     return run.model, run.history[-1].iteration
 
@@ -168,7 +172,10 @@ def _recovered(net: Any, name: str, method: str, learn: Any, rows: np.ndarray, u
 
 def iteration_seconds(net: Any, rows: np.ndarray) -> Row:
     """What an iteration takes once the cases are worked out."""
-    begin, checked = started(net, Observations(rows), "random", np.random.default_rng(0)), Observations(rows)
+    begin, checked = (
+        started(net, WeightedRows(Observations(rows)), "random", np.random.default_rng(0)),
+        Observations(rows),
+    )
     learner = tr.EM(tolerance=0, prior=0)
     first, _ = once(lambda: tr.fit(begin, checked, learner, epochs=0, progress=False))
     more, _ = once(lambda: tr.fit(begin, checked, learner, epochs=20, progress=False))
@@ -185,7 +192,10 @@ def timed(name: str) -> Row:
     net: Any = tr.load(data("bif") / f"{name}.bif.gz")
     rows = sampled(net, n)
     rows[:, [list(net.states).index(v) for v in hidden]] = -1
-    begin, cases = started(net, Observations(rows), "random", np.random.default_rng(SEED)), named(net, rows)
+    begin, cases = (
+        started(net, WeightedRows(Observations(rows)), "random", np.random.default_rng(SEED)),
+        named(net, rows),
+    )
     found: dict[str, Any] = {}
 
     def ours() -> None:

@@ -28,7 +28,7 @@ from jax import Array
 import tractable as tr
 from tractable.evaluate.annealed import Annealing, anneal
 from tractable.evaluate.certified import certified
-from tractable.evaluate.starts import Starts
+from tractable.evaluate.starts import Exchanged, Starts
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.posterior import Certificate
 
@@ -165,7 +165,7 @@ class Plan(NamedTuple):
 
 def plan_of(quick: bool, only: list[str]) -> Plan:
     """Few temperatures, or all of them."""
-    pilot = Annealing(n_chains=128, n_temperatures=300 if quick else 1_000, burn_in=1)
+    pilot = Annealing(n_chains=128, n_temperatures=300 if quick else 1_000, burn_in=1, phases=False)
     n, parts = (400, 2) if quick else (TEMPERATURES, PARTS)
     each = Annealing(n_chains=CHAINS, n_temperatures=n, max_temperatures=n, burn_in=min(n, BURN_IN))
     return Plan(tuple(map(int, only)) or tuple(range(parts)), n, pilot, each)
@@ -187,14 +187,20 @@ def annealed(folder: Path, model: Any, plan: Plan) -> Certificate:
         place = folder / f"part{part}.npz"
         if not place.exists():
             found = anneal(model, data=rows_of("train"), key=part, settings=plan.each, temperatures=betas)
-            np.savez(place, forward=found.forward, reverse=found.reverse)
+            third = found.exchanged
+            assert third is not None
+            np.savez(
+                place, forward=found.forward, reverse=found.reverse, exchange=third.log_z, trips=third.round_trips
+            )
             print(f"part {part}: {found.log_partition}", flush=True)
     there = [np.load(place) for place in sorted(folder.glob("part*.npz"))]
-    forward = np.concatenate([part["forward"] for part in there])
-    halves = zip(*(np.split(part["reverse"], 2) for part in there), strict=True)  # from data, from annealed chains
-    reverse = np.concatenate([one for half in halves for one in half])
-    offset, starts = float(np.median(forward)), Starts({}, "", False, len(reverse) // 2)
-    return certified(forward - offset, offset - reverse, offset, plan.each.confidence, starts)[0]
+    forward, reverse, ladders = (
+        np.concatenate([part[name] for part in there]) for name in ("forward", "reverse", "exchange")
+    )
+    trips = float(np.mean([part["trips"] for part in there]))
+    starts = Starts({}, f"{len(ladders)} ladders", False, Exchanged(ladders, trips))
+    offset = float(np.median(forward[np.isfinite(forward)]))
+    return certified((forward - offset, offset - reverse), offset, plan.each.confidence, starts, None)[0]
 
 
 def main() -> None:

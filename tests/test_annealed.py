@@ -15,7 +15,7 @@ from sweep import PIECE, many
 
 from tractable.evaluate import Annealing, anneal, bounds, log_partition
 from tractable.evaluate.certified import certified
-from tractable.evaluate.starts import Starts
+from tractable.evaluate.starts import Exchanged, Starts
 from tractable.models import restricted
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
@@ -74,25 +74,40 @@ def test_directions_that_disagree_are_unreliable_and_both_covered() -> None:
     rng = np.random.default_rng(0)
     w, back = 100 + 0.5 * rng.normal(size=128), -126 + 0.5 * rng.normal(size=128)
     for exact in (True, False):
-        found, _ = certified(w, back, 10.0, 0.95, Starts({}, "", exact, 0))
+        found, _ = certified((w, back), 10.0, 0.95, Starts({}, "", exact), None)
         assert found.verdict is not None
         assert found.verdict.startswith("unreliable: forward and reverse disagree by 25.7 nats; use more temperatures")
         assert found.lower < 110.5 < 135.5 < found.upper
         assert error_of(found) > 10
-    found, _ = certified(126 + 0 * w, -100 + 0 * back, 10.0, 0.95, Starts({}, "", False, 0))  # the wrong way round
+    found, _ = certified((126 + 0 * w, -100 + 0 * back), 10.0, 0.95, Starts({}, "", False), None)  # the wrong way round
     assert found.verdict is not None
     assert "longer chains" in found.verdict
     assert found.lower <= found.value < 136 < found.upper
 
 
-def test_chains_that_have_not_mixed_are_unreliable() -> None:
-    rng = np.random.default_rng(1)
-    w, back = 0.1 * rng.normal(size=128), 0.1 * rng.normal(size=128) - 0.2 * (np.arange(128) < 64)
-    found, checks = certified(w, back, 0.0, 0.95, Starts({}, "", False, 64))
-    assert checks["halves"] > 4
+@pytest.mark.parametrize(("third", "trips", "told"), [(0.5, 30.0, "differ by 0."), (0.0, 1.0, "hardly travel")])
+def test_replica_exchange_that_contradicts_is_told(third: float, trips: float, told: str) -> None:
+    """Both directions agree, as they do where both see one phase only."""
+    w = 0.1 * np.random.default_rng(1).normal(size=256)
+    exchanged = Exchanged(third + 0.01 * np.arange(8.0), trips)
+    found, checks = certified((w, w), 0.0, 0.95, Starts({}, "8 ladders", False, exchanged), None)
+    assert checks["round_trips"] == trips
     assert found.verdict is not None
-    assert "have not mixed" in found.verdict
-    assert found.upper > 0.2
+    assert found.verdict.startswith("unreliable")
+    assert told in found.verdict
+    assert found.upper > third
+
+
+def test_chains_of_weight_zero_leave_the_bounds_as_they_are() -> None:
+    """Half of the chains end where they do not count, the others weigh twice as much."""
+    rng = np.random.default_rng(2)
+    w = np.where(np.arange(512) % 2, np.log(2), -np.inf)
+    back = -np.log(2) + 0.01 * rng.normal(size=512)
+    low, ratio = bounds.log_mean_lower(w, 0.025), bounds.acceptance_ratio(w, back)
+    assert -0.3 < low < 0 < bounds.log_mean_exp(w) + 1e-9
+    assert ratio.log_z == pytest.approx(0, abs=0.3)
+    assert bounds.log_ratio_lower(w, back, 0.025) < 0.05
+    assert bounds.log_mean_lower(np.full(5, -np.inf), 0.1) == -np.inf
 
 
 def test_weights_that_are_easily_bounded_by_hand() -> None:
@@ -129,9 +144,9 @@ def test_bounds_from_both_directions_fail_rarely_and_are_nearer(spread: float) -
 
 def test_few_pairs_exclude_nothing() -> None:
     assert bounds.log_ratio_lower(np.zeros(3), np.zeros(3), 0.025) == -np.inf
-    exact = Starts({}, "", True, 0)
-    assert np.isfinite(certified(np.zeros(3), np.zeros(3), 0.0, 0.95, exact)[0].lower)
-    wide, near = (certified(np.zeros(n), np.zeros(n), 0.0, 0.95, exact)[0] for n in (256, 4096))
+    exact = Starts({}, "", True)
+    assert np.isfinite(certified((np.zeros(3), np.zeros(3)), 0.0, 0.95, exact, None)[0].lower)
+    wide, near = (certified((np.zeros(n), np.zeros(n)), 0.0, 0.95, exact, None)[0] for n in (256, 4096))
     assert 0 < near.upper < wide.upper < 0.05  # log(1/δ) over half the number of pairs
 
 
@@ -139,14 +154,14 @@ def test_the_lower_end_supposes_nothing_where_chains_start_from_chains() -> None
     """Reverse work that is wrong by two nats cannot raise it."""
     rng = np.random.default_rng(2)
     w, back = -0.5 + rng.normal(size=256), -2.5 + rng.normal(size=256)
-    found = certified(w, back, 0.0, 0.95, Starts({}, "", False, 0))[0]
+    found = certified((w, back), 0.0, 0.95, Starts({}, "", False), None)[0]
     assert found.lower == pytest.approx(bounds.log_mean_lower(w, 0.025))
 
 
 def test_an_end_that_rests_on_mixing_is_conditional_on_it() -> None:
     """The upper end supposes that reverse runs start from the model, which only exact samples are sure to do."""
     w = 0.1 * np.random.default_rng(3).normal(size=128)
-    mixed, drawn = (certified(w, w, 0.0, 0.95, Starts({}, "", exact, 64))[0] for exact in (False, True))
+    mixed, drawn = (certified((w, w), 0.0, 0.95, Starts({}, "", exact), None)[0] for exact in (False, True))
     assert (drawn.kind, drawn.lower_kind, drawn.upper_kind, drawn.assumes) == ("probabilistic",) * 3 + (None,)
     assert (mixed.kind, mixed.lower_kind, mixed.upper_kind) == ("conditional", "probabilistic", "conditional")
     assert mixed.assumes == "the chains that reverse runs start from are samples of the model"
@@ -195,7 +210,7 @@ def test_the_same_key_gives_the_same_number_and_progress_is_told() -> None:
     a = anneal(model, key=3, progress=lambda done, total: steps.append((done, total)), **more)
     b, c = anneal(model, key=3, **more), anneal(model, key=4, **more)
     assert a.log_partition == b.log_partition != c.log_partition
-    assert steps == [(25, 50), (50, 50)]
+    assert steps == [(25, 51), (50, 51), (51, 51)]  # a sweep at the model comes before the way back
 
 
 def test_reverse_runs_from_chains_widen_the_interval_when_they_disagree() -> None:
@@ -254,7 +269,7 @@ def test_a_customary_run_that_is_nats_off_says_so() -> None:
     """The model's own biases as the base, even temperatures, block Gibbs sampling."""
     model = reference()
     settings = Annealing(n_chains=100, n_temperatures=500, schedule="linear", flipping=False)
-    found = anneal(model, base=model.fields, key=0, settings=settings)
+    found = anneal(model, base=model.fields, key=0, settings=replace(settings, phases=False))
     assert bounds.log_mean_exp(found.forward) < 215.138405525317 - 3
     assert found.log_partition.verdict is not None
     assert found.log_partition.verdict.startswith("unreliable: forward and reverse disagree by")

@@ -190,3 +190,12 @@ print({"jax", "sklearn", "pandas"} & {*sys.modules})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_column_that_is_constant_up_to_rounding_has_a_variance():
+    """The mean of weighted copies of one number may differ from it in the last digit."""
+    x, weights = np.array([[0.1, -2.84033135], [1.4, np.nan], [1.9, -2.84033135], [0.3, np.nan]]), [3.0, 2.0, 4.0, 1.0]
+    model = tr.Mixture([0.5, 0.5], tr.DiagonalGaussianEmissions([[0.0, 0.0], [2.0, 1.0]], np.ones((2, 2))))
+    for data, w in ((x, weights), (np.repeat(x, np.array(weights, int), axis=0), None)):
+        found = tr.fit(model, data, tr.EM(), weights=w, progress=False).model
+        assert np.isfinite(found.vector()).all() and found.emissions.means[:, 1] == pytest.approx(-2.84033135)

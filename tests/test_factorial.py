@@ -383,6 +383,14 @@ def test_a_fit_goes_on_from_its_checkpoint_to_the_same_bits(posterior: str, tmp_
     assert again.model.vector().tolist() == whole.model.vector().tolist()
 
 
+def test_a_far_row_alone_is_learned_from() -> None:
+    """A sequence of one row that only logarithms hold: there is no transition to count."""
+    model, far = random_model(0, (2, 3)), np.full((1, 2), 60.0)
+    truth = enumerate_joint(model, far)
+    found = tr.fit(model, [far, far], tr.EM(prior=0.5), epochs=1, progress=False)
+    assert found.history[0].train.value == pytest.approx(truth.log_p, rel=1e-12)
+
+
 # ---------------------------------------------------------------- files, and what is refused
 
 
@@ -407,7 +415,7 @@ def test_what_is_no_model_and_no_data_is_named() -> None:
         (lambda: infer(model, np.zeros((3, 1))), "1 columns, the model has 2"),
         (lambda: tr.condition(model, [np.zeros((2, 2))] * 2), "one sequence"),
         (lambda: tr.sample(model, 1, evidence=[np.zeros((2, 2))] * 2), "expected one sequence"),
-        (lambda: tr.fit(model, np.zeros((4, 2)), tr.GeneralizedEM(posterior="hard")), "exact, structured, mean_field"),
+        (lambda: tr.fit(model, np.zeros((4, 2)), tr.GeneralizedEM(posterior=2)), "exact, hard, structured, mean_field"),
         (lambda: tr.factorial_hidden_markov(np.zeros((4, 2)), []), "at least 1"),
         (lambda: tr.factorial_hidden_markov(np.full((4, 2), np.nan), [2]), "every entry is missing"),
         (lambda: infer(model, np.zeros((2, 2))).joint(["chain0"]), "not tabulated"),

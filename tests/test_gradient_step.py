@@ -116,9 +116,67 @@ def test_at_a_maximum_nothing_moves() -> None:
             ),
             "tied transitions",
         ),
-        (lambda: chart_of(tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.5, 0.5]})), "no gradient M-step"),
+        (lambda: chart_of(tr.MarkovNetwork({"a": "01"}, [("a", [0.5, 0.5])])), "no gradient M-step"),
     ],
 )
 def test_what_has_no_such_step_is_refused(make: Any, words: str) -> None:
     with pytest.raises(tr.ModelError, match=words):
         make()
+
+
+def with_zeros(kind: str) -> tuple[Any, Any]:
+    """A model with zeros in its tables, and data that it allows."""
+    rng = np.random.default_rng(0)
+    table = tr.CategoricalEmissions([[[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]])
+    symbols = rng.integers(0, 3, (40, 1))
+    if kind == "chain":
+        return tr.HiddenMarkovModel([1.0, 0.0], [[0.5, 0.5], [0.0, 1.0]], table), np.sort(symbols, axis=0)
+    if kind == "stationary":
+        return tr.HiddenMarkovModel("stationary", [[0.9, 0.1], [0.5, 0.5]], table), symbols
+    if kind == "network":
+        tables = {"h": [0.5, 0.5], "a": [[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]], "b": [[1, 0], [0.5, 0.5]]}
+        net = tr.BayesianNetwork({"h": "01", "a": "012", "b": "01"}, {"a": ["h"], "b": ["h"]}, tables)
+        return net, {"a": symbols[:, 0], "b": rng.integers(0, 2, 40)}
+    kinds = {
+        "categorical": (table, symbols),
+        "bernoulli": (
+            tr.BernoulliEmissions([[0.0, 0.5], [0.3, 1.0]]),
+            np.array([[0, 1], [0, 0], [1, 1], [0, 1.0]] * 5),
+        ),
+        "poisson": (tr.PoissonEmissions([[0.0], [3.0]]), rng.poisson(1, (40, 1))),
+    }
+    kinds["product"] = (
+        tr.ProductEmissions([table, kinds["poisson"][0]], [[0], [1]]),
+        np.column_stack([symbols, kinds["poisson"][1]]),
+    )
+    return tr.Mixture([0.5, 0.5], kinds[kind][0]), kinds[kind][1]
+
+
+@pytest.mark.parametrize("prior", [0, None, 1.0])
+@pytest.mark.parametrize("kind", ["chain", "stationary", "network", "categorical", "bernoulli", "poisson", "product"])
+def test_zeros_are_no_end(kind: str, prior: float | None) -> None:
+    """Where a prior asks for what is impossible, the objective is −∞ at first and finite from then on."""
+    model, x = with_zeros(kind)
+    learner = tr.GeneralizedEM(m_step=tr.GradientMStep(), prior=prior, tolerance=0)
+    run = tr.fit(model, x, learner, epochs=10, progress=False)
+    objective = np.array([step.objective for step in run.history])
+    assert np.isfinite(objective[1:]).all() and np.isfinite(run.model.vector()).all()
+    assert (np.diff(objective[1:]) >= -1e-12 * np.abs(objective[2:])).all() and objective[-1] > objective[0]
+    if prior == 0 and kind not in ("poisson", "product"):  # where data that are not zero need a rate that is not
+        assert (run.model.vector()[model.vector() == 0] == 0).all()
+    exact = tr.fit(model, x, tr.EM(prior=prior, tolerance=0), epochs=400, progress=False).history[-1].objective
+    longer = tr.GeneralizedEM(m_step=tr.GradientMStep(steps=40), prior=prior, tolerance=0)
+    assert tr.fit(model, x, longer, epochs=60, progress=False).history[-1].objective == pytest.approx(exact, abs=0.02)
+
+
+def test_tied_and_fixed_tables_climb_as_they_should() -> None:
+    rng = np.random.default_rng(1)
+    table, states = rng.dirichlet([1, 1], 2), {"h": "01", "a": "01", "b": "01"}
+    tables = {"h": [0.3, 0.7], "a": table, "b": table}
+    net = tr.BayesianNetwork(states, {"a": ["h"], "b": ["h"]}, tables, ties=[("a", "b")], fixed=["h"])
+    x = {"a": rng.integers(0, 2, 30), "b": rng.integers(0, 2, 30)}
+    found = tr.fit(net, x, tr.GeneralizedEM(m_step=tr.GradientMStep(), tolerance=0), epochs=60, progress=False)
+    exact = tr.fit(net, x, tr.EM(tolerance=0), epochs=200, progress=False)
+    assert found.model.tables["h"].tolist() == [0.3, 0.7]
+    np.testing.assert_array_equal(found.model.tables["a"], found.model.tables["b"])
+    assert found.history[-1].objective == pytest.approx(exact.history[-1].objective, abs=1e-3)

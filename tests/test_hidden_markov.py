@@ -131,8 +131,11 @@ def test_impossible_sequences_are_named_with_the_row() -> None:
     cycle = tr.HiddenMarkovModel([1, 0, 0], np.roll(np.eye(3), 1, axis=1), sure)
     assert tr.log_partition(cycle, [0, 1, 2, 0]).value == 0
     assert tr.log_partition(cycle, [[0, 1], [0, 2]]).value.tolist() == [0, -np.inf]
-    with pytest.raises(ImpossibleEvidenceError, match="sequence 1 has probability zero from row 2"):
-        most_probable(cycle, [[0, 1], [0, 1, 1, 2]])
+    with pytest.raises(ImpossibleEvidenceError, match="the sequence has probability zero from row 2"):
+        most_probable(cycle, [0, 1, 1, 2])
+    assert (
+        most_probable(cycle, [[0, 1], [0, 1, 1, 2]]).log_probability.verdict == "impossible: sequence 1 from row 2 on"
+    )
     with pytest.raises(ImpossibleEvidenceError):
         _ = infer(cycle, [1]).marginals
     with pytest.raises(tr.ModelError, match="the sequence has probability zero from row 0"):

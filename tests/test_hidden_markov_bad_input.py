@@ -93,7 +93,7 @@ def test_earthquakes_as_published(k: int, log_likelihood: float, rates: list, bi
     assert DATA is not None
     counts = tr.read_data(DATA / "sequences" / "earthquakes_1900_2006.csv")[:, 1:]
     start = tr.HiddenMarkovModel("stationary", 0.8 * np.eye(k) + 0.2 / k, tr.PoissonEmissions(np.round(rates)[:, None]))
-    found: Any = tr.fit(start, counts, tr.EM(prior=0, tolerance=1e-7), epochs=400, progress=False).model
+    found: Any = tr.fit(start, counts, tr.EM(prior=0, tolerance=1e-9), epochs=400, progress=False).model
     assert tr.log_partition(found, counts).value == pytest.approx(log_likelihood, abs=6e-5)
     assert found.emissions.rates.ravel() == pytest.approx(rates, abs=2e-3)
     assert tr.bic(found, counts).value == pytest.approx(bic, abs=0.051)

@@ -165,8 +165,10 @@ def test_a_fit_that_is_repeated_is_the_same() -> None:
 
 
 def test_what_approximates_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="exact"):
-        tr.fit(tr.hidden_markov([0.0, 1.0, 5.0], 2, "diagonal"), [0.0, 1.0, 5.0], tr.GeneralizedEM(posterior="hard"))
+    with pytest.raises(tr.ModelError, match="is 'exact' or 'hard', got 'mean_field'"):
+        tr.fit(
+            tr.hidden_markov([0.0, 1.0, 5.0], 2, "diagonal"), [0.0, 1.0, 5.0], tr.GeneralizedEM(posterior="mean_field")
+        )
 
 
 @pytest.mark.parametrize("kind", ["diagonal", "gaussian", "categorical"])

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimator
 from test_mixtures import MIXED, rows_of
 
@@ -63,8 +64,30 @@ def test_from_the_same_start_scikit_learns_attributes(kind):
     assert {"n_components", "covariance_type", "tol", "max_iter", "n_init", "warm_start"} <= {*own.get_params()}
 
 
+@pytest.mark.filterwarnings("ignore:.*not converged")
 def test_a_warm_start_goes_on():
     x = rows_of("gaussian", 100)
     twice = GaussianMixture(3, tol=0, max_iter=5, warm_start=True, random_state=0).fit(x).fit(x)
     once = GaussianMixture(3, tol=0, max_iter=10, random_state=0).fit(x)
     np.testing.assert_allclose(twice.means_, once.means_, rtol=1e-9)
+
+
+def test_rows_count_as_often_as_their_weights_say():
+    x, weights = rows_of("gaussian", 60), np.arange(60) % 3
+    found = GaussianMixture(2, prior=0, random_state=0).fit(x, sample_weight=weights)
+    again = GaussianMixture(2, prior=0, random_state=0).fit(np.repeat(x, weights, axis=0))
+    np.testing.assert_allclose(found.means_, again.means_, rtol=1e-9)
+    with pytest.raises(ValueError, match="zero"):
+        GaussianMixture(2).fit(x, sample_weight=0 * weights)
+
+
+def test_iterations_that_ran_out_are_said():
+    with pytest.warns(ConvergenceWarning, match="GaussianMixture: EM has not converged in 1 iterations"):
+        GaussianMixture(2, max_iter=1, tol=0).fit(rows_of("gaussian", 50))
+
+
+@pytest.mark.filterwarnings("ignore:.*not converged")
+def test_an_impossible_row_has_no_component():
+    found = BernoulliMixture(1, prior=0).fit(np.array([[0, 0], [0, 1]]))
+    assert found.predict(np.array([[0, 1], [1, 0]])).tolist() == [0, -1]
+    assert found.score_samples(np.array([[1, 0]])).tolist() == [-np.inf]

@@ -25,18 +25,23 @@ FINE = {
     "reverse_effective": 200.0,
     "forward_tail": -np.inf,
     "reverse_tail": 0.3,
-    "halves": 0.0,
+    "exchange": 0.01,
+    "exchange_error": 0.02,
+    "round_trips": 40.0,
 }
+FEW = {"forward_effective": 100.0, "reverse_effective": 100.0}
+"""Where tails count."""
+
 RUNS = np.random.default_rng(0).normal(scale=0.1, size=128)
 
 
 def test_checks_that_pass_are_the_ones_spoilt_below() -> None:
-    assert annealed._reasons(FINE) == [] and set(FINE) == set(annealed.CHECKS)
+    assert annealed._reasons(FINE, (256, 256)) == [] and set(FINE) == set(annealed.CHECKS)
 
 
 @pytest.mark.parametrize("check", FINE)
 def test_no_check_is_passed_by_what_is_no_number(check: str) -> None:
-    assert annealed._reasons(FINE | {check: np.nan})
+    assert annealed._reasons(FINE | FEW | {check: np.nan}, (256, 256))
 
 
 @pytest.mark.parametrize("worth", [0.1, -0.3, 1 / 3])
@@ -46,24 +51,19 @@ def test_equal_weights_are_worth_all_of_them_up_to_rounding(worth: float) -> Non
     assert rounded
     for n in rounded[:9]:
         found, checks = annealed.certified(
-            np.full(n, worth), np.full(n, 5 - worth), 0.0, 0.95, Starts({}, "", False, n // 2)
+            (np.full(n, worth), np.full(n, 5 - worth)), 0.0, 0.95, Starts({}, "", False), None
         )
         assert checks["gap_error"] >= 0
         assert found.verdict and found.verdict.startswith("unreliable: forward and reverse disagree by 5 nats")
 
 
-def test_halves_without_spread_that_differ_have_not_mixed() -> None:
-    back = np.where(np.arange(128) < 64, 0.0, 1.0)
-    found, checks = annealed.certified(np.zeros(128), back, 0.0, 0.95, Starts({}, "", False, 64))
-    assert checks["halves"] == np.inf and "have not mixed" in str(found.verdict)
-
-
-@pytest.mark.parametrize("worth", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(
+    ("worth", "side"), [(np.nan, 0), (np.inf, 0), (np.nan, 1), (np.inf, 1), (-np.inf, 1)]
+)  # a chain that does not count has −∞ forward
 def test_runs_without_finite_work_say_nothing(worth: float, side: int) -> None:
     runs = [RUNS.copy(), RUNS.copy()]
     runs[side][3] = worth
-    found, checks = annealed.certified(runs[0], runs[1], 0.0, 0.95, Starts({}, "", False, 64))
+    found, checks = annealed.certified((runs[0], runs[1]), 0.0, 0.95, Starts({}, "", False), None)
     assert found.verdict and found.verdict.startswith("unreliable: the work of 1 of 256 runs is not finite")
     assert np.isnan(found.value) and (found.lower, found.upper) == (-np.inf, np.inf)
     assert set(checks) == set(annealed.CHECKS)

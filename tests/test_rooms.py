@@ -19,9 +19,17 @@ ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 
 TRAINED = ("kernels/xla", "estimators/_base", "estimators/belief", "estimators/boltzmann")
-TRAINED += tuple(f"evaluate/{name}" for name in ("annealed", "bounds", "diagnostics", "pseudo", "starts", "tracing"))
+TRAINED += tuple(
+    f"evaluate/{name}" for name in ("annealed", "bounds", "certified", "diagnostics", "pseudo", "starts", "tracing")
+)
 TRAINED += tuple(f"learning/{name}" for name in ("_base", "learner", "loop", "checkpoints", "online"))
-TRAINED += ("learning/machines", "learning/layers", "learning/em/coordinates", "learning/em/gradient_step")
+TRAINED += (
+    "learning/machines",
+    "learning/layers",
+    "learning/em/coordinates",
+    "learning/em/table_coordinates",
+    "learning/em/gradient_step",
+)
 TRAINED += tuple(f"models/{name}" for name in ("units", "boltzmann_machine", "clamping", "precision", "products"))
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition"))
 TRAINED += ("posterior/approximate", "posterior/tempering", "posterior/engines/machines", "posterior/engines/layers")

@@ -2,13 +2,16 @@
 #include "crews.h"
 #include "narrow.h"
 
-static double log_p(const Narrow *a, const float *x, double beta) {
+static double log_p(const Narrow *a, int64_t chain, const float *x, double beta) {
+    int64_t row = a->n_bases > 1 ? chain : 0;
+    const float *c0 = a->c + row * a->k, *c1 = a->c + a->n_bases * a->k, *b0 = a->b + row * a->m,
+                *b1 = a->b + a->n_bases * a->m;
     double sum = 0;
-    for (int64_t i = 0; i < a->k; i++) sum += x[i] * (a->c[i] + beta * (a->c[a->k + i] - (double)a->c[i]));
+    for (int64_t i = 0; i < a->k; i++) sum += x[i] * (c0[i] + beta * (c1[i] - (double)c0[i]));
     for (int64_t j = 0; j < a->m; j++) {
-        double theta = a->b[a->m + j] - (double)a->b[j];
+        double theta = b1[j] - (double)b0[j];
         for (int64_t i = 0; i < a->k; i++) theta += x[i] * a->w[i * a->m + j];
-        sum += softplus(a->b[j] + beta * theta);
+        sum += softplus(b0[j] + beta * theta);
     }
     return sum;
 }
@@ -17,13 +20,13 @@ static double log_p(const Narrow *a, const float *x, double beta) {
 static int walk(const Narrow *a, int64_t chain, float *x, double *change) {
     memcpy(x, a->x + chain * a->k, sizeof(float) * (size_t)a->k);
     for (int64_t t = 0; t < a->n_steps; t++) {
-        change[t] = log_p(a, x, a->betas[t + 1]) - log_p(a, x, a->betas[t]);
+        change[t] = log_p(a, chain, x, a->betas[t + 1]) - log_p(a, chain, x, a->betas[t]);
         for (int64_t q = 0; q < a->k; q++) {
             int64_t i = a->backward ? a->k - 1 - q : q;
-            double before = log_p(a, x, a->betas[t + 1]),
+            double before = log_p(a, chain, x, a->betas[t + 1]),
                    u = uniform_of(a->seeds + 2 * (t * a->k + i), a->rows[chain], 0);
             x[i] = 1 - x[i];
-            double p = sigmoid(log_p(a, x, a->betas[t + 1]) - before);
+            double p = sigmoid(log_p(a, chain, x, a->betas[t + 1]) - before);
             if (fabs(u - p) < 1e-4) return 0;
             if (u > p) x[i] = 1 - x[i];
         }
@@ -31,7 +34,9 @@ static int walk(const Narrow *a, int64_t chain, float *x, double *change) {
     return 1;
 }
 
-static void check(const Crew *crew, int64_t n_chains, int64_t n_steps, int64_t k, int64_t m, int backward) {
+static void check(const Crew *crew, int64_t n_chains, int64_t n_steps, int64_t k, int64_t m, int how) {
+    int backward = how & 1;
+    int64_t n_bases = how & 2 ? n_chains : 1;
     float *betas = TAKE(float, n_steps + 1), *out = TAKE(float, n_chains * k), *change = TAKE(float, n_steps * n_chains),
           *x = TAKE(float, k);
     double *expected = TAKE(double, n_steps);
@@ -41,13 +46,14 @@ static void check(const Crew *crew, int64_t n_chains, int64_t n_steps, int64_t k
                 n_steps,
                 k,
                 m,
+                n_bases,
                 words(n_steps * k * 2),
                 words(n_chains),
                 betas,
                 coins(n_chains * k),
                 floats(k * m, 0.5),
-                floats(2 * k, 1),
-                floats(2 * m, 1),
+                floats((n_bases + 1) * k, 1),
+                floats((n_bases + 1) * m, 1),
                 backward,
                 out,
                 change};
@@ -69,6 +75,6 @@ int main(void) {
     for (int i = 0; i < LENGTH(CHAINS); i++)
         for (int j = 0; j < LENGTH(UNITS); j++)
             for (int q = 0; q < LENGTH(SUMMED); q++)
-                check((i + q) % 2 ? &ALONE : &SHARED, CHAINS[i], q % 4 ? 6 : q / 4, UNITS[j], SUMMED[q], q % 3 == 0);
+                check((i + q) % 2 ? &ALONE : &SHARED, CHAINS[i], q % 4 ? 6 : q / 4, UNITS[j], SUMMED[q], (q % 3 == 0) + 2 * (i % 2));
     return 0;
 }

@@ -312,6 +312,7 @@ static void test_chains(void) {
                 STEPS,
                 N,
                 CHILDREN,
+                1,
                 seeds,
                 u1(narrow, ROWS),
                 f1(narrow, betas, STEPS + 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,8 @@ from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cutting, SequencesArgument
 from tractable.cli._spread import spread
 from tractable.cli._table_files import values_of
+
+ChainStart = Literal["k-means++", "segments", "rows", "random"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class Chain:
 class Climb(Ascent):
     """How EM runs on sequences."""
 
+    start: Annotated[
+        ChainStart, typer.Option(help="Groups of rows far apart, pieces of sequences, random rows, or all at random.")
+    ] = "k-means++"
     validation_lengths: Annotated[
         str | None, typer.Option(metavar="FILE", help="Number of rows of each sequence of --validation.")
     ] = None

@@ -19,14 +19,16 @@ from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Learned, values_of
 
-MixtureStart = Literal["k-means++", "rows"]
+MixtureStart = Literal["k-means++", "rows", "random"]
 
 
 @dataclass(frozen=True)
 class Ascent(Climbing):
     """How EM runs."""
 
-    start: Annotated[MixtureStart, typer.Option(help="Groups of rows far apart, or random rows.")] = "k-means++"
+    start: Annotated[MixtureStart, typer.Option(help="Groups of rows far apart, random rows, or blends of some.")] = (
+        "k-means++"
+    )
     prior: Annotated[Real, typer.Option(min=0.0, help="Strength of the prior; 0 maximizes the likelihood.")] = None
 
     @property
@@ -80,6 +82,7 @@ def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
         what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")
         record = {"model": output, what: _json.model(run.model), "converged": run.converged, **criteria}
+        record |= {"objectives": list(run.objectives), "starts_alike": run.n_alike}
         return _json.write({**record, "history": history})
     if common.quiet:
         return
@@ -91,5 +94,6 @@ def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:
         if found is not None:
             _machine_tables.show_likelihood(f"log-likelihood of a {name} {unit}", found)
     _tables.console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
-    _tables.console.print("converged" if run.converged else "not converged: give it more --epochs")
+    ended = "converged" if run.converged else "not converged: give it more --epochs"
+    _tables.console.print(*filter(None, [run.said(), ended]), sep="\n")
     _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

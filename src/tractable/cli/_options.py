@@ -132,7 +132,7 @@ def layers_at(checkpoint: str) -> list[str]:
 class Climbing(Kept):
     """How EM runs, whatever it fits."""
 
-    n_init: Annotated[int, typer.Option(min=1, help="Number of starts, of which the best is kept.")] = 1
+    n_init: Annotated[int, typer.Option(min=1, help="Number of starts, of all kinds in turn; the best is kept.")] = 1
     epochs: Annotated[int, typer.Option(min=1, help="Iterations of EM, each a pass over the data, at most.")] = 100
     tolerance: Annotated[float, typer.Option(min=0.0, help="EM ends when a row gains less than this.")] = 1e-6
     validation: Annotated[

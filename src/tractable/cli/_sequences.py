@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
@@ -154,6 +155,8 @@ def _posterior(chain: Any, sequences: tr.Sequences, memory: Text) -> list[dict[s
 def _each(sequences: tr.Sequences, states: Any, what: str, found: tr.Certificate) -> list[dict[str, Any]]:
     parts = states if sequences.many else [states]
     values = np.atleast_1d(np.asarray(found.value)).tolist()
+    if found.verdict:
+        print(found.verdict, file=sys.stderr)
     return [
         {"rows": len(part), what: value, "kind": found.kind, "states": part.tolist()}
         for part, value in zip(parts, values, strict=True)
@@ -167,7 +170,8 @@ def _show(found: list[dict[str, Any]], posterior: bool) -> None:
     table = tables().new_table("sequence", "rows", "log p(rows)" if posterior else "log p(path, rows)", told, left=0)
     for number, part in enumerate(found[: (most := tables().MAX_ROWS)]):
         states = np.argmax(part["states"], axis=1).tolist() if posterior else part["states"]
-        table.add_row(str(number), f"{part['rows']:,}", f"{part[what]:.10g} ({part['kind']})", _runs(states))
+        path = _runs(states) if part[what] > -np.inf else "impossible"
+        table.add_row(str(number), f"{part['rows']:,}", f"{part[what]:.10g} ({part['kind']})", path)
     tables().console.print(table)
     if len(found) > most:
         tables().console.print(f"… and {len(found) - most:,} sequences more; --json has them all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
@@ -30,7 +32,39 @@ def by_name(estimator: Any, X: Any, reset: bool) -> Any:
     return X
 
 
+REPEATED = 100
+"""A start looks at no more than so many times the rows that there are."""
+
 COVARIANCES = {"full": "gaussian", "tied": "tied", "diag": "diagonal", "spherical": "spherical"}
+
+
+def covariance_kind(name: str) -> str:
+    """The kind of emissions by scikit-learn's name of its covariances."""
+    if name not in COVARIANCES:
+        raise ModelError(
+            f"unknown covariance_type {name!r}{nearest(name, COVARIANCES)}; choose {', '.join(COVARIANCES)}"
+        )
+    return COVARIANCES[name]
+
+
+def typical(rows: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Rows to begin from, each as often as it counts, in an order of their own: a start knows no other."""
+    order = np.lexsort(rows.T[::-1])
+    if weights is None or not weights.any():
+        return rows[order]
+    own, n = weights[order], len(rows)
+    if (own != np.floor(own)).any() or own.sum() > REPEATED * n:
+        own = np.diff(np.round(np.cumsum(own) * (n / own.sum())), prepend=0)
+    return rows[order].repeat(own.astype(np.int64), axis=0)
+
+
+def warned(estimator: Any, max_iter: int) -> None:
+    """Say that iterations ran out, as scikit-learn does."""
+    if estimator.converged_:
+        return
+    name = type(estimator).__name__
+    told = f"{name}: EM has not converged in {max_iter} iterations: take more (max_iter), or a larger tol"
+    warnings.warn(told, ConvergenceWarning, stacklevel=3)
 
 
 @dataclass(eq=False, repr=False)
@@ -51,17 +85,20 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
     def _emissions(self, n_columns: int) -> EmissionKinds:
         """The kind of each column."""
 
-    def fit(self, X: Any, y: Any = None) -> Any:
-        """Learn from rows [n_rows, n_features] by EM; `y` is ignored."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Learn from rows [n_rows, n_features] by EM; `y` is ignored. `sample_weight`: how often each row counts."""
         rows = self._rows(X, reset=True)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
         key = int(check_random_state(self.random_state).randint(2**31 - 1))
-        begin, given = self._begin(rows, key)
-        learner = EM(tolerance=self.tol, n_init=self.n_init, start="model" if given else self.init, prior=self.prior)
-        run = fit(begin, rows, learner, epochs=self.max_iter, key=key, progress=False)
+        begin, given = self._begin(rows if is_frame(rows) else typical(rows, weights), key)
+        start = "model" if given or self.n_init == 1 or self.init == "k-means++" else self.init
+        learner = EM(tolerance=self.tol, n_init=self.n_init, start=start, prior=self.prior)
+        run = fit(begin, rows, learner, epochs=self.max_iter, key=key, weights=weights, progress=False)
         self.model_, self.history_, self.converged_ = run.model, run.history, run.converged
         self.n_iter_, self.lower_bound_ = len(run.history) - 1, run.history[-1].train.value
         self.lower_bounds_ = [record.train.value for record in run.history]
         self._key = key
+        warned(self, self.max_iter)
         self.labels_ = self.predict(X)
         return self
 
@@ -92,8 +129,9 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
         return transform(self.model_, rows)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable component of each row."""
-        return self.predict_proba(X).argmax(1)
+        """The most probable component of each row; −1 for a row that is impossible under all."""
+        found = self.predict_proba(X)
+        return np.where(np.isnan(found).any(1), -1, found.argmax(1))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """log p(x) of each row; of one with missing entries, of what is observed in it."""
@@ -172,10 +210,7 @@ class GaussianMixture(_Mixture):
     precisions_init: Any = None
 
     def _emissions(self, n_columns: int) -> str:
-        if self.covariance_type not in COVARIANCES:
-            near = nearest(self.covariance_type, COVARIANCES)
-            raise ModelError(f"unknown covariance_type {self.covariance_type!r}{near}; choose {', '.join(COVARIANCES)}")
-        return COVARIANCES[self.covariance_type]
+        return covariance_kind(self.covariance_type)
 
     def _begin(self, rows: np.ndarray, key: int) -> tuple[Mixture, bool]:
         begin, given = super()._begin(rows, key)

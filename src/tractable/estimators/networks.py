@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted, validate_data
 
 from tractable.estimators.columns import Column, column_of
-from tractable.estimators.mixtures import by_name
+from tractable.estimators.mixtures import by_name, warned
 from tractable.graph import GraphError
 from tractable.graph.structure import read_structure
 from tractable.learning import EM, fit
@@ -24,6 +24,7 @@ from tractable.models.columns import cells_of
 from tractable.models.frames import declared, is_frame
 from tractable.models.observations import Observations
 from tractable.models.rows import columns_of
+from tractable.models.weights import WeightedRows
 from tractable.posterior import infer
 from tractable.posterior.engines.mixtures import softmax
 from tractable.posterior.exact.expected_tables import log_likelihood_rows
@@ -53,7 +54,7 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     model_ : the network. columns_ : how each column becomes states. classes_ : the classes.
-    history_, n_iter_ : of EM.
+    history_, n_iter_, converged_ : of EM.
 
     References
     ----------
@@ -97,9 +98,11 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         given = Observations(states)
         learner = EM(tolerance=self.tol, prior=self.prior)
-        begin = started(net, given, "random", rng)
+        begin = started(net, WeightedRows(given, weights), "random", rng)
         run = fit(begin, given, learner, epochs=self.max_iter, weights=weights, progress=False)
         self.model_, self.history_, self.n_iter_ = run.model, run.history, max(len(run.history) - 1, 1)
+        self.converged_ = run.converged
+        warned(self, self.max_iter)
         return self
 
     def _cells(self, X: Any, reset: bool = False) -> dict[str, Any]:

@@ -16,21 +16,22 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from tractable.evaluate.certified import certified
+from tractable.evaluate.certified import Found, certified
 from tractable.evaluate.sampled import checked_samples
-from tractable.evaluate.starts import Sources, model_states
+from tractable.evaluate.starts import Exchanged, Starts, chained_states, exact_states, exchanged_states, given_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
-from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import in_working_precision
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
-from tractable.posterior.tempering import bases
-from tractable.posterior.tempering._base import run
-from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
-from tractable.posterior.tempering.temperatures import Pilot, linear, measured, pilot
+from tractable.posterior.tempering import bases, modes, strata
+from tractable.posterior.tempering._base import PathRun, run
+from tractable.posterior.tempering.modes import Modes
+from tractable.posterior.tempering.strata import Piloted, Strata
+from tractable.posterior.tempering.temperatures import Pilot, linear, measured
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class Annealing:
     confidence : of the interval.
     flipping : whether machines of which one side has at most 64 two-state units draw these one by one with the other
         side summed out, in place of block Gibbs sampling, which gets stuck where one unit holds many.
-    burn_in : sweeps at the model before the reverse runs, where exact samples are out of reach; None takes as many
-        sweeps as there are temperatures.
+    burn_in : rounds of replica exchange that the reverse runs start from, where exact samples are out of reach; None
+        takes 700. Without a search for phases, sweeps of chains at the model, by default one for each temperature.
+    phases : whether modes are looked for, each of which may get a path of its own, before anything is called reliable.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Annealing:
     confidence: float = 0.95
     flipping: bool = True
     burn_in: int | None = None
+    phases: bool = True
 
     def __post_init__(self) -> None:
         for name, what in (("n_chains", "chains"), ("n_temperatures", "temperatures")):
@@ -92,6 +95,7 @@ class Annealed:
     starts : where the reverse runs started.
     pilot : what the forward runs tell about where temperatures are needed, for a next time.
     states : the kept groups of the forward chains at the end; weighted by e^forward they are samples of the model.
+    exchanged : what replica exchange says of log Z, where reverse runs start from it.
 
     Examples
     --------
@@ -109,6 +113,7 @@ class Annealed:
     starts: str
     pilot: Pilot = field(repr=False)
     states: State = field(repr=False)
+    exchanged: Exchanged | None = field(repr=False, default=None)
 
 
 @in_working_precision
@@ -147,23 +152,74 @@ def anneal(
     settings = settings or Annealing()
     check_options(more, OPTIONS[1:], "anneal")
     check_normalizable(model)
-    keys = jax.random.split(as_key(key), 5)
-    rows = bases.rows_of(model, data, keys[0])
-    path = make_path(model, bases.matched(model, rows, keys[0]) if base is None else base, settings.flipping)
-    betas = _temperatures(path, keys[1], settings, more.get("temperatures"))
-    offset = float(model.offset + base_log_partition(path))
-    total = _Progress(more.get("progress"), 2 * (len(betas) - 1))
-    forward = run(path, keys[2], betas, path.start(keys[2], settings.n_chains), total.part(0))
-    sources = Sources(forward.x, forward.work, rows if data is not None else None, more.get("samples"))
-    starts = model_states(model, path, keys[3], sources, _burn_in(settings, betas))
-    reverse = run(path.reversed(), keys[4], betas[::-1], path.mirrored(starts.x), total.part(len(betas) - 1))
-    certificate, checks = certified(forward.work, reverse.work, offset, settings.confidence, starts)
-    both, told = (offset + forward.work, offset - reverse.work), measured(betas, forward.increments)
-    return Annealed(certificate, *both, betas, checks, starts.origin, told, forward.x)
+    keys = jax.random.split(as_key(key), 6)
+    rows = None if data is None else bases.rows_of(model, data)
+    known, first = _explored(model, rows, keys[0], base, settings.phases)
+    size, given = (settings.n_chains, settings.flipping), more.get("temperatures")
+    if settings.phases:
+        found = strata.piloted(model, first, known, keys[1], size)
+    else:
+        found = strata.single(model, first[0], known, keys[1], (*size, given is not None))
+    betas = _temperatures(found.pilot, settings, given)
+    progress = _Progress(more.get("progress"), 2 * len(betas) - 1)
+    forward, weight = _forward(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
+    asked = (keys[3], more.get("samples"), rows)
+    starts = _starts(model, found, known, forward, asked, settings)
+    back = _backward(found.strata, keys[4], betas, starts.x, progress.part(len(betas) - 1))
+    offset = float(np.median(weight[np.isfinite(weight)])) if np.isfinite(weight).any() else 0.0
+    seen = Found(found.strata.region(forward.x), known) if settings.phases else None
+    shift = offset + float(model.offset)
+    certificate, checks = certified((weight - offset, back + offset), shift, settings.confidence, starts, seen)
+    both = (float(model.offset) + weight, float(model.offset) - back)
+    told = measured(betas, forward.increments)
+    return Annealed(certificate, *both, betas, checks, starts.origin, told, forward.x, starts.exchanged)
 
 
-def _burn_in(settings: Annealing, betas: np.ndarray) -> int:
-    return len(betas) - 1 if settings.burn_in is None else settings.burn_in
+def _explored(model: Boltzmann, rows: Any, key: Any, base: Any, phases: bool) -> tuple[Modes, list[Any]]:
+    """The modes, and broad bases: matched to data or to free chains (or the one given), none, and that of the modes."""
+    ends = bases.free_run(model, key) if phases or rows is None else {}
+    seen = model.decode({VISIBLE: ends[VISIBLE]})[VISIBLE] if rows is None else rows
+    own = bases.matched(model, seen, key) if base is None else base
+    if not phases:
+        return modes.only(model, own), [own]
+    found = modes.find(model, rows, ends)
+    mixed = {name: found.weights @ m for name, m in found.means.items()}
+    return found, [own, bases.none(model), bases.with_means(model, mixed, bases.FREE_CHAINS)]
+
+
+def _forward(
+    paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress
+) -> tuple[PathRun, Float[np.ndarray, " c"]]:
+    """Chains along paths that are drawn, and their log W."""
+    which = paths.drawn(jax.random.fold_in(key, 0), n)
+    path = paths.path(which)
+    found = run(path, key, betas, path.start(jax.random.fold_in(key, 1), n), progress)
+    return found, paths.log_weights(found.work, which, paths.region(found.x))
+
+
+def _backward(paths: Strata, key: Any, betas: np.ndarray, x: State, progress: Progress) -> np.ndarray:
+    """−log W of chains from samples of the model back to the bases; a sweep at the model comes first."""
+    which = paths.table[paths.region(x)]
+    path = paths.path(which)
+    down = np.concatenate([[1.0], betas[::-1]])
+    return run(path.reversed(), key, down, path.mirrored(x), progress).work - paths.offset(which)
+
+
+def _starts(
+    model: Boltzmann, found: Piloted, known: Modes, forward: PathRun, asked: tuple[Any, Any, Any], how: Annealing
+) -> Starts:
+    """Exact samples where they are cheap, or given ones, or those of replica exchange; `asked`: key, samples, rows."""
+    (key, samples, rows), kept = asked, tuple(forward.x)
+    if samples is not None:
+        return given_states(model, kept, samples, key, how.n_chains)
+    exact = exact_states(model, kept, key, how.n_chains)
+    if exact is not None:
+        return exact
+    if how.phases:
+        return exchanged_states(model, known, key, (how.n_chains, how.burn_in), found.ladder)
+    path = found.strata.path(np.zeros(how.n_chains, int))
+    sweeps = len(forward.increments) if how.burn_in is None else how.burn_in
+    return chained_states(model, path, forward, key, (rows, sweeps))
 
 
 @dataclass(frozen=True)
@@ -178,12 +234,11 @@ class _Progress:
         return (lambda done, _: tell(before + done, self.total)) if tell else None
 
 
-def _temperatures(path: MachinePath, key: Any, settings: Annealing, given: Any) -> np.ndarray:
+def _temperatures(found: Pilot, settings: Annealing, given: Any) -> np.ndarray:
     if given is not None:
         return np.asarray(given, np.float64)
     if settings.schedule == "linear":
         return linear(settings.n_temperatures or 1000)
-    found = pilot(path, key, settings.n_chains)
     n = settings.n_temperatures or needed(found, settings)
     return found.temperatures(min(n, settings.max_temperatures))
 

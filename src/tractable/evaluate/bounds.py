@@ -33,7 +33,10 @@ def log_mean_lower(w: Weights, delta: float) -> float:
     largest m at which it does (Waudby-Smith & Ramdas 2024, for non-negative variables; λ = 1 is Jensen's and Markov's
     inequality: the mean of w less log(1/δ)/n). No assumption on how the weights are distributed.
     """
-    low = float(np.min(w)) - np.log(1 / delta) - 5.0
+    some = w[w > -np.inf]
+    if not len(some):
+        return -np.inf
+    low = float(np.min(some)) - (len(w) + np.log(1 / delta) + 5.0) / len(some) - 5.0
     return _crossing(lambda m: _log_capital(w - m), np.log(1 / delta), low, log_mean_exp(w))
 
 
@@ -52,9 +55,15 @@ def log_ratio_lower(forward: Weights, reverse: Weights, delta: float) -> float:
         with np.errstate(divide="ignore"):
             return float(np.logaddexp.reduce(np.log(SHARES) + np.log1p(BETS[:, None] * x).sum(axis=1)))
 
-    both = np.append(forward, -reverse)
+    both = _finite(forward, -reverse)
     low, high = float(both.min()) - np.log(1 / delta) - 5.0, float(both.max())
     return _crossing(log_capital, np.log(1 / delta), low, high) if log_capital(low) > np.log(1 / delta) else -np.inf
+
+
+def _finite(forward: Weights, reverse: Weights) -> Weights:
+    """What chains of weight zero leave."""
+    both = np.append(forward, reverse)
+    return both[np.isfinite(both)]
 
 
 def _crossing(falling: Callable[[float], float], level: float, low: float, high: float) -> float:
@@ -90,8 +99,8 @@ def acceptance_ratio(forward: Weights, reverse: Weights) -> Ratio:
     reverse runs are the time reversal of the forward ones is supposed here, and nowhere else.
     """
     m = np.log(len(forward) / len(reverse))
-    low = min(forward.min(), -reverse.max()) - abs(m) - 1
-    high = max(forward.max(), -reverse.min()) + abs(m) + 1
+    both = _finite(forward, -reverse)
+    low, high = both.min() - abs(m) - 1 - np.log(len(both)), both.max() + abs(m) + 1
     for _ in range(100):
         middle = (low + high) / 2
         if _fermi(m + middle - forward).sum() > _fermi(-m - middle - reverse).sum():
@@ -102,6 +111,17 @@ def acceptance_ratio(forward: Weights, reverse: Weights) -> Ratio:
     overlap = _fermi(log_z - forward).mean() + _fermi(-log_z - reverse).mean()
     error = _relative_error(_fermi(m + log_z - forward)) + _relative_error(_fermi(-m - log_z - reverse))
     return Ratio(float(log_z), float(np.sqrt(error)), float(np.minimum(1.0, overlap)))
+
+
+def acceptance_ratios(up: Float[np.ndarray, "t p c"], down: Float[np.ndarray, "t p c"]) -> Float[np.ndarray, "p c"]:
+    """The same for many pairs of as many draws each, log Z alone."""
+    low = np.minimum(up.min(axis=0), -down.max(axis=0)) - 1
+    high = np.maximum(up.max(axis=0), -down.min(axis=0)) + 1
+    for _ in range(45):
+        middle = (low + high) / 2
+        above = _fermi(middle - up).sum(axis=0) > _fermi(-middle - down).sum(axis=0)
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return (low + high) / 2
 
 
 def _fermi(x: np.ndarray) -> np.ndarray:

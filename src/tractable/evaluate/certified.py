@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from tractable.evaluate import bounds
 from tractable.evaluate.starts import Starts
 from tractable.posterior import Certificate
+from tractable.posterior.tempering.modes import Modes
 
 Checks = Mapping[str, float]
 
 MIN_OVERLAP = 0.05
 MIN_EFFECTIVE = 10.0
 MAX_TAIL = 1.0
+MIN_TRIPS = 3.0
+"""Round trips of each ladder: fewer say that replicas did not travel; as many prove nothing."""
+
 MIN_PAIRS = 32
 """Fewer runs are bounded for each direction apart: pairs of them cannot exclude anything."""
 
-TOLERANCE = 0.05
-"""Nats by which the directions may differ beyond four standard errors."""
+ERRORS, TOLERANCE = 4.0, 0.05
+"""Estimates may differ by so many standard errors, and so many nats beyond them."""
+
+SMALL = 0.01
+"""The weight below which a phase is not counted among those that a verdict names."""
 
 CHECKS = (
     "gap",
@@ -29,42 +38,70 @@ CHECKS = (
     "reverse_effective",
     "forward_tail",
     "reverse_tail",
-    "halves",
+    "exchange",
+    "exchange_error",
+    "round_trips",
 )
+GIVEN = "the samples given are samples of the model"
 MIXED = "the chains that reverse runs start from are samples of the model"
+UNSOUGHT = "phases were not looked for"
 OVERFLOW = "parameters this large overflow single precision: scale them down"
 
 
+class Found(NamedTuple):
+    """The region that each forward chain ended in, and the modes that were found."""
+
+    region: Int[np.ndarray, " c"]
+    modes: Modes
+
+
 def certified(
-    w: bounds.Weights, back: bounds.Weights, offset: float, confidence: float, starts: Starts
+    works: tuple[bounds.Weights, bounds.Weights], offset: float, confidence: float, starts: Starts, found: Found | None
 ) -> tuple[Certificate, Checks]:
-    """The certificate of log Z from forward work `w` and reverse work `back`, both relative to `offset`.
+    """The certificate of log Z from log W of forward runs and −log W of reverse runs, both relative to `offset`.
 
     The ends of the interval are betting bounds, each failing with half of 1 − confidence. The lower one is that of the
     forward runs alone (`bounds.log_mean_lower`) and supposes nothing, unless the reverse runs started from exact
     samples. The upper one is that of both directions together (`bounds.log_ratio_lower`) and supposes that the reverse
-    runs started from the model: it is conditional on that unless they started from exact samples. Where a check fails,
-    the bounds of each direction alone are covered too, and where the runs started from chains the forward runs and both
-    halves of the reverse ones as well. The standard error is then at least half of what the directions differ by.
+    runs started from samples of the model: it is conditional on that unless they are exact. Where a check fails, the
+    bounds of each direction alone are covered too, and where the runs started from chains what the forward runs and
+    replica exchange say. The standard error is then at least half of what the estimates differ by.
     """
-    delta, broken = (1 - confidence) / 2, int((~np.isfinite(np.append(w, back))).sum())
-    if broken:
-        reason = f"the work of {broken} of {len(w) + len(back)} runs is not finite; {OVERFLOW}"
-        nothing = Certificate(np.nan, -np.inf, np.inf, "probabilistic", confidence, np.inf, _verdict([reason]))
+    (w, back), delta = works, (1 - confidence) / 2
+    broken = int((~(w < np.inf)).sum() + (~np.isfinite(back)).sum())
+    if broken or not np.isfinite(w).any():
+        reason = f"the work of {broken or len(w)} of {len(w) + len(back)} runs is not finite; {OVERFLOW}"
+        nothing = Certificate(np.nan, -np.inf, np.inf, "probabilistic", confidence, np.inf, f"unreliable: {reason}")
         return nothing, dict.fromkeys(CHECKS, np.nan)
     ratio = bounds.acceptance_ratio(w, back)
+    checks = _checks(w, back, ratio, starts, offset)
+    reasons = _reasons(checks, (len(w), len(back)))
     low, high = _ends(w, back, delta, starts.exact)
-    checks = _checks(w, back, ratio, starts.n_from_data)
-    reasons = _reasons(checks)
     if reasons:
-        low, high = min(low, bounds.log_mean_lower(w, delta)), max(high, -bounds.log_mean_lower(back, delta))
-    if reasons and not starts.exact:
-        high = max(high, bounds.log_mean_exp(w), *(-v for v in _halves(back, starts.n_from_data))) + np.log(1 / delta)
+        low, high = _wider((low, high), works, delta, starts, offset)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
-    error = max(ratio.std_error, abs(checks["gap"]) / 2) if reasons else ratio.std_error
+    apart = np.nanmax([abs(checks["gap"]), abs(checks["exchange"])])
+    error = max(ratio.std_error, apart / 2) if reasons else ratio.std_error
     value, low, high = (offset + float(v) for v in (value, low, high))
-    upper = {} if starts.exact else {"upper_kind": "conditional", "assumes": MIXED}
-    return Certificate(value, low, high, "probabilistic", confidence, error, _verdict(reasons), **upper), checks
+    upper = {} if starts.exact else {"upper_kind": "conditional", "assumes": _assumed(starts, found)}
+    verdict = f"unreliable: {'; '.join(reasons)}" if reasons else _reliable(starts, found, w)
+    return Certificate(value, low, high, "probabilistic", confidence, error, verdict, **upper), checks
+
+
+def _wider(
+    ends: tuple[float, float],
+    works: tuple[bounds.Weights, bounds.Weights],
+    delta: float,
+    starts: Starts,
+    offset: float,
+) -> tuple[float, float]:
+    """Ends that cover what each direction says alone, and replica exchange, where these contradict each other."""
+    (low, high), (w, back) = ends, works
+    low, high = min(low, bounds.log_mean_lower(w, delta)), max(high, -bounds.log_mean_lower(back, delta))
+    if starts.exact:
+        return low, high
+    third = [] if starts.exchanged is None else [starts.exchanged.value - offset]
+    return low, max(high, bounds.log_mean_exp(w), -bounds.log_mean_exp(back), *third) + np.log(1 / delta)
 
 
 def _ends(w: bounds.Weights, back: bounds.Weights, delta: float, exact: bool) -> tuple[float, float]:
@@ -74,15 +111,12 @@ def _ends(w: bounds.Weights, back: bounds.Weights, delta: float, exact: bool) ->
     return low, -bounds.log_ratio_lower(back, w, delta)
 
 
-def _halves(back: bounds.Weights, n_from_data: int) -> list[float]:
-    """log of the mean weight of the runs that started from data, and of the others."""
-    parts = (back[:n_from_data], back[n_from_data:])
-    return [bounds.log_mean_exp(part) for part in parts if len(part)]
-
-
-def _checks(w: bounds.Weights, back: bounds.Weights, ratio: bounds.Ratio, n_from_data: int) -> dict[str, float]:
+def _checks(
+    w: bounds.Weights, back: bounds.Weights, ratio: bounds.Ratio, starts: Starts, offset: float
+) -> dict[str, float]:
     forward, reverse = bounds.log_mean_exp(w), -bounds.log_mean_exp(back)
     ess = bounds.effective_sample_size(w), bounds.effective_sample_size(back)
+    third = starts.exchanged
     return {
         "gap": reverse - forward,
         "gap_error": float(np.sqrt(sum(max(0.0, 1 / e - 1 / len(v)) for e, v in zip(ess, (w, back), strict=True)))),
@@ -91,42 +125,66 @@ def _checks(w: bounds.Weights, back: bounds.Weights, ratio: bounds.Ratio, n_from
         "reverse_effective": ess[1],
         "forward_tail": bounds.pareto_shape(w),
         "reverse_tail": bounds.pareto_shape(back),
-        "halves": _disagreement(back, n_from_data),
+        "exchange": 0.0 if third is None else third.value - offset - ratio.log_z,
+        "exchange_error": 0.0 if third is None else float(np.hypot(third.error, ratio.std_error)),
+        "round_trips": np.inf if third is None else third.round_trips,
     }
 
 
-def _disagreement(back: bounds.Weights, n: int) -> float:
-    """How many standard errors the mean work of the runs from data is away from that of the others."""
-    if min(n, len(back) - n) < 2:
-        return 0.0
-    a, b = back[:n], back[n:]
-    if abs(a.mean() - b.mean()) < TOLERANCE:
-        return 0.0
-    error = float(np.sqrt(a.var() / len(a) + b.var() / len(b)))
-    return float(abs(a.mean() - b.mean())) / error if error > 0 else np.inf
-
-
-def _reasons(checks: Checks) -> list[str]:
+def _reasons(checks: Checks, n: tuple[int, int]) -> list[str]:
     """What speaks against the value, with what would help; a check that is not a number speaks against it."""
-    out = []
-    gap = checks["gap"]
-    if not abs(gap) <= 4 * checks["gap_error"] + TOLERANCE:
-        cure = "more temperatures or a base closer to the data" if gap > 0 else "longer chains for the reverse runs"
-        out.append(f"forward and reverse disagree by {abs(gap):.3g} nats; use {cure}")
-    elif not checks["overlap"] >= MIN_OVERLAP:
-        out.append("forward and reverse runs hardly overlap; use more temperatures")
-    few = np.minimum(checks["forward_effective"], checks["reverse_effective"])  # NaN where either is
-    heavy = np.maximum(checks["forward_tail"], checks["reverse_tail"])
-    if not out and not few >= MIN_EFFECTIVE:
-        out.append(f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures")
-    if not out and not heavy <= MAX_TAIL:
-        out.append(f"the weights have a heavy tail (Pareto shape {heavy:.2f}); use more temperatures")
-    if not checks["halves"] <= 4:
-        out.append(
-            "reverse runs from data and from annealed chains differ: the chains have not mixed; use a longer burn-in"
-        )
+    out = [*_directions(checks), *_weights(checks, n)][:1]
+    apart = abs(checks["exchange"])
+    if not apart <= ERRORS * checks["exchange_error"] + TOLERANCE:
+        out.append(f"exchange and annealing differ by {apart:.3g} nats; use a longer burn-in and more temperatures")
+    if not checks["round_trips"] >= MIN_TRIPS:
+        trips = checks["round_trips"]
+        out.append(f"replicas hardly travel ({trips:.1f} round trips a ladder); use a longer burn-in")
     return out
 
 
-def _verdict(reasons: list[str]) -> str:
-    return f"unreliable: {'; '.join(reasons)}" if reasons else "reliable"
+def _directions(checks: Checks) -> list[str]:
+    gap = checks["gap"]
+    if not abs(gap) <= ERRORS * checks["gap_error"] + TOLERANCE:
+        cure = "more temperatures or a base closer to the data" if gap > 0 else "longer chains for the reverse runs"
+        return [f"forward and reverse disagree by {abs(gap):.3g} nats; use {cure}"]
+    if not checks["overlap"] >= MIN_OVERLAP:
+        return ["forward and reverse runs hardly overlap; use more temperatures"]
+    return []
+
+
+def _weights(checks: Checks, n: tuple[int, int]) -> list[str]:
+    ess = checks["forward_effective"], checks["reverse_effective"]
+    few = np.minimum(*ess)  # NaN where either is
+    if not few >= MIN_EFFECTIVE:
+        return [f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures"]
+    tails = checks["forward_tail"], checks["reverse_tail"]
+    heavy = np.max([-np.inf, *(tail for tail, e, of in zip(tails, ess, n, strict=True) if not e >= of / 2)])
+    if not heavy <= MAX_TAIL:
+        return [f"the weights have a heavy tail (Pareto shape {heavy:.2f}); use more temperatures"]
+    return []
+
+
+def _assumed(starts: Starts, found: Found | None) -> str:
+    if starts.exchanged is None:
+        return GIVEN if starts.origin == "given samples" else MIXED
+    sought = "no phase has weight beyond those looked for along eigenvectors, columns, rows and chains"
+    modes = "" if found is None else f"{len(found.modes.elbo)} modes, "
+    return f"{sought} ({modes}{starts.origin} of {starts.exchanged.round_trips:.0f} round trips each)"
+
+
+def _reliable(starts: Starts, found: Found | None, w: bounds.Weights) -> str:
+    """What was tested, in words."""
+    if starts.exact:
+        return "reliable"
+    if starts.exchanged is None:
+        return f"reliable if {GIVEN}" if starts.origin == "given samples" else UNSOUGHT
+    if found is None:
+        return "reliable given the phases found"
+    share = np.bincount(found.region, np.exp(w - np.max(w)), len(found.modes.elbo))
+    share = np.sort(share / share.sum())[::-1]
+    counted = share[share >= SMALL]
+    if len(counted) == 1:
+        return "reliable given the phases found: 1"
+    told = "/".join(f"{s:.2f}" for s in counted[:4]) + ("/…" if len(counted) > 4 else "")
+    return f"reliable given the phases found: {len(counted)}, weights {told}"

@@ -88,7 +88,8 @@ def log_likelihood(
     Parameters
     ----------
     data : [n_rows, n_visible]; NaN is unobserved and summed out.
-    log_partition : log Z where it is known already; else it is computed, with `data` to help.
+    log_partition : log Z where it is known already; else it is computed from the model alone, so that it does not
+        depend on which rows are scored. Rows that help to find phases go into a call of `log_partition`.
     more : see `log_partition`; ``rows``, a `RowAnnealing`, says how rows are annealed.
 
     Raises
@@ -107,15 +108,14 @@ def log_likelihood(
         raise ModelError(f"expected rows of data [n_rows, {model.n_visible}], got an array of shape {values.shape}")
     settings = more.pop("rows", RowAnnealing())
     check_options(more, ("method", "settings", *BUDGET, *OPTIONS), "log_likelihood")
-    log_z = log_partition or _log_partition(model, values, key, more)
+    log_z = log_partition or _log_partition(model, key, more)
     budget = {name: more.get(name) for name in BUDGET}
     joint = unnormalized(model, values, key, settings if more.get("method") == "annealing" else None, **budget)
     return LogLikelihood.of(joint.mean - log_z, per_row=joint.rows - log_z, log_partition=log_z)
 
 
-def _log_partition(model: Boltzmann, values: np.ndarray, key: Any, more: Any) -> Certificate:
-    complete = values.dtype.kind != "f" or not np.isnan(values).any(axis=1).all()
-    return log_partition(model, data=values if complete else None, key=key, **more)
+def _log_partition(model: Boltzmann, key: Any, more: Any) -> Certificate:
+    return log_partition(model, key=key, **more)
 
 
 class Unnormalized(NamedTuple):

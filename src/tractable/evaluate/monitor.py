@@ -88,7 +88,7 @@ def live_log_partition(
     if plan.method != "annealing":
         asked = machines.read(model, None)
         return machines.log_partition(asked, [Solved(slice(None), asked, plan, machines.solve(plan, asked, key))]), None
-    settings = Annealing(n_chains=CHAINS, n_temperatures=budget)
+    settings = Annealing(n_chains=CHAINS, n_temperatures=budget, phases=False)
     temperatures = None if pilot is None else pilot.temperatures(budget)
     found = anneal(model, data=_complete(rows), key=key, settings=settings, temperatures=temperatures)
     return found.log_partition, found.pilot

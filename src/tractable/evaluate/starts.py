@@ -1,7 +1,8 @@
-"""Samples of a model for reverse annealing to start from."""
+"""Samples of a model for reverse annealing to start from, and what replica exchange says of log Z on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,78 +10,141 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tractable.evaluate import bounds
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.models.keys import generator
+from tractable.models.precision import working_type
+from tractable.plan.budget import START_FLOPS
 from tractable.plan.machines import EXACT, plan_starts
+from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.cases import read_cases
 from tractable.posterior.exact import clamped as exact
-from tractable.posterior.tempering._base import run
-from tractable.posterior.tempering.bases import features_given
-from tractable.posterior.tempering.machines import MachinePath
+from tractable.posterior.tempering import bases, exchange
+from tractable.posterior.tempering._base import PathRun, run
+from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
+from tractable.posterior.tempering.modes import Modes
+from tractable.posterior.tempering.strata import Rungs
+from tractable.posterior.tempering.temperatures import evenly
+
+EXACT_FLOPS = START_FLOPS
+"""Exact samples are drawn where they cost no more; 0 sends small machines along the road of large ones."""
+
+LADDERS, TUNING, ROUNDS = 8, 250, 700
+REPLICAS = (8, 12, 16, 24, 40)
+"""On a ladder: the first that is enough."""
 
 
-class Sources(NamedTuple):
-    """Where chains may start: the ends of forward runs with their log weights, rows of data, or samples as they are."""
+class Exchanged(NamedTuple):
+    """log Z by Bennett's acceptance ratio along each ladder, and round trips of a replica, a ladder's average."""
 
-    ends: State
-    log_weights: Float[np.ndarray, " c"]
-    data: np.ndarray | None
-    samples: Any
+    log_z: Float[np.ndarray, " c"]
+    round_trips: float
+
+    @property
+    def value(self) -> float:
+        """The mean of the ladders."""
+        return float(self.log_z.mean())
+
+    @property
+    def error(self) -> float:
+        """Of the mean, from how far the ladders are apart."""
+        return float(self.log_z.std(ddof=1) / np.sqrt(len(self.log_z)))
 
 
 class Starts(NamedTuple):
-    """States of the kept groups, where they come from, and how many of the first of them come from data."""
+    """States of the kept groups, where they come from, whether they are exact, and replica exchange if it was run."""
 
     x: State
     origin: str
     exact: bool
-    n_from_data: int
+    exchanged: Exchanged | None = None
 
 
-def model_states(model: Boltzmann, path: MachinePath, key: Any, sources: Sources, n_burn: int) -> Starts:
-    """One state for each chain: exact where enumeration is cheap, else given ones, else chains of `n_burn` sweeps.
-
-    Half of the chains start from data, where there are some, and half from the ends of the forward runs, drawn again by
-    their weights: where the two halves come back differently, the chains have not forgotten where they started.
-    """
-    n = len(sources.log_weights)
-    if sources.samples is not None:
-        values = checked_values(model, VISIBLE, sources.samples, missing=False)
-        return Starts(_kept(path, features_given(model, _cycled(values, n), key)), "given samples", False, 0)
+def exact_states(model: Boltzmann, kept: tuple[str, ...], key: Any, n: int) -> Starts | None:
+    """Independent draws where enumeration is cheap."""
     plan = plan_starts(model.graph, n)
-    if plan.method in EXACT:
-        values = exact.draw(model, read_cases(model, None), plan, generator(key))
-        x = {name: model.units[name].encode(values[name]) for name in path.kept}
-        return Starts(_kept(path, x), "exact samples", True, 0)
-    return _burnt_in(model, path, key, sources, n_burn)
+    if plan.method not in EXACT or plan.flops > EXACT_FLOPS:
+        return None
+    values = exact.draw(model, read_cases(model, None), plan, generator(key))
+    return Starts(
+        _kept(model, kept, {name: model.units[name].encode(values[name]) for name in kept}), "exact samples", True
+    )
 
 
-def _burnt_in(model: Boltzmann, path: MachinePath, key: Any, sources: Sources, n_burn: int) -> Starts:
-    n = len(sources.log_weights)
-    half = 0 if sources.data is None else n // 2
-    x = _resampled(sources, key, n - half)
-    if sources.data is not None and half:
-        rows = np.linspace(0, len(sources.data) - 1, half).astype(int)
-        own = _kept(path, features_given(model, sources.data[rows], key))
+def given_states(model: Boltzmann, kept: tuple[str, ...], samples: Any, key: Any, n: int) -> Starts:
+    """States of the visible units as they are given, in turn, and hidden ones drawn given these."""
+    values = checked_values(model, VISIBLE, samples, missing=False)
+    x = bases.features_given(model, values[np.arange(n) % len(values)], key)
+    return Starts(_kept(model, kept, x), "given samples", False)
+
+
+def chained_states(model: Boltzmann, path: MachinePath, forward: PathRun, key: Any, how: tuple[Any, int]) -> Starts:
+    """Ends of chains at the model, from rows of data and from ends of forward runs drawn by their weights, half each.
+
+    `how`: rows of the visible units, or None; sweeps.
+    """
+    (rows, n_sweeps), n = how, len(forward.work)
+    half = 0 if rows is None else n // 2
+    x = _resampled(forward, key, n - half)
+    if half:
+        chosen = rows[np.linspace(0, len(rows) - 1, half).astype(int)]
+        own = _kept(model, path.kept, bases.features_given(model, chosen, key))
         x = {name: jnp.concatenate([own[name], x[name]]) for name in path.kept}
-    x = run(path, jax.random.fold_in(key, 1), np.ones(n_burn + 1), x).x
-    both = "data and from annealed chains" if half else "annealed chains"
-    return Starts(x, f"chains of {n_burn} sweeps from {both}", False, half)
+    x = run(path, jax.random.fold_in(key, 1), np.ones(n_sweeps + 1), x).x
+    return Starts(x, f"chains of {n_sweeps} sweeps", False)
 
 
-def _resampled(sources: Sources, key: Any, n: int) -> State:
+def _resampled(forward: PathRun, key: Any, n: int) -> State:
     """Ends of forward runs drawn by their weights, evenly spaced through the cumulative weights."""
-    share = np.cumsum(np.exp(sources.log_weights - np.logaddexp.reduce(sources.log_weights)))
+    share = np.cumsum(np.exp(forward.work - np.logaddexp.reduce(forward.work)))
     u = (np.arange(n) + float(jax.random.uniform(jax.random.fold_in(key, 2)))) / n
     index = np.minimum(np.searchsorted(share, u * share[-1]), len(share) - 1)
-    return {name: jnp.asarray(v)[index] for name, v in sources.ends.items()}
+    return {name: jnp.asarray(v)[index] for name, v in forward.x.items()}
 
 
-def _cycled(values: np.ndarray, n: int) -> np.ndarray:
-    return values[np.arange(n) % len(values)]
+def exchanged_states(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Rungs) -> Starts:
+    """States from ladders of replicas between a base and the model, half of which begin in modes.
+
+    `size`: states wanted, and rounds, None for as many as there are by default.
+    """
+    n, rounds = size
+    path = make_path(model, ladder.base)
+    k = next((k for k in REPLICAS if k >= 2 * ladder.costs.sum() + 2), REPLICAS[-1])
+    betas = jnp.asarray(evenly(np, ladder.costs, ladder.betas, k - 1), path.model.dtype)
+    state = _begun(path, exchange.init(path, jax.random.fold_in(key, 0), betas, LADDERS), modes, key)
+    n_rounds = ROUNDS if rounds is None else max(rounds, 2 * exchange.CHUNK)
+    state = exchange.adapted(exchange.record(path, jax.random.fold_in(key, 1), state, max(n_rounds // 3, 1))[0])
+    state, states, gained = exchange.record(path, jax.random.fold_in(key, 2), state, n_rounds)
+    x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}
+    chosen = np.linspace(0, len(x[path.kept[0]]) - 1, n).astype(int)
+    found = Exchanged(
+        float(model.offset + base_log_partition(path)) + _log_ratio(gained), int(state.round_trips) / LADDERS
+    )
+    told = f"{LADDERS} ladders of {k} replicas"
+    return Starts(_kept(model, path.kept, {name: a[chosen] for name, a in x.items()}), told, False, found)
 
 
-def _kept(path: MachinePath, x: Any) -> State:
-    return {name: jnp.asarray(x[name], jnp.float32) for name in path.kept}
+def _begun(path: MachinePath, state: exchange.Replicas, modes: Modes, key: Any) -> exchange.Replicas:
+    """The replicas of every second ladder in modes, the others as they were drawn at the base."""
+    place = np.arange(len(next(iter(state.x.values()))))
+    mode = (place // 2) % len(modes.elbo)
+    fields = {name: jnp.asarray(modes.fields[name][mode], path.model.dtype) for name in path.kept}
+    rows = jnp.asarray(place, jnp.uint32)
+    drawn = gibbs.independent(path.model.units, jax.random.fold_in(key, 3), rows, fields)
+    odd = (place % 2 == 1)[:, None]
+    return state._replace(x={name: jnp.where(odd, drawn[name], a) for name, a in state.x.items()})
+
+
+def _log_ratio(gained: Float[np.ndarray, "t k c"]) -> Float[np.ndarray, " c"]:
+    """log Z of model over base, ladder by ladder, from the gains of pairs in the rounds of their turn."""
+    k, total = gained.shape[1], np.zeros(gained.shape[2])
+    for parity in (0, 1):
+        own, pairs = gained[parity::2], np.arange(parity, k - 1, 2)
+        total += bounds.acceptance_ratios(own[:, pairs], own[:, pairs + 1]).sum(axis=0)
+    return total
+
+
+def _kept(model: Boltzmann, names: tuple[str, ...], x: Mapping[str, Any]) -> State:
+    return {name: jnp.asarray(x[name], working_type(model)) for name in names}

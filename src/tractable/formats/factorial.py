@@ -2,7 +2,8 @@
 
 The header's entry has ``kind`` ``factorial_hidden_markov`` and ``chains``, their number, and ``columns`` where these
 have names. The tensors are ``start0``,
-``transition0`` and ``contributions0`` of chain 0, and so on, ``covariance`` and ``offset``.
+``transition0`` and ``contributions0`` of chain 0, and so on, ``covariance`` and ``offset``;
+``possible0`` and so on (ones and zeros) where more than what is positive may be.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def describe(model: FactorialHiddenMarkovModel) -> tuple[dict[str, Any], dict[st
     tensors = model.emissions.arrays()
     for m, (start, transition) in enumerate(zip(model.starts, model.transitions, strict=True)):
         tensors |= {f"start{m}": start, f"transition{m}": transition}
+        if (model.possible[m] > (np.vstack([start, transition]) > 0)).any():
+            tensors[f"possible{m}"] = model.possible[m].astype(np.float64)
     about = {"kind": model.family, "chains": len(model.sizes)} | describe_columns(model.named)
     return about, {name: np.array(a, order="C") for name, a in tensors.items()}
 
@@ -39,6 +42,8 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> FactorialHidde
         [taken(arrays, f"{name}{m}") for m in range(n)] for name in ("start", "transition", "contributions")
     )
     emissions = AdditiveGaussianEmissions(contributions, taken(arrays, "covariance"), taken(arrays, "offset"))
+    may = {m: arrays.pop(f"possible{m}") > 0 for m in range(n) if f"possible{m}" in arrays}
     if arrays:
         raise ModelError(f"the tensor {shown(next(iter(arrays)))} is not described in the header")
-    return FactorialHiddenMarkovModel(starts, transitions, emissions, read_columns(about))
+    model = FactorialHiddenMarkovModel(starts, transitions, emissions, read_columns(about))
+    return model.allowing([may.get(m, own) for m, own in enumerate(model.possible)])

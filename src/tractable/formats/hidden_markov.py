@@ -3,7 +3,8 @@
 The header's entry has ``kind`` ``hidden_markov``, ``stationary`` (whether the start is the distribution that the
 transitions keep), ``emissions`` (`tractable.formats.emissions` says what), and ``columns`` where these have names
 (`tractable.formats._columns`). The tensors are ``start`` (unless it is
-stationary), ``transition``, ``ties`` (if there are any) and the parameters of the emissions, ``emissions.NAME``.
+stationary), ``transition``, ``ties`` (if there are any), ``possible`` (ones and zeros, where more than what is positive
+may be) and the parameters of the emissions, ``emissions.NAME``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def describe(model: HiddenMarkovModel) -> tuple[dict[str, Any], dict[str, np.nda
         tensors["start"] = model.first
     if model.ties is not None:
         tensors["ties"] = model.ties.astype(np.float64)
+    if (model.possible > (np.vstack([model.first, model.transition]) > 0)).any():
+        tensors["possible"] = model.possible.astype(np.float64)
     about = {"kind": "hidden_markov", "stationary": model.is_stationary}
     about |= {"emissions": describe_emissions(model.emissions)} | describe_columns(model.named)
     return about, {name: np.array(a, order="C") for name, a in tensors.items()}
@@ -41,13 +44,14 @@ def read(about: Mapping[str, Any], tensors: Mapping[str, Any]) -> HiddenMarkovMo
         raise ModelError("the header's 'tractable' entry has no good stationary: true or false")
     arrays = arrays_of(tensors)
     start = STATIONARY if about["stationary"] else taken(arrays, "start")
-    transition, ties = taken(arrays, "transition"), arrays.pop("ties", None)
+    transition, ties, may = taken(arrays, "transition"), arrays.pop("ties", None), arrays.pop("possible", None)
     for name in arrays:
         if not name.startswith(PREFIX):
             raise ModelError(f"the tensor {shown(name)} has no place")
     own = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
     emissions = read_emissions(about.get("emissions"), own)
-    return HiddenMarkovModel(start, transition, emissions, _labels(ties), read_columns(about))
+    model = HiddenMarkovModel(start, transition, emissions, _labels(ties), read_columns(about))
+    return model if may is None else model.allowing(may > 0)
 
 
 def _labels(ties: np.ndarray | None) -> np.ndarray | None:

@@ -21,8 +21,8 @@ typedef struct {
 /* What a worker holds; rows are `padded` long, and zero beyond m. */
 typedef struct {
     float *up, *down;    /* [k] exp(beta w) and its inverse, at the temperature of this step */
-    float *w, *b, *step; /* [k], and b0, b1 - b0 */
-    float *slope, *odds; /* [TOGETHER] d theta / d beta, exp(theta) */
+    float *w;            /* [k] */
+    float *b, *slope, *odds; /* [TOGETHER] b of the chain's base, d theta / d beta, exp(theta) */
     double total[TOGETHER]; /* the sum of log(1 + odds) */
 } Bench;
 
@@ -44,11 +44,18 @@ static double log_product(const float *odds, const float *factor, int64_t n) {
     return log(mantissa) + (double)bits * 0x1.62e42fefa39efp-1;
 }
 
+/* The fields of a chain at beta = 0: those of its own base, or of the only one. */
+static const float *base_of(const Narrow *a, const float *fields, int64_t chain, int64_t n) {
+    return fields + (a->n_bases > 1 ? chain * n : 0);
+}
+
+static const float *model_of(const Narrow *a, const float *fields, int64_t n) { return fields + a->n_bases * n; }
+
 static void set_odds(const Run *r, const Bench *q, float beta, int64_t i) {
-    const float *slope = q->slope + i * r->padded;
+    const float *b = q->b + i * r->padded, *slope = q->slope + i * r->padded;
     float *odds = q->odds + i * r->padded;
     for (int64_t j = 0; j < r->padded; j += F_LANES)
-        f_store(odds + j, f_exp(f_load(q->b + j) + beta * f_load(slope + j)));
+        f_store(odds + j, f_exp(f_load(b + j) + beta * f_load(slope + j)));
     for (int64_t j = r->given->m; j < r->padded; j++) odds[j] = 0;
 }
 
@@ -72,7 +79,8 @@ static void multiply(float *to, const float *by, int64_t n) {
 static void draw(const Run *r, Bench *q, int64_t t, int64_t chain, int64_t i, int64_t unit) {
     const Narrow *a = r->given;
     float *x = a->out + chain * a->k + unit, beta = a->betas[t + 1];
-    float sign = *x ? -1 : 1, field = a->c[unit] + beta * (a->c[a->k + unit] - a->c[unit]);
+    float c0 = base_of(a, a->c, chain, a->k)[unit], c1 = model_of(a, a->c, a->k)[unit];
+    float sign = *x ? -1 : 1, field = c0 + beta * (c1 - c0);
     const float *factor = (*x ? q->down : q->up) + unit * r->padded;
     double total = log_product(q->odds + i * r->padded, factor, r->padded);
     float logit = sign * field + (float)(total - q->total[i]);
@@ -87,9 +95,10 @@ static void draw(const Run *r, Bench *q, int64_t t, int64_t chain, int64_t i, in
 /* Chain number i of those on the bench from temperature t to t + 1. */
 static void step_chain(const Run *r, Bench *q, int64_t t, int64_t chain, int64_t i) {
     const Narrow *a = r->given;
+    const float *c0 = base_of(a, a->c, chain, a->k), *c1 = model_of(a, a->c, a->k);
     double before = q->total[i], linear = 0;
     for (int64_t unit = 0; unit < a->k; unit++)
-        linear += a->out[chain * a->k + unit] * (double)(a->c[a->k + unit] - a->c[unit]);
+        linear += a->out[chain * a->k + unit] * (double)(c1[unit] - c0[unit]);
     set_odds(r, q, a->betas[t + 1], i);
     q->total[i] = log_product(q->odds + i * r->padded, NULL, r->padded);
     a->change[t * a->n_chains + chain] = (float)((a->betas[t + 1] - a->betas[t]) * linear + q->total[i] - before);
@@ -98,8 +107,11 @@ static void step_chain(const Run *r, Bench *q, int64_t t, int64_t chain, int64_t
 
 static void start_chain(const Run *r, Bench *q, int64_t chain, int64_t i) {
     const Narrow *a = r->given;
-    float *slope = q->slope + i * r->padded;
-    memcpy(slope, q->step, sizeof(float) * (size_t)r->padded);
+    const float *b0 = base_of(a, a->b, chain, a->m), *b1 = model_of(a, a->b, a->m);
+    float *b = q->b + i * r->padded, *slope = q->slope + i * r->padded;
+    for (int64_t j = 0; j < a->m; j++) b[j] = b0[j], slope[j] = b1[j] - b0[j];
+    memset(b + a->m, 0, sizeof(float) * (size_t)(r->padded - a->m));
+    memset(slope + a->m, 0, sizeof(float) * (size_t)(r->padded - a->m));
     for (int64_t unit = 0; unit < a->k; unit++)
         if (a->out[chain * a->k + unit]) add_scaled(slope, 1, q->w + unit * r->padded, r->padded);
     set_odds(r, q, a->betas[0], i);
@@ -110,11 +122,10 @@ static Bench bench_of(const Run *r, int worker) {
     const Narrow *a = r->given;
     int64_t table = a->k * r->padded;
     float *at = r->scratch + worker * r->size;
-    Bench q = {at, at + table, at + 2 * table, at + 3 * table, at + 3 * table + r->padded};
-    q.slope = q.step + r->padded, q.odds = q.slope + TOGETHER * r->padded;
-    memset(at + 2 * table, 0, sizeof(float) * (size_t)(table + 2 * r->padded));
+    Bench q = {at, at + table, at + 2 * table, at + 3 * table};
+    q.slope = q.b + TOGETHER * r->padded, q.odds = q.slope + TOGETHER * r->padded;
+    memset(q.w, 0, sizeof(float) * (size_t)table);
     for (int64_t i = 0; i < a->k; i++) memcpy(q.w + i * r->padded, a->w + i * a->m, sizeof(float) * (size_t)a->m);
-    for (int64_t j = 0; j < a->m; j++) q.b[j] = a->b[j], q.step[j] = a->b[a->m + j] - a->b[j];
     return q;
 }
 
@@ -132,7 +143,7 @@ static void run_together(void *work, int item, int worker) {
 
 int narrow_anneal(const Crew *crew, const Narrow *given) {
     Run r = {given, (given->m + 2 * F_LANES - 1) / (2 * F_LANES) * (2 * F_LANES)};
-    r.size = (3 * given->k + 2 + 2 * TOGETHER) * r.padded;
+    r.size = (3 * given->k + 3 * TOGETHER) * r.padded;
     r.scratch = malloc(sizeof(float) * (size_t)(r.size * crew->n_workers));
     if (!r.scratch) return 1;
     memcpy(given->out, given->x, sizeof(float) * (size_t)(given->n_chains * given->k));

@@ -114,13 +114,15 @@ def narrow_anneal(
 ) -> tuple[Array, Array]:
     """Chains of binary units from temperature to temperature, their binary neighbours summed out; on CPUs only.
 
-    log p̃_β(x) = c_β·x + Σ_j log(1 + exp(b_βj + β x·W_j)) with fields on the line from their first row to the second. At
-    each new temperature all units are drawn one by one, in the opposite order if `backward`.
+    log p̃_β(x) = c_β·x + Σ_j log(1 + exp(b_βj + β x·W_j)) with fields on the line to their last row, from the only one
+    before it or from a row for each chain. At each new temperature all units are drawn one by one, in the opposite
+    order if `backward`.
 
     Parameters
     ----------
     words : seeds uint32 [n_steps, k, 2] and the numbers of the chains uint32 [n_chains].
-    betas : [n_steps + 1]. x : zeros and ones [n_chains, k]. machine : W [k, m], c [2, k], b [2, m].
+    betas : [n_steps + 1]. x : zeros and ones [n_chains, k].
+    machine : W [k, m], c [n + 1, k], b [n + 1, m], n being 1 or n_chains.
 
     Returns
     -------

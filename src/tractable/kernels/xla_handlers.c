@@ -232,10 +232,11 @@ EXPORT FfiError *xla_gibbs_units(FfiCall *call) {
 EXPORT FfiError *xla_narrow_anneal(FfiCall *call) {
     if (answers_query(call)) return NULL;
     if (!fits(call, "u3u1f1f2f2f2f2")) return fail(call, FFI_INVALID_ARGUMENT, "narrow_anneal takes float32 arrays");
-    Narrow a = {dim(call, 3, 0), dim(call, 0, 0), dim(call, 4, 0), dim(call, 4, 1), input(call, 0), input(call, 1)};
-    int fit = dim(call, 0, 1) == a.k && dim(call, 0, 2) == 2 && dim(call, 1, 0) == a.n_chains;
+    Narrow a = {dim(call, 3, 0), dim(call, 0, 0), dim(call, 4, 0), dim(call, 4, 1), dim(call, 5, 0) - 1};
+    a.seeds = input(call, 0), a.rows = input(call, 1);
+    int fit = (a.n_bases == 1 || a.n_bases == a.n_chains) && dim(call, 0, 1) == a.k && dim(call, 0, 2) == 2 && dim(call, 1, 0) == a.n_chains;
     fit = fit && dim(call, 2, 0) == a.n_steps + 1 && dim(call, 3, 1) == a.k;
-    fit = fit && dim(call, 5, 0) == 2 && dim(call, 5, 1) == a.k && dim(call, 6, 0) == 2 && dim(call, 6, 1) == a.m;
+    fit = fit && dim(call, 5, 1) == a.k && dim(call, 6, 0) == a.n_bases + 1 && dim(call, 6, 1) == a.m;
     if (!fit) return fail(call, FFI_INVALID_ARGUMENT, "the arrays do not fit together");
     a.betas = input(call, 2), a.x = input(call, 3), a.w = input(call, 4), a.c = input(call, 5), a.b = input(call, 6);
     a.backward = attribute(call, 0) != 0, a.out = output(call, 0), a.change = output(call, 1);

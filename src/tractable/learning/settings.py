@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
@@ -67,6 +67,10 @@ RULES = {
     ),
     "pretrain": _whole("zero or more", 0),
     "pretrain_rate": NOT_NEGATIVE,
+    "prior": Rule(
+        "a strength in pseudo-rows, zero or more, or None; of a network also variable → pseudo-counts",
+        lambda value: value is None or isinstance(value, Mapping) or NOT_NEGATIVE.holds(value),
+    ),
     "samples": AT_LEAST_ONE,
     "sleep": NOT_NEGATIVE,
     "sparsity": _or_none(FINITE),
@@ -75,6 +79,7 @@ RULES = {
     "target": SHARE,
     "wake": NOT_NEGATIVE,
     "weight_decay": NOT_NEGATIVE,
+    "weight_prior": Rule("one finite number, zero or more, for all", NOT_NEGATIVE.holds),
 }
 """What each setting has to be, by its name; one that is not here may be anything."""
 

@@ -91,6 +91,10 @@ def check_known(names: Iterable[str], known: Mapping[str, object]) -> None:
             raise unknown_variable(name, known)
 
 
+KEPT = {"kept": True}
+"""Of a field that learning never changes: it is no part of a checkpoint."""
+
+
 def set_fields(model: object, **values: object) -> None:
     """Set fields of a frozen dataclass while it is being made."""
     for name, value in values.items():

@@ -105,7 +105,8 @@ class BayesianNetwork:
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
         set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
         self._hold(packed)
-        set_fields(self, ties=_checked_ties(self.ties, self.tables), fixed=fixed)
+        ties = _checked_ties(self.ties, self.tables)
+        set_fields(self, ties=ties, fixed=_all_fixed(fixed, ties))
 
     def _hold(self, packed: Tables) -> None:
         """Take these numbers; from here on nothing can write into them."""
@@ -211,7 +212,9 @@ class BayesianNetwork:
         be variable → pseudo-counts in the shape of its table. Tied tables share one prior, fixed ones have none.
         """
         from tractable.models.emissions import Statistics  # learning's: a query does not load it
+        from tractable.models.emissions._base import pseudo_count
 
+        weights = pseudo_count("weights", weights)
         counts = np.zeros(self.packed.values.size)
         for v in [v for v in self.states if v not in self.fixed]:
             counts[self._places[v]] = self._pseudo_counts(v, strength).ravel() + weights
@@ -324,6 +327,12 @@ def _checked_ties(ties: Sequence[Sequence[str]], tables: Mapping[str, np.ndarray
     for tie in found:
         _check_equal(tie, [tables[v] for v in tie])
     return found
+
+
+def _all_fixed(fixed: tuple[str, ...], ties: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Those that are fixed, and those that share a table with one of them."""
+    tied = [v for tie in ties if {*tie} & {*fixed} for v in tie]
+    return tuple(dict.fromkeys([*fixed, *tied]))
 
 
 def _check_equal(names: Sequence[str], tables: Sequence[np.ndarray]) -> None:

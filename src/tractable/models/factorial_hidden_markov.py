@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -10,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.models._base import ModelError, set_fields
+from tractable.models._base import KEPT, ModelError, set_fields
 from tractable.models.additive import AdditiveGaussianEmissions, joint_table
 from tractable.models.columns import Columns
 from tractable.models.emissions import Statistics
-from tractable.models.emissions._base import times_logs
+from tractable.models.emissions._base import pseudo_count, times_logs
 from tractable.models.hidden_markov import distributions
 from tractable.models.markov_network import MarkovNetwork
 from tractable.models.rows import Names
@@ -33,9 +34,14 @@ class FactorialHiddenMarkovModel:
     Parameters
     ----------
     starts : π, for each chain [k_m].
-    transitions : A, for each chain [k_m, k_m], rows sum to one within 1e-6. Zeros stay zero in learning.
+    transitions : A, for each chain [k_m, k_m], rows sum to one within 1e-6. What is zero when a model is made stays
+        zero in learning.
     emissions : p(x | states of all chains); what is NaN in a row is integrated out.
     columns : what columns are called, as for `Mixture`.
+
+    Attributes
+    ----------
+    possible : for each chain [1 + k_m, k_m], as of a `HiddenMarkovModel`.
 
     Raises
     ------
@@ -64,6 +70,7 @@ class FactorialHiddenMarkovModel:
     transitions: Sequence[np.ndarray]
     emissions: AdditiveGaussianEmissions
     columns: Columns | Names | None = None
+    possible: Sequence[np.ndarray] = field(init=False, repr=False, metadata=KEPT)
     graph: Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +82,7 @@ class FactorialHiddenMarkovModel:
             )
         starts = [distributions(f"starts[{m}]", self.starts[m], (k,)) for m, k in enumerate(sizes)]
         steps = [distributions(f"transitions[{m}]", self.transitions[m], (k, k)) for m, k in enumerate(sizes)]
+        set_fields(self, possible=tuple(np.vstack(chain) > 0 for chain in zip(starts, steps, strict=True)))
         states = dict(zip(self.chains, sizes, strict=True))
         later = {f"next {name}": (name,) for name in self.chains}
         graph = Graph(states | {f"next {name}": k for name, k in states.items()}, later)
@@ -98,8 +106,8 @@ class FactorialHiddenMarkovModel:
 
     @property
     def n_parameters(self) -> int:
-        """Free numbers: of starts, of transitions that are not zero, and of the emissions."""
-        own = sum(int((p > 0).sum()) - np.size(p[..., 0]) for p in (*self.starts, *self.transitions))
+        """Free numbers: of starts, of transitions that are possible, and of the emissions."""
+        own = sum(int(may.sum()) - len(may) for may in self.possible)
         return own + self.emissions.n_parameters
 
     @property
@@ -110,7 +118,13 @@ class FactorialHiddenMarkovModel:
     @property
     def unnamed(self) -> FactorialHiddenMarkovModel:
         """The same for rows that have been read: numbers, in the order of the columns."""
-        return self if self.columns is None else replace(self, columns=None)
+        return self if self.columns is None else replace(self, columns=None).allowing(self.possible)
+
+    def allowing(self, possible: Sequence[np.ndarray]) -> FactorialHiddenMarkovModel:
+        """The same, with a structure that allows these starts and transitions of each chain [1 + k_m, k_m], too."""
+        found = copy(self)
+        set_fields(found, possible=tuple(a | b for a, b in zip(self.possible, possible, strict=True)))
+        return found
 
     def check(self, data: Any, name: str = "", partial: bool = False) -> Sequences:
         """Sequences of rows as numbers, every value looked at; see `read_sequences`."""
@@ -132,22 +146,22 @@ class FactorialHiddenMarkovModel:
         return Statistics.joined([("chains.", Statistics(parts)), ("emissions.", emissions)])
 
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> FactorialHiddenMarkovModel:
-        """The parameters most likely (with a prior: most probable) given expected statistics; zeros stay zero."""
+        """The parameters most likely (with a prior: most probable) given expected statistics."""
         own = None if prior is None else prior.part("emissions.")
         emissions = self.emissions.maximized(statistics.part("emissions."), own)
         chains = statistics.part("chains.")
         chains = chains if prior is None else chains + prior.part("chains.")
         starts = [most_likely(chains["start"][None, at], p[None])[0] for at, p in self._own_starts()]
         steps = [most_likely(chains[f"transition{m}"], a) for m, a in enumerate(self.transitions)]
-        return FactorialHiddenMarkovModel(starts, steps, emissions, self.columns)
+        return FactorialHiddenMarkovModel(starts, steps, emissions, self.columns).allowing(self.possible)
 
     def _own_starts(self) -> list[tuple[slice, np.ndarray]]:
         return list(zip(self.emissions.slices, self.starts, strict=True))
 
     def prior(self, strength: float | None = None, transitions: float = 0.0, start: float = 0.0) -> Statistics:
         """A conjugate prior: of the covariance, and so many pseudo-counts for each possible transition and start."""
-        first = np.concatenate([np.where(p > 0, float(start), 0.0) for p in self.starts])
-        counts = [np.where(a > 0, float(transitions), 0.0) for a in self.transitions]
+        first = np.concatenate([may[0] * pseudo_count("start", start) for may in self.possible])
+        counts = [may[1:] * pseudo_count("transitions", transitions) for may in self.possible]
         return self.statistics(self.emissions.prior(strength), first, counts)
 
     def log_prior(self, prior: Statistics) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from tractable.graph import Graph
 from tractable.kernels.forks import product_lock, unforked
-from tractable.models._base import ModelError, set_fields
+from tractable.models._base import KEPT, ModelError, set_fields
 from tractable.models.columns import Columns
 from tractable.models.emissions import Emissions, Statistics
-from tractable.models.emissions._base import ROUNDING, ROWS, parameters, times_logs
+from tractable.models.emissions._base import ROUNDING, ROWS, parameters, pseudo_count, times_logs
 from tractable.models.rows import Names
 from tractable.models.sequences import Sequences, read_sequences
 from tractable.models.transitions import checked_ties, most_likely_stationary, most_likely_tied, stationary
@@ -28,12 +29,18 @@ class HiddenMarkovModel:
     Parameters
     ----------
     start : π [K], or ``"stationary"``: the distribution that the transitions keep, which learning then respects.
-    transition : A [K, K], rows sum to one within 1e-6. Zeros stay zero in learning: a left–right model is one whose
-        transitions lead on.
+    transition : A [K, K], rows sum to one within 1e-6. What is zero when a model is made stays zero in learning: a
+        left–right model is one whose transitions lead on.
     emissions : p(x | state); what is NaN in a row is integrated out.
     ties : labels [K, K]; transitions of the same label ≥ 0 keep the same value in learning. Those of label −1 are
         free. Rows that share a label must have the same labels, in any order.
     columns : what columns and their states are called, as for `Mixture`.
+
+    Attributes
+    ----------
+    possible : [1 + K, K], which entries of the start and of the transitions the structure allows: those that are above
+        zero when a model is made. What learning makes of it remembers them, so that a transition which is driven to
+        zero is still a parameter.
 
     Raises
     ------
@@ -56,6 +63,7 @@ class HiddenMarkovModel:
     emissions: Emissions
     ties: np.ndarray | None = None
     columns: Columns | Names | None = None
+    possible: np.ndarray = field(init=False, repr=False, metadata=KEPT)
     graph: Graph = field(init=False, repr=False)
     is_stationary: bool = field(init=False, repr=False)
 
@@ -70,7 +78,7 @@ class HiddenMarkovModel:
         graph = Graph({STATE: k, f"next {STATE}": k}, {f"next {STATE}": (STATE,)})
         columns = Columns.of(self.columns, self.emissions.column_states)
         set_fields(self, start=start, transition=transition, ties=ties, graph=graph, is_stationary=is_stationary)
-        set_fields(self, columns=columns)
+        set_fields(self, columns=columns, possible=np.vstack([start, transition]) > 0)
 
     @property
     def n_states(self) -> int:
@@ -89,12 +97,12 @@ class HiddenMarkovModel:
 
     @property
     def n_parameters(self) -> int:
-        """Free numbers: of the start, of the transitions that are not zero, and of the emissions."""
-        start = 0 if self.is_stationary else int((self.first > 0).sum()) - 1
+        """Free numbers: of the start, of the transitions that are possible, and of the emissions."""
+        start = 0 if self.is_stationary else int(self.possible[0].sum()) - 1
         return start + self._n_transitions() + self.emissions.n_parameters
 
     def _n_transitions(self) -> int:
-        there = self.transition > 0
+        there = self.possible[1:]
         if self.ties is None:
             return int(there.sum()) - self.n_states
         labels = [frozenset(row[on & (row >= 0)].tolist()) for row, on in zip(self.ties, there, strict=True)]
@@ -113,8 +121,18 @@ class HiddenMarkovModel:
         return self if self.columns is None else self.replaced(columns=None)
 
     def replaced(self, **changed: Any) -> HiddenMarkovModel:
-        """The same with other fields; a stationary start stays one."""
-        return replace(self, **({"start": STATIONARY} if self.is_stationary else {}), **changed)
+        """The same with other fields; a stationary start stays one, and the structure where it is not given anew."""
+        found = replace(self, **({"start": STATIONARY} if self.is_stationary else {}) | changed)
+        anew = [["start" in changed]] + [["transition" in changed]] * self.n_states
+        return found.allowing(self.possible & ~np.array(anew))
+
+    def allowing(self, possible: np.ndarray) -> HiddenMarkovModel:
+        """The same, with a structure that allows these starts and transitions [1 + K, K], too."""
+        if np.shape(possible) != self.possible.shape:
+            raise ModelError(f"possible has the shape {np.shape(possible)}, expected {self.possible.shape}")
+        found = copy(self)
+        set_fields(found, possible=self.possible | possible)
+        return found
 
     def check(self, data: Any, name: str = "", partial: bool = False) -> Sequences:
         """Sequences of rows as numbers, every value looked at; see `read_sequences`."""
@@ -137,26 +155,27 @@ class HiddenMarkovModel:
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> HiddenMarkovModel:
         """The parameters most likely (with a prior: most probable) given expected statistics.
 
-        Zeros stay zero, ties stay tied, a state never left keeps its row. With a stationary start the transitions have
-        no closed form: each of some growth transformations makes the whole more likely.
+        What is not possible stays zero, ties stay tied, a state never left keeps its row. With a stationary start the
+        transitions have no closed form: each of some growth transformations makes the whole more likely.
         """
         emissions = self.emissions.maximized(
             statistics.part("emissions."), None if prior is None else prior.part("emissions.")
         )
         total = statistics if prior is None else statistics + prior
-        first = np.where(self.first > 0, total["chain.start"], 0.0)
-        counts = np.where(self.transition > 0, total["chain.transition"], 0.0)
+        first = np.where(self.possible[0], total["chain.start"], 0.0)
+        counts = np.where(self.possible[1:], total["chain.transition"], 0.0)
         if self.is_stationary:
             transition = most_likely_stationary(first, counts, self.transition, self.ties)
-            return self.replaced(emissions=emissions, transition=transition)
+            return self.replaced(emissions=emissions, transition=transition).allowing(self.possible)
         start = first / first.sum() if first.sum() > 0 else self.first
         transition = most_likely_tied(counts, self.transition, self.ties)
-        return self.replaced(emissions=emissions, start=start, transition=transition)
+        return self.replaced(emissions=emissions, start=start, transition=transition).allowing(self.possible)
 
     def prior(self, strength: float | None = None, transitions: float = 0.0, start: float = 0.0) -> Statistics:
         """A conjugate prior: of the emissions, and so many pseudo-counts for each possible transition and start."""
-        counts = np.where(self.transition > 0, float(transitions), 0.0)
-        own = Statistics({"start": np.where(self.first > 0, float(start), 0.0), "transition": counts})
+        counts = np.where(self.possible[1:], pseudo_count("transitions", transitions), 0.0)
+        first = np.where(self.possible[0], pseudo_count("start", start), 0.0)
+        own = Statistics({"start": first, "transition": counts})
         return Statistics.joined([("chain.", own), ("emissions.", self.emissions.prior(strength))])
 
     def log_prior(self, prior: Statistics) -> float:

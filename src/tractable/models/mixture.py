@@ -13,7 +13,7 @@ from tractable.kernels.forks import unforked
 from tractable.models._base import ModelError, set_fields
 from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions, Statistics
-from tractable.models.emissions._base import ROUNDING, logs, parameters, times_logs
+from tractable.models.emissions._base import ROUNDING, logs, parameters, pseudo_count, times_logs
 from tractable.models.rows import Names
 
 COMPONENT = "component"
@@ -119,7 +119,7 @@ class Mixture:
 
     def prior(self, strength: float | None = None, weights: float = 0.0) -> Statistics:
         """A conjugate prior around this mixture: of its emissions, and so many pseudo-rows for each weight."""
-        own = Statistics({"count": np.full(self.n_components, float(weights))})
+        own = Statistics({"count": np.full(self.n_components, pseudo_count("weights", weights))})
         return Statistics.joined([("mixture.", own), ("emissions.", self.free.prior(strength))])
 
     def log_prior(self, prior: Statistics) -> float:

@@ -116,6 +116,10 @@ class Sequences:
         """What belongs to each sequence of an array over rows."""
         return np.split(values, self.ends[:-1])
 
+    def each(self, values: np.ndarray) -> np.ndarray:
+        """What each sequence has, for every row of it."""
+        return np.repeat(values, self.sizes, axis=0)
+
     def shaped(self, values: np.ndarray) -> Any:
         """An array over rows as answers have it: itself for one sequence, a list for many."""
         return self.split(values) if self.many else values
@@ -259,6 +263,11 @@ class Reader(NamedTuple):
         for number, part in enumerate(parts):
             self.looked_at(part, f"{name}sequence {number}: ")
         raise ModelError(f"{name}the sequences differ in the number of columns")
+
+
+def as_many(data: Any) -> Any:
+    """Sequences as they are; one of them as a list."""
+    return data if isinstance(data, Sequences) or are_many(data) else [data]
 
 
 def are_many(data: Any) -> bool:

@@ -196,9 +196,8 @@ class Posterior(Generic[M]):
 
     @cached_property
     def marginals(self) -> M:
-        """Posterior marginals; an error where the evidence is impossible and there is no posterior."""
-        if np.ndim(self.log_partition.value) == 0:
-            self._check_possible()
+        """Posterior marginals; an error where the one case is impossible, of many NaN for those that are."""
+        self._check_possible()
         return self._marginals
 
     @property
@@ -266,7 +265,8 @@ class Posterior(Generic[M]):
         return found if codes or not hasattr(self._asked, "in_names") else self._asked.in_names(found)
 
     def _check_possible(self) -> None:
-        if not np.all(self.possible):
+        """Raise where the one case is impossible; among many it spoils no other."""
+        if not np.ndim(self.log_partition.value) and not self.possible:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
 
 

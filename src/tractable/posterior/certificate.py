@@ -15,6 +15,9 @@ from tractable.models.frames import frame_of
 KINDS = ("exact", "bound", "probabilistic", "conditional", "estimate")
 """From the strongest to the weakest."""
 
+IMPOSSIBLE, NAMED = "impossible: ", 5
+"""How a verdict on cases of probability zero begins, and how many of them it names."""
+
 FALLIBLE = ("probabilistic", "conditional")
 """Kinds of intervals that miss the truth at times; their confidence says how rarely."""
 
@@ -93,6 +96,22 @@ class Certificate:
         """
         out = object.__new__(cls)  # many are made, and there is nothing to check
         vars(out).update(_EXACT, value=value, lower=value, upper=value)
+        return out
+
+    @classmethod
+    def of_cases(cls, values: Any, named: Callable[[int], str] = "row {}".format) -> Certificate:
+        """Exact logarithms of probabilities: one, or those of many cases, whose verdict names the impossible ones.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> tr.Certificate.of_cases(np.array([-1.5, -np.inf])).verdict
+        'impossible: row 1'
+        """
+        out = cls.exact(values)
+        if np.ndim(values) and len(bad := np.flatnonzero(np.isneginf(values))):
+            more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+            out._set(verdict=f"{IMPOSSIBLE}{', '.join(map(named, bad[:NAMED].tolist()))}{more}")
         return out
 
     @classmethod
@@ -185,7 +204,10 @@ class Certificate:
     def __getitem__(self, row: Any) -> Certificate:
         if not np.ndim(self.value):
             raise TypeError("a certificate of one number has no rows: take .value, .lower and .upper")
-        return self.map(lambda a: a[row])
+        found = self.map(lambda a: a[row])
+        if (self.verdict or "").startswith(IMPOSSIBLE):  # which names rows by their numbers among all
+            found._set(verdict=None)
+        return found
 
     def map(self, change: Callable[[np.ndarray], Any]) -> Certificate:
         """The certificate with its arrays changed alike, such as reshaped."""
@@ -276,7 +298,8 @@ class Certificate:
     def _interval(self) -> str:
         if np.ndim(self.value):
             what = f"{'×'.join(map(str, np.shape(self.value)))} numbers"
-            return f"{what} from {np.min(self.value):.6g} to {np.max(self.value):.6g}" if np.size(self.value) else what
+            known = np.asarray(self.value)[~np.isnan(self.value)]
+            return f"{what} from {known.min():.6g} to {known.max():.6g}" if known.size else what
         if self.kind == "exact":
             return f"{self.value:.6g}"
         if self.kind == "estimate":
@@ -298,8 +321,10 @@ def weaker(*kinds: str) -> str:
 def joined(*verdicts: str | None) -> str | None:
     """What several verdicts say together: all that is not reliable, what is unreliable first."""
     said = [v for v in verdicts if v]
-    against = sorted(_each(v for v in said if v != "reliable"), key=lambda v: not v.startswith("unreliable"))
-    return "; ".join(against) or (said[0] if said else None)
+    against = sorted(
+        _each(v for v in said if not v.startswith("reliable")), key=lambda v: not v.startswith("unreliable")
+    )
+    return "; ".join(against) or max(said, key=len, default=None)
 
 
 def _each(texts: Any) -> list[str]:

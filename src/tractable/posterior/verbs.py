@@ -99,7 +99,7 @@ def infer(
     Returns
     -------
     Posterior : ``marginals``, ``log_partition`` (a Certificate), ``joint``, ``sample``, ``plan``. Impossible evidence
-        has log evidence −∞.
+        has log evidence −∞; one case among many spoils no other: its marginals are NaN, and the verdict names it.
 
     Raises
     ------
@@ -200,7 +200,8 @@ def most_probable(
     container that these came in; of mixtures the component of a row. Of hidden
     Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
     Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
-    group → values, found by elimination alone, which refuses where many links are left.
+    group → values, found by elimination alone, which refuses where many links are left. A case among many that is
+    impossible has None, a sequence the states −1, and log probability −∞.
 
     Raises
     ------
@@ -242,10 +243,9 @@ def sample(
     Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a
     table; state indices with ``codes=True``), exact and independent. Of Boltzmann machines
     (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
-    visible units [n, n_visible], exact where that is affordable (of large machines that are ferromagnets up to flips of
-    units too, by random clusters), else the ends of long Gibbs chains. Of mixtures rows
-    [n, d]. Of hidden Markov models and factorial hidden Markov models a sequence of `n` rows [n, d], or `n` completions
-    of the one that is the evidence [n, t, d]; all of these exact.
+    visible units [n, n_visible], exact where that is affordable (of ferromagnets up to flips by random clusters), else
+    the ends of long Gibbs chains. Of mixtures rows [n, d]. Of hidden Markov models and factorial hidden Markov models a
+    sequence of `n` rows [n, d], or `n` completions of the one that is the evidence [n, t, d]; all of these exact.
 
     Raises
     ------
@@ -321,11 +321,12 @@ def impute(
     indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
     and Helmholtz machines [n_rows, n_visible], exact where that is affordable, else averages over Gibbs chains of
     ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact.
-    Categorical units and columns get their likeliest state. Gaps in a row that is impossible stay gaps.
+    Categorical units and columns get their likeliest state. Gaps in a row, or a sequence among others, that is
+    impossible stay gaps.
 
     Raises
     ------
-    ModelError : data that do not fit, an impossible sequence; an option that the family does not have.
+    ModelError : data that do not fit, a single impossible sequence; an option that the family does not have.
 
     Examples
     --------
@@ -342,12 +343,12 @@ def impute(
 def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
 
-    Of hidden Markov models; of factorial hidden Markov models one of these for each chain, by its name.
+    Of hidden Markov models; of factorial hidden Markov models one for each chain. NaN for impossible ones among many.
 
     Raises
     ------
     UnsupportedError : other families. ValueError : a negative lag.
-    ModelError : data that do not fit, or are impossible.
+    ModelError : data that do not fit, a single sequence that is impossible.
 
     Examples
     --------
@@ -367,11 +368,11 @@ def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, second
     """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n, a `Forecast`; a list for many sequences.
 
     Of hidden Markov models, ``states`` [n, K] and ``means`` [n, d]; of factorial hidden Markov models the states of all
-    chains side by side [n, Σk].
+    chains side by side [n, Σk]. NaN for an impossible sequence among others.
 
     Raises
     ------
-    UnsupportedError : other families. ModelError : data that do not fit, or are impossible.
+    UnsupportedError : other families. ModelError : data that do not fit, a single sequence that is impossible.
 
     Examples
     --------
@@ -393,7 +394,7 @@ def expected_statistics(
     Of Bayesian networks counts for each table; of mixtures, hidden Markov models and factorial hidden Markov models
     those of weights or transitions and of emissions; of sigmoid belief networks means under mean field.
     `weights`: how often each row counts; `q`: what stands for the posterior, which every family reads for itself;
-    `before`: the E-step before this one, from which a q that is searched for is searched for.
+    `before`: the E-step before this one, where a search for q begins.
     """
     how = (q, before, memory)[: 2 if memory is None else 3]
     return engine_of(model, "expected_statistics").expected_statistics(model, data, weights, *how)

@@ -15,23 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tractable.learning.em import table_coordinates as tables
+from tractable.learning.em.charts import NEVER, TINY, Chart, Coordinates
+from tractable.learning.em.charts import logs as _logs
 from tractable.models import ModelError
 from tractable.models.emissions import Emissions, ProductEmissions
 from tractable.models.hidden_markov import STATIONARY
 from tractable.posterior.approximate import saul_jaakkola
-
-Coordinates = dict[str, Any]
-TINY = 1e-300
-NEVER = -1e30
-"""The logit of what cannot happen: finite, so that its gradient is zero and not undefined."""
-
-
-class Chart(NamedTuple):
-    """A model as constants and coordinates; `shape` says, hashably, which kinds they are of."""
-
-    shape: Any
-    constants: Coordinates
-    free: Coordinates
 
 
 class EmissionCoordinates(NamedTuple):
@@ -44,7 +34,7 @@ class EmissionCoordinates(NamedTuple):
 
 
 def chart_of(model: Any) -> Chart:
-    """The coordinates of a mixture, a hidden Markov model or a sigmoid belief network, all zero.
+    """The coordinates of a mixture, a hidden Markov model, a network or a sigmoid belief network, all zero.
 
     Raises
     ------
@@ -56,6 +46,8 @@ def chart_of(model: Any) -> Chart:
         return _joined((family,), model.free, logits, logits)
     if family == "sigmoid_belief":
         return Chart((family,), {"model": model}, {"model": jax.tree.map(np.zeros_like, model)})
+    if family == "tables" and hasattr(model, "maximized"):
+        return tables.chart_of(model)
     if family != "hidden_markov":
         raise ModelError(f"there is no gradient M-step for a {type(model).__name__}: take m_step='closed form'")
     if model.ties is not None:
@@ -69,6 +61,8 @@ def density(shape: Any, constants: Coordinates, free: Coordinates, statistics: M
     """E[log p(x, z)] under expected statistics, up to what does not depend on the parameters."""
     if shape[0] == "sigmoid_belief":
         return _layers(jax.tree.map(jnp.add, constants["model"], free["model"]), statistics)
+    if shape[0] == "tables":
+        return tables.density(shape[1], constants, free, statistics["count"])
     own = _emission_density(shape[-1], constants["emissions"], free["emissions"], _part(statistics, "emissions."))
     if shape[0] == "mixture":
         return own + _expected(statistics["mixture.count"], constants["weights"] + free["weights"])
@@ -84,6 +78,8 @@ def model_at(model: Any, constants: Coordinates, free: Coordinates) -> Any:
     """The model at these coordinates."""
     if model.family == "sigmoid_belief":
         return jax.tree.map(np.add, model, free["model"])
+    if model.family == "tables":
+        return tables.model_at(model, constants, free)
     if model.family == "mixture":
         weights = _softmax(constants["weights"] + free["weights"])
         emissions = _emissions_at(model.free, constants["emissions"], free["emissions"])
@@ -91,7 +87,7 @@ def model_at(model: Any, constants: Coordinates, free: Coordinates) -> Any:
     emissions = _emissions_at(model.emissions, constants["emissions"], free["emissions"])
     transition = _softmax(_shifted(constants["transition"], free["transition"]))
     start = STATIONARY if model.is_stationary else _softmax(_shifted(constants["start"], free["start"]))
-    return replace(model, start=start, transition=transition, emissions=emissions)
+    return replace(model, start=start, transition=transition, emissions=emissions).allowing(model.possible)
 
 
 def _joined(shape: tuple[Any, ...], emissions: Emissions, constants: Coordinates, free: Coordinates) -> Chart:
@@ -147,10 +143,6 @@ def _layers(model: Any, statistics: Mapping[str, Any]) -> Any:
 
 
 # ---------------------------------------------------------------- distributions over states
-
-
-def _logs(p: np.ndarray) -> np.ndarray:
-    return np.where(p > 0, np.log(np.maximum(p, TINY)), NEVER)
 
 
 def _shifted(logits: Any, by: Any) -> Any:

@@ -23,12 +23,22 @@ from tractable.learning.settings import check_settings
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
+from tractable.models.rows import n_rows_of
+from tractable.models.sequences import as_many
+from tractable.models.weights import WeightedRows, checked_weights, counted
 from tractable.posterior import Certificate
 from tractable.posterior.dispatch import engine_of
 from tractable.posterior.verbs import expected_statistics
 
-ROUNDING = 1e-9
-"""A decrease of the objective by more than this share of it is no rounding."""
+ROUNDING = 1e-7
+"""A decrease of the objective by more than this share of it is no rounding, not even where noise is near zero."""
+
+
+CANDIDATES, TRIED, TRIED_ROWS = 8, 30, 1000
+"""A start is the best of so many of its kind, after so many iterations on at most about so many rows."""
+
+NOBODY = 1e-6
+"""A component with so few rows has none."""
 
 
 class Task(NamedTuple):
@@ -37,6 +47,7 @@ class Task(NamedTuple):
     data: Any
     held: Any
     weights: np.ndarray | None
+    n_terms: float
     n_rows: float
     prior: Statistics | None
     epochs: int
@@ -57,10 +68,13 @@ class ExpectationMaximization:
 
     Parameters
     ----------
-    tolerance : it ends when the objective (mean over rows) grows by less.
-    n_init : number of starts, of which the best is kept; the first is the model given, if `start` is ``"model"``.
-    start : ``"model"``, or where every start begins: ``"k-means++"`` or ``"rows"`` (see `mixture`); of a network
-        ``"random"``.
+    tolerance : it ends when the objective grows by less. That is a mean over rows, of sequences over the rows of all
+        of them, so that it does not depend on how they are cut.
+    n_init : number of starts, of which the best is kept; the first is the model given, if `start` is ``"model"`` (but
+        for a mixture one of whose components has rows of weight zero alone), and the others are of all kinds in turn,
+        each the best of some of its kind after a few iterations.
+    start : ``"model"``, or how every start begins: ``"k-means++"``, ``"rows"`` or ``"random"`` (see `mixture`), of a
+        chain also ``"segments"`` (see `hidden_markov`); of a network ``"random"``.
     prior : strength of a conjugate prior around the columns' own distribution, which keeps components from collapsing;
         None takes the default of the emissions, 0 maximizes the likelihood alone. Of a network, pseudo-rows spread over
         each table, or variable → pseudo-counts (see `BayesianNetwork.prior`).
@@ -107,32 +121,32 @@ class ExpectationMaximization:
         return model
 
     def _task(self, model: Any, data: Any, request: Request) -> Task:
-        options, x = EMOptions.read(request.options, self), model.check(data)
+        options = EMOptions.read(request.options, self)
+        x, weights = _counting(model, data, options.weights)
         if not len(x):
             raise ModelError("there are no rows")
-        weights = _checked_weights(options.weights, len(x))
         held = None if request.validation is None else model.check(request.validation, "validation: ")
         if held is not None and not len(held):
             raise ModelError("validation: there are no rows")
-        n = float(len(x)) if weights is None else float(weights.sum())
         epochs = self.epochs if request.epochs is None else request.epochs
-        for given in (options, {"epochs": epochs}):
+        for given in (self, options, {"epochs": epochs}):
             check_settings(given)
         _check_memory(model, x, options)
         seed = int(generator(options.key).integers(2**63))
+        prior = self._prior(model, WeightedRows(x, weights))
         keeper = Keeper(options, self._belongs(model, (x, weights), seed), model)
-        return Task(x, held, weights, n, self._prior(model, x), epochs, options, seed, keeper)
+        return Task(x, held, weights, *_amount(x, weights), prior, epochs, options, seed, keeper)
 
     def _belongs(self, model: Any, data: Any, seed: int) -> dict[str, Any]:
         """What a checkpoint has to agree with; how many iterations there are may change."""
         shown = {"model": repr(model), "method": repr(self), "key": seed}
         return shown | {"start": fingerprint(model), "data": fingerprint(data)}
 
-    def _prior(self, model: Any, x: Any) -> Statistics | None:
+    def _prior(self, model: Any, data: WeightedRows) -> Statistics | None:
         none = 0 if hasattr(model, "maximized") else None
         if not isinstance(self.prior, Mapping) and self.prior in (0, none) and not self.weight_prior:
             return None
-        return _starts(model).repooled(model, x).prior(self.prior, self.weight_prior)
+        return _starts(model).repooled(model, data).prior(self.prior, self.weight_prior)
 
     def _one(self, model: Any, task: Task, show: Display, which: tuple[int, np.random.Generator]) -> EMRun:
         """One start, until it converges, the iterations are over, or another start has failed."""
@@ -149,11 +163,33 @@ class ExpectationMaximization:
         return EMRun(at.model, History(at.records), at.converged, tuple(r.objective for r in at.records[-1:]))
 
     def _begun(self, model: Any, task: Task, which: tuple[int, np.random.Generator]) -> Point:
-        number, rng = which
-        start = self.start if self.start != "model" or number == 0 else _starts(model).STARTS[0]
+        (number, rng), starts = which, _starts(model)
+        start = self.start
+        if start == "model" and (number > 0 or _speaks_of_none(model, task)):
+            start = starts.STARTS[max(number - 1, 0) % len(starts.STARTS)]  # kinds take turns
         if start != "model":
-            model = _starts(model).started(model, task.data, start, rng)
+            data = WeightedRows(task.data, task.weights)
+            model = self._best([starts.started(model, data, start, rng) for _ in range(CANDIDATES)], task, rng)
         return Point(model, model)
+
+    def _best(self, candidates: list[Any], task: Task, rng: np.random.Generator) -> Any:
+        """The start that some iterations on a part of the rows lead highest (Biernacki, Celeux & Govaert 2003)."""
+        part = _part(task, rng)
+        found = [self._tried(model, part) for model in candidates]
+        return candidates[int(np.argmax(found))]
+
+    def _tried(self, model: Any, task: Task) -> float:
+        """The objective after some iterations; −∞ where they come to no good end."""
+        at, objective = Point(model, model), -np.inf
+        try:
+            for _ in range(TRIED + 1):
+                found = self.expectation(at.model, task, None if at.q is None else at)
+                kept = self.kept(at.kept, found.statistics)
+                objective = found.elbo + (0.0 if task.prior is None else at.model.log_prior(task.prior))
+                at = at._replace(model=self.maximization(at.model, kept, task), before=at.model, kept=kept, q=found.q)
+        except ModelError:
+            return -np.inf
+        return objective if objective == objective else -np.inf
 
     def advance(self, at: Point, task: Task) -> Point:
         """An iteration: the M-step that the last one left to do, and the E-step, which says how good that was."""
@@ -216,7 +252,7 @@ def check_increase(before: Iteration, now: Iteration) -> None:
 
 
 def _record(at: Point, model: Any, task: Task, found: Any, began: float) -> Iteration:
-    n, log_prior = task.n_rows, 0.0 if task.prior is None else model.log_prior(task.prior)
+    n, log_prior = task.n_terms, 0.0 if task.prior is None else model.log_prior(task.prior)
     above = None if found.upper is None else found.upper - found.elbo
     return Iteration(
         len(at.records),
@@ -224,7 +260,7 @@ def _record(at: Point, model: Any, task: Task, found: Any, began: float) -> Iter
         _mean(found.log_likelihood, found.upper, n),
         Certificate.exact(found.elbo / n),
         _mean(found.kl, above, n),
-        (found.elbo + log_prior) / n,
+        (found.elbo + log_prior) / task.n_rows,
         change(at.before, model),
         task.validated(model),
     )
@@ -244,17 +280,35 @@ def _starts(model: Any) -> Any:
     return leaf(model, "starts")
 
 
-def _checked_weights(weights: Any, n: int) -> np.ndarray | None:
-    if weights is None:
-        return None
-    try:
-        array = np.asarray(weights, np.float64)
-    except (TypeError, ValueError):
-        raise ModelError(f"weights must be {n} numbers, one for each row; got {weights!r:.80}") from None
-    if array.shape != (n,):
-        raise ModelError(f"weights must be {n} numbers, one for each row; got the shape {array.shape}")
-    if not (good := (array >= 0) & (array < np.inf)).all() or not array.any():
-        row = int(good.argmin())
-        told = "all of them are zero" if good.all() else f"row {row}: got {array[row]}"
-        raise ModelError(f"weights must be {n} finite numbers ≥ 0, not all zero; {told}")
-    return array
+def _counting(model: Any, data: Any, weights: Any) -> tuple[Any, np.ndarray | None]:
+    """The rows (or sequences) that count, checked, and how often: one of weight zero takes part in nothing."""
+    many = as_many(data) if "hidden_markov" in getattr(model, "family", "") else data
+    if weights is not None and hasattr(many, "__len__") and np.shape(weights) == (n_rows_of(many),):
+        many, weights = counted(many, weights)
+        return model.check(many), weights
+    x = model.check(data)
+    return x, None if weights is None else checked_weights(weights, len(x))
+
+
+def _speaks_of_none(model: Any, task: Task) -> bool:
+    """Whether rows of weight zero left a mixture with a component that none of the others belongs to."""
+    if task.weights is None or np.all(task.options.weights) or getattr(model, "family", None) != "mixture":
+        return False
+    found = expected_statistics(model, task.data, task.weights, memory=task.options.memory)
+    return bool((found.statistics["mixture.count"] < NOBODY).any())
+
+
+def _part(task: Task, rng: np.random.Generator) -> Task:
+    """The fit on about as many of its rows (or sequences) as are tried."""
+    n_terms, n_rows = len(task.data), _amount(task.data, None)[1]
+    if n_rows <= TRIED_ROWS:
+        return task
+    some = np.sort(rng.choice(n_terms, max(1, int(n_terms * TRIED_ROWS / n_rows)), replace=False))
+    data, weights = task.data[some], None if task.weights is None else task.weights[some]
+    return task._replace(data=data, weights=weights)
+
+
+def _amount(x: Any, weights: np.ndarray | None) -> tuple[float, float]:
+    """How many terms the likelihood has, and rows: of sequences not the same."""
+    each = np.ones(len(x)) if weights is None else weights
+    return float(each.sum()), float((each * getattr(x, "sizes", 1)).sum())

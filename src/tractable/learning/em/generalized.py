@@ -31,8 +31,9 @@ class GeneralizedEM(ExpectationMaximization):
 
     Parameters
     ----------
-    posterior : ``"exact"``. Of mixtures ``"hard"``, all of q on the most probable component; or a number of components,
-        the most probable of each row, on which q is the posterior and outside of which it is zero. Of factorial hidden
+    posterior : ``"exact"``; or ``"hard"``, all of q on what is most probable: the component of a row of a mixture, the
+        path of a sequence of a chain (Viterbi training), the completion of a row of a network. Of mixtures also a
+        number of components, the most probable of each row, on which q is the posterior. Of factorial hidden
         Markov models ``"structured"``, each chain by itself; or ``"mean_field"``, each state of each chain by itself.
         Of sigmoid belief networks ``"mean_field"``: the bound of Saul, Jaakkola & Jordan stands for the ELBO, and a
         `GradientMStep` climbs it.
@@ -109,7 +110,7 @@ class Blockwise(ExpectationMaximization):
         """After a pass."""
         log_prior = 0.0 if task.prior is None else model.log_prior(task.prior)
         train, held = _likelihood(model, task), task.validated(model)
-        objective, moved = train.value + log_prior / task.n_rows, change(at.before, model)
+        objective, moved = (train.value * task.n_terms + log_prior) / task.n_rows, change(at.before, model)
         seconds = at.seconds + time.perf_counter() - began
         record = Iteration(len(at.records), seconds, train, None, None, objective, moved, held)
         return at.recorded(record, model, kept, self._has_converged(at, record))
@@ -210,7 +211,7 @@ class OnlineEM(Blockwise):
             if new is not None:
                 rho, steps = (steps + self.offset) ** -self.decay, steps + 1
                 kept = new if kept is None else (1 - rho) * kept + rho * new
-                model = model.maximized(task.n_rows * kept, task.prior)
+                model = model.maximized(task.n_terms * kept, task.prior)
             if task.keeper.is_due():
                 return at._replace(model=model, kept=kept, block=b + 1, steps=steps)
         return self._passed(at._replace(steps=steps), model, task, kept, began)
@@ -228,7 +229,11 @@ class OnlineEM(Blockwise):
 
 def _of_block(model: Any, task: Task, rows: Any) -> Statistics:
     weights = None if task.weights is None else task.weights[rows]
-    return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
+    try:
+        return expected_statistics(model, task.data[rows], weights, memory=task.options.memory).statistics
+    except ModelError:  # which names a row by its number in the block; among all rows it has another
+        expected_statistics(model, task.data, task.weights, memory=task.options.memory)
+        raise
 
 
 def _joined(parts: list[Statistics]) -> Statistics:
@@ -242,5 +247,5 @@ def _parts(kept: Statistics, n: int) -> list[Statistics]:
 def _likelihood(model: Any, task: Task) -> Certificate:
     if task.weights is not None:
         found = expected_statistics(model, task.data, task.weights, memory=task.options.memory)
-        return Certificate.exact(found.log_likelihood / task.n_rows)
+        return Certificate.exact(found.log_likelihood / task.n_terms)
     return bare(log_likelihood(model, task.data, memory=task.options.memory))

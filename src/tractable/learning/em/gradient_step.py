@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from tractable.learning.em.coordinates import chart_of, density, model_at
+from tractable.learning.em.lifted import lifted
 from tractable.models import ModelError
 from tractable.models.emissions import Statistics
 
@@ -25,7 +26,8 @@ class GradientMStep:
 
     The optimizer begins anew at each M-step. Where it has overshot, the way it has gone is halved until its end is
     higher than its beginning; where there is no such point, the gradient itself is followed in that way. So the ELBO
-    never falls, and parameters stay where they are only at a maximum, up to rounding.
+    never falls, and parameters stay where they are only at a maximum, up to rounding. Zeros stay zeros, unless a prior
+    has pseudo-counts there. Of mixtures, hidden Markov models, networks and sigmoid belief networks.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ class GradientMStep:
 
     def __call__(self, model: Any, statistics: Statistics, n_rows: float) -> Any:
         """A model with a higher expected complete log-likelihood under these statistics."""
-        at = chart_of(model)
+        begun = lifted(model, statistics)
+        at = chart_of(begun)
         optimizer = self.optimizer or _adam()
         with jax.enable_x64(True):
             given = (at.constants, dict(statistics.arrays), n_rows)
@@ -71,7 +74,7 @@ class GradientMStep:
             if best is None:
                 best = _higher(at.shape, _gradient(at.shape, at.free, given), given)
             free = jax.tree.map(np.asarray, best)
-        return model if free is None else model_at(model, at.constants, free)
+        return begun if free is None else model_at(begun, at.constants, free)
 
 
 @cache

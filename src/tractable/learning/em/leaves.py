@@ -35,7 +35,7 @@ def filled(like: Any, arrays: Mapping[str, np.ndarray], way: str = "") -> Any:
         return _taken(like, arrays, way)
     parts = {name: filled(part, arrays, f"{way}.{name}" if way else name) for name, part in _parts(like)}
     if is_dataclass(like) and not isinstance(like, type):
-        return _made(type(like), parts)
+        return _made(type(like), {f.name: getattr(like, f.name) for f in fields(like)} | parts)
     if isinstance(like, Mapping):
         return dict(zip(like, parts.values(), strict=True))
     if isinstance(like, tuple | list):
@@ -55,7 +55,7 @@ def fingerprint(record: Any) -> list[Any]:
 
 def _parts(record: Any) -> list[tuple[str, Any]]:
     if is_dataclass(record) and not isinstance(record, type):
-        return [(f.name, getattr(record, f.name)) for f in fields(record)]
+        return [(f.name, getattr(record, f.name)) for f in fields(record) if not f.metadata.get("kept")]
     if isinstance(record, Mapping):
         return [(str(name), part) for name, part in record.items()]
     return [(str(i), part) for i, part in enumerate(record)] if isinstance(record, tuple | list) else []

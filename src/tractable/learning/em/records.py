@@ -12,7 +12,7 @@ from tractable.posterior import Certificate
 
 @dataclass(frozen=True)
 class Iteration(Record):
-    """The state of EM after so many M-steps; likelihoods are means over rows.
+    """The state of EM after so many M-steps; likelihoods are means over rows, of sequences over these.
 
     Attributes
     ----------
@@ -20,7 +20,8 @@ class Iteration(Record):
     seconds : since the start.
     train : log p(x) under the parameters at this point. elbo, kl : train = elbo + kl, with the q that stands for the
         posterior; KL is zero where q is the posterior itself. None where no single q belongs to the parameters.
-    objective : what may not decrease: the ELBO, plus the log prior divided by the number of rows.
+    objective : what may not decrease: the ELBO of all rows, plus the log prior, divided by the number of rows (of
+        sequences too the number of rows in all of them).
     change : the largest change of a parameter in the M-step before.
     validation : log p(x) of rows that are not learned from.
 
@@ -89,10 +90,13 @@ class Point(NamedTuple):
         return self._replace(model=model, before=model, records=records, kept=kept, block=0, converged=converged)
 
 
+ALIKE = 1e-4
+"""Objectives that differ by less than this share are taken for the same end."""
+
 M = TypeVar("M")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EMRun(Generic[M]):
     """What a fit by EM returns.
 
@@ -102,6 +106,8 @@ class EMRun(Generic[M]):
     history : its iterations.
     converged : whether the tolerance was reached.
     objectives : what each start ended at; the best is kept.
+    n_alike : how many of them ended where the best did, up to `ALIKE`. Where all did, others are no more likely to end
+        higher; where one alone did, more starts may.
 
     Examples
     --------
@@ -115,3 +121,27 @@ class EMRun(Generic[M]):
     history: History[Iteration] = field(repr=False)
     converged: bool
     objectives: tuple[float, ...]
+
+    @property
+    def n_alike(self) -> int:
+        """How many starts ended where the best did."""
+        best = max(self.objectives)
+        return sum(best - own <= ALIKE * max(1.0, abs(best)) for own in self.objectives)
+
+    def said(self) -> str:
+        """What became of the starts, in words; nothing of a single one.
+
+        >>> tr.EMRun(None, tr.History(), True, (-1.5, -1.2, -1.2)).said()
+        '2 of 3 starts ended at the best objective, -1.2; the worst at -1.5'
+        """
+        if (n := len(self.objectives)) < 2:
+            return ""
+        best, worst = max(self.objectives), min(self.objectives)
+        if self.n_alike == n:
+            return f"all {n} starts ended alike, at the objective {best:.6g}"
+        return f"{self.n_alike} of {n} starts ended at the best objective, {best:.6g}; the worst at {worst:.6g}"
+
+    def __repr__(self) -> str:
+        starts = f"; {self.said()}" if len(self.objectives) > 1 else ""
+        ended = "converged" if self.converged else "not converged"
+        return f"EMRun({self.model!r}: {ended} after {max(len(self.history) - 1, 0)} iterations{starts})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -10,15 +11,28 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from tractable.models._base import ModelError, check_options, nearest
-from tractable.models.emissions import Emissions, MixtureEmissions, Statistics, ToldColumns, pooled_emissions
-from tractable.models.emissions._base import as_rows, column_means
+from tractable.models.emissions import (
+    Emissions,
+    MixtureEmissions,
+    ProductEmissions,
+    Statistics,
+    ToldColumns,
+    pooled_emissions,
+)
+from tractable.models.emissions._base import as_rows, blocks, column_means, winsorized
+from tractable.models.emissions.diagonal import column_moments
 from tractable.models.keys import generator
 from tractable.models.kinds import ColumnsWanted, Described, EmissionKinds, described
 from tractable.models.mixture import Mixture
-from tractable.posterior.engines.mixtures import chunks
+from tractable.models.weights import WeightedRows, counted
 
-STARTS = ("k-means++", "rows")
+STARTS = ("k-means++", "rows", "random")
+"""The kinds of starts, which take turns where there are several."""
+
 LLOYD = 10
+MIXED = 5
+"""A random component is a blend of so many rows."""
+
 SEEN = 20_000
 """At most so many rows are looked at to spread the start out."""
 
@@ -30,6 +44,7 @@ class OfColumns(TypedDict, total=False):
     ignore: Any
     categories: Any
     n_parts: int
+    weights: Any
 
 
 def mixture(
@@ -57,9 +72,11 @@ def mixture(
     columns, ignore : the columns that the model is made of, or those to leave out, by name (of an array by number).
     categories : the states of categorical columns, those that do not turn up among them: column → their names, or
         their number; a list of these, one for each column; or one number for all. Otherwise those that turn up.
-    start : ``"k-means++"`` groups rows around K of them that are far apart; ``"rows"`` puts each component half way
-        between a random row and the mean of all, which suits binary data of many columns.
+    start : ``"k-means++"`` groups rows around K of them that are far apart, by their numbers: where all columns hold
+        categories or bits, as ``"random"``; ``"rows"`` puts each component about half way between a random row and the
+        mean of all, which suits binary data of many columns; ``"random"`` between a blend of a few rows and the mean.
     n_parts : M > 1 makes each component a mixture of M parts of its own (`MixtureEmissions`).
+    weights : how often each row counts, as for `fit`; a row of weight zero takes part in nothing.
     key : int or jax key; the same key gives the same start.
 
     Raises
@@ -75,9 +92,10 @@ def mixture(
     >>> tr.mixture([[0.0], [0.1], [5.0], [5.2]], 2, "diagonal").n_parameters
     5
     """
+    data, weights = counted(data, chosen.pop("weights", None))
     found, own = emissions_of([data], n_components, ColumnsWanted(emissions), chosen)
     begin = Mixture(np.full(n_components, 1 / n_components), own, columns=found.columns)
-    return started(begin, found.rows, start, generator(key))
+    return started(begin, WeightedRows(found.rows, weights), start, generator(key))
 
 
 def emissions_of(
@@ -103,35 +121,73 @@ def check_columns(found: Described) -> None:
         raise ModelError(f"column {name}: every entry is missing; drop the column")
 
 
-def started(model: Mixture, rows: np.ndarray, start: str, rng: np.random.Generator) -> Mixture:
+def started(model: Mixture, data: WeightedRows, start: str, rng: np.random.Generator) -> Mixture:
     """A new start of the same shape as a mixture, from the data alone."""
-    if start not in STARTS:
-        raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
-    chosen = rows if len(rows) <= SEEN else rows[np.sort(rng.choice(len(rows), SEEN, replace=False))]
-    if start == "k-means++":
-        label = _groups(_numbers(chosen, repooled(model, rows)), model.n_components, rng)
-        return grouped(model, rows, (chosen, label), rng)
+    check_start(start, STARTS)
+    chosen, numeric = _some(data, rng), ~discrete(model.free)
+    if model.n_components == 1:
+        return grouped(model, data, (chosen, np.zeros(len(chosen.rows), int)), rng)
+    if start == "k-means++" and numeric.any():
+        label = _groups(_numbers(chosen.rows, repooled(model, data), numeric), model.n_components, rng, chosen.each)
+        return grouped(model, data, (chosen, label), rng)
     k, m = _sizes(model)
-    pooled = _flat(model, rows)
-    own = pooled.statistics(chosen[_different(chosen, k * m, rng)], np.eye(k * m))
-    found = _folded(pooled.maximized(own + _overall(pooled, rows), pooled.prior()), k, m)
+    pooled = _flat(model, data)
+    n = 1 if start == "rows" else MIXED
+    places = _different(chosen.rows, k * m * n, rng)
+    share = rng.dirichlet(np.ones(n), k * m).reshape(-1, 1) * rng.uniform(0.5, 1.5, (k * m, 1)).repeat(n, axis=0)
+    own = pooled.statistics(chosen.rows[places], share * np.repeat(np.eye(k * m), n, axis=0))
+    found = _folded(pooled.maximized(own + _overall(pooled, data), pooled.prior()), k, m)
     return replace(found, columns=model.columns)
+
+
+def _some(data: WeightedRows, rng: np.random.Generator) -> WeightedRows:
+    """At most `SEEN` rows, drawn by their weights."""
+    n = len(data.rows)
+    if n <= SEEN:
+        return data
+    if data.weights is None:
+        return WeightedRows(data.rows[np.sort(rng.choice(n, SEEN, replace=False))])
+    return WeightedRows(data.rows[np.sort(rng.choice(n, SEEN, p=data.weights / data.weights.sum()))])
+
+
+def check_start(start: str, known: Sequence[str]) -> None:
+    """Refuse a start that is none of these."""
+    if start not in known:
+        raise ModelError(f"unknown start {start!r}{nearest(start, known)}; choose one of {', '.join(known)}")
+
+
+def discrete(emissions: Emissions) -> np.ndarray:
+    """Which columns hold categories or bits: rows that are grouped by these would be grouped by their values."""
+    if isinstance(emissions, MixtureEmissions):
+        return discrete(emissions.parts)
+    if not isinstance(emissions, ProductEmissions):
+        return np.full(emissions.n_columns, emissions.kind in ("bernoulli", "categorical"))
+    out = np.zeros(emissions.n_columns, bool)
+    for part, own in zip(emissions.parts, emissions.columns, strict=True):
+        out[list(own)] = discrete(part)
+    return out
 
 
 def grouped(
-    model: Mixture, rows: np.ndarray, groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+    model: Mixture, data: WeightedRows, groups: tuple[WeightedRows, np.ndarray], rng: np.random.Generator
 ) -> Mixture:
     """A start of the same shape from rows and the component that each belongs to, with a trace of all rows."""
-    (k, m), (chosen, label), pooled = _sizes(model), groups, _flat(model, rows)
-    own = pooled.statistics(chosen, np.eye(k * m)[_parts(_numbers(chosen, pooled), label, m, rng)])
-    found = _folded(pooled.maximized(own + 1e-3 * _overall(pooled, rows), pooled.prior()), k, m)
+    (k, m), (chosen, label), pooled = _sizes(model), groups, _flat(model, data)
+    numeric = ~discrete(model.free)
+    if m > 1 and numeric.any():
+        label = _parts(_numbers(chosen.rows, pooled, numeric), label, m, rng)
+    elif m > 1:
+        label = label * m + rng.integers(0, m, len(label))
+    member = np.eye(k * m)[label] * chosen.each[:, None]
+    own = pooled.statistics(chosen.rows, member)
+    found = _folded(pooled.maximized(own + 1e-3 * _overall(pooled, data), pooled.prior()), k, m)
     return replace(found, columns=model.columns)
 
 
-def _flat(model: Mixture, rows: np.ndarray) -> Mixture:
+def _flat(model: Mixture, data: WeightedRows) -> Mixture:
     """The parts of all components side by side, each with the distribution of all rows."""
     own = model.free.parts if isinstance(model.free, MixtureEmissions) else model.free
-    return repooled(Mixture(np.full(own.n_components, 1 / own.n_components), own), rows)
+    return repooled(Mixture(np.full(own.n_components, 1 / own.n_components), own), data)
 
 
 def _sizes(model: Mixture) -> tuple[int, int]:
@@ -151,9 +207,9 @@ def _folded(parts: Mixture, k: int, m: int) -> Mixture:
 def _parts(x: np.ndarray, label: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
     """The part that each row goes to: groups within the groups."""
     out = label * m
-    for i in np.unique(label) if m > 1 else ():
+    for i in np.unique(label):
         own = np.flatnonzero(label == i)
-        out[own] += _groups(x[own], m, rng)
+        out[own] += _groups(x[own], m, rng, np.ones(len(own)))
     return out
 
 
@@ -164,48 +220,51 @@ def _different(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray
     return order[np.resize(first, k)]
 
 
-def repooled(model: Mixture, rows: np.ndarray) -> Mixture:
+def repooled(model: Mixture, data: WeightedRows) -> Mixture:
     """Every component with the distribution of all rows."""
-    return replace(
-        model, weights=np.full(model.n_components, 1 / model.n_components), emissions=model.free.repooled(rows)
-    )
+    even = np.full(model.n_components, 1 / model.n_components)
+    return replace(model, weights=even, emissions=model.free.repooled(*data))
 
 
-def _overall(pooled: Mixture, rows: np.ndarray) -> Statistics:
-    """The statistics of all rows, of weight one in each component."""
-    each = np.full((1, pooled.n_components), 1 / len(rows))
-    return reduce(add, (pooled.statistics(rows[r], np.repeat(each, len(rows[r]), 0)) for r in chunks(rows)))
+def _overall(pooled: Mixture, data: WeightedRows) -> Statistics:
+    """The statistics of all rows, of weight one in each component, numbers far outside the others drawn in."""
+    low, high = winsorized(*data)
+    bounds = (np.where(bare := discrete(pooled.free), -np.inf, low), np.where(bare, np.inf, high))
+    total = data.each.sum()
+    each = (np.repeat(w / total, pooled.n_components, 1) for _, w in blocks(*data))
+    return reduce(add, (pooled.statistics(x, r) for (x, _), r in zip(blocks(*data, bounds), each, strict=True)))
 
 
-def _numbers(rows: np.ndarray, pooled: Mixture) -> np.ndarray:
-    """Rows to measure distances between: columns of equal variance, except where all are bits."""
-    x = as_rows(rows)
-    x = np.where(np.isnan(x), pooled.free.means[0], x)
+def _numbers(rows: np.ndarray, pooled: Mixture, columns: np.ndarray) -> np.ndarray:
+    """Rows to measure distances between: some of the columns, of equal variance where their units may differ."""
+    x = as_rows(rows)[:, columns]
+    x = np.where(np.isnan(x), pooled.free.means[0, columns], x)
     if pooled.free.kind in ("bernoulli", "spherical", "tied"):
         return x
-    scale = x.std(0)
-    return (x - x.mean(0)) / np.where(scale > 0, scale, 1)
+    mean, variance = column_moments(x)
+    return (x - mean) / np.sqrt(variance)
 
 
-def _groups(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+def _groups(x: np.ndarray, k: int, rng: np.random.Generator, weights: np.ndarray) -> np.ndarray:
     """The group of each row: k-means from seeds that are far apart."""
-    centres = x[_seeds(x, k, rng)]
+    centres = x[_seeds(x, k, rng, weights)]
     label = np.zeros(len(x), int)
     for _ in range(LLOYD):
         label = _distances(x, centres).argmin(1)
-        member = np.eye(k)[label]
+        member = np.eye(k)[label] * weights[:, None]
         count = member.sum(0)
-        centres = np.where(count[:, None] > 0, (member.T @ x) / np.maximum(count, 1)[:, None], centres)
+        centres = np.where(count[:, None] > 0, (member.T @ x) / np.where(count > 0, count, 1)[:, None], centres)
     return label
 
 
-def _seeds(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+def _seeds(x: np.ndarray, k: int, rng: np.random.Generator, weights: np.ndarray) -> np.ndarray:
     """Rows drawn one after the other, each in proportion to its squared distance from those before."""
-    found = [int(rng.integers(len(x)))]
+    even = (weights == weights[0]).all()
+    found = [int(rng.integers(len(x)) if even else rng.choice(len(x), p=weights / weights.sum()))]
     near = _distances(x, x[found])[:, 0]
     while len(found) < k:
-        total = near.sum()
-        found.append(int(rng.choice(len(x), p=near / total if total > 0 else None)))
+        total = (near * weights).sum()
+        found.append(int(rng.choice(len(x), p=near * weights / total if total > 0 else None)))
         near = np.minimum(near, _distances(x, x[found[-1:]])[:, 0])
     return np.array(found)
 

@@ -14,10 +14,10 @@ from tractable.models import BayesianNetwork, ModelError
 from tractable.models._base import check_options, nearest
 from tractable.models.frames import declared
 from tractable.models.keys import generator
-from tractable.models.observations import Observations
 from tractable.models.rows import columns_of, select, values_of
 from tractable.models.tables import checked_states, text_keys
 from tractable.models.values import number_of, text_of
+from tractable.models.weights import WeightedRows, counted
 from tractable.plan.budget import Memory
 from tractable.plan.training import check_tables
 from tractable.posterior.exact.expected_tables import COUNT, shown
@@ -34,6 +34,7 @@ class OfVariables(TypedDict, total=False):
 
     columns: Any
     ignore: Any
+    weights: Any
     memory: Memory
 
 
@@ -58,6 +59,7 @@ def bayesian_network(
         column may have more states than turn up. Else a column has the categories that it declares, in their order (a
         categorical column of pandas or arrow, an ``Enum`` of polars), or the values in it: numbers by size, then text.
     columns, ignore : the columns that become variables, or those to leave out, by name.
+    weights : how often each row counts, as for `fit`; a row of weight zero takes part in nothing.
     ties : groups of variables that share one table.
     key : of what no row shows: those rows of tables are random.
     memory : what the tables may take while they are learned, such as ``"4GiB"``; half of this machine's if None.
@@ -80,9 +82,10 @@ def bayesian_network(
     >>> tr.bayesian_network(None, "smoke{no|yes} -> lung[3] <- age[4]").tables["lung"].shape
     (2, 4, 3)
     """
-    check_options(chosen, ("columns", "ignore", "memory"), "a start of a network")
+    check_options(chosen, OfVariables.__annotations__, "a start of a network")
     if "columns" in chosen or "ignore" in chosen:
         data = select(data, chosen.get("columns"), chosen.get("ignore", ()))
+    data, weights = counted(data, chosen.get("weights"))
     parents, said = _structure(parents)
     found = _states(data, parents, said | text_keys(states or {}))
     families = {v: [(p, len(found[p])) for p in (*parents.get(v, ()), v)] for v in found}
@@ -93,7 +96,7 @@ def bayesian_network(
     rows = net.check(data)
     if not len(rows):
         raise ModelError("there are no rows")
-    return started(net, rows, "random", generator(key))
+    return started(net, WeightedRows(rows, weights), "random", generator(key))
 
 
 def _states(data: Any, parents: Mapping[str, Sequence[str]], said: dict[str, Any]) -> dict[str, Sequence[str]]:
@@ -152,15 +155,15 @@ def _random(model: BayesianNetwork, rng: np.random.Generator) -> BayesianNetwork
     return model.maximized(type(zero)({COUNT: rng.gamma(1.0, size=zero[COUNT].size)}))
 
 
-def started(model: BayesianNetwork, rows: Observations, start: str, rng: np.random.Generator) -> BayesianNetwork:
+def started(model: BayesianNetwork, data: WeightedRows, start: str, rng: np.random.Generator) -> BayesianNetwork:
     """New tables of the same shape: how often rows show each entry, and a random number between zero and a few more."""
     if start not in STARTS:
         raise ModelError(f"unknown start {start!r}{nearest(start, STARTS)}; choose one of {', '.join(STARTS)}")
-    own = shown(model, rows)
+    own = shown(model, data.rows, data.each)
     noise = rng.gamma(1.0, size=own[COUNT].size)
     return model.maximized(own + type(own)({COUNT: noise}))
 
 
-def repooled(model: BayesianNetwork, rows: Observations) -> BayesianNetwork:
+def repooled(model: BayesianNetwork, data: WeightedRows) -> BayesianNetwork:
     """The network that a prior is made for: priors of tables depend on their shapes alone."""
     return model

@@ -7,7 +7,7 @@ methods make a kind: `log_likelihood`, `statistics`, `maximized`, `log_prior`, `
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +17,18 @@ from tractable.models._base import ModelError
 
 ROWS = 4096
 """Rows that are looked at together where data are larger than what a step should hold."""
+
+SEEN = 20_000
+"""At most so many rows are looked at for what is typical of a column."""
+
+FAR = 20.0
+"""So many typical deviations from the median, a number is drawn in where spread is measured."""
+
+Within = tuple[np.ndarray, np.ndarray]
+"""The least and the largest number of each column."""
+
+NEGLIGIBLE = 1e-200
+"""An expected count below it is none: what is divided by it overflows."""
 
 ROUNDING = 1e-12
 """Probabilities whose sum is as near to one as this are left as they are."""
@@ -84,16 +96,17 @@ class Emissions(ABC):
 
     @classmethod
     @abstractmethod
-    def pooled(cls, x: Any, n_components: int) -> Emissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> Emissions:
         """Emissions under which every component is the distribution of each column over all rows [n, d].
 
+        `weights` say how often each row counts. Of numbers, those far outside the others are drawn in (`winsorized`).
         They have the shapes that learning needs: ``pooled.maximized(pooled.statistics(x, r))`` are those of
         responsibilities r, and `prior` pulls towards them.
         """
 
-    def repooled(self, x: Any) -> Emissions:
+    def repooled(self, x: Any, weights: np.ndarray | None = None) -> Emissions:
         """The same for other rows: of this kind and shape, every component the distribution of all rows."""
-        return self.pooled(x, self.n_components)
+        return self.pooled(x, self.n_components, weights)
 
     @abstractmethod
     def log_likelihood(self, x: Any) -> np.ndarray:
@@ -225,14 +238,56 @@ def weighted_counts(mask: np.ndarray | None, r: np.ndarray, n_columns: int) -> n
     return r.T @ mask
 
 
-def column_means(x: Any, empty: float) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the number of the observed entries of each column; `empty` where there are none."""
-    rows, total, count = two_axes(x), 0.0, 0.0
+def blocks(x: Any, weights: np.ndarray | None, within: Within | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows in double precision and how often they count [n, 1], a block at a time: they may lie on disk."""
+    rows = two_axes(x)
     for start in range(0, len(rows), ROWS):
         block = as_rows(rows[start : start + ROWS])
-        total, count = total + np.nansum(block, 0), count + (~np.isnan(block)).sum(0)
-    count = np.broadcast_to(np.asarray(count, np.float64), rows.shape[1:])
-    return np.where(count > 0, total / np.maximum(count, 1), empty), count
+        each = np.ones(len(block)) if weights is None else weights[start : start + ROWS]
+        yield (block if within is None else np.clip(block, *within)), each[:, None]
+
+
+def column_means(
+    x: Any, empty: float, weights: np.ndarray | None = None, within: Within | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the number of the observed entries of each column; `empty` where there are none."""
+    shape = two_axes(x).shape[1:]
+    total, count = np.zeros(shape), np.zeros(shape)
+    for block, each in blocks(x, weights, within):
+        total, count = total + np.nansum(each * block, 0), count + (each * ~np.isnan(block)).sum(0)
+    return np.where(count > 0, total / np.where(count > 0, count, 1), empty), count
+
+
+def winsorized(x: Any, weights: np.ndarray | None = None) -> Within:
+    """Within what the entries of each column are taken as they are: `FAR` typical deviations from its median.
+
+    What is typical is the upper quartile of the deviations that are not zero, so that a column which is mostly zero has
+    one too, and a value such as 999999 for what is missing moves neither it nor what is worked out within these bounds.
+    """
+    rows = two_axes(x)
+    step = len(rows) // SEEN + 1
+    some = as_rows(rows[::step])
+    each = np.ones(len(some)) if weights is None else np.asarray(weights[::step], np.float64)
+    found = [_bounds(column, each) for column in some.T]
+    return np.array([low for low, _ in found]), np.array([high for _, high in found])
+
+
+def _bounds(column: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    there = ~np.isnan(column) & (weights > 0)
+    if not there.any():
+        return -np.inf, np.inf
+    values, each = column[there], weights[there]
+    middle = _quantile(values, each, 0.5)
+    off = np.abs(values - middle)
+    far = FAR * _quantile(off[off > 0], each[off > 0], 0.75) if off.any() else np.inf
+    return middle - far, middle + far
+
+
+def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The least value that has this share of the weight at or below it."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(total, share * total[-1] * (1 - ROUNDING))]])
 
 
 def parameters(name: str, given: Any, shape: tuple[int | None, ...], low: float = -np.inf) -> np.ndarray:
@@ -245,6 +300,14 @@ def parameters(name: str, given: Any, shape: tuple[int | None, ...], low: float 
         limit = "" if low == -np.inf else f" ≥ {low:g}"
         raise ModelError(f"{name} must hold finite numbers{limit}")
     return array
+
+
+def pseudo_count(name: str, given: Any) -> float:
+    """One number of pseudo-counts for all."""
+    if np.ndim(given) or isinstance(given, str) or not 0 <= given < np.inf:
+        what = f"the shape {np.shape(given)}" if np.ndim(given) else repr(given)
+        raise ModelError(f"{name} of a prior must be one finite number of pseudo-counts ≥ 0, got {what}")
+    return float(given)
 
 
 def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:

@@ -72,9 +72,9 @@ class BernoulliEmissions(Emissions):
         return (x == 0) | (x == 1) | np.isnan(x)
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> BernoulliEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> BernoulliEmissions:
         """The frequency of ones in each column, one pseudo-count kept for either value."""
-        mean, count = column_means(x, 0.5)
+        mean, count = column_means(x, 0.5, weights)
         return cls(np.tile((mean * count + 1) / (count + 2), (n_components, 1)))
 
     def log_likelihood(self, x: Any) -> np.ndarray:

@@ -15,10 +15,10 @@ from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     ROUNDING,
-    ROWS,
     Emissions,
     Statistics,
     as_rows,
+    blocks,
     logs,
     parameters,
     times_logs,
@@ -102,6 +102,7 @@ class CategoricalEmissions(Emissions):
         n_components: int,
         n_states: Sequence[int | None] | None = None,
         names: Sequence[Any] | None = None,
+        weights: np.ndarray | None = None,
     ) -> CategoricalEmissions:
         """The frequency of each state in each column, one pseudo-count kept for each.
 
@@ -116,14 +117,12 @@ class CategoricalEmissions(Emissions):
             told = "a state 0, 1, …" if declared[column] is None else f"one of the {declared[column]} states declared"
             place = f"row {row}, column {column if names is None else repr(names[column])}"
             raise ModelError(f"{place}: the value {table[row, column].item()!r} is not {told}")
-        counts = [_counts(table[:, j], n or 1) + 1 for j, n in enumerate(declared)]
+        counts = [_counts(table[:, j], n or 1, weights) + 1 for j, n in enumerate(declared)]
         return cls([np.tile(c / c.sum(), (n_components, 1)) for c in counts])
 
-    def repooled(self, x: Any) -> CategoricalEmissions:
+    def repooled(self, x: Any, weights: np.ndarray | None = None) -> CategoricalEmissions:
         """The frequency of each state, one pseudo-count kept for each; those that do not turn up stay states."""
-        rows, ones = two_axes(x), np.ones((ROWS, self.n_components))
-        blocks = (rows[start : start + ROWS] for start in range(0, len(rows), ROWS))  # rows may lie on disk
-        parts = [self.statistics(block, ones[: len(block)]) for block in blocks]
+        parts = [self.statistics(block, np.repeat(each, self.n_components, 1)) for block, each in blocks(x, weights)]
         return self.maximized(reduce(add, parts), self.prior(1.0))
 
     @cached_property
@@ -193,6 +192,7 @@ def _codes(x: Any) -> np.ndarray:
     return np.where(np.isnan(x), -1, x).astype(np.int64) if x.dtype.kind == "f" else x.astype(np.int64)
 
 
-def _counts(column: np.ndarray, n: int) -> np.ndarray:
+def _counts(column: np.ndarray, n: int, weights: np.ndarray | None) -> np.ndarray:
     codes = _codes(column)
-    return np.bincount(codes[codes >= 0], minlength=n).astype(np.float64)
+    each = None if weights is None else weights[codes >= 0]
+    return np.bincount(codes[codes >= 0], each, minlength=n).astype(np.float64)

@@ -11,17 +11,18 @@ from tractable._cached import cached_property
 from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
+    NEGLIGIBLE,
     Emissions,
     Statistics,
     as_rows,
+    blocks,
     column_means,
     parameters,
     seen,
-    two_axes,
     weighted_counts,
+    winsorized,
 )
 
-ROWS = 4096
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -30,15 +31,18 @@ def finite(x: np.ndarray) -> np.ndarray:
     return ~np.isinf(x)
 
 
-def column_moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of the observed entries of each column; a variance of zero is replaced by one."""
-    table = two_axes(x)
-    mean, count = column_means(table, 0.0)
-    squares = np.zeros(table.shape[1])
-    for start in range(0, len(table), ROWS):
-        squares += np.nansum((as_rows(table[start : start + ROWS]) - mean) ** 2, 0)
-    variance = squares / np.maximum(count, 1)
-    return mean, np.where(variance > 0, variance, 1.0)
+def column_moments(x: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the observed entries of each column, those far outside the others drawn in (`winsorized`).
+
+    A variance of zero, up to the rounding of the mean, is replaced by one.
+    """
+    within = winsorized(x, weights)
+    mean, count = column_means(x, 0.0, weights, within)
+    squares = np.zeros_like(mean)
+    for block, each in blocks(x, weights, within):
+        squares += np.nansum(each * (block - mean) ** 2, 0)
+    variance = squares / np.where(count > 0, count, 1)
+    return mean, np.where(variance > (8 * np.finfo(float).eps * mean) ** 2, variance, 1.0)
 
 
 def common_shift(shift: Any, means: np.ndarray) -> np.ndarray:
@@ -116,9 +120,9 @@ class DiagonalGaussianEmissions(Emissions):
         return finite(x)
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> DiagonalGaussianEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> DiagonalGaussianEmissions:
         """Mean and variance of each column."""
-        mean, variance = column_moments(x)
+        mean, variance = column_moments(x, weights)
         return cls(np.tile(mean, (n_components, 1)), np.tile(variance, (n_components, 1)), mean)
 
     @cached_property
@@ -151,7 +155,7 @@ class DiagonalGaussianEmissions(Emissions):
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> DiagonalGaussianEmissions:
         """μ = Σ r x / Σ r and σ² = Σ r (x − μ)² / Σ r, the scale of the prior added to the squares."""
         total = statistics if prior is None else statistics + prior
-        count = total["count"]
+        count = np.where(total["count"] > NEGLIGIBLE, total["count"], 0.0)
         safe = np.where(count > 0, count, 1)
         mu = np.where(count > 0, total["sum"] / safe, self.locations - self.shift)
         scatter = np.maximum(total["square"] - count * mu**2, 0)
@@ -220,9 +224,9 @@ class SphericalGaussianEmissions(DiagonalGaussianEmissions):
         return np.repeat(self.variances[:, None], self.locations.shape[1], axis=1)
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> SphericalGaussianEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> SphericalGaussianEmissions:
         """Mean of each column, and the mean of their variances."""
-        mean, variance = column_moments(x)
+        mean, variance = column_moments(x, weights)
         return cls(np.tile(mean, (n_components, 1)), np.full(n_components, variance.mean()), mean)
 
     def _spread(self, scatter: np.ndarray, count: np.ndarray) -> np.ndarray:

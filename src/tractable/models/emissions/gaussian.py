@@ -11,7 +11,7 @@ import numpy as np
 from tractable._cached import cached_property
 from tractable.kernels import rows as kernel
 from tractable.models._base import ModelError, set_fields
-from tractable.models.emissions._base import ROWS, Emissions, Statistics, as_rows, parameters
+from tractable.models.emissions._base import NEGLIGIBLE, ROWS, Emissions, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite
 
 
@@ -84,9 +84,9 @@ class GaussianEmissions(Emissions):
         return finite(x)
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> GaussianEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> GaussianEmissions:
         """Mean and variance of each column, no correlation."""
-        mean, variance = column_moments(x)
+        mean, variance = column_moments(x, weights)
         means = np.tile(mean, (n_components, 1))
         return cls(means, np.broadcast_to(np.diag(variance), cls._covariances_shape(means)).copy(), mean)
 
@@ -201,7 +201,7 @@ class GaussianEmissions(Emissions):
     def maximized(self, statistics: Statistics, prior: Statistics | None = None) -> GaussianEmissions:
         """μ = Σ r x / Σ r and Σ = Σ r (x − μ)(x − μ)ᵀ / Σ r, the scale of the prior added to the squares."""
         total = statistics if prior is None else statistics + prior
-        count = total["count"]
+        count = np.where(total["count"] > NEGLIGIBLE, total["count"], 0.0)
         safe = np.where(count > 0, count, 1)
         mu = np.where(count[:, None] > 0, total["sum"] / safe[:, None], self.locations - self.shift)
         return self._made(mu + self.shift, self._spread(total, mu, count))

@@ -94,13 +94,13 @@ class MixtureEmissions(Emissions):
         return self.parts.column_states
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> MixtureEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> MixtureEmissions:
         """Not known without the parts: see `emissions_for`."""
         raise ModelError("parts of which kind, and how many? Use emissions_for(kind, x, n_components, n_parts)")
 
-    def repooled(self, x: Any) -> MixtureEmissions:
+    def repooled(self, x: Any, weights: np.ndarray | None = None) -> MixtureEmissions:
         """Every part of every component with the distribution of all rows."""
-        return MixtureEmissions(np.full(self.weights.shape, 1 / self.n_parts), self.parts.repooled(x))
+        return MixtureEmissions(np.full(self.weights.shape, 1 / self.n_parts), self.parts.repooled(x, weights))
 
     # ------------------------------------------------------------ which part
 

@@ -20,6 +20,7 @@ from tractable.models.emissions._base import (
     seen,
     times_logs,
     weighted_counts,
+    winsorized,
 )
 
 MAX_COUNT = 2.0**53
@@ -71,10 +72,10 @@ class PoissonEmissions(Emissions):
         return ((x >= 0) & (x < MAX_COUNT) & (x == np.floor(x))) | np.isnan(x)
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> PoissonEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> PoissonEmissions:
         """The mean of each column; half a count in all where it is zero throughout."""
-        mean, count = column_means(x, 1.0)
-        return cls(np.tile(np.maximum(mean, 0.5 / np.maximum(count, 1)), (n_components, 1)))
+        mean, count = column_means(x, 1.0, weights, winsorized(x, weights))
+        return cls(np.tile(np.maximum(mean, 0.5 / np.where(count > 0, count, 1)), (n_components, 1)))
 
     def log_likelihood(self, x: Any) -> np.ndarray:
         """log p(x | k) [n, K]."""

@@ -109,13 +109,13 @@ class ProductEmissions(Emissions):
         return self._assembled(self._each(x, lambda part, own: part.allowed(own)))
 
     @classmethod
-    def pooled(cls, x: Any, n_components: int) -> ProductEmissions:
+    def pooled(cls, x: Any, n_components: int, weights: np.ndarray | None = None) -> ProductEmissions:
         """Not known without the parts: see `emissions_for`."""
         raise ModelError("which columns are of which kind? Use emissions_for({kind: columns}, x, n_components)")
 
-    def repooled(self, x: Any) -> ProductEmissions:
+    def repooled(self, x: Any, weights: np.ndarray | None = None) -> ProductEmissions:
         """Each part as it does it."""
-        return ProductEmissions(self._each(x, lambda part, own: part.repooled(own)), self.columns)
+        return ProductEmissions(self._each(x, lambda part, own: part.repooled(own, weights)), self.columns)
 
     def log_likelihood(self, x: Any) -> np.ndarray:
         """The sum over the parts [n, K]."""

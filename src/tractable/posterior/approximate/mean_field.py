@@ -151,7 +151,7 @@ def mean_field(
     >>> round(float(mean_field(free, starts(free, 1)).log_partition.lower[0]), 6)  # log 2
     0.693147
     """
-    means, bound, n, change = _iterate(schedule(model.graph), model, dict(x), clamp, (n_iterations, tolerance))
+    means, bound, n, change = iterate(schedule(model.graph), model, dict(x), clamp, (n_iterations, tolerance))
     bound = np.asarray(bound)
     return _record(means, Certificate.bound(bound, bound), n, change)
 
@@ -161,7 +161,7 @@ def _record(means: State, certificate: Certificate, n: Any, change: Any) -> Mean
 
 
 @jax.jit
-def _iterate(
+def iterate(
     plan: Schedule, model: Boltzmann, x: State, clamp: Clamps, limits: Any
 ) -> tuple[State, Array, Array, Array]:
     ready = blocks.laid_out(plan, model)

@@ -22,6 +22,7 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.chains import plan_chains, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.posterior.approximate import hard
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import names
 from tractable.posterior.engines._protocol import Solved, unsupported
@@ -62,6 +63,28 @@ class AskedOfSequences:
         """A number where there is one sequence."""
         return values if self.many else float(values[0])
 
+    def certificate(self, log_p: np.ndarray) -> Certificate:
+        """log p(x) of each sequence; of many the verdict names the impossible ones."""
+        return Certificate.of_cases(self.number(log_p), lambda s: f"sequence {s}{self.since(s)}")
+
+    def since(self, s: int) -> str:
+        """From where on a sequence is impossible, where that can be said."""
+        return ""
+
+    def check_possible(self, bad: np.ndarray) -> None:
+        """Raise for the first of the sequences that are impossible."""
+        if bad.any():
+            s = int(bad.argmax())
+            where = f"sequence {s}" if len(bad) > 1 else "the sequence"
+            raise ImpossibleEvidenceError(
+                f"{where} has probability zero{self.since(s)}: no state may follow and produce it"
+            )
+
+    def check_alone(self, log_p: Certificate) -> None:
+        """Raise where the only sequence is impossible: among others it spoils none."""
+        if len(self.given) == 1:
+            self.check_possible(np.isneginf(np.atleast_1d(log_p.value)))
+
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """Not tabulated."""
         raise unsupported(self.model, "joint")
@@ -73,16 +96,27 @@ class AskedOfSequences:
 class Asked(AskedOfSequences):
     """What is asked of one chain."""
 
+    def since(self, s: int) -> str:
+        """From where on a sequence is impossible: the row up to which it is not."""
+        own, rows = self.chains, self.chains.rows[slice(*self.chains.offsets[s : s + 2])]
+        low, high = 0, len(rows)
+        while high - low > 1:
+            middle = (low + high) // 2
+            impossible = filtered(Chains(own.start, own.transition, rows[:middle]))[0][0] == -np.inf
+            low, high = (low, middle) if impossible else (middle, high)
+        return f" from row {low} on"
+
     @cached_property
     def chains(self) -> Chains:
         """Start, transitions and log-likelihoods of the rows, for the kernels."""
         return chains_of(self.model, self.given)
 
     def draw(self, plan: Plan, n: int, key: Any) -> dict[str, Any]:
-        """`n` paths of each sequence."""
+        """`n` paths of each sequence; of one that is impossible the state is −1."""
         assert plan.budget is not None
         allowed(plan_chains(self.model.n_states, self.given.sizes, Ask("sample", plan.budget, n=n)))
-        states = sample_paths(self.chains, n, int(generator(key).integers(2**63))).states
+        found = sample_paths(self.chains, n, int(generator(key).integers(2**63)))
+        states = np.where(self.given.each(found.log_probability > -np.inf), found.states, -1)
         return {STATE: np.split(states, self.given.ends[:-1], axis=1) if self.many else states}
 
 
@@ -145,15 +179,14 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
     chains = asked.chains
     if plan.query == "map":
         found = viterbi(chains)
-        check_possible(chains, found.log_probability)
-        return Answer(_certificate(asked, found.log_probability), found.states)
+        return Answer(asked.certificate(found.log_probability), found.states)
     if plan.query in ("evidence", "filtering"):
         log_p, alpha = filtered(chains)
-        return Answer(_certificate(asked, log_p), alpha)
+        return Answer(asked.certificate(log_p), alpha)
     if plan.query == "sample":
         return Answer(Certificate.exact(0.0), _completions(_one(asked), plan.n, key))
     found = exact.smooth(chains, plan.program)
-    return Answer(_certificate(asked, found.log_likelihood), found)
+    return Answer(asked.certificate(found.log_likelihood), found)
 
 
 def posterior(asked: Asked, solved: Sequence[Solved]) -> ChainPosterior:
@@ -176,9 +209,11 @@ def normalized(model: HiddenMarkovModel) -> bool:
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     """The most probable path of each sequence (Viterbi): ``assignment["state"]``, with log p(x, z).
 
-    Where several paths are as probable, that of the lowest states, from the end backwards.
+    Where several paths are as probable, that of the lowest states, from the end backwards. Of an impossible sequence
+    among others the states are −1.
     """
     answer = solved[0].answer
+    asked.check_alone(answer.log_partition)
     assignment: Any = {STATE: asked.given.shaped(answer.found)}
     return MostProbable(assignment, answer.log_partition, solved[0].plan)
 
@@ -191,7 +226,7 @@ def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 def _completions(asked: Asked, n: int, key: Any) -> np.ndarray:
     model, rows, rng = asked.model, asked.given.rows, generator(key)
     found = sample_paths(asked.chains, n, int(rng.integers(2**63)))
-    check_possible(asked.chains, found.log_probability)
+    asked.check_possible(np.isneginf(found.log_probability))
     out = np.tile(rows.astype(np.float64), (n, 1, 1))
     for t in np.flatnonzero(np.isnan(out[0]).any(1)) if n else ():
         gap = np.isnan(rows[t])
@@ -233,10 +268,15 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 
 def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
-    """The sequences with NaN replaced by posterior means (of a categorical column: the most probable state); exact."""
-    found = solved[0].answer.found
-    check_possible(asked.chains, found.log_likelihood)
-    return asked.given.shaped(asked.model.emissions.imputed(asked.given.rows, found.marginals))
+    """The sequences with NaN replaced by posterior means (of a categorical column: the most probable state); exact.
+
+    Gaps of an impossible sequence among others stay gaps.
+    """
+    answer, given = solved[0].answer, asked.given
+    asked.check_alone(answer.log_partition)
+    possible = given.each(answer.found.log_likelihood > -np.inf)[:, None]
+    found = asked.model.emissions.imputed(given.rows, np.where(possible, answer.found.marginals, 0.0))
+    return given.shaped(np.where(possible, found, given.rows))
 
 
 # ---------------------------------------------------------------- as time goes on
@@ -245,14 +285,14 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
 def filtering(asked: Asked, solved: Sequence[Solved]) -> Any:
     """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]; a list for many sequences."""
     ((_, _, plan, answer),) = solved
-    check_possible(asked.chains, np.atleast_1d(answer.log_partition.value))
+    asked.check_alone(answer.log_partition)
     return asked.given.shaped(exact.fixed_lag(asked.chains, plan.n))
 
 
 def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
     """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n; a list for many sequences."""
     ((_, _, plan, answer),), model = solved, asked.model
-    check_possible(asked.chains, np.atleast_1d(answer.log_partition.value))
+    asked.check_alone(answer.log_partition)
     now, steps = answer.found[asked.given.ends - 1], []
     for _ in range(plan.n):
         now = now @ model.transition
@@ -268,21 +308,31 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
 def expected_statistics(
     model: Any, x: Sequences, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
 ) -> Expected:
-    """The E-step: expected sufficient statistics of all sequences under the posterior.
+    """The E-step: expected sufficient statistics of all sequences under the posterior, or (``"hard"``) the best path.
 
     Raises
     ------
-    ModelError : an impossible sequence. ValueError : anything to stand for the posterior, which is exact here.
+    ModelError : an impossible sequence; anything else to stand for the posterior.
     """
+    if q == "hard":
+        log_p, found = hard.of_paths(model, x, np.ones(len(x)) if weights is None else weights)
+        _check_counted(model, x, weights, log_p)
+        return found
     if q != "exact":
-        raise ValueError("the posterior of a hidden Markov model is exact: leave posterior='exact'")
+        raise ModelError(f"the posterior of a hidden Markov model is 'exact' or 'hard', got {q!r}")
     pieces, one = _pieces(x, model.n_states * (1 if x.kinds is None else KINDS)), partial(_expected, model, x, weights)
     found = side_by_side(one, pieces)
     log_p, total = np.concatenate([log_p for log_p, _ in found]), sum((own for _, own in found[1:]), found[0][1])
-    if (log_p == -np.inf).any():
-        check_possible(chains_of(model, x, weights), log_p, weights)
+    _check_counted(model, x, weights, log_p)
     sum_log_p = float(log_p.sum()) if weights is None else _weighted(log_p, weights)
     return Expected(total, sum_log_p, sum_log_p, 0.0)
+
+
+def _check_counted(model: Any, x: Sequences, weights: np.ndarray | None, log_p: np.ndarray) -> None:
+    """Raise for the first impossible sequence that counts."""
+    bad = np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
+    if bad.any():
+        Asked(model, x).check_possible(bad)
 
 
 def affordable(model: HiddenMarkovModel, x: Sequences, memory: Memory) -> None:
@@ -330,30 +380,7 @@ def _statistics(model: HiddenMarkovModel, x: Sequences, found: Smoothed, weights
     return model.statistics(x.rows, marginals, first, found.transitions)
 
 
-# ---------------------------------------------------------------- what may go wrong
-
-
-def check_possible(chains: Chains, log_p: np.ndarray, weights: np.ndarray | None = None) -> None:
-    """Raise for the first sequence of probability zero, naming the row up to which it is possible."""
-    bad = np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
-    if not bad.any():
-        return
-    s = int(bad.argmax())
-    rows = chains.rows[chains.offsets[s] : chains.offsets[s + 1]]
-    low, high = 0, len(rows)
-    while high - low > 1:
-        middle = (low + high) // 2
-        impossible = filtered(Chains(chains.start, chains.transition, rows[:middle]))[0][0] == -np.inf
-        low, high = (low, middle) if impossible else (middle, high)
-    where = f"sequence {s}" if chains.n_sequences > 1 else "the sequence"
-    raise ImpossibleEvidenceError(f"{where} has probability zero from row {low} on: no state may follow and produce it")
-
-
 def _one(asked: Asked) -> Asked:
     if len(asked.given) != 1:
         raise ModelError(f"expected one sequence, got {len(asked.given)}; ask for them one by one")
     return asked
-
-
-def _certificate(asked: Asked, values: np.ndarray) -> Certificate:
-    return Certificate.exact(asked.number(values))

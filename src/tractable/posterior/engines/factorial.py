@@ -21,6 +21,7 @@ from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import Means, MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
+from tractable.posterior.approximate import hard
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import chains, names
 from tractable.posterior.engines._protocol import Solved
@@ -79,6 +80,7 @@ class Asked(AskedOfSequences):
         else:
             allowed(self.plan(Ask("sample", plan.budget, n=n)))
             states = exact.sample_paths(self.question, n, generator(key))
+            states[:, ~self.given.each(exact.filtered(self.question)[0] > -np.inf)] = -1
         ends, chains = self.given.ends[:-1], enumerate(self.model.chains)
         own = {name: states[:, :, m] for m, name in chains}
         return {name: np.split(path, ends, axis=1) if self.many else path for name, path in own.items()}
@@ -153,14 +155,15 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         return Answer(Certificate.bound(low, low, high), found)
     if plan.query == "map":
         path = exact.viterbi(asked.question)
-        return Answer(Certificate.exact(asked.number(path.log_probability)), path.states)
+        path.states[~asked.given.each(path.log_probability > -np.inf)] = -1
+        return Answer(asked.certificate(path.log_probability), path.states)
     if plan.query in ("evidence", "filtering"):
         log_p, alpha = exact.filtered(asked.question)
-        return Answer(Certificate.exact(asked.number(log_p)), alpha)
+        return Answer(asked.certificate(log_p), alpha)
     if plan.query == "sample":
         return Answer(Certificate.exact(0.0), _completions(asked, plan.n, key))
     smoothed = exact.smooth(asked.question)
-    return Answer(Certificate.exact(asked.number(smoothed.log_likelihood)), smoothed)
+    return Answer(asked.certificate(smoothed.log_likelihood), smoothed)
 
 
 def posterior(asked: Asked, solved: Sequence[Solved]) -> FactorialPosterior:
@@ -184,8 +187,12 @@ def normalized(model: FactorialHiddenMarkovModel) -> bool:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
-    """The most probable joint path of all chains (Viterbi), with log p(x, z), for each sequence."""
+    """The most probable joint path of all chains (Viterbi), with log p(x, z), for each sequence.
+
+    Of an impossible sequence among others the states are −1.
+    """
     value, states = solved[0].answer
+    asked.check_alone(value)
     own: Any = {name: asked.given.shaped(states[:, m]) for m, name in enumerate(asked.model.chains)}
     return MostProbable(own, value, solved[0].plan)
 
@@ -208,6 +215,7 @@ def _completions(asked: Asked, n: int, key: Any) -> np.ndarray:
     if len(asked.given) != 1:
         raise ModelError(f"expected one sequence, got {len(asked.given)}; ask for them one by one")
     model, rng = asked.model, generator(key)
+    asked.check_alone(asked.certificate(exact.filtered(asked.question)[0]))
     states = exact.sample_paths(asked.question, n, rng)
     e, rows = model.emissions, enumerate(asked.given.rows)
     return np.stack([e.completed(rng, row, _one_hot(model, states[:, t])) for t, row in rows], axis=1)
@@ -230,7 +238,8 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 
 def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
-    """The sequences with NaN replaced by posterior means; exact."""
+    """The sequences with NaN replaced by posterior means; exact. Gaps of an impossible one among others stay gaps."""
+    asked.check_alone(solved[0].answer.log_partition)
     states = solved[0].answer.found.marginals
     return asked.given.shaped(asked.model.emissions.imputed(asked.given.rows, states))
 
@@ -240,6 +249,7 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
 
 def filtering(asked: Asked, solved: Sequence[Solved]) -> Means:
     """p(z_t^m | x_1, …, x_{t+lag}) of each chain [t, k], by its name; lists for many sequences."""
+    asked.check_alone(solved[0].answer.log_partition)
     lag = solved[0].plan.n
     return asked.split(exact.fixed_lag(asked.question, lag) if lag else solved[0].answer.found)
 
@@ -247,6 +257,7 @@ def filtering(asked: Asked, solved: Sequence[Solved]) -> Means:
 def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
     """p(z_{T+h}^m | x), the chains side by side [n, Σk], and E[x_{T+h} | x], for h = 1, …, n; a list for many."""
     ((_, _, plan, answer),), model, e = solved, asked.model, asked.model.emissions
+    asked.check_alone(answer.log_partition)
     now, steps = answer.found[asked.given.ends - 1], []
     for _ in range(plan.n):
         parts = [now[:, own] @ step for own, step in zip(e.slices, model.transitions, strict=True)]
@@ -273,8 +284,8 @@ def expected_statistics(
 
     Parameters
     ----------
-    q : ``"exact"``, ``"structured"`` or ``"mean_field"``. before : an E-step whose q this one begins from, so that the
-        ELBO does not fall.
+    q : ``"exact"``, ``"hard"`` (the best joint path), ``"structured"`` or ``"mean_field"``.
+    before : an E-step whose q this one begins from, so that the ELBO does not fall.
 
     Raises
     ------
@@ -284,12 +295,18 @@ def expected_statistics(
     if q == "exact":
         allowed(asked.plan(ask("marginals", memory)))
         found = exact.smooth(asked.question, weights)
-        pairs = joint_pairs(found.joint, model.sizes)
-        log_p = float(found.log_likelihood @ _ones(asked, weights))
-        return Expected(_statistics(asked, weights, (found.marginals, pairs, found.transitions)), log_p, log_p, 0.0)
+        asked.check_possible(np.isneginf(found.log_likelihood) & (_ones(asked, weights) > 0))
+        pairs, own = joint_pairs(found.joint, model.sizes), _ones(asked, weights)
+        log_p = float(found.log_likelihood[own > 0] @ own[own > 0])
+        return Expected(
+            _statistics(asked, weights, (np.nan_to_num(found.marginals), pairs, found.transitions)), log_p, log_p, 0.0
+        )
+    if q == "hard":
+        allowed(asked.plan(ask("map", memory)))
+        return _along_paths(asked, weights)
     if q not in APPROXIMATE:
         raise ModelError(
-            f"the posterior of a factorial hidden Markov model is exact, {', '.join(APPROXIMATE)}; got {q!r}"
+            f"the posterior of a factorial hidden Markov model is exact, hard, {', '.join(APPROXIMATE)}; got {q!r}"
         )
     rows = asked.rows(_ones(asked, weights))
     found = variational.approximate(rows, str(q), None if before is None else before.q)
@@ -297,6 +314,18 @@ def expected_statistics(
         raise ModelError("no mean field avoids the transitions of probability zero: take posterior='structured'")
     moments = (found.states, variational.pair_moments(rows, found.states), found.transitions)
     return _with_kl(asked, rows, found, _statistics(asked, weights, moments))
+
+
+def _along_paths(asked: Asked, weights: np.ndarray | None) -> Expected:
+    """All of q on the most probable joint path."""
+    path, own = exact.viterbi(asked.question), _ones(asked, weights)
+    asked.check_possible(np.isneginf(path.log_probability) & (own > 0))
+    x, sizes, each = asked.given, asked.model.sizes, asked.given.each(own)
+    states = _one_hot(asked.model, path.states)
+    counts = [hard.transitions(path.states[:, m], each, x, k) for m, k in enumerate(sizes)]
+    moments = (states, variational.pair_moments(asked.rows(own), states), counts)
+    log_p = exact.filtered(asked.question)[0]
+    return hard.expected(_statistics(asked, weights, moments), log_p, path.log_probability, own)
 
 
 def _with_kl(

@@ -102,8 +102,8 @@ def _expected(
         w = None if weights is None else weights[rows]
         joint = model.log_joint(x[rows])
         log_p, r = softmax(joint)
-        if (bad := _impossible(log_p, w)).any():
-            return start + int(bad.argmax())
+        if (bad := _impossible(joint, log_p, w)) is not None:
+            return start + bad
         elbo, kl = log_p, np.zeros_like(log_p)
         if n_kept:
             r, elbo, kl = _approximated(joint, r, n_kept)
@@ -113,6 +113,15 @@ def _expected(
         total = found if total is None else total + found
     assert total is not None
     return total, sums
+
+
+def _impossible(joint: np.ndarray, log_p: np.ndarray, weights: np.ndarray | None) -> int | None:
+    """The first impossible row that counts; those that do not count are made harmless, if there is none."""
+    bad = np.isneginf(log_p)
+    if (counted := bad if weights is None else bad & (weights > 0)).any():
+        return int(counted.argmax())
+    joint[bad], log_p[bad] = 0.0, 0.0
+    return None
 
 
 def _n_kept(q: str | int) -> int:
@@ -152,10 +161,6 @@ def _approximated(joint: np.ndarray, posterior: np.ndarray, n: int) -> tuple[np.
     return r, elbo, kl
 
 
-def _impossible(log_p: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    return np.isneginf(log_p) if weights is None else np.isneginf(log_p) & (weights > 0)
-
-
 # ---------------------------------------------------------------- the steps of the verbs
 
 
@@ -187,7 +192,7 @@ class Asked:
         """The joint posterior of the only hidden variable."""
         if list(variables) != [COMPONENT]:
             raise ModelError(f"the only hidden variable of a mixture is {COMPONENT!r}, got {list(variables)}")
-        r = responsibilities(self.model, self.rows)
+        r = _posteriors(self.model, self.rows)[1]
         return r if self.many else r[0]
 
     def draw(self, plan: Plan, n: int, key: Any) -> dict[str, np.ndarray]:
@@ -240,9 +245,16 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         return Answer(Certificate.exact(0.0), _draw(asked, plan.n, key)["columns"])
     if plan.query == "map":
         return Answer(Certificate.exact(0.0), np.concatenate([*_each(model.log_joint, rows)]))
+    log_p, r = _posteriors(model, rows)
+    return Answer(Certificate.of_cases(log_p if asked.many else float(log_p[0])), r)
+
+
+def _posteriors(model: Mixture, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log p(x) and p(k | x) of each row; NaN where a row is impossible."""
     parts = map(softmax, _each(model.log_joint, rows))
     log_p, r = (np.concatenate(own) for own in zip(*parts, strict=True))
-    return Answer(Certificate.exact(log_p if asked.many else float(log_p[0])), r)
+    r[np.isneginf(log_p)] = np.nan
+    return log_p, r
 
 
 def _each(f: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -289,7 +301,7 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     best, log_p = joint.argmax(1), joint.max(1)
     names = np.where(log_p > -np.inf, best.astype(str).astype(object), None)
     if asked.many:
-        return MostProbable({COMPONENT: names}, Certificate.exact(log_p), plan)
+        return MostProbable({COMPONENT: names}, Certificate.of_cases(log_p), plan)
     if log_p[0] == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under every component")
     return MostProbable({COMPONENT: names[0]}, Certificate.exact(float(log_p[0])), plan)
@@ -316,7 +328,7 @@ def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
 
     A row that is impossible under every component keeps its gaps.
     """
-    r, x = solved[0].answer.found, asked.rows
+    r, x = np.nan_to_num(solved[0].answer.found), asked.rows
     found = np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)] or [x])
     return np.where(r.any(1)[:, None], found, x)
 

@@ -25,8 +25,13 @@ def table(columns: Columns, data: Any, rows: np.ndarray) -> Any:
 
 
 def likely(emissions: Emissions, weights: np.ndarray) -> np.ndarray:
-    """The mean of each column where components have these weights [n, K]; of a categorical one its likeliest state."""
-    return emissions.imputed(np.full((len(weights), emissions.n_columns), np.nan), weights)
+    """The mean of each column where components have these weights [n, K]; of a categorical one its likeliest state.
+
+    Nothing is likely where weights are NaN: all of such a row is missing.
+    """
+    gaps, known = np.full((len(weights), emissions.n_columns), np.nan), ~np.isnan(weights).any(1)
+    gaps[known] = emissions.imputed(gaps[known], weights[known])
+    return gaps
 
 
 def expected(columns: Columns | None, emissions: Emissions, weights: np.ndarray) -> Any:

@@ -15,6 +15,7 @@ from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 from tractable.models.conditioning import TableModel, reduce_model
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
 from tractable.models.keys import generator
+from tractable.models.observations import Observations
 from tractable.models.rows import Rows, columns_of, is_named, like
 from tractable.plan import Ask, Budget, ContractionTree, Memory, Plan, adopted, allowed, check_method
 from tractable.plan.budget import ask as asking
@@ -231,7 +232,7 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
         from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
 
         rows = solve_rows(case.model, case.under(plan.query), case.given.states, plan)
-        return Answer(Certificate.exact(rows.log_z), rows.marginals)
+        return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
     if plan.query == "sample":
         return _drawn(case, plan, key)
     reduced, tree = _ready(case, plan)
@@ -300,7 +301,7 @@ def _many_most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
         if solved
         else plan_rows(case.model, case.reduced, states[:0], asking("marginals", None, None))
     )
-    return MostProbable(names, Certificate.exact(values), plan)
+    return MostProbable(names, Certificate.of_cases(values), plan)
 
 
 def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
@@ -350,7 +351,7 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     if not len(rows):
         raise ModelError("there are no rows")
     expected_tables.affordable(model, rows, memory)
-    return Certificate.exact(expected_tables.log_likelihood_rows(model, rows, memory))
+    return Certificate.of_cases(expected_tables.log_likelihood_rows(model, rows, memory))
 
 
 def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
@@ -360,11 +361,26 @@ def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
     expected_tables.affordable(model, data, memory)
 
 
-def expected_statistics(model: BayesianNetwork, data: Any, *how: Any) -> Any:
-    """The E-step, whose modules a query does not wait for."""
+def expected_statistics(
+    model: BayesianNetwork, data: Any, weights: Any = None, q: Any = "exact", before: Any = None, memory: Memory = None
+) -> Any:
+    """The E-step, whose modules a query does not wait for; ``"hard"``: under the best completion of each row."""
     from tractable.posterior.exact import expected_tables
 
-    return expected_tables.expected_statistics(model, data, *how)
+    if q != "hard":
+        return expected_tables.expected_statistics(model, data, weights, q, before, memory)
+    soft = expected_tables.expected_statistics(model, data, weights, "exact", before, memory)
+    found = expected_tables.expected_statistics(model, _completed(model, data, memory), weights)
+    return found._replace(log_likelihood=soft.log_likelihood, kl=soft.log_likelihood - found.elbo)
+
+
+def _completed(model: BayesianNetwork, data: Any, memory: Memory) -> Any:
+    """Rows with the most probable states in their gaps; an impossible row, which does not count, with any."""
+    question, rows = asking("map", memory, np.inf), data.states.copy()
+    parts = list(groups(Case(model, Evidence(data.states)), question))
+    for some, case, how in [(some, case, allowed(plan(case, question))) for some, case in parts]:
+        rows[some] = np.maximum(solve(how, case, 0)[1], 0)
+    return Observations(rows)
 
 
 joint = Case.joint

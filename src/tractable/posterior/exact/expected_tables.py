@@ -76,7 +76,7 @@ def expected_statistics(
     BudgetError : a row whose posterior is not affordable.
     """
     if q != "exact":
-        raise ModelError("the posterior of a network is exact: leave posterior='exact'")
+        raise ModelError(f"the posterior of a network is 'exact' or 'hard', got {q!r}")
     found, plans = prepared(model, rows, memory)
     weighed = _weighed(found, rows, weights)
     theta, counts = found.layout.extended(model.packed.values), weighed.counts.copy()
@@ -88,11 +88,11 @@ def expected_statistics(
     return Expected(own, log_p, log_p, 0.0)
 
 
-def shown(model: BayesianNetwork, rows: Observations) -> Statistics:
-    """In how many rows each entry of each table is seen whole."""
+def shown(model: BayesianNetwork, rows: Observations, weights: np.ndarray) -> Statistics:
+    """In how many rows each entry of each table is seen whole, of these weights."""
     layout = Layout(model.packed)
     whole = ~np.array([(rows.states[:, f] < 0).any(axis=1) for f in layout.families])
-    counts = _counted(layout, layout.bases(rows.states), whole, np.ones(len(rows)))
+    counts = _counted(layout, layout.bases(rows.states), whole, weights)
     return Statistics({COUNT: counts[layout.places]})
 
 

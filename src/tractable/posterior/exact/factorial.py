@@ -57,7 +57,7 @@ def filtered(asked: Question) -> tuple[np.ndarray, np.ndarray]:
         part = asked.parts()[s]
         alpha = log_forward(asked, part)
         log_p[s] = np.logaddexp.reduce(alpha[-1])
-        out[part] = _marginals(asked, alpha)
+        out[part] = _marginals(asked, alpha) if log_p[s] > -np.inf else np.nan
     return log_p, out
 
 
@@ -77,6 +77,8 @@ def fixed_lag(asked: Question, lag: int) -> np.ndarray:
 
 def _lagged(asked: Question, part: slice, lag: int) -> np.ndarray:
     alpha, rows, n = log_forward(asked, part), _rows(asked, part), part.stop - part.start
+    if not (alpha[-1] > -np.inf).any():
+        return np.full((n, sum(asked.chains.sizes)), np.nan)
     after = np.zeros_like(alpha)
     for ahead in range(min(lag, n - 1), 0, -1):
         after[: n - ahead] = _backward(asked, rows[ahead:] + after[: n - ahead])
@@ -139,6 +141,9 @@ def _log_smooth(asked: Question, s: int, weight: float, found: Joined) -> None:
         ahead[t] += beta[t]
         beta[t - 1] = _backward(asked, ahead[t : t + 1])[0]
     log_p = np.logaddexp.reduce(alpha[-1])
+    if log_p == -np.inf:  # it counts nothing
+        found.log_likelihood[s], found.marginals[part] = log_p, np.nan
+        return
     found.log_likelihood[s], found.marginals[part] = log_p, _marginals(asked, alpha + beta)
     np.add.at(found.joint, asked.chains.group[part], weight * np.exp(alpha + beta - log_p))
     for m, counts in enumerate(found.transitions):
@@ -173,13 +178,13 @@ def _moved(asked: Question, x: np.ndarray, m: int, back: bool, combine: Combine)
     """Joint states [n, J] after a step of one chain, or before it."""
     step = asked.chains.transitions[m]
     step = logs(step.T if back else step)
-    return combine(_axis(asked, x, m)[:, :, :, None, :] + step[:, :, None], axis=2).reshape(len(x), -1)
+    return combine(_axis(asked, x, m)[:, :, :, None, :] + step[:, :, None], axis=2).reshape(x.shape)
 
 
 def _axis(asked: Question, x: np.ndarray, m: int) -> np.ndarray:
     """Joint states [n, J] as [n, outer, k, inner] around the states of chain m."""
     sizes = asked.chains.sizes
-    return x.reshape(len(x), int(np.prod(sizes[:m])), sizes[m], -1)
+    return x.reshape(len(x), int(np.prod(sizes[:m])), sizes[m], int(np.prod(sizes[m + 1 :])))
 
 
 def _rows(asked: Question, part: slice) -> np.ndarray:
@@ -210,13 +215,15 @@ def _entering(asked: Question, joint: np.ndarray) -> np.ndarray:
 
 def _drawn(log_weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A state for each row of log weights [n, J]."""
-    totals = np.exp(log_weights - log_weights.max(1, keepdims=True)).cumsum(1)
+    with np.errstate(invalid="ignore"):
+        totals = np.exp(log_weights - log_weights.max(1, keepdims=True)).cumsum(1)
     return (totals < rng.random((len(totals), 1)) * totals[:, -1:]).sum(1)
 
 
 def _marginals(asked: Question, log_joint: np.ndarray) -> np.ndarray:
     """Of every chain [n, Σk], from joint states [n, J] up to a constant for each row."""
-    p = np.exp(log_joint - log_joint.max(1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # NaN where nothing is possible
+        p = np.exp(log_joint - log_joint.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     return np.concatenate([_axis(asked, p, m).sum((1, 3)) for m in range(len(asked.chains.sizes))], axis=1)
 

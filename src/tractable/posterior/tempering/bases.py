@@ -13,13 +13,12 @@ from jaxtyping import Array, Float
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
-from tractable.models.units import Units
 from tractable.posterior.approximate import gibbs
+from tractable.posterior.tempering.modes import MAX_FIELD, cut
 
 N_ROWS = 2000
 """Rows that the hidden units' means are taken over; the visible means come from all rows."""
 
-MAX_FIELD = 6.0
 SWEEPS = 20
 """Sweeps of the hidden layers given these rows, where more than one layer is hidden."""
 
@@ -28,10 +27,8 @@ FREE_CHAINS = 256
 """A short run of the model stands in where there are no data."""
 
 
-def rows_of(model: Boltzmann, data: Any, key: Any) -> Float[np.ndarray, "n v"]:
-    """Values of the visible units: the rows given that miss nothing, or the end of a short Gibbs run."""
-    if data is None:
-        return _free_run(model, key)
+def rows_of(model: Boltzmann, data: Any) -> Float[np.ndarray, "n v"]:
+    """Those rows of values of the visible units that miss nothing."""
     values = checked_values(model, VISIBLE, data)
     if values.ndim != 2:
         raise ModelError(f"data: expected rows of {model.n_visible} values, got an array of shape {values.shape}")
@@ -41,16 +38,28 @@ def rows_of(model: Boltzmann, data: Any, key: Any) -> Float[np.ndarray, "n v"]:
     return whole
 
 
-def _free_run(model: Boltzmann, key: Any) -> np.ndarray:
+def free_run(model: Boltzmann, key: Any) -> dict[str, np.ndarray]:
+    """Features of all groups at the end of a short Gibbs run."""
     x = _free_states(gibbs.schedule(model.graph), model.astype(np.float32), key)
-    return np.asarray(model.decode({VISIBLE: x})[VISIBLE])
+    return {name: np.asarray(a) for name, a in x.items()}
 
 
 @jax.jit
-def _free_states(plan: gibbs.Schedule, model: Boltzmann, key: Any) -> Array:
-    """Visible features at the end of a short run."""
+def _free_states(plan: gibbs.Schedule, model: Boltzmann, key: Any) -> gibbs.State:
     x = gibbs.start(model, jax.random.fold_in(key, 1), jnp.arange(FREE_CHAINS, dtype=jnp.uint32))
-    return gibbs.run(plan, model, jax.random.fold_in(key, 2), x, FREE_SWEEPS)[VISIBLE]
+    return gibbs.run(plan, model, jax.random.fold_in(key, 2), x, FREE_SWEEPS)
+
+
+def none(model: Boltzmann) -> dict[str, np.ndarray]:
+    """No fields at all."""
+    return {name: np.zeros(model.units[name].n_features) for name in model.groups}
+
+
+def with_means(model: Boltzmann, means: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    """Fields of independent units with these means, as if seen in `n` rows."""
+    return {
+        name: cut(model.units[name], model.units[name].field_with_mean(m, n), MAX_FIELD) for name, m in means.items()
+    }
 
 
 def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarray]:
@@ -65,17 +74,8 @@ def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarra
     fields = {VISIBLE: model.units[VISIBLE].field_with_mean(means[VISIBLE], len(rows))}
     for name in model.hidden:
         theta = np.broadcast_to(model.local_field(name, x), x[name].shape)[0]
-        fields[name] = _cut_off(model.units[name], theta)
+        fields[name] = cut(model.units[name], theta, MAX_FIELD)
     return fields
-
-
-def _cut_off(units: Units, theta: np.ndarray) -> np.ndarray:
-    if not np.isfinite(units.n_states):
-        return theta
-    if units.n_features > units.n:  # one number for each state: what they have in common says nothing
-        by_unit = theta.reshape(units.n, -1)
-        theta = (by_unit - by_unit.mean(axis=1, keepdims=True)).ravel()
-    return np.clip(theta, -MAX_FIELD, MAX_FIELD)
 
 
 def _mean(model: Boltzmann, rows: np.ndarray) -> np.ndarray:

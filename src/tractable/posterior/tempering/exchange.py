@@ -143,25 +143,35 @@ def _counted_from_here(x: Any, place: Array, beta: Array) -> Replicas:
 
 def step(path: Traced, key: Any, state: Replicas, n_sweeps: Any = 1) -> Replicas:
     """One round: sweeps at every temperature, then swaps; the path is `prepared`."""
+    return stepped(path, key, state, n_sweeps)[0]
+
+
+def stepped(path: Traced, key: Any, state: Replicas, n_sweeps: Any = 1) -> tuple[Replicas, Float[Array, "k c"]]:
+    """One round, and the gains of log p̃ that its swaps were decided by."""
     beta = state.beta[state.place].ravel()
 
     def one(t: Array, chains: Any) -> Any:
         return path.sweep(key, At(t, beta, beta, state.n_rounds * n_sweeps + t), chains)
 
     chains = jax.lax.fori_loop(0, n_sweeps, one, path.entered(state.x))
-    log_accept = log_acceptance(path, chains, state)
-    return _swapped(jax.random.fold_in(key, SWAPS), state._replace(x=path.left(chains)), log_accept)
+    gained = gains(path, chains, state)
+    state = state._replace(x=path.left(chains))
+    return _swapped(jax.random.fold_in(key, SWAPS), state, log_acceptance(gained)), gained
 
 
-def log_acceptance(path: Traced, chains: Any, state: Replicas) -> Float[Array, "k-1 c"]:
+def log_acceptance(gained: Float[Array, "k c"]) -> Float[Array, "k-1 c"]:
     """The logarithm of the probability that the replicas at places k and k + 1 change them, if it is their turn."""
+    return jnp.minimum(0, gained[:-1] + gained[1:])
+
+
+def gains(path: Traced, chains: Any, state: Replicas) -> Float[Array, "k c"]:
+    """What log p̃ of the replica at each place gains at the place of its partner in this round."""
     k, n_chains = state.place.shape
     place = jnp.arange(k)
     partner = jnp.clip(jnp.where(place % 2 == state.n_rounds % 2, place + 1, place - 1), 0, k - 1)
     there = state.beta[partner][state.place]
     gained = path.log_ratio(chains, state.beta[state.place].ravel(), there.ravel()).reshape(k, n_chains)
-    gained = jnp.take_along_axis(gained, jnp.argsort(state.place, axis=0), axis=0)
-    return jnp.minimum(0, gained[:-1] + gained[1:])
+    return jnp.take_along_axis(gained, jnp.argsort(state.place, axis=0), axis=0)
 
 
 def _swapped(key: Any, state: Replicas, log_accept: Float[Array, "k-1 c"]) -> Replicas:
@@ -206,6 +216,28 @@ def _summed(
         return state, jax.tree.map(jnp.add, total, path.means(at_model(state)))
 
     return jax.lax.fori_loop(*rounds, one, at)
+
+
+def record(
+    path: MachinePath, key: Any, state: Replicas, n_rounds: int
+) -> tuple[Replicas, Any, Float[np.ndarray, "t k c"]]:
+    """Many rounds: the replicas, the states at the model every `CHUNK` rounds, and the gains of each round."""
+    states, gained = [], []
+    for first in range(0, n_rounds, CHUNK):
+        state, part = jax.block_until_ready(_recorded(path, key, state, first))
+        states.append({name: np.asarray(a) for name, a in at_model(state).items()})
+        gained.append(np.asarray(part, np.float64))
+    return state, states, np.concatenate(gained)
+
+
+@jax.jit
+def _recorded(path: MachinePath, key: Any, state: Replicas, first: Any) -> tuple[Replicas, Array]:
+    path = path.prepared()
+
+    def one(state: Replicas, t: Array) -> tuple[Replicas, Array]:
+        return stepped(path, jax.random.fold_in(key, t), state)
+
+    return jax.lax.scan(one, state, first + jnp.arange(CHUNK))
 
 
 def at_model(state: Replicas) -> Any:

@@ -194,6 +194,10 @@ def make_path(model: Boltzmann, base: Base, flipping: bool = True) -> MachinePat
     It is in single precision unless the parameters are too large for it: see `models.precision`, whose context has to
     be open then.
 
+    Parameters
+    ----------
+    base : group → fields [f], or a row for each chain [n_chains, f].
+
     Raises
     ------
     ModelError : a base that does not fit.
@@ -210,9 +214,9 @@ def path_between(plan: Schedule, model: Boltzmann, base: Base, summed: tuple[str
     return MachinePath(model, base, plan.only(kept), summed, kept)
 
 
-def _fitting(units: Units, name: str, base: Base) -> Float[np.ndarray, " f"]:
+def _fitting(units: Units, name: str, base: Base) -> Float[np.ndarray, "*c f"]:
     shape = np.shape(base[name]) if name in base else "nothing"
-    if shape != (units.n_features,):
+    if shape[-1:] != (units.n_features,):
         raise ModelError(f"the base needs fields of shape ({units.n_features},) for {name}, got {shape}")
     return np.asarray(base[name])
 

@@ -7,7 +7,6 @@ neighbours, zeros and ones too, are summed out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -24,30 +23,37 @@ MAX_FIELD = 80.0
 
 
 class Narrow(NamedTuple):
-    """The kept side as x = scale·h + shift with h ∈ {0, 1}; fields of both sides at β = 0 and 1, and couplings.
-
-    `slope` is ∂ log p̃_β / ∂β of what does not depend on h.
+    """The kept side as x = scale·h + shift with h ∈ {0, 1}; fields of both sides at β = 0, of one base or of each
+    chain's, and at β = 1 in the last row; and couplings. `slope` is ∂ log p̃_β / ∂β of what does not depend on h.
     """
 
     scale: Float[Any, " k"]
     shift: Float[Any, " k"]
     W: Float[Any, "k m"]
-    c: Float[Any, "2 k"]
-    b: Float[Any, "2 m"]
-    slope: Float[Any, ""]
+    c: Float[Any, "n+1 k"]
+    b: Float[Any, "n+1 m"]
+    slope: Float[Any, " n"]
 
 
 def narrow_form(model: Boltzmann, base: Mapping[str, Any], split: Split) -> Narrow | None:
     """The path from base to model in this form; None where its odds may not be held in single precision."""
-    zeros = {pair: np.zeros_like(w) for pair, w in model.couplings.items()}
-    ends = [binary.binary_form(m, split) for m in (replace(model, fields=dict(base), couplings=zeros), model)]
-    W, fields = ends[1].W, [np.abs(end.b) for end in ends]
-    if not np.max([*fields[0], *(fields[1] + np.abs(W).sum(axis=0))]) <= MAX_FIELD:
+    end = binary.binary_form(model, split)
+    rows = {name: np.atleast_2d(np.asarray(a, np.float64)) for name, a in base.items()}
+    first = [_without_couplings(model, rows, side) for side in (end.enumerated, end.summed)]
+    (c, kept), (b, summed) = first
+    W, fields = end.W, np.abs(np.concatenate([b, end.b[None]]))
+    if not np.max([*fields[:-1].max(axis=0), *(fields[-1] + np.abs(W).sum(axis=0))]) <= MAX_FIELD:
         return None
-    side = ends[1].enumerated
-    c, b = (np.stack([getattr(end, name) for end in ends]) for name in ("c", "b"))
-    slope = np.array(ends[1].constant - ends[0].constant)
-    return Narrow(*(a.astype(np.float32) for a in (side.scale, side.shift, W, c, b, slope)))
+    side = end.enumerated
+    c, b = np.concatenate([c, end.c[None]]), np.concatenate([b, end.b[None]])
+    slope = end.constant - kept - summed
+    return Narrow(*(np.asarray(a, np.float32) for a in (side.scale, side.shift, W, c, b, slope)))
+
+
+def _without_couplings(model: Boltzmann, rows: Mapping[str, np.ndarray], side: binary.Side) -> tuple[Any, Any]:
+    """The fields of h and a constant, for each row of fields of a side without couplings."""
+    theta = np.concatenate([rows[name] for name in side.groups], axis=1) if side.groups else np.zeros((1, 0))
+    return theta * side.scale, theta @ side.shift
 
 
 def anneal(
@@ -59,4 +65,4 @@ def anneal(
     """
     h = jnp.round((x - form.shift) / form.scale)
     h, change = xla.narrow_anneal(words, betas, h, (form.W, form.c, form.b), backward)
-    return form.scale * h + form.shift, change + jnp.diff(betas)[:, None] * form.slope
+    return form.scale * h + form.shift, change + jnp.outer(jnp.diff(betas), form.slope)

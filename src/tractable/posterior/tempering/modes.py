@@ -1,0 +1,221 @@
+"""The modes of a machine, looked for before any chain runs: fixed points of mean field from starts of many kinds.
+
+Chains find only phases that some temperature leads to; a mode that none leads to is found by looking for it. The first
+starts lie along the leading eigenvectors of the couplings, between features that are scaled to unit variance: a mode
+that couplings hold together has a large share in these. To them come the couplings of single units, rows of data, ends
+of free chains and their opposites, and all units alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.precision import working_type
+from tractable.models.units import Units
+from tractable.posterior.approximate import gibbs, mean_field
+
+Fields = Mapping[str, np.ndarray]
+
+DIRECTIONS, AMPLITUDES = 16, (0.5, 3.0, 30.0)
+"""Eigenvectors that starts lie along, and the fields, root of the mean square, that each is scaled to."""
+
+COLUMNS, ENDS = 48, 64
+"""Single units whose couplings are starts; rows of data, and ends of free chains, that are."""
+
+DENSE = 512
+"""Up to so many features all eigenvectors are found at once."""
+
+SWEEPS, SETTLED = 200, 1e-4
+APART = 0.05
+"""Fixed points whose means differ by less, on average, are the same."""
+
+NEAR, MOST = 12.0, 24
+"""Kept are the best fixed points, none whose bound is lower than the best by more nats."""
+
+MAX_FIELD = 6.0
+
+
+class Modes(NamedTuple):
+    """Fixed points, the best first: group → means [k, f], fields of independent units that have them; bounds [k]."""
+
+    means: Fields
+    fields: Fields
+    elbo: Float[np.ndarray, " k"]
+
+    @property
+    def weights(self) -> Float[np.ndarray, " k"]:
+        """The share of each by its bound."""
+        least = np.maximum(self.elbo, np.finfo(float).min)  # −∞ where a bound overflows
+        return np.exp(least - np.logaddexp.reduce(least))
+
+
+def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
+    """The modes found from all starts.
+
+    Parameters
+    ----------
+    rows : values of the visible units, or None. ends : features of all groups at the end of free chains.
+    """
+    plain = model.astype(working_type(model))
+    fields = np.concatenate([_along_eigenvectors(plain), _along_columns(plain), _alike(plain)])
+    x = {name: np.asarray(a) for name, a in _means(plain, _by_group(plain, fields.astype(plain.dtype))).items()}
+    x = _stacked([x, _of_rows(plain, rows, ends), _some(ends), _opposite(plain, _some(ends))], plain.dtype)
+    means, elbo, *_ = mean_field.iterate(gibbs.schedule(model.graph), plain, x, None, (SWEEPS, SETTLED))
+    means, elbo = {name: np.asarray(m) for name, m in means.items()}, np.asarray(elbo, np.float64)
+    return _distinct(plain, means, np.where(np.isfinite(elbo), elbo, -np.inf))
+
+
+def only(model: Boltzmann, fields: Fields) -> Modes:
+    """A single one with these fields, where none is looked for."""
+    fields = {name: np.asarray(fields[name], working_type(model))[None] for name in model.groups}
+    return Modes({name: np.asarray(m) for name, m in _means(model, fields).items()}, fields, np.zeros(1))
+
+
+def _distinct(model: Boltzmann, means: Fields, elbo: np.ndarray) -> Modes:
+    scaled = np.concatenate([means[name] / _scale(model.units[name]) for name in model.groups], axis=1) / 2
+    kept: list[int] = []
+    for i in np.argsort(-elbo):
+        if len(kept) == MOST or not elbo[i] >= elbo.max() - NEAR:
+            break
+        if all(np.abs(scaled[i] - scaled[j]).mean() >= APART for j in kept):
+            kept.append(int(i))
+    own = {name: m[kept] for name, m in means.items()}
+    fields = {name: np.asarray(t) for name, t in _local_fields(model, own).items()}
+    return Modes(own, {name: cut(model.units[name], t, MAX_FIELD) for name, t in fields.items()}, elbo[kept])
+
+
+def cut(units: Units, theta: np.ndarray, limit: float) -> np.ndarray:
+    """Fields that do not all but fix a unit; those of a continuous one as they are."""
+    if not np.isfinite(units.n_states):
+        return theta
+    return np.clip(_centred(units, theta), -limit, limit)
+
+
+def _centred(units: Units, theta: np.ndarray) -> np.ndarray:
+    """Fields of categorical units less what all states of a unit have in common, which says nothing."""
+    if units.n_features == units.n:
+        return theta
+    by_unit = theta.reshape(*theta.shape[:-1], units.n, -1)
+    return (by_unit - by_unit.mean(axis=-1, keepdims=True)).reshape(theta.shape)
+
+
+def _scale(units: Units) -> float:
+    """The standard deviation of a feature without any field."""
+    theta = jnp.zeros(units.n_features)
+    return float(jnp.sqrt(jax.jvp(units.mean, (theta,), (jnp.ones_like(theta).at[1:].set(0),))[1][0]))
+
+
+# ---------------------------------------------------------------- starts
+
+
+def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
+    """Fields [s, f] of all groups side by side, along ± the leading eigenvectors."""
+    scale = np.concatenate([np.full(model.units[g].n_features, _scale(model.units[g])) for g in model.groups])
+    n = len(scale)
+
+    def product(x: np.ndarray) -> np.ndarray:
+        x = scale * _centred_all(model, np.atleast_2d(x))
+        return scale * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
+
+    if n <= DENSE:
+        vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS]
+    else:
+        rng = np.random.default_rng(0)
+        operator = LinearOperator((n, n), matvec=lambda x: product(x.ravel())[0], dtype=np.float64)
+        vectors = eigsh(operator, k=DIRECTIONS, which="LA", v0=rng.normal(size=n), tol=1e-2)[1][:, ::-1]
+    fields = np.sqrt(n) * vectors.T / scale
+    return np.concatenate([sign * amplitude * fields for amplitude in AMPLITUDES for sign in (1, -1)])
+
+
+def _along_columns(model: Boltzmann) -> np.ndarray:
+    """Fields along ± the couplings of the units that have the largest."""
+    n = sum(model.units[name].n_features for name in model.groups)
+    strength = np.zeros(n)
+    for first in range(0, n, DENSE):
+        some = np.eye(n, dtype=model.dtype)[first : first + DENSE]
+        strength[first : first + DENSE] = np.linalg.norm(np.asarray(_interactions(model, jnp.asarray(some))), axis=1)
+    chosen = np.eye(n, dtype=model.dtype)[np.argsort(-strength, kind="stable")[:COLUMNS]]
+    columns = np.asarray(_interactions(model, jnp.asarray(chosen)), np.float64)
+    touched = np.maximum((columns != 0).sum(axis=1, keepdims=True), 1)
+    size = np.sqrt((columns**2).sum(axis=1, keepdims=True) / touched)
+    fields = AMPLITUDES[1] * columns / np.where(size > 0, size, 1)
+    return np.concatenate([fields, -fields])
+
+
+def _alike(model: Boltzmann) -> np.ndarray:
+    """Fields under which all units are in the same state, or in none."""
+    parts = [np.tile(np.eye(w), (1, model.units[g].n)) for g in model.groups for w in [_width(model.units[g])]]
+    most = max(len(part) for part in parts)
+    states = MAX_FIELD * np.concatenate([part[np.arange(most) % len(part)] for part in parts], axis=1)
+    return np.concatenate([states, -states, 0 * states[:1]])
+
+
+def _width(units: Units) -> int:
+    return units.n_features // units.n
+
+
+def _of_rows(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Fields:
+    """Rows of data and no field on hidden units; without data the ends of other chains, of as many."""
+    if rows is None:
+        return _some(ends, ENDS)
+    chosen = np.asarray(rows)[np.linspace(0, len(rows) - 1, ENDS).astype(int)]
+    v = np.asarray(model.units[VISIBLE].encode(np.asarray(chosen, model.dtype)))
+    none = _means(model, {name: np.zeros((ENDS, model.units[name].n_features), model.dtype) for name in model.hidden})
+    return {VISIBLE: v} | {name: np.asarray(m) for name, m in none.items()}
+
+
+def _some(ends: Fields, first: int = 0) -> Fields:
+    n = len(next(iter(ends.values())))
+    return {name: np.asarray(a)[(first + np.arange(ENDS)) % n] for name, a in ends.items()}
+
+
+def _opposite(model: Boltzmann, x: Fields) -> Fields:
+    """Every unit of two states in the other one; others as they are."""
+    return {name: _flipped(model.units[name], a) for name, a in x.items()}
+
+
+def _flipped(units: Units, a: np.ndarray) -> np.ndarray:
+    return units.states().sum() - a if units.n_states == 2 and units.n_features == units.n else a
+
+
+def _stacked(parts: list[Fields], dtype: Any) -> dict[str, Array]:
+    return {name: jnp.asarray(np.concatenate([part[name] for part in parts]), dtype) for name in parts[0]}
+
+
+def _by_group(model: Boltzmann, flat: np.ndarray) -> dict[str, np.ndarray]:
+    sizes = np.cumsum([model.units[name].n_features for name in model.groups])[:-1]
+    return dict(zip(model.groups, np.split(flat, sizes, axis=-1), strict=True))
+
+
+def _centred_all(model: Boltzmann, flat: np.ndarray) -> np.ndarray:
+    parts = np.split(flat, np.cumsum([model.units[g].n_features for g in model.groups])[:-1], axis=-1)
+    return np.concatenate(
+        [_centred(model.units[g], part) for g, part in zip(model.groups, parts, strict=True)], axis=-1
+    )
+
+
+@jax.jit
+def _means(model: Boltzmann, theta: Any) -> dict[str, Array]:
+    return {name: model.units[name].mean(t) for name, t in theta.items()}
+
+
+@jax.jit
+def _local_fields(model: Boltzmann, x: Any) -> dict[str, Array]:
+    return {name: jnp.broadcast_to(model.local_field(name, x), x[name].shape) for name in model.groups}
+
+
+@jax.jit
+def _interactions(model: Boltzmann, flat: Float[Array, "s f"]) -> Float[Array, "s f"]:
+    """The fields that the couplings make of features, all groups side by side."""
+    sizes = np.cumsum([model.units[name].n_features for name in model.groups])[:-1]
+    x = dict(zip(model.groups, jnp.split(flat, sizes, axis=-1), strict=True))
+    found = [jnp.broadcast_to(model.local_field(g, x) - model.fields[g], x[g].shape) for g in model.groups]
+    return jnp.concatenate(found, axis=-1)
