@@ -189,9 +189,7 @@ def annealed(folder: Path, model: Any, plan: Plan) -> Certificate:
             found = anneal(model, data=rows_of("train"), key=part, settings=plan.each, temperatures=betas)
             third = found.exchanged
             assert third is not None
-            np.savez(
-                place, forward=found.forward, reverse=found.reverse, exchange=third.log_z, trips=third.round_trips
-            )
+            np.savez(place, forward=found.forward, reverse=found.reverse, exchange=third.log_z, trips=third.round_trips)
             print(f"part {part}: {found.log_partition}", flush=True)
     there = [np.load(place) for place in sorted(folder.glob("part*.npz"))]
     forward, reverse, ladders = (

@@ -21,6 +21,7 @@ from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.cases import read_cases
 from tractable.posterior.exact import clamped as exact
+from tractable.posterior.exact import random_clusters
 from tractable.posterior.tempering import bases, exchange
 from tractable.posterior.tempering._base import PathRun, run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, make_path
@@ -31,7 +32,10 @@ from tractable.posterior.tempering.temperatures import evenly
 EXACT_FLOPS = START_FLOPS
 """Exact samples are drawn where they cost no more; 0 sends small machines along the road of large ones."""
 
-LADDERS, TUNING, ROUNDS = 8, 250, 700
+CLUSTER_STEPS = 5e8
+"""Bonds visited and steps of searches that coupling from the past may take, some two nanoseconds each."""
+
+LADDERS, ROUNDS = 8, 700
 REPLICAS = (8, 12, 16, 24, 40)
 """On a ladder: the first that is enough."""
 
@@ -63,14 +67,15 @@ class Starts(NamedTuple):
 
 
 def exact_states(model: Boltzmann, kept: tuple[str, ...], key: Any, n: int) -> Starts | None:
-    """Independent draws where enumeration is cheap."""
+    """Independent draws, by enumeration where that is cheap, or of ferromagnets up to flips by random clusters."""
     plan = plan_starts(model.graph, n)
-    if plan.method not in EXACT or plan.flops > EXACT_FLOPS:
-        return None
-    values = exact.draw(model, read_cases(model, None), plan, generator(key))
-    return Starts(
-        _kept(model, kept, {name: model.units[name].encode(values[name]) for name in kept}), "exact samples", True
-    )
+    if plan.method in EXACT and plan.flops <= EXACT_FLOPS:
+        values = exact.draw(model, read_cases(model, None), plan, generator(key))
+        x = {name: np.asarray(model.units[name].encode(values[name])) for name in kept}
+        return Starts(_kept(model, kept, x), "exact samples", True)
+    form = random_clusters.balanced(model)
+    drawn = None if form is None else random_clusters.draw(form, n, key, CLUSTER_STEPS)
+    return None if drawn is None else Starts(_kept(model, kept, drawn), "exact samples by random clusters", True)
 
 
 def given_states(model: Boltzmann, kept: tuple[str, ...], samples: Any, key: Any, n: int) -> Starts:

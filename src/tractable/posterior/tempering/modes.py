@@ -33,7 +33,7 @@ COLUMNS, ENDS = 48, 64
 DENSE = 512
 """Up to so many features all eigenvectors are found at once."""
 
-SWEEPS, SETTLED = 200, 1e-4
+NOISE, SWEEPS, SETTLED = 0.03, 200, 1e-4
 APART = 0.05
 """Fixed points whose means differ by less, on average, are the same."""
 
@@ -66,6 +66,7 @@ def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
     """
     plain = model.astype(working_type(model))
     fields = np.concatenate([_along_eigenvectors(plain), _along_columns(plain), _alike(plain)])
+    fields += NOISE * np.random.default_rng(0).normal(size=fields.shape)  # symmetric starts would end on saddles
     x = {name: np.asarray(a) for name, a in _means(plain, _by_group(plain, fields.astype(plain.dtype))).items()}
     x = _stacked([x, _of_rows(plain, rows, ends), _some(ends), _opposite(plain, _some(ends))], plain.dtype)
     means, elbo, *_ = mean_field.iterate(gibbs.schedule(model.graph), plain, x, None, (SWEEPS, SETTLED))
