@@ -195,7 +195,7 @@ def test_swaps_leave_the_joint_distribution_as_it_is(turn: int) -> None:
     state = exchange.Replicas(
         jnp.asarray(x), jnp.asarray(place), jnp.asarray(BETAS), jnp.zeros(3), zero + turn, place == 0, zero
     )
-    accept = np.exp(np.asarray(exchange.log_acceptance(path, state.x, state), float))
+    accept = np.exp(np.asarray(exchange.log_acceptance(exchange.gains(path, state.x, state)), float))
     number, kernel = {tuple(s): i for i, s in enumerate(joint_states.tolist())}, np.eye(81)
     for pair in range(turn, 3, 2):
         swap = np.zeros((81, 81))
@@ -211,7 +211,7 @@ def test_swaps_leave_the_joint_distribution_as_it_is(turn: int) -> None:
 def test_swaps_are_made_as_often_as_that_and_in_turn() -> None:
     path, n = Few(jnp.asarray([0.0, 1.5, -1.0])), 20_000
     state = exchange.init(path, jax.random.key(0), jnp.asarray(BETAS), n)
-    accept = np.exp(np.asarray(exchange.log_acceptance(path, state.x, state), float)).mean(axis=1)
+    accept = np.exp(np.asarray(exchange.log_acceptance(exchange.gains(path, state.x, state)), float)).mean(axis=1)
     after = exchange.step(path, jax.random.key(1), state)
     moved = (np.asarray(after.place) != np.asarray(state.place)).mean(axis=1)
     np.testing.assert_allclose(moved, accept[[0, 0, 2, 2]], atol=Z * 0.5 / np.sqrt(n))

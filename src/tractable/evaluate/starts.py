@@ -93,7 +93,7 @@ def chained_states(model: Boltzmann, path: MachinePath, forward: PathRun, key: A
     (rows, n_sweeps), n = how, len(forward.work)
     half = 0 if rows is None else n // 2
     x = _resampled(forward, key, n - half)
-    if half:
+    if rows is not None and half:
         chosen = rows[np.linspace(0, len(rows) - 1, half).astype(int)]
         own = _kept(model, path.kept, bases.features_given(model, chosen, key))
         x = {name: jnp.concatenate([own[name], x[name]]) for name in path.kept}

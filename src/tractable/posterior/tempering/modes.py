@@ -130,8 +130,9 @@ def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
         vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS]
     else:
         rng = np.random.default_rng(0)
-        operator = LinearOperator((n, n), matvec=lambda x: product(x.ravel())[0], dtype=np.float64)
-        vectors = eigsh(operator, k=DIRECTIONS, which="LA", v0=rng.normal(size=n), tol=1e-2)[1][:, ::-1]
+        more: Any = {"matvec": lambda x: product(x.ravel())[0], "dtype": np.float64}  # what types of SciPy do not know
+        how: Any = {"k": DIRECTIONS, "which": "LA", "v0": rng.normal(size=n), "tol": 1e-2}
+        vectors = eigsh(LinearOperator((n, n), **more), **how)[1][:, ::-1]
     fields = np.sqrt(n) * vectors.T / scale
     return np.concatenate([sign * amplitude * fields for amplitude in AMPLITUDES for sign in (1, -1)])
 
