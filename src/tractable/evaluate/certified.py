@@ -114,7 +114,8 @@ def _ends(w: bounds.Weights, back: bounds.Weights, delta: float, exact: bool) ->
 def _checks(
     w: bounds.Weights, back: bounds.Weights, ratio: bounds.Ratio, starts: Starts, offset: float
 ) -> dict[str, float]:
-    forward, reverse = bounds.log_mean_exp(w), -bounds.log_mean_exp(back)
+    counted = float(np.isfinite(w).mean())  # E[1/W] of reverse runs is 1/Z times the share of forward runs with W > 0
+    forward, reverse = bounds.log_mean_exp(w), np.log(counted) - bounds.log_mean_exp(back)
     ess = bounds.effective_sample_size(w), bounds.effective_sample_size(back)
     third = starts.exchanged
     return {
