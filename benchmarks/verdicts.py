@@ -7,8 +7,9 @@ is at most three times that of annealing without a search for phases. Shares of 
 within four standard errors of the exact ones in 95 % of the machines that are called reliable. On 784 × 15 the width is
 below 0.1 in at most three seconds of one core, and log Z is contained in ten runs of ten.
 
-Starts are never enumerated, nor drawn by random clusters, however small the machine. Rows are kept in out/, one file a class: a run that was cut off,
-or one of more machines, goes on from there; ``--fresh`` forgets them, as one has to where the code has changed.
+Starts are never enumerated, nor drawn by random clusters, however small the machine. Rows are kept in out/, one file a
+class: a run that was cut off, or one of more machines, goes on from there; ``--fresh`` forgets them, as one has to
+where the code has changed.
 
     python benchmarks/verdicts.py [--only ferromagnets,hole] [--machines 60] [--seed 0] [--modes none,phase] [--draws 0]
 """

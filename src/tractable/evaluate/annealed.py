@@ -216,7 +216,7 @@ def _starts(
     if exact is not None:
         return exact
     if how.phases:
-        return exchanged_states(model, known, key, (how.n_chains, how.burn_in), found.ladder)
+        return exchanged_states(model, known, key, (how.n_chains, how.burn_in), found.ladders)
     path = found.strata.path(np.zeros(how.n_chains, int))
     sweeps = len(forward.increments) if how.burn_in is None else how.burn_in
     return chained_states(model, path, forward, key, (rows, sweeps))

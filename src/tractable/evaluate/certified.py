@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from tractable.evaluate import bounds
-from tractable.evaluate.starts import Starts
+from tractable.evaluate.starts import TRIPS, Starts
 from tractable.posterior import Certificate
 from tractable.posterior.tempering.modes import Modes
 
@@ -18,9 +18,6 @@ Checks = Mapping[str, float]
 MIN_OVERLAP = 0.05
 MIN_EFFECTIVE = 10.0
 MAX_TAIL = 1.0
-MIN_TRIPS = 3.0
-"""Round trips of each ladder: fewer say that replicas did not travel; as many prove nothing."""
-
 MIN_PAIRS = 32
 """Fewer runs are bounded for each direction apart: pairs of them cannot exclude anything."""
 
@@ -138,7 +135,7 @@ def _reasons(checks: Checks, n: tuple[int, int]) -> list[str]:
     apart = abs(checks["exchange"])
     if not apart <= ERRORS * checks["exchange_error"] + TOLERANCE:
         out.append(f"exchange and annealing differ by {apart:.3g} nats; use a longer burn-in and more temperatures")
-    if not checks["round_trips"] >= MIN_TRIPS:
+    if not checks["round_trips"] >= TRIPS:
         trips = checks["round_trips"]
         out.append(f"replicas hardly travel ({trips:.1f} round trips a ladder); use a longer burn-in")
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -36,6 +36,10 @@ CLUSTER_STEPS = 5e8
 """Bonds visited and steps of searches that coupling from the past may take, some two nanoseconds each."""
 
 LADDERS, ROUNDS = 8, 700
+TRIPS, HEAVY = 3.0, 0.01
+"""Round trips of each ladder: fewer say that replicas did not travel; as many prove nothing. And the weight, beside
+that of the best, of modes in which a second attempt begins."""
+
 REPLICAS = (8, 12, 16, 24, 40)
 """On a ladder: the first that is enough."""
 
@@ -109,11 +113,25 @@ def _resampled(forward: PathRun, key: Any, n: int) -> State:
     return {name: jnp.asarray(v)[index] for name, v in forward.x.items()}
 
 
-def exchanged_states(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Rungs) -> Starts:
+def exchanged_states(
+    model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladders: Sequence[Rungs]
+) -> Starts:
     """States from ladders of replicas between a base and the model, half of which begin in modes.
 
+    The first base has no fields: every phase melts there, and any mode may be a start. Where replicas do not travel
+    from it, the next is tried, from modes of weight alone, as light ones may not melt there.
     `size`: states wanted, and rounds, None for as many as there are by default.
     """
+    found = _exchanged(model, modes, key, size, ladders[0])
+    if found.exchanged is not None and not found.exchanged.round_trips >= TRIPS:
+        heavy = np.flatnonzero(modes.weights >= HEAVY * modes.weights.max())
+        means, fields = ({name: a[heavy] for name, a in part.items()} for part in modes[:2])
+        few = Modes(means, fields, modes.elbo[heavy])
+        found = _exchanged(model, few, jax.random.fold_in(key, 9), size, ladders[1])
+    return found
+
+
+def _exchanged(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Rungs) -> Starts:
     n, rounds = size
     path = make_path(model, ladder.base)
     k = next((k for k in REPLICAS if k >= 2 * ladder.costs.sum() + 2), REPLICAS[-1])

@@ -117,7 +117,7 @@ class Piloted(NamedTuple):
 
     strata: Strata
     pilot: Pilot
-    ladder: Rungs
+    ladders: tuple[Rungs, ...]
 
 
 def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, how: tuple[int, bool]) -> Piloted:
@@ -128,9 +128,7 @@ def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, h
     """
     n, flipping = how
     k, m, batch = len(broad), len(modes.elbo), int(np.clip(n, *BATCH))
-    bases = {
-        g: np.stack([*(np.asarray(b[g]) for b in broad), *modes.fields[g]]).astype(np.float32) for g in model.groups
-    }
+    bases = {g: np.stack([*(np.asarray(b[g]) for b in broad), *modes.fields[g]]) for g in model.groups}
     each = batch // 2
     more = -(-(k * each + 3 * batch * m // 32) // batch) * batch - k * each
     which = np.concatenate([np.repeat(np.arange(k), each), k + np.sort(np.arange(more) % m)])
@@ -149,7 +147,7 @@ def single(model: Boltzmann, base: Fields, modes: Modes, key: Any, how: tuple[in
     strata = _strata(model, bases, modes, np.zeros(len(modes.elbo), int), np.ones(1), how[1])
     nothing = Pilot(np.array([0.0, 1.0]), np.ones(1), np.inf)
     found = nothing if how[2] else pilot(strata.path(np.zeros(how[0], int)), key, how[0])
-    return Piloted(strata, found, Rungs(base, found.betas, found.density * np.diff(found.betas)))
+    return Piloted(strata, found, ())
 
 
 class _Seen(NamedTuple):
@@ -193,7 +191,7 @@ def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, betas: np.nda
     counted = [seen.increments[:, _counts(seen, b, table, i)] for i, b in enumerate(used)]
     pilots = [measured(betas, a) for a in counted if a.shape[1] >= FEW]
     told = _together(betas, pilots or [measured(betas, seen.increments[:, seen.which == best])])
-    return Piloted(strata, told, _ladder(everywhere, seen, betas))
+    return Piloted(strata, told, _ladders(everywhere, seen, betas))
 
 
 def _shared_out(w: np.ndarray, seen: _Seen, best: int, own_paths: np.ndarray) -> tuple[np.ndarray, list[float]]:
@@ -211,11 +209,11 @@ def _shared_out(w: np.ndarray, seen: _Seen, best: int, own_paths: np.ndarray) ->
     return table, shares
 
 
-def _ladder(everywhere: Strata, seen: _Seen, betas: np.ndarray) -> Rungs:
-    """From the base that takes the shorter ladder among those that belong to no phase."""
-    spread = {base: seen.increments[:, seen.which == base].std(axis=1) / np.sqrt(np.pi) for base in MELTING}
-    base = min(MELTING, key=lambda b: np.nan_to_num(spread[b], nan=np.inf).sum())
-    return Rungs({name: a[base] for name, a in everywhere.bases.items()}, betas, np.nan_to_num(spread[base]) + 1e-9)
+def _ladders(everywhere: Strata, seen: _Seen, betas: np.ndarray) -> tuple[Rungs, ...]:
+    """From each base that belongs to no phase, that without fields first: there every phase melts."""
+    spread = [np.nan_to_num(seen.increments[:, seen.which == base].std(axis=1)) / np.sqrt(np.pi) for base in MELTING]
+    own = [{name: a[base] for name, a in everywhere.bases.items()} for base in MELTING]
+    return tuple(Rungs(base, betas, costs + 1e-9) for base, costs in zip(own, spread, strict=True))
 
 
 def _counts(seen: _Seen, base: int, table: np.ndarray, path: int) -> np.ndarray:
