@@ -12,7 +12,7 @@ from machines_zoo import ZOO
 
 from tractable.evaluate import Annealing, anneal, bounds, log_likelihood, starts
 from tractable.models import restricted
-from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.boltzmann_machine import Boltzmann, boltzmann
 from tractable.models.units import Bernoulli, Spin
 from tractable.posterior.tempering import bases, modes, strata
 from tractable.posterior.tempering._base import run
@@ -134,6 +134,23 @@ def test_the_kernel_of_narrow_machines_takes_a_base_for_each_chain() -> None:
     fast, plain = (run(p, jax.random.key(0), linear(30), x) for p in (path, replace(path, narrow=None)))
     np.testing.assert_array_equal(fast.x["hidden"], plain.x["hidden"])
     np.testing.assert_allclose(fast.increments, plain.increments, atol=2e-5)
+
+
+@pytest.mark.parametrize("n", [3, 600])
+def test_a_machine_without_couplings_has_one_mode(n: int) -> None:
+    """No direction leads anywhere, whichever way eigenvectors are found."""
+    model = restricted(couplings=np.zeros((n, 2)))
+    found = modes.find(model, None, bases.free_run(model, jax.random.key(0)))
+    assert found.elbo == pytest.approx([(n + 2) * np.log(2)], rel=1e-5)
+
+
+def test_a_lattice_has_two_phases() -> None:
+    """Its eigenvalues are degenerate, and 576 units are too many to find all."""
+    site = np.arange(576).reshape(24, 24)
+    edges = [(a, b) for axis in (0, 1) for a, b in zip(site.flat, np.roll(site, -1, axis).flat, strict=True)]
+    model = boltzmann(576, edges, couplings=np.full(len(edges), 0.6), units="spin")
+    found = modes.find(model, None, bases.free_run(model, jax.random.key(0)))
+    assert sorted(np.sign(m).sum() for m in found.means["visible"][:2]) == [-576, 576]
 
 
 def test_fields_with_the_means_of_all_modes_fix_no_unit() -> None:

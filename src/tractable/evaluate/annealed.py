@@ -49,7 +49,8 @@ class Annealing:
     flipping : whether machines of which one side has at most 64 two-state units draw these one by one with the other
         side summed out, in place of block Gibbs sampling, which gets stuck where one unit holds many.
     burn_in : rounds of replica exchange that the reverse runs start from, where exact samples are out of reach; None
-        takes 700. Without a search for phases, sweeps of chains at the model, by default one for each temperature.
+        takes 700, or 25 for every eight chains if those are more. Without a search for phases it is sweeps of chains
+        at the model, by default one for each temperature.
     phases : whether modes are looked for, each of which may get a path of its own, before anything is called reliable.
 
     Examples

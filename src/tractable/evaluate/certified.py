@@ -42,7 +42,7 @@ CHECKS = (
 GIVEN = "the samples given are samples of the model"
 MIXED = "the chains that reverse runs start from are samples of the model"
 UNSOUGHT = "phases were not looked for"
-OVERFLOW = "parameters this large overflow single precision: scale them down"
+OVERFLOW = "parameters this large overflow: scale them down"
 
 
 class Found(NamedTuple):

@@ -132,12 +132,14 @@ def exchanged_states(
 
 
 def _exchanged(model: Boltzmann, modes: Modes, key: Any, size: tuple[int, int | None], ladder: Rungs) -> Starts:
+    """The same from one base; by default a state for each chain is taken from rounds of its own."""
     n, rounds = size
     path = make_path(model, ladder.base)
     k = next((k for k in REPLICAS if k >= 2 * ladder.costs.sum() + 2), REPLICAS[-1])
     betas = jnp.asarray(evenly(np, ladder.costs, ladder.betas, k - 1), path.model.dtype)
     state = _begun(path, exchange.init(path, jax.random.fold_in(key, 0), betas, LADDERS), modes, key)
-    n_rounds = ROUNDS if rounds is None else max(rounds, 2 * exchange.CHUNK)
+    least = max(ROUNDS, exchange.CHUNK * -(-n // LADDERS))
+    n_rounds = least if rounds is None else max(rounds, 2 * exchange.CHUNK)
     state = exchange.adapted(exchange.record(path, jax.random.fold_in(key, 1), state, max(n_rounds // 3, 1))[0])
     state, states, gained = exchange.record(path, jax.random.fold_in(key, 2), state, n_rounds)
     x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}

@@ -40,14 +40,12 @@ def rows_of(model: Boltzmann, data: Any) -> Float[np.ndarray, "n v"]:
 
 def free_run(model: Boltzmann, key: Any) -> dict[str, np.ndarray]:
     """Features of all groups at the end of a short Gibbs run."""
-    x = _free_states(gibbs.schedule(model.graph), model.astype(np.float32), key)
+    plain, plan = model.astype(np.float32), gibbs.schedule(model.graph)
+    x = gibbs.start(plain, jax.random.fold_in(key, 1), jnp.arange(FREE_CHAINS, dtype=jnp.uint32))
+    for first in range(0, FREE_SWEEPS, gibbs.CHUNK):
+        own = jax.random.fold_in(key, 2 + first)
+        x = jax.block_until_ready(gibbs.run(plan, plain, own, x, min(gibbs.CHUNK, FREE_SWEEPS - first)))
     return {name: np.asarray(a) for name, a in x.items()}
-
-
-@jax.jit
-def _free_states(plan: gibbs.Schedule, model: Boltzmann, key: Any) -> gibbs.State:
-    x = gibbs.start(model, jax.random.fold_in(key, 1), jnp.arange(FREE_CHAINS, dtype=jnp.uint32))
-    return gibbs.run(plan, model, jax.random.fold_in(key, 2), x, FREE_SWEEPS)
 
 
 def none(model: Boltzmann) -> dict[str, np.ndarray]:

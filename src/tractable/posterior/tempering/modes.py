@@ -8,14 +8,14 @@ of free chains and their opposites, and all units alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.precision import working_type
@@ -69,9 +69,19 @@ def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
     fields += NOISE * np.random.default_rng(0).normal(size=fields.shape)  # symmetric starts would end on saddles
     x = {name: np.asarray(a) for name, a in _means(plain, _by_group(plain, fields.astype(plain.dtype))).items()}
     x = _stacked([x, _of_rows(plain, rows, ends), _some(ends), _opposite(plain, _some(ends))], plain.dtype)
-    means, elbo, *_ = mean_field.iterate(gibbs.schedule(model.graph), plain, x, None, (SWEEPS, SETTLED))
-    means, elbo = {name: np.asarray(m) for name, m in means.items()}, np.asarray(elbo, np.float64)
+    means, elbo = _fixed_points(plain, x)
     return _distinct(plain, means, np.where(np.isfinite(elbo), elbo, -np.inf))
+
+
+def _fixed_points(model: Boltzmann, x: dict[str, Array]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Where mean field ends, and its bounds; some sweeps at a time, between two looks at what interrupts."""
+    plan, elbo = gibbs.schedule(model.graph), jnp.zeros(0)
+    for _ in range(0, SWEEPS, gibbs.CHUNK):
+        found = jax.block_until_ready(mean_field.iterate(plan, model, x, None, (gibbs.CHUNK, SETTLED)))
+        x, elbo, _, change = found
+        if not change > SETTLED:
+            break
+    return {name: np.asarray(m) for name, m in x.items()}, np.asarray(elbo, np.float64)
 
 
 def only(model: Boltzmann, fields: Fields) -> Modes:
@@ -126,30 +136,50 @@ def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
         x = scale * _centred_all(model, np.atleast_2d(x))
         return scale * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
 
-    if n <= DENSE:
-        vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS]
-    else:
-        rng = np.random.default_rng(0)
-        more: Any = {"matvec": lambda x: product(x.ravel())[0], "dtype": np.float64}  # what types of SciPy do not know
-        how: Any = {"k": DIRECTIONS, "which": "LA", "v0": rng.normal(size=n), "tol": 1e-2}
-        vectors = eigsh(LinearOperator((n, n), **more), **how)[1][:, ::-1]
+    vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS] if n <= DENSE else _leading(product, n)
     fields = np.sqrt(n) * vectors.T / scale
     return np.concatenate([sign * amplitude * fields for amplitude in AMPLITUDES for sign in (1, -1)])
 
 
+def _leading(product: Callable[[np.ndarray], np.ndarray], n: int) -> np.ndarray:
+    """The leading eigenvectors of a symmetric product, as far as they are found: a start need not be exact."""
+    first = np.random.default_rng(0).normal(size=n)
+    more: Any = {"matvec": lambda x: product(x.ravel())[0], "dtype": np.float64}  # what types of SciPy do not know
+    how: Any = {"k": DIRECTIONS, "which": "LA", "v0": first, "tol": 1e-2}
+    if not product(first).any():  # nothing is coupled
+        return np.zeros((n, DIRECTIONS))
+    try:
+        found = eigsh(LinearOperator((n, n), **more), **how)[1]
+    except ArpackNoConvergence as error:
+        found = error.eigenvectors
+    return np.pad(found[:, ::-1], ((0, 0), (0, DIRECTIONS - found.shape[1])))
+
+
 def _along_columns(model: Boltzmann) -> np.ndarray:
     """Fields along ± the couplings of the units that have the largest."""
+    strongest = np.argsort(-_strengths(model), kind="stable")[:COLUMNS]
     n = sum(model.units[name].n_features for name in model.groups)
-    strength = np.zeros(n)
-    for first in range(0, n, DENSE):
-        some = np.eye(n, dtype=model.dtype)[first : first + DENSE]
-        strength[first : first + DENSE] = np.linalg.norm(np.asarray(_interactions(model, jnp.asarray(some))), axis=1)
-    chosen = np.eye(n, dtype=model.dtype)[np.argsort(-strength, kind="stable")[:COLUMNS]]
+    chosen = np.zeros((len(strongest), n), model.dtype)
+    chosen[np.arange(len(strongest)), strongest] = 1
     columns = np.asarray(_interactions(model, jnp.asarray(chosen)), np.float64)
     touched = np.maximum((columns != 0).sum(axis=1, keepdims=True), 1)
     size = np.sqrt((columns**2).sum(axis=1, keepdims=True) / touched)
     fields = AMPLITUDES[1] * columns / np.where(size > 0, size, 1)
     return np.concatenate([fields, -fields])
+
+
+def _strengths(model: Boltzmann) -> np.ndarray:
+    """The sum of the squared couplings of each feature, all groups side by side."""
+    own = {name: np.zeros(model.units[name].n_features) for name in model.groups}
+    for (a, b), w in model.couplings.items():
+        squared = np.square(np.asarray(w, np.float64))
+        if a == b and a in model.edges:
+            for ends in np.asarray(model.edges[a]).T:
+                np.add.at(own[a], ends, squared)
+        else:
+            own[a] += squared.sum(axis=1)
+            own[b] += squared.sum(axis=0)
+    return np.concatenate(list(own.values()))
 
 
 def _alike(model: Boltzmann) -> np.ndarray:
