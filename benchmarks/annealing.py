@@ -22,7 +22,8 @@ import numpy as np
 from _common import Row, arguments, data, report, save
 
 import tractable as tr
-from tractable.evaluate import Annealed, Annealing, anneal, bounds, log_likelihood
+from tractable.evaluate import Annealed, Annealing, anneal, log_likelihood
+from tractable.posterior.tempering import bounds
 
 EXACT = 215.138405525317
 DEEP = 9.917126301787

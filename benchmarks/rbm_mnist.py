@@ -28,9 +28,10 @@ from jax import Array
 import tractable as tr
 from tractable.evaluate.annealed import Annealing, anneal
 from tractable.evaluate.certified import certified
-from tractable.evaluate.starts import Exchanged, Starts
+from tractable.evaluate.starts import Starts
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.posterior import Certificate
+from tractable.posterior.tempering.ladders import Exchanged
 
 SIDE, HIDDEN = 28, 500
 CLAIMED, WIDTH = -84.0, 0.11
@@ -196,7 +197,7 @@ def annealed(folder: Path, model: Any, plan: Plan) -> Certificate:
         np.concatenate([part[name] for part in there]) for name in ("forward", "reverse", "exchange")
     )
     trips = float(np.mean([part["trips"] for part in there]))
-    starts = Starts({}, f"{len(ladders)} ladders", False, Exchanged(ladders, trips))
+    starts = Starts({}, f"{len(ladders)} ladders", False, Exchanged(ladders, trips, 0))
     offset = float(np.median(forward[np.isfinite(forward)]))
     return certified((forward - offset, offset - reverse), offset, plan.each.confidence, starts, None)[0]
 

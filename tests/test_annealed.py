@@ -13,13 +13,15 @@ from machines_oracle import joint
 from machines_zoo import ZOO
 from sweep import PIECE, many
 
-from tractable.evaluate import Annealing, anneal, bounds, log_partition
+from tractable.evaluate import Annealing, anneal, log_partition
 from tractable.evaluate.certified import certified
-from tractable.evaluate.starts import Exchanged, Starts
+from tractable.evaluate.starts import Starts
 from tractable.models import restricted
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior import Certificate
+from tractable.posterior.tempering import bounds
 from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering.ladders import Exchanged
 from tractable.posterior.tempering.machines import base_log_partition, make_path
 from tractable.posterior.tempering.temperatures import linear
 
@@ -89,7 +91,7 @@ def test_directions_that_disagree_are_unreliable_and_both_covered() -> None:
 def test_replica_exchange_that_contradicts_is_told(third: float, trips: float, told: str) -> None:
     """Both directions agree, as they do where both see one phase only."""
     w = 0.1 * np.random.default_rng(1).normal(size=256)
-    exchanged = Exchanged(third + 0.01 * np.arange(8.0), trips)
+    exchanged = Exchanged(third + 0.01 * np.arange(8.0), trips, 8)
     found, checks = certified((w, w), 0.0, 0.95, Starts({}, "8 ladders", False, exchanged), None)
     assert checks["round_trips"] == trips
     assert found.verdict is not None

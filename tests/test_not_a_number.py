@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tractable.evaluate import Annealing, anneal, annealed_rows, bounds, diagnose, pseudo_log_likelihood
+from tractable.evaluate import Annealing, anneal, annealed_rows, diagnose, pseudo_log_likelihood
 from tractable.evaluate import certified as annealed
 from tractable.evaluate.diagnostics import _verdict
 from tractable.evaluate.sampled import Tally
@@ -16,6 +16,7 @@ from tractable.models import ModelError, restricted
 from tractable.posterior import Certificate
 from tractable.posterior.approximate.layers import by_weights
 from tractable.posterior.approximate.mean_field import MeanField, best_of
+from tractable.posterior.tempering import bounds
 
 FINE = {
     "gap": 0.0,

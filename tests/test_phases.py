@@ -10,11 +10,11 @@ import pytest
 from machines_oracle import joint
 from machines_zoo import ZOO
 
-from tractable.evaluate import Annealing, anneal, bounds, log_likelihood, starts
+from tractable.evaluate import Annealing, anneal, log_likelihood, starts
 from tractable.models import restricted
 from tractable.models.boltzmann_machine import Boltzmann, boltzmann
 from tractable.models.units import Bernoulli, Spin
-from tractable.posterior.tempering import bases, modes, strata
+from tractable.posterior.tempering import bases, bounds, modes, strata
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.machines import make_path
 from tractable.posterior.tempering.temperatures import linear

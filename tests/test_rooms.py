@@ -19,9 +19,7 @@ ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 
 TRAINED = ("kernels/xla", "estimators/_base", "estimators/belief", "estimators/boltzmann")
-TRAINED += tuple(
-    f"evaluate/{name}" for name in ("annealed", "bounds", "certified", "diagnostics", "pseudo", "starts", "tracing")
-)
+TRAINED += tuple(f"evaluate/{name}" for name in ("annealed", "certified", "diagnostics", "pseudo", "starts", "tracing"))
 TRAINED += tuple(f"learning/{name}" for name in ("_base", "learner", "loop", "checkpoints", "online"))
 TRAINED += (
     "learning/machines",

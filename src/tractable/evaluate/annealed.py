@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from tractable.evaluate.certified import Found, certified
 from tractable.evaluate.sampled import checked_samples
-from tractable.evaluate.starts import Exchanged, Starts, chained_states, exact_states, exchanged_states, given_states
+from tractable.evaluate.starts import Starts, chained_states, exact_states, exchanged_states, given_states
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
@@ -29,6 +29,7 @@ from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, modes, strata
 from tractable.posterior.tempering._base import PathRun, run
+from tractable.posterior.tempering.ladders import Exchanged
 from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.strata import Piloted, Strata
 from tractable.posterior.tempering.temperatures import Pilot, linear, measured

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from tractable.evaluate import bounds
-from tractable.evaluate.starts import TRIPS, Starts
+from tractable.evaluate.starts import Starts
 from tractable.posterior import Certificate
+from tractable.posterior.tempering import bounds
+from tractable.posterior.tempering.ladders import TRIPS
 from tractable.posterior.tempering.modes import Modes
 
 Checks = Mapping[str, float]
