@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -149,12 +150,17 @@ def test_a_checkpoint_that_is_cut_short_is_refused(name: str, step: int, own: Pa
             run(fit, path, resume=True)
 
 
+def _may_change_places(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether nothing but a checksum tells; which starts a killed fit has come to is left to chance."""
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() != b.tobytes()
+
+
 def test_arrays_in_each_others_place_are_refused(own: Path, tmp_path: Path) -> None:
     """Whole as a file, with the right header, and of the right shapes."""
     path = tmp_path / "fit"
     copy(own / "fit_em.checkpoint", path)
     found = load(path.read_bytes())
-    one, two = "0.model.weights", "1.model.weights"
+    one, two = next(pair for pair in combinations(found, 2) if _may_change_places(*(found[name] for name in pair)))
     found[one], found[two] = found[two], found[one]
     path.write_bytes(save(found, {"tractable checkpoint": json.dumps(written(path))}))
     with pytest.raises(tr.FormatError, match=r"damaged \(its checksum does not fit what it holds\); start without"):
