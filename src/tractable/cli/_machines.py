@@ -68,7 +68,7 @@ def score(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Wanted:
     """How many samples, and given what."""
 
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of samples.")] = 100
@@ -76,7 +76,7 @@ class Drawn:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Of a machine or layers: the first row of this file is given; what is missing there is drawn.",
+            help="Of a machine or layers: the first row of this file is given; what is missing there is wanted.",
         ),
     ] = None
 
@@ -97,17 +97,17 @@ class Drawn:
 def sample(
     model: Model,
     output: Output,
-    drawn: Drawn,
+    wanted: Wanted,
     common: Common,
     seed: Seed = 0,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
-    check_apart({"MODEL": model, "--evidence-file": drawn.evidence_file}, {"--output": output})
+    check_apart({"MODEL": model, "--evidence-file": wanted.evidence_file}, {"--output": output})
     found: Any = tr.load(model)
     check_output(found, output, common.json)
-    rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=common.memory)
+    rows = tr.sample(found, wanted.n, evidence=wanted.evidence(found), key=seed, memory=common.memory)
     write_rows(found, rows, output)
-    _tell(found, output, drawn.n, common)
+    _tell(found, output, wanted.n, common)
 
 
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
