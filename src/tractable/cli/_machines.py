@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -76,7 +77,7 @@ class Wanted:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Of a machine or layers: the first row of this file is given; what is missing there is wanted.",
+            help="Of a machine or layers: the first row of this file is given; what is missing there is drawn.",
         ),
     ] = None
 
@@ -107,7 +108,7 @@ def sample(
     check_output(found, output, common.json)
     rows = tr.sample(found, wanted.n, evidence=wanted.evidence(found), key=seed, memory=common.memory)
     write_rows(found, rows, output)
-    _tell(found, output, wanted.n, common)
+    _tell(found, output, wanted.n, common, rows)
 
 
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
@@ -124,7 +125,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     rows = cut.data(machine, source or data)
     with values_of(source or data):
         whole = tr.impute(machine, rows, key=seed, memory=common.memory)
-    _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
+    _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common, whole)
 
 
 @app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")
@@ -168,7 +169,12 @@ def machine_of(path: str) -> Any:
     return found
 
 
-def _tell(model: Any, output: str, n: int, common: Common) -> None:
+def _tell(model: Any, output: str, n: int, common: Common, rows: Any = None) -> None:
+    """What was written, and the verdict on it where it was drawn by chains."""
+    verdict = getattr(rows, "verdict", "exact")
     if common.json:
-        return _json.write({"model": _json.model(model), "output": output, "rows": n})
+        more = {} if rows is None else {"verdict": verdict}
+        return _json.write({"model": _json.model(model), "output": output, "rows": n} | more)
     told(common, output, n)
+    if verdict != "exact" and not common.quiet:
+        print(verdict, file=sys.stderr)
