@@ -37,7 +37,7 @@ def r_hat(halves: Halves) -> Float[np.ndarray, "rows f"]:
     both = np.concatenate(list(halves.means), axis=1)
     between = both.var(axis=1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(between > 0, np.sqrt(1 + between / within), 1.0)
+        return np.where(between == 0, 1.0, np.sqrt(1 + between / within))
 
 
 def averaged(halves: Halves) -> tuple[Certificate, Float[np.ndarray, "rows f"]]:

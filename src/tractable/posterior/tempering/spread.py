@@ -23,7 +23,7 @@ from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, GibbsC
 from tractable.posterior.approximate import gibbs, mean_field
 from tractable.posterior.approximate.clamped import as_key, bounded, clamps, placed
 from tractable.posterior.approximate.gibbs import State
-from tractable.posterior.approximate.over_chains import Halves, apart, averaged, verdict
+from tractable.posterior.approximate.over_chains import CROSS, Halves, apart, averaged, verdict
 from tractable.posterior.cases import CaseAnswer, Cases
 from tractable.posterior.certificate import Certificate, joined
 from tractable.posterior.tempering import bases, modes
@@ -52,10 +52,14 @@ def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: GibbsChains) -> 
     rows = apart(hats)
     again = {int(r): _drawn(model, cases, int(r), key) for r in np.flatnonzero(rows)[:AGAIN]}
     rows[[r for r, drawn in again.items() if drawn.reliable]] = False
-    said = verdict(hats, rows)
-    if not rows.any():
-        said = joined(said, *(drawn.verdict for drawn in again.values()))
+    said = verdict(hats, rows) if rows.any() or not again else _annealed(again, cases.n_rows)
     return CaseAnswer(bound, {name: _replaced(model, cases, (name, c), again, said) for name, c in means.items()})
+
+
+def _annealed(again: Mapping[int, Draws], n_rows: int) -> str | None:
+    """The verdict where annealed draws answer what chains do not."""
+    said = joined(*(drawn.verdict for drawn in again.values()))
+    return said if n_rows == 1 else f"{CROSS} in {n_rows - len(again)} of {n_rows} rows, the others are annealed"
 
 
 def _averaged(
