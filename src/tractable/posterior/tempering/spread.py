@@ -84,7 +84,10 @@ def _drawn(model: Boltzmann, cases: Cases, row: int, key: Any) -> Draws:
 def _replaced(
     model: Boltzmann, cases: Cases, group: tuple[str, Certificate], found: Mapping[int, Draws], said: str | None
 ) -> Certificate:
-    """The means of a group, those of rows that were drawn anew put in."""
+    """The means of a group, those of rows that were drawn anew put in.
+
+    Of n draws a phase of the share 1/n may have none: the error is at least what that comes to.
+    """
     name, chains = group
     value, error = np.array(chains.value), np.array(chains.std_error)
     for r, drawn in found.items():
@@ -92,7 +95,8 @@ def _replaced(
         if name in drawn.means:
             own = np.asarray(drawn.means[name], np.float64)
             value[r, free] = own.mean(axis=0)
-            error[r, free] = own.std(axis=0, ddof=1) / np.sqrt(drawn.effective if drawn.reliable else 1)
+            n = drawn.effective if drawn.reliable else 1.0
+            error[r, free] = np.hypot(own.std(axis=0, ddof=1) / np.sqrt(n), modes.scale(model.units[name]) / n)
     return Certificate.estimate(value, error, verdict=said)
 
 
