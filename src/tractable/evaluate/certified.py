@@ -72,8 +72,8 @@ def certified(
         return nothing, dict.fromkeys(CHECKS, np.nan)
     ratio = bounds.acceptance_ratio(w, back)
     checks = _checks(w, back, ratio, starts, offset)
-    reasons = _reasons(checks, (len(w), len(back)))
     low, high = _ends(w, back, delta, starts.exact)
+    reasons = _reasons(checks, (len(w), len(back)), high - low)
     if reasons:
         low, high = _wider((low, high), works, delta, starts, offset)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
@@ -129,11 +129,11 @@ def _checks(
     }
 
 
-def _reasons(checks: Checks, n: tuple[int, int]) -> list[str]:
+def _reasons(checks: Checks, n: tuple[int, int], width: float) -> list[str]:
     """What speaks against the value, with what would help; a check that is not a number speaks against it."""
     both = [(checks[f"{way}_effective"], checks[f"{way}_tail"], of) for way, of in zip(WAYS, n, strict=True)]
     first = [*_directions(checks), *against_weights(both)][:1]
-    return first + against_exchange(checks["exchange"], checks["exchange_error"], checks["round_trips"])
+    return first + against_exchange(checks["exchange"], checks["exchange_error"], checks["round_trips"], width)
 
 
 def _directions(checks: Checks) -> list[str]:

@@ -22,9 +22,12 @@ from tractable.posterior.tempering.machines import MachinePath, base_log_partiti
 from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.strata import Rungs
 from tractable.posterior.tempering.temperatures import evenly
-from tractable.posterior.tempering.verdicts import TRIPS
+from tractable.posterior.tempering.verdicts import TRIPS, UNCERTAIN
 
 LADDERS, ROUNDS = 8, 700
+LONGER = 4
+"""Where the ladders leave log Z uncertain, they go on for so many times the rounds, which alone count then."""
+
 HEAVY = 0.01
 """The weight, beside that of the best, of modes in which a second attempt begins."""
 
@@ -80,11 +83,17 @@ def _exchanged(
     least = max(ROUNDS, exchange.CHUNK * -(-n // LADDERS))
     n_rounds = least if rounds is None else max(rounds, 2 * exchange.CHUNK)
     state = exchange.adapted(exchange.record(path, jax.random.fold_in(key, 1), state, max(n_rounds // 3, 1))[0])
-    state, states, gained = exchange.record(path, jax.random.fold_in(key, 2), state, n_rounds)
-    x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}
+    base = float(model.offset + base_log_partition(path))
+    x, found = {}, Exchanged(np.full(LADDERS, np.nan), 0.0, k)
+    for i in range(1 if rounds is not None else 2):
+        if i and found.error <= UNCERTAIN:
+            break
+        before = int(state.round_trips)
+        state, states, gained = exchange.record(path, jax.random.fold_in(key, 2 + i), state, n_rounds * LONGER**i)
+        trips = (int(state.round_trips) - before) / LADDERS
+        x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}
+        found = Exchanged(base + _log_ratio(gained), trips, k)
     chosen = np.linspace(0, len(x[path.kept[0]]) - 1, n).astype(int)
-    log_z = float(model.offset + base_log_partition(path)) + _log_ratio(gained)
-    found = Exchanged(log_z, int(state.round_trips) / LADDERS, k)
     return {name: jnp.asarray(a[chosen]) for name, a in x.items()}, found
 
 
