@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
 from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.posterior.approximate import layer_chains
 from tractable.posterior.approximate import layers as approximate
 from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
@@ -32,7 +33,12 @@ from tractable.posterior.exact import sparse_layers
 from tractable.posterior.expected import Expected
 
 OPTIONS = {"impute": ("n_sweeps",)}
-APPROXIMATE = approximate.METHODS
+APPROXIMATE: dict[str, Callable[..., CaseAnswer]] = {
+    "mean_field": approximate.by_mean_field,
+    "gibbs": layer_chains.by_gibbs,
+    "importance": approximate.by_importance,
+    "annealing": approximate.by_annealing,
+}
 
 
 class Parts(NamedTuple):
@@ -199,7 +205,8 @@ def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
     if plan.method in EXACT:
         drawn = exact.Problem(model, list(cases.values.values()), "marginals").draw(generator(key), n)
         return dict(zip(model.groups, drawn, strict=True))
-    return approximate.chain_ends(model, cases, key, (n, plan.program.n_sweeps))
+    found = layer_chains.chain_ends(model, asked.recognition, cases, key, (n, plan.program.n_sweeps))
+    return found.values
 
 
 def ancestral(model: Any, key: Any, n: int, top: Plan | None) -> list[np.ndarray]:
