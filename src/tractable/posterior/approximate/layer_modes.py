@@ -16,21 +16,24 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.deep_belief import TOP
 from tractable.models.recognition import RecognitionNetwork
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.importance import log_joint_of_seen
-from tractable.posterior.approximate.layers import annealed_from, started
+from tractable.posterior.approximate.layers import recognized, started
 from tractable.posterior.cases import Cases
 
 STARTS = 32
-"""Of every row: what is recognized or known before, fair coins, whole layers on or off, and units drawn to one side."""
+"""Of every row: what is recognized, or expected before anything is seen; fair coins; whole layers on or off; and units
+drawn to one side each."""
 
 COOLING = np.float32([1, 1, 2, 2, 4, 4, 8, 8, 16, 16])
 """Inverse temperatures of the sweeps."""
 
-SURE, SIDES = 8.0, 4.0
-"""Logits of whole layers; and the root of the mean square of those that draw units to one side."""
+UNSURE, SURE, SIDES = 0.02, 8.0, 4.0
+"""How near to certain a recognized unit is at most; logits of whole layers; the root of the mean square of those that
+draw units to one side."""
 
 ALIKE = 0.5
 """Ends are the same mode where no unit's mean given the others differs by more."""
@@ -66,7 +69,7 @@ class Modes(NamedTuple):
 def find(model: Any, recognition: RecognitionNetwork | None, part: Cases, rows: np.ndarray, key: Any) -> Modes:
     """The modes of these rows; what is found of one depends on its number alone."""
     own = jax.random.fold_in(as_key(key), 6)
-    chains, x = started(model, part, rows, STARTS, own, _starts(annealed_from(model, recognition, part)))
+    chains, x = started(model, part, rows, STARTS, own, _starts(_guessed(model, recognition, part)))
     odds, log_p = _cooled(model, chains, jax.random.fold_in(own, 1), x, COOLING)
     shape, free = (part.n_rows, STARTS), [np.isnan(v) for v in part.values.values()]
     found = [np.asarray(a, np.float64).reshape(*shape, -1) for a in odds]
@@ -91,6 +94,19 @@ def _seen_before(means: Float[np.ndarray, "s n"], weights: Float[np.ndarray, " s
     out = np.empty(len(means), bool)
     out[order] = np.tril(apart <= ALIKE, -1).any(axis=1)
     return out
+
+
+def _guessed(model: Any, recognition: RecognitionNetwork | None, part: Cases) -> list[np.ndarray]:
+    """Logits [n_rows, n] of every layer: those a recognition network gives, else those of means passed downward."""
+    x = part.values[VISIBLE]
+    if recognition is not None and not np.isnan(x).any():
+        sure = [np.clip(mean, UNSURE, 1 - UNSURE) for mean in recognized(model, recognition, x).values()]
+        return [np.log(m) - np.log1p(-m) for m in sure]
+    out = [np.asarray(b, float) for b in model.biases]
+    out += [np.asarray(model.top.fields[name], float) for name in TOP] if model.family == "deep_belief" else []
+    for at in reversed(range(len(model.weights))):
+        out[at] = out[at] + np.asarray(model.weights[at], float) @ _sigmoid(out[at + 1])
+    return [np.broadcast_to(a, (part.n_rows, len(a))) for a in out]
 
 
 def _starts(known: list[np.ndarray]) -> list[np.ndarray]:
