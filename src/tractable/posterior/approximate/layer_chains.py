@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from tractable.models.recognition import RecognitionNetwork
-from tractable.plan.directed import GibbsChains
+from tractable.plan.directed import CHAINS, GibbsChains
 from tractable.posterior.approximate import layer_annealed, layer_modes, over_chains
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
@@ -23,9 +23,6 @@ from tractable.posterior.cases import CaseAnswer, Cases
 from tractable.posterior.certificate import Certificate, joined
 
 BURN_IN = 0.25
-FEWEST = 32
-"""Chains that say whether draws can be relied on, where fewer are asked for."""
-
 AGAIN = 16
 """Rows that are annealed in one call, at most."""
 
@@ -52,7 +49,10 @@ def chain_means(
     whole = _averaged_of(plain, recognition, cases, key, (n, n_sweeps))
     r_hat = dict(zip(model.groups, whole.r_hat, strict=True))
     lost = over_chains.apart(r_hat)
-    told = [_annealed_in_place(plain, recognition, (cases, r), key, whole) for r in np.flatnonzero(lost)[:AGAIN]]
+    told = [
+        _annealed_in_place(plain, recognition, (cases, int(r)), (key, n_sweeps), whole)
+        for r in np.flatnonzero(lost)[:AGAIN]
+    ]
     verdict = _verdict(r_hat, lost, told)
     found = zip(model.groups, whole.value, whole.error, strict=True)
     return {name: _with_verdict(Certificate.estimate(value, error), verdict) for name, value, error in found}
@@ -95,20 +95,18 @@ def _halves(
 
 
 def _annealed_in_place(
-    model: Any, recognition: RecognitionNetwork | None, case: tuple[Cases, int], key: Any, whole: Averaged
+    model: Any, recognition: RecognitionNetwork | None, case: tuple[Cases, int], how: tuple[Any, int], whole: Averaged
 ) -> layer_annealed.Weighed:
     """What annealed chains say of one row, put in place of what the others did, where that can be relied on."""
-    cases, r = case
-    found = layer_annealed.weighed(model, recognition, (cases.take([r]), np.array([r])), key)
+    (cases, r), (key, n_sweeps) = case, how
+    found = layer_annealed.weighed(model, recognition, (cases.take([r]), np.array([r])), key, (0, n_sweeps))
     if found.doubt is None:
         for at, (value, error) in enumerate(layer_annealed.averaged(model, found, key)):
             whole.value[at][r], whole.error[at][r] = value, error
     return found
 
 
-def _verdict(
-    r_hat: dict[str, np.ndarray], lost: Bool[np.ndarray, " rows"], told: list[layer_annealed.Weighed]
-) -> str:
+def _verdict(r_hat: dict[str, np.ndarray], lost: Bool[np.ndarray, " rows"], told: list[layer_annealed.Weighed]) -> str:
     """Of all rows, those that were annealed among them."""
     again, left = np.flatnonzero(lost)[: len(told)], lost.copy()
     left[again] = [found.doubt is not None for found in told]
@@ -145,11 +143,11 @@ def chain_ends(
 ) -> Ends:
     """The ends of `n` chains in the first case, or annealed ones where these do not cross."""
     plain, first, (n, n_sweeps) = model.astype(np.float32), (cases.take(slice(0, 1)), np.array([0])), size
-    x, halves = _chains(plain, recognition, first, key, (max(n, FEWEST), n_sweeps))
+    x, halves = _chains(plain, recognition, first, key, (max(n, CHAINS), n_sweeps))
     r_hat = {name: over_chains.averaged(own)[1] for name, own in zip(model.groups, halves, strict=True)}
     lost = over_chains.apart(r_hat)
     if lost.any():
-        found = layer_annealed.weighed(plain, recognition, first, key, n)
+        found = layer_annealed.weighed(plain, recognition, first, key, size)
         verdict = _verdict(r_hat, lost, [found])
         x = x if found.doubt else layer_annealed.resampled(plain, found, key, n)
     else:

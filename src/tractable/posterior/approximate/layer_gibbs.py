@@ -275,9 +275,11 @@ def averages(model: Any, chains: LayerChains, key: Any, x: LayerStates, sweeps: 
         until = min(first + CHUNK, sweeps.stop)
         x, total = jax.block_until_ready(_summed(model, chains, key, (x, total), (first, until)))
     held, n = chains.held, max(len(sweeps), 1)
-    known = Along(held.values, [v**2 for v in held.values])
-    found = ([jnp.where(k, v, a / n) for k, v, a in zip(held.known, *own, strict=True)] for own in zip(known, total))
-    return x, Along(*found)
+
+    def known(values: LayerStates, sums: LayerStates) -> LayerStates:
+        return [jnp.where(k, v, a / n) for k, v, a in zip(held.known, values, sums, strict=True)]
+
+    return x, Along(known(held.values, total.means), known([v**2 for v in held.values], total.squares))
 
 
 @jax.jit

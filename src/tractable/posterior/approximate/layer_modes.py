@@ -138,5 +138,5 @@ def _cooled(
     odds, known, loose = gibbs.log_odds(model, chains, x), chains.held.known, model.within[0] is None
     log_p = log_joint_of_seen(model, x, known[0].astype(x[0].dtype) if loose else None)
     for at in range(1 if loose else 0, len(x)):
-        log_p = log_p + (jax.nn.softplus((1 - 2 * x[at]) * odds[at]) * ~known[at]).sum(-1)
+        log_p = log_p + (jax.nn.softplus(-jnp.abs(odds[at])) * ~known[at]).sum(-1)
     return odds, log_p

@@ -131,7 +131,7 @@ class Started(NamedTuple):
     x: gibbs.LayerStates
 
 
-def started(model: Any, part: Cases, rows: np.ndarray, n: int, key: Any, base: list[np.ndarray] | None = None) -> Started:
+def started(model: Any, part: Cases, rows: Any, n: int, key: Any, base: Any = None) -> Started:
     """`n` chains for every row, drawn from logits [n_rows · n, n_units], or fair coins, what is known in place.
 
     A chain's numbers depend on that of its row alone.
