@@ -53,7 +53,7 @@ def averaged(halves: Halves) -> tuple[Certificate, Float[np.ndarray, "rows f"]]:
 
 def apart(found: Mapping[str, Float[np.ndarray, "rows f"]]) -> Bool[np.ndarray, " rows"]:
     """The rows in which chains do not cross, by any entry; what is not a number does not."""
-    return np.stack([~(a <= CROSSING).all(axis=1) for a in found.values()]).any(axis=0)
+    return ~(np.concatenate(list(found.values()), axis=1) <= CROSSING).all(axis=1)
 
 
 def verdict(found: Mapping[str, Float[np.ndarray, "rows f"]], rows: Bool[np.ndarray, " rows"]) -> str:

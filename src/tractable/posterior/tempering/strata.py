@@ -16,9 +16,10 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from tractable.kernels.enumeration import Progress
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior.approximate.gibbs import State
-from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering._base import PathRun, run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, log_partition_of_fields, make_path
 from tractable.posterior.tempering.modes import Fields, Modes, cut
 from tractable.posterior.tempering.temperatures import Pilot, measured, pilot
@@ -89,6 +90,16 @@ class Strata(NamedTuple):
     def offset(self, which: Int[np.ndarray, " c"]) -> Float[np.ndarray, " c"]:
         """log Z_base − log π of the path of each chain."""
         return log_partition_of_fields(self.model.units, self.bases)[which] - np.log(self.share[which])
+
+
+def forward_runs(
+    paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress = None
+) -> tuple[PathRun, Float[np.ndarray, " c"]]:
+    """Chains along paths that are drawn, and their log W."""
+    which = paths.drawn(jax.random.fold_in(key, 0), n)
+    path = paths.path(which)
+    found = run(path, key, betas, path.start(jax.random.fold_in(key, 1), n), progress)
+    return found, paths.log_weights(found.work, which, paths.region(found.x))
 
 
 def _rows(fields: Fields, which: np.ndarray) -> dict[str, np.ndarray]:
