@@ -55,7 +55,7 @@ def chain_means(
     ]
     verdict = _verdict(r_hat, lost, told)
     found = zip(model.groups, whole.value, whole.error, strict=True)
-    return {name: _with_verdict(Certificate.estimate(value, error), verdict) for name, value, error in found}
+    return {name: Certificate.estimate(value, error, verdict) for name, value, error in found}
 
 
 def _averaged_of(
@@ -125,10 +125,6 @@ RELIABLE = "reliable given the phases found"
 def _in_place(told: list[layer_annealed.Weighed]) -> str:
     worth = min(found.worth for found in told)
     return f"annealed ones, worth {worth:.0f} independent draws, stand for them"
-
-
-def _with_verdict(certificate: Certificate, verdict: str) -> Certificate:
-    return Certificate(**{**vars(certificate), "verdict": verdict})
 
 
 class Ends(NamedTuple):

@@ -28,7 +28,7 @@ STARTS = 32
 """Of every row: what is recognized, or expected before anything is seen; fair coins; whole layers on or off; and units
 drawn to one side each."""
 
-COOLING = np.float32([1, 1, 2, 2, 4, 4, 8, 8, 16, 16])
+COOLING = np.array([1, 1, 2, 2, 4, 4, 8, 8, 16, 16], np.float32)
 """Inverse temperatures of the sweeps."""
 
 UNSURE, SURE, SIDES = 0.02, 8.0, 4.0
