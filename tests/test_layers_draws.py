@@ -187,14 +187,18 @@ def test_what_one_set_of_annealed_chains_lacks_is_doubted() -> None:
 
 
 def test_the_verdict_travels_with_what_verbs_return() -> None:
-    large = tr.SigmoidBeliefNetwork([20, 40], key=1)
+    large = network(np.random.default_rng(0), [20, 40], 0.7)
     x = np.random.default_rng(0).integers(2, size=20).astype(float)
     x[:5] = np.nan
     drawn = tr.sample(large, 5, evidence=x, key=1)
     assert drawn.shape == (5, 20) and drawn.verdict.startswith("reliable given the phases found")
     assert drawn[:2].verdict == drawn.verdict
-    whole = tr.impute(large, np.stack([x, x]), key=1)
-    assert whole.shape == (2, 20) and whole.verdict.startswith("reliable given the phases found")
+    rows = np.stack([x, np.where(np.arange(20) < 15, 1 - x, np.nan), np.nan_to_num(x)])  # with gaps in other places
+    whole = tr.impute(large, rows, key=1)
+    assert whole.shape == (3, 20) and whole.verdict.startswith("reliable given the phases found")
+    np.testing.assert_array_equal(np.where(np.isnan(rows), np.nan, whole), rows)
+    assert np.abs(whole[0, :5] - whole[1, :5]).max() > 0.1
+    np.testing.assert_allclose(whole[0, :5], tr.impute(large, x, key=1)[:5], atol=0.03)
     small = pairs(1, 14.0)
     assert tr.sample(small, 5, evidence=[1, 1]).verdict == tr.sample(small, 5).verdict == "exact"
     assert tr.impute(small, [1, np.nan]).verdict == "exact"
