@@ -28,7 +28,7 @@ from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, modes, strata
-from tractable.posterior.tempering._base import PathRun, run
+from tractable.posterior.tempering._base import PathRun, run, whole
 from tractable.posterior.tempering.ladders import Exchanged
 from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.strata import Piloted, Strata, forward_runs
@@ -159,7 +159,7 @@ def anneal(
     known, first = _explored(model, rows, keys[0], base, settings.phases)
     size, given = (settings.n_chains, settings.flipping), more.get("temperatures")
     if settings.phases:
-        found = strata.piloted(model, first, known, keys[1], size)
+        found = strata.piloted(model, first, known, keys[1], strata.Piloting(*size))
     else:
         found = strata.single(model, first[0], known, keys[1], (*size, given is not None))
     betas = _temperatures(found.pilot, settings, given)
@@ -230,7 +230,7 @@ def _temperatures(found: Pilot, settings: Annealing, given: Any) -> np.ndarray:
         return np.asarray(given, np.float64)
     if settings.schedule == "linear":
         return linear(settings.n_temperatures or 1000)
-    n = settings.n_temperatures or needed(found, settings)
+    n = settings.n_temperatures or whole(needed(found, settings))
     return found.temperatures(min(n, settings.max_temperatures))
 
 

@@ -339,8 +339,8 @@ def _approximate(graph: GroupGraph, observed: ObservedGroups, ask: Ask, how: tup
 
 
 def annealed_draws(n: int) -> AnnealedDraws:
-    """The program of `n` draws: so many runs together, a power of two, that a few times these are enough."""
-    return AnnealedDraws(min(TOGETHER, 1 << (max(FEWEST_RUNS, n) - 1).bit_length()), TEMPERATURES, SWEEPS["sample"])
+    """The program of `n` draws: as many runs together as in pilot runs, which compiles once, but for very many."""
+    return AnnealedDraws(FEWEST_RUNS if n <= TOGETHER else TOGETHER, TEMPERATURES, SWEEPS["sample"])
 
 
 def _annealed_draws(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:

@@ -23,6 +23,7 @@ from tractable.posterior.approximate import gibbs
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, bounds, modes, strata
+from tractable.posterior.tempering._base import whole
 from tractable.posterior.tempering.ladders import LADDERS, exchanged
 from tractable.posterior.tempering.modes import Fields, Modes
 from tractable.posterior.tempering.strata import Piloted
@@ -31,6 +32,9 @@ from tractable.posterior.tempering.verdicts import against_exchange, against_wei
 WORK = 1.0
 """The variance of log W at which as many draws cost least: e^v runs for each, of a number of steps in proportion to
 1/v."""
+
+UNSEEN = 1e-3
+"""Phases of a smaller share may be missed."""
 
 MORE = 8
 """Runs for each draw wanted, at most."""
@@ -70,7 +74,7 @@ class _Runs(NamedTuple):
 def draw(model: Boltzmann, n: int, key: Any, how: AnnealedDraws) -> Draws:
     """`n` draws; the same key gives the same."""
     keys = jax.random.split(as_key(key), 6)
-    known, found = _explored(model, keys[0], how)
+    known, found = _explored(model, keys[0], how.n_runs)
     runs = _together(list(_annealed(found, keys[1], n, how)))
     (_, third), effective = exchanged(model, known, keys[2], (LADDERS, None), found.ladders), _effective(runs)
     error = np.hypot(third.error, np.sqrt(max(0.0, 1 / effective - 1 / len(runs.w))))
@@ -82,19 +86,20 @@ def draw(model: Boltzmann, n: int, key: Any, how: AnnealedDraws) -> Draws:
     return Draws(x, means, min(float(n), effective), verdict)
 
 
-def _explored(model: Boltzmann, key: Any, how: AnnealedDraws) -> tuple[Modes, Piloted]:
+def _explored(model: Boltzmann, key: Any, n_runs: int) -> tuple[Modes, Piloted]:
     """The modes that are found, and the paths for them that pilot runs choose."""
     ends = bases.free_run(model, key)
     known = modes.find(model, None, ends)
     means = {name: np.atleast_1d(np.asarray(a, np.float64).mean(axis=0)) for name, a in ends.items()}
     broad = bases.broad(model, bases.with_means(model, means, bases.FREE_CHAINS), known)
-    return known, strata.piloted(model, broad, known, jax.random.fold_in(key, 1), (how.n_runs, True))
+    how = strata.Piloting(n_runs, unseen=UNSEEN)
+    return known, strata.piloted(model, broad, known, jax.random.fold_in(key, 1), how)
 
 
 def _annealed(found: Piloted, key: Any, n: int, how: AnnealedDraws) -> Iterator[_Runs]:
     """Runs until they are worth as many draws as are wanted."""
-    steps = float(np.clip(np.nan_to_num(found.pilot.variance / WORK, nan=np.inf), *how.temperatures))
-    betas, worth, done = found.pilot.temperatures(int(steps)), 0.0, 0
+    steps = np.clip(np.nan_to_num(found.pilot.variance / WORK, nan=np.inf), *how.temperatures)
+    betas, worth, done = found.pilot.temperatures(whole(steps)), 0.0, 0
     while not done or (worth < n and done < MORE * n):
         run, w = strata.forward_runs(found.strata, jax.random.fold_in(key, done), betas, how.n_runs)
         part = _Runs(w, found.strata.region(run.x), {name: np.asarray(a) for name, a in run.x.items()})

@@ -103,7 +103,7 @@ def fields_of(model: Boltzmann, means: Fields) -> Fields:
 def distinct(model: Boltzmann, means: Fields, fields: Fields, elbo: np.ndarray) -> Modes:
     """The best fixed points, each once."""
     elbo = np.where(np.isfinite(elbo), elbo, -np.inf)
-    scaled = np.concatenate([means[name] / _scale(model.units[name]) for name in model.groups], axis=1) / 2
+    scaled = np.concatenate([means[name] / scale(model.units[name]) for name in model.groups], axis=1) / 2
     kept: list[int] = []
     for i in np.argsort(-elbo):
         if len(kept) == MOST or not elbo[i] >= elbo.max() - NEAR:
@@ -129,7 +129,7 @@ def _centred(units: Units, theta: np.ndarray) -> np.ndarray:
     return (by_unit - by_unit.mean(axis=-1, keepdims=True)).reshape(theta.shape)
 
 
-def _scale(units: Units) -> float:
+def scale(units: Units) -> float:
     """The standard deviation of a feature without any field."""
     theta = jnp.zeros(units.n_features)
     return float(jnp.sqrt(jax.jvp(units.mean, (theta,), (jnp.ones_like(theta).at[1:].set(0),))[1][0]))
@@ -140,15 +140,15 @@ def _scale(units: Units) -> float:
 
 def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
     """Fields [s, f] of all groups side by side, along ± the leading eigenvectors."""
-    scale = np.concatenate([np.full(model.units[g].n_features, _scale(model.units[g])) for g in model.groups])
-    n = len(scale)
+    size = np.concatenate([np.full(model.units[g].n_features, scale(model.units[g])) for g in model.groups])
+    n = len(size)
 
     def product(x: np.ndarray) -> np.ndarray:
-        x = scale * _centred_all(model, np.atleast_2d(x))
-        return scale * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
+        x = size * _centred_all(model, np.atleast_2d(x))
+        return size * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
 
     vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS] if n <= DENSE else _leading(product, n)
-    fields = np.sqrt(n) * vectors.T / scale
+    fields = np.sqrt(n) * vectors.T / size
     return np.concatenate([sign * amplitude * fields for amplitude in AMPLITUDES for sign in (1, -1)])
 
 

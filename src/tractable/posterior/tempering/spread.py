@@ -23,7 +23,7 @@ from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, GibbsC
 from tractable.posterior.approximate import gibbs, mean_field
 from tractable.posterior.approximate.clamped import as_key, bounded, clamps, placed
 from tractable.posterior.approximate.gibbs import State
-from tractable.posterior.approximate.over_chains import Halves, apart, averaged, verdict
+from tractable.posterior.approximate.over_chains import CROSS, Halves, apart, averaged, verdict
 from tractable.posterior.cases import CaseAnswer, Cases
 from tractable.posterior.certificate import Certificate, joined
 from tractable.posterior.tempering import bases, modes
@@ -52,10 +52,14 @@ def by_gibbs(model: Boltzmann, cases: Cases, key: Any, program: GibbsChains) -> 
     rows = apart(hats)
     again = {int(r): _drawn(model, cases, int(r), key) for r in np.flatnonzero(rows)[:AGAIN]}
     rows[[r for r, drawn in again.items() if drawn.reliable]] = False
-    said = verdict(hats, rows)
-    if not rows.any():
-        said = joined(said, *(drawn.verdict for drawn in again.values()))
+    said = verdict(hats, rows) if rows.any() or not again else _annealed(again, cases.n_rows)
     return CaseAnswer(bound, {name: _replaced(model, cases, (name, c), again, said) for name, c in means.items()})
+
+
+def _annealed(again: Mapping[int, Draws], n_rows: int) -> str | None:
+    """The verdict where annealed draws answer what chains do not."""
+    said = joined(*(drawn.verdict for drawn in again.values()))
+    return said if n_rows == 1 else f"{CROSS} in {n_rows - len(again)} of {n_rows} rows, the others are annealed"
 
 
 def _averaged(
@@ -80,7 +84,10 @@ def _drawn(model: Boltzmann, cases: Cases, row: int, key: Any) -> Draws:
 def _replaced(
     model: Boltzmann, cases: Cases, group: tuple[str, Certificate], found: Mapping[int, Draws], said: str | None
 ) -> Certificate:
-    """The means of a group, those of rows that were drawn anew put in."""
+    """The means of a group, those of rows that were drawn anew put in.
+
+    Of n draws a phase of the share 1/n may have none: the error is at least what that comes to.
+    """
     name, chains = group
     value, error = np.array(chains.value), np.array(chains.std_error)
     for r, drawn in found.items():
@@ -88,7 +95,8 @@ def _replaced(
         if name in drawn.means:
             own = np.asarray(drawn.means[name], np.float64)
             value[r, free] = own.mean(axis=0)
-            error[r, free] = own.std(axis=0, ddof=1) / np.sqrt(drawn.effective if drawn.reliable else 1)
+            n = drawn.effective if drawn.reliable else 1.0
+            error[r, free] = np.hypot(own.std(axis=0, ddof=1) / np.sqrt(n), modes.scale(model.units[name]) / n)
     return Certificate.estimate(value, error, verdict=said)
 
 
