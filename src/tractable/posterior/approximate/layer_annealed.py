@@ -79,7 +79,7 @@ def weighed(
     return found
 
 
-class Strata(NamedTuple):
+class ModeBases(NamedTuple):
     """The modes that have a base, by their log odds [k, n], and the mode that each chain starts from [c]."""
 
     odds: list[Float[np.ndarray, "k n"]]
@@ -99,7 +99,7 @@ class Strata(NamedTuple):
         return log_q.argmax(axis=1)
 
 
-def _strata(modes: list[tuple[float, list[np.ndarray]]], n: int) -> Strata:
+def _strata(modes: list[tuple[float, list[np.ndarray]]], n: int) -> ModeBases:
     """`n` chains shared out among the modes by the root of their weight."""
     weights = np.array([w for w, _ in modes])
     share = np.exp((weights - weights.max()) / 2)
@@ -107,7 +107,7 @@ def _strata(modes: list[tuple[float, list[np.ndarray]]], n: int) -> Strata:
     total = np.cumsum(share[kept]) / share[kept].sum()
     origin = np.searchsorted(total[:-1], (np.arange(n) + 0.5) / n)
     layers = zip(*(odds for _, odds in modes), strict=True)
-    return Strata([np.stack(layer)[kept] for layer in layers], origin)
+    return ModeBases([np.stack(layer)[kept] for layer in layers], origin)
 
 
 def _worth(log_weights: Float[np.ndarray, " c"]) -> float:
@@ -118,7 +118,7 @@ def _worth(log_weights: Float[np.ndarray, " c"]) -> float:
     return float(np.exp(2 * total - np.logaddexp.reduce(2 * log_weights)))
 
 
-def _judged(strata: Strata, done: PathRun, chains: gibbs.LayerChains, needed: float) -> Weighed:
+def _judged(strata: ModeBases, done: PathRun, chains: gibbs.LayerChains, needed: float) -> Weighed:
     """The set of chains whose weights are worth more, and the first doubt there is."""
     n, near = len(strata.origin), strata.nearest(done.x, chains.held.known).reshape(2, -1)
     of_mode = np.bincount(strata.origin)
@@ -152,13 +152,17 @@ def taken(chains: gibbs.LayerChains, index: Any) -> gibbs.LayerChains:
 
 
 def averaged(model: Any, found: Weighed, key: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Layer by layer the averages over all chains by their weights, and standard errors [n]."""
+    """Layer by layer the averages over all chains by their weights, and standard errors [n]: of what is not known at
+    least what a mode that no chain has seen may come to, one draw.
+    """
     own = jax.random.fold_in(as_key(key), 9)
     _, along = gibbs.averages(model, found.chains, own, found.x, range(SETTLED))
     out = []
-    for h in (np.asarray(a, np.float64) for a in along.means):
+    for h, known in zip(along.means, found.chains.held.known, strict=True):
+        h = np.asarray(h, np.float64)
         mean = found.share @ h
-        out.append((mean, np.sqrt(found.share**2 @ (h - mean) ** 2)))
+        least = np.where(np.asarray(known)[0], 0.0, 1 / found.worth)
+        out.append((mean, np.hypot(np.sqrt(found.share**2 @ (h - mean) ** 2), least)))
     return out
 
 

@@ -261,16 +261,18 @@ def means(model: Any, x: LayerStates) -> LayerStates:
     return [jax.nn.sigmoid(jnp.broadcast_to(model.logits(0, x), x[0].shape)), *x[1:]]
 
 
-class Along(NamedTuple):
+class LayerAverages(NamedTuple):
     """Averages along each chain, layer by layer: of every unit, and of its square."""
 
     means: LayerStates
     squares: LayerStates
 
 
-def averages(model: Any, chains: LayerChains, key: Any, x: LayerStates, sweeps: range) -> tuple[LayerStates, Along]:
+def averages(
+    model: Any, chains: LayerChains, key: Any, x: LayerStates, sweeps: range
+) -> tuple[LayerStates, LayerAverages]:
     """The sweeps of these numbers: the last states, and averages over the way."""
-    x, total = list(x), Along(*([jnp.zeros_like(h) for h in x] for _ in Along._fields))
+    x, total = list(x), LayerAverages(*([jnp.zeros_like(h) for h in x] for _ in LayerAverages._fields))
     for first in sweeps[::CHUNK]:
         until = min(first + CHUNK, sweeps.stop)
         x, total = jax.block_until_ready(_summed(model, chains, key, (x, total), (first, until)))
@@ -279,19 +281,19 @@ def averages(model: Any, chains: LayerChains, key: Any, x: LayerStates, sweeps: 
     def known(values: LayerStates, sums: LayerStates) -> LayerStates:
         return [jnp.where(k, v, a / n) for k, v, a in zip(held.known, values, sums, strict=True)]
 
-    return x, Along(known(held.values, total.means), known([v**2 for v in held.values], total.squares))
+    return x, LayerAverages(known(held.values, total.means), known([v**2 for v in held.values], total.squares))
 
 
 @jax.jit
 def _summed(
-    model: Any, chains: LayerChains, key: Any, at: tuple[LayerStates, Along], sweeps: tuple[Any, Any]
-) -> tuple[LayerStates, Along]:
+    model: Any, chains: LayerChains, key: Any, at: tuple[LayerStates, LayerAverages], sweeps: tuple[Any, Any]
+) -> tuple[LayerStates, LayerAverages]:
     """The states after the sweeps of these numbers, and their sums."""
 
-    def one(t: Array, carry: tuple[LayerStates, Along]) -> tuple[LayerStates, Along]:
+    def one(t: Array, carry: tuple[LayerStates, LayerAverages]) -> tuple[LayerStates, LayerAverages]:
         x, total = carry
         x = sweep(model, chains, jax.random.fold_in(key, t), x)
         seen = means(model, x) if model.within[0] is None else x
-        return x, jax.tree.map(jnp.add, total, Along(seen, [h**2 for h in seen]))
+        return x, jax.tree.map(jnp.add, total, LayerAverages(seen, [h**2 for h in seen]))
 
     return jax.lax.fori_loop(*sweeps, one, at)

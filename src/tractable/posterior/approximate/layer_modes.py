@@ -1,4 +1,4 @@
-"""Modes of the posterior of layers, row by row: where chains end that are cooled from starts of several kinds.
+"""RowModes of the posterior of layers, row by row: where chains end that are cooled from starts of several kinds.
 
 In such a state x* no unit gains by a change of its own. The log odds θ of every unit given all others say how far its
 weight reaches, log p̃(x*) + Σ log(1 + e^−|θ|), were units independent in its neighbourhood; and the factorized q with
@@ -41,7 +41,7 @@ ALIKE = 0.5
 GOLDEN = (5**0.5 - 1) / 2
 
 
-class Modes(NamedTuple):
+class RowModes(NamedTuple):
     """What every row's starts led to: log odds of all units [r, s, n], and the log weight of each end [r, s], −∞ of an
     end that another one stands for.
     """
@@ -66,7 +66,7 @@ class Modes(NamedTuple):
         return [(float(self.log_weights[r, s]), [a[r, s] for a in self.odds]) for s in kept]
 
 
-def find(model: Any, recognition: RecognitionNetwork | None, part: Cases, rows: np.ndarray, key: Any) -> Modes:
+def find(model: Any, recognition: RecognitionNetwork | None, part: Cases, rows: np.ndarray, key: Any) -> RowModes:
     """The modes of these rows; what is found of one depends on its number alone."""
     own = jax.random.fold_in(as_key(key), 6)
     chains, x = started(model, part, rows, STARTS, own, _starts(_guessed(model, recognition, part)))
@@ -79,7 +79,7 @@ def find(model: Any, recognition: RecognitionNetwork | None, part: Cases, rows: 
     for r in range(part.n_rows):
         means = np.concatenate([_sigmoid(found[at][r][:, free[at][r]]) for at in hidden], axis=1)
         weights[r, _seen_before(means, weights[r])] = -np.inf
-    return Modes(found, weights)
+    return RowModes(found, weights)
 
 
 def _sigmoid(a: np.ndarray) -> np.ndarray:
