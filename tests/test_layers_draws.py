@@ -204,6 +204,13 @@ def test_the_verdict_travels_with_what_verbs_return() -> None:
     assert tr.impute(small, [1, np.nan]).verdict == "exact"
 
 
+def test_layers_without_anything_hidden_have_one_mode() -> None:
+    alone = tr.SigmoidBeliefNetwork(biases=[np.array([0.0, 2.0, -1.0])])
+    found = tr.infer(alone, [1, np.nan, np.nan], method="gibbs").certificates("visible")
+    np.testing.assert_allclose(found.value, [1, 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(1))], atol=1e-5)
+    assert found.verdict.startswith("reliable")
+
+
 def test_draws_are_as_reliable_as_those_of_the_machine_on_top() -> None:
     top = tr.restricted(couplings=np.full((40, 40), 0.4), visible_bias=np.full(40, -8.0), hidden_bias=np.full(40, -8.0))
     model = tr.DeepBeliefNetwork(top=top, weights=[np.eye(6, 40)], biases=[np.zeros(6)])

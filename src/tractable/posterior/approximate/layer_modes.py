@@ -77,7 +77,8 @@ def find(model: Any, recognition: RecognitionNetwork | None, part: Cases, rows: 
     weights = np.where(np.isfinite(weights), weights, np.finfo(float).min)
     hidden = [at for at, name in enumerate(model.groups) if name != VISIBLE or model.within[0] is not None]
     for r in range(part.n_rows):
-        means = np.concatenate([_sigmoid(found[at][r][:, free[at][r]]) for at in hidden], axis=1)
+        own = [_sigmoid(found[at][r][:, free[at][r]]) for at in hidden]
+        means = np.concatenate([np.zeros((STARTS, 0)), *own], axis=1)
         weights[r, _seen_before(means, weights[r])] = -np.inf
     return RowModes(found, weights)
 
