@@ -8,7 +8,6 @@ it another way, has to agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -33,8 +32,14 @@ WORK = 1.0
 """The variance of log W at which as many draws cost least: e^v runs for each, of a number of steps in proportion to
 1/v."""
 
+FEWEST = 50.0
+"""Draws that are worth fewer independent ones, and less than half their number, do not tell of shares."""
+
 UNSEEN = 1e-3
 """Phases of a smaller share may be missed."""
+
+WORTH = 0.15
+"""The share of independent draws among runs below which more temperatures are taken."""
 
 MORE = 8
 """Runs for each draw wanted, at most."""
@@ -75,13 +80,15 @@ def draw(model: Boltzmann, n: int, key: Any, how: AnnealedDraws) -> Draws:
     """`n` draws; the same key gives the same."""
     keys = jax.random.split(as_key(key), 6)
     known, found = _explored(model, keys[0], how.n_runs)
-    runs = _together(list(_annealed(found, keys[1], n, how)))
+    runs = _together(_annealed(found, keys[1], n, how))
     (_, third), effective = exchanged(model, known, keys[2], (LADDERS, None), found.ladders), _effective(runs)
     error = np.hypot(third.error, np.sqrt(max(0.0, 1 / effective - 1 / len(runs.w))))
     apart = third.value - float(model.offset) - bounds.log_mean_exp(runs.w)
-    reasons = against_weights([(effective, bounds.pareto_shape(runs.w), len(runs.w))])
+    reasons = against_weights([(effective, bounds.pareto_shape(runs.w), len(runs.w))], min(FEWEST, n / 2))
     reasons += against_exchange(apart, float(error), third.round_trips)
     verdict = f"unreliable: {'; '.join(reasons)}" if reasons else given_the_phases(runs.region, runs.w)
+    if effective < n:
+        verdict += f"; worth {effective:.0f} independent draws"
     x, means = _refreshed(model, runs, _chosen(runs.w, n, keys[3]), keys[4], how.n_sweeps)
     return Draws(x, means, min(float(n), effective), verdict)
 
@@ -96,15 +103,27 @@ def _explored(model: Boltzmann, key: Any, n_runs: int) -> tuple[Modes, Piloted]:
     return known, strata.piloted(model, broad, known, jax.random.fold_in(key, 1), how)
 
 
-def _annealed(found: Piloted, key: Any, n: int, how: AnnealedDraws) -> Iterator[_Runs]:
-    """Runs until they are worth as many draws as are wanted."""
-    steps = np.clip(np.nan_to_num(found.pilot.variance / WORK, nan=np.inf), *how.temperatures)
-    betas, worth, done = found.pilot.temperatures(whole(steps)), 0.0, 0
-    while not done or (worth < n and done < MORE * n):
-        run, w = strata.forward_runs(found.strata, jax.random.fold_in(key, done), betas, how.n_runs)
-        part = _Runs(w, found.strata.region(run.x), {name: np.asarray(a) for name, a in run.x.items()})
-        worth, done = worth + _effective(part), done + how.n_runs
-        yield part
+def _annealed(found: Piloted, key: Any, n: int, how: AnnealedDraws) -> list[_Runs]:
+    """Runs until they are worth as many draws as are wanted.
+
+    More temperatures, and new runs, as long as few of the first carry the weight: a variance tells little of tails.
+    """
+    least, most = how.temperatures
+    steps = whole(np.clip(np.nan_to_num(found.pilot.variance / WORK, nan=np.inf), least, most))
+    parts = [_run(found, jax.random.fold_in(key, 0), steps, how.n_runs)]
+    for i in range(1, 9):
+        if steps >= most or _effective(parts[0]) >= WORTH * how.n_runs:
+            break
+        steps = min(2 * steps, most)
+        parts = [_run(found, jax.random.fold_in(key, i), steps, how.n_runs)]
+    while sum(map(_effective, parts)) < n and len(parts) * how.n_runs < MORE * n:
+        parts.append(_run(found, jax.random.fold_in(key, 8 + len(parts)), steps, how.n_runs))
+    return parts
+
+
+def _run(found: Piloted, key: Any, n_steps: int, n_runs: int) -> _Runs:
+    run, w = strata.forward_runs(found.strata, key, found.pilot.temperatures(n_steps), n_runs)
+    return _Runs(w, found.strata.region(run.x), {name: np.asarray(a) for name, a in run.x.items()})
 
 
 def _together(parts: list[_Runs]) -> _Runs:

@@ -18,11 +18,11 @@ SMALL = 0.01
 """The weight below which a phase is not counted among those that a verdict names."""
 
 
-def against_weights(runs: Iterable[tuple[float, float, int]]) -> list[str]:
+def against_weights(runs: Iterable[tuple[float, float, int]], least: float = 0.0) -> list[str]:
     """`runs`: the effective sample size of some weights, the shape of their tail, and their number; NaN is against."""
     runs = list(runs)
     few = np.min([effective for effective, *_ in runs])
-    if not few >= MIN_EFFECTIVE:
+    if not few >= max(MIN_EFFECTIVE, least):
         return [f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures"]
     heavy = np.max([-np.inf, *(tail for effective, tail, n in runs if not effective >= n / 2)])
     if not heavy <= MAX_TAIL:
