@@ -84,17 +84,20 @@ def _exchanged(
     n_rounds = least if rounds is None else max(rounds, 2 * exchange.CHUNK)
     state = exchange.adapted(exchange.record(path, jax.random.fold_in(key, 1), state, max(n_rounds // 3, 1))[0])
     base = float(model.offset + base_log_partition(path))
-    x, found = {}, Exchanged(np.full(LADDERS, np.nan), 0.0, k)
-    for i in range(1 if rounds is not None else 2):
-        if i and found.error <= UNCERTAIN:
+    tries = [n_rounds, LONGER * n_rounds] if rounds is None else [n_rounds]
+    for i, length in enumerate(tries):
+        start = int(state.round_trips)
+        state, states, gained = exchange.record(path, jax.random.fold_in(key, 2 + i), state, length)
+        found = Exchanged(base + _log_ratio(gained), (int(state.round_trips) - start) / LADDERS, k)
+        if found.error <= UNCERTAIN:
             break
-        before = int(state.round_trips)
-        state, states, gained = exchange.record(path, jax.random.fold_in(key, 2 + i), state, n_rounds * LONGER**i)
-        trips = (int(state.round_trips) - before) / LADDERS
-        x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}
-        found = Exchanged(base + _log_ratio(gained), trips, k)
-    chosen = np.linspace(0, len(x[path.kept[0]]) - 1, n).astype(int)
-    return {name: jnp.asarray(a[chosen]) for name, a in x.items()}, found
+    return _evenly_taken([{name: s[name] for name in path.kept} for s in states], n), found  # pyright: ignore
+
+
+def _evenly_taken(states: Sequence[State], n: int) -> State:
+    """`n` of the states that were recorded."""
+    x = {name: np.concatenate([s[name] for s in states]) for name in states[0]}
+    return {name: jnp.asarray(a[np.linspace(0, len(a) - 1, n).astype(int)]) for name, a in x.items()}
 
 
 def _begun(path: MachinePath, state: exchange.Replicas, modes: Modes, key: Any) -> exchange.Replicas:
