@@ -18,7 +18,7 @@ BinaryData = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="Rows of 0 and 1: .npy, .npz, .csv, .data, IDX or .parquet; nothing may be missing (see impute).",
+        help="Rows of 0 and 1 (else --binarize): .npy, .npz, .csv, .data, IDX or .parquet; none missing (see impute).",
         show_default=False,
     ),
 ]
@@ -123,7 +123,7 @@ class LayerOptions:
         check_settings(vars(self.before))
         if not self.before.pretrain:
             return model
-        how = {"key": running.seed, "memory": running.memory}
+        how = {"key": running.seed, "memory": running.memory} | running.taken
         check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)

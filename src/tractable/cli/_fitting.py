@@ -12,6 +12,7 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, resumable
+from tractable.cli._table_files import values_of
 from tractable.cli._text import warnings_in_a_line
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
@@ -81,7 +82,7 @@ class Shape:
         epochs = getattr(self.visible, "pretrain", 0)
         if not epochs:
             return model
-        how = {"key": running.seed, "memory": running.memory}
+        how = {"key": running.seed, "memory": running.memory} | running.taken
         check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
         return pretrain(model, rows, epochs=epochs, progress=running.progress, **how)
 
@@ -92,12 +93,13 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     running = replace(running, checkpoint=checkpoint_of(running, files.model, read))
     rows = running.array(files.data)
     held = running.array(running.validation) if running.validation else None
-    model = shape.new(rows, learner, running)
-    for name, part in ((files.data, rows), (running.validation, held)):
+    seen, held_seen = (_taken(name, part, running) for name, part in ((files.data, rows), (running.validation, held)))
+    model = shape.new(seen, learner, running)
+    for name, part in ((files.data, seen), (running.validation, held_seen)):
         if part is not None:
             learner.checked(model, part, f"{name}: ")  # here the file has a name
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
-    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress}
+    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress} | running.taken
     options |= {} if running.live else {"live": 0.0}
     with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
@@ -107,7 +109,15 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
         os.unlink(path)
     if running.plot:
         draw(running.plot, learning_curve, run.history)
-    return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
+    return Fitted(files.model, run, _likelihood(run.model, seen, held_seen, running) if running.live else {})
+
+
+def _taken(name: str | None, rows: np.ndarray | None, running: Running) -> Any:
+    """Rows as zeros and ones where that is asked for; of what is drawn in each epoch one draw."""
+    if rows is None or not running.taken:
+        return rows
+    with values_of(name):
+        return tr.binarized(rows, running.taken["binarize"], key=running.seed)
 
 
 def _likelihood(model: tr.Boltzmann, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 import tractable as tr
 from tractable.cli._common import Common, Force
 from tractable.cli._table_files import Picked
+from tractable.models.binarizing import check_how
 
 Data = Annotated[
     str,
@@ -151,3 +152,25 @@ class Running(Kept):
     ] = None
     seed: Seed = 0
     live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
+    binarize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T|draw",
+            help="Take values above T as 1, others as 0; draw: values are probabilities of a 1, drawn in each epoch.",
+        ),
+    ] = None
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """What values are taken for, as `fit` of the library takes it."""
+        return {} if self.binarize is None else {"binarize": threshold_of(self.binarize)}
+
+
+def threshold_of(text: str) -> float | str:
+    """A threshold, or ``draw``, as it is written."""
+    try:
+        found = text if text == "draw" else float(text)
+        check_how(found)
+    except (ValueError, tr.ModelError):
+        raise typer.BadParameter(f"--binarize: expected a threshold such as 0.5, or draw, got {text!r}") from None
+    return found

@@ -36,17 +36,19 @@ class Training(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What of the data is known at the first step: the means of the columns, and how many rows there are."""
+    """What of the data is known at the first step: means of the columns, how many rows, what each counts on average."""
 
     means: np.ndarray
     n_rows: int
+    weight: float = 1.0
 
 
 class Minibatch(NamedTuple):
-    """Rows of data [b, n_visible], and their numbers in the data [b]."""
+    """Rows of data [b, n_visible], their numbers in the data [b], how often each counts (on average over all once)."""
 
     values: Array
     rows: Array
+    weights: Array | None = None
 
 
 class Info(NamedTuple):

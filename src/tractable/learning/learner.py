@@ -63,8 +63,8 @@ class Learner:
         """Rows of data for a model, every value looked at."""
 
     @abstractmethod
-    def means(self, model: Any, rows: np.ndarray) -> np.ndarray:
-        """The means of the data's columns."""
+    def means(self, model: Any, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """The means of the data's columns, each row counting as often as `weights` say."""
 
     @abstractmethod
     def plan(self, model: Any) -> Any:

@@ -17,6 +17,7 @@ from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
+from tractable.learning.given import GivenRows, as_given
 from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
 from tractable.learning.settings import check_settings
 from tractable.models import ModelError
@@ -71,9 +72,13 @@ def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitti
         check_settings(given)
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
-    rows = learner.checked(model, data)
-    held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")
-    found = Fitting(model, rows, held, replace(learner, batch_size=min(learner.batch_size, len(rows))), epochs, options)
+    own = as_given(data, options)
+    rows, held = learner.checked(model, own.rows), None
+    if request.validation is not None:
+        asked = as_given(request.validation, replace(options, weights=None))
+        held = learner.checked(model, asked.rows, "validation: ")
+    learner = replace(learner, batch_size=min(learner.batch_size, len(rows)))
+    found = Fitting(model, rows, held, learner, epochs, options, replace(own, rows=rows))
     found.check_memory()
     return found
 
@@ -84,11 +89,12 @@ def as_key(given: Any) -> Any:
 
 
 class DeviceRows(NamedTuple):
-    """Data on the device, where in them the rows of some steps stand, and the numbers of these rows."""
+    """Data on the device, where in them the rows of some steps stand, their numbers, and how often each counts."""
 
     data: jax.Array
     at: np.ndarray
     rows: np.ndarray
+    weights: np.ndarray | None = None
 
 
 @dataclass
@@ -110,6 +116,7 @@ class Fitting:
     learner: Learner
     epochs: int
     options: GradientOptions
+    given: GivenRows | None = None
 
     @cached_property
     def _clock(self) -> _Clock:
@@ -164,8 +171,15 @@ class Fitting:
         size = self.learner.batch_size * self.rows.shape[1] * (1 if self.rows.dtype.kind in "bui" else 4)
         return int(np.clip(BLOCK_BYTES // size, 1, self.n_steps))
 
+    @cached_property
+    def _given(self) -> GivenRows:
+        return self.given or GivenRows(self.rows)
+
     def _begun(self) -> Training:
-        seen = Seen(self.learner.means(self.model, self.rows), len(self.rows))
+        weights = {} if self._given.weights is None else {"weights": self._given.weights}
+        seen = Seen(
+            self.learner.means(self.model, self.rows, **weights), len(self.rows), self._given.n_rows / len(self.rows)
+        )
         model = jax.tree.map(_as_array, self.learner.started(self.model, seen))
         return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), seen)
 
@@ -177,7 +191,12 @@ class Fitting:
         for block in range(at.block, n_blocks):
             n = min(self.block_steps, self.n_steps - block * self.block_steps)
             training, info = run_block(
-                self.learner, self.plan, at.training, self.key, self._block(order, block, n), (n, total)
+                self.learner,
+                self.plan,
+                at.training,
+                self.key,
+                self._block(order, (len(at.history), block), n),
+                (n, total),
             )
             at = at._replace(training=training, block=block + 1)
             show.advance(n)
@@ -189,10 +208,13 @@ class Fitting:
         at = at._replace(history=at.history.with_record(self._record(at, info, seconds)), block=0, seconds=seconds)
         return at
 
+    @cached_property
+    def _words(self) -> list[int]:
+        return np.asarray(jax.random.key_data(self.key)).ravel().tolist()
+
     def _order(self, epoch: int) -> np.ndarray:
         """The order of the rows in an epoch: a function of the key and the epoch alone."""
-        words = np.asarray(jax.random.key_data(self.key)).ravel().tolist()
-        return np.random.default_rng([*words, epoch]).permutation(len(self.rows))
+        return np.random.default_rng([*self._words, epoch]).permutation(len(self.rows))
 
     @cached_property
     def _on_device(self) -> jax.Array | None:
@@ -209,15 +231,17 @@ class Fitting:
         small = small or (self.rows.min() >= 0 and self.rows.max() < 256)
         return np.dtype(np.uint8 if small else np.int32)
 
-    def _block(self, order: np.ndarray, block: int, n: int) -> DeviceRows:
-        """The rows of a block; one that is not full is filled up, so that all have the same shape."""
-        size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
+    def _block(self, order: np.ndarray, at: tuple[int, int], n: int) -> DeviceRows:
+        """The rows of a block of an epoch; one that is not full is filled up, so that all have the same shape."""
+        size = self.block_steps * self.learner.batch_size
+        start, weights = at[1] * size, self._given.relative
         rows = np.zeros(size, np.int32)
         rows[: n * self.learner.batch_size] = order[start : start + n * self.learner.batch_size]
-        if self._on_device is not None:
-            return DeviceRows(self._on_device, rows, rows)
-        data = jnp.asarray(np.asarray(self.rows[rows], self._row_type))
-        return DeviceRows(data, np.arange(size, dtype=np.int32), rows)
+        weights = None if weights is None else weights[rows]
+        if self._given.gray is None and self._on_device is not None:
+            return DeviceRows(self._on_device, rows, rows, weights)
+        data = jnp.asarray(self._given.drawn(rows, [*self._words, *at]).astype(self._row_type))
+        return DeviceRows(data, np.arange(size, dtype=np.int32), rows, weights)
 
     def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
         train, held = self._live(at, seconds)
@@ -231,7 +255,7 @@ class Fitting:
             return None, None
         began = time.perf_counter()
         key = jax.random.fold_in(self.key, 2)
-        found = self.learner.live(at.training.average, self.rows, self.held, key, self._clock.last)
+        found = self.learner.live(at.training.average, self._given.spread(LIVE_ROWS), self.held, key, self._clock.last)
         self._clock.looking += time.perf_counter() - began
         self._clock.last = found
         if any(part is not None and np.isnan(part.value) for part in (found.train, found.validation)):
@@ -249,7 +273,13 @@ class Fitting:
             "epochs": self.epochs,
             "key": np.asarray(jax.random.key_data(self.key)).ravel().tolist(),
             "data": [*self.rows.shape, zlib.crc32(sample.tobytes())],
-        }
+        } | self._taken()
+
+    def _taken(self) -> dict[str, Any]:
+        """How the rows are taken, where they are not taken as they are."""
+        weights = self._given.weights
+        out = {} if self.options.binarize is None else {"binarize": self.options.binarize}
+        return out if weights is None else out | {"weights": zlib.crc32(np.ascontiguousarray(weights).tobytes())}
 
     def _store(self, at: Saved) -> None:
         if self.options.checkpoint:
@@ -290,6 +320,10 @@ def _as_array(leaf: Any) -> Any:
     return jnp.asarray(leaf, jnp.float32 if jnp.issubdtype(np.asarray(leaf).dtype, np.floating) else None)
 
 
+def _part(array: Any, i: Any, size: int) -> Any:
+    return None if array is None else jax.lax.dynamic_slice_in_dim(array, i * size, size)
+
+
 @partial(jax.jit, static_argnums=0)
 def run_block(
     learner: Learner, plan: Any, training: Training, key: Any, block: DeviceRows, counts: tuple[Any, Any]
@@ -298,8 +332,8 @@ def run_block(
     (n, total), size = counts, learner.batch_size
 
     def one(i: Any, training: Training) -> tuple[Training, Info]:
-        at, rows = (jax.lax.dynamic_slice_in_dim(a, i * size, size) for a in (block.at, block.rows))
-        batch = Minibatch(block.data[at], rows)
+        at, rows, weights = (_part(a, i, size) for a in (block.at, block.rows, block.weights))
+        batch = Minibatch(block.data[at], rows, weights)
         training, info = learner.step(plan, training, key, batch, total)
         return (training if learner.averaging else training._replace(average=None)), info
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LIVE = "gradient learners, which look at the likelihood now and then; EM records it in every iteration"
-WEIGHTS = "EM; a gradient learner counts rows that are there several times"
-TAKEN_BY = {"live": LIVE, "weights": WEIGHTS}
+BINARIZE = "gradient learners; to others give tr.binarized(data, how)"
+TAKEN_BY = {"live": LIVE, "binarize": BINARIZE}
 """Who takes the options that not all learners have."""
 
 
@@ -106,9 +106,14 @@ class GradientOptions(Options):
     Parameters
     ----------
     live : share of the time that may go into following the likelihood; 0 follows nothing.
+    weights : how often each row counts; once if absent.
+    binarize : a threshold, values above it are 1, others 0; ``"draw"``: each value is the probability of a 1, drawn
+        anew in each epoch.
     """
 
     live: float = 0.1
+    weights: Any = None
+    binarize: float | str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 if TYPE_CHECKING:
     from tractable.models import emissions, units
     from tractable.models.additive import AdditiveGaussianEmissions
+    from tractable.models.binarizing import binarized
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
     from tractable.models.columns import Columns
     from tractable.models.deep_belief import DeepBeliefNetwork
@@ -72,6 +73,7 @@ __all__ = [
     "SphericalGaussianEmissions",
     "Spin",
     "TiedGaussianEmissions",
+    "binarized",
     "boltzmann",
     "condition",
     "deep",
@@ -92,6 +94,7 @@ __all__ = [
 # Other models are loaded when first used: a query of a network must not wait for them.
 _LEAVES = {
     "additive": ("AdditiveGaussianEmissions",),
+    "binarizing": ("binarized",),
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
     "columns": ("Columns",),
     "deep_belief": ("DeepBeliefNetwork",),

@@ -121,8 +121,8 @@ class LayeredLearner(Learner):
     def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
         return checked_rows(model, data, name)
 
-    def means(self, model: Any, rows: np.ndarray) -> np.ndarray:
-        return rows.mean(0, dtype=np.float64)
+    def means(self, model: Any, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        return rows.mean(0, dtype=np.float64) if weights is None else np.average(rows, axis=0, weights=weights)
 
     def plan(self, model: Any) -> None:
         return None
@@ -131,7 +131,7 @@ class LayeredLearner(Learner):
         biases = model.generative.biases
         if np.any(np.asarray(biases[0])):
             return model
-        field = model.generative.units[model.groups[0]].field_with_mean(seen.means, seen.n_rows)
+        field = model.generative.units[model.groups[0]].field_with_mean(seen.means, seen.n_rows * seen.weight)
         own = (jnp.asarray(field, np.asarray(biases[0]).dtype), *biases[1:])
         return eqx.tree_at(lambda m: m.generative.biases, model, own)
 

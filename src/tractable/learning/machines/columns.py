@@ -110,6 +110,8 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
     """
     if not isinstance(model.units[VISIBLE], Gaussian):
         return fit(model, data, learner, validation=validation, **options)
+    if options.get("binarize") is not None:
+        raise ModelError("binarize makes zeros and ones, which are no real numbers: leave it out, or Gaussian units")
     rows = checked_rows(model, data)
     held = None if validation is None else checked_rows(model, validation, "validation: ")
     scale = standard_scale(rows)

@@ -9,6 +9,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines._base import MachineLearner
@@ -38,9 +39,11 @@ class Contrastive(MachineLearner):
     def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         """Samples of the model, some groups at their means, and the learner's new state."""
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
         free, own = self.negative(plan, training, key, data)
-        return contrast(training.model, data, free), own
+        return contrast(training.model, data, free, weights), own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +129,12 @@ class FastPersistentCD(PersistentCD):
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(model, eqx.is_inexact_array))
         return super().init(plan, model, key, seen), zero
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
         chains, fast = training.learner
         quick = eqx.apply_updates(training.model, fast)
         chains, free = negative(plan, quick, key, chains, self.k)
-        gradient = contrast(training.model, data, free)
+        gradient = contrast(training.model, data, free, weights)
         fast = jax.tree.map(lambda f, g: self.fast_decay * f + self.fast_rate * g, fast, gradient)
         return gradient, (chains, fast)

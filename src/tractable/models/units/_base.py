@@ -61,7 +61,7 @@ class Units(eqx.Module):
         return jax.grad(lambda t: self.cumulant(t).sum())(theta)
 
     @abstractmethod
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         """The natural parameter with these expected features, shrunk by half a count so that it stays finite."""
 
     def log_base(self, features: Float[Array, "*b f"]) -> Float[Array, "*b"]:
@@ -85,6 +85,10 @@ class Units(eqx.Module):
     def domain(self) -> str:
         """The values a unit can take, in words."""
 
+    def remedy(self, values: np.ndarray) -> str:
+        """What to do about data that hold other values, by what all of them are; nothing where nothing is known."""
+        return ""
+
     def take(self, units: np.ndarray) -> Units:
         """The group of some of the units."""
         return type(self)(len(units))
@@ -103,5 +107,7 @@ class Units(eqx.Module):
         *row, column = (int(i) for i in np.argwhere(bad)[0])
         where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
         value = values[(*row, column)]
-        what = "is missing; impute it first" if value != value else f"is not one of this unit: {self.domain}"
-        raise ModelError(f"{where}: the value {value} {what}")
+        if value != value:
+            raise ModelError(f"{where}: the value {value} is missing; impute it first")
+        told = self.remedy(values[~np.isnan(values)] if values.dtype.kind == "f" else values)
+        raise ModelError(f"{where}: the value {value} is not one of this unit: {self.domain}{told and '; '}{told}")

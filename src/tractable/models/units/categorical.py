@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.models.units import _random
+from tractable.models.units import _random, _remedies
 from tractable.models.units._base import Units
 
 
@@ -52,7 +52,7 @@ class Categorical(Units):
         states = jnp.argmax(self._split(theta + gumbel), axis=-1)
         return jax.nn.one_hot(states, self.q, dtype=theta.dtype).reshape(theta.shape)
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         return np.log((np.asarray(mean, np.float64) * n_rows + 0.5) / (n_rows + 0.5 * self.q))
 
     def encode(self, values: Any) -> Any:
@@ -68,6 +68,9 @@ class Categorical(Units):
     @property
     def domain(self) -> str:
         return f"a whole number from 0 to {self.q - 1}"
+
+    def remedy(self, values: np.ndarray) -> str:
+        return _remedies.of_categories(values)
 
     def take(self, units: np.ndarray) -> Categorical:
         return Categorical(len(units), self.q)

@@ -51,7 +51,7 @@ class Gaussian(Units):
         noise = _random.normal(key, rows, self.n, theta.dtype)
         return theta * jnp.exp(-self.log_precision) + noise * jnp.exp(-0.5 * self.log_precision)
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         return np.asarray(mean, np.float64) * np.exp(np.asarray(self.log_precision))
 
     def log_base(self, features: Float[Array, "*b n"]) -> Float[Array, "*b"]:
