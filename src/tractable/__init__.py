@@ -14,7 +14,7 @@ from tractable._lazy import attach
 
 if TYPE_CHECKING:
     from tractable import estimators, evaluate, formats, graph, learning, models, plots, posterior
-    from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
+    from tractable.evaluate import aic, bic, free_energy, log_likelihood, log_partition, pseudo_log_likelihood
     from tractable.formats import (
         FormatError,
         FormatWarning,
@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         from_pyagrum,
         likelihood,
         restricted,
+        scaled,
         select,
         to_networkx,
         to_pgmpy,
@@ -206,6 +207,7 @@ __all__ = [
     "fit",
     "forecast",
     "formats",
+    "free_energy",
     "from_networkx",
     "from_pgmpy",
     "from_pyagrum",
@@ -238,6 +240,7 @@ __all__ = [
     "restricted",
     "sample",
     "save",
+    "scaled",
     "select",
     "stacked",
     "to_networkx",
@@ -248,7 +251,7 @@ __all__ = [
 ]
 
 _NAMES = {
-    "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
+    "evaluate": ["aic", "bic", "free_energy", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
     "formats": [
         "FormatError",
         "FormatWarning",
@@ -333,6 +336,7 @@ _NAMES = {
         "from_pyagrum",
         "likelihood",
         "restricted",
+        "scaled",
         "select",
         "to_networkx",
         "to_pgmpy",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from tractable.evaluate.directed import Gap, simulated_gap
     from tractable.evaluate.divergence import kl_divergence
+    from tractable.evaluate.free_energy import free_energy
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
@@ -44,6 +45,7 @@ __all__ = [
     "bic",
     "diagnose",
     "effective_sample_size",
+    "free_energy",
     "kl_divergence",
     "live_log_likelihood",
     "log_likelihood",
@@ -60,6 +62,7 @@ _LEAVES = {
     "annealed_rows": ("RowAnnealing",),
     "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
     "divergence": ("kl_divergence",),
+    "free_energy": ("free_energy",),
     "monitor": ("Live", "live_log_likelihood"),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
     "records": ("LogLikelihood",),

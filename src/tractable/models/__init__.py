@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tractable.models.mixture import Mixture
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
     from tractable.models.rows import Rows, select
+    from tractable.models.scaling import scaled
     from tractable.models.sequences import Sequences
     from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
@@ -84,6 +85,7 @@ __all__ = [
     "from_pyagrum",
     "likelihood",
     "restricted",
+    "scaled",
     "select",
     "to_networkx",
     "to_pgmpy",
@@ -119,6 +121,7 @@ _LEAVES = {
     "mixture": ("Mixture",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
     "rows": ("Rows", "select"),
+    "scaling": ("scaled",),
     "sequences": ("Sequences",),
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),

@@ -93,6 +93,12 @@ class Units(eqx.Module):
         """The group of some of the units."""
         return type(self)(len(units))
 
+    def scaled(self, beta: float) -> Units:
+        """The same units with the base measure q(x)^β."""
+        if type(self).log_base is not Units.log_base:
+            raise ModelError(f"{type(self).__name__} units do not say what their base measure is to a power")
+        return self
+
     def states(self) -> np.ndarray:
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.models._base import ModelError
 from tractable.models.units import _random
 from tractable.models.units._base import Units
 
@@ -63,6 +64,11 @@ class Gaussian(Units):
     @property
     def domain(self) -> str:
         return "a finite number"
+
+    def scaled(self, beta: float) -> Gaussian:
+        if beta <= 0:
+            raise ModelError(f"Gaussian units have a distribution at a positive beta only, got {beta:g}")
+        return Gaussian(self.n, self.log_precision + np.log(beta).astype(self.log_precision.dtype), self.learned)
 
     def take(self, units: np.ndarray) -> Gaussian:
         return Gaussian(len(units), self.log_precision[units], self.learned)
