@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         HelmholtzMachine,
         HiddenMarkovModel,
         MarkovNetwork,
+        Mixed,
         Mixture,
         MixtureEmissions,
         ModelError,
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
         to_networkx,
         to_pgmpy,
         to_pyagrum,
+        units_for,
     )
     from tractable.plan import BudgetError, Explanation, Plan, explain, plan
     from tractable.posterior import (
@@ -164,6 +166,7 @@ __all__ = [
     "JointStochasticApproximation",
     "Layerwise",
     "MarkovNetwork",
+    "Mixed",
     "Mixture",
     "MixtureEmissions",
     "ModelError",
@@ -247,6 +250,7 @@ __all__ = [
     "to_pgmpy",
     "to_pyagrum",
     "transform",
+    "units_for",
     "write_data",
 ]
 
@@ -314,6 +318,7 @@ _NAMES = {
         "HelmholtzMachine",
         "HiddenMarkovModel",
         "MarkovNetwork",
+        "Mixed",
         "Mixture",
         "MixtureEmissions",
         "ModelError",
@@ -341,6 +346,7 @@ _NAMES = {
         "to_networkx",
         "to_pgmpy",
         "to_pyagrum",
+        "units_for",
     ],
     "plan": ["BudgetError", "Explanation", "Plan", "explain"],
     "posterior": [

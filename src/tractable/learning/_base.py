@@ -101,10 +101,10 @@ def _averaged(learner: Learner, training: Training, model: Any, total: Any) -> A
     return jax.tree.map(mix, training.average, model)
 
 
-def two_axes(data: Any, name: str = "") -> np.ndarray:
-    """The data as an array of rows, of which there is at least one."""
+def two_axes(data: Any, name: str = "", read: Callable[[Any], np.ndarray] = numbers_of) -> np.ndarray:
+    """The data as an array of rows, of which there is at least one; `read` makes numbers of them."""
     try:
-        rows = numbers_of(data)
+        rows = read(data)
     except ModelError as error:
         raise ModelError(f"{name}{error}") from None
     if rows.ndim != 2:

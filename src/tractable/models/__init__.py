@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tractable.models.scaling import scaled
     from tractable.models.sequences import Sequences
     from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-    from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
+    from tractable.models.units import Bernoulli, Categorical, Gaussian, Mixed, Spin, units_for
 
 __all__ = [
     "AdditiveGaussianEmissions",
@@ -62,6 +62,7 @@ __all__ = [
     "HiddenMarkovModel",
     "Likelihood",
     "MarkovNetwork",
+    "Mixed",
     "Mixture",
     "MixtureEmissions",
     "ModelError",
@@ -91,6 +92,7 @@ __all__ = [
     "to_pgmpy",
     "to_pyagrum",
     "units",
+    "units_for",
 ]
 
 # Other models are loaded when first used: a query of a network must not wait for them.
@@ -124,7 +126,7 @@ _LEAVES = {
     "scaling": ("scaled",),
     "sequences": ("Sequences",),
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
-    "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
+    "units": ("Bernoulli", "Categorical", "Gaussian", "Mixed", "Spin", "units_for"),
 }
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
     __getattr__, __dir__ = attach(__name__, _LEAVES, ("emissions", "units"))

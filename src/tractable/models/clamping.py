@@ -10,7 +10,6 @@ import numpy as np
 
 from tractable.models._base import ModelError, nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.columns import numbers_of
 from tractable.models.units import Units
 
 
@@ -109,14 +108,14 @@ def all_known(model: Grouped, name: str) -> ModelError:
 
 def checked_values(model: Grouped, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
     """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
+    if name not in model.units:
+        raise all_known(model, name)
     try:
-        found = numbers_of(values)
+        found = model.units[name].numbers(values)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
     if found.dtype.kind not in "biuf":
         raise ModelError(f"{name}: expected numbers, got an array of {found.dtype}")
-    if name not in model.units:
-        raise all_known(model, name)
     n = model.units[name].n
     if found.ndim == 0 or found.shape[-1] != n:
         raise ModelError(f"{name}: the model has {n} units, the data {found.shape[-1] if found.ndim else 0} columns")

@@ -20,7 +20,7 @@ from tractable.learning.learner import Learner
 from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.clamping import checked_values
+from tractable.models.clamping import all_known, checked_values
 from tractable.models.normalizable import check_normalizable
 from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, run, schedule, start
 
@@ -126,7 +126,9 @@ def _momentum(momentum: float) -> optax.GradientTransformation:
 
 def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
     """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
-    rows = two_axes(data, name)
+    if VISIBLE not in model.units:
+        raise all_known(model, VISIBLE)
+    rows = two_axes(data, name, model.units[VISIBLE].numbers)
 
     def check(block: np.ndarray, first: int) -> None:
         checked_values(model, VISIBLE, block, first_row=first)

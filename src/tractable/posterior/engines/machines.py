@@ -27,7 +27,7 @@ from tractable.posterior.engines._protocol import Solved, costliest, gathered, s
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.exact import random_clusters
 
-OPTIONS = {"impute": ("n_sweeps",)}
+OPTIONS = {"impute": ("n_sweeps", "expected")}
 APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": approximate.by_gibbs}
 
 
@@ -213,13 +213,20 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     return model.decode({VISIBLE: model.units[VISIBLE].mean(theta)})[VISIBLE]
 
 
-def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+def in_names(model: Boltzmann, found: Any, data: Any) -> Any:
+    """Visible values by the names that their units have."""
+    return model.units[VISIBLE].named(found, data) if VISIBLE in model.units else found
+
+
+def impute(asked: Asked, solved: Sequence[Solved], expected: bool = False) -> np.ndarray:
     """The data with its missing entries (NaN) replaced by their posterior means [n_rows, n_visible].
 
     Exact for rows where an exact method is affordable, else averages over clamped Gibbs chains. Categorical units get
-    their likeliest state.
+    their likeliest state, or the mean of their states that is `expected`.
     """
     model, values = asked.model, asked.cases.values[VISIBLE]
     means = scattered(len(values), [(s.rows, s.answer.means[VISIBLE].value) for s in solved])
-    out = np.where(np.isnan(values), model.decode({VISIBLE: means})[VISIBLE], values)
+    units = model.units[VISIBLE]
+    filled = units.expected(means) if expected else units.decode(means)
+    out = np.where(np.isnan(values), np.asarray(filled), values)
     return out if asked.many else out[0]
