@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tractable.learning.layers.variational import VariationalGradient
     from tractable.learning.learner import Learner
     from tractable.learning.loop import Run
+    from tractable.learning.machines.columns import fit_columns
     from tractable.learning.machines.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
+    from tractable.learning.machines.discriminative import Discriminative
     from tractable.learning.machines.likelihood import ExactGradient, PseudoLikelihood
     from tractable.learning.machines.tempered import TemperedPCD
     from tractable.learning.machines.trajectory import TrajectoryTempering, log_partition_of
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EM",
     "ContrastiveDivergence",
+    "Discriminative",
     "EMRun",
     "Epoch",
     "ExactGradient",
@@ -56,6 +59,7 @@ __all__ = [
     "bayesian_network",
     "factorial_hidden_markov",
     "fit",
+    "fit_columns",
     "hidden_markov",
     "left_right",
     "log_partition_of",
@@ -78,6 +82,8 @@ _LEAVES = {
     "layers.variational": ("VariationalGradient",),
     "loop": ("Run",),
     "machines.contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
+    "machines.columns": ("fit_columns",),
+    "machines.discriminative": ("Discriminative",),
     "machines.likelihood": ("ExactGradient", "PseudoLikelihood"),
     "machines.tempered": ("TemperedPCD",),
     "machines.trajectory": ("TrajectoryTempering", "log_partition_of"),

@@ -139,6 +139,19 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
     ----------
     model : where learning starts; its Gaussian units, if any, are those of standardized columns.
     options : of `fit`.
+
+    Raises
+    ------
+    ModelError : as of `fit`; `binarize` of real-valued columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.random.default_rng(0).normal([20.0, 5e3], [1.5, 800.0], (200, 2))
+    >>> machine = tr.restricted(tr.Gaussian(2, learned=True), 2)
+    >>> run = tr.fit_columns(machine, rows, tr.PersistentCD(batch_size=20), epochs=20)
+    >>> bool((abs(tr.sample(run.model, 2000).mean(0) - [20, 5e3]) < [0.5, 300]).all())
+    True
     """
     if not real_columns(model.units[VISIBLE]).any():
         return fit(model, data, learner, validation=validation, **options)
