@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tractable.evaluate.directed import Gap, simulated_gap
     from tractable.evaluate.divergence import kl_divergence
     from tractable.evaluate.monitor import Live, live_log_likelihood
+    from tractable.evaluate.rough import rough_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
     from tractable.evaluate.sampled import SampleBounds, SampledLogLikelihood
@@ -46,6 +47,7 @@ __all__ = [
     "effective_sample_size",
     "kl_divergence",
     "live_log_likelihood",
+    "rough_log_likelihood",
     "log_likelihood",
     "log_partition",
     "pseudo_log_likelihood",
@@ -61,6 +63,7 @@ _LEAVES = {
     "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
     "divergence": ("kl_divergence",),
     "monitor": ("Live", "live_log_likelihood"),
+    "rough": ("rough_log_likelihood",),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
     "records": ("LogLikelihood",),
     "directed": ("Gap", "simulated_gap"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.learning import _base, checkpoint_files, checkpoints
-from tractable.learning._base import Info, Minibatch, Seen, Training
+from tractable.learning import _base, checkpoint_files, checkpoints, sizes
+from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
 from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
 from tractable.learning.settings import check_settings
+from tractable.learning.watch import FIRST, Watch, are_finite
+from tractable.learning.yardstick import Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
@@ -33,9 +36,17 @@ BLOCK_BYTES = 1 << 24
 DEVICE_BYTES = 1 << 30
 """Data up to this size are held on the device as a whole."""
 
-LIVE_ROWS = 2000
-EPOCHS = 20
+MOST_LIVE = 0.2
+"""Of the time learned so far, what likelihoods take at most."""
 
+FIRST_LOOK = 5.0
+"""Seconds that a first look at a likelihood may take, most of them to compile it."""
+
+COOL = 0.3
+"""The share of a fit with a budget of time over which the rate falls."""
+
+PIECES = 20
+"""A budget of time is looked at so many times, at least."""
 
 M = TypeVar("M")
 
@@ -56,6 +67,9 @@ class Run(Generic[M]):
     model: M
     history: History[Epoch]
     training: Training = field(repr=False)
+    learner: Any = None
+    steps: int = 0
+    yardstick: Yardstick | None = None
 
 
 def check_fit(model: Any, data: Any, learner: Learner, *, epochs: int | None = None, **options: Any) -> None:
@@ -66,16 +80,29 @@ def check_fit(model: Any, data: Any, learner: Learner, *, epochs: int | None = N
 def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitting:
     """A fit that has not begun: all that can be refused is refused here, and nothing is written yet."""
     options = GradientOptions.read(request.options, learner)
-    epochs = EPOCHS if request.epochs is None else request.epochs
-    for given in (learner, options, {"epochs": epochs}):
+    for given in (learner, options, {"epochs": request.epochs}):
         check_settings(given)
+    if request.epochs is not None and options.steps is not None:
+        raise ModelError("epochs and steps both say how long the fit is: give one of them")
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
     rows = learner.checked(model, data)
     held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")
-    found = Fitting(model, rows, held, replace(learner, batch_size=min(learner.batch_size, len(rows))), epochs, options)
+    own = learner.settled(model, len(rows))
+    if options.seconds is not None and own.decay is True:  # the rate can fall only once it is known how long that takes
+        own = replace(own, decay=max(COOL, min(own.averaging, 1 - COOL)))
+    found = Fitting(model, rows, held, own, _length(own, len(rows), request.epochs, options.steps), options)
     found.check_memory()
     return found
+
+
+def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None) -> int:
+    """Steps in all, at most."""
+    if steps is not None:
+        return steps
+    if epochs is None:
+        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps)
+    return epochs * (n_rows // learner.batch)
 
 
 def as_key(given: Any) -> Any:
@@ -93,63 +120,99 @@ class DeviceRows(NamedTuple):
 
 @dataclass
 class _Clock:
-    """When the last checkpoint was written, what looks at the likelihood have cost, and what the last one found."""
+    """When the fit began, when its last checkpoint was written, what looks at the likelihood have cost and found."""
 
+    began: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
+    a_step: float = math.inf
     looking: float = 0.0
+    look: float = FIRST_LOOK
     last: Any = None
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """A fit under way: what stays the same while it runs."""
+    """A fit under way: what stays the same while it runs. `length` is how many steps it has, at most."""
 
     model: Any
     rows: np.ndarray
     held: np.ndarray | None
     learner: Learner
-    epochs: int
+    length: int
     options: GradientOptions
 
     @cached_property
     def _clock(self) -> _Clock:
         return _Clock()
 
+    @cached_property
+    def _watch(self) -> Watch:
+        seen = Seen(self.learner.means(self.model, self.rows), len(self.rows))
+        some, key = spread(self.rows, self.learner.glimpsed_rows), jax.random.fold_in(self.key, 3)
+        ground = independent_columns(self.learner.visible(self.model), seen.means, seen.n_rows, some)
+        look = lambda model: self.learner.glimpse(model, some, key)  # noqa: E731
+        return Watch(look, ground, self.length, self.options.watch, self.learner.optimizer is None)
+
     def run(self) -> Run:
         at = self._restored()
         if at is None:
-            at = Saved(self._begun(), History(), 0, 0.0)
+            begun = self._begun()
+            at = Saved(begun, History(), 0.0, self._watch.begun(begun), self._known_total)
             self._store(at)  # a place that cannot be written is found out now, not after hours
-        with Display(self.options.progress, self.epochs * self.n_steps, int(at.training.step)) as show:
-            for _ in range(len(at.history), self.epochs):
-                at = self._epoch(at, show)
-                show.epoch(at.history[-1])
+        with Display(self.options.progress, self.length, at.step) as show:
+            while not self._is_done(at):
+                done, at = at.step, self._on(at)
+                show.advance(at.step - done)
+                if at.is_new:
+                    show.epoch(at.history[-1])
                 if self._is_due():
                     self._keep(at)
-                if self.options.callback and self.options.callback(at.history[-1]):
+                if at.is_new and self.options.callback and self.options.callback(at.history[-1]):
                     break
         self._keep(at)
-        return Run(at.training.average, at.history, at.training)
+        return self._finished(at)
+
+    def _finished(self, at: Saved) -> Run:
+        run = Run(at.training.average, at.history, at.training, self.learner, at.step)
+        return replace(run, yardstick=compared(self, run)) if self.options.yardstick else run
 
     def check_memory(self) -> None:
         """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
         seen = Seen(self.learner.means(self.model, self.rows[:1]), len(self.rows))
         key, plan = self.key, self.plan
         state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, seen))
-        held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
-        needed = held + 4.0 * self.learner.batch_size * self.learner.width(self.model)
+        held = 3 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old, new and the last good; gradient, update, momentum
+        needed = held + 4.0 * self.learner.batch * self.learner.width(self.model)
         there = memory_of_fit(self.options.memory)
         if needed > there:
             raise ModelError(
                 f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes)"
-                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch_size}),"
+                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch}),"
                 " fewer chains or fewer hidden units"
             )
+
+    # ------------------------------------------------------------ how long
 
     @property
     def n_steps(self) -> int:
         """Steps in an epoch; the rows left over come up in other epochs."""
-        return len(self.rows) // self.learner.batch_size
+        return len(self.rows) // self.learner.batch
+
+    @property
+    def _known_total(self) -> int | None:
+        return self.length if self.options.seconds is None else None
+
+    def _is_done(self, at: Saved) -> bool:
+        return at.step >= (self.length if at.total is None else at.total)
+
+    def _timed(self, at: Saved) -> Saved:
+        """With a budget of time: how many steps there will be, once a third of it is left for the rate to fall."""
+        if at.total is not None or self.options.seconds is None:
+            return at
+        decay, left = float(self.learner.decay), self.options.seconds - (time.perf_counter() - self._clock.began)
+        total = min(self.length, math.ceil(at.step / max(1 - decay, 1e-6)) if decay else at.step)
+        late = (total - at.step + self.block_steps / PIECES) * self._clock.a_step > left or left <= 0
+        return at._replace(total=total) if late or total == self.length else at
 
     @cached_property
     def key(self) -> Any:
@@ -161,7 +224,7 @@ class Fitting:
 
     @cached_property
     def block_steps(self) -> int:
-        size = self.learner.batch_size * self.rows.shape[1] * (1 if self.rows.dtype.kind in "bui" else 4)
+        size = self.learner.batch * self.rows.shape[1] * (1 if self.rows.dtype.kind in "bui" else 4)
         return int(np.clip(BLOCK_BYTES // size, 1, self.n_steps))
 
     def _begun(self) -> Training:
@@ -169,25 +232,55 @@ class Fitting:
         model = jax.tree.map(_as_array, self.learner.started(self.model, seen))
         return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), seen)
 
-    def _epoch(self, at: Saved, show: Display) -> Saved:
-        """The rest of an epoch, block by block."""
-        began = time.perf_counter()
-        order = self._order(len(at.history))
-        n_blocks, info, total = -(-self.n_steps // self.block_steps), None, self.epochs * self.n_steps
-        for block in range(at.block, n_blocks):
-            n = min(self.block_steps, self.n_steps - block * self.block_steps)
-            training, info = run_block(
-                self.learner, self.plan, at.training, self.key, self._block(order, block, n), (n, total)
-            )
-            at = at._replace(training=training, block=block + 1)
-            show.advance(n)
-            if block + 1 < n_blocks and self._is_due():
-                check_finite(at.training, len(at.history))
-                self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
-        check_finite(at.training, len(at.history))
-        seconds = at.seconds + time.perf_counter() - began
-        at = at._replace(history=at.history.with_record(self._record(at, info, seconds)), block=0, seconds=seconds)
-        return at
+    def _on(self, at: Saved) -> Saved:
+        """Some more steps: up to the end of the epoch, of a block, or to the next look."""
+        began, step = time.perf_counter(), at.step
+        n = self._some(at)
+        pace = Pace(math.inf if at.total is None else at.total, at.watched.factor)
+        block = self._block(self._order(len(at.history)), at.done(self.n_steps), n)
+        training, info = run_block(self.learner, self.plan, at.training, self.key, block, (n, pace))
+        found = at._replace(training=training)
+        seen, is_good = self._seen(found)
+        lasted = time.perf_counter() - began
+        self._clock.a_step = lasted / n if np.isfinite(self._clock.a_step) or step else self._clock.a_step
+        if not is_good:
+            return self._back(at, found, seen)
+        found = self._timed(found._replace(seconds=at.seconds + lasted))
+        if found.done(self.n_steps) >= self.n_steps or self._is_done(found):
+            found = found._replace(history=found.history.with_record(self._record(found, info, pace)))
+        if seen is not None:
+            known = found.watched
+            best = np.fmax(known.best, seen)
+            good = known._replace(good=training, epochs=len(found.history), seconds=found.seconds, best=float(best))
+            found = found._replace(watched=good)
+        return found._replace(is_new=len(found.history) > len(at.history))
+
+    def _some(self, at: Saved) -> int:
+        """How many steps are taken before the next look at anything."""
+        done, ends = at.done(self.n_steps), self._watch.next(at.step)
+        n = min(self.block_steps - done % self.block_steps, self.n_steps - done, ends - at.step)
+        if at.total is not None:
+            n = min(n, at.total - at.step)
+        if self.options.seconds is not None:
+            piece = self.options.seconds / PIECES / self._clock.a_step
+            n = min(n, max(1, int(piece)))
+        return n
+
+    def _seen(self, at: Saved) -> tuple[float | None, bool]:
+        """The rough likelihood where it is time to look, and whether the fit is where it should be."""
+        if not are_finite(at.training):
+            return None, False
+        if not self.options.watch or at.step < FIRST or at.step != self._watch.next(at.step - 1):
+            return None, True
+        seen = self._watch.look(at.training.average)
+        return seen, not self._watch.is_astray(at.watched, seen)
+
+    def _back(self, at: Saved, found: Saved, seen: float | None) -> Saved:
+        """The last good state, from which the fit goes on at half the rate, or with which it ends."""
+        known = at.watched
+        lowered = self._watch.lowered(known, len(at.history) + 1, found.step, seen)
+        there = Saved(known.good, History(at.history.records[: known.epochs]), at.seconds, lowered or known, at.total)
+        return there._replace(total=there.step) if lowered is None else there
 
     def _order(self, epoch: int) -> np.ndarray:
         """The order of the rows in an epoch: a function of the key and the epoch alone."""
@@ -209,35 +302,48 @@ class Fitting:
         small = small or (self.rows.min() >= 0 and self.rows.max() < 256)
         return np.dtype(np.uint8 if small else np.int32)
 
-    def _block(self, order: np.ndarray, block: int, n: int) -> DeviceRows:
-        """The rows of a block; one that is not full is filled up, so that all have the same shape."""
-        size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
+    def _block(self, order: np.ndarray, done: int, n: int) -> DeviceRows:
+        """The rows of a block of steps; one that is not full is filled up, so that all have the same shape."""
+        size, start = self.block_steps * self.learner.batch, done * self.learner.batch
         rows = np.zeros(size, np.int32)
-        rows[: n * self.learner.batch_size] = order[start : start + n * self.learner.batch_size]
+        rows[: n * self.learner.batch] = order[start : start + n * self.learner.batch]
         if self._on_device is not None:
             return DeviceRows(self._on_device, rows, rows)
         data = jnp.asarray(np.asarray(self.rows[rows], self._row_type))
         return DeviceRows(data, np.arange(size, dtype=np.int32), rows)
 
-    def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
-        train, held = self._live(at, seconds)
-        found = {} if info is None else {k: float(v) for k, v in info._asdict().items() if v is not None}
-        return Epoch(len(at.history) + 1, seconds, train=train, validation=held, **found)
+    def _record(self, at: Saved, info: Info, pace: Pace) -> Epoch:
+        train, held = self._live(at)
+        found = {k: float(v) for k, v in info._asdict().items() if v is not None}
+        if self.learner.optimizer is None:
+            found["learning_rate"] = float(_base.rate_at(self.learner, at.step - 1, pace))
+        return Epoch(len(at.history) + 1, at.seconds, train=train, validation=held, **found)
 
-    def _live(self, at: Saved, seconds: float) -> tuple[Certificate | None, Certificate | None]:
-        """The likelihood of some train rows and of the validation rows, at the end and while that is cheap enough."""
-        last = len(at.history) + 1 == self.epochs
-        if not self.options.live or (self._clock.looking > self.options.live * seconds and not last):
+    def _live(self, at: Saved) -> tuple[Certificate | None, Certificate | None]:
+        """The likelihood of some train rows and of the validation rows, while that is cheap; at the end roughly else."""
+        last, clock, model = self._is_done(at), self._clock, at.training.average
+        if not self.options.live:
             return None, None
-        began = time.perf_counter()
-        key = jax.random.fold_in(self.key, 2)
-        found = self.learner.live(at.training.average, self.rows, self.held, key, self._clock.last)
-        self._clock.looking += time.perf_counter() - began
-        self._clock.last = found
-        if any(part is not None and np.isnan(part.value) for part in (found.train, found.validation)):
+        began, key = time.perf_counter(), jax.random.fold_in(self.key, 2)
+        share = MOST_LIVE if last else min(self.options.live, MOST_LIVE)
+        first = clock.last is None and self.learner.is_quick(model)
+        if first or clock.looking + clock.look <= share * at.seconds:
+            found = self.learner.live(model, self.rows, self.held, key, clock.last)
+            clock.last, parts = found, (found.train, found.validation)
+        elif last:
+            parts = tuple(None if x is None else self._roughly(model, x, key) for x in (self.rows, self.held))
+        else:
+            return None, None
+        clock.look = time.perf_counter() - began
+        clock.looking += clock.look
+        if any(part is not None and np.isnan(part.value) for part in parts):
             raise _diverged(len(at.history), "the likelihood is")
-        train, held = (None if part is None else bare(part) for part in (found.train, found.validation))
+        train, held = (None if part is None else bare(part) for part in parts)
         return train, held
+
+    def _roughly(self, model: Any, rows: np.ndarray, key: Any) -> Certificate | None:
+        seen = self.learner.glimpse(model, spread(rows, self.learner.glimpsed_rows), key)
+        return None if seen is None else Certificate.estimate(seen, math.inf)
 
     def _belongs(self) -> dict[str, Any]:
         """What a checkpoint has to agree with."""
@@ -246,7 +352,7 @@ class Fitting:
         return {
             "model": repr(self.model),
             "method": f"{type(self.learner).__name__}({', '.join(f'{k}={v}' for k, v in settings.items())})",
-            "epochs": self.epochs,
+            "epochs": self.length / self.n_steps,
             "key": np.asarray(jax.random.key_data(self.key)).ravel().tolist(),
             "data": [*self.rows.shape, zlib.crc32(sample.tobytes())],
         }
@@ -270,8 +376,8 @@ class Fitting:
 
 
 def check_finite(training: Training, n_epochs: int) -> None:
-    """Refuse to go on, and to keep, where parameters are no numbers any more after some more steps of an epoch."""
-    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((training.model, training.average))):
+    """Refuse to go on where parameters are no numbers any more after some more steps of an epoch."""
+    if not are_finite(training):
         raise _diverged(n_epochs, "some parameters are")
 
 
@@ -295,12 +401,12 @@ def run_block(
     learner: Learner, plan: Any, training: Training, key: Any, block: DeviceRows, counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""
-    (n, total), size = counts, learner.batch_size
+    (n, pace), size = counts, learner.batch
 
     def one(i: Any, training: Training) -> tuple[Training, Info]:
         at, rows = (jax.lax.dynamic_slice_in_dim(a, i * size, size) for a in (block.at, block.rows))
         batch = Minibatch(block.data[at], rows)
-        training, info = learner.step(plan, training, key, batch, total)
+        training, info = learner.step(plan, training, key, batch, pace)
         return (training if learner.averaging else training._replace(average=None)), info
 
     if not learner.averaging:  # the average is the model itself: to carry it along would copy it at every step

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LIVE = "gradient learners, which look at the likelihood now and then; EM records it in every iteration"
 WEIGHTS = "EM; a gradient learner counts rows that are there several times"
-TAKEN_BY = {"live": LIVE, "weights": WEIGHTS}
+STEPS = "gradient learners; EM ends when a row gains less than its tolerance"
+TAKEN_BY = {"live": LIVE, "weights": WEIGHTS, "steps": STEPS, "seconds": STEPS, "watch": STEPS, "yardstick": STEPS}
 """Who takes the options that not all learners have."""
 
 
@@ -37,6 +38,10 @@ def learner_name(model: Any) -> str:
     if getattr(model, "family", None) not in FAMILIES:
         raise ModelError(f"nothing learns a {type(model).__name__} yet")
     return FAMILIES[model.family].learner.partition(":")[2]
+
+
+class LearningWarning(RuntimeWarning):
+    """A fit that did not learn what it could have, and what to change."""
 
 
 class Request(NamedTuple):
@@ -105,10 +110,19 @@ class GradientOptions(Options):
 
     Parameters
     ----------
-    live : share of the time that may go into following the likelihood; 0 follows nothing.
+    live : share of the time that may go into following the likelihood, a fifth at most; 0 follows nothing.
+    steps : steps in all, in place of epochs.
+    seconds : a budget of time for learning. The rate stays what it is until a third of the budget is left, then it falls
+        to zero; the run says how many steps that were, and the same `steps` with its learner give the same bits.
+    watch : whether a rough likelihood is looked at now and then, so that a fit that goes astray goes on from where it
+        was good at half the rate. yardstick : whether the model is compared with independent columns and a mixture.
     """
 
     live: float = 0.1
+    steps: int | None = None
+    seconds: float | None = None
+    watch: bool = True
+    yardstick: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +162,7 @@ class Epoch(Record):
     Attributes
     ----------
     gradient_norm, hidden_mean : of the last step; the mean activity of the hidden units.
+    learning_rate : of the last step; None where the learner has an optimizer of its own.
     bound, effective_sample_size, gradient_variance : running means of the last steps, of learners that draw samples of
         the hidden units: the bound on the log-likelihood that is climbed, how many of the samples of a row count, and
         the variance of an entry of the gradient from step to step. No bound with a machine on top, whose log Z moves.
@@ -168,6 +183,7 @@ class Epoch(Record):
     bound: float | None = None
     effective_sample_size: float | None = None
     gradient_variance: float | None = None
+    learning_rate: float | None = None
 
     def row(self) -> dict[str, str]:
         own = {"gradient": f"{self.gradient_norm:.3g}", "hidden mean": f"{self.hidden_mean:.3f}"}
