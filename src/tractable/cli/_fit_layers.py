@@ -88,7 +88,7 @@ class Top(Before):
 
     pretrain: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride]
         Whole,
-        typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first; as for all of them if absent."),
+        typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first; by its size if absent."),
     ] = None
     top: Annotated[
         ChainKind, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")

@@ -19,7 +19,6 @@ from tractable.learning.machines.columns import fit_columns, visible_units
 from tractable.plan.training import check_training
 from tractable.plots import learning_curve
 
-
 LONG = 300.0
 """Seconds of learning after which its likelihood may take a minute."""
 
@@ -129,12 +128,14 @@ def begun_at(path: str, shape: Any) -> Any:
     sizes = [found.units[name].n for name in found.hidden] if isinstance(found, tr.Boltzmann) else None
     sizes = list(found.sizes[1:]) if hasattr(found, "sizes") else sizes
     if sizes != list(shape.hidden) or not shape.fits(found):
-        raise tr.ModelError(f"--start {path}: is {found!r}, not a model with hidden units {shape.hidden} of this command")
+        raise tr.ModelError(
+            f"--start {path}: expected hidden units {shape.hidden} as this command makes them, got {found!r}"
+        )
     return found
 
 
 def _likelihood(run: tr.Run, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:
-    """The certified likelihood of the model that was written; of a fit that took less time the last one it looked at."""
+    """The certified likelihood of the model that was written; of a short fit the last one it looked at."""
     model, last = run.model, run.history[-1]
     if not run.learner.is_quick(model) and last.seconds < LONG:
         return {k: found for k in ("train", "validation") if (found := getattr(last, k)) is not None}

@@ -70,9 +70,7 @@ class Steps:
 
     algorithm: Annotated[Algorithm, typer.Option(help="Where the negative phase of the gradient comes from.")] = "pcd"
     k: Annotated[Whole, typer.Option("-k", "--k", min=1, help="Sweeps of the chains in a step.")] = None
-    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; 200 or more if absent.")] = (
-        None
-    )
+    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; 200 or more if absent.")] = None
     batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step; more of a larger table if absent.")] = None
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of the first step; it falls to zero.")] = None
     decay: Decay = None

@@ -41,8 +41,8 @@ def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[
     check_apart(read, {"--output": output, "--plot": kept.plot, "--checkpoint": checkpoint} | layers)
     there = kept_at(checkpoint)
     if kept.resume and not there and os.path.exists(output):
-        told = f"{output}: there is nothing to resume, the fit that wrote this has ended; --start {output} goes on from it"
-        raise tr.ModelError(f"{told}, --force starts anew" if kept.force is False else told)
+        start = f"; --start {output} goes on from it" if hasattr(kept, "start") else ""
+        raise tr.ModelError(f"{output}: there is nothing to resume, the fit that wrote this has ended{start}")
     check_new(output, kept.force or (kept.resume and bool(there)))  # a fit that is kept was let write there
     if there and not kept.resume:
         raise tr.ModelError(f"{there[0]}: a fit that did not end is kept here; go on with --resume, or delete the file")

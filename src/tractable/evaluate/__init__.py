@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tractable.evaluate.directed import Gap, simulated_gap
     from tractable.evaluate.divergence import kl_divergence
     from tractable.evaluate.monitor import Live, live_log_likelihood
-    from tractable.evaluate.rough import rough_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
+    from tractable.evaluate.rough import rough_log_likelihood
     from tractable.evaluate.sampled import SampleBounds, SampledLogLikelihood
     from tractable.evaluate.tracing import Traces, traces
     from tractable.evaluate.verbs import log_likelihood, log_partition
@@ -47,10 +47,10 @@ __all__ = [
     "effective_sample_size",
     "kl_divergence",
     "live_log_likelihood",
-    "rough_log_likelihood",
     "log_likelihood",
     "log_partition",
     "pseudo_log_likelihood",
+    "rough_log_likelihood",
     "simulated_gap",
     "split_r_hat",
     "traces",

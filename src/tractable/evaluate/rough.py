@@ -55,7 +55,9 @@ def rough_log_partition(model: Boltzmann, features: np.ndarray, key: Any) -> flo
     plan = plan_live(model.graph)
     if plan.method in EXACT:
         asked = machines.read(model, None)
-        return float(machines.log_partition(asked, [Solved(slice(None), asked, plan, machines.solve(plan, asked, key))]))
+        return float(
+            machines.log_partition(asked, [Solved(slice(None), asked, plan, machines.solve(plan, asked, key))])
+        )
     return _annealed(model, features, key)
 
 

@@ -19,8 +19,8 @@ from tractable.learning.watch import Watched
 class Saved(NamedTuple):
     """A fit as it was saved, after `seconds`: the epochs that are done, and what is known of the one under way.
 
-    `total` is how many steps there will be in all, None while that depends on the clock; `is_new` says that an epoch has
-    just ended.
+    `total` is how many steps there will be in all, None while that depends on the clock; `is_new` says that an epoch
+    has just ended.
     """
 
     training: Training

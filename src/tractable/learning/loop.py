@@ -18,14 +18,14 @@ from tractable.learning import _base, checkpoint_files, checkpoints, sizes
 from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
-from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
+from tractable.learning.live import Looks
+from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
 from tractable.learning.watch import FIRST, Watch, are_finite
-from tractable.learning.yardstick import Yardstick, compared, independent_columns, spread
+from tractable.learning.yardstick import Table, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
-from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
     from tractable.learning.learner import Learner
@@ -35,12 +35,6 @@ BLOCK_BYTES = 1 << 24
 
 DEVICE_BYTES = 1 << 30
 """Data up to this size are held on the device as a whole."""
-
-MOST_LIVE = 0.2
-"""Of the time learned so far, what likelihoods take at most."""
-
-FIRST_LOOK = 5.0
-"""Seconds that a first look at a likelihood may take, most of them to compile it."""
 
 COOL = 0.3
 """The share of a fit with a budget of time over which the rate falls."""
@@ -120,14 +114,19 @@ class DeviceRows(NamedTuple):
 
 @dataclass
 class _Clock:
-    """When the fit began, when its last checkpoint was written, what looks at the likelihood have cost and found."""
+    """When learning began, when its last checkpoint was written, and how long a step takes."""
 
     began: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
     a_step: float = math.inf
-    looking: float = 0.0
-    look: float = FIRST_LOOK
-    last: Any = None
+    is_compiled: bool = False
+
+    def timed(self, a_step: float) -> None:
+        """How long a step took; the first time that is compiling it, which is not learning."""
+        if self.is_compiled:
+            self.a_step = a_step
+        else:
+            self.is_compiled, self.began = True, time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,15 @@ class Fitting:
         look = lambda model: self.learner.glimpse(model, some, key)  # noqa: E731
         return Watch(look, ground, self.length, self.options.watch, self.learner.optimizer is None)
 
+    @cached_property
+    def _looks(self) -> Looks:
+        return Looks(self.table, self.options.live)
+
+    @property
+    def table(self) -> Table:
+        """What there is to score."""
+        return Table(self.learner, self.rows, self.held, self.key)
+
     def run(self) -> Run:
         at = self._restored()
         if at is None:
@@ -174,7 +182,7 @@ class Fitting:
 
     def _finished(self, at: Saved) -> Run:
         run = Run(at.training.average, at.history, at.training, self.learner, at.step)
-        return replace(run, yardstick=compared(self, run)) if self.options.yardstick else run
+        return replace(run, yardstick=compared(self.table, run)) if self.options.yardstick else run
 
     def check_memory(self) -> None:
         """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
@@ -234,15 +242,14 @@ class Fitting:
 
     def _on(self, at: Saved) -> Saved:
         """Some more steps: up to the end of the epoch, of a block, or to the next look."""
-        began, step = time.perf_counter(), at.step
-        n = self._some(at)
+        began, n = time.perf_counter(), self._some(at)
         pace = Pace(math.inf if at.total is None else at.total, at.watched.factor)
         block = self._block(self._order(len(at.history)), at.done(self.n_steps), n)
         training, info = run_block(self.learner, self.plan, at.training, self.key, block, (n, pace))
         found = at._replace(training=training)
         seen, is_good = self._seen(found)
         lasted = time.perf_counter() - began
-        self._clock.a_step = lasted / n if np.isfinite(self._clock.a_step) or step else self._clock.a_step
+        self._clock.timed(lasted / n)
         if not is_good:
             return self._back(at, found, seen)
         found = self._timed(found._replace(seconds=at.seconds + lasted))
@@ -313,37 +320,11 @@ class Fitting:
         return DeviceRows(data, np.arange(size, dtype=np.int32), rows)
 
     def _record(self, at: Saved, info: Info, pace: Pace) -> Epoch:
-        train, held = self._live(at)
+        train, held = self._looks.at(at.training.average, at.seconds, self._is_done(at))
         found = {k: float(v) for k, v in info._asdict().items() if v is not None}
         if self.learner.optimizer is None:
             found["learning_rate"] = float(_base.rate_at(self.learner, at.step - 1, pace))
         return Epoch(len(at.history) + 1, at.seconds, train=train, validation=held, **found)
-
-    def _live(self, at: Saved) -> tuple[Certificate | None, Certificate | None]:
-        """The likelihood of some train rows and of the validation rows, while that is cheap; at the end roughly else."""
-        last, clock, model = self._is_done(at), self._clock, at.training.average
-        if not self.options.live:
-            return None, None
-        began, key = time.perf_counter(), jax.random.fold_in(self.key, 2)
-        share = MOST_LIVE if last else min(self.options.live, MOST_LIVE)
-        first = clock.last is None and self.learner.is_quick(model)
-        if first or clock.looking + clock.look <= share * at.seconds:
-            found = self.learner.live(model, self.rows, self.held, key, clock.last)
-            clock.last, parts = found, (found.train, found.validation)
-        elif last:
-            parts = tuple(None if x is None else self._roughly(model, x, key) for x in (self.rows, self.held))
-        else:
-            return None, None
-        clock.look = time.perf_counter() - began
-        clock.looking += clock.look
-        if any(part is not None and np.isnan(part.value) for part in parts):
-            raise _diverged(len(at.history), "the likelihood is")
-        train, held = (None if part is None else bare(part) for part in parts)
-        return train, held
-
-    def _roughly(self, model: Any, rows: np.ndarray, key: Any) -> Certificate | None:
-        seen = self.learner.glimpse(model, spread(rows, self.learner.glimpsed_rows), key)
-        return None if seen is None else Certificate.estimate(seen, math.inf)
 
     def _belongs(self) -> dict[str, Any]:
         """What a checkpoint has to agree with."""

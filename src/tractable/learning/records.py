@@ -112,8 +112,8 @@ class GradientOptions(Options):
     ----------
     live : share of the time that may go into following the likelihood, a fifth at most; 0 follows nothing.
     steps : steps in all, in place of epochs.
-    seconds : a budget of time for learning. The rate stays what it is until a third of the budget is left, then it falls
-        to zero; the run says how many steps that were, and the same `steps` with its learner give the same bits.
+    seconds : a budget of time for learning, compilation not counted. The rate stays what it is until a third of it is
+        left, then it falls to zero; `run.steps` with `run.learner` give the same bits again.
     watch : whether a rough likelihood is looked at now and then, so that a fit that goes astray goes on from where it
         was good at half the rate. yardstick : whether the model is compared with independent columns and a mixture.
     """

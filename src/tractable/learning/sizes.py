@@ -1,8 +1,8 @@
 """Settings that follow from the size of a table where none are given: what is fixed is the number of steps.
 
-A small table gets small batches and many passes, a large one the opposite: so many steps as are enough for couplings to
-grow to where they belong, whatever the number of rows. A table of very few rows is not gone through for ever, lest it is
-learned by heart.
+A small table gets small batches and many passes, a large one the opposite: so many steps as couplings need to grow to
+where they belong, whatever the number of rows. A table of very few rows is not gone through for ever, lest it is learned
+by heart.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Watching a fit: a rough likelihood at steps that double, and the way back where it has gone astray.
 
-When to look depends on the number of the step alone, what is seen on the parameters and the key: a fit that is repeated,
-or goes on from a checkpoint, turns back at the same steps, to the same bits.
+When to look depends on the number of the step alone, what is seen on the parameters and the key: a fit that is
+repeated, or goes on from a checkpoint, turns back at the same steps, to the same bits.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Watched(NamedTuple):
 
 @dataclass(frozen=True)
 class Watch:
-    """How a fit is watched: `look` says how likely rows are, roughly; `independent` how likely as independent columns."""
+    """How a fit is watched: `look` says how likely rows are, roughly, `independent` how likely as independent columns.
+
+    `total` is the last step, `on` whether it is watched at all, `lowers` whether there is a rate to lower.
+    """
 
     look: Callable[[Any], float | None]
     independent: float

@@ -10,7 +10,7 @@ import time
 import warnings
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,7 +22,8 @@ from tractable.learning.records import LearningWarning, Request
 from tractable.learning.starts.mixtures import mixture
 
 if TYPE_CHECKING:
-    from tractable.learning.loop import Fitting, Run
+    from tractable.learning.learner import Learner
+    from tractable.learning.loop import Run
 
 SHARE = 0.08
 """Of the time learned, what the mixture may take."""
@@ -80,7 +81,9 @@ class Yardstick:
         """What is said of a model that has learned little, and None of any other."""
         if self.model is None:
             return None
-        known = f"{self.rows} rows have a log-likelihood of {self.model:.2f}, {self.independent:.2f} as independent columns"
+        known = (
+            f"{self.rows} rows have a log-likelihood of {self.model:.2f}, {self.independent:.2f} as independent columns"
+        )
         if self.mixture is not None:
             known += f" and {self.mixture:.2f} under a mixture of {self.n_components}"
         if not self.model > self.independent + CLOSE * abs(self.independent):
@@ -99,32 +102,41 @@ class Yardstick:
         return {k: v for k, v in vars(self).items() if k != "advice"} | {"share": self.share, "sentence": self.sentence}
 
 
-def compared(fitting: Fitting, run: Run) -> Yardstick | None:
-    """The yardstick of a fit; a warning where little was learned. None where it would cost more than a share of it."""
+class Table(NamedTuple):
+    """Rows that were learned from and those that were held out, the learner that can score them, and a key for that."""
+
+    learner: Learner
+    rows: np.ndarray
+    held: np.ndarray | None
+    key: Any
+
+
+def compared(table: Table, run: Run) -> Yardstick:
+    """The yardstick of a fit, a small share of whose time it takes; a warning where little was learned."""
     seconds = run.history[-1].seconds if len(run.history) else 0.0
-    scored, value = _scored(fitting, run, seconds)
-    units, train = fitting.learner.visible(run.model), fitting.rows
-    ground = independent_columns(units, fitting.learner.means(run.model, train), len(train), scored)
-    found = Yardstick(ground, None, value, None, "train" if fitting.held is None else "validation", _advice(run, ground))
+    scored, value = _scored(table, run, seconds)
+    units, train = table.learner.visible(run.model), table.rows
+    ground = independent_columns(units, table.learner.means(run.model, train), len(train), scored)
+    found = Yardstick(ground, None, value, None, "train" if table.held is None else "validation", _advice(run, ground))
     found = _with_mixture(found, type(units).__name__, (train, scored), run.model.n_parameters, SHARE * seconds)
     if found.sentence:
         warnings.warn(found.sentence, LearningWarning, stacklevel=2)
     return found
 
 
-def _scored(fitting: Fitting, run: Run, seconds: float) -> tuple[np.ndarray, float | None]:
+def _scored(table: Table, run: Run, seconds: float) -> tuple[np.ndarray, float | None]:
     """Rows to score, and their log-likelihood under the model: the last one of the fit, or a rough one."""
-    rows = fitting.rows if fitting.held is None else fitting.held
+    rows = table.rows if table.held is None else table.held
     last = run.history[-1] if len(run.history) else None
-    known = last and (last.train if fitting.held is None else last.validation)
+    known = last and (last.train if table.held is None else last.validation)
     if known is not None and isfinite(known.upper - known.lower):
-        return spread(rows, fitting.learner.live_rows), known.value
-    some = spread(rows, fitting.learner.glimpsed_rows)
+        return spread(rows, table.learner.live_rows), known.value
+    some = spread(rows, table.learner.glimpsed_rows)
     if known is not None:
         return some, known.value
-    if not fitting.learner.is_quick(run.model) and seconds < 1:
+    if not table.learner.is_quick(run.model) and seconds < 1:
         return some, None
-    return some, fitting.learner.glimpse(run.model, some, fitting.key)
+    return some, table.learner.glimpse(run.model, some, table.key)
 
 
 def _advice(run: Run, independent: float) -> str:
@@ -137,7 +149,9 @@ def _advice(run: Run, independent: float) -> str:
     return "another learning rate, another learner or more hidden units"
 
 
-def _with_mixture(found: Yardstick, kind: str, parts: tuple[np.ndarray, np.ndarray], size: int, left: float) -> Yardstick:
+def _with_mixture(
+    found: Yardstick, kind: str, parts: tuple[np.ndarray, np.ndarray], size: int, left: float
+) -> Yardstick:
     """The yardstick with a mixture that is learned in the time that is left; without where that is too little."""
     if left < LEAST_SECONDS or kind not in KINDS:
         return found
@@ -154,7 +168,7 @@ def _with_mixture(found: Yardstick, kind: str, parts: tuple[np.ndarray, np.ndarr
 
 
 def independent_columns(units: Any, means: np.ndarray, n_rows: int, rows: np.ndarray) -> float:
-    """The mean log-likelihood of rows as independent columns with these means: Σ θ·T(x) − Γ(θ), what is missing left out."""
+    """The mean log-likelihood of rows as independent columns with these means, Σ θ·T(x) − Γ(θ); gaps are left out."""
     theta = np.asarray(units.field_with_mean(np.asarray(means, np.float64), n_rows), np.float32)
     missing = np.isnan(rows) if rows.dtype.kind == "f" else np.zeros(rows.shape, bool)
     features = np.asarray(units.encode(np.where(missing, 0, rows)), np.float32)

@@ -15,12 +15,14 @@ from jaxtyping import Array, Float
 from tractable._cached import cached_property
 from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
+from tractable.learning.layers.reweighted import ReweightedWakeSleep
 from tractable.learning.layers.stacks import stack_of
 from tractable.learning.learner import Learner
 from tractable.learning.loop import Run, as_key
 from tractable.learning.machines._base import checked_rows, completed
 from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, GradientOptions, History, Request
+from tractable.learning.yardstick import Table, Yardstick, compared
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -121,19 +123,30 @@ class Layerwise:
         stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
         options = GradientOptions.read(request.options, self)
         _check_followed(stack, request)
+        if options.seconds is not None:
+            raise ModelError("Layerwise has a fit for each layer, and no seconds for all of them: give epochs or steps")
         places = _places(options.checkpoint, stack.n_machines)
         key, runs, rows, found = as_key(options.key), [], stack.checked(data), []
         for i in range(stack.n_machines):
             own = jax.random.fold_in(key, i)
             seen = stack.followed and not i  # only the first machine has a likelihood of data
-            mine = replace(options, key=own, checkpoint=places[i], live=options.live if seen else 0)
+            mine = replace(options, key=own, checkpoint=places[i], live=options.live if seen else 0, yardstick=False)
             asked = Request(request.epochs, request.validation if seen else None, mine)
             below = rows
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
             runs.append(self.machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
             found.append(runs[-1].model)
         above = lambda: sent_up(found[-1], rows, jax.random.fold_in(key, stack.n_machines - 1))  # noqa: E731
-        return Run(stack.together(found, above), _joined([run.history for run in runs]), runs[-1].training)
+        together = stack.together(found, above)
+        steps = sum(run.steps for run in runs)
+        run = Run(together, _joined([run.history for run in runs]), runs[-1].training, runs[-1].learner, steps)
+        return replace(run, yardstick=_compared(run, stack.checked(data), key)) if options.yardstick else run
+
+
+def _compared(run: Run, rows: np.ndarray, key: Any) -> Yardstick:
+    """The layers that were put together beside independent columns and a mixture."""
+    learner = PersistentCD() if isinstance(run.model, Boltzmann) else ReweightedWakeSleep()
+    return compared(Table(learner, rows, None, key), run)
 
 
 def _check_followed(stack: Any, request: Request) -> None:

@@ -116,7 +116,9 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
     run = fit(model, scale(rows), learner, validation=None if held is None else scale(held), **options)
     shift = -float(np.log(scale.scale).sum())
     yard = run.yardstick and run.yardstick.moved(shift)
-    return replace(run, model=in_data_units(run.model, scale), history=in_data_density(run.history, scale), yardstick=yard)
+    return replace(
+        run, model=in_data_units(run.model, scale), history=in_data_density(run.history, scale), yardstick=yard
+    )
 
 
 def in_data_density(history: History, scale: Scale) -> History:

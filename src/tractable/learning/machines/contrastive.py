@@ -74,7 +74,7 @@ class ContrastiveDivergence(Contrastive):
 
 @dataclass(frozen=True, kw_only=True)
 class PersistentCD(Contrastive):
-    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; None: two hundred, or as many as a batch has rows.
+    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; None: 200, or the rows of a batch.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
 
