@@ -51,7 +51,7 @@ def store(path: str, saved: Saved, belongs: dict[str, Any]) -> None:
     checkpoint_files.store(path, leaves, belongs, about)
 
 
-def restore(path: str, like: Training, belongs: dict[str, Any]) -> Saved | None:
+def restore(path: str, like: Training, belongs: dict[str, Any], total: int | None) -> Saved | None:
     """The checkpoint at this path, None where there is none; an error where it belongs to another fit."""
     found = checkpoint_files.restore(path, belongs)
     if found is None:
@@ -61,9 +61,9 @@ def restore(path: str, like: Training, belongs: dict[str, Any]) -> Saved | None:
         history = History(tuple(Epoch.from_json(record) for record in about["history"]))
         training = _filled(path, like, arrays, "leaf")
         good = _filled(path, like, arrays, "good") if "good.0" in arrays else training
-        known = dict(about["watched"])
+        known = dict(about.get("watched", {"epochs": len(history), "best": "nan"}))  # earlier fits were not watched
         watched = Watched(good, **known | {"best": float(known["best"])})
-        return Saved(training, history, about["seconds"], watched, about["total"])
+        return Saved(training, history, about["seconds"], watched, about.get("total", total))
     except (KeyError, TypeError) as error:
         raise checkpoint_files.damaged(path, error) from None
 

@@ -44,7 +44,8 @@ class Learner:
     """Whether something is kept of every row, by its number."""
 
     n_steps: ClassVar[int] = sizes.STEPS
-    """Steps of a fit where nothing says how many."""
+    passes: ClassVar[int] = sizes.PASSES
+    """Steps of a fit where nothing says how many, and passes over the data, at most."""
 
     live_rows: ClassVar[int] = 2000
     glimpsed_rows: ClassVar[int] = 500
@@ -59,15 +60,15 @@ class Learner:
         """The fit that was asked for; see `fit`."""
         return prepared(model, data, self, request).run()
 
-    def settled(self, model: Any, n_rows: int) -> Self:
-        """The same learner with all that follows from the model and the number of rows."""
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
+        """The same learner with all that follows from the model and the number of rows; `version` is of a checkpoint."""
         batch_size = min(self.batch_size or sizes.batch_of(n_rows), n_rows)
         rate = self.rate(model) if self.learning_rate is None else self.learning_rate
         return replace(self, batch_size=batch_size, learning_rate=rate)
 
     def rate(self, model: Any) -> float:
         """The learning rate of a model where none is given."""
-        return 0.05
+        return sizes.RATE
 
     @property
     def batch(self) -> int:

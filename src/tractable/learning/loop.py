@@ -82,7 +82,7 @@ def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitti
     model = learner.adopted(model, as_key(options.key))
     rows = learner.checked(model, data)
     held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")
-    own = learner.settled(model, len(rows))
+    own = learner.settled(model, len(rows), checkpoint_files.version(options.checkpoint) if options.resume else 2)
     if options.seconds is not None and own.decay is True:  # the rate can fall only once it is known how long that takes
         own = replace(own, decay=max(COOL, min(own.averaging, 1 - COOL)))
     found = Fitting(model, rows, held, own, _length(own, len(rows), request.epochs, options.steps), options)
@@ -95,7 +95,7 @@ def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None
     if steps is not None:
         return steps
     if epochs is None:
-        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps)
+        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps, learner.passes)
     return epochs * (n_rows // learner.batch)
 
 
@@ -353,7 +353,7 @@ class Fitting:
     def _restored(self) -> Saved | None:
         if not (self.options.resume and self.options.checkpoint):
             return None
-        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs())
+        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs(), self._known_total)
 
 
 def check_finite(training: Training, n_epochs: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable._cached import cached_property
+from tractable.learning import sizes
 from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
 from tractable.learning.layers.reweighted import ReweightedWakeSleep
@@ -72,6 +73,9 @@ class Twice(Units):
     def domain(self) -> str:
         return self.one.domain
 
+    def take(self, units: np.ndarray) -> Units:
+        return Twice(self.one.take(units))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layerwise:
@@ -118,13 +122,16 @@ class Layerwise:
     machine: Learner = field(default_factory=PersistentCD)
     transposed: bool = True
 
+    def _machine(self, stack: Any) -> Learner:
+        """The learner of each machine; the doubled units of a deep machine's have gradients twice as large, each way."""
+        rate = sizes.RATE * stack.scale if self.machine.learning_rate is None else self.machine.learning_rate
+        return replace(self.machine, learning_rate=rate)
+
     def run(self, model: Any, data: Any, request: Request) -> Run:
         """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
         stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
         options = GradientOptions.read(request.options, self)
         _check_followed(stack, request)
-        if options.seconds is not None:
-            raise ModelError("Layerwise has a fit for each layer, and no seconds for all of them: give epochs or steps")
         places = _places(options.checkpoint, stack.n_machines)
         key, runs, rows, found = as_key(options.key), [], stack.checked(data), []
         for i in range(stack.n_machines):
@@ -134,7 +141,8 @@ class Layerwise:
             asked = Request(request.epochs, request.validation if seen else None, mine)
             below = rows
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
-            runs.append(self.machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
+            machine = self._machine(stack)
+            runs.append(machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
             found.append(runs[-1].model)
         above = lambda: sent_up(found[-1], rows, jax.random.fold_in(key, stack.n_machines - 1))  # noqa: E731
         together = stack.together(found, above)
@@ -150,6 +158,8 @@ def _compared(run: Run, rows: np.ndarray, key: Any) -> Yardstick:
 
 
 def _check_followed(stack: Any, request: Request) -> None:
+    if isinstance(request.options, dict) and request.options.get("seconds") is not None:
+        raise ModelError("Layerwise has a fit for each layer, and no seconds for all of them: give epochs or steps")
     given = isinstance(request.options, dict) and request.options.get("live")
     if not stack.followed and (given or request.validation is not None):
         raise ModelError("layers of a deep machine, learned alone, have no likelihood: leave out live and validation")
@@ -218,6 +228,7 @@ class _Machines:
 
     whole: Boltzmann
     followed: bool = False
+    scale: float = 0.25
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

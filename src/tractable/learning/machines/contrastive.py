@@ -91,9 +91,9 @@ class PersistentCD(Contrastive):
     k: int = 1
     n_chains: int | None = None
 
-    def settled(self, model: Any, n_rows: int) -> Self:
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
         own = super().settled(model, n_rows)
-        return replace(own, n_chains=own.chains)
+        return replace(own, n_chains=own.n_chains or own.batch if version == 1 else own.chains)
 
     @property
     def chains(self) -> int:
