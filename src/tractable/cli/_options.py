@@ -43,6 +43,9 @@ Algorithm = Literal["pcd", "cd", "fpcd", "tempered", "trajectory", "exact", "pse
 Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical"]
 Whole = int | None
 Real = float | None
+Decay = Annotated[
+    Real, typer.Option(min=0.0, max=1.0, help="Share of the fit, from its end, over which the rate falls to zero; 1.")
+]
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,10 @@ class Steps:
 
     algorithm: Annotated[Algorithm, typer.Option(help="Where the negative phase of the gradient comes from.")] = "pcd"
     k: Annotated[Whole, typer.Option("-k", "--k", min=1, help="Sweeps of the chains in a step.")] = None
-    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; one for each row of a batch if absent.")] = (
-        None
-    )
-    batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step.")] = None
+    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; 200 or more if absent.")] = None
+    batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step; more of a larger table if absent.")] = None
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of the first step; it falls to zero.")] = None
+    decay: Decay = None
     momentum: Annotated[Real, typer.Option(min=0.0, max=1.0, help="Share of a step that is kept in the next.")] = None
     weight_decay: Annotated[Real, typer.Option(min=0.0, help="λ of the penalty λ/2 Σ W².")] = None
     averaging: Annotated[
@@ -96,6 +98,7 @@ _SETTINGS = {
     "chains": "n_chains",
     "batch_size": "batch_size",
     "learning_rate": "learning_rate",
+    "decay": "decay",
     "momentum": "momentum",
     "weight_decay": "weight_decay",
     "averaging": "averaging",
@@ -146,12 +149,20 @@ class Climbing(Kept):
 class Running(Kept):
     """How a fit runs, whatever it fits."""
 
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20
+    epochs: Annotated[Whole, typer.Option(min=1, help="Passes over the data; some 10,000 steps if absent.")] = None
+    steps: Annotated[Whole, typer.Option(min=1, help="Steps in all, in place of epochs.")] = None
+    seconds: Annotated[Real, typer.Option(min=0.0, help="A budget of time for learning.")] = None
+    start: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A model to go on from, as this command wrote it.")
+    ] = None
     validation: Annotated[
         str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
     ] = None
     seed: Seed = 0
     live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
+    yardstick: Annotated[
+        bool, typer.Option("--yardstick/--no-yardstick", help="Compare with independent columns and a mixture.")
+    ] = True
     binarize: Annotated[
         str | None,
         typer.Option(

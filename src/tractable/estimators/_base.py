@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tractable.evaluate import LogLikelihood
-from tractable.learning import History, Learner, fit, online
+from tractable.learning import History, Learner, Yardstick, fit, online
 from tractable.learning._base import Training
 from tractable.models import ModelError
 from tractable.models._base import nearest
@@ -27,13 +27,15 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     A subclass has parameters `epochs`, `binarize` and `random_state`, and says which learner and which model it takes.
     """
 
-    epochs: int
+    epochs: int | None
     binarize: float | None
     random_state: Any
     verbose: bool = False
 
     model_: Any
     history_: History
+    learner_: Learner
+    yardstick_: Yardstick | None
     _key: int
     _training: Training
 
@@ -54,15 +56,14 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # ------------------------------------------------------------ learning
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from rows of data [n_rows, n_features]; `y` is ignored."""
+    def fit(self, X: Any, y: Any = None, *, seconds: float | None = None) -> Self:
+        """Learn from rows of data [n_rows, n_features], `seconds` long if they are given; `y` is ignored."""
         rows = self._begin(X)
         self._prepare(rows)
-        run = fit(
-            self.model_, rows, self._learner(), epochs=self.epochs, key=self._key, progress=bool(self.verbose), live=0.0
-        )
+        how = {"key": self._key, "progress": bool(self.verbose), "live": 0.0, "seconds": seconds}
+        run = fit(self.model_, rows, self._learner(), epochs=self.epochs, **how)
         self._take(run.model, run.training)
-        self.history_ = run.history
+        self.history_, self.learner_, self.yardstick_ = run.history, run.learner, run.yardstick
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:

@@ -45,8 +45,8 @@ class MachineEstimator(LearnedByGradient):
     n_hidden : number of hidden units; of a deep machine one for each layer.
     algorithm : ``"pcd"``, ``"cd"``, ``"fpcd"``, ``"tempered"``, ``"trajectory"``, ``"exact"`` (few hidden units), or
         a learner such as ``tr.PersistentCD(k=5)``.
-    learning_rate, batch_size : of the algorithm; its own where None.
-    epochs : passes over the data in `fit`.
+    learning_rate, batch_size : of the algorithm; where None they follow from the rows and the model.
+    epochs : passes over the data in `fit`; None: as many as make some ten thousand steps.
     units : ``"bernoulli"`` (0, 1), ``"spin"`` (−1, 1), ``"gaussian"`` (real numbers, standardized column by column
         before they are learned), ``"categorical"`` (0, 1, …), or ``"auto"``: the first of the first three that fits.
     binarize : values above it count as 1, others as 0; None takes the data as they are.
@@ -57,6 +57,8 @@ class MachineEstimator(LearnedByGradient):
     ----------
     model_ : the fitted machine. With Gaussian units it is that of the standardized columns, see `scale_`.
     history_ : the record of the epochs of the last `fit`.
+    learner_ : the settings that it had in the end.
+    yardstick_ : the same rows as independent columns and under a mixture, see `tractable.learning.Yardstick`.
     scale_ : mean and standard deviation of each column with Gaussian units, else None.
     n_features_in_, feature_names_in_ : as in every estimator.
     """
@@ -68,7 +70,7 @@ class MachineEstimator(LearnedByGradient):
         algorithm: str | Learner = "pcd",
         learning_rate: float | None = None,
         batch_size: int | None = None,
-        epochs: int = 20,
+        epochs: int | None = None,
         units: str = "auto",
         binarize: float | None = None,
         random_state: Any = None,
@@ -95,9 +97,11 @@ class MachineEstimator(LearnedByGradient):
 
     # ------------------------------------------------------------ learning
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        super().fit(X)
-        self.history_ = in_data_density(self.history_, self.scale_) if self.scale_ else self.history_
+    def fit(self, X: Any, y: Any = None, *, seconds: float | None = None) -> Self:
+        super().fit(X, seconds=seconds)
+        if self.scale_:
+            self.history_ = in_data_density(self.history_, self.scale_)
+            self.yardstick_ = self.yardstick_ and self.yardstick_.moved(-float(np.log(self.scale_.scale).sum()))
         return self
 
     def _take(self, model: Any, training: Training) -> None:
@@ -108,7 +112,7 @@ class MachineEstimator(LearnedByGradient):
         rows = self._checked(X, reset=True)
         units = visible_units(rows, self.units)
         self.scale_: Scale | None = standard_scale(rows) if isinstance(units, Gaussian) else None
-        check_training([units.n_features, *self._layers], self._learner().batch_size)
+        check_training([units.n_features, *self._layers], self._learner().batch)
         self._key = self._new_key()
         self.model_: Boltzmann = self._new(units, "spin" if isinstance(units, Spin) else "bernoulli")
         self.history_ = History()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
+    from tractable.evaluate.rough import rough_log_likelihood
     from tractable.evaluate.sampled import SampleBounds, SampledLogLikelihood
     from tractable.evaluate.tracing import Traces, traces
     from tractable.evaluate.verbs import log_likelihood, log_partition
@@ -51,6 +52,7 @@ __all__ = [
     "log_likelihood",
     "log_partition",
     "pseudo_log_likelihood",
+    "rough_log_likelihood",
     "simulated_gap",
     "split_r_hat",
     "traces",
@@ -64,6 +66,7 @@ _LEAVES = {
     "divergence": ("kl_divergence",),
     "free_energy": ("free_energy",),
     "monitor": ("Live", "live_log_likelihood"),
+    "rough": ("rough_log_likelihood",),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
     "records": ("LogLikelihood",),
     "directed": ("Gap", "simulated_gap"),

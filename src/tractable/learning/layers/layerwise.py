@@ -13,15 +13,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable._cached import cached_property
+from tractable.learning import sizes
 from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
 from tractable.learning.given import GivenRows, as_given
+from tractable.learning.layers.reweighted import ReweightedWakeSleep
 from tractable.learning.layers.stacks import stack_of
 from tractable.learning.learner import Learner
 from tractable.learning.loop import Run, as_key
 from tractable.learning.machines._base import checked_rows, completed
 from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, GradientOptions, History, Request
+from tractable.learning.yardstick import Table, Yardstick, compared
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -71,6 +74,9 @@ class Twice(Units):
     def domain(self) -> str:
         return self.one.domain
 
+    def take(self, units: np.ndarray) -> Units:
+        return Twice(self.one.take(units))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layerwise:
@@ -117,6 +123,11 @@ class Layerwise:
     machine: Learner = field(default_factory=PersistentCD)
     transposed: bool = True
 
+    def _machine(self, stack: Any) -> Learner:
+        """The learner of each machine; the doubled units of a deep machine's have gradients twice as large, each way."""
+        rate = sizes.RATE * stack.scale if self.machine.learning_rate is None else self.machine.learning_rate
+        return replace(self.machine, learning_rate=rate)
+
     def run(self, model: Any, data: Any, request: Request) -> Run:
         """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
         stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
@@ -128,17 +139,26 @@ class Layerwise:
             below = rows
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
             start = stack.start(i, found, below.mean(0, dtype=np.float64))
-            runs.append(self.machine.run(start, rows if i or taken.gray is None else taken.gray, asked[i]))
+            runs.append(self._machine(stack).run(start, rows if i or taken.gray is None else taken.gray, asked[i]))
             found.append(runs[-1].model)
         above = lambda: sent_up(found[-1], rows, jax.random.fold_in(key, stack.n_machines - 1))  # noqa: E731
-        return Run(stack.together(found, above), _joined([run.history for run in runs]), runs[-1].training)
+        together = stack.together(found, above)
+        steps = sum(run.steps for run in runs)
+        run = Run(together, _joined([run.history for run in runs]), runs[-1].training, runs[-1].learner, steps)
+        return replace(run, yardstick=_compared(run, stack.checked(taken.rows), key)) if options.yardstick else run
+
+
+def _compared(run: Run, rows: np.ndarray, key: Any) -> Yardstick:
+    """The layers that were put together beside independent columns and a mixture."""
+    learner = PersistentCD() if isinstance(run.model, Boltzmann) else ReweightedWakeSleep()
+    return compared(Table(learner, rows, None, key), run)
 
 
 def _requests(stack: Any, request: Request, options: GradientOptions, taken: GivenRows) -> list[Request]:
     """What is asked of each machine's fit: the first alone has likelihoods of data, and rows that are drawn anew."""
     key, places = as_key(options.key), _places(options.checkpoint, stack.n_machines)
     every = [replace(options, key=jax.random.fold_in(key, i), checkpoint=place) for i, place in enumerate(places)]
-    every = [replace(own, live=0, binarize=None, weights=taken.weights) for own in every]
+    every = [replace(own, live=0, binarize=None, yardstick=False, weights=taken.weights) for own in every]
     first = replace(every[0], binarize=None if taken.gray is None else options.binarize)
     if not stack.followed:
         return [Request(request.epochs, None, own) for own in (first, *every[1:])]
@@ -148,6 +168,8 @@ def _requests(stack: Any, request: Request, options: GradientOptions, taken: Giv
 
 
 def _check_followed(stack: Any, request: Request) -> None:
+    if isinstance(request.options, dict) and request.options.get("seconds") is not None:
+        raise ModelError("Layerwise has a fit for each layer, and no seconds for all of them: give epochs or steps")
     given = isinstance(request.options, dict) and request.options.get("live")
     if not stack.followed and (given or request.validation is not None):
         raise ModelError("layers of a deep machine, learned alone, have no likelihood: leave out live and validation")
@@ -216,6 +238,7 @@ class _Machines:
 
     whole: Boltzmann
     followed: bool = False
+    scale: float = 0.25
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from tractable.learning import sizes
 from tractable.learning._base import Minibatch, Seen, Training
 from tractable.learning.layers._base import Direction, LayeredLearner
 from tractable.learning.layers.reweighted import paired
@@ -75,7 +76,8 @@ class VariationalGradient(LayeredLearner):
         if self.estimator in ANTITHETIC:
             return self._antithetic(training, key, batch)
         wake = awake(training.model, key, batch, self.samples)
-        found = ESTIMATORS[self.estimator](wake, training.learner, self.learning_rate)
+        rate = sizes.ADAM if self.learning_rate is None else self.learning_rate
+        found = ESTIMATORS[self.estimator](wake, training.learner, rate)
         up = wake.back_p(jnp.broadcast_to(found.p[..., None], wake.log_p.shape) / len(batch.values))
         down = wake.back_q(found.q / len(batch.values))
         return Direction(paired(training.model, up, down), found.kept, wake.log_weights, wake.layers)

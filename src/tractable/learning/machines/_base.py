@@ -15,13 +15,15 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.evaluate.monitor import Live, live_log_likelihood
-from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, check_rows, each_block, two_axes
+from tractable.evaluate.rough import rough_log_likelihood
+from tractable.learning._base import Info, Minibatch, Pace, Seen, Training, advanced, check_rows, each_block, two_axes
 from tractable.learning.learner import Learner
 from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import all_known, checked_values
 from tractable.models.normalizable import check_normalizable
+from tractable.plan.machines import plan_live
 from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, run, schedule, start
 
 IMPUTATION_SWEEPS = 5
@@ -94,17 +96,17 @@ class MachineLearner(Learner):
     def width(self, model: Boltzmann) -> int:
         return 4 * sum(units.n_features for units in model.units.values())
 
-    def step(self, plan: Schedule, training: Training, key: Any, batch: Minibatch, total: Any) -> tuple[Training, Info]:
+    def step(self, plan: Schedule, training: Training, key: Any, batch: Minibatch, pace: Pace) -> tuple[Training, Info]:
         key, fill = jax.random.split(jax.random.fold_in(key, training.step))
         data = phases.positive(training.model, completed(plan, training.model, fill, batch.values))
-        new, norm = self.climb(plan, training, key, Weighed(data, batch.weights), total)
+        new, norm = self.climb(plan, training, key, Weighed(data, batch.weights), pace)
         now = phases.means(data, batch.weights)
         offsets = {name: 0.99 * mu + 0.01 * now[name] for name, mu in training.offsets.items()}
         active = [now[g] for g in training.model.hidden] or [jnp.zeros(1)]
         return new._replace(offsets=offsets), Info(norm, jnp.mean(jnp.concatenate(active)))
 
     def climb(
-        self, plan: Schedule, training: Training, key: Any, data: Weighed, total: Any
+        self, plan: Schedule, training: Training, key: Any, data: Weighed, pace: Pace
     ) -> tuple[Training, Float[Array, ""]]:
         """The state after a step uphill, and the norm of the gradient by the couplings."""
         weights = {} if data.weights is None else {"weights": data.weights}
@@ -112,7 +114,13 @@ class MachineLearner(Learner):
         gradient = _regularized(self, gradient, training.model, phases.means(*data))
         if self.centred:
             gradient = phases.centred(gradient, training.model, training.offsets)
-        return advanced(self, training._replace(learner=own), gradient, total), optax.tree.norm(gradient.couplings)
+        return advanced(self, training._replace(learner=own), gradient, pace), optax.tree.norm(gradient.couplings)
+
+    def glimpse(self, model: Boltzmann, rows: np.ndarray, key: Any) -> float | None:
+        return rough_log_likelihood(model, rows, key)
+
+    def is_quick(self, model: Boltzmann) -> bool:
+        return plan_live(model.graph).method != "annealing"
 
     def live(self, model: Boltzmann, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Live:
         return live_log_likelihood(model, rows, held, key, previous=last)

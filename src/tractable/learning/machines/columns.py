@@ -162,7 +162,11 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
     scale = scale_of(model.units[VISIBLE], rows)
     assert scale is not None
     run = fit(model, scale(rows), learner, validation=None if held is None else scale(held), **options)
-    return Run(in_data_units(run.model, scale), in_data_density(run.history, scale), run.training)
+    shift = -float(np.log(scale.scale).sum())
+    yard = run.yardstick and run.yardstick.moved(shift)
+    return replace(
+        run, model=in_data_units(run.model, scale), history=in_data_density(run.history, scale), yardstick=yard
+    )
 
 
 def in_data_density(history: History, scale: Scale) -> History:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from tractable.learning import sizes
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines._base import MachineLearner
 from tractable.learning.machines.phases import contrast, ending_with, summable_groups
@@ -76,7 +77,7 @@ class ContrastiveDivergence(Contrastive):
 
 @dataclass(frozen=True, kw_only=True)
 class PersistentCD(Contrastive):
-    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; as many as a batch has rows if None.
+    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; None: 200, or the rows of a batch.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
 
@@ -93,9 +94,17 @@ class PersistentCD(Contrastive):
     k: int = 1
     n_chains: int | None = None
 
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
+        own = super().settled(model, n_rows)
+        return replace(own, n_chains=own.n_chains or own.batch if version == 1 else own.chains)
+
+    @property
+    def chains(self) -> int:
+        """How many chains there are."""
+        return self.n_chains or sizes.chains_of(self.batch)
+
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> State:
-        rows = jnp.arange(self.n_chains or self.batch_size, dtype=jnp.uint32)
-        return start(model, key, rows)
+        return start(model, key, jnp.arange(self.chains, dtype=jnp.uint32))
 
     def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         chains, free = negative(plan, training.model, key, training.learner, self.k)

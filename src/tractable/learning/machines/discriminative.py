@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -13,8 +13,10 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.learning._base import Seen, Training
+from tractable.learning.loop import Run
 from tractable.learning.machines._base import MachineLearner
 from tractable.learning.machines.phases import weighted_mean
+from tractable.learning.records import GradientOptions, Request
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.units import Categorical, Mixed
@@ -44,7 +46,13 @@ class Discriminative(MachineLearner):
     array([0., 1.])
     """
 
-    learning_rate: float = 3e-3
+    def rate(self, model: Any) -> float:
+        return 3e-3
+
+    def run(self, model: Any, data: Any, request: Request) -> Run:
+        given = GradientOptions.read(request.options, self)
+        own = replace(given, watch=False, yardstick=False, live=0.0)  # these are about densities
+        return super().run(model, data, request._replace(options=own))
 
     def transformation(self) -> optax.GradientTransformation:
         return self.optimizer or _adam()
