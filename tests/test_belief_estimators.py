@@ -35,9 +35,9 @@ def check(estimator: Any, names: Callable[[str], bool]) -> int:
 
 def test_what_scikit_learn_asks_of_an_estimator() -> None:
     """Without an epoch: it takes rows of a dozen shapes, and a step would be compiled for each of them."""
-    assert check(SigmoidBeliefNetwork(2, epochs=0), lambda name: name not in LEFT_OUT) > 40
-    assert check(HelmholtzMachine(2, epochs=0), DIFFERENT.__contains__) > len(DIFFERENT)
-    assert check(DeepBeliefNetwork(2, epochs=0, pretrain=0), DIFFERENT.__contains__) > len(DIFFERENT)
+    assert check(SigmoidBeliefNetwork(2, epochs=0, binarize=0.0), lambda name: name not in LEFT_OUT) > 40
+    assert check(HelmholtzMachine(2, epochs=0, binarize=0.0), DIFFERENT.__contains__) > len(DIFFERENT)
+    assert check(DeepBeliefNetwork(2, epochs=0, pretrain=0, binarize=0.0), DIFFERENT.__contains__) > len(DIFFERENT)
 
 
 def patterns(n: int = 120, seed: int = 0) -> np.ndarray:

@@ -255,3 +255,15 @@ class TestLetters:
 def test_what_cannot_be_is_said(call: Any, words: str) -> None:
     with pytest.raises(tr.ModelError, match=words):
         call()
+
+
+def test_expected_ratings_and_one_case_by_name() -> None:
+    table = {"stars": [1, 5, None, 5], "sex": ["f", "m", "f", None]}
+    units = tr.units_for(table, categories={"stars": [1, 2, 3, 4, 5]})
+    model = tr.restricted(units, 2, couplings=np.random.default_rng(0).normal(size=(7, 2)))
+    found = tr.impute(model, table, expected=True)
+    p = np.asarray(tr.infer(model, {"sex": "f"}).marginals["visible"])[:5]
+    assert found["stars"][2] == pytest.approx(p @ [1, 2, 3, 4, 5]) and found["stars"][:2].tolist() == [1, 5]
+    assert found["sex"].tolist()[:3] == ["f", "m", "f"] and tr.impute(model, table)["stars"][2] in range(1, 6)
+    rows = np.array([[1.0, 0.0], [np.nan, 0.0]])
+    assert tr.impute(model, rows, expected=True)[1, 0] == pytest.approx(p @ [1, 2, 3, 4, 5])

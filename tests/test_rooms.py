@@ -22,7 +22,8 @@ TRAINED = ("kernels/xla", "estimators/_base", "estimators/belief", "estimators/b
 TRAINED += tuple(f"evaluate/{name}" for name in ("annealed", "certified", "diagnostics", "pseudo", "rough"))
 TRAINED += tuple(f"evaluate/{name}" for name in ("starts", "tracing"))
 TRAINED += tuple(f"learning/{name}" for name in ("_base", "learner", "loop", "live", "checkpoints", "online"))
-TRAINED += tuple(f"learning/{name}" for name in ("watch", "yardstick"))
+TRAINED += tuple(f"learning/{name}" for name in ("batches", "watch", "yardstick"))
+TRAINED += ("estimators/classifier",)
 TRAINED += (
     "learning/machines",
     "learning/layers",

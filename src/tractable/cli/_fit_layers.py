@@ -18,7 +18,8 @@ BinaryData = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="Rows of 0 and 1 (else --binarize): .npy, .npz, .csv, .data, IDX or .parquet; none missing (see impute).",
+        help="Rows of 0 and 1, of other numbers with --binarize: .npy, .npz, .csv, .data, IDX or .parquet; "
+        "nothing may be missing (see impute).",
         show_default=False,
     ),
 ]

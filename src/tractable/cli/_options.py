@@ -40,7 +40,7 @@ ALGORITHMS = {
 """What each algorithm is called in the library."""
 
 Algorithm = Literal["pcd", "cd", "fpcd", "tempered", "trajectory", "exact", "pseudo"]
-Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical"]
+Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical", "mixed"]
 Whole = int | None
 Real = float | None
 Decay = Annotated[
@@ -52,9 +52,10 @@ Decay = Annotated[
 class Visible:
     """The units that hold the data."""
 
-    units: Annotated[Kind, typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1.")] = (
-        "bernoulli"
-    )
+    units: Annotated[
+        Kind,
+        typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1; mixed: 0 or 1, or real."),
+    ] = "bernoulli"
     categories: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
 
 

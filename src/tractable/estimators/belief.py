@@ -48,7 +48,8 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     pretrain : passes before that for each layer on its own, as a restricted machine (not in `partial_fit`; None: as
         for epochs), and pretrain_rate : the learning rate of the first of these, which falls to zero.
     samples : weighted samples for each row, where log p(x) is a bound.
-    binarize : values above it count as 1, others as 0; None takes the data as they are.
+    binarize : values above it count as 1, others as 0; ``"draw"``: values are probabilities of a 1, drawn anew in each
+        epoch, and once for each row that is scored; None takes the data as they are, zeros and ones.
     random_state : of the random start and of the samples; an int makes everything repeatable.
 
     Attributes
@@ -76,7 +77,7 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     pretrain: int | None = 0
     pretrain_rate: float | None = None
     samples: int = 1000
-    binarize: float | None = 0.0
+    binarize: float | str | None = None
     random_state: Any = None
     verbose: bool = False
 

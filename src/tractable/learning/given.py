@@ -11,6 +11,7 @@ from tractable.learning.records import GradientOptions
 from tractable.models.binarizing import DRAW, binarized, checked, drawn
 from tractable.models.columns import numbers_of
 from tractable.models.keys import generator
+from tractable.models.rows import is_named
 from tractable.models.weights import counted
 
 
@@ -61,6 +62,8 @@ def as_given(data: Any, options: GradientOptions) -> GivenRows:
     ------
     ModelError : weights that are none; values that cannot be binarized this way.
     """
+    if not is_named(data) and hasattr(data, "tocsr"):
+        data = numbers_of(data)
     data, weights = counted(data, options.weights)
     if options.binarize is None:
         return GivenRows(data, None, weights)

@@ -90,7 +90,9 @@ def read_evidence(model: Grouped, evidence: Any) -> dict[str, np.ndarray]:
     """Evidence by group, each value checked; NaN is unobserved."""
     if evidence is None:
         return {}
-    given = evidence if isinstance(evidence, Mapping) else {VISIBLE: evidence}
+    columns = getattr(model.units.get(VISIBLE), "columns", None)  # by name, where they have any
+    by_group = isinstance(evidence, Mapping) and (columns is None or {*evidence} <= {*model.units})
+    given = evidence if by_group else {VISIBLE: evidence}
     out = {}
     for name, values in given.items():
         if name not in model.units:

@@ -16,16 +16,17 @@ from tractable.learning.records import Epoch, History
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Mixed, Spin, Units
+from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Mixed, Spin, Units, units_for
 
 
-def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None = None) -> Units:
+def visible_units(rows: np.ndarray, kind: str | Units = "auto", categories: int | None = None) -> Units:
     """Units that can hold the columns of the data.
 
     Parameters
     ----------
     rows : [n_rows, n_columns]. kind : ``"bernoulli"``, ``"spin"``, ``"categorical"``, ``"gaussian"`` (its precision is
-        learned), or ``"auto"``: the first of bernoulli, spin and gaussian that can take every value.
+        learned), ``"mixed"`` (of each column bernoulli or gaussian), or ``"auto"``: the first of bernoulli, spin and
+        gaussian that can take every value; or units as they are.
     categories : states of categorical units; one more than the largest value by default.
 
     Examples
@@ -34,6 +35,10 @@ def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None =
     Bernoulli(n=2)
     """
     n = rows.shape[1]
+    if isinstance(kind, Units):
+        return _of_width(kind, n)
+    if kind == "mixed":
+        return units_for(rows)
     if kind == "auto":
         kind = next((k for k in (Bernoulli(n), Spin(n)) if _takes(k, rows)), Gaussian(n)).__class__.__name__.lower()
     if kind == "gaussian":
@@ -42,9 +47,15 @@ def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None =
         return Categorical(n, categories or _n_states(rows))
     if kind not in KINDS:
         raise ModelError(
-            f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, and auto"
+            f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, mixed and auto"
         )
     return KINDS[kind](n)
+
+
+def _of_width(units: Units, n: int) -> Units:
+    if units.n != n:
+        raise ModelError(f"units are for {units.n} columns, the data have {n}")
+    return units
 
 
 def _takes(units: Units, rows: np.ndarray) -> bool:

@@ -143,8 +143,9 @@ class Mixed(Units):
             return super().numbers(data)
         if isinstance(data, np.ndarray) and data.dtype.kind in "biuf":
             return data
-        single = not is_named(data) and self.columns.case_of(data) is None and array_of(data).ndim == 1
-        codes = self.columns.read(data)
+        case = self.columns.case_of(data)
+        single = case is not None or (not is_named(data) and array_of(data).ndim == 1)
+        codes = self.columns.read(data) if case is None else self.columns.evidence(data, "")
         for part, own in self._states():
             codes[:, own] = _at(part.levels, codes[:, own])
         return codes[0] if single else codes
@@ -156,15 +157,20 @@ class Mixed(Units):
     def named(self, values: np.ndarray, data: Any = None) -> Any:
         if self.columns is None:
             return super().named(values, data)
-        codes = np.array(values, np.float64)
+        codes, between = np.array(values, np.float64), []
         for part, own in self._states():
-            places = (codes[..., own, None] == part.levels).argmax(-1)
-            codes[..., own] = np.where(np.isnan(codes[..., own]), np.nan, places)
+            same = codes[..., own, None] == part.levels
+            between += (own.start + np.flatnonzero((~same.any(-1) & ~np.isnan(codes[..., own])).any(0))).tolist()
+            codes[..., own] = np.where(np.isnan(codes[..., own]), np.nan, same.argmax(-1))
+        names: Any = self.columns.names
+        means = {names[j]: np.asarray(values)[:, j] for j in between}  # of states, which are none themselves
         if data is None:
-            return Rows(self.columns.written(codes))
+            return Rows(self.columns.written(codes) | means)
         if is_named(data):
-            return replaced(data, self.columns.completed(data, codes))
-        return self.columns.in_place(data, codes)
+            return replaced(data, self.columns.completed(data, codes) | means)
+        found = self.columns.in_place(data, codes)
+        found[:, between] = np.asarray(values)[:, between]
+        return found
 
 
 def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
