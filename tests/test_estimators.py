@@ -212,7 +212,7 @@ class TestLearning:
 
     @pytest.mark.parametrize("bad", [np.inf, -np.inf])
     def test_infinite_entries_are_refused(self, bad):
-        with pytest.raises(ValueError, match="[Ii]nfinity"):
+        with pytest.raises(ValueError, match=r"[Ii]nfinity"):
             RestrictedBoltzmannMachine(2).fit(np.array([[0.0, 1.0], [bad, 0.5]]))
 
     def test_rows_without_an_entry_are_refused(self):

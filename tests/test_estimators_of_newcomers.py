@@ -36,9 +36,9 @@ class TestGray:
     def test_real_columns_are_said_to_be_learned_as_such(self) -> None:
         with pytest.warns(LearningWarning, match="real numbers: they are learned as Gaussian units.*binarize=0.5"):
             RestrictedBoltzmannMachine(2, **QUICK).fit(GRAY)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", LearningWarning)
-            RestrictedBoltzmannMachine(2, units="gaussian", **QUICK | {"epochs": 30}).fit(GRAY[:, :1] * [1, 2, 3])
+        with warnings.catch_warnings(record=True) as caught:
+            RestrictedBoltzmannMachine(2, units="gaussian", **QUICK).fit(GRAY)
+        assert not any("real numbers" in str(one.message) for one in caught)
 
     def test_what_brings_gray_values_later_is_refused(self) -> None:
         fitted = RestrictedBoltzmannMachine(2, **QUICK).fit(BITS)

@@ -22,6 +22,9 @@ from tractable.models.binarizing import DRAW, binarized, checked, drawn_by_conte
 from tractable.models.unnamed import array_of
 from tractable.posterior import impute, sample
 
+SPARSE = ["csr", "csc", "coo"]
+"""Forms of sparse matrices; others are made one of these."""
+
 
 class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """One model of rows, in `model_`, and the verbs about it.
@@ -98,7 +101,7 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _numbers(self, X: Any, reset: bool = False, missing: bool = True) -> np.ndarray:
         """Rows of finite numbers; NaN only where it may be."""
         how: Any = {"dtype": "numeric", "ensure_all_finite": "allow-nan" if missing else True}
-        return array_of(validate_data(self, X, reset=reset, accept_sparse=True, **how))
+        return array_of(validate_data(self, X, reset=reset, accept_sparse=SPARSE, **how))
 
     def _checked(self, X: Any, reset: bool = False, missing: bool = True) -> np.ndarray:
         """The same as zeros and ones, where that is wanted: cut, or drawn with random numbers that hang on the row."""

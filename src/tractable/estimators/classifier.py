@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted, validate_data
 
 from tractable import learning
-from tractable.estimators._base import learner_of
+from tractable.estimators._base import SPARSE, learner_of
 from tractable.estimators.boltzmann import ALGORITHMS
 from tractable.evaluate import free_energy
 from tractable.learning import Learner
@@ -24,7 +24,7 @@ from tractable.models.units import Units
 from tractable.models.unnamed import array_of
 from tractable.models.weights import counted
 from tractable.plan.training import check_training
-from tractable.posterior import transform
+from tractable.posterior import infer, transform
 from tractable.posterior.engines.mixtures import softmax
 
 LEARNERS: dict[str, Learner] = {"discriminative": learning.Discriminative(), **ALGORITHMS}
@@ -62,7 +62,7 @@ class RestrictedBoltzmannClassifier(ClassNamePrefixFeaturesOutMixin, Transformer
     >>> import numpy as np
     >>> rows = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 50)
     >>> either = rows[:, 0] ^ rows[:, 1]
-    >>> found = tr.estimators.RestrictedBoltzmannClassifier(8, epochs=50, random_state=0).fit(rows, either)
+    >>> found = tr.estimators.RestrictedBoltzmannClassifier(8, random_state=0).fit(rows, either)
     >>> found.predict([[0, 1], [1, 1]]).tolist(), found.predict_proba([[0, 1]]).shape
     ([1, 0], (1, 2))
     """
@@ -100,7 +100,7 @@ class RestrictedBoltzmannClassifier(ClassNamePrefixFeaturesOutMixin, Transformer
         return self
 
     def _rows(self, X: Any, reset: bool = False) -> np.ndarray:
-        how: Any = {"dtype": "numeric", "ensure_all_finite": "allow-nan", "accept_sparse": True}
+        how: Any = {"dtype": "numeric", "ensure_all_finite": "allow-nan", "accept_sparse": SPARSE}
         rows = array_of(validate_data(self, X, reset=reset, **how))
         return rows if self.binarize is None else binarized(rows, self.binarize)
 
@@ -124,12 +124,16 @@ class RestrictedBoltzmannClassifier(ClassNamePrefixFeaturesOutMixin, Transformer
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable label of each row."""
+        check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(1)]
 
     def transform(self, X: Any) -> np.ndarray:
         """The means of the hidden units given each row and its most probable label [n_rows, n_hidden]."""
-        label = self.predict_proba(X).argmax(1)
-        return np.asarray(transform(self._double, np.column_stack([self._inner(X), label])))
+        rows = np.column_stack([self._inner(X), self.predict_proba(X).argmax(1)])
+        if np.isnan(rows).any():
+            return np.asarray(infer(self._double, rows).marginals["hidden"])
+        with jax.enable_x64(True):
+            return np.asarray(transform(self._double, rows))
 
     @property
     def _n_features_out(self) -> int:

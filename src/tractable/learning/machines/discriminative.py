@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from tractable.learning import sizes
 from tractable.learning._base import Seen, Training
 from tractable.learning.loop import Run
 from tractable.learning.machines._base import MachineLearner
@@ -46,8 +47,11 @@ class Discriminative(MachineLearner):
     array([0., 1.])
     """
 
+    passes: ClassVar[int] = sizes.LAYERED_PASSES
+    """Labels of a small table take longer to tell apart than its rows to be described."""
+
     def rate(self, model: Any) -> float:
-        return 3e-3
+        return sizes.rate_of_adam(model.n_parameters)
 
     def run(self, model: Any, data: Any, request: Request) -> Run:
         given = GradientOptions.read(request.options, self)
