@@ -38,7 +38,7 @@ def free_energy(
     >>> found = tr.free_energy(machine, [[0], [1]])
     >>> found.value.round(6).tolist(), found.kind
     ([-0.693147, -2.626928], 'exact')
-    >>> round(-found.value[1] - (0.5 + math.log(1 + math.exp(2))), 9)
+    >>> float(round(-found.value[1] - (0.5 + math.log(1 + math.exp(2))), 9))
     0.0
     """
     if not isinstance(model, Boltzmann):

@@ -42,7 +42,7 @@ class Discriminative(MachineLearner):
     >>> import numpy as np
     >>> rows = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0], [1, 1, 1]] * 50)  # whether the first two columns agree
     >>> machine = tr.restricted(tr.Mixed(tr.Bernoulli(2), tr.Categorical(1, 2)), 4)
-    >>> run = tr.fit(machine, rows, tr.Discriminative(batch_size=10, learning_rate=0.05), epochs=100, live=0)
+    >>> run = tr.fit(machine, rows, tr.Discriminative())
     >>> tr.infer(run.model, [1, 1, np.nan]).marginals["visible"][2:].round() # of the labels 0 and 1
     array([0., 1.])
     """
