@@ -21,7 +21,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from tractable.estimators import DeepBoltzmannMachine, RestrictedBoltzmannMachine
 
 
-@parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)])
+STOCHASTIC = {
+    name: "batches are drawn: weights are as many rows in expectation alone"
+    for name in ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data")
+}
+
+
+@parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)], expected_failed_checks=lambda _: STOCHASTIC)
 def test_scikit_learn_takes_it_for_an_estimator(estimator, check):
     check(estimator)
 
