@@ -22,7 +22,7 @@ from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
 from tractable.learning.watch import FIRST, Watch, are_finite
-from tractable.learning.yardstick import Table, Yardstick, compared, independent_columns, spread
+from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
@@ -157,9 +157,9 @@ class Fitting:
         return Looks(self.table, self.options.live)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> Scorable:
         """What there is to score."""
-        return Table(self.learner, self.rows, self.held, self.key)
+        return Scorable(self.learner, self.rows, self.held, self.key)
 
     def run(self) -> Run:
         at = self._restored()
@@ -215,7 +215,7 @@ class Fitting:
 
     def _timed(self, at: Saved) -> Saved:
         """With a budget of time: how many steps there will be, once a third of it is left for the rate to fall."""
-        if at.total is not None or self.options.seconds is None:
+        if at.total is not None or self.options.seconds is None or math.isinf(self._clock.a_step):
             return at
         decay, left = float(self.learner.decay), self.options.seconds - (time.perf_counter() - self._clock.began)
         total = min(self.length, math.ceil(at.step / max(1 - decay, 1e-6)) if decay else at.step)
