@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tractable as tr
-from tractable.cli import run as command
+from tractable.cli._run import run as command
 from tractable.learning import LearningWarning, sizes
 from tractable.learning.watch import RESCUES, Watch
 from tractable.models import ModelError
@@ -103,7 +103,7 @@ def test_only_one_thing_says_how_long_a_fit_is() -> None:
         fitted(seconds=-1)
     with pytest.raises(ModelError, match="no seconds for all of them"):
         fitted(tr.Layerwise(), tr.deep([16, 4, 3]), seconds=1)
-    with pytest.raises(ModelError, match="EM takes no option 'seconds': it is one of gradient learners"):
+    with pytest.raises(ModelError, match="takes no option 'seconds': it is one of gradient learners"):
         tr.fit(tr.mixture(ROWS, 2, "bernoulli"), ROWS, tr.EM(), seconds=1)
 
 

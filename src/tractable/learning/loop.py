@@ -271,6 +271,8 @@ class Fitting:
         if self.options.seconds is not None:
             piece = self.options.seconds / PIECES / self._clock.a_step
             n = min(n, max(1, int(piece)))
+        if at.total is None:  # where the rate would begin to fall if there is time for all of it
+            n = min(n, max(1, math.ceil((1 - float(self.learner.decay)) * self.length) - at.step))
         return n
 
     def _seen(self, at: Saved) -> tuple[float | None, bool]:
