@@ -274,6 +274,17 @@ def rows_of(args: Any) -> Iterator[Row]:
             yield peer(name)
 
 
+def verdict(found: list[Row]) -> list[str]:
+    """Where less was learned than is claimed, and where nothing was said of it."""
+    named = {f"{r['data']} {r['learner']} {r['share']:.2f}": r for r in found}
+    low = [name for name, r in named.items() if r["share"] < (0.8 if r["learner"] in DEFAULT else 0.5)]
+    silent = [name for name, r in named.items() if r["share"] < 0.3 and not r["said"]]
+    return [
+        f"below what is claimed: {', '.join(low) or 'none'}",
+        f"below 0.3 and silent: {', '.join(silent) or 'none'}",
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     args = arguments(
@@ -291,20 +302,7 @@ def main() -> None:
         for one in rows_of(args):
             found.append(one)
             print({k: round(v, 2) if isinstance(v, float) else v for k, v in one.items()}, flush=True)
-        silent = [
-            f"{r['data']} {r['learner']}"
-            for r in found
-            if r["share"] < 0.3 and not r["said"] and "scikit" not in r["learner"]
-        ]
-        low = [
-            f"{r['data']} {r['learner']} {r['share']:.2f}"
-            for r in found
-            if r["share"] < (0.8 if r["learner"] in DEFAULT else 0.5)
-        ]
-        notes = [
-            f"below what is claimed: {', '.join(low) or 'none'}",
-            f"below 0.3 and silent: {', '.join(silent) or 'none'}",
-        ]
+        notes = verdict([one for one in found if "scikit" not in one["learner"]])
     report("defaults", columns, found, notes)
     save(args.json, found)
 

@@ -20,11 +20,10 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from tractable.estimators import DeepBoltzmannMachine, RestrictedBoltzmannMachine
 
-
-STOCHASTIC = {
-    name: "batches are drawn: weights are as many rows in expectation alone"
-    for name in ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data")
-}
+STOCHASTIC = dict.fromkeys(
+    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
+    "batches are drawn: weights are as many rows in expectation alone",
+)
 
 
 @parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)], expected_failed_checks=lambda _: STOCHASTIC)

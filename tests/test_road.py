@@ -483,7 +483,7 @@ def test_the_plan_alone_decides_what_is_exact(monkeypatch: pytest.MonkeyPatch) -
     assert plan_starts(graph, 5).method == "gibbs"
     assert plan_live(graph).method == "annealing"
     question = budget.ask("sample", patience=-1.0)
-    assert plan_machine(graph, (), question).method == "gibbs"
+    assert plan_machine(graph, (), question).method == "annealing"
     assert plan_machine(graph, (), budget.ask("sample")).method == "enumeration"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -68,7 +69,7 @@ def score(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Wanted:
     """How many samples, and given what."""
 
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of samples.")] = 100
@@ -97,17 +98,17 @@ class Drawn:
 def sample(
     model: Model,
     output: Output,
-    drawn: Drawn,
+    wanted: Wanted,
     common: Common,
     seed: Seed = 0,
 ) -> None:
     """Draw samples: of a machine or chain rows, as .npy, .npz or .csv; of a network, states as .csv or .evid."""
-    check_apart({"MODEL": model, "--evidence-file": drawn.evidence_file}, {"--output": output})
+    check_apart({"MODEL": model, "--evidence-file": wanted.evidence_file}, {"--output": output})
     found: Any = tr.load(model)
     check_output(found, output, common.json)
-    rows = tr.sample(found, drawn.n, evidence=drawn.evidence(found), key=seed, memory=common.memory)
+    rows = tr.sample(found, wanted.n, evidence=wanted.evidence(found), key=seed, memory=common.memory)
     write_rows(found, rows, output)
-    _tell(found, output, drawn.n, common)
+    _tell(found, output, wanted.n, common, rows)
 
 
 @app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
@@ -124,7 +125,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     rows = cut.data(machine, source or data)
     with values_of(source or data):
         whole = tr.impute(machine, rows, key=seed, memory=common.memory)
-    _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common)
+    _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common, whole)
 
 
 @app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")
@@ -168,7 +169,12 @@ def machine_of(path: str) -> Any:
     return found
 
 
-def _tell(model: Any, output: str, n: int, common: Common) -> None:
+def _tell(model: Any, output: str, n: int, common: Common, rows: Any = None) -> None:
+    """What was written, and the verdict on it where it was drawn by chains."""
+    verdict = getattr(rows, "verdict", "exact")
     if common.json:
-        return _json.write({"model": _json.model(model), "output": output, "rows": n})
+        more = {} if rows is None else {"verdict": verdict}
+        return _json.write({"model": _json.model(model), "output": output, "rows": n} | more)
     told(common, output, n)
+    if verdict != "exact" and not common.quiet:
+        print(verdict, file=sys.stderr)

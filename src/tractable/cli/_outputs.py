@@ -10,7 +10,7 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli._common import InterruptedFitError
-from tractable.cli._options import Kept, kept_at, layers_at
+from tractable.cli._options import Kept, Running, kept_at, layers_at
 from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_new, check_writable
 from tractable.cli._text import warnings_in_a_line
 from tractable.formats._base import extension, write
@@ -49,9 +49,11 @@ def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[
 
 def _check_ended(kept: Kept, output: str, there: list[str]) -> None:
     """A fit that has ended is not resumed."""
-    if kept.resume and not there and os.path.exists(output):
-        start = f"; --start {output} goes on from it" if hasattr(kept, "start") else ""
-        raise tr.ModelError(f"{output}: there is nothing to resume, the fit that wrote this has ended{start}")
+    if kept.resume and not kept.force and not there and os.path.isfile(output) and os.path.getsize(output):
+        start = f"--start {output} goes on from it, " if isinstance(kept, Running) else ""
+        raise tr.ModelError(
+            f"{output}: there is nothing to resume, the fit that wrote this has ended; {start}--force begins anew"
+        )
 
 
 def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:

@@ -34,8 +34,8 @@ LEARNERS: dict[str, Learner] = {"discriminative": learning.Discriminative(), **A
 class RestrictedBoltzmannClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """A restricted Boltzmann machine over rows and their labels, p(x, y, h), and p(y | x) of it, which is exact.
 
-    log p(y | x) is log p̃(x, y) less what all labels have together; log Z is nowhere in it. Gaps in rows (NaN) are summed
-    out.
+    log p(y | x) is log p̃(x, y) less what all labels have together; log Z is nowhere in it. Gaps in rows (NaN) are
+    summed out.
 
     Parameters
     ----------

@@ -28,10 +28,10 @@ from tractable.posterior import Certificate
 from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, modes, strata
-from tractable.posterior.tempering._base import PathRun, run
+from tractable.posterior.tempering._base import PathRun, run, whole
 from tractable.posterior.tempering.ladders import Exchanged
 from tractable.posterior.tempering.modes import Modes
-from tractable.posterior.tempering.strata import Piloted, Strata
+from tractable.posterior.tempering.strata import Piloted, Strata, forward_runs
 from tractable.posterior.tempering.temperatures import Pilot, linear, measured
 
 
@@ -159,12 +159,12 @@ def anneal(
     known, first = _explored(model, rows, keys[0], base, settings.phases)
     size, given = (settings.n_chains, settings.flipping), more.get("temperatures")
     if settings.phases:
-        found = strata.piloted(model, first, known, keys[1], size)
+        found = strata.piloted(model, first, known, keys[1], strata.Piloting(*size))
     else:
         found = strata.single(model, first[0], known, keys[1], (*size, given is not None))
     betas = _temperatures(found.pilot, settings, given)
     progress = _Progress(more.get("progress"), 2 * len(betas) - 1)
-    forward, weight = _forward(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
+    forward, weight = forward_runs(found.strata, keys[2], betas, settings.n_chains, progress.part(0))
     asked = (keys[3], more.get("samples"), rows)
     starts = _starts(model, found, known, forward, asked, settings)
     back = _backward(found.strata, keys[4], betas, starts.x, progress.part(len(betas) - 1))
@@ -185,18 +185,7 @@ def _explored(model: Boltzmann, rows: Any, key: Any, base: Any, phases: bool) ->
     if not phases:
         return modes.only(model, own), [own]
     found = modes.find(model, rows, ends)
-    mixed = {name: found.weights @ m for name, m in found.means.items()}
-    return found, [own, bases.none(model), bases.with_means(model, mixed, bases.FREE_CHAINS)]
-
-
-def _forward(
-    paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress
-) -> tuple[PathRun, Float[np.ndarray, " c"]]:
-    """Chains along paths that are drawn, and their log W."""
-    which = paths.drawn(jax.random.fold_in(key, 0), n)
-    path = paths.path(which)
-    found = run(path, key, betas, path.start(jax.random.fold_in(key, 1), n), progress)
-    return found, paths.log_weights(found.work, which, paths.region(found.x))
+    return found, bases.broad(model, own, found)
 
 
 def _backward(paths: Strata, key: Any, betas: np.ndarray, x: State, progress: Progress) -> np.ndarray:
@@ -241,7 +230,7 @@ def _temperatures(found: Pilot, settings: Annealing, given: Any) -> np.ndarray:
         return np.asarray(given, np.float64)
     if settings.schedule == "linear":
         return linear(settings.n_temperatures or 1000)
-    n = settings.n_temperatures or needed(found, settings)
+    n = settings.n_temperatures or whole(needed(found, settings))
     return found.temperatures(min(n, settings.max_temperatures))
 
 

@@ -11,22 +11,21 @@ from jaxtyping import Int
 from tractable.evaluate.starts import Starts
 from tractable.posterior import Certificate
 from tractable.posterior.tempering import bounds
-from tractable.posterior.tempering.ladders import TRIPS
 from tractable.posterior.tempering.modes import Modes
+from tractable.posterior.tempering.verdicts import (
+    ERRORS,
+    TOLERANCE,
+    against_exchange,
+    against_weights,
+    given_the_phases,
+)
 
 Checks = Mapping[str, float]
 
+WAYS = ("forward", "reverse")
 MIN_OVERLAP = 0.05
-MIN_EFFECTIVE = 10.0
-MAX_TAIL = 1.0
 MIN_PAIRS = 32
 """Fewer runs are bounded for each direction apart: pairs of them cannot exclude anything."""
-
-ERRORS, TOLERANCE = 4.0, 0.05
-"""Estimates may differ by so many standard errors, and so many nats beyond them."""
-
-SMALL = 0.01
-"""The weight below which a phase is not counted among those that a verdict names."""
 
 CHECKS = (
     "gap",
@@ -132,14 +131,9 @@ def _checks(
 
 def _reasons(checks: Checks, n: tuple[int, int]) -> list[str]:
     """What speaks against the value, with what would help; a check that is not a number speaks against it."""
-    out = [*_directions(checks), *_weights(checks, n)][:1]
-    apart = abs(checks["exchange"])
-    if not apart <= ERRORS * checks["exchange_error"] + TOLERANCE:
-        out.append(f"exchange and annealing differ by {apart:.3g} nats; use a longer burn-in and more temperatures")
-    if not checks["round_trips"] >= TRIPS:
-        trips = checks["round_trips"]
-        out.append(f"replicas hardly travel ({trips:.1f} round trips a ladder); use a longer burn-in")
-    return out
+    both = [(checks[f"{way}_effective"], checks[f"{way}_tail"], of) for way, of in zip(WAYS, n, strict=True)]
+    first = [*_directions(checks), *against_weights(both)][:1]
+    return first + against_exchange(checks["exchange"], checks["exchange_error"], checks["round_trips"])
 
 
 def _directions(checks: Checks) -> list[str]:
@@ -149,18 +143,6 @@ def _directions(checks: Checks) -> list[str]:
         return [f"forward and reverse disagree by {abs(gap):.3g} nats; use {cure}"]
     if not checks["overlap"] >= MIN_OVERLAP:
         return ["forward and reverse runs hardly overlap; use more temperatures"]
-    return []
-
-
-def _weights(checks: Checks, n: tuple[int, int]) -> list[str]:
-    ess = checks["forward_effective"], checks["reverse_effective"]
-    few = np.minimum(*ess)  # NaN where either is
-    if not few >= MIN_EFFECTIVE:
-        return [f"few chains carry the weight (effective sample size {few:.1f}); use more temperatures"]
-    tails = checks["forward_tail"], checks["reverse_tail"]
-    heavy = np.max([-np.inf, *(tail for tail, e, of in zip(tails, ess, n, strict=True) if not e >= of / 2)])
-    if not heavy <= MAX_TAIL:
-        return [f"the weights have a heavy tail (Pareto shape {heavy:.2f}); use more temperatures"]
     return []
 
 
@@ -180,10 +162,4 @@ def _reliable(starts: Starts, found: Found | None, w: bounds.Weights) -> str:
         return f"reliable if {GIVEN}" if starts.origin == "given samples" else UNSOUGHT
     if found is None:
         return "reliable given the phases found"
-    share = np.bincount(found.region, np.exp(w - np.max(w)), len(found.modes.elbo))
-    share = np.sort(share / share.sum())[::-1]
-    counted = share[share >= SMALL]
-    if len(counted) == 1:
-        return "reliable given the phases found: 1"
-    told = "/".join(f"{s:.2f}" for s in counted[:4]) + ("/…" if len(counted) > 4 else "")
-    return f"reliable given the phases found: {len(counted)}, weights {told}"
+    return given_the_phases(found.region, w)

@@ -1,4 +1,4 @@
-"""Chains of a machine watched along their way: whether they can be told apart, and from where they started."""
+"""Chains of a machine watched along their way: whether they can be told apart by where they started."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tractable.plan import Memory, Plan, allowed, ask
 from tractable.plan._base import within
 from tractable.posterior.approximate import gibbs
 from tractable.posterior.engines._protocol import unsupported
+from tractable.posterior.tempering.spread import first_states
 
 NAMES = ("log p̃(x)", "mean of the visible units")
 
@@ -46,7 +47,10 @@ class Traces:
 
 
 def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0, memory: Memory = None) -> Traces:
-    """Block Gibbs chains of a Boltzmann machine (general, restricted, deep) that start from its fields alone.
+    """Block Gibbs chains of a Boltzmann machine (general, restricted, deep) that start spread over its modes.
+
+    Chains that started alike would agree on the one phase that they see. Modes are looked for by mean field, and chains
+    are shared out in proportion to the square roots of their weights.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def _chains(model: Boltzmann, n_chains: int, n_sweeps: int, key: Any) -> np.ndar
     """What is watched [n_sweeps, names, n_chains]."""
     key = jax.random.key(key) if isinstance(key, int | np.integer) else key
     model = model.astype(working_type(model))
-    x = gibbs.start(model, jax.random.fold_in(key, 0), jnp.arange(n_chains, dtype=jnp.uint32))
+    x = first_states(model, jax.random.fold_in(key, 0), n_chains)
     keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)
     return np.asarray(_watched(gibbs.schedule(model.graph), model, keys, x))
 

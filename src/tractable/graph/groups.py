@@ -70,6 +70,17 @@ class GroupGraph:
         """Whether no two units interact."""
         return not any(self.neighbours.values()) and not any(map(self.coupled_within, self.sizes))
 
+    @cached_property
+    def is_one_block(self) -> bool:
+        """Whether all that interacts are all units of one group, or all pairs of units of two.
+
+        Its treewidth is what enumeration pays for, so that no order of elimination is better.
+        """
+        own = [name for name in self.sizes if self.coupled_within(name)]
+        touched = [name for name, others in self.neighbours.items() if others]
+        dense = not any(self.edges.get(name) for name in own)
+        return dense and (not touched if len(own) == 1 else not own and len(touched) == 2)
+
     def independent_groups(self) -> tuple[tuple[str, ...], ...]:
         """The groups in blocks of which no two members touch: the colour classes of the graph of groups.
 

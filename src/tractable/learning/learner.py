@@ -61,14 +61,20 @@ class Learner:
         return prepared(model, data, self, request).run()
 
     def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
-        """The same learner with all that follows from the model and the number of rows; `version` is of a checkpoint."""
+        """The same learner with what follows from the model and the number of rows; `version` is a checkpoint's."""
         batch_size = min(self.batch_size or sizes.batch_of(n_rows), n_rows)
-        rate = self.rate(model) if self.learning_rate is None else self.learning_rate
+        rate = self.learning_rate
+        if rate is None:
+            rate = self.rate(model) * (sizes.WARM if self.is_learned(model) else 1)
         return replace(self, batch_size=batch_size, learning_rate=rate)
 
     def rate(self, model: Any) -> float:
         """The learning rate of a model where none is given."""
         return sizes.RATE
+
+    def is_learned(self, model: Any) -> bool:
+        """Whether learning goes on from a model that knows the columns already."""
+        return False
 
     @property
     def batch(self) -> int:

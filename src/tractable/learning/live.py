@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from tractable.learning.records import bare
-from tractable.learning.yardstick import Table, spread
+from tractable.learning.yardstick import Scorable, spread
 from tractable.models import ModelError
 from tractable.posterior import Certificate
 
@@ -21,22 +21,19 @@ MOST = 0.2
 FIRST = 5.0
 """Seconds that a first look is taken to need, most of them to compile it."""
 
-Parts = tuple[Certificate | None, Certificate | None]
-"""Mean log-likelihoods of train and validation rows."""
-
 
 @dataclass
 class Looks:
     """What looks at the likelihood have cost, what the next one may, and what the last one found."""
 
-    table: Table
+    table: Scorable
     share: float
     spent: float = 0.0
     next: float = FIRST
     last: Any = None
 
-    def at(self, model: Any, seconds: float, is_end: bool) -> Parts:
-        """The likelihoods after so many seconds of learning, while that is cheap; at the end roughly, where it is not.
+    def at(self, model: Any, seconds: float, is_end: bool) -> tuple[Certificate | None, Certificate | None]:
+        """Those of train and validation rows after so many seconds, while that is cheap; at the end roughly, where not.
 
         Raises
         ------

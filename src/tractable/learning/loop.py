@@ -24,7 +24,7 @@ from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
 from tractable.learning.watch import FIRST, Watch, are_finite
-from tractable.learning.yardstick import Table, Yardstick, compared, independent_columns, spread
+from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
@@ -150,9 +150,9 @@ class Fitting:
         return Looks(self.table, self.options.live)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> Scorable:
         """What there is to score."""
-        return Table(self.learner, self._given.spread(self.learner.live_rows), self.held, self.key)
+        return Scorable(self.learner, self._given.spread(self.learner.live_rows), self.held, self.key)
 
     def run(self) -> Run:
         at = self._restored()
@@ -208,7 +208,7 @@ class Fitting:
 
     def _timed(self, at: Saved) -> Saved:
         """With a budget of time: how many steps there will be, once a third of it is left for the rate to fall."""
-        if at.total is not None or self.options.seconds is None:
+        if at.total is not None or self.options.seconds is None or math.isinf(self._clock.a_step):
             return at
         decay, left = float(self.learner.decay), self.options.seconds - (time.perf_counter() - self._clock.began)
         total = min(self.length, math.ceil(at.step / max(1 - decay, 1e-6)) if decay else at.step)
@@ -278,6 +278,8 @@ class Fitting:
         if self.options.seconds is not None:
             piece = self.options.seconds / PIECES / self._clock.a_step
             n = min(n, max(1, int(piece)))
+        if at.total is None:  # where the rate would begin to fall if there is time for all of it
+            n = min(n, max(1, math.ceil((1 - float(self.learner.decay)) * self.length) - at.step))
         return n
 
     def _seen(self, at: Saved) -> tuple[float | None, bool]:

@@ -54,6 +54,7 @@ RULES = {
     "averaging": SHARE,
     "batch_size": _optional(_whole("at least one row")),
     "decay": Rule("a share from 0 to 1, True or False", lambda value: isinstance(value, bool) or SHARE.holds(value)),
+    "burn_in": _whole("zero or more", 0),
     "checkpoint_seconds": SECONDS,
     "epochs": _optional(_whole("zero or more", 0)),
     "every": AT_LEAST_ONE,

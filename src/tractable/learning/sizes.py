@@ -29,6 +29,12 @@ SMALLEST, LARGEST = 10, 100
 RATE = 0.04
 """The learning rate of a machine."""
 
+WARM = 0.25
+"""What is left of the rate where learning goes on from a model that has been learned."""
+
+BURN_IN = 200
+"""Sweeps of chains before the first step there."""
+
 ADAM, STEADY, WIDE = 0.01, 0.001, 10_000
 """The largest and the smallest rate of Adam; it falls with the root of the number of parameters above so many."""
 

@@ -102,7 +102,7 @@ class Yardstick:
         return {k: v for k, v in vars(self).items() if k != "advice"} | {"share": self.share, "sentence": self.sentence}
 
 
-class Table(NamedTuple):
+class Scorable(NamedTuple):
     """Rows that were learned from and those that were held out, the learner that can score them, and a key for that."""
 
     learner: Learner
@@ -111,7 +111,7 @@ class Table(NamedTuple):
     key: Any
 
 
-def compared(table: Table, run: Run) -> Yardstick:
+def compared(table: Scorable, run: Run) -> Yardstick:
     """The yardstick of a fit, a small share of whose time it takes; a warning where little was learned."""
     seconds = run.history[-1].seconds if len(run.history) else 0.0
     scored, value = _scored(table, run, seconds)
@@ -124,7 +124,7 @@ def compared(table: Table, run: Run) -> Yardstick:
     return found
 
 
-def _scored(table: Table, run: Run, seconds: float) -> tuple[np.ndarray, float | None]:
+def _scored(table: Scorable, run: Run, seconds: float) -> tuple[np.ndarray, float | None]:
     """Rows to score, and their log-likelihood under the model: the last one of the fit, or a rough one."""
     rows = table.rows if table.held is None else table.held
     last = run.history[-1] if len(run.history) else None

@@ -37,13 +37,17 @@ BINARY, GENERAL = 5e-10, 1.5e-9
 PASSES = {"evidence": 1.0}
 """What log Z costs in evaluations of itself; expectations cost five."""
 
-OTHERWISE = {"sample": "gibbs", "impute": "gibbs", "transform": "mean_field", "evidence": "annealing"}
+OTHERWISE = {"sample": "annealing", "impute": "gibbs", "transform": "mean_field", "evidence": "annealing"}
 """What answers where exact answers take longer than one has patience for."""
 
 RESTARTS, RESTARTS_OF_MANY = 8, 2
 CHAINS, CHAINS_OF_MANY = 64, 16
-SWEEPS = {"marginals": 1000, "sample": 1000, "impute": 200}
-"""Of a chain."""
+SWEEPS = {"marginals": 1000, "sample": 25, "impute": 200}
+"""Of a chain; of samples, after they were annealed."""
+
+FEWEST_RUNS, TEMPERATURES = 256, (100, 5000)
+SEARCH = 400_000
+"""Sweeps of all chains that look for phases: modes, pilot runs, replica exchange."""
 
 TOGETHER = 2048
 """Chains that run at once."""
@@ -60,6 +64,14 @@ class GibbsChains(NamedTuple):
     """How many Gibbs chains for each row, and their sweeps."""
 
     n_each: int
+    n_sweeps: int
+
+
+class AnnealedDraws(NamedTuple):
+    """Annealed runs that go together, their temperatures at least and at most, and the sweeps that draws end with."""
+
+    n_runs: int
+    temperatures: tuple[int, int]
     n_sweeps: int
 
 
@@ -134,8 +146,11 @@ def _exact(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
         return _independent(graph, free, names, ask)
     if method == "independent":
         raise inapplicable(ask, "some of the free units interact")
+    needless = method == "auto" and free.is_one_block
     found = cheaper(
-        method, lambda: _enumeration(graph, free, names, ask), lambda: _elimination(graph, free, names, ask)
+        method,
+        lambda: _enumeration(graph, free, names, ask),
+        lambda: None if needless else _elimination(graph, free, names, ask),
     )
     if found is None:
         raise inapplicable(ask, "it needs discrete units with few pairs of them interacting")
@@ -314,9 +329,10 @@ def factors(units: Graph) -> list[tuple[str, ...]]:
 def _approximate(graph: GroupGraph, observed: ObservedGroups, ask: Ask, how: tuple[str, int, bool]) -> Plan:
     """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     method, n_rows, many = how
+    if ask.query == "sample":
+        return _annealed_draws(graph, observed, ask)
     free, program = graph.without(observed), _effort(method, ask, many)
-    each = 1 if program is None else program.n_each
-    rows = (ask.n if ask.query == "sample" else n_rows) * each
+    rows = n_rows * (1 if program is None else program.n_each)
     passes = program.n_sweeps if isinstance(program, GibbsChains) else 100
     flops = 2.0 * (free.n_pairs + free.n_units) * rows * passes
     why = "was asked for" if method == ask.method else "answers where exact answers take too long"
@@ -326,8 +342,25 @@ def _approximate(graph: GroupGraph, observed: ObservedGroups, ask: Ask, how: tup
     return within(Plan(method, 0.0, flops, size, 1e-9 * flops, told, **more), size)
 
 
+def annealed_draws(n: int) -> AnnealedDraws:
+    """The program of `n` draws: as many runs together as in pilot runs, which compiles once, but for very many."""
+    return AnnealedDraws(FEWEST_RUNS if n <= TOGETHER else TOGETHER, TEMPERATURES, SWEEPS["sample"])
+
+
+def _annealed_draws(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
+    """The price of samples from annealed runs, some three for each."""
+    free, n = graph.without(observed), max(FEWEST_RUNS, 3 * ask.n)
+    program = annealed_draws(ask.n)
+    sweeps = float(SEARCH + n * 3 * TEMPERATURES[0] + ask.n * program.n_sweeps)
+    flops = 2.0 * (free.n_pairs + free.n_units) * sweeps
+    why = f"annealing answers where exact answers take too long: runs along the paths of all modes, {n:,} or more"
+    more = _asked(graph, _listed(graph, observed), ask) | {"budget": ask.budget, "program": program}
+    size = 8.0 * (n + ask.n + 4 * TOGETHER) * graph.n_units
+    return within(Plan("annealing", 0.0, flops, size, 1e-9 * flops, why, **more), size)
+
+
 def _effort(method: str, ask: Ask, many: bool) -> GibbsChains | Restarts | None:
     sweeps = ask.sweeps or SWEEPS.get(ask.query, SWEEPS["marginals"])
     if method == "gibbs":
-        return GibbsChains(1 if ask.query == "sample" else CHAINS_OF_MANY if many else CHAINS, sweeps)
+        return GibbsChains(CHAINS_OF_MANY if many else CHAINS, sweeps)
     return Restarts(RESTARTS_OF_MANY if many else RESTARTS) if method == "mean_field" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tractable._lazy import attach
-from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior._base import Drawn, Marginals, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import tables as _tables  # noqa: F401, loaded here: a first query does not wait for it
 from tractable.posterior.engines._protocol import UnsupportedError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Certificate",
+    "Drawn",
     "Forecast",
     "ImpossibleEvidenceError",
     "Marginals",

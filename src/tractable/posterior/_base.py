@@ -270,6 +270,41 @@ class Posterior(Generic[M]):
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
 
 
+class Drawn(np.ndarray):
+    """Numbers that were drawn, or averaged over draws, with the verdict on them; slices and sums keep it.
+
+    Attributes
+    ----------
+    verdict : ``"exact"``, or whether these can be relied on, in words.
+
+    Examples
+    --------
+    >>> drawn = tr.sample(tr.restricted(4, 3), 5)
+    >>> drawn.shape, drawn.verdict, drawn[:2].verdict
+    ((5, 4), 'exact', 'exact')
+    """
+
+    verdict: str
+
+    @classmethod
+    def of(cls, numbers: Any, verdict: str | None) -> Drawn:
+        """Numbers with their verdict; None stands for exact ones."""
+        found = np.asarray(numbers).view(cls)
+        found.verdict = verdict or "exact"
+        return found
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.verdict = getattr(other, "verdict", "exact")
+
+    def __reduce__(self) -> Any:
+        return Drawn.of, (np.asarray(self), self.verdict)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nothing speaks against it."""
+        return self.verdict.startswith(("exact", "reliable"))
+
+
 def n_samples(n: Any) -> int:
     """A number of samples, checked."""
     if not isinstance(n, int | np.integer):

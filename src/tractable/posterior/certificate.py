@@ -126,8 +126,8 @@ class Certificate:
         return cls(value, _or_infinite(lower, value, -np.inf), _or_infinite(upper, value, np.inf), "bound")
 
     @classmethod
-    def estimate(cls, value: Any, std_error: Any = None) -> Certificate:
-        """A value of which at most the standard error is known.
+    def estimate(cls, value: Any, std_error: Any = None, verdict: str | None = None) -> Certificate:
+        """A value of which at most the standard error is known, and whether it can be relied on.
 
         Examples
         --------
@@ -135,7 +135,7 @@ class Certificate:
         Certificate(3 ± 0.1, estimate)
         """
         lower, upper = (_or_infinite(None, value, end) for end in (-np.inf, np.inf))
-        return cls(value, lower, upper, "estimate", std_error=std_error)
+        return cls(value, lower, upper, "estimate", std_error=std_error, verdict=verdict)
 
     @classmethod
     def of(cls, found: Certificate, **more: Any) -> Self:

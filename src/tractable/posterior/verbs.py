@@ -240,12 +240,12 @@ def sample(
 ) -> Any:
     """`n` samples given the evidence: x ~ p(x | evidence).
 
-    Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a
-    table; state indices with ``codes=True``), exact and independent. Of Boltzmann machines
-    (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines the values of the
-    visible units [n, n_visible], exact where that is affordable (of ferromagnets up to flips by random clusters), else
-    the ends of long Gibbs chains. Of mixtures rows [n, d]. Of hidden Markov models and factorial hidden Markov models a
-    sequence of `n` rows [n, d], or `n` completions of the one that is the evidence [n, t, d]; all of these exact.
+    Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a table;
+    state indices with ``codes=True``), exact and independent. Of Boltzmann machines (general, restricted, deep),
+    sigmoid belief networks, deep belief networks and Helmholtz machines the values of the visible units [n, n_visible]
+    with a ``verdict``, exact where that is affordable (of ferromagnets up to flips by random clusters), else annealed
+    along all modes that are found, or ends of chains. Of mixtures rows [n, d]. Of hidden Markov models and factorial
+    hidden Markov models a sequence of `n` rows [n, d], or `n` completions of the evidence [n, t, d]; these are exact.
 
     Raises
     ------
@@ -319,10 +319,10 @@ def impute(
     Of Bayesian networks and Markov networks names of states, the most probable one where a value is missing, in the
     container that the data came in, variables without a column behind the others; ``codes=True`` gives variable → state
     indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
-    and Helmholtz machines [n_rows, n_visible], exact where affordable, else averages over Gibbs chains of ``n_sweeps``.
-    Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came, exact. Categorical units and
-    columns get their likeliest state; of machines, with ``expected=True``, the mean of states that are numbers. Gaps in
-    a row, or a sequence among others, that is impossible stay gaps.
+    and Helmholtz machines [n_rows, n_visible] with a ``verdict``, exact where affordable, else averages over Gibbs
+    chains of ``n_sweeps``. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came,
+    exact. Categorical units and columns get their likeliest state; of machines, with ``expected=True``, the mean of
+    states that are numbers. Gaps in a row, or a sequence among others, that is impossible stay gaps.
 
     Raises
     ------

@@ -165,6 +165,9 @@ class LayeredLearner(Learner):
     def visible(self, model: HelmholtzMachine) -> Units:
         return model.generative.units[model.groups[0]]
 
+    def is_learned(self, model: HelmholtzMachine) -> bool:
+        return bool(np.any(np.asarray(model.generative.biases[0])))
+
     def glimpse(self, model: HelmholtzMachine, rows: np.ndarray, key: Any) -> float | None:
         found = float(_rough_bound(model, key, np.asarray(rows, np.float32)))
         if not isinstance(model.generative, DeepBeliefNetwork):

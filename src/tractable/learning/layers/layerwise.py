@@ -24,7 +24,7 @@ from tractable.learning.loop import Run, as_key
 from tractable.learning.machines._base import checked_rows, completed
 from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, GradientOptions, History, Request
-from tractable.learning.yardstick import Table, Yardstick, compared
+from tractable.learning.yardstick import Scorable, Yardstick, compared
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -124,7 +124,7 @@ class Layerwise:
     transposed: bool = True
 
     def _machine(self, stack: Any) -> Learner:
-        """The learner of each machine; the doubled units of a deep machine's have gradients twice as large, each way."""
+        """The learner of each machine; doubled units, those of a deep machine, have gradients twice as large."""
         rate = sizes.RATE * stack.scale if self.machine.learning_rate is None else self.machine.learning_rate
         return replace(self.machine, learning_rate=rate)
 
@@ -151,7 +151,7 @@ class Layerwise:
 def _compared(run: Run, rows: np.ndarray, key: Any) -> Yardstick:
     """The layers that were put together beside independent columns and a mixture."""
     learner = PersistentCD() if isinstance(run.model, Boltzmann) else ReweightedWakeSleep()
-    return compared(Table(learner, rows, None, key), run)
+    return compared(Scorable(learner, rows, None, key), run)
 
 
 def _requests(stack: Any, request: Request, options: GradientOptions, taken: GivenRows) -> list[Request]:

@@ -116,6 +116,9 @@ class MachineLearner(Learner):
             gradient = phases.centred(gradient, training.model, training.offsets)
         return advanced(self, training._replace(learner=own), gradient, pace), optax.tree.norm(gradient.couplings)
 
+    def is_learned(self, model: Boltzmann) -> bool:
+        return bool(np.any(np.asarray(model.fields[VISIBLE])))
+
     def glimpse(self, model: Boltzmann, rows: np.ndarray, key: Any) -> float | None:
         return rough_log_likelihood(model, rows, key)
 

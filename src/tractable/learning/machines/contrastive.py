@@ -79,6 +79,9 @@ class ContrastiveDivergence(Contrastive):
 class PersistentCD(Contrastive):
     """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; None: 200, or the rows of a batch.
 
+    Before the first step chains make `burn_in` sweeps: 200 where the learning rate follows from a model that has been
+    learned already, which its first steps would spoil with chains that do not know it yet.
+
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
 
     Examples
@@ -93,10 +96,13 @@ class PersistentCD(Contrastive):
 
     k: int = 1
     n_chains: int | None = None
+    burn_in: int = 0
 
     def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
         own = super().settled(model, n_rows)
-        return replace(own, n_chains=own.n_chains or own.batch if version == 1 else own.chains)
+        chains = own.n_chains or own.batch if version == 1 else own.chains
+        settle = self.learning_rate is None and self.is_learned(model)
+        return replace(own, n_chains=chains, burn_in=max(self.burn_in, sizes.BURN_IN if settle else 0))
 
     @property
     def chains(self) -> int:
@@ -104,7 +110,8 @@ class PersistentCD(Contrastive):
         return self.n_chains or sizes.chains_of(self.batch)
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> State:
-        return start(model, key, jnp.arange(self.chains, dtype=jnp.uint32))
+        x = start(model, key, jnp.arange(self.chains, dtype=jnp.uint32))
+        return run(plan, model, jax.random.fold_in(key, 1), x, self.burn_in) if self.burn_in else x
 
     def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         chains, free = negative(plan, training.model, key, training.learner, self.k)

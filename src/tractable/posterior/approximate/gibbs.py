@@ -116,42 +116,54 @@ def _in_cache(plan: Schedule, model: Boltzmann, n_chains: int) -> int:
     return max((size for size in range(FEWEST, most + 1) if n_chains % size == 0), default=n_chains)
 
 
+class Along(NamedTuple):
+    """The last states of some chains; along each, the averages of the means of all units, and of their squares."""
+
+    x: State
+    means: State
+    squares: State
+
+
 def averages(
-    plan: Schedule, model: Boltzmann, stream: Stream, x: State, n_sweeps: int, clamp: Clamps = None
-) -> tuple[State, State]:
-    """Many sweeps: the last state, and for each chain the average of each unit's mean given the others as it was drawn.
+    plan: Schedule, model: Boltzmann, stream: Stream, x: State, sweeps: tuple[int, int], clamp: Clamps = None
+) -> Along:
+    """The sweeps of these numbers, and for each chain the average of each unit's mean given the others as it was drawn.
 
     Averaging means in place of draws has the same expectation and less variance (Rao–Blackwell).
     """
-    total = {name: jnp.zeros_like(x[name]) for name in plan.order}
-    for first in range(0, n_sweeps, CHUNK):
-        until = min(first + CHUNK, n_sweeps)
-        x, total = jax.block_until_ready(_summed(plan, model, stream, (x, total), (first, until), clamp))
-    means = {name: _with(clamp, name, part / n_sweeps) for name, part in total.items()}
-    return x, {**x, **means}
+    none = {name: jnp.zeros_like(x[name]) for name in plan.order}
+    along = Along(dict(x), none, dict(none))
+    for first in range(*sweeps, CHUNK):
+        until = min(first + CHUNK, sweeps[1])
+        along = jax.block_until_ready(_summed(plan, model, stream, along, (first, until), clamp))
+    n, x = max(sweeps[1] - sweeps[0], 1), along.x
+    means = {name: _with(clamp, name, part / n) for name, part in along.means.items()}
+    squares = {name: _with(clamp, name, part / n, 2) for name, part in along.squares.items()}
+    return Along(x, {**x, **means}, {**{name: a**2 for name, a in x.items()}, **squares})
 
 
 @jax.jit
 def _summed(
-    plan: Schedule, model: Boltzmann, stream: Stream, at: tuple[State, State], sweeps: tuple[Any, Any], clamp: Clamps
-) -> tuple[State, State]:
-    """The states after the sweeps of these numbers, and the sums of the means."""
+    plan: Schedule, model: Boltzmann, stream: Stream, along: Along, sweeps: tuple[Any, Any], clamp: Clamps
+) -> Along:
+    """The states after the sweeps of these numbers, and the sums of the means and of their squares."""
     ready, (key, rows) = blocks.laid_out(plan, model), stream
-    held, (x, total) = blocks.pack_clamp(ready, clamp), at
+    held = blocks.pack_clamp(ready, clamp)
 
-    def one(t: Array, carry: tuple[State, State]) -> tuple[State, State]:
-        x, total = carry
-        x, theta = blocks.sweep(ready, drawing(jax.random.fold_in(key, t), rows), x, held)
+    def one(t: Array, carry: Along) -> Along:
+        x, theta = blocks.sweep(ready, drawing(jax.random.fold_in(key, t), rows), carry.x, held)
         theta = blocks.unpack(ready, theta)
-        return x, {name: total[name] + model.units[name].mean(theta[name]) for name in total}
+        means = {name: model.units[name].mean(theta[name]) for name in carry.means}
+        squares = {name: carry.squares[name] + m**2 for name, m in means.items()}
+        return Along(x, {name: carry.means[name] + m for name, m in means.items()}, squares)
 
-    packed, total = jax.lax.fori_loop(*sweeps, one, (blocks.pack(ready, x), total))
-    return blocks.unpack(ready, packed), total
+    found = jax.lax.fori_loop(*sweeps, one, along._replace(x=blocks.pack(ready, along.x)))
+    return found._replace(x=blocks.unpack(ready, found.x))
 
 
-def _with(clamp: Clamps, name: str, means: Array) -> Array:
+def _with(clamp: Clamps, name: str, means: Array, power: int = 1) -> Array:
     held = (clamp or {}).get(name)
-    return means if held is None else jnp.where(held.known, held.values, means)
+    return means if held is None else jnp.where(held.known, held.values**power, means)
 
 
 def numbers(x: State) -> Array:

@@ -37,7 +37,7 @@ def r_hat(halves: Halves) -> Float[np.ndarray, "rows f"]:
     both = np.concatenate(list(halves.means), axis=1)
     between = both.var(axis=1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(between > 0, np.sqrt(1 + between / within), 1.0)
+        return np.where(between == 0, 1.0, np.sqrt(1 + between / within))
 
 
 def averaged(halves: Halves) -> tuple[Certificate, Float[np.ndarray, "rows f"]]:
@@ -53,7 +53,8 @@ def averaged(halves: Halves) -> tuple[Certificate, Float[np.ndarray, "rows f"]]:
 
 def apart(found: Mapping[str, Float[np.ndarray, "rows f"]]) -> Bool[np.ndarray, " rows"]:
     """The rows in which chains do not cross, by any entry; what is not a number does not."""
-    return np.stack([~(a <= CROSSING).all(axis=1) for a in found.values()]).any(axis=0)
+    crossing = np.concatenate(list(found.values()), axis=1) <= CROSSING
+    return ~np.atleast_1d(crossing.all(axis=1))
 
 
 def verdict(found: Mapping[str, Float[np.ndarray, "rows f"]], rows: Bool[np.ndarray, " rows"]) -> str:

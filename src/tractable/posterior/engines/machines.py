@@ -17,18 +17,20 @@ from tractable.models.keys import generator
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import working, working_type
 from tractable.plan import Ask, Plan, adopted, allowed
-from tractable.plan.machines import EXACT, GibbsChains, plan_machine
-from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.plan.budget import PATIENCE
+from tractable.plan.machines import EXACT, plan_machine
+from tractable.posterior._base import Drawn, Means, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
 from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
+from tractable.posterior.engines._protocol import Solved, costliest, gathered, unsupported
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.exact import random_clusters
+from tractable.posterior.tempering import draws, spread
 
 OPTIONS = {"impute": ("n_sweeps", "expected")}
-APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": approximate.by_gibbs}
+APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": spread.by_gibbs}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +55,10 @@ class Asked:
         one(self.cases)
         if plan.method in ("mean_field", "tap"):
             return _drawn_from_q(self, APPROXIMATE[plan.method](self.model, self.cases, key, plan.program), n, key)
-        own = allowed(globals()["plan"](self, Ask("sample", plan.budget, plan.method, n)))
-        return _drawn(self, own, key).values
+        method = plan.method if plan.method in EXACT else "auto"
+        own = globals()["plan"](self, Ask("sample", plan.budget, str(method), n, patience=PATIENCE["sample"]))
+        drawn = _drawn(self, allowed(own), key)
+        return {name: drawn.of(name) for name in drawn.values}
 
 
 def read(model: Boltzmann, evidence: Any) -> Asked:
@@ -129,31 +133,33 @@ def _transformed(model: Boltzmann, values: np.ndarray) -> Mapping[str, np.ndarra
 
 
 class DrawnStates(NamedTuple):
-    """Samples of all units, group → values [n, n_units], and the method that drew them."""
+    """Samples of all units, group → values [n, n_units], the method that drew them, and the verdict on them."""
 
     values: Mapping[str, np.ndarray]
     method: str
+    verdict: str = "exact"
+
+    def of(self, group: str) -> Drawn:
+        """The values of one group with the verdict."""
+        return Drawn.of(self.values[group], self.verdict)
 
 
 def _drawn(asked: Asked, plan: Plan, key: Any) -> DrawnStates:
     """Exact samples; in place of chains also where parameters allow it, which no plan sees; else the ends of chains."""
     if plan.method in EXACT:
         return DrawnStates(exact.draw(asked.model, asked.cases, plan, generator(key)), str(plan.method))
-    chains: GibbsChains = plan.program
-    found = _from_the_past(asked, plan, key)
-    if found is not None:
-        return DrawnStates(found, "random_clusters")
-    return DrawnStates(approximate.draw(asked.model, asked.cases, key, (plan.n, chains.n_sweeps)), str(plan.method))
-
-
-def _from_the_past(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray] | None:
-    """Exact samples by random clusters, where the machine allows it and they take no more than the chains would."""
     machine = condition(asked.model, asked.cases.row(0))
+    x, method, verdict = _from_the_past(machine, plan, key), "random_clusters", "exact"
+    if x is None:
+        found = draws.draw(machine, plan.n, key, plan.program)
+        x, method, verdict = found.x, str(plan.method), found.verdict
+    return DrawnStates(exact.completed(asked.cases, machine.decode(x), plan.n), method, verdict)
+
+
+def _from_the_past(machine: Boltzmann, plan: Plan, key: Any) -> Any:
+    """Exact samples by random clusters, where the machine allows it and they take no more than chains would."""
     form = random_clusters.balanced(machine)
-    if form is None or plan.n == 0:
-        return None
-    x = random_clusters.draw(form, plan.n, key, plan.flops)
-    return None if x is None else exact.completed(asked.cases, machine.decode(x), plan.n)
+    return None if form is None or plan.n == 0 else random_clusters.draw(form, plan.n, key, plan.flops)
 
 
 def _drawn_from_q(asked: Asked, answer: CaseAnswer, n: int, key: Any) -> Mapping[str, np.ndarray]:
@@ -193,7 +199,7 @@ def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     """The visible units [n, n_visible]."""
     if VISIBLE not in asked.model.units:
         raise all_known(asked.model, VISIBLE)
-    return solved[0].answer.values[VISIBLE]
+    return solved[0].answer.of(VISIBLE)
 
 
 def transform(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
@@ -225,8 +231,8 @@ def impute(asked: Asked, solved: Sequence[Solved], expected: bool = False) -> np
     their likeliest state, or the mean of their states that is `expected`.
     """
     model, values = asked.model, asked.cases.values[VISIBLE]
-    means = scattered(len(values), [(s.rows, s.answer.means[VISIBLE].value) for s in solved])
+    means = gathered(len(values), [(s.rows, s.answer.means[VISIBLE]) for s in solved])
     units = model.units[VISIBLE]
-    filled = units.expected(means) if expected else units.decode(means)
-    out = np.where(np.isnan(values), np.asarray(filled), values)
-    return out if asked.many else out[0]
+    filled = np.asarray(units.expected(means.value) if expected else units.decode(means.value))
+    out = np.where(np.isnan(values), filled, values)
+    return Drawn.of(out if asked.many else out[0], means.verdict)

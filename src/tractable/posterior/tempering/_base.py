@@ -18,6 +18,11 @@ CHUNK = 25
 """Steps in one call."""
 
 
+def whole(n_steps: float) -> int:
+    """So many steps or a few more: whole calls, as another size is compiled anew."""
+    return CHUNK * -(-int(n_steps) // CHUNK)
+
+
 class At(NamedTuple):
     """One step, or arrays of them: its number, the temperatures before and after it, and its number on the way up."""
 

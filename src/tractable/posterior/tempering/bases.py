@@ -14,7 +14,7 @@ from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
 from tractable.posterior.approximate import gibbs
-from tractable.posterior.tempering.modes import MAX_FIELD, cut
+from tractable.posterior.tempering.modes import MAX_FIELD, Modes, cut
 
 N_ROWS = 2000
 """Rows that the hidden units' means are taken over; the visible means come from all rows."""
@@ -58,6 +58,12 @@ def with_means(model: Boltzmann, means: Mapping[str, np.ndarray], n: int) -> dic
     return {
         name: cut(model.units[name], model.units[name].field_with_mean(m, n), MAX_FIELD) for name, m in means.items()
     }
+
+
+def broad(model: Boltzmann, own: Mapping[str, Any], found: Modes) -> list[Mapping[str, Any]]:
+    """Bases that may serve all phases: the one given, none at all, and the mixture of the modes."""
+    mixed = {name: found.weights @ m for name, m in found.means.items()}
+    return [own, none(model), with_means(model, mixed, FREE_CHAINS)]
 
 
 def matched(model: Boltzmann, rows: np.ndarray, key: Any) -> dict[str, np.ndarray]:

@@ -22,11 +22,11 @@ from tractable.posterior.tempering.machines import MachinePath, base_log_partiti
 from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.strata import Rungs
 from tractable.posterior.tempering.temperatures import evenly
+from tractable.posterior.tempering.verdicts import TRIPS
 
 LADDERS, ROUNDS = 8, 700
-TRIPS, HEAVY = 3.0, 0.01
-"""Round trips of each ladder: fewer say that replicas did not travel; as many prove nothing. And the weight, beside
-that of the best, of modes in which a second attempt begins."""
+HEAVY = 0.01
+"""The weight, beside that of the best, of modes in which a second attempt begins."""
 
 REPLICAS = (8, 12, 16, 24, 40)
 """On a ladder: the first that is enough."""

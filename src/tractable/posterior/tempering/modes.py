@@ -65,12 +65,16 @@ def find(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Modes:
     rows : values of the visible units, or None. ends : features of all groups at the end of free chains.
     """
     plain = model.astype(working_type(model))
-    fields = np.concatenate([_along_eigenvectors(plain), _along_columns(plain), _alike(plain)])
+    means, elbo = _fixed_points(plain, starts(plain, rows, ends))
+    return distinct(plain, means, fields_of(plain, means), elbo)
+
+
+def starts(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> dict[str, Array]:
+    """The means that all searches begin from, group → [s, f]."""
+    fields = np.concatenate([_along_eigenvectors(model), _along_columns(model), _alike(model)])
     fields += NOISE * np.random.default_rng(0).normal(size=fields.shape)  # symmetric starts would end on saddles
-    x = {name: np.asarray(a) for name, a in _means(plain, _by_group(plain, fields.astype(plain.dtype))).items()}
-    x = _stacked([x, _of_rows(plain, rows, ends), _some(ends), _opposite(plain, _some(ends))], plain.dtype)
-    means, elbo = _fixed_points(plain, x)
-    return _distinct(plain, means, np.where(np.isfinite(elbo), elbo, -np.inf))
+    x = {name: np.asarray(a) for name, a in _means(model, _by_group(model, fields.astype(model.dtype))).items()}
+    return _stacked([x, _of_rows(model, rows, ends), _some(ends), _opposite(model, _some(ends))], model.dtype)
 
 
 def _fixed_points(model: Boltzmann, x: dict[str, Array]) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -90,17 +94,24 @@ def only(model: Boltzmann, fields: Fields) -> Modes:
     return Modes({name: np.asarray(m) for name, m in _means(model, fields).items()}, fields, np.zeros(1))
 
 
-def _distinct(model: Boltzmann, means: Fields, elbo: np.ndarray) -> Modes:
-    scaled = np.concatenate([means[name] / _scale(model.units[name]) for name in model.groups], axis=1) / 2
+def fields_of(model: Boltzmann, means: Fields) -> Fields:
+    """Fields of independent units at these means, cut where they would all but fix a unit."""
+    fields = _local_fields(model, dict(means))
+    return {name: cut(model.units[name], np.asarray(theta), MAX_FIELD) for name, theta in fields.items()}
+
+
+def distinct(model: Boltzmann, means: Fields, fields: Fields, elbo: np.ndarray) -> Modes:
+    """The best fixed points, each once."""
+    elbo = np.where(np.isfinite(elbo), elbo, -np.inf)
+    scaled = np.concatenate([means[name] / scale(model.units[name]) for name in model.groups], axis=1) / 2
     kept: list[int] = []
     for i in np.argsort(-elbo):
         if len(kept) == MOST or not elbo[i] >= elbo.max() - NEAR:
             break
         if all(np.abs(scaled[i] - scaled[j]).mean() >= APART for j in kept):
             kept.append(int(i))
-    own = {name: m[kept] for name, m in means.items()}
-    fields = {name: np.asarray(t) for name, t in _local_fields(model, own).items()}
-    return Modes(own, {name: cut(model.units[name], t, MAX_FIELD) for name, t in fields.items()}, elbo[kept])
+    means, fields = ({name: a[kept] for name, a in part.items()} for part in (means, fields))
+    return Modes(means, fields, elbo[kept])
 
 
 def cut(units: Units, theta: np.ndarray, limit: float) -> np.ndarray:
@@ -119,7 +130,7 @@ def _centred(units: Units, theta: np.ndarray) -> np.ndarray:
     return np.where(counts[unit] > 1, theta - common[..., unit], theta)
 
 
-def _scale(units: Units) -> float:
+def scale(units: Units) -> float:
     """The standard deviation of a feature without any field."""
     theta = jnp.zeros(units.n_features)
     return float(jnp.sqrt(jax.jvp(units.mean, (theta,), (jnp.ones_like(theta).at[1:].set(0),))[1][0]))
@@ -130,15 +141,15 @@ def _scale(units: Units) -> float:
 
 def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
     """Fields [s, f] of all groups side by side, along ± the leading eigenvectors."""
-    scale = np.concatenate([np.full(model.units[g].n_features, _scale(model.units[g])) for g in model.groups])
-    n = len(scale)
+    size = np.concatenate([np.full(model.units[g].n_features, scale(model.units[g])) for g in model.groups])
+    n = len(size)
 
     def product(x: np.ndarray) -> np.ndarray:
-        x = scale * _centred_all(model, np.atleast_2d(x))
-        return scale * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
+        x = size * _centred_all(model, np.atleast_2d(x))
+        return size * _centred_all(model, np.asarray(_interactions(model, jnp.asarray(x, model.dtype)), np.float64))
 
     vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS] if n <= DENSE else _leading(product, n)
-    fields = np.sqrt(n) * vectors.T / scale
+    fields = np.sqrt(n) * vectors.T / size
     return np.concatenate([sign * amplitude * fields for amplitude in AMPLITUDES for sign in (1, -1)])
 
 

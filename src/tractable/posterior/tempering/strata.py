@@ -16,9 +16,10 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from tractable.kernels.enumeration import Progress
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.posterior.approximate.gibbs import State
-from tractable.posterior.tempering._base import run
+from tractable.posterior.tempering._base import PathRun, run
 from tractable.posterior.tempering.machines import MachinePath, base_log_partition, log_partition_of_fields, make_path
 from tractable.posterior.tempering.modes import Fields, Modes, cut
 from tractable.posterior.tempering.temperatures import Pilot, measured, pilot
@@ -91,6 +92,16 @@ class Strata(NamedTuple):
         return log_partition_of_fields(self.model.units, self.bases)[which] - np.log(self.share[which])
 
 
+def forward_runs(
+    paths: Strata, key: Any, betas: np.ndarray, n: int, progress: Progress = None
+) -> tuple[PathRun, Float[np.ndarray, " c"]]:
+    """Chains along paths that are drawn, and their log W."""
+    which = paths.drawn(jax.random.fold_in(key, 0), n)
+    path = paths.path(which)
+    found = run(path, key, betas, path.start(jax.random.fold_in(key, 1), n), progress)
+    return found, paths.log_weights(found.work, which, paths.region(found.x))
+
+
 def _rows(fields: Fields, which: np.ndarray) -> dict[str, np.ndarray]:
     return {name: a[which] for name, a in fields.items()}
 
@@ -120,13 +131,25 @@ class Piloted(NamedTuple):
     ladders: tuple[Rungs, ...]
 
 
-def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, how: tuple[int, bool]) -> Piloted:
-    """Pilot runs from all broad bases and modes; `how`: chains of the final runs, and whether single units flip.
+class Piloting(NamedTuple):
+    """Chains of the final runs, whether single units flip, and the share of a region that may go unseen.
+
+    By default it is what a path that has seen nothing of a region may have missed: enough for the sum over all regions.
+    Draws want every phase.
+    """
+
+    n: int
+    flipping: bool = True
+    unseen: float | None = None
+
+
+def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, how: Piloting) -> Piloted:
+    """Pilot runs from all broad bases and modes.
 
     The broad base with the largest estimate, by a lower bound, serves all regions but those where a mode's own path
     finds clearly more weight.
     """
-    n, flipping = how
+    n, flipping, unseen = how
     k, m, batch = len(broad), len(modes.elbo), int(np.clip(n, *BATCH))
     bases = {g: np.stack([*(np.asarray(b[g]) for b in broad), *modes.fields[g]]) for g in model.groups}
     each = batch // 2
@@ -138,7 +161,7 @@ def piloted(model: Boltzmann, broad: Sequence[Fields], modes: Modes, key: Any, h
         betas = found.temperatures(steps)
         seen = _seen(everywhere, which, jax.random.fold_in(key, i), betas, batch)
         found = _together(betas, [measured(betas, seen.increments[:, which == b]) for b in range(k)])
-    return _chosen(everywhere, modes, k, seen, betas)
+    return _chosen(everywhere, modes, k, seen, (betas, unseen))
 
 
 def single(model: Boltzmann, base: Fields, modes: Modes, key: Any, how: tuple[int, bool, bool]) -> Piloted:
@@ -178,12 +201,14 @@ def _together(betas: np.ndarray, pilots: Sequence[Pilot]) -> Pilot:
     return Pilot(pilots[0].betas, density / even if even > 0 else pilots[0].density, variance)
 
 
-def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, betas: np.ndarray) -> Piloted:
+def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, how: tuple[np.ndarray, float | None]) -> Piloted:
     """The broad base with the largest estimate, and the modes that keep a path of their own."""
+    betas, unseen = how
     top = np.max(seen.log_weight[np.isfinite(seen.log_weight)], initial=0.0)
     w = np.exp(np.where(np.isfinite(seen.log_weight), seen.log_weight - top, -np.inf))
     best = max(range(k), key=lambda b: _lower(w[seen.which == b]))
-    table, shares = _shared_out(w, seen, best, np.arange(k, k + len(modes.elbo)))
+    unseen = UNSEEN / (seen.which == best).sum() if unseen is None else unseen
+    table, shares = _shared_out(w, seen, (best, unseen), np.arange(k, k + len(modes.elbo)))
     used = [best, *(k + np.flatnonzero(table))]
     share = np.maximum(np.array(shares) / max(sum(shares), 1e-300), LEAST)
     bases = {name: a[used] for name, a in everywhere.bases.items()}
@@ -194,13 +219,16 @@ def _chosen(everywhere: Strata, modes: Modes, k: int, seen: _Seen, betas: np.nda
     return Piloted(strata, told, _ladders(everywhere, seen, betas))
 
 
-def _shared_out(w: np.ndarray, seen: _Seen, best: int, own_paths: np.ndarray) -> tuple[np.ndarray, list[float]]:
+def _shared_out(
+    w: np.ndarray, seen: _Seen, broad: tuple[int, float], own_paths: np.ndarray
+) -> tuple[np.ndarray, list[float]]:
     """The path of each region, 0 being the broad one, and the weight that each path in use finds where it counts."""
+    best, unseen = broad
     table, shares = np.zeros(len(own_paths), int), [0.0]
     everything = float(w[seen.which == best].mean())
     for r, path in enumerate(own_paths):
         (mean, error), (own, own_error) = (_mean(w, seen, base, r) for base in (best, path))
-        least = mean or UNSEEN / (seen.which == best).sum() * everything
+        least = mean or unseen * everything
         if own > least * np.exp(BETTER) and own - least > ERRORS * np.hypot(error, own_error):
             table[r] = len(shares)
             shares.append(own)
