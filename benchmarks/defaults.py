@@ -1,4 +1,4 @@
-"""What fits at their defaults have learned: the share of what a mixture gains over independent columns, on held-out rows.
+"""What fits at their defaults learn: a share of what a mixture gains over independent columns, on held-out rows.
 
 Claims: at least 0.8 of the gain of a mixture (the better one of 10 and 30 components) for the default learner of each
 family, at least 0.5 for the others; a fit below 0.3 says so. Each takes at most a minute of two cores. With --rows the

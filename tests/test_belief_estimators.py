@@ -123,7 +123,7 @@ def test_recognized_units_may_see_one_another() -> None:
 
 
 def test_a_deep_belief_network_is_learned_layer_by_layer_and_then_as_a_whole() -> None:
-    settings = {"algorithm": LEARNER, "pretrain": 30, "random_state": 1}
+    settings = {"algorithm": LEARNER, "pretrain": 30, "pretrain_rate": 0.1, "random_state": 1}
     first = DeepBeliefNetwork([4, 3], epochs=0, **settings).fit(patterns())
     whole = DeepBeliefNetwork([4, 3], epochs=60, **settings).fit(patterns())
     apart = np.log(patterns().mean(0)) @ patterns().T + np.log1p(-patterns().mean(0)) @ (1 - patterns().T)

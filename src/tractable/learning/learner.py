@@ -36,7 +36,7 @@ class Learner:
     >>> isinstance(learner, tr.learning.Learner), learner.batch_size
     (True, None)
     >>> learner.settled(tr.restricted(4, 2), n_rows=2000).batch_size
-    40
+    80
     """
 
     family: ClassVar[str]

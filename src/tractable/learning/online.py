@@ -26,7 +26,8 @@ def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Tra
 def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """One pass over more rows, in batches of equal size; the learning rate stays what it is."""
     rows = _checked(training.model, rows, learner).astype(np.float32)
-    learner = learner.settled(training.model, len(rows))
+    rate = learner.rate(training.model) if learner.learning_rate is None else learner.learning_rate
+    learner = replace(learner, learning_rate=rate).settled(training.model, len(rows))
     n_steps = -(-len(rows) // learner.batch)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)

@@ -41,7 +41,18 @@ def learner_name(model: Any) -> str:
 
 
 class LearningWarning(RuntimeWarning):
-    """A fit that did not learn what it could have, and what to change."""
+    """A fit that did not learn what it could have, and what to change.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> rows = [[0, 0, 1, 1], [1, 1, 0, 0]] * 50
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always", tr.learning.LearningWarning)
+    ...     run = tr.fit(tr.restricted(4, 2), rows, epochs=1, progress=False)
+    >>> str(told[0].message)[:35]
+    'no better than independent columns:'
+    """
 
 
 class Request(NamedTuple):

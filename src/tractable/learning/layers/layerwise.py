@@ -125,8 +125,9 @@ class Layerwise:
 
     def _machine(self, stack: Any) -> Learner:
         """The learner of each machine; doubled units, those of a deep machine, have gradients twice as large."""
-        rate = sizes.RATE * stack.scale if self.machine.learning_rate is None else self.machine.learning_rate
-        return replace(self.machine, learning_rate=rate)
+        if stack.scale == 1 or self.machine.learning_rate is not None:
+            return self.machine
+        return replace(self.machine, learning_rate=sizes.RATE * stack.scale)
 
     def run(self, model: Any, data: Any, request: Request) -> Run:
         """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
