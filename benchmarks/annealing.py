@@ -123,10 +123,13 @@ def narrow(rows: list[Row]) -> None:
         )
 
 
+START = tr.PersistentCD(batch_size=100, learning_rate=0.1, n_chains=100)
+
+
 def wide(rows: list[Row]) -> None:
     """784 × 500, trained for five epochs: width and time for more and more temperatures."""
     train = digits("train")
-    model = tr.fit(tr.restricted(784, 500, key=0), train, tr.PersistentCD(), epochs=5, live=0, progress=False).model
+    model = tr.fit(tr.restricted(784, 500, key=0), train, START, epochs=5, live=0, progress=False).model
     for n in (500, 5_000):
         settings = Annealing(n_temperatures=n)
         found = measured(

@@ -31,7 +31,7 @@ NAME, TOP_UNITS = "784-500-500", 500
 COLUMNS = {"name": "", "value": ".2f", "lower": ".2f", "verdict": "", "minutes": ".1f"}
 TOP = tr.PersistentCD(learning_rate=0.03, momentum=0.0, n_chains=400, batch_size=200, weight_decay=1e-4, averaging=0.4)
 WHOLE = tr.ReweightedWakeSleep(
-    learning_rate=1e-4, samples=5, averaging=0.5, top=tr.PersistentCD(n_chains=400), wake=1.0, sleep=0.0
+    batch_size=100, learning_rate=1e-4, samples=5, averaging=0.5, top=tr.PersistentCD(n_chains=400), wake=1.0, sleep=0.0
 )
 EPOCHS = 4
 """Of the top, each over `COPIES` states for every row, and of the whole."""

@@ -90,7 +90,7 @@ def start(case: Case, rows: np.ndarray) -> tr.HelmholtzMachine:
     model = tr.HelmholtzMachine(network, tr.RecognitionNetwork(sizes, within=case.seeing or None, key=case.seed))
     if not case.pretrain:
         return model
-    layers = tr.Layerwise(machine=tr.PersistentCD(batch_size=case.batch))
+    layers = tr.Layerwise(machine=tr.PersistentCD(batch_size=case.batch, n_chains=case.batch, learning_rate=0.1))
     return tr.fit(model, rows, layers, epochs=case.pretrain, key=case.seed, live=0, progress=False).model
 
 

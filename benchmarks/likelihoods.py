@@ -32,13 +32,16 @@ class Case(NamedTuple):
     flipped: bool = False
 
 
-UCI = tr.PersistentCD(learning_rate=0.05, momentum=0.9, k=5, averaging=0.2)
-FEW = tr.PersistentCD(learning_rate=0.1, momentum=0.0, averaging=0.2)
+BATCH = {"batch_size": 100, "n_chains": 100}
+UCI = tr.PersistentCD(learning_rate=0.05, momentum=0.9, k=5, averaging=0.2, **BATCH)
+FEW = tr.PersistentCD(learning_rate=0.1, momentum=0.0, averaging=0.2, **BATCH)
+PLAIN = tr.PersistentCD(learning_rate=0.1, momentum=0.0, k=5, **BATCH)
+MANY = tr.PersistentCD(learning_rate=0.2, momentum=0.0, k=10, **BATCH)
 CASES = {
     "adult": Case("uci/adult.npz", 23, -16.26, 1200, UCI),
-    "dna": Case("uci/dna.npz", 23, -96.74, 200, tr.PersistentCD(learning_rate=0.1, momentum=0.0, k=5)),
-    "mushrooms": Case("uci/mushrooms.npz", 23, -15.15, 2500, tr.PersistentCD(learning_rate=0.2, momentum=0.0, k=10)),
-    "nips": Case("uci/nips.npz", 23, -277.37, 240, tr.PersistentCD(learning_rate=0.1, momentum=0.0, k=5)),
+    "dna": Case("uci/dna.npz", 23, -96.74, 200, PLAIN),
+    "mushrooms": Case("uci/mushrooms.npz", 23, -15.15, 2500, MANY),
+    "nips": Case("uci/nips.npz", 23, -277.37, 240, PLAIN),
     "mnist16": Case("mnist/binarized_mnist_fixed.npz", 16, -142.09, 40, FEW),
     "mnist16 flipped": Case("mnist/binarized_mnist_fixed.npz", 16, -142.09, 40, FEW, flipped=True),
 }

@@ -44,7 +44,7 @@ class Phase(NamedTuple):
     learner: tr.ReweightedWakeSleep
 
 
-RWS = tr.ReweightedWakeSleep(learning_rate=2e-3)
+RWS = tr.ReweightedWakeSleep(learning_rate=2e-3, batch_size=100)
 PHASES = (
     Phase(128, replace(RWS, decay=False, averaging=0.05)),
     Phase(40, replace(RWS, learning_rate=1e-3, samples=20, averaging=0.3)),

@@ -22,7 +22,15 @@ train, held = rows[:1500], rows[1500:]
 rbm = tr.restricted(64, 16, key=0)
 print(tr.plan(rbm, query="evidence"), "\n")  # what log Z will cost, before anything runs
 
-run = tr.fit(rbm, train, tr.PersistentCD(learning_rate=0.2), epochs=150, progress=False, key=0, live=0)
+run = tr.fit(
+    rbm,
+    train,
+    tr.PersistentCD(learning_rate=0.2, batch_size=100, n_chains=100),
+    epochs=150,
+    progress=False,
+    key=0,
+    live=0,
+)
 print(f"learned from {len(train)} images in {run.history[-1].seconds:.1f} s")
 
 p = (train.sum(axis=0) + 0.5) / (len(train) + 1)

@@ -35,6 +35,9 @@ HARMLESS = [f"ignore:Error {doing} persistent compilation cache" for doing in ("
 OF_PEERS = ["ignore:builtin type [Ss]wig:DeprecationWarning"]
 """What pyAgrum's bindings warn of when they are loaded: an error there, in C, ends the process."""
 
+SHORT = ["ignore::tractable.learning.records.LearningWarning"]
+"""Most fits in tests are so short that they learn nothing, and say so; those of `test_defaults.py` are heard."""
+
 DAYS_KEPT = 30
 
 
@@ -42,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     compile_soon()
     keep_what_is_compiled(config)
     config.addinivalue_line("filterwarnings", "error")
-    for line in (*HARMLESS, *OF_PEERS):
+    for line in (*HARMLESS, *OF_PEERS, *SHORT):
         config.addinivalue_line("filterwarnings", line)
     config.addinivalue_line("markers", "verify: a sweep; `make verify` runs all of its cases, the tests a sample")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; some tests send one

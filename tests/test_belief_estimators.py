@@ -35,9 +35,9 @@ def check(estimator: Any, names: Callable[[str], bool]) -> int:
 
 def test_what_scikit_learn_asks_of_an_estimator() -> None:
     """Without an epoch: it takes rows of a dozen shapes, and a step would be compiled for each of them."""
-    assert check(SigmoidBeliefNetwork(2, epochs=0), lambda name: name not in LEFT_OUT) > 40
-    assert check(HelmholtzMachine(2, epochs=0), DIFFERENT.__contains__) > len(DIFFERENT)
-    assert check(DeepBeliefNetwork(2, epochs=0, pretrain=0), DIFFERENT.__contains__) > len(DIFFERENT)
+    assert check(SigmoidBeliefNetwork(2, epochs=0, binarize=0.0), lambda name: name not in LEFT_OUT) > 40
+    assert check(HelmholtzMachine(2, epochs=0, binarize=0.0), DIFFERENT.__contains__) > len(DIFFERENT)
+    assert check(DeepBeliefNetwork(2, epochs=0, pretrain=0, binarize=0.0), DIFFERENT.__contains__) > len(DIFFERENT)
 
 
 def patterns(n: int = 120, seed: int = 0) -> np.ndarray:
@@ -123,7 +123,7 @@ def test_recognized_units_may_see_one_another() -> None:
 
 
 def test_a_deep_belief_network_is_learned_layer_by_layer_and_then_as_a_whole() -> None:
-    settings = {"algorithm": LEARNER, "pretrain": 30, "random_state": 1}
+    settings = {"algorithm": LEARNER, "pretrain": 30, "pretrain_rate": 0.1, "random_state": 1}
     first = DeepBeliefNetwork([4, 3], epochs=0, **settings).fit(patterns())
     whole = DeepBeliefNetwork([4, 3], epochs=60, **settings).fit(patterns())
     apart = np.log(patterns().mean(0)) @ patterns().T + np.log1p(-patterns().mean(0)) @ (1 - patterns().T)

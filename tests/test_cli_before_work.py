@@ -58,8 +58,10 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 def test_no_fit_writes_over_a_file_unless_told_to(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit, model = ("fit", *FITS[name], "-o", "m.safetensors"), Path("m.safetensors")
     model.write_bytes(b"of yesterday")
-    for more in ((), ("--resume",)):  # without a checkpoint that begins anew
-        assert refused(capsys, *fit, *more) == "tractable: m.safetensors: is there already; --force writes over it\n"
+    assert refused(capsys, *fit) == "tractable: m.safetensors: is there already; --force writes over it\n"
+    ended = refused(capsys, *fit, "--resume")  # there is no checkpoint
+    assert "m.safetensors: there is nothing to resume, the fit that wrote this has ended; " in ended
+    assert ("--start m.safetensors goes on from it" in ended) == (name not in ("mixture", "hmm", "network"))
     assert model.read_bytes() == b"of yesterday"
     for content, more in ((b"of yesterday", ("--force",)), (b"", ())):  # of an empty file nothing is lost
         model.write_bytes(content)

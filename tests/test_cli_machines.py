@@ -80,7 +80,7 @@ def machine(folder):
 def fit(folder, *options, hidden=3, output="m.safetensors"):
     """A command line that fits; all the fits of this file share their shapes and so their compiled step."""
     known = ("--hidden", hidden, "-o", folder / output, "--force", "--batch-size", 20, "--epochs", 3)
-    return ("fit", "rbm", folder / "rows.npy", *known, *options)
+    return ("fit", "rbm", folder / "rows.npy", *known, "--no-yardstick", *options)
 
 
 def log_p(model, rows):
@@ -147,7 +147,7 @@ class TestFit:
 
         monkeypatch.setattr(_fitting, "pretrain", pretrain)
         command = ("fit", "dbm", folder / "rows.npy", "--hidden", "3,2", "-o", folder / "d.safetensors", "--epochs", 1)
-        found = ask(*command, "--pretrain", 4, "--seed", 2)
+        found = ask(*command, "--no-yardstick", "--pretrain", 4, "--seed", 2)
         assert [group["number"] for group in found["machine"]["groups"]] == [N, 3, 2] and asked == [(4, 2, 120)]
         assert found["log_likelihood"]["train"]["kind"] == "exact"
 

@@ -182,7 +182,7 @@ def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_a_network_is_learned_written_and_answers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, out = ask("whole.safetensors", "--json")
+    code, out = ask("whole.safetensors", "--json", "--no-yardstick")
     assert code == 0 and len(json.loads(out)["history"]) == 2
     learned = tr.load(str(tmp_path / "whole.safetensors"))
     assert isinstance(learned, tr.HelmholtzMachine) and learned.sizes == (9, 4, 4)

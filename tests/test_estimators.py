@@ -20,8 +20,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from tractable.estimators import DeepBoltzmannMachine, RestrictedBoltzmannMachine
 
+STOCHASTIC = dict.fromkeys(
+    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
+    "batches are drawn: weights are as many rows in expectation alone",
+)
 
-@parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)])
+
+@parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)], expected_failed_checks=lambda _: STOCHASTIC)
 def test_scikit_learn_takes_it_for_an_estimator(estimator, check):
     check(estimator)
 
@@ -212,7 +217,7 @@ class TestLearning:
 
     @pytest.mark.parametrize("bad", [np.inf, -np.inf])
     def test_infinite_entries_are_refused(self, bad):
-        with pytest.raises(ValueError, match="infinity"):
+        with pytest.raises(ValueError, match=r"[Ii]nfinity"):
             RestrictedBoltzmannMachine(2).fit(np.array([[0.0, 1.0], [bad, 0.5]]))
 
     def test_rows_without_an_entry_are_refused(self):

@@ -258,7 +258,7 @@ def test_nvil_learns_what_to_expect_of_its_signal() -> None:
     step = jax.jit(lambda t, key: t._replace(learner=learner.gradient(t, key, batch).kept))
     for key in jax.random.split(jax.random.key(1), 400):
         training = step(training, key)
-    signal = score_function.local_signals(awake(training.model, jax.random.key(3), batch.values, 20))[..., 0]
+    signal = score_function.local_signals(awake(training.model, jax.random.key(3), batch, 20))[..., 0]
     within = float(signal.reshape(25, 4, 20).var((0, 2)).mean())  # what no function of the row takes away
     assert within < 0.95 * float(signal.var())
     assert float(training.learner.variance[0]) == pytest.approx(within, rel=0.08)

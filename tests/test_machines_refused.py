@@ -117,7 +117,7 @@ def test_a_precision_that_is_none(log_precision: float) -> None:
     ],
 )
 def test_two_kinds_of_units_in_one_layer(make: Callable[[], Boltzmann]) -> None:
-    with pytest.raises(ModelError, match="all units of a layer are of one kind: two kinds are two layers"):
+    with pytest.raises(ModelError, match="units of several kinds in one layer are Mixed"):
         make()
 
 

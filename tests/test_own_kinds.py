@@ -44,7 +44,7 @@ class Binomial(Units):
         keys = jax.random.split(key, self.trials)
         return sum(Bernoulli(self.n).sample(own, rows, theta) for own in keys)
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         p = (np.asarray(mean) * n_rows + 0.5) / (self.trials * n_rows + 1)
         return np.log(p) - np.log1p(-p)
 

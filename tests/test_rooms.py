@@ -19,8 +19,11 @@ ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 
 TRAINED = ("kernels/xla", "estimators/_base", "estimators/belief", "estimators/boltzmann")
-TRAINED += tuple(f"evaluate/{name}" for name in ("annealed", "certified", "diagnostics", "pseudo", "starts", "tracing"))
-TRAINED += tuple(f"learning/{name}" for name in ("_base", "learner", "loop", "checkpoints", "online"))
+TRAINED += tuple(f"evaluate/{name}" for name in ("annealed", "certified", "diagnostics", "pseudo", "rough"))
+TRAINED += tuple(f"evaluate/{name}" for name in ("starts", "tracing"))
+TRAINED += tuple(f"learning/{name}" for name in ("_base", "learner", "loop", "live", "checkpoints", "online"))
+TRAINED += tuple(f"learning/{name}" for name in ("batches", "watch", "yardstick"))
+TRAINED += ("estimators/classifier",)
 TRAINED += (
     "learning/machines",
     "learning/layers",

@@ -14,7 +14,7 @@ from tractable._lazy import attach
 
 if TYPE_CHECKING:
     from tractable import estimators, evaluate, formats, graph, learning, models, plots, posterior
-    from tractable.evaluate import aic, bic, log_likelihood, log_partition, pseudo_log_likelihood
+    from tractable.evaluate import aic, bic, free_energy, log_likelihood, log_partition, pseudo_log_likelihood
     from tractable.formats import (
         FormatError,
         FormatWarning,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tractable.learning import (
         EM,
         ContrastiveDivergence,
+        Discriminative,
         EMRun,
         ExactGradient,
         ExpectationMaximization,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         bayesian_network,
         factorial_hidden_markov,
         fit,
+        fit_columns,
         hidden_markov,
         left_right,
         log_partition_of,
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         HelmholtzMachine,
         HiddenMarkovModel,
         MarkovNetwork,
+        Mixed,
         Mixture,
         MixtureEmissions,
         ModelError,
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
         SphericalGaussianEmissions,
         Spin,
         TiedGaussianEmissions,
+        binarized,
         boltzmann,
         condition,
         deep,
@@ -98,10 +102,12 @@ if TYPE_CHECKING:
         from_pyagrum,
         likelihood,
         restricted,
+        scaled,
         select,
         to_networkx,
         to_pgmpy,
         to_pyagrum,
+        units_for,
     )
     from tractable.plan import BudgetError, Explanation, Plan, explain, plan
     from tractable.posterior import (
@@ -139,6 +145,7 @@ __all__ = [
     "ContrastiveDivergence",
     "DeepBeliefNetwork",
     "DiagonalGaussianEmissions",
+    "Discriminative",
     "EMRun",
     "ExactGradient",
     "ExpectationMaximization",
@@ -162,6 +169,7 @@ __all__ = [
     "JointStochasticApproximation",
     "Layerwise",
     "MarkovNetwork",
+    "Mixed",
     "Mixture",
     "MixtureEmissions",
     "ModelError",
@@ -192,6 +200,7 @@ __all__ = [
     "aic",
     "bayesian_network",
     "bic",
+    "binarized",
     "boltzmann",
     "condition",
     "deep",
@@ -202,8 +211,10 @@ __all__ = [
     "factorial_hidden_markov",
     "filtering",
     "fit",
+    "fit_columns",
     "forecast",
     "formats",
+    "free_energy",
     "from_networkx",
     "from_pgmpy",
     "from_pyagrum",
@@ -236,17 +247,19 @@ __all__ = [
     "restricted",
     "sample",
     "save",
+    "scaled",
     "select",
     "stacked",
     "to_networkx",
     "to_pgmpy",
     "to_pyagrum",
     "transform",
+    "units_for",
     "write_data",
 ]
 
 _NAMES = {
-    "evaluate": ["aic", "bic", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
+    "evaluate": ["aic", "bic", "free_energy", "log_likelihood", "log_partition", "pseudo_log_likelihood"],
     "formats": [
         "FormatError",
         "FormatWarning",
@@ -262,6 +275,7 @@ _NAMES = {
     "learning": [
         "EM",
         "ContrastiveDivergence",
+        "Discriminative",
         "EMRun",
         "ExactGradient",
         "ExpectationMaximization",
@@ -284,6 +298,7 @@ _NAMES = {
         "bayesian_network",
         "factorial_hidden_markov",
         "fit",
+        "fit_columns",
         "hidden_markov",
         "left_right",
         "log_partition_of",
@@ -309,6 +324,7 @@ _NAMES = {
         "HelmholtzMachine",
         "HiddenMarkovModel",
         "MarkovNetwork",
+        "Mixed",
         "Mixture",
         "MixtureEmissions",
         "ModelError",
@@ -321,6 +337,7 @@ _NAMES = {
         "SphericalGaussianEmissions",
         "Spin",
         "TiedGaussianEmissions",
+        "binarized",
         "boltzmann",
         "condition",
         "deep",
@@ -330,10 +347,12 @@ _NAMES = {
         "from_pyagrum",
         "likelihood",
         "restricted",
+        "scaled",
         "select",
         "to_networkx",
         "to_pgmpy",
         "to_pyagrum",
+        "units_for",
     ],
     "plan": ["BudgetError", "Explanation", "Plan", "explain"],
     "posterior": [

@@ -10,7 +10,7 @@ import typer
 import tractable as tr
 from tractable.cli._fit import fit, fit_and_show, layers_of
 from tractable.cli._former import Renamed
-from tractable.cli._options import ALGORITHMS, Hidden, Output, Real, Running, Whole
+from tractable.cli._options import ALGORITHMS, Decay, Hidden, Output, Real, Running, Whole
 from tractable.cli._spread import spread
 from tractable.learning.settings import check_settings
 
@@ -18,7 +18,8 @@ BinaryData = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="Rows of 0 and 1: .npy, .npz, .csv, .data, IDX or .parquet; nothing may be missing (see impute).",
+        help="Rows of 0 and 1, of other numbers with --binarize: .npy, .npz, .csv, .data, IDX or .parquet; "
+        "nothing may be missing (see impute).",
         show_default=False,
     ),
 ]
@@ -34,15 +35,16 @@ class Guesses:
 
     algorithm: Annotated[Way, typer.Option(help="(Reweighted) wake–sleep, the same with a memory, or a bound.")] = "rws"
     samples: Annotated[Whole, typer.Option(min=1, help="Guesses at the hidden units of a row.")] = None
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows in a step.")] = 100
+    batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step; more of a larger table if absent.")] = None
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of Adam's first step; it falls to zero.")] = None
+    decay: Decay = None
     averaging: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the run, from its end, whose parameters are averaged.")
     ] = 0.0
 
     def learner(self, **more: Any) -> Any:
         """The settings as the library takes them, and `more` of them."""
-        given = {"samples": self.samples, "learning_rate": self.learning_rate}
+        given = {"samples": self.samples, "learning_rate": self.learning_rate, "decay": self.decay}
         own = {name: value for name, value in given.items() if value is not None}
         own |= {"batch_size": self.batch_size, "averaging": self.averaging, **more}
         if self.algorithm in LEARNERS:
@@ -55,7 +57,7 @@ class Before:
     """What comes before learning all layers together."""
 
     pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 0
-    pretrain_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of these epochs at first.")] = 0.1
+    pretrain_rate: Annotated[Real, typer.Option(min=0.0, help="Learning rate of these epochs at first.")] = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ class Recognizing(Guesses):
 class Top(Before):
     """What a deep belief network has besides: a machine on top, and layers learned one by one unless told otherwise."""
 
-    pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 10
+    pretrain: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride]
+        Whole,
+        typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first; by its size if absent."),
+    ] = None
     top: Annotated[
         ChainKind, typer.Option(help="Where chains of the machine on top start: where they were, or at the data.")
     ] = "pcd"
@@ -109,21 +114,26 @@ class LayerOptions:
         from tractable.plan.training import check_training  # brings rich, for the refusal
 
         sizes = [rows.shape[1], *self.hidden]
-        check_training([2 * n for n in sizes], learner.batch_size * learner.samples, memory=running.memory)
+        check_training([2 * n for n in sizes], learner.batch * learner.samples, memory=running.memory)
         if self.recognizing is None:
             return tr.DeepBeliefNetwork(sizes, key=running.seed)
         own = {"hidden": self.recognizing.tanh, "within": self.recognizing.autoregressive or None}
         recognition = tr.RecognitionNetwork(sizes, **own, key=running.seed)
         return tr.HelmholtzMachine(tr.SigmoidBeliefNetwork(sizes, key=running.seed), recognition)
 
+    def fits(self, model: Any) -> bool:
+        """Whether it is a model of this kind."""
+        kind = tr.DeepBeliefNetwork if self.recognizing is None else tr.SigmoidBeliefNetwork
+        return isinstance(getattr(model, "generative", model), kind)
+
     def start(self, model: Any, rows: Any, learner: Any, running: Running) -> Any:
         """Where learning starts."""
         from tractable.learning.loop import check_fit  # brings jax
 
         check_settings(vars(self.before))
-        if not self.before.pretrain:
+        if self.before.pretrain == 0 or running.start:
             return model
-        how = {"key": running.seed, "memory": running.memory}
+        how = {"key": running.seed, "memory": running.memory} | running.taken
         check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)

@@ -12,12 +12,16 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._options import Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, resumable
+from tractable.cli._table_files import values_of
 from tractable.cli._text import warnings_in_a_line
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
 from tractable.learning.machines.columns import fit_columns, visible_units
 from tractable.plan.training import check_training
 from tractable.plots import learning_curve
+
+LONG = 300.0
+"""Seconds of learning after which its likelihood may take a minute."""
 
 
 class Files(NamedTuple):
@@ -47,6 +51,9 @@ class Fitted:
             "machine": _json.model(self.run.model),
             "epochs": len(self.run.history),
             "seconds": self.seconds,
+            "steps": self.run.steps,
+            "learner": repr(self.run.learner),
+            "yardstick": self.run.yardstick and self.run.yardstick.to_json(),
             "history": [epoch.to_json() for epoch in self.run.history],
             "log_likelihood": {name: found.to_json() for name, found in self.likelihood.items()},
         }
@@ -71,17 +78,22 @@ class Shape:
             return tr.deep([units, *self.hidden], units=kind, key=seed)
         return tr.boltzmann(units.n, hidden=sum(self.hidden), units=units, key=seed)
 
+    def fits(self, model: Any) -> bool:
+        """Whether it is a model of this shape."""
+        within = any(a == b for a, b in getattr(model, "couplings", {}))
+        return isinstance(model, tr.Boltzmann) and within == (self.name == "boltzmann")
+
     def new(self, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
         """A new machine for these rows."""
-        chains = max(min(learner.batch_size, len(rows)), getattr(learner, "n_chains", None) or 0)
+        chains = max(min(learner.batch, len(rows)), getattr(learner, "chains", 0))
         return self.machine(rows, chains, running.seed, running.memory)
 
     def start(self, model: tr.Boltzmann, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
         """Where learning starts."""
         epochs = getattr(self.visible, "pretrain", 0)
-        if not epochs:
+        if not epochs or running.start:
             return model
-        how = {"key": running.seed, "memory": running.memory}
+        how = {"key": running.seed, "memory": running.memory} | running.taken
         check_fit(model, rows, learner, epochs=running.epochs, checkpoint=running.checkpoint, **how)
         return pretrain(model, rows, epochs=epochs, progress=running.progress, **how)
 
@@ -92,12 +104,14 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     running = replace(running, checkpoint=checkpoint_of(running, files.model, read))
     rows = running.array(files.data)
     held = running.array(running.validation) if running.validation else None
-    model = shape.new(rows, learner, running)
-    for name, part in ((files.data, rows), (running.validation, held)):
+    seen, held_seen = _taken(files.data, rows, running), _taken(running.validation, held, running)
+    model = begun_at(running.start, shape) if running.start else shape.new(seen, learner, running)
+    for name, part in ((files.data, seen), (running.validation, held_seen)):
         if part is not None:
             learner.checked(model, part, f"{name}: ")  # here the file has a name
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
-    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress}
+    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress} | running.taken
+    options |= {"steps": running.steps, "seconds": running.seconds, "yardstick": running.yardstick}
     options |= {} if running.live else {"live": 0.0}
     with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
@@ -107,11 +121,34 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
         os.unlink(path)
     if running.plot:
         draw(running.plot, learning_curve, run.history)
-    return Fitted(files.model, run, _likelihood(run.model, rows, held, running) if running.live else {})
+    return Fitted(files.model, run, _likelihood(run, seen, held_seen, running) if running.live else {})
 
 
-def _likelihood(model: tr.Boltzmann, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:
-    """The certified likelihood of the model that was written."""
+def _taken(name: str | None, rows: np.ndarray | None, running: Running) -> Any:
+    """Rows as zeros and ones where that is asked for; of what is drawn in each epoch one draw."""
+    if rows is None or not running.taken:
+        return rows
+    with values_of(name):
+        return tr.binarized(rows, running.taken["binarize"], key=running.seed)
+
+
+def begun_at(path: str, shape: Any) -> Any:
+    """The model in a file, which has to be what the command fits."""
+    found: Any = tr.load(path)
+    sizes = [found.units[name].n for name in found.hidden] if isinstance(found, tr.Boltzmann) else None
+    sizes = list(found.sizes[1:]) if hasattr(found, "sizes") else sizes
+    if sizes != list(shape.hidden) or not shape.fits(found):
+        raise tr.ModelError(
+            f"--start {path}: expected hidden units {shape.hidden} as this command makes them, got {found!r}"
+        )
+    return found
+
+
+def _likelihood(run: tr.Run, rows: np.ndarray, held: np.ndarray | None, running: Running) -> dict[str, Any]:
+    """The certified likelihood of the model that was written; of a short fit the last one it looked at."""
+    model, last = run.model, run.history[-1]
+    if not run.learner.is_quick(model) and last.seconds < LONG:
+        return {k: found for k in ("train", "validation") if (found := getattr(last, k)) is not None}
     parts = {"train": rows} | ({} if held is None else {"validation": held})
     how = {"key": running.seed, "memory": running.memory}
     return {name: tr.log_likelihood(model, part, **how) for name, part in parts.items()}

@@ -29,6 +29,11 @@ def show_fit(found: Fitted) -> None:
     console.print(type(history)(tuple(islice(history, max(0, len(history) - MAX_ROWS), None))))
     for name, likelihood in found.likelihood.items():
         show_likelihood(f"log-likelihood of a {name} row", likelihood)
+    if yard := found.run.yardstick:
+        beside = f"independent columns {yard.independent:.3f}"
+        beside += "" if yard.mixture is None else f", a mixture of {yard.n_components} {yard.mixture:.3f}"
+        console.print(f"for comparison, a {yard.rows} row: {beside}", soft_wrap=True)
+    console.print(f"{found.run.steps:,} steps of {found.run.learner!r}", soft_wrap=True)
     console.print(f"wrote {found.path}: {found.run.model!r}", soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ import typer
 import tractable as tr
 from tractable.cli._common import Common, Force
 from tractable.cli._table_files import Picked
+from tractable.models.binarizing import check_how
 
 Data = Annotated[
     str,
@@ -39,18 +40,22 @@ ALGORITHMS = {
 """What each algorithm is called in the library."""
 
 Algorithm = Literal["pcd", "cd", "fpcd", "tempered", "trajectory", "exact", "pseudo"]
-Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical"]
+Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical", "mixed"]
 Whole = int | None
 Real = float | None
+Decay = Annotated[
+    Real, typer.Option(min=0.0, max=1.0, help="Share of the fit, from its end, over which the rate falls to zero; 1.")
+]
 
 
 @dataclass(frozen=True)
 class Visible:
     """The units that hold the data."""
 
-    units: Annotated[Kind, typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1.")] = (
-        "bernoulli"
-    )
+    units: Annotated[
+        Kind,
+        typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1; mixed: 0 or 1, or real."),
+    ] = "bernoulli"
     categories: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
 
 
@@ -67,11 +72,10 @@ class Steps:
 
     algorithm: Annotated[Algorithm, typer.Option(help="Where the negative phase of the gradient comes from.")] = "pcd"
     k: Annotated[Whole, typer.Option("-k", "--k", min=1, help="Sweeps of the chains in a step.")] = None
-    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; one for each row of a batch if absent.")] = (
-        None
-    )
-    batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step.")] = None
+    chains: Annotated[Whole, typer.Option(min=1, help="Number of chains; 200 or more if absent.")] = None
+    batch_size: Annotated[Whole, typer.Option(min=1, help="Rows in a step; more of a larger table if absent.")] = None
     learning_rate: Annotated[Real, typer.Option(min=0.0, help="Of the first step; it falls to zero.")] = None
+    decay: Decay = None
     momentum: Annotated[Real, typer.Option(min=0.0, max=1.0, help="Share of a step that is kept in the next.")] = None
     weight_decay: Annotated[Real, typer.Option(min=0.0, help="λ of the penalty λ/2 Σ W².")] = None
     averaging: Annotated[
@@ -95,6 +99,7 @@ _SETTINGS = {
     "chains": "n_chains",
     "batch_size": "batch_size",
     "learning_rate": "learning_rate",
+    "decay": "decay",
     "momentum": "momentum",
     "weight_decay": "weight_decay",
     "averaging": "averaging",
@@ -145,9 +150,39 @@ class Climbing(Kept):
 class Running(Kept):
     """How a fit runs, whatever it fits."""
 
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20
+    epochs: Annotated[Whole, typer.Option(min=1, help="Passes over the data; some 10,000 steps if absent.")] = None
+    steps: Annotated[Whole, typer.Option(min=1, help="Steps in all, in place of epochs.")] = None
+    seconds: Annotated[Real, typer.Option(min=0.0, help="A budget of time for learning.")] = None
+    start: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A model to go on from, as this command wrote it.")
+    ] = None
     validation: Annotated[
         str | None, typer.Option(metavar="FILE", help="Rows whose likelihood is followed and not learned from.")
     ] = None
     seed: Seed = 0
     live: Annotated[bool, typer.Option("--live/--no-live", help="Follow the likelihood while learning.")] = True
+    yardstick: Annotated[
+        bool, typer.Option("--yardstick/--no-yardstick", help="Compare with independent columns and a mixture.")
+    ] = True
+    binarize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T|draw",
+            help="Take values above T as 1, others as 0; draw: values are probabilities of a 1, drawn in each epoch.",
+        ),
+    ] = None
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """What values are taken for, as `fit` of the library takes it."""
+        return {} if self.binarize is None else {"binarize": threshold_of(self.binarize)}
+
+
+def threshold_of(text: str) -> float | str:
+    """A threshold, or ``draw``, as it is written."""
+    try:
+        found = text if text == "draw" else float(text)
+        check_how(found)
+    except (ValueError, tr.ModelError):
+        raise typer.BadParameter(f"--binarize: expected a threshold such as 0.5, or draw, got {text!r}") from None
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli._common import InterruptedFitError
-from tractable.cli._options import Kept, kept_at, layers_at
+from tractable.cli._options import Kept, Running, kept_at, layers_at
 from tractable.cli._places import FIGURES, OutputPaths, check_apart, check_figure, check_new, check_writable
 from tractable.cli._text import warnings_in_a_line
 from tractable.formats._base import extension, write
@@ -40,10 +40,20 @@ def checkpoint_of(kept: Kept, output: str, read: OutputPaths, extensions: tuple[
     layers = {f"the checkpoint of layer {i},": path for i, path in enumerate(layers_at(checkpoint))}
     check_apart(read, {"--output": output, "--plot": kept.plot, "--checkpoint": checkpoint} | layers)
     there = kept_at(checkpoint)
+    _check_ended(kept, output, there)
     check_new(output, kept.force or (kept.resume and bool(there)))  # a fit that is kept was let write there
     if there and not kept.resume:
         raise tr.ModelError(f"{there[0]}: a fit that did not end is kept here; go on with --resume, or delete the file")
     return checkpoint
+
+
+def _check_ended(kept: Kept, output: str, there: list[str]) -> None:
+    """A fit that has ended is not resumed."""
+    if kept.resume and not kept.force and not there and os.path.isfile(output) and os.path.getsize(output):
+        start = f"--start {output} goes on from it, " if isinstance(kept, Running) else ""
+        raise tr.ModelError(
+            f"{output}: there is nothing to resume, the fit that wrote this has ended; {start}--force begins anew"
+        )
 
 
 def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:

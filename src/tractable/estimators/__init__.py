@@ -9,6 +9,7 @@ from tractable._lazy import attach
 if TYPE_CHECKING:
     from tractable.estimators.belief import DeepBeliefNetwork, HelmholtzMachine, SigmoidBeliefNetwork
     from tractable.estimators.boltzmann import DeepBoltzmannMachine, RestrictedBoltzmannMachine
+    from tractable.estimators.classifier import RestrictedBoltzmannClassifier
     from tractable.estimators.hidden_markov import HiddenMarkovModel
     from tractable.estimators.mixtures import BernoulliMixture, GaussianMixture, MixedMixture
     from tractable.estimators.networks import BayesianNetworkClassifier
@@ -22,6 +23,7 @@ __all__ = [
     "HelmholtzMachine",
     "HiddenMarkovModel",
     "MixedMixture",
+    "RestrictedBoltzmannClassifier",
     "RestrictedBoltzmannMachine",
     "SigmoidBeliefNetwork",
 ]
@@ -30,6 +32,7 @@ __all__ = [
 _LEAVES = {
     "belief": ("DeepBeliefNetwork", "HelmholtzMachine", "SigmoidBeliefNetwork"),
     "boltzmann": ("DeepBoltzmannMachine", "RestrictedBoltzmannMachine"),
+    "classifier": ("RestrictedBoltzmannClassifier",),
     "hidden_markov": ("HiddenMarkovModel",),
     "mixtures": ("BernoulliMixture", "GaussianMixture", "MixedMixture"),
     "networks": ("BayesianNetworkClassifier",),

@@ -14,11 +14,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tractable.evaluate import LogLikelihood
-from tractable.learning import History, Learner, fit, online
+from tractable.learning import History, Learner, Yardstick, fit, online
 from tractable.learning._base import Training
 from tractable.models import ModelError
 from tractable.models._base import nearest
+from tractable.models.binarizing import DRAW, binarized, checked, drawn_by_content
+from tractable.models.unnamed import array_of
 from tractable.posterior import impute, sample
+
+SPARSE = ["csr", "csc", "coo"]
+"""Forms of sparse matrices; others are made one of these."""
 
 
 class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -27,13 +32,15 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     A subclass has parameters `epochs`, `binarize` and `random_state`, and says which learner and which model it takes.
     """
 
-    epochs: int
-    binarize: float | None
+    epochs: int | None
+    binarize: float | str | None
     random_state: Any
     verbose: bool = False
 
     model_: Any
     history_: History
+    learner_: Learner
+    yardstick_: Yardstick | None
     _key: int
     _training: Training
 
@@ -54,15 +61,20 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # ------------------------------------------------------------ learning
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from rows of data [n_rows, n_features]; `y` is ignored."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, seconds: float | None = None) -> Self:
+        """Learn from rows of data [n_rows, n_features], `seconds` long if they are given; `y` is ignored.
+
+        `sample_weight` says how often each row counts; rows may be a sparse matrix.
+        """
         rows = self._begin(X)
         self._prepare(rows)
-        run = fit(
-            self.model_, rows, self._learner(), epochs=self.epochs, key=self._key, progress=bool(self.verbose), live=0.0
-        )
+        how = {"key": self._key, "progress": bool(self.verbose), "live": 0.0, "seconds": seconds}
+        how["weights"] = sample_weight
+        if self.binarize == DRAW:
+            rows, how["binarize"] = self._numbers(X), DRAW
+        run = fit(self.model_, rows, self._learner(), epochs=self.epochs, **how)
         self._take(run.model, run.training)
-        self.history_ = run.history
+        self.history_, self.learner_, self.yardstick_ = run.history, run.learner, run.yardstick
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
@@ -86,11 +98,19 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # ------------------------------------------------------------ rows in and out
 
+    def _numbers(self, X: Any, reset: bool = False, missing: bool = True) -> np.ndarray:
+        """Rows of finite numbers; NaN only where it may be."""
+        how: Any = {"dtype": "numeric", "ensure_all_finite": "allow-nan" if missing else True}
+        return array_of(validate_data(self, X, reset=reset, accept_sparse=SPARSE, **how))
+
     def _checked(self, X: Any, reset: bool = False, missing: bool = True) -> np.ndarray:
-        """Rows of finite numbers, cut to zeros and ones where that is wanted; NaN only where it may be."""
-        finite = "allow-nan" if missing else True
-        rows: Any = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite)  # type: ignore
-        return rows if self.binarize is None else np.where(np.isnan(rows), np.nan, rows > self.binarize)
+        """The same as zeros and ones, where that is wanted: cut, or drawn with random numbers that hang on the row."""
+        rows = self._numbers(X, reset, missing)
+        if self.binarize is None:
+            return rows
+        if self.binarize != DRAW:
+            return binarized(rows, self.binarize)
+        return drawn_by_content(checked(rows, DRAW), 0 if reset else self._key)
 
     def _inner(self, X: Any) -> np.ndarray:
         """Rows as the model takes them."""
@@ -109,6 +129,11 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @property
     def _n_features_out(self) -> int:
         return sum(self.model_.units[name].n for name in self.model_.hidden)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     # ------------------------------------------------------------ density and samples
 

@@ -43,18 +43,19 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     algorithm : ``"rws"`` (reweighted wake–sleep), ``"jsa"`` (the same with a memory of every row, for `fit` alone),
         ``"wake-sleep"``, ``"vimco"``, ``"nvil"``, ``"disarm"``, ``"arm"``, ``"reinforce"``, or a learner, say
         ``tr.ReweightedWakeSleep(samples=20, batch_size=50)``.
-    learning_rate : of the algorithm; its own where None.
-    epochs : passes over the data in `fit`.
-    pretrain : passes before that for each layer on its own, as a restricted machine (not in `partial_fit`), and
-        pretrain_rate : the learning rate of the first of these, which falls to zero.
+    learning_rate : of the algorithm; it follows from the model where None.
+    epochs : passes over the data in `fit`; None: as many as make some ten thousand steps.
+    pretrain : passes before that for each layer on its own, as a restricted machine (not in `partial_fit`; None: as
+        for epochs), and pretrain_rate : the learning rate of the first of these, which falls to zero.
     samples : weighted samples for each row, where log p(x) is a bound.
-    binarize : values above it count as 1, others as 0; None takes the data as they are.
+    binarize : values above it count as 1, others as 0; ``"draw"``: values are probabilities of a 1, drawn anew in each
+        epoch, and once for each row that is scored; None takes the data as they are, zeros and ones.
     random_state : of the random start and of the samples; an int makes everything repeatable.
 
     Attributes
     ----------
     model_ : the `HelmholtzMachine` of the network and its recognition network.
-    history_ : the record of the epochs of the last `fit`.
+    history_, learner_, yardstick_ : epochs and settings of the last `fit`, and what it is compared with.
     n_features_in_, feature_names_in_ : as in every estimator.
 
     Examples
@@ -72,11 +73,11 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     _: KW_ONLY
     algorithm: str | Learner = "rws"
     learning_rate: float | None = None
-    epochs: int = 20
-    pretrain: int = 0
-    pretrain_rate: float = 0.1
+    epochs: int | None = None
+    pretrain: int | None = 0
+    pretrain_rate: float | None = None
     samples: int = 1000
-    binarize: float | None = 0.0
+    binarize: float | str | None = None
     random_state: Any = None
     verbose: bool = False
 
@@ -86,7 +87,7 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     def _begin(self, X: Any) -> np.ndarray:
         rows = self._checked(X, reset=True, missing=False)
         sizes = [rows.shape[1], *checked_sizes(self.n_hidden, 1)]
-        check_training([2 * n for n in sizes], self._learner().batch_size)
+        check_training([2 * n for n in sizes], self._learner().batch)
         self._key = self._new_key()
         self.model_ = self._new(sizes)
         self.history_ = History()
@@ -97,11 +98,12 @@ class SigmoidBeliefNetwork(LearnedByGradient):
 
     def _prepare(self, rows: np.ndarray) -> None:
         check_settings({"pretrain": self.pretrain, "pretrain_rate": self.pretrain_rate})
-        if not self.pretrain:
+        if self.pretrain == 0:
             return
         check_fit(self.model_, rows, self._learner(), epochs=self.epochs, key=self._key)
         machine = learning.PersistentCD(batch_size=self._learner().batch_size, learning_rate=self.pretrain_rate)
-        layers, how = learning.Layerwise(machine=machine), {"progress": bool(self.verbose), "live": 0.0}
+        how = {"progress": bool(self.verbose), "live": 0.0, "yardstick": False}
+        layers = learning.Layerwise(machine=machine)
         self.model_ = learning.fit(self.model_, rows, layers, epochs=self.pretrain, key=self._key, **how).model
 
     def transform(self, X: Any) -> np.ndarray:
@@ -184,7 +186,7 @@ class DeepBeliefNetwork(SigmoidBeliefNetwork):
     'exact'
     """
 
-    pretrain: int = 10
+    pretrain: int | None = None
 
     def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
         layers = sizes if len(sizes) > 2 else [*sizes, sizes[-1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import Any, Self
 
@@ -14,12 +15,22 @@ from tractable.estimators._base import LearnedByGradient, check_is_fitted, learn
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner
 from tractable.learning._base import Training
-from tractable.learning.machines.columns import Scale, in_data_density, standard_scale, visible_units
+from tractable.learning.machines.columns import Scale, in_data_density, scale_of, visible_units
+from tractable.learning.records import LearningWarning
 from tractable.models import Boltzmann, Gaussian, Spin, deep, restricted
+from tractable.models.binarizing import DRAW
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.units import Units
 from tractable.plan.training import check_training
 from tractable.posterior import infer, reconstruct, transform
+from tractable.posterior.approximate.mean_field import layer_means
+
+REAL = (
+    "the columns hold real numbers: they are learned as Gaussian units, standardized, and scores are densities; "
+    "units='gaussian' says so, binarize=0.5 or 'draw' makes zeros and ones of gray values"
+)
+
+SWEEPS = 50
 
 ALGORITHMS: dict[str, Learner] = {
     "pcd": learning.PersistentCD(),
@@ -37,19 +48,22 @@ class MachineEstimator(LearnedByGradient):
     Rows may have missing entries (NaN), but not only these.
 
     Unlike `sklearn.neural_network.BernoulliRBM`, whose inputs between 0 and 1 are taken for probabilities, this is a
-    density: a binary unit holds 0 or 1 and nothing between. Grey values are either cut with `binarize`, or learned as
-    real numbers.
+    density: a binary unit holds 0 or 1 and nothing between. Gray values are cut with `binarize`, drawn with
+    ``binarize="draw"``, or learned as real numbers; that ``units="auto"`` does this is said in a warning.
 
     Parameters
     ----------
     n_hidden : number of hidden units; of a deep machine one for each layer.
     algorithm : ``"pcd"``, ``"cd"``, ``"fpcd"``, ``"tempered"``, ``"trajectory"``, ``"exact"`` (few hidden units), or
         a learner such as ``tr.PersistentCD(k=5)``.
-    learning_rate, batch_size : of the algorithm; its own where None.
-    epochs : passes over the data in `fit`.
+    learning_rate, batch_size : of the algorithm; where None they follow from the rows and the model.
+    epochs : passes over the data in `fit`; None: as many as make some ten thousand steps.
     units : ``"bernoulli"`` (0, 1), ``"spin"`` (−1, 1), ``"gaussian"`` (real numbers, standardized column by column
-        before they are learned), ``"categorical"`` (0, 1, …), or ``"auto"``: the first of the first three that fits.
-    binarize : values above it count as 1, others as 0; None takes the data as they are.
+        before they are learned), ``"categorical"`` (0, 1, …), ``"mixed"`` (Bernoulli columns of 0 and 1 beside
+        Gaussian ones), ``"auto"``: the first of the first three that fits; or units such as
+        ``tr.Mixed(tr.Bernoulli(3), tr.Categorical(1, 5))``.
+    binarize : values above it count as 1, others as 0; ``"draw"``: values are probabilities of a 1, drawn anew in each
+        epoch, and once for each row that is scored; None takes the data as they are.
     random_state : of the random start and of the chains; an int makes everything repeatable.
     verbose : whether to show a bar.
 
@@ -57,6 +71,8 @@ class MachineEstimator(LearnedByGradient):
     ----------
     model_ : the fitted machine. With Gaussian units it is that of the standardized columns, see `scale_`.
     history_ : the record of the epochs of the last `fit`.
+    learner_ : the settings that it had in the end.
+    yardstick_ : the same rows as independent columns and under a mixture, see `tractable.learning.Yardstick`.
     scale_ : mean and standard deviation of each column with Gaussian units, else None.
     n_features_in_, feature_names_in_ : as in every estimator.
     """
@@ -68,9 +84,9 @@ class MachineEstimator(LearnedByGradient):
         algorithm: str | Learner = "pcd",
         learning_rate: float | None = None,
         batch_size: int | None = None,
-        epochs: int = 20,
-        units: str = "auto",
-        binarize: float | None = None,
+        epochs: int | None = None,
+        units: str | Units = "auto",
+        binarize: float | str | None = None,
         random_state: Any = None,
         verbose: bool = False,
     ):
@@ -95,9 +111,11 @@ class MachineEstimator(LearnedByGradient):
 
     # ------------------------------------------------------------ learning
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        super().fit(X)
-        self.history_ = in_data_density(self.history_, self.scale_) if self.scale_ else self.history_
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, seconds: float | None = None) -> Self:
+        super().fit(X, None, sample_weight, seconds=seconds)
+        if self.scale_:
+            self.history_ = in_data_density(self.history_, self.scale_)
+            self.yardstick_ = self.yardstick_ and self.yardstick_.moved(-float(np.log(self.scale_.scale).sum()))
         return self
 
     def _take(self, model: Any, training: Training) -> None:
@@ -107,8 +125,10 @@ class MachineEstimator(LearnedByGradient):
     def _begin(self, X: Any) -> np.ndarray:
         rows = self._checked(X, reset=True)
         units = visible_units(rows, self.units)
-        self.scale_: Scale | None = standard_scale(rows) if isinstance(units, Gaussian) else None
-        check_training([units.n_features, *self._layers], self._learner().batch_size)
+        if isinstance(units, Gaussian) and self.units == "auto":
+            warnings.warn(REAL, LearningWarning, stacklevel=3)
+        self.scale_: Scale | None = scale_of(units, rows)
+        check_training([units.n_features, *self._layers], self._learner().batch)
         self._key = self._new_key()
         self.model_: Boltzmann = self._new(units, "spin" if isinstance(units, Spin) else "bernoulli")
         self.history_ = History()
@@ -131,15 +151,23 @@ class MachineEstimator(LearnedByGradient):
     def transform(self, X: Any) -> np.ndarray:
         """The probabilities that the hidden units are on given each row [n_rows, n_hidden] (means of spins).
 
-        Of several layers all of them, side by side, by mean field.
+        Of several layers all of them, side by side, by mean field; with ``binarize="draw"`` at the probabilities.
         """
         rows = self._inner(X)
+        if self.binarize == DRAW and not np.isnan(rows).any():
+            return self._of_probabilities(self._numbers(X))
         if np.isnan(rows).any():
             method = "auto" if self.model_.graph.without([VISIBLE]).is_free else "mean_field"
             found = infer(self._double, rows, method=method).marginals
             return np.concatenate([np.asarray(found[name]) for name in self.model_.hidden], axis=1)
         with jax.enable_x64(True):
             return np.asarray(transform(self._double, rows))
+
+    def _of_probabilities(self, rows: np.ndarray) -> np.ndarray:
+        """The means of the hidden units at the means of the visible ones."""
+        with jax.enable_x64(True):
+            found = layer_means(self._double, jnp.asarray(rows, jnp.float64), SWEEPS)
+            return np.concatenate([np.asarray(found[name]) for name in self.model_.hidden], axis=1)
 
     # ------------------------------------------------------------ density
 

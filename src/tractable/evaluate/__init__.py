@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     )
     from tractable.evaluate.directed import Gap, simulated_gap
     from tractable.evaluate.divergence import kl_divergence
+    from tractable.evaluate.free_energy import free_energy
     from tractable.evaluate.monitor import Live, live_log_likelihood
     from tractable.evaluate.pseudo import PseudoLogLikelihood, pseudo_log_likelihood
     from tractable.evaluate.records import LogLikelihood
+    from tractable.evaluate.rough import rough_log_likelihood
     from tractable.evaluate.sampled import SampleBounds, SampledLogLikelihood
     from tractable.evaluate.tracing import Traces, traces
     from tractable.evaluate.verbs import log_likelihood, log_partition
@@ -44,11 +46,13 @@ __all__ = [
     "bic",
     "diagnose",
     "effective_sample_size",
+    "free_energy",
     "kl_divergence",
     "live_log_likelihood",
     "log_likelihood",
     "log_partition",
     "pseudo_log_likelihood",
+    "rough_log_likelihood",
     "simulated_gap",
     "split_r_hat",
     "traces",
@@ -60,7 +64,9 @@ _LEAVES = {
     "annealed_rows": ("RowAnnealing",),
     "diagnostics": ("Diagnosis", "autocorrelation_time", "diagnose", "effective_sample_size", "split_r_hat"),
     "divergence": ("kl_divergence",),
+    "free_energy": ("free_energy",),
     "monitor": ("Live", "live_log_likelihood"),
+    "rough": ("rough_log_likelihood",),
     "pseudo": ("PseudoLogLikelihood", "pseudo_log_likelihood"),
     "records": ("LogLikelihood",),
     "directed": ("Gap", "simulated_gap"),

@@ -2,6 +2,9 @@
 
 The header's entry has ``kind`` ``boltzmann`` and ``groups``: the name, the kind of its units and their fields, of which
 ``n`` is the number of units (``q`` the states of a categorical one, ``learned`` whether a Gaussian one's precision is).
+A group of several kinds is ``mixed`` and has ``parts``, described as groups are, and ``columns`` where these have
+names. Categorical units whose states have names have ``names``.
+
 The tensors are ``field.GROUP``, ``couplings.GROUP.GROUP``, ``edges.GROUP``, ``offset``, and fields of units that are
 arrays (``log_precision.GROUP``), in single or double precision.
 
@@ -10,6 +13,7 @@ Kinds are those of the library, and the classes that `load` is given: nothing is
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -17,12 +21,16 @@ from typing import Any
 import numpy as np
 
 from tractable.formats._base import shown
+from tractable.formats._columns import describe_columns, read_columns
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.units import KINDS, Units
+from tractable.models.units import KINDS, Mixed, Units
 
 _DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "BOOL": "?"}
 MAX_UNITS = 1 << 24
+MIXED = "mixed"
+"""The kind of a group of several kinds, which are described as groups are, with names such as ``visible.0``."""
+
 OWN = ("name", "kind", "field", "couplings", "edges")
 """Words that a file has for a group itself, and not for a field of its units."""
 
@@ -51,18 +59,33 @@ def describe(model: Boltzmann) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     tensors = {f"field.{name}": b for name, b in model.fields.items()} | {"offset": model.offset}
     tensors |= {f"couplings.{a}.{b}": w for (a, b), w in model.couplings.items()}
     tensors |= {f"edges.{name}": np.asarray(e, np.int32) for name, e in model.edges.items()}
-    groups = []
-    for name in model.groups:
-        units, found = model.units[name], _fields(model.units[name])
-        held = {key for key in found if isinstance(found[key], np.ndarray)}
-        tensors |= {f"{key}.{name}": found.pop(key) for key in held}
-        groups.append({"name": name, "kind": _word(type(units)), **found})
+    found = [_group(name, model.units[name]) for name in model.groups]
+    tensors |= {key: array for _, own in found for key, array in own.items()}
+    groups = [group for group, _ in found]
     return {"kind": "boltzmann", "groups": groups}, {name: np.array(a, order="C") for name, a in tensors.items()}
+
+
+def _group(name: str, units: Units) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The description of units of this name, and the tensors that belong to it."""
+    if isinstance(units, Mixed):
+        parts = [_group(f"{name}.{i}", part) for i, part in enumerate(units.parts)]
+        about = {"name": name, "kind": MIXED, "n": units.n, "parts": [part for part, _ in parts]}
+        return about | describe_columns(units.columns), dict(ChainMap(*(own for _, own in parts)))
+    found = _fields(units)
+    if not found.get("names", True):
+        del found["names"]
+    held = [key for key, value in found.items() if isinstance(value, np.ndarray)]
+    tensors = {f"{key}.{name}": found.pop(key) for key in held}
+    return {"name": name, "kind": _word(type(units)), **found}, tensors
 
 
 def own_kinds(model: Boltzmann) -> set[type[Units]]:
     """The kinds of units of a machine that are not the library's."""
-    return {type(units) for units in model.units.values()} - {*KINDS.values()}
+    return {type(part) for units in model.units.values() for part in _parts(units)} - {*KINDS.values()}
+
+
+def _parts(units: Units) -> tuple[Units, ...]:
+    return units.parts if isinstance(units, Mixed) else (units,)
 
 
 def _word(kind: type[Units]) -> str:
@@ -133,6 +156,8 @@ def _is_group(group: Mapping[str, Any]) -> bool:
 def _units(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Kinds) -> Units:
     """The units of a group: their constructor is given every field by its name."""
     name, word = group["name"], group["kind"]
+    if word == MIXED:
+        return _mixed(group, arrays, kinds)
     if word not in kinds:
         given = word if word.isidentifier() and len(word) < 60 else "…"
         raise ModelError(f"{name}: units of the kind {shown(word)} are not the library's: load(path, units=[{given}])")
@@ -143,9 +168,23 @@ def _units(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Ki
         raise ModelError(f"{name}: {word} does not take its fields ({type(error).__name__}: {error})") from None
 
 
+def _mixed(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kinds: Kinds) -> Mixed:
+    """Units of several kinds: each part is described as a group is."""
+    parts: Any = group.get("parts")
+    named = isinstance(parts, list) and all(isinstance(part, dict) and _is_group(part) for part in parts)
+    if not named or any(_misplaced(group, i, part) for i, part in enumerate(parts)):
+        raise ModelError(f"the group {shown(group['name'])} is not described as it should be")
+    return Mixed(*(_units(part, arrays, kinds) for part in parts), columns=read_columns(group))
+
+
+def _misplaced(group: Mapping[str, Any], i: int, part: Mapping[str, Any]) -> bool:
+    return part["name"] != f"{group['name']}.{i}" or part["kind"] == MIXED
+
+
 def _given(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Any]:
     """The fields of units, from the group and from arrays."""
     own = {key: _tuples(value) for key, value in group.items() if key not in ("name", "kind")}
+    own |= {"names": ()} if group["kind"] == "categorical" and "names" not in own else {}
     own |= {key: arrays[f"{key}.{group['name']}"] for key in names if f"{key}.{group['name']}" in arrays}
     for key in sorted({*names} ^ {*own}):
         what = "is missing" if key in names else "has no place"
@@ -200,7 +239,7 @@ def _shapes(model: Boltzmann) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a machine."""
     shapes: dict[str, tuple[int, ...]] = {"offset": ()}
     shapes |= {f"field.{g}": (u.n_features,) for g, u in model.units.items()}
-    held = {f"{name}.{g}": a for g, u in model.units.items() for name, a in _fields(u).items()}
+    held = {name: a for g, u in model.units.items() for name, a in _group(g, u)[1].items()}
     shapes |= {name: a.shape for name, a in held.items() if isinstance(a, np.ndarray)}
     shapes |= {f"edges.{g}": (len(e), 2) for g, e in model.edges.items()}
     for a, b in model.couplings:

@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from tractable.learning.layers.variational import VariationalGradient
     from tractable.learning.learner import Learner
     from tractable.learning.loop import Run
+    from tractable.learning.machines.columns import fit_columns
     from tractable.learning.machines.contrastive import ContrastiveDivergence, FastPersistentCD, PersistentCD
+    from tractable.learning.machines.discriminative import Discriminative
     from tractable.learning.machines.likelihood import ExactGradient, PseudoLikelihood
     from tractable.learning.machines.tempered import TemperedPCD
     from tractable.learning.machines.trajectory import TrajectoryTempering, log_partition_of
-    from tractable.learning.records import Epoch, History
+    from tractable.learning.records import Epoch, History, LearningWarning
     from tractable.learning.starts.chains import hidden_markov, left_right
     from tractable.learning.starts.factorial import factorial_hidden_markov
     from tractable.learning.starts.mixtures import mixture
     from tractable.learning.starts.networks import bayesian_network
+    from tractable.learning.yardstick import Yardstick
 
 __all__ = [
     "EM",
     "ContrastiveDivergence",
+    "Discriminative",
     "EMRun",
     "Epoch",
     "ExactGradient",
@@ -44,6 +48,7 @@ __all__ = [
     "JointStochasticApproximation",
     "Layerwise",
     "Learner",
+    "LearningWarning",
     "OnlineEM",
     "PersistentCD",
     "PseudoLikelihood",
@@ -53,9 +58,11 @@ __all__ = [
     "TrajectoryTempering",
     "VariationalGradient",
     "WakeSleep",
+    "Yardstick",
     "bayesian_network",
     "factorial_hidden_markov",
     "fit",
+    "fit_columns",
     "hidden_markov",
     "left_right",
     "log_partition_of",
@@ -78,14 +85,17 @@ _LEAVES = {
     "layers.variational": ("VariationalGradient",),
     "loop": ("Run",),
     "machines.contrastive": ("ContrastiveDivergence", "FastPersistentCD", "PersistentCD"),
+    "machines.columns": ("fit_columns",),
+    "machines.discriminative": ("Discriminative",),
     "machines.likelihood": ("ExactGradient", "PseudoLikelihood"),
     "machines.tempered": ("TemperedPCD",),
     "machines.trajectory": ("TrajectoryTempering", "log_partition_of"),
-    "records": ("Epoch", "History"),
+    "records": ("Epoch", "History", "LearningWarning"),
     "starts.chains": ("hidden_markov", "left_right"),
     "starts.factorial": ("factorial_hidden_markov",),
     "starts.mixtures": ("mixture",),
     "starts.networks": ("bayesian_network",),
+    "yardstick": ("Yardstick",),
 }
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
     __getattr__, __dir__ = attach(__name__, _LEAVES)

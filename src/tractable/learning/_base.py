@@ -36,17 +36,26 @@ class Training(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What of the data is known at the first step: the means of the columns, and how many rows there are."""
+    """What of the data is known at the first step: means of the columns, how many rows, what each counts on average."""
 
     means: np.ndarray
     n_rows: int
+    weight: float = 1.0
+
+
+class Pace(NamedTuple):
+    """How long a fit is, in steps, and what is left of its learning rate where it had to be lowered."""
+
+    total: Any
+    factor: Any = 1.0
 
 
 class Minibatch(NamedTuple):
-    """Rows of data [b, n_visible], and their numbers in the data [b]."""
+    """Rows of data [b, n_visible], their numbers in the data [b], how often each counts (on average over all once)."""
 
     values: Array
     rows: Array
+    weights: Array | None = None
 
 
 class Info(NamedTuple):
@@ -72,21 +81,29 @@ def begin(learner: Learner, plan: Any, model: Any, key: Any, seen: Seen) -> Trai
     return Training(model, model, optimizer, own, offsets, jnp.zeros((), jnp.int32))
 
 
-def advanced(learner: Learner, training: Training, gradient: Any, total: Any) -> Training:
+def advanced(learner: Learner, training: Training, gradient: Any, pace: Pace) -> Training:
     """The state after a step uphill along this gradient."""
-    model, optimizer = _updated(learner, training, gradient, training.step / total)
-    average = _averaged(learner, training, model, total)
+    model, optimizer = _updated(learner, training, gradient, pace)
+    average = _averaged(learner, training, model, pace.total)
     return training._replace(model=model, average=average, optimizer=optimizer, step=training.step + 1)
 
 
-def _updated(learner: Learner, training: Training, gradient: Any, progress: Array) -> tuple[Any, Any]:
+def _updated(learner: Learner, training: Training, gradient: Any, pace: Pace) -> tuple[Any, Any]:
     own = eqx.filter(training.model, eqx.is_inexact_array)
     downhill = jax.tree.map(jnp.negative, gradient)
     updates, optimizer = learner.transformation().update(downhill, training.optimizer, own)
     if learner.optimizer is None:
-        rate = learner.learning_rate * (1 - progress if learner.decay else jnp.ones_like(progress))
+        rate = rate_at(learner, training.step, pace)
         updates = jax.tree.map(lambda u: -rate * u, updates)
     return eqx.apply_updates(training.model, updates), optimizer
+
+
+def rate_at(learner: Learner, step: Any, pace: Pace) -> Any:
+    """The learning rate of a step: it falls to zero over the last `decay` of the fit."""
+    left = 1 - step / pace.total
+    if learner.decay is not True:
+        left = jnp.minimum(1, left / learner.decay) if learner.decay else jnp.ones_like(left)
+    return pace.factor * (learner.learning_rate * left)
 
 
 def _averaged(learner: Learner, training: Training, model: Any, total: Any) -> Any:
@@ -99,10 +116,10 @@ def _averaged(learner: Learner, training: Training, model: Any, total: Any) -> A
     return jax.tree.map(mix, training.average, model)
 
 
-def two_axes(data: Any, name: str = "") -> np.ndarray:
-    """The data as an array of rows, of which there is at least one."""
+def two_axes(data: Any, name: str = "", read: Callable[[Any], np.ndarray] = numbers_of) -> np.ndarray:
+    """The data as an array of rows, of which there is at least one; `read` makes numbers of them."""
     try:
-        rows = numbers_of(data)
+        rows = read(data)
     except ModelError as error:
         raise ModelError(f"{name}{error}") from None
     if rows.ndim != 2:

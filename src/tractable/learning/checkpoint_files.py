@@ -71,12 +71,11 @@ def restore(path: str, belongs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray
     with readable(path), open(path, "rb") as file:
         data = file.read()
     try:
-        text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"][HEADER]
-        about = json.loads(text)
-        if json.dumps(about) != text:  # a number may be written in two ways, one of which is not ours
-            raise ValueError("its header is not as it was written")
+        about = _about(data)
         found = load(data), dict(about)
         _check_whole(*found)
+        if about["version"] == 1:  # of which settings were written that now follow from the data
+            belongs = {name: value for name, value in belongs.items() if name != "method"}
         _check(path, dict(about["belongs"]), belongs)
     except FormatError:
         raise
@@ -85,6 +84,23 @@ def restore(path: str, belongs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
     return found
+
+
+def version(path: str | None) -> int:
+    """The version of the checkpoint at this path; that of today where there is none that can be read."""
+    try:
+        with open(path or "", "rb") as file:
+            return int(_about(file.read())["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return FORMAT.version
+
+
+def _about(data: bytes) -> dict[str, Any]:
+    text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"][HEADER]
+    about = json.loads(text)
+    if json.dumps(about) != text:  # a number may be written in two ways, one of which is not ours
+        raise ValueError("its header is not as it was written")
+    return about
 
 
 def store_or_warn(store: Callable[[], None]) -> None:

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.learning import _base, checkpoint_files, checkpoints
-from tractable.learning._base import Info, Minibatch, Seen, Training
+from tractable.learning import _base, checkpoint_files, checkpoints, sizes
+from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
+from tractable.learning.batches import Batches, DeviceRows
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
-from tractable.learning.records import Epoch, GradientOptions, History, Request, bare
+from tractable.learning.given import GivenRows, as_given
+from tractable.learning.live import Looks
+from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
+from tractable.learning.watch import FIRST, Watch, are_finite
+from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
-from tractable.posterior import Certificate
 
 if TYPE_CHECKING:
     from tractable.learning.learner import Learner
 
-BLOCK_BYTES = 1 << 24
-"""Data that a block of steps goes through: enough to hide the call, small enough to show progress."""
+COOL = 0.3
+"""The share of a fit with a budget of time over which the rate falls."""
 
-DEVICE_BYTES = 1 << 30
-"""Data up to this size are held on the device as a whole."""
-
-LIVE_ROWS = 2000
-EPOCHS = 20
-
+PIECES = 20
+"""A budget of time is looked at so many times, at least."""
 
 M = TypeVar("M")
 
@@ -56,6 +57,9 @@ class Run(Generic[M]):
     model: M
     history: History[Epoch]
     training: Training = field(repr=False)
+    learner: Any = None
+    steps: int = 0
+    yardstick: Yardstick | None = None
 
 
 def check_fit(model: Any, data: Any, learner: Learner, *, epochs: int | None = None, **options: Any) -> None:
@@ -66,16 +70,33 @@ def check_fit(model: Any, data: Any, learner: Learner, *, epochs: int | None = N
 def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitting:
     """A fit that has not begun: all that can be refused is refused here, and nothing is written yet."""
     options = GradientOptions.read(request.options, learner)
-    epochs = EPOCHS if request.epochs is None else request.epochs
-    for given in (learner, options, {"epochs": epochs}):
+    for given in (learner, options, {"epochs": request.epochs}):
         check_settings(given)
+    if request.epochs is not None and options.steps is not None:
+        raise ModelError("epochs and steps both say how long the fit is: give one of them")
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
-    rows = learner.checked(model, data)
-    held = None if request.validation is None else learner.checked(model, request.validation, "validation: ")
-    found = Fitting(model, rows, held, replace(learner, batch_size=min(learner.batch_size, len(rows))), epochs, options)
+    taken = as_given(data, options)
+    rows, held = learner.checked(model, taken.rows), None
+    if request.validation is not None:
+        asked = as_given(request.validation, replace(options, weights=None))
+        held = learner.checked(model, asked.rows, "validation: ")
+    own = learner.settled(model, len(rows), checkpoint_files.version(options.checkpoint) if options.resume else 2)
+    if options.seconds is not None and own.decay is True:  # the rate can fall only once it is known how long that takes
+        own = replace(own, decay=max(COOL, min(own.averaging, 1 - COOL)))
+    length = _length(own, len(rows), request.epochs, options.steps)
+    found = Fitting(model, rows, held, own, length, options, replace(taken, rows=rows))
     found.check_memory()
     return found
+
+
+def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None) -> int:
+    """Steps in all, at most."""
+    if steps is not None:
+        return steps
+    if epochs is None:
+        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps, learner.passes)
+    return epochs * (n_rows // learner.batch)
 
 
 def as_key(given: Any) -> Any:
@@ -83,73 +104,116 @@ def as_key(given: Any) -> Any:
     return jax.random.key(given) if isinstance(given, int | np.integer) else given
 
 
-class DeviceRows(NamedTuple):
-    """Data on the device, where in them the rows of some steps stand, and the numbers of these rows."""
-
-    data: jax.Array
-    at: np.ndarray
-    rows: np.ndarray
-
-
 @dataclass
 class _Clock:
-    """When the last checkpoint was written, what looks at the likelihood have cost, and what the last one found."""
+    """When learning began, when its last checkpoint was written, and how long a step takes."""
 
+    began: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
-    looking: float = 0.0
-    last: Any = None
+    a_step: float = math.inf
+    is_compiled: bool = False
+
+    def timed(self, a_step: float) -> None:
+        """How long a step took; the first time that is compiling it, which is not learning."""
+        if self.is_compiled:
+            self.a_step = a_step
+        else:
+            self.is_compiled, self.began = True, time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """A fit under way: what stays the same while it runs."""
+    """A fit under way: what stays the same while it runs. `length` is how many steps it has, at most."""
 
     model: Any
     rows: np.ndarray
     held: np.ndarray | None
     learner: Learner
-    epochs: int
+    length: int
     options: GradientOptions
+    given: GivenRows | None = None
 
     @cached_property
     def _clock(self) -> _Clock:
         return _Clock()
 
+    @cached_property
+    def _watch(self) -> Watch:
+        seen = self._first
+        some, key = spread(self.table.rows, self.learner.glimpsed_rows), jax.random.fold_in(self.key, 3)
+        ground = independent_columns(self.learner.visible(self.model), seen.means, seen.n_rows, some)
+        look = lambda model: self.learner.glimpse(model, some, key)  # noqa: E731
+        return Watch(look, ground, self.length, self.options.watch, self.learner.optimizer is None)
+
+    @cached_property
+    def _looks(self) -> Looks:
+        return Looks(self.table, self.options.live)
+
+    @property
+    def table(self) -> Scorable:
+        """What there is to score."""
+        return Scorable(self.learner, self._given.spread(self.learner.live_rows), self.held, self.key)
+
     def run(self) -> Run:
         at = self._restored()
         if at is None:
-            at = Saved(self._begun(), History(), 0, 0.0)
+            begun = self._begun()
+            at = Saved(begun, History(), 0.0, self._watch.begun(begun), self._known_total)
             self._store(at)  # a place that cannot be written is found out now, not after hours
-        with Display(self.options.progress, self.epochs * self.n_steps, int(at.training.step)) as show:
-            for _ in range(len(at.history), self.epochs):
-                at = self._epoch(at, show)
-                show.epoch(at.history[-1])
+        with Display(self.options.progress, self.length, at.step) as show:
+            while not self._is_done(at):
+                done, at = at.step, self._on(at)
+                show.advance(at.step - done)
+                if at.is_new:
+                    show.epoch(at.history[-1])
                 if self._is_due():
                     self._keep(at)
-                if self.options.callback and self.options.callback(at.history[-1]):
+                if at.is_new and self.options.callback and self.options.callback(at.history[-1]):
                     break
         self._keep(at)
-        return Run(at.training.average, at.history, at.training)
+        return self._finished(at)
+
+    def _finished(self, at: Saved) -> Run:
+        run = Run(at.training.average, at.history, at.training, self.learner, at.step)
+        return replace(run, yardstick=compared(self.table, run)) if self.options.yardstick else run
 
     def check_memory(self) -> None:
         """Refuse a fit that takes more memory than there is, before anything of it is allocated."""
         seen = Seen(self.learner.means(self.model, self.rows[:1]), len(self.rows))
         key, plan = self.key, self.plan
         state = jax.eval_shape(lambda: _base.begin(self.learner, plan, self.model, key, seen))
-        held = 2 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old and new; gradient, update, momentum
-        needed = held + 4.0 * self.learner.batch_size * self.learner.width(self.model)
+        held = 3 * _n_bytes(state) + 3 * _n_bytes(state.model)  # old, new and the last good; gradient, update, momentum
+        needed = held + 4.0 * self.learner.batch * self.learner.width(self.model)
         there = memory_of_fit(self.options.memory)
         if needed > there:
             raise ModelError(
                 f"this fit takes about {memory_size(needed)} of memory ({needed:.0f} bytes)"
-                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch_size}),"
+                f" and there are {memory_size(there)}: take smaller batches (batch_size={self.learner.batch}),"
                 " fewer chains or fewer hidden units"
             )
+
+    # ------------------------------------------------------------ how long
 
     @property
     def n_steps(self) -> int:
         """Steps in an epoch; the rows left over come up in other epochs."""
-        return len(self.rows) // self.learner.batch_size
+        return len(self.rows) // self.learner.batch
+
+    @property
+    def _known_total(self) -> int | None:
+        return self.length if self.options.seconds is None else None
+
+    def _is_done(self, at: Saved) -> bool:
+        return at.step >= (self.length if at.total is None else at.total)
+
+    def _timed(self, at: Saved) -> Saved:
+        """With a budget of time: how many steps there will be, once a third of it is left for the rate to fall."""
+        if at.total is not None or self.options.seconds is None or math.isinf(self._clock.a_step):
+            return at
+        decay, left = float(self.learner.decay), self.options.seconds - (time.perf_counter() - self._clock.began)
+        total = min(self.length, math.ceil(at.step / max(1 - decay, 1e-6)) if decay else at.step)
+        late = (total - at.step + self.block_steps / PIECES) * self._clock.a_step > left or left <= 0
+        return at._replace(total=total) if late or total == self.length else at
 
     @cached_property
     def key(self) -> Any:
@@ -161,83 +225,89 @@ class Fitting:
 
     @cached_property
     def block_steps(self) -> int:
-        size = self.learner.batch_size * self.rows.shape[1] * (1 if self.rows.dtype.kind in "bui" else 4)
-        return int(np.clip(BLOCK_BYTES // size, 1, self.n_steps))
+        return self._batches.block_steps
+
+    @cached_property
+    def _given(self) -> GivenRows:
+        return self.given or GivenRows(self.rows)
+
+    @cached_property
+    def _batches(self) -> Batches:
+        words = tuple(np.asarray(jax.random.key_data(self.key)).ravel().tolist())
+        return Batches(self._given, self.learner.batch, words)
+
+    @cached_property
+    def _first(self) -> Seen:
+        weights = {} if self._given.weights is None else {"weights": self._given.weights}
+        n_rows, means = len(self.rows), self.learner.means(self.model, self.rows, **weights)
+        return Seen(means, n_rows, self._given.n_rows / n_rows)
 
     def _begun(self) -> Training:
-        seen = Seen(self.learner.means(self.model, self.rows), len(self.rows))
+        seen = self._first
         model = jax.tree.map(_as_array, self.learner.started(self.model, seen))
         return _base.begin(self.learner, self.plan, model, jax.random.fold_in(self.key, 1), seen)
 
-    def _epoch(self, at: Saved, show: Display) -> Saved:
-        """The rest of an epoch, block by block."""
-        began = time.perf_counter()
-        order = self._order(len(at.history))
-        n_blocks, info, total = -(-self.n_steps // self.block_steps), None, self.epochs * self.n_steps
-        for block in range(at.block, n_blocks):
-            n = min(self.block_steps, self.n_steps - block * self.block_steps)
-            training, info = run_block(
-                self.learner, self.plan, at.training, self.key, self._block(order, block, n), (n, total)
-            )
-            at = at._replace(training=training, block=block + 1)
-            show.advance(n)
-            if block + 1 < n_blocks and self._is_due():
-                check_finite(at.training, len(at.history))
-                self._keep(at._replace(seconds=at.seconds + time.perf_counter() - began))
-        check_finite(at.training, len(at.history))
-        seconds = at.seconds + time.perf_counter() - began
-        at = at._replace(history=at.history.with_record(self._record(at, info, seconds)), block=0, seconds=seconds)
-        return at
+    def _on(self, at: Saved) -> Saved:
+        """Some more steps: up to the end of the epoch, of a block, or to the next look."""
+        began, n = time.perf_counter(), self._some(at)
+        pace = Pace(math.inf if at.total is None else at.total, at.watched.factor)
+        block = self._block(self._batches.order(len(at.history)), at.done(self.n_steps), n, len(at.history))
+        training, info = run_block(self.learner, self.plan, at.training, self.key, block, (n, pace))
+        found = at._replace(training=training)
+        seen, is_good = self._seen(found)
+        lasted = time.perf_counter() - began
+        self._clock.timed(lasted / n)
+        if not is_good:
+            return self._back(at, found, seen)
+        found = self._timed(found._replace(seconds=at.seconds + lasted))
+        if found.done(self.n_steps) >= self.n_steps or self._is_done(found):
+            found = found._replace(history=found.history.with_record(self._record(found, info, pace)))
+        if seen is not None:
+            known = found.watched
+            best = np.fmax(known.best, seen)
+            good = known._replace(good=training, epochs=len(found.history), seconds=found.seconds, best=float(best))
+            found = found._replace(watched=good)
+        return found._replace(is_new=len(found.history) > len(at.history))
 
-    def _order(self, epoch: int) -> np.ndarray:
-        """The order of the rows in an epoch: a function of the key and the epoch alone."""
-        words = np.asarray(jax.random.key_data(self.key)).ravel().tolist()
-        return np.random.default_rng([*words, epoch]).permutation(len(self.rows))
+    def _some(self, at: Saved) -> int:
+        """How many steps are taken before the next look at anything."""
+        done, ends = at.done(self.n_steps), self._watch.next(at.step)
+        n = min(self.block_steps - done % self.block_steps, self.n_steps - done, ends - at.step)
+        if at.total is not None:
+            n = min(n, at.total - at.step)
+        if self.options.seconds is not None:
+            piece = self.options.seconds / PIECES / self._clock.a_step
+            n = min(n, max(1, int(piece)))
+        if at.total is None:  # where the rate would begin to fall if there is time for all of it
+            n = min(n, max(1, math.ceil((1 - float(self.learner.decay)) * self.length) - at.step))
+        return n
 
-    @cached_property
-    def _on_device(self) -> jax.Array | None:
-        """The rows on the device, if they take little of its memory: then a block is only the numbers of its rows."""
-        small = self.rows.size * self._row_type.itemsize <= DEVICE_BYTES
-        return jnp.asarray(np.ascontiguousarray(self.rows, self._row_type)) if small else None
+    def _seen(self, at: Saved) -> tuple[float | None, bool]:
+        """The rough likelihood where it is time to look, and whether the fit is where it should be."""
+        if not are_finite(at.training):
+            return None, False
+        if not self.options.watch or at.step < FIRST or at.step != self._watch.next(at.step - 1):
+            return None, True
+        seen = self._watch.look(at.training.average)
+        return seen, not self._watch.is_astray(at.watched, seen)
 
-    @cached_property
-    def _row_type(self) -> np.dtype:
-        """The smallest type that the device holds rows in."""
-        if self.rows.dtype.kind == "f":
-            return np.dtype(np.float32)
-        small = self.rows.dtype.itemsize == 1 and self.rows.dtype.kind in "bu"
-        small = small or (self.rows.min() >= 0 and self.rows.max() < 256)
-        return np.dtype(np.uint8 if small else np.int32)
+    def _back(self, at: Saved, found: Saved, seen: float | None) -> Saved:
+        """The last good state, from which the fit goes on at half the rate, or with which it ends."""
+        known = at.watched
+        lowered = self._watch.lowered(known, len(at.history) + 1, found.step, seen)
+        there = Saved(known.good, History(at.history.records[: known.epochs]), at.seconds, lowered or known, at.total)
+        return there._replace(total=there.step) if lowered is None else there
 
-    def _block(self, order: np.ndarray, block: int, n: int) -> DeviceRows:
-        """The rows of a block; one that is not full is filled up, so that all have the same shape."""
-        size, start = self.block_steps * self.learner.batch_size, block * self.block_steps * self.learner.batch_size
-        rows = np.zeros(size, np.int32)
-        rows[: n * self.learner.batch_size] = order[start : start + n * self.learner.batch_size]
-        if self._on_device is not None:
-            return DeviceRows(self._on_device, rows, rows)
-        data = jnp.asarray(np.asarray(self.rows[rows], self._row_type))
-        return DeviceRows(data, np.arange(size, dtype=np.int32), rows)
+    def _block(self, order: np.ndarray, done: int, n: int, epoch: int = 0) -> DeviceRows:
+        """The rows of a block of steps."""
+        return self._batches.block(order, (epoch, done), n)
 
-    def _record(self, at: Saved, info: Info | None, seconds: float) -> Epoch:
-        train, held = self._live(at, seconds)
-        found = {} if info is None else {k: float(v) for k, v in info._asdict().items() if v is not None}
-        return Epoch(len(at.history) + 1, seconds, train=train, validation=held, **found)
-
-    def _live(self, at: Saved, seconds: float) -> tuple[Certificate | None, Certificate | None]:
-        """The likelihood of some train rows and of the validation rows, at the end and while that is cheap enough."""
-        last = len(at.history) + 1 == self.epochs
-        if not self.options.live or (self._clock.looking > self.options.live * seconds and not last):
-            return None, None
-        began = time.perf_counter()
-        key = jax.random.fold_in(self.key, 2)
-        found = self.learner.live(at.training.average, self.rows, self.held, key, self._clock.last)
-        self._clock.looking += time.perf_counter() - began
-        self._clock.last = found
-        if any(part is not None and np.isnan(part.value) for part in (found.train, found.validation)):
-            raise _diverged(len(at.history), "the likelihood is")
-        train, held = (None if part is None else bare(part) for part in (found.train, found.validation))
-        return train, held
+    def _record(self, at: Saved, info: Info, pace: Pace) -> Epoch:
+        train, held = self._looks.at(at.training.average, at.seconds, self._is_done(at))
+        found = {k: float(v) for k, v in info._asdict().items() if v is not None}
+        if self.learner.optimizer is None:
+            found["learning_rate"] = float(_base.rate_at(self.learner, at.step - 1, pace))
+        return Epoch(len(at.history) + 1, at.seconds, train=train, validation=held, **found)
 
     def _belongs(self) -> dict[str, Any]:
         """What a checkpoint has to agree with."""
@@ -246,10 +316,16 @@ class Fitting:
         return {
             "model": repr(self.model),
             "method": f"{type(self.learner).__name__}({', '.join(f'{k}={v}' for k, v in settings.items())})",
-            "epochs": self.epochs,
+            "epochs": self.length / self.n_steps,
             "key": np.asarray(jax.random.key_data(self.key)).ravel().tolist(),
             "data": [*self.rows.shape, zlib.crc32(sample.tobytes())],
-        }
+        } | self._taken()
+
+    def _taken(self) -> dict[str, Any]:
+        """How the rows are taken, where they are not taken as they are."""
+        weights = self._given.weights
+        out = {} if self.options.binarize is None else {"binarize": self.options.binarize}
+        return out if weights is None else out | {"weights": zlib.crc32(np.ascontiguousarray(weights).tobytes())}
 
     def _store(self, at: Saved) -> None:
         if self.options.checkpoint:
@@ -266,12 +342,12 @@ class Fitting:
     def _restored(self) -> Saved | None:
         if not (self.options.resume and self.options.checkpoint):
             return None
-        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs())
+        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs(), self._known_total)
 
 
 def check_finite(training: Training, n_epochs: int) -> None:
-    """Refuse to go on, and to keep, where parameters are no numbers any more after some more steps of an epoch."""
-    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((training.model, training.average))):
+    """Refuse to go on where parameters are no numbers any more after some more steps of an epoch."""
+    if not are_finite(training):
         raise _diverged(n_epochs, "some parameters are")
 
 
@@ -290,17 +366,21 @@ def _as_array(leaf: Any) -> Any:
     return jnp.asarray(leaf, jnp.float32 if jnp.issubdtype(np.asarray(leaf).dtype, np.floating) else None)
 
 
+def _part(array: Any, i: Any, size: int) -> Any:
+    return None if array is None else jax.lax.dynamic_slice_in_dim(array, i * size, size)
+
+
 @partial(jax.jit, static_argnums=0)
 def run_block(
     learner: Learner, plan: Any, training: Training, key: Any, block: DeviceRows, counts: tuple[Any, Any]
 ) -> tuple[Training, Info]:
     """A number of steps, each on the next batch of the block."""
-    (n, total), size = counts, learner.batch_size
+    (n, pace), size = counts, learner.batch
 
     def one(i: Any, training: Training) -> tuple[Training, Info]:
-        at, rows = (jax.lax.dynamic_slice_in_dim(a, i * size, size) for a in (block.at, block.rows))
-        batch = Minibatch(block.data[at], rows)
-        training, info = learner.step(plan, training, key, batch, total)
+        at, rows, weights = (_part(a, i, size) for a in (block.at, block.rows, block.weights))
+        batch = Minibatch(block.data[at], rows, weights)
+        training, info = learner.step(plan, training, key, batch, pace)
         return (training if learner.averaging else training._replace(average=None)), info
 
     if not learner.averaging:  # the average is the model itself: to carry it along would copy it at every step

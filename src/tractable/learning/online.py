@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.learning import loop
-from tractable.learning._base import Training
+from tractable.learning._base import Pace, Training
 from tractable.learning.learner import Learner
 from tractable.learning.records import GradientOptions
 from tractable.learning.settings import check_settings
@@ -26,12 +26,14 @@ def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Tra
 def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
     """One pass over more rows, in batches of equal size; the learning rate stays what it is."""
     rows = _checked(training.model, rows, learner).astype(np.float32)
-    n_steps = -(-len(rows) // learner.batch_size)
+    rate = learner.rate(training.model) if learner.learning_rate is None else learner.learning_rate
+    learner = replace(learner, learning_rate=rate).settled(training.model, len(rows))
+    n_steps = -(-len(rows) // learner.batch)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)
-    numbers = np.arange(n_steps * own.batch_size, dtype=np.int32)
+    numbers = np.arange(n_steps * own.batch, dtype=np.int32)
     block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers)
-    found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, n_steps))[0]
+    found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, Pace(n_steps)))[0]
     loop.check_finite(found, 0)
     return found
 

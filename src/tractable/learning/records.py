@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LIVE = "gradient learners, which look at the likelihood now and then; EM records it in every iteration"
-WEIGHTS = "EM; a gradient learner counts rows that are there several times"
-TAKEN_BY = {"live": LIVE, "weights": WEIGHTS}
+STEPS = "gradient learners; EM ends when a row gains less than its tolerance"
+BINARIZE = "gradient learners; to others give tr.binarized(data, how)"
+TAKEN_BY = {"live": LIVE, "steps": STEPS, "seconds": STEPS, "watch": STEPS, "yardstick": STEPS, "binarize": BINARIZE}
 """Who takes the options that not all learners have."""
 
 
@@ -37,6 +38,21 @@ def learner_name(model: Any) -> str:
     if getattr(model, "family", None) not in FAMILIES:
         raise ModelError(f"nothing learns a {type(model).__name__} yet")
     return FAMILIES[model.family].learner.partition(":")[2]
+
+
+class LearningWarning(RuntimeWarning):
+    """A fit that did not learn what it could have, and what to change.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> rows = [[0, 0, 1, 1], [1, 1, 0, 0]] * 50
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always", tr.learning.LearningWarning)
+    ...     run = tr.fit(tr.restricted(4, 2), rows, epochs=1, progress=False)
+    >>> str(told[0].message)[:35]
+    'no better than independent columns:'
+    """
 
 
 class Request(NamedTuple):
@@ -105,10 +121,24 @@ class GradientOptions(Options):
 
     Parameters
     ----------
-    live : share of the time that may go into following the likelihood; 0 follows nothing.
+    live : share of the time that may go into following the likelihood, a fifth at most; 0 follows nothing.
+    steps : steps in all, in place of epochs.
+    seconds : a budget of time for learning, compilation not counted. The rate stays what it is until a third of it is
+        left, then it falls to zero; `run.steps` with `run.learner` give the same bits again.
+    watch : whether a rough likelihood is looked at now and then, so that a fit that goes astray goes on from where it
+        was good at half the rate. yardstick : whether the model is compared with independent columns and a mixture.
+    weights : how often each row counts; once if absent.
+    binarize : a threshold, values above it are 1, others 0; ``"draw"``: each value is the probability of a 1, drawn
+        anew in each epoch.
     """
 
     live: float = 0.1
+    steps: int | None = None
+    seconds: float | None = None
+    watch: bool = True
+    yardstick: bool = True
+    weights: Any = None
+    binarize: float | str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +178,7 @@ class Epoch(Record):
     Attributes
     ----------
     gradient_norm, hidden_mean : of the last step; the mean activity of the hidden units.
+    learning_rate : of the last step; None where the learner has an optimizer of its own.
     bound, effective_sample_size, gradient_variance : running means of the last steps, of learners that draw samples of
         the hidden units: the bound on the log-likelihood that is climbed, how many of the samples of a row count, and
         the variance of an entry of the gradient from step to step. No bound with a machine on top, whose log Z moves.
@@ -168,6 +199,7 @@ class Epoch(Record):
     bound: float | None = None
     effective_sample_size: float | None = None
     gradient_variance: float | None = None
+    learning_rate: float | None = None
 
     def row(self) -> dict[str, str]:
         own = {"gradient": f"{self.gradient_norm:.3g}", "hidden mean": f"{self.hidden_mean:.3f}"}

@@ -36,6 +36,11 @@ def _or_none(rule: Rule) -> Rule:
     return Rule(f"{rule.expected}, or None", lambda value: value is None or rule.holds(value))
 
 
+def _optional(rule: Rule) -> Rule:
+    """Of what follows from the data where it is not given."""
+    return Rule(rule.expected, lambda value: value is None or rule.holds(value))
+
+
 LARGEST = float(np.finfo(np.float32).max)
 """Of finite numbers: steps are taken in single precision."""
 
@@ -47,14 +52,16 @@ AT_LEAST_ONE = _whole("at least one")
 
 RULES = {
     "averaging": SHARE,
-    "batch_size": _whole("at least one row"),
+    "batch_size": _optional(_whole("at least one row")),
+    "decay": Rule("a share from 0 to 1, True or False", lambda value: isinstance(value, bool) or SHARE.holds(value)),
+    "burn_in": _whole("zero or more", 0),
     "checkpoint_seconds": SECONDS,
-    "epochs": _whole("zero or more", 0),
+    "epochs": _optional(_whole("zero or more", 0)),
     "every": AT_LEAST_ONE,
     "fast_decay": SHARE,
     "fast_rate": NOT_NEGATIVE,
     "k": AT_LEAST_ONE,
-    "learning_rate": NOT_NEGATIVE,
+    "learning_rate": _optional(NOT_NEGATIVE),
     "live": SECONDS,
     "momentum": SHARE,
     "n_chains": _or_none(AT_LEAST_ONE),
@@ -65,13 +72,15 @@ RULES = {
         "a transformation of optax, or None",
         lambda value: value is None or (hasattr(value, "init") and hasattr(value, "update")),
     ),
-    "pretrain": _whole("zero or more", 0),
-    "pretrain_rate": NOT_NEGATIVE,
+    "pretrain": _optional(_whole("zero or more", 0)),
+    "pretrain_rate": _optional(NOT_NEGATIVE),
     "prior": Rule(
         "a strength in pseudo-rows, zero or more, or None; of a network also variable → pseudo-counts",
         lambda value: value is None or isinstance(value, Mapping) or NOT_NEGATIVE.holds(value),
     ),
     "samples": AT_LEAST_ONE,
+    "seconds": _optional(SECONDS),
+    "steps": _optional(_whole("zero or more", 0)),
     "sleep": NOT_NEGATIVE,
     "sparsity": _or_none(FINITE),
     "sparsity_cost": NOT_NEGATIVE,

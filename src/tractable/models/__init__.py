@@ -13,6 +13,7 @@ from tractable.models.markov_network import Factor, MarkovNetwork
 if TYPE_CHECKING:
     from tractable.models import emissions, units
     from tractable.models.additive import AdditiveGaussianEmissions
+    from tractable.models.binarizing import binarized
     from tractable.models.boltzmann_machine import Boltzmann, boltzmann, deep, restricted
     from tractable.models.columns import Columns
     from tractable.models.deep_belief import DeepBeliefNetwork
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from tractable.models.mixture import Mixture
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
     from tractable.models.rows import Rows, select
+    from tractable.models.scaling import scaled
     from tractable.models.sequences import Sequences
     from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-    from tractable.models.units import Bernoulli, Categorical, Gaussian, Spin
+    from tractable.models.units import Bernoulli, Categorical, Gaussian, Mixed, Spin, units_for
 
 __all__ = [
     "AdditiveGaussianEmissions",
@@ -60,6 +62,7 @@ __all__ = [
     "HiddenMarkovModel",
     "Likelihood",
     "MarkovNetwork",
+    "Mixed",
     "Mixture",
     "MixtureEmissions",
     "ModelError",
@@ -72,6 +75,7 @@ __all__ = [
     "SphericalGaussianEmissions",
     "Spin",
     "TiedGaussianEmissions",
+    "binarized",
     "boltzmann",
     "condition",
     "deep",
@@ -82,16 +86,19 @@ __all__ = [
     "from_pyagrum",
     "likelihood",
     "restricted",
+    "scaled",
     "select",
     "to_networkx",
     "to_pgmpy",
     "to_pyagrum",
     "units",
+    "units_for",
 ]
 
 # Other models are loaded when first used: a query of a network must not wait for them.
 _LEAVES = {
     "additive": ("AdditiveGaussianEmissions",),
+    "binarizing": ("binarized",),
     "boltzmann_machine": ("Boltzmann", "boltzmann", "deep", "restricted"),
     "columns": ("Columns",),
     "deep_belief": ("DeepBeliefNetwork",),
@@ -116,9 +123,10 @@ _LEAVES = {
     "mixture": ("Mixture",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
     "rows": ("Rows", "select"),
+    "scaling": ("scaled",),
     "sequences": ("Sequences",),
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
-    "units": ("Bernoulli", "Categorical", "Gaussian", "Spin"),
+    "units": ("Bernoulli", "Categorical", "Gaussian", "Mixed", "Spin", "units_for"),
 }
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
     __getattr__, __dir__ = attach(__name__, _LEAVES, ("emissions", "units"))

@@ -17,11 +17,11 @@ from tractable.models._base import ModelError, nearest
 from tractable.models.keys import generator
 from tractable.models.parameters import array, small
 from tractable.models.products import times
-from tractable.models.units import KINDS, Units
+from tractable.models.units import KINDS, Mixed, Units
 
 Features = Mapping[str, Any]
 VISIBLE = "visible"
-SEVERAL = "all units of a layer are of one kind: two kinds are two layers"
+SEVERAL = "units of several kinds in one layer are Mixed(Bernoulli(3), Gaussian(2))"
 
 
 class Boltzmann(eqx.Module):
@@ -192,7 +192,7 @@ def boltzmann(
     given = dict(parameters)
     weights, bias = given.pop("couplings", None), given.pop("visible_bias", None)
     _no_more(given)
-    _check_one_kind(units)
+    _check_one_kind(units, coupled=True)
     n = units.n if isinstance(units, Units) else _size("n", n, weights if edges is None else None, bias)
     own = {VISIBLE: _units(units, n)}
     if edges is not None:
@@ -313,7 +313,9 @@ def _units(kind: str | Units, n: int) -> Units:
     return KINDS[kind](int(n))
 
 
-def _check_one_kind(kind: Any) -> None:
+def _check_one_kind(kind: Any, coupled: bool = False) -> None:
+    if coupled and isinstance(kind, Mixed):
+        raise ModelError("units of several kinds are not coupled to one another: take restricted, or deep")
     if not isinstance(kind, str | Units):
         raise ModelError(
             f"units are of one kind, such as 'bernoulli', or units such as Spin(3), got {kind!r}; {SEVERAL}"

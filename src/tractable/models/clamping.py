@@ -10,7 +10,6 @@ import numpy as np
 
 from tractable.models._base import ModelError, nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.columns import numbers_of
 from tractable.models.units import Units
 
 
@@ -91,7 +90,9 @@ def read_evidence(model: Grouped, evidence: Any) -> dict[str, np.ndarray]:
     """Evidence by group, each value checked; NaN is unobserved."""
     if evidence is None:
         return {}
-    given = evidence if isinstance(evidence, Mapping) else {VISIBLE: evidence}
+    columns = getattr(model.units.get(VISIBLE), "columns", None)  # by name, where they have any
+    by_group = isinstance(evidence, Mapping) and (columns is None or {*evidence} <= {*model.units})
+    given = evidence if by_group else {VISIBLE: evidence}
     out = {}
     for name, values in given.items():
         if name not in model.units:
@@ -109,14 +110,14 @@ def all_known(model: Grouped, name: str) -> ModelError:
 
 def checked_values(model: Grouped, name: str, values: Any, missing: bool = True, first_row: int = 0) -> np.ndarray:
     """Values of a group [..., n], their width and domain checked; NaN only where entries may be missing."""
+    if name not in model.units:
+        raise all_known(model, name)
     try:
-        found = numbers_of(values)
+        found = model.units[name].numbers(values)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
     if found.dtype.kind not in "biuf":
         raise ModelError(f"{name}: expected numbers, got an array of {found.dtype}")
-    if name not in model.units:
-        raise all_known(model, name)
     n = model.units[name].n
     if found.ndim == 0 or found.shape[-1] != n:
         raise ModelError(f"{name}: the model has {n} units, the data {found.shape[-1] if found.ndim else 0} columns")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
-from tractable.models.units import Gaussian
+from tractable.models.units import Gaussian, Mixed
 
 MAX_UNITS = 4096
 """Of more Gaussian units only diagonal dominance is looked at; their chains then say if they run away."""
@@ -35,6 +35,7 @@ def check_normalizable(model: Boltzmann, known: Mapping[str, np.ndarray] | None 
     """
     _check_finite(model)
     units = {name: own for name, own in model.units.items() if isinstance(own, Gaussian)}
+    _check_mixed(model, units)
     free = {name: ~(known or {}).get(name, np.zeros(own.n, bool)) for name, own in units.items()}
     precision = {name: np.exp(np.asarray(own.log_precision, np.float64)) for name, own in units.items()}
     for name, gamma in precision.items():
@@ -42,6 +43,19 @@ def check_normalizable(model: Boltzmann, known: Mapping[str, np.ndarray] | None 
     pairs = _coupled(model, units)
     if pairs:
         _check_definite(np.concatenate([*free.values()]), np.concatenate([*precision.values()]), pairs)
+
+
+def _check_mixed(model: Boltzmann, gaussian: Mapping[str, Gaussian]) -> None:
+    """Refuse real-valued columns among several kinds that are coupled to real-valued units."""
+    real = {*gaussian}
+    for name, own in model.units.items():
+        if isinstance(own, Mixed) and (parts := [part for part in own.parts if isinstance(part, Gaussian)]):
+            real.add(name)
+            for part in parts:
+                _check_positive(name, np.exp(np.asarray(part.log_precision, np.float64)), np.ones(part.n, bool))
+    for a, b in model.couplings:
+        if {a, b} <= real and not {a, b} <= gaussian.keys():
+            raise ModelError(f"{a} and {b} both have real-valued units, and others: take hidden units of another kind")
 
 
 def _check_finite(model: Boltzmann) -> None:

@@ -29,6 +29,8 @@ def matrix(data: Any, axes: int = 2) -> np.ndarray:
 
 def array_of(data: Any) -> np.ndarray:
     """Data without names as an array: of numbers, what is masked missing, or of cells as they are."""
+    if hasattr(data, "toarray") and hasattr(data, "tocsr"):
+        return _dense(data)
     if isinstance(data, np.ma.MaskedArray):
         gap = np.nan if data.dtype.kind in "biuf" else None
         data = np.ma.filled(data.astype(object if gap is None else np.float64), gap)
@@ -40,6 +42,16 @@ def array_of(data: Any) -> np.ndarray:
         return np.asarray(data, object)  # what a cell is does not depend on the others
     except ValueError:
         raise ModelError("the rows differ in length") from None
+
+
+def _dense(data: Any) -> np.ndarray:
+    """A sparse matrix of SciPy as an array, of small whole numbers in a byte each."""
+    stored = data.tocsr()
+    values = np.asarray(stored.data)
+    small = values.dtype.kind in "biuf" and not (values.size and not (values.min() >= 0 and values.max() < 256))
+    if small and (values == np.floor(values)).all():
+        stored = stored.astype(np.uint8)
+    return np.asarray(stored.toarray())
 
 
 def check_unnamed(data: Any) -> None:

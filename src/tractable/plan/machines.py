@@ -130,7 +130,11 @@ def plan_starts(graph: GroupGraph, n: int) -> Plan:
 
 def plan_live(graph: GroupGraph) -> Plan:
     """The plan of log Z while a machine is being trained: exact where it has few states, else annealed."""
-    found = plan_machine(graph, (), asked("evidence"))
+    ask = asked("evidence")
+    dense = (min(graph.log2_states([a]), graph.log2_states([b])) for a, b in graph.couplings)
+    if max(dense, default=0.0) > LIVE_LOG2_STATES:  # no order of elimination is narrower
+        return replace(_enumeration(graph, graph, (), ask), method="annealing", program=None)
+    found = plan_machine(graph, (), ask)
     few = found.method in EXACT and found.width <= LIVE_LOG2_STATES
     return found if few else replace(found, method="annealing", program=None)
 

@@ -109,6 +109,8 @@ def exact_answer(log_z: np.ndarray, means: Mapping[str, np.ndarray]) -> CaseAnsw
 
 
 def shaped(model: Grouped, name: str, features: np.ndarray) -> np.ndarray:
-    """Features [..., n_features] by unit: [..., n], or [..., n, q] for units with several."""
+    """Features [..., n_features] by unit: [..., n], or [..., n, q] for units with several; flat for mixed ones."""
     units = model.units[name]
-    return features if units.n_features == units.n else features.reshape(*features.shape[:-1], units.n, -1)
+    if units.n_features == units.n or len({*np.bincount(units.unit_of_feature)}) > 1:  # of several kinds: flat
+        return features
+    return features.reshape(*features.shape[:-1], units.n, -1)

@@ -49,10 +49,10 @@ def asked_of(
     return engine, ask(query, memory, seconds, **given, **renamed, **more)
 
 
-def walk_of(verb: str, asked: Any, walk: tuple[Any, Ask], key: Any = 0) -> Any:
-    """The way of a verb from what was asked to its record."""
+def walk_of(verb: str, asked: Any, walk: tuple[Any, Ask], key: Any = 0, **how: Any) -> Any:
+    """The way of a verb from what was asked to its record; `how` is for the last step."""
     engine, question = walk
-    return getattr(engine, verb)(asked, answered(engine, asked, question, key))
+    return getattr(engine, verb)(asked, answered(engine, asked, question, key), **how)
 
 
 def rows_of(engine: Any, model: Any, data: Any, missing: bool) -> Any:

@@ -319,10 +319,10 @@ def impute(
     Of Bayesian networks and Markov networks names of states, the most probable one where a value is missing, in the
     container that the data came in, variables without a column behind the others; ``codes=True`` gives variable → state
     indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
-    and Helmholtz machines [n_rows, n_visible] with a ``verdict``, exact where that is affordable, else averages over
-    Gibbs chains of ``n_sweeps`` sweeps. Of mixtures, hidden Markov models and factorial hidden Markov models rows as
-    they came, exact. Categorical units and columns get their likeliest state. Gaps in a row, or a sequence among
-    others, that is impossible stay gaps.
+    and Helmholtz machines [n_rows, n_visible] with a ``verdict``, exact where affordable, else averages over Gibbs
+    chains of ``n_sweeps``. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came,
+    exact. Categorical units and columns get their likeliest state; of machines, with ``expected=True``, the mean of
+    states that are numbers. Gaps in a row, or a sequence among others, that is impossible stay gaps.
 
     Raises
     ------
@@ -330,12 +330,12 @@ def impute(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, np.nan]]).round(2))
+    >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, float("nan")]]).round(2))
     [[1. 1.]]
     """
     walk = asked_of(model, "impute", "impute", memory, seconds, options)
-    found = walk_of("impute", rows_of(walk[0], model, data, True), walk, key)
+    how = {"expected": True} if options.get("expected") else {}
+    found = walk_of("impute", rows_of(walk[0], model, data, True), walk, key, **how)
     return in_names(walk[0], model, found, data, bool(options.get("codes")))
 
 

@@ -16,9 +16,11 @@ from jaxtyping import Array, Float
 
 from tractable.evaluate import log_likelihood
 from tractable.evaluate.monitor import live_log_partition, thinned
-from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, check_rows, two_axes
+from tractable.evaluate.rough import rough_log_partition
+from tractable.learning import sizes
+from tractable.learning._base import Info, Minibatch, Pace, Seen, Training, advanced, check_rows, two_axes
 from tractable.learning.layers import top
-from tractable.learning.layers.wake import added, asleep, bound, effective_sample_size, normalized
+from tractable.learning.layers.wake import added, asleep, awake, bound, effective_sample_size, normalized
 from tractable.learning.learner import Learner
 from tractable.learning.machines.contrastive import Contrastive, PersistentCD
 from tractable.models import ModelError
@@ -26,7 +28,7 @@ from tractable.models.deep_belief import DeepBeliefNetwork
 from tractable.models.layers import free_of_evidence
 from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-from tractable.models.units import Bernoulli
+from tractable.models.units import Bernoulli, Units
 from tractable.posterior import Certificate
 
 MEMORY = 0.01
@@ -35,7 +37,10 @@ MEMORY = 0.01
 PROBES = 512
 """Entries of each array of the gradient whose variance is followed."""
 
-LIVE_ROWS, LIVE_SAMPLES = 500, 100
+LIVE_ROWS, LIVE_SAMPLES, ROUGH_SAMPLES = 500, 100, 20
+
+QUICK = 10
+"""Hidden units that are enumerated in no time for each row."""
 
 OWN = 1000
 """Random numbers from here on are those of chains and dreams; layers have those before."""
@@ -76,17 +81,22 @@ class LayeredLearner(Learner):
     Parameters
     ----------
     samples : of the hidden units, for each row.
-    learning_rate : of Adam, whose steps have about this size.
+    learning_rate : of Adam, whose steps have about this size; None: 0.01, less where there are many parameters.
     top : where the samples of a deep belief network's top come from, in k sweeps of chains: those of `PersistentCD` or
         `TemperedPCD` go on from step to step, those of `ContrastiveDivergence` start at what was recognized. Of its
         settings only those of the chains count.
     """
 
     family: ClassVar[str] = "helmholtz"
+    n_steps: ClassVar[int] = sizes.LAYERED_STEPS
+    passes: ClassVar[int] = sizes.LAYERED_PASSES
+    live_rows: ClassVar[int] = LIVE_ROWS
 
-    learning_rate: float = 1e-3
     samples: int = 1
     top: Contrastive = field(default_factory=PersistentCD)
+
+    def rate(self, model: Any) -> float:
+        return sizes.rate_of_adam(model.n_parameters)
 
     @property
     def slept(self) -> float:
@@ -121,8 +131,8 @@ class LayeredLearner(Learner):
     def checked(self, model: Any, data: Any, name: str = "") -> np.ndarray:
         return checked_rows(model, data, name)
 
-    def means(self, model: Any, rows: np.ndarray) -> np.ndarray:
-        return rows.mean(0, dtype=np.float64)
+    def means(self, model: Any, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        return rows.mean(0, dtype=np.float64) if weights is None else np.average(rows, axis=0, weights=weights)
 
     def plan(self, model: Any) -> None:
         return None
@@ -131,7 +141,7 @@ class LayeredLearner(Learner):
         biases = model.generative.biases
         if np.any(np.asarray(biases[0])):
             return model
-        field = model.generative.units[model.groups[0]].field_with_mean(seen.means, seen.n_rows)
+        field = model.generative.units[model.groups[0]].field_with_mean(seen.means, seen.n_rows * seen.weight)
         own = (jnp.asarray(field, np.asarray(biases[0]).dtype), *biases[1:])
         return eqx.tree_at(lambda m: m.generative.biases, model, own)
 
@@ -142,7 +152,7 @@ class LayeredLearner(Learner):
     def width(self, model: Any) -> int:
         return 4 * self.samples * sum(model.sizes)
 
-    def step(self, plan: None, training: Training, key: Any, batch: Minibatch, total: Any) -> tuple[Training, Info]:
+    def step(self, plan: None, training: Training, key: Any, batch: Minibatch, pace: Pace) -> tuple[Training, Info]:
         batch = batch._replace(values=batch.values.astype(training.model.recognition.weights[0][0].dtype))
         found = self.gradient(training, jax.random.fold_in(key, training.step), batch)
         running = _followed(training, found)
@@ -150,13 +160,36 @@ class LayeredLearner(Learner):
         norm = optax.tree.norm(found.gradient.generative.weights)
         known = running.bound if isinstance(training.model.generative, SigmoidBeliefNetwork) else None  # no log Z
         info = Info(norm, active, known, running.effective_sample_size, running.variance.mean())
-        return advanced(self, training._replace(learner=found.kept, offsets=running), found.gradient, total), info
+        return advanced(self, training._replace(learner=found.kept, offsets=running), found.gradient, pace), info
+
+    def visible(self, model: HelmholtzMachine) -> Units:
+        return model.generative.units[model.groups[0]]
+
+    def is_learned(self, model: HelmholtzMachine) -> bool:
+        return bool(np.any(np.asarray(model.generative.biases[0])))
+
+    def glimpse(self, model: HelmholtzMachine, rows: np.ndarray, key: Any) -> float | None:
+        found = float(_rough_bound(model, key, np.asarray(rows, np.float32)))
+        if not isinstance(model.generative, DeepBeliefNetwork):
+            return found
+        states = np.asarray(model.recognition.sample(key, rows).layers[-1][:, 0])
+        return found - rough_log_partition(model.generative.top, states, key)
+
+    def is_quick(self, model: HelmholtzMachine) -> bool:
+        return sum(model.sizes[1:]) <= QUICK
 
     def live(self, model: HelmholtzMachine, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Glimpse:
         log_z, pilot = _live_log_z(model, rows, key, last)
         found = [None if x is None else _glimpse(model, x, key, log_z) for x in (rows, held)]
         assert found[0] is not None
         return Glimpse(found[0], found[1], pilot)
+
+
+@jax.jit
+def _rough_bound(model: HelmholtzMachine, key: Any, rows: Float[Array, "b n"]) -> Array:
+    """The bound of a few samples of the hidden layers for each row, log Z of a machine on top left out."""
+    batch = Minibatch(rows, jnp.arange(len(rows)))
+    return bound(awake(model, key, batch, ROUGH_SAMPLES).log_weights).mean()
 
 
 @cache
@@ -204,4 +237,5 @@ def _live_log_z(model: HelmholtzMachine, rows: np.ndarray, key: Any, last: Glimp
 def _glimpse(model: HelmholtzMachine, rows: np.ndarray, key: Any, log_z: Certificate | None) -> Certificate:
     """The mean log-likelihood of some rows, evenly spaced, from a hundred samples for each."""
     some = rows[np.linspace(0, len(rows) - 1, min(LIVE_ROWS, len(rows))).astype(int)]
-    return log_likelihood(model, some, key=key, samples=LIVE_SAMPLES, log_partition=log_z)
+    how = {"method": "auto" if sum(model.sizes[1:]) <= QUICK else "importance", "log_partition": log_z}
+    return log_likelihood(model, some, key=key, samples=LIVE_SAMPLES, **how)

@@ -13,14 +13,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable._cached import cached_property
+from tractable.learning import sizes
 from tractable.learning._base import each_block
 from tractable.learning.checkpoint_files import check_place
+from tractable.learning.given import GivenRows, as_given
+from tractable.learning.layers.reweighted import ReweightedWakeSleep
 from tractable.learning.layers.stacks import stack_of
 from tractable.learning.learner import Learner
 from tractable.learning.loop import Run, as_key
 from tractable.learning.machines._base import checked_rows, completed
 from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, GradientOptions, History, Request
+from tractable.learning.yardstick import Scorable, Yardstick, compared
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
 from tractable.models.units import Units
@@ -57,7 +61,7 @@ class Twice(Units):
         first, second = jax.random.split(key)
         return self.one.sample(first, rows, theta) + self.one.sample(second, rows, theta)
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         return self.one.field_with_mean(np.asarray(mean) / 2, n_rows)
 
     def encode(self, values: Any) -> Any:
@@ -69,6 +73,9 @@ class Twice(Units):
     @property
     def domain(self) -> str:
         return self.one.domain
+
+    def take(self, units: np.ndarray) -> Units:
+        return Twice(self.one.take(units))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,27 +123,54 @@ class Layerwise:
     machine: Learner = field(default_factory=PersistentCD)
     transposed: bool = True
 
+    def _machine(self, stack: Any) -> Learner:
+        """The learner of each machine; doubled units, those of a deep machine, have gradients twice as large."""
+        if stack.scale == 1 or self.machine.learning_rate is not None:
+            return self.machine
+        return replace(self.machine, learning_rate=sizes.RATE * stack.scale)
+
     def run(self, model: Any, data: Any, request: Request) -> Run:
         """The fits of all machines: what `fit` runs. Checkpoints of layer i are at ``checkpoint.layer<i>``."""
         stack = _Machines(model) if isinstance(model, Boltzmann) else stack_of(model, self.transposed)
         options = GradientOptions.read(request.options, self)
         _check_followed(stack, request)
-        places = _places(options.checkpoint, stack.n_machines)
-        key, runs, rows, found = as_key(options.key), [], stack.checked(data), []
+        taken, runs, found = as_given(data, options), [], []
+        key, rows, asked = as_key(options.key), stack.checked(taken.rows), _requests(stack, request, options, taken)
         for i in range(stack.n_machines):
-            own = jax.random.fold_in(key, i)
-            seen = stack.followed and not i  # only the first machine has a likelihood of data
-            mine = replace(options, key=own, checkpoint=places[i], live=options.live if seen else 0)
-            asked = Request(request.epochs, request.validation if seen else None, mine)
             below = rows
             rows = sent_up(found[-1], below, jax.random.fold_in(key, i - 1)) if i else below
-            runs.append(self.machine.run(stack.start(i, found, below.mean(0, dtype=np.float64)), rows, asked))
+            start = stack.start(i, found, below.mean(0, dtype=np.float64))
+            runs.append(self._machine(stack).run(start, rows if i or taken.gray is None else taken.gray, asked[i]))
             found.append(runs[-1].model)
         above = lambda: sent_up(found[-1], rows, jax.random.fold_in(key, stack.n_machines - 1))  # noqa: E731
-        return Run(stack.together(found, above), _joined([run.history for run in runs]), runs[-1].training)
+        together = stack.together(found, above)
+        steps = sum(run.steps for run in runs)
+        run = Run(together, _joined([run.history for run in runs]), runs[-1].training, runs[-1].learner, steps)
+        return replace(run, yardstick=_compared(run, stack.checked(taken.rows), key)) if options.yardstick else run
+
+
+def _compared(run: Run, rows: np.ndarray, key: Any) -> Yardstick:
+    """The layers that were put together beside independent columns and a mixture."""
+    learner = PersistentCD() if isinstance(run.model, Boltzmann) else ReweightedWakeSleep()
+    return compared(Scorable(learner, rows, None, key), run)
+
+
+def _requests(stack: Any, request: Request, options: GradientOptions, taken: GivenRows) -> list[Request]:
+    """What is asked of each machine's fit: the first alone has likelihoods of data, and rows that are drawn anew."""
+    key, places = as_key(options.key), _places(options.checkpoint, stack.n_machines)
+    every = [replace(options, key=jax.random.fold_in(key, i), checkpoint=place) for i, place in enumerate(places)]
+    every = [replace(own, live=0, binarize=None, yardstick=False, weights=taken.weights) for own in every]
+    first = replace(every[0], binarize=None if taken.gray is None else options.binarize)
+    if not stack.followed:
+        return [Request(request.epochs, None, own) for own in (first, *every[1:])]
+    held = None if request.validation is None else as_given(request.validation, replace(options, weights=None)).rows
+    rest = [Request(request.epochs, None, own) for own in every[1:]]
+    return [Request(request.epochs, held, replace(first, live=options.live)), *rest]
 
 
 def _check_followed(stack: Any, request: Request) -> None:
+    if isinstance(request.options, dict) and request.options.get("seconds") is not None:
+        raise ModelError("Layerwise has a fit for each layer, and no seconds for all of them: give epochs or steps")
     given = isinstance(request.options, dict) and request.options.get("live")
     if not stack.followed and (given or request.validation is not None):
         raise ModelError("layers of a deep machine, learned alone, have no likelihood: leave out live and validation")
@@ -205,6 +239,7 @@ class _Machines:
 
     whole: Boltzmann
     followed: bool = False
+    scale: float = 0.25
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ class WakeSleep(LayeredLearner):
 
     def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         model = training.model
-        wake = awake(model, key, batch.values, self.samples)
+        wake = awake(model, key, batch, self.samples)
         up = wake.back_p(jnp.full_like(wake.log_p, 1 / wake.log_p[..., 0].size))
         return Direction(paired(model, up, zeros(model.recognition)), (), wake.log_weights, wake.layers)
 
@@ -90,7 +90,7 @@ class ReweightedWakeSleep(LayeredLearner):
         return self.sleep
 
     def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
-        wake = awake(training.model, key, batch.values, self.samples)
+        wake = awake(training.model, key, batch, self.samples)
         return Direction(self.weighted(training.model, wake, wake.log_weights), (), wake.log_weights, wake.layers)
 
     def weighted(self, model: HelmholtzMachine, wake: Wake, log_weights: Float[Array, "b k"]) -> HelmholtzMachine:
@@ -155,7 +155,7 @@ class JointStochasticApproximation(ReweightedWakeSleep):
         if self.sweeps:
             old = redrawn(model.generative, jax.random.fold_in(key, SWEEP), [x[:, None], *old], self.sweeps)
         layers = [x[:, None], *(jnp.concatenate(pair, axis=1) for pair in zip(old, new, strict=True))]
-        wake = weighed(model, layers)
+        wake = weighed(model, layers, batch)
         log_w = wake.log_weights.at[:, 0].add(jnp.where(known, 0, -jnp.inf))
         chosen = jax.random.categorical(jax.random.fold_in(key, CHOICE), log_w)
         memory = memory.at[batch.rows].set(remembered(layers[1:], chosen))

@@ -28,6 +28,7 @@ class Stack:
     recognition: RecognitionNetwork | None
     transposed: bool
     followed: bool = True
+    scale: float = 1.0
 
     @property
     def n_machines(self) -> int:

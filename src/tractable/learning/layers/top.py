@@ -50,7 +50,7 @@ def begun(learner: Any, model: HelmholtzMachine, key: Any) -> Any:
     if not isinstance(model.generative, DeepBeliefNetwork):
         return ()
     top = model.generative.top
-    own, even = replace(learner.top, batch_size=learner.batch_size), np.full(top.n_visible, 0.5)
+    own, even = replace(learner.top, batch_size=learner.batch), np.full(top.n_visible, 0.5)
     return own.init(_plan(top), top, key, Seen(even, 0))  # the means are those of a tempered learner's base
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
+from tractable.learning import sizes
 from tractable.learning._base import Minibatch, Seen, Training
 from tractable.learning.layers._base import Direction, LayeredLearner
 from tractable.learning.layers.reweighted import paired
@@ -73,27 +74,30 @@ class VariationalGradient(LayeredLearner):
 
     def ascent(self, training: Training, key: Any, batch: Minibatch) -> Direction:
         if self.estimator in ANTITHETIC:
-            return self._antithetic(training, key, batch.values)
-        wake = awake(training.model, key, batch.values, self.samples)
-        found = ESTIMATORS[self.estimator](wake, training.learner, self.learning_rate)
+            return self._antithetic(training, key, batch)
+        wake = awake(training.model, key, batch, self.samples)
+        rate = sizes.ADAM if self.learning_rate is None else self.learning_rate
+        found = ESTIMATORS[self.estimator](wake, training.learner, rate)
         up = wake.back_p(jnp.broadcast_to(found.p[..., None], wake.log_p.shape) / len(batch.values))
         down = wake.back_q(found.q / len(batch.values))
         return Direction(paired(training.model, up, down), found.kept, wake.log_weights, wake.layers)
 
-    def _antithetic(self, training: Training, key: Any, x: Float[Array, "b n"]) -> Direction:
-        model, every = training.model, x.repeat(self.samples, axis=0)
+    def _antithetic(self, training: Training, key: Any, batch: Minibatch) -> Direction:
+        model, x = training.model, batch.values
+        every, often = x.repeat(self.samples, axis=0), batch.weights
+        share = (1.0 if often is None else often.repeat(self.samples)[:, None]) / len(every)
         numbers = jnp.arange(len(every), dtype=jnp.uint32)
         path = _path(model.recognition, key, numbers, [every])
         log_p, back_p = explained(model.generative, path.layers)
-        gradient, log_w = back_p(jnp.full_like(log_p, 1 / len(every))), log_p.sum(-1) - path.log_q
+        gradient, log_w = back_p(share * jnp.ones_like(log_p)), log_p.sum(-1) - path.log_q
         others, down = [], None
         for at in range(1, len(path.layers)):
             own = jax.random.fold_in(key, 100 + at)
             other = _path(model.recognition, own, numbers, [*path.layers[:at], path.opposite[at - 1]])
             log_p, back_p = explained(model.generative, other.layers)
-            others.append(back_p(jnp.full_like(log_p, 1 / len(every))))
+            others.append(back_p(share * jnp.ones_like(log_p)))
             gap = (log_w - (log_p.sum(-1) - other.log_q))[:, None]
-            part = self._by_logits(model.recognition, path, at, gap / len(every))
+            part = self._by_logits(model.recognition, path, at, gap * share)
             down = part if down is None else added(down, part)
         for one in others:  # the opposite states are samples too
             gradient = added(gradient, one)

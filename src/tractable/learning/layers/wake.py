@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tractable.learning._base import Minibatch
 from tractable.models.recognition import HelmholtzMachine
 
 
@@ -38,23 +39,32 @@ class Wake(NamedTuple):
         return self.log_p.sum(-1) - self.log_q.sum(-1)
 
 
-def awake(model: HelmholtzMachine, key: Any, x: Float[Array, "b n"], n_samples: int) -> Wake:
+def awake(model: HelmholtzMachine, key: Any, batch: Minibatch, n_samples: int) -> Wake:
     """Draw the hidden layers from the recognition network, `n_samples` times for each row."""
 
     def recognized(q: Any) -> tuple[Array, list[Array]]:
-        layers, terms = q.sample_by_layer(key, x, n_samples)
+        layers, terms = q.sample_by_layer(key, batch.values, n_samples)
         return jnp.stack(terms, -1), layers
 
     log_q, back_q, layers = jax.vjp(recognized, model.recognition, has_aux=True)
     log_p, back_p = explained(model.generative, layers)
-    return Wake(layers, log_p, log_q, back_p, lambda weights: back_q(weights)[0])
+    return _counted(Wake(layers, log_p, log_q, back_p, lambda weights: back_q(weights)[0]), batch)
 
 
-def weighed(model: HelmholtzMachine, layers: list[Array]) -> Wake:
+def _counted(wake: Wake, batch: Minibatch) -> Wake:
+    """The same, each row of the batch counting as often as it should."""
+    if (often := batch.weights) is None:
+        return wake
+    back_p, back_q = wake.back_p, wake.back_q
+    each = lambda weights: weights * often[:, None, None]  # noqa: E731
+    return wake._replace(back_p=lambda w: back_p(each(w)), back_q=lambda w: back_q(each(w)))
+
+
+def weighed(model: HelmholtzMachine, layers: list[Array], batch: Minibatch) -> Wake:
     """The same of hidden layers that are given, x [b, 1, n] and then [b, k, n]."""
     log_q, back_q = jax.vjp(lambda q: jnp.stack(q.log_prob_by_layer(layers), -1), model.recognition)
     log_p, back_p = explained(model.generative, layers)
-    return Wake(layers, log_p, log_q, back_p, lambda weights: back_q(weights)[0])
+    return _counted(Wake(layers, log_p, log_q, back_p, lambda weights: back_q(weights)[0]), batch)
 
 
 def explained(generative: Any, layers: list[Array]) -> tuple[Float[Array, "b k m"], Callable[[Array], Any]]:

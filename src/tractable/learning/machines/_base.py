@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,16 +15,25 @@ import optax
 from jaxtyping import Array, Float
 
 from tractable.evaluate.monitor import Live, live_log_likelihood
-from tractable.learning._base import Info, Minibatch, Seen, Training, advanced, check_rows, each_block, two_axes
+from tractable.evaluate.rough import rough_log_likelihood
+from tractable.learning._base import Info, Minibatch, Pace, Seen, Training, advanced, check_rows, each_block, two_axes
 from tractable.learning.learner import Learner
 from tractable.learning.machines import phases
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.clamping import checked_values
+from tractable.models.clamping import all_known, checked_values
 from tractable.models.normalizable import check_normalizable
+from tractable.plan.machines import plan_live
 from tractable.posterior.approximate.gibbs import Clamp, Schedule, State, run, schedule, start
 
 IMPUTATION_SWEEPS = 5
+
+
+class Weighed(NamedTuple):
+    """The positive phase of a batch, and how often each of its rows counts."""
+
+    states: State
+    weights: Array | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +57,13 @@ class MachineLearner(Learner):
     sparsity_cost: float = 0.1
 
     @abstractmethod
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
-        """The gradient of the mean log-likelihood, and the learner's new state; `data` holds the positive phase."""
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
+        """The gradient of the mean log-likelihood, and the learner's new state; `data` holds the positive phase.
+
+        Rows count as often as `weights` say, once where there are none.
+        """
 
     def transformation(self) -> optax.GradientTransformation:
         return self.optimizer or _momentum(self.momentum)
@@ -58,21 +72,22 @@ class MachineLearner(Learner):
         check_normalizable(model)
         return checked_rows(model, data, name)
 
-    def means(self, model: Boltzmann, rows: np.ndarray) -> np.ndarray:
+    def means(self, model: Boltzmann, rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         total, count = 0.0, 0.0
         units = model.units[VISIBLE]
-        for _, block in each_block(rows):
+        for first, block in each_block(rows):
             values = block.astype(np.float64)
-            seen = ~np.isnan(values)[:, units.unit_of_feature]
+            seen = (~np.isnan(values)[:, units.unit_of_feature]).astype(np.float64)
+            seen *= 1.0 if weights is None else weights[first : first + len(block), None]
             features = np.asarray(units.encode(np.nan_to_num(values)), np.float64)
             total, count = total + (features * seen).sum(0), count + seen.sum(0)
-        return total / np.maximum(count, 1)
+        return total / np.where(count, count, 1)
 
     def plan(self, model: Boltzmann) -> Schedule:
         return schedule(model.graph)
 
     def started(self, model: Boltzmann, seen: Seen) -> Boltzmann:
-        return phases.started_at(model, seen.means, seen.n_rows)
+        return phases.started_at(model, seen.means, seen.n_rows * seen.weight)
 
     def offsets(self, model: Boltzmann, seen: Seen, key: Any) -> phases.GroupMeans:
         offsets = {g: model.units[g].mean(jnp.zeros_like(model.fields[g])) for g in model.hidden}
@@ -81,24 +96,34 @@ class MachineLearner(Learner):
     def width(self, model: Boltzmann) -> int:
         return 4 * sum(units.n_features for units in model.units.values())
 
-    def step(self, plan: Schedule, training: Training, key: Any, batch: Minibatch, total: Any) -> tuple[Training, Info]:
+    def step(self, plan: Schedule, training: Training, key: Any, batch: Minibatch, pace: Pace) -> tuple[Training, Info]:
         key, fill = jax.random.split(jax.random.fold_in(key, training.step))
         data = phases.positive(training.model, completed(plan, training.model, fill, batch.values))
-        new, norm = self.climb(plan, training, key, data, total)
-        now = phases.means(data)
+        new, norm = self.climb(plan, training, key, Weighed(data, batch.weights), pace)
+        now = phases.means(data, batch.weights)
         offsets = {name: 0.99 * mu + 0.01 * now[name] for name, mu in training.offsets.items()}
         active = [now[g] for g in training.model.hidden] or [jnp.zeros(1)]
         return new._replace(offsets=offsets), Info(norm, jnp.mean(jnp.concatenate(active)))
 
     def climb(
-        self, plan: Schedule, training: Training, key: Any, data: State, total: Any
+        self, plan: Schedule, training: Training, key: Any, data: Weighed, pace: Pace
     ) -> tuple[Training, Float[Array, ""]]:
         """The state after a step uphill, and the norm of the gradient by the couplings."""
-        gradient, own = self.gradient(plan, training, key, data)
-        gradient = _regularized(self, gradient, training.model, phases.means(data))
+        weights = {} if data.weights is None else {"weights": data.weights}
+        gradient, own = self.gradient(plan, training, key, data.states, **weights)
+        gradient = _regularized(self, gradient, training.model, phases.means(*data))
         if self.centred:
             gradient = phases.centred(gradient, training.model, training.offsets)
-        return advanced(self, training._replace(learner=own), gradient, total), optax.tree.norm(gradient.couplings)
+        return advanced(self, training._replace(learner=own), gradient, pace), optax.tree.norm(gradient.couplings)
+
+    def is_learned(self, model: Boltzmann) -> bool:
+        return bool(np.any(np.asarray(model.fields[VISIBLE])))
+
+    def glimpse(self, model: Boltzmann, rows: np.ndarray, key: Any) -> float | None:
+        return rough_log_likelihood(model, rows, key)
+
+    def is_quick(self, model: Boltzmann) -> bool:
+        return plan_live(model.graph).method != "annealing"
 
     def live(self, model: Boltzmann, rows: np.ndarray, held: np.ndarray | None, key: Any, last: Any) -> Live:
         return live_log_likelihood(model, rows, held, key, previous=last)
@@ -112,7 +137,9 @@ def _momentum(momentum: float) -> optax.GradientTransformation:
 
 def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
     """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
-    rows = two_axes(data, name)
+    if VISIBLE not in model.units:
+        raise all_known(model, VISIBLE)
+    rows = two_axes(data, name, model.units[VISIBLE].numbers)
 
     def check(block: np.ndarray, first: int) -> None:
         checked_values(model, VISIBLE, block, first_row=first)

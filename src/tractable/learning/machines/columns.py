@@ -16,16 +16,17 @@ from tractable.learning.records import Epoch, History
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
-from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Spin, Units
+from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Mixed, Spin, Units, units_for
 
 
-def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None = None) -> Units:
+def visible_units(rows: np.ndarray, kind: str | Units = "auto", categories: int | None = None) -> Units:
     """Units that can hold the columns of the data.
 
     Parameters
     ----------
     rows : [n_rows, n_columns]. kind : ``"bernoulli"``, ``"spin"``, ``"categorical"``, ``"gaussian"`` (its precision is
-        learned), or ``"auto"``: the first of bernoulli, spin and gaussian that can take every value.
+        learned), ``"mixed"`` (of each column bernoulli or gaussian), or ``"auto"``: the first of bernoulli, spin and
+        gaussian that can take every value; or units as they are.
     categories : states of categorical units; one more than the largest value by default.
 
     Examples
@@ -34,6 +35,10 @@ def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None =
     Bernoulli(n=2)
     """
     n = rows.shape[1]
+    if isinstance(kind, Units):
+        return _of_width(kind, n)
+    if kind == "mixed":
+        return units_for(rows)
     if kind == "auto":
         kind = next((k for k in (Bernoulli(n), Spin(n)) if _takes(k, rows)), Gaussian(n)).__class__.__name__.lower()
     if kind == "gaussian":
@@ -42,9 +47,15 @@ def visible_units(rows: np.ndarray, kind: str = "auto", categories: int | None =
         return Categorical(n, categories or _n_states(rows))
     if kind not in KINDS:
         raise ModelError(
-            f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, and auto"
+            f"unknown kind of units {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}, mixed and auto"
         )
     return KINDS[kind](n)
+
+
+def _of_width(units: Units, n: int) -> Units:
+    if units.n != n:
+        raise ModelError(f"units are for {units.n} columns, the data have {n}")
+    return units
 
 
 def _takes(units: Units, rows: np.ndarray) -> bool:
@@ -85,19 +96,51 @@ def in_data_units(model: Boltzmann, scale: Scale) -> Boltzmann:
     the hidden units' fields lose (m/s)ᵀW. A factor that does not depend on the state is left out. The parameters come
     in double precision: where the data are far from zero they are differences of large numbers.
     """
-    m, s = scale
     units = model.units[VISIBLE]
-    assert isinstance(units, Gaussian)
-    log_precision = np.asarray(units.log_precision, np.float64) - 2 * np.log(s)
+    m, s = (column[units.unit_of_feature] for column in scale)
     fields = {name: np.asarray(b, np.float64) for name, b in model.fields.items()}
     couplings = {pair: np.asarray(w, np.float64) for pair, w in model.couplings.items()}
-    fields[VISIBLE] = fields[VISIBLE] / s + np.exp(log_precision) * m
+    own = _rescaled(units, scale)
+    fields[VISIBLE] = fields[VISIBLE] / s + _precisions(own) * m
     for (a, b), w in couplings.items():
         if a == VISIBLE:
             couplings[a, b] = w / s[:, None]
             fields[b] = fields[b] - m @ couplings[a, b]
-    own = Gaussian(units.n, log_precision, units.learned)
     return replace(model, units={**model.units, VISIBLE: own}, fields=fields, couplings=couplings)
+
+
+def _rescaled(units: Units, scale: Scale) -> Units:
+    """Units of z as units of x."""
+    if isinstance(units, Gaussian):
+        return Gaussian(units.n, np.asarray(units.log_precision, np.float64) - 2 * np.log(scale.scale), units.learned)
+    if isinstance(units, Mixed):
+        parts = [_rescaled(part, Scale(scale.shift[at], scale.scale[at])) for part, at, _ in units]
+        return Mixed(*parts, columns=units.columns)
+    return units
+
+
+def _precisions(units: Units) -> np.ndarray:
+    """The precision of each feature, zero of those that are not real-valued."""
+    if isinstance(units, Mixed):
+        return np.concatenate([_precisions(part) for part in units.parts])
+    return np.exp(units.log_precision) if isinstance(units, Gaussian) else np.zeros(units.n_features)
+
+
+def real_columns(units: Units) -> np.ndarray:
+    """Which of the columns are real-valued [n]."""
+    if isinstance(units, Mixed):
+        return np.concatenate([real_columns(part) for part in units.parts])
+    return np.full(units.n, isinstance(units, Gaussian))
+
+
+def scale_of(units: Units, rows: np.ndarray) -> Scale | None:
+    """The scale on which columns are learned: standard where they are real-valued, None where none is."""
+    real = real_columns(units)
+    if not real.any():
+        return None
+    shift, deviation = np.zeros(units.n), np.ones(units.n)
+    shift[real], deviation[real] = standard_scale(rows[:, real])
+    return Scale(shift, deviation)
 
 
 def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: Any = None, **options: Any) -> Run:
@@ -107,14 +150,34 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
     ----------
     model : where learning starts; its Gaussian units, if any, are those of standardized columns.
     options : of `fit`.
+
+    Raises
+    ------
+    ModelError : as of `fit`; `binarize` of real-valued columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.random.default_rng(0).normal([20.0, 5e3], [1.5, 800.0], (200, 2))
+    >>> machine = tr.restricted(tr.Gaussian(2, learned=True), 2)
+    >>> run = tr.fit_columns(machine, rows, tr.PersistentCD(batch_size=20), epochs=20)
+    >>> bool((abs(tr.sample(run.model, 2000).mean(0) - [20, 5e3]) < [0.5, 300]).all())
+    True
     """
-    if not isinstance(model.units[VISIBLE], Gaussian):
+    if not real_columns(model.units[VISIBLE]).any():
         return fit(model, data, learner, validation=validation, **options)
+    if options.get("binarize") is not None:
+        raise ModelError("binarize makes zeros and ones, which are no real numbers: leave it out, or Gaussian units")
     rows = checked_rows(model, data)
     held = None if validation is None else checked_rows(model, validation, "validation: ")
-    scale = standard_scale(rows)
+    scale = scale_of(model.units[VISIBLE], rows)
+    assert scale is not None
     run = fit(model, scale(rows), learner, validation=None if held is None else scale(held), **options)
-    return Run(in_data_units(run.model, scale), in_data_density(run.history, scale), run.training)
+    shift = -float(np.log(scale.scale).sum())
+    yard = run.yardstick and run.yardstick.moved(shift)
+    return replace(
+        run, model=in_data_units(run.model, scale), history=in_data_density(run.history, scale), yardstick=yard
+    )
 
 
 def in_data_density(history: History, scale: Scale) -> History:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
+from tractable.learning import sizes
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines._base import MachineLearner
 from tractable.learning.machines.phases import contrast, ending_with, summable_groups
@@ -38,9 +40,11 @@ class Contrastive(MachineLearner):
     def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         """Samples of the model, some groups at their means, and the learner's new state."""
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
         free, own = self.negative(plan, training, key, data)
-        return contrast(training.model, data, free), own
+        return contrast(training.model, data, free, weights), own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,10 @@ class ContrastiveDivergence(Contrastive):
 
 @dataclass(frozen=True, kw_only=True)
 class PersistentCD(Contrastive):
-    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; as many as a batch has rows if None.
+    """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; None: 200, or the rows of a batch.
+
+    Before the first step chains make `burn_in` sweeps: 200 where the learning rate follows from a model that has been
+    learned already, which its first steps would spoil with chains that do not know it yet.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
 
@@ -89,10 +96,22 @@ class PersistentCD(Contrastive):
 
     k: int = 1
     n_chains: int | None = None
+    burn_in: int = 0
+
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
+        own = super().settled(model, n_rows)
+        chains = own.n_chains or own.batch if version == 1 else own.chains
+        settle = self.learning_rate is None and self.is_learned(model)
+        return replace(own, n_chains=chains, burn_in=max(self.burn_in, sizes.BURN_IN if settle else 0))
+
+    @property
+    def chains(self) -> int:
+        """How many chains there are."""
+        return self.n_chains or sizes.chains_of(self.batch)
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> State:
-        rows = jnp.arange(self.n_chains or self.batch_size, dtype=jnp.uint32)
-        return start(model, key, rows)
+        x = start(model, key, jnp.arange(self.chains, dtype=jnp.uint32))
+        return run(plan, model, jax.random.fold_in(key, 1), x, self.burn_in) if self.burn_in else x
 
     def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, Any]:
         chains, free = negative(plan, training.model, key, training.learner, self.k)
@@ -126,10 +145,12 @@ class FastPersistentCD(PersistentCD):
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(model, eqx.is_inexact_array))
         return super().init(plan, model, key, seen), zero
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
         chains, fast = training.learner
         quick = eqx.apply_updates(training.model, fast)
         chains, free = negative(plan, quick, key, chains, self.k)
-        gradient = contrast(training.model, data, free)
+        gradient = contrast(training.model, data, free, weights)
         fast = jax.tree.map(lambda f, g: self.fast_decay * f + self.fast_rate * g, fast, gradient)
         return gradient, (chains, fast)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines._base import MachineLearner
-from tractable.learning.machines.phases import group_graph
+from tractable.learning.machines.phases import group_graph, weighted_mean
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.plan import allowed, ask
@@ -48,9 +48,12 @@ class ExactGradient(MachineLearner):
             raise ModelError("the exact gradient enumerates, and this machine has too many states; use PersistentCD")
         return ()
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
         def log_likelihood(model: Boltzmann) -> jax.Array:
-            return log_unnormalized(model, data[VISIBLE]).mean() - _log_partition(model)
+            whole = 1.0 if weights is None else weights.mean()
+            return weighted_mean(log_unnormalized(model, data[VISIBLE]), weights) - whole * _log_partition(model)
 
         return eqx.filter_grad(log_likelihood)(training.model), training.learner
 
@@ -125,14 +128,16 @@ class PseudoLikelihood(MachineLearner):
             raise ModelError("the pseudo-likelihood with hidden units is for discrete visible units; use PersistentCD")
         return ()
 
-    def gradient(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[Boltzmann, Any]:
+    def gradient(
+        self, plan: Schedule, training: Training, key: Any, data: State, weights: Array | None = None
+    ) -> tuple[Boltzmann, Any]:
         n = training.model.n_visible
         chosen = jnp.arange(n)
         if self.n_units is not None and self.n_units < n:
             chosen = jax.random.permutation(key, n)[: self.n_units]
 
         def objective(model: Boltzmann) -> Array:
-            return pseudo_log_likelihood(model, data[VISIBLE], chosen).mean()
+            return weighted_mean(pseudo_log_likelihood(model, data[VISIBLE], chosen), weights)
 
         return eqx.filter_grad(objective)(training.model), ()
 

@@ -56,19 +56,23 @@ def rao_blackwell(plan: Schedule, model: Boltzmann, x: State) -> State:
     return x | {g: model.units[g].mean(model.local_field(g, x)) for g in summable_groups(model)}
 
 
-def contrast(model: Boltzmann, data: State, free: State) -> Boltzmann:
+def contrast(model: Boltzmann, data: State, free: State, weights: Array | None = None) -> Boltzmann:
     """Expected sufficient statistics under the data minus those under the model: ∂ of the mean log-likelihood.
 
-    The log-joint is linear in the parameters, so both phases are its derivative at the (mean) states.
+    The log-joint is linear in the parameters, so both phases are its derivative at the (mean) states. With weights w it
+    is the gradient of the mean of w log p(v).
     """
     data, free = jax.lax.stop_gradient((data, free))
+    each = lambda x: x if weights is None else weights[:, None] * x  # noqa: E731
+    whole = 1.0 if weights is None else weights.mean()
     between = {
-        (a, b): products.contrasted(model.units[a], (data[a], data[b]), (free[a], free[b]))
+        (a, b): products.contrasted(model.units[a], (data[a], each(data[b])), (free[a], whole * free[b]))
         for a, b in model.couplings
         if a != b
     }
     rest = replace(model, couplings={pair: w for pair, w in model.couplings.items() if pair not in between})
-    gradient = eqx.filter_grad(lambda m: m.log_joint(data).mean() - m.log_joint(free).mean())(rest)
+    own = lambda m: weighted_mean(m.log_joint(data), weights) - whole * m.log_joint(free).mean()  # noqa: E731
+    gradient = eqx.filter_grad(own)(rest)
     return replace(gradient, couplings=gradient.couplings | between)
 
 
@@ -101,12 +105,20 @@ def centred(gradient: Boltzmann, model: Boltzmann, offsets: GroupMeans) -> Boltz
     return eqx.tree_at(lambda g: (g.fields, g.couplings), gradient, (fields, couplings))
 
 
-def means(x: State) -> GroupMeans:
-    """The average of each feature over the rows."""
-    return {name: features.mean(axis=0) for name, features in x.items()}
+def weighted_mean(values: Float[Array, " b"], weights: Array | None) -> Float[Array, ""]:
+    """The mean of the values, each times its weight."""
+    return values.mean() if weights is None else (weights * values).mean()
 
 
-def started_at(model: Boltzmann, data_means: np.ndarray, n_rows: int) -> Boltzmann:
+def means(x: State, weights: Array | None = None) -> GroupMeans:
+    """The average of each feature over the rows, each as often as it counts."""
+    if weights is None:
+        return {name: features.mean(axis=0) for name, features in x.items()}
+    share = weights / jnp.maximum(weights.sum(), 1e-30)
+    return {name: share @ features for name, features in x.items()}
+
+
+def started_at(model: Boltzmann, data_means: np.ndarray, n_rows: float) -> Boltzmann:
     """The machine with visible fields that match the data's means and hidden units that are balanced at them.
 
     Only fields that are all zero are set: what a user has chosen stays.

@@ -70,9 +70,7 @@ class TemperedPCD(PersistentCD):
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> BaseAndReplicas:
         base, betas = matched_base(model, seen.means), jnp.linspace(0, 1, self.n_temperatures)
-        return BaseAndReplicas(
-            base, exchange.init(_path(plan, model, base), key, betas, self.n_chains or self.batch_size)
-        )
+        return BaseAndReplicas(base, exchange.init(_path(plan, model, base), key, betas, self.chains))
 
     def negative(self, plan: Schedule, training: Training, key: Any, data: State) -> tuple[State, BaseAndReplicas]:
         base, replicas = training.learner

@@ -8,8 +8,9 @@ from tractable.models.units._base import Units
 from tractable.models.units.bernoulli import Bernoulli
 from tractable.models.units.categorical import Categorical
 from tractable.models.units.gaussian import Gaussian
+from tractable.models.units.mixed import Mixed, units_for
 from tractable.models.units.spin import Spin
 
 KINDS: dict[str, type[Units]] = {kind.__name__.lower(): kind for kind in (Bernoulli, Spin, Categorical, Gaussian)}
 
-__all__ = ["KINDS", "Bernoulli", "Categorical", "Gaussian", "Spin", "Units"]
+__all__ = ["KINDS", "Bernoulli", "Categorical", "Gaussian", "Mixed", "Spin", "Units", "units_for"]

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.models._base import ModelError
+from tractable.models.columns import numbers_of
+from tractable.models.rows import framed
 
 
 class Units(eqx.Module):
@@ -48,6 +50,11 @@ class Units(eqx.Module):
         """The unit that each feature belongs to."""
         return np.repeat(np.arange(self.n), self.n_features // max(self.n, 1))
 
+    @property
+    def first_features(self) -> np.ndarray:
+        """The first feature of each unit."""
+        return np.unique(self.unit_of_feature, return_index=True)[1]
+
     @abstractmethod
     def cumulant(self, theta: Float[Array, "*b f"]) -> Float[Array, "*b n"]:
         """Γ(θ) of each unit."""
@@ -61,7 +68,7 @@ class Units(eqx.Module):
         return jax.grad(lambda t: self.cumulant(t).sum())(theta)
 
     @abstractmethod
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         """The natural parameter with these expected features, shrunk by half a count so that it stays finite."""
 
     def log_base(self, features: Float[Array, "*b f"]) -> Float[Array, "*b"]:
@@ -76,6 +83,18 @@ class Units(eqx.Module):
         """The values [..., n] of features; of expected features, the expected value (categorical: the likeliest)."""
         return features
 
+    def expected(self, features: Any) -> Any:
+        """The expected values [..., n] of expected features; of states that are words the likeliest."""
+        return self.decode(features)
+
+    def numbers(self, data: Any) -> np.ndarray:
+        """Data as numbers [..., n], NaN for what is missing, whatever they came in."""
+        return numbers_of(data)
+
+    def named(self, values: np.ndarray, data: Any = None) -> Any:
+        """Values [n_rows, n] by the names that the units have for them, in the container that the data came in."""
+        return framed(values, data)
+
     @abstractmethod
     def allowed(self, values: np.ndarray) -> np.ndarray:
         """Which of the values [..., n] a unit can take."""
@@ -85,23 +104,35 @@ class Units(eqx.Module):
     def domain(self) -> str:
         """The values a unit can take, in words."""
 
+    def remedy(self, values: np.ndarray) -> str:
+        """What to do about data that hold other values, by what all of them are; nothing where nothing is known."""
+        return ""
+
     def take(self, units: np.ndarray) -> Units:
         """The group of some of the units."""
         return type(self)(len(units))
+
+    def scaled(self, beta: float) -> Units:
+        """The same units with the base measure q(x)^β."""
+        if type(self).log_base is not Units.log_base:
+            raise ModelError(f"{type(self).__name__} units do not say what their base measure is to a power")
+        return self
 
     def states(self) -> np.ndarray:
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
 
-    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0) -> None:
-        """Raise for the first value outside the domain, naming its row (counted from `first_row`) and column."""
+    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, first_column: int = 0) -> None:
+        """Raise for the first value outside the domain, naming its row and column, counted from the first of these."""
         bad = ~self.allowed(values)
         if missing:
             bad &= ~np.isnan(values) if values.dtype.kind == "f" else True
         if not bad.any():
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
+        value, column = values[(*row, column)], first_column + column
         where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
-        value = values[(*row, column)]
-        what = "is missing; impute it first" if value != value else f"is not one of this unit: {self.domain}"
-        raise ModelError(f"{where}: the value {value} {what}")
+        if value != value:
+            raise ModelError(f"{where}: the value {value} is missing; impute it first")
+        told = self.remedy(values[~np.isnan(values)] if values.dtype.kind == "f" else values)
+        raise ModelError(f"{where}: the value {value} is not one of this unit: {self.domain}{told and '; '}{told}")

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.models.units import _random
+from tractable.models.units import _random, _remedies
 from tractable.models.units._base import Units
 
 
@@ -36,7 +36,7 @@ class Bernoulli(Units):
     def sample(self, key: Any, rows: Any, theta: Float[Array, "c n"]) -> Float[Array, "c n"]:
         return _random.bernoulli(key, rows, theta)
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         p = (np.asarray(mean, np.float64) * n_rows + 0.5) / (n_rows + 1)
         return np.log(p) - np.log1p(-p)
 
@@ -46,6 +46,9 @@ class Bernoulli(Units):
     @property
     def domain(self) -> str:
         return "0 or 1"
+
+    def remedy(self, values: np.ndarray) -> str:
+        return _remedies.of_bits(values)
 
     def states(self) -> np.ndarray:
         return np.array([[0.0], [1.0]])

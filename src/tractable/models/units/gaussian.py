@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.models._base import ModelError
 from tractable.models.units import _random
 from tractable.models.units._base import Units
 
@@ -51,7 +52,7 @@ class Gaussian(Units):
         noise = _random.normal(key, rows, self.n, theta.dtype)
         return theta * jnp.exp(-self.log_precision) + noise * jnp.exp(-0.5 * self.log_precision)
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         return np.asarray(mean, np.float64) * np.exp(np.asarray(self.log_precision))
 
     def log_base(self, features: Float[Array, "*b n"]) -> Float[Array, "*b"]:
@@ -63,6 +64,11 @@ class Gaussian(Units):
     @property
     def domain(self) -> str:
         return "a finite number"
+
+    def scaled(self, beta: float) -> Gaussian:
+        if beta <= 0:
+            raise ModelError(f"Gaussian units have a distribution at a positive beta only, got {beta:g}")
+        return Gaussian(self.n, self.log_precision + np.log(beta).astype(self.log_precision.dtype), self.learned)
 
     def take(self, units: np.ndarray) -> Gaussian:
         return Gaussian(len(units), self.log_precision[units], self.learned)

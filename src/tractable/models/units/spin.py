@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tractable.models.units import _random
+from tractable.models.units import _random, _remedies
 from tractable.models.units._base import Units
 
 
@@ -36,7 +36,7 @@ class Spin(Units):
     def sample(self, key: Any, rows: Any, theta: Float[Array, "c n"]) -> Float[Array, "c n"]:
         return 2 * _random.bernoulli(key, rows, 2 * theta) - 1
 
-    def field_with_mean(self, mean: np.ndarray, n_rows: int) -> np.ndarray:
+    def field_with_mean(self, mean: np.ndarray, n_rows: float) -> np.ndarray:
         return np.arctanh(np.asarray(mean, np.float64) * n_rows / (n_rows + 1))
 
     def allowed(self, values: np.ndarray) -> np.ndarray:
@@ -45,6 +45,9 @@ class Spin(Units):
     @property
     def domain(self) -> str:
         return "−1 or 1"
+
+    def remedy(self, values: np.ndarray) -> str:
+        return _remedies.of_spins(values)
 
     def states(self) -> np.ndarray:
         return np.array([[-1.0], [1.0]])

@@ -125,7 +125,7 @@ def _entropy(units: Units, theta: Array, means: Array, held: Clamp | None) -> Ar
     """Σ_i (Γ(θ_i) − θ_i·μ_i) over the free units, and log q of the others."""
     if held is None:
         return units.cumulant(theta).sum(-1) - (theta * means).sum(-1)
-    first = held.known[..., :: units.n_features // units.n]  # one entry for each unit
+    first = held.known[..., units.first_features]  # one entry for each unit
     free = jnp.where(first, 0, units.cumulant(theta)).sum(-1) - jnp.where(held.known, 0, theta * means).sum(-1)
     return free + units.log_base(jnp.where(held.known, held.values, 0))
 

@@ -85,6 +85,7 @@ INSTEAD = {
     "filtering": "infer(model, evidence).marginals",
     "forecast": "sample(model, n, evidence=…)",
     "joint": "marginals, or condition on a unit and infer again; of chains it is not tabulated, see transitions",
+    "free_energy": "-log_partition(model, evidence)",
     "pseudo_log_likelihood": "log_likelihood(model, data)",
     "traces": "infer(model, evidence), whose certificates say how far off its numbers may be",
     "kl_divergence": "log_likelihood(model, data) on rows that the other model has drawn",
@@ -92,6 +93,7 @@ INSTEAD = {
 
 
 ONLY = {
+    "free_energy": "Boltzmann machines",
     "joint": "networks and mixtures",
     "pseudo_log_likelihood": "Boltzmann machines",
     "traces": "Boltzmann machines",

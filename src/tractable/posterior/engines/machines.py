@@ -29,7 +29,7 @@ from tractable.posterior.exact import clamped as exact
 from tractable.posterior.exact import random_clusters
 from tractable.posterior.tempering import draws, spread
 
-OPTIONS = {"impute": ("n_sweeps",)}
+OPTIONS = {"impute": ("n_sweeps", "expected")}
 APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": spread.by_gibbs}
 
 
@@ -219,13 +219,20 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     return model.decode({VISIBLE: model.units[VISIBLE].mean(theta)})[VISIBLE]
 
 
-def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+def in_names(model: Boltzmann, found: Any, data: Any) -> Any:
+    """Visible values by the names that their units have."""
+    return model.units[VISIBLE].named(found, data) if VISIBLE in model.units else found
+
+
+def impute(asked: Asked, solved: Sequence[Solved], expected: bool = False) -> np.ndarray:
     """The data with its missing entries (NaN) replaced by their posterior means [n_rows, n_visible].
 
     Exact for rows where an exact method is affordable, else averages over clamped Gibbs chains. Categorical units get
-    their likeliest state.
+    their likeliest state, or the mean of their states that is `expected`.
     """
     model, values = asked.model, asked.cases.values[VISIBLE]
     means = gathered(len(values), [(s.rows, s.answer.means[VISIBLE]) for s in solved])
-    out = np.where(np.isnan(values), model.decode({VISIBLE: means.value})[VISIBLE], values)
+    units = model.units[VISIBLE]
+    filled = np.asarray(units.expected(means.value) if expected else units.decode(means.value))
+    out = np.where(np.isnan(values), filled, values)
     return Drawn.of(out if asked.many else out[0], means.verdict)

@@ -41,7 +41,7 @@ def _closed_form(
     for name, units in model.units.items():
         theta = jnp.broadcast_to(model.local_field(name, x), x[name].shape)
         means[name] = jnp.where(known[name], x[name], units.mean(theta))
-        free = ~known[name][:, :: units.n_features // units.n]
+        free = ~known[name][:, units.first_features]
         log_z = log_z + jnp.where(free, units.cumulant(theta), 0).sum(-1)
     return log_z, means
 

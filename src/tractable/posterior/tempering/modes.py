@@ -125,8 +125,9 @@ def _centred(units: Units, theta: np.ndarray) -> np.ndarray:
     """Fields of categorical units less what all states of a unit have in common, which says nothing."""
     if units.n_features == units.n:
         return theta
-    by_unit = theta.reshape(*theta.shape[:-1], units.n, -1)
-    return (by_unit - by_unit.mean(axis=-1, keepdims=True)).reshape(theta.shape)
+    unit, counts = units.unit_of_feature, np.bincount(units.unit_of_feature)
+    common = np.add.reduceat(theta, units.first_features, axis=-1) / counts
+    return np.where(counts[unit] > 1, theta - common[..., unit], theta)
 
 
 def scale(units: Units) -> float:
@@ -195,14 +196,16 @@ def _strengths(model: Boltzmann) -> np.ndarray:
 
 def _alike(model: Boltzmann) -> np.ndarray:
     """Fields under which all units are in the same state, or in none."""
-    parts = [np.tile(np.eye(w), (1, model.units[g].n)) for g in model.groups for w in [_width(model.units[g])]]
+    parts = [_each_state(model.units[g]) for g in model.groups]
     most = max(len(part) for part in parts)
     states = MAX_FIELD * np.concatenate([part[np.arange(most) % len(part)] for part in parts], axis=1)
     return np.concatenate([states, -states, 0 * states[:1]])
 
 
-def _width(units: Units) -> int:
-    return units.n_features // units.n
+def _each_state(units: Units) -> np.ndarray:
+    """The first feature of each unit, then the second, …: a row each [width of the widest unit, f]."""
+    place = np.arange(units.n_features) - units.first_features[units.unit_of_feature]
+    return np.eye(place.max() + 1)[:, place]
 
 
 def _of_rows(model: Boltzmann, rows: np.ndarray | None, ends: Fields) -> Fields:

@@ -1,0 +1,59 @@
+"""Settings that follow from the size of a table where none are given: what is fixed is the number of steps.
+
+A small table gets small batches and many passes, a large one the opposite: so many steps as couplings need to grow to
+where they belong, however many rows there are. A table of very few is not gone through for ever, lest it is learned
+by heart.
+"""
+
+from __future__ import annotations
+
+import math
+
+STEPS = 10_000
+"""Steps of a fit."""
+
+PASSES = 200
+"""A table is gone through no more often."""
+
+LAYERED_STEPS, LAYERED_PASSES = 15_000, 500
+"""The same of layers with a recognition network, which has to be learned too."""
+
+CHAINS = 200
+"""Persistent chains, at least: fewer sit in a few modes each, and the model forgets all others."""
+
+BATCHES = 25
+"""Batches in a pass, between these sizes of a batch."""
+
+SMALLEST, LARGEST = 10, 100
+
+RATE = 0.04
+"""The learning rate of a machine."""
+
+WARM = 0.25
+"""What is left of the rate where learning goes on from a model that has been learned."""
+
+BURN_IN = 200
+"""Sweeps of chains before the first step there."""
+
+ADAM, STEADY, WIDE = 0.01, 0.001, 10_000
+"""The largest and the smallest rate of Adam; it falls with the root of the number of parameters above so many."""
+
+
+def batch_of(n_rows: int) -> int:
+    """Rows in a step."""
+    return min(n_rows, max(SMALLEST, min(LARGEST, n_rows // BATCHES)))
+
+
+def passes_of(n_rows: int, batch_size: int, n_steps: int, most: int) -> int:
+    """Passes over the rows that make so many steps."""
+    return min(most, math.ceil(n_steps / max(1, n_rows // batch_size)))
+
+
+def chains_of(batch_size: int) -> int:
+    """Persistent chains beside batches of this size."""
+    return max(batch_size, CHAINS)
+
+
+def rate_of_adam(n_parameters: int) -> float:
+    """The rate of Adam at the first step, of which many parameters bear less."""
+    return min(ADAM, max(STEADY, float(f"{ADAM * math.sqrt(WIDE / max(1, n_parameters)):.2g}")))
