@@ -31,7 +31,7 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     n_steps = -(-len(rows) // learner.batch)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)
-    numbers = np.arange(n_steps * own.batch_size, dtype=np.int32)
+    numbers = np.arange(n_steps * own.batch, dtype=np.int32)
     block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers)
     found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, Pace(n_steps)))[0]
     loop.check_finite(found, 0)
