@@ -60,7 +60,7 @@ def digits() -> Table:
     """Scikit-learn's digits, 8 × 8, cut to zeros and ones."""
     from sklearn.datasets import load_digits
 
-    rows = (load_digits().data > 7.5).astype(np.uint8)
+    rows = (np.asarray(load_digits(return_X_y=True)[0]) > 7.5).astype(np.uint8)
     rows = rows[np.random.default_rng(0).permutation(len(rows))]
     return Table(rows[:1500], rows[1500:])
 
