@@ -11,7 +11,7 @@ Starts are never enumerated, nor drawn by random clusters, however small the mac
 class: a run that was cut off, or one of more machines, goes on from there; ``--fresh`` forgets them, as one has to
 where the code has changed.
 
-    python benchmarks/verdicts.py [--only ferromagnets,hole] [--machines 60] [--seed 0] [--modes none,phase] [--draws 0]
+    python benchmarks/verdicts.py [--only hole] [--machines 60] [--seed 0] [--modes none,phase] [--one] [--draws 0]
 """
 
 from __future__ import annotations
@@ -149,16 +149,16 @@ def shares(known: Known, key: int, rng: np.random.Generator, n: int) -> Row:
 
 def measured(name: str, args: Any, sweeps: Sweeps) -> list[Row]:
     """Every machine of a class with all kinds of data, and its draws."""
-    log, modes = Log(f"verdicts_{name}", args.fresh), args.modes.split(",")
-    return [
-        row
-        for seed in range(args.seed, args.seed + args.machines)
-        for row in _rows(log, name, seed, modes, args.draws, sweeps)
-    ]
+    log, modes, rows = Log(f"verdicts_{name}", args.fresh), args.modes.split(","), []
+    for seed in range(args.seed, args.seed + args.machines):
+        own = [str(seeded(name, seed, 8).choice(modes))] if args.one else modes
+        rows += _rows(log, name, seed, own, args.draws, sweeps)
+    jax.clear_caches()
+    return rows
 
 
 def _rows(log: Log, name: str, seed: int, modes: Sequence[str], n_draws: int, sweeps: Sweeps) -> list[Row]:
-    """The rows of one machine, which is made if any of them is missing; that of no data tells of its draws too."""
+    """The rows of one machine, which is made if any of them is missing; the first tells of its draws too."""
     known, out = cache(lambda: machine(name, seed)), []
     for mode in modes:
         rng = seeded(name, seed, 1 + MODES.index(mode))
@@ -235,6 +235,7 @@ def main() -> None:
         machines=(6, "machines of each class; the claims are about 60"),
         seed=(0, "number of the first"),
         modes=(",".join(MODES), "kinds of data"),
+        one="of each machine only one kind of data, drawn",
         draws=(1000, "draws of sample for each machine; 0 leaves them out"),
     )
     jax.config.update("jax_compilation_cache_dir", str(OUT / "jax"))

@@ -75,7 +75,7 @@ def of_a_row(kind: str) -> Start:
 def of_layers(kind: str) -> Start:
     model = LAYERS[kind].model()
     evidence = layers_zoo.random_evidence(model, np.random.default_rng(8), 1.0)
-    chains, x = layers.started(model.astype(np.float32), cases_of(model, evidence), 0, N, 0)
+    chains, x = layers.started(model.astype(np.float32), cases_of(model, evidence), [0], N, 0)
     q = [0.5 * np.ones(h.shape, np.float32) for h in x]
     path = LayerPath(model.astype(np.float32), chains, q)
     return path, path.start(jax.random.key(0), N), layers_oracle.table(model, evidence).log_z
@@ -244,7 +244,7 @@ def test_every_place_of_layers_stays_at_its_distribution() -> None:
     model, n = LAYERS["deep"].model(), 4000
     evidence = layers_zoo.random_evidence(model, np.random.default_rng(8), 1.0)
     table = layers_oracle.table(model, evidence)
-    chains, _ = layers.started(model.astype(np.float32), cases_of(model, evidence), 0, len(BETAS) * n, 0)
+    chains, _ = layers.started(model.astype(np.float32), cases_of(model, evidence), [0], len(BETAS) * n, 0)
     q = [np.full((len(BETAS) * n, size), 0.5, np.float32) for size in model.sizes]
     log_q = sum((0.5 * h - np.logaddexp(0, 0.5)).sum(1) for h in table.layers[1:])
     log_p = (1 - BETAS[:, None]) * log_q + BETAS[:, None] * np.log(table.p)

@@ -15,6 +15,7 @@ from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.verdicts import (
     ERRORS,
     TOLERANCE,
+    UNCERTAIN,
     against_exchange,
     against_weights,
     given_the_phases,
@@ -72,8 +73,10 @@ def certified(
         return nothing, dict.fromkeys(CHECKS, np.nan)
     ratio = bounds.acceptance_ratio(w, back)
     checks = _checks(w, back, ratio, starts, offset)
-    reasons = _reasons(checks, (len(w), len(back)))
     low, high = _ends(w, back, delta, starts.exact)
+    reasons = _reasons(checks, (len(w), len(back)))
+    against, high = _witnessed(starts, checks, ratio, (low, high), offset)
+    reasons += against
     if reasons:
         low, high = _wider((low, high), works, delta, starts, offset)
     value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
@@ -83,6 +86,18 @@ def certified(
     upper = {} if starts.exact else {"upper_kind": "conditional", "assumes": _assumed(starts, found)}
     verdict = f"unreliable: {'; '.join(reasons)}" if reasons else _reliable(starts, found, w)
     return Certificate(value, low, high, "probabilistic", confidence, error, verdict, **upper), checks
+
+
+def _witnessed(
+    starts: Starts, checks: Checks, ratio: bounds.Ratio, ends: tuple[float, float], offset: float
+) -> tuple[list[str], float]:
+    """What replica exchange has against it, and the upper end, which covers what an uncertain one cannot exclude."""
+    third, (low, high) = starts.exchanged, ends
+    if third is None:
+        return [], high
+    errors = third.error, ratio.std_error
+    reasons = against_exchange(checks["exchange"], errors, third.round_trips, high - low)
+    return reasons, max(high, third.value - offset + 2 * third.error) if third.error > UNCERTAIN else high
 
 
 def _wider(
@@ -132,8 +147,7 @@ def _checks(
 def _reasons(checks: Checks, n: tuple[int, int]) -> list[str]:
     """What speaks against the value, with what would help; a check that is not a number speaks against it."""
     both = [(checks[f"{way}_effective"], checks[f"{way}_tail"], of) for way, of in zip(WAYS, n, strict=True)]
-    first = [*_directions(checks), *against_weights(both)][:1]
-    return first + against_exchange(checks["exchange"], checks["exchange_error"], checks["round_trips"])
+    return [*_directions(checks), *against_weights(both)][:1]
 
 
 def _directions(checks: Checks) -> list[str]:

@@ -196,7 +196,7 @@ def simulated_gap(
     own, recognition = directed.parts(model).model, directed.parts(model).recognition
     if own.family != "sigmoid_belief" or own.known is not None:
         raise ModelError("exact posterior samples come with rows drawn from a directed network without evidence")
-    states = directed.ancestral(own, key, n_rows, None)
+    states = directed.ancestral(own, key, n_rows)
     cases = directed.cases_of(own, states[0])
     up = layers.annealed(own, recognition, cases, key, layers.Effort(ANNEALED, temperatures)).work
     down = layers.annealed(own, recognition, cases, key, layers.Effort(1, temperatures), states).work

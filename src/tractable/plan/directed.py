@@ -41,7 +41,8 @@ PROPOSED = {**OTHERWISE, "transform": "recognition", "evidence": "importance"}
 
 CHAINS, SAMPLES, TEMPERATURES, ANNEALED_CHAINS = 32, 1000, 100, 16
 SWEEPS = {"marginals": 400, "sample": 200, "impute": 200}
-"""Of a chain."""
+"""Of a chain. Of draws there are as many chains as are asked for, and no fewer than of averages, so that these say
+whether they cross."""
 
 Given = Mapping[str, Iterable[int]]
 ObservedUnits = dict[str, frozenset[int]]
@@ -270,7 +271,7 @@ def _scopes(names: list[str], families: Mapping[str, tuple[str, ...]], seen: set
 def _approximate(graph: LayeredGraph, given: Given, ask: Ask, method: str, n_rows: int) -> Plan:
     """What an approximation costs, roughly: one asked for by name, or one that answers in place of exact sums."""
     program = _effort(method, ask)
-    rows = ask.n if ask.query == "sample" else n_rows
+    rows = max(ask.n, CHAINS) if ask.query == "sample" else n_rows
     each = 1 if program is None else program[0]
     passes = {GibbsChains: 2.0, AnnealedChains: 2.5}.get(type(program), 1.0) * (program[-1] if program else 200.0)
     flops = 2.0 * graph.n_links * rows * passes * (1 if isinstance(program, WeighedSamples) else each)

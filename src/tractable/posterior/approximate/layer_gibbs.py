@@ -231,6 +231,28 @@ def _back(family: Children, off: Array, here: Array, new: Array) -> Array:
     return off if family.weights is None else off + new @ family.weights[:, here].T
 
 
+def log_odds(model: Any, chains: LayerChains, x: LayerStates) -> LayerStates:
+    """The logit of every unit given the states of all others, what is known of it left out."""
+    top = len(x) - 1 if model.family == "deep_belief" else -1
+    alone = {top} | ({0} if model.within[0] is None else set())
+    return [
+        jnp.broadcast_to(model.logits(at, x), h.shape) if at in alone else _odds(model, chains, x, at)
+        for at, h in enumerate(x)
+    ]
+
+
+def _odds(model: Any, chains: LayerChains, x: LayerStates, at: int) -> Array:
+    families, units = _families(model, x, chains.held, at), jnp.asarray(chains.blocks.units[at])
+
+    def visit(_: None, here: Array) -> tuple[None, Array]:
+        old, theta = _taken(x[at], here), _taken(families[0].logits, here)
+        return None, theta + sum(_said(family, x[at], family.logits, here, old)[0] for family in families)
+
+    _, found = jax.lax.scan(visit, None, units)
+    flat = jnp.moveaxis(found, 1, 0).reshape(len(x[at]), -1)
+    return jnp.zeros_like(x[at]).at[:, units.ravel()].set(flat, mode="drop")
+
+
 # ---------------------------------------------------------------- many sweeps
 
 
@@ -239,28 +261,39 @@ def means(model: Any, x: LayerStates) -> LayerStates:
     return [jax.nn.sigmoid(jnp.broadcast_to(model.logits(0, x), x[0].shape)), *x[1:]]
 
 
+class LayerAverages(NamedTuple):
+    """Averages along each chain, layer by layer: of every unit, and of its square."""
+
+    means: LayerStates
+    squares: LayerStates
+
+
 def averages(
-    model: Any, chains: LayerChains, key: Any, x: LayerStates, n_sweeps: int
-) -> tuple[LayerStates, LayerStates]:
-    """Many sweeps: the last states, and the average of every unit along each chain."""
-    x, total = list(x), [jnp.zeros_like(h) for h in x]
-    for first in range(0, n_sweeps, CHUNK):
-        until = min(first + CHUNK, n_sweeps)
+    model: Any, chains: LayerChains, key: Any, x: LayerStates, sweeps: range
+) -> tuple[LayerStates, LayerAverages]:
+    """The sweeps of these numbers: the last states, and averages over the way."""
+    x, total = list(x), LayerAverages(*([jnp.zeros_like(h) for h in x] for _ in LayerAverages._fields))
+    for first in sweeps[::CHUNK]:
+        until = min(first + CHUNK, sweeps.stop)
         x, total = jax.block_until_ready(_summed(model, chains, key, (x, total), (first, until)))
-    held, found = chains.held, [a / n_sweeps for a in total]
-    return x, [jnp.where(k, v, a) for k, v, a in zip(held.known, held.values, found, strict=True)]
+    held, n = chains.held, max(len(sweeps), 1)
+
+    def known(values: LayerStates, sums: LayerStates) -> LayerStates:
+        return [jnp.where(k, v, a / n) for k, v, a in zip(held.known, values, sums, strict=True)]
+
+    return x, LayerAverages(known(held.values, total.means), known([v**2 for v in held.values], total.squares))
 
 
 @jax.jit
 def _summed(
-    model: Any, chains: LayerChains, key: Any, at: tuple[LayerStates, LayerStates], sweeps: tuple[Any, Any]
-) -> tuple[LayerStates, LayerStates]:
+    model: Any, chains: LayerChains, key: Any, at: tuple[LayerStates, LayerAverages], sweeps: tuple[Any, Any]
+) -> tuple[LayerStates, LayerAverages]:
     """The states after the sweeps of these numbers, and their sums."""
 
-    def one(t: Array, carry: tuple[LayerStates, LayerStates]) -> tuple[LayerStates, LayerStates]:
+    def one(t: Array, carry: tuple[LayerStates, LayerAverages]) -> tuple[LayerStates, LayerAverages]:
         x, total = carry
         x = sweep(model, chains, jax.random.fold_in(key, t), x)
         seen = means(model, x) if model.within[0] is None else x
-        return x, [a + b for a, b in zip(total, seen, strict=True)]
+        return x, jax.tree.map(jnp.add, total, LayerAverages(seen, [h**2 for h in seen]))
 
     return jax.lax.fori_loop(*sweeps, one, at)

@@ -14,7 +14,7 @@ from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.layers import with_known
 from tractable.models.recognition import RecognitionNetwork
 from tractable.models.sigmoid_belief import drawn_below
-from tractable.plan.directed import AnnealedChains, GibbsChains, WeighedSamples
+from tractable.plan.directed import AnnealedChains, WeighedSamples
 from tractable.posterior.approximate import importance, saul_jaakkola
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate.clamped import as_key
@@ -25,7 +25,6 @@ from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.layers import LayerPath
 from tractable.posterior.tempering.temperatures import curved
 
-BURN_IN = 0.25
 CONFIDENCE = 0.95
 CELLS = 1 << 21
 """Units of the widest layer, over all chains that run together."""
@@ -132,47 +131,23 @@ class Started(NamedTuple):
     x: gibbs.LayerStates
 
 
-def started(model: Any, part: Cases, first: int, n: int, key: Any) -> Started:
-    """`n` chains for every row, from fair coins, what is known in place; a chain's numbers depend on its row alone."""
-    rows = jnp.asarray(first * n + np.arange(part.n_rows * n), jnp.uint32)
+def started(model: Any, part: Cases, rows: Any, n: int, key: Any, base: Any = None) -> Started:
+    """`n` chains for every row, drawn from logits [n_rows · n, n_units], or fair coins, what is known in place.
+
+    A chain's numbers depend on that of its row alone.
+    """
+    numbers = (np.asarray(rows)[:, None] * n + np.arange(n)).ravel()
     values = [np.repeat(v, n, axis=0).astype(np.float32) for v in part.values.values()]
     held = gibbs.Held([~np.isnan(v) for v in values], [jnp.asarray(np.nan_to_num(v)) for v in values])
-    chains = gibbs.LayerChains(gibbs.blocks_of(model.graph), rows, held)
-    coins = [np.zeros_like(v) for v in values]
-    return Started(chains, LayerPath(model, chains, coins).start(jax.random.fold_in(as_key(key), 0), len(rows)))
+    chains = gibbs.LayerChains(gibbs.blocks_of(model.graph), jnp.asarray(numbers, jnp.uint32), held)
+    path = LayerPath(model, chains, [np.zeros_like(v) for v in values] if base is None else base)
+    return Started(chains, path.start(jax.random.fold_in(as_key(key), 0), len(numbers)))
 
 
-def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[int, Cases]]:
-    """The rows in parts whose chains run together, each with the number of its first row."""
-    step = max(1, CELLS // (n * max(model.sizes)))
-    return ((first, cases.take(slice(first, first + step))) for first in range(0, cases.n_rows, step))
-
-
-def by_gibbs(model: Any, recognition: Any, cases: Cases, key: Any, program: GibbsChains) -> CaseAnswer:
-    """Averages over chains; log p(x) is not estimated from samples: its certificate is the bound of mean field."""
-    return CaseAnswer(by_mean_field(model, None, cases).log_partition, chain_means(model, cases, key, program))
-
-
-def chain_means(model: Any, cases: Cases, key: Any, program: GibbsChains) -> dict[str, Certificate]:
-    """Averages over independent chains, with the standard error of the mean of their averages."""
-    plain, found, (n, n_sweeps) = model.astype(np.float32), [], program
-    for first, part in parts_of(model, cases, n):
-        chains, x = started(plain, part, first, n, key)
-        own = [jax.random.fold_in(as_key(key), t) for t in (1, 2)]
-        x, _ = gibbs.averages(plain, chains, own[0], x, max(1, int(BURN_IN * n_sweeps)))
-        _, means = gibbs.averages(plain, chains, own[1], x, n_sweeps)
-        found.append([np.asarray(m, np.float64).reshape(part.n_rows, n, -1) for m in means])
-    means = [np.concatenate(layer) for layer in zip(*found, strict=True)]
-    over = [Certificate.estimate(m.mean(1), m.std(1, ddof=1) / np.sqrt(n)) for m in means]
-    return dict(zip(model.groups, over, strict=True))
-
-
-def chain_ends(model: Any, cases: Cases, key: Any, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The ends of independent chains in the first case: layer → states [n_chains, n_units]."""
-    plain = model.astype(np.float32)
-    chains, x = started(plain, cases.take(slice(0, 1)), 0, size[0], key)
-    x, _ = gibbs.averages(plain, chains, jax.random.fold_in(as_key(key), 1), x, size[1])
-    return {name: np.asarray(h, np.float64) for name, h in zip(model.groups, x, strict=True)}
+def parts_of(model: Any, cases: Cases, n: int) -> Iterator[tuple[np.ndarray, Cases]]:
+    """The rows in parts whose chains run together, each with their numbers."""
+    step, numbers = max(1, CELLS // (n * max(model.sizes))), np.arange(cases.n_rows)
+    return ((numbers[i : i + step], cases.take(slice(i, i + step))) for i in range(0, cases.n_rows, step))
 
 
 def by_annealing(model: Any, recognition: Any, cases: Cases, key: Any, program: AnnealedChains) -> CaseAnswer:
@@ -216,18 +191,18 @@ def annealed(
     """Chains from q to the posterior; or from exact samples of the `posterior` [n_rows, n], one for each, back to q."""
     plain, found = model.astype(np.float32), []
     betas, n = curved(effort.n_temperatures), effort.n_chains
-    for first, part in parts_of(model, cases, n):
-        chains, _ = started(plain, part, first, n, key)
+    for rows, part in parts_of(model, cases, n):
+        chains, _ = started(plain, part, rows, n, key)
         path = LayerPath(plain, chains, [np.repeat(t, n, axis=0) for t in annealed_from(model, recognition, part)])
         if posterior is None:
             x = path.start(jax.random.fold_in(as_key(key), 3), part.n_rows * n)
         else:
-            x = [np.asarray(h[first : first + part.n_rows], np.float32) for h in posterior]
+            x = [np.asarray(h[rows], np.float32) for h in posterior]
         done = run(path, jax.random.fold_in(as_key(key), 4), betas if posterior is None else betas[::-1], x)
         shape = (part.n_rows, n)
         states = [np.asarray(h, np.float64).reshape(*shape, -1) for h in done.x]
         found.append(Runs(done.work.reshape(shape), states))
-        effort.tell(first + part.n_rows, cases.n_rows)
+        effort.tell(int(rows[-1]) + 1, cases.n_rows)
     states = zip(*(done.x for done in found), strict=True)
     return Runs(np.concatenate([done.work for done in found]), [np.concatenate(h) for h in states])
 
@@ -279,10 +254,3 @@ def recognized(model: Any, recognition: RecognitionNetwork, values: np.ndarray) 
 
 
 _means = jax.jit(lambda recognition, x: recognition.astype(np.float32).means(x))
-
-METHODS: dict[str, Callable[..., CaseAnswer]] = {
-    "mean_field": by_mean_field,
-    "gibbs": by_gibbs,
-    "importance": by_importance,
-    "annealing": by_annealing,
-}

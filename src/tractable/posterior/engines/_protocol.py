@@ -145,7 +145,7 @@ def run(engine: Any, groups: Sequence[Planned], key: Any = 0) -> list[Solved]:
 
 
 def _together(engine: Any, asked: Any, found: list[Planned]) -> Iterator[Planned]:
-    """Groups for which the same approximation answers are one."""
+    """Groups for which the same approximation answers are one, rows in their order."""
     together: dict[str | None, list[Planned]] = {}
     for some in found:
         if len(found) > 1 and some[2].method in getattr(engine, "APPROXIMATE", ()):
@@ -153,7 +153,7 @@ def _together(engine: Any, asked: Any, found: list[Planned]) -> Iterator[Planned
         else:
             yield some
     for some in together.values():
-        rows, plans = np.concatenate([rows for rows, *_ in some]), [plan for *_, plan in some]
+        rows, plans = np.sort(np.concatenate([rows for rows, *_ in some])), [plan for *_, plan in some]
         told = {name: sum(getattr(plan, name) for plan in plans) for name in ("flops", "bytes", "seconds")}
         yield rows, engine.take(asked, rows), allowed(within(replace(plans[0], **told), told["bytes"]))
 

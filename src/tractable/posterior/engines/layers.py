@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ from tractable.models.recognition import RecognitionNetwork
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
-from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.posterior._base import Drawn, Means, MostProbable, Posterior
+from tractable.posterior.approximate import layer_chains
 from tractable.posterior.approximate import layers as approximate
 from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
@@ -32,7 +33,12 @@ from tractable.posterior.exact import sparse_layers
 from tractable.posterior.expected import Expected
 
 OPTIONS = {"impute": ("n_sweeps",)}
-APPROXIMATE = approximate.METHODS
+APPROXIMATE: dict[str, Callable[..., CaseAnswer]] = {
+    "mean_field": approximate.by_mean_field,
+    "gibbs": layer_chains.by_gibbs,
+    "importance": approximate.by_importance,
+    "annealing": approximate.by_annealing,
+}
 
 
 class Parts(NamedTuple):
@@ -84,7 +90,8 @@ class Asked:
         one(self.cases)
         method = "auto" if plan.method in EXACT else "gibbs"
         own = allowed(globals()["plan"](self, Ask("sample", plan.budget, method, n)))
-        return _drawn(self, own, key)
+        drawn = _drawn(self, own, key)
+        return {name: drawn.of(name) for name in drawn.values}
 
 
 def read(model: Any, evidence: Any) -> Asked:
@@ -189,26 +196,33 @@ def _top_only(model: Any, part: Cases, plan: Plan) -> CaseAnswer:
     return exact_answer(np.full(part.n_rows, float(value[0])), {})
 
 
-def _drawn(asked: Asked, plan: Plan, key: Any) -> Mapping[str, np.ndarray]:
-    """Samples of all layers: from the top downward, exact given evidence, or the ends of chains."""
-    model, cases, n = asked.model, asked.cases, plan.n
-    if plan.method == "ancestral":
-        return dict(zip(model.groups, ancestral(model, key, n, plan.program), strict=True))
-    if plan.method == "elimination":
-        return sparse_layers.draw(model, cases.row(0), plan, generator(key))
-    if plan.method in EXACT:
+def _drawn(asked: Asked, plan: Plan, key: Any) -> machines.DrawnStates:
+    """Samples of all layers: from the top downward, exact given evidence, or by chains."""
+    model, cases, n, method = asked.model, asked.cases, plan.n, str(plan.method)
+    if method == "ancestral":
+        return _from_the_top(model, key, n, plan.program)
+    if method == "elimination":
+        return machines.DrawnStates(sparse_layers.draw(model, cases.row(0), plan, generator(key)), method)
+    if method in EXACT:
         drawn = exact.Problem(model, list(cases.values.values()), "marginals").draw(generator(key), n)
-        return dict(zip(model.groups, drawn, strict=True))
-    return approximate.chain_ends(model, cases, key, (n, plan.program.n_sweeps))
+        return machines.DrawnStates(dict(zip(model.groups, drawn, strict=True)), method)
+    found = layer_chains.chain_ends(model, asked.recognition, cases, key, (n, plan.program.n_sweeps))
+    return machines.DrawnStates(found.values, method, found.verdict)
 
 
-def ancestral(model: Any, key: Any, n: int, top: Plan | None) -> list[np.ndarray]:
-    """`n` states of all layers, visible first, from the top downward; a machine on top by the plan made for it."""
+def _from_the_top(model: Any, key: Any, n: int, top: Plan | None) -> machines.DrawnStates:
+    """Nothing is observed: as good as what is drawn of the machine on top, exact where there is none."""
     if top is None:
-        return [np.asarray(h) for h in model.sample(key, n)]
-    drawn = machines.solve(top, machines.read(model.top, None), key).values
-    below = approximate.below(model, key, np.asarray(drawn[VISIBLE], np.float32))
-    return [*map(np.asarray, below), *(np.asarray(drawn[name]) for name in model.top.hidden)]
+        return machines.DrawnStates(dict(zip(model.groups, ancestral(model, key, n), strict=True)), "ancestral")
+    drawn = machines.solve(top, machines.read(model.top, None), key)
+    below = approximate.below(model, key, np.asarray(drawn.values[VISIBLE], np.float32))
+    layers = [*map(np.asarray, below), *(np.asarray(drawn.values[name]) for name in model.top.hidden)]
+    return drawn._replace(values=dict(zip(model.groups, layers, strict=True)))
+
+
+def ancestral(model: Any, key: Any, n: int) -> list[np.ndarray]:
+    """`n` states of all layers of a directed network, the visible one first."""
+    return [np.asarray(h) for h in model.sample(key, n)]
 
 
 # ---------------------------------------------------------------- records
@@ -240,9 +254,10 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     return MostProbable(states, Certificate.exact(value), solved[0].plan)
 
 
-def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+def sample(asked: Asked, solved: Sequence[Solved]) -> Drawn:
     """The visible units [n, n_visible]."""
-    return np.asarray(solved[0].answer[VISIBLE], np.float64)
+    drawn = solved[0].answer
+    return Drawn.of(np.asarray(drawn.values[VISIBLE], np.float64), drawn.verdict)
 
 
 def _means(asked: Asked, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
@@ -274,15 +289,15 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
         return np.asarray(models.means_within(jnp.asarray(a), own.within[0]))
 
 
-def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+def impute(asked: Asked, solved: Sequence[Solved]) -> Drawn:
     """The data with its missing entries (NaN) replaced by their posterior means [n_rows, n_visible].
 
-    Exact where that is affordable, else averages over Gibbs chains. A recognition network has learned from complete
-    rows, and its weighted samples are far off where much is missing.
+    Exact where that is affordable, else averages over Gibbs chains, with their verdict. A recognition network has
+    learned from complete rows, and its weighted samples are far off where much is missing.
     """
     values = asked.cases.values[VISIBLE]
-    means = scattered(len(values), [(s.rows, s.answer.means[VISIBLE].value) for s in solved])
-    out = np.where(np.isnan(values), means, values)
+    means = gathered(len(values), [(s.rows, s.answer.means[VISIBLE]) for s in solved])
+    out = Drawn.of(np.where(np.isnan(values), means.value, values), means.verdict)
     return out if asked.many else out[0]
 
 

@@ -38,6 +38,9 @@ FEWEST = 50.0
 UNSEEN = 1e-3
 """Phases of a smaller share may be missed."""
 
+STATES = 224
+"""States of the ladders that stand in where annealed runs tell too little."""
+
 WORTH = 0.15
 """The share of independent draws among runs below which more temperatures are taken."""
 
@@ -81,11 +84,15 @@ def draw(model: Boltzmann, n: int, key: Any, how: AnnealedDraws) -> Draws:
     keys = jax.random.split(as_key(key), 6)
     known, found = _explored(model, keys[0], how.n_runs)
     runs = _together(_annealed(found, keys[1], n, how))
-    (_, third), effective = exchanged(model, known, keys[2], (LADDERS, None), found.ladders), _effective(runs)
-    error = np.hypot(third.error, np.sqrt(max(0.0, 1 / effective - 1 / len(runs.w))))
+    x, third = exchanged(model, known, keys[2], (STATES, None), found.ladders)
+    effective, enough, travelled = _effective(runs), min(FEWEST, n / 2), LADDERS * third.round_trips
     apart = third.value - float(model.offset) - bounds.log_mean_exp(runs.w)
-    reasons = against_weights([(effective, bounds.pareto_shape(runs.w), len(runs.w))], min(FEWEST, n / 2))
-    reasons += against_exchange(apart, float(error), third.round_trips)
+    errors = third.error, float(np.sqrt(max(0.0, 1 / effective - 1 / len(runs.w))))
+    weights = against_weights([(effective, bounds.pareto_shape(runs.w), len(runs.w))], enough)
+    witness = against_exchange(apart, errors, third.round_trips)
+    if weights and not witness and travelled >= enough:  # ladders that agree: theirs are the draws
+        runs, effective, weights = _Runs(np.zeros(STATES), found.strata.region(x), _arrays(x)), travelled, []
+    reasons = weights + witness
     verdict = f"unreliable: {'; '.join(reasons)}" if reasons else given_the_phases(runs.region, runs.w)
     if effective < n:
         verdict += f"; worth {effective:.0f} independent draws"
@@ -123,7 +130,11 @@ def _annealed(found: Piloted, key: Any, n: int, how: AnnealedDraws) -> list[_Run
 
 def _run(found: Piloted, key: Any, n_steps: int, n_runs: int) -> _Runs:
     run, w = strata.forward_runs(found.strata, key, found.pilot.temperatures(n_steps), n_runs)
-    return _Runs(w, found.strata.region(run.x), {name: np.asarray(a) for name, a in run.x.items()})
+    return _Runs(w, found.strata.region(run.x), _arrays(run.x))
+
+
+def _arrays(x: State) -> Fields:
+    return {name: np.asarray(a) for name, a in x.items()}
 
 
 def _together(parts: list[_Runs]) -> _Runs:

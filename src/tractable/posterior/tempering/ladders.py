@@ -22,9 +22,12 @@ from tractable.posterior.tempering.machines import MachinePath, base_log_partiti
 from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.strata import Rungs
 from tractable.posterior.tempering.temperatures import evenly
-from tractable.posterior.tempering.verdicts import TRIPS
+from tractable.posterior.tempering.verdicts import TRIPS, UNCERTAIN
 
 LADDERS, ROUNDS = 8, 700
+LONGER = 4
+"""Where the ladders leave log Z uncertain, they go on for so many times the rounds, which alone count then."""
+
 HEAVY = 0.01
 """The weight, beside that of the best, of modes in which a second attempt begins."""
 
@@ -80,12 +83,21 @@ def _exchanged(
     least = max(ROUNDS, exchange.CHUNK * -(-n // LADDERS))
     n_rounds = least if rounds is None else max(rounds, 2 * exchange.CHUNK)
     state = exchange.adapted(exchange.record(path, jax.random.fold_in(key, 1), state, max(n_rounds // 3, 1))[0])
-    state, states, gained = exchange.record(path, jax.random.fold_in(key, 2), state, n_rounds)
-    x = {name: np.concatenate([s[name] for s in states]) for name in path.kept}
-    chosen = np.linspace(0, len(x[path.kept[0]]) - 1, n).astype(int)
-    log_z = float(model.offset + base_log_partition(path)) + _log_ratio(gained)
-    found = Exchanged(log_z, int(state.round_trips) / LADDERS, k)
-    return {name: jnp.asarray(a[chosen]) for name, a in x.items()}, found
+    base = float(model.offset + base_log_partition(path))
+    tries = [n_rounds, LONGER * n_rounds] if rounds is None else [n_rounds]
+    for i, length in enumerate(tries):
+        start = int(state.round_trips)
+        state, states, gained = exchange.record(path, jax.random.fold_in(key, 2 + i), state, length)
+        found = Exchanged(base + _log_ratio(gained), (int(state.round_trips) - start) / LADDERS, k)
+        if found.error <= UNCERTAIN:
+            break
+    return _evenly_taken([{name: s[name] for name in path.kept} for s in states], n), found  # pyright: ignore
+
+
+def _evenly_taken(states: Sequence[State], n: int) -> State:
+    """`n` of the states that were recorded."""
+    x = {name: np.concatenate([s[name] for s in states]) for name in states[0]}
+    return {name: jnp.asarray(a[np.linspace(0, len(a) - 1, n).astype(int)]) for name, a in x.items()}
 
 
 def _begun(path: MachinePath, state: exchange.Replicas, modes: Modes, key: Any) -> exchange.Replicas:

@@ -14,6 +14,10 @@ MIN_EFFECTIVE, MAX_TAIL = 10.0, 1.0
 TRIPS = 3.0
 """Round trips of each ladder: fewer say that replicas did not travel; as many prove nothing."""
 
+UNCERTAIN = 0.1
+"""The standard error of log Z by replica exchange, in nats, above which it is no witness, or a quarter of what an
+interval claims if that is more."""
+
 SMALL = 0.01
 """The weight below which a phase is not counted among those that a verdict names."""
 
@@ -30,10 +34,14 @@ def against_weights(runs: Iterable[tuple[float, float, int]], least: float = 0.0
     return []
 
 
-def against_exchange(apart: float, error: float, round_trips: float) -> list[str]:
-    """By how much log Z from replica exchange differs, the standard error of that, and round trips of a ladder."""
-    out = []
-    if not abs(apart) <= ERRORS * error + TOLERANCE:
+def against_exchange(apart: float, errors: tuple[float, float], round_trips: float, width: float = 0.0) -> list[str]:
+    """By how much log Z from replica exchange differs; its standard error, and that of the other; round trips of a
+    ladder; and the width of the interval that it is a witness of.
+    """
+    (own, other), out = errors, []
+    if not own <= max(UNCERTAIN, width / 4):
+        out.append(f"replica exchange leaves log Z uncertain by {own:.2g} nats; use a longer burn-in")
+    if not abs(apart) <= ERRORS * np.hypot(own, other) + TOLERANCE:
         told = f"exchange and annealing differ by {abs(apart):.3g} nats"
         out.append(f"{told}; use a longer burn-in and more temperatures")
     if not round_trips >= TRIPS:
