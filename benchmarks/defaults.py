@@ -60,7 +60,7 @@ def digits() -> Table:
     """Scikit-learn's digits, 8 × 8, cut to zeros and ones."""
     from sklearn.datasets import load_digits
 
-    rows = (load_digits().data > 7.5).astype(np.uint8)
+    rows = (np.asarray(load_digits(return_X_y=True)[0]) > 7.5).astype(np.uint8)
     rows = rows[np.random.default_rng(0).permutation(len(rows))]
     return Table(rows[:1500], rows[1500:])
 
@@ -197,7 +197,7 @@ def peer(name: str) -> Row:
     rbm = BernoulliRBM(random_state=0).fit(train)
     took = time.process_time() - began
     own = {"visible_bias": rbm.intercept_visible_, "hidden_bias": rbm.intercept_hidden_}
-    model = tr.restricted(couplings=rbm.components_.T, **own)
+    model = tr.restricted(couplings=rbm.components_.T, **own)  # pyright: ignore[reportArgumentType]
     return row(name, "scikit-learn rbm", 0, likelihood(model, held), {"cpu s": took, "said": ""})
 
 
@@ -242,7 +242,7 @@ def bad_settings() -> Iterator[tuple[str, Any]]:
 def outcome(what: str, learner: Any) -> Row:
     """What becomes of a fit with bad settings: improved, stopped, said, or nothing of these."""
     train, held = table("bars")
-    new = tr.SigmoidBeliefNetwork if isinstance(learner, tr.learning.LayeredLearner) else tr.deep
+    new = tr.SigmoidBeliefNetwork if hasattr(learner, "top") else tr.deep
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:

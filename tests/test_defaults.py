@@ -201,7 +201,7 @@ def test_a_rough_likelihood_is_near_the_exact_one() -> None:
     for key in range(3):
         rough = tr.evaluate.rough_log_likelihood(model, ROWS, jax.random.key(key))
         assert rough == pytest.approx(float(tr.log_likelihood(model, ROWS)), abs=1e-3)
-    wide = tr.restricted(30, 25, key=0, scale=0.3) if "scale" in tr.restricted.__kwdefaults__ else tr.restricted(30, 25)
+    wide = tr.restricted(couplings=0.3 * np.random.default_rng(0).normal(size=(30, 25)))
     rows = np.asarray(tr.sample(wide, 300, key=1))
     exact = float(tr.log_likelihood(wide, rows, key=0))
     assert tr.evaluate.rough_log_likelihood(wide, rows, jax.random.key(0)) == pytest.approx(exact, abs=0.5)

@@ -138,7 +138,7 @@ class LayerOptions:
         machine = tr.PersistentCD(batch_size=learner.batch_size, learning_rate=self.before.pretrain_rate)
         layers = tr.Layerwise(machine=machine)
         options = {"checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
-        options |= {"progress": running.progress, "resume": running.resume, "live": 0.0} | how
+        options |= {"progress": running.progress, "resume": running.resume, "live": 0.0, "yardstick": False} | how
         return tr.fit(model, rows, layers, epochs=self.before.pretrain, **options).model
 
 

@@ -135,8 +135,8 @@ def _taken(name: str | None, rows: np.ndarray | None, running: Running) -> Any:
 def begun_at(path: str, shape: Any) -> Any:
     """The model in a file, which has to be what the command fits."""
     found: Any = tr.load(path)
-    sizes = [found.units[name].n for name in found.hidden] if isinstance(found, tr.Boltzmann) else None
-    sizes = list(found.sizes[1:]) if hasattr(found, "sizes") else sizes
+    machine = isinstance(found, tr.Boltzmann)
+    sizes = [found.units[name].n for name in found.hidden] if machine else [*getattr(found, "sizes", ())][1:]
     if sizes != list(shape.hidden) or not shape.fits(found):
         raise tr.ModelError(
             f"--start {path}: expected hidden units {shape.hidden} as this command makes them, got {found!r}"

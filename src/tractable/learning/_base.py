@@ -103,6 +103,7 @@ def rate_at(learner: Learner, step: Any, pace: Pace) -> Any:
     left = 1 - step / pace.total
     if learner.decay is not True:
         left = jnp.minimum(1, left / learner.decay) if learner.decay else jnp.ones_like(left)
+    assert learner.learning_rate is not None  # a learner that takes steps is settled
     return pace.factor * (learner.learning_rate * left)
 
 

@@ -62,7 +62,7 @@ def restore(path: str, like: Training, belongs: dict[str, Any], total: int | Non
         training = _filled(path, like, arrays, "leaf")
         good = _filled(path, like, arrays, "good") if "good.0" in arrays else training
         known = dict(about.get("watched", {"epochs": len(history), "best": "nan"}))  # earlier fits were not watched
-        watched = Watched(good, **known | {"best": float(known["best"])})
+        watched = Watched(good, **{**known, "best": float(known["best"])})  # pyright: ignore[reportArgumentType]
         return Saved(training, history, about["seconds"], watched, about.get("total", total))
     except (KeyError, TypeError) as error:
         raise checkpoint_files.damaged(path, error) from None

@@ -227,7 +227,7 @@ def pretrain(
     """
     whole = model if isinstance(model, Boltzmann) else deep(model, key=key)
     layers = Layerwise(machine=learner or PersistentCD())
-    return layers.run(whole, data, Request(epochs, None, {"key": key} | options)).model
+    return layers.run(whole, data, Request(epochs, None, {"key": key, "yardstick": False} | options)).model
 
 
 # ---------------------------------------------------------------- deep Boltzmann machines
