@@ -32,7 +32,7 @@ class Case(NamedTuple):
     flipped: bool = False
 
 
-BATCH = {"batch_size": 100, "n_chains": 100}
+BATCH: dict[str, Any] = {"batch_size": 100, "n_chains": 100}
 UCI = tr.PersistentCD(learning_rate=0.05, momentum=0.9, k=5, averaging=0.2, **BATCH)
 FEW = tr.PersistentCD(learning_rate=0.1, momentum=0.0, averaging=0.2, **BATCH)
 PLAIN = tr.PersistentCD(learning_rate=0.1, momentum=0.0, k=5, **BATCH)

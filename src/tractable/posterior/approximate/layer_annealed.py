@@ -47,7 +47,7 @@ ENOUGH = 300.0
 """Nats by which one set finds more than the other, as far as they are counted."""
 
 
-class Weighed(NamedTuple):
+class WeighedChains(NamedTuple):
     """Annealed chains of one row and their shares of the weight [c]; what they are worth; why they may not do."""
 
     chains: gibbs.LayerChains
@@ -63,7 +63,7 @@ def weighed(
     part: tuple[Cases, np.ndarray],
     key: Any,
     size: tuple[int, int],
-) -> Weighed:
+) -> WeighedChains:
     """Annealed chains of the one row in `part`, for averages and for `size[0]` draws, in place of `size[1]` sweeps."""
     modes, n = layer_modes.find(model, recognition, *part, key).row(0), max(ANNEALED, size[0])
     strata, found, work = _strata(modes, n), None, max(size[0], CHAINS) * size[1]
@@ -118,7 +118,7 @@ def _worth(log_weights: Float[np.ndarray, " c"]) -> float:
     return float(np.exp(2 * total - np.logaddexp.reduce(2 * log_weights)))
 
 
-def _judged(strata: ModeBases, done: PathRun, chains: gibbs.LayerChains, needed: float) -> Weighed:
+def _judged(strata: ModeBases, done: PathRun, chains: gibbs.LayerChains, needed: float) -> WeighedChains:
     """The set of chains whose weights are worth more, and the first doubt there is."""
     n, near = len(strata.origin), strata.nearest(done.x, chains.held.known).reshape(2, -1)
     of_mode = np.bincount(strata.origin)
@@ -128,7 +128,7 @@ def _judged(strata: ModeBases, done: PathRun, chains: gibbs.LayerChains, needed:
     best = int(np.argmax(worth))
     chosen, total = np.arange(n) + best * n, np.logaddexp.reduce(sets[best]) if worth[best] else np.inf
     scaled = np.exp(np.minimum(sets - total, ENOUGH))
-    found = Weighed(taken(chains, chosen), [h[chosen] for h in done.x], scaled[best], worth[best], None)
+    found = WeighedChains(taken(chains, chosen), [h[chosen] for h in done.x], scaled[best], worth[best], None)
     if not worth[best] >= max(LEAST, needed):
         return found._replace(doubt=f"the weights of annealed ones are worth {worth[best]:.1f} of {n}")
     sums = [_sums(*own) for own in zip(scaled, near, (of_mode, np.full(len(of_mode), n)), strict=True)]
@@ -151,7 +151,7 @@ def taken(chains: gibbs.LayerChains, index: Any) -> gibbs.LayerChains:
     return chains._replace(held=held, rows=chains.rows[index])
 
 
-def averaged(model: Any, found: Weighed, key: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+def averaged(model: Any, found: WeighedChains, key: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """Layer by layer the averages over all chains by their weights, and standard errors [n]: of what is not known at
     least what a mode that no chain has seen may come to, one draw.
     """
@@ -166,7 +166,7 @@ def averaged(model: Any, found: Weighed, key: Any) -> list[tuple[np.ndarray, np.
     return out
 
 
-def resampled(model: Any, found: Weighed, key: Any, n: int) -> gibbs.LayerStates:
+def resampled(model: Any, found: WeighedChains, key: Any, n: int) -> gibbs.LayerStates:
     """`n` chains drawn by the weights, some sweeps later."""
     own = np.random.default_rng(np.asarray(jax.random.key_data(jax.random.fold_in(as_key(key), 9))))
     places = own.permutation((np.arange(n) + own.random()) / max(n, 1))

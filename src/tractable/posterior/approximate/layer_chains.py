@@ -96,7 +96,7 @@ def _halves(
 
 def _annealed_in_place(
     model: Any, recognition: RecognitionNetwork | None, case: tuple[Cases, int], how: tuple[Any, int], whole: Averaged
-) -> layer_annealed.Weighed:
+) -> layer_annealed.WeighedChains:
     """What annealed chains say of one row, put in place of what the others did, where that can be relied on."""
     (cases, r), (key, n_sweeps) = case, how
     found = layer_annealed.weighed(model, recognition, (cases.take([r]), np.array([r])), key, (0, n_sweeps))
@@ -106,7 +106,9 @@ def _annealed_in_place(
     return found
 
 
-def _verdict(r_hat: dict[str, np.ndarray], lost: Bool[np.ndarray, " rows"], told: list[layer_annealed.Weighed]) -> str:
+def _verdict(
+    r_hat: dict[str, np.ndarray], lost: Bool[np.ndarray, " rows"], told: list[layer_annealed.WeighedChains]
+) -> str:
     """Of all rows, those that were annealed among them."""
     again, left = np.flatnonzero(lost)[: len(told)], lost.copy()
     left[again] = [found.doubt is not None for found in told]
@@ -122,7 +124,7 @@ def _verdict(r_hat: dict[str, np.ndarray], lost: Bool[np.ndarray, " rows"], told
 RELIABLE = "reliable given the phases found"
 
 
-def _in_place(told: list[layer_annealed.Weighed]) -> str:
+def _in_place(told: list[layer_annealed.WeighedChains]) -> str:
     worth = min(found.worth for found in told)
     return f"annealed ones, worth {worth:.0f} independent draws, stand for them"
 
