@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 
 SINGLE = 1e4
@@ -64,3 +65,27 @@ def _change(model: Boltzmann, name: str, theta: np.ndarray) -> float:
     if log_precision is not None:  # θ²/2γ
         theta = 0.5 * theta**2 * np.exp(-np.asarray(log_precision, np.float64))
     return float(np.max(theta, initial=0.0))
+
+
+def single(model: Any) -> Any:
+    """A model of layers in single precision, in which its chains and weighted samples run.
+
+    Raises
+    ------
+    ModelError : weights so large that log p would lose digits.
+    """
+    worst = _largest_of_layers(model)
+    if not worst <= SINGLE:
+        told = f"the weights of a unit add up to {worst:.3g}, more than {SINGLE:,.0f}"
+        raise ModelError(f"{told}: chains and weighted samples would lose digits of log p; scale them down")
+    return model.astype(np.float32)
+
+
+def _largest_of_layers(model: Any) -> float:
+    """The most that one unit can add to log p, over the layers and a machine on top."""
+    found = [0.0 if getattr(model, "top", None) is None else _largest_change(model.top)]
+    arrays = [abs(np.asarray(w, np.float64)) for w in (*model.weights, *model.within) if w is not None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        found += [float(np.max(w.sum(axis=axis), initial=0.0)) for w in arrays for axis in (0, 1)]
+    found += [float(np.max(abs(np.asarray(b, np.float64)), initial=0.0)) for b in model.biases]
+    return float(np.max(found))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.models.precision import single
 from tractable.models.recognition import Proposal, RecognitionNetwork
 
 SAMPLES = 1000
@@ -66,7 +67,7 @@ def weights(
     model: Any, recognition: RecognitionNetwork, part: RowPart, n: int, key: Any, with_means: bool = False
 ) -> Weighted:
     """The log weights of `n` samples for every row; a row's samples depend on the key and its number alone."""
-    both = (model.astype(np.float32), recognition.astype(np.float32))
+    both = (single(model), recognition.astype(np.float32))
     missing, n_rows = np.isnan(part.values), len(part.values)
     filled = np.where(missing, 0.5, part.values).astype(np.float32)
     seen = (~missing).astype(np.float32) if missing.any() else None

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
+from tractable.models.precision import single
 from tractable.models.recognition import RecognitionNetwork
 from tractable.plan.directed import CHAINS, GibbsChains
 from tractable.posterior.approximate import layer_annealed, layer_modes, over_chains
@@ -45,7 +46,7 @@ def chain_means(
     model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any, program: GibbsChains
 ) -> dict[str, Certificate]:
     """Averages over chains, with standard errors, and with the verdict on all rows."""
-    plain, (n, n_sweeps) = model.astype(np.float32), program
+    plain, (n, n_sweeps) = single(model), program
     whole = _averaged_of(plain, recognition, cases, key, (n, n_sweeps))
     r_hat = dict(zip(model.groups, whole.r_hat, strict=True))
     lost = over_chains.apart(r_hat)
@@ -140,7 +141,7 @@ def chain_ends(
     model: Any, recognition: RecognitionNetwork | None, cases: Cases, key: Any, size: tuple[int, int]
 ) -> Ends:
     """The ends of `n` chains in the first case, or annealed ones where these do not cross."""
-    plain, first, (n, n_sweeps) = model.astype(np.float32), (cases.take(slice(0, 1)), np.array([0])), size
+    plain, first, (n, n_sweeps) = single(model), (cases.take(slice(0, 1)), np.array([0])), size
     x, halves = _chains(plain, recognition, first, key, (max(n, CHAINS), n_sweeps))
     r_hat = {name: over_chains.averaged(own)[1] for name, own in zip(model.groups, halves, strict=True)}
     lost = over_chains.apart(r_hat)

@@ -12,6 +12,7 @@ import numpy as np
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.layers import with_known
+from tractable.models.precision import single
 from tractable.models.recognition import RecognitionNetwork
 from tractable.models.sigmoid_belief import drawn_below
 from tractable.plan.directed import AnnealedChains, WeighedSamples
@@ -189,7 +190,7 @@ def annealed(
     posterior: list[np.ndarray] | None = None,
 ) -> Runs:
     """Chains from q to the posterior; or from exact samples of the `posterior` [n_rows, n], one for each, back to q."""
-    plain, found = model.astype(np.float32), []
+    plain, found = single(model), []
     betas, n = curved(effort.n_temperatures), effort.n_chains
     for rows, part in parts_of(model, cases, n):
         chains, _ = started(plain, part, rows, n, key)
