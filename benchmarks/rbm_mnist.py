@@ -110,8 +110,9 @@ class Phase(NamedTuple):
     key: int = 1
 
 
-FIRST = LocalPCD(learning_rate=0.2, momentum=0.0, averaging=0.4, local=1.0, floor=0.01, smooth=2e-4)
-LONG = LocalPCD(learning_rate=0.2, momentum=0.0, averaging=0.25, local=1.5, smooth=3e-4)
+SIZES: dict[str, Any] = {"batch_size": 100, "n_chains": 100, "momentum": 0.0}
+FIRST = LocalPCD(learning_rate=0.2, averaging=0.4, local=1.0, floor=0.01, smooth=2e-4, **SIZES)
+LONG = LocalPCD(learning_rate=0.2, averaging=0.25, local=1.5, smooth=3e-4, **SIZES)
 FINAL = replace(LONG, learning_rate=0.25, floor=0.003, smooth=2e-4)
 MANY = {"learning_rate": 0.1, "averaging": 0.6, "n_chains": 400, "batch_size": 200}
 PHASES = (
