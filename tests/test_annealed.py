@@ -98,6 +98,19 @@ def test_replica_exchange_that_contradicts_is_told(third: float, trips: float, t
     assert found.verdict.startswith("unreliable")
     assert told in found.verdict
     assert found.upper > third
+    assert found.value == pytest.approx(exchanged.value if trips > 3 else 0, abs=0.03)  # ladders that agree know better
+    assert ("the value is that of replica exchange" in found.verdict) == (trips > 3)
+
+
+def test_replica_exchange_that_is_uncertain_is_no_witness() -> None:
+    """Its own error would hide that much weight is missing: an interval a nat wide was called reliable, and was wrong."""
+    w = 0.1 * np.random.default_rng(1).normal(size=256)
+    ladders = np.array([-1.0, 1.5, -0.8, 1.2, -1.4, 1.3, 0.2, -0.3])
+    starts = Starts({}, "8 ladders", False, Exchanged(ladders, 30.0, 8))
+    found, _ = certified((w, w), 0.0, 0.95, starts, None)
+    assert found.verdict is not None and "replica exchange leaves log Z uncertain by 0.4" in found.verdict
+    assert found.upper > starts.exchanged.value + 2 * starts.exchanged.error - 1e-9
+    assert abs(found.value) < 0.05
 
 
 def test_chains_of_weight_zero_leave_the_bounds_as_they_are() -> None:

@@ -15,6 +15,7 @@ from tractable.posterior.tempering.modes import Modes
 from tractable.posterior.tempering.verdicts import (
     ERRORS,
     TOLERANCE,
+    TRIPS,
     UNCERTAIN,
     against_exchange,
     against_weights,
@@ -63,7 +64,8 @@ def certified(
     samples. The upper one is that of both directions together (`bounds.log_ratio_lower`) and supposes that the reverse
     runs started from samples of the model: it is conditional on that unless they are exact. Where a check fails, the
     bounds of each direction alone are covered too, and where the runs started from chains what the forward runs and
-    replica exchange say. The standard error is then at least half of what the estimates differ by.
+    replica exchange say, which is the value then, if its ladders agree. The standard error is then at least half of
+    what the estimates differ by.
     """
     (w, back), delta = works, (1 - confidence) / 2
     broken = int((~(w < np.inf)).sum() + (~np.isfinite(back)).sum())
@@ -79,13 +81,22 @@ def certified(
     reasons += against
     if reasons:
         low, high = _wider((low, high), works, delta, starts, offset)
-    value, low, high = ratio.log_z, min(low, ratio.log_z), max(high, ratio.log_z)
+    value, told = _value(ratio, starts, reasons, offset)
+    low, high = min(low, value), max(high, value)
     apart = np.nanmax([abs(checks["gap"]), abs(checks["exchange"])])
     error = max(ratio.std_error, apart / 2) if reasons else ratio.std_error
     value, low, high = (offset + float(v) for v in (value, low, high))
     upper = {} if starts.exact else {"upper_kind": "conditional", "assumes": _assumed(starts, found)}
-    verdict = f"unreliable: {'; '.join(reasons)}" if reasons else _reliable(starts, found, w)
+    verdict = f"unreliable: {'; '.join([*reasons, *told])}" if reasons else _reliable(starts, found, w)
     return Certificate(value, low, high, "probabilistic", confidence, error, verdict, **upper), checks
+
+
+def _value(ratio: bounds.Ratio, starts: Starts, reasons: list[str], offset: float) -> tuple[float, list[str]]:
+    """log Z by both directions; where something speaks against them, by replica exchange if its ladders agree."""
+    third = starts.exchanged
+    if not reasons or third is None or not (third.error <= UNCERTAIN and third.round_trips >= TRIPS):
+        return ratio.log_z, []
+    return third.value - offset, [f"the value is that of replica exchange, {third.error:.2g} uncertain"]
 
 
 def _witnessed(
