@@ -103,7 +103,7 @@ def test_replica_exchange_that_contradicts_is_told(third: float, trips: float, t
 
 
 def test_replica_exchange_that_is_uncertain_is_no_witness() -> None:
-    """Its own error would hide that much weight is missing: an interval a nat wide was called reliable, and was wrong."""
+    """Its own error hides weight that is missing: an interval a nat wide was called reliable, and was wrong."""
     w = 0.1 * np.random.default_rng(1).normal(size=256)
     ladders = np.array([-1.0, 1.5, -0.8, 1.2, -1.4, 1.3, 0.2, -0.3])
     starts = Starts({}, "8 ladders", False, Exchanged(ladders, 30.0, 8))
