@@ -18,11 +18,11 @@ ASIA = str(Path(tr.__file__).parent / "examples" / "asia.bif")
 ROWS = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0], [0, 1, 1, 1]] * 6)
 GAPS = np.where(np.arange(96).reshape(24, 4) % 7 == 0, np.nan, ROWS)
 FITS = {
-    "fit rbm": "rows.npy --hidden 2 --epochs 2 --force -o fitted.safetensors",
-    "fit dbm": "rows.npy --hidden 2,2 --epochs 2 --pretrain 1 --force -o fitted.safetensors",
-    "fit boltzmann": "rows.npy --epochs 2 --force -o fitted.safetensors",
-    "fit sbn": "rows.npy --hidden 2 --epochs 2 --pretrain 1 --force -o fitted.safetensors",
-    "fit dbn": "rows.npy --hidden 2,2 --epochs 2 --pretrain 1 --force -o fitted.safetensors",
+    "fit rbm": "rows.npy --hidden 2 --epochs 2 --no-yardstick --force -o fitted.safetensors",
+    "fit dbm": "rows.npy --hidden 2,2 --epochs 2 --pretrain 1 --no-yardstick --force -o fitted.safetensors",
+    "fit boltzmann": "rows.npy --epochs 2 --no-yardstick --force -o fitted.safetensors",
+    "fit sbn": "rows.npy --hidden 2 --epochs 2 --pretrain 1 --no-yardstick --force -o fitted.safetensors",
+    "fit dbn": "rows.npy --hidden 2,2 --epochs 2 --pretrain 1 --no-yardstick --force -o fitted.safetensors",
     "fit mixture": "gaps.npy --components 2 --epochs 3 --force -o fitted.safetensors --validation rows.npy",
     "fit hmm": "gaps.npy --states 2 --emissions bernoulli --epochs 3 --force -o fitted.safetensors",
     "fit network": f"{ASIA} cases.csv --epochs 2 --force -o fitted.bif",

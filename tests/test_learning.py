@@ -25,6 +25,7 @@ from tractable.learning import (
     PseudoLikelihood,
     TemperedPCD,
     TrajectoryTempering,
+    batches,
     fit,
     log_partition_of,
     loop,
@@ -393,7 +394,7 @@ def test_a_fit_that_was_stopped_goes_on_bit_for_bit(kind: type[PersistentCD], tm
 
 
 def test_a_fit_killed_within_an_epoch_goes_on_bit_for_bit(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(batches, "BLOCK_BYTES", 200)
     learner, path = PersistentCD(batch_size=10), str(tmp_path / "fit.safetensors")
     whole = quietly(restricted(9, 4), SMALL, learner, 2)
 

@@ -17,6 +17,7 @@ from tractable.posterior import Certificate
 from tractable.posterior.approximate.layers import by_weights
 from tractable.posterior.approximate.mean_field import MeanField, best_of
 from tractable.posterior.tempering import bounds
+from tractable.posterior.tempering.verdicts import against_exchange
 
 FINE = {
     "gap": 0.0,
@@ -26,10 +27,8 @@ FINE = {
     "reverse_effective": 200.0,
     "forward_tail": -np.inf,
     "reverse_tail": 0.3,
-    "exchange": 0.01,
-    "exchange_error": 0.02,
-    "round_trips": 40.0,
 }
+EXCHANGE = {"exchange": 0.01, "exchange_error": 0.02, "round_trips": 40.0}
 FEW = {"forward_effective": 100.0, "reverse_effective": 100.0}
 """Where tails count."""
 
@@ -37,12 +36,20 @@ RUNS = np.random.default_rng(0).normal(scale=0.1, size=128)
 
 
 def test_checks_that_pass_are_the_ones_spoilt_below() -> None:
-    assert annealed._reasons(FINE, (256, 256)) == [] and set(FINE) == set(annealed.CHECKS)
+    assert annealed._reasons(FINE, (256, 256)) == [] and set(FINE | EXCHANGE) == set(annealed.CHECKS)
+    assert against_exchange(0.01, (0.02, 0.01), 40.0) == []
 
 
 @pytest.mark.parametrize("check", FINE)
 def test_no_check_is_passed_by_what_is_no_number(check: str) -> None:
     assert annealed._reasons(FINE | FEW | {check: np.nan}, (256, 256))
+
+
+@pytest.mark.parametrize("spoilt", range(4))
+def test_nor_does_replica_exchange(spoilt: int) -> None:
+    apart, own, other, trips = (np.nan if i == spoilt else good for i, good in enumerate((0.01, 0.02, 0.01, 40.0)))
+    assert against_exchange(apart, (own, other), trips)
+    assert against_exchange(apart, (own, other), trips, np.nan)
 
 
 @pytest.mark.parametrize("worth", [0.1, -0.3, 1 / 3])

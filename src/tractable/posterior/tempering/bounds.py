@@ -114,7 +114,7 @@ def acceptance_ratio(forward: Weights, reverse: Weights) -> Ratio:
 
 
 def acceptance_ratios(up: Float[np.ndarray, "t p c"], down: Float[np.ndarray, "t p c"]) -> Float[np.ndarray, "p c"]:
-    """The same for many pairs of as many draws each, log Z alone."""
+    """The same for many pairs of as many draws each, log Z alone; NaN where a work is."""
     low = np.minimum(up.min(axis=0), -down.max(axis=0)) - 1
     high = np.maximum(up.max(axis=0), -down.min(axis=0)) + 1
     for _ in range(45):
@@ -125,7 +125,8 @@ def acceptance_ratios(up: Float[np.ndarray, "t p c"], down: Float[np.ndarray, "t
 
 
 def _fermi(x: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, x))
+    with np.errstate(invalid="ignore"):
+        return np.exp(-np.logaddexp(0, x))
 
 
 def _relative_error(v: np.ndarray) -> float:
