@@ -213,11 +213,3 @@ class TestLabels:
     def test_what_has_no_label_is_said(self, make: Any, words: str) -> None:
         with pytest.raises(tr.ModelError, match=words):
             tr.fit(make(), BITS, tr.Discriminative(), epochs=1)
-
-
-def test_names_of_scikit_learn_count_where_they_are_given() -> None:
-    rows = (np.random.default_rng(0).random((40, 5)) < 0.5).astype(float)
-    ours = RestrictedBoltzmannMachine(3, epochs=2, random_state=0).fit(rows)
-    theirs = RestrictedBoltzmannMachine(n_components=3, n_iter=2, random_state=0).fit(rows)
-    assert np.array_equal(ours.transform(rows), theirs.transform(rows))
-    assert theirs.transform(rows).shape == (40, 3) and len(theirs.history_) == len(ours.history_)

@@ -61,11 +61,6 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # ------------------------------------------------------------ learning
 
-    @property
-    def _epochs(self) -> int | None:
-        """Passes over the data that were asked for."""
-        return self.epochs
-
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, seconds: float | None = None) -> Self:
         """Learn from rows of data [n_rows, n_features], `seconds` long if they are given; `y` is ignored.
 
@@ -77,7 +72,7 @@ class LearnedByGradient(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         how["weights"] = sample_weight
         if self.binarize == DRAW:
             rows, how["binarize"] = self._numbers(X), DRAW
-        run = fit(self.model_, rows, self._learner(), epochs=self._epochs, **how)
+        run = fit(self.model_, rows, self._learner(), epochs=self.epochs, **how)
         self._take(run.model, run.training)
         self.history_, self.learner_, self.yardstick_ = run.history, run.learner, run.yardstick
         return self

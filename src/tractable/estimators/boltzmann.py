@@ -53,13 +53,11 @@ class MachineEstimator(LearnedByGradient):
 
     Parameters
     ----------
-    n_hidden, n_components : number of hidden units; of a deep machine one for each layer. The second, scikit-learn's
-        name, counts where it is given.
+    n_hidden : number of hidden units; of a deep machine one for each layer.
     algorithm : ``"pcd"``, ``"cd"``, ``"fpcd"``, ``"tempered"``, ``"trajectory"``, ``"exact"`` (few hidden units), or
         a learner such as ``tr.PersistentCD(k=5)``.
     learning_rate, batch_size : of the algorithm; where None they follow from the rows and the model.
-    epochs, n_iter : passes over the data in `fit`; None: as many as make some ten thousand steps. The second,
-        scikit-learn's name, counts where it is given.
+    epochs : passes over the data in `fit`; None: as many as make some ten thousand steps.
     units : ``"bernoulli"`` (0, 1), ``"spin"`` (−1, 1), ``"gaussian"`` (real numbers, standardized column by column
         before they are learned), ``"categorical"`` (0, 1, …), ``"mixed"`` (Bernoulli columns of 0 and 1 beside
         Gaussian ones), ``"auto"``: the first of the first three that fits; or units such as
@@ -91,8 +89,6 @@ class MachineEstimator(LearnedByGradient):
         binarize: float | str | None = None,
         random_state: Any = None,
         verbose: bool = False,
-        n_components: Any = None,
-        n_iter: int | None = None,
     ):
         self.n_hidden = n_hidden
         self.algorithm = algorithm
@@ -103,21 +99,11 @@ class MachineEstimator(LearnedByGradient):
         self.binarize = binarize
         self.random_state = random_state
         self.verbose = verbose
-        self.n_components = n_components
-        self.n_iter = n_iter
-
-    @property
-    def _epochs(self) -> int | None:
-        return self.epochs if self.n_iter is None else self.n_iter
-
-    @property
-    def _hidden(self) -> Any:
-        return self.n_hidden if self.n_components is None else self.n_components
 
     @property
     def _layers(self) -> list[int]:
         """Numbers of hidden units, layer by layer."""
-        return [int(self._hidden)]
+        return [int(self.n_hidden)]
 
     @abstractmethod
     def _new(self, visible: Units, kind: str) -> Boltzmann:
@@ -256,7 +242,7 @@ class DeepBoltzmannMachine(LayeredEstimator):
 
     @property
     def _layers(self) -> list[int]:
-        return [int(n) for n in (self._hidden if np.ndim(self._hidden) else [self._hidden] * 2)]
+        return [int(n) for n in (self.n_hidden if np.ndim(self.n_hidden) else [self.n_hidden] * 2)]
 
     def _new(self, visible: Units, kind: str) -> Boltzmann:
         return deep([visible, *self._layers], units=kind, key=self._key)
