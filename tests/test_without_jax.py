@@ -198,7 +198,7 @@ def test_what_can_be_had_is_listed_and_the_rest_says_what_it_needs(tmp_path: Pat
                     assert room is not tr or name in listed, name
                 except ModuleNotFoundError as error:
                     assert name not in listed or room is not tr, name
-                    units = name in ("Bernoulli", "Categorical", "Gaussian", "Spin", "units")
+                    units = name in ("Bernoulli", "Categorical", "Gaussian", "Mixed", "Spin", "units", "units_for")
                     needing = "tractable.models.units" if units else name
                     assert str(error) == f'{needing} needs jax: pip install "tractable[machines]"', error
                     print(name)

@@ -17,6 +17,7 @@ import tractable as tr
 from tractable.evaluate import Annealing
 from tractable.kernels import xla
 from tractable.learning import loop
+from tractable.learning._base import Pace
 from tractable.learning.records import GradientOptions
 from tractable.posterior.certificate import Certificate
 
@@ -49,7 +50,7 @@ def n_kernels(learner: Any) -> int:
     """Calls of C handlers in the program of two steps of a learner."""
     fit = loop.Fitting(tr.restricted(5, 3, key=1), ROWS, None, learner, 10, GradientOptions(key=0))
     block = fit._block(np.arange(len(ROWS)), 0, 2)
-    lowered = loop.run_block.lower(learner, fit.plan, fit._begun(), fit.key, block, (2, 20))
+    lowered = loop.run_block.lower(learner, fit.plan, fit._begun(), fit.key, block, (2, Pace(20)))
     return lowered.as_text().count("@tractable_")
 
 
