@@ -137,3 +137,12 @@ def test_averages_over_chains_hold_what_they_say(seed: int) -> None:
         assert found.verdict.startswith(("reliable", "unreliable"))
         exact = np.asarray(truth.means[name]).reshape(np.shape(found.value))
         assert (abs(found.value - exact) < 5 * found.std_error + 1e-3).all(), found.verdict
+
+
+def test_what_is_made_of_draws_is_no_surer_than_these() -> None:
+    sure, some = Drawn.of(np.ones(3), None), Drawn.of(np.ones(3), "reliable given the phases found: 2")
+    doubted = Drawn.of(np.ones(3), "unreliable: chains do not cross")
+    for found in (sure + doubted, doubted + sure, some * doubted, np.add(doubted, some), 1 - doubted):
+        assert found.verdict == doubted.verdict and not found.reliable
+    assert (sure + some).verdict == (some + sure).verdict == some.verdict
+    assert (2 * sure).verdict == "exact" and float((sure + some).sum()) == 6.0

@@ -14,7 +14,7 @@ from tractable.models.frames import frame_of
 from tractable.models.rows import columns_of, is_column
 from tractable.models.values import state_index, text_of
 from tractable.plan import Plan
-from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError, joined
 
 
 class Means(Mapping[str, Any]):
@@ -271,7 +271,7 @@ class Posterior(Generic[M]):
 
 
 class Drawn(np.ndarray):
-    """Numbers that were drawn, or averaged over draws, with the verdict on them; slices and sums keep it.
+    """Numbers that were drawn, or averaged over draws, with the verdict on them; slices keep it, sums join theirs.
 
     Attributes
     ----------
@@ -295,6 +295,14 @@ class Drawn(np.ndarray):
 
     def __array_finalize__(self, other: Any) -> None:
         self.verdict = getattr(other, "verdict", "exact")
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What NumPy makes of some of these is no surer than the least sure of them."""
+        found = super().__array_wrap__(array, context, return_scalar)
+        if isinstance(found, Drawn) and context is not None:
+            said = (other.verdict for other in context[1] if isinstance(other, Drawn))
+            found.verdict = joined(*(verdict for verdict in said if verdict != "exact")) or "exact"
+        return found
 
     def __reduce__(self) -> Any:
         return Drawn.of, (np.asarray(self), self.verdict)

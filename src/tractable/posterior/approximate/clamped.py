@@ -15,8 +15,6 @@ from tractable.posterior.approximate.mean_field import MeanField, best_of, mean_
 from tractable.posterior.cases import CaseAnswer, Cases, as_features
 from tractable.posterior.certificate import Certificate
 
-BURN_IN = 0.25
-
 
 def by_mean_field(model: Boltzmann, cases: Cases, key: Any, program: Restarts) -> CaseAnswer:
     """The best of several naive mean-field solutions, in double precision."""
