@@ -139,7 +139,13 @@ def scale(units: Units) -> float:
 # ---------------------------------------------------------------- starts
 
 
-def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
+def along_eigenvectors(model: Boltzmann) -> dict[str, Array]:
+    """Means along ± the leading eigenvectors alone, those of the middle amplitude."""
+    fields = _along_eigenvectors(model, AMPLITUDES[1:2]).astype(model.dtype)
+    return _means(model, _by_group(model, fields))
+
+
+def _along_eigenvectors(model: Boltzmann, amplitudes: tuple[float, ...] = AMPLITUDES) -> np.ndarray:
     """Fields [s, f] of all groups side by side, along ± the leading eigenvectors."""
     size = np.concatenate([np.full(model.units[g].n_features, scale(model.units[g])) for g in model.groups])
     n = len(size)
@@ -150,7 +156,7 @@ def _along_eigenvectors(model: Boltzmann) -> np.ndarray:
 
     vectors = np.linalg.eigh(product(np.eye(n)))[1][:, ::-1][:, :DIRECTIONS] if n <= DENSE else _leading(product, n)
     fields = np.sqrt(n) * vectors.T / size
-    return np.concatenate([sign * amplitude * fields for amplitude in AMPLITUDES for sign in (1, -1)])
+    return np.concatenate([sign * amplitude * fields for amplitude in amplitudes for sign in (1, -1)])
 
 
 def _leading(product: Callable[[np.ndarray], np.ndarray], n: int) -> np.ndarray:

@@ -31,7 +31,7 @@ from tractable.posterior.tempering.draws import Draws, draw
 from tractable.posterior.tempering.modes import Fields, Modes
 
 BURN_IN = 0.25
-SWEEPS = 50
+SWEEPS = 30
 """Of the mean field of each row."""
 
 OF_MANY = 8
@@ -155,9 +155,8 @@ def spread(found: Modes, n: int) -> Fields:
 
 @in_working_precision
 def means_to_start_from(model: Boltzmann, key: Any, n_rows: int) -> Fields:
-    """Means from which the mean field of every row starts, group → [s, f]: random ones, and modes of the machine.
-
-    For a single row those from which these modes were looked for, too.
+    """Means from which the mean field of every row starts, group → [s, f]: random ones, those along eigenvectors of
+    the couplings, and modes of the machine; for a single row all from which these were looked for.
     """
     plain = model.astype(working_type(model))
     parts: list[Any] = [mean_field.starts(plain, OF_MANY, key)]
@@ -168,8 +167,7 @@ def means_to_start_from(model: Boltzmann, key: Any, n_rows: int) -> Fields:
         ends = {name: np.asarray(a) for name, a in parts[0].items()}
     else:
         parts.append({name: m[:OF_MANY] for name, m in modes.find(model, None, ends).means.items()})
-    if n_rows == 1:
-        parts.append(modes.starts(plain, None, ends))
+    parts.append(modes.starts(plain, None, ends) if n_rows == 1 else modes.along_eigenvectors(plain))
     return {name: np.concatenate([np.asarray(part[name], plain.dtype) for part in parts]) for name in plain.groups}
 
 
