@@ -146,3 +146,17 @@ def test_what_is_made_of_draws_is_no_surer_than_these() -> None:
         assert found.verdict == doubted.verdict and not found.reliable
     assert (sure + some).verdict == (some + sure).verdict == some.verdict
     assert (2 * sure).verdict == "exact" and float((sure + some).sum()) == 6.0
+
+
+def test_rows_with_gaps_see_both_states_of_a_part_of_which_nothing_is_known() -> None:
+    """Parts that do not touch, of two modes each, which no chain leaves: a row knows some, and of others nothing."""
+    rng, k = np.random.default_rng(3), 5
+    xi = rng.choice([-1.0, 1.0], 6 * k)
+    W = np.repeat(np.repeat(np.diag(np.linspace(1.0, 1.6, k)), 6, axis=0), 2, axis=1) * xi[:, None]
+    model = tr.restricted(couplings=W, visible_bias=0.1 * rng.normal(size=6 * k), units="spin")
+    hidden = np.arange(6 * k) // 6 == np.arange(8)[:, None] % k
+    rows = np.where(hidden, np.nan, xi * np.repeat(rng.choice([-1.0, 1.0], (8, k)), 6, axis=1))
+    exact = tr.infer(model, rows, method="enumeration").certificates("visible").value
+    found = tr.infer(model, rows, method="gibbs", key=1).certificates("visible")
+    assert found.verdict.startswith("reliable")
+    assert (abs(found.value - exact) < 4 * found.std_error + 0.02).all()
