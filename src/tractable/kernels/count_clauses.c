@@ -1,0 +1,238 @@
+/* Tables as clauses: a tree of cuts takes a table apart into boxes of equal entries. The value that most entries have is
+ * a constant; a box of another value is a clause with its ratio to that, a box of zeros one without. */
+#include "count.h"
+
+enum { MOST_STATES = 64, MOST_AXES = 32, MOST_VALUES = 4096, MOST_ENTRIES = 1 << 22, MOST_BINARY = 1 << 22 };
+
+typedef struct {
+    int nd, n_classes, base;
+    const int32_t *sizes, *first; /* of the axes */
+    int64_t stride[MOST_AXES], size;
+    int32_t *class;      /* of each entry */
+    double *value;       /* of each class, sorted */
+    int64_t *tally;      /* of classes in slices, [axis][state][class] */
+    uint64_t box[MOST_AXES];
+    Formula *f;
+} Cutting;
+
+void formula_add(Formula *f, const int32_t *lits, int len, double factor) {
+    if (len == 0) {
+        f->constant = number_by(f->constant, factor);
+        if (factor == 0) f->impossible = 1;
+        return;
+    }
+    if (f->m == f->cap) {
+        Clause *old = f->clauses;
+        f->cap = f->cap ? 2 * f->cap : 64;
+        f->clauses = grab(sizeof(Clause) * (size_t)f->cap);
+        if (old) memcpy(f->clauses, old, sizeof(Clause) * (size_t)f->m);
+        drop(old);
+    }
+    f->clauses[f->m++] = (Clause){f->pool.len, len, factor};
+    for (int i = 0; i < len; i++) ints_push(&f->pool, lits[i]);
+}
+
+static uint64_t all_states(int size) { return size == 64 ? ~0ull : (1ull << size) - 1; }
+
+/* Calls `see` with each entry of the box until it says stop. */
+#define FOR_BOX(c, entry, states)                                                             \
+    for (int states[MOST_AXES], more_ = box_first(c, states, &(entry)); more_; more_ = box_next(c, states, &(entry)))
+
+static int box_first(const Cutting *c, int *states, int64_t *entry) {
+    *entry = 0;
+    for (int i = 0; i < c->nd; i++) {
+        states[i] = __builtin_ctzll(c->box[i]);
+        *entry += states[i] * c->stride[i];
+    }
+    return 1;
+}
+
+static int box_next(const Cutting *c, int *states, int64_t *entry) {
+    for (int i = c->nd - 1; i >= 0; i--) {
+        uint64_t above = states[i] < 63 ? c->box[i] >> (states[i] + 1) << (states[i] + 1) : 0;
+        int to = above ? __builtin_ctzll(above) : __builtin_ctzll(c->box[i]);
+        *entry += (to - states[i]) * c->stride[i];
+        states[i] = to;
+        if (above) return 1;
+    }
+    return 0;
+}
+
+/* The clause that is false in the box alone. */
+static void add_box(Cutting *c, double factor) {
+    int32_t lits[MOST_AXES * MOST_STATES];
+    int len = 0;
+    for (int i = 0; i < c->nd; i++) {
+        uint64_t in = c->box[i], out = all_states(c->sizes[i]) & ~in;
+        if (!out) continue;
+        if (!(in & (in - 1)) && c->sizes[i] > 2) {
+            lits[len++] = literal_of(c->sizes[i], c->first[i], __builtin_ctzll(in)) ^ 1;
+            continue;
+        }
+        for (; out; out &= out - 1) lits[len++] = literal_of(c->sizes[i], c->first[i], __builtin_ctzll(out));
+    }
+    formula_add(c->f, lits, len, factor);
+}
+
+static int all_zero(const Cutting *c) {
+    int64_t entry;
+    FOR_BOX(c, entry, states) if (c->value[c->class[entry]] != 0) return 0;
+    return 1;
+}
+
+/* A box of zeros as large as it can be. */
+static void add_zeros(Cutting *c) {
+    uint64_t kept[MOST_AXES];
+    memcpy(kept, c->box, sizeof kept);
+    for (int i = 0; i < c->nd; i++) {
+        uint64_t own = c->box[i];
+        c->box[i] = all_states(c->sizes[i]);
+        if (own == c->box[i] || all_zero(c)) continue;
+        c->box[i] = own;
+        for (uint64_t out = all_states(c->sizes[i]) & ~own; out; out &= out - 1) {
+            uint64_t before = c->box[i];
+            c->box[i] |= out & -out;
+            if (!all_zero(c)) c->box[i] = before;
+        }
+    }
+    add_box(c, 0);
+    memcpy(c->box, kept, sizeof kept);
+}
+
+/* Counts classes in all slices of the box; returns the only class there is, or -1. */
+static int tally(Cutting *c) {
+    memset(c->tally, 0, sizeof(int64_t) * (size_t)(c->nd * MOST_STATES * c->n_classes));
+    int64_t entry, n = 0;
+    int one = -1;
+    FOR_BOX(c, entry, states) {
+        int k = c->class[entry];
+        one = n++ == 0 || one == k ? k : -2;
+        for (int i = 0; i < c->nd; i++) c->tally[(i * MOST_STATES + states[i]) * c->n_classes + k]++;
+    }
+    return one;
+}
+
+/* Where to cut: the state that, taken by itself, leaves both sides purest. */
+static void best_cut(const Cutting *c, int *axis, int *state) {
+    double best = -1;
+    for (int i = 0; i < c->nd; i++) {
+        if (!(c->box[i] & (c->box[i] - 1))) continue;
+        for (uint64_t left = c->box[i]; left; left &= left - 1) {
+            int s = __builtin_ctzll(left);
+            double in = 0, out = 0, n_in = 0, n_out = 0;
+            for (int k = 0; k < c->n_classes; k++) {
+                double a = (double)c->tally[(i * MOST_STATES + s) * c->n_classes + k], whole = 0;
+                for (uint64_t u = c->box[i]; u; u &= u - 1)
+                    whole += (double)c->tally[(i * MOST_STATES + __builtin_ctzll(u)) * c->n_classes + k];
+                in += a * a, n_in += a, out += (whole - a) * (whole - a), n_out += whole - a;
+            }
+            double score = in / n_in + out / n_out;
+            if (score > best + 1e-9) best = score, *axis = i, *state = s;
+        }
+    }
+}
+
+static void cut(Cutting *c) {
+    int one = tally(c), axis = 0, state = 0;
+    region_worked(c->size);
+    if (one >= 0) {
+        if (one == c->base) return;
+        if (c->value[one] == 0) add_zeros(c);
+        else add_box(c, c->value[one] / c->value[c->base]);
+        return;
+    }
+    best_cut(c, &axis, &state);
+    uint64_t own = c->box[axis];
+    c->box[axis] = 1ull << state;
+    cut(c);
+    c->box[axis] = own & ~(1ull << state);
+    cut(c);
+    c->box[axis] = own;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Numbers the values that a table has; the base is the one that most entries other than zeros have. */
+static int classify(Cutting *c, const double *values) {
+    double *sorted = grab(sizeof(double) * (size_t)c->size);
+    memcpy(sorted, values, sizeof(double) * (size_t)c->size);
+    qsort(sorted, (size_t)c->size, sizeof *sorted, by_value);
+    int64_t most = 0, run = 0;
+    c->n_classes = 0, c->base = -1;
+    for (int64_t i = 0; i < c->size; i++) {
+        run = i && sorted[i] == sorted[i - 1] ? run + 1 : 1;
+        if (run == 1 && c->n_classes == MOST_VALUES) return 0;
+        if (run == 1) sorted[c->n_classes++] = sorted[i];
+        if (run > most && sorted[i] > 0) most = run, c->base = c->n_classes - 1;
+    }
+    c->value = sorted;
+    c->class = grab(sizeof(int32_t) * (size_t)c->size);
+    for (int64_t i = 0; i < c->size; i++) {
+        const double *at = bsearch(&values[i], sorted, (size_t)c->n_classes, sizeof *sorted, by_value);
+        c->class[i] = (int32_t)(at - sorted);
+    }
+    return 1;
+}
+
+static int add_table(Formula *f, const Tables *t, int j, const int32_t *first) {
+    Cutting c = {.f = f, .nd = (int)(t->starts[j + 1] - t->starts[j]), .size = 1};
+    int32_t sizes[MOST_AXES], own[MOST_AXES];
+    if (c.nd > MOST_AXES || t->value_starts[j + 1] - t->value_starts[j] > MOST_ENTRIES) return 0;
+    for (int i = c.nd - 1; i >= 0; i--) {
+        int v = t->scopes[t->starts[j] + i];
+        sizes[i] = t->sizes[v], own[i] = first[v];
+        c.box[i] = all_states(sizes[i]);
+        c.stride[i] = c.size;
+        c.size *= sizes[i];
+    }
+    c.sizes = sizes, c.first = own;
+    const double *values = t->values + t->value_starts[j];
+    if (!classify(&c, values)) return 0;
+    if (c.base < 0) {
+        f->impossible = 1;
+    } else if (c.nd == 1) {
+        for (int s = 0; s < sizes[0]; s++) {
+            int32_t l = literal_of(sizes[0], own[0], s);
+            f->weight[l] *= sizes[0] == 1 ? 1 : values[s];
+            if (sizes[0] == 1) f->constant = number_by(f->constant, values[s]);
+        }
+    } else {
+        f->constant = number_by(f->constant, c.value[c.base]);
+        c.tally = grab(sizeof(int64_t) * (size_t)(c.nd * MOST_STATES * c.n_classes + 1));
+        cut(&c);
+        drop(c.tally);
+    }
+    drop(c.class), drop(c.value);
+    return 1;
+}
+
+/* Exactly one of the literals of a variable with more than two states is true. */
+static void add_one_of(Formula *f, int size, int32_t first) {
+    int32_t lits[MOST_STATES] = {0};
+    for (int s = 0; s < size; s++) lits[s] = 2 * (first + s);
+    formula_add(f, lits, size, 0);
+    for (int a = 0; a < size; a++)
+        for (int b = 0; b < a; b++) formula_add(f, (int32_t[]){lits[a] ^ 1, lits[b] ^ 1}, 2, 0);
+}
+
+int formula_of_tables(Formula *f, const Tables *t, int32_t *first) {
+    *f = (Formula){.constant = {1, 0}};
+    int64_t binary = 0;
+    for (int v = 0; v < t->n; v++) {
+        first[v] = f->n;
+        f->n += t->sizes[v] == 2 ? 1 : t->sizes[v];
+        binary += (int64_t)t->sizes[v] * t->sizes[v] / 2;
+        if (t->sizes[v] > MOST_STATES || binary > MOST_BINARY) return 0;
+    }
+    f->weight = grab(sizeof(double) * (size_t)(2 * f->n + 1));
+    for (int l = 0; l < 2 * f->n; l++) f->weight[l] = 1;
+    for (int v = 0; v < t->n; v++)
+        if (t->sizes[v] > 2) add_one_of(f, t->sizes[v], first[v]);
+        else if (t->sizes[v] == 1) formula_add(f, (int32_t[]){2 * first[v]}, 1, 0);
+    for (int j = 0; j < t->m; j++)
+        if (!add_table(f, t, j, first)) return 0;
+    return 1;
+}
