@@ -147,3 +147,9 @@ void search_open(Search *s, const Formula *f) {
     }
     s->given = s->db.len;
 }
+
+void search_close(Search *s) {
+    for (int l = 0; l < 2 * s->n; l++) drop(s->pairs[l].at), drop(s->watch[l].at);
+    drop(s->value), drop(s->level), drop(s->reason), drop(s->place), drop(s->met), drop(s->trail), drop(s->pairs);
+    drop(s->watch), drop(s->seen), drop(s->activity), drop(s->side), drop(s->db.at), drop(s->units.at);
+}

@@ -1,0 +1,41 @@
+/* Clauses while they are made simpler: who occurs where, and what is known already. */
+#ifndef TRACTABLE_COUNT_SIMPLIFY_H
+#define TRACTABLE_COUNT_SIMPLIFY_H
+
+#include "count_search.h"
+
+typedef struct {
+    Formula *f;
+    Ints *occurs;   /* of each literal: numbers of clauses, some of which may be gone or have it no more */
+    uint64_t *sign; /* of each clause: a bit for each of its literals */
+    int cap_sign;
+    uint8_t *value; /* of literals */
+    uint8_t *gone;  /* variables that were summed out, or stand for others */
+    int32_t *same;  /* the literal that stands for each */
+    Ints known;     /* literals that are true, `head` of them worked in */
+    int head;
+    Ints queue;     /* clauses that have changed */
+    uint8_t *queued;
+    uint32_t *mark, stamp; /* of literals */
+    Ints trail, scratch, scratch2;
+    int64_t work, most;
+} Simple;
+
+void simple_open(Simple *w, Formula *f);
+int simple_add(Simple *w, const int32_t *lits, int len, double factor); /* the number of the clause, or -1 */
+void simple_remove(Simple *w, int id);
+void simple_fix(Simple *w, int32_t lit);
+void simple_settle(Simple *w); /* what is known is worked in, clauses imply and shorten one another */
+void simple_probe(Simple *w);
+int simple_sum_out(Simple *w, int of_defined); /* how many variables */
+void simple_close(Simple *w, int32_t *image);
+
+/* What became of each variable: the new literal that it equals, or one of these. */
+enum { SUMMED_OUT = -1, IS_TRUE = -2, IS_FALSE = -3 };
+
+/* Makes a formula simpler without a change of its sum; `sum_out` also gives up variables, whose weights are lost. */
+void formula_simplify(Formula *f, int sum_out, int32_t *image);
+
+static inline int is_alive(const Formula *f, int id) { return f->clauses[id].len > 0; }
+
+#endif
