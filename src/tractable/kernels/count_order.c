@@ -96,24 +96,44 @@ static int depths(const int32_t *order, int n, const Ints *bags, int root, int32
     return deepest;
 }
 
+/* An order of elimination by the cheaper of two rules; false where both leave too much together. */
+static int cheaper(const Network *net, int32_t *order, double seconds) {
+    int32_t *second = grab(sizeof(int32_t) * (size_t)(net->n + 1)), len = 0, second_len = 0;
+    double a = order_greedily(net, &(Greediness){0, 0, 0, 1e6, seconds}, order, &len);
+    int found = a < INFINITY && len == net->n;
+    double b = order_greedily(net, &(Greediness){1, 0, 0, found ? a : 1e6, seconds / 10}, second, &second_len);
+    if (b < (found ? a : INFINITY) && second_len == net->n) {
+        memcpy(order, second, sizeof(int32_t) * (size_t)second_len);
+        found = 1;
+    }
+    drop(second);
+    return found;
+}
+
+/* How much a place near the centre is worth: nothing where separators are as large as what they separate. */
+static double worth(const Formula *f, const Ints *bags) {
+    int width = 1;
+    for (int v = 0; v < f->n; v++) width = bags[v].len > width ? bags[v].len : width;
+    double spread = (double)f->n / width;
+    return spread < 5 ? 0 : fmin(100 * exp(fmin(spread, 20)) / f->n, 1e7);
+}
+
 void order_by_tree(Search *s, double seconds) {
     const Formula *f = s->f;
-    s->tree = grab_zeroed((size_t)f->n + 1, sizeof(double));
-    Ints members = {0}, *bags = grab_zeroed((size_t)f->n + 1, sizeof(Ints));
+    size_t n = (size_t)f->n + 1;
+    s->tree = grab_zeroed(n, sizeof(double));
+    Ints members = {0}, *bags = grab_zeroed(n, sizeof(Ints));
     Network net = primal(f, &members);
-    int32_t *order = grab(sizeof(int32_t) * (size_t)(f->n + 1)), *rank = grab(sizeof(int32_t) * (size_t)(f->n + 1));
-    int32_t *depth = grab(sizeof(int32_t) * (size_t)(f->n + 1)), len = 0;
-    double found = order_greedily(&net, &(Greediness){1, 0, 0, 1e6, seconds}, order, &len);
-    if (found < INFINITY && len == f->n && f->n > 1) {
+    int32_t *order = grab(sizeof(int32_t) * n), *rank = grab(sizeof(int32_t) * n), *depth = grab(sizeof(int32_t) * n);
+    if (f->n > 1 && cheaper(&net, order, seconds)) {
         for (int k = 0; k < f->n; k++) rank[order[k]] = k;
         if (bags_of(f, order, rank, bags, 1 << 24)) {
-            int width = 1;
-            for (int v = 0; v < f->n; v++) width = bags[v].len > width ? bags[v].len : width;
             int deepest = depths(order, f->n, bags, centre(order, f->n, bags), depth);
-            double weight = fmin(100 * exp(fmin((double)f->n / width, 20)) / f->n, 1e7);
+            double weight = worth(f, bags);
             for (int v = 0; v < f->n; v++) s->tree[v] = weight * (1 - (double)depth[v] / deepest);
         }
     }
     for (int v = 0; v < f->n; v++) drop(bags[v].at);
     drop(bags), drop(order), drop(rank), drop(depth), drop(members.at);
+    drop((void *)net.starts), drop((void *)net.log_size), drop((void *)net.keep);
 }

@@ -151,7 +151,7 @@ static double leaf(Search *s, int32_t v, const Ints *found) {
             if (lits[a] == 2 * v) off *= c->factor;
             else if (lits[a] == 2 * v + 1) on *= c->factor;
     }
-    note_leaf(s, v, on / (on + off));
+    note_leaf(s, v, on, off);
     return on + off;
 }
 
@@ -185,6 +185,7 @@ void take_apart(Search *s) {
         product = number_by(product, weight_of(s, lit));
         note_literal(s, lit);
     }
+    if (s->trace.on) l->own[l->branch] = number_log(product);
     int64_t before = s->work;
     for (int i = 0; i < own.n; i++) {
         int32_t v = s->pool.at[own.at + i];

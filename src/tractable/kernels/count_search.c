@@ -45,7 +45,7 @@ static int32_t choose(const Search *s, const Part *p) {
 static void close_part(Search *s) {
     Level l = s->levels[s->n_levels - 1];
     Part *p = &s->parts[l.part];
-    uint32_t node = trace_close(s, &l, l.sum);
+    uint32_t node = trace_close(s, &l);
     cache_store(&s->cache, p->hash, l.sum, node);
     unwind(s, l.trail);
     s->n_parts = l.part, s->pool.len = l.pool, s->notes.len = l.notes, s->n_levels--;
@@ -61,6 +61,7 @@ static void turn(Search *s, int level, int32_t reason, int of_level) {
     unwind(s, l->trail);
     s->n_parts = l->parts, s->pool.len = l->pool;
     note_branch(s);
+    l->branch_notes = s->notes.len;
     l->branch = 1, l->product = (Number){1, 0}, l->mark = s->cache.time;
     assign(s, l->decision ^ 1, reason, of_level);
 }
@@ -95,7 +96,6 @@ static Outcome resolve(Search *s, const int32_t *wrong, int len) {
     int32_t first = learn(s, &s->learned);
     if (l->branch == 1) { /* the first branch has a sum, and this one nothing */
         s->notes.len = l->branch_notes;
-        note_branch(s);
         s->n_parts = l->parts;
         close_part(s);
         return CLOSED;
@@ -165,13 +165,14 @@ int search(Search *s, Number *total) {
     while (more) {
         Level *l = &s->levels[s->n_levels - 1];
         if (s->work > s->most_work) return OUT_OF_WORK;
-        if (s->trace.len > s->trace.most) return OUT_OF_ROOM;
+        if (trace_bytes(&s->trace) > s->trace.most) return OUT_OF_ROOM;
         if (s->n_parts > l->parts) {
             decide(s);
             more = settle(s);
         } else if (s->n_levels == 1) {
             break;
         } else {
+            l->value[l->branch] = l->product;
             l->sum = number_plus(l->sum, l->product);
             if (l->branch == 1) {
                 close_part(s);
@@ -181,6 +182,9 @@ int search(Search *s, Number *total) {
             }
         }
     }
-    *total = more ? number_times(s->levels[0].product, s->f->constant) : (Number){0, 0};
+    Level *root = &s->levels[0];
+    *total = more ? number_times(root->product, s->f->constant) : (Number){0, 0};
+    root->sum = root->value[0] = root->product;
+    if (more) trace_close(s, root);
     return SOLVED;
 }

@@ -23,7 +23,8 @@ typedef struct {
     int32_t decision;
     int branch, branch_notes;
     uint64_t mark; /* the time when the branch began */
-    Number sum, product;
+    Number sum, product, value[2]; /* of both branches, of this one so far, of each */
+    double own[2];
 } Level;
 
 typedef struct {
@@ -44,12 +45,16 @@ typedef struct {
     int n_spoilt, cap_spoilt;
 } Cache;
 
+/* A part in the trace: where it begins, of each branch its share and the logarithm of what it adds by itself. */
 typedef struct {
-    int64_t *at;
-    double *share; /* of the first branch */
-    int64_t n, cap;
+    int64_t at;
+    double share[2], own[2];
+} Node;
+
+typedef struct {
+    Node *nodes;
     int32_t *pool;
-    int64_t len, room, most;
+    int64_t n, cap, len, room, most; /* `most` bytes in all */
     int on;
 } Trace;
 
@@ -115,11 +120,14 @@ void cache_spoil(Cache *c, uint64_t from);
 
 /* count_trace.c */
 void note_literal(Search *s, int32_t lit);
-void note_leaf(Search *s, int32_t var, double share);
+void note_leaf(Search *s, int32_t var, double on, double off);
 void note_node(Search *s, uint32_t node);
 void note_branch(Search *s);
-uint32_t trace_close(Search *s, Level *l, Number total);
-void trace_marginals(Search *s, uint32_t root, double *of_literals);
+uint32_t trace_close(Search *s, const Level *l);
+int64_t trace_bytes(const Trace *t);
+void trace_marginals(Search *s, double *of_literals);
+double trace_best(Search *s, uint8_t *is_true);
+void trace_sample(Search *s, uint64_t *random, uint8_t *is_true);
 
 /* count_search.c */
 int search(Search *s, Number *total);

@@ -231,9 +231,10 @@ void simple_close(Simple *w, int32_t *image) {
     *f = out;
 }
 
-void formula_simplify(Formula *f, int sum_out, int32_t *image) {
+void formula_simplify(Formula *f, int sum_out, int64_t work, int32_t *image) {
     Simple w;
     simple_open(&w, f);
+    if (work < w.most) w.most = work;
     simple_settle(&w);
     for (int round = 0; round < 4 && !f->impossible; round++) {
         int64_t known = w.known.len, m = f->m;

@@ -34,7 +34,7 @@ void simple_close(Simple *w, int32_t *image);
 enum { SUMMED_OUT = -1, IS_TRUE = -2, IS_FALSE = -3 };
 
 /* Makes a formula simpler without a change of its sum; `sum_out` also gives up variables, whose weights are lost. */
-void formula_simplify(Formula *f, int sum_out, int32_t *image);
+void formula_simplify(Formula *f, int sum_out, int64_t work, int32_t *image);
 
 static inline int is_alive(const Formula *f, int id) { return f->clauses[id].len > 0; }
 

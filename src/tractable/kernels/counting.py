@@ -1,0 +1,69 @@
+"""Sums of products of tables by search: the kernel in C of `posterior/exact/counting.py`."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import EVIDENCE, MARGINALS, WALK, Tables, kernel
+
+SOLVED, OUT_OF_WORK, OUT_OF_ROOM, UNSUITED = range(4)
+VISITS = 6e7
+"""Visits of clauses in a second; measured."""
+
+_int, _pointer = ctypes.c_int, ctypes.c_void_p
+
+
+class Terms(NamedTuple):
+    """What a search may take: bytes of memory, visits of clauses, and seconds for the order of decisions."""
+
+    bytes: float
+    visits: float = float("inf")
+    seconds: float = 2.0
+
+
+class Took(NamedTuple):
+    """What a search took."""
+
+    decisions: float
+    contradictions: float
+    remembered: float  # sums that were there already
+    visits: float
+    variables: float  # after what was made simpler
+    clauses: float
+    trace: float  # bytes
+
+
+class Counted(NamedTuple):
+    """What a search found: `status` says whether it came to an end."""
+
+    status: int
+    log_z: float
+    marginals: np.ndarray | None
+    states: np.ndarray | None
+    took: Took
+
+
+@cache
+def _count() -> Any:
+    return kernel(
+        "count_tables", [_int, _int, *[_pointer] * 5, _int, _int, ctypes.c_uint64, *[_pointer] * 5]
+    )
+
+
+def count(tables: Tables, terms: Terms, task: int = EVIDENCE, n_samples: int = 0, seed: int = 0) -> Counted:
+    """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where none are asked for.
+
+    The most probable state comes with the logarithm of its product in place of log Z.
+    """
+    n = len(tables.sizes)
+    log_z, told, asked = np.empty(1), np.zeros(len(Took._fields)), np.array(terms, np.float64)
+    marginals = np.empty(tables.n_states) if task == MARGINALS else None
+    states = np.zeros((max(n_samples, 1), n), np.int32) if task == WALK else None
+    outs = (asked, log_z, marginals, states, told)
+    pointers = [None if a is None else a.ctypes.data for a in outs]
+    status = _count()(n, tables.n_factors, *tables.addresses, task, n_samples, seed, *pointers)
+    return Counted(status, float(log_z[0]), marginals, states, Took(*told.tolist()))
