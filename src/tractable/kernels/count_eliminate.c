@@ -145,7 +145,8 @@ static void remove_all(Simple *w, const Ints *a, const Ints *b) {
 }
 
 static int defined(Simple *w, int v, const Ints *on, const Ints *off) {
-    if (w->f->weight[2 * v] != w->f->weight[2 * v + 1] || !on->len || !off->len) return 0;
+    double *weight = w->f->weight + 2 * v;
+    if (fabs(weight[0] - weight[1]) > 1e-15 * weight[0] || !on->len || !off->len) return 0;
     if (on->len * off->len > MOST_PAIRS || !resolve_all(w, on, off, v, on->len + off->len, 0)) return 0;
     Ints own = {0};
     for (int i = 0; i < on->len; i++) ints_push(&own, on->at[i]);
@@ -175,16 +176,63 @@ static void soften(Simple *w, int id, int v, double factor) {
     simple_add(w, w->scratch2.at, w->scratch2.len, factor);
 }
 
+static void begin_variable(Summed *summed, int v, const double *weight) {
+    int32_t halves[4];
+    memcpy(halves, weight, sizeof halves);
+    ints_push(&summed->at, summed->text.len);
+    ints_push(&summed->text, v);
+    for (int i = 0; i < 4; i++) ints_push(&summed->text, halves[i]);
+}
+
+void summed_equal(Summed *summed, int32_t lit, int32_t other) {
+    begin_variable(summed, lit >> 1, (double[]){1, 1});
+    for (int side = 0; side < 2; side++) {
+        ints_push(&summed->text, 2);
+        ints_push(&summed->text, lit ^ side), ints_push(&summed->text, other ^ !side);
+    }
+}
+
+static void write_down(Simple *w, int v, const Ints *on, const Ints *off) {
+    Ints *text = &w->summed->text;
+    begin_variable(w->summed, v, w->f->weight + 2 * v);
+    for (int i = 0; i < on->len + off->len; i++) {
+        const Clause *c = &w->f->clauses[i < on->len ? on->at[i] : off->at[i - on->len]];
+        ints_push(text, c->len);
+        for (int a = 0; a < c->len; a++) ints_push(text, literals(w->f, c)[a]);
+    }
+}
+
+void summed_states(const Summed *summed, uint8_t *is_true, uint64_t *random) {
+    for (int k = summed->at.len - 1; k >= 0; k--) {
+        const int32_t *at = summed->text.at + summed->at.at[k];
+        const int32_t *end = summed->text.at + (k + 1 < summed->at.len ? summed->at.at[k + 1] : summed->text.len);
+        int v = *at++;
+        double weight[2];
+        memcpy(weight, at, sizeof weight);
+        at += 4;
+        is_true[v] = random && next_uniform(random) * (weight[0] + weight[1]) < weight[0];
+        for (; at < end; at += 1 + *at) {
+            int32_t own = -1, satisfied = 0;
+            for (int a = 1; a <= *at; a++)
+                if (at[a] >> 1 == v) own = at[a];
+                else satisfied |= is_true[at[a] >> 1] != (at[a] & 1);
+            if (!satisfied) is_true[v] = !(own & 1);
+        }
+    }
+}
+
 static int try_variable(Simple *w, int v, Ints *on, Ints *off) {
     double *weight = w->f->weight + 2 * v;
     if (!hard_clauses(w, 2 * v, on) || !hard_clauses(w, 2 * v + 1, off)) return 0;
     if (on->len + off->len > MOST_CLAUSES) return 0;
     if (defined(w, v, on, off)) {
+        write_down(w, v, on, off);
         resolve_all(w, on, off, v, INT32_MAX, 1);
         w->f->constant = number_by(w->f->constant, weight[0]);
-    } else if (on->len + off->len <= 8 && exclude(w, on, v) && exclude(w, off, v) &&
+    } else if (w->effort->sum_out == ALL && on->len + off->len <= 8 && exclude(w, on, v) && exclude(w, off, v) &&
                resolve_all(w, on, off, v, on->len + off->len, 0)) {
         double sum = weight[0] + weight[1];
+        write_down(w, v, on, off);
         resolve_all(w, on, off, v, INT32_MAX, 1);
         for (int i = 0; i < on->len; i++) soften(w, on->at[i], v, weight[0] / sum);
         for (int i = 0; i < off->len; i++) soften(w, off->at[i], v, weight[1] / sum);
@@ -203,8 +251,7 @@ typedef struct {
 
 static int by_number(const void *a, const void *b) { return ((const Rank *)a)->n - ((const Rank *)b)->n; }
 
-int simple_sum_out(Simple *w, int of_defined) {
-    (void)of_defined;
+int simple_sum_out(Simple *w) {
     Ints on = {0}, off = {0};
     int n = w->f->n, out = 0;
     Rank *rank = grab(sizeof(Rank) * (size_t)(n + 1));
@@ -212,8 +259,10 @@ int simple_sum_out(Simple *w, int of_defined) {
     qsort(rank, (size_t)n, sizeof *rank, by_number);
     for (int i = 0; i < n && !w->f->impossible && w->work < w->most; i++) {
         int v = rank[i].v;
-        if (w->gone[v] || w->value[2 * v] != OPEN) continue;
+        if (w->gone[v] || w->value[2 * v] != OPEN || (w->effort->kept && w->effort->kept[v])) continue;
+        int64_t before = w->work;
         out += try_variable(w, v, &on, &off);
+        region_worked(4 * (w->work - before) + 16);
         simple_settle(w);
     }
     drop(rank), drop(on.at), drop(off.at);

@@ -9,6 +9,8 @@ static void replace(Simple *w, int32_t lit, int32_t by) {
     by ^= lit & 1;
     f->weight[by] *= f->weight[2 * v], f->weight[by ^ 1] *= f->weight[2 * v + 1];
     w->gone[v] = 1;
+    if (w->effort->kept) w->effort->kept[by >> 1] |= w->effort->kept[v];
+    if (w->summed) summed_equal(w->summed, 2 * v, by);
     for (int u = 0; u < 2 * f->n; u++)
         if (w->same[u] >> 1 == v) w->same[u] = by ^ (w->same[u] & 1);
     for (int side = 0; side < 2; side++) {

@@ -150,6 +150,12 @@ void search_open(Search *s, const Formula *f) {
 
 void search_close(Search *s) {
     for (int l = 0; l < 2 * s->n; l++) drop(s->pairs[l].at), drop(s->watch[l].at);
-    drop(s->value), drop(s->level), drop(s->reason), drop(s->place), drop(s->met), drop(s->trail), drop(s->pairs);
-    drop(s->watch), drop(s->seen), drop(s->activity), drop(s->side), drop(s->db.at), drop(s->units.at);
+    void *all[] = {s->value,     s->level,        s->reason,       s->place,         s->met,          s->trail,
+                   s->pairs,     s->watch,        s->seen,         s->activity,      s->side,         s->db.at,
+                   s->units.at,  s->learned.at,   s->decided.at,   s->analysed.at,   s->near,         s->near_at,
+                   s->links,     s->links_at,     s->soft,         s->soft_at,       s->tree,         s->frequency,
+                   s->own,       s->open_var,     s->open_clause,  s->hash_var,      s->hash_clause,  s->levels,
+                   s->parts,     s->pool.at,      s->found.at,     s->notes.at,      s->cache.at,     s->cache.spoilt,
+                   s->trace.nodes, s->trace.pool};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(all[i]);
 }

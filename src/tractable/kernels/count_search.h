@@ -94,7 +94,7 @@ typedef struct {
 
 /* count_propagate.c */
 void search_open(Search *s, const Formula *f);
-void search_close(Search *s); /* what `search_open` has opened */
+void search_close(Search *s);
 void assign(Search *s, int32_t lit, int32_t reason, int32_t level);
 const int32_t *propagate(Search *s, int *len); /* the literals of a clause that is false, NULL where there is none */
 void unwind(Search *s, int trail);

@@ -1,9 +1,10 @@
 /* What is known is worked in, clauses that follow from others go, and those that can be shorter get so. */
 #include "count_simplify.h"
 
-void simple_open(Simple *w, Formula *f) {
+void simple_open(Simple *w, Formula *f, const Effort *effort, Summed *summed) {
     size_t n = 2 * (size_t)f->n + 2;
-    *w = (Simple){.f = f, .most = 1 << 28};
+    *w = (Simple){.f = f, .effort = effort, .summed = summed, .most = 1 << 28};
+    if (effort->work < w->most) w->most = effort->work;
     w->occurs = grab_zeroed(n, sizeof(Ints));
     w->value = grab_zeroed(n, 1);
     w->gone = grab_zeroed(n, 1);
@@ -227,20 +228,34 @@ void simple_close(Simple *w, int32_t *image) {
         if (w->value[l] != OPEN) image[v] = w->value[l] == TRUE ? IS_TRUE : IS_FALSE;
         else image[v] = number[l >> 1] < 0 ? SUMMED_OUT : 2 * number[l >> 1] + (l & 1);
     }
-    drop(number), drop(f->weight), drop(f->clauses), drop(f->pool.at);
+    int n = f->n;
+    drop(number);
+    formula_close(f);
     *f = out;
+    for (int l = 0; l < 2 * n; l++) drop(w->occurs[l].at);
+    drop(w->occurs), drop(w->sign), drop(w->value), drop(w->gone), drop(w->same), drop(w->known.at), drop(w->queue.at);
+    drop(w->queued), drop(w->mark), drop(w->trail.at), drop(w->scratch.at), drop(w->scratch2.at);
 }
 
-void formula_simplify(Formula *f, int sum_out, int64_t work, int32_t *image) {
+Formula formula_copy(const Formula *f) {
+    Formula out = {.n = f->n, .constant = f->constant, .weight = grab(sizeof(double) * (size_t)(2 * f->n + 1))};
+    memcpy(out.weight, f->weight, sizeof(double) * (size_t)(2 * f->n));
+    for (int i = 0; i < f->m; i++)
+        formula_add(&out, literals(f, &f->clauses[i]), f->clauses[i].len, f->clauses[i].factor);
+    return out;
+}
+
+void formula_close(Formula *f) { drop(f->weight), drop(f->clauses), drop(f->pool.at); }
+
+void formula_simplify(Formula *f, const Effort *effort, int32_t *image, Summed *summed) {
     Simple w;
-    simple_open(&w, f);
-    if (work < w.most) w.most = work;
+    simple_open(&w, f, effort, summed);
     simple_settle(&w);
     for (int round = 0; round < 4 && !f->impossible; round++) {
         int64_t known = w.known.len, m = f->m;
         simple_probe(&w);
         simple_settle(&w);
-        int n = sum_out && !f->impossible ? simple_sum_out(&w, 1) : 0;
+        int n = effort->sum_out && !f->impossible ? simple_sum_out(&w) : 0;
         if (!n && known == w.known.len && m == f->m) break;
     }
     simple_close(&w, image);
