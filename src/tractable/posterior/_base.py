@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.models._base import unknown_variable
+from tractable.models._base import ModelError, unknown_variable
 from tractable.models.frames import frame_of
 from tractable.models.rows import columns_of, is_column
 from tractable.models.values import state_index, text_of
-from tractable.plan import Plan
+from tractable.plan import BudgetError, Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError, joined
 
 
@@ -84,7 +84,9 @@ class Marginals(Means):
     """Posterior marginals by variable, then by state; ``array(variable)`` gives them as an array.
 
     Each array has shape [n_states], or [n_rows, n_states] for many cases. `values` holds those of all variables side by
-    side: exact numbers, or a certificate with an interval for each; None where the evidence is impossible.
+    side: exact numbers, or a certificate with an interval for each; None where the evidence is impossible. Variables
+    whose marginals the budget refuses are in ``refused``, variable → plan, and nowhere else: to ask for one of them is
+    a `BudgetError` with that plan.
 
     Examples
     --------
@@ -101,14 +103,23 @@ class Marginals(Means):
         states: Mapping[str, Sequence[str]],
         places: Mapping[str, slice],
         values: np.ndarray | Certificate | None,
+        refused: Mapping[str, Plan] | None = None,
+        unasked: Iterable[str] = (),
     ):
-        self._names, self._places, self._values = states, places, values
+        self.refused = dict(refused or {})
+        self._names = {v: own for v, own in states.items() if v not in self.refused} if refused else states
+        self._places, self._values, self._unasked = places, values, frozenset(unasked)
 
     def certificates(self, name: str) -> Certificate:
         """The marginal of one variable with its certificate, states on the last axis."""
-        place = self._places.get(text_of(name))
+        known = text_of(name)
+        if known in self.refused:
+            raise BudgetError(self.refused[known])
+        place = self._places.get(known)
+        if place is None and known in self._unasked:
+            raise ModelError(f"variable {known!r} was not asked for: leave targets out, or name it among them")
         if place is None:
-            raise unknown_variable(text_of(name), self._names)
+            raise unknown_variable(known, self._names)
         if self._values is None:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
         if isinstance(self._values, Certificate):
@@ -157,7 +168,7 @@ def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> 
 M = TypeVar("M", bound=Means)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Posterior(Generic[M]):
     """What is known of the free variables given the evidence; it pickles.
 
@@ -177,10 +188,27 @@ class Posterior(Generic[M]):
     (Certificate(-0.653926, exact), 'elimination')
     """
 
-    log_partition: Certificate
-    _marginals: M = field(repr=False)
-    _planned: Any = field(repr=False)
-    _asked: Any = field(repr=False)
+    _log_partition: Certificate | Plan
+    _marginals: M
+    _planned: Any
+    _asked: Any
+
+    @property
+    def log_partition(self) -> Certificate:
+        """log Z of the conditioned model, log p(evidence) for a Bayesian network.
+
+        Raises
+        ------
+        BudgetError : the budget refuses it, while it allows marginals that hang on a part of the network alone.
+
+        Examples
+        --------
+        >>> tr.infer(tr.MarkovNetwork({"a": "01"}, [("a", [0.25, 0.75])])).log_partition
+        Certificate(0, exact)
+        """
+        if isinstance(self._log_partition, Plan):
+            raise BudgetError(self._log_partition)
+        return self._log_partition
 
     @property
     def plan(self) -> Plan:
@@ -199,6 +227,17 @@ class Posterior(Generic[M]):
         """Posterior marginals; an error where the one case is impossible, of many NaN for those that are."""
         self._check_possible()
         return self._marginals
+
+    @property
+    def refused(self) -> Mapping[str, Plan]:
+        """The variables of a network whose marginals the budget refuses while it allows others, each with its plan.
+
+        Examples
+        --------
+        >>> tr.infer(tr.MarkovNetwork({"a": "01"}, [("a", [0.25, 0.75])])).refused
+        {}
+        """
+        return getattr(self._marginals, "refused", {})
 
     @property
     def possible(self) -> Any:
@@ -264,9 +303,14 @@ class Posterior(Generic[M]):
         found = self._asked.draw(self.plan, n_samples(n), key)
         return found if codes or not hasattr(self._asked, "in_names") else self._asked.in_names(found)
 
+    def __repr__(self) -> str:
+        known = self._log_partition
+        return f"{type(self).__name__}(log_partition={'refused' if isinstance(known, Plan) else repr(known)})"
+
     def _check_possible(self) -> None:
         """Raise where the one case is impossible; among many it spoils no other."""
-        if not np.ndim(self.log_partition.value) and not self.possible:
+        known = self._log_partition
+        if not isinstance(known, Plan) and not np.ndim(known.value) and not self.possible:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
 
 

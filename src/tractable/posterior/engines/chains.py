@@ -127,7 +127,7 @@ class Answer(NamedTuple):
     found: Any = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChainPosterior(Posterior[Means]):
     """What is known of the hidden states given the rows.
 

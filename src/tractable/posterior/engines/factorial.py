@@ -93,7 +93,7 @@ class Answer(NamedTuple):
     found: Any = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FactorialPosterior(Posterior[Means]):
     """What is known of the chains given the rows.
 

@@ -1,0 +1,159 @@
+"""The plans of queries about networks of tables: by the states of what is observed, or by its names, of one case or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.kernels import Reduced
+from tractable.models._base import check_known
+from tractable.models.conditioning import TableModel, one_case
+from tractable.models.evidence import Evidence
+from tractable.models.pruning import barren, left
+from tractable.models.rows import as_case, as_names, is_named
+from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
+from tractable.plan.tables import (
+    kept,
+    named,
+    observed_names,
+    plan_names,
+    plan_reduced,
+    plan_rows,
+    plan_samples,
+    reserved,
+    scopes_of,
+)
+from tractable.plan.targets import plan_marginals
+
+def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
+    """The plan of a query given names of variables, or their states."""
+    check_query(ask.query, (*QUERIES, "sample"))
+    ask = ask._replace(targets=targets_of(model, ask.targets))
+    if as_case(observed) is not None or is_named(observed):
+        return answered(OneCase(model, one_case(model, observed), ask), ask)
+    names = tuple(dict.fromkeys(as_names(observed) or ()))
+    check_known(names, model.states)
+    return answered(ByNames(model, names, ask), ask)
+
+
+def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
+    """What `explain` asks: every query given what is observed."""
+    return [(observed, q) for q in ((query,) if query else QUERIES)]
+
+
+def targets_of(model: TableModel, targets: Iterable[str] | None) -> tuple[str, ...] | None:
+    """The variables asked for, each once, in the order given; None for all.
+
+    Raises
+    ------
+    ModelError : a variable that the network does not have.
+    """
+    if targets is None:
+        return None
+    names = tuple(dict.fromkeys(as_names(targets) or ()))
+    check_known(names, model.states)
+    return names
+
+
+def answered(question: Any, ask: Ask, names: Iterable[str] | None = None) -> Plan:
+    """The plan of the query; of marginals, by default of all these, in groups where there is none for all together."""
+    if ask.query == "marginals":
+        return plan_marginals(question, tuple(question.model.states if names is None else names), ask)
+    return question.price(ask.query, None, 1.0)
+
+
+class OneCase(NamedTuple):
+    """One case of evidence, by its states."""
+
+    model: TableModel
+    given: Evidence
+    ask: Ask
+    single = True
+
+    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+        """The plan of a query about some variables."""
+        model, given = self.model, self.given
+        reduced, seen = left(model, given, query, targets), observed_names(model, given.states)
+        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        scopes = scopes_of(reduced, _keep(model, reduced, targets) if query == "joint" else None)
+        if query != "sample":
+            return plan_reduced(model, reduced, scopes, seen, ask, effort)
+        tree = plan_reduced(model, reduced, scopes, seen, reserved(len(model.states), scopes.m, ask), effort)
+        return plan_samples(_ancestral(tree, model, given, ()), len(model.states), ask)
+
+    def near(self, target: str) -> frozenset[int]:
+        """The free variables linked with one."""
+        found = left(self.model, self.given, "targets", (target,))
+        return frozenset(np.flatnonzero(found.index >= 0)[np.unique(found.tables.scopes)].tolist())
+
+
+class ByNames(NamedTuple):
+    """One case of evidence, by the names of what will be observed."""
+
+    model: TableModel
+    names: tuple[str, ...]
+    ask: Ask
+    single = True
+
+    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+        """The plan of a query about some variables."""
+        model, names = self.model, self.names
+        base = named(model, names, query, targets)
+        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        if query != "sample":
+            return plan_names(model, base, names, ask, effort)
+        tree = plan_names(model, base, names, reserved(len(model.states), scopes_of(base).m, ask), effort)
+        return plan_samples(_ancestral(tree, model, _nothing(model), names), len(model.states), ask)
+
+    def near(self, target: str) -> frozenset[int]:
+        """The free variables linked with one, what will be observed among them."""
+        return _near(named(self.model, self.names, "targets", (target,)))
+
+
+class ManyRows(NamedTuple):
+    """Rows of evidence, as states with −1 for what is not observed [n_rows, n_variables]."""
+
+    model: TableModel
+    states: np.ndarray
+    ask: Ask
+    single = False
+
+    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+        """The plan of a query about some variables."""
+        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        return plan_rows(self.model, self._base(query, targets), self.states, ask, effort)
+
+    def near(self, target: str) -> frozenset[int]:
+        """The variables that matter to one, or to what some row observes."""
+        return _near(self._base("targets", (target,)))
+
+    def _base(self, query: Query, targets: Sequence[str] | None) -> Reduced:
+        names = list(self.model.states)
+        return named(self.model, [names[v] for v in np.flatnonzero((self.states >= 0).any(axis=0))], query, targets)
+
+
+def _near(base: Reduced) -> frozenset[int]:
+    return frozenset(np.flatnonzero(base.index >= 0)[np.unique(base.tables.scopes)].tolist())
+
+
+def _keep(model: TableModel, reduced: Reduced, targets: Sequence[str] | None) -> np.ndarray:
+    chosen = set(targets or ())
+    free = [int(i) for i, name in zip(reduced.index, model.states, strict=True) if name in chosen and i >= 0]
+    return kept(len(reduced.tables.sizes), free)
+
+
+def _nothing(model: TableModel) -> Evidence:
+    return Evidence(np.full(len(model.states), -1, np.int32))
+
+
+def _ancestral(plan: Plan, model: TableModel, given: Evidence, names: Sequence[str]) -> Plan:
+    """The plan of samples where some variables are drawn given their parents, one after the other."""
+    n = len(barren(model, given, names))
+    if not n or plan.method is None or plan.method == "constant":
+        return plan
+    method = plan.method if plan.program is not None else "ancestral"
+    told = f"{n:,} variables on which nothing observed hangs are drawn given their parents"
+    return replace(plan, method=method, reason=lambda: told if plan.program is None else f"{told}; {plan.why}")
