@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
 from tractable.families import leaf
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork

@@ -26,6 +26,11 @@ def children(model: BayesianNetwork | MarkovNetwork, tables: Tables) -> np.ndarr
     return child
 
 
+def tables_of(model: BayesianNetwork | MarkovNetwork) -> dict[int, int]:
+    """The number of the table that sums to one over a variable, for each that has one."""
+    return {v: j for j, v in enumerate(children(model, model.packed).tolist()) if v >= 0}
+
+
 def wanted_by(model: BayesianNetwork | MarkovNetwork, evidence: Evidence, names: Iterable[str]) -> np.ndarray:
     """The variables that are observed, or named, as 0/1 [n_variables]."""
     wanted = (evidence.states >= 0).astype(np.uint8)
@@ -62,14 +67,14 @@ def barren(model: BayesianNetwork | MarkovNetwork, evidence: Evidence, names: It
     tables = with_likelihoods(model.packed, evidence.likelihoods)
     wanted = wanted_by(model, evidence, names)
     scopes = [own.tolist() for own in np.split(tables.scopes, tables.scope_starts[1:-1])]
-    own = {int(v): j for j, v in enumerate(children(model, tables).tolist()) if v >= 0}
+    own = tables_of(model)
     degree = np.bincount(tables.scopes, minlength=len(tables.sizes)).tolist()
-    found = [v for v in own if degree[v] == 1 and not wanted[v]]
+    own = {v: j for v, j in own.items() if not wanted[v]}
+    found = [v for v in own if degree[v] == 1]
     for v in found:  # grows while it runs
         for u in scopes[own[v]]:
             degree[u] -= 1
-            if degree[u] == 1 and u in own and not wanted[u]:
-                found.append(u)
+        found += [u for u in scopes[own[v]] if degree[u] == 1 and u in own]
     return found
 
 
@@ -77,9 +82,8 @@ def linked(starts: np.ndarray, members: np.ndarray, places: Iterable[int]) -> np
     """Whether each scope is linked with variables at these places by others, as a mask [n_scopes]."""
     ends, scopes = starts.tolist(), members.tolist()
     of: dict[int, list[int]] = {}
-    for j, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
-        for v in scopes[start:end]:
-            of.setdefault(v, []).append(j)
+    for j, v in zip(np.repeat(np.arange(len(ends) - 1), np.diff(starts)).tolist(), scopes, strict=True):
+        of.setdefault(v, []).append(j)
     found, known, queue = np.zeros(len(ends) - 1, bool), set(places), list(places)
     for v in queue:  # grows while it runs
         for j in of.get(v, ()):

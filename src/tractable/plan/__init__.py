@@ -83,8 +83,8 @@ def plan(
 
     Raises
     ------
-    ModelError : unknown variable or state, targets of a model that is no network. ValueError : unknown query, unreadable
-        budget.
+    ModelError : unknown variable or state, targets of a model that is no network. ValueError : unknown query,
+        unreadable budget.
 
     Examples
     --------
@@ -95,7 +95,9 @@ def plan(
     """
     pricing = leaf(model, "plan")
     if targets is not None and not hasattr(pricing, "targets_of"):
-        raise ModelError(f"a {type(model).__name__} has no targets: networks have them; all its marginals have one price")
+        raise ModelError(
+            f"a {type(model).__name__} has no targets: networks have them; all its marginals have one price"
+        )
     return pricing.plan_model(model, observed, ask(query, memory, seconds, targets=targets))
 
 
@@ -112,7 +114,8 @@ def explain(
     Of Bayesian networks and Markov networks, mixtures, hidden Markov models and factorial hidden Markov models the
     posterior, the evidence and the most probable states. Of Boltzmann machines (general, restricted, deep) p(hidden |
     visible), log Z and its gradient. Of sigmoid belief networks, deep belief networks and Helmholtz machines
-    p(hidden | visible), log p(visible), and log Z where nothing is observed. `observed`, the budget and `targets` as for `plan`.
+    p(hidden | visible), log p(visible), and log Z where nothing is observed. `observed`, the budget and `targets` as
+    for `plan`.
 
     Raises
     ------

@@ -161,11 +161,10 @@ class Plan(Printed):
         ('elimination', 'evidence', [])
         """
         names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices", "n")
-        asked = {} if self.targets is None else {"targets": list(self.targets)}
         refused = {"refused": {v: plan.to_json() for v, plan in self.refused.items()}} if self.refused else {}
         return {name: getattr(self, name) for name in names} | {
             "observed": list(self.observed),
-            **asked,
+            "targets": None if self.targets is None else list(self.targets),
             **refused,
             "budget": self.budget and {k: v if v < math.inf else None for k, v in self.budget._asdict().items()},
             "alternatives": [vars(a) for a in self.alternatives],
@@ -281,13 +280,17 @@ def adopted(plan: Plan, structure: Any, ask: Ask, given: Any = None) -> Plan:
         raise ModelError("the plan was made for another model: make one for this model, plan(model, observed)")
     if plan.query != ask.query:
         raise ModelError(f"the plan was made for the query {plan.query!r}, not for {ask.query!r}: make one for that")
-    if ask.targets is not None and {*ask.targets} != {*(plan.targets or ())}:
-        told = "all variables" if plan.targets is None else ", ".join(plan.targets) or "none"
-        raise ModelError(f"the plan was made for other targets ({told}): make one for these, or leave them out")
+    _check_same_targets(plan, ask)
     if given is not None and given != (set(plan.observed) if plan.given is None else plan.given):
         told = ", ".join(plan.observed) or "nothing"
         raise ModelError(f"the plan was made for other evidence (observed: {told}): make one for what is observed now")
     return plan
+
+
+def _check_same_targets(plan: Plan, ask: Ask) -> None:
+    if ask.targets is not None and {*ask.targets} != {*(plan.targets or ())}:
+        told = "all variables" if plan.targets is None else ", ".join(plan.targets) or "none"
+        raise ModelError(f"the plan was made for other targets ({told}): make one for these, or leave them out")
 
 
 def check_query(query: str, known: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The plans of queries about networks of tables: by the states of what is observed, or by its names, of one case or many."""
+"""The plans of queries about networks of tables, by states or names of what is observed, of one case or many."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tractable.models.pruning import barren, left
 from tractable.models.rows import as_case, as_names, is_named
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
 from tractable.plan.tables import (
+    free_places,
     kept,
     named,
     observed_names,
@@ -23,10 +24,12 @@ from tractable.plan.tables import (
     plan_reduced,
     plan_rows,
     plan_samples,
+    positions,
     reserved,
     scopes_of,
 )
 from tractable.plan.targets import plan_marginals
+
 
 def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
     """The plan of a query given names of variables, or their states."""
@@ -78,7 +81,8 @@ class OneCase(NamedTuple):
         model, given = self.model, self.given
         reduced, seen = left(model, given, query, targets), observed_names(model, given.states)
         ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
-        scopes = scopes_of(reduced, _keep(model, reduced, targets) if query == "joint" else None)
+        keep = kept(len(reduced.tables.sizes), free_places(model, reduced, targets or ())) if query == "joint" else None
+        scopes = scopes_of(reduced, keep)
         if query != "sample":
             return plan_reduced(model, reduced, scopes, seen, ask, effort)
         tree = plan_reduced(model, reduced, scopes, seen, reserved(len(model.states), scopes.m, ask), effort)
@@ -87,7 +91,11 @@ class OneCase(NamedTuple):
     def near(self, target: str) -> frozenset[int]:
         """The free variables linked with one."""
         found = left(self.model, self.given, "targets", (target,))
-        return frozenset(np.flatnonzero(found.index >= 0)[np.unique(found.tables.scopes)].tolist())
+        return _near(found)
+
+    def known(self, target: str) -> bool:
+        """Whether a variable is observed."""
+        return self.given.states[positions(self.model, (target,))[0]] >= 0
 
 
 class ByNames(NamedTuple):
@@ -112,6 +120,10 @@ class ByNames(NamedTuple):
         """The free variables linked with one, what will be observed among them."""
         return _near(named(self.model, self.names, "targets", (target,)))
 
+    def known(self, target: str) -> bool:
+        """Whether a variable will be observed."""
+        return target in self.names
+
 
 class ManyRows(NamedTuple):
     """Rows of evidence, as states with −1 for what is not observed [n_rows, n_variables]."""
@@ -130,6 +142,10 @@ class ManyRows(NamedTuple):
         """The variables that matter to one, or to what some row observes."""
         return _near(self._base("targets", (target,)))
 
+    def known(self, target: str) -> bool:
+        """Whether all rows observe a variable."""
+        return bool((self.states[:, positions(self.model, (target,))] >= 0).all())
+
     def _base(self, query: Query, targets: Sequence[str] | None) -> Reduced:
         names = list(self.model.states)
         return named(self.model, [names[v] for v in np.flatnonzero((self.states >= 0).any(axis=0))], query, targets)
@@ -137,12 +153,6 @@ class ManyRows(NamedTuple):
 
 def _near(base: Reduced) -> frozenset[int]:
     return frozenset(np.flatnonzero(base.index >= 0)[np.unique(base.tables.scopes)].tolist())
-
-
-def _keep(model: TableModel, reduced: Reduced, targets: Sequence[str] | None) -> np.ndarray:
-    chosen = set(targets or ())
-    free = [int(i) for i, name in zip(reduced.index, model.states, strict=True) if name in chosen and i >= 0]
-    return kept(len(reduced.tables.sizes), free)
 
 
 def _nothing(model: TableModel) -> Evidence:

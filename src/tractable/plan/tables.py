@@ -33,15 +33,13 @@ def named(model: TableModel, names: Sequence[str], query: str, targets: Sequence
     return left(model, Evidence(np.full(len(model.states), -1, np.int32)), query, targets, names)
 
 
-def plan_names(
-    model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask, effort: float = 1.0
-) -> Plan:
+def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask, effort: float = 1.0) -> Plan:
     """The plan for a network of which `names` will be observed, see `named`."""
-    seen = [v for v in (int(reduced.index[i]) for i in positions(model, names)) if v >= 0]
+    seen = free_places(model, reduced, names)
     scopes, leaves = _without(scopes_of(reduced), seen)
     if ask.query in APART:
-        asked = [int(reduced.index[i]) for i in positions(model, ask.targets or ())]
-        scopes, leaves = _linked(scopes, leaves, [v for v in asked if v >= 0 and v not in seen], ask.query)
+        asked = set(free_places(model, reduced, ask.targets or ())) - set(seen)
+        scopes, leaves = _linked(scopes, leaves, sorted(asked), ask.query)
     found = plan_reduced(model, reduced, scopes, tuple(names), ask, effort)
     if not isinstance(found.program, ContractionTree):
         return found
@@ -139,9 +137,7 @@ def priced(
 # ---------------------------------------------------------------- many rows, samples, joint tables
 
 
-def plan_rows(
-    model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask, effort: float = 1.0
-) -> Plan:
+def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask, effort: float = 1.0) -> Plan:
     """The plan for many rows of evidence [n_rows, n_variables]: carried through one contraction, so many at a time.
 
     Its bytes are the answers and, on every core, the tables of some rows; where memory is short these are fewer. Where
@@ -199,9 +195,7 @@ def _chunked(plan: Plan, n_rows: int, answers: float, left: float) -> Plan:
     return scaled.for_rows(n_rows, plan.seconds * n_rows / n_cores())
 
 
-def _apart(
-    model: TableModel, reduced: Reduced, states: np.ndarray, answers: float, ask: Ask, effort: float
-) -> Plan:
+def _apart(model: TableModel, reduced: Reduced, states: np.ndarray, answers: float, ask: Ask, effort: float) -> Plan:
     """A plan for each set of variables that rows observe."""
     if not len(states):
         return plan_reduced(model, reduced, scopes_of(reduced), (), ask, effort)
@@ -268,7 +262,7 @@ def plan_joint(model: TableModel, reduced: Reduced, names: Sequence[str], observ
         told += f", of which all but one in each row are zero for the observed {listed(seen)}: leave these out"
     common = {"query": "joint", "observed": tuple(observed), "budget": ask.budget, "structure": model.graph}
     table = Plan("independent", width, 0.0, 2 * answer, 1e-9 * answer, told, targets=tuple(names), **common)
-    free = sorted({int(reduced.index[i]) for i in places} - {-1})
+    free = free_places(model, reduced, names)
     if reduced.impossible or not free or 2 * answer > ask.budget.memory:
         return within(table, 2 * answer)
     scopes = scopes_of(reduced, kept(len(reduced.tables.sizes), free))
@@ -287,6 +281,11 @@ def kept(n: int, chosen: Iterable[int]) -> np.ndarray:
     keep = np.zeros(n + 1, np.uint8)
     keep[[*chosen]] = 1
     return keep
+
+
+def free_places(model: TableModel, reduced: Reduced, names: Iterable[str]) -> list[int]:
+    """The new numbers of those of these variables that stay free."""
+    return [v for v in reduced.index[positions(model, names)].tolist() if v >= 0]
 
 
 def positions(model: TableModel, names: Iterable[str]) -> list[int]:

@@ -8,6 +8,7 @@ the cheapest run as far as the budget goes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ ALONE = 0.1
 Part = tuple[tuple[str, ...], Plan]
 
 
-class Question(Protocol):
+class Pricing(Protocol):
     """Evidence about a network, by states or by names, for one case or many."""
 
     def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
@@ -39,51 +40,71 @@ class Question(Protocol):
         """The free variables that are linked with one when the marginal of this one alone is asked for."""
         ...
 
+    def known(self, target: str) -> bool:
+        """Whether a variable is observed, in every case."""
+        ...
+
     @property
     def single(self) -> bool:
         """Whether this is one case, whose variables may be answered one by one without a sweep back."""
         ...
 
 
-def plan_marginals(question: Question, names: Sequence[str], ask: Ask) -> Plan:
+def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     """The plan of the marginals that are asked for, of all of these names where none are."""
     if ask.targets is None:
-        whole = question.price("marginals", None, 1.0)
-        return whole if whole.method or len(names) < 2 else in_parts(question, names, ask) or whole
-    quick = question.price("marginals", ask.targets, 0.0)
-    if quick.method and quick.seconds < AT_ONCE:
-        return quick
-    parts = in_parts(question, ask.targets, ask)
-    done = parts is not None and not parts.program.refused
-    if parts and done and parts.seconds <= max(AT_ONCE, WORTH * quick.seconds):
+        whole = pricing.price("marginals", None, 1.0)
+        return whole if whole.method or len(names) < 2 else in_parts(pricing, names, ask) or whole
+    quick = pricing.price("marginals", ask.targets, 0.0)
+    return quick if _cheap(quick) else _cheaper(pricing, quick, ask)
+
+
+def _cheap(plan: Plan) -> bool:
+    """Whether a plan is taken without a second look."""
+    return plan.method is not None and plan.seconds < AT_ONCE
+
+
+def _cheaper(pricing: Pricing, quick: Plan, ask: Ask) -> Plan:
+    """In parts, or in one sweep after a longer search than the quick one, unless parts take less than this search."""
+    assert ask.targets is not None
+    parts = in_parts(pricing, ask.targets, ask)
+    seconds = _complete(parts)
+    if parts is not None and seconds <= max(AT_ONCE, WORTH * quick.seconds):
         return parts
-    whole = question.price("marginals", ask.targets, 1.0)
-    if whole.method and not (parts and done and parts.seconds < whole.seconds):
-        return whole
-    return parts or whole
+    whole = pricing.price("marginals", ask.targets, 1.0)
+    return whole if whole.method and whole.seconds <= seconds else parts or whole
 
 
-def in_parts(question: Question, names: Sequence[str], ask: Ask) -> Plan | None:
-    """The plan of log Z and of groups of variables, each by itself; None where every one of these is refused."""
+def _complete(parts: Plan | None) -> float:
+    """The seconds of a plan that refuses nothing; infinite of others."""
+    whole = parts is not None and not parts.refused and parts.program.evidence.method
+    return parts.seconds if parts is not None and whole else math.inf
+
+
+def in_parts(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan | None:
+    """The plan of log Z and of groups of variables, each by itself; None where these are refused.
+
+    Of all variables some are known as they are observed, which is no answer to what was asked.
+    """
     found, refused, left = [], [], ask.budget.seconds
-    for group, plan in sorted(_Halving(question).parts(names), key=lambda part: part[1].seconds):
+    for group, plan in sorted(_Halving(pricing).parts(names), key=lambda part: part[1].seconds):
         if plan.method and plan.seconds <= left:
             found.append((group, plan))
             left -= plan.seconds
         else:
             refused.append((group, replace(plan, method=None)))
-    if not found:
+    if all(ask.targets is None and pricing.known(name) for group, _ in found for name in group):
         return None
-    evidence = _first(question, "evidence", (), 1.0)
+    evidence = _first(pricing, "evidence", (), 1.0)
     if evidence.seconds > left:
         evidence = replace(evidence, method=None)
     return _whole(ByTarget(evidence, tuple(found), tuple(refused)), ask)
 
 
-def _first(question: Question, query: Query, targets: Sequence[str], effort: float) -> Plan:
+def _first(pricing: Pricing, query: Query, targets: Sequence[str], effort: float) -> Plan:
     """The first plan where it is cheap, else that of a search."""
-    plan = question.price(query, targets, 0.0)
-    return plan if plan.method and plan.seconds < AT_ONCE else question.price(query, targets, effort)
+    plan = pricing.price(query, targets, 0.0)
+    return plan if _cheap(plan) else pricing.price(query, targets, effort)
 
 
 def _whole(program: ByTarget, ask: Ask) -> Plan:
@@ -108,8 +129,8 @@ def _why(program: ByTarget, worst: Plan) -> str:
 class _Halving:
     """Groups that are halved until their halves do no better, and what was found to be hopeless on the way."""
 
-    def __init__(self, question: Question):
-        self.question, self.near = question, cache(question.near)
+    def __init__(self, pricing: Pricing):
+        self.pricing, self.near = pricing, cache(pricing.near)
         self.end = time.perf_counter() + SPLITTING
         self.hopeless: list[tuple[frozenset[int], Plan]] = []
 
@@ -119,17 +140,17 @@ class _Halving:
         return [*self._parts(tuple(order))]
 
     def _parts(self, names: tuple[str, ...]) -> Iterator[Part]:
-        plan = self.question.price("targets", names, 0.0)
-        alike = len({self.near(name) for name in names}) == 1
-        if plan.method and (alike or plan.seconds < AT_ONCE):
+        plan = self.pricing.price("targets", names, 0.0)
+        alike = len({*map(self.near, names)}) == 1
+        if _cheap(plan) or (plan.method and alike):
             yield names, plan
         elif alike or time.perf_counter() > self.end:
             yield from (((name,), self._alone(name, plan)) for name in names)
         else:
             half = len(names) // 2
             apart = [*self._parts(names[:half]), *self._parts(names[half:])]
-            together = plan.method and plan.seconds <= sum(p.seconds for _, p in apart)
-            yield from [(names, plan)] if together else apart
+            seconds = sum(p.seconds for _, p in apart)
+            yield from [(names, plan)] if plan.method and plan.seconds <= seconds else apart
 
     def _alone(self, name: str, plan: Plan) -> Plan:
         """The plan for one variable, where that for a group that it is in, or for itself, is refused."""
@@ -139,8 +160,8 @@ class _Halving:
         if time.perf_counter() > self.end:
             told = f"planning what else was asked for took its {SPLITTING:.0f} seconds: ask for {name} by itself"
             return replace(plan, method=None, reason=told)
-        query: Query = "joint" if self.question.single else "targets"
-        found = _first(self.question, query, (name,), ALONE)
+        query: Query = "joint" if self.pricing.single else "targets"
+        found = _first(self.pricing, query, (name,), ALONE)
         if not found.method:
             self.hopeless.append((near, found))
         return found

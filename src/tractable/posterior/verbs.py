@@ -26,9 +26,10 @@ if TYPE_CHECKING:
         SigmoidBeliefNetwork,
     )
     from tractable.models.conditioning import TableModel
-    from tractable.posterior._base import Marginals, Means, Posterior
+    from tractable.posterior._base import Posterior
     from tractable.posterior.engines.chains import ChainPosterior
     from tractable.posterior.engines.factorial import FactorialPosterior
+    from tractable.posterior.marginals import Marginals, Means
 
     class Budgeted(TypedDict, total=False):
         """The budget of every verb."""

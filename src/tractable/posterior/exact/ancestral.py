@@ -6,7 +6,7 @@ import numpy as np
 
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
-from tractable.models.pruning import barren, children
+from tractable.models.pruning import barren, tables_of
 
 PIECE = 1 << 16
 """Samples drawn in one go."""
@@ -15,7 +15,7 @@ PIECE = 1 << 16
 def draw_given_parents(model: TableModel, given: Evidence, states: np.ndarray, rng: np.random.Generator) -> None:
     """Fill in the states [n, n_variables] of the variables that do not matter to the evidence; the others are there."""
     tables = model.packed
-    table_of = {v: j for j, v in enumerate(children(model, tables).tolist()) if v >= 0}
+    table_of = tables_of(model)
     for v in reversed(barren(model, given)):
         j = table_of[v]
         parents = tables.scope(j)[:-1]
