@@ -66,15 +66,13 @@ def barren(model: BayesianNetwork | MarkovNetwork, evidence: Evidence, names: It
     """
     tables = with_likelihoods(model.packed, evidence.likelihoods)
     wanted = wanted_by(model, evidence, names)
-    scopes = [own.tolist() for own in np.split(tables.scopes, tables.scope_starts[1:-1])]
-    own = tables_of(model)
     degree = np.bincount(tables.scopes, minlength=len(tables.sizes)).tolist()
-    own = {v: j for v, j in own.items() if not wanted[v]}
+    own = {v: tables.scope(j).tolist() for v, j in tables_of(model).items() if not wanted[v]}
     found = [v for v in own if degree[v] == 1]
     for v in found:  # grows while it runs
-        for u in scopes[own[v]]:
+        for u in own[v]:
             degree[u] -= 1
-        found += [u for u in scopes[own[v]] if degree[u] == 1 and u in own]
+        found += [u for u in own[v] if degree[u] == 1 and u in own]
     return found
 
 

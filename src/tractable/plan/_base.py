@@ -242,7 +242,7 @@ class BudgetError(ValueError):
     >>> pairs = combinations("abcdefghij", 2)
     >>> dense = tr.MarkovNetwork({v: "01" for v in "abcdefghij"}, [(pair, [[1, 2], [3, 4]]) for pair in pairs])
     >>> try:
-    ...     tr.infer(dense, memory="1KiB")
+    ...     tr.infer(dense, memory="256B")
     ... except tr.BudgetError as error:
     ...     print(error.plan.method, error.plan.width, error.plan.why)
     None 9.0 the best order found never joins more than 9 variables: b, c, d, e, … (9 in all)

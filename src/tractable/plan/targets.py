@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
+
+import numpy as np
 
 from tractable.plan._base import Ask, ByTarget, Plan, Query
 from tractable.plan.budget import AT_ONCE
@@ -54,7 +57,7 @@ def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     """The plan of the marginals that are asked for, of all of these names where none are."""
     if ask.targets is None:
         whole = pricing.price("marginals", None, 1.0)
-        return whole if whole.method or len(names) < 2 else in_parts(pricing, names, ask) or whole
+        return whole if whole.method else in_parts(pricing, names, ask) or whole
     quick = pricing.price("marginals", ask.targets, 0.0)
     return quick if _cheap(quick) else _cheaper(pricing, quick, ask)
 
@@ -86,19 +89,22 @@ def in_parts(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan | None:
 
     Of all variables some are known as they are observed, which is no answer to what was asked.
     """
-    found, refused, left = [], [], ask.budget.seconds
-    for group, plan in sorted(_Halving(pricing).parts(names), key=lambda part: part[1].seconds):
-        if plan.method and plan.seconds <= left:
-            found.append((group, plan))
-            left -= plan.seconds
-        else:
-            refused.append((group, replace(plan, method=None)))
-    if all(ask.targets is None and pricing.known(name) for group, _ in found for name in group):
+    found, refused, spent = _affordable(_Halving(pricing).parts(names), ask.budget.seconds)
+    told = {name for group, _ in found for name in group}
+    if ask.targets is None and all(map(pricing.known, told)):
         return None
     evidence = _first(pricing, "evidence", (), 1.0)
-    if evidence.seconds > left:
+    if evidence.seconds + spent > ask.budget.seconds:
         evidence = replace(evidence, method=None)
-    return _whole(ByTarget(evidence, tuple(found), tuple(refused)), ask)
+    return _whole(ByTarget(evidence, found, refused), ask) if found or evidence.method else None
+
+
+def _affordable(parts: Sequence[Part], seconds: float) -> tuple[tuple[Part, ...], tuple[Part, ...], float]:
+    """The cheapest parts, as far as the seconds go, those that are refused, and the seconds of the first."""
+    parts = sorted(parts, key=lambda part: (part[1].method is None, part[1].seconds))
+    spent = [0.0, *np.cumsum([plan.seconds if plan.method else math.inf for _, plan in parts]).tolist()]
+    n = bisect_right(spent, seconds) - 1
+    return tuple(parts[:n]), tuple((group, replace(plan, method=None)) for group, plan in parts[n:]), spent[n]
 
 
 def _first(pricing: Pricing, query: Query, targets: Sequence[str], effort: float) -> Plan:
@@ -136,8 +142,8 @@ class _Halving:
 
     def parts(self, names: Sequence[str]) -> list[Part]:
         """The groups with their plans, refused ones among them."""
-        order = sorted(dict.fromkeys(names), key=lambda name: len(self.near(name)))
-        return [*self._parts(tuple(order))]
+        order = sorted(names, key=lambda name: len(self.near(name)))
+        return [*self._parts(tuple(order))] if order else []
 
     def _parts(self, names: tuple[str, ...]) -> Iterator[Part]:
         plan = self.pricing.price("targets", names, 0.0)

@@ -15,6 +15,14 @@ from tractable.posterior.certificate import Certificate
 from tractable.posterior.dispatch import asked_of, check_targets, engine_of, in_names, walk_of
 from tractable.posterior.engines._protocol import answered
 
+
+class Budgeted(TypedDict, total=False):
+    """The budget of every verb."""
+
+    memory: Memory
+    seconds: float | None
+
+
 if TYPE_CHECKING:
     from tractable.models import (
         Boltzmann,
@@ -30,12 +38,6 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.chains import ChainPosterior
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
-
-    class Budgeted(TypedDict, total=False):
-        """The budget of every verb."""
-
-        memory: Memory
-        seconds: float | None
 
     class Inferred(Budgeted, total=False):
         """How to infer."""
@@ -98,7 +100,7 @@ def infer(
     method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. A `Plan` made
         before is run as it is.
     key : of methods that draw random numbers.
-    budget : ``memory`` and ``seconds``, see `plan`.
+    memory, seconds : the budget, see `plan`.
 
     Returns
     -------

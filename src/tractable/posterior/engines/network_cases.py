@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,26 +150,26 @@ def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarr
 
 def _by_target(plan: Plan, case: Case) -> Answer:
     """The parts, one after the other; evidence is impossible as soon as it is for one of them."""
-    program, shape = plan.program, case.given.states.shape[:-1]
+    program = plan.program
     log_z = solve(program.evidence, case, 0).log_partition if program.evidence.method else program.evidence
     names = tuple(case.states) if plan.targets is None else plan.targets
-    places = slices({v: case.states[v] for v in names})
-    out = np.full((*shape, max((place.stop for place in places.values()), default=0)), np.nan)
+    places, width = slices(case.states, names), sum(len(case.states[v]) for v in names)
+    out = np.full((*case.given.states.shape[:-1], width), np.nan)
     for group, part in program.parts:
         found = solve(part, case, 0).marginals
         if found is None:
             return Answer(Certificate.exact(-np.inf), None)
-        for v, own in slices({v: case.states[v] for v in group}).items():
+        for v, own in slices(case.states, group).items():
             out[..., places[v]] = found[..., own]
     if case.many and isinstance(log_z, Certificate):
         out[np.asarray(log_z.value) == -np.inf] = np.nan
     return Answer(log_z, out)
 
 
-def slices(states: Mapping[str, Sequence[str]]) -> dict[str, slice]:
-    """Where the states of each variable are, side by side."""
-    ends = np.cumsum([0, *map(len, states.values())]).tolist()
-    return {v: slice(a, b) for v, a, b in zip(states, ends[:-1], ends[1:], strict=True)}
+def slices(states: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, slice]:
+    """Where the states of each of these variables are, side by side."""
+    ends = np.cumsum([0, *(len(states[v]) for v in names)]).tolist()
+    return {v: slice(a, b) for v, (a, b) in zip(names, pairwise(ends), strict=True)}
 
 
 def _most_probable_rows(case: Case, plan: Plan) -> tuple[np.ndarray, np.ndarray]:

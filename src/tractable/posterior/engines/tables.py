@@ -139,7 +139,7 @@ def posterior(case: Case, solved: Sequence[Solved]) -> Posterior:
         places, states = (case.asked_for or case.model).graph.state_slices, case.states
     else:
         states = {v: case.states[v] for v in targets}
-        places = slices(states)
+        places = slices(case.states, targets)
     refused = plan.refused if isinstance(plan, Plan) else {}
     unasked = case.states if targets is not None else {}
     found = Marginals(states, places, answer.marginals, refused, unasked)

@@ -13,8 +13,12 @@ PIECE = 1 << 16
 
 
 def draw_given_parents(model: TableModel, given: Evidence, states: np.ndarray, rng: np.random.Generator) -> None:
-    """Fill in the states [n, n_variables] of the variables that do not matter to the evidence; the others are there."""
-    tables = model.packed
+    """Fill in the states [n, n_variables] of the variables that do not matter to the evidence; the others are there.
+
+    A stream of random numbers of its own has nothing to do with others that begin with the same seed, such as that of
+    a caller who leaves gaps in what is drawn: column by column both would decide on the same rows.
+    """
+    tables, rng = model.packed, np.random.default_rng(rng.integers(1 << 32, size=4))
     table_of = tables_of(model)
     for v in reversed(barren(model, given)):
         j = table_of[v]
