@@ -33,9 +33,9 @@ def tables_of(model: BayesianNetwork | MarkovNetwork) -> dict[int, int]:
 
 def wanted_by(model: BayesianNetwork | MarkovNetwork, evidence: Evidence, names: Iterable[str]) -> np.ndarray:
     """The variables that are observed, or named, as 0/1 [n_variables]."""
-    wanted = (evidence.states >= 0).astype(np.uint8)
-    if chosen := set(names):
-        wanted[[i for i, name in enumerate(model.states) if name in chosen]] = 1
+    wanted, places = (evidence.states >= 0).view(np.uint8), model.graph.places
+    for name in names:
+        wanted[places[name]] = 1
     return wanted
 
 
@@ -108,7 +108,6 @@ def only(reduced: Reduced, chosen: np.ndarray) -> Reduced:
 
 
 def _connected(model: BayesianNetwork | MarkovNetwork, reduced: Reduced, names: Iterable[str]) -> Reduced:
-    chosen = set(names)
-    free = {int(i) for i, name in zip(reduced.index, model.states, strict=True) if name in chosen and i >= 0}
-    mask = linked(reduced.tables.scope_starts, reduced.tables.scopes, free)
+    own = {int(reduced.index[model.graph.places[name]]) for name in names}
+    mask = linked(reduced.tables.scope_starts, reduced.tables.scopes, own - {-1})
     return reduced if mask.all() else only(reduced, mask)

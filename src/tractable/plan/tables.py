@@ -290,8 +290,8 @@ def free_places(model: TableModel, reduced: Reduced, names: Iterable[str]) -> li
 
 def positions(model: TableModel, names: Iterable[str]) -> list[int]:
     """The numbers of variables."""
-    index = {name: i for i, name in enumerate(model.states)}
-    return [index[name] for name in names]
+    places = model.graph.places
+    return [places[name] for name in names]
 
 
 def free_names(model: TableModel, reduced: Reduced) -> list[str]:

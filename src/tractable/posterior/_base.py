@@ -160,7 +160,9 @@ class Posterior(Generic[M]):
     def _check_possible(self) -> None:
         """Raise where the one case is impossible; among many it spoils no other."""
         known = self._log_partition
-        if not isinstance(known, Plan) and not np.ndim(known.value) and not self.possible:
+        if isinstance(known, Plan):
+            return
+        if (isinstance(known.value, float) or not np.ndim(known.value)) and known.value == -np.inf:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
 
 

@@ -36,14 +36,14 @@ def _has(family: str, verb: str) -> bool:
         return False
 
 
-def check_targets(engine: Any, model: Any, targets: Any) -> None:
+def check_targets(engine: Any, model: Any) -> None:
     """Refuse targets where all marginals have one price: only an engine that leaves out what does not matter has them.
 
     Raises
     ------
     UnsupportedError : targets of a model that is no network.
     """
-    if targets is not None and not hasattr(engine, "gaps"):
+    if not hasattr(engine, "gaps"):
         raise unsupported(model, "targets")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,28 +100,36 @@ class Marginals(Means):
         states: Mapping[str, Sequence[str]],
         places: Mapping[str, slice],
         values: np.ndarray | Certificate | None,
-        refused: Mapping[str, Plan] | None = None,
-        unasked: Iterable[str] = (),
+        unasked: Collection[str] = (),
     ):
-        self.refused = dict(refused or {})
-        self._names = {v: own for v, own in states.items() if v not in self.refused} if refused else states
-        self._places, self._values, self._unasked = places, values, frozenset(unasked)
+        self._names, self._places, self._values, self._unasked = states, places, values, unasked
+        self.refused: Mapping[str, Plan] = {}
+
+    def without(self, refused: Mapping[str, Plan]) -> Marginals:
+        """The marginals less those that the budget refuses."""
+        answered = {v: own for v, own in self._names.items() if v not in refused}
+        found = Marginals(answered, self._places, self._values, self._unasked)
+        found.refused = refused
+        return found
 
     def certificates(self, name: str) -> Certificate:
         """The marginal of one variable with its certificate, states on the last axis."""
-        known = text_of(name)
-        if known in self.refused:
-            raise BudgetError(self.refused[known])
-        place = self._places.get(known)
-        if place is None and known in self._unasked:
-            raise ModelError(f"variable {known!r} was not asked for: leave targets out, or name it among them")
-        if place is None:
-            raise unknown_variable(known, self._names)
+        place = self._places.get(text_of(name))
+        if place is None or self.refused:
+            self._check_answered(text_of(name))
         if self._values is None:
             raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
         if isinstance(self._values, Certificate):
             return self._values.map(lambda a: a[..., place])
         return Certificate.exact(self._values[..., place])
+
+    def _check_answered(self, name: str) -> None:
+        if name in self.refused:
+            raise BudgetError(self.refused[name])
+        if name not in self._names and name in self._unasked:
+            raise ModelError(f"variable {name!r} was not asked for: leave targets out, or name it among them")
+        if name not in self._names:
+            raise unknown_variable(name, self._names)
 
     def array(self, variable: str) -> np.ndarray:
         """The marginal of one variable as an array with its states on the last axis."""

@@ -131,7 +131,8 @@ def infer(
     Marginals of 1 variables: rain
     """
     engine = engine_of(model, "posterior")
-    check_targets(engine, model, targets)
+    if targets is not None:
+        check_targets(engine, model)
     asked = engine.read(model, evidence)
     question = ask("marginals", method=method, targets=targets, **budget)
     return engine.posterior(asked, answered(engine, asked, question, key))

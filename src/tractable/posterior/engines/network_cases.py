@@ -19,7 +19,7 @@ from tractable.models.pruning import left
 from tractable.models.rows import Rows
 from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, allowed
 from tractable.plan.networks import OneCase
-from tractable.plan.tables import columns_of_states, free_names, named, observed_names, positions, priced
+from tractable.plan.tables import free_names, named, observed_names, positions, priced
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.ancestral import draw_given_parents
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product, within
@@ -68,7 +68,7 @@ class Case:
         if key not in known:
             names = list(self.model.states)
             seen = [names[v] for v in np.flatnonzero((self.given.states >= 0).any(axis=0))] if self.many else []
-            known[key] = (named if self.many else left)(self.model, seen if self.many else self.given, *key)
+            known[key] = named(self.model, seen, *key) if self.many else left(self.model, self.given, *key)
         return known[key]
 
     @cached_property
@@ -145,7 +145,8 @@ def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarr
     """Of marginals over all states those of the variables asked for, in their order."""
     if targets is None or marginals is None:
         return marginals
-    return marginals[columns_of_states(model, targets)]
+    places = model.graph.state_slices
+    return np.concatenate([marginals[places[name]] for name in targets] or [marginals[:0]])
 
 
 def _by_target(plan: Plan, case: Case) -> Answer:

@@ -135,14 +135,13 @@ def _parts(plan: Plan) -> list[Plan]:
 def posterior(case: Case, solved: Sequence[Solved]) -> Posterior:
     """The record of the answer."""
     ((_, asked, plan, answer),) = solved
-    if (targets := asked.targets) is None:
-        places, states = (case.asked_for or case.model).graph.state_slices, case.states
+    if (names := asked.targets) is None:
+        found = Marginals(case.states, (case.asked_for or case.model).graph.state_slices, answer.marginals)
     else:
-        states = {v: case.states[v] for v in targets}
-        places = slices(case.states, targets)
-    refused = plan.refused if isinstance(plan, Plan) else {}
-    unasked = case.states if targets is not None else {}
-    found = Marginals(states, places, answer.marginals, refused, unasked)
+        own = {v: case.states[v] for v in names}
+        found = Marginals(own, slices(own, names), answer.marginals, case.states)
+    if isinstance(plan, Plan) and plan.refused:
+        found = found.without(plan.refused)
     return Posterior(answer.log_partition, found, plan, asked)
 
 
