@@ -11,11 +11,14 @@ import numpy as np
 from tractable.kernels import Reduced
 from tractable.models._base import check_known
 from tractable.models.conditioning import TableModel, one_case
+from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
-from tractable.models.pruning import barren, left
+from tractable.models.pruning import APART, barren, left
 from tractable.models.rows import as_case, as_names, is_named
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
+from tractable.plan.reasons import left_out, narrowed
 from tractable.plan.tables import (
+    RULED_OUT,
     free_places,
     kept,
     named,
@@ -83,10 +86,21 @@ class OneCase(NamedTuple):
         ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
         keep = kept(len(reduced.tables.sizes), free_places(model, reduced, targets or ())) if query == "joint" else None
         scopes = scopes_of(reduced, keep)
+        if reduced.impossible:
+            ruled_out = plan_reduced(model, reduced, scopes, seen, ask, effort)
+            return replace(ruled_out, reason=lambda: f"{RULED_OUT}: {contradiction(model, given)}")
         if query != "sample":
-            return plan_reduced(model, reduced, scopes, seen, ask, effort)
+            return self.explained(plan_reduced(model, reduced, scopes, seen, ask, effort), reduced)
         tree = plan_reduced(model, reduced, scopes, seen, reserved(len(model.states), scopes.m, ask), effort)
         return plan_samples(_ancestral(tree, model, given, ()), len(model.states), ask)
+
+    def explained(self, plan: Plan, reduced: Reduced) -> Plan:
+        """The plan with all that made it what it is: pruning, zeros and independence besides its width."""
+        return replace(plan, reason=lambda: _told(plan.why, self._narrowed(plan, reduced)))
+
+    def _narrowed(self, plan: Plan, reduced: Reduced) -> str:
+        n = len(barren(self.model, self.given, plan.targets or ())) if _pruned(plan) else 0
+        return narrowed(reduced, len(plan.observed), n)
 
     def near(self, target: str) -> frozenset[int]:
         """The free variables linked with one."""
@@ -112,9 +126,14 @@ class ByNames(NamedTuple):
         base = named(model, names, query, targets)
         ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
         if query != "sample":
-            return plan_names(model, base, names, ask, effort)
+            plan = plan_names(model, base, names, ask, effort)
+            return replace(plan, reason=lambda: _told(plan.why, left_out(self._n_barren(plan), len(model.states))))
         tree = plan_names(model, base, names, reserved(len(model.states), scopes_of(base).m, ask), effort)
         return plan_samples(_ancestral(tree, model, _nothing(model), names), len(model.states), ask)
+
+    def _n_barren(self, plan: Plan) -> int:
+        asked = (*(plan.targets or ()), *self.names)
+        return len(barren(self.model, _nothing(self.model), asked)) if _pruned(plan) else 0
 
     def near(self, target: str) -> frozenset[int]:
         """The free variables linked with one, what will be observed among them."""
@@ -149,6 +168,15 @@ class ManyRows(NamedTuple):
     def _base(self, query: Query, targets: Sequence[str] | None) -> Reduced:
         names = list(self.model.states)
         return named(self.model, [names[v] for v in np.flatnonzero((self.states >= 0).any(axis=0))], query, targets)
+
+
+def _pruned(plan: Plan) -> bool:
+    """Whether what matters to nothing that is asked is left out."""
+    return plan.query in ("evidence", *APART) or (plan.query == "marginals" and plan.targets is not None)
+
+
+def _told(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _near(base: Reduced) -> frozenset[int]:

@@ -28,6 +28,9 @@ DRAWN = 3e-8
 """Seconds for the state of one variable in one sample; measured."""
 
 
+RULED_OUT = "the evidence is impossible: the zeros alone rule it out"
+
+
 def named(model: TableModel, names: Sequence[str], query: str, targets: Sequence[str] | None = None) -> Reduced:
     """The network of which only the names of what will be observed are known: nothing is conditioned yet."""
     return left(model, Evidence(np.full(len(model.states), -1, np.int32)), query, targets, names)
@@ -74,7 +77,7 @@ def plan_reduced(
     common = {"query": ask.query, "observed": observed, "budget": ask.budget, "structure": model.graph}
     common["targets"] = ask.targets
     if reduced.impossible:
-        return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", **common)
+        return Plan("constant", 0, 0, 0, 0, RULED_OUT, **common)
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
         return within(Plan("independent", 0, scopes.n, 0, 1e-5, reason, **common), 8.0 * scopes.n)

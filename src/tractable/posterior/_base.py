@@ -163,7 +163,10 @@ class Posterior(Generic[M]):
         if isinstance(known, Plan):
             return
         if (isinstance(known.value, float) or not np.ndim(known.value)) and known.value == -np.inf:
-            raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
+            told = getattr(self._asked, "contradiction", lambda: "")()
+            raise ImpossibleEvidenceError(
+                f"the evidence has probability zero under the model{told}: there is no posterior"
+            )
 
 
 class Drawn(np.ndarray):

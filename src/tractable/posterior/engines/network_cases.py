@@ -13,6 +13,7 @@ from tractable._cached import cached_property
 from tractable.kernels import Reduced, TreeThatRan
 from tractable.models import ModelError
 from tractable.models.conditioning import TableModel
+from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import left
@@ -20,7 +21,7 @@ from tractable.models.rows import Rows
 from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, allowed
 from tractable.plan.networks import OneCase
 from tractable.plan.tables import free_names, named, observed_names, positions, priced
-from tractable.posterior.certificate import Certificate
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product, within
 from tractable.posterior.exact.joint import joint_table, summed_up
@@ -78,9 +79,9 @@ class Case:
         reduced = self.left("marginals", self.targets)
         scopes = scopes_of(reduced.tables)
         tree = ContractionTree(scopes, self.ran.pairs(scopes.m), self.ran.cost)
-        seen, ask = observed_names(self.model, self.given.states), Ask("marginals", self.budget)
+        seen, ask = observed_names(self.model, self.given.states), Ask("marginals", self.budget, targets=self.targets)
         found = priced(tree, lambda: free_names(self.model, reduced), self.model.graph, seen, ask)
-        return replace(found, targets=self.targets)
+        return OneCase(self.model, self.given, ask).explained(replace(found, targets=self.targets), reduced)
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables."""
@@ -98,6 +99,17 @@ class Case:
     def in_names(self, found: dict[str, np.ndarray]) -> Rows:
         """State indices as names of states."""
         return by_name(self.states, found)
+
+    def contradiction(self) -> str:
+        """Which findings rule each other out, to go on within a sentence; empty where the zeros do not show it."""
+        told = "" if self.many else contradiction(self.model, self.given)
+        return f", as {told}" if told else ""
+
+    def impossible(self, what: str) -> ImpossibleEvidenceError:
+        """The error where there is nothing to answer with."""
+        return ImpossibleEvidenceError(
+            f"the evidence has probability zero under the model{self.contradiction()}: {what}"
+        )
 
     def one(self) -> None:
         """Raise where there are many cases."""
@@ -190,6 +202,8 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
     """Exact samples of all variables, as state indices."""
     reduced, tree = _ready(case, allowed(plan))
     rng = generator(key)
+    if reduced.impossible:
+        raise case.impossible("there is nothing to sample")
     states = sample_states(reduced, tree, rng, plan.n)
     draw_given_parents(case.model, case.given, states, rng)
     return {name: states[:, v] for v, name in enumerate(case.model.states)}

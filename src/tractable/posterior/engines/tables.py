@@ -22,7 +22,7 @@ from tractable.plan.networks import ManyRows, OneCase, answered, targets_of
 from tractable.plan.search import GREEDY
 from tractable.plan.tables import named, observed_names, plan_names, plan_samples
 from tractable.posterior._base import MostProbable, Posterior
-from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest
 from tractable.posterior.engines.network_cases import Answer, Case, by_name, chosen, slices, solve
 from tractable.posterior.exact.elimination import scopes_of
@@ -156,7 +156,7 @@ def most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
         return _many_most_probable(case, solved)
     value, states = solved[0].answer
     if value == -np.inf:
-        raise ImpossibleEvidenceError("the evidence has probability zero under the model: no state is possible")
+        raise case.impossible("no state is possible")
     names = case.states
     assignment = {v: str(names[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
     return MostProbable(assignment, Certificate.exact(value), solved[0].plan)
