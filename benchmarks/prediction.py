@@ -38,13 +38,14 @@ COLUMNS = {
 def conditioned(path: Path, query: str) -> tuple[Any, Any, Any]:
     """A model, its evidence, and the tables that remain of it."""
     import tractable as tr
-    from tractable.models.conditioning import one_case, reduce_model
+    from tractable.models.conditioning import one_case
+    from tractable.models.pruning import left
 
     net = tr.load(path)
     file = path.with_name(f"{stem(path)}.uai.evid")
     cases = tr.read_evidence(file, net) if file.exists() else []
     evidence = one_case(net, cases[0] if cases else {})
-    return net, evidence, reduce_model(net, evidence, query == "evidence")
+    return net, evidence, left(net, evidence, query)
 
 
 def child(path: Path, query: str) -> Row:
