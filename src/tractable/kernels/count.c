@@ -11,7 +11,7 @@ enum { PATIENCE = 6, LEAST_WORK = 1 << 20 }; /* a further pass may take so many 
 typedef struct {
     int task, n_samples; /* a walk without samples is to the most probable state */
     uint64_t seed;
-    double bytes, work, seconds; /* for cache and trace; visits of clauses; for the order */
+    double bytes, work, order, end; /* for cache and trace; visits of clauses; seconds for the order; when to end */
 } Asked;
 
 /* A sum of what a formula says, less variables that are summed out. */
@@ -44,11 +44,11 @@ static int pass_run(Pass *p, const Problem *of, const Effort *effort) {
     search_open(s, &p->f);
     if (p->f.impossible) return SOLVED;
     parts_open(s);
-    s->most_work = effort->work;
+    s->most_work = effort->work, s->end = asked->end;
     s->trace.on = asked->task != EVIDENCE;
     s->trace.most = whole(asked->bytes / 2);
     cache_open(&s->cache, whole(asked->bytes / (s->trace.on ? 2 : 1)));
-    order_by_tree(s, asked->seconds);
+    order_by_tree(s, asked->order);
     return search(s, &p->total);
 }
 
@@ -112,7 +112,7 @@ static int pass_on(Problem *of, int unknown, int64_t first, double *marginal, ui
         status = pass_run(&p, of, &(Effort){ALL, kept, work < of->left ? work : of->left});
         tell(of, &p);
         if (status == SOLVED) unknown = keep_marginals(&p, of->f.n, marginal, known);
-        else if (at_once > 1 && of->left > 0) status = SOLVED, at_once = (at_once + 3) / 4;
+        else if (at_once > 1 && of->left > 0 && now_seconds() < of->asked->end) status = SOLVED, at_once = (at_once + 3) / 4;
         pass_close(&p);
     }
     drop(kept);
@@ -190,7 +190,7 @@ EXPORT int count_tables(int n, int m, const int32_t *sizes, const int64_t *start
                         Caller caller) {
     REGION(caller)
     Tables t = {n, m, sizes, starts, scopes, value_starts, values};
-    Asked asked = {task, n_samples, seed, terms[0], terms[1], terms[2]};
+    Asked asked = {task, n_samples, seed, terms[0], terms[1], terms[2], now_seconds() + terms[3]};
     Problem of = {.t = &t, .asked = &asked, .left = whole(asked.work)};
     *log_z = -INFINITY;
     int status = solve(&of, log_z, marginals, states);

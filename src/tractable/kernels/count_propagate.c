@@ -126,7 +126,7 @@ const int32_t *propagate(Search *s, int *len) {
 
 void search_open(Search *s, const Formula *f) {
     int n = f->n;
-    *s = (Search){.f = f, .n = n, .bump = 1, .most_work = INT64_MAX, .next_cut = 2000};
+    *s = (Search){.f = f, .n = n, .bump = 1, .most_work = INT64_MAX, .end = INFINITY, .next_cut = 2000};
     s->value = grab_zeroed((size_t)(2 * n + 2), 1);
     s->level = grab_zeroed((size_t)n + 1, sizeof(int32_t));
     s->reason = grab_zeroed((size_t)n + 1, sizeof(int32_t));

@@ -4,6 +4,8 @@
  * the level of the last decision that they follow from, which may be lower than that at which they were found. */
 #include "count_search.h"
 
+enum { LOOK = 1 << 18 }; /* visits between two looks at the clock */
+
 typedef enum { NOTHING, TURNED, CLOSED } Outcome;
 
 static void push_level(Search *s, int part) {
@@ -159,12 +161,18 @@ static void begin(Search *s) {
     push_level(s, 0);
 }
 
+static int is_late(Search *s) {
+    if (s->work < s->look) return 0;
+    s->look = s->work + LOOK;
+    return now_seconds() > s->end;
+}
+
 int search(Search *s, Number *total) {
     begin(s);
     int more = settle(s);
     while (more) {
         Level *l = &s->levels[s->n_levels - 1];
-        if (s->work > s->most_work) return OUT_OF_WORK;
+        if (s->work > s->most_work || is_late(s)) return OUT_OF_WORK;
         if (trace_bytes(&s->trace) > s->trace.most) return OUT_OF_ROOM;
         if (s->n_parts > l->parts) {
             decide(s);

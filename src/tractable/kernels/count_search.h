@@ -75,7 +75,8 @@ typedef struct {
     Ints learned, decided, analysed; /* clauses made of a conflict; variables looked at */
     uint8_t *seen;
     double *activity, *side, bump;
-    int64_t conflicts, decisions, n_learned, next_cut, work, most_work;
+    int64_t conflicts, decisions, n_learned, next_cut, work, most_work, look;
+    double end; /* when to give up */
 
     int32_t *near, *links; /* for each variable, neighbours in pairs, then clauses with their literals */
     int32_t *near_at, *links_at, *soft, *soft_at;

@@ -18,11 +18,12 @@ _int, _pointer = ctypes.c_int, ctypes.c_void_p
 
 
 class Terms(NamedTuple):
-    """What a search may take: bytes of memory, visits of clauses, and seconds for the order of decisions."""
+    """What a search may take: bytes of memory, visits of clauses, seconds for the order of decisions, and in all."""
 
     bytes: float
     visits: float = float("inf")
-    seconds: float = 2.0
+    order: float = 2.0
+    limit: float = float("inf")
 
 
 class Took(NamedTuple):

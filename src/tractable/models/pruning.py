@@ -45,17 +45,19 @@ def left(
     query: str,
     targets: Sequence[str] | None = None,
     seen: Iterable[str] = (),
+    merge: bool = True,
 ) -> Reduced:
     """What evidence about one case leaves of the network for a query, about `targets` if these are given.
 
-    `seen` are names of what will be observed, whose states are not known yet: nothing is cut out for these.
+    `seen` are names of what will be observed, whose states are not known yet: nothing is cut out for these. With `merge`
+    tables are multiplied into those that hold their variables.
     """
     tables = with_likelihoods(model.packed, evidence.likelihoods)
     if query in ALL_OF_IT and (targets is None or query == "map"):
-        return reduce(tables, evidence.states)
+        return reduce(tables, evidence.states, merge=merge)
     asked = targets if targets is not None and query not in ("evidence", "sample") else ()
     wanted = wanted_by(model, evidence, (*asked, *seen))
-    found = reduce(tables, evidence.states, children(model, tables), wanted)
+    found = reduce(tables, evidence.states, children(model, tables), wanted, merge)
     return found if query not in APART or seen else _connected(model, found, asked)
 
 

@@ -15,7 +15,9 @@ from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import APART, barren, left
 from tractable.models.rows import as_case, as_names, is_named
+from tractable.plan import counting
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
+from tractable.plan.budget import AT_ONCE
 from tractable.plan.reasons import left_out, narrowed
 from tractable.plan.tables import (
     RULED_OUT,
@@ -80,7 +82,18 @@ class OneCase(NamedTuple):
     single = True
 
     def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
-        """The plan of a query about some variables."""
+        """The plan of a query about some variables: by search where that is asked for, or where it pays."""
+        asked = self.ask.method == "counting"
+        if not asked and (effort < 1 or query not in counting.QUERIES or not counting.promising(self.model.packed)):
+            return self._eliminate(query, targets, effort)
+        quick = self._eliminate(query, targets, 0.0)
+        if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
+            return quick
+        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        found = counting.considered(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
+        return found or self._eliminate(query, targets, effort)
+
+    def _eliminate(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
         model, given = self.model, self.given
         reduced, seen = left(model, given, query, targets), observed_names(model, given.states)
         ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))

@@ -23,6 +23,7 @@ from tractable.plan.networks import OneCase
 from tractable.plan.tables import free_names, named, observed_names, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
+from tractable.posterior.exact.counting import most_probable_by_search, samples_by_search, sum_by_search
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product, within
 from tractable.posterior.exact.joint import joint_table, summed_up
 from tractable.posterior.exact.walk import most_probable_states, sample_states
@@ -62,10 +63,12 @@ class Case:
         """Whether there are many cases."""
         return self.given.many
 
-    def left(self, query: str, targets: Sequence[str] | None = None) -> Reduced:
+    def left(self, query: str, targets: Sequence[str] | None = None, merge: bool = True) -> Reduced:
         """What the evidence leaves of the network for a query; of many cases, what their names leave."""
         known: dict[Any, Reduced] = vars(self).setdefault("_left", {})
         key = (query, None if targets is None else tuple(targets))
+        if not merge:
+            return left(self.model, self.given, *key, merge=False)
         if key not in known:
             names = list(self.model.states)
             seen = [names[v] for v in np.flatnonzero((self.given.states >= 0).any(axis=0))] if self.many else []
@@ -143,6 +146,8 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
         return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
     if plan.query == "sample":
         return _drawn(case, plan, key)
+    if plan.method == "counting":
+        return _by_search(plan, case)
     reduced, tree = _ready(case, plan)
     if plan.query == "map":
         return most_probable_states(reduced, tree)
@@ -150,6 +155,14 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
         table = summed_up(reduced, tree, positions(case.model, plan.targets or ()))
         return Answer(Certificate.exact(0.0 if table is not None else -np.inf), table)
     found = sum_product(reduced, tree, plan.query != "evidence")
+    return Answer(Certificate.exact(found.log_z), chosen(case.model, plan.targets, found.marginals))
+
+
+def _by_search(plan: Plan, case: Case) -> Any:
+    reduced = case.left(plan.query, plan.targets, merge=False)
+    if plan.query == "map":
+        return most_probable_by_search(reduced, plan)
+    found = sum_by_search(reduced, plan, plan.query != "evidence")
     return Answer(Certificate.exact(found.log_z), chosen(case.model, plan.targets, found.marginals))
 
 
@@ -200,8 +213,13 @@ def _most_probable_rows(case: Case, plan: Plan) -> tuple[np.ndarray, np.ndarray]
 
 def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
     """Exact samples of all variables, as state indices."""
-    reduced, tree = _ready(case, allowed(plan))
     rng = generator(key)
+    if allowed(plan).method == "counting":
+        states = samples_by_search(case.left("marginals", merge=False), plan, rng, plan.n)
+        if states is None:
+            raise case.impossible("there is nothing to sample")
+        return {name: states[:, v] for v, name in enumerate(case.model.states)}
+    reduced, tree = _ready(case, plan)
     if reduced.impossible:
         raise case.impossible("there is nothing to sample")
     states = sample_states(reduced, tree, rng, plan.n)

@@ -28,7 +28,7 @@ from tractable.posterior.engines.network_cases import Answer, Case, by_name, cho
 from tractable.posterior.exact.elimination import scopes_of
 from tractable.posterior.marginals import Marginals
 
-METHODS = ("auto", "elimination")
+METHODS = ("auto", "elimination", "counting")
 OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
 ALL = slice(None)
 
@@ -106,8 +106,10 @@ def _adopted(case: Case, ask: Ask) -> Plan:
     case.targets = found.targets
     for part in _parts(found):
         tree = part.program
-        if tree is not None and tree.leaves is not None and given.likelihoods:
+        if part.method != "counting" and tree is not None and tree.leaves is not None and given.likelihoods:
             raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
+        if part.method == "counting":
+            continue
         if (tree is None or tree.leaves is None) and not _fits(tree, case.left(part.query, part.targets)):
             raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found

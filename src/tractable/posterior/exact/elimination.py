@@ -122,12 +122,12 @@ def _whole(
     if scopes is None or pairs is None or not tables.n_factors:  # nothing interacts: what is left free is uniform
         log_z = reduced.log_constant + float(np.log(tables.sizes.astype(np.float64)).sum())
         uniform = np.repeat(1.0 / tables.sizes, tables.sizes)
-        return Result(log_z, _spread(reduced, uniform) if marginals else None, 0)
+        return Result(log_z, over_states(reduced, uniform) if marginals else None, 0)
     run = run_safely(tables, scopes, pairs, Job(kernels.MARGINALS if marginals else kernels.EVIDENCE, alone=alone))
     log_z = reduced.log_constant + float(run.log_z[0])
     if run.status == kernels.ZERO:
         return Result(-np.inf, None, run.peak_bytes)
-    spread = None if run.marginals is None or not marginals else _spread(reduced, run.marginals)
+    spread = None if run.marginals is None or not marginals else over_states(reduced, run.marginals)
     return Result(log_z, spread, run.peak_bytes)
 
 
@@ -141,7 +141,7 @@ def run_safely(tables: Tables, scopes: Scopes, pairs: np.ndarray, job: Job) -> T
     return run
 
 
-def _spread(reduced: Reduced, marginals: np.ndarray) -> np.ndarray:
+def over_states(reduced: Reduced, marginals: np.ndarray) -> np.ndarray:
     """Marginals over the remaining states, laid out over all states: fixed variables have their state for certain."""
     if len(marginals) == len(reduced.kept):
         return marginals
@@ -192,7 +192,7 @@ def _sliced(reduced: Reduced, tree: ContractionTree, marginals: bool) -> Result:
         return Result(reduced.log_constant + total.log_z, None, peak)
     starts = np.concatenate([[0], np.cumsum(tables.sizes)[:-1]])
     normal = total.marginals / np.repeat(np.add.reduceat(total.marginals, starts), tables.sizes)
-    return Result(reduced.log_constant + total.log_z, _spread(reduced, normal), peak)
+    return Result(reduced.log_constant + total.log_z, over_states(reduced, normal), peak)
 
 
 def parts(reduced: Reduced, tree: ContractionTree) -> Iterator[tuple[Reduced, np.ndarray]]:

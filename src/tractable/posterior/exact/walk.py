@@ -20,15 +20,15 @@ def most_probable_states(reduced: Reduced, tree: ContractionTree | None) -> tupl
     if reduced.impossible:
         return -np.inf, np.empty(0, np.int32)
     if tree is None:
-        return reduced.log_constant, _original(reduced, np.zeros((1, len(reduced.tables.sizes)), np.int32))[0]
+        return reduced.log_constant, original(reduced, np.zeros((1, len(reduced.tables.sizes)), np.int32))[0]
     best, states = -np.inf, np.zeros((1, len(reduced.tables.sizes)), np.int32)
     for part, pairs in tracked(parts(reduced, tree), tree.slices, "slices"):
         value, found = _maximize(part, pairs)
         if part is not reduced:
-            value, found = value + part.log_constant, _original(part, found)
+            value, found = value + part.log_constant, original(part, found)
         if value > best:
             best, states = value, found
-    return best + reduced.log_constant, _original(reduced, states)[0]
+    return best + reduced.log_constant, original(reduced, states)[0]
 
 
 def _maximize(reduced: Reduced, pairs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -52,7 +52,7 @@ def sample_states(reduced: Reduced, tree: ContractionTree | None, rng: np.random
     if tree is not None and reduced.tables.n_factors:
         for start in range(0, n, step := tree.rows or max(n, 1)):
             _draw_into(states[start : start + step], reduced, tree, rng)
-    return _original(reduced, states)
+    return original(reduced, states)
 
 
 def _draw_into(states: np.ndarray, reduced: Reduced, tree: ContractionTree, rng: np.random.Generator) -> None:
@@ -108,11 +108,11 @@ def _draw_sliced(reduced: Reduced, tree: ContractionTree, rng: np.random.Generat
             continue
         total = float(np.logaddexp(total, log_z))
         taken = rng.random(n) < np.exp(log_z - total)
-        states[taken] = _original(part, found)[taken]
+        states[taken] = original(part, found)[taken]
     return total, states
 
 
-def _original(reduced: Reduced, states: np.ndarray) -> np.ndarray:
+def original(reduced: Reduced, states: np.ndarray) -> np.ndarray:
     """States of the reduced network as states of the original one."""
     starts = np.concatenate([[0], np.cumsum(reduced.sizes)[:-1]])
     out = np.empty((len(states), len(reduced.index)), np.int32)
