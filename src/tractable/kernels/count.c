@@ -42,6 +42,7 @@ static int pass_run(Pass *p, const Problem *of, const Effort *effort) {
     formula_simplify(&p->f, effort, p->image, &p->summed);
     Search *s = &p->s;
     search_open(s, &p->f);
+    if (p->f.extreme) return UNSUITED;
     if (p->f.impossible) return SOLVED;
     parts_open(s);
     s->most_work = effort->work, s->end = asked->end;
@@ -171,6 +172,7 @@ static int solve(Problem *of, double *log_z, double *marginals, int32_t *states)
     if (!formula_of_tables(&of->f, of->t, of->first)) return UNSUITED;
     of->image = grab(sizeof(int32_t) * (size_t)(of->f.n + 1));
     formula_simplify(&of->f, &(Effort){NONE, NULL, of->left}, of->image, NULL);
+    if (of->f.extreme) return UNSUITED;
     if (of->f.impossible) return SOLVED;
     int best = of->asked->task == WALK && !of->asked->n_samples; /* a sum is no maximum */
     int status = pass_run(&p, of, &(Effort){best ? DEFINED : ALL, NULL, of->left});

@@ -28,6 +28,9 @@ static inline Number number_scaled(Number x) {
 static inline Number number_times(Number a, Number b) { return number_scaled((Number){a.m * b.m, a.e + b.e}); }
 static inline Number number_by(Number a, double x) { return number_scaled((Number){a.m * x, a.e}); }
 
+/* The same for a number that may be as large or small as doubles are. */
+static inline Number number_of(Number a, double x) { return number_times(a, number_scaled((Number){x, 0})); }
+
 static inline double number_shift(double m, int64_t by) { return by < -2000 ? 0 : ldexp(m, (int)by); }
 
 static inline Number number_plus(Number a, Number b) {
@@ -51,10 +54,20 @@ typedef struct {
     Number constant;
     Clause *clauses;
     Ints pool;
-    int impossible;
+    int impossible, extreme; /* extreme: a weight or a factor is beyond what products of a few of them bear */
 } Formula;
 
 static inline int32_t *literals(const Formula *f, const Clause *c) { return f->pool.at + c->at; }
+
+#define EXTREME 1e200
+
+/* Multiplies a weight or a factor. */
+static inline void formula_scale(Formula *f, double *what, double by) {
+    double before = *what;
+    *what *= by;
+    if (*what != 0 && !(*what > 1 / EXTREME && *what < EXTREME)) f->extreme = 1;
+    if (*what == 0 && by != 0 && before != 0) f->extreme = 1;
+}
 
 void formula_add(Formula *f, const int32_t *lits, int len, double factor);
 

@@ -17,7 +17,7 @@ typedef struct {
 
 void formula_add(Formula *f, const int32_t *lits, int len, double factor) {
     if (len == 0) {
-        f->constant = number_by(f->constant, factor);
+        f->constant = number_of(f->constant, factor);
         if (factor == 0) f->impossible = 1;
         return;
     }
@@ -132,13 +132,20 @@ static void best_cut(const Cutting *c, int *axis, int *state) {
     }
 }
 
+/* How much less, or more, an entry is than most. */
+static double ratio(const Cutting *c, int class) {
+    double r = 1;
+    formula_scale(c->f, &r, c->value[class] / c->value[c->base]);
+    return r;
+}
+
 static void cut(Cutting *c) {
     int one = tally(c), axis = 0, state = 0;
     region_worked(c->size);
     if (one >= 0) {
         if (one == c->base) return;
         if (c->value[one] == 0) add_zeros(c);
-        else add_box(c, c->value[one] / c->value[c->base]);
+        else add_box(c, ratio(c, one));
         return;
     }
     best_cut(c, &axis, &state);
@@ -194,13 +201,12 @@ static int add_table(Formula *f, const Tables *t, int j, const int32_t *first) {
     if (c.base < 0) {
         f->impossible = 1;
     } else if (c.nd == 1) {
-        for (int s = 0; s < sizes[0]; s++) {
-            int32_t l = literal_of(sizes[0], own[0], s);
-            f->weight[l] *= sizes[0] == 1 ? 1 : values[s];
-            if (sizes[0] == 1) f->constant = number_by(f->constant, values[s]);
-        }
+        double most = c.value[c.n_classes - 1];
+        f->constant = number_of(f->constant, most);
+        for (int s = 0; s < sizes[0] && sizes[0] > 1; s++)
+            formula_scale(f, &f->weight[literal_of(sizes[0], own[0], s)], values[s] / most);
     } else {
-        f->constant = number_by(f->constant, c.value[c.base]);
+        f->constant = number_of(f->constant, c.value[c.base]);
         c.tally = grab(sizeof(int64_t) * (size_t)(c.nd * MOST_STATES * c.n_classes + 1));
         cut(&c);
         drop(c.tally);

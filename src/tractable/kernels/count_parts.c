@@ -86,19 +86,20 @@ static int is_false(const Search *s, const int32_t *lits, int len) {
     return 1;
 }
 
-/* The weight of a literal that became true in the part, with the factors of clauses that it was the last to make false. */
-static double weight_of(Search *s, int32_t lit) {
+/* The product with the weight of a literal that became true in the part, and with the factors of the clauses that it was
+ * the last to make false. */
+static Number weighed(Search *s, int32_t lit, Number product) {
     const Formula *f = s->f;
-    double w = f->weight[lit];
+    product = number_by(product, f->weight[lit]);
     for (int32_t i = s->soft_at[lit ^ 1]; i < s->soft_at[(lit ^ 1) + 1]; i++) {
         int32_t id = s->soft[i];
         if (s->open_clause[id] != s->stamp) continue;
         const Clause *c = &f->clauses[id];
         if (!is_false(s, literals(f, c), c->len)) continue;
         s->open_clause[id] = 0;
-        w *= c->factor;
+        product = number_by(product, c->factor);
     }
-    return w;
+    return product;
 }
 
 static void reach(Search *s, int32_t v) {
@@ -142,17 +143,17 @@ static void flood(Search *s, int32_t v, Part *p, Ints *found) {
 }
 
 /* A variable by itself, in what is left of clauses with a factor. */
-static double leaf(Search *s, int32_t v, const Ints *found) {
-    double on = s->f->weight[2 * v], off = s->f->weight[2 * v + 1];
+static Number leaf(Search *s, int32_t v, const Ints *found) {
+    Number by[2] = {{s->f->weight[2 * v], 0}, {s->f->weight[2 * v + 1], 0}};
     for (int i = 0; i < found->len; i++) {
         const Clause *c = &s->f->clauses[found->at[i]];
         const int32_t *lits = literals(s->f, c);
         for (int a = 0; a < c->len; a++)
-            if (lits[a] == 2 * v) off *= c->factor;
-            else if (lits[a] == 2 * v + 1) on *= c->factor;
+            if (lits[a] >> 1 == v) by[!(lits[a] & 1)] = number_by(by[!(lits[a] & 1)], c->factor);
     }
-    note_leaf(s, v, on, off);
-    return on + off;
+    Number sum = number_plus(by[0], by[1]);
+    note_leaf(s, v, by, sum);
+    return sum;
 }
 
 static void push_part(Search *s, const Part *p) {
@@ -182,7 +183,7 @@ void take_apart(Search *s) {
     for (int i = l->trail; i < s->n_trail; i++) {
         int32_t lit = s->trail[i];
         if (s->own[lit >> 1] != s->stamp) continue;
-        product = number_by(product, weight_of(s, lit));
+        product = weighed(s, lit, product);
         note_literal(s, lit);
     }
     if (s->trace.on) l->own[l->branch] = number_log(product);
@@ -193,7 +194,7 @@ void take_apart(Search *s) {
         Part p;
         flood(s, v, &p, &s->found);
         const Known *known = NULL;
-        if (p.n == 1) product = number_by(product, leaf(s, v, &s->found));
+        if (p.n == 1) product = number_times(product, leaf(s, v, &s->found));
         else known = cache_find(&s->cache, p.hash);
         if (known) {
             product = number_times(product, (Number){known->m, known->e});

@@ -7,7 +7,7 @@ static void replace(Simple *w, int32_t lit, int32_t by) {
     Formula *f = w->f;
     int v = lit >> 1;
     by ^= lit & 1;
-    f->weight[by] *= f->weight[2 * v], f->weight[by ^ 1] *= f->weight[2 * v + 1];
+    for (int off = 0; off < 2; off++) formula_scale(f, &f->weight[by ^ off], f->weight[2 * v + off]);
     w->gone[v] = 1;
     if (w->effort->kept) w->effort->kept[by >> 1] |= w->effort->kept[v];
     if (w->summed) summed_equal(w->summed, 2 * v, by);

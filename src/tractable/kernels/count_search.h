@@ -121,7 +121,7 @@ void cache_spoil(Cache *c, uint64_t from);
 
 /* count_trace.c */
 void note_literal(Search *s, int32_t lit);
-void note_leaf(Search *s, int32_t var, double on, double off);
+void note_leaf(Search *s, int32_t var, const Number *by, Number sum);
 void note_node(Search *s, uint32_t node);
 void note_branch(Search *s);
 uint32_t trace_close(Search *s, const Level *l);

@@ -78,7 +78,7 @@ int simple_add(Simple *w, const int32_t *given, int len, double factor) {
     }
     int id = -1;
     if (!always && n == 1 && factor == 0) simple_fix(w, lits[0]);
-    else if (!always && n == 1) f->weight[lits[0] ^ 1] *= factor;
+    else if (!always && n == 1) formula_scale(f, &f->weight[lits[0] ^ 1], factor);
     else if (!always && n == 0) formula_add(f, lits, 0, factor);
     else if (!always) {
         room(w);
@@ -104,7 +104,7 @@ static void shorten(Simple *w, int id, int32_t lit) {
         return;
     }
     if (c->factor == 0) simple_fix(w, lits[0]);
-    else w->f->weight[lits[0] ^ 1] *= c->factor;
+    else formula_scale(w->f, &w->f->weight[lits[0] ^ 1], c->factor);
     c->len = 0;
 }
 
@@ -177,7 +177,7 @@ static void imply(Simple *w, int id, int32_t turned) {
             shorten(w, other, turned ^ 1);
             continue;
         }
-        if (c->factor != 0) c->factor *= d->factor;
+        if (c->factor != 0) formula_scale(f, &c->factor, d->factor);
         simple_remove(w, other);
     }
 }
@@ -201,7 +201,7 @@ void simple_settle(Simple *w) {
 
 /* What is left as a formula of its own: variables are numbered anew. */
 void simple_close(Simple *w, int32_t *image) {
-    Formula *f = w->f, out = {.constant = f->constant, .impossible = f->impossible};
+    Formula *f = w->f, out = {.constant = f->constant, .impossible = f->impossible, .extreme = f->extreme};
     int32_t *number = grab(sizeof(int32_t) * (size_t)(f->n + 1));
     out.weight = grab(sizeof(double) * (size_t)(2 * f->n + 1));
     for (int v = 0; v < f->n; v++) {
@@ -214,7 +214,10 @@ void simple_close(Simple *w, int32_t *image) {
         }
         double sum = weight[0] + weight[1];
         out.constant = number_by(out.constant, sum);
-        out.weight[2 * out.n] = weight[0] / sum, out.weight[2 * out.n + 1] = weight[1] / sum;
+        for (int off = 0; off < 2; off++) {
+            out.weight[2 * out.n + off] = 1 / sum;
+            formula_scale(&out, &out.weight[2 * out.n + off], weight[off]);
+        }
         number[v] = out.n++;
     }
     for (int i = 0; i < f->m && !f->impossible; i++) {
@@ -238,7 +241,7 @@ void simple_close(Simple *w, int32_t *image) {
 }
 
 Formula formula_copy(const Formula *f) {
-    Formula out = {.n = f->n, .constant = f->constant, .weight = grab(sizeof(double) * (size_t)(2 * f->n + 1))};
+    Formula out = {.n = f->n, .constant = f->constant, .extreme = f->extreme, .weight = grab(sizeof(double) * (size_t)(2 * f->n + 1))};
     memcpy(out.weight, f->weight, sizeof(double) * (size_t)(2 * f->n));
     for (int i = 0; i < f->m; i++)
         formula_add(&out, literals(f, &f->clauses[i]), f->clauses[i].len, f->clauses[i].factor);

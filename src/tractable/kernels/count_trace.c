@@ -17,11 +17,6 @@ static void note_double(Ints *notes, double x) {
 
 void note_literal(Search *s, int32_t lit) { note(s, lit, LITERAL); }
 
-void note_leaf(Search *s, int32_t var, double on, double off) {
-    note(s, var, LEAF);
-    if (s->trace.on) note_double(&s->notes, on), note_double(&s->notes, off);
-}
-
 void note_node(Search *s, uint32_t node) { note(s, (int32_t)node, NODE); }
 void note_branch(Search *s) { note(s, 0, NEXT); }
 
@@ -39,6 +34,14 @@ static void *larger(void *old, size_t used, size_t bytes) {
 }
 
 static double ratio(Number a, Number b) { return a.m == 0 ? 0 : number_shift(a.m / b.m, a.e - b.e); }
+
+/* The shares of both states, and the logarithm of the sum. */
+void note_leaf(Search *s, int32_t var, const Number *by, Number sum) {
+    if (!s->trace.on) return;
+    note(s, var, LEAF);
+    note_double(&s->notes, ratio(by[0], sum)), note_double(&s->notes, ratio(by[1], sum));
+    note_double(&s->notes, number_log(sum));
+}
 
 int64_t trace_bytes(const Trace *t) { return 4 * t->room + (int64_t)(sizeof(Node) + sizeof(double)) * t->cap; }
 
@@ -83,9 +86,8 @@ void trace_marginals(Search *s, double *of_literals) {
             else if (tag == NODE) share[what] += p;
             else if (tag == NEXT) p = share[k] * t->nodes[k].share[++branch];
             else {
-                double on = read_double(at), off = read_double(at + 2);
-                of_literals[2 * what] += p * (on / (on + off)), of_literals[2 * what + 1] += p * (off / (on + off));
-                at += 4;
+                of_literals[2 * what] += p * read_double(at), of_literals[2 * what + 1] += p * read_double(at + 2);
+                at += 6;
             }
         }
     }
@@ -106,7 +108,10 @@ static Best best_of(const Trace *t, const Best *known, int64_t node) {
         int32_t what = *at / TAG, tag = *at % TAG;
         if (tag == NODE) value[branch] += known[what].best;
         else if (tag == NEXT) branch++;
-        else if (tag == LEAF) value[branch] += log(fmax(read_double(at + 1), read_double(at + 3))), at += 4;
+        else if (tag == LEAF) {
+            value[branch] += log(fmax(read_double(at + 1), read_double(at + 3))) + read_double(at + 5);
+            at += 6;
+        }
     }
     for (int b = 0; b < 2; b++)
         if (t->nodes[node].share[b] == 0) value[b] = -INFINITY;
@@ -127,7 +132,7 @@ static void walk(const Trace *t, const Best *best, uint64_t *random, Ints *stack
             if (tag == NEXT) branch++;
             else if (tag == LEAF) {
                 double on = read_double(at + 1), off = read_double(at + 3);
-                at += 4;
+                at += 6;
                 if (branch == pick) is_true[what] = best ? on >= off : next_uniform(random) * (on + off) < on;
             } else if (branch == pick) {
                 if (tag == NODE) ints_push(stack, what);

@@ -32,6 +32,9 @@ BLIND = 300.0
 ZEROS = 0.5
 """The share of tables with zeros from which a search is tried, of those over several variables."""
 
+CALL = 1e-2
+"""Seconds that a search takes at least."""
+
 MEMORY = 2.0**32
 """Bytes at most of what a search remembers: more is hardly ever looked up."""
 
@@ -55,22 +58,17 @@ def promising(tables: Tables) -> bool:
 
 def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None:
     """The plan of a search where it is asked for, or where elimination, planned already, is refused or much slower."""
-    if ask.method == "counting":
-        return _counting(plan, ask, _limit(ask), "asked for")
-    if ask.method != "auto" or (plan.method is not None and plan.seconds < SLOW):
+    needed = ask.method == "counting" or plan.method is None
+    if not needed and plan.seconds < SLOW:
         return None
-    seconds = min(LONGEST, ask.budget.seconds, SHARE * plan.seconds if plan.method else LONGEST)
-    found = count(left().tables, Terms(_memory(ask), seconds * VISITS, seconds))
-    took = QUERIES[plan.query] * found.took.visits / VISITS + 1e-2
+    seconds = min(LONGEST, ask.budget.seconds, LONGEST if needed else SHARE * plan.seconds)
+    found = count(left().tables, Terms(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
     if found.status == SOLVED:
-        if plan.method is not None and took > plan.seconds / 2:
-            return None
-        told = f"a search that decides {found.took.decisions:,.0f} variables finds all there is"
-        return _counting(plan, ask, min(took, ask.budget.seconds), told)
-    if plan.method is not None:
-        return None
-    limit = _limit(ask)
-    return _counting(plan, ask, limit, f"a search may come to an end within {duration(limit)}, which a trial did not")
+        took = min(QUERIES[plan.query] * found.took.visits / VISITS + CALL, _limit(ask))
+        told = f"a search that decides {found.took.decisions:,.0f} times finds all there is"
+        return _counting(plan, ask, took, told) if needed or took < plan.seconds / 2 else None
+    told = f"a search may come to an end within {duration(_limit(ask))}, which a trial did not"
+    return _counting(plan, ask, _limit(ask), told) if needed else None
 
 
 def _limit(ask: Ask) -> float:
@@ -83,7 +81,7 @@ def _memory(ask: Ask) -> float:
 
 def _counting(plan: Plan, ask: Ask, seconds: float, told: str) -> Plan:
     """The plan of a search in place of that of a contraction tree."""
-    program = Counting(_memory(ask), min(ask.budget.seconds, max(_limit(ask), seconds)))
+    program = Counting(_memory(ask), _limit(ask))
     width = plan.width
     why = f"zeros leave little of tables of up to 2^{width:.4g} entries: {told}"
     common = {"advice": (), "alternatives": (), "slices": 1, "flops": seconds * VISITS}

@@ -83,15 +83,19 @@ class OneCase(NamedTuple):
 
     def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
         """The plan of a query about some variables: by search where that is asked for, or where it pays."""
+        found = self._search(query, targets) if effort == 1 or self.ask.method == "counting" else None
+        return found or self._eliminate(query, targets, effort)
+
+    def _search(self, query: Query, targets: Sequence[str] | None) -> Plan | None:
+        """The plan of a search, or of the first tree where that is cheap; None where neither is promising."""
         asked = self.ask.method == "counting"
-        if not asked and (effort < 1 or query not in counting.QUERIES or not counting.promising(self.model.packed)):
-            return self._eliminate(query, targets, effort)
+        if query not in counting.QUERIES or not (asked or counting.promising(self.model.packed)):
+            return None
         quick = self._eliminate(query, targets, 0.0)
         if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
             return quick
         ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
-        found = counting.considered(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
-        return found or self._eliminate(query, targets, effort)
+        return counting.considered(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
 
     def _eliminate(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
         model, given = self.model, self.given

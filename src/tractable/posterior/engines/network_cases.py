@@ -146,8 +146,10 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
         return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
     if plan.query == "sample":
         return _drawn(case, plan, key)
-    if plan.method == "counting":
-        return _by_search(plan, case)
+    return _by_search(plan, case) if plan.method == "counting" else _by_elimination(plan, case)
+
+
+def _by_elimination(plan: Plan, case: Case) -> Any:
     reduced, tree = _ready(case, plan)
     if plan.query == "map":
         return most_probable_states(reduced, tree)

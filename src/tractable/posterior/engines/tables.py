@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,14 +106,19 @@ def _adopted(case: Case, ask: Ask) -> Plan:
     found = adopted(ask.method, model.graph, ask, set(names[given.states >= 0]))
     case.targets = found.targets
     for part in _parts(found):
-        tree = part.program
-        if part.method != "counting" and tree is not None and tree.leaves is not None and given.likelihoods:
-            raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
-        if part.method == "counting":
-            continue
-        if (tree is None or tree.leaves is None) and not _fits(tree, case.left(part.query, part.targets)):
-            raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
+        if isinstance(part.program, ContractionTree | None):
+            _check_fits(case, part)
+    if found.method == "counting":
+        return replace(found, n=ask.n)
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
+
+
+def _check_fits(case: Case, part: Plan) -> None:
+    tree = part.program
+    if tree is not None and tree.leaves is not None and case.given.likelihoods:
+        raise ModelError("the plan was made by names, and knows no soft evidence: make one for this evidence")
+    if (tree is None or tree.leaves is None) and not _fits(tree, case.left(part.query, part.targets)):
+        raise ModelError("the plan was made for other states of what is observed: make one by names, or for these")
 
 
 def _fits(tree: ContractionTree | None, rest: Reduced) -> bool:
