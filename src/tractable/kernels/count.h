@@ -59,13 +59,13 @@ typedef struct {
 
 static inline int32_t *literals(const Formula *f, const Clause *c) { return f->pool.at + c->at; }
 
-#define EXTREME 1e200
+#define BEARABLE 1e200
 
 /* Multiplies a weight or a factor. */
 static inline void formula_scale(Formula *f, double *what, double by) {
     double before = *what;
     *what *= by;
-    if (*what != 0 && !(*what > 1 / EXTREME && *what < EXTREME)) f->extreme = 1;
+    if (*what != 0 && !(*what > 1 / BEARABLE && *what < BEARABLE)) f->extreme = 1;
     if (*what == 0 && by != 0 && before != 0) f->extreme = 1;
 }
 

@@ -61,7 +61,7 @@ static void grow(Cache *c) {
 }
 
 void cache_store(Cache *c, Hash hash, Number value, uint32_t node) {
-    if (c->used > c->size * 3 / 4 && c->size < c->most) grow(c);
+    if (c->used > c->size / 2 && c->size < c->most) grow(c);
     put(c, &(Known){hash, value.m, (int32_t)value.e, node, c->time++});
 }
 

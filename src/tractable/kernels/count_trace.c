@@ -58,7 +58,7 @@ uint32_t trace_close(Search *s, const Level *l) {
         t->room = 2 * t->room + len + 1024;
         t->pool = larger(t->pool, sizeof(int32_t) * (size_t)t->len, sizeof(int32_t) * (size_t)t->room);
     }
-    memcpy(t->pool + t->len, s->notes.at + l->notes, sizeof(int32_t) * (size_t)len);
+    if (len) memcpy(t->pool + t->len, s->notes.at + l->notes, sizeof(int32_t) * (size_t)len);
     t->nodes[t->n] = (Node){t->len, {ratio(l->value[0], l->sum), ratio(l->value[1], l->sum)}, {l->own[0], l->own[1]}};
     t->len += len;
     return (uint32_t)t->n++;
