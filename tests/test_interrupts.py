@@ -20,6 +20,7 @@ from tractable.kernels import calls, enumeration, library, rows
 from tractable.kernels.chain import Chains, filtered, log_filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.chain_factorial import JointChains
 from tractable.kernels.chain_factorial import smooth as smooth_joint
+from tractable.kernels.counting import Terms, count
 from tractable.kernels.interrupts import heard
 from tractable.kernels.threads import look_up, side_by_side
 from tractable.posterior.exact.elimination import scopes_of
@@ -143,7 +144,17 @@ def of_cases() -> dict[str, Call]:
     return {"cases": lambda: tr.fit(net, data, tr.EM(), epochs=1).model.tables["v5"]}
 
 
-ROOMS = (of_tables, of_machines, of_rows, of_chains, of_cases)
+def of_searches() -> dict[str, Call]:
+    """Clauses made of tables, made simpler, and counted."""
+    net = grid(9, 2).packed
+
+    def counted(task: int) -> Call:
+        return lambda: count(net, Terms(1e8), task)[:4]
+
+    return {"count": counted(kernels.EVIDENCE), "marginals of a count": counted(kernels.MARGINALS)}
+
+
+ROOMS = (of_tables, of_machines, of_rows, of_chains, of_cases, of_searches)
 
 
 @pytest.fixture
