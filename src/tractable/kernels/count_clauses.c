@@ -2,15 +2,15 @@
  * a constant; a box of another value is a clause with its ratio to that, a box of zeros one without. */
 #include "count.h"
 
-enum { MOST_STATES = 64, MOST_AXES = 32, MOST_VALUES = 4096, MOST_ENTRIES = 1 << 22, MOST_BINARY = 1 << 22 };
+enum { MOST_STATES = 64, MOST_AXES = 32, MOST_VALUES = 1 << 14, MOST_ENTRIES = 1 << 20, MOST_BINARY = 1 << 22 };
 
 typedef struct {
-    int nd, n_classes, base;
+    int nd, n_classes, base, widest; /* the most states of an axis */
     const int32_t *sizes, *first; /* of the axes */
     int64_t stride[MOST_AXES], size;
     int32_t *class;      /* of each entry */
     double *value;       /* of each class, sorted */
-    int64_t *tally;      /* of classes in slices, [axis][state][class] */
+    int64_t *tally;      /* of classes in slices, [axis][state][class], and in the box */
     uint64_t box[MOST_AXES];
     Formula *f;
 } Cutting;
@@ -101,19 +101,22 @@ static void add_zeros(Cutting *c) {
 
 /* Counts classes in all slices of the box; returns the only class there is, or -1. */
 static int tally(Cutting *c) {
-    memset(c->tally, 0, sizeof(int64_t) * (size_t)(c->nd * MOST_STATES * c->n_classes));
+    int64_t slices = (int64_t)c->nd * c->widest * c->n_classes, *whole = c->tally + slices;
+    memset(c->tally, 0, sizeof(int64_t) * (size_t)(slices + c->n_classes));
     int64_t entry, n = 0;
     int one = -1;
     FOR_BOX(c, entry, states) {
         int k = c->class[entry];
         one = n++ == 0 || one == k ? k : -2;
-        for (int i = 0; i < c->nd; i++) c->tally[(i * MOST_STATES + states[i]) * c->n_classes + k]++;
+        whole[k]++;
+        for (int i = 0; i < c->nd; i++) c->tally[(i * c->widest + states[i]) * c->n_classes + k]++;
     }
     return one;
 }
 
 /* Where to cut: the state that, taken by itself, leaves both sides purest. */
 static void best_cut(const Cutting *c, int *axis, int *state) {
+    const int64_t *whole = c->tally + (int64_t)c->nd * c->widest * c->n_classes;
     double best = -1;
     for (int i = 0; i < c->nd; i++) {
         if (!(c->box[i] & (c->box[i] - 1))) continue;
@@ -121,10 +124,8 @@ static void best_cut(const Cutting *c, int *axis, int *state) {
             int s = __builtin_ctzll(left);
             double in = 0, out = 0, n_in = 0, n_out = 0;
             for (int k = 0; k < c->n_classes; k++) {
-                double a = (double)c->tally[(i * MOST_STATES + s) * c->n_classes + k], whole = 0;
-                for (uint64_t u = c->box[i]; u; u &= u - 1)
-                    whole += (double)c->tally[(i * MOST_STATES + __builtin_ctzll(u)) * c->n_classes + k];
-                in += a * a, n_in += a, out += (whole - a) * (whole - a), n_out += whole - a;
+                double a = (double)c->tally[(i * c->widest + s) * c->n_classes + k], b = (double)whole[k] - a;
+                in += a * a, n_in += a, out += b * b, n_out += b;
             }
             double score = in / n_in + out / n_out;
             if (score > best + 1e-9) best = score, *axis = i, *state = s;
@@ -155,6 +156,17 @@ static void cut(Cutting *c) {
     c->box[axis] = own & ~(1ull << state);
     cut(c);
     c->box[axis] = own;
+}
+
+/* Where hardly two entries are alike, each is a box. */
+static void cut_all(Cutting *c) {
+    for (int64_t e = 0; e < c->size; e++) {
+        if (c->class[e] == c->base) continue;
+        for (int i = 0; i < c->nd; i++) c->box[i] = 1ull << (e / c->stride[i] % c->sizes[i]);
+        if (c->value[c->class[e]] == 0) add_zeros(c);
+        else add_box(c, ratio(c, c->class[e]));
+        region_worked(c->nd);
+    }
 }
 
 static int by_value(const void *a, const void *b) {
@@ -193,6 +205,7 @@ static int add_table(Formula *f, const Tables *t, int j, const int32_t *first) {
         sizes[i] = t->sizes[v], own[i] = first[v];
         c.box[i] = all_states(sizes[i]);
         c.stride[i] = c.size;
+        if (sizes[i] > c.widest) c.widest = sizes[i];
         c.size *= sizes[i];
     }
     c.sizes = sizes, c.first = own;
@@ -207,9 +220,13 @@ static int add_table(Formula *f, const Tables *t, int j, const int32_t *first) {
             formula_scale(f, &f->weight[literal_of(sizes[0], own[0], s)], values[s] / most);
     } else {
         f->constant = number_of(f->constant, c.value[c.base]);
-        c.tally = grab(sizeof(int64_t) * (size_t)(c.nd * MOST_STATES * c.n_classes + 1));
-        cut(&c);
-        drop(c.tally);
+        if (2 * c.n_classes > c.size) {
+            cut_all(&c);
+        } else {
+            c.tally = grab(sizeof(int64_t) * ((size_t)c.nd * (size_t)c.widest + 1) * (size_t)c.n_classes);
+            cut(&c);
+            drop(c.tally);
+        }
     }
     drop(c.class), drop(c.value);
     return 1;
