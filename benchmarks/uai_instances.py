@@ -79,11 +79,14 @@ def engine(net: Any, evidence: dict[str, str], plan: Any) -> float:
     """Seconds of the engine alone under this plan."""
     from tractable.models.conditioning import one_case
     from tractable.models.pruning import left
+    from tractable.posterior.exact.counting import sum_by_search
     from tractable.posterior.exact.elimination import sum_product
 
     marginals = plan.query == "marginals"
-    reduced = left(net, one_case(net, evidence), "marginals" if marginals else "evidence")
-    return once(lambda: sum_product(reduced, plan, marginals))[0]
+    searched = plan.method == "counting"
+    reduced = left(net, one_case(net, evidence), plan.query, merge=not searched)
+    run = sum_by_search if searched else sum_product
+    return once(lambda: run(reduced, plan if searched else plan.program, marginals))[0]
 
 
 def marginal_error(post: Any, net: Any, solution: Path) -> Row:

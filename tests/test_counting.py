@@ -77,7 +77,9 @@ def test_a_search_finds_what_enumeration_finds() -> None:
             continue
         for task in (EVIDENCE, MARGINALS):
             assert found[task].log_z == pytest.approx(math.log(product.sum()), abs=1e-11), seed
-        np.testing.assert_allclose(found[MARGINALS].marginals, marginals(product), rtol=1e-10, atol=0, err_msg=str(seed))
+        np.testing.assert_allclose(
+            found[MARGINALS].marginals, marginals(product), rtol=1e-10, atol=0, err_msg=str(seed)
+        )
         assert found[WALK].log_z == pytest.approx(math.log(product.max()), abs=1e-11), seed
         states = found[WALK].states
         assert states is not None and product[tuple(states[0])] == pytest.approx(product.max(), rel=1e-12), seed
@@ -168,8 +170,16 @@ EDGES: dict[str, tuple[list[int], Factors, float]] = {
     "one state": ([1, 2], [((0, 1), np.array([[0.0, 2.0]]))], math.log(2)),
     "nothing is possible": ([2, 2], [((0, 1), np.zeros((2, 2)))], -math.inf),
     "nothing is possible, by a number": ([2], [((), np.array(0.0))], -math.inf),
-    "large": ([2, 2], [((0, 1), np.full((2, 2), 1e300)), ((1, 0), np.full((2, 2), 1e300))], math.log(4) + 600 * math.log(10)),
-    "small": ([2, 2], [((0, 1), np.full((2, 2), 1e-300)), ((1, 0), np.eye(2) * 1e-300)], math.log(2) - 600 * math.log(10)),
+    "large": (
+        [2, 2],
+        [((0, 1), np.full((2, 2), 1e300)), ((1, 0), np.full((2, 2), 1e300))],
+        math.log(4) + 600 * math.log(10),
+    ),
+    "small": (
+        [2, 2],
+        [((0, 1), np.full((2, 2), 1e-300)), ((1, 0), np.eye(2) * 1e-300)],
+        math.log(2) - 600 * math.log(10),
+    ),
 }
 
 
@@ -314,7 +324,12 @@ def test_ganak_counts_the_same() -> None:
         assert count(packed(np.full(n, 2), factors), ROOMY).log_z == pytest.approx(expected, abs=1e-9)
 
 
-PUBLISHED = {"c880.isc": 18.0617997398, "c1908.isc": 9.93398985691, "log-1": 20.7513973273, "logistics.a": 14.5774564994}
+PUBLISHED = {
+    "c880.isc": 18.0617997398,
+    "c1908.isc": 9.93398985691,
+    "log-1": 20.7513973273,
+    "logistics.a": 14.5774564994,
+}
 
 
 @needs_data

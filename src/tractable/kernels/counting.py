@@ -50,13 +50,11 @@ class Counted(NamedTuple):
 
 @cache
 def _count() -> Any:
-    return kernel(
-        "count_tables", [_int, _int, *[_pointer] * 5, _int, _int, ctypes.c_uint64, *[_pointer] * 5]
-    )
+    return kernel("count_tables", [_int, _int, *[_pointer] * 5, _int, _int, ctypes.c_uint64, *[_pointer] * 5])
 
 
 def count(tables: Tables, terms: Terms, task: int = EVIDENCE, n_samples: int = 0, seed: int = 0) -> Counted:
-    """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where none are asked for.
+    """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where `n_samples` is 0.
 
     The most probable state comes with the logarithm of its product in place of log Z.
     """

@@ -49,8 +49,8 @@ def left(
 ) -> Reduced:
     """What evidence about one case leaves of the network for a query, about `targets` if these are given.
 
-    `seen` are names of what will be observed, whose states are not known yet: nothing is cut out for these. With `merge`
-    tables are multiplied into those that hold their variables.
+    `seen` are names of what will be observed, whose states are not known yet: nothing is cut out for these. With
+    `merge` tables are multiplied into those that hold their variables.
     """
     tables = with_likelihoods(model.packed, evidence.likelihoods)
     if query in ALL_OF_IT and (targets is None or query == "map"):

@@ -29,8 +29,9 @@ SHARE, LONGEST = 0.05, 1.0
 BLIND = 300.0
 """Seconds that a search may take which the probe did not see the end of, where elimination is refused."""
 
-ZEROS = 0.5
-"""The share of tables with zeros from which a search is tried, of those over several variables."""
+ZEROS, MOSTLY = 0.1, 0.5
+"""Shares of tables with zeros, of those over several variables: from the first on a search is tried, from the second on
+it is taken where the probe did not see its end."""
 
 CALL = 1e-2
 """Seconds that a search takes at least."""
@@ -47,13 +48,11 @@ class Counting:
     seconds: float
 
 
-def promising(tables: Tables) -> bool:
-    """Whether most tables over several variables have zeros."""
+def zeros_in(tables: Tables) -> float:
+    """The share of tables with zeros among those over several variables."""
     several = np.diff(tables.scope_starts) > 1
-    if several.sum() < 2:
-        return False
     zeros = np.concatenate([[0], np.cumsum(tables.values == 0)])[tables.value_starts]
-    return float((np.diff(zeros) > 0)[several].mean()) >= ZEROS
+    return float((np.diff(zeros) > 0)[several].mean()) if several.any() else 0.0
 
 
 def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None:
@@ -61,14 +60,17 @@ def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None
     needed = ask.method == "counting" or plan.method is None
     if not needed and plan.seconds < SLOW:
         return None
+    tables = left().tables
     seconds = min(LONGEST, ask.budget.seconds, LONGEST if needed else SHARE * plan.seconds)
-    found = count(left().tables, Terms(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
+    found = count(tables, Terms(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
     if found.status == SOLVED:
         took = min(QUERIES[plan.query] * found.took.visits / VISITS + CALL, _limit(ask))
         told = f"a search that decides {found.took.decisions:,.0f} times finds all there is"
         return _counting(plan, ask, took, told) if needed or took < plan.seconds / 2 else None
+    if ask.method != "counting" and not (needed and zeros_in(tables) >= MOSTLY):
+        return None
     told = f"a search may come to an end within {duration(_limit(ask))}, which a trial did not"
-    return _counting(plan, ask, _limit(ask), told) if needed else None
+    return _counting(plan, ask, _limit(ask), told)
 
 
 def _limit(ask: Ask) -> float:

@@ -89,7 +89,7 @@ class OneCase(NamedTuple):
     def _search(self, query: Query, targets: Sequence[str] | None) -> Plan | None:
         """The plan of a search, or of the first tree where that is cheap; None where neither is promising."""
         asked = self.ask.method == "counting"
-        if query not in counting.QUERIES or not (asked or counting.promising(self.model.packed)):
+        if query not in counting.QUERIES or not (asked or counting.zeros_in(self.model.packed) >= counting.ZEROS):
             return None
         quick = self._eliminate(query, targets, 0.0)
         if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
