@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tractable.kernels import Reduced
+from tractable.kernels import Reduced, Scopes
 from tractable.models._base import check_known
 from tractable.models.conditioning import TableModel, one_case
 from tractable.models.contradiction import contradiction
@@ -71,21 +71,32 @@ def answered(question: Any, ask: Ask, names: Iterable[str] | None = None) -> Pla
     return question.price(ask.query, None, 1.0)
 
 
-class OneCase(NamedTuple):
+@dataclass(eq=False)
+class OneCase:
     """One case of evidence, by its states."""
 
     model: TableModel
     given: Evidence
     ask: Ask
-    single = True
+    _known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
+    single: ClassVar[bool] = True
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def _left(self, query: Query, targets: tuple[str, ...] | None) -> tuple[Reduced, Scopes]:
+        """What is left of the network; of the question about all that is asked for it is kept, being asked twice."""
+        if (query, targets) in self._known:
+            return self._known[query, targets]
+        reduced = left(self.model, self.given, query, targets)
+        own = free_places(self.model, reduced, targets or ()) if query == "joint" else []
+        found = reduced, scopes_of(reduced, kept(len(reduced.tables.sizes), own) if own else None)
+        if query == "marginals":
+            self._known[query, targets] = found
+        return found
+
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         model, given = self.model, self.given
-        reduced, seen = left(model, given, query, targets), observed_names(model, given.states)
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
-        keep = kept(len(reduced.tables.sizes), free_places(model, reduced, targets or ())) if query == "joint" else None
-        scopes = scopes_of(reduced, keep)
+        (reduced, scopes), seen = self._left(query, targets), observed_names(model, given.states)
+        ask = self.ask._replace(query=query, targets=targets)
         if reduced.impossible:
             ruled_out = plan_reduced(model, reduced, scopes, seen, ask, effort)
             return replace(ruled_out, reason=lambda: f"{RULED_OUT}: {contradiction(model, given)}")
@@ -107,7 +118,7 @@ class OneCase(NamedTuple):
         found = left(self.model, self.given, "targets", (target,))
         return _near(found)
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether a variable is observed."""
         return self.given.states[positions(self.model, (target,))[0]] >= 0
 
@@ -120,11 +131,11 @@ class ByNames(NamedTuple):
     ask: Ask
     single = True
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         model, names = self.model, self.names
         base = named(model, names, query, targets)
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        ask = self.ask._replace(query=query, targets=targets)
         if query != "sample":
             plan = plan_names(model, base, names, ask, effort)
             return replace(plan, reason=lambda: _told(plan.why, left_out(self._n_barren(plan), len(model.states))))
@@ -139,7 +150,7 @@ class ByNames(NamedTuple):
         """The free variables linked with one, what will be observed among them."""
         return _near(named(self.model, self.names, "targets", (target,)))
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether a variable will be observed."""
         return target in self.names
 
@@ -152,16 +163,16 @@ class ManyRows(NamedTuple):
     ask: Ask
     single = False
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        ask = self.ask._replace(query=query, targets=targets)
         return plan_rows(self.model, self._base(query, targets), self.states, ask, effort)
 
     def near(self, target: str) -> frozenset[int]:
         """The variables that matter to one, or to what some row observes."""
         return _near(self._base("targets", (target,)))
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether all rows observe a variable."""
         return bool((self.states[:, positions(self.model, (target,))] >= 0).all())
 

@@ -23,7 +23,7 @@ from tractable.plan.budget import AT_ONCE
 from tractable.plan.reasons import listed
 from tractable.plan.search import WORTH
 
-SPLITTING = 4.0
+SPLITTING = 8.0
 """Seconds that planning in groups takes at most; what is not planned by then is refused."""
 
 ALONE = 0.1
@@ -35,7 +35,7 @@ Part = tuple[tuple[str, ...], Plan]
 class Pricing(Protocol):
     """Evidence about a network, by states or by names, for one case or many."""
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         ...
 
@@ -43,7 +43,7 @@ class Pricing(Protocol):
         """The free variables that are linked with one when the marginal of this one alone is asked for."""
         ...
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether a variable is observed, in every case."""
         ...
 
@@ -55,11 +55,12 @@ class Pricing(Protocol):
 
 def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     """The plan of the marginals that are asked for, of all of these names where none are."""
-    if ask.targets is None:
-        whole = pricing.price("marginals", None, 1.0)
-        return whole if whole.method else in_parts(pricing, names, ask) or whole
     quick = pricing.price("marginals", ask.targets, 0.0)
-    return quick if _cheap(quick) else _cheaper(pricing, quick, ask)
+    if _cheap(quick):
+        return quick
+    if ask.targets is None and quick.method and (whole := pricing.price("marginals", None, 1.0)).method:
+        return whole
+    return _cheaper(pricing, quick, names if ask.targets is None else ask.targets, ask)
 
 
 def _cheap(plan: Plan) -> bool:
@@ -67,10 +68,9 @@ def _cheap(plan: Plan) -> bool:
     return plan.method is not None and plan.seconds < AT_ONCE
 
 
-def _cheaper(pricing: Pricing, quick: Plan, ask: Ask) -> Plan:
+def _cheaper(pricing: Pricing, quick: Plan, names: Sequence[str], ask: Ask) -> Plan:
     """In parts, or in one sweep after a longer search than the quick one, unless parts take less than this search."""
-    assert ask.targets is not None
-    parts = in_parts(pricing, ask.targets, ask)
+    parts = in_parts(pricing, names, ask)
     seconds = _complete(parts)
     if parts is not None and seconds <= max(AT_ONCE, WORTH * quick.seconds):
         return parts
@@ -91,12 +91,12 @@ def in_parts(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan | None:
     """
     found, refused, spent = _affordable(_Halving(pricing).parts(names), ask.budget.seconds)
     told = {name for group, _ in found for name in group}
-    if ask.targets is None and all(map(pricing.known, told)):
+    if names and (not told or (ask.targets is None and all(map(pricing.is_known, told)))):
         return None
     evidence = _first(pricing, "evidence", (), 1.0)
     if evidence.seconds + spent > ask.budget.seconds:
         evidence = replace(evidence, method=None)
-    return _whole(ByTarget(evidence, found, refused), ask) if found or evidence.method else None
+    return _whole(ByTarget(evidence, found, refused), ask) if told or evidence.method else None
 
 
 def _affordable(parts: Sequence[Part], seconds: float) -> tuple[tuple[Part, ...], tuple[Part, ...], float]:
@@ -107,7 +107,7 @@ def _affordable(parts: Sequence[Part], seconds: float) -> tuple[tuple[Part, ...]
     return tuple(parts[:n]), tuple((group, replace(plan, method=None)) for group, plan in parts[n:]), spent[n]
 
 
-def _first(pricing: Pricing, query: Query, targets: Sequence[str], effort: float) -> Plan:
+def _first(pricing: Pricing, query: Query, targets: tuple[str, ...], effort: float) -> Plan:
     """The first plan where it is cheap, else that of a search."""
     plan = pricing.price(query, targets, 0.0)
     return plan if _cheap(plan) else pricing.price(query, targets, effort)
