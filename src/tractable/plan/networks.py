@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from tractable.kernels import Reduced, Scopes
-from tractable.models._base import check_known
+from tractable.models._base import check_known, set_fields
 from tractable.models.conditioning import TableModel, one_case
 from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
@@ -78,25 +78,27 @@ class OneCase:
     model: TableModel
     given: Evidence
     ask: Ask
-    _known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
+    known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
     single: ClassVar[bool] = True
 
-    def _left(self, query: Query, targets: tuple[str, ...] | None) -> tuple[Reduced, Scopes]:
-        """What is left of the network; of the question about all that is asked for it is kept, being asked twice."""
-        if (query, targets) in self._known:
-            return self._known[query, targets]
+    def left(self, query: Query, targets: tuple[str, ...] | None) -> tuple[Reduced, Scopes]:
+        """What is left of the network for a query; kept but for parts of the network, of which there are many."""
+        if (query, targets) in self.known:
+            return self.known[query, targets]
         reduced = left(self.model, self.given, query, targets)
         own = free_places(self.model, reduced, targets or ()) if query == "joint" else []
         found = reduced, scopes_of(reduced, kept(len(reduced.tables.sizes), own) if own else None)
-        if query == "marginals":
-            self._known[query, targets] = found
+        if query not in APART:
+            self.known[query, targets] = found
         return found
 
     def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         model, given = self.model, self.given
-        (reduced, scopes), seen = self._left(query, targets), observed_names(model, given.states)
-        ask = self.ask._replace(query=query, targets=targets)
+        (reduced, scopes), seen = self.left(query, targets), observed_names(model, given.states)
+        ask = self.ask
+        if ask.query != query or ask.targets is not targets:
+            ask = ask._replace(query=query, targets=targets)
         if reduced.impossible:
             ruled_out = plan_reduced(model, reduced, scopes, seen, ask, effort)
             return replace(ruled_out, reason=lambda: f"{RULED_OUT}: {contradiction(model, given)}")
@@ -107,7 +109,9 @@ class OneCase:
 
     def explained(self, plan: Plan, reduced: Reduced) -> Plan:
         """The plan with all that made it what it is: pruning, zeros and independence besides its width."""
-        return replace(plan, reason=lambda: _told(plan.why, self._narrowed(plan, reduced)))
+        why = plan.reason
+        set_fields(plan, reason=lambda: _told(why, self._narrowed(plan, reduced)))  # while it is being made
+        return plan
 
     def _narrowed(self, plan: Plan, reduced: Reduced) -> str:
         n = len(barren(self.model, self.given, plan.targets or ())) if _pruned(plan) else 0
@@ -138,7 +142,9 @@ class ByNames(NamedTuple):
         ask = self.ask._replace(query=query, targets=targets)
         if query != "sample":
             plan = plan_names(model, base, names, ask, effort)
-            return replace(plan, reason=lambda: _told(plan.why, left_out(self._n_barren(plan), len(model.states))))
+            why = plan.reason
+            set_fields(plan, reason=lambda: _told(why, left_out(self._n_barren(plan), len(model.states))))
+            return plan
         tree = plan_names(model, base, names, reserved(len(model.states), scopes_of(base).m, ask), effort)
         return plan_samples(_ancestral(tree, model, _nothing(model), names), len(model.states), ask)
 
@@ -186,8 +192,10 @@ def _pruned(plan: Plan) -> bool:
     return plan.query in ("evidence", *APART) or (plan.query == "marginals" and plan.targets is not None)
 
 
-def _told(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+def _told(why: str | Callable[[], str], more: str) -> str:
+    """A plan's reason, and what else there is to say."""
+    first = why if isinstance(why, str) else why()
+    return f"{first}; {more}" if more else first
 
 
 def _near(base: Reduced) -> frozenset[int]:

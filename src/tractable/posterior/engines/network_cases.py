@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ from tractable.models.conditioning import TableModel
 from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
-from tractable.models.pruning import left
 from tractable.models.rows import Rows
 from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, allowed
 from tractable.plan.networks import OneCase
@@ -64,13 +63,21 @@ class Case:
 
     def left(self, query: str, targets: Sequence[str] | None = None) -> Reduced:
         """What the evidence leaves of the network for a query; of many cases, what their names leave."""
-        known: dict[Any, Reduced] = vars(self).setdefault("_left", {})
-        key = (query, None if targets is None else tuple(targets))
-        if key not in known:
-            names = list(self.model.states)
-            seen = [names[v] for v in np.flatnonzero((self.given.states >= 0).any(axis=0))] if self.many else []
-            known[key] = named(self.model, seen, *key) if self.many else left(self.model, self.given, *key)
-        return known[key]
+        asked = None if targets is None else tuple(targets)
+        if self.many:
+            seen = np.array([*self.model.states, ""], object)[:-1][(self.given.states >= 0).any(axis=0)].tolist()
+            return named(self.model, seen, query, asked)
+        found = self.known.get((query, asked)) or self.asking(None).left(query, asked)
+        return found[0]
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What is left of the network for a query, see `OneCase.left`."""
+        return {}
+
+    def asking(self, ask: Any) -> OneCase:
+        """The one case as the room `plan` sees it, with what is known of it already."""
+        return OneCase(self.model, self.given, ask, self.known)
 
     @cached_property
     def plan(self) -> Plan:
@@ -81,7 +88,7 @@ class Case:
         tree = ContractionTree(scopes, self.ran.pairs(scopes.m), self.ran.cost)
         seen, ask = observed_names(self.model, self.given.states), Ask("marginals", self.budget, targets=self.targets)
         found = priced(tree, lambda: free_names(self.model, reduced), self.model.graph, seen, ask)
-        return OneCase(self.model, self.given, ask).explained(replace(found, targets=self.targets), reduced)
+        return self.asking(ask).explained(found, reduced)
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables."""
@@ -93,8 +100,8 @@ class Case:
         """`n` exact samples of all variables."""
         self.one()
         assert plan.budget is not None
-        own = OneCase(self.model, self.given, Ask("sample", plan.budget, n=n))
-        return _drawn(self, own.price("sample", None, 1.0), key)
+        own = self.asking(Ask("sample", plan.budget, n=n)).price("sample", None, 1.0)
+        return _drawn(self, own, key)
 
     def in_names(self, found: dict[str, np.ndarray]) -> Rows:
         """State indices as names of states."""
@@ -117,7 +124,9 @@ class Case:
             raise ModelError("this needs one case, the evidence holds many; pick a row of it")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")}
+        return {"known": {}} | {
+            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")
+        }
 
 
 def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:

@@ -18,7 +18,7 @@ from tractable.models.rows import columns_of, is_named, like
 from tractable.plan import Ask, ByTarget, ContractionTree, Memory, Plan, adopted, allowed, check_method
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
-from tractable.plan.networks import ManyRows, OneCase, answered, targets_of
+from tractable.plan.networks import ManyRows, answered, targets_of
 from tractable.plan.search import GREEDY
 from tractable.plan.tables import named, observed_names, plan_names, plan_samples
 from tractable.posterior._base import MostProbable, Posterior
@@ -80,7 +80,8 @@ def plan(case: Case, ask: Ask) -> Plan:
     """The plan of a query: a contraction tree, and for many rows or samples how many at a time."""
     model, given, query = case.model, case.given, ask.query
     check_method(ask.method, METHODS)
-    ask = ask._replace(targets=targets_of(model, ask.targets))
+    if ask.targets is not None:
+        ask = ask._replace(targets=targets_of(model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if given.many and query == "map":
@@ -92,7 +93,7 @@ def plan(case: Case, ask: Ask) -> Plan:
             case.one()
         found = answered(ManyRows(model, given.states, ask), ask, case.states)
     else:
-        found = answered(OneCase(model, given, ask), ask)
+        found = answered(case.asking(ask), ask)
     case.targets = found.targets
     return found
 
