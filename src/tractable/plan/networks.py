@@ -21,6 +21,7 @@ from tractable.plan.tables import (
     RULED_OUT,
     free_places,
     kept,
+    n_states,
     named,
     observed_names,
     plan_names,
@@ -80,6 +81,7 @@ class OneCase:
     ask: Ask
     known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
     single: ClassVar[bool] = True
+    held: ClassVar[float] = 0.0
 
     def left(self, query: Query, targets: tuple[str, ...] | None) -> tuple[Reduced, Scopes]:
         """What is left of the network for a query; kept but for parts of the network, of which there are many."""
@@ -133,7 +135,7 @@ class ByNames(NamedTuple):
     model: TableModel
     names: tuple[str, ...]
     ask: Ask
-    single = True
+    single, held = True, 0.0
 
     def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
@@ -172,7 +174,14 @@ class ManyRows(NamedTuple):
     def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         ask = self.ask._replace(query=query, targets=targets)
+        if query == "targets":
+            ask = ask._replace(budget=ask.budget._replace(memory=max(ask.budget.memory - self.held, 1.0)))
         return plan_rows(self.model, self._base(query, targets), self.states, ask, effort)
+
+    @property
+    def held(self) -> float:
+        """The bytes of all answers, which stay while parts run."""
+        return 8.0 * len(self.states) * n_states(self.model, self.ask)
 
     def near(self, target: str) -> frozenset[int]:
         """The variables that matter to one, or to what some row observes."""

@@ -148,7 +148,7 @@ def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask,
     """
     n_rows, seen = len(states), np.flatnonzero((states >= 0).any(axis=0))
     free = reduced.index[seen]
-    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else float(_answered(model, ask).sum()))
+    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else n_states(model, ask))
     if not reduced.impossible and (free >= 0).any() and n_rows:
         together = _together(model, reduced, seen[free >= 0], ask, effort)
         left = ask.budget.memory - answers
@@ -157,9 +157,10 @@ def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask,
     return _apart(model, reduced, states, answers, ask, effort)
 
 
-def _answered(model: TableModel, ask: Ask) -> np.ndarray:
-    """The numbers of states of the variables whose marginals are asked for."""
-    return model.packed.sizes if ask.targets is None else model.packed.sizes[positions(model, ask.targets)]
+def n_states(model: TableModel, ask: Ask) -> float:
+    """The number of states of all variables whose marginals are asked for."""
+    sizes = model.packed.sizes if ask.targets is None else model.packed.sizes[positions(model, ask.targets)]
+    return float(sizes.sum())
 
 
 def columns_of_states(model: TableModel, targets: Iterable[str]) -> np.ndarray:

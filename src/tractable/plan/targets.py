@@ -48,6 +48,11 @@ class Pricing(Protocol):
         ...
 
     @property
+    def held(self) -> float:
+        """The bytes of all answers, which stay while parts run."""
+        ...
+
+    @property
     def single(self) -> bool:
         """Whether this is one case, whose variables may be answered one by one without a sweep back."""
         ...
@@ -96,7 +101,7 @@ def in_parts(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan | None:
     evidence = _first(pricing, "evidence", (), 1.0)
     if evidence.seconds + spent > ask.budget.seconds:
         evidence = replace(evidence, method=None)
-    return _whole(ByTarget(evidence, found, refused), ask) if told or evidence.method else None
+    return _whole(ByTarget(evidence, found, refused), ask, pricing.held) if told or evidence.method else None
 
 
 def _affordable(parts: Sequence[Part], seconds: float) -> tuple[tuple[Part, ...], tuple[Part, ...], float]:
@@ -113,12 +118,12 @@ def _first(pricing: Pricing, query: Query, targets: tuple[str, ...], effort: flo
     return plan if _cheap(plan) else pricing.price(query, targets, effort)
 
 
-def _whole(program: ByTarget, ask: Ask) -> Plan:
+def _whole(program: ByTarget, ask: Ask, held: float) -> Plan:
     """The plan that stands for all parts: the width and memory of the worst, the work of all."""
     plans = [plan for _, plan in program.parts] + ([program.evidence] if program.evidence.method else [])
     worst = max(plans, key=lambda plan: plan.width)
     told: dict[str, Any] = {name: sum(getattr(plan, name) for plan in plans) for name in ("flops", "seconds")}
-    told |= {"bytes": max(plan.bytes for plan in plans), "query": "marginals", "targets": ask.targets}
+    told |= {"bytes": held + max(plan.bytes for plan in plans), "query": "marginals", "targets": ask.targets}
     return replace(worst, method="elimination", program=program, reason=lambda: _why(program, worst), slices=1, **told)
 
 

@@ -16,10 +16,11 @@ from tractable.models.conditioning import TableModel
 from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
+from tractable.models.pruning import barren
 from tractable.models.rows import Rows
 from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, allowed
 from tractable.plan.networks import OneCase
-from tractable.plan.tables import free_names, named, observed_names, positions, priced
+from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product, within
@@ -100,8 +101,14 @@ class Case:
         """`n` exact samples of all variables."""
         self.one()
         assert plan.budget is not None
-        own = self.asking(Ask("sample", plan.budget, n=n)).price("sample", None, 1.0)
-        return _drawn(self, own, key)
+        ask = Ask("sample", plan.budget, n=n)
+        if self._has_tree(plan):
+            return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
+        return _drawn(self, self.asking(ask).price("sample", None, 1.0), key)
+
+    def _has_tree(self, plan: Plan) -> bool:
+        """Whether a plan of marginals holds the tree that samples are drawn down: nothing of it can be left out."""
+        return isinstance(plan.program, ContractionTree) and plan.targets is None and not barren(self.model, self.given)
 
     def in_names(self, found: dict[str, np.ndarray]) -> Rows:
         """State indices as names of states."""
