@@ -60,12 +60,15 @@ class Pricing(Protocol):
 
 def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     """The plan of the marginals that are asked for, of all of these names where none are."""
+    names = names if ask.targets is None else ask.targets
     quick = pricing.price("marginals", ask.targets, 0.0)
     if _cheap(quick):
         return quick
-    if ask.targets is None and quick.method and (whole := pricing.price("marginals", None, 1.0)).method:
-        return whole
-    return _cheaper(pricing, quick, names if ask.targets is None else ask.targets, ask)
+    search = WORTH * quick.seconds
+    if search <= AT_ONCE or (quick.method and ask.targets is None):
+        whole = pricing.price("marginals", ask.targets, 1.0)
+        return whole if whole.method else in_parts(pricing, names, ask) or whole
+    return _cheaper(pricing, search, names, ask)
 
 
 def _cheap(plan: Plan) -> bool:
@@ -73,11 +76,11 @@ def _cheap(plan: Plan) -> bool:
     return plan.method is not None and plan.seconds < AT_ONCE
 
 
-def _cheaper(pricing: Pricing, quick: Plan, names: Sequence[str], ask: Ask) -> Plan:
-    """In parts, or in one sweep after a longer search than the quick one, unless parts take less than this search."""
+def _cheaper(pricing: Pricing, search: float, names: Sequence[str], ask: Ask) -> Plan:
+    """In parts, where these take less than a search for one sweep would, or else what is cheaper."""
     parts = in_parts(pricing, names, ask)
     seconds = _complete(parts)
-    if parts is not None and seconds <= max(AT_ONCE, WORTH * quick.seconds):
+    if parts is not None and seconds <= max(AT_ONCE, search):
         return parts
     whole = pricing.price("marginals", ask.targets, 1.0)
     return whole if whole.method and whole.seconds <= seconds else parts or whole
