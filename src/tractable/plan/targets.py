@@ -126,8 +126,9 @@ def _whole(program: ByTarget, ask: Ask, held: float) -> Plan:
     plans = [plan for _, plan in program.parts] + ([program.evidence] if program.evidence.method else [])
     worst = max(plans, key=lambda plan: plan.width)
     told: dict[str, Any] = {name: sum(getattr(plan, name) for plan in plans) for name in ("flops", "seconds")}
-    told |= {"bytes": held + max(plan.bytes for plan in plans), "query": "marginals", "targets": ask.targets}
-    return replace(worst, method="elimination", program=program, reason=lambda: _why(program, worst), slices=1, **told)
+    told |= {name: max(getattr(plan, name) for plan in plans) for name in ("bytes", "slices")}
+    told |= {"bytes": held + told["bytes"], "query": "marginals", "targets": ask.targets}
+    return replace(worst, method="elimination", program=program, reason=lambda: _why(program, worst), **told)
 
 
 def _why(program: ByTarget, worst: Plan) -> str:

@@ -18,7 +18,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import barren
 from tractable.models.rows import Rows
-from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, allowed
+from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, Query, allowed
 from tractable.plan.networks import OneCase
 from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
@@ -62,7 +62,7 @@ class Case:
         """Whether there are many cases."""
         return self.given.many
 
-    def left(self, query: str, targets: Sequence[str] | None = None) -> Reduced:
+    def left(self, query: Query, targets: Sequence[str] | None = None) -> Reduced:
         """What the evidence leaves of the network for a query; of many cases, what their names leave."""
         asked = None if targets is None else tuple(targets)
         if self.many:
