@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.learning import _base, checkpoint_files, checkpoints, sizes
+from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
 from tractable.learning.batches import Batches, DeviceRows
 from tractable.learning.checkpoints import Saved
@@ -95,7 +95,7 @@ def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None
     if steps is not None:
         return steps
     if epochs is None:
-        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps)
+        epochs = learner.defaults.epochs(n_rows, learner.batch)
     return epochs * (n_rows // learner.batch)
 
 
