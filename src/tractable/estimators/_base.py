@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from tractable.estimators.checked import in_numbers
 from tractable.evaluate import LogLikelihood
 from tractable.learning import History, Learner, Yardstick, fit, online
 from tractable.learning._base import Training
@@ -21,12 +22,12 @@ from tractable.learning.given import bits_of
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.binarizing import DRAW, binarized, checked, drawn, drawn_by_content, in_columns
-from tractable.models.unnamed import array_of
+from tractable.models.units import Mixed, Units
 from tractable.models.weights import counted
 from tractable.posterior import impute, sample
 
-SPARSE = ["csr", "csc", "coo"]
-"""Forms of sparse matrices; others are made one of these."""
+STATES = "letters and words are states, units=tr.Categorical(n, names=[...]), or of a table units=tr.units_for(table)"
+BITS = "letters and words have a column of 0 and 1 for each, X == 'A'"
 
 
 class OnRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -62,10 +63,17 @@ class OnRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return int(self.random_state_.randint(2**31 - 1))
 
     def _numbers(self, X: Any, reset: bool = False) -> np.ndarray:
-        """Rows of finite numbers; NaN only where it may be."""
-        finite = "allow-nan" if self._gaps or not reset else True
-        how: Any = {"dtype": "numeric", "ensure_all_finite": finite, "accept_sparse": SPARSE}
-        return array_of(validate_data(self, X, reset=reset, **how))
+        """Rows of finite numbers, states by what their units say; NaN only where it may be."""
+        if isinstance(self.units, Units) and has_names(self.units):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return self.units.numbers(X)
+        told = STATES if self.units is not None else BITS
+        rows = in_numbers(self, X, reset, told)
+        if reset and not self._gaps and (gaps := np.argwhere(np.isnan(rows))).size:
+            row, column = gaps[0].tolist()
+            told = "layers learn from whole rows; fill the gaps, say with impute of a mixture, or leave the row out"
+            raise ModelError(f"row {row}, column {column}: the value is missing (NaN): {told}")
+        return rows
 
     def _bits(self, rows: np.ndarray, made: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         """The same as zeros and ones where that is wanted: cut, or `made` of probabilities, else drawn row by row."""
@@ -204,6 +212,12 @@ class InScikitLearnsNames:
     @property
     def _passes(self) -> int | None:
         return self.epochs if self.n_iter is None else self.n_iter  # type: ignore
+
+
+def has_names(units: Units) -> bool:
+    """Whether columns or states have names that data are read by."""
+    parts = units.parts if isinstance(units, Mixed) else (units,)
+    return getattr(units, "columns", None) is not None or any(getattr(part, "names", ()) for part in parts)
 
 
 def learner_of(algorithm: Any, names: Mapping[str, Learner], **settings: Any) -> Learner:

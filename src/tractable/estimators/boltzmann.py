@@ -36,7 +36,8 @@ from tractable.posterior.approximate.mean_field import layer_means
 
 REAL = (
     "the columns hold real numbers: they are learned as Gaussian units, standardized, and scores are densities; "
-    "units='gaussian' says so, binarize=0.5 or 'draw' makes zeros and ones of gray values"
+    "units='gaussian' says so, binarize=0.5 or 'draw' makes zeros and ones of gray values, whole numbers are states of "
+    "units='categorical'"
 )
 
 SWEEPS = 50
@@ -289,7 +290,8 @@ class RestrictedBoltzmannMachine(InScikitLearnsNames, LayeredEstimator):
             for i, name in enumerate(("hidden", VISIBLE)):
                 theta = jnp.asarray(model.local_field(name, x))
                 x[name] = model.units[name].sample(jax.random.fold_in(key, i), numbers, theta)
-            return self._outer(np.asarray(model.decode(x)[VISIBLE]))
+            drawn = self._outer(np.asarray(model.decode(x)[VISIBLE]))
+        return np.asarray(self.model_.units[VISIBLE].named(drawn))
 
     def _new(self, visible: Units, kind: str) -> Boltzmann:
         return restricted(visible, *self._layers, units=kind, key=self._key)
