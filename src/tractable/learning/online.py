@@ -14,6 +14,7 @@ from tractable.learning.given import GivenRows
 from tractable.learning.learner import Learner
 from tractable.learning.records import GradientOptions
 from tractable.learning.settings import check_settings
+from tractable.learning.watch import are_finite
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 
@@ -41,7 +42,8 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any, weig
     pulls = None if weights is None else np.asarray(weights, np.float32)[numbers]
     block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers, pulls)
     found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, Pace(n_steps)))[0]
-    loop.check_finite(found, 0)
+    if not are_finite(found):
+        raise ModelError("the fit has diverged, some parameters are not finite any more: take a smaller learning rate")
     return found
 
 
