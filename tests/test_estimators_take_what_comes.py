@@ -248,7 +248,8 @@ def test_pieces_have_weights_too() -> None:
     """A step on rows with weights is one on as many rows, as long as these are more."""
 
     def learned(rows: np.ndarray, weights: Any, rate: float) -> np.ndarray:
-        found = machine(algorithm=tr.ExactGradient(batch_size=400), learning_rate=0.1, batch_size=None)
+        learner = tr.ExactGradient(batch_size=400, momentum=0.0)
+        found = machine(algorithm=learner, learning_rate=0.1, batch_size=None)
         found.partial_fit(BITS).set_params(learning_rate=rate).partial_fit(rows, sample_weight=weights)
         return found.score_samples(EVERY)
 

@@ -110,10 +110,15 @@ class GroupGraph:
         gone = observed if isinstance(observed, Mapping) else {name: range(self.size(name)) for name in observed}
         kept = {name: self._kept(name, gone.get(name, ())) for name in self.sizes}
         sizes = {name: len(units) for name, units in kept.items() if units}
-        edges = {name: tuple(self._renumbered(name, kept[name])) for name in self.edges if name in sizes}
+        return self._among(sizes, {name: tuple(self._renumbered(name, kept[name])) for name in self.edges}, kept)
+
+    def _among(
+        self, sizes: Mapping[str, int], edges: Mapping[str, tuple[tuple[int, int], ...]], kept: Mapping[str, list[int]]
+    ) -> GroupGraph:
         couplings = tuple((a, b) for a, b in self.couplings if a in sizes and b in sizes)
+        left = {name: pairs for name, pairs in edges.items() if name in sizes}
         several = {name: tuple(own[i] for i in kept[name]) for name, own in self.several.items() if name in sizes}
-        return GroupGraph(sizes, {name: self.states[name] for name in sizes}, couplings, edges, several)
+        return GroupGraph(sizes, {name: self.states[name] for name in sizes}, couplings, left, several)
 
     def size(self, name: str) -> int:
         """The number of units of a group; GraphError where there is no such group."""

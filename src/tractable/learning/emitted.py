@@ -20,14 +20,14 @@ FLAT = 1e-9
 """A real column varies by more than this, as a share of its scale."""
 
 
-class Emitted(NamedTuple):
+class ColumnEmissions(NamedTuple):
     """The kinds of emissions of some columns by their numbers, and how many states categorical ones have."""
 
     kinds: dict[str, list[int]]
     categories: dict[int, int]
 
 
-def emitted(units: Units) -> Emitted | None:
+def emitted(units: Units) -> ColumnEmissions | None:
     """What a mixture takes these columns for; None where it has no such emissions."""
     kinds: dict[str, list[int]] = {}
     categories: dict[int, int] = {}
@@ -37,7 +37,7 @@ def emitted(units: Units) -> Emitted | None:
         kinds.setdefault(KINDS[type(part)], []).extend(range(own.start, own.stop))
         if isinstance(part, Categorical):
             categories.update(dict.fromkeys(range(own.start, own.stop), part.q))
-    return Emitted(kinds, categories)
+    return ColumnEmissions(kinds, categories)
 
 
 def in_codes(units: Units, rows: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def in_codes(units: Units, rows: np.ndarray) -> np.ndarray:
 
 def varying(units: Units, rows: np.ndarray) -> np.ndarray:
     """The columns of which a mixture can be made: real ones that vary, others that have a value."""
-    out = ~np.isnan(rows).all(0)
+    out = np.asarray(~np.isnan(rows).all(0))
     for part, own in parts_of(units):
         if isinstance(part, Gaussian):
             variance, square = _spread(rows[:, own])
