@@ -26,6 +26,7 @@ from tractable.learning.settings import check_settings
 from tractable.learning.watch import FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
 
@@ -76,10 +77,11 @@ def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitti
         raise ModelError("epochs and steps both say how long the fit is: give one of them")
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
-    taken = as_given(data, options)
+    units = getattr(model, "units", {}).get(VISIBLE)
+    taken = as_given(data, options, units)
     rows, held = learner.checked(model, taken.rows), None
     if request.validation is not None:
-        asked = as_given(request.validation, replace(options, weights=None))
+        asked = as_given(request.validation, replace(options, weights=None), units)
         held = learner.checked(model, asked.rows, "validation: ")
     own = learner.settled(model, len(rows), checkpoint_files.version(options.checkpoint) if options.resume else 2)
     if options.seconds is not None and own.decay is True:  # the rate can fall only once it is known how long that takes
