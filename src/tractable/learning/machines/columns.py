@@ -112,7 +112,8 @@ def in_data_units(model: Boltzmann, scale: Scale) -> Boltzmann:
 def _rescaled(units: Units, scale: Scale) -> Units:
     """Units of z as units of x."""
     if isinstance(units, Gaussian):
-        return Gaussian(units.n, np.asarray(units.log_precision, np.float64) - 2 * np.log(scale.scale), units.learned)
+        log_precision = np.asarray(units.log_precision, np.float64) - 2 * np.log(scale.scale)
+        return Gaussian(units.n, log_precision, units.learned, columns=units.columns)
     if isinstance(units, Mixed):
         parts = [_rescaled(part, Scale(scale.shift[at], scale.scale[at])) for part, at, _ in units]
         return Mixed(*parts, columns=units.columns)

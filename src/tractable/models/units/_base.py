@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.models._base import ModelError
-from tractable.models.columns import numbers_of
+from tractable.models.columns import Columns, numbers_of
 from tractable.models.rows import framed
+from tractable.models.units import _names
 
 
 class Units(eqx.Module):
@@ -22,6 +24,8 @@ class Units(eqx.Module):
     T(x) are the features of a state (one number for most kinds, one for each state of a categorical unit), θ its
     natural parameter and q a base measure. The cumulant function Γ(θ) = log Σ_x q(x) exp(θ·T(x)) gives the rest: the
     expected features are ∇Γ(θ), their covariance ∇²Γ(θ), the entropy Γ(θ) − θ·∇Γ(θ) (for q = 1).
+
+    Units that hold data may have names, ``columns=["a", "b"]``: then tables are read by these, and come back so.
 
     Examples
     --------
@@ -33,7 +37,11 @@ class Units(eqx.Module):
     """
 
     n: eqx.AbstractVar[int]
+    columns: Columns | None = eqx.field(static=True, default=None, kw_only=True, converter=_names.as_columns)
     zero_one: ClassVar[bool] = False  # whether features are zeros and ones
+
+    def __check_init__(self) -> None:
+        Columns.of(self.columns, self.n_states_by_name)
 
     @property
     def n_features(self) -> int:
@@ -89,11 +97,22 @@ class Units(eqx.Module):
 
     def numbers(self, data: Any) -> np.ndarray:
         """Data as numbers [..., n], NaN for what is missing, whatever they came in."""
-        return numbers_of(data)
+        return numbers_of(data) if self.columns is None else _names.read(self.columns, self.named_states(), data)
 
     def named(self, values: np.ndarray, data: Any = None) -> Any:
         """Values [n_rows, n] by the names that the units have for them, in the container that the data came in."""
-        return framed(values, data)
+        if self.columns is None:
+            return framed(values, data)
+        return _names.written(self.columns, self.named_states(), values, data)
+
+    @property
+    def n_states_by_name(self) -> list[int | None]:
+        """How many states each column has that have names, where it has columns; None for one of numbers."""
+        return [None] * self.n
+
+    def named_states(self) -> Iterator[tuple[np.ndarray, slice]]:
+        """The values of states that have names, with the columns that have these."""
+        yield from ()
 
     @abstractmethod
     def allowed(self, values: np.ndarray) -> np.ndarray:
