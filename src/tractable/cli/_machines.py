@@ -15,9 +15,19 @@ from tractable.cli._common import Common
 from tractable.cli._former import Renamed
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart
-from tractable.cli._sequences import Cut, rows_for
+from tractable.cli._sequences import Cut, checked_numbers, rows_for
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, values_of, write_filled, write_rows
+from tractable.cli._table_files import (
+    Picked,
+    as_text,
+    by_name,
+    check_output,
+    once,
+    told,
+    values_of,
+    write_filled,
+    write_rows,
+)
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
@@ -87,7 +97,8 @@ class Wanted:
             return None
         if not hasattr(model, "groups"):
             raise typer.BadParameter(f"--evidence-file: not for a {type(model).__name__}; leave it out")
-        rows = rows_for(model, self.evidence_file, Picked())
+        found = once(self.evidence_file)
+        rows = checked_numbers(model, rows_for(model, found, Picked()), found)
         if rows.ndim != 2 or not len(rows):
             raise tr.ModelError(f"{self.evidence_file}: there are no rows")
         return rows[0]

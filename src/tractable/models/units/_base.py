@@ -37,7 +37,7 @@ class Units(eqx.Module):
     """
 
     n: eqx.AbstractVar[int]
-    columns: Columns | None = eqx.field(static=True, default=None, kw_only=True, converter=_names.as_columns)
+    columns: Columns | None = eqx.field(static=True, default=None, kw_only=True, repr=False, converter=_names.as_columns)
     zero_one: ClassVar[bool] = False  # whether features are zeros and ones
 
     def __check_init__(self) -> None:
@@ -141,15 +141,19 @@ class Units(eqx.Module):
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
 
-    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, first_column: int = 0) -> None:
-        """Raise for the first value outside the domain, naming its row and column, counted from the first of these."""
+    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, columns: Any = None) -> None:
+        """Raise for the first value outside the domain, naming its row, counted from the first one, and its column.
+
+        `columns` are what messages call the columns; their names, or numbers, if absent.
+        """
         bad = ~self.allowed(values)
         if missing:
             bad &= ~np.isnan(values) if values.dtype.kind == "f" else True
         if not bad.any():
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
-        value, column = values[(*row, column)], first_column + column
+        value = values[(*row, column)]
+        column = columns[column] if columns is not None else repr(self.columns.names[column]) if self.columns else column
         where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
         if value != value:
             raise ModelError(f"{where}: the value {value} is missing; impute it first")

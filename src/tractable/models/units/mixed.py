@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -16,6 +16,7 @@ from tractable.models._base import ModelError, nearest
 from tractable.models.columns import Columns
 from tractable.models.kinds import ColumnsWanted, Described, described
 from tractable.models.units import _names
+from tractable.models.values import number_of, text_of
 from tractable.models.units._base import Units
 from tractable.models.units.bernoulli import Bernoulli
 from tractable.models.units.categorical import Categorical
@@ -133,9 +134,10 @@ class Mixed(Units):
     def domain(self) -> str:
         return ", ".join(f"columns {own.start}–{own.stop - 1}: {part.domain}" for part, own, _ in self)
 
-    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, first_column: int = 0) -> None:
+    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, columns: Any = None) -> None:
+        names = columns or (range(self.n) if self.columns is None else [*map(repr, self.columns.names)])
         for part, own, _ in self:
-            part.check(values[..., own], missing, first_row, first_column + own.start)
+            part.check(values[..., own], missing, first_row, names[own])
 
     @property
     def n_states_by_name(self) -> list[int | None]:
@@ -188,10 +190,23 @@ def units_for(
     ['sex', 'stars', 'age', 'fit']
     """
     found = described([data], ColumnsWanted(kinds, columns, ignore, categories))
+    _check_whole(found, categories if isinstance(categories, Mapping) else {})
     parts = [[unit for _, unit in own] for _, own in groupby(_singly(found), key=lambda pair: pair[0])]
     if len(parts) == 1:
         return _together(parts[0], found.columns)
     return Mixed(*map(_together, parts), columns=found.columns)
+
+
+def _check_whole(found: Described, given: Mapping[Any, Any]) -> None:
+    """Refuse real numbers as states, unless they are given as such."""
+    listed = {text_of(name) for name in given}
+    for name, states in () if found.columns is None else found.columns.categories.items():
+        real = next((s for s in states if (number := number_of(s)) is not None and not float(number).is_integer()), None)
+        if real is not None and name not in listed:
+            raise ModelError(
+                f"the column {name!r} holds real numbers such as {real}, for units 'gaussian' or 'mixed' (--units); as "
+                f"states they are listed, categories={{{name!r}: […]}} (--categories {name}=…)"
+            )
 
 
 def _singly(found: Described) -> Iterator[tuple[Any, Units]]:
