@@ -122,12 +122,30 @@ def sample(
     _tell(found, output, wanted.n, common, rows)
 
 
-@app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
+@dataclass(frozen=True)
+class Filling(Cut):
+    """Which rows are filled, and what gaps get."""
+
+    expected: Annotated[
+        bool, typer.Option("--expected", help="The mean of states that are numbers, not the most probable state.")
+    ] = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What gaps get, as the library takes it."""
+        return {"expected": True} if self.expected else {}
+
+
+@app.command(
+    epilog="\b\nExamples:\n  tractable impute digits.safetensors gaps.csv -o whole.csv\n"
+    "  tractable impute ratings.safetensors ratings.csv --expected -o whole.csv"
+)
 @spread
-def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, seed: Seed = 0) -> None:
+def impute(model: Model, data: Data, output: Output, cut: Filling, common: Common, seed: Seed = 0) -> None:
     """Fill in what is missing in rows of data: its posterior mean given what is observed in the row, or sequence.
 
-    In rows of a network, the most probable state.
+    Of categories, and of variables of a network, it is the most probable state, or with --expected the mean of states
+    that are numbers.
     """
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
@@ -135,7 +153,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     source = as_text(machine, data)
     rows = cut.data(machine, source or data)
     with values_of(source or data):
-        whole = tr.impute(machine, rows, key=seed, memory=common.memory)
+        whole = tr.impute(machine, rows, key=seed, memory=common.memory, **cut.options)
     _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common, whole)
 
 

@@ -60,8 +60,8 @@ class Visible:
         Texts,
         typer.Option(
             metavar="KIND[:COLUMNS]",
-            help="What columns hold: bernoulli (0 or 1) if absent, spin (−1 or 1), gaussian, categorical, mixed (0 or 1, "
-            "or real), auto; for all, or for some by name or number. Text is always categories.",
+            help="What columns hold: bernoulli (0 or 1) if absent, spin (−1 or 1), gaussian, categorical, mixed (0 or "
+            "1, or real), auto; of all, or of some by name or number. Text is always categories.",
         ),
     ] = None
     categories: Annotated[
@@ -135,7 +135,7 @@ class Kept(Picked, Common):
         str | None,
         typer.Option(
             metavar="COLUMN|FILE",
-            help="How often each row counts: a column of the data, which is left out of these, or a file of one column.",
+            help="How often each row counts: a column of the data, then left out of them, or a file of one column.",
         ),
     ] = None
     checkpoint: Annotated[

@@ -82,7 +82,7 @@ class Cut(Picked, Cutting):
 
 
 def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any:
-    """The rows in a file, by name where the model has names; those of units are looked at here, where the file has one."""
+    """The rows in a file, by name where the model has names; those of units are looked at, with the file's name."""
     rows = chosen.rows(path) if model.family == "mixture" or _has_names(model) else chosen.array(path)
     if hasattr(model, "groups"):
         checked_numbers(model, rows, path, missing)

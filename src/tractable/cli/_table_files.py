@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -88,7 +88,8 @@ class Learned(NamedTuple):
         if not self.asked:
             return self.rows
         known = known_columns(self.names)
-        wanted = self.asked["columns"] and [known.get(name, name) for name in self.asked["columns"]]
+        chosen: list[str] | None = self.asked["columns"]
+        wanted = chosen and [known.get(name, name) for name in chosen]
         left = [known[name] for name in self.asked["ignore"] if name in known]
         return tr.select(self.rows, wanted, left)
 
@@ -98,7 +99,7 @@ class Learned(NamedTuple):
             return model.units[model.groups[0]].numbers(self.picked)
 
 
-def known_columns(names: Sequence[str]) -> dict[str, str]:
+def known_columns(names: Iterable[str]) -> dict[str, str]:
     """The columns of a file by name, and by number where none has that name."""
     return {str(j): name for j, name in enumerate(names)} | {name: name for name in names}
 

@@ -59,9 +59,7 @@ def weighing(settings: Settings, data: Any) -> tuple[Settings, Weights | None]:
         return settings, Weights(given, _one_column(given, names))
     if column is None and (names or not given.isdecimal()):
         there = f"; there are {listed(names)}" if names else ", whose columns have no names: give a number from 0"
-        raise tr.ModelError(
-            f"--weights {given}: no column of {data}{nearest(given, names)}, and no such file{there}"
-        )
+        raise tr.ModelError(f"--weights {given}: no column of {data}{nearest(given, names)}, and no such file{there}")
     column = column or given
     left = replace(settings, ignore=[*(settings.ignore or ()), f'"{column}"'])
     return left, Weights(data, tr.read_data(data, columns=[column])[:, 0])

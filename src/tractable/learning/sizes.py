@@ -46,7 +46,7 @@ FEWEST, MOST = 64, 256
 def hidden_of(n_columns: int, n_layers: int = 1) -> list[int]:
     """Hidden units for a table of so many columns: one for each column, between the fewest and the most.
 
-    Fewer are no help to a small table, which is learned by heart no sooner with more of them: rates and passes see to that.
+    Fewer are no help to a small table: rates and passes see to it that this is not learned by heart.
     """
     return [max(FEWEST, min(MOST, n_columns))] * n_layers
 

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 from tractable.models._base import ModelError
 from tractable.models.columns import Columns, numbers_of
+from tractable.models.levels import as_columns, read, written
 from tractable.models.rows import framed
-from tractable.models.units import _names
 
 
 class Units(eqx.Module):
@@ -37,7 +37,7 @@ class Units(eqx.Module):
     """
 
     n: eqx.AbstractVar[int]
-    columns: Columns | None = eqx.field(static=True, default=None, kw_only=True, repr=False, converter=_names.as_columns)
+    columns: Columns | None = eqx.field(static=True, default=None, kw_only=True, repr=False, converter=as_columns)
     zero_one: ClassVar[bool] = False  # whether features are zeros and ones
 
     def __check_init__(self) -> None:
@@ -97,13 +97,13 @@ class Units(eqx.Module):
 
     def numbers(self, data: Any) -> np.ndarray:
         """Data as numbers [..., n], NaN for what is missing, whatever they came in."""
-        return numbers_of(data) if self.columns is None else _names.read(self.columns, self.named_states(), data)
+        return numbers_of(data) if self.columns is None else read(self.columns, self.named_states(), data)
 
     def named(self, values: np.ndarray, data: Any = None) -> Any:
         """Values [n_rows, n] by the names that the units have for them, in the container that the data came in."""
         if self.columns is None:
             return framed(values, data)
-        return _names.written(self.columns, self.named_states(), values, data)
+        return written(self.columns, self.named_states(), values, data)
 
     @property
     def n_states_by_name(self) -> list[int | None]:
@@ -153,7 +153,9 @@ class Units(eqx.Module):
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
         value = values[(*row, column)]
-        column = columns[column] if columns is not None else repr(self.columns.names[column]) if self.columns else column
+        column = (
+            columns[column] if columns is not None else repr(self.columns.names[column]) if self.columns else column
+        )
         where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
         if value != value:
             raise ModelError(f"{where}: the value {value} is missing; impute it first")

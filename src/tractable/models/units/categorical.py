@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 from tractable.models._base import ModelError
 from tractable.models.columns import Columns, cells_of
 from tractable.models.frames import as_array
+from tractable.models.levels import as_columns
 from tractable.models.rows import columns_of, framed, is_named
-from tractable.models.units import _names, _random, _remedies
+from tractable.models.units import _random, _remedies
 from tractable.models.units._base import Units
 from tractable.models.unnamed import array_of
 from tractable.models.values import number_of, state_reader, text_of
@@ -49,7 +50,7 @@ class Categorical(Units):
         self.q = q if q is not None else len(self.names) or 2
         if self.names:
             _check_names(self.names, self.q)
-        self.columns = self._with_states(Columns.of(_names.as_columns(columns), [self.q] * n))
+        self.columns = self._with_states(Columns.of(as_columns(columns), [self.q] * n))
 
     def _with_states(self, columns: Columns | None) -> Columns | None:
         """Columns whose states have the names of these."""

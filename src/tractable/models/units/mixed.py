@@ -15,13 +15,13 @@ from jaxtyping import Array, Float
 from tractable.models._base import ModelError, nearest
 from tractable.models.columns import Columns
 from tractable.models.kinds import ColumnsWanted, Described, described
-from tractable.models.units import _names
-from tractable.models.values import number_of, text_of
+from tractable.models.levels import as_columns
 from tractable.models.units._base import Units
 from tractable.models.units.bernoulli import Bernoulli
 from tractable.models.units.categorical import Categorical
 from tractable.models.units.gaussian import Gaussian
 from tractable.models.units.spin import Spin
+from tractable.models.values import number_of, text_of
 
 
 class Mixed(Units):
@@ -145,7 +145,9 @@ class Mixed(Units):
 
     def named_states(self) -> Iterator[tuple[np.ndarray, slice]]:
         for part, at, _ in self:
-            yield from ((levels, slice(at.start + own.start, at.start + own.stop)) for levels, own in part.named_states())
+            yield from (
+                (levels, slice(at.start + own.start, at.start + own.stop)) for levels, own in part.named_states()
+            )
 
 
 def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
@@ -153,7 +155,7 @@ def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
     if any(part.columns is not None for part in parts):
         raise ModelError("the names of columns belong to Mixed as a whole: Mixed(…, columns=[…])")
     each = [part for part in parts for _ in range(part.n)]
-    found = Columns.of(_names.as_columns(columns), [n for part in parts for n in part.n_states_by_name])
+    found = Columns.of(as_columns(columns), [n for part in parts for n in part.n_states_by_name])
     if found is None:
         return None
     own = zip(found.names, each, strict=True)
@@ -169,9 +171,9 @@ def units_for(
     Parameters
     ----------
     data : a DataFrame, column → values, a list of cases, or an array [n_rows, n_columns].
-    kinds : ``"bernoulli"``, ``"spin"``, ``"gaussian"`` (its precision is learned), ``"categorical"``, or kind → columns.
-        ``"auto"``: columns of 0 and 1 are Bernoulli, other numbers Gaussian. Text and booleans are categories even where
-        another kind is asked of all columns.
+    kinds : ``"bernoulli"``, ``"spin"``, ``"gaussian"`` (its precision is learned), ``"categorical"``, or kind →
+        columns. ``"auto"``: columns of 0 and 1 are Bernoulli, other numbers Gaussian. Text and booleans are categories
+        even where another kind is asked of all columns.
     columns, ignore : which columns, see `select`.
     categories : column → names of its states or their number, for categories that data need not show; one number for
         all categorical columns.
@@ -201,7 +203,9 @@ def _check_whole(found: Described, given: Mapping[Any, Any]) -> None:
     """Refuse real numbers as states, unless they are given as such."""
     listed = {text_of(name) for name in given}
     for name, states in () if found.columns is None else found.columns.categories.items():
-        real = next((s for s in states if (number := number_of(s)) is not None and not float(number).is_integer()), None)
+        real = next(
+            (s for s in states if (number := number_of(s)) is not None and not float(number).is_integer()), None
+        )
         if real is not None and name not in listed:
             raise ModelError(
                 f"the column {name!r} holds real numbers such as {real}, for units 'gaussian' or 'mixed' (--units); as "

@@ -220,7 +220,7 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     return model.decode({VISIBLE: model.units[VISIBLE].mean(theta)})[VISIBLE]
 
 
-def in_names(model: Boltzmann, found: Any, data: Any) -> Any:
+def in_names(model: Boltzmann, found: Any, data: Any, expected: bool = False) -> Any:
     """Visible values by the names that their units have."""
     if VISIBLE not in model.units:
         return found

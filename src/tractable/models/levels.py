@@ -1,8 +1,8 @@
-"""Columns by name: how units read a table that has names, and how values go back by these."""
+"""Rows as the numbers that states stand for: a table with names read so, and values given back by the names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from tractable.models.columns import Columns
 from tractable.models.rows import Rows, is_named, replaced
 from tractable.models.unnamed import array_of
+from tractable.models.values import number_of
+
 
 def as_columns(given: Any) -> Columns | None:
     """Names of columns as such."""
@@ -48,6 +50,17 @@ def written(columns: Columns, levels: Levels, values: np.ndarray, data: Any) -> 
     found = columns.in_place(data, codes)
     found[:, between] = np.asarray(values)[:, between]
     return found
+
+
+def levels_of(columns: Columns | None, n_states: Sequence[int | None]) -> list[np.ndarray | None]:
+    """For each column the numbers that its states stand for; None where it holds numbers, or states that are words."""
+    names = [()] * len(n_states) if columns is None else [columns.categories.get(name, ()) for name in columns.names]
+    return [None if n is None else _numbers(own or range(n)) for n, own in zip(n_states, names, strict=True)]
+
+
+def _numbers(states: Iterable[Any]) -> np.ndarray | None:
+    found = [number_of(state) for state in states]
+    return None if None in found else np.array(found, np.float64)
 
 
 def _at(levels: np.ndarray, codes: np.ndarray) -> np.ndarray:
