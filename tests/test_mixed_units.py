@@ -190,7 +190,7 @@ class TestNames:
             ({"sex": ["f", "x", "m", "m"]}, "'sex'.*'x'"),
             ({"stars": [1, 7, 2, 3]}, "no state is 7"),
             ({"age": ["old", 1, 2, 3]}, "column 'age': 'old' is no number"),
-            ({"fit": [0, 1, 0.5, 1]}, "row 2, column 3: the value 0.5 is not one of this unit: 0 or 1; gray"),
+            ({"fit": [0, 1, 0.5, 1]}, "row 2, column 'fit': the value 0.5 is not one of this unit: 0 or 1; gray"),
             ({"id": [1, 2, 3, 4]}, "knows no column 'id'"),
         ],
     )

@@ -6,13 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import app
 from tractable.cli._former import Renamed
-from tractable.cli._options import Data, Deep, Hidden, Output, Running, Steps, Visible
+from tractable.cli._options import Data, Deep, Hidden, Layers, Output, Running, Steps, Visible
 from tractable.cli._spread import spread
-from tractable.learning.sizes import hidden_of
 
 fit = typer.Typer(
     help="Fit a model to data.",
@@ -74,41 +72,6 @@ def boltzmann(
     """Fit a Boltzmann machine in which every unit is coupled to every other."""
     layers = Layers(None, usual=0) if hidden == "0" else Layers(hidden, most=1)
     _fit_machine((data, output), visible, layers, "boltzmann", steps, running)
-
-
-class Layers:
-    """Numbers of hidden units, layer by layer, as they are written: 500,1000. None are so many as the columns need."""
-
-    def __init__(self, text: str | None, least: int = 1, most: int | None = None, usual: int = 1):
-        self.given = None if text is None else _layers(text, least, most)
-        self.usual = usual
-
-    def over(self, n_columns: int) -> list[int]:
-        """Those given, or the usual number of layers that go with so many columns."""
-        return hidden_of(n_columns, self.usual) if self.given is None else self.given
-
-    def check(self, found: list[int], where: str, model: Any) -> None:
-        """Refuse a model with other layers than those given."""
-        if found != self.given if self.given is not None else len(found) != self.usual:
-            wanted = f"{self.usual} layers" if self.given is None else str(self.given)
-            raise tr.ModelError(f"{where}: expected hidden units {wanted} as this command makes them, got {model!r}")
-
-
-def _layers(text: str, least: int, most: int | None) -> list[int]:
-    try:
-        layers = [int(n) for n in text.split(",")]
-    except ValueError:
-        layers = []
-    if not layers or min(layers) < 1:
-        example = "a number of units such as 500" if most == 1 else "numbers of units such as 500,1000"
-        raise typer.BadParameter(f"--hidden: expected {example}, got {text!r}")
-    if len(layers) < least:
-        raise typer.BadParameter(f"--hidden needs at least two numbers, one for each hidden layer, got {text!r}")
-    if most and len(layers) > most:
-        raise typer.BadParameter(
-            f"--hidden: there is one layer of hidden units here, got {text!r}; fit dbm has several"
-        )
-    return layers
 
 
 def _fit_machine(

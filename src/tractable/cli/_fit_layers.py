@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
-from tractable.cli._fit import Layers, fit, fit_and_show
+from tractable.cli._fit import fit, fit_and_show
 from tractable.cli._former import Renamed
-from tractable.cli._options import ALGORITHMS, Decay, Hidden, Output, Real, Running, Whole
+from tractable.cli._options import ALGORITHMS, Decay, Hidden, Layers, Output, Real, Running, Whole
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Learned
 from tractable.learning.settings import check_settings

@@ -10,8 +10,7 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._fit import Layers
-from tractable.cli._options import Running, Visible, kept_at
+from tractable.cli._options import Layers, Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, resumable
 from tractable.cli._table_files import Learned, once, values_of
 from tractable.cli._text import warnings_in_a_line
@@ -116,19 +115,11 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     running, weights = weighing(running, files.data)
     found = shape.read(files.data, running)
     model = begun_at(running.start, shape) if running.start else shape.new(found, learner, running)
-    rows, held = found.numbers(model), None
-    if running.validation:
-        held = shape.read(running.validation, running).numbers(model)
+    rows = found.numbers(model)
+    held = shape.read(running.validation, running).numbers(model) if running.validation else None
     seen, held_seen = _taken(files.data, rows, running), _taken(running.validation, held, running)
-    for name, part in ((files.data, seen), (running.validation, held_seen)):
-        if part is not None:
-            with values_of(name):
-                learner.checked(model, part)
-    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
-    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress} | running.taken
-    options |= {"steps": running.steps, "seconds": running.seconds, "yardstick": running.yardstick}
-    options |= {} if running.live else {"live": 0.0}
-    options |= {} if weights is None else {"weights": weights.of(len(rows))}
+    _check((files.data, seen), (running.validation, held_seen), model=model, learner=learner)
+    options = _options(running) | ({} if weights is None else {"weights": weights.of(len(rows))})
     with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
@@ -139,6 +130,22 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
         draw(running.plot, learning_curve, run.history)
     seen = GivenRows(seen, weights=options.get("weights")).spread(len(seen))
     return Fitted(files.model, run, _likelihood(run, seen, held_seen, running) if running.live else {})
+
+
+def _check(*parts: tuple[Any, np.ndarray | None], model: Any, learner: Any) -> None:
+    """Look at rows here, where their files have names."""
+    for name, rows in parts:
+        if rows is not None:
+            with values_of(name):
+                learner.checked(model, rows)
+
+
+def _options(running: Running) -> dict[str, Any]:
+    """How a fit runs, as the library takes it."""
+    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
+    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress} | running.taken
+    options |= {"steps": running.steps, "seconds": running.seconds, "yardstick": running.yardstick}
+    return options | ({} if running.live else {"live": 0.0})
 
 
 def _taken(name: str | None, rows: np.ndarray | None, running: Running) -> Any:

@@ -13,6 +13,7 @@ import tractable as tr
 from tractable.cli._common import Common, Force
 from tractable.cli._emissions import kinds_of, states_of
 from tractable.cli._table_files import Learned, Picked, Texts
+from tractable.learning.sizes import hidden_of
 from tractable.models._base import nearest
 from tractable.models.binarizing import check_how
 
@@ -85,6 +86,41 @@ class Deep(Visible):
     """Units of a machine with layers, which may be learned one after the other at first."""
 
     pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 0
+
+
+class Layers:
+    """Numbers of hidden units, layer by layer, as they are written: 500,1000. None are so many as the columns need."""
+
+    def __init__(self, text: str | None, least: int = 1, most: int | None = None, usual: int = 1):
+        self.given = None if text is None else _layers(text, least, most)
+        self.usual = usual
+
+    def over(self, n_columns: int) -> list[int]:
+        """Those given, or the usual number of layers that go with so many columns."""
+        return hidden_of(n_columns, self.usual) if self.given is None else self.given
+
+    def check(self, found: list[int], where: str, model: Any) -> None:
+        """Refuse a model with other layers than those given."""
+        if found != self.given if self.given is not None else len(found) != self.usual:
+            wanted = f"{self.usual} layers" if self.given is None else str(self.given)
+            raise tr.ModelError(f"{where}: expected hidden units {wanted} as this command makes them, got {model!r}")
+
+
+def _layers(text: str, least: int, most: int | None) -> list[int]:
+    try:
+        layers = [int(n) for n in text.split(",")]
+    except ValueError:
+        layers = []
+    if not layers or min(layers) < 1:
+        example = "a number of units such as 500" if most == 1 else "numbers of units such as 500,1000"
+        raise typer.BadParameter(f"--hidden: expected {example}, got {text!r}")
+    if len(layers) < least:
+        raise typer.BadParameter(f"--hidden needs at least two numbers, one for each hidden layer, got {text!r}")
+    if most and len(layers) > most:
+        raise typer.BadParameter(
+            f"--hidden: there is one layer of hidden units here, got {text!r}; fit dbm has several"
+        )
+    return layers
 
 
 @dataclass(frozen=True)

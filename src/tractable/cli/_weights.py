@@ -11,7 +11,7 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli._table_files import known_columns, values_of
-from tractable.formats._pipes import is_pipe
+from tractable.formats._pipes import is_pipe, name_of
 from tractable.formats.data import column_names
 from tractable.models._base import nearest
 from tractable.models.rows import listed
@@ -51,21 +51,23 @@ def weighing(settings: Settings, data: Any) -> tuple[Settings, Weights | None]:
     ------
     ModelError : what is neither a column of the data nor a file.
     """
-    given = settings.weights
-    if given is None:
+    if (given := settings.weights) is None:
         return settings, None
     names = column_names(data) or []
-    if (column := known_columns(names).get(given)) is None and (is_pipe(given) or os.path.exists(given)):
-        return settings, Weights(given, _one_column(given, names))
-    if column is None and (names or not given.isdecimal()):
-        there = f"; there are {listed(names)}" if names else ", whose columns have no names: give a number from 0"
-        raise tr.ModelError(f"--weights {given}: no column of {data}{nearest(given, names)}, and no such file{there}")
-    column = column or given
+    column = known_columns(names).get(given, None if names or not given.isdecimal() else given)
+    if column is None:
+        return settings, Weights(given, _one_column(given, names, data))
     left = replace(settings, ignore=[*(settings.ignore or ()), f'"{column}"'])
     return left, Weights(data, tr.read_data(data, columns=[column])[:, 0])
 
 
-def _one_column(path: Any, names: Sequence[str]) -> np.ndarray:
+def _one_column(path: str, names: Sequence[str], data: Any) -> np.ndarray:
+    """The numbers in a file, where no column of the data has this name."""
+    if not is_pipe(path) and not os.path.exists(path):
+        there = f"; there are {listed(names)}" if names else ", whose columns have numbers from 0"
+        raise tr.ModelError(
+            f"--weights {path}: no column of {name_of(data)}{nearest(path, names)}, and no such file{there}"
+        )
     found = tr.read_data(path)
     if found.shape[1] != 1:
         raise tr.ModelError(f"--weights {path}: expected one column, got {found.shape[1]}")

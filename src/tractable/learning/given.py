@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tractable.learning.records import GradientOptions
+from tractable.models._base import ModelError
 from tractable.models.binarizing import DRAW, binarized, checked, drawn
 from tractable.models.columns import numbers_of
 from tractable.models.keys import generator
@@ -53,6 +54,13 @@ class GivenRows:
         ends, n = np.cumsum(self.weights), int(min(n, max(1, round(self.n_rows))))
         places = (np.arange(n) + 0.5) / n * ends[-1]
         return self.rows[np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1)]
+
+
+def check_takes_bits(units: Any) -> None:
+    """Refuse zeros and ones for units of another kind: of categories they would be two of the states."""
+    if type(units).__name__ in ("Categorical", "Gaussian", "Mixed"):
+        kind = type(units).__name__
+        raise ModelError(f"binarize makes zeros and ones, and the columns are {kind} units: leave it out, or these")
 
 
 def as_given(data: Any, options: GradientOptions) -> GivenRows:

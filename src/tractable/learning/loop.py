@@ -19,7 +19,7 @@ from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
 from tractable.learning.batches import Batches, DeviceRows
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
-from tractable.learning.given import GivenRows, as_given
+from tractable.learning.given import GivenRows, as_given, check_takes_bits
 from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
@@ -76,6 +76,8 @@ def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitti
         raise ModelError("epochs and steps both say how long the fit is: give one of them")
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
+    if options.binarize is not None:
+        check_takes_bits(learner.visible(model))
     taken = as_given(data, options)
     rows, held = learner.checked(model, taken.rows), None
     if request.validation is not None:

@@ -89,6 +89,10 @@ class Columns:
         own = {name: self.categories[name] for name in names if name in self.categories}
         return Columns(names, own, self.ignored) if names else None
 
+    def with_states(self, categories: Mapping[str, Sequence[str]]) -> Columns:
+        """The same columns, the states of some with these names."""
+        return Columns(self.names, {**self.categories, **categories}, self.ignored) if categories else self
+
     @property
     def told(self) -> str:
         """The names in a few words."""

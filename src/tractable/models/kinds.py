@@ -355,7 +355,7 @@ def _checked(given: dict[str, Any], kinds: Mapping[str, str], categories: Any) -
     if given or categories is None or not isinstance(categories, int | np.integer):
         return given
     if not own:
-        raise ModelError("categories= is for categorical columns, and there are none: give emissions='categorical'")
+        raise ModelError("categories= is for categorical columns, and there are none: say that they are 'categorical'")
     return dict.fromkeys(own, _counted("categories=", categories))
 
 

@@ -55,10 +55,11 @@ def written(columns: Columns, levels: Levels, values: np.ndarray, data: Any) -> 
 def levels_of(columns: Columns | None, n_states: Sequence[int | None]) -> list[np.ndarray | None]:
     """For each column the numbers that its states stand for; None where it holds numbers, or states that are words."""
     names = [()] * len(n_states) if columns is None else [columns.categories.get(name, ()) for name in columns.names]
-    return [None if n is None else _numbers(own or range(n)) for n, own in zip(n_states, names, strict=True)]
+    return [None if n is None else numbers_in(own or range(n)) for n, own in zip(n_states, names, strict=True)]
 
 
-def _numbers(states: Iterable[Any]) -> np.ndarray | None:
+def numbers_in(states: Iterable[Any]) -> np.ndarray | None:
+    """The numbers that states read as, None where some are words."""
     found = [number_of(state) for state in states]
     return None if None in found else np.array(found, np.float64)
 

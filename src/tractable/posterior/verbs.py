@@ -321,9 +321,8 @@ def impute(
     indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
     and Helmholtz machines [n_rows, n_visible] with a ``verdict``, exact where affordable, else averages over Gibbs
     chains of ``n_sweeps``. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came,
-    exact. Categorical units and columns get their likeliest state, as variables of networks do; with ``expected=True``
-    (not of layers) the mean of states that read as numbers, and the others of these columns are numbers too. Gaps in a
-    row, or a sequence among others, that is impossible stay gaps.
+    exact. Categories get their likeliest state; with ``expected=True`` (not of layers) those that all read as numbers
+    become these, and gaps their mean. Gaps in a row, or a sequence among others, that is impossible stay gaps.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -141,6 +141,11 @@ class Units(eqx.Module):
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
 
+    @property
+    def told(self) -> Sequence[Any]:
+        """What messages call the columns."""
+        return range(self.n) if self.columns is None else [*map(repr, self.columns.names)]
+
     def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, columns: Any = None) -> None:
         """Raise for the first value outside the domain, naming its row, counted from the first one, and its column.
 
@@ -152,11 +157,8 @@ class Units(eqx.Module):
         if not bad.any():
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
-        value = values[(*row, column)]
-        column = (
-            columns[column] if columns is not None else repr(self.columns.names[column]) if self.columns else column
-        )
-        where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
+        value, called = values[(*row, column)], (columns or self.told)[column]
+        where = f"row {first_row + row[0]}, column {called}" if row else f"column {called}"
         if value != value:
             raise ModelError(f"{where}: the value {value} is missing; impute it first")
         told = self.remedy(values[~np.isnan(values)] if values.dtype.kind == "f" else values)

@@ -50,13 +50,8 @@ class Categorical(Units):
         self.q = q if q is not None else len(self.names) or 2
         if self.names:
             _check_names(self.names, self.q)
-        self.columns = self._with_states(Columns.of(as_columns(columns), [self.q] * n))
-
-    def _with_states(self, columns: Columns | None) -> Columns | None:
-        """Columns whose states have the names of these."""
-        if columns is None or not self.names:
-            return columns
-        return Columns(columns.names, dict.fromkeys(columns.names, self.names), columns.ignored)
+        found = Columns.of(as_columns(columns), [self.q] * n)
+        self.columns = found and found.with_states(dict.fromkeys(found.names, self.names) if self.names else {})
 
     @property
     def n_states_by_name(self) -> list[int | None]:

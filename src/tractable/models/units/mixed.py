@@ -135,9 +135,8 @@ class Mixed(Units):
         return ", ".join(f"columns {own.start}–{own.stop - 1}: {part.domain}" for part, own, _ in self)
 
     def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, columns: Any = None) -> None:
-        names = columns or (range(self.n) if self.columns is None else [*map(repr, self.columns.names)])
         for part, own, _ in self:
-            part.check(values[..., own], missing, first_row, names[own])
+            part.check(values[..., own], missing, first_row, (columns or self.told)[own])
 
     @property
     def n_states_by_name(self) -> list[int | None]:
@@ -154,13 +153,12 @@ def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
     """Names of columns, with those of the states that parts have."""
     if any(part.columns is not None for part in parts):
         raise ModelError("the names of columns belong to Mixed as a whole: Mixed(…, columns=[…])")
-    each = [part for part in parts for _ in range(part.n)]
     found = Columns.of(as_columns(columns), [n for part in parts for n in part.n_states_by_name])
     if found is None:
         return None
+    each = (part for part in parts for _ in range(part.n))
     own = zip(found.names, each, strict=True)
-    said = {name: part.names for name, part in own if isinstance(part, Categorical) and part.names}
-    return Columns(found.names, {**found.categories, **said}, found.ignored)
+    return found.with_states({name: part.names for name, part in own if getattr(part, "names", ())})
 
 
 def units_for(
@@ -203,9 +201,7 @@ def _check_whole(found: Described, given: Mapping[Any, Any]) -> None:
     """Refuse real numbers as states, unless they are given as such."""
     listed = {text_of(name) for name in given}
     for name, states in () if found.columns is None else found.columns.categories.items():
-        real = next(
-            (s for s in states if (number := number_of(s)) is not None and not float(number).is_integer()), None
-        )
+        real = next((state for state in states if float(number_of(state) or 0) % 1), None)
         if real is not None and name not in listed:
             raise ModelError(
                 f"the column {name!r} holds real numbers such as {real}, for units 'gaussian' or 'mixed' (--units); as "

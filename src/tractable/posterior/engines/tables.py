@@ -12,11 +12,10 @@ from tractable import kernels
 from tractable._cached import cached_property
 from tractable.kernels import Reduced, TreeThatRan
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
-from tractable.models.columns import Columns
 from tractable.models.conditioning import TableModel, reduce_model
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
 from tractable.models.keys import generator
-from tractable.models.levels import levels_of
+from tractable.models.levels import numbers_in
 from tractable.models.observations import Observations
 from tractable.models.rows import Rows, columns_of, is_named, like
 from tractable.plan import Ask, Budget, ContractionTree, Memory, Plan, adopted, allowed, check_method
@@ -349,9 +348,8 @@ def impute(case: Case, solved: Sequence[Solved], expected: bool = False) -> dict
 def _expected(case: Case, found: Any, possible: np.ndarray) -> dict[str, np.ndarray]:
     """The variables whose states are numbers, as these: what is observed, else the mean."""
     out = {}
-    for i, (v, names) in enumerate(case.model.states.items()):
-        levels, states = levels_of(Columns([v], {v: names}), [len(names)])[0], case.given.states[:, i]
-        if levels is not None:
+    for (v, names), states in zip(case.model.states.items(), case.given.states.T, strict=True):
+        if (levels := numbers_in(names)) is not None:
             mean = np.where(possible, np.nan_to_num(found.array(v)) @ levels, np.nan)
             out[v] = np.where(states < 0, mean, levels[np.maximum(states, 0)])
     return out
