@@ -44,8 +44,7 @@ class Learner:
     """Whether something is kept of every row, by its number."""
 
     n_steps: ClassVar[int] = sizes.STEPS
-    passes: ClassVar[int] = sizes.PASSES
-    """Steps of a fit where nothing says how many, and passes over the data, at most."""
+    """Steps of a fit where nothing says how many."""
 
     live_rows: ClassVar[int] = 2000
     glimpsed_rows: ClassVar[int] = 500
@@ -114,6 +113,10 @@ class Learner:
     def init(self, plan: Any, model: Any, key: Any, seen: Seen) -> Any:
         """What the learner keeps from step to step (persistent chains, …); refuses a model it cannot learn."""
         return ()
+
+    def with_more_chains(self) -> Self | None:
+        """The same learner with persistent chains enough; None where it has these, or none at all."""
+        return None
 
     def visible(self, model: Any) -> Any:
         """The units of the columns of data."""

@@ -23,7 +23,7 @@ from tractable.learning.given import GivenRows, as_given, check_takes_bits
 from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
-from tractable.learning.watch import FIRST, Watch, are_finite
+from tractable.learning.watch import FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.plan._units import memory_size
@@ -97,7 +97,7 @@ def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None
     if steps is not None:
         return steps
     if epochs is None:
-        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps, learner.passes)
+        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps)
     return epochs * (n_rows // learner.batch)
 
 
@@ -295,10 +295,24 @@ class Fitting:
 
     def _back(self, at: Saved, found: Saved, seen: float | None) -> Saved:
         """The last good state, from which the fit goes on at half the rate, or with which it ends."""
-        known = at.watched
-        lowered = self._watch.lowered(known, len(at.history) + 1, found.step, seen)
+        known, more = at.watched, None if at.watched.rescues else self._more_chains
+        lowered = self._watch.lowered(known, len(at.history) + 1, found.step, Sight(seen, more and more.chains))
         there = Saved(known.good, History(at.history.records[: known.epochs]), at.seconds, lowered or known, at.total)
-        return there._replace(total=there.step) if lowered is None else there
+        if lowered is None:
+            return there._replace(total=there.step)
+        if more is None:
+            return there
+        good = self._with_chains(more, known.good)
+        return there._replace(training=good, watched=lowered._replace(good=good))
+
+    @cached_property
+    def _more_chains(self) -> Any:
+        return self.learner.with_more_chains()
+
+    def _with_chains(self, learner: Learner, there: Training) -> Training:
+        """The same with the chains that this learner begins with."""
+        key = jax.random.fold_in(jax.random.fold_in(self.key, 4), there.step)
+        return there._replace(learner=learner.init(self.plan, there.model, key, self._first))
 
     def _block(self, order: np.ndarray, done: int, n: int, epoch: int = 0) -> DeviceRows:
         """The rows of a block of steps."""
@@ -344,20 +358,9 @@ class Fitting:
     def _restored(self) -> Saved | None:
         if not (self.options.resume and self.options.checkpoint):
             return None
-        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs(), self._known_total)
-
-
-def check_finite(training: Training, n_epochs: int) -> None:
-    """Refuse to go on where parameters are no numbers any more after some more steps of an epoch."""
-    if not are_finite(training):
-        raise _diverged(n_epochs, "some parameters are")
-
-
-def _diverged(n_epochs: int, what: str) -> ModelError:
-    return ModelError(
-        f"epoch {n_epochs + 1}: the fit has diverged, {what} not finite any more: take a smaller learning rate or"
-        " another optimizer; a checkpoint, if there is one, is of steps before that"
-    )
+        begun, more = self._begun(), self._more_chains
+        like = [begun] if more is None else [begun, self._with_chains(more, begun)]
+        return checkpoints.restore(self.options.checkpoint, like, self._belongs(), self._known_total)
 
 
 def _n_bytes(tree: Any) -> int:

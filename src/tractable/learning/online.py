@@ -13,6 +13,7 @@ from tractable.learning._base import Pace, Training
 from tractable.learning.learner import Learner
 from tractable.learning.records import GradientOptions
 from tractable.learning.settings import check_settings
+from tractable.learning.watch import are_finite
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 
@@ -34,7 +35,8 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     numbers = np.arange(n_steps * own.batch, dtype=np.int32)
     block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers)
     found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, Pace(n_steps)))[0]
-    loop.check_finite(found, 0)
+    if not are_finite(found):
+        raise ModelError("the fit has diverged, some parameters are not finite any more: take a smaller learning rate")
     return found
 
 

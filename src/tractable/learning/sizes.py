@@ -12,11 +12,11 @@ import math
 STEPS = 10_000
 """Steps of a fit."""
 
-PASSES = 200
+PASSES = 500
 """A table is gone through no more often."""
 
-LAYERED_STEPS, LAYERED_PASSES = 15_000, 500
-"""The same of layers with a recognition network, which has to be learned too."""
+LAYERED_STEPS = 15_000
+"""Steps of layers with a recognition network, which has to be learned too."""
 
 CHAINS = 200
 """Persistent chains, at least: fewer sit in a few modes each, and the model forgets all others."""
@@ -56,9 +56,9 @@ def batch_of(n_rows: int) -> int:
     return min(n_rows, max(SMALLEST, min(LARGEST, n_rows // BATCHES)))
 
 
-def passes_of(n_rows: int, batch_size: int, n_steps: int, most: int) -> int:
+def passes_of(n_rows: int, batch_size: int, n_steps: int) -> int:
     """Passes over the rows that make so many steps."""
-    return min(most, math.ceil(n_steps / max(1, n_rows // batch_size)))
+    return min(PASSES, math.ceil(n_steps / max(1, n_rows // batch_size)))
 
 
 def chains_of(batch_size: int) -> int:

@@ -40,6 +40,13 @@ class Watched(NamedTuple):
     rescues: int = 0
 
 
+class Sight(NamedTuple):
+    """What is seen of a fit that has gone astray: its rough likelihood, and the chains it will have from now on."""
+
+    likelihood: float | None
+    n_chains: int | None = None
+
+
 @dataclass(frozen=True)
 class Watch:
     """How a fit is watched: `look` says how likely rows are, roughly, `independent` how likely as independent columns.
@@ -75,17 +82,18 @@ class Watch:
         floor = watched.best if won < 0 else self.independent + 0.5 * won
         return not seen > floor - margin
 
-    def lowered(self, watched: Watched, epoch: int, step: int, seen: float | None) -> Watched | None:
+    def lowered(self, watched: Watched, epoch: int, step: int, sight: Sight) -> Watched | None:
         """The way back with half the rate; None where that has been tried often enough. Both are said.
 
         Raises
         ------
         ModelError : nothing has been learned that there is a way back to.
         """
-        what, back = self._words(seen), int(watched.good.step)
+        what, back = self._words(sight.likelihood), int(watched.good.step)
         if self.lowers and watched.rescues < RESCUES:
             factor = watched.factor / 2
-            _tell(f"step {step}: {what}; the fit goes on from step {back} with {factor:g} of the learning rate")
+            chains = "" if sight.n_chains is None else f" and {sight.n_chains} chains"
+            _tell(f"step {step}: {what}; the fit goes on from step {back} with {factor:g} of the learning rate{chains}")
             return watched._replace(factor=factor, rescues=watched.rescues + 1)
         if not back:
             raise ModelError(

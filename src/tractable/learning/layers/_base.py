@@ -89,7 +89,6 @@ class LayeredLearner(Learner):
 
     family: ClassVar[str] = "helmholtz"
     n_steps: ClassVar[int] = sizes.LAYERED_STEPS
-    passes: ClassVar[int] = sizes.LAYERED_PASSES
     live_rows: ClassVar[int] = LIVE_ROWS
 
     samples: int = 1

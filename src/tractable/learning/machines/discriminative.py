@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -46,9 +46,6 @@ class Discriminative(MachineLearner):
     >>> tr.infer(run.model, [1, 1, np.nan]).marginals["visible"][2:].round() # of the labels 0 and 1
     array([0., 1.])
     """
-
-    passes: ClassVar[int] = sizes.LAYERED_PASSES
-    """Labels of a small table take longer to tell apart than its rows to be described."""
 
     def rate(self, model: Any) -> float:
         return sizes.rate_of_adam(model.n_parameters)
