@@ -375,7 +375,6 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (rbm("rows.npy", "-o", folder / "m.npy"), ["m.npy", ".safetensors"]),
         (rbm("rows.npy", "-o", folder / "no" / "m.safetensors"), ["m.safetensors", "no such folder"]),
         (("fit", "rbm", rows, "--hidden", 3), ["--output"]),
-        (("fit", "rbm", rows, "-o", new), ["--hidden"]),
         (("fit", "dbm", rows, "--hidden", "3,x", "-o", new), ["--hidden", "3,x"]),
         (("fit", "rmb", rows), ["rmb"]),
         (("score", model, folder / "narrow.npy"), ["6 units", "4 columns"]),

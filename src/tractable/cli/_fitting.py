@@ -114,12 +114,13 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     files = files._replace(data=once(files.data))
     running, weights = weighing(running, files.data)
     found = shape.read(files.data, running)
+    each = weights and weights.of(n_rows_of(found.rows))
     model = begun_at(running.start, shape) if running.start else shape.new(found, learner, running)
     rows = found.numbers(model)
     held = shape.read(running.validation, running).numbers(model) if running.validation else None
     seen, held_seen = _taken(files.data, rows, running), _taken(running.validation, held, running)
     _check((files.data, seen), (running.validation, held_seen), model=model, learner=learner)
-    options = _options(running) | ({} if weights is None else {"weights": weights.of(len(rows))})
+    options = _options(running) | ({} if each is None else {"weights": each})
     with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
