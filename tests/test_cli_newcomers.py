@@ -126,7 +126,7 @@ class TestTables:
             (("--units", "gaussian:agee"), "did you mean 'age'?"),
             (("--units", "categorical"), "the column 'age' holds real numbers such as 44.5"),
             (("--units", "mixed", "--categories", "stars=1|2"), "people.csv:3: row 1: variable 'stars': no state is 5"),
-            (("--units", "mixed", "--ignore", "age", "--binarize", "0.5"), "and the columns are Mixed units"),
+            (("--units", "categorical", "--ignore", "age", "--binarize", "0.5"), "and the columns are Mixed units"),
         ],
     )
     def test_what_does_not_fit_is_said(self, at: Path, capsys: Any, words: tuple[str, ...], told: str) -> None:
