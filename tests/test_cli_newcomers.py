@@ -229,6 +229,16 @@ class TestWeights:
             assert np.array_equal(one, two) and not np.array_equal(one, three)
 
     @pytest.mark.usefixtures("tables")
+    @pytest.mark.parametrize(
+        "words",
+        [("rbm", *QUICK), ("sbn", *QUICK), ("network", "--structure", "a->b; c; d"), ("mixture", "--components", "2")],
+    )
+    @pytest.mark.parametrize("held", ["bits.csv", "weighted.csv"])
+    def test_rows_that_are_followed_need_none(self, capsys: Any, words: tuple[str, ...], held: str) -> None:
+        output = "m.bif" if words[0] == "network" else "m.safetensors"
+        ask(capsys, "fit", *words, "weighted.csv", "--weights", "n", "--validation", held, "-o", output)
+
+    @pytest.mark.usefixtures("tables")
     @pytest.mark.parametrize("command", ["rbm", "mixture"])
     @pytest.mark.parametrize(
         ("weights", "told"),

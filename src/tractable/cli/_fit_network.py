@@ -17,7 +17,7 @@ from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, once, values_of
-from tractable.cli._weights import weighing
+from tractable.cli._weights import followed, weighing
 from tractable.formats import as_bytes
 from tractable.graph.structure import read_structure
 from tractable.models._base import nearest
@@ -110,7 +110,9 @@ def network(
     as_bytes(found, output)  # what is learned can be written as what it is learned from
     rows = found.check(counting.states(found, content))  # again, for NA may be a state
     each = weights and weights.of(len(rows))
-    held = counting.states(found, counting.validation) if counting.validation else None
+    held = None
+    if path := counting.validation:
+        held = followed(counting, weights, path).states(found, path)
     with values_of(data):
         run = climb(counting, found, (rows, held), output, checkpoint, each)
     show_run(run, output, (rows, each), counting)

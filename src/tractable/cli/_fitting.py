@@ -14,7 +14,7 @@ from tractable.cli._options import Layers, Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, resumable
 from tractable.cli._table_files import Learned, once, values_of
 from tractable.cli._text import warnings_in_a_line
-from tractable.cli._weights import weighing
+from tractable.cli._weights import Weights, followed, weighing
 from tractable.learning.given import GivenRows
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
@@ -117,7 +117,7 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     each = weights and weights.of(n_rows_of(found.rows))
     model = begun_at(running.start, shape) if running.start else shape.new(found, learner, running)
     rows = found.numbers(model)
-    held = shape.read(running.validation, running).numbers(model) if running.validation else None
+    held = _held(shape, running, weights, model)
     seen, held_seen = _taken(files.data, rows, running), _taken(running.validation, held, running)
     _check((files.data, seen), (running.validation, held_seen), model=model, learner=learner)
     options = _options(running) | ({} if each is None else {"weights": each})
@@ -131,6 +131,13 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
         draw(running.plot, learning_curve, run.history)
     seen = GivenRows(seen, weights=options.get("weights")).spread(len(seen))
     return Fitted(files.model, run, _likelihood(run, seen, held_seen, running) if running.live else {})
+
+
+def _held(shape: Any, running: Running, weights: Weights | None, model: Any) -> np.ndarray | None:
+    """The rows that are followed."""
+    if (path := running.validation) is None:
+        return None
+    return shape.read(path, followed(running, weights, path)).numbers(model)
 
 
 def _check(*parts: tuple[Any, np.ndarray | None], model: Any, learner: Any) -> None:

@@ -25,6 +25,7 @@ class Weights(NamedTuple):
 
     path: Any
     each: np.ndarray
+    column: str | None = None
 
     def of(self, n: int) -> np.ndarray:
         """One weight for each of so many rows, or sequences."""
@@ -58,15 +59,23 @@ def weighing(settings: Settings, data: Any) -> tuple[Settings, Weights | None]:
     if column is None:
         return settings, Weights(given, _one_column(given, names, data))
     left = replace(settings, ignore=[*(settings.ignore or ()), f'"{column}"'])
-    return left, Weights(data, tr.read_data(data, columns=[column])[:, 0])
+    return left, Weights(data, tr.read_data(data, columns=[column])[:, 0], column)
+
+
+def followed(settings: Settings, weights: Weights | None, path: Any) -> Settings:
+    """The settings for rows that are followed, whose file may lack the column of weights."""
+    names = column_names(path) if weights and weights.column is not None else None
+    if not names or (weights and weights.column in names):
+        return settings
+    return replace(settings, ignore=settings.ignore[:-1])
 
 
 def _one_column(path: str, names: Sequence[str], data: Any) -> np.ndarray:
     """The numbers in a file, where no column of the data has this name."""
     if not is_pipe(path) and not os.path.exists(path):
-        there = f"; there are {listed(names)}" if names else ", whose columns have numbers from 0"
+        there = f"there are {listed(names)}" if names else "its columns have no names, but numbers from 0"
         raise tr.ModelError(
-            f"--weights {path}: no column of {name_of(data)}{nearest(path, names)}, and no such file{there}"
+            f"--weights {path}: no column of {name_of(data)}{nearest(path, names)}, and no such file; {there}"
         )
     found = tr.read_data(path)
     if found.shape[1] != 1:

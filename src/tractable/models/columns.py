@@ -24,7 +24,7 @@ _NUMBERS = frozenset({float, int, bool, type(None)})
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns of a mixture or a hidden Markov model, by which it reads data and gives them back.
+    """The names of the columns of a model, or of units of a machine, by which it reads data and gives them back.
 
     Parameters
     ----------
