@@ -324,7 +324,7 @@ class TestNames:
             ({"sex": ["f", "x", "m", "m"]}, "'sex'.*'x'"),
             ({"stars": [1, 7, 2, 3]}, "no state is 7"),
             ({"age": ["old", 1, 2, 3]}, "column 'age': 'old' is no number"),
-            ({"fit": [0, 1, 0.5, 1]}, "row 2, column 3: the value 0.5 is not one of this unit: 0 or 1; gray"),
+            ({"fit": [0, 1, 0.5, 1]}, "row 2, column 'fit': the value 0.5 is not one of this unit: 0 or 1; gray"),
             ({"id": [1, 2, 3, 4]}, "knows no column 'id'"),
         ],
     )
@@ -404,3 +404,49 @@ def test_expected_ratings_and_one_case_by_name() -> None:
     assert found["sex"].tolist()[:3] == ["f", "m", "f"] and tr.impute(model, table)["stars"][2] in range(1, 6)
     rows = np.array([[1.0, 0.0], [np.nan, 0.0]])
     assert tr.impute(model, rows, expected=True)[1, 0] == pytest.approx(p @ [1, 2, 3, 4, 5])
+
+
+class TestColumnsOfOneKind:
+    """Units of any kind have names, and are otherwise what they are without."""
+
+    kinds: ClassVar[list[Any]] = [
+        lambda **names: tr.Bernoulli(3, **names),
+        lambda **names: tr.Spin(3, **names),
+        lambda **names: tr.Gaussian(3, [0.1, 0.2, 0.3], **names),
+        lambda **names: tr.Categorical(3, 2, **names),
+    ]
+
+    @pytest.mark.parametrize("kind", kinds)
+    def test_names_change_no_number_and_are_kept(self, kind: Any, tmp_path: Path) -> None:
+        named, plain = kind(columns=["a", "b", "c"]), kind()
+        w = np.random.default_rng(0).normal(size=(plain.n_features, 2))
+        one, two = (tr.restricted(units, 2, couplings=w) for units in (named, plain))
+        tr.save(one, tmp_path / "m.safetensors")
+        again: Any = tr.load(tmp_path / "m.safetensors")
+        assert jax.tree.structure(again) == jax.tree.structure(one)
+        assert float(tr.log_partition(one)) == float(tr.log_partition(two))
+        rows = np.asarray(tr.sample(two, 4, key=0), float)
+        table = {name: rows[:, j] for j, name in reversed([*enumerate("abc")])}
+        for data in (table, rows):
+            assert np.array_equal(tr.free_energy(one, data).value, tr.free_energy(two, rows).value)
+        drawn = tr.sample(one, 4, key=0)
+        assert [*drawn] == ["a", "b", "c"] and np.array_equal(np.stack([*drawn.values()], 1).astype(float), rows)
+
+    def test_draws_by_name_have_their_verdict(self) -> None:
+        w = np.random.default_rng(0).normal(size=(60, 60)) * 0.1
+        names = [f"x{j}" for j in range(60)]
+        found = tr.sample(tr.restricted(tr.Bernoulli(60, columns=names), 60, couplings=w), 3, key=0)
+        assert found.verdict != "exact" and [*found] == names
+
+    def test_they_are_as_many_as_the_columns(self) -> None:
+        with pytest.raises(tr.ModelError, match="2 names of columns, the model has 3 columns"):
+            tr.Bernoulli(3, columns=["a", "b"])
+        with pytest.raises(tr.ModelError, match="belong to Mixed as a whole"):
+            tr.Mixed(tr.Bernoulli(1, columns=["a"]), tr.Gaussian(1))
+
+    def test_real_columns_keep_them_through_a_fit(self) -> None:
+        table = {"x": [1.0, 2.0, 4.0, 5.0], "y": [10.0, -3.0, 2.0, 0.0]}
+        run = fit_columns(
+            tr.restricted(tr.units_for(table), 2), table, tr.PersistentCD(batch_size=4), steps=5, live=0.0
+        )
+        assert isinstance(run.model.units["visible"], tr.Gaussian) and [*tr.sample(run.model, 2)] == ["x", "y"]

@@ -57,6 +57,18 @@ ADAM, STEADY, WIDE = 0.01, 0.001, 10_000
 """The largest and the smallest rate of Adam; it falls with the root of the number of parameters above so many."""
 
 
+FEWEST, MOST = 64, 256
+"""Hidden units of a layer, where none are given."""
+
+
+def hidden_of(n_columns: int, n_layers: int = 1) -> list[int]:
+    """Hidden units for a table of so many columns: one for each column, between the fewest and the most.
+
+    Fewer are no help to a small table: rates and passes see to it that this is not learned by heart.
+    """
+    return [max(FEWEST, min(MOST, n_columns))] * n_layers
+
+
 def chains_of(batch_size: int) -> int:
     """Persistent chains beside batches of this size."""
     return max(batch_size, CHAINS)

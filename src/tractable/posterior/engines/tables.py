@@ -15,6 +15,7 @@ from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
 from tractable.models.conditioning import TableModel, reduce_model
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
 from tractable.models.keys import generator
+from tractable.models.levels import numbers_in
 from tractable.models.observations import Observations
 from tractable.models.rows import Rows, columns_of, is_named, like
 from tractable.plan import Ask, Budget, ContractionTree, Memory, Plan, adopted, allowed, check_method
@@ -30,7 +31,7 @@ from tractable.posterior.exact.joint import joint_table
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 METHODS = ("auto", "elimination")
-OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
 ALL = slice(None)
 
 
@@ -310,11 +311,12 @@ def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
 
 
 def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
-    """State indices as names, −1 as None."""
-    return Rows({v: np.array([*states[v], None], object)[own] for v, own in codes.items()})
+    """State indices as names, −1 as None; what is no index is a number already."""
+    of = {v: np.array([*states[v], None], object) for v in codes}
+    return Rows({v: of[v][own] if own.dtype.kind in "iu" else own for v, own in codes.items()})
 
 
-def in_names(model: TableModel, found: dict[str, np.ndarray], data: Any) -> Any:
+def in_names(model: TableModel, found: dict[str, np.ndarray], data: Any, expected: bool = False) -> Any:
     """State indices as names of states, in the container that the data came in: its columns first."""
     first = [v for v in columns_of(data) if v in found] if is_named(data) else []
     return like(data, by_name(model.states, {v: found[v] for v in dict.fromkeys([*first, *found])}))
@@ -329,16 +331,28 @@ def read_rows(model: TableModel, data: Any, missing: bool) -> Case:
     return Case(model, Evidence(states))
 
 
-def impute(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
+def impute(case: Case, solved: Sequence[Solved], expected: bool = False) -> dict[str, np.ndarray]:
     """Variable → state indices [n_rows], the most probable state of each missing value given what the row observes.
 
-    Nothing is likely in a row that is impossible: there a gap stays one, −1.
+    With `expected` a variable whose states all read as numbers has these, and their mean where one is missing. Nothing
+    is likely in a row that is impossible: there a gap stays one, −1, of numbers NaN.
     """
     post, states = posterior(case, solved), case.given.states
     found, possible = post.marginals, post.possible
     guess = {v: np.where(possible, np.nan_to_num(found.array(v)).argmax(1), -1) for v in case.model.states}
     guess = {v: own.astype(np.int32) for v, own in guess.items()}
-    return {v: np.where(states[:, i] < 0, guess[v], states[:, i]) for i, v in enumerate(case.model.states)}
+    whole = {v: np.where(states[:, i] < 0, guess[v], states[:, i]) for i, v in enumerate(case.model.states)}
+    return whole | (_expected(case, found, np.asarray(possible)) if expected else {})
+
+
+def _expected(case: Case, found: Any, possible: np.ndarray) -> dict[str, np.ndarray]:
+    """The variables whose states are numbers, as these: what is observed, else the mean."""
+    out = {}
+    for (v, names), states in zip(case.model.states.items(), case.given.states.T, strict=True):
+        if (levels := numbers_in(names)) is not None:
+            mean = np.where(possible, np.nan_to_num(found.array(v)) @ levels, np.nan)
+            out[v] = np.where(states < 0, mean, levels[np.maximum(states, 0)])
+    return out
 
 
 def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate | None:
