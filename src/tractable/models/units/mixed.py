@@ -172,7 +172,7 @@ def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
         return None
     each = (part for part in parts for _ in range(part.n))
     own = zip(found.names, each, strict=True)
-    return found.with_states({name: part.names for name, part in own if isinstance(part, Categorical) and part.names})
+    return found.with_states({name: part.names for name, part in own if getattr(part, "names", ())})
 
 
 def units_for(
