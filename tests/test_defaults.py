@@ -54,10 +54,10 @@ def same(first: Any, second: Any) -> bool:
 
 
 def test_a_small_table_gets_small_batches_and_many_passes() -> None:
-    batches = [sizes.batch_of(n) for n in (2, 7, 50, 500, 1500, 5_000, 50_000)]
-    assert batches == [2, 7, 10, 20, 60, 100, 100]
-    passes = [sizes.passes_of(n, sizes.batch_of(n), 10_000) for n in (2, 50, 500, 5_000, 50_000, 10**7)]
-    assert passes == [500, 500, 400, 200, 20, 1]
+    batches = [sizes.MACHINES.batch_size(n) for n in (2, 7, 50, 500, 1500, 5_000, 50_000)]
+    assert batches == [2, 4, 4, 20, 60, 100, 100]
+    passes = [sizes.MACHINES.epochs(n, sizes.MACHINES.batch_size(n)) for n in (2, 50, 500, 5_000, 50_000, 10**7)]
+    assert passes == [200, 200, 200, 200, 20, 1]
     assert sizes.rate_of_adam(1_000) == 0.01 > sizes.rate_of_adam(10**6) == 0.001
 
 
@@ -66,7 +66,7 @@ def test_a_small_table_gets_small_batches_and_many_passes() -> None:
 )
 def test_a_machine_learns_at_its_defaults(learner: Any, share: float) -> None:
     run, told = heard(lambda: fitted(learner, validation=bars(500, 1)))
-    assert not told and run.yardstick.rows == "validation" and run.steps == 10_000 == len(run.history) * 25
+    assert not told and run.yardstick.rows == "validation" and run.steps == 5000 == len(run.history) * 25
     assert run.yardstick.model > ALONE + share * (-4.3 - ALONE)
     assert float(tr.log_likelihood(run.model, bars(500, 1))) == pytest.approx(run.yardstick.model, abs=0.01)
 
@@ -80,8 +80,10 @@ def test_a_network_learns_at_its_defaults() -> None:
 def test_settings_that_followed_from_the_size_give_the_same_bits_when_they_are_given(model: Any) -> None:
     rows = ROWS[:40]
     run = fitted(model=model, rows=rows)
-    assert run.learner.batch_size == 10 and run.learner.learning_rate and run.steps == 4 * len(run.history)
-    assert run.history[0].learning_rate == pytest.approx(run.learner.learning_rate * (1 - 3 / run.steps))
+    assert run.learner.learning_rate and run.steps == 40 // run.learner.batch_size * len(run.history)
+    assert run.history[0].learning_rate == pytest.approx(
+        run.learner.learning_rate * (1 - (40 // run.learner.batch_size - 1) / run.steps)
+    )
     assert same(run, fitted(run.learner, model, rows, epochs=len(run.history)))
     assert same(run, fitted(run.learner, model, rows, steps=run.steps))
     assert not same(run, fitted(run.learner, model, rows, steps=run.steps - 1))

@@ -14,18 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.learning import _base, checkpoint_files, checkpoints, sizes
+from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
 from tractable.learning.batches import Batches, DeviceRows
 from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
-from tractable.learning.given import GivenRows, as_given, check_takes_bits
+from tractable.learning.given import GivenRows, as_given
 from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
 from tractable.learning.watch import FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
 
@@ -76,12 +77,11 @@ def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitti
         raise ModelError("epochs and steps both say how long the fit is: give one of them")
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
-    if options.binarize is not None:
-        check_takes_bits(learner.visible(model))
-    taken = as_given(data, options)
+    units = getattr(model, "units", {}).get(VISIBLE)
+    taken = as_given(data, options, units)
     rows, held = learner.checked(model, taken.rows), None
     if request.validation is not None:
-        asked = as_given(request.validation, replace(options, weights=None))
+        asked = as_given(request.validation, replace(options, weights=None), units)
         held = learner.checked(model, asked.rows, "validation: ")
     own = learner.settled(model, len(rows), checkpoint_files.version(options.checkpoint) if options.resume else 2)
     if options.seconds is not None and own.decay is True:  # the rate can fall only once it is known how long that takes
@@ -97,7 +97,7 @@ def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None
     if steps is not None:
         return steps
     if epochs is None:
-        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps)
+        epochs = learner.defaults.epochs(n_rows, learner.batch)
     return epochs * (n_rows // learner.batch)
 
 

@@ -88,7 +88,7 @@ class LayeredLearner(Learner):
     """
 
     family: ClassVar[str] = "helmholtz"
-    n_steps: ClassVar[int] = sizes.LAYERED_STEPS
+    defaults: ClassVar[sizes.Sizes] = sizes.LAYERS
     live_rows: ClassVar[int] = LIVE_ROWS
 
     samples: int = 1

@@ -19,6 +19,7 @@ from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.rows import is_named, select
 from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Mixed, Spin, Units, units_for
+from tractable.models.weights import counted
 
 
 def visible_units(data: Any, kind: Any = "auto", categories: Any = None, **chosen: Any) -> Units:
@@ -102,12 +103,14 @@ class Scale(NamedTuple):
         return ((rows - self.shift) / self.scale).astype(np.float32)
 
 
-def standard_scale(rows: np.ndarray) -> Scale:
+def standard_scale(rows: np.ndarray, weights: np.ndarray | None = None) -> Scale:
     """The scale on which each column has mean 0 and variance 1; a column that does not vary is only shifted."""
     seen = ~np.isnan(rows)
-    count = np.maximum(seen.sum(axis=0), 1)
-    shift = np.where(seen, rows, 0).sum(axis=0, dtype=np.float64) / count
-    deviation = np.sqrt((np.where(seen, rows - shift, 0) ** 2).sum(axis=0) / count)
+    often = seen if weights is None else seen * weights[:, None]
+    count = often.sum(axis=0)
+    count = np.where(count > 0, count, 1)
+    shift = (often * np.where(seen, rows, 0)).sum(axis=0, dtype=np.float64) / count
+    deviation = np.sqrt((often * np.where(seen, rows - shift, 0) ** 2).sum(axis=0) / count)
     flat = deviation <= 1e-12 * np.maximum(np.abs(shift), 1e-300)
     return Scale(shift, np.where(flat, 1.0, deviation))
 
@@ -157,13 +160,16 @@ def real_columns(units: Units) -> np.ndarray:
     return np.full(units.n, isinstance(units, Gaussian))
 
 
-def scale_of(units: Units, rows: np.ndarray) -> Scale | None:
-    """The scale on which columns are learned: standard where they are real-valued, None where none is."""
+def scale_of(units: Units, rows: np.ndarray, weights: np.ndarray | None = None) -> Scale | None:
+    """The scale on which columns are learned: standard where they are real-valued, None where none is.
+
+    Rows count as often as `weights` say.
+    """
     real = real_columns(units)
     if not real.any():
         return None
     shift, deviation = np.zeros(units.n), np.ones(units.n)
-    shift[real], deviation[real] = standard_scale(rows[:, real])
+    shift[real], deviation[real] = standard_scale(rows[:, real], weights)
     return Scale(shift, deviation)
 
 
@@ -194,8 +200,10 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
         raise ModelError("binarize makes zeros and ones, which are no real numbers: leave it out, or Gaussian units")
     rows = checked_rows(model, data)
     held = None if validation is None else checked_rows(model, validation, "validation: ")
-    scale = scale_of(model.units[VISIBLE], rows)
+    rows, weights = counted(rows, options.pop("weights", None))
+    scale = scale_of(model.units[VISIBLE], rows, weights)
     assert scale is not None
+    options["weights"] = weights
     run = fit(model, scale(rows), learner, validation=None if held is None else scale(held), **options)
     shift = -float(np.log(scale.scale).sum())
     yard = run.yardstick and run.yardstick.moved(shift)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -46,6 +46,8 @@ class Discriminative(MachineLearner):
     >>> tr.infer(run.model, [1, 1, np.nan]).marginals["visible"][2:].round() # of the labels 0 and 1
     array([0., 1.])
     """
+
+    defaults: ClassVar[sizes.Sizes] = sizes.LABELS
 
     def rate(self, model: Any) -> float:
         return sizes.rate_of_adam(model.n_parameters)

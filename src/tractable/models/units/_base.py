@@ -141,6 +141,15 @@ class Units(eqx.Module):
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
 
+    def joint_states(self, index: Array, dtype: Any) -> Float[Array, "*b f"]:
+        """The features of the joint states of all units with these numbers."""
+        base, digits = int(self.n_states), []
+        for _ in range(self.n):
+            digits.append(index % base)
+            index = index // base
+        table = jnp.asarray(self.states(), dtype)
+        return table[jnp.stack(digits, axis=-1)].reshape(*index.shape, self.n_features)
+
     @property
     def told(self) -> Sequence[Any]:
         """What messages call the columns."""

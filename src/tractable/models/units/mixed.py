@@ -76,7 +76,21 @@ class Mixed(Units):
 
     @property
     def n_states(self) -> float:
-        return np.inf  # of different numbers: summed out, never enumerated
+        return np.inf  # there is no one number
+
+    @property
+    def states_each(self) -> tuple[int, ...]:
+        """The number of states of each unit; empty where some have infinitely many."""
+        if not all(np.isfinite(part.n_states) for part in self.parts):
+            return ()
+        return tuple(int(part.n_states) for part in self.parts for _ in range(part.n))
+
+    def joint_states(self, index: Array, dtype: Any) -> Float[Array, "*b f"]:
+        found = []
+        for part in self.parts:
+            found.append(part.joint_states(index, dtype))
+            index = index // int(part.n_states) ** part.n
+        return jnp.concatenate(found, axis=-1)
 
     @property
     def unit_of_feature(self) -> np.ndarray:
