@@ -14,7 +14,7 @@ from tractable.cli._options import Layers, Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, resumable
 from tractable.cli._table_files import Learned, once, values_of
 from tractable.cli._text import warnings_in_a_line
-from tractable.cli._weights import Weights, followed, weighing
+from tractable.cli._weights import RowWeights, followed, weighing
 from tractable.learning.given import GivenRows
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
@@ -133,7 +133,7 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     return Fitted(files.model, run, _likelihood(run, seen, held_seen, running) if running.live else {})
 
 
-def _held(shape: Any, running: Running, weights: Weights | None, model: Any) -> np.ndarray | None:
+def _held(shape: Any, running: Running, weights: RowWeights | None, model: Any) -> np.ndarray | None:
     """The rows that are followed."""
     if (path := running.validation) is None:
         return None

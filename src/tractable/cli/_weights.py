@@ -20,7 +20,7 @@ from tractable.models.weights import checked_weights
 Settings = TypeVar("Settings", bound=Any)
 
 
-class Weights(NamedTuple):
+class RowWeights(NamedTuple):
     """What a file says of how often rows count."""
 
     path: Any
@@ -45,7 +45,7 @@ class Weights(NamedTuple):
             return whole[ends - 1]
 
 
-def weighing(settings: Settings, data: Any) -> tuple[Settings, Weights | None]:
+def weighing(settings: Settings, data: Any) -> tuple[Settings, RowWeights | None]:
     """The settings, which leave the column of weights out of the data, and the weights.
 
     Raises
@@ -57,12 +57,12 @@ def weighing(settings: Settings, data: Any) -> tuple[Settings, Weights | None]:
     names = column_names(data) or []
     column = known_columns(names).get(given, None if names or not given.isdecimal() else given)
     if column is None:
-        return settings, Weights(given, _one_column(given, names, data))
+        return settings, RowWeights(given, _one_column(given, names, data))
     left = replace(settings, ignore=[*(settings.ignore or ()), f'"{column}"'])
-    return left, Weights(data, tr.read_data(data, columns=[column])[:, 0], column)
+    return left, RowWeights(data, tr.read_data(data, columns=[column])[:, 0], column)
 
 
-def followed(settings: Settings, weights: Weights | None, path: Any) -> Settings:
+def followed(settings: Settings, weights: RowWeights | None, path: Any) -> Settings:
     """The settings for rows that are followed, whose file may lack the column of weights."""
     names = column_names(path) if weights and weights.column is not None else None
     if not names or (weights and weights.column in names):

@@ -18,11 +18,11 @@ def as_columns(given: Any) -> Columns | None:
     return given if given is None or isinstance(given, Columns) else Columns(given)
 
 
-Levels = Iterable[tuple[np.ndarray, slice]]
+NamedStates = Iterable[tuple[np.ndarray, slice]]
 """The values of named states, and the columns that have these."""
 
 
-def read(columns: Columns, levels: Levels, data: Any) -> np.ndarray:
+def read(columns: Columns, levels: NamedStates, data: Any) -> np.ndarray:
     """Data as the numbers [..., n] that units take; an array of numbers is that already."""
     if isinstance(data, np.ndarray) and data.dtype.kind in "biuf":
         return data
@@ -34,7 +34,7 @@ def read(columns: Columns, levels: Levels, data: Any) -> np.ndarray:
     return codes[0] if single else codes
 
 
-def written(columns: Columns, levels: Levels, values: np.ndarray, data: Any) -> Any:
+def written(columns: Columns, levels: NamedStates, values: np.ndarray, data: Any) -> Any:
     """Values [n_rows, n] by name, in the container that the data came in; what is no state, a mean, as it is."""
     codes, between = np.array(values, np.float64), []
     for own_values, own in levels:

@@ -39,7 +39,7 @@ def visible_units(data: Any, kind: Any = "auto", categories: Any = None, **chose
     >>> visible_units(np.array([[0.0, 1.0], [np.nan, 1.0]]))
     Bernoulli(n=2)
     >>> visible_units({"a": [1, -1], "b": ["x", "y"]}).parts
-    (Spin(n=1), Categorical(n=1, q=2, names=('x', 'y')))
+    (Spin(n=1), Categorical(n=1, names=('x', 'y')))
     """
     if is_named(data) or isinstance(kind, Mapping) or not (categories is None or isinstance(categories, int)):
         return _of_table(data, kind, categories, chosen)
