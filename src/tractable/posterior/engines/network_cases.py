@@ -226,5 +226,6 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
 
 
 def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
-    """State indices as names, −1 as None."""
-    return Rows({v: np.array([*states[v], None], object)[own] for v, own in codes.items()})
+    """State indices as names, −1 as None; what is no index is a number already."""
+    of = {v: np.array([*states[v], None], object) for v in codes}
+    return Rows({v: of[v][own] if own.dtype.kind in "iu" else own for v, own in codes.items()})
