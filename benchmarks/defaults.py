@@ -3,9 +3,10 @@
 Claims: at least 0.8 of the gain of a mixture (the better one of 10 and 30 components) for the default learner of each
 family, at least 0.5 for the others; a fit below 0.3 says so. Each takes at most a minute of two cores. With --rows the
 same for tables of 50 to 50,000 rows, with --cli by the command line, with --bad a hundred settings that are bad on
-purpose: each is improved, stopped or said. scikit-learn's BernoulliRBM at its own defaults stands beside.
+purpose: each is improved, stopped or said. scikit-learn's BernoulliRBM at its own defaults stands beside. With --cost
+what the yardstick takes, at most a tenth of the fit: pairs of fits with and without.
 
-    python benchmarks/defaults.py [--only bars,digits] [--learners rbm,sbn] [--rows] [--cli] [--bad] [--json FILE]
+    python benchmarks/defaults.py [--only bars,digits] [--learners rbm,sbn] [--rows] [--cli] [--bad] [--cost]
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from _common import Row, arguments, data, report, save
 import tractable as tr
 
 COLUMNS = {"data": "", "learner": "", "rows": "d", "share": ".2f", "held out": ".2f", "mixture": ".2f", "alone": ".2f"}
+COSTS = {"data": "", "learner": "", "seconds": ".2f", "ratio": ".3f"}
 COLUMNS |= {"steps": "d", "cpu s": ".1f", "said": ""}
-HIDDEN, SAMPLES = 64, 500
+HIDDEN, SAMPLES, PAIRS = 64, 500, 5
 
 
 class Table(NamedTuple):
@@ -217,6 +219,20 @@ def by_command(name: str, kind: str) -> Row:
     return row(name, f"fit {kind}", 0, likelihood(fitted, held), {"steps": found["steps"], "said": told})
 
 
+def cost(name: str, kind: str) -> Row:
+    """Seconds of a fit with its yardstick and without, in turn, after one that compiles: medians."""
+    train, _ = table(name)
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(1 + PAIRS):
+        for on in taken:
+            model, learner = LEARNERS[kind](train.shape[1])
+            began = time.perf_counter()
+            tr.fit(model, train, learner, key=0, progress=False, live=0, yardstick=on)
+            taken[on] += [time.perf_counter() - began] if i else []
+    ratios = [a / b for a, b in zip(*taken.values(), strict=True)]
+    return {"data": name, "learner": kind, "seconds": float(np.median(taken[True])), "ratio": float(np.median(ratios))}
+
+
 # ---------------------------------------------------------------- bad settings
 
 
@@ -266,6 +282,8 @@ def rows_of(args: Any) -> Iterator[Row]:
     for name in wanted:
         if args.cli:
             yield from (by_command(name, kind) for kind in COMMANDS)
+        elif args.cost:
+            yield from (cost(name, kind) for kind in kinds if kind in DEFAULT)
         elif args.rows:
             yield from (learned(name, kind, n) for kind in ("rbm", "sbn") for n in (50, 500, 5_000, 50_000))
         else:
@@ -288,7 +306,12 @@ def verdict(found: list[Row]) -> list[str]:
 def main() -> None:
     """Measure and print."""
     args = arguments(
-        __doc__, learners=("", "which, a,b"), rows="50 to 50,000 rows", cli="by command", bad="bad settings"
+        __doc__,
+        learners=("", "which, a,b"),
+        rows="50 to 50,000 rows",
+        cli="by command",
+        bad="bad settings",
+        cost="what yardsticks take",
     )
     if args.bad:
         found, columns = [], {"setting": "", "outcome": "", "share": ".2f", "said": ""}
@@ -298,11 +321,11 @@ def main() -> None:
         counts = {name: sum(r["outcome"] == name for r in found) for name in sorted({r["outcome"] for r in found})}
         notes = [f"{len(found)} settings: {counts}"]
     else:
-        found, columns, notes = [], COLUMNS, []
+        found, columns, notes = [], COSTS if args.cost else COLUMNS, []
         for one in rows_of(args):
             found.append(one)
             print({k: round(v, 2) if isinstance(v, float) else v for k, v in one.items()}, flush=True)
-        notes = verdict([one for one in found if "scikit" not in one["learner"]])
+        notes = [] if args.cost else verdict([one for one in found if "scikit" not in one["learner"]])
     report("defaults", columns, found, notes)
     save(args.json, found)
 

@@ -51,15 +51,16 @@ def conditioned(path: Path, query: str) -> tuple[Any, Any, Any]:
 def child(path: Path, query: str) -> Row:
     """Plan one instance and run its tree, measuring the engine alone."""
     from tractable.plan import ask
-    from tractable.plan.tables import plan_case
+    from tractable.plan.networks import OneCase
 
     net, evidence, reduced = conditioned(path, query)
-    seconds, plan = once(lambda: plan_case(net, reduced, evidence, ask(query, MEMORY)))  # type: ignore[arg-type]
+    question: Any = ask(query, MEMORY)  # type: ignore[arg-type]
+    seconds, plan = once(lambda: OneCase(net, evidence, question).price(question.query, None, 1.0))
     row: Row = {"query": query, "width": plan.width, "plan s": seconds, "slices": plan.slices, "method": plan.method}
     row |= {"predicted s": plan.seconds, "predicted bytes": plan.bytes}
-    if plan.tree is None:
+    if plan.program is None:
         return row | {"remark": plan.method}
-    row |= {"cost": plan.tree.cost.tolist(), "steps": reduced.tables.n_factors - 1}
+    row |= {"cost": plan.program.cost.tolist(), "steps": reduced.tables.n_factors - 1}
     if plan.method is None:
         return row | {"remark": "refused"}
     return row | run(reduced, plan, query == "marginals")

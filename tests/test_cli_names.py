@@ -135,7 +135,7 @@ def test_groups_have_an_example_and_the_exit_code_of_an_interrupt(words: tuple[s
 
 FORMERLY = {
     "mixture": ("--components 2 --starts 2 --iterations 3 --checkpoint-every 9", {"n_init": 2, "epochs": 3}),
-    "rbm": ("--hidden 2 --batch 5 --average 0.5 --states 3", {"batch_size": 5, "averaging": 0.5, "categories": 3}),
+    "rbm": ("--hidden 2 --batch 5 --average 0.5 --states 3", {"batch_size": 5, "averaging": 0.5, "categories": ("3",)}),
     "sbn": ("--layers 3,2 --batch 5 --checkpoint-every 9", {"hidden": "3,2", "checkpoint_seconds": 9.0}),
     "sample": ("--given rows.csv", {"evidence_file": "rows.csv"}),
     "explain": ("--observe a,b", {"observed": ("a,b",)}),

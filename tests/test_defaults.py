@@ -15,7 +15,7 @@ import pytest
 import tractable as tr
 from tractable.cli._run import run as command
 from tractable.learning import LearningWarning, sizes
-from tractable.learning.watch import RESCUES, Watch
+from tractable.learning.watch import RESCUES, Sight, Watch
 from tractable.models import ModelError
 
 ALONE = -11.09
@@ -54,9 +54,9 @@ def same(first: Any, second: Any) -> bool:
 
 
 def test_a_small_table_gets_small_batches_and_many_passes() -> None:
-    batches = [sizes.batch_of(n) for n in (2, 7, 50, 500, 1500, 5_000, 50_000)]
-    assert batches == [2, 7, 10, 20, 60, 100, 100]
-    passes = [sizes.passes_of(n, sizes.batch_of(n), 10_000, 200) for n in (2, 50, 500, 5_000, 50_000, 10**7)]
+    batches = [sizes.MACHINES.batch_size(n) for n in (2, 7, 50, 500, 1500, 5_000, 50_000)]
+    assert batches == [2, 4, 4, 20, 60, 100, 100]
+    passes = [sizes.MACHINES.epochs(n, sizes.MACHINES.batch_size(n)) for n in (2, 50, 500, 5_000, 50_000, 10**7)]
     assert passes == [200, 200, 200, 200, 20, 1]
     assert sizes.rate_of_adam(1_000) == 0.01 > sizes.rate_of_adam(10**6) == 0.001
 
@@ -80,8 +80,10 @@ def test_a_network_learns_at_its_defaults() -> None:
 def test_settings_that_followed_from_the_size_give_the_same_bits_when_they_are_given(model: Any) -> None:
     rows = ROWS[:40]
     run = fitted(model=model, rows=rows)
-    assert run.learner.batch_size == 10 and run.learner.learning_rate and run.steps == 4 * len(run.history)
-    assert run.history[0].learning_rate == pytest.approx(run.learner.learning_rate * (1 - 3 / run.steps))
+    assert run.learner.learning_rate and run.steps == 40 // run.learner.batch_size * len(run.history)
+    assert run.history[0].learning_rate == pytest.approx(
+        run.learner.learning_rate * (1 - (40 // run.learner.batch_size - 1) / run.steps)
+    )
     assert same(run, fitted(run.learner, model, rows, epochs=len(run.history)))
     assert same(run, fitted(run.learner, model, rows, steps=run.steps))
     assert not same(run, fitted(run.learner, model, rows, steps=run.steps - 1))
@@ -125,9 +127,22 @@ def test_a_rate_that_is_far_too_large_ends_the_fit() -> None:
         heard(lambda: fitted(tr.PersistentCD(learning_rate=1e5)))
 
 
-def test_too_few_chains_are_not_silent() -> None:
-    run, told = heard(lambda: fitted(tr.PersistentCD(n_chains=2, batch_size=10, learning_rate=0.1)))
-    assert told and float(tr.log_likelihood(run.model, ROWS)) > ALONE - 3
+FEW = tr.PersistentCD(n_chains=2, batch_size=10, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("learner", [FEW, tr.FastPersistentCD(n_chains=2, batch_size=10, learning_rate=0.1)], ids=repr)
+def test_too_few_chains_become_more(learner: Any) -> None:
+    run, told = heard(lambda: fitted(learner))
+    assert told[0].endswith("0.5 of the learning rate and 200 chains")
+    assert float(tr.log_likelihood(run.model, ROWS)) > ALONE + 0.8 * (-4.3 - ALONE)
+
+
+def test_a_fit_that_was_given_more_chains_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    path = str(tmp_path / "kept")
+    whole, told = heard(lambda: fitted(FEW, epochs=40))
+    assert len(told) == 1
+    heard(lambda: fitted(FEW, epochs=40, checkpoint=path, callback=lambda record: record.epoch == 35))
+    assert same(whole, fitted(FEW, epochs=40, checkpoint=path, resume=True))
 
 
 def test_a_fit_that_turned_back_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> None:
@@ -148,7 +163,7 @@ def test_what_is_astray() -> None:
     assert watch.is_astray(begun, -30.0) and not watch.is_astray(begun, -21.0)  # a start may be worse than that
     assert [watch.next(step) for step in (0, 49, 50, 99, 400, 900)] == [50, 50, 100, 100, 800, 1000]
     with pytest.raises(ModelError, match="has diverged"):
-        watch.lowered(begun._replace(rescues=RESCUES), 1, 50, -99.0)
+        watch.lowered(begun._replace(rescues=RESCUES), 1, 50, Sight(-99.0))
 
 
 def test_a_model_that_is_learned_already_is_not_spoiled() -> None:

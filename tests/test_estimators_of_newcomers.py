@@ -138,9 +138,10 @@ STOCHASTIC = dict.fromkeys(
 
 
 @parametrize_with_checks(
-    [RestrictedBoltzmannClassifier(8, units="gaussian", epochs=60, batch_size=10, random_state=0)],
+    [RestrictedBoltzmannClassifier(8, units="gaussian", n_iter=60, batch_size=10, random_state=0)],
     expected_failed_checks=lambda _: STOCHASTIC,
 )
+@pytest.mark.filterwarnings("ignore:all rows have the label")
 def test_the_classifier_is_one_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -188,7 +189,8 @@ class TestLabels:
             assert taken == pytest.approx(slope, abs=2e-3)
 
     def test_one_class_weights_and_sparse_rows(self) -> None:
-        one = RestrictedBoltzmannClassifier(2, **QUICK).fit(BITS, np.full(80, "same"))
+        with pytest.warns(LearningWarning, match="all rows have the label same, and every row will be given it"):
+            one = RestrictedBoltzmannClassifier(2, **QUICK).fit(BITS, np.full(80, "same"))
         assert {*one.predict(BITS)} == {"same"} and (one.predict_proba(BITS) == 1).all()
         y = (GRAY[:, 4] > 0.3).astype(int)
         heavy = RestrictedBoltzmannClassifier(2, **QUICK).fit(BITS, y, sample_weight=np.where(y, 0.0, 1.0))

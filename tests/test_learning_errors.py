@@ -118,8 +118,8 @@ def test_the_exact_gradient_has_a_price() -> None:
 def test_the_pseudo_likelihood_needs_a_closed_form() -> None:
     with pytest.raises(ModelError, match="here they interact; use PersistentCD"):
         quietly(ROWS, PseudoLikelihood(), deep([4, 3, 2]))
-    with pytest.raises(ModelError, match="for discrete visible units"):
-        quietly(ROWS, PseudoLikelihood(), restricted(Gaussian(4), 2))
+    with pytest.raises(ModelError, match="continuous visible units beside continuous hidden ones"):
+        quietly(ROWS, PseudoLikelihood(), restricted(Gaussian(4), Gaussian(2)))
 
 
 def test_only_layers_can_be_pretrained() -> None:

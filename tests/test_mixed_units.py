@@ -134,6 +134,140 @@ def test_the_gradient_is_that_of_the_likelihood_precisions_too() -> None:
         assert taken == pytest.approx(slope, abs=2e-3 * max(1, abs(slope))), move
 
 
+def test_each_column_given_the_others() -> None:
+    model = machine(2)
+    rows = tr.sample(model, 4, key=5)
+    found = tr.pseudo_log_likelihood(model, rows)
+    for row, value in zip(rows, found.per_row, strict=True):
+        without = (np.where(np.arange(6) == i, NAN, row) for i in range(6))
+        own = sums(model, list(row))[0]
+        assert value == pytest.approx(sum(own - sums(model, list(rest))[0] for rest in without), abs=1e-9)
+    assert found.kind == "exact"
+
+
+def test_its_gradient_is_that_of_the_pseudo_likelihood() -> None:
+    units = tr.Mixed(tr.Bernoulli(2), tr.Gaussian(1, [0.25], learned=True), *UNITS.parts[2:])
+    whole, rate = machine(), 1e-2
+    bias = {"visible_bias": whole.fields["visible"], "hidden_bias": whole.fields["hidden"]}
+    model = tr.restricted(units, 3, couplings=whole.couplings["visible", "hidden"], **bias)
+    rows = tr.sample(whole, 5, key=3)
+    learner = tr.PseudoLikelihood(batch_size=5, learning_rate=rate, momentum=0.0, centred=False, decay=False)
+    step = tr.fit(model, rows, learner, epochs=1, live=0.0, yardstick=False).model
+
+    def at(field: int | None, eps: float) -> float:
+        b, precision = np.array(model.fields["visible"], np.float64), np.array([0.25])
+        (precision if field is None else b)[field or 0] += eps
+        moved = tr.Mixed(tr.Bernoulli(2), tr.Gaussian(1, precision), *UNITS.parts[2:])
+        own = {"visible_bias": b, "hidden_bias": model.fields["hidden"]}
+        other = tr.restricted(moved, 3, couplings=model.couplings["visible", "hidden"], **own)
+        return float(tr.pseudo_log_likelihood(other.astype(np.float64), rows))
+
+    moves = {i: float(step.fields["visible"][i] - model.fields["visible"][i]) for i in (0, 2, 4, 6, 9)}
+    learned: Any = step.units["visible"]
+    for field, taken in {**moves, None: float(learned.parts[1].log_precision[0] - np.float32(0.25))}.items():
+        slope = (at(field, 1e-5) - at(field, -1e-5)) / 2e-5
+        assert taken / rate == pytest.approx(slope, abs=2e-3 * max(1, abs(slope))), field
+
+
+def test_the_pseudo_likelihood_learns_columns_of_several_kinds() -> None:
+    """Rows from a machine: what is learned is nearer to it than independent columns are."""
+    model = machine(1)
+    rows = np.array(tr.sample(model, 2000, key=5), np.float64)
+    units = tr.Mixed(tr.Bernoulli(2), tr.Gaussian(1, learned=True), *UNITS.parts[2:])
+    learner = tr.PseudoLikelihood(batch_size=20, learning_rate=0.05)
+    run = fit_columns(tr.restricted(units, 3), rows, learner, epochs=15)
+    assert run.yardstick is not None
+    truth = float(tr.log_likelihood(model, rows))
+    found = float(tr.log_likelihood(run.model, rows))
+    assert truth - found < 0.25 * (truth - run.yardstick.independent)
+
+
+class TestYardstick:
+    """Of columns of several kinds: independent columns, and a mixture with emissions by column."""
+
+    h: ClassVar[Any] = np.random.default_rng(0).random(400) < 0.5
+    rng: ClassVar[Any] = np.random.default_rng(1)
+    bit: ClassVar[Any] = (rng.random(400) < np.where(h, 0.9, 0.1)).astype(float)
+    rows: ClassVar[Any] = np.column_stack(
+        [np.where(h, 2.0, -2.0) + rng.normal(size=400), bit, np.where(h, 5.0, rng.choice([1, 2], 400)), 1 - 2 * bit]
+    )
+    units = tr.Mixed(tr.Gaussian(1, learned=True), tr.Bernoulli(1), STARS, tr.Spin(1))
+
+    def fitted(self, units: tr.Mixed, rows: np.ndarray) -> Any:
+        return fit_columns(tr.restricted(units, 3), rows, tr.PersistentCD(), validation=rows[::2]).yardstick
+
+    def test_it_is_what_columns_and_a_mixture_by_hand_say(self) -> None:
+        rows = self.rows.copy()
+        rows[::5, 1] = rows[::7, 3] = NAN
+        found, held = self.fitted(self.units, rows), rows[::2]
+        p = [np.nanmean(rows[:, 1]), (np.nanmean(rows[:, 3]) + 1) / 2]
+        real = (
+            -0.5 * np.log(2 * np.pi * rows[:, 0].var()) - (held[:, 0] - rows[:, 0].mean()) ** 2 / 2 / rows[:, 0].var()
+        )
+        bits = [
+            np.nan_to_num(np.log(np.where(held[:, j] > 0, q, 1 - q)) + 0 * held[:, j])
+            for j, q in zip((1, 3), p, strict=True)
+        ]
+        stars = np.log([(rows[:, 2] == x).mean() for x in held[:, 2]])
+        assert found.independent == pytest.approx((real + bits[0] + bits[1] + stars).mean(), abs=0.02)
+        codes = np.column_stack([rows[:, 0], rows[:, 1], np.searchsorted(LEVELS, rows[:, 2]), (rows[:, 3] + 1) / 2])
+        kinds = {"diagonal": [0], "bernoulli": [1, 3], "categorical": [2]}
+        best = tr.fit(tr.mixture(codes, 3, kinds), codes, tr.EM(n_init=5), progress=False).model
+        assert found.mixture == pytest.approx(float(tr.log_likelihood(best, codes[::2])), abs=0.1)
+        assert found.share > 0.8 and found.sentence is None
+
+    def test_columns_that_do_not_vary_add_to_all_alike(self) -> None:
+        without = self.fitted(self.units, self.rows)
+        units = tr.Mixed(tr.Gaussian(2, learned=True), *self.units.parts[1:])
+        found = self.fitted(units, np.insert(self.rows, 1, 3.0, axis=1))
+        assert found.mixture - found.independent == pytest.approx(without.mixture - without.independent, abs=0.1)
+        assert found.share == pytest.approx(without.share, abs=0.1) and found.sentence is None
+
+
+class TestDiscrete:
+    units = tr.Mixed(tr.Bernoulli(2), tr.Categorical(1, 3), tr.Spin(1), STARS)
+    states: ClassVar[Any] = np.array(list(itertools.product([0, 1], [0, 1], [0, 1, 2], [-1, 1], LEVELS)), float)
+
+    def machine(self, n: int = 30) -> tr.Boltzmann:
+        rng = np.random.default_rng(0)
+        bias = {"visible_bias": rng.normal(size=9), "hidden_bias": rng.normal(size=n)}
+        return tr.restricted(self.units, n, couplings=0.7 * rng.normal(size=(9, n)), **bias).astype(np.float64)
+
+    @pytest.mark.parametrize("given", [[NAN] * 5, [NAN, 1.0, NAN, -1.0, 5.0], [0.0, NAN, 2.0, NAN, NAN]])
+    def test_few_states_are_enumerated_beside_many_hidden_units(self, given: list[float]) -> None:
+        model, known = self.machine(), ~np.isnan(given)
+        each = -tr.free_energy(model, self.states).value
+        there = (self.states[:, known] == np.array(given)[known]).all(1)
+        log_z = np.logaddexp.reduce(each[there])
+        post = tr.infer(model, np.array(given))
+        assert post.plan.method == "enumeration" and f"{there.sum()} terms" in post.plan.why
+        assert float(post.log_partition) == pytest.approx(log_z, abs=1e-9)
+        p, states = np.exp(each[there] - log_z), self.states[there]
+        x = np.asarray(post.marginals["visible"])
+        means = [*x[:2], x[2:5] @ [0, 1, 2], x[5], x[6:] @ LEVELS]
+        assert means == pytest.approx(p @ states, abs=1e-9)
+        drawn = tr.sample(model, 4000, evidence=np.array(given), key=1)
+        error = np.sqrt(np.maximum(p @ states**2 - (p @ states) ** 2, 0) / 4000)
+        assert (abs(drawn.mean(0) - p @ states) <= Z * error + 1e-6).all()
+
+    def test_likelihoods_and_gradients_of_many_hidden_units_are_exact(self) -> None:
+        model = self.machine()
+        assert np.exp(tr.log_likelihood(model, self.states).per_row.value).sum() == pytest.approx(1, abs=1e-9)
+        assert model.graph.states_of("visible") == (2, 2, 3, 2, 3)
+        model, rows, rate = model.astype(np.float32), tr.sample(model, 5, key=2), 1e-2
+        learner = tr.ExactGradient(batch_size=5, learning_rate=rate, momentum=0.0, centred=False, decay=False)
+        step = tr.fit(model, rows, learner, epochs=1, live=0.0, yardstick=False).model
+        bias = {"visible_bias": model.fields["visible"], "hidden_bias": model.fields["hidden"]}
+
+        def at(eps: float) -> float:
+            w = np.array(model.couplings["visible", "hidden"], np.float64)
+            w[3, 7] += eps
+            return float(tr.log_likelihood(tr.restricted(self.units, 30, couplings=w, **bias).astype(float), rows))
+
+        taken = float(step.couplings["visible", "hidden"][3, 7] - model.couplings["visible", "hidden"][3, 7]) / rate
+        assert taken == pytest.approx((at(1e-5) - at(-1e-5)) / 2e-5, abs=2e-3)
+
+
 def test_learning_from_gaps_finds_the_moments() -> None:
     """PCD with gaps at random from a machine's own rows: the means of the columns come out."""
     model = machine(1)
@@ -190,7 +324,7 @@ class TestNames:
             ({"sex": ["f", "x", "m", "m"]}, "'sex'.*'x'"),
             ({"stars": [1, 7, 2, 3]}, "no state is 7"),
             ({"age": ["old", 1, 2, 3]}, "column 'age': 'old' is no number"),
-            ({"fit": [0, 1, 0.5, 1]}, "row 2, column 3: the value 0.5 is not one of this unit: 0 or 1; gray"),
+            ({"fit": [0, 1, 0.5, 1]}, "row 2, column 'fit': the value 0.5 is not one of this unit: 0 or 1; gray"),
             ({"id": [1, 2, 3, 4]}, "knows no column 'id'"),
         ],
     )
@@ -249,7 +383,10 @@ class TestLetters:
             "column 5: the value 3 is not one .* one of 1, 2, 5",
         ),
         (lambda: tr.infer(machine(), [0, 2, 0, 2, 1, 1]), "column 1: the value 2 is not one of this unit: 0 or 1"),
-        (lambda: tr.pseudo_log_likelihood(machine(), [[0, 0, 0, 2, 1, 1]]), "no closed form"),
+        (
+            lambda: tr.pseudo_log_likelihood(tr.restricted(UNITS, tr.Gaussian(1)), [[0, 0, 0, 2, 1, 1]]),
+            "no closed form",
+        ),
     ],
 )
 def test_what_cannot_be_is_said(call: Any, words: str) -> None:
@@ -267,3 +404,49 @@ def test_expected_ratings_and_one_case_by_name() -> None:
     assert found["sex"].tolist()[:3] == ["f", "m", "f"] and tr.impute(model, table)["stars"][2] in range(1, 6)
     rows = np.array([[1.0, 0.0], [np.nan, 0.0]])
     assert tr.impute(model, rows, expected=True)[1, 0] == pytest.approx(p @ [1, 2, 3, 4, 5])
+
+
+class TestColumnsOfOneKind:
+    """Units of any kind have names, and are otherwise what they are without."""
+
+    kinds: ClassVar[list[Any]] = [
+        lambda **names: tr.Bernoulli(3, **names),
+        lambda **names: tr.Spin(3, **names),
+        lambda **names: tr.Gaussian(3, [0.1, 0.2, 0.3], **names),
+        lambda **names: tr.Categorical(3, 2, **names),
+    ]
+
+    @pytest.mark.parametrize("kind", kinds)
+    def test_names_change_no_number_and_are_kept(self, kind: Any, tmp_path: Path) -> None:
+        named, plain = kind(columns=["a", "b", "c"]), kind()
+        w = np.random.default_rng(0).normal(size=(plain.n_features, 2))
+        one, two = (tr.restricted(units, 2, couplings=w) for units in (named, plain))
+        tr.save(one, tmp_path / "m.safetensors")
+        again: Any = tr.load(tmp_path / "m.safetensors")
+        assert jax.tree.structure(again) == jax.tree.structure(one)
+        assert float(tr.log_partition(one)) == float(tr.log_partition(two))
+        rows = np.asarray(tr.sample(two, 4, key=0), float)
+        table = {name: rows[:, j] for j, name in reversed([*enumerate("abc")])}
+        for data in (table, rows):
+            assert np.array_equal(tr.free_energy(one, data).value, tr.free_energy(two, rows).value)
+        drawn = tr.sample(one, 4, key=0)
+        assert [*drawn] == ["a", "b", "c"] and np.array_equal(np.stack([*drawn.values()], 1).astype(float), rows)
+
+    def test_draws_by_name_have_their_verdict(self) -> None:
+        w = np.random.default_rng(0).normal(size=(60, 60)) * 0.1
+        names = [f"x{j}" for j in range(60)]
+        found = tr.sample(tr.restricted(tr.Bernoulli(60, columns=names), 60, couplings=w), 3, key=0)
+        assert found.verdict != "exact" and [*found] == names
+
+    def test_they_are_as_many_as_the_columns(self) -> None:
+        with pytest.raises(tr.ModelError, match="2 names of columns, the model has 3 columns"):
+            tr.Bernoulli(3, columns=["a", "b"])
+        with pytest.raises(tr.ModelError, match="belong to Mixed as a whole"):
+            tr.Mixed(tr.Bernoulli(1, columns=["a"]), tr.Gaussian(1))
+
+    def test_real_columns_keep_them_through_a_fit(self) -> None:
+        table = {"x": [1.0, 2.0, 4.0, 5.0], "y": [10.0, -3.0, 2.0, 0.0]}
+        run = fit_columns(
+            tr.restricted(tr.units_for(table), 2), table, tr.PersistentCD(batch_size=4), steps=5, live=0.0
+        )
+        assert isinstance(run.model.units["visible"], tr.Gaussian) and [*tr.sample(run.model, 2)] == ["x", "y"]

@@ -13,7 +13,12 @@ from test_mixtures import MIXED, rows_of
 
 from tractable.estimators import BernoulliMixture, GaussianMixture, MixedMixture
 
-ESTIMATORS = [GaussianMixture(2), GaussianMixture(2, covariance_type="tied"), BernoulliMixture(2), MixedMixture(2)]
+ESTIMATORS = [
+    GaussianMixture(2),
+    GaussianMixture(2, covariance_type="tied"),
+    BernoulliMixture(2, binarize=0.0),
+    MixedMixture(2),
+]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import brute_force
@@ -16,7 +18,10 @@ from sweep import seeds
 from zoo import ZOO, Model, Row, random_evidence, random_network
 
 import tractable as tr
-from tractable.plan import ByTarget, networks, targets
+from tractable.cli._run import run
+from tractable.models.contradiction import contradiction
+from tractable.models.evidence import parse_evidence
+from tractable.plan import ByTarget, budget, networks, targets
 
 ROWS = {row.name: row for row in ZOO}
 
@@ -278,6 +283,121 @@ def test_joints_need_only_what_they_hang_on() -> None:
     np.testing.assert_allclose(found.sum(axis=(0, 2)), alone.marginals.array("f7"), atol=1e-12)
     with pytest.raises(tr.BudgetError, match=r"2\^230 entries"):
         post.joint(list(net.states))
+
+
+# ---------------------------------------------------------------- impossible evidence
+
+
+def test_findings_that_rule_each_other_out_are_named() -> None:
+    asia = tr.load(tr.__path__[0] + "/examples/asia.bif")
+    post = tr.infer(asia, {"smoke": "yes", "tub": "yes", "xray": "no", "either": "no", "lung": {"yes": 1, "no": 0.5}})
+    told = "'tub' = 'yes' cannot be with 'either' = 'no'"
+    with pytest.raises(tr.ImpossibleEvidenceError, match=told):
+        post.marginals  # noqa: B018
+    assert told in post.plan.why
+    with pytest.raises(tr.ImpossibleEvidenceError, match=told):
+        tr.sample(asia, 2, evidence={"tub": "yes", "either": "no"})
+    with pytest.raises(tr.ImpossibleEvidenceError, match="likelihood of 'lung'"):
+        tr.most_probable(asia, {"either": "no", "lung": {"yes": 1, "no": 0}})
+    never = tr.BayesianNetwork({"a": "01"}, {}, {"a": [1.0, 0.0]})
+    with pytest.raises(tr.ImpossibleEvidenceError, match="'a' = '1' cannot be: "):
+        tr.infer(never, {"a": "1"}).marginals  # noqa: B018
+
+
+def test_no_finding_can_be_left_out_of_a_contradiction() -> None:
+    found = 0
+    for seed in seeds(150):
+        rng = np.random.default_rng(seed)
+        net = random_network(rng, zeros=0.7)
+        names = list(net.states)
+        evidence = {v: net.states[v][rng.integers(len(net.states[v]))] for v in names if rng.random() < 0.7}
+        told = contradiction(net, parse_evidence(net.states, evidence))
+        if not told:
+            continue
+        found += 1
+        named = {v: s for v, s in evidence.items() if f"{v!r} = {s!r}" in told}
+        assert brute_force.log_partition(net, named) == -math.inf
+        for v in named:
+            assert not contradiction(net, parse_evidence(net.states, {u: s for u, s in named.items() if u != v}))
+    assert found > 10
+
+
+# ---------------------------------------------------------------- why
+
+
+def test_a_plan_says_what_made_it_narrow() -> None:
+    asia = tr.load(tr.__path__[0] + "/examples/asia.bif")
+    assert (
+        "pruning leaves out 2 of 8 variables, on which nothing asked hangs"
+        in tr.infer(asia, {"xray": "yes"}, targets="lung").plan.why
+    )
+    why = tr.plan(asia, {"either": "no"}).why
+    assert "zeros settle 2 variables; what is free is in 3 parts that know nothing of each other" in why
+    assert "pruning" not in why
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> str:
+    """A network of many causes beside two variables that know nothing of them."""
+    net = many_causes(60, 100, 6, seed=1)
+    states, parents = {**net.states, "x": "01", "y": "01"}, {**net.parents, "y": ["x"]}
+    tables = {**net.tables, "x": [0.4, 0.6], "y": [[0.9, 0.1], [0.2, 0.8]]}
+    tr.save(tr.BayesianNetwork(states, parents, tables), tmp_path / "wide.bif")
+    return str(tmp_path / "wide.bif")
+
+
+def test_the_command_answers_what_it_can(wide: str, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = ",".join(["y=1", *(f"f{j}=yes" for j in range(60))])
+    monkeypatch.setattr(budget, "MAX_SECONDS", 10.0)
+    budget._budget.cache_clear()
+    try:
+        assert run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB"]) == 3
+        said = capsys.readouterr()
+        assert "refused by the budget: the marginals of d0" in said.err and "Traceback" not in said.err
+        assert "0.923077" in said.out and "is refused by the budget" in said.out and "advice" in said.out
+        assert run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB", "--json"]) == 3
+        found = json.loads(capsys.readouterr().out)
+        assert found["marginals"]["x"]["1"] == pytest.approx(0.48 / 0.52)
+        assert found["log_evidence"] is None and found["log_evidence_refused"]["method"] is None
+        assert [*found["refused"]] == ["d0"] and found["refused"]["d0"]["seconds"] > 10
+        assert run(["query", wide, "--target", "d0", "--evidence", "f0=yes,f1=no"]) == 0
+        capsys.readouterr()
+    finally:
+        budget._budget.cache_clear()
+
+
+def test_the_command_gives_log_evidence_where_marginals_are_refused(
+    wide: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    price = networks.OneCase.price
+
+    def evidence_alone(self: Any, query: Any, names: Any, effort: float) -> tr.Plan:
+        found = price(self, query, names, effort)
+        return found if query == "evidence" else networks.replace(found, method=None)
+
+    monkeypatch.setattr(networks.OneCase, "price", evidence_alone)
+    monkeypatch.setattr("tractable.posterior.engines.tables.at_once", lambda case, ask: None)
+    assert run(["query", wide, "--evidence", "y=1,f0=yes", "--target", "d0,d1", "--json"]) == 3
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["log_evidence"]["kind"] == "exact" and found["marginals"] == {}
+    assert [*found["refused"]] == ["d0", "d1"] and "the marginals of d0, d1" in said.err
+
+
+def test_explain_prices_targets(wide: str, capsys: Any) -> None:
+    assert run(["explain", wide, "--target", "d0,f3", "--observed", "f0", "--query", "marginals"]) == 0
+    assert "on which nothing asked hangs" in " ".join(capsys.readouterr().out.split())
+    assert run(["explain", wide, "--target", "dd0"]) == 2
+    assert "unknown variable 'dd0'" in capsys.readouterr().err
+    asia = tr.__path__[0] + "/examples/asia.bif"
+    assert (
+        run(["query", asia, "--evidence", "asia=yes,dysp=no", "--target", "dysp,lung,asia", "--joint", "--json"]) == 0
+    )
+    cells = json.loads(capsys.readouterr().out)["joint"]
+    assert [(c["states"]["dysp"], c["states"]["asia"]) for c in cells] == [("no", "yes")] * 2
 
 
 # ---------------------------------------------------------------- samples

@@ -114,8 +114,8 @@ def test_layerwise_takes_them_and_a_checkpoint_belongs_to_them(tmp_path: Path) -
     ("weights", "words"),
     [
         (np.ones(3), "weights must be 7 numbers, one for each row; got the shape"),
-        (-WEIGHTS, "row 0: got -1"),
-        (np.zeros(7), "all of them are zero"),
+        (-WEIGHTS, "row 0: weights must be 7 finite numbers ≥ 0, got -1"),
+        (np.zeros(7), "not all zero"),
         ([np.inf] * 7, "weights must be 7 finite numbers"),
         ("many", "weights must be 7 numbers"),
     ],

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tractable.cli import _text
-from tractable.cli._table_files import Learned, Texts
+from tractable.cli._table_files import Learned, Texts, known_columns
 
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
@@ -39,7 +39,7 @@ class Emitted:
         return own | found.asked
 
 
-def kinds_of(texts: list[str], names: Collection[str]) -> str | dict[str, list[str]]:
+def kinds_of(texts: list[str], names: Collection[str], option: str = "--emissions") -> str | dict[str, list[str]]:
     """One kind for all columns, or kind → columns.
 
     >>> kinds_of(["gaussian"], ()), kinds_of(['gaussian:temp,"a,b"', "poisson:2-4"], ["temp", "a,b", "n", "m"])
@@ -48,21 +48,16 @@ def kinds_of(texts: list[str], names: Collection[str]) -> str | dict[str, list[s
     if len(texts) == 1 and ":" not in texts[0]:
         return texts[0]
     kinds: dict[str, list[str]] = {}
-    known = _known(names)
+    known = known_columns(names)
     for text in texts:
         kind, _, columns = text.partition(":")
         found = [column for name in _text.names(columns) for column in _columns(name, known)]
         if not found:
             raise typer.BadParameter(
-                f"--emissions: expected a kind and its columns such as gaussian:0,2-4 or gaussian:temp, got {text!r}"
+                f"{option}: expected a kind and its columns such as gaussian:0,2-4 or gaussian:temp, got {text!r}"
             )
         kinds.setdefault(kind, []).extend(found)
     return kinds
-
-
-def _known(names: Collection[str]) -> dict[str, str]:
-    """The columns of a file by name, and by number where none has that name."""
-    return {str(j): name for j, name in enumerate(names)} | {name: name for name in names}
 
 
 def _columns(name: str, known: Mapping[str, str]) -> list[str]:
@@ -81,7 +76,7 @@ def states_of(texts: list[str], names: Collection[str]) -> Any:
     if len(texts) == 1 and texts[0].isdecimal():
         return int(texts[0])
     found: dict[str, Any] = {}
-    known = _known(names)
+    known = known_columns(names)
     for text in texts:
         column, own = _split(text, known)
         column = known.get(column, column)

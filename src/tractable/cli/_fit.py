@@ -9,7 +9,7 @@ import typer
 from tractable.cli import _json
 from tractable.cli._commands import app
 from tractable.cli._former import Renamed
-from tractable.cli._options import Data, Deep, Hidden, Output, Running, Steps, Visible
+from tractable.cli._options import Data, Deep, Hidden, Layers, Output, Running, Steps, Visible
 from tractable.cli._spread import spread
 
 fit = typer.Typer(
@@ -24,36 +24,37 @@ app.add_typer(fit, name="fit")
 
 @fit.command(
     cls=Renamed,
-    epilog="\b\nExample:\n  tractable fit rbm digits.npy --hidden 500 -o digits.safetensors --validation held.npy",
+    epilog="\b\nExamples:\n  tractable fit rbm digits.npy --hidden 500 -o digits.safetensors --validation held.npy\n"
+    "  tractable fit rbm people.csv --units mixed --categories stars=1|2|3|4|5 --weights count -o people.safetensors",
 )
 @spread
 def rbm(
     data: Data,
-    hidden: Hidden,
     output: Output,
     visible: Visible,
     steps: Steps,
     running: Running,
+    hidden: Hidden = None,
 ) -> None:
     """Fit a restricted Boltzmann machine: data and hidden units, each coupled to all of the other side.
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    _fit_machine((data, output), visible, layers_of(hidden, most=1), "restricted", steps, running)
+    _fit_machine((data, output), visible, Layers(hidden, most=1), "restricted", steps, running)
 
 
 @fit.command(cls=Renamed, epilog="\b\nExample:\n  tractable fit dbm digits.npy --hidden 500,1000 -o digits.safetensors")
 @spread
 def dbm(
     data: Data,
-    hidden: Hidden,
     output: Output,
     visible: Deep,
     steps: Steps,
     running: Running,
+    hidden: Hidden = None,
 ) -> None:
     """Fit a deep Boltzmann machine: layers of hidden units over the data, each coupled to the next."""
-    _fit_machine((data, output), visible, layers_of(hidden), "deep", steps, running)
+    _fit_machine((data, output), visible, Layers(hidden, usual=2), "deep", steps, running)
 
 
 @fit.command(
@@ -69,31 +70,12 @@ def boltzmann(
     hidden: Annotated[str, typer.Option(metavar="N", help="Number of hidden units.")] = "0",
 ) -> None:
     """Fit a Boltzmann machine in which every unit is coupled to every other."""
-    _fit_machine(
-        (data, output), visible, [] if hidden == "0" else layers_of(hidden, most=1), "boltzmann", steps, running
-    )
-
-
-def layers_of(text: str, least: int = 1, most: int | None = None) -> list[int]:
-    """Numbers of hidden units, layer by layer, as they are written: 500,1000."""
-    try:
-        layers = [int(n) for n in text.split(",")]
-    except ValueError:
-        layers = []
-    if not layers or min(layers) < 1:
-        example = "a number of units such as 500" if most == 1 else "numbers of units such as 500,1000"
-        raise typer.BadParameter(f"--hidden: expected {example}, got {text!r}")
-    if len(layers) < least:
-        raise typer.BadParameter(f"--hidden needs at least two numbers, one for each hidden layer, got {text!r}")
-    if most and len(layers) > most:
-        raise typer.BadParameter(
-            f"--hidden: there is one layer of hidden units here, got {text!r}; fit dbm has several"
-        )
-    return layers
+    layers = Layers(None, usual=0) if hidden == "0" else Layers(hidden, most=1)
+    _fit_machine((data, output), visible, layers, "boltzmann", steps, running)
 
 
 def _fit_machine(
-    files: tuple[str, str], visible: Visible, hidden: list[int], shape: str, steps: Steps, running: Running
+    files: tuple[str, str], visible: Visible, hidden: Layers, shape: str, steps: Steps, running: Running
 ) -> None:
     """The way of every machine, from the data to the record of its fit."""
     from tractable.cli._fitting import Shape  # brings jax

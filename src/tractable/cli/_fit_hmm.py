@@ -16,7 +16,8 @@ from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cutting, SequencesArgument
 from tractable.cli._spread import spread
-from tractable.cli._table_files import values_of
+from tractable.cli._table_files import once, values_of
+from tractable.cli._weights import weighing
 
 ChainStart = Literal["k-means++", "segments", "rows", "random"]
 
@@ -75,11 +76,13 @@ def hmm(
     """
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
+    ascent, weights = weighing(ascent, data := once(data))
     found = cut.learned(data, ascent)
+    each = weights and weights.of_sequences(found.rows)
     with values_of(data):
         begin = chain.begin(found.rows, ascent, emitted.options(found))
     others = Cutting(ascent.validation_lengths, cut.by)
     held = held_out(begin, ascent.validation, lambda path: others.learned(path, ascent))
     with values_of(data):
-        run = climb(ascent, begin, (found.rows, held), output, checkpoint)
-    show_run(run, output, found.rows, ascent)
+        run = climb(ascent, begin, (found.rows, held), output, checkpoint, each)
+    show_run(run, output, (found.rows, each), ascent)

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
-from tractable.cli._fit import fit, fit_and_show, layers_of
+from tractable.cli._fit import fit, fit_and_show
 from tractable.cli._former import Renamed
-from tractable.cli._options import ALGORITHMS, Decay, Hidden, Output, Real, Running, Whole
+from tractable.cli._options import ALGORITHMS, Decay, Hidden, Layers, Output, Real, Running, Whole
 from tractable.cli._spread import spread
+from tractable.cli._table_files import Learned
 from tractable.learning.settings import check_settings
 
 BinaryData = Annotated[
@@ -105,15 +106,20 @@ class Top(Before):
 class LayerOptions:
     """Which layers to make over the columns of the data, and how they are learned one by one before."""
 
-    hidden: list[int]
+    hidden: Layers
     before: Before
     recognizing: Recognizing | None = None
 
-    def new(self, rows: Any, learner: Any, running: Running) -> Any:
+    def read(self, path: str, running: Running) -> Learned:
+        """The rows in a file, which are numbers: these models keep no names."""
+        return Learned(running.array(path), [], {}, path)
+
+    def new(self, found: Learned, learner: Any, running: Running) -> Any:
         """A new model for these rows, unless memory does not hold what learning it takes."""
         from tractable.plan.training import check_training  # brings rich, for the refusal
 
-        sizes = [rows.shape[1], *self.hidden]
+        width = found.rows.shape[1]
+        sizes = [width, *self.hidden.over(width)]
         check_training([2 * n for n in sizes], learner.batch * learner.samples, memory=running.memory)
         if self.recognizing is None:
             return tr.DeepBeliefNetwork(sizes, key=running.seed)
@@ -149,17 +155,17 @@ EXAMPLE = "\b\nExample:\n  tractable fit {} digits.npy --hidden 200,200 -o digit
 @spread
 def sbn(
     data: BinaryData,
-    hidden: Hidden,
     output: Output,
     guesses: Recognizing,
     before: Before,
     running: Running,
+    hidden: Hidden = None,
 ) -> None:
     """Fit a sigmoid belief network and a recognition network for it, together a Helmholtz machine.
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    own = LayerOptions(layers_of(hidden), before, guesses)
+    own = LayerOptions(Layers(hidden), before, guesses)
     fit_and_show((data, output), own, guesses.learner(), running)
 
 
@@ -178,16 +184,16 @@ fit.command(
 @spread
 def dbn(
     data: BinaryData,
-    hidden: Hidden,
     output: Output,
     guesses: Guesses,
     top: Top,
     running: Running,
+    hidden: Hidden = None,
 ) -> None:
     """Fit a deep belief network: layers one by one as restricted machines, then all of them together.
 
     The up–down algorithm is --algorithm wake-sleep --top cd. A fit that was killed goes on with the same command and
     --resume, and ends in the same model, bit for bit.
     """
-    own, learner = LayerOptions(layers_of(hidden, least=2), top), guesses.learner(top=top.learner())
+    own, learner = LayerOptions(Layers(hidden, least=2, usual=2), top), guesses.learner(top=top.learner())
     fit_and_show((data, output), own, learner, running)

@@ -17,7 +17,9 @@ from tractable.cli._former import Renamed
 from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Learned, values_of
+from tractable.cli._table_files import Learned, once, values_of
+from tractable.cli._weights import weighing
+from tractable.models.rows import n_rows_of
 
 MixtureStart = Literal["k-means++", "rows", "random"]
 
@@ -41,7 +43,7 @@ class Ascent(Climbing):
     cls=Renamed,
     epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
     "  tractable fit mixture p.csv --components 4 --emissions gaussian:age,height"
-    " --emissions categorical:job,city --ignore id -o p.safetensors",
+    " --emissions categorical:job,city --ignore id --weights count -o p.safetensors",
 )
 @spread
 def mixture(
@@ -56,13 +58,15 @@ def mixture(
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
     checkpoint = checkpoint_of(ascent, output, {"DATA": data, "--validation": ascent.validation})
+    ascent, weights = weighing(ascent, data := once(data))
     found = ascent.learned(data)
+    each = weights and weights.of(n_rows_of(found.rows))
     with values_of(data):
         begin = tr.mixture(found.rows, components, start=ascent.start, key=ascent.seed, **emitted.options(found))
     held = held_out(begin, ascent.validation, ascent.learned)
     with values_of(data):
-        run = climb(ascent, begin, (found.rows, held), output, checkpoint)
-    show_run(run, output, found.rows, ascent)
+        run = climb(ascent, begin, (found.rows, held), output, checkpoint, each)
+    show_run(run, output, (found.rows, each), ascent)
 
 
 def held_out(model: Any, path: str | None, read: Callable[[str], Learned]) -> Any:
@@ -75,9 +79,10 @@ def held_out(model: Any, path: str | None, read: Callable[[str], Learned]) -> An
     return found
 
 
-def show_run(run: tr.EMRun, output: str, data: Any, common: Common) -> None:
-    """The last iterations, and how likely the data are."""
-    criteria = {c.__name__: c(run.model, data, memory=common.memory).value for c in (tr.aic, tr.bic)}
+def show_run(run: tr.EMRun, output: str, data: tuple[Any, Any], common: Common) -> None:
+    """The last iterations, and how likely the data are, rows with their weights."""
+    how = {"weights": data[1], "memory": common.memory}
+    criteria = {c.__name__: c(run.model, data[0], **how).value for c in (tr.aic, tr.bic)}
     if common.json:
         history: list[dict[str, Any]] = [step.to_json() for step in run.history]
         what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")

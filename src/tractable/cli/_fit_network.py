@@ -17,6 +17,7 @@ from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
 from tractable.cli._table_files import WRITTEN, once, values_of
+from tractable.cli._weights import followed, weighing
 from tractable.formats import as_bytes
 from tractable.graph.structure import read_structure
 from tractable.models._base import nearest
@@ -104,14 +105,17 @@ def network(
     net, data = shaped.files(files)
     read = {"NET": net, "DATA": data, "--validation": counting.validation}
     checkpoint = checkpoint_of(counting, output, read, WRITTEN)
-    content = once(data)
+    counting, weights = weighing(counting, content := once(data))
     found = _of_file(net) if net else shaped.network(counting.rows(content), data, counting.memory)
     as_bytes(found, output)  # what is learned can be written as what it is learned from
     rows = found.check(counting.states(found, content))  # again, for NA may be a state
-    held = counting.states(found, counting.validation) if counting.validation else None
+    each = weights and weights.of(len(rows))
+    held = None
+    if path := counting.validation:
+        held = followed(counting, weights, path).states(found, path)
     with values_of(data):
-        run = climb(counting, found, (rows, held), output, checkpoint)
-    show_run(run, output, rows, counting)
+        run = climb(counting, found, (rows, held), output, checkpoint, each)
+    show_run(run, output, (rows, each), counting)
 
 
 def _of_file(net: str) -> tr.BayesianNetwork:

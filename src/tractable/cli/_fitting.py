@@ -10,13 +10,16 @@ import numpy as np
 
 import tractable as tr
 from tractable.cli import _json
-from tractable.cli._options import Running, Visible, kept_at
+from tractable.cli._options import Layers, Running, Visible, kept_at
 from tractable.cli._outputs import checkpoint_of, draw, resumable
-from tractable.cli._table_files import values_of
+from tractable.cli._table_files import Learned, once, values_of
 from tractable.cli._text import warnings_in_a_line
+from tractable.cli._weights import RowWeights, followed, weighing
+from tractable.learning.given import GivenRows
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
 from tractable.learning.machines.columns import fit_columns, visible_units
+from tractable.models.rows import n_rows_of
 from tractable.plan.training import check_training
 from tractable.plots import learning_curve
 
@@ -64,29 +67,35 @@ class Shape:
     """Which machine to make: its constructor, the hidden units, and the units that hold the data."""
 
     name: str
-    hidden: list[int]
+    hidden: Layers
     visible: Visible
 
-    def machine(self, rows: np.ndarray, n_chains: int, seed: int, memory: str | None) -> tr.Boltzmann:
-        """A new machine for these rows, unless memory does not hold what learning it takes."""
-        units = visible_units(rows, self.visible.units, self.visible.categories)
-        check_training([units.n_features, *self.hidden], n_chains, within=self.name == "boltzmann", memory=memory)
+    def read(self, path: str, running: Running) -> Learned:
+        """The rows in a file."""
+        return running.learned(path)
+
+    def machine(self, units: tr.models.units.Units, n_chains: int, seed: int, memory: str | None) -> tr.Boltzmann:
+        """A new machine for these columns, unless memory does not hold what learning it takes."""
+        hidden = self.hidden.over(units.n)
+        check_training([units.n_features, *hidden], n_chains, within=self.name == "boltzmann", memory=memory)
         kind = "spin" if isinstance(units, tr.Spin) else "bernoulli"
         if self.name == "restricted":
-            return tr.restricted(units, self.hidden[0], units=kind, key=seed)
+            return tr.restricted(units, hidden[0], units=kind, key=seed)
         if self.name == "deep":
-            return tr.deep([units, *self.hidden], units=kind, key=seed)
-        return tr.boltzmann(units.n, hidden=sum(self.hidden), units=units, key=seed)
+            return tr.deep([units, *hidden], units=kind, key=seed)
+        return tr.boltzmann(units.n, hidden=sum(hidden), units=units, key=seed)
 
     def fits(self, model: Any) -> bool:
         """Whether it is a model of this shape."""
         within = any(a == b for a, b in getattr(model, "couplings", {}))
         return isinstance(model, tr.Boltzmann) and within == (self.name == "boltzmann")
 
-    def new(self, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
+    def new(self, found: Learned, learner: Any, running: Running) -> tr.Boltzmann:
         """A new machine for these rows."""
-        chains = max(min(learner.batch, len(rows)), getattr(learner, "chains", 0))
-        return self.machine(rows, chains, running.seed, running.memory)
+        with values_of(found.path):
+            units = visible_units(found.rows, **self.visible.options(found))
+        chains = max(min(learner.batch, n_rows_of(found.rows)), getattr(learner, "chains", 0))
+        return self.machine(units, chains, running.seed, running.memory)
 
     def start(self, model: tr.Boltzmann, rows: np.ndarray, learner: Any, running: Running) -> tr.Boltzmann:
         """Where learning starts."""
@@ -102,17 +111,16 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     """Read the data, learn, write the model; the checkpoint goes when the model is there."""
     read = {"DATA": files.data, "--validation": running.validation}
     running = replace(running, checkpoint=checkpoint_of(running, files.model, read))
-    rows = running.array(files.data)
-    held = running.array(running.validation) if running.validation else None
+    files = files._replace(data=once(files.data))
+    running, weights = weighing(running, files.data)
+    found = shape.read(files.data, running)
+    each = weights and weights.of(n_rows_of(found.rows))
+    model = begun_at(running.start, shape) if running.start else shape.new(found, learner, running)
+    rows = found.numbers(model)
+    held = _held(shape, running, weights, model)
     seen, held_seen = _taken(files.data, rows, running), _taken(running.validation, held, running)
-    model = begun_at(running.start, shape) if running.start else shape.new(seen, learner, running)
-    for name, part in ((files.data, seen), (running.validation, held_seen)):
-        if part is not None:
-            learner.checked(model, part, f"{name}: ")  # here the file has a name
-    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
-    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress} | running.taken
-    options |= {"steps": running.steps, "seconds": running.seconds, "yardstick": running.yardstick}
-    options |= {} if running.live else {"live": 0.0}
+    _check((files.data, seen), (running.validation, held_seen), model=model, learner=learner)
+    options = _options(running) | ({} if each is None else {"weights": each})
     with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
         run = fit_columns(model, rows, learner, validation=held, epochs=running.epochs, **options)
@@ -121,7 +129,31 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
         os.unlink(path)
     if running.plot:
         draw(running.plot, learning_curve, run.history)
+    seen = GivenRows(seen, weights=options.get("weights")).spread(len(seen))
     return Fitted(files.model, run, _likelihood(run, seen, held_seen, running) if running.live else {})
+
+
+def _held(shape: Any, running: Running, weights: RowWeights | None, model: Any) -> np.ndarray | None:
+    """The rows that are followed."""
+    if (path := running.validation) is None:
+        return None
+    return shape.read(path, followed(running, weights, path)).numbers(model)
+
+
+def _check(*parts: tuple[Any, np.ndarray | None], model: Any, learner: Any) -> None:
+    """Look at rows here, where their files have names."""
+    for name, rows in parts:
+        if rows is not None:
+            with values_of(name):
+                learner.checked(model, rows)
+
+
+def _options(running: Running) -> dict[str, Any]:
+    """How a fit runs, as the library takes it."""
+    options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
+    options |= {"resume": running.resume, "memory": running.memory, "progress": running.progress} | running.taken
+    options |= {"steps": running.steps, "seconds": running.seconds, "yardstick": running.yardstick}
+    return options | ({} if running.live else {"live": 0.0})
 
 
 def _taken(name: str | None, rows: np.ndarray | None, running: Running) -> Any:
@@ -137,10 +169,7 @@ def begun_at(path: str, shape: Any) -> Any:
     found: Any = tr.load(path)
     machine = isinstance(found, tr.Boltzmann)
     sizes = [found.units[name].n for name in found.hidden] if machine else [*getattr(found, "sizes", ())][1:]
-    if sizes != list(shape.hidden) or not shape.fits(found):
-        raise tr.ModelError(
-            f"--start {path}: expected hidden units {shape.hidden} as this command makes them, got {found!r}"
-        )
+    shape.hidden.check(sizes if shape.fits(found) else [], f"--start {path}", found)
     return found
 
 

@@ -20,7 +20,7 @@ def write(record: Mapping[str, Any]) -> None:
 def model(net: Any) -> dict[str, Any]:
     """What a model is: its kind, name and sizes."""
     if net.family != "tables":
-        groups = {"groups": _groups(net)} if net.family == "boltzmann" else {}
+        groups = {"groups": _groups(net)} if hasattr(net, "groups") else {}
         return {"kind": type(net).__name__, **groups, "parameters": net.n_parameters}
     return {
         "kind": type(net).__name__,

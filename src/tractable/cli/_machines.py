@@ -15,9 +15,19 @@ from tractable.cli._common import Common
 from tractable.cli._former import Renamed
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart
-from tractable.cli._sequences import Cut, rows_for
+from tractable.cli._sequences import Cut, checked_numbers, rows_for
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Picked, as_text, by_name, check_output, told, values_of, write_filled, write_rows
+from tractable.cli._table_files import (
+    Picked,
+    as_text,
+    by_name,
+    check_output,
+    once,
+    told,
+    values_of,
+    write_filled,
+    write_rows,
+)
 
 Method = Literal["exact", "importance", "annealing", "mean_field"]
 LAYERED = ("sigmoid_belief", "deep_belief", "helmholtz")
@@ -87,7 +97,8 @@ class Wanted:
             return None
         if not hasattr(model, "groups"):
             raise typer.BadParameter(f"--evidence-file: not for a {type(model).__name__}; leave it out")
-        rows = rows_for(model, self.evidence_file, Picked())
+        found = once(self.evidence_file)
+        rows = checked_numbers(model, rows_for(model, found, Picked()), found)
         if rows.ndim != 2 or not len(rows):
             raise tr.ModelError(f"{self.evidence_file}: there are no rows")
         return rows[0]
@@ -111,12 +122,30 @@ def sample(
     _tell(found, output, wanted.n, common, rows)
 
 
-@app.command(epilog="\b\nExample:\n  tractable impute digits.safetensors gaps.csv -o whole.csv")
+@dataclass(frozen=True)
+class Filling(Cut):
+    """Which rows are filled, and what gaps get."""
+
+    expected: Annotated[
+        bool, typer.Option("--expected", help="The mean of states that are numbers, not the most probable state.")
+    ] = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What gaps get, as the library takes it."""
+        return {"expected": True} if self.expected else {}
+
+
+@app.command(
+    epilog="\b\nExamples:\n  tractable impute digits.safetensors gaps.csv -o whole.csv\n"
+    "  tractable impute ratings.safetensors ratings.csv --expected -o whole.csv"
+)
 @spread
-def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, seed: Seed = 0) -> None:
+def impute(model: Model, data: Data, output: Output, cut: Filling, common: Common, seed: Seed = 0) -> None:
     """Fill in what is missing in rows of data: its posterior mean given what is observed in the row, or sequence.
 
-    In rows of a network, the most probable state.
+    Of categories, and of variables of a network, it is the most probable state, or with --expected the mean of states
+    that are numbers.
     """
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     machine: Any = tr.load(model)
@@ -124,7 +153,7 @@ def impute(model: Model, data: Data, output: Output, cut: Cut, common: Common, s
     source = as_text(machine, data)
     rows = cut.data(machine, source or data)
     with values_of(source or data):
-        whole = tr.impute(machine, rows, key=seed, memory=common.memory)
+        whole = tr.impute(machine, rows, key=seed, memory=common.memory, **cut.options)
     _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common, whole)
 
 

@@ -11,7 +11,10 @@ import typer
 
 import tractable as tr
 from tractable.cli._common import Common, Force
-from tractable.cli._table_files import Picked
+from tractable.cli._emissions import kinds_of, states_of
+from tractable.cli._table_files import Learned, Picked, Texts
+from tractable.learning.sizes import hidden_of
+from tractable.models._base import nearest
 from tractable.models.binarizing import check_how
 
 Data = Annotated[
@@ -24,7 +27,8 @@ Data = Annotated[
 ]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)]
 Hidden = Annotated[
-    str, typer.Option(metavar="N[,M]", help="Number of hidden units; of several layers one each.", show_default=False)
+    str | None,
+    typer.Option(metavar="N[,M]", help="Number of hidden units, of several layers one each; by the columns if absent."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
@@ -40,7 +44,8 @@ ALGORITHMS = {
 """What each algorithm is called in the library."""
 
 Algorithm = Literal["pcd", "cd", "fpcd", "tempered", "trajectory", "exact", "pseudo"]
-Kind = Literal["auto", "bernoulli", "spin", "gaussian", "categorical", "mixed"]
+KINDS = ("bernoulli", "spin", "gaussian", "categorical", "mixed", "auto")
+_OF_UNITS = f"there are {', '.join(KINDS)}"
 Whole = int | None
 Real = float | None
 Decay = Annotated[
@@ -53,10 +58,27 @@ class Visible:
     """The units that hold the data."""
 
     units: Annotated[
-        Kind,
-        typer.Option(help="What a column holds: 0 or 1, −1 or 1, real numbers, 0 … q − 1; mixed: 0 or 1, or real."),
-    ] = "bernoulli"
-    categories: Annotated[Whole, typer.Option(min=2, metavar="Q", help="States of categorical units.")] = None
+        Texts,
+        typer.Option(
+            metavar="KIND[:COLUMNS]",
+            help="What columns hold: bernoulli (0 or 1) if absent, spin (−1 or 1), gaussian, categorical, mixed (0 or "
+            "1, or real), auto; of all, or of some by name or number. Text is always categories.",
+        ),
+    ] = None
+    categories: Annotated[
+        Texts,
+        typer.Option(
+            metavar="Q|COLUMN=N", help="States of categorical columns: of all, or of one; their names as a|b|c."
+        ),
+    ] = None
+
+    def options(self, found: Learned) -> dict[str, Any]:
+        """How `visible_units` of the library takes these, and the columns that are chosen of data with names."""
+        kind = kinds_of(self.units or ["bernoulli"], found.names, "--units")
+        if strange := next((one for one in ([kind] if isinstance(kind, str) else kind) if one not in KINDS), None):
+            raise typer.BadParameter(f"--units: no units are {strange!r}{nearest(strange, KINDS)}; {_OF_UNITS}")
+        states = states_of(self.categories, found.names) if self.categories else None
+        return {"kind": kind, "categories": states, **found.asked}
 
 
 @dataclass(frozen=True)
@@ -64,6 +86,41 @@ class Deep(Visible):
     """Units of a machine with layers, which may be learned one after the other at first."""
 
     pretrain: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="Epochs for each layer on its own first.")] = 0
+
+
+class Layers:
+    """Numbers of hidden units, layer by layer, as they are written: 500,1000. None are so many as the columns need."""
+
+    def __init__(self, text: str | None, least: int = 1, most: int | None = None, usual: int = 1):
+        self.given = None if text is None else _layers(text, least, most)
+        self.usual = usual
+
+    def over(self, n_columns: int) -> list[int]:
+        """Those given, or the usual number of layers that go with so many columns."""
+        return hidden_of(n_columns, self.usual) if self.given is None else self.given
+
+    def check(self, found: list[int], where: str, model: Any) -> None:
+        """Refuse a model with other layers than those given."""
+        if found != self.given if self.given is not None else len(found) != self.usual:
+            wanted = f"{self.usual} layers" if self.given is None else str(self.given)
+            raise tr.ModelError(f"{where}: expected hidden units {wanted} as this command makes them, got {model!r}")
+
+
+def _layers(text: str, least: int, most: int | None) -> list[int]:
+    try:
+        layers = [int(n) for n in text.split(",")]
+    except ValueError:
+        layers = []
+    if not layers or min(layers) < 1:
+        example = "a number of units such as 500" if most == 1 else "numbers of units such as 500,1000"
+        raise typer.BadParameter(f"--hidden: expected {example}, got {text!r}")
+    if len(layers) < least:
+        raise typer.BadParameter(f"--hidden needs at least two numbers, one for each hidden layer, got {text!r}")
+    if most and len(layers) > most:
+        raise typer.BadParameter(
+            f"--hidden: there is one layer of hidden units here, got {text!r}; fit dbm has several"
+        )
+    return layers
 
 
 @dataclass(frozen=True)
@@ -108,8 +165,15 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Kept(Picked, Common):
-    """Where a fit is kept while it runs, and where its curve goes."""
+    """How often rows count, where a fit is kept while it runs, and where its curve goes."""
 
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="How often each row counts: a column of the data, then left out of them, or a file of one column.",
+        ),
+    ] = None
     checkpoint: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Where the fit is kept while it runs; MODEL.checkpoint if absent."),

@@ -63,15 +63,17 @@ def draw(path: str, figure: Callable[..., Any], *what: Any) -> None:
     write(path, drawn.getvalue())
 
 
-def climb(settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpoint: str) -> tr.EMRun:
+def climb(
+    settings: Any, model: Any, data: tuple[Any, Any], output: str, checkpoint: str, weights: Any = None
+) -> tr.EMRun:
     """EM from a model on rows, with others that are followed; the model is written, and then the checkpoint goes.
 
-    `settings` are options of `Kept`, ``learner``, ``epochs`` and ``seed``.
+    `settings` are options of `Kept`, ``learner``, ``epochs`` and ``seed``; `weights` say how often rows count.
     """
     rows, held = data
     kept = {"checkpoint": checkpoint, "checkpoint_seconds": settings.checkpoint_seconds, "resume": settings.resume}
     options: dict[str, Any] = {"epochs": settings.epochs, "validation": held, "key": settings.seed, **kept}
-    options |= {"memory": settings.memory, "progress": settings.progress}
+    options |= {"memory": settings.memory, "progress": settings.progress, "weights": weights}
     with warnings_in_a_line(RuntimeWarning), resumable(checkpoint):
         run = tr.fit(model, rows, settings.learner, **options)
     tr.save(run.model, output)

@@ -17,7 +17,7 @@ from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Learned, Picked, check_output, told, values_of
+from tractable.cli._table_files import Learned, Picked, check_output, columns_in, told, values_of
 from tractable.formats._pipes import STANDARD
 
 Text = str | None
@@ -62,7 +62,7 @@ class Cutting:
     def learned(self, path: str, chosen: Picked) -> Learned:
         """The sequences in a file, and what a model is made of."""
         if path.lower().removesuffix(".gz").endswith(".json"):
-            return Learned(self.read(path, chosen), [], {})
+            return Learned(self.read(path, chosen), [], {}, path)
         return chosen.learned(path, partial(tr.read_sequences, lengths=self.lengths, by=self.by))
 
 
@@ -82,14 +82,25 @@ class Cut(Picked, Cutting):
 
 
 def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any:
-    """The rows in a file; those of a model of units are looked at here, where the file has a name."""
-    rows = chosen.rows(path) if model.family == "mixture" else chosen.array(path)
+    """The rows in a file, by name where the model has names; those of units are looked at, with the file's name."""
+    rows = chosen.rows(path) if model.family == "mixture" or _has_names(model) else chosen.array(path)
     if hasattr(model, "groups"):
-        from tractable.models.clamping import checked_values  # brings jax
-
-        with values_of(path):
-            checked_values(model, "visible", rows, missing)
+        checked_numbers(model, rows, path, missing)
     return rows
+
+
+def _has_names(model: Any) -> bool:
+    """Whether the visible units of a model have names, of columns or of states."""
+    visible = getattr(model, "units", {}).get("visible")
+    return columns_in(model) is not None or bool(getattr(visible, "names", ()))
+
+
+def checked_numbers(model: Any, rows: Any, path: Any, missing: bool = True) -> np.ndarray:
+    """Rows of a file as numbers of the visible units."""
+    from tractable.models.clamping import checked_values  # brings jax
+
+    with values_of(path):
+        return checked_values(model, "visible", rows, missing)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -64,8 +64,8 @@ class Picked:
         names = column_names(path) or []
         if names:
             with suppress(FormatError):
-                return Learned(read(path), names, self.asked)
-        return Learned(read(path, **self.asked), names, {})
+                return Learned(read(path), names, self.asked, path)
+        return Learned(read(path, **self.asked), names, {}, path)
 
     def states(self, net: Any, path: Any) -> Any:
         """The rows in a file of states of a network: cases, or an array of all variables."""
@@ -80,6 +80,34 @@ class Learned(NamedTuple):
     rows: Any
     names: list[str]
     asked: dict[str, Any]
+    path: Any = None
+
+    @property
+    def picked(self) -> Any:
+        """The rows with the columns that are asked for, those to ignore whether they are there or not."""
+        if not self.asked:
+            return self.rows
+        known = known_columns(self.names)
+        chosen: list[str] | None = self.asked["columns"]
+        wanted = chosen and [known.get(name, name) for name in chosen]
+        left = [known[name] for name in self.asked["ignore"] if name in known]
+        return tr.select(self.rows, wanted, left)
+
+    def numbers(self, model: Any) -> np.ndarray:
+        """The rows as numbers of the visible units of a model, which may have names for columns and states."""
+        with values_of(self.path):
+            return model.units[model.groups[0]].numbers(self.picked)
+
+
+def known_columns(names: Iterable[str]) -> dict[str, str]:
+    """The columns of a file by name, and by number where none has that name."""
+    return {str(j): name for j, name in enumerate(names)} | {name: name for name in names}
+
+
+def columns_in(model: Any) -> Any:
+    """The names of columns and states that a model has, of a machine those of its visible units; None without."""
+    visible = getattr(model, "units", {}).get("visible")
+    return getattr(model if visible is None else visible, "columns", None)
 
 
 @contextmanager
@@ -166,7 +194,7 @@ def _states_of(model: Any) -> Mapping[str, Sequence[str]]:
     """The names of states of variables or columns, where a model has them."""
     if model.family == "tables":
         return model.states
-    return getattr(getattr(model, "columns", None), "categories", {})
+    return getattr(columns_in(model), "categories", {})
 
 
 def by_name(model: Any, found: Any) -> Any:

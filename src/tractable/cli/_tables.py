@@ -75,8 +75,8 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
 
 def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
     """The price of each variable that the budget refuses."""
-    if not refused:
-        return
+    if len({id(plan) for plan in refused.values()}) < 2:
+        return console.print(*dict.fromkeys(refused.values()))
     table = new_table("refused", "width", "multiply-adds", "memory", "time", left=1)
     for variable, plan in islice(refused.items(), MAX_ROWS):
         table.add_row(variable, *prices(plan))

@@ -80,29 +80,28 @@ class SigmoidBeliefNetwork(LearnedByGradient):
     binarize: float | str | None = None
     random_state: Any = None
     verbose: bool = False
+    _gaps = False
 
     def _learner(self) -> Learner:
         return learner_of(self.algorithm, ALGORITHMS, learning_rate=self.learning_rate)
 
-    def _begin(self, X: Any) -> np.ndarray:
-        rows = self._checked(X, reset=True, missing=False)
+    def _begin(self, rows: np.ndarray, weights: np.ndarray | None) -> None:
         sizes = [rows.shape[1], *checked_sizes(self.n_hidden, 1)]
         check_training([2 * n for n in sizes], self._learner().batch)
         self._key = self._new_key()
         self.model_ = self._new(sizes)
         self.history_ = History()
-        return rows
 
     def _new(self, sizes: list[int]) -> models.HelmholtzMachine:
         return models.HelmholtzMachine(models.SigmoidBeliefNetwork(sizes, key=self._key), key=self._key)
 
-    def _prepare(self, rows: np.ndarray) -> None:
+    def _prepare(self, rows: np.ndarray, weights: np.ndarray | None) -> None:
         check_settings({"pretrain": self.pretrain, "pretrain_rate": self.pretrain_rate})
         if self.pretrain == 0:
             return
         check_fit(self.model_, rows, self._learner(), epochs=self.epochs, key=self._key)
         machine = learning.PersistentCD(batch_size=self._learner().batch_size, learning_rate=self.pretrain_rate)
-        how = {"progress": bool(self.verbose), "live": 0.0, "yardstick": False}
+        how = {"progress": bool(self.verbose), "live": 0.0, "yardstick": False, "weights": weights}
         layers = learning.Layerwise(machine=machine)
         self.model_ = learning.fit(self.model_, rows, layers, epochs=self.pretrain, key=self._key, **how).model
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tractable import learning
-from tractable.estimators._base import LearnedByGradient, check_is_fitted, learner_of
+from tractable.estimators._base import (
+    InScikitLearnsNames,
+    LearnedByGradient,
+    OnRows,
+    check_is_fitted,
+    learner_of,
+)
 from tractable.evaluate import LogLikelihood, log_likelihood, log_partition
 from tractable.learning import History, Learner
 from tractable.learning._base import Training
-from tractable.learning.machines.columns import Scale, in_data_density, scale_of, visible_units
+from tractable.learning.machines.columns import Scale, in_data_density, in_data_units, scale_of, visible_units
 from tractable.learning.records import LearningWarning
-from tractable.models import Boltzmann, Gaussian, Spin, deep, restricted
+from tractable.models import Boltzmann, Gaussian, ModelError, Spin, deep, restricted
 from tractable.models.binarizing import DRAW
 from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.layers import checked_sizes
 from tractable.models.units import Units
 from tractable.plan.training import check_training
 from tractable.posterior import infer, reconstruct, transform
@@ -27,7 +36,8 @@ from tractable.posterior.approximate.mean_field import layer_means
 
 REAL = (
     "the columns hold real numbers: they are learned as Gaussian units, standardized, and scores are densities; "
-    "units='gaussian' says so, binarize=0.5 or 'draw' makes zeros and ones of gray values"
+    "units='gaussian' says so, binarize=0.5 or 'draw' makes zeros and ones of gray values, whole numbers are states of "
+    "units='categorical'"
 )
 
 SWEEPS = 50
@@ -42,7 +52,34 @@ ALGORITHMS: dict[str, Learner] = {
 }
 
 
-class MachineEstimator(LearnedByGradient):
+class OnColumns(OnRows):
+    """A machine over columns of the kinds that `units` says, real ones on their standard scale."""
+
+    algorithm: str | Learner
+    learning_rate: float | None
+    batch_size: int | None
+    scale_: Scale | None
+
+    _algorithms: ClassVar[Mapping[str, Learner]] = ALGORITHMS
+
+    def _learner(self) -> Learner:
+        how = {"learning_rate": self.learning_rate, "batch_size": self.batch_size}
+        return learner_of(self.algorithm, self._algorithms, **how)
+
+    def _read(self, rows: np.ndarray, weights: np.ndarray | None) -> Units:
+        """Units for the columns of the data, whose scale is kept."""
+        units = visible_units(rows, self.units)
+        if isinstance(units, Gaussian) and isinstance(self.units, str) and self.units == "auto":
+            warnings.warn(REAL, LearningWarning, stacklevel=4)
+        self.scale_ = scale_of(units, rows, weights)
+        return units
+
+    def _scaled(self, rows: np.ndarray) -> np.ndarray:
+        return rows if self.scale_ is None else (rows - self.scale_.shift) / self.scale_.scale
+
+
+@dataclass(eq=False, repr=False)
+class MachineEstimator(OnColumns, LearnedByGradient):
     """What all machines share: features, a density, samples and imputation from one model.
 
     Rows may have missing entries (NaN), but not only these.
@@ -77,33 +114,21 @@ class MachineEstimator(LearnedByGradient):
     n_features_in_, feature_names_in_ : as in every estimator.
     """
 
-    def __init__(
-        self,
-        n_hidden: Any = 64,
-        *,
-        algorithm: str | Learner = "pcd",
-        learning_rate: float | None = None,
-        batch_size: int | None = None,
-        epochs: int | None = None,
-        units: str | Units = "auto",
-        binarize: float | str | None = None,
-        random_state: Any = None,
-        verbose: bool = False,
-    ):
-        self.n_hidden = n_hidden
-        self.algorithm = algorithm
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.units = units
-        self.binarize = binarize
-        self.random_state = random_state
-        self.verbose = verbose
+    n_hidden: Any = 64
+    _: KW_ONLY
+    algorithm: str | Learner = "pcd"
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    units: str | Units = "auto"
+    binarize: float | str | None = None
+    random_state: Any = None
+    verbose: bool = False
 
     @property
-    def _layers(self) -> list[int]:
+    @abstractmethod
+    def _layers(self) -> tuple[int, ...]:
         """Numbers of hidden units, layer by layer."""
-        return [int(self.n_hidden)]
 
     @abstractmethod
     def _new(self, visible: Units, kind: str) -> Boltzmann:
@@ -122,26 +147,14 @@ class MachineEstimator(LearnedByGradient):
         super()._take(model, training)
         self.__dict__.pop("_log_z", None)
 
-    def _begin(self, X: Any) -> np.ndarray:
-        rows = self._checked(X, reset=True)
-        units = visible_units(rows, self.units)
-        if isinstance(units, Gaussian) and self.units == "auto":
-            warnings.warn(REAL, LearningWarning, stacklevel=3)
-        self.scale_: Scale | None = scale_of(units, rows)
-        check_training([units.n_features, *self._layers], self._learner().batch)
+    def _begin(self, rows: np.ndarray, weights: np.ndarray | None) -> None:
+        units, layers = self._read(rows, weights), self._layers
+        check_training([units.n_features, *layers], self._learner().batch)
         self._key = self._new_key()
         self.model_: Boltzmann = self._new(units, "spin" if isinstance(units, Spin) else "bernoulli")
         self.history_ = History()
-        return rows if self.scale_ is None else self.scale_(rows)
-
-    def _learner(self) -> Learner:
-        return learner_of(self.algorithm, ALGORITHMS, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
     # ------------------------------------------------------------ rows in and out
-
-    def _inner(self, X: Any) -> np.ndarray:
-        rows = super()._inner(X)
-        return rows if self.scale_ is None else (rows - self.scale_.shift) / self.scale_.scale
 
     def _outer(self, rows: np.ndarray) -> np.ndarray:
         return rows if self.scale_ is None else self.scale_.shift + self.scale_.scale * rows
@@ -155,7 +168,7 @@ class MachineEstimator(LearnedByGradient):
         """
         rows = self._inner(X)
         if self.binarize == DRAW and not np.isnan(rows).any():
-            return self._of_probabilities(self._numbers(X))
+            return self._of_probabilities(self._scaled(self._numbers(X)))
         if np.isnan(rows).any():
             method = "auto" if self.model_.graph.without([VISIBLE]).is_free else "mean_field"
             found = infer(self._double, rows, method=method).marginals
@@ -198,7 +211,7 @@ class LayeredEstimator(MachineEstimator):
         first = self.model_.hidden[0]
         with jax.enable_x64(True):
             model, units = self._double, self.model_.units[VISIBLE]
-            h = np.asarray(H, np.float64)[:, : model.units[first].n]
+            h = _features(H, self._n_features_out)[:, : model.units[first].n]
             theta = np.asarray(model.local_field(VISIBLE, {first: h}))
             return self._outer(np.asarray(units.decode(model.units[VISIBLE].mean(jnp.asarray(theta)))))
 
@@ -208,8 +221,20 @@ class LayeredEstimator(MachineEstimator):
             return self._outer(np.asarray(reconstruct(self._double, self._inner(X))))
 
 
-class RestrictedBoltzmannMachine(LayeredEstimator):
+@dataclass(eq=False, repr=False)
+class RestrictedBoltzmannMachine(InScikitLearnsNames, LayeredEstimator):
     """A restricted Boltzmann machine: p(v) = (1/Z) Σ_h exp(bᵀv + cᵀh + vᵀWh); see `MachineEstimator`.
+
+    It has the names of `sklearn.neural_network.BernoulliRBM` too, and stands in its place; `score_samples` is log p(v).
+
+    Parameters
+    ----------
+    n_components, n_iter : scikit-learn's names of `n_hidden` and `epochs`, which count where they are given.
+
+    Attributes
+    ----------
+    components_ : W as [n_hidden, n_features], and intercept_hidden_, intercept_visible_ : c and b; of Gaussian columns
+        in the units of the data. Of rows without gaps `transform` is the sigmoid of X Wᵀ + c.
 
     Examples
     --------
@@ -220,10 +245,64 @@ class RestrictedBoltzmannMachine(LayeredEstimator):
     (100, 2)
     >>> rbm.log_likelihood(rows).kind
     'exact'
+    >>> rbm = tr.estimators.RestrictedBoltzmannMachine(n_components=2, n_iter=5, random_state=0).fit(rows)
+    >>> rbm.components_.shape, rbm.gibbs(rows[:3]).shape
+    ((2, 4), (3, 4))
     """
+
+    @property
+    def _layers(self) -> tuple[int, ...]:
+        return checked_sizes(self._n_hidden, 1)
+
+    @property
+    def components_(self) -> np.ndarray:
+        """The couplings [n_hidden, n_features]."""
+        return np.asarray(self._in_data_units.couplings[VISIBLE, "hidden"]).T
+
+    @property
+    def intercept_hidden_(self) -> np.ndarray:
+        """The fields of the hidden units [n_hidden]."""
+        return np.asarray(self._in_data_units.fields["hidden"])
+
+    @property
+    def intercept_visible_(self) -> np.ndarray:
+        """The fields of the visible units [n_features]."""
+        return np.asarray(self._in_data_units.fields[VISIBLE])
+
+    @property
+    def _in_data_units(self) -> Boltzmann:
+        return self._double if self.scale_ is None else in_data_units(self._double, self.scale_)
+
+    def gibbs(self, v: Any) -> np.ndarray:
+        """Rows after a step of Gibbs sampling, hidden units given `v` and then rows given these; `random_state_` draws.
+
+        Raises
+        ------
+        ModelError : an entry is missing.
+        """
+        rows = self._inner(v)
+        if np.isnan(rows).any():
+            raise ModelError("a step of Gibbs sampling is from rows without NaN: fill the gaps with impute(X)")
+        key, numbers = jax.random.key(int(self.random_state_.randint(2**31 - 1))), np.arange(len(rows), dtype=np.uint32)
+        with jax.enable_x64(True):
+            model = self._double
+            x = {VISIBLE: model.encode({VISIBLE: rows})[VISIBLE]}
+            for i, name in enumerate(("hidden", VISIBLE)):
+                theta = jnp.asarray(model.local_field(name, x))
+                x[name] = model.units[name].sample(jax.random.fold_in(key, i), numbers, theta)
+            drawn = self._outer(np.asarray(model.decode(x)[VISIBLE]))
+        return np.asarray(self.model_.units[VISIBLE].named(drawn))
 
     def _new(self, visible: Units, kind: str) -> Boltzmann:
         return restricted(visible, *self._layers, units=kind, key=self._key)
+
+
+def _features(H: Any, n: int) -> np.ndarray:
+    """Values of all hidden units."""
+    h = np.asarray(H, np.float64)
+    if h.ndim != 2 or h.shape[1] != n:
+        raise ModelError(f"expected values of the hidden units [n_rows, {n}], got an array of shape {h.shape}")
+    return h
 
 
 class DeepBoltzmannMachine(LayeredEstimator):
@@ -241,8 +320,9 @@ class DeepBoltzmannMachine(LayeredEstimator):
     """
 
     @property
-    def _layers(self) -> list[int]:
-        return [int(n) for n in (self.n_hidden if np.ndim(self.n_hidden) else [self.n_hidden] * 2)]
+    def _layers(self) -> tuple[int, ...]:
+        found = checked_sizes(self.n_hidden, 1)
+        return found if np.ndim(self.n_hidden) else found * 2
 
     def _new(self, visible: Units, kind: str) -> Boltzmann:
         return deep([visible, *self._layers], units=kind, key=self._key)

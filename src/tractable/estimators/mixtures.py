@@ -14,10 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from tractable.estimators.checked import in_numbers
 from tractable.evaluate import aic, bic, log_likelihood
 from tractable.learning import EM, fit, mixture
 from tractable.models import Mixture, ModelError
 from tractable.models._base import nearest
+from tractable.models.binarizing import binarized
 from tractable.models.frames import is_frame
 from tractable.models.kinds import EmissionKinds
 from tractable.models.mixture import COMPONENT
@@ -31,6 +33,8 @@ def by_name(estimator: Any, X: Any, reset: bool) -> Any:
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
 
+
+TABLE = "columns of text go into MixedMixture, or into HiddenMarkovModel, as a DataFrame"
 
 REPEATED = 100
 """A start looks at no more than so many times the rows that there are."""
@@ -111,7 +115,7 @@ class _Mixture(DensityMixin, ClusterMixin, BaseEstimator, ABC):
     def _rows(self, X: Any, reset: bool = False) -> Any:
         if not reset:
             check_is_fitted(self)
-        return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")  # type: ignore
+        return in_numbers(self, X, reset, TABLE, sparse=False)
 
     @property
     def weights_(self) -> np.ndarray:
@@ -261,7 +265,7 @@ class BernoulliMixture(_Mixture):
     Parameters
     ----------
     n_components : number of components.
-    binarize : values above it count as 1, others as 0; None takes the data as they are.
+    binarize : values above it count as 1, others as 0; None takes the data as they are, and refuses other values.
     tol : EM ends when the mean log-likelihood grows by less.
     max_iter, n_init : iterations at most, and starts of which the best is kept.
     init : ``"k-means++"`` or ``"rows"``.
@@ -277,7 +281,7 @@ class BernoulliMixture(_Mixture):
     True
     """
 
-    binarize: float | None = 0.0
+    binarize: float | None = None
     init: str = "rows"
 
     def _emissions(self, n_columns: int) -> str:
@@ -285,9 +289,13 @@ class BernoulliMixture(_Mixture):
 
     def _rows(self, X: Any, reset: bool = False) -> np.ndarray:
         rows = super()._rows(X, reset)
-        if self.binarize is None:
-            return rows
-        return np.where(np.isnan(rows), np.nan, rows > self.binarize)
+        if self.binarize is not None:
+            return binarized(rows, self.binarize)
+        if (bad := np.argwhere((rows != 0) & (rows != 1) & ~np.isnan(rows))).size:
+            row, column = bad[0].tolist()
+            told = "binarize=0.5 makes zeros and ones of gray values, MixedMixture has kinds for numbers and categories"
+            raise ModelError(f"row {row}, column {column}: the value {rows[row, column]} is not 0 or 1; {told}")
+        return rows
 
 
 @dataclass(eq=False, repr=False)

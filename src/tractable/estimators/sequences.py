@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from tractable.estimators.mixtures import by_name
+from tractable.estimators.checked import in_numbers
+from tractable.estimators.mixtures import TABLE, by_name
 from tractable.models import ModelError, Sequences
 from tractable.models.frames import is_frame
 from tractable.models.rows import n_rows_of
@@ -114,7 +115,7 @@ def _n_rows(table: Any) -> int:
 
 
 def _checked(estimator: Any, X: Any, reset: bool) -> np.ndarray:
-    return validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")  # type: ignore
+    return in_numbers(estimator, X, reset, TABLE, sparse=False)
 
 
 def _one_below_the_other(tables: list[Any]) -> Any:

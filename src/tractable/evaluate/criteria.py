@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tractable.evaluate.verbs import log_likelihood
 from tractable.families import check_own
+from tractable.models.weights import checked_weights
 from tractable.plan import Memory
 from tractable.posterior import Certificate, UnsupportedError
 
 
-def bic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
+def bic(model: Any, data: Any, *, weights: Any = None, memory: Memory = None) -> Certificate:
     """The Bayesian information criterion −2 Σ log p(x) + n_parameters · log n_rows: lower is better.
+
+    With `weights` each row, or sequence, counts so often, in both terms.
 
     Of Bayesian networks, Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks,
     Helmholtz machines, mixtures, hidden Markov models and factorial hidden Markov models; of the last two n_rows counts
@@ -33,11 +37,15 @@ def bic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
     >>> round(tr.bic(coin, [[0], [1]]).value, 6)
     3.465736
     """
-    return _criterion(model, data, float(np.log(_counts(model, data)[1])), memory)
+    rows, each = _counts(model, data), _checked(model, data, weights)
+    n = sum(rows) if each is None else float(each @ np.asarray(rows))
+    return _criterion(model, (data, each), float(np.log(n)), memory)
 
 
-def aic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
+def aic(model: Any, data: Any, *, weights: Any = None, memory: Memory = None) -> Certificate:
     """Akaike's information criterion −2 Σ log p(x) + 2 n_parameters: lower is better.
+
+    With `weights` each row, or sequence, counts so often.
 
     Of Bayesian networks, Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks,
     Helmholtz machines, mixtures, hidden Markov models and factorial hidden Markov models. As sure as `log_likelihood`.
@@ -56,21 +64,36 @@ def aic(model: Any, data: Any, *, memory: Memory = None) -> Certificate:
     >>> round(tr.aic(coin, [[0], [1]]).value, 6)
     4.772589
     """
-    return _criterion(model, data, 2.0, memory)
+    return _criterion(model, (data, _checked(model, data, weights)), 2.0, memory)
 
 
-def _criterion(model: Any, data: Any, price: float, memory: Memory) -> Certificate:
+def _criterion(model: Any, given: tuple[Any, np.ndarray | None], price: float, memory: Memory) -> Certificate:
+    data, weights = given
     check_own(model)
     if not hasattr(model, "n_parameters"):
         raise UnsupportedError(
             f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood"
         )
-    found, n = log_likelihood(model, data, memory=memory), _counts(model, data)[0]
-    return price * model.n_parameters - 2 * n * found
+    found = log_likelihood(model, data, memory=memory)
+    total = len(_counts(model, data)) * found if weights is None else _weighted(found.per_row, weights)
+    return price * model.n_parameters - 2 * total
 
 
-def _counts(model: Any, data: Any) -> tuple[int, int]:
-    """Terms of the likelihood, and rows: of sequences not the same."""
+def _weighted(rows: Certificate, weights: np.ndarray) -> Certificate:
+    """Σ w log p(x), where a row of weight zero may be impossible."""
+    if rows.kind != "exact":
+        raise UnsupportedError(f"rows of weights need exact likelihoods, these are {rows.kind}: leave weights out")
+    seen = weights > 0
+    return Certificate.exact(np.asarray(rows.value)[seen] @ weights[seen])
+
+
+def _checked(model: Any, data: Any, weights: Any) -> np.ndarray | None:
+    """Weights of rows or sequences, as such."""
+    return None if weights is None else checked_weights(weights, len(_counts(model, data)))
+
+
+def _counts(model: Any, data: Any) -> Sequence[int]:
+    """The rows of each term of the likelihood: of sequences more than one."""
     check_own(model)
     checked = model.check(data) if hasattr(model, "check") else data
-    return len(checked), len(getattr(checked, "rows", checked))
+    return checked.sizes.tolist() if hasattr(checked, "sizes") else [1] * len(checked)

@@ -71,7 +71,7 @@ def _group(name: str, units: Units) -> tuple[dict[str, Any], dict[str, np.ndarra
         parts = [_group(f"{name}.{i}", part) for i, part in enumerate(units.parts)]
         about = {"name": name, "kind": MIXED, "n": units.n, "parts": [part for part, _ in parts]}
         return about | describe_columns(units.columns), dict(ChainMap(*(own for _, own in parts)))
-    found = _fields(units)
+    found = _fields(units) | describe_columns(units.columns)
     if not found.get("names", True):
         del found["names"]
     held = [key for key, value in found.items() if isinstance(value, np.ndarray)]
@@ -95,7 +95,7 @@ def _word(kind: type[Units]) -> str:
 
 def _fields(units: Units) -> dict[str, Any]:
     """The fields of units, as their constructor takes them: arrays, and what JSON holds."""
-    found = {name: _held(getattr(units, name)) for name in _names(type(units))}
+    found = {name: _held(getattr(units, name)) for name in _names(type(units)) if name != "columns"}
     for name, value in found.items():
         where = f"the field {name!r} of {type(units).__name__}"
         if name in OWN:
@@ -183,7 +183,8 @@ def _misplaced(group: Mapping[str, Any], i: int, part: Mapping[str, Any]) -> boo
 
 def _given(group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], names: list[str]) -> dict[str, Any]:
     """The fields of units, from the group and from arrays."""
-    own = {key: _tuples(value) for key, value in group.items() if key not in ("name", "kind")}
+    own: dict[str, Any] = {key: _tuples(value) for key, value in group.items() if key not in ("name", "kind")}
+    own |= {"columns": read_columns(group)}
     own |= {"names": ()} if group["kind"] == "categorical" and "names" not in own else {}
     own |= {key: arrays[f"{key}.{group['name']}"] for key in names if f"{key}.{group['name']}" in arrays}
     for key in sorted({*names} ^ {*own}):

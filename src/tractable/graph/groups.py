@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
@@ -23,6 +23,7 @@ class GroupGraph:
     states : group → number of states of each of its units; infinite for continuous ones.
     couplings : pairs of groups of which every unit of one meets every unit of the other; (a, a) is a dense group.
     edges : group → the pairs of its units that interact, where few of them do.
+    several : group → the number of states of each of its units, where these are of several kinds and all discrete.
 
     Examples
     --------
@@ -35,6 +36,7 @@ class GroupGraph:
     states: Mapping[str, float]
     couplings: tuple[Pair, ...] = ()
     edges: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    several: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def n_units(self) -> int:
@@ -49,7 +51,11 @@ class GroupGraph:
 
     def log2_states(self, groups: Iterable[str]) -> float:
         """log2 of the number of joint states of some groups."""
-        return sum(self.sizes[g] * math.log2(self.states[g]) for g in groups if self.sizes[g])
+        return sum(sum(map(math.log2, self.states_of(g))) for g in groups if self.sizes[g])
+
+    def states_of(self, group: str) -> Sequence[float]:
+        """The number of states of each unit of a group."""
+        return self.several.get(group, (self.states[group],) * self.sizes[group])
 
     def coupled_within(self, group: str) -> bool:
         """Whether units of one group interact with each other."""
@@ -104,12 +110,15 @@ class GroupGraph:
         gone = observed if isinstance(observed, Mapping) else {name: range(self.size(name)) for name in observed}
         kept = {name: self._kept(name, gone.get(name, ())) for name in self.sizes}
         sizes = {name: len(units) for name, units in kept.items() if units}
-        return self._among(sizes, {name: tuple(self._renumbered(name, kept[name])) for name in self.edges})
+        return self._among(sizes, {name: tuple(self._renumbered(name, kept[name])) for name in self.edges}, kept)
 
-    def _among(self, sizes: Mapping[str, int], edges: Mapping[str, tuple[tuple[int, int], ...]]) -> GroupGraph:
+    def _among(
+        self, sizes: Mapping[str, int], edges: Mapping[str, tuple[tuple[int, int], ...]], kept: Mapping[str, list[int]]
+    ) -> GroupGraph:
         couplings = tuple((a, b) for a, b in self.couplings if a in sizes and b in sizes)
         left = {name: pairs for name, pairs in edges.items() if name in sizes}
-        return GroupGraph(sizes, {name: self.states[name] for name in sizes}, couplings, left)
+        several = {name: tuple(own[i] for i in kept[name]) for name, own in self.several.items() if name in sizes}
+        return GroupGraph(sizes, {name: self.states[name] for name in sizes}, couplings, left, several)
 
     def size(self, name: str) -> int:
         """The number of units of a group; GraphError where there is no such group."""

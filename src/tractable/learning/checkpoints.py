@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -51,8 +52,11 @@ def store(path: str, saved: Saved, belongs: dict[str, Any]) -> None:
     checkpoint_files.store(path, leaves, belongs, about)
 
 
-def restore(path: str, like: Training, belongs: dict[str, Any], total: int | None) -> Saved | None:
-    """The checkpoint at this path, None where there is none; an error where it belongs to another fit."""
+def restore(path: str, like: Sequence[Training], belongs: dict[str, Any], total: int | None) -> Saved | None:
+    """The checkpoint at this path, None where there is none; an error where it belongs to another fit.
+
+    Its arrays have the shapes of one of `like`.
+    """
     found = checkpoint_files.restore(path, belongs)
     if found is None:
         return None
@@ -68,13 +72,17 @@ def restore(path: str, like: Training, belongs: dict[str, Any], total: int | Non
         raise checkpoint_files.damaged(path, error) from None
 
 
-def _filled(path: str, like: Training, arrays: dict[str, np.ndarray], part: str) -> Training:
-    leaves, structure = jax.tree.flatten(like)
-    found = [arrays.get(f"{part}.{i}") for i in range(len(leaves))]
-    for old, new in zip(leaves, found, strict=True):
-        if new is None or new.shape != np.shape(old) or new.dtype != old.dtype:
-            raise failure(path, "holds arrays of other shapes; start without --resume")
-    return jax.tree.unflatten(structure, [jnp.asarray(a) for a in found])
+def _filled(path: str, like: Sequence[Training], arrays: dict[str, np.ndarray], part: str) -> Training:
+    for one in like:
+        leaves, structure = jax.tree.flatten(one)
+        found = [arrays.get(f"{part}.{i}") for i in range(len(leaves))]
+        if all(_is_like(new, old) for new, old in zip(found, leaves, strict=True)):
+            return jax.tree.unflatten(structure, [jnp.asarray(a) for a in found])
+    raise failure(path, "holds arrays of other shapes; start without --resume")
+
+
+def _is_like(new: np.ndarray | None, old: Any) -> bool:
+    return new is not None and new.shape == np.shape(old) and new.dtype == old.dtype
 
 
 __all__ = ["FormatError", "Saved", "restore", "store"]

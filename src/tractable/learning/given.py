@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from tractable.learning.records import GradientOptions
-from tractable.models.binarizing import DRAW, binarized, checked, drawn
+from tractable.models import ModelError
+from tractable.models.binarizing import DRAW, binarized, checked, drawn, in_columns
 from tractable.models.columns import numbers_of
 from tractable.models.keys import generator
 from tractable.models.rows import is_named
+from tractable.models.units import Bernoulli, Categorical, Gaussian, Mixed
 from tractable.models.weights import counted
 
 
@@ -24,11 +26,13 @@ class GivenRows:
     rows : as the learner takes them; of what is drawn anew in each epoch one draw, which likelihoods are of.
     gray : the probabilities that are drawn from, None where nothing is drawn.
     weights : how often each row counts, None for once.
+    bits : the columns that are drawn, all of them where None.
     """
 
     rows: Any
     gray: np.ndarray | None = None
     weights: np.ndarray | None = None
+    bits: np.ndarray | None = None
 
     @property
     def relative(self) -> np.ndarray | None:
@@ -44,7 +48,8 @@ class GivenRows:
         """These rows, with the draws that belong to these words."""
         if self.gray is None:
             return np.asarray(self.rows[rows])
-        return drawn(np.asarray(self.gray[rows]), np.random.default_rng(words))
+        rng = np.random.default_rng(words)
+        return in_columns(self.bits, np.asarray(self.gray[rows]), lambda gray: drawn(gray, rng))
 
     def spread(self, n: int) -> np.ndarray:
         """All rows where they count once; else at most `n` of them, each about as often as it counts."""
@@ -55,18 +60,34 @@ class GivenRows:
         return self.rows[np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1)]
 
 
-def as_given(data: Any, options: GradientOptions) -> GivenRows:
+def as_given(data: Any, options: GradientOptions, units: Any = None) -> GivenRows:
     """Data as the options say that they are to be taken, not looked at by a learner yet.
+
+    Of columns of several kinds those alone are binarized that hold zeros and ones, Bernoulli units.
 
     Raises
     ------
-    ModelError : weights that are none; values that cannot be binarized this way.
+    ModelError : weights that are none; values that cannot be binarized this way; units that hold no zeros and ones.
     """
     if not is_named(data) and hasattr(data, "tocsr"):
         data = numbers_of(data)
     data, weights = counted(data, options.weights)
     if options.binarize is None:
         return GivenRows(data, None, weights)
-    rows = checked(numbers_of(data), options.binarize)
-    bits = binarized(rows, options.binarize, generator(options.key))
-    return GivenRows(bits, rows if options.binarize == DRAW else None, weights)
+    own = bits_of(units)
+    rows = checked(numbers_of(data) if own is None else units.numbers(data), options.binarize, own)
+    cut = in_columns(own, rows, lambda x: binarized(x, options.binarize, generator(options.key)))  # type: ignore
+    return GivenRows(cut, rows if options.binarize == DRAW else None, weights, own)
+
+
+def bits_of(units: Any) -> np.ndarray | None:
+    """The columns of several kinds that hold zeros and ones; None where all columns are of one kind.
+
+    Raises
+    ------
+    ModelError : there are none: the columns hold real numbers or categories.
+    """
+    own = [isinstance(part, Bernoulli) for part in units.parts] if isinstance(units, Mixed) else []
+    if isinstance(units, Gaussian | Categorical) or (own and not any(own)):
+        raise ModelError("binarize makes zeros and ones, and none of these columns holds any: leave it out")
+    return np.repeat(own, [part.n for part in units.parts]) if own else None

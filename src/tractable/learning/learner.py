@@ -43,9 +43,8 @@ class Learner:
     remembers: ClassVar[bool] = False
     """Whether something is kept of every row, by its number."""
 
-    n_steps: ClassVar[int] = sizes.STEPS
-    passes: ClassVar[int] = sizes.PASSES
-    """Steps of a fit where nothing says how many, and passes over the data, at most."""
+    defaults: ClassVar[sizes.Sizes] = sizes.MACHINES
+    """How long a fit is, and its batches, where nothing says so."""
 
     live_rows: ClassVar[int] = 2000
     glimpsed_rows: ClassVar[int] = 500
@@ -62,7 +61,7 @@ class Learner:
 
     def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
         """The same learner with what follows from the model and the number of rows; `version` is a checkpoint's."""
-        batch_size = min(self.batch_size or sizes.batch_of(n_rows), n_rows)
+        batch_size = min(self.batch_size or self.defaults.batch_size(n_rows), n_rows)
         rate = self.learning_rate
         if rate is None:
             rate = self.rate(model) * (sizes.WARM if self.is_learned(model) else 1)
@@ -114,6 +113,10 @@ class Learner:
     def init(self, plan: Any, model: Any, key: Any, seen: Seen) -> Any:
         """What the learner keeps from step to step (persistent chains, …); refuses a model it cannot learn."""
         return ()
+
+    def with_more_chains(self) -> Self | None:
+        """The same learner with persistent chains enough; None where it has these, or none at all."""
+        return None
 
     def visible(self, model: Any) -> Any:
         """The units of the columns of data."""

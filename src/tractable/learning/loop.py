@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.learning import _base, checkpoint_files, checkpoints, sizes
+from tractable.learning import _base, checkpoint_files, checkpoints
 from tractable.learning._base import Info, Minibatch, Pace, Seen, Training
 from tractable.learning.batches import Batches, DeviceRows
 from tractable.learning.checkpoints import Saved
@@ -23,9 +23,10 @@ from tractable.learning.given import GivenRows, as_given
 from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
-from tractable.learning.watch import FIRST, Watch, are_finite
+from tractable.learning.watch import FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
+from tractable.models.boltzmann_machine import VISIBLE
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
 
@@ -76,10 +77,11 @@ def prepared(model: Any, data: Any, learner: Learner, request: Request) -> Fitti
         raise ModelError("epochs and steps both say how long the fit is: give one of them")
     checkpoint_files.check_place(options.checkpoint)
     model = learner.adopted(model, as_key(options.key))
-    taken = as_given(data, options)
+    units = getattr(model, "units", {}).get(VISIBLE)
+    taken = as_given(data, options, units)
     rows, held = learner.checked(model, taken.rows), None
     if request.validation is not None:
-        asked = as_given(request.validation, replace(options, weights=None))
+        asked = as_given(request.validation, replace(options, weights=None), units)
         held = learner.checked(model, asked.rows, "validation: ")
     own = learner.settled(model, len(rows), checkpoint_files.version(options.checkpoint) if options.resume else 2)
     if options.seconds is not None and own.decay is True:  # the rate can fall only once it is known how long that takes
@@ -95,7 +97,7 @@ def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None
     if steps is not None:
         return steps
     if epochs is None:
-        epochs = sizes.passes_of(n_rows, learner.batch, learner.n_steps, learner.passes)
+        epochs = learner.defaults.epochs(n_rows, learner.batch)
     return epochs * (n_rows // learner.batch)
 
 
@@ -293,10 +295,24 @@ class Fitting:
 
     def _back(self, at: Saved, found: Saved, seen: float | None) -> Saved:
         """The last good state, from which the fit goes on at half the rate, or with which it ends."""
-        known = at.watched
-        lowered = self._watch.lowered(known, len(at.history) + 1, found.step, seen)
+        known, more = at.watched, None if at.watched.rescues else self._more_chains
+        lowered = self._watch.lowered(known, len(at.history) + 1, found.step, Sight(seen, more and more.chains))
         there = Saved(known.good, History(at.history.records[: known.epochs]), at.seconds, lowered or known, at.total)
-        return there._replace(total=there.step) if lowered is None else there
+        if lowered is None:
+            return there._replace(total=there.step)
+        if more is None:
+            return there
+        good = self._with_chains(more, known.good)
+        return there._replace(training=good, watched=lowered._replace(good=good))
+
+    @cached_property
+    def _more_chains(self) -> Any:
+        return self.learner.with_more_chains()
+
+    def _with_chains(self, learner: Learner, there: Training) -> Training:
+        """The same with the chains that this learner begins with."""
+        key = jax.random.fold_in(jax.random.fold_in(self.key, 4), there.step)
+        return there._replace(learner=learner.init(self.plan, there.model, key, self._first))
 
     def _block(self, order: np.ndarray, done: int, n: int, epoch: int = 0) -> DeviceRows:
         """The rows of a block of steps."""
@@ -342,20 +358,9 @@ class Fitting:
     def _restored(self) -> Saved | None:
         if not (self.options.resume and self.options.checkpoint):
             return None
-        return checkpoints.restore(self.options.checkpoint, self._begun(), self._belongs(), self._known_total)
-
-
-def check_finite(training: Training, n_epochs: int) -> None:
-    """Refuse to go on where parameters are no numbers any more after some more steps of an epoch."""
-    if not are_finite(training):
-        raise _diverged(n_epochs, "some parameters are")
-
-
-def _diverged(n_epochs: int, what: str) -> ModelError:
-    return ModelError(
-        f"epoch {n_epochs + 1}: the fit has diverged, {what} not finite any more: take a smaller learning rate or"
-        " another optimizer; a checkpoint, if there is one, is of steps before that"
-    )
+        begun, more = self._begun(), self._more_chains
+        like = [begun] if more is None else [begun, self._with_chains(more, begun)]
+        return checkpoints.restore(self.options.checkpoint, like, self._belongs(), self._known_total)
 
 
 def _n_bytes(tree: Any) -> int:

@@ -10,21 +10,28 @@ import numpy as np
 
 from tractable.learning import loop
 from tractable.learning._base import Pace, Training
+from tractable.learning.given import GivenRows
 from tractable.learning.learner import Learner
 from tractable.learning.records import GradientOptions
 from tractable.learning.settings import check_settings
+from tractable.learning.watch import are_finite
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 
 
-def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any) -> Training:
+def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any, weights: Any = None) -> Training:
     """The state before the first step, with fields that match the means of these rows, as `fit` begins."""
     rows = _checked(model, rows, learner)
-    return loop.Fitting(model, rows, None, learner, 1, GradientOptions(key=key))._begun()
+    return loop.Fitting(
+        model, rows, None, learner, 1, GradientOptions(key=key), GivenRows(rows, None, weights)
+    )._begun()
 
 
-def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> Training:
-    """One pass over more rows, in batches of equal size; the learning rate stays what it is."""
+def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any, weights: Any = None) -> Training:
+    """One pass over more rows, in batches of equal size; the learning rate stays what it is.
+
+    A row pulls as often as `weights` say: what other pieces weigh is not known, so that they are taken as they are.
+    """
     rows = _checked(training.model, rows, learner).astype(np.float32)
     rate = learner.rate(training.model) if learner.learning_rate is None else learner.learning_rate
     learner = replace(learner, learning_rate=rate).settled(training.model, len(rows))
@@ -32,9 +39,11 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any) -> T
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
     key = loop.as_key(key)
     numbers = np.arange(n_steps * own.batch, dtype=np.int32)
-    block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers)
+    pulls = None if weights is None else np.asarray(weights, np.float32)[numbers]
+    block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers, pulls)
     found = loop.run_block(own, learner.plan(training.model), training, key, block, (n_steps, Pace(n_steps)))[0]
-    loop.check_finite(found, 0)
+    if not are_finite(found):
+        raise ModelError("the fit has diverged, some parameters are not finite any more: take a smaller learning rate")
     return found
 
 

@@ -8,23 +8,44 @@ by heart.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-STEPS = 10_000
-"""Steps of a fit."""
+BATCHES = 25
+"""Batches in a pass, where they have neither the smallest nor the largest size."""
 
-PASSES = 200
-"""A table is gone through no more often."""
+LARGEST = 100
+"""Rows in a batch, at most."""
 
-LAYERED_STEPS, LAYERED_PASSES = 15_000, 500
-"""The same of layers with a recognition network, which has to be learned too."""
+
+class Sizes(NamedTuple):
+    """How long a fit is: so many steps, so many passes over the rows at most, in batches of so many rows at least."""
+
+    steps: int
+    passes: int
+    smallest_batch: int
+
+    def batch_size(self, n_rows: int) -> int:
+        """Rows in a step."""
+        return min(n_rows, max(self.smallest_batch, min(LARGEST, n_rows // BATCHES)))
+
+    def epochs(self, n_rows: int, batch_size: int) -> int:
+        """Passes over the rows that make so many steps."""
+        return min(self.passes, math.ceil(self.steps / max(1, n_rows // batch_size)))
+
+
+MACHINES = Sizes(steps=10_000, passes=200, smallest_batch=4)
+
+LAYERS = Sizes(steps=15_000, passes=500, smallest_batch=10)
+"""There is a recognition network to be learned too."""
+
+LABELS = Sizes(steps=10_000, passes=500, smallest_batch=10)
+"""Labels of a small table take longer to tell apart than its rows to be described."""
 
 CHAINS = 200
 """Persistent chains, at least: fewer sit in a few modes each, and the model forgets all others."""
 
-BATCHES = 25
-"""Batches in a pass, between these sizes of a batch."""
-
-SMALLEST, LARGEST = 10, 100
+CONDITIONALS = 16
+"""Visible units of a step of pseudo-likelihood beside hidden units: more cost time, and learn no faster."""
 
 RATE = 0.04
 """The learning rate of a machine."""
@@ -39,14 +60,16 @@ ADAM, STEADY, WIDE = 0.01, 0.001, 10_000
 """The largest and the smallest rate of Adam; it falls with the root of the number of parameters above so many."""
 
 
-def batch_of(n_rows: int) -> int:
-    """Rows in a step."""
-    return min(n_rows, max(SMALLEST, min(LARGEST, n_rows // BATCHES)))
+FEWEST, MOST = 64, 256
+"""Hidden units of a layer, where none are given."""
 
 
-def passes_of(n_rows: int, batch_size: int, n_steps: int, most: int) -> int:
-    """Passes over the rows that make so many steps."""
-    return min(most, math.ceil(n_steps / max(1, n_rows // batch_size)))
+def hidden_of(n_columns: int, n_layers: int = 1) -> list[int]:
+    """Hidden units for a table of so many columns: one for each column, between the fewest and the most.
+
+    Fewer are no help to a small table: rates and passes see to it that this is not learned by heart.
+    """
+    return [max(FEWEST, min(MOST, n_columns))] * n_layers
 
 
 def chains_of(batch_size: int) -> int:

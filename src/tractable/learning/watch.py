@@ -1,4 +1,4 @@
-"""Watching a fit: a rough likelihood at steps that double, and the way back where it has gone astray.
+"""Watching a fit: a rough likelihood now and then, and the way back where it has gone astray.
 
 When to look depends on the number of the step alone, what is seen on the parameters and the key: a fit that is
 repeated, or goes on from a checkpoint, turns back at the same steps, to the same bits.
@@ -19,8 +19,11 @@ from tractable.learning._base import Training
 from tractable.learning.records import LearningWarning
 from tractable.models import ModelError
 
-FIRST = 50
-"""Steps before the first look; then they double."""
+FIRST, EVERY = 50, 1600
+"""Steps before the first look; then they double, up to so many between two looks."""
+
+LOST = 0.3
+"""The share of what was won that may be lost again: so much is noise, and chains that lag behind."""
 
 RESCUES = 8
 """The rate is halved no more often."""
@@ -38,6 +41,13 @@ class Watched(NamedTuple):
     best: float = nan
     factor: float = 1.0
     rescues: int = 0
+
+
+class Sight(NamedTuple):
+    """What is seen of a fit that has gone astray: its rough likelihood, and the chains it will have from now on."""
+
+    likelihood: float | None
+    n_chains: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Watch:
             return self.total
         at = FIRST
         while at <= step:
-            at *= 2
+            at += min(at, EVERY)
         return min(at, self.total)
 
     def begun(self, training: Training) -> Watched:
@@ -68,24 +78,24 @@ class Watch:
         return Watched(training, best=nan if seen is None else seen)
 
     def is_astray(self, watched: Watched, seen: float | None) -> bool:
-        """Whether rows have become less likely than independent columns, or have lost half of what was won."""
+        """Whether rows have become less likely than independent columns, or have lost much of what was won."""
         if seen is None or not isfinite(watched.best):
             return False
         margin, won = 1 + 0.1 * abs(self.independent), watched.best - self.independent
-        floor = watched.best if won < 0 else self.independent + 0.5 * won
-        return not seen > floor - margin
+        return not seen > watched.best - max(margin, LOST * won)
 
-    def lowered(self, watched: Watched, epoch: int, step: int, seen: float | None) -> Watched | None:
+    def lowered(self, watched: Watched, epoch: int, step: int, sight: Sight) -> Watched | None:
         """The way back with half the rate; None where that has been tried often enough. Both are said.
 
         Raises
         ------
         ModelError : nothing has been learned that there is a way back to.
         """
-        what, back = self._words(seen), int(watched.good.step)
+        what, back = self._words(sight.likelihood), int(watched.good.step)
         if self.lowers and watched.rescues < RESCUES:
             factor = watched.factor / 2
-            _tell(f"step {step}: {what}; the fit goes on from step {back} with {factor:g} of the learning rate")
+            chains = "" if sight.n_chains is None else f" and {sight.n_chains} chains"
+            _tell(f"step {step}: {what}; the fit goes on from step {back} with {factor:g} of the learning rate{chains}")
             return watched._replace(factor=factor, rescues=watched.rescues + 1)
         if not back:
             raise ModelError(

@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from tractable.evaluate import log_likelihood
 from tractable.learning.em.exact import EM
+from tractable.learning.emitted import emitted, in_codes, of_their_own, varying
 from tractable.learning.records import LearningWarning, Request
 from tractable.learning.starts.mixtures import mixture
 
@@ -37,9 +38,6 @@ ROWS = 5000
 LITTLE, FEW_STEPS = 0.3, 2000
 CLOSE = 0.002
 """What a model gains over independent columns, relative to their log-likelihood, counts from here on."""
-
-KINDS = {"Bernoulli": "bernoulli", "Spin": "bernoulli", "Gaussian": "diagonal", "Categorical": "categorical"}
-"""Emissions of a mixture for columns of each kind."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +113,12 @@ def compared(table: Scorable, run: Run) -> Yardstick:
     """The yardstick of a fit, a small share of whose time it takes; a warning where little was learned."""
     seconds = run.history[-1].seconds if len(run.history) else 0.0
     scored, value = _scored(table, run, seconds)
-    units, train = table.learner.visible(run.model), table.rows
-    ground = independent_columns(units, table.learner.means(run.model, train), len(train), scored)
-    found = Yardstick(ground, None, value, None, "train" if table.held is None else "validation", _advice(run, ground))
-    found = _with_mixture(found, type(units).__name__, (train, scored), run.model.n_parameters, SHARE * seconds)
+    train, rows = table.rows, "train" if table.held is None else "validation"
+    units = of_their_own(table.learner.visible(run.model), train)
+    alone = Alone(units, table.learner.means(run.model, train), len(train))
+    ground = alone.score(scored)
+    found = Yardstick(ground, None, value, None, rows, _advice(run, ground))
+    found = _with_mixture(found, alone, (train, scored), run.model.n_parameters, SHARE * seconds)
     if found.sentence:
         warnings.warn(found.sentence, LearningWarning, stacklevel=2)
     return found
@@ -149,22 +149,51 @@ def _advice(run: Run, independent: float) -> str:
     return "another learning rate, another learner or more hidden units"
 
 
+class Alone(NamedTuple):
+    """Independent columns: units, the means of their features, and of how many rows these are."""
+
+    units: Any
+    means: np.ndarray
+    n_rows: int
+
+    def score(self, rows: np.ndarray) -> float:
+        """The mean log-likelihood of rows."""
+        return independent_columns(self.units, self.means, self.n_rows, rows)
+
+    def some(self, columns: np.ndarray) -> Alone:
+        """Some of the columns."""
+        own = np.isin(self.units.unit_of_feature, columns)
+        return Alone(self.units.take(columns), np.asarray(self.means)[own], self.n_rows)
+
+
 def _with_mixture(
-    found: Yardstick, kind: str, parts: tuple[np.ndarray, np.ndarray], size: int, left: float
+    found: Yardstick, alone: Alone, parts: tuple[np.ndarray, np.ndarray], size: int, left: float
 ) -> Yardstick:
-    """The yardstick with a mixture that is learned in the time that is left; without where that is too little."""
-    if left < LEAST_SECONDS or kind not in KINDS:
+    """The yardstick with a mixture that is learned in the time that is left; without where that is too little.
+
+    Columns of which there is none, as real ones that do not vary, are independent of it.
+    """
+    if left < LEAST_SECONDS or emitted(alone.units) is None:
         return found
-    train, scored = (rows > 0 if kind == "Spin" else rows for rows in parts)
+    train, scored = parts
     n = int(np.clip(size // (train.shape[1] + 1), 2, min(COMPONENTS, max(2, len(train) // 10))))
-    some = spread(train, int(min(ROWS, left * PER_SECOND / (train.shape[1] * n))))
-    if len(some) < 2 * n and len(some) < len(train):
+    some = in_codes(alone.units, spread(train, int(min(ROWS, left * PER_SECOND / (train.shape[1] * n)))))
+    kept = varying(alone.units, some)
+    if (len(some) < 2 * n and len(some) < len(train)) or not kept.any():
         return found
-    began = time.perf_counter()
+    own, others = np.flatnonzero(kept), np.flatnonzero(~kept)
+    value = _of_mixture(alone.units.take(own), some[:, own], in_codes(alone.units, scored)[:, own], (n, left))
+    rest = alone.some(others).score(scored[:, others]) if len(others) else 0.0
+    return replace(found, mixture=value + rest, n_components=n)
+
+
+def _of_mixture(units: Any, some: np.ndarray, scored: np.ndarray, sizes: tuple[int, float]) -> float:
+    """The mean log-likelihood of rows under a mixture of so many that is learned in so many seconds."""
+    (n, left), began, told = sizes, time.perf_counter(), emitted(units)
+    assert told is not None
     options = {"progress": False, "callback": lambda _: time.perf_counter() - began > left}
-    start = mixture(some, n, KINDS[kind], key=0)
-    value = float(log_likelihood(EM(n_init=1).run(start, some, Request(50, None, options)).model, scored).value)
-    return replace(found, mixture=value, n_components=n)
+    start = mixture(some, n, told.kinds, categories=told.categories or None, key=0)
+    return float(log_likelihood(EM(n_init=1).run(start, some, Request(50, None, options)).model, scored).value)
 
 
 def independent_columns(units: Any, means: np.ndarray, n_rows: int, rows: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,13 @@ def check_how(how: Any) -> None:
         raise ModelError(f"binarize: expected a threshold such as 0.5, or 'draw', got {how!r}")
 
 
-def checked(rows: np.ndarray, how: float | str) -> np.ndarray:
-    """Numbers that can be binarized this way: to be drawn they are probabilities."""
+def checked(rows: np.ndarray, how: float | str, own: np.ndarray | None = None) -> np.ndarray:
+    """Numbers of which these columns, or all, can be binarized this way: to be drawn they are probabilities."""
     check_how(how)
     if rows.dtype.kind not in "biuf":
         raise ModelError(f"expected numbers, got an array of {rows.dtype}")
     bad = ~((rows >= 0) & (rows <= 1) | _gaps(rows)) if how == DRAW else np.zeros((1, 1), bool)
+    bad = bad if own is None else bad & own
     if bad.any():
         *row, column = (int(i) for i in np.argwhere(bad)[0])
         where, value = f"row {row[0]}, column {column}" if row else f"column {column}", rows[(*row, column)]
@@ -61,6 +63,15 @@ def checked(rows: np.ndarray, how: float | str) -> np.ndarray:
             "255 of gray pixels, or give a threshold"
         )
     return rows
+
+
+def in_columns(own: np.ndarray | None, rows: np.ndarray, made: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What is made of these columns beside the others as they are; of all of them where none are told."""
+    if own is None:
+        return made(rows)
+    out = np.array(rows, np.float64)
+    out[:, own] = made(rows[:, own])
+    return out
 
 
 def drawn(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

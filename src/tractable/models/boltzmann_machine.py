@@ -82,7 +82,13 @@ class Boltzmann(eqx.Module):
         sizes = {name: self.units[name].n for name in self.groups}
         edges = {name: tuple(map(tuple, np.asarray(pairs).tolist())) for name, pairs in self.edges.items()}
         dense = tuple(pair for pair in self.couplings if pair[0] not in edges or pair[0] != pair[1])
-        return GroupGraph(sizes, {name: self.units[name].n_states for name in self.groups}, dense, edges)
+        return GroupGraph(sizes, {name: self.units[name].n_states for name in self.groups}, dense, edges, self.several)
+
+    @property
+    def several(self) -> dict[str, tuple[int, ...]]:
+        """Group → the number of states of each unit, of groups of several kinds that are all discrete."""
+        mixed = {name: units.states_each for name, units in self.units.items() if isinstance(units, Mixed)}
+        return {name: each for name, each in mixed.items() if each}
 
     def within(self, name: str) -> Array:
         """The couplings within a dense group as a symmetric matrix with no coupling of a unit to itself."""

@@ -114,8 +114,8 @@ def checked_values(model: Grouped, name: str, values: Any, missing: bool = True,
         raise all_known(model, name)
     try:
         found = model.units[name].numbers(values)
-    except ModelError as error:
-        raise ModelError(f"{name}: {error}") from None
+    except ModelError as error:  # which names the column, where it has a name
+        raise error if model.units[name].columns is not None else ModelError(f"{name}: {error}") from None
     if found.dtype.kind not in "biuf":
         raise ModelError(f"{name}: expected numbers, got an array of {found.dtype}")
     n = model.units[name].n

@@ -24,7 +24,7 @@ _NUMBERS = frozenset({float, int, bool, type(None)})
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns of a mixture or a hidden Markov model, by which it reads data and gives them back.
+    """The names of the columns of a model, or of units of a machine, by which it reads data and gives them back.
 
     Parameters
     ----------
@@ -88,6 +88,10 @@ class Columns:
         names = [name for name, wanted in zip(self.names, chosen, strict=True) if wanted]
         own = {name: self.categories[name] for name in names if name in self.categories}
         return Columns(names, own, self.ignored) if names else None
+
+    def with_states(self, categories: Mapping[str, Sequence[str]]) -> Columns:
+        """The same columns, the states of some with these names."""
+        return Columns(self.names, {**self.categories, **categories}, self.ignored) if categories else self
 
     @property
     def told(self) -> str:

@@ -206,11 +206,11 @@ def _said(names: list[str], known: Mapping[str, str], emissions: Mapping[str, An
         name = _place(column, known)
         if name in found or name not in kept:
             slip = f"named twice, for {found[name]} too" if name in found else "left out by columns= or ignore="
-            raise ModelError(f"emissions must name every column once: {name!r} is {slip}")
+            raise ModelError(f"kinds must name every column once: {name!r} is {slip}")
         found[name] = kind
     if left := [name for name in names if name not in found]:
         raise ModelError(
-            f"emissions must name every column once: {left[0]!r} is of no kind; name it, or leave it out with ignore="
+            f"kinds must name every column once: {left[0]!r} is of no kind; name it, or leave it out with ignore="
         )
     return found
 
@@ -355,7 +355,7 @@ def _checked(given: dict[str, Any], kinds: Mapping[str, str], categories: Any) -
     if given or categories is None or not isinstance(categories, int | np.integer):
         return given
     if not own:
-        raise ModelError("categories= is for categorical columns, and there are none: give emissions='categorical'")
+        raise ModelError("categories= is for categorical columns, and there are none: say that they are 'categorical'")
     return dict.fromkeys(own, _counted("categories=", categories))
 
 

@@ -20,10 +20,9 @@ APART = ("targets", "joint")
 
 def children(model: BayesianNetwork | MarkovNetwork, tables: Tables) -> np.ndarray:
     """The variable over which each factor sums to one, −1 where there is none."""
-    child = np.full(tables.n_factors, -1, np.int32)
-    own = np.arange(len(model.states)) if isinstance(model, BayesianNetwork) else model.conditional
-    child[: len(own)] = own
-    return child
+    own = model.conditional
+    more = tables.n_factors - len(own)  # of likelihoods
+    return np.concatenate([own, np.full(more, -1, np.int32)]) if more else own
 
 
 def tables_of(model: BayesianNetwork | MarkovNetwork) -> dict[int, int]:

@@ -18,7 +18,7 @@ Names = str | Collection[str]
 class Rows(dict[str, np.ndarray]):
     """Rows of data: columns of equal length by name; what `sample` and `impute` give where they got no table.
 
-    A dictionary, so that any library makes a table of it.
+    A dictionary, so that any library makes a table of it. What was drawn by chains has its ``verdict``.
 
     Examples
     --------
@@ -27,6 +27,8 @@ class Rows(dict[str, np.ndarray]):
     >>> len(rows["rain"]), rows["rain"][0], rows.n_rows
     (3, 'yes', 3)
     """
+
+    verdict: str = "exact"
 
     def __missing__(self, name: str) -> np.ndarray:
         raise KeyError(f"{name!r}{nearest(str(name), self)}")

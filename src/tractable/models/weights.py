@@ -55,8 +55,9 @@ def checked_weights(weights: Any, n: int) -> np.ndarray:
         raise ModelError(f"weights must be {n} numbers, one for each row; got {weights!r:.80}") from None
     if array.shape != (n,):
         raise ModelError(f"weights must be {n} numbers, one for each row; got the shape {array.shape}")
-    if not (good := (array >= 0) & (array < np.inf)).all() or not array.any():
+    if not (good := (array >= 0) & (array < np.inf)).all():
         row = int(good.argmin())
-        told = "all of them are zero" if good.all() else f"row {row}: got {array[row]}"
-        raise ModelError(f"weights must be {n} finite numbers ≥ 0, not all zero; {told}")
+        raise ModelError(f"row {row}: weights must be {n} finite numbers ≥ 0, got {array[row]}")
+    if not array.any():
+        raise ModelError(f"weights must be {n} finite numbers ≥ 0, not all zero")
     return array

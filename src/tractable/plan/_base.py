@@ -132,7 +132,8 @@ class Plan(Printed):
         {}
         """
         found = self.program.refused if isinstance(self.program, ByTarget) else ()
-        return {name: plan for names, plan in found for name in names}
+        plans = {name: plan for names, plan in found for name in names}
+        return {name: plans[name] for name in self.targets or plans if name in plans}
 
     @cached_property
     def why(self) -> str:

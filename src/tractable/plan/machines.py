@@ -219,7 +219,7 @@ def _ways(graph: GroupGraph) -> Iterator[Split]:
     for n in range(len(graph.sizes) + 1):
         for summed in filter(partial(_untouched, graph), combinations(graph.sizes, n)):
             rest = tuple(name for name in graph.sizes if name not in summed)
-            if all(np.isfinite(graph.states[name]) for name in rest):
+            if np.isfinite(graph.log2_states(rest)):
                 yield Split(rest, summed)
 
 
@@ -282,7 +282,7 @@ def _advice(graph: GroupGraph, found: Split, bits: float) -> tuple[str, ...]:
     """How many units of the enumerated groups would have to be observed."""
     excess = bits - MAX_TERMS_LOG2
     name = max(found.enumerated, key=lambda g: graph.log2_states([g]))
-    n = int(np.ceil(excess / np.log2(graph.states[name]))) if excess > 0 else 1
+    n = int(np.ceil(excess / np.mean(np.log2(graph.states_of(name))))) if excess > 0 else 1
     return (f"{min(n, graph.sizes[name])} units of {name}",)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tractable.kernels import Reduced
-from tractable.models._base import check_known
+from tractable.kernels import Reduced, Scopes
+from tractable.models._base import check_known, set_fields
 from tractable.models.conditioning import TableModel, one_case
 from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
@@ -23,6 +23,7 @@ from tractable.plan.tables import (
     RULED_OUT,
     free_places,
     kept,
+    n_states,
     named,
     observed_names,
     plan_names,
@@ -73,20 +74,34 @@ def answered(question: Any, ask: Ask, names: Iterable[str] | None = None) -> Pla
     return question.price(ask.query, None, 1.0)
 
 
-class OneCase(NamedTuple):
+@dataclass(eq=False)
+class OneCase:
     """One case of evidence, by its states."""
 
     model: TableModel
     given: Evidence
     ask: Ask
-    single = True
+    known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
+    single: ClassVar[bool] = True
+    held: ClassVar[float] = 0.0
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def left(self, query: Query, targets: tuple[str, ...] | None) -> tuple[Reduced, Scopes]:
+        """What is left of the network for a query; kept but for parts of the network, of which there are many."""
+        if (query, targets) in self.known:
+            return self.known[query, targets]
+        reduced = left(self.model, self.given, query, targets)
+        own = free_places(self.model, reduced, targets or ()) if query == "joint" else []
+        found = reduced, scopes_of(reduced, kept(len(reduced.tables.sizes), own) if own else None)
+        if query not in APART:
+            self.known[query, targets] = found
+        return found
+
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables: by search where that is asked for, or where it pays."""
         found = self._search(query, targets) if effort == 1 or self.ask.method == "counting" else None
         return found or self._eliminate(query, targets, effort)
 
-    def _search(self, query: Query, targets: Sequence[str] | None) -> Plan | None:
+    def _search(self, query: Query, targets: tuple[str, ...] | None) -> Plan | None:
         """The plan of a search, or of the first tree where that is cheap; None where neither is promising."""
         asked = self.ask.method == "counting"
         if query not in counting.QUERIES or not (asked or counting.zeros_in(self.model.packed) >= counting.ZEROS):
@@ -94,15 +109,15 @@ class OneCase(NamedTuple):
         quick = self._eliminate(query, targets, 0.0)
         if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
             return quick
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        ask = self.ask._replace(query=query, targets=targets)
         return counting.considered(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
 
-    def _eliminate(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def _eliminate(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         model, given = self.model, self.given
-        reduced, seen = left(model, given, query, targets), observed_names(model, given.states)
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
-        keep = kept(len(reduced.tables.sizes), free_places(model, reduced, targets or ())) if query == "joint" else None
-        scopes = scopes_of(reduced, keep)
+        (reduced, scopes), seen = self.left(query, targets), observed_names(model, given.states)
+        ask = self.ask
+        if ask.query != query or ask.targets is not targets:
+            ask = ask._replace(query=query, targets=targets)
         if reduced.impossible:
             ruled_out = plan_reduced(model, reduced, scopes, seen, ask, effort)
             return replace(ruled_out, reason=lambda: f"{RULED_OUT}: {contradiction(model, given)}")
@@ -113,7 +128,9 @@ class OneCase(NamedTuple):
 
     def explained(self, plan: Plan, reduced: Reduced) -> Plan:
         """The plan with all that made it what it is: pruning, zeros and independence besides its width."""
-        return replace(plan, reason=lambda: _told(plan.why, self._narrowed(plan, reduced)))
+        why = plan.reason
+        set_fields(plan, reason=lambda: _told(why, self._narrowed(plan, reduced)))  # while it is being made
+        return plan
 
     def _narrowed(self, plan: Plan, reduced: Reduced) -> str:
         n = len(barren(self.model, self.given, plan.targets or ())) if _pruned(plan) else 0
@@ -124,7 +141,7 @@ class OneCase(NamedTuple):
         found = left(self.model, self.given, "targets", (target,))
         return _near(found)
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether a variable is observed."""
         return self.given.states[positions(self.model, (target,))[0]] >= 0
 
@@ -135,16 +152,18 @@ class ByNames(NamedTuple):
     model: TableModel
     names: tuple[str, ...]
     ask: Ask
-    single = True
+    single, held = True, 0.0
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         model, names = self.model, self.names
         base = named(model, names, query, targets)
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        ask = self.ask._replace(query=query, targets=targets)
         if query != "sample":
             plan = plan_names(model, base, names, ask, effort)
-            return replace(plan, reason=lambda: _told(plan.why, left_out(self._n_barren(plan), len(model.states))))
+            why = plan.reason
+            set_fields(plan, reason=lambda: _told(why, left_out(self._n_barren(plan), len(model.states))))
+            return plan
         tree = plan_names(model, base, names, reserved(len(model.states), scopes_of(base).m, ask), effort)
         return plan_samples(_ancestral(tree, model, _nothing(model), names), len(model.states), ask)
 
@@ -156,7 +175,7 @@ class ByNames(NamedTuple):
         """The free variables linked with one, what will be observed among them."""
         return _near(named(self.model, self.names, "targets", (target,)))
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether a variable will be observed."""
         return target in self.names
 
@@ -169,16 +188,23 @@ class ManyRows(NamedTuple):
     ask: Ask
     single = False
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
-        ask = self.ask._replace(query=query, targets=None if targets is None else tuple(targets))
+        ask = self.ask._replace(query=query, targets=targets)
+        if query == "targets":
+            ask = ask._replace(budget=ask.budget._replace(memory=max(ask.budget.memory - self.held, 1.0)))
         return plan_rows(self.model, self._base(query, targets), self.states, ask, effort)
+
+    @property
+    def held(self) -> float:
+        """The bytes of all answers, which stay while parts run."""
+        return 8.0 * len(self.states) * n_states(self.model, self.ask)
 
     def near(self, target: str) -> frozenset[int]:
         """The variables that matter to one, or to what some row observes."""
         return _near(self._base("targets", (target,)))
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether all rows observe a variable."""
         return bool((self.states[:, positions(self.model, (target,))] >= 0).all())
 
@@ -192,8 +218,10 @@ def _pruned(plan: Plan) -> bool:
     return plan.query in ("evidence", *APART) or (plan.query == "marginals" and plan.targets is not None)
 
 
-def _told(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+def _told(why: str | Callable[[], str], more: str) -> str:
+    """A plan's reason, and what else there is to say."""
+    first = why if isinstance(why, str) else why()
+    return f"{first}; {more}" if more else first
 
 
 def _near(base: Reduced) -> frozenset[int]:

@@ -44,9 +44,9 @@ def narrowed(reduced: Reduced, n_observed: int, n_barren: int) -> str:
     apart = int(free.sum()) - len(np.unique(tables.scopes)) if tables.n_factors else 0
     told = {
         left_out(n_barren, len(free)): n_barren,
-        f"zeros settle {settled:,} variables": settled,
-        f"zeros rule out {ruled_out:,} states": ruled_out,
-        f"{apart:,} variables know nothing of what is asked": apart,
+        f"zeros settle {_counted(settled, 'variable')}": settled,
+        f"zeros rule out {_counted(ruled_out, 'state')}": ruled_out,
+        f"{_counted(apart, 'variable')} left out, independent of what is asked": apart,
         f"what is free is in {_n_parts(reduced)} parts that know nothing of each other": _n_parts(reduced) - 1,
     }
     return "; ".join(words for words, number in told.items() if number > 0)
@@ -54,7 +54,11 @@ def narrowed(reduced: Reduced, n_observed: int, n_barren: int) -> str:
 
 def left_out(n: int, of: int) -> str:
     """That some variables are pruned, in words; empty if none are."""
-    return f"{n:,} of {of:,} variables are left out, as nothing asked hangs on them" if n else ""
+    return f"pruning leaves out {n:,} of {of:,} variables, on which nothing asked hangs" if n else ""
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _n_parts(reduced: Reduced) -> int:

@@ -102,8 +102,9 @@ class Search:
 
 def first_tree(scopes: Scopes) -> ContractionTree | None:
     """The tree of the greedy order that is best most of the time; None where that takes too long."""
-    found = scopes.greedy_tree(*GREEDY)
-    return None if found is None else ContractionTree(scopes, *found)
+    if scopes.first is None:
+        scopes.first = scopes.greedy_tree(*GREEDY)
+    return None if scopes.first is None else ContractionTree(scopes, *scopes.first)
 
 
 def find_tree(scopes: Scopes, query: str, budget: Budget, effort: float = 1.0) -> ContractionTree:

@@ -81,8 +81,7 @@ def plan_reduced(
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
         return within(Plan("independent", 0, scopes.n, 0, 1e-5, reason, **common), 8.0 * scopes.n)
-    found = price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask, effort)
-    return replace(found, targets=ask.targets)
+    return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask, effort)
 
 
 def price(
@@ -123,6 +122,7 @@ def priced(
         "reason": lambda: why(scopes, names(), tree, graph, observed),
         "query": query,
         "observed": observed,
+        "targets": ask.targets,
         "slices": tree.slices,
         "program": tree,
         "budget": budget,
@@ -148,7 +148,7 @@ def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask,
     """
     n_rows, seen = len(states), np.flatnonzero((states >= 0).any(axis=0))
     free = reduced.index[seen]
-    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else float(_answered(model, ask).sum()))
+    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else n_states(model, ask))
     if not reduced.impossible and (free >= 0).any() and n_rows:
         together = _together(model, reduced, seen[free >= 0], ask, effort)
         left = ask.budget.memory - answers
@@ -157,9 +157,10 @@ def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask,
     return _apart(model, reduced, states, answers, ask, effort)
 
 
-def _answered(model: TableModel, ask: Ask) -> np.ndarray:
-    """The numbers of states of the variables whose marginals are asked for."""
-    return model.packed.sizes if ask.targets is None else model.packed.sizes[positions(model, ask.targets)]
+def n_states(model: TableModel, ask: Ask) -> float:
+    """The number of states of all variables whose marginals are asked for."""
+    sizes = model.packed.sizes if ask.targets is None else model.packed.sizes[positions(model, ask.targets)]
+    return float(sizes.sum())
 
 
 def columns_of_states(model: TableModel, targets: Iterable[str]) -> np.ndarray:
@@ -185,8 +186,7 @@ def _together(model: TableModel, reduced: Reduced, seen: np.ndarray, ask: Ask, e
     names = list(model.states)
     observed = tuple(names[v] for v in seen.tolist())
     scopes = row_scopes(reduced, seen)
-    found = price(scopes, lambda: [*free_names(model, reduced), "row"], model.graph, observed, ask, effort)
-    return replace(found, targets=ask.targets)
+    return price(scopes, lambda: [*free_names(model, reduced), "row"], model.graph, observed, ask, effort)
 
 
 def _chunked(plan: Plan, n_rows: int, answers: float, left: float) -> Plan:
@@ -269,8 +269,9 @@ def plan_joint(model: TableModel, reduced: Reduced, names: Sequence[str], observ
     if reduced.impossible or not free or 2 * answer > ask.budget.memory:
         return within(table, 2 * answer)
     scopes = scopes_of(reduced, kept(len(reduced.tables.sizes), free))
+    ask = ask._replace(targets=tuple(names))
     found = price(scopes, lambda: free_names(model, reduced), model.graph, tuple(observed), ask)
-    return within(replace(found, targets=tuple(names)), found.bytes + 2 * answer)
+    return within(found, found.bytes + 2 * answer)
 
 
 def scopes_of(reduced: Reduced, keep: np.ndarray | None = None) -> Scopes:

@@ -23,7 +23,7 @@ from tractable.plan.budget import AT_ONCE
 from tractable.plan.reasons import listed
 from tractable.plan.search import WORTH
 
-SPLITTING = 4.0
+SPLITTING = 8.0
 """Seconds that planning in groups takes at most; what is not planned by then is refused."""
 
 ALONE = 0.1
@@ -35,7 +35,7 @@ Part = tuple[tuple[str, ...], Plan]
 class Pricing(Protocol):
     """Evidence about a network, by states or by names, for one case or many."""
 
-    def price(self, query: Query, targets: Sequence[str] | None, effort: float) -> Plan:
+    def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables."""
         ...
 
@@ -43,8 +43,13 @@ class Pricing(Protocol):
         """The free variables that are linked with one when the marginal of this one alone is asked for."""
         ...
 
-    def known(self, target: str) -> bool:
+    def is_known(self, target: str) -> bool:
         """Whether a variable is observed, in every case."""
+        ...
+
+    @property
+    def held(self) -> float:
+        """The bytes of all answers, which stay while parts run."""
         ...
 
     @property
@@ -55,11 +60,15 @@ class Pricing(Protocol):
 
 def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     """The plan of the marginals that are asked for, of all of these names where none are."""
-    if ask.targets is None:
-        whole = pricing.price("marginals", None, 1.0)
-        return whole if whole.method else in_parts(pricing, names, ask) or whole
+    names = names if ask.targets is None else ask.targets
     quick = pricing.price("marginals", ask.targets, 0.0)
-    return quick if _cheap(quick) else _cheaper(pricing, quick, ask)
+    if _cheap(quick):
+        return quick
+    search = WORTH * quick.seconds
+    if search <= AT_ONCE or (quick.method and ask.targets is None):
+        whole = pricing.price("marginals", ask.targets, 1.0)
+        return whole if whole.method else in_parts(pricing, names, ask) or whole
+    return _cheaper(pricing, search, names, ask)
 
 
 def _cheap(plan: Plan) -> bool:
@@ -67,12 +76,11 @@ def _cheap(plan: Plan) -> bool:
     return plan.method is not None and plan.seconds < AT_ONCE
 
 
-def _cheaper(pricing: Pricing, quick: Plan, ask: Ask) -> Plan:
-    """In parts, or in one sweep after a longer search than the quick one, unless parts take less than this search."""
-    assert ask.targets is not None
-    parts = in_parts(pricing, ask.targets, ask)
+def _cheaper(pricing: Pricing, search: float, names: Sequence[str], ask: Ask) -> Plan:
+    """In parts, where these take less than a search for one sweep would, or else what is cheaper."""
+    parts = in_parts(pricing, names, ask)
     seconds = _complete(parts)
-    if parts is not None and seconds <= max(AT_ONCE, WORTH * quick.seconds):
+    if parts is not None and seconds <= max(AT_ONCE, search):
         return parts
     whole = pricing.price("marginals", ask.targets, 1.0)
     return whole if whole.method and whole.seconds <= seconds else parts or whole
@@ -91,12 +99,12 @@ def in_parts(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan | None:
     """
     found, refused, spent = _affordable(_Halving(pricing).parts(names), ask.budget.seconds)
     told = {name for group, _ in found for name in group}
-    if ask.targets is None and all(map(pricing.known, told)):
+    if names and (not told or (ask.targets is None and all(map(pricing.is_known, told)))):
         return None
     evidence = _first(pricing, "evidence", (), 1.0)
     if evidence.seconds + spent > ask.budget.seconds:
         evidence = replace(evidence, method=None)
-    return _whole(ByTarget(evidence, found, refused), ask) if found or evidence.method else None
+    return _whole(ByTarget(evidence, found, refused), ask, pricing.held) if told or evidence.method else None
 
 
 def _affordable(parts: Sequence[Part], seconds: float) -> tuple[tuple[Part, ...], tuple[Part, ...], float]:
@@ -107,19 +115,20 @@ def _affordable(parts: Sequence[Part], seconds: float) -> tuple[tuple[Part, ...]
     return tuple(parts[:n]), tuple((group, replace(plan, method=None)) for group, plan in parts[n:]), spent[n]
 
 
-def _first(pricing: Pricing, query: Query, targets: Sequence[str], effort: float) -> Plan:
+def _first(pricing: Pricing, query: Query, targets: tuple[str, ...], effort: float) -> Plan:
     """The first plan where it is cheap, else that of a search."""
     plan = pricing.price(query, targets, 0.0)
     return plan if _cheap(plan) else pricing.price(query, targets, effort)
 
 
-def _whole(program: ByTarget, ask: Ask) -> Plan:
+def _whole(program: ByTarget, ask: Ask, held: float) -> Plan:
     """The plan that stands for all parts: the width and memory of the worst, the work of all."""
     plans = [plan for _, plan in program.parts] + ([program.evidence] if program.evidence.method else [])
     worst = max(plans, key=lambda plan: plan.width)
     told: dict[str, Any] = {name: sum(getattr(plan, name) for plan in plans) for name in ("flops", "seconds")}
-    told |= {"bytes": max(plan.bytes for plan in plans), "query": "marginals", "targets": ask.targets}
-    return replace(worst, method="elimination", program=program, reason=lambda: _why(program, worst), slices=1, **told)
+    told |= {name: max(getattr(plan, name) for plan in plans) for name in ("bytes", "slices")}
+    told |= {"bytes": held + told["bytes"], "query": "marginals", "targets": ask.targets}
+    return replace(worst, method="elimination", program=program, reason=lambda: _why(program, worst), **told)
 
 
 def _why(program: ByTarget, worst: Plan) -> str:

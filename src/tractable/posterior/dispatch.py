@@ -73,8 +73,8 @@ def rows_of(engine: Any, model: Any, data: Any, missing: bool) -> Any:
     return engine.read_rows(model, data, missing) if hasattr(engine, "read_rows") else engine.read(model, data)
 
 
-def in_names(engine: Any, model: Any, found: Any, data: Any, codes: bool) -> Any:
+def in_names(engine: Any, model: Any, found: Any, data: Any, codes: bool, **how: Any) -> Any:
     """What was found in the names that the model has for states and columns, in the container that the data came in."""
     if codes:
         return found
-    return engine.in_names(model, found, data) if hasattr(engine, "in_names") else framed(found, data)
+    return engine.in_names(model, found, data, **how) if hasattr(engine, "in_names") else framed(found, data)

@@ -67,8 +67,8 @@ def impute(
     indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
     and Helmholtz machines [n_rows, n_visible] with a ``verdict``, exact where affordable, else averages over Gibbs
     chains of ``n_sweeps``. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came,
-    exact. Categorical units and columns get their likeliest state; of machines, with ``expected=True``, the mean of
-    states that are numbers. Gaps in a row, or a sequence among others, that is impossible stay gaps.
+    exact. Categories get their likeliest state; with ``expected=True`` (not of layers) those that all read as numbers
+    become these, and gaps their mean. Gaps in a row, or a sequence among others, that is impossible stay gaps.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def impute(
     walk = asked_of(model, "impute", "impute", memory, seconds, options)
     how = {"expected": True} if options.get("expected") else {}
     found = walk_of("impute", rows_of(walk[0], model, data, True), walk, key, **how)
-    return in_names(walk[0], model, found, data, bool(options.get("codes")))
+    return in_names(walk[0], model, found, data, bool(options.get("codes")), **how)
 
 
 @heard

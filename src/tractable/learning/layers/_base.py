@@ -88,8 +88,7 @@ class LayeredLearner(Learner):
     """
 
     family: ClassVar[str] = "helmholtz"
-    n_steps: ClassVar[int] = sizes.LAYERED_STEPS
-    passes: ClassVar[int] = sizes.LAYERED_PASSES
+    defaults: ClassVar[sizes.Sizes] = sizes.LAYERS
     live_rows: ClassVar[int] = LIVE_ROWS
 
     samples: int = 1

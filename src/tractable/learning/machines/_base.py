@@ -139,14 +139,19 @@ def checked_rows(model: Boltzmann, data: Any, name: str = "") -> np.ndarray:
     """Rows of data for a machine, every value looked at; whole numbers stay as small as they are."""
     if VISIBLE not in model.units:
         raise all_known(model, VISIBLE)
-    rows = two_axes(data, name, model.units[VISIBLE].numbers)
+    units = model.units[VISIBLE]
+    rows = two_axes(data, name, units.numbers)
+    unseen = np.ones(units.n, bool)
 
     def check(block: np.ndarray, first: int) -> None:
         checked_values(model, VISIBLE, block, first_row=first)
         if block.dtype.kind == "f" and (empty := np.isnan(block).all(axis=1)).any():
             raise ModelError(f"row {first + int(empty.argmax())}: every entry is missing; drop the row")
+        np.logical_and(unseen, np.isnan(block).all(axis=0), out=unseen)
 
     check_rows(rows, name, check)
+    if unseen.any():
+        raise ModelError(f"{name}column {units.told[int(unseen.argmax())]}: every entry is missing; drop the column")
     return rows
 
 

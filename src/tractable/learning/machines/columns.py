@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,24 +17,47 @@ from tractable.learning.records import Epoch, History
 from tractable.models import ModelError
 from tractable.models._base import nearest
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.rows import is_named, select
 from tractable.models.units import KINDS, Bernoulli, Categorical, Gaussian, Mixed, Spin, Units, units_for
+from tractable.models.weights import counted
 
 
-def visible_units(rows: np.ndarray, kind: str | Units = "auto", categories: int | None = None) -> Units:
+def visible_units(data: Any, kind: Any = "auto", categories: Any = None, **chosen: Any) -> Units:
     """Units that can hold the columns of the data.
 
     Parameters
     ----------
-    rows : [n_rows, n_columns]. kind : ``"bernoulli"``, ``"spin"``, ``"categorical"``, ``"gaussian"`` (its precision is
-        learned), ``"mixed"`` (of each column bernoulli or gaussian), or ``"auto"``: the first of bernoulli, spin and
-        gaussian that can take every value; or units as they are.
-    categories : states of categorical units; one more than the largest value by default.
+    data : [n_rows, n_columns], or a table with names, which the units take over (`units_for`).
+    kind : ``"bernoulli"``, ``"spin"``, ``"categorical"``, ``"gaussian"`` (its precision is learned), ``"mixed"`` (of
+        each column bernoulli or gaussian), or ``"auto"``: the first of bernoulli, spin and gaussian that can take every
+        value; kind → columns; or units as they are.
+    categories : states of categorical units; one more than the largest value by default, of a table those that occur.
+    chosen : `columns`, `ignore` of a table.
 
     Examples
     --------
     >>> visible_units(np.array([[0.0, 1.0], [np.nan, 1.0]]))
     Bernoulli(n=2)
+    >>> visible_units({"a": [1, -1], "b": ["x", "y"]}).parts
+    (Spin(n=1), Categorical(n=1, names=('x', 'y')))
     """
+    if is_named(data) or isinstance(kind, Mapping) or not (categories is None or isinstance(categories, int)):
+        return _of_table(data, kind, categories, chosen)
+    return _of_array(data, kind, categories)
+
+
+def _of_table(data: Any, kind: Any, categories: Any, chosen: dict[str, Any]) -> Units:
+    """Units of columns by name, or by number where each is told apart."""
+    how = {"categories": categories, **chosen}
+    if kind != "auto":
+        return units_for(data, "auto" if kind == "mixed" else kind, **how)
+    found = [units_for(data, one, **how) for one in ("bernoulli", "spin", "gaussian")]
+    own = data if found[0].columns is None else select(data, found[0].columns.names)
+    return next((units for units in found if _takes(units, units.numbers(own))), found[-1])
+
+
+def _of_array(rows: np.ndarray, kind: str | Units, categories: int | None) -> Units:
+    """Units of an array of numbers, all of one kind."""
     n = rows.shape[1]
     if isinstance(kind, Units):
         return _of_width(kind, n)
@@ -79,12 +103,14 @@ class Scale(NamedTuple):
         return ((rows - self.shift) / self.scale).astype(np.float32)
 
 
-def standard_scale(rows: np.ndarray) -> Scale:
+def standard_scale(rows: np.ndarray, weights: np.ndarray | None = None) -> Scale:
     """The scale on which each column has mean 0 and variance 1; a column that does not vary is only shifted."""
     seen = ~np.isnan(rows)
-    count = np.maximum(seen.sum(axis=0), 1)
-    shift = np.where(seen, rows, 0).sum(axis=0, dtype=np.float64) / count
-    deviation = np.sqrt((np.where(seen, rows - shift, 0) ** 2).sum(axis=0) / count)
+    often = seen if weights is None else seen * weights[:, None]
+    count = often.sum(axis=0)
+    count = np.where(count > 0, count, 1)
+    shift = (often * np.where(seen, rows, 0)).sum(axis=0, dtype=np.float64) / count
+    deviation = np.sqrt((often * np.where(seen, rows - shift, 0) ** 2).sum(axis=0) / count)
     flat = deviation <= 1e-12 * np.maximum(np.abs(shift), 1e-300)
     return Scale(shift, np.where(flat, 1.0, deviation))
 
@@ -112,7 +138,8 @@ def in_data_units(model: Boltzmann, scale: Scale) -> Boltzmann:
 def _rescaled(units: Units, scale: Scale) -> Units:
     """Units of z as units of x."""
     if isinstance(units, Gaussian):
-        return Gaussian(units.n, np.asarray(units.log_precision, np.float64) - 2 * np.log(scale.scale), units.learned)
+        log_precision = np.asarray(units.log_precision, np.float64) - 2 * np.log(scale.scale)
+        return Gaussian(units.n, log_precision, units.learned, columns=units.columns)
     if isinstance(units, Mixed):
         parts = [_rescaled(part, Scale(scale.shift[at], scale.scale[at])) for part, at, _ in units]
         return Mixed(*parts, columns=units.columns)
@@ -133,13 +160,16 @@ def real_columns(units: Units) -> np.ndarray:
     return np.full(units.n, isinstance(units, Gaussian))
 
 
-def scale_of(units: Units, rows: np.ndarray) -> Scale | None:
-    """The scale on which columns are learned: standard where they are real-valued, None where none is."""
+def scale_of(units: Units, rows: np.ndarray, weights: np.ndarray | None = None) -> Scale | None:
+    """The scale on which columns are learned: standard where they are real-valued, None where none is.
+
+    Rows count as often as `weights` say.
+    """
     real = real_columns(units)
     if not real.any():
         return None
     shift, deviation = np.zeros(units.n), np.ones(units.n)
-    shift[real], deviation[real] = standard_scale(rows[:, real])
+    shift[real], deviation[real] = standard_scale(rows[:, real], weights)
     return Scale(shift, deviation)
 
 
@@ -170,8 +200,10 @@ def fit_columns(model: Boltzmann, data: Any, learner: Learner, *, validation: An
         raise ModelError("binarize makes zeros and ones, which are no real numbers: leave it out, or Gaussian units")
     rows = checked_rows(model, data)
     held = None if validation is None else checked_rows(model, validation, "validation: ")
-    scale = scale_of(model.units[VISIBLE], rows)
+    rows, weights = counted(rows, options.pop("weights", None))
+    scale = scale_of(model.units[VISIBLE], rows, weights)
     assert scale is not None
+    options["weights"] = weights
     run = fit(model, scale(rows), learner, validation=None if held is None else scale(held), **options)
     shift = -float(np.log(scale.scale).sum())
     yard = run.yardstick and run.yardstick.moved(shift)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -80,7 +80,8 @@ class PersistentCD(Contrastive):
     """PCD-k (stochastic maximum likelihood): `n_chains` chains, never restarted; None: 200, or the rows of a batch.
 
     Before the first step chains make `burn_in` sweeps: 200 where the learning rate follows from a model that has been
-    learned already, which its first steps would spoil with chains that do not know it yet.
+    learned already, which its first steps would spoil with chains that do not know it yet. A fit that goes astray with
+    fewer than 200 chains goes on with 200 new ones, from its last good state.
 
     Younes, "Parametric inference for imperfectly observed Gibbsian fields" (1989); Tieleman, ICML 2008.
 
@@ -94,6 +95,9 @@ class PersistentCD(Contrastive):
     True
     """
 
+    few_stay_apart: ClassVar[bool] = True
+    """Whether a few chains cover a few modes only: nothing carries them from one to another."""
+
     k: int = 1
     n_chains: int | None = None
     burn_in: int = 0
@@ -103,6 +107,11 @@ class PersistentCD(Contrastive):
         chains = own.n_chains or own.batch if version == 1 else own.chains
         settle = self.learning_rate is None and self.is_learned(model)
         return replace(own, n_chains=chains, burn_in=max(self.burn_in, sizes.BURN_IN if settle else 0))
+
+    def with_more_chains(self) -> Self | None:
+        if self.chains >= sizes.CHAINS or not self.few_stay_apart:
+            return None
+        return replace(self, n_chains=sizes.CHAINS, burn_in=max(self.burn_in, sizes.BURN_IN))
 
     @property
     def chains(self) -> int:

@@ -47,8 +47,7 @@ class Discriminative(MachineLearner):
     array([0., 1.])
     """
 
-    passes: ClassVar[int] = sizes.LAYERED_PASSES
-    """Labels of a small table take longer to tell apart than its rows to be described."""
+    defaults: ClassVar[sizes.Sizes] = sizes.LABELS
 
     def rate(self, model: Any) -> float:
         return sizes.rate_of_adam(model.n_parameters)

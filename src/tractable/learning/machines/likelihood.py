@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from tractable.evaluate.pseudo import check_conditionals, conditional
+from tractable.learning import sizes
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines._base import MachineLearner
 from tractable.learning.machines.phases import group_graph, weighted_mean
@@ -20,6 +21,9 @@ from tractable.plan import allowed, ask
 from tractable.plan.machines import CHUNK, Split, plan_machine, split
 from tractable.posterior.approximate.gibbs import Schedule, State
 from tractable.posterior.exact.enumeration import chunk_log_sum, log_weights, n_states, states
+
+POINTS = 64
+"""Of the integral over a real unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +100,16 @@ class PseudoLikelihood(MachineLearner):
 
     Without hidden units every conditional has its closed form at the price of one matrix product. With hidden units
     that are independent given the data, log p(v_i | v_-i) = log p̃(v) − log Σ_s p̃(v_i = s, v_-i), each p̃ with the
-    hidden units summed out; a step then takes `n_units` of the visible units, drawn anew (all if None), and scales the
-    sum up, which leaves the gradient unbiased.
+    hidden units summed out; a step then takes `n_units` of the visible units, drawn anew (None: 16, or all of fewer),
+    and scales the sum up, which leaves the gradient unbiased. For real-valued v_i the sum is an integral, by the
+    trapezoid rule.
 
     Besag, "Statistical analysis of non-lattice data", The Statistician 24 (1975); for hidden units Marlin et al.,
     "Inductive principles for restricted Boltzmann machine learning", AISTATS 2010.
 
     Raises
     ------
-    ModelError : hidden units that interact given the data, or continuous visible units beside hidden ones.
+    ModelError : hidden units that interact given the data, or are continuous as visible ones are.
 
     Examples
     --------
@@ -118,14 +123,19 @@ class PseudoLikelihood(MachineLearner):
 
     n_units: int | None = None
 
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
+        own = super().settled(model, n_rows, version)
+        if self.n_units is not None or version == 1 or not model.hidden:
+            return own
+        return replace(own, n_units=min(sizes.CONDITIONALS, model.n_visible))
+
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Any:
         graph = model.graph
         if self.n_units is not None and not 1 <= self.n_units <= model.n_visible:
             raise ModelError(f"n_units must be from 1 to {model.n_visible}, got {self.n_units}")
         if model.hidden and not graph.without([VISIBLE]).is_free:
             raise ModelError("the pseudo-likelihood sums hidden units out, and here they interact; use PersistentCD")
-        if model.hidden and not np.isfinite(graph.states[VISIBLE]):
-            raise ModelError("the pseudo-likelihood with hidden units is for discrete visible units; use PersistentCD")
+        check_conditionals(model)
         return ()
 
     def gradient(
@@ -149,30 +159,6 @@ def pseudo_log_likelihood(model: Boltzmann, v: Float[Array, "b f"], chosen: Arra
         theta = model.local_field(VISIBLE, {VISIBLE: v})
         return (theta * v).sum(-1) + units.log_base(v) - units.cumulant(theta).sum(-1)
     chosen = jnp.arange(model.n_visible) if chosen is None else chosen
-    one = jax.checkpoint(_conditional(model, v))
+    one = jax.checkpoint(conditional(model, v, POINTS))
     total, _ = jax.lax.scan(lambda sum_, i: (sum_ + one(i), None), jnp.zeros(len(v), v.dtype), chosen)
     return total * (model.n_visible / len(chosen))
-
-
-def _conditional(model: Boltzmann, v: Float[Array, "b f"]) -> Any:
-    """i ↦ log p(v_i | v_-i) of each row: the hidden units feel a change of one unit by a row of the couplings."""
-    alone = replace(model, couplings={p: w for p, w in model.couplings.items() if p == (VISIBLE, VISIBLE)})
-    own = jnp.broadcast_to(alone.local_field(VISIBLE, {VISIBLE: v}), v.shape)
-    fields = {name: model.local_field(name, {VISIBLE: v}) for name in model.hidden}
-    table = jnp.asarray(model.units[VISIBLE].states(), v.dtype)
-    width = table.shape[1]
-
-    def log_weight(i: Array, change: Float[Array, "*s b k"], state: Array) -> Float[Array, "*s b"]:
-        out = (state * jax.lax.dynamic_slice_in_dim(own, i * width, width, 1)).sum(-1)
-        for name, field in fields.items():
-            if (VISIBLE, name) in model.couplings:
-                w = jax.lax.dynamic_slice_in_dim(jnp.asarray(model.couplings[VISIBLE, name]), i * width, width)
-                out = out + model.units[name].cumulant(field + change @ w).sum(-1)
-        return out
-
-    def conditional(i: Array) -> Float[Array, " b"]:
-        now = jax.lax.dynamic_slice_in_dim(v, i * width, width, 1)
-        every = jnp.broadcast_to(table[:, None], (len(table), *now.shape))
-        return log_weight(i, jnp.zeros_like(now), now) - jax.nn.logsumexp(log_weight(i, every - now, every), axis=0)
-
-    return conditional

@@ -31,7 +31,8 @@ def positive(model: Boltzmann, v: Float[Array, "b f"]) -> State:
 def group_graph(model: Boltzmann) -> GroupGraph:
     """Which groups touch, sparse ones taken as dense: no value is read, so it can be had of a traced model."""
     sizes = {name: model.units[name].n for name in model.groups}
-    return GroupGraph(sizes, {name: model.units[name].n_states for name in sizes}, tuple(model.couplings))
+    states = {name: model.units[name].n_states for name in sizes}
+    return GroupGraph(sizes, states, tuple(model.couplings), several=model.several)
 
 
 def summable_groups(model: Boltzmann) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +65,8 @@ class TemperedPCD(PersistentCD):
     >>> tr.log_likelihood(run.model, rows).value > -2  # independent columns: −2.77
     True
     """
+
+    few_stay_apart: ClassVar[bool] = False
 
     n_temperatures: int = 10
 

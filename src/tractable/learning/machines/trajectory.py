@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -81,6 +81,8 @@ class TrajectoryTempering(PersistentCD):
     >>> tr.log_likelihood(run.model, rows).value > -2  # independent columns: −2.77
     True
     """
+
+    few_stay_apart: ClassVar[bool] = False
 
     n_checkpoints: int = 64
     target: float = 0.3

@@ -15,6 +15,9 @@ import numpy as np
 
 from tractable.models._base import ModelError
 
+Levels = Sequence["np.ndarray | None"]
+"""For each column the numbers that its states stand for; none are given."""
+
 ROWS = 4096
 """Rows that are looked at together where data are larger than what a step should hold."""
 
@@ -175,8 +178,11 @@ class Emissions(ABC):
         """d."""
         return self.means.shape[1]
 
-    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
-        """The rows with NaN replaced by the posterior mean (of a categorical column: the most probable state)."""
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray, levels: Levels = ()) -> np.ndarray:
+        """The rows with NaN replaced by the posterior mean (of a categorical column: the most probable state).
+
+        Where `levels` say which numbers the states of a column stand for, these take their place, the mean that of NaN.
+        """
         x = as_rows(x)
         return np.where(np.isnan(x), responsibilities @ self.means, x)
 

@@ -16,6 +16,7 @@ from tractable.models._base import ModelError, set_fields
 from tractable.models.emissions._base import (
     ROUNDING,
     Emissions,
+    Levels,
     Statistics,
     as_rows,
     blocks,
@@ -161,17 +162,25 @@ class CategoricalEmissions(Emissions):
     def _of_columns(self, chosen: np.ndarray) -> CategoricalEmissions:
         return CategoricalEmissions([t for t, wanted in zip(self.tables, chosen, strict=True) if wanted])
 
-    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
-        """The rows with the most probable state in place of NaN."""
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray, levels: Levels = ()) -> np.ndarray:
+        """The rows with the most probable state in place of NaN, or with the mean of what states stand for."""
         x = as_rows(x)
-        best = np.stack([(responsibilities @ t).argmax(1) for t in self.tables], axis=1)
-        return np.where(np.isnan(x), best, x)
+        each = zip(x.T, self.tables, levels or [None] * self.n_columns, strict=True)
+        return np.stack([_filled(column, responsibilities @ table, own) for column, table, own in each], axis=1)
 
     def sample(self, rng: np.random.Generator, components: np.ndarray) -> np.ndarray:
         """Rows of states."""
         u = rng.random((len(components), self.n_columns))
         columns = [(u[:, j, None] > t.cumsum(1)[components][:, :-1]).sum(1) for j, t in enumerate(self.tables)]
         return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _filled(column: np.ndarray, p: np.ndarray, levels: np.ndarray | None) -> np.ndarray:
+    """A column whose gaps get the likeliest state of these probabilities [n, n_states], or the mean of `levels`."""
+    gaps = np.isnan(column)
+    if levels is None:
+        return np.where(gaps, p.argmax(1), column)
+    return np.where(gaps, p @ levels, levels[np.where(gaps, 0, column).astype(np.int64)])
 
 
 def _checked(name: str, table: Any, n_components: int | None) -> np.ndarray:

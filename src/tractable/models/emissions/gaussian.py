@@ -11,7 +11,7 @@ import numpy as np
 from tractable._cached import cached_property
 from tractable.kernels import rows as kernel
 from tractable.models._base import ModelError, set_fields
-from tractable.models.emissions._base import NEGLIGIBLE, ROWS, Emissions, Statistics, as_rows, parameters
+from tractable.models.emissions._base import NEGLIGIBLE, ROWS, Emissions, Levels, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite
 
 
@@ -184,7 +184,7 @@ class GaussianEmissions(Emissions):
         symmetric = (covariances + np.swapaxes(covariances, -1, -2)) / 2
         return type(self)(means + shift, symmetric, shift)
 
-    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray, levels: Levels = ()) -> np.ndarray:
         """The rows with NaN replaced by the posterior mean given what is observed in the row."""
         z = as_rows(x) - self.shift
         out = np.array(as_rows(x))

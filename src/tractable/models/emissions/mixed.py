@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.models._base import ModelError, set_fields
-from tractable.models.emissions._base import ROUNDING, Emissions, Statistics, as_rows, logs, parameters
+from tractable.models.emissions._base import ROUNDING, Emissions, Levels, Statistics, as_rows, logs, parameters
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,9 +154,9 @@ class MixtureEmissions(Emissions):
         possible = weights.sum(1, keepdims=True) > 0
         return MixtureEmissions(np.where(possible, weights, self.weights), left)
 
-    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray, levels: Levels = ()) -> np.ndarray:
         """As the parts do it."""
-        return self.parts.imputed(x, self.responsibilities(x, responsibilities))
+        return self.parts.imputed(x, self.responsibilities(x, responsibilities), levels)
 
     def sample(self, rng: np.random.Generator, components: np.ndarray) -> np.ndarray:
         """Rows of the parts drawn by their weights."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.models._base import ModelError, set_fields
-from tractable.models.emissions._base import Emissions, Statistics, two_axes
+from tractable.models.emissions._base import Emissions, Levels, Statistics, two_axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,9 +150,10 @@ class ProductEmissions(Emissions):
         place = np.cumsum(np.isnan(row)) - 1
         return ProductEmissions([p for p, _ in left], [place[own].tolist() for _, own in left]) if left else None
 
-    def imputed(self, x: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+    def imputed(self, x: np.ndarray, responsibilities: np.ndarray, levels: Levels = ()) -> np.ndarray:
         """Each part's columns as the part does it."""
-        return self._assembled(self._each(x, lambda part, own: part.imputed(own, responsibilities)))
+        of_parts = iter([levels[j] for j in own] if levels else () for own in self.columns)
+        return self._assembled(self._each(x, lambda part, own: part.imputed(own, responsibilities, next(of_parts))))
 
     def sample(self, rng: np.random.Generator, components: np.ndarray) -> np.ndarray:
         """Rows, part by part."""

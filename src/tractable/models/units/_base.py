@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.models._base import ModelError
-from tractable.models.columns import numbers_of
+from tractable.models.columns import Columns, numbers_of
+from tractable.models.levels import as_columns, read, written
 from tractable.models.rows import framed
 
 
@@ -22,6 +24,8 @@ class Units(eqx.Module):
     T(x) are the features of a state (one number for most kinds, one for each state of a categorical unit), θ its
     natural parameter and q a base measure. The cumulant function Γ(θ) = log Σ_x q(x) exp(θ·T(x)) gives the rest: the
     expected features are ∇Γ(θ), their covariance ∇²Γ(θ), the entropy Γ(θ) − θ·∇Γ(θ) (for q = 1).
+
+    Units that hold data may have names, ``columns=["a", "b"]``: then tables are read by these, and come back so.
 
     Examples
     --------
@@ -33,7 +37,11 @@ class Units(eqx.Module):
     """
 
     n: eqx.AbstractVar[int]
+    columns: Columns | None = eqx.field(static=True, default=None, kw_only=True, repr=False, converter=as_columns)
     zero_one: ClassVar[bool] = False  # whether features are zeros and ones
+
+    def __check_init__(self) -> None:
+        Columns.of(self.columns, self.n_states_by_name)
 
     @property
     def n_features(self) -> int:
@@ -89,11 +97,22 @@ class Units(eqx.Module):
 
     def numbers(self, data: Any) -> np.ndarray:
         """Data as numbers [..., n], NaN for what is missing, whatever they came in."""
-        return numbers_of(data)
+        return numbers_of(data) if self.columns is None else read(self.columns, self.named_states(), data)
 
     def named(self, values: np.ndarray, data: Any = None) -> Any:
         """Values [n_rows, n] by the names that the units have for them, in the container that the data came in."""
-        return framed(values, data)
+        if self.columns is None:
+            return framed(values, data)
+        return written(self.columns, self.named_states(), values, data)
+
+    @property
+    def n_states_by_name(self) -> list[int | None]:
+        """How many states each column has that have names, where it has columns; None for one of numbers."""
+        return [None] * self.n
+
+    def named_states(self) -> Iterator[tuple[np.ndarray, slice]]:
+        """The values of states that have names, with the columns that have these."""
+        yield from ()
 
     @abstractmethod
     def allowed(self, values: np.ndarray) -> np.ndarray:
@@ -122,16 +141,33 @@ class Units(eqx.Module):
         """The features [n_states, features of one unit] of each state of one unit."""
         raise ModelError(f"{type(self).__name__.lower()} units have no list of states; integrate them out instead")
 
-    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, first_column: int = 0) -> None:
-        """Raise for the first value outside the domain, naming its row and column, counted from the first of these."""
+    def joint_states(self, index: Array, dtype: Any) -> Float[Array, "*b f"]:
+        """The features of the joint states of all units with these numbers."""
+        base, digits = int(self.n_states), []
+        for _ in range(self.n):
+            digits.append(index % base)
+            index = index // base
+        table = jnp.asarray(self.states(), dtype)
+        return table[jnp.stack(digits, axis=-1)].reshape(*index.shape, self.n_features)
+
+    @property
+    def told(self) -> Sequence[Any]:
+        """What messages call the columns."""
+        return range(self.n) if self.columns is None else [*map(repr, self.columns.names)]
+
+    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, columns: Any = None) -> None:
+        """Raise for the first value outside the domain, naming its row, counted from the first one, and its column.
+
+        `columns` are what messages call the columns; their names, or numbers, if absent.
+        """
         bad = ~self.allowed(values)
         if missing:
             bad &= ~np.isnan(values) if values.dtype.kind == "f" else True
         if not bad.any():
             return
         *row, column = (int(i) for i in np.argwhere(bad)[0])
-        value, column = values[(*row, column)], first_column + column
-        where = f"row {first_row + row[0]}, column {column}" if row else f"column {column}"
+        value, called = values[(*row, column)], (columns or self.told)[column]
+        where = f"row {first_row + row[0]}, column {called}" if row else f"column {called}"
         if value != value:
             raise ModelError(f"{where}: the value {value} is missing; impute it first")
         told = self.remedy(values[~np.isnan(values)] if values.dtype.kind == "f" else values)

@@ -8,6 +8,7 @@ BERNOULLI = "Bernoulli(n) (units='bernoulli', --units bernoulli)"
 SPIN = "Spin(n) (units='spin', --units spin)"
 CATEGORICAL = "Categorical(n, q) (units='categorical', --units categorical)"
 GAUSSIAN = "Gaussian(n) (units='gaussian', --units gaussian)"
+MIXED = "Mixed (units_for(table), --units mixed)"
 CUT = "cut with binarize={0} (--binarize {0}, 1 above {0})"
 
 
@@ -26,7 +27,7 @@ def of_bits(values: np.ndarray) -> str:
     middle = f"{(least + most) / 2:.3g}"
     if are_whole(values) and least >= 0:
         return f"whole numbers are categories of {CATEGORICAL}, or {CUT.format(middle)}"
-    return f"real numbers are values of {GAUSSIAN}, or {CUT.format(middle)}"
+    return f"real numbers are values of {GAUSSIAN}, beside others of {MIXED}, or {CUT.format(middle)}"
 
 
 def of_spins(values: np.ndarray) -> str:

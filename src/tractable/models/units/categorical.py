@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.models._base import ModelError
-from tractable.models.columns import cells_of
+from tractable.models.columns import Columns, cells_of
 from tractable.models.frames import as_array
+from tractable.models.levels import as_columns
 from tractable.models.rows import columns_of, framed, is_named
 from tractable.models.units import _random, _remedies
 from tractable.models.units._base import Units
@@ -44,11 +45,21 @@ class Categorical(Units):
     q: int = eqx.field(static=True, default=2)
     names: tuple[str, ...] = eqx.field(static=True, default=())
 
-    def __init__(self, n: int, q: int | None = None, names: Iterable[Any] = ()):
+    def __init__(self, n: int, q: int | None = None, names: Iterable[Any] = (), *, columns: Any = None):
         self.n, self.names = n, tuple(map(text_of, names))
         self.q = q if q is not None else len(self.names) or 2
         if self.names:
             _check_names(self.names, self.q)
+        found = Columns.of(as_columns(columns), [self.q] * n)
+        self.columns = found and found.with_states(dict.fromkeys(found.names, self.names) if self.names else {})
+
+    @property
+    def n_states_by_name(self) -> list[int | None]:
+        return [self.q] * self.n
+
+    def named_states(self) -> Iterator[tuple[np.ndarray, slice]]:
+        if self.names:
+            yield self.levels, slice(0, self.n)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -62,7 +73,7 @@ class Categorical(Units):
         return np.arange(self.q) if plain else np.array([number_of(name) for name in self.names], np.float64)
 
     def numbers(self, data: Any) -> np.ndarray:
-        if not self.names:
+        if not self.names or self.columns is not None:
             return super().numbers(data)
         if is_named(data):
             return self._read(columns_of(data))
@@ -78,7 +89,7 @@ class Categorical(Units):
         return np.where(codes < 0, np.nan, self.levels.astype(np.float64)[codes])
 
     def named(self, values: np.ndarray, data: Any = None) -> Any:
-        if not self.words:
+        if not self.words or self.columns is not None:
             return super().named(values, data)
         found = as_array([*self.words, None])[np.where(np.isnan(values), self.q, values).astype(np.int64)]
         return framed(found, data)

@@ -32,8 +32,8 @@ class Gaussian(Units):
     log_precision: Float[Any, " n"]
     learned: bool = eqx.field(static=True)
 
-    def __init__(self, n: int, log_precision: Any = 0.0, learned: bool = False):
-        self.n, self.learned = n, learned
+    def __init__(self, n: int, log_precision: Any = 0.0, learned: bool = False, *, columns: Any = None):
+        self.n, self.learned, self.columns = n, learned, columns
         self.log_precision = np.array(np.broadcast_to(log_precision, (n,)), getattr(log_precision, "dtype", np.float32))
 
     @property
@@ -68,7 +68,8 @@ class Gaussian(Units):
     def scaled(self, beta: float) -> Gaussian:
         if beta <= 0:
             raise ModelError(f"Gaussian units have a distribution at a positive beta only, got {beta:g}")
-        return Gaussian(self.n, self.log_precision + np.log(beta).astype(self.log_precision.dtype), self.learned)
+        log_precision = self.log_precision + np.log(beta).astype(self.log_precision.dtype)
+        return Gaussian(self.n, log_precision, self.learned, columns=self.columns)
 
     def take(self, units: np.ndarray) -> Gaussian:
         return Gaussian(len(units), self.log_precision[units], self.learned)

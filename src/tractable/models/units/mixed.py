@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -15,12 +15,13 @@ from jaxtyping import Array, Float
 from tractable.models._base import ModelError, nearest
 from tractable.models.columns import Columns
 from tractable.models.kinds import ColumnsWanted, Described, described
-from tractable.models.rows import Rows, is_named, replaced
+from tractable.models.levels import as_columns
 from tractable.models.units._base import Units
 from tractable.models.units.bernoulli import Bernoulli
 from tractable.models.units.categorical import Categorical
 from tractable.models.units.gaussian import Gaussian
-from tractable.models.unnamed import array_of
+from tractable.models.units.spin import Spin
+from tractable.models.values import number_of, text_of
 
 
 class Mixed(Units):
@@ -48,7 +49,6 @@ class Mixed(Units):
 
     n: int = eqx.field(static=True)
     parts: tuple[Units, ...]
-    columns: Columns | None = eqx.field(static=True)
 
     def __init__(self, *parts: Units, columns: Any = None):
         if not parts or any(not isinstance(part, Units) or isinstance(part, Mixed) for part in parts):
@@ -76,7 +76,21 @@ class Mixed(Units):
 
     @property
     def n_states(self) -> float:
-        return np.inf  # of different numbers: summed out, never enumerated
+        return np.inf  # there is no one number
+
+    @property
+    def states_each(self) -> tuple[int, ...]:
+        """The number of states of each unit; empty where some have infinitely many."""
+        if not all(np.isfinite(part.n_states) for part in self.parts):
+            return ()
+        return tuple(int(part.n_states) for part in self.parts for _ in range(part.n))
+
+    def joint_states(self, index: Array, dtype: Any) -> Float[Array, "*b f"]:
+        found = []
+        for part in self.parts:
+            found.append(part.joint_states(index, dtype))
+            index = index // int(part.n_states) ** part.n
+        return jnp.concatenate(found, axis=-1)
 
     @property
     def unit_of_feature(self) -> np.ndarray:
@@ -134,60 +148,30 @@ class Mixed(Units):
     def domain(self) -> str:
         return ", ".join(f"columns {own.start}–{own.stop - 1}: {part.domain}" for part, own, _ in self)
 
-    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, first_column: int = 0) -> None:
+    def check(self, values: np.ndarray, missing: bool = False, first_row: int = 0, columns: Any = None) -> None:
         for part, own, _ in self:
-            part.check(values[..., own], missing, first_row, first_column + own.start)
+            part.check(values[..., own], missing, first_row, (columns or self.told)[own])
 
-    def numbers(self, data: Any) -> np.ndarray:
-        if self.columns is None:
-            return super().numbers(data)
-        if isinstance(data, np.ndarray) and data.dtype.kind in "biuf":
-            return data
-        case = self.columns.case_of(data)
-        single = case is not None or (not is_named(data) and array_of(data).ndim == 1)
-        codes = self.columns.read(data) if case is None else self.columns.evidence(data, "")
-        for part, own in self._states():
-            codes[:, own] = _at(part.levels, codes[:, own])
-        return codes[0] if single else codes
+    @property
+    def n_states_by_name(self) -> list[int | None]:
+        return [n for part in self.parts for n in part.n_states_by_name]
 
-    def _states(self) -> Iterator[tuple[Categorical, slice]]:
-        """The parts whose states have names, with their columns."""
-        return ((part, own) for part, own, _ in self if isinstance(part, Categorical) and part.names)
-
-    def named(self, values: np.ndarray, data: Any = None) -> Any:
-        if self.columns is None:
-            return super().named(values, data)
-        codes, between = np.array(values, np.float64), []
-        for part, own in self._states():
-            same = codes[..., own, None] == part.levels
-            between += (own.start + np.flatnonzero((~same.any(-1) & ~np.isnan(codes[..., own])).any(0))).tolist()
-            codes[..., own] = np.where(np.isnan(codes[..., own]), np.nan, same.argmax(-1))
-        names: Any = self.columns.names
-        means = {names[j]: np.asarray(values)[:, j] for j in between}  # of states, which are none themselves
-        if data is None:
-            return Rows(self.columns.written(codes) | means)
-        if is_named(data):
-            return replaced(data, self.columns.completed(data, codes) | means)
-        found = self.columns.in_place(data, codes)
-        found[:, between] = np.asarray(values)[:, between]
-        return found
+    def named_states(self) -> Iterator[tuple[np.ndarray, slice]]:
+        for part, at, _ in self:
+            yield from (
+                (levels, slice(at.start + own.start, at.start + own.stop)) for levels, own in part.named_states()
+            )
 
 
 def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
     """Names of columns, with those of the states that parts have."""
-    each = [part for part in parts for _ in range(part.n)]
-    found = Columns.of(columns, [part.q if isinstance(part, Categorical) else None for part in each])
+    if any(part.columns is not None for part in parts):
+        raise ModelError("the names of columns belong to Mixed as a whole: Mixed(…, columns=[…])")
+    found = Columns.of(as_columns(columns), [n for part in parts for n in part.n_states_by_name])
     if found is None:
         return None
-    own = zip(found.names, each, strict=True)
-    said = {name: part.names for name, part in own if isinstance(part, Categorical) and part.names}
-    return Columns(found.names, {**found.categories, **said}, found.ignored)
-
-
-def _at(levels: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """The values of states by their numbers, NaN where these are."""
-    gaps = np.isnan(codes)
-    return np.where(gaps, np.nan, levels[np.where(gaps, 0, codes).astype(np.int64)])
+    each = [getattr(part, "names", ()) for part in parts for _ in range(part.n)]
+    return found.with_states({name: states for name, states in zip(found.names, each, strict=True) if states})
 
 
 def units_for(
@@ -198,8 +182,9 @@ def units_for(
     Parameters
     ----------
     data : a DataFrame, column → values, a list of cases, or an array [n_rows, n_columns].
-    kinds : ``"bernoulli"``, ``"gaussian"`` (its precision is learned), ``"categorical"``, or kind → columns.
-        ``"auto"``: columns of 0 and 1 are Bernoulli, other numbers Gaussian; text and booleans are always categories.
+    kinds : ``"bernoulli"``, ``"spin"``, ``"gaussian"`` (its precision is learned), ``"categorical"``, or kind →
+        columns. ``"auto"``: columns of 0 and 1 are Bernoulli, other numbers Gaussian. Text and booleans are categories
+        even where another kind is asked of all columns.
     columns, ignore : which columns, see `select`.
     categories : column → names of its states or their number, for categories that data need not show; one number for
         all categorical columns.
@@ -218,8 +203,23 @@ def units_for(
     ['sex', 'stars', 'age', 'fit']
     """
     found = described([data], ColumnsWanted(kinds, columns, ignore, categories))
-    parts = [_together([unit for _, unit in own]) for _, own in groupby(_singly(found), key=lambda pair: pair[0])]
-    return parts[0] if len(parts) == 1 and found.columns is None else Mixed(*parts, columns=found.columns)
+    _check_whole(found, categories if isinstance(categories, Mapping) else {})
+    parts = [[unit for _, unit in own] for _, own in groupby(_singly(found), key=lambda pair: pair[0])]
+    if len(parts) == 1:
+        return _together(parts[0], found.columns)
+    return Mixed(*map(_together, parts), columns=found.columns)
+
+
+def _check_whole(found: Described, given: Mapping[Any, Any]) -> None:
+    """Refuse real numbers as states, unless they are given as such."""
+    listed = {text_of(name) for name in given}
+    for name, states in () if found.columns is None else found.columns.categories.items():
+        real = next((state for state in states if float(number_of(state) or 0) % 1), None)
+        if real is not None and name not in listed:
+            raise ModelError(
+                f"the column {name!r} holds real numbers such as {real}, for units 'gaussian' or 'mixed' (--units); as "
+                f"states they are listed, categories={{{name!r}: […]}} (--categories {name}=…)"
+            )
 
 
 def _singly(found: Described) -> Iterator[tuple[Any, Units]]:
@@ -233,7 +233,12 @@ def _singly(found: Described) -> Iterator[tuple[Any, Units]]:
     return (_kind(of[j], found.rows[:, j], found.n_states[j], names[j]) for j in range(n))
 
 
-_OF_KIND = ("bernoulli", "categorical", "gaussian")
+_OF_KIND: dict[str, type[Units]] = {
+    "bernoulli": Bernoulli,
+    "categorical": Categorical,
+    "gaussian": Gaussian,
+    "spin": Spin,
+}
 
 
 def _kind(kind: str, column: np.ndarray, n_states: int | None, names: Sequence[str]) -> tuple[Any, Units]:
@@ -241,12 +246,14 @@ def _kind(kind: str, column: np.ndarray, n_states: int | None, names: Sequence[s
     if kind == "categorical":
         q = n_states or int(np.nanmax(column, initial=1)) + 1
         return (kind, q, tuple(names)), Categorical(1, q, names)
-    return (kind,), Bernoulli(1) if kind == "bernoulli" else Gaussian(1, learned=True)
+    return (kind,), _OF_KIND[kind](1)
 
 
-def _together(units: Sequence[Units]) -> Units:
-    """Units that are alike as one part."""
+def _together(units: Sequence[Units], columns: Columns | None = None) -> Units:
+    """Units that are alike as one group."""
     first, n = units[0], len(units)
     if isinstance(first, Categorical):
-        return Categorical(n, first.q, first.names)
-    return Gaussian(n, learned=True) if isinstance(first, Gaussian) else Bernoulli(n)
+        return Categorical(n, first.q, first.names, columns=columns)
+    if isinstance(first, Gaussian):
+        return Gaussian(n, learned=True, columns=columns)
+    return type(first)(n, columns=columns)

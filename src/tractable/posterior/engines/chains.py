@@ -17,6 +17,7 @@ from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.keys import generator
+from tractable.models.levels import levels_of
 from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
@@ -33,7 +34,7 @@ from tractable.posterior.marginals import Means
 
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
-OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
 PIECE = 1 << 19
 """Multiply-adds below which an E-step is not worth a second thread: about a millisecond."""
 
@@ -237,12 +238,13 @@ def _completions(asked: Asked, n: int, key: Any) -> np.ndarray:
     return out
 
 
-def in_names(model: Any, found: Any, data: Any) -> Any:
+def in_names(model: Any, found: Any, data: Any, expected: bool = False) -> Any:
     """Rows by the names of their columns, those of data in the container that these came in."""
     if model.named is None:
         return found
     if data is not None:
-        return names.filled_sequences(model.named, data, found)
+        levels = levels_of(model.named, model.emissions.column_states) if expected else ()
+        return names.filled_sequences(model.named, data, found, levels)
     rows = [Rows(model.named.written(part)) for part in (found if found.ndim == 3 else [found])]
     return rows if found.ndim == 3 else rows[0]
 
@@ -268,16 +270,18 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> Any:
     return names.sequences(asked.model.named, asked.data, names.likely(emissions, found))
 
 
-def impute(asked: Asked, solved: Sequence[Solved]) -> Any:
+def impute(asked: Asked, solved: Sequence[Solved], expected: bool = False) -> Any:
     """The sequences with NaN replaced by posterior means (of a categorical column: the most probable state); exact.
 
-    Gaps of an impossible sequence among others stay gaps.
+    With `expected` states that read as numbers are these, and the mean of such a column is in its gaps. Gaps of an
+    impossible sequence among others stay gaps.
     """
     answer, given = solved[0].answer, asked.given
     asked.check_alone(answer.log_partition)
     possible = given.each(answer.found.log_likelihood > -np.inf)[:, None]
-    found = asked.model.emissions.imputed(given.rows, np.where(possible, answer.found.marginals, 0.0))
-    return given.shaped(np.where(possible, found, given.rows))
+    levels = levels_of(asked.model.named, asked.model.emissions.column_states) if expected else ()
+    found = asked.model.emissions.imputed(given.rows, np.where(possible, answer.found.marginals, 0.0), levels)
+    return given.shaped(np.where(possible | ~np.isnan(given.rows), found, np.nan))
 
 
 # ---------------------------------------------------------------- as time goes on

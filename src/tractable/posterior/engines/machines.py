@@ -16,6 +16,7 @@ from tractable.models.clamping import all_known, checked_values, condition
 from tractable.models.keys import generator
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import working, working_type
+from tractable.models.rows import Rows
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.budget import PATIENCE
 from tractable.plan.machines import EXACT, plan_machine
@@ -220,9 +221,14 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     return model.decode({VISIBLE: model.units[VISIBLE].mean(theta)})[VISIBLE]
 
 
-def in_names(model: Boltzmann, found: Any, data: Any) -> Any:
+def in_names(model: Boltzmann, found: Any, data: Any, expected: bool = False) -> Any:
     """Visible values by the names that their units have."""
-    return model.units[VISIBLE].named(found, data) if VISIBLE in model.units else found
+    if VISIBLE not in model.units:
+        return found
+    out = model.units[VISIBLE].named(found, data)
+    if isinstance(out, Rows):
+        out.verdict = getattr(found, "verdict", "exact")
+    return out
 
 
 def impute(asked: Asked, solved: Sequence[Solved], expected: bool = False) -> np.ndarray:

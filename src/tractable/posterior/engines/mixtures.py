@@ -14,6 +14,7 @@ from tractable.kernels.threads import n_cores, side_by_side
 from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
+from tractable.models.levels import levels_of
 from tractable.models.mixture import COMPONENT, Mixture, condition
 from tractable.models.mixture import read_rows as rows_of
 from tractable.models.rows import Rows, is_named
@@ -27,7 +28,7 @@ from tractable.posterior.expected import Expected
 from tractable.posterior.marginals import Marginals
 
 ROWS = 2048
-OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
 PIECE = 4 * ROWS
 """Rows that one thread looks at: whatever cores there are, so that sums do not depend on them."""
 
@@ -324,21 +325,24 @@ def reconstruct(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
     return found @ asked.model.free.means if own is None else table(own, asked.data, likely(asked.model.free, found))
 
 
-def impute(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
+def impute(asked: Asked, solved: Sequence[Solved], expected: bool = False) -> np.ndarray:
     """The data with NaN replaced by posterior means (of a categorical column: the most probable state); exact.
 
-    A row that is impossible under every component keeps its gaps.
+    With `expected` states that read as numbers are these, and the mean of such a column is in its gaps. A row that is
+    impossible under every component keeps its gaps.
     """
-    r, x = np.nan_to_num(solved[0].answer.found), asked.rows
-    found = np.concatenate([asked.model.free.imputed(x[rows], r[rows]) for rows in chunks(x)] or [x])
-    return np.where(r.any(1)[:, None], found, x)
+    r, x, own = np.nan_to_num(solved[0].answer.found), asked.rows, asked.model.free
+    levels = levels_of(asked.model.named, own.column_states) if expected else ()
+    found = np.concatenate([own.imputed(x[rows], r[rows], levels) for rows in chunks(x)] or [x])
+    return np.where(r.any(1)[:, None] | ~np.isnan(x), found, np.nan)
 
 
-def in_names(model: Mixture, found: np.ndarray, data: Any) -> Any:
+def in_names(model: Mixture, found: np.ndarray, data: Any, expected: bool = False) -> Any:
     """Rows by the names of their columns, those of data in the container that these came in."""
     if model.named is None:
         return found
-    return Rows(model.named.written(found)) if data is None else filled(model.named, data, found)
+    levels = levels_of(model.named, model.free.column_states) if expected else ()
+    return Rows(model.named.written(found)) if data is None else filled(model.named, data, found, levels)
 
 
 joint = Asked.joint

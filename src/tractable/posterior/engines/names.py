@@ -8,12 +8,17 @@ import numpy as np
 
 from tractable.models.columns import Columns
 from tractable.models.emissions import Emissions
+from tractable.models.emissions._base import Levels
+from tractable.models.levels import written
 from tractable.models.rows import Rows, is_named, like, n_rows_of, replaced, take
 from tractable.models.sequences import Sequences, are_many
 
 
-def filled(columns: Columns, data: Any, rows: np.ndarray) -> Any:
-    """Data as they came, with the values of complete rows in their gaps."""
+def filled(columns: Columns, data: Any, rows: np.ndarray, levels: Levels = ()) -> Any:
+    """Data as they came, with the values of complete rows in their gaps; of `levels` where states stand for numbers."""
+    if levels:
+        own = [(values, slice(j, j + 1)) for j, values in enumerate(levels) if values is not None]
+        return written(columns, own, rows, data)
     if is_named(data):
         return replaced(data, columns.completed(data, rows))
     return columns.in_place(data, rows)
@@ -44,16 +49,14 @@ def expected(columns: Columns | None, emissions: Emissions, weights: np.ndarray)
 # ---------------------------------------------------------------- sequences
 
 
-def filled_sequences(columns: Columns, data: Any, found: Any) -> Any:
+def filled_sequences(columns: Columns, data: Any, found: Any, levels: Levels = ()) -> Any:
     """Sequences as they came, with the values of complete rows (a list of them for many) in their gaps."""
     if isinstance(data, Sequences):
         rows = np.concatenate(found) if data.many else found
-        if not data.named:
-            return _split(data, columns.in_place(data.rows, rows))
-        return _split(data, replaced(data.rows, columns.completed(data.data, rows)))
+        return _split(data, filled(columns, data.data if data.named else data.rows, rows, levels))
     if are_many(data):
-        return [filled(columns, part, own) for part, own in zip(data, found, strict=True)]
-    return filled(columns, data, found)
+        return [filled(columns, part, own, levels) for part, own in zip(data, found, strict=True)]
+    return filled(columns, data, found, levels)
 
 
 def sequences(columns: Columns, data: Any, rows: np.ndarray) -> Any:

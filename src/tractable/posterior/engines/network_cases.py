@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ from tractable.models.conditioning import TableModel
 from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
-from tractable.models.pruning import left
+from tractable.models.pruning import barren, left
 from tractable.models.rows import Rows
-from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, allowed
+from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, Query, allowed
 from tractable.plan.networks import OneCase
-from tractable.plan.tables import free_names, named, observed_names, positions, priced
+from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
 from tractable.posterior.exact.counting import most_probable_by_search, samples_by_search, sum_by_search
@@ -63,17 +63,23 @@ class Case:
         """Whether there are many cases."""
         return self.given.many
 
-    def left(self, query: str, targets: Sequence[str] | None = None, merge: bool = True) -> Reduced:
+    def left(self, query: Query, targets: Sequence[str] | None = None) -> Reduced:
         """What the evidence leaves of the network for a query; of many cases, what their names leave."""
-        known: dict[Any, Reduced] = vars(self).setdefault("_left", {})
-        key = (query, None if targets is None else tuple(targets))
-        if not merge:
-            return left(self.model, self.given, *key, merge=False)
-        if key not in known:
-            names = list(self.model.states)
-            seen = [names[v] for v in np.flatnonzero((self.given.states >= 0).any(axis=0))] if self.many else []
-            known[key] = named(self.model, seen, *key) if self.many else left(self.model, self.given, *key)
-        return known[key]
+        asked = None if targets is None else tuple(targets)
+        if self.many:
+            seen = np.array([*self.model.states, ""], object)[:-1][(self.given.states >= 0).any(axis=0)].tolist()
+            return named(self.model, seen, query, asked)
+        found = self.known.get((query, asked)) or self.asking(None).left(query, asked)
+        return found[0]
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What is left of the network for a query, see `OneCase.left`."""
+        return {}
+
+    def asking(self, ask: Any) -> OneCase:
+        """The one case as the room `plan` sees it, with what is known of it already."""
+        return OneCase(self.model, self.given, ask, self.known)
 
     @cached_property
     def plan(self) -> Plan:
@@ -84,7 +90,7 @@ class Case:
         tree = ContractionTree(scopes, self.ran.pairs(scopes.m), self.ran.cost)
         seen, ask = observed_names(self.model, self.given.states), Ask("marginals", self.budget, targets=self.targets)
         found = priced(tree, lambda: free_names(self.model, reduced), self.model.graph, seen, ask)
-        return OneCase(self.model, self.given, ask).explained(replace(found, targets=self.targets), reduced)
+        return self.asking(ask).explained(found, reduced)
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables."""
@@ -96,8 +102,14 @@ class Case:
         """`n` exact samples of all variables."""
         self.one()
         assert plan.budget is not None
-        own = OneCase(self.model, self.given, Ask("sample", plan.budget, n=n))
-        return _drawn(self, own.price("sample", None, 1.0), key)
+        ask = Ask("sample", plan.budget, n=n)
+        if self._has_tree(plan):
+            return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
+        return _drawn(self, self.asking(ask).price("sample", None, 1.0), key)
+
+    def _has_tree(self, plan: Plan) -> bool:
+        """Whether a plan of marginals holds the tree that samples are drawn down: nothing of it can be left out."""
+        return isinstance(plan.program, ContractionTree) and plan.targets is None and not barren(self.model, self.given)
 
     def in_names(self, found: dict[str, np.ndarray]) -> Rows:
         """State indices as names of states."""
@@ -120,7 +132,9 @@ class Case:
             raise ModelError("this needs one case, the evidence holds many; pick a row of it")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")}
+        return {"known": {}} | {
+            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")
+        }
 
 
 def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:
@@ -161,7 +175,7 @@ def _by_elimination(plan: Plan, case: Case) -> Any:
 
 
 def _by_search(plan: Plan, case: Case) -> Any:
-    reduced = case.left(plan.query, plan.targets, merge=False)
+    reduced = left(case.model, case.given, plan.query, plan.targets, merge=False)
     if plan.query == "map":
         return most_probable_by_search(reduced, plan)
     found = sum_by_search(reduced, plan, plan.query != "evidence")
@@ -217,7 +231,7 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
     """Exact samples of all variables, as state indices."""
     rng = generator(key)
     if allowed(plan).method == "counting":
-        states = samples_by_search(case.left("marginals", merge=False), plan, rng, plan.n)
+        states = samples_by_search(left(case.model, case.given, "marginals", merge=False), plan, rng, plan.n)
         if states is None:
             raise case.impossible("there is nothing to sample")
         return {name: states[:, v] for v, name in enumerate(case.model.states)}
@@ -230,5 +244,6 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
 
 
 def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
-    """State indices as names, −1 as None."""
-    return Rows({v: np.array([*states[v], None], object)[own] for v, own in codes.items()})
+    """State indices as names, −1 as None; what is no index is a number already."""
+    of = {v: np.array([*states[v], None], object) for v in codes}
+    return Rows({v: of[v][own] if own.dtype.kind in "iu" else own for v, own in codes.items()})

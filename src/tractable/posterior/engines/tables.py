@@ -13,13 +13,14 @@ from tractable.kernels import Reduced
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence, parse_evidence, parse_rows, with_likelihoods
+from tractable.models.levels import numbers_in
 from tractable.models.observations import Observations
 from tractable.models.pruning import children, wanted_by
 from tractable.models.rows import columns_of, is_named, like
-from tractable.plan import Ask, ByTarget, ContractionTree, Memory, Plan, adopted, allowed, check_method
+from tractable.plan import Ask, BudgetError, ByTarget, ContractionTree, Memory, Plan, adopted, allowed, check_method
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
-from tractable.plan.networks import ManyRows, OneCase, answered, targets_of
+from tractable.plan.networks import ManyRows, answered, targets_of
 from tractable.plan.search import GREEDY
 from tractable.plan.tables import named, observed_names, plan_names, plan_samples
 from tractable.posterior._base import MostProbable, Posterior
@@ -30,7 +31,7 @@ from tractable.posterior.exact.elimination import scopes_of
 from tractable.posterior.marginals import Marginals
 
 METHODS = ("auto", "elimination", "counting")
-OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
 ALL = slice(None)
 
 
@@ -81,9 +82,12 @@ def plan(case: Case, ask: Ask) -> Plan:
     """The plan of a query: a contraction tree, and for many rows or samples how many at a time."""
     model, given, query = case.model, case.given, ask.query
     check_method(ask.method, METHODS)
-    ask = ask._replace(targets=targets_of(model, ask.targets))
+    if ask.targets is not None:
+        ask = ask._replace(targets=targets_of(model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
+    if given.many and ask.method == "counting":
+        raise ModelError("a search answers one case of evidence at a time: pick a row, or leave the method to the plan")
     if given.many and query == "map":
         seen = observed_names(model, given.states[0])
         found = plan_names(model, named(model, seen, query), seen, ask)
@@ -93,7 +97,7 @@ def plan(case: Case, ask: Ask) -> Plan:
             case.one()
         found = answered(ManyRows(model, given.states, ask), ask, case.states)
     else:
-        found = answered(OneCase(model, given, ask), ask)
+        found = answered(case.asking(ask), ask)
     case.targets = found.targets
     return found
 
@@ -109,7 +113,7 @@ def _adopted(case: Case, ask: Ask) -> Plan:
         if isinstance(part.program, ContractionTree | None):
             _check_fits(case, part)
     if found.method == "counting":
-        return replace(found, n=ask.n)
+        return found if found.n == ask.n else replace(found, n=ask.n)
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
 
 
@@ -190,7 +194,7 @@ def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
     return solved[0].answer
 
 
-def in_names(model: TableModel, found: dict[str, np.ndarray], data: Any) -> Any:
+def in_names(model: TableModel, found: dict[str, np.ndarray], data: Any, expected: bool = False) -> Any:
     """State indices as names of states, in the container that the data came in: its columns first."""
     first = [v for v in columns_of(data) if v in found] if is_named(data) else []
     return like(data, by_name(model.states, {v: found[v] for v in dict.fromkeys([*first, *found])}))
@@ -210,17 +214,30 @@ def gaps(case: Case) -> tuple[str, ...]:
     return tuple(v for v, column in zip(case.model.states, case.given.states.T, strict=True) if (column < 0).any())
 
 
-def impute(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
+def impute(case: Case, solved: Sequence[Solved], expected: bool = False) -> dict[str, np.ndarray]:
     """Variable → state indices [n_rows], the most probable state of each missing value given what the row observes.
 
-    Nothing is likely in a row that is impossible: there a gap stays one, −1.
+    With `expected` a variable whose states all read as numbers has these, and their mean where one is missing. Nothing
+    is likely in a row that is impossible: there a gap stays one, −1, of numbers NaN.
     """
     found, states = posterior(case, solved).marginals, case.given.states
+    for refused in found.refused.values():  # a gap must not stay one in silence
+        raise BudgetError(refused)
     out = dict(zip(case.model.states, states.T, strict=True))
     for v in found:
         p = found.array(v)
         guess = np.where(np.isnan(p[:, 0]), -1, np.nan_to_num(p).argmax(1)).astype(np.int32)
         out[v] = np.where(out[v] < 0, guess, out[v])
+    return out | (_expected(case, found) if expected else {})
+
+
+def _expected(case: Case, found: Marginals) -> dict[str, np.ndarray]:
+    """The variables whose states are numbers, as these: what is observed, else the mean."""
+    out = {}
+    for (v, names), states in zip(case.model.states.items(), case.given.states.T, strict=True):
+        if (levels := numbers_in(names)) is not None:
+            mean = found.array(v) @ levels if v in found else np.nan
+            out[v] = np.where(states < 0, mean, levels[np.maximum(states, 0)])
     return out
 
 

@@ -7,6 +7,7 @@ sufficient statistics, and they come as a machine-shaped record.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from jaxtyping import Array, Float
 
 from tractable.kernels.enumeration import Progress
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.units import Mixed, Units
 from tractable.plan.machines import CHUNK, Split
 from tractable.posterior.exact import binary
 
@@ -31,21 +33,20 @@ class EnumeratedSums(NamedTuple):
 
 def n_states(model: Boltzmann, split: Split) -> int:
     """The joint states of the enumerated groups."""
-    return int(np.prod([int(model.units[g].n_states) ** model.units[g].n for g in split.enumerated], dtype=object))
+    return int(np.prod([_n_joint(model.units[g]) for g in split.enumerated], dtype=object))
+
+
+def _n_joint(units: Units) -> int:
+    """How many joint states a group has."""
+    return math.prod(units.states_each) if isinstance(units, Mixed) else int(units.n_states) ** units.n
 
 
 def states(model: Boltzmann, split: Split, index: Array) -> dict[str, Float[Array, "c f"]]:
     """The features of the joint states with these numbers [c]."""
     out = {}
     for name in split.enumerated:
-        units = model.units[name]
-        base, columns = int(units.n_states), []
-        for _ in range(units.n):
-            columns.append(index % base)
-            index = index // base
-        digits = jnp.stack(columns, axis=-1)
-        table = jnp.asarray(units.states(), model.dtype)
-        out[name] = table[digits].reshape(*digits.shape[:-1], units.n_features)
+        out[name] = model.units[name].joint_states(index, model.dtype)
+        index = index // _n_joint(model.units[name])
     return out
 
 
