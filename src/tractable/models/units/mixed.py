@@ -170,9 +170,8 @@ def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
     found = Columns.of(as_columns(columns), [n for part in parts for n in part.n_states_by_name])
     if found is None:
         return None
-    each = (part for part in parts for _ in range(part.n))
-    own = zip(found.names, each, strict=True)
-    return found.with_states({name: part.names for name, part in own if isinstance(part, Categorical) and part.names})
+    each = (states for part in parts for states in [getattr(part, "names", ())] * part.n)
+    return found.with_states({name: states for name, states in zip(found.names, each, strict=True) if states})
 
 
 def units_for(
