@@ -44,6 +44,9 @@ LABELS = Sizes(steps=10_000, passes=500, smallest_batch=10)
 CHAINS = 200
 """Persistent chains, at least: fewer sit in a few modes each, and the model forgets all others."""
 
+CONDITIONALS = 16
+"""Visible units of a step of pseudo-likelihood beside hidden units: more cost time, and learn no faster."""
+
 RATE = 0.04
 """The learning rate of a machine."""
 

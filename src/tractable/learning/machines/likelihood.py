@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tractable.evaluate.pseudo import check_conditionals, conditional
+from tractable.learning import sizes
 from tractable.learning._base import Seen, Training
 from tractable.learning.machines._base import MachineLearner
 from tractable.learning.machines.phases import group_graph, weighted_mean
@@ -99,8 +100,9 @@ class PseudoLikelihood(MachineLearner):
 
     Without hidden units every conditional has its closed form at the price of one matrix product. With hidden units
     that are independent given the data, log p(v_i | v_-i) = log p̃(v) − log Σ_s p̃(v_i = s, v_-i), each p̃ with the
-    hidden units summed out; a step then takes `n_units` of the visible units, drawn anew (all if None), and scales the
-    sum up, which leaves the gradient unbiased. For real-valued v_i the sum is an integral, by the trapezoid rule.
+    hidden units summed out; a step then takes `n_units` of the visible units, drawn anew (None: 16, or all of fewer),
+    and scales the sum up, which leaves the gradient unbiased. For real-valued v_i the sum is an integral, by the
+    trapezoid rule.
 
     Besag, "Statistical analysis of non-lattice data", The Statistician 24 (1975); for hidden units Marlin et al.,
     "Inductive principles for restricted Boltzmann machine learning", AISTATS 2010.
@@ -120,6 +122,12 @@ class PseudoLikelihood(MachineLearner):
     """
 
     n_units: int | None = None
+
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
+        own = super().settled(model, n_rows, version)
+        if self.n_units is not None or version == 1 or not model.hidden:
+            return own
+        return replace(own, n_units=min(sizes.CONDITIONALS, model.n_visible))
 
     def init(self, plan: Schedule, model: Boltzmann, key: Any, seen: Seen) -> Any:
         graph = model.graph

@@ -170,7 +170,7 @@ def _named(parts: Sequence[Units], columns: Any) -> Columns | None:
     found = Columns.of(as_columns(columns), [n for part in parts for n in part.n_states_by_name])
     if found is None:
         return None
-    each = (states for part in parts for states in [getattr(part, "names", ())] * part.n)
+    each = [getattr(part, "names", ()) for part in parts for _ in range(part.n)]
     return found.with_states({name: states for name, states in zip(found.names, each, strict=True) if states})
 
 
