@@ -161,6 +161,9 @@ class TestExpected:
         chain = tr.hidden_markov(table, 2, categories={"s": levels.tolist()}, key=0)
         whole: Any = tr.impute(chain, table, expected=True)
         assert 1 < whole["s"][3] < 5 and whole["s"].tolist()[:3] == [1, 5, 2]
+        cut = tr.Sequences({**table, "id": [0, 0, 1, 1, 1]}, by="id")
+        parts: Any = tr.impute(chain, cut, expected=True)
+        assert [*parts[1]] == ["s", "g", "x", "id"] and 1 < parts[1]["s"][1] < 5
 
     def test_layers_have_no_categories(self, at: Path, capsys: Any) -> None:
         tr.save(tr.SigmoidBeliefNetwork([4, 2]), "s.safetensors")
