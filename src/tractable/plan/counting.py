@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tractable.kernels import Reduced, Tables
-from tractable.kernels.counting import SOLVED, VISITS, Terms, count
+from tractable.kernels.counting import SOLVED, VISITS, Counted, Terms, count
 from tractable.plan._base import Ask, Plan
 from tractable.plan._units import duration
 
@@ -55,22 +55,40 @@ def zeros_in(tables: Tables) -> float:
     return float((np.diff(zeros) > 0)[several].mean()) if several.any() else 0.0
 
 
+def asked_for(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
+    """The plan of a search in place of that of elimination, whatever it takes."""
+    found = _probed(left().tables, ask, LONGEST)
+    return _whole(plan, ask, found) if found.status == SOLVED else _blind(plan, ask)
+
+
 def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None:
-    """The plan of a search where it is asked for, or where elimination, planned already, is refused or much slower."""
-    needed = ask.method == "counting" or plan.method is None
-    if not needed and plan.seconds < SLOW:
+    """The plan of a search where elimination, planned already, is refused or much slower."""
+    refused = plan.method is None
+    if not refused and plan.seconds < SLOW:
         return None
     tables = left().tables
-    seconds = min(LONGEST, ask.budget.seconds, LONGEST if needed else SHARE * plan.seconds)
-    found = count(tables, Terms(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
-    if found.status == SOLVED:
-        took = min(QUERIES[plan.query] * found.took.visits / VISITS + CALL, _limit(ask))
-        told = f"a search that decides {found.took.decisions:,.0f} times finds all there is"
-        return _counting(plan, ask, took, told) if needed or took < plan.seconds / 2 else None
-    if ask.method != "counting" and not (needed and zeros_in(tables) >= MOSTLY):
-        return None
-    told = f"a search may come to an end within {duration(_limit(ask))}, which a trial did not"
-    return _counting(plan, ask, _limit(ask), told)
+    found = _probed(tables, ask, LONGEST if refused else SHARE * plan.seconds)
+    if found.status != SOLVED:
+        return _blind(plan, ask) if refused and zeros_in(tables) >= MOSTLY else None
+    whole = _whole(plan, ask, found)
+    return whole if refused or whole.seconds < plan.seconds / 2 else None
+
+
+def _probed(tables: Tables, ask: Ask, most: float) -> Counted:
+    seconds = min(LONGEST, ask.budget.seconds, most)
+    return count(tables, Terms(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
+
+
+def _whole(plan: Plan, ask: Ask, probe: Counted) -> Plan:
+    """The plan of a search of which the probe has seen the end."""
+    took = min(QUERIES[plan.query] * probe.took.visits / VISITS + CALL, _limit(ask))
+    return _counting(plan, ask, took, f"a search that decides {probe.took.decisions:,.0f} times finds all there is")
+
+
+def _blind(plan: Plan, ask: Ask) -> Plan:
+    """The plan of a search that takes nobody knows how long."""
+    limit = _limit(ask)
+    return _counting(plan, ask, limit, f"a search may come to an end within {duration(limit)}, which a trial did not")
 
 
 def _limit(ask: Ask) -> float:

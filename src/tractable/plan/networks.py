@@ -98,7 +98,8 @@ class OneCase:
 
     def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables: by search where that is asked for, or where it pays."""
-        found = self._search(query, targets) if effort == 1 or self.ask.method == "counting" else None
+        asked = self.ask.method == "counting"
+        found = self._search(query, targets) if asked or effort == 1 else None
         return found or self._eliminate(query, targets, effort)
 
     def _search(self, query: Query, targets: tuple[str, ...] | None) -> Plan | None:
@@ -107,10 +108,12 @@ class OneCase:
         if query not in counting.QUERIES or not (asked or counting.zeros_in(self.model.packed) >= counting.ZEROS):
             return None
         quick = self._eliminate(query, targets, 0.0)
-        if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
+        cheap = quick.method is not None and quick.seconds < AT_ONCE
+        if quick.program is None or (cheap and not asked):
             return quick
+        choose = counting.asked_for if asked else counting.considered
         ask = self.ask._replace(query=query, targets=targets)
-        return counting.considered(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
+        return choose(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
 
     def _eliminate(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         model, given = self.model, self.given
