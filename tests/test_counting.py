@@ -18,9 +18,9 @@ from sweep import many, seeds
 import tractable as tr
 from tractable import kernels
 from tractable.kernels import EVIDENCE, MARGINALS, WALK, Tables
-from tractable.kernels.counting import OUT_OF_ROOM, OUT_OF_WORK, SOLVED, UNSUITED, Terms, count
+from tractable.kernels.counting import OUT_OF_ROOM, OUT_OF_WORK, SOLVED, UNSUITED, SearchLimits, count
 
-ROOMY = Terms(1e8)
+ROOMY = SearchLimits(1e8)
 Factors = list[tuple[tuple[int, ...], np.ndarray]]
 
 
@@ -117,6 +117,7 @@ def test_contradictions_teach_nothing_that_is_wrong() -> None:
         assert found.log_z == pytest.approx(post.log_partition.value, abs=1e-10), seed
         if found.log_z > -math.inf:
             expected = np.concatenate([post.marginals.array(v) for v in model.states])
+            assert found.marginals is not None
             np.testing.assert_allclose(found.marginals, expected, rtol=1e-9, atol=1e-14, err_msg=str(seed))
     assert contradictions > many(15)
 
@@ -212,11 +213,11 @@ def test_counts_beyond_doubles() -> None:
 def test_limits_end_a_search() -> None:
     rng = np.random.default_rng(0)
     hard = packed(np.full(150, 2), random_clauses(rng, 150, 3.0))
-    assert count(hard, Terms(1e8, visits=1e6)).status == OUT_OF_WORK
+    assert count(hard, SearchLimits(1e8, visits=1e6)).status == OUT_OF_WORK
     start = time.perf_counter()
-    assert count(hard, Terms(1e8, limit=0.3)).status == OUT_OF_WORK
+    assert count(hard, SearchLimits(1e8, limit=0.3)).status == OUT_OF_WORK
     assert time.perf_counter() - start < 3
-    assert count(packed(np.full(3000, 2), chain(3000)), Terms(1e4), MARGINALS).status == OUT_OF_ROOM
+    assert count(packed(np.full(3000, 2), chain(3000)), SearchLimits(1e4), MARGINALS).status == OUT_OF_ROOM
     assert count(packed(np.array([65, 2]), [((0, 1), np.ones((65, 2)))]), ROOMY).status == UNSUITED
     extreme = [((0, 1), np.array([[1e-300, 1.0], [1e250, 0.0]]))]
     assert count(packed(np.array([2, 2]), extreme), ROOMY).status == UNSUITED
@@ -250,7 +251,7 @@ def gates(seed: int = 0) -> tr.MarkovNetwork:
 
 def test_a_search_is_taken_where_elimination_is_refused() -> None:
     model = gates()
-    drawn = tr.sample(model, n=2, key=0, method="counting", memory="64MiB")
+    drawn = tr.sample(model, n=2, key=0)
     seen = {f"x{v}": str(drawn[f"x{v}"][0]) for v in range(640, 660)}
     plan = tr.plan(model, seen, query="evidence", memory="1MiB")
     assert plan.method == "counting"

@@ -20,7 +20,7 @@ from tractable.kernels import calls, enumeration, library, rows
 from tractable.kernels.chain import Chains, filtered, log_filtered, sample_paths, smooth, tally, viterbi
 from tractable.kernels.chain_factorial import JointChains
 from tractable.kernels.chain_factorial import smooth as smooth_joint
-from tractable.kernels.counting import Terms, count
+from tractable.kernels.counting import SearchLimits, count
 from tractable.kernels.interrupts import heard
 from tractable.kernels.threads import look_up, side_by_side
 from tractable.posterior.exact.elimination import scopes_of
@@ -149,7 +149,7 @@ def of_searches() -> dict[str, Call]:
     net = grid(9, 2).packed
 
     def counted(task: int) -> Call:
-        return lambda: count(net, Terms(1e8), task)[:4]
+        return lambda: count(net, SearchLimits(1e8), task)[:4]
 
     return {"count": counted(kernels.EVIDENCE), "marginals of a count": counted(kernels.MARGINALS)}
 

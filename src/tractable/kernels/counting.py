@@ -17,7 +17,7 @@ VISITS = 6e7
 _int, _pointer = ctypes.c_int, ctypes.c_void_p
 
 
-class Terms(NamedTuple):
+class SearchLimits(NamedTuple):
     """What a search may take: bytes of memory, visits of clauses, seconds for the order of decisions, and in all."""
 
     bytes: float
@@ -53,7 +53,7 @@ def _count() -> Any:
     return kernel("count_tables", [_int, _int, *[_pointer] * 5, _int, _int, ctypes.c_uint64, *[_pointer] * 5])
 
 
-def count(tables: Tables, terms: Terms, task: int = EVIDENCE, n_samples: int = 0, seed: int = 0) -> Counted:
+def count(tables: Tables, terms: SearchLimits, task: int = EVIDENCE, n_samples: int = 0, seed: int = 0) -> Counted:
     """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where `n_samples` is 0.
 
     The most probable state comes with the logarithm of its product in place of log Z.

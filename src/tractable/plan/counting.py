@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tractable.kernels import Reduced, Tables
-from tractable.kernels.counting import SOLVED, VISITS, Counted, Terms, count
+from tractable.kernels.counting import SOLVED, VISITS, Counted, SearchLimits, count
 from tractable.plan._base import Ask, Plan
 from tractable.plan._units import duration
 
@@ -41,7 +41,7 @@ MEMORY = 2.0**32
 
 
 @dataclass(frozen=True)
-class Counting:
+class ZeroSearch:
     """A program: a search that may take so many bytes and seconds."""
 
     bytes: float
@@ -76,7 +76,7 @@ def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None
 
 def _probed(tables: Tables, ask: Ask, most: float) -> Counted:
     seconds = min(LONGEST, ask.budget.seconds, most)
-    return count(tables, Terms(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
+    return count(tables, SearchLimits(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
 
 
 def _whole(plan: Plan, ask: Ask, probe: Counted) -> Plan:
@@ -101,7 +101,7 @@ def _memory(ask: Ask) -> float:
 
 def _counting(plan: Plan, ask: Ask, seconds: float, told: str) -> Plan:
     """The plan of a search in place of that of a contraction tree."""
-    program = Counting(_memory(ask), _limit(ask))
+    program = ZeroSearch(_memory(ask), _limit(ask))
     width = plan.width
     why = f"zeros leave little of tables of up to 2^{width:.4g} entries: {told}"
     common = {"advice": (), "alternatives": (), "slices": 1, "flops": seconds * VISITS}

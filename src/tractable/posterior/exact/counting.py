@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tractable.kernels import EVIDENCE, MARGINALS, WALK, Reduced
-from tractable.kernels.counting import OUT_OF_ROOM, SOLVED, UNSUITED, Counted, Terms, count
+from tractable.kernels.counting import OUT_OF_ROOM, SOLVED, UNSUITED, Counted, SearchLimits, count
 from tractable.plan import BudgetError, Plan
 from tractable.plan._units import duration, memory_size
 from tractable.plan.counting import unfinished
@@ -55,7 +55,7 @@ def samples_by_search(reduced: Reduced, plan: Plan, rng: np.random.Generator, n:
 
 def _count(reduced: Reduced, plan: Plan, task: int, n: int = 0, seed: int = 0) -> Counted:
     limits = plan.program
-    terms = Terms(limits.bytes, limit=limits.seconds)
+    terms = SearchLimits(limits.bytes, limit=limits.seconds)
     found = count(reduced.tables, terms, task, n, seed)
     if found.status == SOLVED:
         return found
