@@ -253,7 +253,7 @@ def test_a_search_is_taken_where_elimination_is_refused() -> None:
     model = gates()
     drawn = tr.sample(model, n=2, key=0)
     seen = {f"x{v}": str(drawn[f"x{v}"][0]) for v in range(640, 660)}
-    plan = tr.plan(model, seen, query="evidence", memory="1MiB")
+    plan = tr.plan(model, seen, query="evidence", memory="8MiB")
     assert plan.method == "counting"
     assert "zeros leave little" in plan.why
     found = tr.infer(model, seen, memory="64MiB")

@@ -11,8 +11,7 @@ static void replace(Simple *w, int32_t lit, int32_t by) {
     w->gone[v] = 1;
     if (w->effort->kept) w->effort->kept[by >> 1] |= w->effort->kept[v];
     if (w->summed) summed_equal(w->summed, 2 * v, by);
-    for (int u = 0; u < 2 * f->n; u++)
-        if (w->same[u] >> 1 == v) w->same[u] = by ^ (w->same[u] & 1);
+    for (int side = 0; side < 2; side++) w->same[2 * v + side] = by ^ side;
     for (int side = 0; side < 2; side++) {
         Ints own = w->occurs[2 * v + side];
         w->occurs[2 * v + side] = (Ints){0};
@@ -78,7 +77,7 @@ void simple_probe(Simple *w) {
     }
     for (int i = s.head = 0; i < s.n_trail && !f->impossible; i++) simple_fix(w, s.trail[i]);
     for (int i = 0; i < equal.len && !f->impossible; i += 2) {
-        int32_t a = w->same[equal.at[i]], b = w->same[equal.at[i + 1]];
+        int32_t a = simple_same(w, equal.at[i]), b = simple_same(w, equal.at[i + 1]);
         if (a >> 1 == b >> 1 || w->value[a] != OPEN || w->value[b] != OPEN) continue;
         replace(w, a, b);
     }

@@ -62,6 +62,16 @@ void simple_fix(Simple *w, int32_t lit) {
     ints_push(&w->known, lit);
 }
 
+int32_t simple_same(Simple *w, int32_t lit) {
+    int32_t last = lit;
+    while (w->same[last] != last) last = w->same[last];
+    while (w->same[lit] != last) {
+        int32_t next = w->same[lit];
+        w->same[lit] = last, lit = next;
+    }
+    return last;
+}
+
 void simple_remove(Simple *w, int id) { w->f->clauses[id].len = 0; }
 
 /* A clause with what is known left out; -1 where nothing of it is left to say. */
@@ -71,7 +81,7 @@ int simple_add(Simple *w, const int32_t *given, int len, double factor) {
     int n = 0, always = factor == 1;
     w->stamp++;
     for (int i = 0; i < len; i++) {
-        int32_t l = w->same[given[i]];
+        int32_t l = simple_same(w, given[i]);
         always |= w->value[l] == TRUE || w->mark[l ^ 1] == w->stamp;
         if (w->value[l] == FALSE || w->mark[l] == w->stamp) continue;
         w->mark[l] = w->stamp, lits[n++] = l;
@@ -227,7 +237,7 @@ void simple_close(Simple *w, int32_t *image) {
         if (c->len) formula_add(&out, lits, c->len, c->factor);
     }
     for (int v = 0; v < f->n; v++) {
-        int32_t l = w->same[2 * v];
+        int32_t l = simple_same(w, 2 * v);
         if (w->value[l] != OPEN) image[v] = w->value[l] == TRUE ? IS_TRUE : IS_FALSE;
         else image[v] = number[l >> 1] < 0 ? SUMMED_OUT : 2 * number[l >> 1] + (l & 1);
     }

@@ -27,7 +27,7 @@ typedef struct {
     int cap_sign;
     uint8_t *value; /* of literals */
     uint8_t *gone;  /* variables that were summed out, or stand for others */
-    int32_t *same;  /* the literal that stands for each */
+    int32_t *same;  /* a literal that stands for each, see `simple_same` */
     Ints known;     /* literals that are true, `head` of them worked in */
     int head;
     Ints queue;     /* clauses that have changed */
@@ -39,6 +39,7 @@ typedef struct {
 
 void simple_open(Simple *w, Formula *f, const Effort *effort, Summed *summed);
 int simple_add(Simple *w, const int32_t *lits, int len, double factor); /* the number of the clause, or -1 */
+int32_t simple_same(Simple *w, int32_t lit); /* the one that stands for it in the end */
 void simple_remove(Simple *w, int id);
 void simple_fix(Simple *w, int32_t lit);
 void simple_settle(Simple *w); /* what is known is worked in, clauses imply and shorten one another */

@@ -59,7 +59,12 @@ uint32_t trace_close(Search *s, const Level *l) {
         t->pool = larger(t->pool, sizeof(int32_t) * (size_t)t->len, sizeof(int32_t) * (size_t)t->room);
     }
     if (len) memcpy(t->pool + t->len, s->notes.at + l->notes, sizeof(int32_t) * (size_t)len);
-    t->nodes[t->n] = (Node){t->len, {ratio(l->value[0], l->sum), ratio(l->value[1], l->sum)}, {l->own[0], l->own[1]}};
+    Node *node = &t->nodes[t->n];
+    node->at = t->len;
+    for (int b = 0; b < 2; b++) {
+        node->share[b] = ratio(l->value[b], l->sum);
+        node->own[b] = l->value[b].m == 0 ? -INFINITY : l->own[b];
+    }
     t->len += len;
     return (uint32_t)t->n++;
 }
@@ -113,8 +118,6 @@ static Best best_of(const Trace *t, const Best *known, int64_t node) {
             at += 6;
         }
     }
-    for (int b = 0; b < 2; b++)
-        if (t->nodes[node].share[b] == 0) value[b] = -INFINITY;
     return value[1] > value[0] ? (Best){value[1], 1} : (Best){value[0], 0};
 }
 

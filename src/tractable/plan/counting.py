@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tractable.kernels import Reduced, Tables
-from tractable.kernels.counting import SOLVED, VISITS, Counted, SearchLimits, count
+from tractable.kernels.counting import SOLVED, UNSUITED, VISITS, Counted, SearchLimits, count
 from tractable.plan._base import Ask, Plan
 from tractable.plan._units import duration
 
@@ -32,6 +32,12 @@ BLIND = 300.0
 ZEROS, MOSTLY = 0.1, 0.5
 """Shares of tables with zeros, of those over several variables: from the first on a search is tried, from the second on
 it is taken where the probe did not see its end."""
+
+ENTRIES = 1e7
+"""Entries of tables up to which a search is tried: to take them apart takes some seconds for every 10^8."""
+
+LEAST = 2.0**22
+"""Bytes that a search needs at least to remember anything."""
 
 CALL = 1e-2
 """Seconds that a search takes at least."""
@@ -62,16 +68,27 @@ def asked_for(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
 
 
 def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None:
-    """The plan of a search where elimination, planned already, is refused or much slower."""
+    """The plan of a search that a probe has seen the end of, where the first tree is refused or much slower."""
     refused = plan.method is None
-    if not refused and plan.seconds < SLOW:
+    if ask.budget.memory < LEAST or (not refused and plan.seconds < SLOW):
         return None
     tables = left().tables
+    if tables.values.size > ENTRIES:
+        return None
     found = _probed(tables, ask, LONGEST if refused else SHARE * plan.seconds)
     if found.status != SOLVED:
-        return _blind(plan, ask) if refused and zeros_in(tables) >= MOSTLY else None
+        return None
     whole = _whole(plan, ask, found)
     return whole if refused or whole.seconds < plan.seconds / 2 else None
+
+
+def last_resort(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
+    """The plan of a search of which no probe has seen the end, in place of a refusal; or the refusal."""
+    tables = left().tables
+    tried = ask.budget.memory >= LEAST and tables.values.size <= ENTRIES and zeros_in(tables) >= MOSTLY
+    if not tried or count(tables, SearchLimits(LEAST, visits=1, order=0)).status == UNSUITED:
+        return plan
+    return _blind(plan, ask)
 
 
 def _probed(tables: Tables, ask: Ask, most: float) -> Counted:

@@ -98,22 +98,30 @@ class OneCase:
 
     def price(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         """The plan of a query about some variables: by search where that is asked for, or where it pays."""
-        asked = self.ask.method == "counting"
-        found = self._search(query, targets) if asked or effort == 1 else None
-        return found or self._eliminate(query, targets, effort)
+        if not self._may_search(query, effort):
+            return self._eliminate(query, targets, effort)
+        return self._search(query, targets) or self._eliminate(query, targets, effort)
+
+    def _may_search(self, query: Query, effort: float) -> bool:
+        if query not in counting.QUERIES or self.ask.method == "elimination":
+            return False
+        zeros = counting.zeros_in(self.model.packed) if effort == 1 else 0.0
+        return zeros >= counting.ZEROS or self.ask.method == "counting"
 
     def _search(self, query: Query, targets: tuple[str, ...] | None) -> Plan | None:
-        """The plan of a search, or of the first tree where that is cheap; None where neither is promising."""
-        asked = self.ask.method == "counting"
-        if query not in counting.QUERIES or not (asked or counting.zeros_in(self.model.packed) >= counting.ZEROS):
-            return None
-        quick = self._eliminate(query, targets, 0.0)
-        cheap = quick.method is not None and quick.seconds < AT_ONCE
-        if quick.program is None or (cheap and not asked):
+        """The plan of a search, or of the first tree where that is cheap; None where elimination has to look further."""
+        quick, asked = self._eliminate(query, targets, 0.0), self.ask.method == "counting"
+        if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
             return quick
-        choose = counting.asked_for if asked else counting.considered
         ask = self.ask._replace(query=query, targets=targets)
-        return choose(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
+        choose = counting.asked_for if asked else counting.considered
+        found = choose(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
+        if found or quick.method:
+            return found
+        found = self._eliminate(query, targets, 1.0)
+        if found.method:
+            return found
+        return counting.last_resort(found, lambda: left(self.model, self.given, query, targets, merge=False), ask)
 
     def _eliminate(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         model, given = self.model, self.given
