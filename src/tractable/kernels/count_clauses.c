@@ -3,6 +3,7 @@
 #include "count.h"
 
 enum { MOST_STATES = 64, MOST_AXES = 32, MOST_VALUES = 1 << 14, MOST_ENTRIES = 1 << 20, MOST_BINARY = 1 << 22 };
+enum { PIECE = 1 << 12 }; /* entries between two looks at the caller */
 
 typedef struct {
     int nd, n_classes, base, widest; /* the most states of an axis */
@@ -76,7 +77,10 @@ static void add_box(Cutting *c, double factor) {
 
 static int all_zero(const Cutting *c) {
     int64_t entry;
-    FOR_BOX(c, entry, states) if (c->value[c->class[entry]] != 0) return 0;
+    FOR_BOX(c, entry, states) {
+        if (c->value[c->class[entry]] != 0) return 0;
+        if (!(~entry & (PIECE - 1))) region_worked(4 * PIECE);
+    }
     return 1;
 }
 
@@ -108,6 +112,7 @@ static int tally(Cutting *c) {
     FOR_BOX(c, entry, states) {
         int k = c->class[entry];
         one = n++ == 0 || one == k ? k : -2;
+        if (!(n & (PIECE - 1))) region_worked((4 + c->nd) * PIECE);
         whole[k]++;
         for (int i = 0; i < c->nd; i++) c->tally[(i * c->widest + states[i]) * c->n_classes + k]++;
     }
@@ -142,7 +147,7 @@ static double ratio(const Cutting *c, int class) {
 
 static void cut(Cutting *c) {
     int one = tally(c), axis = 0, state = 0;
-    region_worked(c->size);
+    region_worked(16 + c->nd * c->n_classes);
     if (one >= 0) {
         if (one == c->base) return;
         if (c->value[one] == 0) add_zeros(c);
@@ -174,26 +179,51 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Numbers the values that a table has; the base is the one that most entries other than zeros have. */
+/* Values met, and 2^bits slots with their numbers, or -1. */
+typedef struct {
+    int32_t *slots;
+    double *met;
+    int bits;
+} Values;
+
+/* Where a value is among those met, or would be. */
+static int32_t *slot_of(const Values *v, double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof x);
+    uint64_t at = bits * 0x9E3779B97F4A7C15u >> (64 - v->bits);
+    while (v->slots[at] >= 0 && v->met[v->slots[at]] != x) at = (at + 1) & ((1ull << v->bits) - 1);
+    return &v->slots[at];
+}
+
+/* Numbers the values that a table has, the smallest first; the base is the one that most entries other than zeros have.
+ * False where they are too many. */
 static int classify(Cutting *c, const double *values) {
-    double *sorted = grab(sizeof(double) * (size_t)c->size);
-    memcpy(sorted, values, sizeof(double) * (size_t)c->size);
-    qsort(sorted, (size_t)c->size, sizeof *sorted, by_value);
-    int64_t most = 0, run = 0;
+    size_t room = (size_t)(c->size < MOST_VALUES ? c->size : MOST_VALUES) + 1;
+    Values v = {.bits = 2, .met = grab(sizeof(double) * room)};
+    while (1ull << v.bits < 2 * room) v.bits++;
+    v.slots = memset(grab(sizeof(int32_t) << v.bits), -1, sizeof(int32_t) << v.bits);
+    int32_t *rank = grab(sizeof(int32_t) * room);
+    int64_t *count = grab_zeroed(room, sizeof(int64_t)), most = 0;
+    c->value = grab(sizeof(double) * room), c->class = grab(sizeof(int32_t) * (size_t)c->size);
     c->n_classes = 0, c->base = -1;
-    for (int64_t i = 0; i < c->size; i++) {
-        run = i && sorted[i] == sorted[i - 1] ? run + 1 : 1;
-        if (run == 1 && c->n_classes == MOST_VALUES) return 0;
-        if (run == 1) sorted[c->n_classes++] = sorted[i];
-        if (run > most && sorted[i] > 0) most = run, c->base = c->n_classes - 1;
+    for (int64_t i = 0; i < c->size && c->n_classes <= MOST_VALUES; i++) {
+        double x = values[i] + 0.0; /* no negative zero */
+        int32_t *slot = slot_of(&v, x);
+        if (*slot < 0) v.met[*slot = c->n_classes++] = x;
+        count[c->class[i] = *slot]++;
+        if (!(~i & (PIECE - 1))) region_worked(2 * PIECE);
     }
-    c->value = sorted;
-    c->class = grab(sizeof(int32_t) * (size_t)c->size);
-    for (int64_t i = 0; i < c->size; i++) {
-        const double *at = bsearch(&values[i], sorted, (size_t)c->n_classes, sizeof *sorted, by_value);
-        c->class[i] = (int32_t)(at - sorted);
+    int fits = c->n_classes <= MOST_VALUES;
+    memcpy(c->value, v.met, sizeof(double) * (size_t)c->n_classes);
+    qsort(c->value, (size_t)c->n_classes, sizeof(double), by_value);
+    for (int k = 0; k < c->n_classes && fits; k++) {
+        int32_t old = *slot_of(&v, c->value[k]);
+        rank[old] = k;
+        if (count[old] > most && c->value[k] > 0) most = count[old], c->base = k;
     }
-    return 1;
+    IN_PIECES(i, fits ? c->size : 0, 1) c->class[i] = rank[c->class[i]];
+    drop(v.slots), drop(v.met), drop(rank), drop(count);
+    return fits;
 }
 
 static int add_table(Formula *f, const Tables *t, int j, const int32_t *first) {

@@ -109,7 +109,7 @@ class OneCase:
         return zeros >= counting.ZEROS or self.ask.method == "counting"
 
     def _search(self, query: Query, targets: tuple[str, ...] | None) -> Plan | None:
-        """The plan of a search, or of the first tree where that is cheap; None where elimination has to look further."""
+        """The plan of a search, or of the first tree where that is cheap; None where a longer look is due."""
         quick, asked = self._eliminate(query, targets, 0.0), self.ask.method == "counting"
         if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
             return quick
