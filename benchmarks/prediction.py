@@ -38,27 +38,29 @@ COLUMNS = {
 def conditioned(path: Path, query: str) -> tuple[Any, Any, Any]:
     """A model, its evidence, and the tables that remain of it."""
     import tractable as tr
-    from tractable.models.conditioning import one_case, reduce_model
+    from tractable.models.conditioning import one_case
+    from tractable.models.pruning import left
 
     net = tr.load(path)
     file = path.with_name(f"{stem(path)}.uai.evid")
     cases = tr.read_evidence(file, net) if file.exists() else []
     evidence = one_case(net, cases[0] if cases else {})
-    return net, evidence, reduce_model(net, evidence, query == "evidence")
+    return net, evidence, left(net, evidence, query)
 
 
 def child(path: Path, query: str) -> Row:
     """Plan one instance and run its tree, measuring the engine alone."""
     from tractable.plan import ask
-    from tractable.plan.tables import plan_case
+    from tractable.plan.networks import OneCase
 
     net, evidence, reduced = conditioned(path, query)
-    seconds, plan = once(lambda: plan_case(net, reduced, evidence, ask(query, MEMORY)))  # type: ignore[arg-type]
+    question: Any = ask(query, MEMORY)  # type: ignore[arg-type]
+    seconds, plan = once(lambda: OneCase(net, evidence, question).price(question.query, None, 1.0))
     row: Row = {"query": query, "width": plan.width, "plan s": seconds, "slices": plan.slices, "method": plan.method}
     row |= {"predicted s": plan.seconds, "predicted bytes": plan.bytes}
-    if plan.tree is None:
+    if plan.program is None:
         return row | {"remark": plan.method}
-    row |= {"cost": plan.tree.cost.tolist(), "steps": reduced.tables.n_factors - 1}
+    row |= {"cost": plan.program.cost.tolist(), "steps": reduced.tables.n_factors - 1}
     if plan.method is None:
         return row | {"remark": "refused"}
     return row | run(reduced, plan, query == "marginals")

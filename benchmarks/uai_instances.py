@@ -77,11 +77,12 @@ def answer(net: Any, evidence: dict[str, str], query: Any, path: Path) -> Row:
 
 def engine(net: Any, evidence: dict[str, str], plan: Any) -> float:
     """Seconds of the engine alone under this plan."""
-    from tractable.models.conditioning import one_case, reduce_model
+    from tractable.models.conditioning import one_case
+    from tractable.models.pruning import left
     from tractable.posterior.exact.elimination import sum_product
 
     marginals = plan.query == "marginals"
-    reduced = reduce_model(net, one_case(net, evidence), prune=not marginals)
+    reduced = left(net, one_case(net, evidence), "marginals" if marginals else "evidence")
     return once(lambda: sum_product(reduced, plan, marginals))[0]
 
 

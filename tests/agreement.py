@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import brute_force
 import numpy as np
+import pytest
 from zoo import Model, Row, random_evidence
 
 import tractable as tr
@@ -74,3 +75,23 @@ def agrees(posterior: tr.Posterior, truth: Case, tolerance: float = 1e-10) -> No
             np.testing.assert_allclose(
                 posterior.marginals.array(name), truth.marginal(name), rtol=0, atol=tolerance, err_msg=name
             )
+
+
+def agrees_where_answered(posterior: tr.Posterior, truth: Case, tolerance: float = 1e-10) -> int:
+    """The same of an answer in which the budget may refuse some of it; the number of marginals that are there."""
+    if not posterior.refused and posterior.plan.method and not isinstance(posterior._log_partition, tr.Plan):
+        agrees(posterior, truth, tolerance)
+        return len(truth.model.states)
+    if not isinstance(posterior._log_partition, tr.Plan):
+        assert close(posterior.log_partition.value, truth.log_z, tolerance)
+    if not truth.possible and not isinstance(posterior._log_partition, tr.Plan):
+        return 0
+    assert {*posterior.marginals} | {*posterior.refused} == {*truth.model.states}
+    for name in posterior.marginals if truth.possible else ():
+        np.testing.assert_allclose(
+            posterior.marginals.array(name), truth.marginal(name), rtol=0, atol=tolerance, err_msg=name
+        )
+    for name in posterior.refused:
+        with pytest.raises(tr.BudgetError):
+            posterior.marginals[name]
+    return len(posterior.marginals)

@@ -159,7 +159,7 @@ def test_a_late_import_is_seen(late: str) -> None:
 @pytest.mark.parametrize(
     ("asks", "found"),
     [
-        ("leaf(model, 'plan').plan_model(model)", "tractable.plan.tables"),
+        ("leaf(model, 'plan').plan_model(model)", "tractable.plan.networks"),
         ("families.served(kind, 'posterior')", "tractable.posterior.engines.tables"),
         ("served(kind, 'learner')", "tractable.learning.em.exact"),
         ("leaf(model, 'starts')", "tractable.learning.starts.networks"),

@@ -369,10 +369,10 @@ class TestRefusal:
 
     def test_advice_helps(self, cli, grid):
         """What the plan advises to observe is affordable once observed."""
-        _, out, _ = cli("query", grid, "--memory", "16KiB", "--json")
+        _, out, _ = cli("query", grid, "--memory", "4KiB", "--json")
         advice = json.loads(out)["plan"]["advice"]
         code, out, _ = cli(
-            "explain", grid, "--query", "marginals", "--memory", "16KiB", "--observed", ",".join(advice), "--json"
+            "explain", grid, "--query", "marginals", "--memory", "4KiB", "--observed", ",".join(advice), "--json"
         )
         assert advice and code == 0 and json.loads(out)["plans"][0]["method"]
 

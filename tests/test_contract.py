@@ -69,6 +69,7 @@ VERBS: dict[str, Callable[[Given], Any]] = {
     "sample": lambda g: tr.sample(g.model, 3),
     "posterior.sample": lambda g: tr.infer(g.model, g.case).sample(3),
     "joint": lambda g: tr.infer(g.model, g.case).joint([g.hidden]),
+    "targets": lambda g: tr.infer(g.model, g.case, targets=[g.hidden]).marginals[g.hidden],
     "impute": lambda g: tr.impute(g.model, g.data),
     "transform": lambda g: tr.transform(g.model, g.data),
     "reconstruct": lambda g: tr.reconstruct(g.model, g.data),
@@ -85,6 +86,7 @@ VERBS: dict[str, Callable[[Given], Any]] = {
 SEQUENCES = {"hidden_markov", "factorial_hidden_markov"}
 LACKING = {
     "joint": set(FAMILIES) - {"tables", "mixture"},
+    "targets": set(FAMILIES) - {"tables"},
     "transform": {"tables"},
     "reconstruct": {"tables"},
     "filtering": set(FAMILIES) - SEQUENCES,
@@ -114,6 +116,16 @@ def test_every_cell_answers_or_says_who_would(verb: str, family: str) -> None:
             VERBS[verb](given)
     else:
         assert VERBS[verb](given) is not None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_only_networks_are_planned_for_targets(family: str) -> None:
+    given = GIVEN[family]
+    if family == "tables":
+        assert tr.plan(given.model, targets=[given.hidden]).targets == (given.hidden,)
+    else:
+        with pytest.raises(tr.ModelError, match="has no targets: networks have them"):
+            tr.plan(given.model, targets=[given.hidden])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -159,6 +171,7 @@ DOCUMENTED = {
     **{verb: getattr(tr, verb) for verb in (*VERBS, "aic") if hasattr(tr, verb)},
     "posterior.sample": tr.Posterior.sample,
     "joint": tr.Posterior.joint,
+    "targets": tr.infer,
     "traces": evaluate.traces,
     "kl_divergence": evaluate.kl_divergence,
     "tr.posterior.log_partition": tr.posterior.log_partition,

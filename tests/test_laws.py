@@ -7,16 +7,16 @@ import math
 import brute_force
 import numpy as np
 import pytest
-from agreement import SEEDS, Case, agrees, case, close, gaps
+from agreement import SEEDS, Case, agrees, agrees_where_answered, case, close, gaps
 from zoo import ZOO, Row
 
 import tractable as tr
 from tractable import kernels
 from tractable.models import ModelError
-from tractable.models.conditioning import reduce_model
 from tractable.models.evidence import parse_evidence
+from tractable.models.pruning import left
 from tractable.plan import ask
-from tractable.plan.tables import plan_case
+from tractable.plan.networks import OneCase
 from tractable.posterior import ImpossibleEvidenceError
 from tractable.posterior.exact.elimination import scopes_of, sum_product
 
@@ -154,8 +154,8 @@ def test_what_impossible_evidence_leaves(truth: Case) -> None:
 @pytest.mark.parametrize("query", ["marginals", "evidence", "map"])
 def test_predicted_bytes_are_enough(truth: Case, query: str) -> None:
     given = parse_evidence(truth.model.states, truth.evidence)
-    reduced = reduce_model(truth.model, given, prune=query == "evidence")
-    plan = plan_case(truth.model, reduced, given, ask(query))
+    reduced = left(truth.model, given, query)
+    plan = OneCase(truth.model, given, ask(query)).price(query, None, 1.0)
     if query == "map":
         if plan.program is None:
             return
@@ -179,7 +179,7 @@ def test_slices_change_the_price_and_not_the_answers(truth: Case, share: float) 
         if tight.method is None:
             continue
         if query == "marginals":
-            agrees(tr.infer(truth.model, truth.evidence, memory=memory), truth)
+            agrees_where_answered(tr.infer(truth.model, truth.evidence, memory=memory), truth)
         elif query == "evidence":
             assert close(tr.log_partition(truth.model, truth.evidence, memory=memory).value, truth.log_z)
         elif truth.possible:

@@ -33,7 +33,7 @@ _EM, _WAKE_SLEEP = "em.exact:EM", "layers.reweighted:ReweightedWakeSleep"
 _LAYERS = Family("layers", "layers", "directed", "engines.layers", "directed", _WAKE_SLEEP, "")
 
 FAMILIES = {
-    "tables": Family("conditioning", "", "tables", "engines.tables", "", _EM, "starts.networks"),
+    "tables": Family("conditioning", "", "networks", "engines.tables", "", _EM, "starts.networks"),
     "boltzmann": Family(
         "clamping", "machines", "machines", "engines.machines", "likelihood", "machines.contrastive:PersistentCD", ""
     ),
@@ -59,7 +59,7 @@ def leaf(model: Any, room: str) -> Any:
     --------
     >>> from tractable.models import MarkovNetwork
     >>> leaf(MarkovNetwork({"a": "01"}, []), "plan").__name__
-    'tractable.plan.tables'
+    'tractable.plan.networks'
     """
     if (own := getattr(model, "engine", None)) is not None:
         return own

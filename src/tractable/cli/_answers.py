@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any, NamedTuple
@@ -25,17 +26,30 @@ class ShownQuery(NamedTuple):
     joint: bool
     most_probable: bool
     memory: str | None
+    chosen: bool = True
+    """Whether the targets were named; else they are all variables."""
+
+    @property
+    def asked(self) -> tuple[str, ...] | None:
+        """The targets as the verbs take them."""
+        return self.targets if self.chosen else None
 
 
 class ShownAnswer(NamedTuple):
-    """What was found for one case; arrays have one axis for each variable."""
+    """What was found for one case; arrays have one axis for each variable, that of a joint those that are free."""
 
     evidence: Mapping[str, Any]
-    log_evidence: tr.Certificate
+    log_evidence: tr.Certificate | tr.Plan
     marginals: dict[str, np.ndarray]
     joint: np.ndarray | None
     most_probable: tr.MostProbable | None
     plan: tr.Plan
+    refused: Mapping[str, tr.Plan]
+
+    @property
+    def log_value(self) -> float:
+        """log P(evidence), NaN where it is refused."""
+        return math.nan if isinstance(self.log_evidence, tr.Plan) else float(self.log_evidence.value)
 
 
 def network(path: str) -> Network:
@@ -78,15 +92,15 @@ class CaseOptions(Picked):
         return [_text.merged(given, row, path) for row in tr.read_evidence(path, net, **self.asked)]
 
 
-def targets(net: Network, texts: Sequence[str] | None, joint: bool) -> tuple[str, ...]:
-    """The variables asked for: those named, else all."""
+def targets(net: Network, texts: Sequence[str] | None, joint: bool = False) -> tuple[str, ...]:
+    """The variables that are named, each once."""
     named = tuple(dict.fromkeys(_text.names(texts)))
     for name in named:
         if name not in net.states:
             raise unknown_variable(name, net.states)
     if joint and not named:
         raise tr.ModelError("--joint needs the variables it is over: --target A,B")
-    return named or tuple(net.states)
+    return named
 
 
 def answers(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
@@ -97,22 +111,58 @@ def answers(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) ->
         yield from _batch(net, given, asked)
 
 
-def cells(net: Network, variables: Sequence[str], table: np.ndarray) -> Iterator[tuple[dict[str, str], float]]:
-    """Every cell of a table over `variables`, as its states and its value."""
-    for states, p in zip(product(*(net.states[v] for v in variables)), table.ravel().tolist(), strict=True):
-        yield dict(zip(variables, states, strict=True)), p
+def noted(answers: Iterable[ShownAnswer], refused: dict[str, Any]) -> Iterator[ShownAnswer]:
+    """The answers, while what was refused in them is noted down."""
+    for answer in answers:
+        refused.update(answer.refused)
+        yield answer
+
+
+def cells(net: Network, asked: ShownQuery, answer: ShownAnswer) -> Iterator[tuple[dict[str, str], float]]:
+    """Every cell of the joint table over the targets, as its states and its value; what is observed has its state."""
+    if answer.joint is None:
+        return
+    own = [net.states[v] if v in _free(asked, answer.evidence) else (answer.evidence[v],) for v in asked.targets]
+    for states, p in zip(product(*own), answer.joint.ravel().tolist(), strict=True):
+        yield dict(zip(asked.targets, states, strict=True)), p
+
+
+def _free(asked: ShownQuery, evidence: Mapping[str, Any]) -> list[str]:
+    """The targets that are not observed."""
+    return [v for v in asked.targets if not isinstance(evidence.get(v), str)]
 
 
 def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownAnswer:
-    posterior = tr.infer(net, evidence, memory=asked.memory)
-    answer = ShownAnswer(evidence, posterior.log_partition, {}, None, None, posterior.plan)
-    if not posterior.possible:
+    try:
+        posterior = tr.infer(net, evidence, targets=asked.asked, memory=asked.memory)
+    except tr.BudgetError as error:
+        return _evidence_alone(net, evidence, asked, error)
+    answer = ShownAnswer(evidence, _log(posterior), {}, None, None, posterior.plan, posterior.refused)
+    if answer.log_value == -math.inf:
         return answer
+    joint = posterior.joint(_free(asked, evidence)) if asked.joint else None
     return answer._replace(
-        marginals={v: posterior.marginals.array(v) for v in asked.targets},
-        joint=posterior.joint(asked.targets) if asked.joint else None,
+        marginals={v: posterior.marginals.array(v) for v in asked.targets if v not in posterior.refused},
+        joint=joint,
         most_probable=tr.most_probable(net, evidence, memory=asked.memory) if asked.most_probable else None,
     )
+
+
+def _log(posterior: tr.Posterior) -> tr.Certificate | tr.Plan:
+    """log P(evidence), or the plan that is refused."""
+    try:
+        return posterior.log_partition
+    except tr.BudgetError as error:
+        return error.plan
+
+
+def _evidence_alone(net: Network, evidence: dict[str, Any], asked: ShownQuery, refused: tr.BudgetError) -> ShownAnswer:
+    """log P(evidence), which never waits for marginals; where it is refused too, so is the question."""
+    plan = tr.plan(net, evidence, "evidence", asked.memory)
+    if plan.method is None:
+        raise refused
+    found = tr.log_partition(net, evidence, method=plan)
+    return ShownAnswer(evidence, found, {}, None, None, plan, dict.fromkeys(asked.targets, refused.plan))
 
 
 def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
@@ -120,8 +170,11 @@ def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> 
     if asked.joint or asked.most_probable:
         yield from (_single(net, evidence, asked) for evidence in given)
         return
-    posterior = tr.infer(net, list(given), memory=asked.memory)
-    tables = {v: posterior.marginals.array(v) for v in asked.targets}
-    for row, (evidence, possible) in enumerate(zip(given, posterior.possible, strict=True)):
-        marginals = {v: table[row] for v, table in tables.items()} if possible else {}
-        yield ShownAnswer(evidence, posterior.log_partition[row], marginals, None, None, posterior.plan)
+    posterior = tr.infer(net, list(given), targets=asked.asked, memory=asked.memory)
+    tables = {v: posterior.marginals.array(v) for v in asked.targets if v not in posterior.refused}
+    log, refused = _log(posterior), posterior.refused
+    for row, evidence in enumerate(given):
+        own = log if isinstance(log, tr.Plan) else log[row]
+        answer = ShownAnswer(evidence, own, {}, None, None, posterior.plan, refused)
+        marginals = {} if answer.log_value == -math.inf else {v: table[row] for v, table in tables.items()}
+        yield answer._replace(marginals=marginals)

@@ -13,7 +13,11 @@ from tractable.cli._common import Common, Force
 from tractable.cli._former import Renamed
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
+from tractable.models.rows import listed
 from tractable.plan import Query
+
+REFUSED = 3
+"""The exit code where the budget refuses something that was asked for."""
 
 app = typer.Typer(
     help="Inference and learning in models with hidden variables, priced before it runs and certified.",
@@ -61,13 +65,15 @@ def explain(
         Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
     ] = None,
     query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
+    target: Annotated[Texts, typer.Option(metavar="A,B", help="Of a network, price only these marginals.")] = None,
 ) -> None:
     """Say what the queries of a model would cost, and why, without running any.
 
     A plan without a method is one that the budget refuses; its advice says what would make it affordable.
     """
     net: Any = tr.load(model)
-    plans = tr.explain(net, observed=_observed(net, observed), query=query, memory=common.memory)
+    asked = None if target is None else _text.names(target)
+    plans = tr.explain(net, _observed(net, observed), query, common.memory, targets=asked)
     if common.json:
         return _json.write({"model": _json.model(net), "plans": [plan.to_json() for plan in plans]})
     if not common.quiet:
@@ -105,21 +111,27 @@ class QueryTargets:
 def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
-    With several cases --json prints one object a line.
+    With several cases --json prints one object a line. What does not matter to the targets is left out. Where some
+    marginals are too wide for the budget the others are answered, and the exit code is 3.
     """
     net = _answers.network(model)
     cases = given.read(net)
-    targets = _answers.targets(net, wanted.target, wanted.joint)
-    asked = _answers.ShownQuery(targets, wanted.joint, wanted.map, common.memory)
-    answers = _answers.answers(net, cases, asked)
+    named = _answers.targets(net, wanted.target, wanted.joint)
+    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, wanted.map, common.memory, bool(named))
+    refused: dict[str, Any] = {}
+    found = _answers.noted(_answers.answers(net, cases, asked), refused)
     if common.json:
-        for answer in answers:
+        for answer in found:
             _json.write(_json.answer(net, asked, answer))
-        return
-    found = list(answers)
-    if not common.quiet:
-        tables().show_model(model, net)
-    tables().show_answers(net, asked, found, common.quiet)
+    else:
+        shown = list(found)
+        if not common.quiet:
+            tables().show_model(model, net)
+        tables().show_answers(net, asked, shown, common.quiet)
+    if refused:
+        told = f"refused by the budget: the marginals of {listed([*refused])}; the rest is answered"
+        typer.echo(f"tractable: {_text.one_line(told)}", err=True)
+        raise typer.Exit(REFUSED)
 
 
 @app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")

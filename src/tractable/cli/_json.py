@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tractable as tr
@@ -38,16 +38,20 @@ def _groups(machine: Any) -> list[dict[str, Any]]:
 def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
-    record: dict[str, Any] = {"log_evidence": found.log_evidence.to_json(), "marginals": marginals}
+    log = found.log_evidence
+    record: dict[str, Any] = {
+        "log_evidence": None if isinstance(log, tr.Plan) else log.to_json(),
+        "marginals": marginals,
+    }
+    if isinstance(log, tr.Plan):
+        record["log_evidence_refused"] = log.to_json()
+    if found.refused:
+        record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
     if asked.joint:
-        record["joint"] = [{"states": states, "p": p} for states, p in _cells(net, asked, found)]
+        record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
     return {**record, "plan": found.plan.to_json()}
-
-
-def _cells(net: Network, asked: ShownQuery, found: ShownAnswer) -> Iterable[tuple[dict[str, str], float]]:
-    return () if found.joint is None else cells(net, asked.targets, found.joint)
 
 
 def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:

@@ -66,10 +66,22 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     if answer.marginals:
         _show(["variable", "state"], _marginals(net, answer))
     if answer.joint is not None:
-        rows = ((*states.values(), p) for states, p in cells(net, asked.targets, answer.joint))
+        rows = ((*states.values(), p) for states, p in cells(net, asked, answer))
         _show(asked.targets, rows)
     if answer.most_probable is not None:
         _show_most_probable(net, answer.most_probable)
+    _show_refused(answer.refused)
+
+
+def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
+    """The price of each variable that the budget refuses."""
+    if len({id(plan) for plan in refused.values()}) < 2:
+        return console.print(*dict.fromkeys(refused.values()))
+    table = new_table("refused", "width", "multiply-adds", "memory", "time", left=1)
+    for variable, plan in islice(refused.items(), MAX_ROWS):
+        table.add_row(variable, *prices(plan))
+    console.print(table)
+    _tell_rest(len(refused) - MAX_ROWS)
 
 
 def _show_price(plan: tr.Plan) -> None:
@@ -89,6 +101,8 @@ def _evidence(net: Network, answer: ShownAnswer) -> str:
     name = f"log P({given or 'nothing observed'})"
     if isinstance(net, tr.MarkovNetwork):
         name = f"log Z with {given}" if given else "log Z"
+    if isinstance(certificate, tr.Plan):
+        return f"{name} is refused by the budget: {', '.join(prices(certificate)[2:])} predicted"
     impossible = "; the evidence is impossible" if certificate.upper == -math.inf else ""
     return f"{name} = {certified(certificate)}{impossible}"
 
@@ -137,9 +151,11 @@ def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer])
     table = new_table("case", "log evidence", "kind", *variables, left=0)
     for number, answer in enumerate(answers[:MAX_ROWS], 1):
         tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables if v in answer.marginals)
-        table.add_row(str(number), f"{answer.log_evidence.value:.10g}", answer.log_evidence.kind, *tops)
+        kind = "refused" if isinstance(answer.log_evidence, tr.Plan) else answer.log_evidence.kind
+        table.add_row(str(number), f"{answer.log_value:.10g}", kind, *tops)
     console.print(table)
     _tell_rest(len(answers) - MAX_ROWS)
+    _show_refused(answers[0].refused if answers else {})
     if asked.joint or asked.most_probable:
         console.print("the joint distributions and most probable assignments of several cases: with --json")
 

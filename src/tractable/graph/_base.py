@@ -72,6 +72,11 @@ class Graph:
         object.__setattr__(self, "links", tuple(map(tuple, links)))
 
     @cached_property
+    def places(self) -> dict[str, int]:
+        """The number of each variable."""
+        return {name: i for i, name in enumerate(self.sizes)}
+
+    @cached_property
     def state_slices(self) -> dict[str, slice]:
         """Where the states of each variable are in one list of all states."""
         ends = list(accumulate(self.sizes.values(), initial=0))

@@ -36,7 +36,7 @@ _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, 
 _NETWORK = [_int, _int] + [_pointer] * 4
 _ARGUMENTS: dict[str, list[Any]] = {
     "reduce_network": [_int, _int] + [_pointer] * 8 + [_int] + [_pointer] * 3,
-    "query_marginals": [_int, _int, *[_pointer] * 7, _int, _double, _double, _pointer, _pointer],
+    "query_marginals": [_int, _int, *[_pointer] * 9, _int, _double, _double, _pointer, _pointer],
     "greedy_tree": [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer],
     "greedy_order": [*_NETWORK, _int, _double, ctypes.c_uint64, _double, _double, _pointer, _pointer],
     "tree_from_order": [*_NETWORK, _pointer, _int, _pointer],
@@ -124,6 +124,7 @@ class Scopes:
         self.sizes, self.starts, self.members = sizes, starts, members
         self.log_size = np.log2(sizes.astype(np.float64))
         self.keep = np.zeros(self.n + 1, np.uint8) if keep is None else keep
+        self.first: tuple[np.ndarray, np.ndarray] | None = None  # the first tree found, for who asks again
         self._arguments = (self.n, self.m, *map(_address, (starts, members, self.log_size, self.keep)))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -294,8 +295,18 @@ class TreeThatRan(NamedTuple):
         return self.left[N_PRICES:].view(np.int32)[: 2 * n_tables]
 
 
-def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple) -> Answered | None:
-    """A query from conditioning to marginals in one call; None where that is not within the terms, see query.c."""
+def answer(
+    tables: Tables,
+    evidence: np.ndarray,
+    terms: np.ndarray,
+    order: tuple,
+    child: np.ndarray | None = None,
+    wanted: np.ndarray | None = None,
+) -> Answered | None:
+    """A query from conditioning to marginals in one call; None where that is not within the terms, see query.c.
+
+    With `child` and `wanted`, see `reduce`, marginals are those of what is wanted, and of what these need.
+    """
     n_states, m = tables.n_states, tables.n_factors
     out = np.empty(n_states + 1 + N_PRICES + m + 1)
     at = _address(out)
@@ -305,6 +316,8 @@ def answer(tables: Tables, evidence: np.ndarray, terms: np.ndarray, order: tuple
         m,
         *tables.addresses,
         _address(evidence),
+        _optional(child),
+        _optional(wanted),
         _address(terms),
         HEURISTICS[heuristic],
         limit,

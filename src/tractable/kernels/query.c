@@ -83,16 +83,17 @@ static int answer(const Reduced *r, const Terms *terms, const Greediness *how, i
 }
 
 /* In `out` all marginals (over all states, one variable after the other), log Z and the price of the tree, whose pairs
- * [2 × m] are written too; or DECLINED: beyond the terms, impossible, or in need of logarithms. */
+ * [2 × m] are written too; or DECLINED: beyond the terms, impossible, or in need of logarithms. With `child` and `wanted`
+ * barren variables are dropped first (see reduce.h): their marginals are no answer. */
 EXPORT int query_marginals(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                            const int64_t *value_starts, const double *values, const int32_t *evidence,
-                           const double *terms, int heuristic, double limit, double seconds, double *out,
-                           int32_t *pairs, Caller caller) {
+                           const int32_t *child, const uint8_t *wanted, const double *terms, int heuristic,
+                           double limit, double seconds, double *out, int32_t *pairs, Caller caller) {
     REGION(caller)
     Tables given = {n, m, sizes, starts, scopes, value_starts, values};
     Greediness how = {heuristic, 0, 0, limit, seconds};
     Reduced r = {0};
-    reduce_tables(&r, &given, evidence, NULL, NULL, 1);
+    reduce_tables(&r, &given, evidence, child, wanted, 1);
     double *log_z = out + r.state_start[n];
     Found found = {out, log_z, log_z + 1, pairs};
     int status = r.impossible ? DECLINED : answer(&r, (const Terms *)terms, &how, starts[m], caller != NULL, &found);

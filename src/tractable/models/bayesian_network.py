@@ -160,6 +160,11 @@ class BayesianNetwork:
         set_fields(self, **state)
         self._hold(state["packed"])
 
+    @cached_property
+    def conditional(self) -> np.ndarray:
+        """The variable over which each table sums to one: its own [n_variables]."""
+        return np.arange(len(self.states), dtype=np.int32)
+
     # ------------------------------------------------------------ learning
 
     @property

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
 from tractable.families import leaf
-from tractable.kernels import Reduced, Tables, reduce
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.evidence import Evidence, parse_evidence, with_likelihoods
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
 
     SequenceModel = HiddenMarkovModel | FactorialHiddenMarkovModel
     M = TypeVar("M")
-
-NORMALIZED = 1e-12
-"""A factor whose rows sum to one this nearly is a conditional table."""
 
 TableModel = BayesianNetwork | MarkovNetwork
 
@@ -84,35 +78,3 @@ def one_case(model: TableModel, evidence: Any) -> Evidence:
     if found.many:
         raise ModelError("this needs one case, the evidence holds many; use infer for a batch")
     return found
-
-
-def reduce_model(
-    model: TableModel, evidence: Evidence, prune: bool = False, merge: bool = True, wanted: np.ndarray | None = None
-) -> Reduced:
-    """The tables that remain under the evidence, without states of no support; see `kernels.reduce`.
-
-    With `prune`, variables that matter to no observation are dropped (only their total is asked for): to those of the
-    evidence, or `wanted` ones [n_variables], where the states to be observed are not known yet.
-    """
-    tables = with_likelihoods(model.packed, evidence.likelihoods)
-    if not prune:
-        return reduce(tables, evidence.states, merge=merge)
-    wanted = (evidence.states >= 0).astype(np.uint8) if wanted is None else wanted
-    return reduce(tables, evidence.states, _children(model, tables), wanted, merge)
-
-
-def _children(model: TableModel, tables: Tables) -> np.ndarray:
-    """The variable over which each factor sums to one, −1 where there is none.
-
-    Many networks come as Markov networks whose factors are conditional tables with the child last.
-    """
-    child = np.full(tables.n_factors, -1, np.int32)
-    if isinstance(model, BayesianNetwork):
-        child[: len(model.states)] = np.arange(len(model.states))
-        return child
-    last = tables.scopes[np.maximum(tables.scope_starts[1:] - 1, 0)] if len(tables.scopes) else child
-    for j in np.flatnonzero(np.diff(tables.scope_starts) > 0):
-        rows = tables.values[tables.value_starts[j] : tables.value_starts[j + 1]].reshape(-1, tables.sizes[last[j]])
-        if rows.max() <= 1 and np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
-            child[j] = last[j]
-    return child

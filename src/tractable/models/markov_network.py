@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.graph import Graph
 from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
 from tractable.models.tables import checked_states, checked_table, is_number
@@ -26,6 +27,10 @@ class Factor(NamedTuple):
 
     scope: tuple[str, ...]
     table: np.ndarray
+
+
+NORMALIZED = 1e-12
+"""A factor whose rows sum to one this nearly is a conditional table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +125,21 @@ class MarkovNetwork:
     def variables(self) -> tuple[str, ...]:
         """The names of the variables, in order."""
         return tuple(self.states)
+
+    @cached_property
+    def conditional(self) -> np.ndarray:
+        """The last variable of each factor that sums to one over it, −1 of others [n_factors].
+
+        Many networks come as Markov networks whose factors are conditional tables with the child last.
+        """
+        tables = self.packed
+        child = np.full(tables.n_factors, -1, np.int32)
+        for j in np.flatnonzero(np.diff(tables.scope_starts) > 0).tolist():
+            last = tables.scopes[tables.scope_starts[j + 1] - 1]
+            rows = tables.values[tables.value_starts[j] : tables.value_starts[j + 1]].reshape(-1, tables.sizes[last])
+            if rows.max() <= 1 and np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
+                child[j] = last
+        return child
 
     def __repr__(self) -> str:
         return (

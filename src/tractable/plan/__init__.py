@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tractable.families import leaf
+from tractable.models._base import ModelError
 from tractable.plan._base import (
     QUERIES,
     Alternative,
@@ -13,6 +14,7 @@ from tractable.plan._base import (
     Ask,
     Budget,
     BudgetError,
+    ByTarget,
     ContractionTree,
     Explanation,
     Plan,
@@ -31,6 +33,7 @@ __all__ = [
     "Ask",
     "Budget",
     "BudgetError",
+    "ByTarget",
     "ContractionTree",
     "Explanation",
     "Plan",
@@ -53,6 +56,7 @@ def plan(
     query: Query = "marginals",
     memory: Memory = None,
     seconds: float | None = None,
+    targets: Iterable[str] | None = None,
 ) -> Plan:
     """Price a query before it runs: which exact method answers, at what cost, or why none does and what would.
 
@@ -69,14 +73,18 @@ def plan(
         ``"sample"``; for a Boltzmann machine also ``"gradient"``.
     memory : budget in bytes or as text (``"4GiB"``); half of the machine's memory by default.
     seconds : predicted seconds beyond which a query is refused; an hour by default.
+    targets : of a network the variables whose marginals are asked for; None for all. What does not matter to these is
+        left out, and where one sweep for all is too wide they are planned in groups.
 
     Returns
     -------
-    Plan : ``method`` is None where the budget refuses the query. Handed to a verb as its ``method``, it is what runs.
+    Plan : ``method`` is None where the budget refuses the query, ``refused`` has the variables that it refuses while it
+        allows others. Handed to a verb as its ``method``, it is what runs.
 
     Raises
     ------
-    ModelError : unknown variable or state. ValueError : unknown query, unreadable budget.
+    ModelError : unknown variable or state, targets of a model that is no network. ValueError : unknown query,
+        unreadable budget.
 
     Examples
     --------
@@ -85,7 +93,12 @@ def plan(
     >>> found.method, tr.infer(chain, {"b": "1"}, method=found).plan is found
     ('elimination', True)
     """
-    return leaf(model, "plan").plan_model(model, observed, ask(query, memory, seconds))
+    pricing = leaf(model, "plan")
+    if targets is not None and not hasattr(pricing, "targets_of"):
+        raise ModelError(
+            f"a {type(model).__name__} has no targets: networks have them; all its marginals have one price"
+        )
+    return pricing.plan_model(model, observed, ask(query, memory, seconds, targets=targets))
 
 
 def explain(
@@ -94,13 +107,15 @@ def explain(
     query: Query | None = None,
     memory: Memory = None,
     seconds: float | None = None,
+    targets: Iterable[str] | None = None,
 ) -> Explanation:
     """The plans of all of a model's queries (or of one); prints as a table.
 
     Of Bayesian networks and Markov networks, mixtures, hidden Markov models and factorial hidden Markov models the
     posterior, the evidence and the most probable states. Of Boltzmann machines (general, restricted, deep) p(hidden |
     visible), log Z and its gradient. Of sigmoid belief networks, deep belief networks and Helmholtz machines
-    p(hidden | visible), log p(visible), and log Z where nothing is observed. `observed` and the budget as for `plan`.
+    p(hidden | visible), log p(visible), and log Z where nothing is observed. `observed`, the budget and `targets` as
+    for `plan`.
 
     Raises
     ------
@@ -113,4 +128,4 @@ def explain(
     ['marginals', 'evidence', 'map']
     """
     asked = leaf(model, "plan").explained(model, observed, query)
-    return Explanation(tuple(plan(model, given, q, memory, seconds) for given, q in asked))
+    return Explanation(tuple(plan(model, given, q, memory, seconds, targets) for given, q in asked))

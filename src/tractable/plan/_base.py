@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-Query = Literal["marginals", "evidence", "map", "gradient", "sample", "joint", "impute", "transform", "filtering"]
+Query = Literal[
+    "marginals", "evidence", "map", "gradient", "sample", "joint", "targets", "impute", "transform", "filtering"
+]
 QUERIES: tuple[Query, ...] = ("marginals", "evidence", "map")
 
 
@@ -34,7 +36,7 @@ class Ask(NamedTuple):
     """What is asked of a model: the query, how (a method's name, or a plan made before), the budget, how many samples.
 
     `patience` says that beyond so many predicted seconds an approximation answers instead, and the plan is that one's;
-    `sweeps`, how long its chains are.
+    `sweeps`, how long its chains are; `targets`, which marginals are wanted, None for all.
     """
 
     query: Query
@@ -43,6 +45,7 @@ class Ask(NamedTuple):
     n: int = 1
     patience: float = math.inf
     sweeps: int | None = None
+    targets: tuple[str, ...] | None = None
 
     @property
     def exactly(self) -> Budget:
@@ -82,7 +85,7 @@ class Plan(Printed):
     reason : the structural reason, one sentence, or what makes it; read it as ``plan.why``.
     alternatives : methods that remain, each with the kind of certificate it can give.
     advice : the smallest set of variables found whose observation would bring the query within the budget.
-    query, observed : what was asked.
+    query, observed : what was asked. targets : which marginals of a network; None for all.
     slices : number of independent pieces the run is cut into to save memory.
     n : how many samples are drawn, or rows looked ahead.
     program : what the engine runs: a contraction tree, a split to enumerate, a scan, chains; None where a closed form
@@ -117,6 +120,20 @@ class Plan(Printed):
     budget: Budget | None = field(default=None, repr=False)
     structure: Any = field(default=None, repr=False)
     given: Any = field(default=None, repr=False)
+    targets: tuple[str, ...] | None = None
+
+    @cached_property
+    def refused(self) -> Mapping[str, Plan]:
+        """The variables that the budget refuses while it allows others, each with the plan that would answer it.
+
+        Examples
+        --------
+        >>> tr.plan(tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]}), targets=["a"]).refused
+        {}
+        """
+        found = self.program.refused if isinstance(self.program, ByTarget) else ()
+        plans = {name: plan for names, plan in found for name in names}
+        return {name: plans[name] for name in self.targets or plans if name in plans}
 
     @cached_property
     def why(self) -> str:
@@ -145,8 +162,11 @@ class Plan(Printed):
         ('elimination', 'evidence', [])
         """
         names = ("method", "width", "flops", "bytes", "seconds", "why", "query", "slices", "n")
+        refused = {"refused": {v: plan.to_json() for v, plan in self.refused.items()}} if self.refused else {}
         return {name: getattr(self, name) for name in names} | {
             "observed": list(self.observed),
+            "targets": None if self.targets is None else list(self.targets),
+            **refused,
             "budget": self.budget and {k: v if v < math.inf else None for k, v in self.budget._asdict().items()},
             "alternatives": [vars(a) for a in self.alternatives],
             "advice": list(self.advice),
@@ -179,6 +199,14 @@ class Apart(NamedTuple):
     """A program in parts: rows of evidence that observe the same variables, each part with its plan."""
 
     parts: tuple[tuple[np.ndarray, Plan], ...]
+
+
+class ByTarget(NamedTuple):
+    """A program in parts: log Z, and groups of variables, each with its plan; and those that the budget refuses."""
+
+    evidence: Plan
+    parts: tuple[tuple[tuple[str, ...], Plan], ...]
+    refused: tuple[tuple[tuple[str, ...], Plan], ...]
 
 
 @dataclass(frozen=True)
@@ -215,7 +243,7 @@ class BudgetError(ValueError):
     >>> pairs = combinations("abcdefghij", 2)
     >>> dense = tr.MarkovNetwork({v: "01" for v in "abcdefghij"}, [(pair, [[1, 2], [3, 4]]) for pair in pairs])
     >>> try:
-    ...     tr.infer(dense, memory="1KiB")
+    ...     tr.infer(dense, memory="256B")
     ... except tr.BudgetError as error:
     ...     print(error.plan.method, error.plan.width, error.plan.why)
     None 9.0 the best order found never joins more than 9 variables: b, c, d, e, … (9 in all)
@@ -253,10 +281,17 @@ def adopted(plan: Plan, structure: Any, ask: Ask, given: Any = None) -> Plan:
         raise ModelError("the plan was made for another model: make one for this model, plan(model, observed)")
     if plan.query != ask.query:
         raise ModelError(f"the plan was made for the query {plan.query!r}, not for {ask.query!r}: make one for that")
+    _check_same_targets(plan, ask)
     if given is not None and given != (set(plan.observed) if plan.given is None else plan.given):
         told = ", ".join(plan.observed) or "nothing"
         raise ModelError(f"the plan was made for other evidence (observed: {told}): make one for what is observed now")
     return plan
+
+
+def _check_same_targets(plan: Plan, ask: Ask) -> None:
+    if ask.targets is not None and {*ask.targets} != {*(plan.targets or ())}:
+        told = "all variables" if plan.targets is None else ", ".join(plan.targets) or "none"
+        raise ModelError(f"the plan was made for other targets ({told}): make one for these, or leave them out")
 
 
 def check_query(query: str, known: tuple[str, ...]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tractable.graph import Graph
-from tractable.kernels import Scopes
+from tractable.kernels import Reduced, Scopes
+from tractable.models.pruning import linked
 from tractable.plan._base import Alternative, ContractionTree
 
 SHOWN = 4
@@ -33,6 +34,42 @@ def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Grap
     joined = _explaining_away(graph, set(members), observed)
     reason = f"; {joined}" if joined else ""
     return f"the best order found{given} never joins more than {len(members)} variables: {listed(members)}{reason}"
+
+
+def narrowed(reduced: Reduced, n_observed: int, n_barren: int) -> str:
+    """What made a network narrower before its width mattered: pruning, zeros, independence; empty if nothing did."""
+    tables, free = reduced.tables, reduced.index >= 0
+    settled = int((~free & (reduced.sizes > 1)).sum()) - n_observed - n_barren
+    ruled_out = int((reduced.sizes - reduced.n_kept)[free].sum())
+    apart = int(free.sum()) - len(np.unique(tables.scopes)) if tables.n_factors else 0
+    told = {
+        left_out(n_barren, len(free)): n_barren,
+        f"zeros settle {_counted(settled, 'variable')}": settled,
+        f"zeros rule out {_counted(ruled_out, 'state')}": ruled_out,
+        f"{_counted(apart, 'variable')} left out, independent of what is asked": apart,
+        f"what is free is in {_n_parts(reduced)} parts that know nothing of each other": _n_parts(reduced) - 1,
+    }
+    return "; ".join(words for words, number in told.items() if number > 0)
+
+
+def left_out(n: int, of: int) -> str:
+    """That some variables are pruned, in words; empty if none are."""
+    return f"pruning leaves out {n:,} of {of:,} variables, on which nothing asked hangs" if n else ""
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _n_parts(reduced: Reduced) -> int:
+    """In how many parts that share no table the tables are."""
+    tables, n = reduced.tables, 0
+    rest = np.ones(tables.n_factors, bool)
+    while rest.any():
+        first = tables.scope(int(rest.argmax()))
+        rest &= ~linked(tables.scope_starts, tables.scopes, first.tolist())
+        n += 1
+    return n
 
 
 def _is_forest(scopes: Scopes) -> bool:

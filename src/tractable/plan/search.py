@@ -41,8 +41,8 @@ STALE = 3
 class Search:
     """The best tree so far for one network and query, and how long it took."""
 
-    def __init__(self, scopes: Scopes, query: str, budget: Budget):
-        self.scopes, self.query, self.budget, self.patience = scopes, query, budget, PATIENCE
+    def __init__(self, scopes: Scopes, query: str, budget: Budget, effort: float):
+        self.scopes, self.query, self.budget, self.patience = scopes, query, budget, effort * PATIENCE
         self.best: ContractionTree | None = None
         self.score = np.inf
         self.start = time.perf_counter()
@@ -91,7 +91,7 @@ class Search:
         if over or self.seconds(self.best) > self.budget.seconds:
             least = least_price(log2_width(self.scopes), self.query)
             if least.memory > self.budget.memory or least.seconds > self.budget.seconds:
-                self.patience = HOPELESS
+                self.patience = min(HOPELESS, self.patience)
 
     @property
     def left(self) -> float:
@@ -102,16 +102,19 @@ class Search:
 
 def first_tree(scopes: Scopes) -> ContractionTree | None:
     """The tree of the greedy order that is best most of the time; None where that takes too long."""
-    found = scopes.greedy_tree(*GREEDY)
-    return None if found is None else ContractionTree(scopes, *found)
+    if scopes.first is None:
+        scopes.first = scopes.greedy_tree(*GREEDY)
+    return None if scopes.first is None else ContractionTree(scopes, *scopes.first)
 
 
-def find_tree(scopes: Scopes, query: str, budget: Budget) -> ContractionTree:
+def find_tree(scopes: Scopes, query: str, budget: Budget, effort: float = 1.0) -> ContractionTree:
     """The best contraction tree found for a query within an effort proportional to its predicted run.
+
+    `effort` is a share of the patience there is; with none it is the first tree that is found.
 
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
     """
-    search = Search(scopes, query, budget)
+    search = Search(scopes, query, budget, effort)
     first = first_tree(scopes)
     if first is not None:
         if predicted_bytes(first.cost, query) <= budget.memory and search.seconds(first) < AT_ONCE:
@@ -119,7 +122,8 @@ def find_tree(scopes: Scopes, query: str, budget: Budget) -> ContractionTree:
         search.offer(first.pairs, first.cost)
     if search.best is None:
         search.greedy("min-weight", math.inf)  # some tree there must be, if only to say what it would cost
-    search.look_ahead()
+    if effort:
+        search.look_ahead()
     for heuristic in OTHERS:
         if search.left > 0:
             search.greedy(heuristic, min(GREEDY_SECONDS, search.left))

@@ -11,13 +11,12 @@ import numpy as np
 from tractable.graph import Graph
 from tractable.kernels import Reduced, Scopes
 from tractable.kernels.threads import n_cores
-from tractable.models._base import check_known
-from tractable.models.conditioning import TableModel, one_case, reduce_model
+from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
-from tractable.models.rows import as_case, as_names, is_named
-from tractable.plan._base import QUERIES, Apart, Ask, ContractionTree, Plan, Query, check_query, within
+from tractable.models.pruning import APART, left, linked
+from tractable.plan._base import Apart, Ask, ContractionTree, Plan, within
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
-from tractable.plan.reasons import ALTERNATIVES, why
+from tractable.plan.reasons import ALTERNATIVES, listed, why
 from tractable.plan.search import find_tree
 from tractable.plan.slicing import advice, sliced
 
@@ -29,46 +28,22 @@ DRAWN = 3e-8
 """Seconds for the state of one variable in one sample; measured."""
 
 
-def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
-    """The plan of a query given names of variables, or their states."""
-    check_query(ask.query, (*QUERIES, "sample"))
-    pruned = ask.query == "evidence"
-    if as_case(observed) is not None or is_named(observed):
-        evidence = one_case(model, observed)
-        return plan_case(model, reduce_model(model, evidence, pruned), evidence, ask)
-    names = tuple(dict.fromkeys(as_names(observed) or ()))
-    check_known(names, model.states)
-    return plan_names(model, named(model, names, pruned), names, ask)
+RULED_OUT = "the evidence is impossible: the zeros alone rule it out"
 
 
-def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:
-    """What `explain` asks: every query given what is observed."""
-    return [(observed, q) for q in ((query,) if query else QUERIES)]
-
-
-def named(model: TableModel, names: Iterable[str], pruned: bool) -> Reduced:
+def named(model: TableModel, names: Sequence[str], query: str, targets: Sequence[str] | None = None) -> Reduced:
     """The network of which only the names of what will be observed are known: nothing is conditioned yet."""
-    states = np.full(len(model.states), -1, np.int32)
-    wanted = np.zeros(len(states), np.uint8)
-    wanted[positions(model, names)] = 1
-    return reduce_model(model, Evidence(states), pruned, wanted=wanted)
+    return left(model, Evidence(np.full(len(model.states), -1, np.int32)), query, targets, names)
 
 
-def plan_case(model: TableModel, reduced: Reduced, given: Evidence, ask: Ask) -> Plan:
-    """The plan for a network that has been conditioned on a case."""
-    scopes = scopes_of(reduced)
-    if ask.query != "sample":
-        return _plan(model, reduced, scopes, _observed(model, given.states), ask)
-    n = len(model.states)
-    tree = _plan(model, reduced, scopes, _observed(model, given.states), reserved(n, scopes.m, ask))
-    return plan_samples(tree, n, ask)
-
-
-def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask) -> Plan:
+def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask, effort: float = 1.0) -> Plan:
     """The plan for a network of which `names` will be observed, see `named`."""
-    seen = [v for v in (int(reduced.index[i]) for i in positions(model, names)) if v >= 0]
+    seen = free_places(model, reduced, names)
     scopes, leaves = _without(scopes_of(reduced), seen)
-    found = _plan(model, reduced, scopes, tuple(names), ask)
+    if ask.query in APART:
+        asked = set(free_places(model, reduced, ask.targets or ())) - set(seen)
+        scopes, leaves = _linked(scopes, leaves, sorted(asked), ask.query)
+    found = plan_reduced(model, reduced, scopes, tuple(names), ask, effort)
     if not isinstance(found.program, ContractionTree):
         return found
     return replace(found, program=replace(found.program, leaves=leaves))
@@ -82,28 +57,60 @@ def _without(scopes: Scopes, seen: Sequence[int]) -> tuple[Scopes, np.ndarray]:
     return Scopes(scopes.sizes, starts, scopes.members[free]), np.flatnonzero(lengths > 0)
 
 
-def _plan(model: TableModel, reduced: Reduced, scopes: Scopes, observed: tuple[str, ...], ask: Ask) -> Plan:
+def _linked(scopes: Scopes, leaves: np.ndarray, asked: list[int], query: str) -> tuple[Scopes, np.ndarray]:
+    """The scopes that are linked with what is asked for, and their numbers; a joint table keeps what is asked for."""
+    chosen, lengths = linked(scopes.starts, scopes.members, asked), np.diff(scopes.starts)
+    starts = np.concatenate([[0], np.cumsum(lengths[chosen])])
+    keep = kept(scopes.n, asked) if query == "joint" else None
+    return Scopes(scopes.sizes, starts, scopes.members[np.repeat(chosen, lengths)], keep), leaves[chosen]
+
+
+def plan_reduced(
+    model: TableModel,
+    reduced: Reduced,
+    scopes: Scopes,
+    observed: tuple[str, ...],
+    ask: Ask,
+    effort: float = 1.0,
+) -> Plan:
+    """The plan for what is left of a network, with these scopes; `effort` as of `price`."""
     common = {"query": ask.query, "observed": observed, "budget": ask.budget, "structure": model.graph}
+    common["targets"] = ask.targets
     if reduced.impossible:
-        return Plan("constant", 0, 0, 0, 0, "the evidence is impossible: the zeros alone rule it out", **common)
+        return Plan("constant", 0, 0, 0, 0, RULED_OUT, **common)
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
         return within(Plan("independent", 0, scopes.n, 0, 1e-5, reason, **common), 8.0 * scopes.n)
-    return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask)
+    return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask, effort)
 
 
 def price(
-    scopes: Scopes, names: Callable[[], Sequence[str]], graph: Graph, observed: tuple[str, ...], ask: Ask
+    scopes: Scopes,
+    names: Callable[[], Sequence[str]],
+    graph: Graph,
+    observed: tuple[str, ...],
+    ask: Ask,
+    effort: float = 1.0,
 ) -> Plan:
-    """The plan for scopes over named variables: search a tree, slice it, refuse what is over the budget."""
-    tree = find_tree(scopes, ask.query, ask.budget)
-    return priced(sliced(scopes, tree, ask.query, ask.budget), names, graph, observed, ask)
+    """The plan for scopes over named variables: search a tree, slice it, refuse what is over the budget.
+
+    `effort` is as of `find_tree`; with none it is the first tree, as it is.
+    """
+    tree = find_tree(scopes, ask.query, ask.budget, effort)
+    if effort:
+        tree = sliced(scopes, tree, ask.query, ask.budget)
+    return priced(tree, names, graph, observed, ask, bool(effort))
 
 
 def priced(
-    tree: ContractionTree, names: Callable[[], Sequence[str]], graph: Graph, observed: tuple[str, ...], ask: Ask
+    tree: ContractionTree,
+    names: Callable[[], Sequence[str]],
+    graph: Graph,
+    observed: tuple[str, ...],
+    ask: Ask,
+    advised: bool = True,
 ) -> Plan:
-    """The plan that runs this tree, or refuses to."""
+    """The plan that runs this tree, or refuses to, with advice."""
     scopes, query, budget = tree.scopes, ask.query, ask.budget
     size = predicted_bytes(tree.cost, query, tree.slices)
     seconds = predicted_seconds(tree.cost, scopes.m - 1, query, tree.slices)
@@ -115,6 +122,7 @@ def priced(
         "reason": lambda: why(scopes, names(), tree, graph, observed),
         "query": query,
         "observed": observed,
+        "targets": ask.targets,
         "slices": tree.slices,
         "program": tree,
         "budget": budget,
@@ -122,15 +130,17 @@ def priced(
     }
     if size <= budget.memory and seconds <= budget.seconds:
         return Plan("elimination", **common)
-    known = names()
-    found = tuple(known[v] for v in advice(scopes, tree, query, budget))
+    found: tuple[str, ...] = ()
+    if advised:
+        known = names()
+        found = tuple(known[v] for v in advice(scopes, tree, query, budget))
     return Plan(None, alternatives=ALTERNATIVES, advice=found, **common)
 
 
 # ---------------------------------------------------------------- many rows, samples, joint tables
 
 
-def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask) -> Plan:
+def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask, effort: float = 1.0) -> Plan:
     """The plan for many rows of evidence [n_rows, n_variables]: carried through one contraction, so many at a time.
 
     Its bytes are the answers and, on every core, the tables of some rows; where memory is short these are fewer. Where
@@ -138,13 +148,26 @@ def plan_rows(model: TableModel, reduced: Reduced, states: np.ndarray, ask: Ask)
     """
     n_rows, seen = len(states), np.flatnonzero((states >= 0).any(axis=0))
     free = reduced.index[seen]
-    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else float(model.packed.sizes.sum()))
+    answers = 8.0 * n_rows * (1 if ask.query == "evidence" else n_states(model, ask))
     if not reduced.impossible and (free >= 0).any() and n_rows:
-        together = _together(model, reduced, seen[free >= 0], ask)
+        together = _together(model, reduced, seen[free >= 0], ask, effort)
         left = ask.budget.memory - answers
         if together.method and together.slices == 1 and together.bytes * min(n_cores(), n_rows) <= left:
             return _chunked(together, n_rows, answers, left)
-    return _apart(model, reduced, states, answers, ask)
+    return _apart(model, reduced, states, answers, ask, effort)
+
+
+def n_states(model: TableModel, ask: Ask) -> float:
+    """The number of states of all variables whose marginals are asked for."""
+    sizes = model.packed.sizes if ask.targets is None else model.packed.sizes[positions(model, ask.targets)]
+    return float(sizes.sum())
+
+
+def columns_of_states(model: TableModel, targets: Iterable[str]) -> np.ndarray:
+    """Which of all states, side by side, are those of these variables, in their order."""
+    ends = np.cumsum(model.packed.sizes)
+    own = [np.arange(ends[v] - model.packed.sizes[v], ends[v]) for v in positions(model, targets)]
+    return np.concatenate([np.zeros(0, np.int64), *own])
 
 
 def row_scopes(reduced: Reduced, seen: np.ndarray) -> Scopes:
@@ -159,11 +182,11 @@ def row_scopes(reduced: Reduced, seen: np.ndarray) -> Scopes:
     )
 
 
-def _together(model: TableModel, reduced: Reduced, seen: np.ndarray, ask: Ask) -> Plan:
+def _together(model: TableModel, reduced: Reduced, seen: np.ndarray, ask: Ask, effort: float) -> Plan:
     names = list(model.states)
     observed = tuple(names[v] for v in seen.tolist())
     scopes = row_scopes(reduced, seen)
-    return price(scopes, lambda: [*free_names(model, reduced), "row"], model.graph, observed, ask)
+    return price(scopes, lambda: [*free_names(model, reduced), "row"], model.graph, observed, ask, effort)
 
 
 def _chunked(plan: Plan, n_rows: int, answers: float, left: float) -> Plan:
@@ -175,17 +198,16 @@ def _chunked(plan: Plan, n_rows: int, answers: float, left: float) -> Plan:
     return scaled.for_rows(n_rows, plan.seconds * n_rows / n_cores())
 
 
-def _apart(model: TableModel, reduced: Reduced, states: np.ndarray, answers: float, ask: Ask) -> Plan:
+def _apart(model: TableModel, reduced: Reduced, states: np.ndarray, answers: float, ask: Ask, effort: float) -> Plan:
     """A plan for each set of variables that rows observe."""
     if not len(states):
-        return _plan(model, reduced, scopes_of(reduced), (), ask)
+        return plan_reduced(model, reduced, scopes_of(reduced), (), ask, effort)
     names, parts = np.array([*model.states, ""], object), []
     known, which = np.unique(states >= 0, axis=0, return_inverse=True)
     for k, own in enumerate(known):
         rows = np.flatnonzero(which.ravel() == k)
         seen = tuple(names[:-1][own])
-        base = reduced if ask.query != "evidence" else named(model, seen, True)
-        plan = plan_names(model, base, seen, ask)
+        plan = plan_names(model, named(model, seen, ask.query, ask.targets), seen, ask, effort)
         parts.append((rows, plan.for_rows(len(rows), plan.seconds * len(rows))))
     worst = max((plan for _, plan in parts), key=lambda plan: (plan.method is None, plan.bytes))
     told: dict[str, Any] = {
@@ -230,34 +252,50 @@ def plan_samples(plan: Plan, n_variables: int, ask: Ask) -> Plan:
     return within(replace(plan, **told), plan.bytes + answers + each * rows)
 
 
-def plan_joint(model: TableModel, reduced: Reduced, places: Sequence[int], scopes: Scopes | None, ask: Ask) -> Plan:
-    """The plan of the joint table over variables at these places; `scopes` with those that are free kept, None if none.
+def plan_joint(model: TableModel, reduced: Reduced, names: Sequence[str], observed: Sequence[str], ask: Ask) -> Plan:
+    """The plan of the joint table over variables, of a network in which these are linked with what is left.
 
     The table itself is priced first: where it alone is too large no tree is searched.
     """
-    sizes = [float(reduced.sizes[i]) for i in places]
-    width = float(np.log2(sizes).sum())
+    places = positions(model, names)
+    width = float(np.log2([float(reduced.sizes[i]) for i in places]).sum())
     answer = 8.0 * 2.0 ** min(width, 1000.0)
-    names = tuple(np.array(list(model.states), object)[list(places)]) if places else ()
-    why_large = f"the joint table over {len(places)} variables has 2^{width:.4g} entries"
-    common = {"query": "joint", "observed": names, "budget": ask.budget, "structure": model.graph}
-    table = Plan("independent", width, 0.0, 2 * answer, 1e-9 * answer, why_large, **common)
-    if scopes is None or 2 * answer > ask.budget.memory:
+    told = f"the joint table over {len(places)} variables has 2^{width:.4g} entries"
+    if seen := [name for name in names if name in observed]:
+        told += f", of which all but one in each row are zero for the observed {listed(seen)}: leave these out"
+    common = {"query": "joint", "observed": tuple(observed), "budget": ask.budget, "structure": model.graph}
+    table = Plan("independent", width, 0.0, 2 * answer, 1e-9 * answer, told, targets=tuple(names), **common)
+    free = free_places(model, reduced, names)
+    if reduced.impossible or not free or 2 * answer > ask.budget.memory:
         return within(table, 2 * answer)
-    found = price(scopes, lambda: free_names(model, reduced), model.graph, (), ask)
-    return within(replace(found, observed=names), found.bytes + 2 * answer)
+    scopes = scopes_of(reduced, kept(len(reduced.tables.sizes), free))
+    ask = ask._replace(targets=tuple(names))
+    found = price(scopes, lambda: free_names(model, reduced), model.graph, tuple(observed), ask)
+    return within(found, found.bytes + 2 * answer)
 
 
-def scopes_of(reduced: Reduced) -> Scopes:
+def scopes_of(reduced: Reduced, keep: np.ndarray | None = None) -> Scopes:
     """Who shares a table with whom in a conditioned network."""
     tables = reduced.tables
-    return Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+    return Scopes(tables.sizes, tables.scope_starts, tables.scopes, keep)
+
+
+def kept(n: int, chosen: Iterable[int]) -> np.ndarray:
+    """Flags of the variables that stay at the root of a tree."""
+    keep = np.zeros(n + 1, np.uint8)
+    keep[[*chosen]] = 1
+    return keep
+
+
+def free_places(model: TableModel, reduced: Reduced, names: Iterable[str]) -> list[int]:
+    """The new numbers of those of these variables that stay free."""
+    return [v for v in reduced.index[positions(model, names)].tolist() if v >= 0]
 
 
 def positions(model: TableModel, names: Iterable[str]) -> list[int]:
     """The numbers of variables."""
-    index = {name: i for i, name in enumerate(model.states)}
-    return [index[name] for name in names]
+    places = model.graph.places
+    return [places[name] for name in names]
 
 
 def free_names(model: TableModel, reduced: Reduced) -> list[str]:
@@ -265,5 +303,6 @@ def free_names(model: TableModel, reduced: Reduced) -> list[str]:
     return [name for name, i in zip(model.states, reduced.index.tolist(), strict=True) if i >= 0]
 
 
-def _observed(model: TableModel, states: np.ndarray) -> tuple[str, ...]:
+def observed_names(model: TableModel, states: np.ndarray) -> tuple[str, ...]:
+    """The names of the variables that a case observes."""
     return tuple(v for v, s in zip(model.states, states.tolist(), strict=True) if s >= 0)

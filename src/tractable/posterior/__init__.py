@@ -5,22 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tractable._lazy import attach
-from tractable.posterior._base import Drawn, Marginals, MostProbable, Posterior
+from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import tables as _tables  # noqa: F401, loaded here: a first query does not wait for it
 from tractable.posterior.engines._protocol import UnsupportedError
-from tractable.posterior.verbs import (
-    filtering,
-    forecast,
-    impute,
-    infer,
-    log_evidence,
-    log_partition,
-    most_probable,
-    reconstruct,
-    sample,
-    transform,
-)
+from tractable.posterior.marginals import Marginals
+from tractable.posterior.rows import filtering, forecast, impute, reconstruct, transform
+from tractable.posterior.verbs import infer, log_evidence, log_partition, most_probable, sample
 
 if TYPE_CHECKING:
     from tractable.posterior.engines.ahead import Forecast, OnlineFilter

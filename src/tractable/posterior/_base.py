@@ -2,162 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.models._base import unknown_variable
 from tractable.models.frames import frame_of
 from tractable.models.rows import columns_of, is_column
-from tractable.models.values import state_index, text_of
-from tractable.plan import Plan
+from tractable.plan import BudgetError, Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError, joined
-
-
-class Means(Mapping[str, Any]):
-    """Posterior means by name: of units, or of states, whose means are their probabilities.
-
-    Of a group of units [n], or [n_rows, n] for many cases, of categorical ones [..., n, q]; of the states along a
-    sequence [t, K], a list of them for many. ``certificates(name)`` says how far off they may be, entry by entry.
-    """
-
-    def __init__(self, certificates: Mapping[str, Any]):
-        self._names: Mapping[str, Any] = certificates
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, Any], certified: Callable[[Any], Certificate] = Certificate.exact) -> Means:
-        """Means from arrays, or lists of them."""
-        return cls({k: [certified(x) for x in a] if isinstance(a, list) else certified(a) for k, a in arrays.items()})
-
-    def certificates(self, name: str) -> Any:
-        """The means of one name with their certificate; a list of them for many sequences."""
-        if (known := text_of(name)) not in self._names:
-            raise unknown_variable(known, self._names)
-        return self._names[known]
-
-    def certificate(self, name: str) -> Any:
-        """The name of 0.1 for `certificates`."""
-        raise AttributeError(f"since version 0.2: certificates({name!r}), of the marginals or of the posterior")
-
-    def __getitem__(self, name: str) -> Any:
-        found = self.certificates(name)
-        return [one.value for one in found] if isinstance(found, list) else found.value
-
-    def __contains__(self, name: object) -> bool:
-        return text_of(name) in self._names
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        """What belongs to a name, or the default."""
-        known: Any = text_of(name)
-        return self[known] if known in self._names else default
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        what = type(self).__name__
-        return f"{what} of {len(self)} variables: {', '.join(list(self)[:6])}{' …' if len(self) > 6 else ''}"
-
-
-class ByState(dict[str, Any]):
-    """State → probability of one variable; a state may be given as in evidence, a number for one that reads as it."""
-
-    def __init__(self, variable: str, names: Sequence[str], values: Sequence[Any]):
-        super().__init__(zip(names, values, strict=True))
-        self.variable = variable
-
-    def __missing__(self, state: Any) -> Any:
-        names = tuple(self)
-        place = state_index(self.variable, state, names)
-        if place < 0:
-            raise KeyError(state)
-        return self[names[place]]
-
-
-class Marginals(Means):
-    """Posterior marginals by variable, then by state; ``array(variable)`` gives them as an array.
-
-    Each array has shape [n_states], or [n_rows, n_states] for many cases. `values` holds those of all variables side by
-    side: exact numbers, or a certificate with an interval for each; None where the evidence is impossible.
-
-    Examples
-    --------
-    >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
-    >>> found = tr.infer(net, {"b": ["0", "1"]}).marginals
-    >>> found.array("a").round(6).tolist()
-    [[0.75, 0.25], [0.076923, 0.923077]]
-    >>> found["a"]["1"].round(6).tolist()
-    [0.25, 0.923077]
-    """
-
-    def __init__(
-        self,
-        states: Mapping[str, Sequence[str]],
-        places: Mapping[str, slice],
-        values: np.ndarray | Certificate | None,
-    ):
-        self._names, self._places, self._values = states, places, values
-
-    def certificates(self, name: str) -> Certificate:
-        """The marginal of one variable with its certificate, states on the last axis."""
-        place = self._places.get(text_of(name))
-        if place is None:
-            raise unknown_variable(text_of(name), self._names)
-        if self._values is None:
-            raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
-        if isinstance(self._values, Certificate):
-            return self._values.map(lambda a: a[..., place])
-        return Certificate.exact(self._values[..., place])
-
-    def array(self, variable: str) -> np.ndarray:
-        """The marginal of one variable as an array with its states on the last axis."""
-        return self.certificates(variable).value
-
-    def to_frame(self, library: str | None = None) -> Any:
-        """A row for each case, variable and state: ``row`` (of many cases), ``variable``, ``state``, ``probability``.
-
-        Of ``"pandas"``, ``"polars"`` or ``"pyarrow"``, the first that is installed if None; where the numbers are not
-        exact also ``lower`` and ``upper``.
-
-        Examples
-        --------
-        >>> net = tr.BayesianNetwork({"a": "01"}, {}, {"a": [0.25, 0.75]})
-        >>> tr.infer(net).marginals.to_frame("pyarrow").to_pylist()[1]
-        {'variable': 'a', 'state': '1', 'probability': 0.75}
-        """
-        return frame_of(_long(self._names, [self.certificates(name) for name in self]), library)
-
-    def __getitem__(self, variable: str) -> Mapping[str, Any]:
-        array = self.array(variable)
-        values = array.tolist() if array.ndim == 1 else list(array.T)
-        return ByState(text_of(variable), self._names[text_of(variable)], values)
-
-
-def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
-    """Marginals of all variables, one below the other."""
-    names = [(v, s) for v, own in states.items() for s in own]
-    ends = {"probability": "value", "lower": "lower", "upper": "upper"}
-    told = {
-        name: np.concatenate([np.atleast_2d(getattr(c, end)) for c in found], axis=1)
-        for name, end in ends.items()
-        if end == "value" or any(c.kind != "exact" for c in found)
-    }
-    n_rows = len(told["probability"])
-    rows = {"row": np.repeat(np.arange(n_rows), len(names))} if np.ndim(found[0].value) > 1 else {}
-    variables, own = zip(*names, strict=True)
-    return rows | {"variable": variables * n_rows, "state": own * n_rows} | {k: w.ravel() for k, w in told.items()}
-
+from tractable.posterior.marginals import Means
 
 M = TypeVar("M", bound=Means)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Posterior(Generic[M]):
     """What is known of the free variables given the evidence; it pickles.
 
@@ -177,10 +38,27 @@ class Posterior(Generic[M]):
     (Certificate(-0.653926, exact), 'elimination')
     """
 
-    log_partition: Certificate
-    _marginals: M = field(repr=False)
-    _planned: Any = field(repr=False)
-    _asked: Any = field(repr=False)
+    _log_partition: Certificate | Plan
+    _marginals: M
+    _planned: Any
+    _asked: Any
+
+    @property
+    def log_partition(self) -> Certificate:
+        """log Z of the conditioned model, log p(evidence) for a Bayesian network.
+
+        Raises
+        ------
+        BudgetError : the budget refuses it, while it allows marginals that hang on a part of the network alone.
+
+        Examples
+        --------
+        >>> tr.infer(tr.MarkovNetwork({"a": "01"}, [("a", [0.25, 0.75])])).log_partition
+        Certificate(0, exact)
+        """
+        if isinstance(self._log_partition, Plan):
+            raise BudgetError(self._log_partition)
+        return self._log_partition
 
     @property
     def plan(self) -> Plan:
@@ -199,6 +77,17 @@ class Posterior(Generic[M]):
         """Posterior marginals; an error where the one case is impossible, of many NaN for those that are."""
         self._check_possible()
         return self._marginals
+
+    @property
+    def refused(self) -> Mapping[str, Plan]:
+        """The variables of a network whose marginals the budget refuses while it allows others, each with its plan.
+
+        Examples
+        --------
+        >>> tr.infer(tr.MarkovNetwork({"a": "01"}, [("a", [0.25, 0.75])])).refused
+        {}
+        """
+        return getattr(self._marginals, "refused", {})
 
     @property
     def possible(self) -> Any:
@@ -264,10 +153,20 @@ class Posterior(Generic[M]):
         found = self._asked.draw(self.plan, n_samples(n), key)
         return found if codes or not hasattr(self._asked, "in_names") else self._asked.in_names(found)
 
+    def __repr__(self) -> str:
+        known = self._log_partition
+        return f"{type(self).__name__}(log_partition={'refused' if isinstance(known, Plan) else repr(known)})"
+
     def _check_possible(self) -> None:
         """Raise where the one case is impossible; among many it spoils no other."""
-        if not np.ndim(self.log_partition.value) and not self.possible:
-            raise ImpossibleEvidenceError("the evidence has probability zero under the model: there is no posterior")
+        known = self._log_partition
+        if isinstance(known, Plan):
+            return
+        if (isinstance(known.value, float) or not np.ndim(known.value)) and known.value == -np.inf:
+            told = getattr(self._asked, "contradiction", lambda: "")()
+            raise ImpossibleEvidenceError(
+                f"the evidence has probability zero under the model{told}: there is no posterior"
+            )
 
 
 class Drawn(np.ndarray):

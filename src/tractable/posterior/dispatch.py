@@ -36,6 +36,17 @@ def _has(family: str, verb: str) -> bool:
         return False
 
 
+def check_targets(engine: Any, model: Any) -> None:
+    """Refuse targets where all marginals have one price: only an engine that leaves out what does not matter has them.
+
+    Raises
+    ------
+    UnsupportedError : targets of a model that is no network.
+    """
+    if not hasattr(engine, "gaps"):
+        raise unsupported(model, "targets")
+
+
 def asked_of(
     model: Any, verb: str, query: Any, memory: Memory, seconds: float | None, options: dict[str, Any]
 ) -> tuple[Any, Ask]:
@@ -52,6 +63,8 @@ def asked_of(
 def walk_of(verb: str, asked: Any, walk: tuple[Any, Ask], key: Any = 0, **how: Any) -> Any:
     """The way of a verb from what was asked to its record; `how` is for the last step."""
     engine, question = walk
+    if verb == "impute" and hasattr(engine, "gaps"):
+        question = question._replace(query="marginals", targets=engine.gaps(asked))
     return getattr(engine, verb)(asked, answered(engine, asked, question, key), **how)
 
 

@@ -12,8 +12,16 @@ from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, engine_of, in_names, rows_of, walk_of
+from tractable.posterior.dispatch import asked_of, check_targets, engine_of, in_names, walk_of
 from tractable.posterior.engines._protocol import answered
+
+
+class Budgeted(TypedDict, total=False):
+    """The budget of every verb."""
+
+    memory: Memory
+    seconds: float | None
+
 
 if TYPE_CHECKING:
     from tractable.models import (
@@ -26,19 +34,15 @@ if TYPE_CHECKING:
         SigmoidBeliefNetwork,
     )
     from tractable.models.conditioning import TableModel
-    from tractable.posterior._base import Marginals, Means, Posterior
+    from tractable.posterior._base import Posterior
     from tractable.posterior.engines.chains import ChainPosterior
     from tractable.posterior.engines.factorial import FactorialPosterior
-
-    class Budgeted(TypedDict, total=False):
-        """The budget of every verb."""
-
-        memory: Memory
-        seconds: float | None
+    from tractable.posterior.marginals import Marginals, Means
 
     class Inferred(Budgeted, total=False):
         """How to infer."""
 
+        targets: Any
         method: str | Plan
         key: Any
 
@@ -70,12 +74,12 @@ def infer(
     model: Any,
     evidence: Any = None,
     *,
+    targets: Any = None,
     method: str | Plan = "auto",
-    memory: Memory = None,
-    seconds: float | None = None,
     key: Any = 0,
+    **budget: Unpack[Budgeted],
 ) -> Any:
-    """The posterior of every variable given the evidence: p(z | x) = p(z, x) / p(x).
+    """The posterior of every variable given the evidence, or of those asked for: p(z | x) = p(z, x) / p(x).
 
     Of Bayesian networks and Markov networks it holds variable → state → probability. Of Boltzmann machines (general,
     restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines group → means of its units
@@ -91,20 +95,24 @@ def infer(
         unobserved); of machines
         and layers values of the visible units [n_visible] or [n_rows, n_visible], or group → values; of a mixture rows,
         of a chain sequences. NaN is unobserved.
+    targets : of a network the variables whose marginals are asked for, each once; none for log Z alone. What does not
+        matter to these and to the evidence is left out. One that is observed has its state for certain.
     method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. A `Plan` made
         before is run as it is.
-    memory, seconds : the budget, see `plan`.
     key : of methods that draw random numbers.
+    memory, seconds : the budget, see `plan`.
 
     Returns
     -------
     Posterior : ``marginals``, ``log_partition`` (a Certificate), ``joint``, ``sample``, ``plan``. Impossible evidence
         has log evidence −∞; one case among many spoils no other: its marginals are NaN, and the verdict names it.
+        Variables of a network that the budget refuses while it allows others are in ``refused``, with their plans.
 
     Raises
     ------
-    ModelError : evidence that does not fit the model, a method that does not apply, a plan for another question.
-    BudgetError : the budget refuses; its ``plan`` says why.
+    ModelError : evidence that does not fit the model, an unknown target, a method that does not apply, a plan for
+        another question. UnsupportedError : targets of a model that is no network.
+    BudgetError : the budget refuses all that is asked for; its ``plan`` says why.
 
     Examples
     --------
@@ -119,10 +127,15 @@ def infer(
     0.666667
     >>> round(float(np.exp(post.log_partition.value)), 6), post.log_partition.kind
     (0.24, 'exact')
+    >>> tr.infer(net, {"wet": "yes"}, targets=["rain"]).marginals
+    Marginals of 1 variables: rain
     """
     engine = engine_of(model, "posterior")
+    if targets is not None:
+        check_targets(engine, model)
     asked = engine.read(model, evidence)
-    return engine.posterior(asked, answered(engine, asked, ask("marginals", memory, seconds, method), key))
+    question = ask("marginals", method=method, targets=targets, **budget)
+    return engine.posterior(asked, answered(engine, asked, question, key))
 
 
 @heard
@@ -261,128 +274,6 @@ def sample(
     walk = asked_of(model, "sample", "sample", budget.get("memory"), budget.get("seconds"), options)
     found = walk_of("sample", walk[0].read(model, evidence), walk, key)
     return in_names(walk[0], model, found, None, codes)
-
-
-@heard
-def transform(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """What the hidden variables of each row are like: means of units, or probabilities of states.
-
-    Of Boltzmann machines (general, restricted, deep) posterior means of all hidden units [n_rows, n_hidden], exact
-    where they are independent given the row, as in a restricted machine, else by mean field. Of sigmoid belief
-    networks, deep belief networks and Helmholtz machines the same, exact where that is affordable, else those of the
-    recognition network, or of mean field where there is none. Of mixtures p(component | row) [n_rows, K]; of hidden
-    Markov models p(state | sequence) of each row [t, K]; of factorial hidden Markov models the chains side by side [t,
-    Σk].
-
-    Raises
-    ------
-    UnsupportedError : a network of tables, which `infer` answers. ModelError : rows that do not fit the model, or that
-        have gaps where a model has units.
-
-    Examples
-    --------
-    >>> print(tr.transform(tr.restricted(couplings=[[1.0], [-1.0]]), [[1, 0], [1, 1]]).round(2))
-    [[0.73]
-     [0.5 ]]
-    """
-    walk = asked_of(model, "transform", "transform", memory, seconds, {})
-    return walk_of("transform", rows_of(walk[0], model, data, False), walk)
-
-
-@heard
-def reconstruct(model: Any, data: Any, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """Each row as its hidden variables have it: means of the columns [n_rows, n_columns].
-
-    Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz
-    machines the means of the visible units given the means of the hidden ones, see `transform`. Of mixtures, hidden
-    Markov models and factorial hidden Markov models the mean of the emissions under the posterior of the row's states.
-
-    Raises
-    ------
-    UnsupportedError : a network of tables; `impute` fills in what is missing. ModelError : as for `transform`.
-
-    Examples
-    --------
-    >>> print(tr.reconstruct(tr.restricted(couplings=[[9.0], [-9.0]]), [[1, 0]]).round(2))
-    [[1. 0.]]
-    """
-    walk = asked_of(model, "reconstruct", "transform", memory, seconds, {})
-    return walk_of("reconstruct", rows_of(walk[0], model, data, False), walk)
-
-
-@heard
-def impute(
-    model: Any, data: Any, *, key: Any = 0, memory: Memory = None, seconds: float | None = None, **options: Any
-) -> Any:
-    """The data with what is missing (NaN) replaced by its posterior mean given what is observed.
-
-    Of Bayesian networks and Markov networks names of states, the most probable one where a value is missing, in the
-    container that the data came in, variables without a column behind the others; ``codes=True`` gives variable → state
-    indices [n_rows]. Of Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks
-    and Helmholtz machines [n_rows, n_visible] with a ``verdict``, exact where affordable, else averages over Gibbs
-    chains of ``n_sweeps``. Of mixtures, hidden Markov models and factorial hidden Markov models rows as they came,
-    exact. Categories get their likeliest state; with ``expected=True`` (not of layers) those that all read as numbers
-    become these, and gaps their mean. Gaps in a row, or a sequence among others, that is impossible stay gaps.
-
-    Raises
-    ------
-    ModelError : data that do not fit, a single impossible sequence; an option that the family does not have.
-
-    Examples
-    --------
-    >>> print(tr.impute(tr.restricted(couplings=[[9.0], [9.0]]), [[1, float("nan")]]).round(2))
-    [[1. 1.]]
-    """
-    walk = asked_of(model, "impute", "impute", memory, seconds, options)
-    how = {"expected": True} if options.get("expected") else {}
-    found = walk_of("impute", rows_of(walk[0], model, data, True), walk, key, **how)
-    return in_names(walk[0], model, found, data, bool(options.get("codes")), **how)
-
-
-@heard
-def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, seconds: float | None = None) -> Any:
-    """p(z_t | x_1, …, x_{t+lag}) of each row [t, K]: filtering, or fixed-lag smoothing; a list for many sequences.
-
-    Of hidden Markov models; of factorial hidden Markov models one for each chain. NaN for impossible ones among many.
-
-    Raises
-    ------
-    UnsupportedError : other families. ValueError : a negative lag.
-    ModelError : data that do not fit, a single sequence that is impossible.
-
-    Examples
-    --------
-    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> tr.filtering(hmm, [1, 1, 0])[0].round(6).tolist()
-    [0.818182, 0.181818]
-    """
-    if lag < 0:
-        raise ValueError(f"a lag is a number of rows ≥ 0, got {lag}")
-    walk = asked_of(model, "filtering", "filtering", memory, seconds, {"n": lag})
-    return walk_of("filtering", walk[0].read(model, data), walk)
-
-
-@heard
-def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
-    """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n, a `Forecast`; a list for many sequences.
-
-    Of hidden Markov models, ``states`` [n, K] and ``means`` [n, d]; of factorial hidden Markov models the states of all
-    chains side by side [n, Σk]. NaN for an impossible sequence among others.
-
-    Raises
-    ------
-    UnsupportedError : other families. ModelError : data that do not fit, a single sequence that is impossible.
-
-    Examples
-    --------
-    >>> coin = tr.BernoulliEmissions([[0.9], [0.2]])
-    >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
-    >>> tr.forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
-    [0.498058, 0.508447]
-    """
-    walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
-    return walk_of("forecast", walk[0].read(model, data), walk)
 
 
 @heard

@@ -62,6 +62,7 @@ class Engine(Protocol):
 
     # sample, transform, reconstruct, impute, filtering, forecast: the same, with what these verbs return.
     # at_once(asked, ask) -> Solved or None: plans and solves small questions in one call, on terms that the plan sets.
+    # gaps(asked) -> names: what rows do not observe, which are the targets of `impute`; such an engine knows targets.
     # affordable(model, data, memory): refuses E-steps that take more, before the first.
     # expected_statistics(model, data, weights, q, before, memory) -> Expected: the E-step on checked data.
 
@@ -85,6 +86,7 @@ INSTEAD = {
     "filtering": "infer(model, evidence).marginals",
     "forecast": "sample(model, n, evidence=…)",
     "joint": "marginals, or condition on a unit and infer again; of chains it is not tabulated, see transitions",
+    "targets": "infer(model, evidence).marginals, all of which have one price",
     "free_energy": "-log_partition(model, evidence)",
     "pseudo_log_likelihood": "log_likelihood(model, data)",
     "traces": "infer(model, evidence), whose certificates say how far off its numbers may be",
@@ -95,6 +97,7 @@ INSTEAD = {
 ONLY = {
     "free_energy": "Boltzmann machines",
     "joint": "networks and mixtures",
+    "targets": "networks",
     "pseudo_log_likelihood": "Boltzmann machines",
     "traces": "Boltzmann machines",
     "kl_divergence": "Bayesian networks",

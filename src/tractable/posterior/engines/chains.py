@@ -22,7 +22,7 @@ from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.chains import plan_chains, plan_nothing
-from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import hard
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import names
@@ -30,6 +30,7 @@ from tractable.posterior.engines._protocol import Solved, unsupported
 from tractable.posterior.engines.ahead import Forecast
 from tractable.posterior.exact import chain as exact
 from tractable.posterior.expected import Expected
+from tractable.posterior.marginals import Means
 
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
@@ -128,7 +129,7 @@ class Answer(NamedTuple):
     found: Any = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChainPosterior(Posterior[Means]):
     """What is known of the hidden states given the rows.
 

@@ -19,7 +19,7 @@ from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
-from tractable.posterior._base import Means, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.approximate import hard
 from tractable.posterior.certificate import Certificate
@@ -29,6 +29,7 @@ from tractable.posterior.engines.ahead import Forecast
 from tractable.posterior.engines.chains import AskedOfSequences
 from tractable.posterior.exact import factorial as exact
 from tractable.posterior.expected import Expected
+from tractable.posterior.marginals import Means
 
 OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
 
@@ -93,7 +94,7 @@ class Answer(NamedTuple):
     found: Any = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FactorialPosterior(Posterior[Means]):
     """What is known of the chains given the rows.
 

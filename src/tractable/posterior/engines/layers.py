@@ -21,7 +21,7 @@ from tractable.models.recognition import RecognitionNetwork
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
-from tractable.posterior._base import Drawn, Means, MostProbable, Posterior
+from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import layer_chains
 from tractable.posterior.approximate import layers as approximate
 from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
@@ -31,6 +31,7 @@ from tractable.posterior.engines._protocol import Solved, costliest, gathered, s
 from tractable.posterior.exact import layers as exact
 from tractable.posterior.exact import sparse_layers
 from tractable.posterior.expected import Expected
+from tractable.posterior.marginals import Means
 
 OPTIONS = {"impute": ("n_sweeps",)}
 APPROXIMATE: dict[str, Callable[..., CaseAnswer]] = {

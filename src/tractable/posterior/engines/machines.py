@@ -20,7 +20,7 @@ from tractable.models.rows import Rows
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.budget import PATIENCE
 from tractable.plan.machines import EXACT, plan_machine
-from tractable.posterior._base import Drawn, Means, MostProbable, Posterior
+from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
 from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped, unbatched
@@ -28,6 +28,7 @@ from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, unsupported
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.exact import random_clusters
+from tractable.posterior.marginals import Means
 from tractable.posterior.tempering import draws, spread
 
 OPTIONS = {"impute": ("n_sweeps", "expected")}

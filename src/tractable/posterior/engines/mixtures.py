@@ -20,11 +20,12 @@ from tractable.models.mixture import read_rows as rows_of
 from tractable.models.rows import Rows, is_named
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.mixtures import plan_rows
-from tractable.posterior._base import Marginals, MostProbable, Posterior
+from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved
 from tractable.posterior.engines.names import filled, likely, table
 from tractable.posterior.expected import Expected
+from tractable.posterior.marginals import Marginals
 
 ROWS = 2048
 OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}

@@ -13,25 +13,30 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable import kernels
-from tractable.kernels import Job, Reduced, Scopes, Tables
+from tractable.kernels import Job, Reduced, Scopes, Tables, TreeRun
 from tractable.kernels.threads import side_by_side
 from tractable.models.conditioning import TableModel
 from tractable.plan import Apart, ContractionTree, Plan
-from tractable.plan.tables import named, row_scopes
-from tractable.posterior.exact.elimination import conditioned, fitted, sum_product
+from tractable.plan.tables import columns_of_states, named, positions, row_scopes
+from tractable.posterior.exact.elimination import conditioned, fitted, sum_product, within
 
 
 class BatchResult(NamedTuple):
-    """Results for all rows: log Z, and marginals [n_rows, n_states] over all states, if they are asked for."""
+    """Results for all rows: log Z, and marginals [n_rows, n_states] if they are asked for.
+
+    `places` says where those of each variable asked for are, by its number; `columns`, which of all states they are.
+    """
 
     log_z: np.ndarray
     marginals: np.ndarray | None
+    places: dict[int, slice]
+    columns: np.ndarray
 
     def put(self, rows: Sequence[int] | np.ndarray, log_z: float, marginals: np.ndarray | None) -> None:
         """The same answer for some rows; NaN where there is no posterior."""
         self.log_z[rows] = log_z
         if self.marginals is not None:
-            self.marginals[rows] = np.nan if marginals is None else marginals
+            self.marginals[rows] = np.nan if marginals is None else marginals[self.columns]
 
 
 class Batch(NamedTuple):
@@ -46,14 +51,25 @@ class Batch(NamedTuple):
 def solve_rows(model: TableModel, base: Reduced, states: np.ndarray, plan: Plan) -> BatchResult:
     """log Z of every row of evidence [n_rows, n_variables], and the marginals if the plan is for these."""
     n_rows = len(states)
-    wide = plan.query != "evidence"
-    out = BatchResult(np.empty(n_rows), np.zeros((n_rows, int(model.packed.sizes.sum()))) if wide else None)
+    out = _empty(model, n_rows, plan)
     if isinstance(plan.program, Apart):
         for rows, own in plan.program.parts:
-            _alone(base if wide else named(model, own.observed, True), own.program, states, rows, out)
+            whole = own.query == "marginals" and own.targets is None
+            mine = base if whole else named(model, own.observed, own.query, own.targets)
+            _alone(mine, own.program, states, rows, out)
     elif n_rows:
         _together(base, states, plan.program, out)
     return out
+
+
+def _empty(model: TableModel, n_rows: int, plan: Plan) -> BatchResult:
+    """Room for the results of a plan."""
+    names = model.states if plan.targets is None else plan.targets
+    columns, asked = columns_of_states(model, names), positions(model, names)
+    ends = np.cumsum(model.packed.sizes[asked]).tolist()
+    places = {v: slice(end - int(model.packed.sizes[v]), end) for v, end in zip(asked, ends, strict=True)}
+    room = np.zeros((n_rows, len(columns))) if plan.query != "evidence" else None
+    return BatchResult(np.empty(n_rows), room, places, columns)
 
 
 def _together(base: Reduced, states: np.ndarray, tree: ContractionTree, out: BatchResult) -> None:
@@ -86,6 +102,8 @@ def _alone(base: Reduced, tree: ContractionTree | None, states: np.ndarray, rows
     distinct, where = np.unique(states[rows], axis=0, return_inverse=True)
     for k, row in enumerate(distinct):
         rest = conditioned(base, row)
+        if tree is not None and tree.leaves is not None:
+            rest = within(tree, rest)
         wide = _with_indicators(rest, tree)
         found = sum_product(rest, fitted(tree, wide), out.marginals is not None)
         out.put(rows[where.ravel() == k], found.log_z, found.marginals)
@@ -110,20 +128,20 @@ def _run_chunk(batch: Batch, piece: slice, out: BatchResult) -> Sequence[int]:
         return range(piece.start, piece.stop)
     out.log_z[piece] = run.log_z + reduced.log_constant
     if out.marginals is not None and run.marginals is not None:
-        _put_marginals(reduced, run.marginals, run.starts, out.marginals[piece])
+        _put_marginals(reduced, run, out.places, out.marginals[piece])
     return ()
 
 
-def _put_marginals(reduced: Reduced, found: np.ndarray, starts: np.ndarray, out: np.ndarray) -> None:
-    """Marginals of the free variables, and certainty for the others, over all states [n_rows, n_states]."""
-    columns = np.concatenate([[0], np.cumsum(reduced.sizes)])
-    for v, i in enumerate(reduced.index.tolist()):
-        kept = columns[v] + reduced.kept[columns[v] : columns[v] + reduced.n_kept[v]]
+def _put_marginals(reduced: Reduced, run: TreeRun, places: dict[int, slice], out: np.ndarray) -> None:
+    """Marginals of the free variables, and certainty for the others, over the states asked for [n_rows, n_states]."""
+    starts, found = np.cumsum(reduced.sizes) - reduced.sizes, run.marginals
+    assert found is not None
+    for v, place in places.items():
+        i, kept = reduced.index[v], reduced.kept[starts[v] : starts[v] + reduced.n_kept[v]]
         if i < 0:
-            out[:, kept] = 1.0
+            out[:, place][:, kept] = 1.0
         else:
-            block = found[starts[i] : starts[i + 1]].reshape(-1, len(out))
-            out[:, kept[0] : kept[-1] + 1][:, kept - kept[0]] = block.T
+            out[:, place][:, kept] = found[run.starts[i] : run.starts[i + 1]].reshape(-1, len(out)).T
 
 
 def _with_rows(batch: Batch, n_rows: int) -> Tables:

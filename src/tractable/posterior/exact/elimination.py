@@ -15,6 +15,7 @@ import numpy as np
 from tractable import kernels
 from tractable.kernels import Job, Reduced, Scopes, Tables, TreeRun
 from tractable.kernels.threads import in_order, n_cores
+from tractable.models.pruning import only
 from tractable.plan import ContractionTree
 from tractable.posterior.exact.progress import tracked
 
@@ -50,6 +51,14 @@ def fitted(tree: ContractionTree | None, rest: Reduced) -> ContractionTree | Non
     pairs = collapse(tree.pairs, len(factor), factor)
     sliced = tuple(int(rest.index[v]) for v in tree.sliced if rest.index[v] >= 0)
     return replace(tree, scopes=scopes_of(rest.tables), pairs=pairs, sliced=sliced, leaves=None)
+
+
+def within(tree: ContractionTree, rest: Reduced) -> Reduced:
+    """What remains of a network, of its tables those that a tree was made for."""
+    assert tree.leaves is not None
+    known = tree.leaves[tree.leaves < len(rest.factor)]  # rows bring tables of their own, which are gone
+    mine = np.isin(np.arange(rest.tables.n_factors), rest.factor[known])
+    return rest if mine.all() else only(rest, mine)
 
 
 def copied(tree: ContractionTree, copies: Sequence[int]) -> ContractionTree:

@@ -11,38 +11,49 @@ from tractable.kernels import Job, Reduced, Tables
 from tractable.models import ModelError
 from tractable.models._base import check_known
 from tractable.models.conditioning import TableModel
-from tractable.models.evidence import with_likelihoods
+from tractable.models.evidence import Evidence, with_likelihoods
+from tractable.models.pruning import left
 from tractable.models.rows import as_names
 from tractable.plan import Ask, ContractionTree, allowed
-from tractable.plan.tables import plan_joint
+from tractable.plan.tables import kept, observed_names, plan_joint, positions
 from tractable.posterior.exact.elimination import parts, scopes_of
 
 
-def joint_table(model: TableModel, reduced: Reduced, variables: Sequence[str], ask: Ask) -> np.ndarray:
+def joint_table(model: TableModel, given: Evidence, variables: Sequence[str], ask: Ask) -> np.ndarray:
     """The normalized joint table over the variables, an axis for each in the order given, over all their states.
 
     Raises
     ------
     ModelError : unknown variables, or one twice. BudgetError : the table, or what makes it, is too large.
     """
-    places = _places(model, variables)
-    free = sorted({int(reduced.index[i]) for i in places} - {-1})
-    tables = _with_units(reduced.tables, free)
-    scopes = scopes_of(tables, _flags(len(tables.sizes), free)) if free else None
-    plan = allowed(plan_joint(model, reduced, places, scopes, ask))
-    if not free:
+    names = _checked(model, variables)
+    places, reduced = positions(model, names), left(model, given, "joint", names)
+    reduced = reduced._replace(tables=_with_units(reduced.tables, _free(reduced, places)))
+    plan = allowed(plan_joint(model, reduced, names, observed_names(model, given.states), ask))
+    table = summed_up(reduced, plan.program, places)
+    assert table is not None  # the posterior was asked for it, so that its evidence is possible
+    return table
+
+
+def summed_up(reduced: Reduced, tree: ContractionTree | None, places: Sequence[int]) -> np.ndarray | None:
+    """The normalized joint table of variables, an axis for each; None where nothing is possible."""
+    if not (free := _free(reduced, places)):
         return _spread(reduced, places, np.ones(()))
-    table = _summed(reduced._replace(tables=tables), plan.program, free)
-    return _spread(reduced, places, table / table.sum())
+    assert tree is not None
+    table = _summed(reduced, tree, free)
+    return _spread(reduced, places, table / table.sum()) if table.sum() > 0 else None
 
 
-def _places(model: TableModel, variables: Sequence[str]) -> list[int]:
+def _free(reduced: Reduced, places: Sequence[int]) -> list[int]:
+    return sorted({int(reduced.index[i]) for i in places} - {-1})
+
+
+def _checked(model: TableModel, variables: Sequence[str]) -> list[str]:
     names = as_names(variables) or []
-    index = {name: i for i, name in enumerate(model.states)}
-    check_known(names, index)
+    check_known(names, model.states)
     if len(set(names)) != len(names):
         raise ModelError(f"a variable occurs twice in {', '.join(names)}")
-    return [index[name] for name in names]
+    return names
 
 
 def _summed(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndarray:
@@ -67,7 +78,7 @@ def _root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np
         return float(np.log(lonely).sum()), np.full([int(tables.sizes[v]) for v in free], 1.0 / lonely[free].prod())
     shape = [int(tables.sizes[v]) for v in free]
     job = Job(root_size=int(np.prod(shape)))
-    scopes = scopes_of(tables, _flags(len(tables.sizes), free))
+    scopes = scopes_of(tables, kept(len(tables.sizes), free))
     run = kernels.run(tables, scopes, pairs, job)
     if run.status == kernels.UNSAFE:
         run = kernels.run(tables, scopes, pairs, job._replace(semiring=kernels.LOG_SUM_EXP))
@@ -80,19 +91,13 @@ def _root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np
 
 def _spread(reduced: Reduced, places: Sequence[int], table: np.ndarray) -> np.ndarray:
     """A table over remaining states and free variables, over all states of all variables at these places instead."""
-    free = sorted({int(reduced.index[i]) for i in places} - {-1})
+    free = _free(reduced, places)
     table = np.transpose(table, [free.index(int(reduced.index[i])) for i in places if reduced.index[i] >= 0])
     starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
-    kept = [reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places]
+    states = [reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places]
     out = np.zeros([int(reduced.sizes[i]) for i in places])
-    out[np.ix_(*kept)] = table.reshape([len(k) for k in kept])
+    out[np.ix_(*states)] = table.reshape([len(own) for own in states])
     return out
-
-
-def _flags(n: int, chosen: list[int]) -> np.ndarray:
-    keep = np.zeros(n + 1, np.uint8)
-    keep[chosen] = 1
-    return keep
 
 
 def _with_units(tables: Tables, variables: list[int]) -> Tables:

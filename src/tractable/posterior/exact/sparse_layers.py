@@ -11,8 +11,8 @@ import numpy as np
 from tractable.kernels import Reduced
 from tractable.models import BayesianNetwork
 from tractable.models.as_tables import bayesian_network
-from tractable.models.conditioning import reduce_model
 from tractable.models.evidence import Evidence
+from tractable.models.pruning import left
 from tractable.plan import Ask, ContractionTree, Plan
 from tractable.plan.tables import named, plan_rows
 from tractable.posterior.cases import Cases
@@ -36,7 +36,7 @@ def plan_together(model: Any, part: Cases, alone: Plan, ask: Ask) -> Plan:
 def _base(network: BayesianNetwork, states: np.ndarray, query: str) -> Reduced:
     """What is left of the network where only the names of what is observed are known."""
     names = list(network.states)
-    return named(network, [names[v] for v in np.flatnonzero(states[0] >= 0)], query == "evidence")
+    return named(network, [names[v] for v in np.flatnonzero(states[0] >= 0)], query)
 
 
 def solve(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -58,7 +58,7 @@ def solve(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np
 def _solved(
     network: BayesianNetwork, states: np.ndarray, tree: ContractionTree, wide: bool
 ) -> tuple[float, np.ndarray | None]:
-    rest = reduce_model(network, Evidence(states), prune=not wide)
+    rest = left(network, Evidence(states), "marginals" if wide else "evidence")
     found = sum_product(rest, fitted(tree, rest), wide)
     if not wide:
         return found.log_z, None
@@ -84,7 +84,7 @@ def _case(values: Mapping[str, np.ndarray]) -> Evidence:
 
 def draw(model: Any, values: Mapping[str, np.ndarray], plan: Plan, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Exact, independent samples of all units."""
-    rest = reduce_model(bayesian_network(model), _case(values))
+    rest = left(bayesian_network(model), _case(values), "map")
     return _by_layer(model, sample_states(rest, fitted(plan.program, rest), rng, plan.n).astype(float))
 
 
@@ -92,6 +92,6 @@ def most_probable(
     model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree
 ) -> tuple[float, dict[str, np.ndarray]]:
     """The largest log p of a joint state, and that state."""
-    rest = reduce_model(bayesian_network(model), _case(values))
+    rest = left(bayesian_network(model), _case(values), "map")
     value, states = most_probable_states(rest, fitted(tree, rest))
     return value, {layer: own[0].astype(float) for layer, own in _by_layer(model, states[None]).items()}

@@ -1,0 +1,231 @@
+"""Cases of evidence about a network of tables, and what was planned for them, run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable._cached import cached_property
+from tractable.kernels import Reduced, TreeThatRan
+from tractable.models import ModelError
+from tractable.models.conditioning import TableModel
+from tractable.models.contradiction import contradiction
+from tractable.models.evidence import Evidence
+from tractable.models.keys import generator
+from tractable.models.pruning import barren
+from tractable.models.rows import Rows
+from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, Query, allowed
+from tractable.plan.networks import OneCase
+from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
+from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+from tractable.posterior.exact.ancestral import draw_given_parents
+from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product, within
+from tractable.posterior.exact.joint import joint_table, summed_up
+from tractable.posterior.exact.walk import most_probable_states, sample_states
+
+
+class Answer(NamedTuple):
+    """log Z, or the plan that was refused it, and the marginals over the states of what is asked for, side by side.
+
+    Of many cases they have an axis of rows in front.
+    """
+
+    log_partition: Certificate | Plan
+    marginals: np.ndarray | None
+
+
+@dataclass(eq=False)
+class Case:
+    """One case of evidence about a network, or many; `ran` is the tree of an answer that was planned on the way."""
+
+    model: TableModel
+    given: Evidence
+    budget: Budget | None = None
+    ran: TreeThatRan | None = None
+    asked_for: TableModel | None = None
+    """The network that was asked about, where `model` has variables besides."""
+
+    targets: tuple[str, ...] | None = None
+    """The variables asked for, where these are not all."""
+
+    @property
+    def states(self) -> Mapping[str, Sequence[str]]:
+        """The states of the variables that were asked about."""
+        return (self.asked_for or self.model).states
+
+    @property
+    def many(self) -> bool:
+        """Whether there are many cases."""
+        return self.given.many
+
+    def left(self, query: Query, targets: Sequence[str] | None = None) -> Reduced:
+        """What the evidence leaves of the network for a query; of many cases, what their names leave."""
+        asked = None if targets is None else tuple(targets)
+        if self.many:
+            seen = np.array([*self.model.states, ""], object)[:-1][(self.given.states >= 0).any(axis=0)].tolist()
+            return named(self.model, seen, query, asked)
+        found = self.known.get((query, asked)) or self.asking(None).left(query, asked)
+        return found[0]
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What is left of the network for a query, see `OneCase.left`."""
+        return {}
+
+    def asking(self, ask: Any) -> OneCase:
+        """The one case as the room `plan` sees it, with what is known of it already."""
+        return OneCase(self.model, self.given, ask, self.known)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of a question that was planned and answered in one call: the tree that ran."""
+        assert self.ran is not None and self.budget is not None
+        reduced = self.left("marginals", self.targets)
+        scopes = scopes_of(reduced.tables)
+        tree = ContractionTree(scopes, self.ran.pairs(scopes.m), self.ran.cost)
+        seen, ask = observed_names(self.model, self.given.states), Ask("marginals", self.budget, targets=self.targets)
+        found = priced(tree, lambda: free_names(self.model, reduced), self.model.graph, seen, ask)
+        return self.asking(ask).explained(found, reduced)
+
+    def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
+        """The joint posterior over several variables."""
+        self.one()
+        assert plan.budget is not None
+        return joint_table(self.model, self.given, variables, Ask("joint", plan.budget))
+
+    def draw(self, plan: Plan, n: int, key: Any) -> dict[str, np.ndarray]:
+        """`n` exact samples of all variables."""
+        self.one()
+        assert plan.budget is not None
+        ask = Ask("sample", plan.budget, n=n)
+        if self._has_tree(plan):
+            return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
+        return _drawn(self, self.asking(ask).price("sample", None, 1.0), key)
+
+    def _has_tree(self, plan: Plan) -> bool:
+        """Whether a plan of marginals holds the tree that samples are drawn down: nothing of it can be left out."""
+        return isinstance(plan.program, ContractionTree) and plan.targets is None and not barren(self.model, self.given)
+
+    def in_names(self, found: dict[str, np.ndarray]) -> Rows:
+        """State indices as names of states."""
+        return by_name(self.states, found)
+
+    def contradiction(self) -> str:
+        """Which findings rule each other out, to go on within a sentence; empty where the zeros do not show it."""
+        told = "" if self.many else contradiction(self.model, self.given)
+        return f", as {told}" if told else ""
+
+    def impossible(self, what: str) -> ImpossibleEvidenceError:
+        """The error where there is nothing to answer with."""
+        return ImpossibleEvidenceError(
+            f"the evidence has probability zero under the model{self.contradiction()}: {what}"
+        )
+
+    def one(self) -> None:
+        """Raise where there are many cases."""
+        if self.many:
+            raise ModelError("this needs one case, the evidence holds many; pick a row of it")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"known": {}} | {
+            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")
+        }
+
+
+def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:
+    """The conditioned network and the tree that runs on it."""
+    tree = plan.program
+    if tree is None or tree.leaves is None:
+        return case.left(plan.query, plan.targets), tree
+    base = named(case.model, plan.observed, plan.query, plan.targets)
+    rest = within(tree, conditioned(base, case.given.states))
+    return rest, fitted(tree, rest)
+
+
+def solve(plan: Plan, case: Case, key: Any) -> Any:
+    """What was planned, run: marginals, log Z, the most probable states or samples."""
+    if isinstance(plan.program, ByTarget):
+        return _by_target(plan, case)
+    if case.given.many and plan.query == "map":
+        return _most_probable_rows(case, plan)
+    if case.given.many:
+        from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
+
+        rows = solve_rows(case.model, case.left(plan.query, plan.targets), case.given.states, plan)
+        return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
+    if plan.query == "sample":
+        return _drawn(case, plan, key)
+    reduced, tree = _ready(case, plan)
+    if plan.query == "map":
+        return most_probable_states(reduced, tree)
+    if plan.query == "joint":
+        table = summed_up(reduced, tree, positions(case.model, plan.targets or ()))
+        return Answer(Certificate.exact(0.0 if table is not None else -np.inf), table)
+    found = sum_product(reduced, tree, plan.query != "evidence")
+    return Answer(Certificate.exact(found.log_z), chosen(case.model, plan.targets, found.marginals))
+
+
+def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarray | None) -> np.ndarray | None:
+    """Of marginals over all states those of the variables asked for, in their order."""
+    if targets is None or marginals is None:
+        return marginals
+    places = model.graph.state_slices
+    return np.concatenate([marginals[places[name]] for name in targets] or [marginals[:0]])
+
+
+def _by_target(plan: Plan, case: Case) -> Answer:
+    """The parts, one after the other; evidence is impossible as soon as it is for one of them."""
+    program = plan.program
+    log_z = solve(program.evidence, case, 0).log_partition if program.evidence.method else program.evidence
+    names = tuple(case.states) if plan.targets is None else plan.targets
+    places, width = slices(case.states, names), sum(len(case.states[v]) for v in names)
+    out = np.full((*case.given.states.shape[:-1], width), np.nan)
+    for group, part in program.parts:
+        found = solve(part, case, 0).marginals
+        if found is None:
+            return Answer(Certificate.exact(-np.inf), None)
+        for v, own in slices(case.states, group).items():
+            out[..., places[v]] = found[..., own]
+    if case.many and isinstance(log_z, Certificate):
+        out[np.asarray(log_z.value) == -np.inf] = np.nan
+    return Answer(log_z, out)
+
+
+def slices(states: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, slice]:
+    """Where the states of each of these variables are, side by side."""
+    ends = np.cumsum([0, *(len(states[v]) for v in names)]).tolist()
+    return {v: slice(a, b) for v, (a, b) in zip(names, pairwise(ends), strict=True)}
+
+
+def _most_probable_rows(case: Case, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """log p and the most probable states of each row [n_rows, n_variables]; those that are alike once."""
+    base = named(case.model, plan.observed, plan.query)
+    rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
+    values, states = np.full(len(rows), -np.inf), rows.copy()
+    for k, row in enumerate(rows):
+        rest = conditioned(base, row)
+        values[k], found = most_probable_states(rest, fitted(plan.program, rest))
+        if values[k] > -np.inf:
+            states[k] = found
+    return values[which.ravel()], states[which.ravel()]
+
+
+def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
+    """Exact samples of all variables, as state indices."""
+    reduced, tree = _ready(case, allowed(plan))
+    rng = generator(key)
+    if reduced.impossible:
+        raise case.impossible("there is nothing to sample")
+    states = sample_states(reduced, tree, rng, plan.n)
+    draw_given_parents(case.model, case.given, states, rng)
+    return {name: states[:, v] for v, name in enumerate(case.model.states)}
+
+
+def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
+    """State indices as names, −1 as None; what is no index is a number already."""
+    of = {v: np.array([*states[v], None], object) for v in codes}
+    return Rows({v: of[v][own] if own.dtype.kind in "iu" else own for v, own in codes.items()})
