@@ -126,12 +126,20 @@ class TestTables:
             (("--units", "gaussian:agee"), "did you mean 'age'?"),
             (("--units", "categorical"), "the column 'age' holds real numbers such as 44.5"),
             (("--units", "mixed", "--categories", "stars=1|2"), "people.csv:3: row 1: variable 'stars': no state is 5"),
-            (("--units", "categorical", "--ignore", "age", "--binarize", "0.5"), "and the columns are Mixed units"),
+            (("--units", "categorical", "--ignore", "age", "--binarize", "0.5"), "none of these columns holds any"),
         ],
     )
     def test_what_does_not_fit_is_said(self, at: Path, capsys: Any, words: tuple[str, ...], told: str) -> None:
         assert told in refused(capsys, "fit", "rbm", "people.csv", *QUICK, *words, "-o", "m.safetensors")
         assert not Path("m.safetensors").exists()
+
+
+def test_gray_columns_alone_are_cut_beside_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("gray,word\n" + "0.9,x\n0.2,y\n" * 6)
+    ask(capsys, "fit", "rbm", "t.csv", *QUICK, "--binarize", "0.5", "-o", "m.safetensors")
+    drawn = ask(capsys, "sample", "m.safetensors", "-n", "20", "-o", "-").split()
+    assert {*drawn[1:]} <= {"0,x", "0,y", "1,x", "1,y"}
 
 
 class TestExpected:
@@ -161,6 +169,9 @@ class TestExpected:
         chain = tr.hidden_markov(table, 2, categories={"s": levels.tolist()}, key=0)
         whole: Any = tr.impute(chain, table, expected=True)
         assert 1 < whole["s"][3] < 5 and whole["s"].tolist()[:3] == [1, 5, 2]
+        cut = tr.Sequences({**table, "id": [0, 0, 1, 1, 1]}, by="id")
+        parts: Any = tr.impute(chain, cut, expected=True)
+        assert [*parts[1]] == ["s", "g", "x", "id"] and 1 < parts[1]["s"][1] < 5
 
     def test_layers_have_no_categories(self, at: Path, capsys: Any) -> None:
         tr.save(tr.SigmoidBeliefNetwork([4, 2]), "s.safetensors")

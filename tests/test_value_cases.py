@@ -322,8 +322,8 @@ def test_no_rows_no_columns_and_no_weights_are_said() -> None:
     with pytest.raises(tr.ModelError, match="there are no columns"):
         tr.bayesian_network(pd.DataFrame(index=[1, 2]), {})
     for weights, words in (
-        ([1.0] * 99 + [-1.0], "row 99: got -1"),
-        ([0.0] * 100, "all of them are zero"),
+        ([1.0] * 99 + [-1.0], "row 99: weights must be 100 finite numbers ≥ 0, got -1"),
+        ([0.0] * 100, "not all zero"),
         (["much"] * 100, "one for each row; got .'much'"),
         ("smoker", "one for each row; got 'smoker'"),
     ):

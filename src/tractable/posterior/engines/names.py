@@ -10,7 +10,7 @@ from tractable.models.columns import Columns
 from tractable.models.emissions import Emissions
 from tractable.models.emissions._base import Levels
 from tractable.models.levels import written
-from tractable.models.rows import Rows, is_named, like, n_rows_of, replaced, take
+from tractable.models.rows import Rows, columns_of, is_named, like, n_rows_of, replaced, take
 from tractable.models.sequences import Sequences, are_many
 
 
@@ -53,7 +53,10 @@ def filled_sequences(columns: Columns, data: Any, found: Any, levels: Levels = (
     """Sequences as they came, with the values of complete rows (a list of them for many) in their gaps."""
     if isinstance(data, Sequences):
         rows = np.concatenate(found) if data.many else found
-        return _split(data, filled(columns, data.data if data.named else data.rows, rows, levels))
+        if not data.named:
+            return _split(data, filled(columns, data.rows, rows, levels))
+        whole = columns_of(filled(columns, data.data, rows, levels)) if levels else columns.completed(data.data, rows)
+        return _split(data, replaced(data.rows, whole))
     if are_many(data):
         return [filled(columns, part, own, levels) for part, own in zip(data, found, strict=True)]
     return filled(columns, data, found, levels)
