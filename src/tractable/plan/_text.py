@@ -10,8 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 
-from tractable.plan._units import duration, memory_size, short_count
-from tractable.plan.reasons import listed
+from tractable.plan._units import duration, listed, memory_size, short_count
 
 if TYPE_CHECKING:
     from tractable.plan._base import Plan

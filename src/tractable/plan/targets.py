@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from tractable.plan._base import Ask, ByTarget, ContractionTree, Plan, Query
+from tractable.plan._units import listed
 from tractable.plan.budget import AT_ONCE
-from tractable.plan.reasons import listed
 from tractable.plan.search import WORTH
 
 SPLITTING = 8.0
