@@ -51,6 +51,11 @@ class Pricing(Protocol):
         ...
 
     @property
+    def model(self) -> Any:
+        """The network."""
+        ...
+
+    @property
     def held(self) -> float:
         """The bytes of all answers, which stay while parts run."""
         ...
@@ -81,9 +86,9 @@ def _cheap(plan: Plan) -> bool:
 
 def _promising(pricing: Pricing, names: Sequence[str], quick: Plan) -> bool:
     """Whether what single variables hang on is small beside the whole: else a search for one sweep comes first."""
-    tree: ContractionTree = quick.program
-    some = names[:: max(len(names) // LOOKED_AT, 1)]
-    return max((len(pricing.near(name)) for name in some), default=0) < SMALL * tree.scopes.n
+    tree, some = quick.program, names[:: max(len(names) // LOOKED_AT, 1)]
+    n = tree.scopes.n if isinstance(tree, ContractionTree) else len(pricing.model.states)
+    return max((len(pricing.near(name)) for name in some), default=0) < SMALL * n
 
 
 def _cheaper(pricing: Pricing, search: float, names: Sequence[str], ask: Ask) -> Plan:
