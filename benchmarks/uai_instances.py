@@ -76,13 +76,16 @@ def answer(net: Any, evidence: dict[str, str], query: Any, path: Path) -> Row:
 
 
 def engine(net: Any, evidence: dict[str, str], plan: Any) -> float:
-    """Seconds of the engine alone under this plan."""
+    """Seconds of the engine alone under this plan; NaN where it answers in groups of variables."""
     from tractable.models.conditioning import one_case
     from tractable.models.pruning import left
+    from tractable.plan import ByTarget
     from tractable.posterior.exact.counting import sum_by_search
     from tractable.posterior.exact.elimination import sum_product
 
     marginals = plan.query == "marginals"
+    if isinstance(plan.program, ByTarget):
+        return math.nan
     searched = plan.method == "counting"
     reduced = left(net, one_case(net, evidence), plan.query, merge=not searched)
     run = sum_by_search if searched else sum_product

@@ -160,7 +160,7 @@ class TestCommand:
             (GRAY, ("--binarize", "half"), "--binarize: expected a threshold such as 0.5, or draw, got 'half'"),
             (GRAY, ("--binarize", "nan"), "--binarize: expected a threshold"),
             (9 * GRAY, ("--binarize", "draw"), "is no probability: to be drawn they are from 0 to 1; divide"),
-            (GRAY, ("--binarize", "0.5", "--units", "gaussian"), "leave it out, or Gaussian units"),
+            (GRAY, ("--binarize", "0.5", "--units", "gaussian"), "none of these columns holds any: leave it out"),
         ],
     )
     def test_what_cannot_be_is_said_in_a_line(

@@ -116,6 +116,7 @@ def test_a_declared_number_of_symbols(states: list[str], capsys: Any, tmp_path: 
         (["--emissions", "gausian:temp", "--columns", "temp"], "did you mean 'gaussian'"),
         (["--columns", "tmp"], "no column 'tmp'"),
         (["--ignore", "id", "--categories", "sky"], "COLUMN=N or COLUMN=a|b|c"),
+        (["--ignore", "id", "--categories", "sky=sun,rain"], "sky=sun|rain"),
         (["--ignore", "id", "--categories", "sky=1"], "'sky' has 2 states by name"),
     ],
 )

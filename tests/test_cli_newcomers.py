@@ -126,12 +126,20 @@ class TestTables:
             (("--units", "gaussian:agee"), "did you mean 'age'?"),
             (("--units", "categorical"), "the column 'age' holds real numbers such as 44.5"),
             (("--units", "mixed", "--categories", "stars=1|2"), "people.csv:3: row 1: variable 'stars': no state is 5"),
-            (("--units", "categorical", "--ignore", "age", "--binarize", "0.5"), "and the columns are Mixed units"),
+            (("--units", "categorical", "--ignore", "age", "--binarize", "0.5"), "none of these columns holds any"),
         ],
     )
     def test_what_does_not_fit_is_said(self, at: Path, capsys: Any, words: tuple[str, ...], told: str) -> None:
         assert told in refused(capsys, "fit", "rbm", "people.csv", *QUICK, *words, "-o", "m.safetensors")
         assert not Path("m.safetensors").exists()
+
+
+def test_gray_columns_alone_are_cut_beside_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("gray,word\n" + "0.9,x\n0.2,y\n" * 6)
+    ask(capsys, "fit", "rbm", "t.csv", *QUICK, "--binarize", "0.5", "-o", "m.safetensors")
+    drawn = ask(capsys, "sample", "m.safetensors", "-n", "20", "-o", "-").split()
+    assert {*drawn[1:]} <= {"0,x", "0,y", "1,x", "1,y"}
 
 
 class TestExpected:

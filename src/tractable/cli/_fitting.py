@@ -15,10 +15,11 @@ from tractable.cli._outputs import checkpoint_of, draw, resumable
 from tractable.cli._table_files import Learned, once, values_of
 from tractable.cli._text import warnings_in_a_line
 from tractable.cli._weights import RowWeights, followed, weighing
-from tractable.learning.given import GivenRows
+from tractable.learning.given import GivenRows, as_given
 from tractable.learning.layers.layerwise import pretrain
 from tractable.learning.loop import check_fit
 from tractable.learning.machines.columns import fit_columns, visible_units
+from tractable.learning.records import GradientOptions
 from tractable.models.rows import n_rows_of
 from tractable.plan.training import check_training
 from tractable.plots import learning_curve
@@ -118,8 +119,9 @@ def fitted(files: Files, shape: Any, learner: Any, running: Running) -> Fitted:
     model = begun_at(running.start, shape) if running.start else shape.new(found, learner, running)
     rows = found.numbers(model)
     held = _held(shape, running, weights, model)
-    seen, held_seen = _taken(files.data, rows, running), _taken(running.validation, held, running)
-    _check((files.data, seen), (running.validation, held_seen), model=model, learner=learner)
+    seen, held_seen = (
+        _taken(name, part, running, (model, learner)) for name, part in ((files.data, rows), (running.validation, held))
+    )
     options = _options(running) | ({} if each is None else {"weights": each})
     with warnings_in_a_line(RuntimeWarning), resumable(running.checkpoint):
         model = shape.start(model, rows, learner, running)
@@ -140,14 +142,6 @@ def _held(shape: Any, running: Running, weights: RowWeights | None, model: Any) 
     return shape.read(path, followed(running, weights, path)).numbers(model)
 
 
-def _check(*parts: tuple[Any, np.ndarray | None], model: Any, learner: Any) -> None:
-    """Look at rows here, where their files have names."""
-    for name, rows in parts:
-        if rows is not None:
-            with values_of(name):
-                learner.checked(model, rows)
-
-
 def _options(running: Running) -> dict[str, Any]:
     """How a fit runs, as the library takes it."""
     options = {"key": running.seed, "checkpoint": running.checkpoint, "checkpoint_seconds": running.checkpoint_seconds}
@@ -156,12 +150,17 @@ def _options(running: Running) -> dict[str, Any]:
     return options | ({} if running.live else {"live": 0.0})
 
 
-def _taken(name: str | None, rows: np.ndarray | None, running: Running) -> Any:
-    """Rows as zeros and ones where that is asked for; of what is drawn in each epoch one draw."""
-    if rows is None or not running.taken:
-        return rows
+def _taken(name: str | None, rows: np.ndarray | None, running: Running, of: tuple[Any, Any]) -> Any:
+    """Rows as a learner takes them for a model, looked at here, where their file has a name.
+
+    Of what is drawn in each epoch they are one draw.
+    """
+    if rows is None:
+        return None
+    model, learner = of
     with values_of(name):
-        return tr.binarized(rows, running.taken["binarize"], key=running.seed)
+        taken = as_given(rows, GradientOptions(key=running.seed, **running.taken), model.units[model.groups[0]])
+        return learner.checked(model, taken.rows)
 
 
 def begun_at(path: str, shape: Any) -> Any:
