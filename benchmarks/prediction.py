@@ -74,9 +74,9 @@ def run(reduced: Any, plan: Any, marginals: bool) -> Row:
 
     np.matmul(np.ones((512, 512)), np.ones((512, 512)))  # wakes the threads of the arithmetic library
     before = resident_peak(reset=True)
-    first, result = once(lambda: sum_product(reduced, plan, marginals))
+    first, result = once(lambda: sum_product(reduced, plan.program, marginals))
     row: Row = {"measured bytes": result.peak_bytes, "resident bytes": resident_peak() - before, "first s": first}
-    more = [once(lambda: sum_product(reduced, plan, marginals))[0] for _ in range(min(21, int(2.0 / first)))]
+    more = [once(lambda: sum_product(reduced, plan.program, marginals))[0] for _ in range(min(21, int(2.0 / first)))]
     return row | {"measured s": statistics.median([first, *more]), "runs": 1 + len(more), "log z": result.log_z}
 
 

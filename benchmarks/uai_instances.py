@@ -76,14 +76,17 @@ def answer(net: Any, evidence: dict[str, str], query: Any, path: Path) -> Row:
 
 
 def engine(net: Any, evidence: dict[str, str], plan: Any) -> float:
-    """Seconds of the engine alone under this plan."""
+    """Seconds of the engine alone under this plan; NaN where it answers in groups of variables."""
     from tractable.models.conditioning import one_case
     from tractable.models.pruning import left
+    from tractable.plan import ByTarget
     from tractable.posterior.exact.elimination import sum_product
 
     marginals = plan.query == "marginals"
+    if isinstance(plan.program, ByTarget):
+        return math.nan
     reduced = left(net, one_case(net, evidence), "marginals" if marginals else "evidence")
-    return once(lambda: sum_product(reduced, plan, marginals))[0]
+    return once(lambda: sum_product(reduced, plan.program, marginals))[0]
 
 
 def marginal_error(post: Any, net: Any, solution: Path) -> Row:

@@ -58,6 +58,7 @@ def check(model: Model, evidence: dict[str, Any], asked: list[str], post: tr.Pos
         np.testing.assert_allclose(post.marginals.array(name), truth.marginal(name), atol=1e-10, err_msg=name)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("row", ZOO, ids=str)
 def test_some_marginals_are_those_of_the_enumeration(row: Row) -> None:
     for seed in seeds(12):
@@ -73,6 +74,7 @@ def test_some_marginals_are_those_of_the_enumeration(row: Row) -> None:
         check(model, hard, asked, tr.infer(model, hard, method=by_names, targets=asked))
 
 
+@pytest.mark.verify
 @pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("row", ZOO, ids=str)
 def test_groups_answer_as_one_sweep(row: Row) -> None:
@@ -87,6 +89,7 @@ def test_groups_answer_as_one_sweep(row: Row) -> None:
             agrees_where_answered(tr.infer(model, evidence), enumerated(model, evidence))
 
 
+@pytest.mark.verify
 def test_networks_of_any_shape_in_groups(apart: None) -> None:
     split = 0
     for seed in seeds(300):
@@ -124,6 +127,7 @@ def rows_of(model: Model, rng: np.random.Generator, n: int) -> np.ndarray:
     return np.where(rng.random((n, len(sizes))) < 0.4, rng.integers(sizes, size=(n, len(sizes))), -1)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("how", ["together", "apart", "in groups"])
 def test_rows_with_targets_are_what_each_would_be_alone(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how != "together":
@@ -220,7 +224,39 @@ def test_what_is_refused_is_said_with_its_price(monkeypatch: pytest.MonkeyPatch)
         post.log_partition  # noqa: B018
     assert "refused: d0" in post.plan.why and "log Z is refused" in post.plan.why
     assert [*post.plan.to_json()["refused"]] == ["d0"]
-    assert "log_partition=refused" in repr(post)
+    assert "log_partition=refused" in repr(post) and repr(post.marginals) == "Marginals of 1 variables: x; 1 refused"
+    assert "d0: up to" in str(post.plan)
+
+
+def test_a_gap_whose_marginal_is_refused_does_not_stay_one_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    price = networks.ManyRows.price
+
+    def narrow(self: Any, query: Any, names: Any, effort: float) -> tr.Plan:
+        found = price(self, query, names, effort)
+        refused = query == "marginals" or (query == "targets" and "lung" in names)
+        return networks.replace(found, method=None) if refused else found
+
+    monkeypatch.setattr(networks.ManyRows, "price", narrow)
+    asia = tr.load(tr.__path__[0] + "/examples/asia.bif")
+    rows = {v: ["yes", "no"] for v in asia.states if v not in ("lung", "tub")}
+    with pytest.raises(tr.BudgetError):
+        tr.impute(asia, {**rows, "lung": ["yes", None], "tub": ["yes", None]})
+    assert tr.impute(asia, {**rows, "lung": ["yes", "no"], "tub": [None, None]})["tub"] is not None
+
+
+def test_only_what_is_missing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    price = networks.ManyRows.price
+
+    def noted(self: Any, query: Any, names: Any, effort: float) -> tr.Plan:
+        asked.append(names)
+        return price(self, query, names, effort)
+
+    monkeypatch.setattr(networks.ManyRows, "price", noted)
+    asia = tr.load(tr.__path__[0] + "/examples/asia.bif")
+    rows = {v: ["yes", "no"] for v in asia.states if v != "tub"}
+    assert tr.impute(asia, {**rows, "tub": [None, "no"]})["tub"][0] in ("yes", "no")
+    assert set(asked) == {("tub",)}
 
 
 def test_42_narrow_targets_of_a_wide_network_take_less_than_a_second() -> None:
@@ -304,6 +340,7 @@ def test_findings_that_rule_each_other_out_are_named() -> None:
         tr.infer(never, {"a": "1"}).marginals  # noqa: B018
 
 
+@pytest.mark.verify
 def test_no_finding_can_be_left_out_of_a_contradiction() -> None:
     found = 0
     for seed in seeds(150):
@@ -417,6 +454,7 @@ def moments(net: Model, evidence: dict[str, Any], n: int = 40_000) -> Iterator[f
         yield np.abs(found - truth[name]).max()
 
 
+@pytest.mark.verify
 def test_samples_down_the_arrows_are_from_the_posterior() -> None:
     for seed in seeds(12):
         rng = np.random.default_rng(seed)

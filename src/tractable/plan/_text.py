@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 
-from tractable.plan._units import duration, memory_size, short_count
+from tractable.plan._units import duration, listed, memory_size, short_count
 
 if TYPE_CHECKING:
     from tractable.plan._base import Plan
@@ -29,7 +29,7 @@ def plan_table(plan: Plan) -> Table:
     table.add_column(overflow="fold")
     given = f" given {', '.join(plan.observed)}" if plan.observed else ""
     rows = [
-        ("query", plan.query + given),
+        ("query", plan.query + (f" of {listed(plan.targets)}" if plan.targets else "") + given),
         ("method", plan.method or "refused"),
         ("width", f"{width} (log2 of the largest table)"),
         ("multiply-adds", flops),
@@ -40,6 +40,11 @@ def plan_table(plan: Plan) -> Table:
     rows += [("or", f"{a.method} ({a.certificate}): {a.note}") for a in plan.alternatives]
     if plan.advice:
         rows.append(("advice", advised(plan)))
+    if plan.refused:
+        worst = max(plan.refused.values(), key=lambda own: own.seconds)
+        rows.append(
+            ("refused", f"{listed([*plan.refused])}: up to {memory_size(worst.bytes)}, {duration(worst.seconds)}")
+        )
     for row in rows:
         table.add_row(*row)
     return table

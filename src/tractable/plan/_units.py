@@ -50,3 +50,12 @@ def scaled(value: float, units: Ladder) -> str:
 
 def _shown(value: float) -> str:
     return f"{value:.0f}" if 999.5 <= abs(value) < 1e5 else f"{value:.3g}"
+
+
+SHOWN = 4
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, the first few of many."""
+    more = f", … ({len(names)} in all)" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

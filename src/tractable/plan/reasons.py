@@ -10,14 +10,7 @@ from tractable.graph import Graph
 from tractable.kernels import Reduced, Scopes
 from tractable.models.pruning import linked
 from tractable.plan._base import Alternative, ContractionTree
-
-SHOWN = 4
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence, the first few of many."""
-    more = f", … ({len(names)} in all)" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+from tractable.plan._units import listed
 
 
 def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Graph, observed: Sequence[str]) -> str:

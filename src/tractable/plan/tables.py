@@ -15,8 +15,9 @@ from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import APART, left, linked
 from tractable.plan._base import Apart, Ask, ContractionTree, Plan, within
+from tractable.plan._units import listed
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
-from tractable.plan.reasons import ALTERNATIVES, listed, why
+from tractable.plan.reasons import ALTERNATIVES, why
 from tractable.plan.search import find_tree
 from tractable.plan.slicing import advice, sliced
 

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tractable.plan._base import Ask, ByTarget, Plan, Query
+from tractable.plan._base import Ask, ByTarget, ContractionTree, Plan, Query
+from tractable.plan._units import listed
 from tractable.plan.budget import AT_ONCE
-from tractable.plan.reasons import listed
 from tractable.plan.search import WORTH
 
 SPLITTING = 8.0
@@ -28,6 +28,9 @@ SPLITTING = 8.0
 
 ALONE = 0.1
 """The share of its patience that the search for a single variable's tree has."""
+
+LOOKED_AT, SMALL = 16, 0.5
+"""So many variables are looked at, and a part of a network is small that has less than this share of its variables."""
 
 Part = tuple[tuple[str, ...], Plan]
 
@@ -48,6 +51,11 @@ class Pricing(Protocol):
         ...
 
     @property
+    def model(self) -> Any:
+        """The network."""
+        ...
+
+    @property
     def held(self) -> float:
         """The bytes of all answers, which stay while parts run."""
         ...
@@ -65,7 +73,7 @@ def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     if _cheap(quick):
         return quick
     search = WORTH * quick.seconds
-    if search <= AT_ONCE or (quick.method and ask.targets is None):
+    if search <= AT_ONCE or (quick.method and ask.targets is None) or not _promising(pricing, names, quick):
         whole = pricing.price("marginals", ask.targets, 1.0)
         return whole if whole.method else in_parts(pricing, names, ask) or whole
     return _cheaper(pricing, search, names, ask)
@@ -74,6 +82,13 @@ def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
 def _cheap(plan: Plan) -> bool:
     """Whether a plan is taken without a second look."""
     return plan.method is not None and plan.seconds < AT_ONCE
+
+
+def _promising(pricing: Pricing, names: Sequence[str], quick: Plan) -> bool:
+    """Whether what single variables hang on is small beside the whole: else a search for one sweep comes first."""
+    tree, some = quick.program, names[:: max(len(names) // LOOKED_AT, 1)]
+    n = tree.scopes.n if isinstance(tree, ContractionTree) else len(pricing.model.states)
+    return max((len(pricing.near(name)) for name in some), default=0) < SMALL * n
 
 
 def _cheaper(pricing: Pricing, search: float, names: Sequence[str], ask: Ask) -> Plan:

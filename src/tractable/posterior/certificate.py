@@ -34,7 +34,7 @@ class ImpossibleEvidenceError(ModelError):
     ...     tr.infer(net, {"a": "1"}).marginals
     ... except tr.ImpossibleEvidenceError as error:
     ...     print(error)
-    the evidence has probability zero under the model: there is no posterior
+    the evidence has probability zero under the model, as 'a' = '1' cannot be: there is no posterior
     """
 
 

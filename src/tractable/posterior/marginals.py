@@ -105,6 +105,9 @@ class Marginals(Means):
         self._names, self._places, self._values, self._unasked = states, places, values, unasked
         self.refused: Mapping[str, Plan] = {}
 
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}{f'; {len(self.refused)} refused' if self.refused else ''}"
+
     def without(self, refused: Mapping[str, Plan]) -> Marginals:
         """The marginals less those that the budget refuses."""
         answered = {v: own for v, own in self._names.items() if v not in refused}
