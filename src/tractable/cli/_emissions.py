@@ -82,10 +82,8 @@ def states_of(texts: list[str], names: Collection[str]) -> Any:
         column = known.get(column, column)
         if not column or not own or column in found:
             raise typer.BadParameter(f"--categories: expected COLUMN=N or COLUMN=a|b|c, each column once, got {text!r}")
-        if not own.isdecimal() and "," in own and "|" not in own:
-            raise typer.BadParameter(
-                f"--categories {text}: states stand between bars: {column}={own.replace(',', '|')}"
-            )
+        if "," in own and "|" not in own:
+            raise typer.BadParameter(f"--categories {text}: take | between states, {column}={own.replace(',', '|')}")
         found[column] = int(own) if own.isdecimal() else own.split("|")
     return found
 

@@ -23,7 +23,7 @@ from tractable.learning.given import GivenRows, as_given
 from tractable.learning.live import Looks
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.settings import check_settings
-from tractable.learning.watch import FIRST, Sight, Watch, are_finite
+from tractable.learning.watch import EVERY, FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
@@ -145,7 +145,8 @@ class Fitting:
         some, key = spread(self.table.rows, self.learner.glimpsed_rows), jax.random.fold_in(self.key, 3)
         ground = independent_columns(self.learner.visible(self.model), seen.means, seen.n_rows, some)
         look = lambda model: self.learner.glimpse(model, some, key)  # noqa: E731
-        return Watch(look, ground, self.length, self.options.watch, self.learner.optimizer is None)
+        first = EVERY if self.learner.is_learned(self.model) else FIRST
+        return Watch(look, ground, self.length, self.options.watch, self.learner.optimizer is None, first)
 
     @cached_property
     def _looks(self) -> Looks:
@@ -288,7 +289,7 @@ class Fitting:
         """The rough likelihood where it is time to look, and whether the fit is where it should be."""
         if not are_finite(at.training):
             return None, False
-        if not self.options.watch or at.step < FIRST or at.step != self._watch.next(at.step - 1):
+        if not self.options.watch or at.step < self._watch.first or at.step != self._watch.next(at.step - 1):
             return None, True
         seen = self._watch.look(at.training.average)
         return seen, not self._watch.is_astray(at.watched, seen)

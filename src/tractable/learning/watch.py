@@ -20,7 +20,11 @@ from tractable.learning.records import LearningWarning
 from tractable.models import ModelError
 
 FIRST, EVERY = 50, 1600
-"""Steps before the first look; then they double, up to so many between two looks."""
+"""Steps before the first look; then they double, up to so many between two looks.
+
+A model that has been learned is looked at after the second number of steps first: until chains and steps of Adam know
+it, it is worse than it was.
+"""
 
 LOST = 0.3
 """The share of what was won that may be lost again: so much is noise, and chains that lag behind."""
@@ -54,7 +58,8 @@ class Sight(NamedTuple):
 class Watch:
     """How a fit is watched: `look` says how likely rows are, roughly, `independent` how likely as independent columns.
 
-    `total` is the last step, `on` whether it is watched at all, `lowers` whether there is a rate to lower.
+    `total` is the last step, `on` whether it is watched at all, `lowers` whether there is a rate to lower, `first` the
+    step of the first look.
     """
 
     look: Callable[[Any], float | None]
@@ -62,19 +67,20 @@ class Watch:
     total: int
     on: bool = True
     lowers: bool = True
+    first: int = FIRST
 
     def next(self, step: int) -> int:
         """The step of the next look, or of the end."""
         if not self.on:
             return self.total
-        at = FIRST
+        at = self.first
         while at <= step:
             at += min(at, EVERY)
         return min(at, self.total)
 
     def begun(self, training: Training) -> Watched:
         """What is known at the first step."""
-        seen = self.look(training.average) if self.on and self.total >= FIRST else None
+        seen = self.look(training.average) if self.on and self.total >= self.first else None
         return Watched(training, best=nan if seen is None else seen)
 
     def is_astray(self, watched: Watched, seen: float | None) -> bool:

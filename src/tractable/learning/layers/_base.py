@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -93,6 +93,13 @@ class LayeredLearner(Learner):
 
     samples: int = 1
     top: Contrastive = field(default_factory=PersistentCD)
+
+    def settled(self, model: Any, n_rows: int, version: int = 2) -> Self:
+        own = super().settled(model, n_rows, version)
+        given = self.learning_rate is not None or not isinstance(model.generative, DeepBeliefNetwork)
+        if given or not self.is_learned(model) or not isinstance(own.top, PersistentCD):
+            return own
+        return replace(own, top=replace(own.top, burn_in=max(own.top.burn_in, sizes.BURN_IN)))
 
     def rate(self, model: Any) -> float:
         return sizes.rate_of_adam(model.n_parameters)
