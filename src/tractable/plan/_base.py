@@ -78,7 +78,7 @@ class Plan(Printed):
     Attributes
     ----------
     method : how it is answered; None where the budget refuses it.
-    width : log2 of the entries of the largest table made.
+    width : log2 of the entries of the largest table made; of a search, of that which elimination would make.
     flops : multiply-adds of the whole query.
     bytes : the most memory held at once, tables only.
     seconds : predicted on this machine.
