@@ -1,5 +1,5 @@
-/* Tests of count.c, count_clauses.c, count_simplify.c, count_eliminate.c, count_probe.c: what is made of tables, and what
- * is made simpler, has the sum that it had, and answers are those of the sum over all joint states. */
+/* Tests of count.c, count_clauses.c, count_simplify.c, count_eliminate.c, count_probe.c: what is made of tables, and
+ * what is made simpler, has the sum that it had, and answers are those of the sum over all joint states. */
 #include "formulas.h"
 
 enum { EVIDENCE, MARGINALS, WALK_DOWN };

@@ -1,5 +1,5 @@
-/* Tests of count_search.c, count_propagate.c, count_learn.c, count_parts.c, count_cache.c, count_trace.c, count_order.c: the
- * search finds the sums of small formulas, whatever it forgets on the way. */
+/* Tests of count_search.c, count_propagate.c, count_learn.c, count_parts.c, count_cache.c, count_trace.c,
+ * count_order.c: the search finds the sums of small formulas, whatever it forgets on the way. */
 #include "formulas.h"
 
 static int test_numbers(void) {

@@ -113,7 +113,8 @@ static int pass_on(Problem *of, int unknown, int64_t first, double *marginal, ui
         status = pass_run(&p, of, &(Effort){ALL, kept, work < of->left ? work : of->left});
         tell(of, &p);
         if (status == SOLVED) unknown = keep_marginals(&p, of->f.n, marginal, known);
-        else if (at_once > 1 && of->left > 0 && now_seconds() < of->asked->end) status = SOLVED, at_once = (at_once + 3) / 4;
+        else if (at_once > 1 && of->left > 0 && now_seconds() < of->asked->end)
+            status = SOLVED, at_once = (at_once + 3) / 4;
         pass_close(&p);
     }
     drop(kept);
@@ -185,7 +186,7 @@ static int solve(Problem *of, double *log_z, double *marginals, int32_t *states)
 }
 
 /* The logarithm of the sum (of the greatest product), marginals of all states or states, and what it took: decisions,
- * contradictions, sums found in the cache, visits of clauses, Boolean variables and clauses left, bytes of the trace. */
+ * contradictions, sums found in the cache, visits of clauses, variables and clauses left, bytes of the trace. */
 EXPORT int count_tables(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                         const int64_t *value_starts, const double *values, int task, int n_samples, uint64_t seed,
                         const double *terms, double *log_z, double *marginals, int32_t *states, double *told,

@@ -1,10 +1,11 @@
 /* Counting by search: the sum over all states of a product of tables, where many entries are zero or alike.
  *
- * Tables become clauses over Boolean variables (`count_clauses.c`). A literal is 2v where variable v is true, 2v + 1 where
- * it is false, and has a weight; a clause is a disjunction of literals with a factor that counts where all of them are
- * false: 0 where that cannot be, another number where a table has an entry unlike most of its others. The search decides
- * variables one by one (`count_search.c`), draws conclusions (`count_propagate.c`), learns from contradictions
- * (`count_learn.c`), takes what falls apart by itself (`count_parts.c`) and remembers the sums of parts (`count_cache.c`). */
+ * Tables become clauses over Boolean variables (`count_clauses.c`). A literal is 2v where variable v is true, 2v + 1
+ * where it is false, and has a weight; a clause is a disjunction of literals with a factor that counts where all of
+ * them are false: 0 where that cannot be, another number where a table has an entry unlike most of its others. The
+ * search decides variables one by one (`count_search.c`), draws conclusions (`count_propagate.c`), learns from
+ * contradictions (`count_learn.c`), takes what falls apart by itself (`count_parts.c`) and remembers the sums of parts
+ * (`count_cache.c`). */
 #ifndef TRACTABLE_COUNT_H
 #define TRACTABLE_COUNT_H
 

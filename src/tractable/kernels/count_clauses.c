@@ -1,5 +1,5 @@
-/* Tables as clauses: a tree of cuts takes a table apart into boxes of equal entries. The value that most entries have is
- * a constant; a box of another value is a clause with its ratio to that, a box of zeros one without. */
+/* Tables as clauses: a tree of cuts takes a table apart into boxes of equal entries. The value that most entries have
+ * is a constant; a box of another value is a clause with its ratio to that, a box of zeros one without. */
 #include "count.h"
 
 enum { MOST_STATES = 64, MOST_AXES = 32, MOST_VALUES = 1 << 14, MOST_ENTRIES = 1 << 20, MOST_BINARY = 1 << 22 };

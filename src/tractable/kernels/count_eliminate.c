@@ -68,7 +68,7 @@ static int spread(Simple *w, int head, int but, int64_t *visits) {
     return 1;
 }
 
-/* Whether no state of the others satisfies all of these clauses less the variable: as far as a short search can tell. */
+/* Whether no state of the others satisfies all of these clauses less the variable, as far as a short search tells. */
 static int contradict(Simple *w, const Ints *own, int but, int *nodes, int64_t *visits) {
     int start = w->trail.len, changed = 1, shortest = 0;
     int32_t pick = -1;

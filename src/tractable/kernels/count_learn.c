@@ -88,7 +88,7 @@ static int by_use(const void *a, const void *b) {
     return x[1] != y[1] ? (x[1] > y[1] ? 1 : -1) : (x[2] < y[2]) - (x[2] > y[2]);
 }
 
-/* Whether a clause may go: it joins many levels and is no reason. */
+/* The clauses that may go, which join more than two levels and are no reason: where they are, levels, last use. */
 static int32_t *candidates(Search *s, int *count) {
     int n = 0, k = 0;
     for (int32_t at = s->given; at < s->db.len; at += CLAUSE_HEAD + s->db.at[at]) n++;

@@ -86,8 +86,8 @@ static int is_false(const Search *s, const int32_t *lits, int len) {
     return 1;
 }
 
-/* The product with the weight of a literal that became true in the part, and with the factors of the clauses that it was
- * the last to make false. */
+/* The product with the weight of a literal that became true in the part, and with the factors of the clauses that it
+ * was the last to make false. */
 static Number weighed(Search *s, int32_t lit, Number product) {
     const Formula *f = s->f;
     product = number_by(product, f->weight[lit]);

@@ -147,7 +147,7 @@ static void work_in(Simple *w) {
     }
 }
 
-/* Whether all literals of c but `but` are marked, where that one is marked the other way round. */
+/* Whether all literals of a clause but one are marked. */
 static int within(const Simple *w, const Clause *c, int32_t but) {
     const int32_t *lits = literals(w->f, c);
     for (int i = 0; i < c->len; i++)
@@ -167,7 +167,7 @@ static void imply(Simple *w, int id, int32_t turned) {
     Clause *c = &f->clauses[id];
     int32_t *lits = literals(f, c), best = -1;
     uint64_t bits = w->sign[id];
-    if (turned >= 0) bits = (bits & ~bit_of(turned)) | 0;
+    if (turned >= 0) bits &= ~bit_of(turned);
     for (int i = 0; i < c->len; i++) {
         int32_t l = lits[i] == turned ? lits[i] ^ 1 : lits[i];
         if (best < 0 || w->occurs[l].len < w->occurs[best].len) best = l;
@@ -177,7 +177,7 @@ static void imply(Simple *w, int id, int32_t turned) {
         int other = o->at[k];
         Clause *d = &f->clauses[other];
         w->work++;
-        if (other == id || d->len < c->len || (bits & ~w->sign[other] && turned < 0)) continue;
+        if (other == id || d->len < c->len || bits & ~w->sign[other]) continue;
         if (c->factor != 0 && (d->factor == 0 || d->len != c->len || turned >= 0)) continue;
         mark(w, d);
         if (turned >= 0 && w->mark[turned ^ 1] != w->stamp) continue;
@@ -251,7 +251,8 @@ void simple_close(Simple *w, int32_t *image) {
 }
 
 Formula formula_copy(const Formula *f) {
-    Formula out = {.n = f->n, .constant = f->constant, .extreme = f->extreme, .weight = grab(sizeof(double) * (size_t)(2 * f->n + 1))};
+    Formula out = {.n = f->n, .constant = f->constant, .extreme = f->extreme};
+    out.weight = grab(sizeof(double) * (size_t)(2 * f->n + 1));
     memcpy(out.weight, f->weight, sizeof(double) * (size_t)(2 * f->n));
     for (int i = 0; i < f->m; i++)
         formula_add(&out, literals(f, &f->clauses[i]), f->clauses[i].len, f->clauses[i].factor);
