@@ -11,7 +11,7 @@ import numpy as np
 from . import EVIDENCE, MARGINALS, WALK, Tables, kernel
 
 SOLVED, OUT_OF_WORK, OUT_OF_ROOM, UNSUITED = range(4)
-VISITS = 6e7
+VISITS = 1e8
 """Visits of clauses in a second; measured."""
 
 _int, _pointer = ctypes.c_int, ctypes.c_void_p
