@@ -13,7 +13,6 @@ from tractable.models.binarizing import DRAW, binarized, checked, drawn, in_colu
 from tractable.models.columns import numbers_of
 from tractable.models.keys import generator
 from tractable.models.rows import is_named
-from tractable.models.units import Bernoulli, Categorical, Gaussian, Mixed
 from tractable.models.weights import counted
 
 
@@ -87,6 +86,8 @@ def bits_of(units: Any) -> np.ndarray | None:
     ------
     ModelError : there are none: the columns hold real numbers or categories.
     """
+    from tractable.models.units import Bernoulli, Categorical, Gaussian, Mixed  # jax: a command says that it is missing
+
     own = [isinstance(part, Bernoulli) for part in units.parts] if isinstance(units, Mixed) else []
     if isinstance(units, Gaussian | Categorical) or (own and not any(own)):
         raise ModelError("binarize makes zeros and ones, and none of these columns holds any: leave it out")
