@@ -221,6 +221,10 @@ def test_limits_end_a_search() -> None:
     assert count(packed(np.array([65, 2]), [((0, 1), np.ones((65, 2)))]), ROOMY).status == UNSUITED
     extreme = [((0, 1), np.array([[1e-300, 1.0], [1e250, 0.0]]))]
     assert count(packed(np.array([2, 2]), extreme), ROOMY).status == UNSUITED
+    vanishing = [((0,), np.array([1e-200, 1e150, 0.0])), ((0,), np.array([1e150, 1e-200, 1.0]))]  # no zero: 1e-350
+    assert count(packed(np.array([3]), vanishing), ROOMY).status == UNSUITED
+    vanishing = [((0, 1), np.array([[1e-200, 1e150], [1e150, 1e150]])), ((0, 1), np.array([[1.0, 0.0], [0.0, 0.0]]))]
+    assert count(packed(np.array([2, 2]), vanishing), ROOMY).status == UNSUITED
 
 
 # ---------------------------------------------------------------- verbs

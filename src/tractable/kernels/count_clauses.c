@@ -138,10 +138,17 @@ static void best_cut(const Cutting *c, int *axis, int *state) {
     }
 }
 
+/* a / b; where it vanishes without being zero the formula is too extreme. */
+static double quotient(Formula *f, double a, double b) {
+    double found = a / b;
+    if (a != 0 && found == 0) f->extreme = 1;
+    return found;
+}
+
 /* How much less, or more, an entry is than most. */
 static double ratio(const Cutting *c, int class) {
     double r = 1;
-    formula_scale(c->f, &r, c->value[class] / c->value[c->base]);
+    formula_scale(c->f, &r, quotient(c->f, c->value[class], c->value[c->base]));
     return r;
 }
 
@@ -247,7 +254,7 @@ static int add_table(Formula *f, const Tables *t, int j, const int32_t *first) {
         double most = c.value[c.n_classes - 1];
         f->constant = number_of(f->constant, most);
         for (int s = 0; s < sizes[0] && sizes[0] > 1; s++)
-            formula_scale(f, &f->weight[literal_of(sizes[0], own[0], s)], values[s] / most);
+            formula_scale(f, &f->weight[literal_of(sizes[0], own[0], s)], quotient(f, values[s], most));
     } else {
         f->constant = number_of(f->constant, c.value[c.base]);
         if (2 * c.n_classes > c.size) {

@@ -60,7 +60,10 @@ def _count(reduced: Reduced, plan: Plan, task: int, n: int = 0, seed: int = 0) -
     if found.status == SOLVED:
         return found
     if found.status == UNSUITED:
-        why = "a search is for variables of at most 64 states and tables of at most 32 variables and 4 million entries"
+        why = (
+            "a search is for variables of at most 64 states, tables of at most 32 variables and a million entries,"
+            " and numbers that are less than 10^200 apart"
+        )
     elif found.status == OUT_OF_ROOM:
         why = f"the trace of a search takes more than half of {memory_size(limits.bytes)}"
     else:
