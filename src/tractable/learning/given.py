@@ -71,12 +71,12 @@ def as_given(data: Any, options: GradientOptions, units: Any = None) -> GivenRow
     if not is_named(data) and hasattr(data, "tocsr"):
         data = numbers_of(data)
     data, weights = counted(data, options.weights)
-    if options.binarize is None:
+    if (how := options.binarize) is None:
         return GivenRows(data, None, weights)
-    own = bits_of(units)
-    rows = checked(numbers_of(data) if own is None else units.numbers(data), options.binarize, own)
-    cut = in_columns(own, rows, lambda x: binarized(x, options.binarize, generator(options.key)))  # type: ignore
-    return GivenRows(cut, rows if options.binarize == DRAW else None, weights, own)
+    own, key = bits_of(units), generator(options.key)
+    rows = checked(numbers_of(data) if own is None else units.numbers(data), how, own)
+    cut = in_columns(own, rows, lambda gray: binarized(gray, how, key))
+    return GivenRows(cut, rows if how == DRAW else None, weights, own)
 
 
 def bits_of(units: Any) -> np.ndarray | None:
