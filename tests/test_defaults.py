@@ -166,6 +166,16 @@ def test_what_is_astray() -> None:
         watch.lowered(begun._replace(rescues=RESCUES), 1, 50, Sight(-99.0))
 
 
+def test_chains_of_a_learned_top_are_burned_in() -> None:
+    new, learner = tr.stacked([tr.restricted(6, 4, key=0), tr.restricted(4, 3, key=1)]), tr.ReweightedWakeSleep()
+    fields = {"visible_bias": [0.5] * 6, "hidden_bias": [0.0] * 4}
+    learned = tr.stacked([tr.restricted(couplings=np.ones((6, 4)), **fields), tr.restricted(4, 3, key=1)])
+    assert learner.settled(new, 50).top.burn_in == 0 and learner.settled(learned, 50).top.burn_in == 200
+    assert tr.ReweightedWakeSleep(learning_rate=0.01).settled(learned, 50).top.burn_in == 0
+    watch = Watch(lambda model: None, -11.0, 10_000, first=1600)
+    assert [watch.next(step) for step in (0, 1600, 3200)] == [1600, 3200, 4800]
+
+
 def test_a_model_that_is_learned_already_is_not_spoiled() -> None:
     run = fitted()
     before = float(tr.log_likelihood(run.model, ROWS))
