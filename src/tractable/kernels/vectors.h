@@ -72,6 +72,15 @@ INLINE V v_exp(V x) {
     return (V)((VI)p + (((VI)k - (VI)magic) << 52));
 }
 
+/* log to about one unit in the last place, of normal positive numbers: 2 atanh(z) of the mantissa around one. */
+INLINE V v_log(V x) {
+    VI bits = (VI)x, k = (bits - 0x3FE6A09E667F3BCD) >> 52; /* the mantissa from sqrt(1/2) to sqrt(2) */
+    V m = (V)(bits - (k << 52)), z = (m - 1.0) / (m + 1.0), q = z * z, series = v_all(2.0 / 23);
+    for (int i = 21; i > 1; i -= 2) series = series * q + 2.0 / i;
+    V n = __builtin_convertvector(k, V);
+    return n * 0x1.62e42fefa38p-1 + (z * 2.0 + (z * q * series + n * 0x1.ef35793c7673p-45));
+}
+
 /* The same for single precision: V becomes F, and FI, FU are its integers. */
 #define F_LANES (VECTOR_BYTES / 4)
 

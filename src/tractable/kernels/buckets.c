@@ -1,0 +1,117 @@
+/* What Python calls of the mini-buckets. Parts follow from the tables, an order, a limit and a seed, and are made anew in
+ * every call; the state, and conditionals to draw from, are the caller's. */
+#include "buckets.h"
+
+enum { SOUND = 0, TOO_LARGE = 1 };
+
+#define TABLES                                                                                      \
+    int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,               \
+        const int64_t *value_starts, const double *values, const int32_t *order, const int64_t *how
+#define SPLIT(b)                                                             \
+    REGION(caller)                                                           \
+    Tables t = {n, m, sizes, starts, scopes, value_starts, values};          \
+    Buckets b;                                                               \
+    buckets_split(&b, &t, &(Splitting){order, how[0], (uint64_t)how[1]});    \
+    if (b.too_large) {                                                       \
+        region_leave();                                                      \
+        return TOO_LARGE;                                                    \
+    }
+
+/* Parts, entries of their tables, of messages, of shifts, of the largest table; buckets of several parts; entries of
+ * conditionals that are drawn from where `wanted` variables are. */
+EXPORT int buckets_price(TABLES, const uint8_t *wanted, double *told, Caller caller) {
+    SPLIT(b)
+    int several = 0;
+    for (int k = 0; k < n; k++) several += b.groups[k].n > 1;
+    int64_t *at = grab(sizeof(int64_t) * (size_t)(b.n_parts + 1));
+    double all[] = {b.n_parts, (double)b.size, (double)b.rest, (double)b.shift_size, (double)b.largest, several,
+                    (double)proposal_places(&b, wanted, at)};
+    memcpy(told, all, sizeof all);
+    region_leave();
+    return SOUND;
+}
+
+typedef struct {
+    double log_z, slack, *weights, *shifts;
+} Best;
+
+static void keep(Best *best, const Bound *of) {
+    best->log_z = of->log_z, best->slack = of->slack;
+    memcpy(best->weights, of->weights, sizeof(double) * (size_t)of->b->n_parts);
+    memcpy(best->shifts, of->shifts, sizeof(double) * (size_t)of->b->shift_size);
+}
+
+static void go_back(const Best *best, Bound *of) {
+    memcpy(of->weights, best->weights, sizeof(double) * (size_t)of->b->n_parts);
+    memcpy(of->shifts, best->shifts, sizeof(double) * (size_t)of->b->shift_size);
+    bound_forward(of);
+}
+
+/* Sweeps as long as they gain something; only a bound that is a number and lower than the best is kept. */
+static int sweeps(Bound *of, Best *best, const double *terms) {
+    int done = 0, dull = 0;
+    double step = terms[2];
+    for (; done < terms[0] && dull < 8 && now_seconds() < of->end; done++) {
+        if (!bound_improve(of, step)) break;
+        double u = bound_forward(of), gain = best->log_z - u;
+        if (isfinite(u) && gain > 0) {
+            dull = gain < terms[3] ? dull + 1 : 0;
+            keep(best, of);
+            step = fmin(1, 1.1 * step);
+        } else {
+            go_back(best, of);
+            step /= 2, dull++;
+        }
+    }
+    return done;
+}
+
+/* Lowers the bound of a state, or of the first one where `fresh`. terms: sweeps, seconds, step, least gain; told: the
+ * bound, what it was charged for rounding, sweeps done. */
+EXPORT int buckets_bound(TABLES, int fresh, const double *terms, double *weights, double *shifts, double *told,
+                         Caller caller) {
+    double end = now_seconds() + terms[1];
+    SPLIT(b)
+    Bound of;
+    bound_open(&of, &b, grab(sizeof(double) * (size_t)(b.n_parts + 1)), grab(sizeof(double) * (size_t)(b.shift_size + 1)));
+    Best best = {0, 0, weights, shifts};
+    if (fresh) {
+        bound_start(&of);
+        of.early = 1;
+        bound_forward(&of);
+        of.early = 0;
+        keep(&best, &of);
+    } else {
+        go_back(&best, &of);
+        best.log_z = of.log_z, best.slack = of.slack;
+    }
+    of.end = end;
+    told[2] = isfinite(of.log_z) && b.shift_size ? sweeps(&of, &best, terms) : 0;
+    told[0] = best.log_z, told[1] = best.slack;
+    region_leave();
+    return SOUND;
+}
+
+/* The conditionals of a state, one part after the other as `proposal_places` says; told: the bound and its slack. */
+EXPORT int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, double *shifts, double *proposal, double *told,
+                            Caller caller) {
+    SPLIT(b)
+    Bound of;
+    bound_open(&of, &b, weights, shifts);
+    told[0] = bound_forward(&of), told[1] = of.slack;
+    int64_t *at = grab(sizeof(int64_t) * (size_t)(b.n_parts + 1));
+    proposal_places(&b, wanted, at);
+    for (int i = 0; i < b.n_parts; i++)
+        if (at[i] >= 0) part_conditional(&of, i, proposal + at[i]);
+    region_leave();
+    return SOUND;
+}
+
+/* Batches of BATCH draws from a proposal: see `draw_batches`. */
+EXPORT int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, const double *proposal, int64_t first,
+                        int64_t n_batches, uint64_t seed, double *log_w, int32_t *states, Caller caller) {
+    SPLIT(b)
+    draw_batches(&b, weights, proposal, wanted, seed, first, n_batches, log_w, states);
+    region_leave();
+    return SOUND;
+}

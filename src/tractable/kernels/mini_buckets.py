@@ -1,0 +1,125 @@
+"""Mini-buckets of a network's tables: bounds of log Z, and samples whose weights they cap; see buckets.h."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import Tables, _address, _optional, kernel
+
+BATCH = 512
+"""Draws that are made together."""
+
+TOO_LARGE = 1
+
+_int, _long, _seed, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p
+_TABLES = [_int, _int, *[_pointer] * 7]
+_ARGUMENTS = {
+    "buckets_price": [_pointer] * 2,
+    "buckets_bound": [_int, *[_pointer] * 4],
+    "buckets_proposal": [_pointer] * 5,
+    "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, *[_pointer] * 2],
+}
+
+
+class Price(NamedTuple):
+    """What parts hold: numbers of entries, and of buckets that are split."""
+
+    n_parts: int
+    entries: int
+    messages: int
+    shifts: int
+    largest: int
+    n_split: int
+    proposal: int
+
+    @property
+    def bytes(self) -> float:
+        """Bytes that a sweep takes, and the proposal beside it."""
+        return 8.0 * (self.entries + 2 * self.messages + 3 * self.shifts + self.largest + self.proposal)
+
+
+class State(NamedTuple):
+    """Weights of parts and shifts of cost between them, the bound, and what rounding was charged in it."""
+
+    weights: np.ndarray
+    shifts: np.ndarray
+    bound: float
+    slack: float
+    sweeps: int
+
+
+class Sweeps(NamedTuple):
+    """How long a bound is lowered: sweeps, seconds, the first step, the gain below which a sweep is dull."""
+
+    n: float = np.inf
+    seconds: float = np.inf
+    step: float = 1.0
+    least: float = 1e-5
+
+
+@cache
+def _kernel(name: str) -> Any:
+    return kernel(name, [*_TABLES, *_ARGUMENTS[name]])
+
+
+class MiniBuckets:
+    """Tables, an order of elimination of all variables, and the parts that its buckets are split into.
+
+    Parts have tables of at most `limit` entries, except for those that are given with more; `seed` is for ties.
+    """
+
+    def __init__(self, tables: Tables, order: np.ndarray, limit: float, seed: int = 0):
+        self.tables = tables
+        self.order = np.ascontiguousarray(order, np.int32)
+        self.how = np.array([min(limit, 2**31), seed], np.int64)
+        if len(order) != len(tables.sizes):
+            raise ValueError("an order has every variable once")
+
+    def __repr__(self) -> str:
+        return f"MiniBuckets({len(self.order)} variables, tables of {self.how[0]:,})"
+
+    def _call(self, name: str, *rest: Any) -> int:
+        tables = self.tables
+        ends = (_address(self.order), _address(self.how))
+        return _kernel(name)(len(self.order), tables.n_factors, *tables.addresses, *ends, *rest)
+
+    def price(self, wanted: np.ndarray | None = None) -> Price | None:
+        """What the parts hold; None where a table is beyond all limits."""
+        told = np.zeros(len(Price._fields))
+        status = self._call("buckets_price", _optional(wanted), _address(told))
+        return None if status == TOO_LARGE else Price(*map(int, told.tolist()))
+
+    def bound(self, sweeps: Sweeps, state: State | None = None) -> State:
+        """The state with the lowest bound that sweeps find, from the first one or from another."""
+        price = self.price()
+        assert price is not None
+        fresh, terms, told = state is None, np.array(sweeps, np.float64), np.zeros(3)
+        weights = np.empty(price.n_parts) if state is None else state.weights.copy()
+        shifts = np.empty(price.shifts) if state is None else state.shifts.copy()
+        self._call("buckets_bound", fresh, *map(_address, (terms, weights, shifts, told)))
+        return State(weights, shifts, float(told[0]), float(told[1]), int(told[2]))
+
+    def proposal(self, state: State, wanted: np.ndarray | None = None) -> np.ndarray:
+        """The conditionals that samples of the wanted variables are drawn from."""
+        price = self.price(wanted)
+        assert price is not None
+        proposal, told = np.empty(price.proposal), np.zeros(2)
+        arrays = (state.weights, state.shifts, proposal, told)
+        self._call("buckets_proposal", _optional(wanted), *map(_address, arrays))
+        return proposal
+
+    def draw(
+        self, state: State, proposal: np.ndarray, batches: tuple[int, int], seed: int, wanted: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Batches from the first to before the second: log w − U [draws], states of the wanted variables [·, draws]."""
+        first, end = batches
+        n = (end - first) * BATCH
+        log_w = np.empty(n)
+        states = np.empty((0 if wanted is None else int(wanted.sum()), n), np.int32)
+        own = _optional(wanted), _address(state.weights), _address(proposal), first, end - first, seed
+        self._call("buckets_draw", *own, _address(log_w), _address(states))
+        return log_w, states
