@@ -39,7 +39,7 @@ LOG_PARTS = LOG_PARTS - np.logaddexp.reduce(LOG_PARTS)
 CUTS = 1 / 64, 1 / 16, 1 / 4
 """Shares of the planned draws after which tuned stakes are set anew; nothing is tuned before the first."""
 
-POINTS, ABOVE, BELOW = 64, 14, 3
+POINTS, ABOVE, BELOW = 64, 14, 8
 """Points of the grid of weights; of these above the largest of the pilot, and below the smallest."""
 
 PILOT = 2048
@@ -316,11 +316,24 @@ def _shares(log_x: np.ndarray, mass: np.ndarray) -> np.ndarray:
         return sums[1:] / sums[0]
 
 
+def _rows(given: np.ndarray | None, m: int, n: int, what: str) -> np.ndarray:
+    """The rows [m, n] that every draw has; none where there is nothing to ask."""
+    rows = np.empty((0, n), np.uint8) if given is None else np.asarray(given)
+    if rows.shape != (m, n):
+        raise ValueError(f"{what} of {n} draws must have shape {(m, n)}, got {rows.shape}")
+    return rows
+
+
+def _nearer(n: int) -> np.ndarray:
+    """Shares of a way to go, n of them, the closer the nearer they are to the whole way."""
+    return 1 - (np.arange(1, n + 1) / (n + 1)) ** 2
+
+
 def grid(log_weights: np.ndarray) -> np.ndarray:
     """Points for weights like these, from log 0 to log 1, where splitting a draw adds the least variance.
 
-    That is where there are as many as the cube root of the density of weights (Panter & Dite 1951); up to the bound they
-    lie the farther apart the farther from the largest weight.
+    That is where there are as many as the cube root of the density of weights (Panter & Dite 1951); beyond the
+    largest weight seen, up to one, and below the smallest, down to zero, the farther away the farther apart.
     """
     seen, counts = np.unique(log_weights, return_counts=True)
     if len(seen) == 0:
@@ -331,8 +344,9 @@ def grid(log_weights: np.ndarray) -> np.ndarray:
         width = np.exp(seen[:-1] - top) * np.expm1(np.diff(seen))
         density = np.concatenate([[0.0], np.cumsum(np.cbrt(counts[:-1] * width**2))])
         seen = seen[np.searchsorted(density, np.linspace(0, density[-1], room)).clip(max=len(seen) - 1)]
-    above = top * (1 - (np.arange(1, ABOVE + 1) / (ABOVE + 1)) ** 2)
-    below = seen[0] + np.log(np.arange(1, BELOW + 1) / (BELOW + 1))
-    points = np.unique(np.concatenate([[-np.inf, 0.0], below, seen, above]))
+    above = top * _nearer(ABOVE)
+    with np.errstate(divide="ignore"):
+        below = np.log(-np.expm1(np.log(-np.expm1(seen[0])) * _nearer(BELOW)))
+    points = np.unique(np.concatenate([[-np.inf, 0.0], below[below > -np.inf], seen, above]))
     spare = points[1] - 1 - np.arange(POINTS - len(points))
     return np.sort(np.concatenate([points, spare]))
