@@ -58,27 +58,13 @@ INLINE void tally(const int wide, const Draws *d, const void *labels, int64_t n_
     }
 }
 
-/* Whether every label is one that there is. */
-INLINE int known(const int wide, int64_t n, const void *labels, int64_t n_labels) {
-    uint32_t most = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t label = wide ? ((const uint32_t *)labels)[i] : ((const uint8_t *)labels)[i];
-        most = label > most ? label : most;
-    }
-    return n == 0 || most < n_labels;
-}
-
 /* Adds n draws to the masses [1 + labels, k]: row 0 has all of them, row 1 + starts[q] + l those with label l of question
- * q. Returns 1 without doing so if there is no such label. */
+ * q. Labels [n_questions, n] are bytes or, `wide`, 32 bits, and below the sizes of their questions. */
 EXPORT int betting_tally(int64_t n, int k, const uint8_t *cells, const double *shares, int64_t n_questions,
                          const int64_t *starts, const void *labels, int wide, double *mass, Caller caller) {
     Draws d = {n, k, cells, shares};
     int64_t bytes = n * (wide ? 4 : 1);
     const char *at = labels;
-    for (int64_t q = 0; q < n_questions; q++) {
-        int64_t size = starts[q + 1] - starts[q];
-        if (!(wide ? known(1, n, at + q * bytes, size) : known(0, n, at + q * bytes, size))) return 1;
-    }
     REGION(caller)
     Pair *room = grab(sizeof(Pair) * (size_t)(FEW * TURNS * k));
     tally(0, &d, NULL, 1, mass, room);
@@ -103,12 +89,9 @@ static void tally_values(const Draws *d, int levels, const double *values, doubl
     }
 }
 
-/* The same for values [m, n] between 0 and 1, which fall between two of `levels` points themselves: masses [m, levels, k].
- * Returns 1 without doing so if a value lies outside. */
+/* The same for values [m, n] between 0 and 1, which fall between two of `levels` points themselves: masses [m, levels, k]. */
 EXPORT int betting_values(int64_t n, int k, const uint8_t *cells, const double *shares, int64_t m, int levels,
                           const double *values, double *mass, Caller caller) {
-    for (int64_t i = 0; i < m * n; i++)
-        if (!(values[i] >= 0 && values[i] <= 1)) return 1;
     Draws d = {n, k, cells, shares};
     REGION(caller)
     for (int64_t v = 0; v < m; v++) tally_values(&d, levels, values + v * n, mass + v * levels * k);

@@ -40,16 +40,16 @@ class Placed(NamedTuple):
     cells: np.ndarray
     shares: np.ndarray
 
-    def tally(self, starts: np.ndarray, labels: np.ndarray, mass: np.ndarray) -> bool:
-        """Add the draws to the masses [1 + n_labels, k], by labels [n_questions, n]; False if there is no such label."""
+    def tally(self, starts: np.ndarray, labels: np.ndarray, mass: np.ndarray) -> None:
+        """Add the draws to the masses [1 + n_labels, k], by labels [n_questions, n], bytes or 32 bits."""
         wide = labels.dtype == np.int32
         arrays = (starts.ctypes.data, labels.ctypes.data, wide, mass.ctypes.data)
-        return not _kernel("betting_tally")(*self._arguments, len(labels), *arrays)
+        _kernel("betting_tally")(*self._arguments, len(labels), *arrays)
 
-    def tally_values(self, values: np.ndarray, mass: np.ndarray) -> bool:
-        """Add values [m, n] between 0 and 1 to the masses [m, levels, k]; False if one lies outside."""
+    def tally_values(self, values: np.ndarray, mass: np.ndarray) -> None:
+        """Add values [m, n] between 0 and 1 to the masses [m, levels, k]."""
         arrays = (mass.shape[1], values.ctypes.data, mass.ctypes.data)
-        return not _kernel("betting_values")(*self._arguments, len(values), *arrays)
+        _kernel("betting_values")(*self._arguments, len(values), *arrays)
 
     @property
     def _arguments(self) -> tuple[int, ...]:

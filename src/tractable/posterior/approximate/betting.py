@@ -8,23 +8,25 @@ With stakes c from the past alone the capital is a martingale at the truth, and 
 (Waudby-Smith & Ramdas 2024). The stakes do not depend on m, so the capital is monotone in it.
 
 Three quarters of the capital lie on the stake that is best for the planned number of draws, the rest on a ladder of
-constant stakes: an insurance for another end of the run.
-
-What is kept does not grow with the draws: masses at the points of a grid of weights, by label, in a few blocks of time
-between which the tuned stake changes. A draw between two points counts for both by shares that keep its mean. As
-log(1 + c g) is concave in X the capital is never larger than that of the draws themselves, whatever the grid: the
-intervals are wider by little and hold.
+constant stakes: an insurance for another end of the run. What is kept does not grow with the draws: a tally
+(`tallies.py`) of each block of time between which the tuned stake changes, and the moments at these changes. As
+log(1 + c g) is concave in X the capital of the tally is never larger than that of the draws themselves, whatever the
+grid: the intervals are wider by little, and hold.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tractable.kernels.betting import Gains, Stakes, edges, placed
+from tractable.kernels.betting import Gains, Stakes, edges
+
+from tractable.posterior.certificate import Certificate
+
+from .tallies import LEVELS, POINTS, Drawing, Moments, Tally, complement, deviations, largest, log_mean
 
 TUNED = 0.75
 """The part of the capital on the tuned stakes."""
@@ -32,24 +34,21 @@ TUNED = 0.75
 RUNGS = 0.98 * 0.5 ** np.arange(12)
 """Constant stakes."""
 
-LOG_PARTS = np.log([TUNED, *(p := (1 - TUNED) / np.arange(1, 13) / np.arange(2, 14) * 13 / 12)])
+LOG_PARTS = np.log([TUNED, *(1 - TUNED) / np.arange(1, 13) / np.arange(2, 14)])
 LOG_PARTS = LOG_PARTS - np.logaddexp.reduce(LOG_PARTS)
 """Logarithms of the parts of the capital: on tuned stakes, and on each rung."""
 
 CUTS = 1 / 64, 1 / 16, 1 / 4
 """Shares of the planned draws after which tuned stakes are set anew; nothing is tuned before the first."""
 
-POINTS, ABOVE, BELOW = 64, 14, 8
-"""Points of the grid of weights; of these above the largest of the pilot, and below the smallest."""
-
 PILOT = 2048
 """So many draws of positive weight are kept as they are before the grid is chosen."""
 
-LEVELS = 17
-"""Points of the grid of values."""
+TOGETHER = 1024
+"""Events whose masses are laid out at a time."""
 
 ROUNDING = 1e-9
-"""Weights may lie so far above their bound, relative to it."""
+"""log w may lie so far above its bound."""
 
 LAST = 46.0, 600.0
 """Candidates of interest: shares above e^-46, means above e^-600 of the estimate."""
@@ -63,31 +62,31 @@ class Ends(NamedTuple):
     upper: np.ndarray
 
 
-class Drawing(NamedTuple):
-    """Draws of positive weight in one block of time: log weights [n], labels [T, n], values [V, n]."""
+class Fractions(NamedTuple):
+    """Of some events, at some time: p = E[X h]/E[X], E[X² (h − p)²], E[X], and the number of draws."""
 
-    block: int
-    log_weights: np.ndarray
-    labels: np.ndarray
-    values: np.ndarray
+    p: np.ndarray
+    squares: np.ndarray
+    mean: float
+    n: float
+
+    def opposite(self) -> Fractions:
+        """Those of 1 − h."""
+        return self._replace(p=1 - self.p)
+
+    @property
+    def mean_g2(self) -> np.ndarray:
+        """E[g²] of the gain X (h − p)/p; infinite where p = 0."""
+        with np.errstate(all="ignore"):
+            return np.where(self.p > 0, self.squares / self.p**2, np.inf)
 
 
-class Tally:
-    """Masses of draws at the points of a grid of log weights, by block: of all and by label, and by value."""
+class Cells(NamedTuple):
+    """Masses [events, blocks, cells], and of each cell the logarithm of X and the value h of the function bet on."""
 
-    def __init__(self, log_weights: np.ndarray, starts: np.ndarray, n_values: int):
-        self.points = grid(log_weights)
-        self.starts = starts
-        self.mass = np.zeros((1 + len(CUTS), 1 + starts[-1], POINTS))
-        self.value_mass = np.zeros((1 + len(CUTS), n_values, LEVELS, POINTS))
-
-    def add(self, piece: Drawing) -> None:
-        """Count the draws; a ValueError where there is no such label or value."""
-        draws = placed(self.points, piece.log_weights)
-        if not draws.tally(self.starts, piece.labels, self.mass[piece.block]):
-            raise ValueError("a label of a draw is none of its question's: expected 0 … size − 1")
-        if not draws.tally_values(piece.values, self.value_mass[piece.block]):
-            raise ValueError("a value of a draw lies outside of [0, 1]: map the function's range there first")
+    mass: np.ndarray
+    log_x: np.ndarray
+    h: np.ndarray
 
 
 class Bets:
@@ -101,12 +100,13 @@ class Bets:
     """
 
     def __init__(self, sizes: Sequence[int] = (), horizon: int = 100_000, n_values: int = 0):
-        self.sizes, self.horizon, self.n_values, self.n = tuple(sizes), horizon, n_values, 0
+        self.sizes, self.horizon, self.n_values, self.n = np.array(sizes, np.int64), horizon, n_values, 0
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         self._cuts = [max(16, math.ceil(horizon * share)) for share in CUTS]
         self._zeros = np.zeros(1 + len(CUTS))
         self._pilot: list[Drawing] = []
         self._tally: Tally | None = None
+        self._past: list[Moments] = []
 
     def add(self, log_weights: np.ndarray, labels: np.ndarray | None = None, values: np.ndarray | None = None) -> None:
         """Count draws: log w − U ≤ 0 (−inf for weight zero) [n], labels [T, n], values [n_values, n].
@@ -115,30 +115,27 @@ class Bets:
         ------
         ValueError : a weight above its bound or not a number, labels and values that do not fit.
         """
-        log_weights = self._checked(np.asarray(log_weights, np.float64))
-        labels = _rows(labels, len(self.sizes), len(log_weights), "labels")
+        log_weights = _below_bound(np.asarray(log_weights, np.float64))
+        labels = _within(_rows(labels, len(self.sizes), len(log_weights), "labels"), self.sizes - 1, "labels")
         labels = labels if labels.dtype in (np.uint8, np.int32) else labels.astype(np.int32)
         values = _rows(values, self.n_values, len(log_weights), "values").astype(np.float64)
+        values = _within(values, np.ones(self.n_values), "values")
         for block, at in self._pieces(len(log_weights)):
-            piece = Drawing(block, log_weights[at], labels[:, at], values[:, at])
-            self._count(self._positive(piece))
-        self.n += len(log_weights)
-
-    @staticmethod
-    def _checked(log_weights: np.ndarray) -> np.ndarray:
-        if log_weights.ndim != 1 or not np.all(log_weights <= ROUNDING):
-            raise ValueError("log weights must be one row of numbers below their bound: log w − U ≤ 0")
-        return np.minimum(log_weights, 0.0)
+            while len(self._past) < block:  # stakes from here on may know what was drawn before, and no more
+                self._past.append(self.moments)
+            self._count(self._positive(Drawing(block, log_weights[at], labels[:, at], values[:, at])))
+            self.n += at.stop - at.start
 
     def _pieces(self, n: int) -> Iterator[tuple[int, slice]]:
         """The next n draws by the block that they fall into."""
-        ends = [self.n, *(min(max(cut, self.n), self.n + n) for cut in self._cuts), self.n + n]
-        for block, (first, last) in enumerate(zip(ends, ends[1:], strict=False)):
-            if first < last:
-                yield block, slice(first - self.n, last - self.n)
+        first = self.n
+        ends = [first, *(min(max(cut, first), first + n) for cut in self._cuts), first + n]
+        for block in range(len(ends) - 1):
+            if ends[block] < ends[block + 1]:
+                yield block, slice(ends[block] - first, ends[block + 1] - first)
 
     def _positive(self, piece: Drawing) -> Drawing:
-        """The draws of positive weight; the others tell no label and are only counted."""
+        """The draws of positive weight; the others tell nothing of labels and are only counted."""
         positive = piece.log_weights > -np.inf
         self._zeros[piece.block] += len(positive) - np.count_nonzero(positive)
         arrays = piece[1:] if positive.all() else (a[..., positive] for a in piece[1:])
@@ -158,10 +155,15 @@ class Bets:
         if self._tally is not None:
             return self._tally
         log_weights = [piece.log_weights for piece in self._pilot]
-        found = Tally(np.concatenate(log_weights or [np.empty(0)]), self._starts, self.n_values)
+        found = Tally(np.concatenate([np.empty(0), *log_weights]), 1 + len(CUTS), self._starts, self.n_values)
         for piece in self._pilot:
             found.add(piece)
         return found
+
+    @property
+    def moments(self) -> Moments:
+        """Those of all draws so far."""
+        return Moments.of(self.tally, self._zeros.sum())
 
     # ------------------------------------------------------------------ intervals
 
@@ -170,150 +172,144 @@ class Bets:
         tally = self.tally
         mass = tally.mass[:, 0].copy()
         mass[:, 0] += self._zeros
-        low = self._log_lower(tally.points, mass, level / 2)
-        with np.errstate(divide="ignore"):
-            high = np.log(-np.expm1(self._log_lower(np.log(-np.expm1(tally.points)), mass, level / 2)))
-        return Ends(_log_mean(tally.points, mass), np.float64(low), high)
+        low = self._log_lower(tally.points, mass, 0, level / 2)
+        high = complement(np.float64(self._log_lower(complement(tally.points), mass, 1, level / 2)))
+        return Ends(*map(np.float64, (log_mean(tally.points, mass.sum(0)), low, high)))
 
     def shares(self, level: float) -> Ends:
         """E[X 1(label)]/E[X] of all labels of all questions side by side: all intervals together miss at `level`.
 
         Two labels are one event; a single one has share 1. Shares are NaN where no draw had a positive weight.
         """
-        tally, sizes = self.tally, np.array(self.sizes, np.int64)
-        of = np.repeat(np.arange(len(sizes)), sizes)
-        first = np.arange(len(of)) == self._starts[of]
-        events = np.flatnonzero((sizes[of] > 2) | (first & (sizes[of] == 2)))
-        total = np.ascontiguousarray(tally.mass[:, 0])
-        inside = np.ascontiguousarray(tally.mass[:, 1 + events].transpose(1, 0, 2))
-        outside = np.maximum(total - inside, 0.0)
-        x, level = tally.points, level / max(2 * len(events), 1)
+        tally, of = self.tally, np.repeat(np.arange(len(self.sizes)), self.sizes)
+        two, first = self.sizes[of] == 2, np.arange(len(of)) == self._starts[of]
+        events, second = np.flatnonzero((self.sizes[of] > 2) | (two & first)), np.flatnonzero(two & ~first)
         lower, upper = np.ones(len(of)), np.ones(len(of))
-        lower[events] = self._lower(Cells(inside, x), Cells(outside, x), level)
-        upper[events] = 1 - self._lower(Cells(outside, x), Cells(inside, x), level)
-        second = np.flatnonzero(~first & (sizes[of] == 2))
+        for part in np.array_split(events, range(TOGETHER, len(events), TOGETHER)):
+            inside = np.ascontiguousarray(tally.mass[:, 1 + part].transpose(1, 0, 2))
+            outside = np.maximum(tally.mass[:, 0] - inside, 0.0)
+            past = self._seen(lambda moments, part=part: _of_labels(moments, part))
+            cells = [Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside)]
+            lower[part], upper[part] = self._ends(*cells, past, level / (2 * len(events)))
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
-        return Ends(_shares(tally.points, tally.mass.sum(0)), lower, upper)
+        with np.errstate(invalid="ignore"):
+            sums = self.moments.sums[:, 0]
+            return Ends(sums[1:] / sums[0], lower, upper)
 
     def means(self, level: float) -> Ends:
         """E[X f]/E[X] of all functions [n_values]: all intervals together miss with probability at most `level`."""
-        tally = self.tally
-        mass = tally.value_mass.transpose(1, 0, 2, 3).reshape(self.n_values, 1 + len(CUTS), -1)
-        return self._means(mass, np.linspace(0, 1, LEVELS), level / max(2 * self.n_values, 1))
+        mass = self.tally.value_mass.transpose(1, 0, 2, 3)
+        return self._means(mass, np.linspace(0, 1, LEVELS), lambda m: m.value_sums, level / max(self.n_values, 1))
 
     def mean_of(self, question: int, values: Sequence[float], level: float) -> Ends:
         """The posterior mean of a function of one question's label: its value for each label."""
-        first, last = 1 + self._starts[question : question + 2]
-        mass = self.tally.mass[None, :, first:last].reshape(1, 1 + len(CUTS), -1)
+        first, last = (1 + self._starts[question : question + 2]).tolist()
         h = np.asarray(values, np.float64)
         bottom, width = h.min(), np.ptp(h)
-        if width == 0:
-            return Ends(*(np.array(bottom) for _ in Ends._fields))
-        found = self._means(mass, (h - bottom) / width, level / 2)
+        if h.shape != (last - first,) or not np.isfinite(width):
+            raise ValueError(f"question {question} has {last - first} labels: expected a finite value for each")
+        mass, scaled = self.tally.mass[None, :, first:last], (h - bottom) / (width or 1.0)
+        found = self._means(mass, scaled, lambda m: m.sums[None, first:last], level)
         return Ends(*(bottom + width * end[0] for end in found))
 
-    def _means(self, mass: np.ndarray, h: np.ndarray, level: float) -> Ends:
-        """Means of values h, whose masses [m, blocks, len(h) × points] are; each end misses at `level`."""
-        x, h = np.tile(self.tally.points, len(h)), np.repeat(h, POINTS)
-        none = Cells(mass[:, :, :0], x[:0])
-        low, high = self._lower(Cells(mass, x, h), none, level), 1 - self._lower(Cells(mass, x, 1 - h), none, level)
-        scaled = mass.sum(1) * np.exp(x - _top(x, mass.sum((0, 1))))
-        with np.errstate(invalid="ignore"):
-            return Ends(scaled @ h / scaled.sum(1), low, high)
+    def _means(self, mass: np.ndarray, h: np.ndarray, sums: Callable[[Moments], np.ndarray], level: float) -> Ends:
+        """Means of values h at levels that have masses [m, blocks, levels, points]; each of the m misses at `level`."""
+        past = self._seen(lambda moments: _of_values(moments, sums(moments), h))
+        mass = np.ascontiguousarray(mass).reshape(*mass.shape[:2], -1)
+        log_x, own = np.tile(self.tally.points, len(h)), np.repeat(h, POINTS)
+        both = Cells(mass, log_x, own), Cells(mass, log_x, 1 - own)
+        value = np.where(past[-1].mean > 0, past[-1].p, np.nan)
+        return Ends(value, *self._ends(*both, past, level / 2))
+
+    def log_partition(self, bound: float, confidence: float) -> Certificate:
+        """log Z, which is at most the bound U."""
+        found, moments = self.log_mean(1 - confidence), self.moments
+        value, lower, upper = (float(min(bound, bound + end)) for end in found)
+        error = math.sqrt(moments.spreads[0] / self.n) if self.n else math.inf
+        none = None if value > -np.inf else f"unreliable: none of {self.n} draws had a positive weight"
+        return Certificate(value, lower, upper, "probabilistic", confidence, error, none)
+
+    def marginals(self, confidence: float) -> Certificate:
+        """Posterior shares of all labels of all questions side by side, which hold together."""
+        return Certificate(*self.shares(1 - confidence), "probabilistic", confidence)
 
     # ------------------------------------------------------------------ bets
 
-    def _log_lower(self, log_x: np.ndarray, mass: np.ndarray, level: float) -> float:
-        """log E[X] is at least this: bets on X/m − 1 by masses [blocks, points]."""
-        estimate, top, n = _log_mean(log_x, mass), _top(log_x, mass.sum(0)), mass.sum()
-        if not estimate > -np.inf:
+    def _log_lower(self, log_x: np.ndarray, mass: np.ndarray, which: int, level: float) -> float:
+        """log E[X] is at least this: bets on X/m − 1 = (1 + u) X/E[X] − 1 by masses [blocks, points]."""
+        total = mass.sum(0)
+        estimate, offset, now = log_mean(log_x, total), deviations(log_x, total), self.moments
+        if estimate == -np.inf:
             return -np.inf
-        seen = mass.sum(0) > 0
-        with np.errstate(over="ignore"):
-            offset = np.expm1(np.where(seen, log_x - estimate, -np.inf))
+        log_inverse = math.log(1 / level)
+        guess = min(math.sqrt(2 * log_inverse * now.spreads[which] / now.n) + log_inverse / now.n, 1.0)
+        search = [0.0, math.expm1(estimate - largest(log_x, total)), guess, math.exp(LAST[1])]
+        stakes = self._stakes(np.array([[past.spreads[which] for past in self._past]]), level)
         gains = Gains(offset + 1, offset, offset[:0])
-        past = np.cumsum(mass, axis=0) - mass
-        with np.errstate(all="ignore"):
-            spread = _spread(offset, past)
-            guess = math.sqrt(2 * math.log(1 / level) * _spread(offset, mass.sum(0)) / n) + math.log(1 / level) / n
-        search = np.array([[0.0, math.expm1(estimate - top), min(guess, 1.0), math.exp(LAST[1])]])
-        stakes = self._stakes(np.where(past.sum(1) > 0, spread, np.inf)[None], level)
-        edge = edges(mass[None], mass[None, :, :0], gains, stakes, search, math.log(1 / level))
+        edge = edges(mass[None], mass[None, :, :0], gains, stakes, np.array([search]), log_inverse)
         return estimate - math.log1p(edge[0])
 
-    def _lower(self, moving: Cells, still: Cells, level: float) -> np.ndarray:
-        """E[X h]/E[X] is at least this for each of some events: bets on X (h − m)/m, with u = 1/m − 1 for m."""
-        top = max(_top(moving.log_x, moving.mass.sum((0, 1))), _top(still.log_x, still.mass.sum((0, 1))))
-        sums = moving.sums(top) + still.sums(top, 0.0)
-        draws = self._zeros + moving.mass.sum(2) + still.mass.sum(2)
-        p, g2 = _moments(sums.sum(2), draws.sum(1), top)
-        seen = np.flatnonzero(p > 0)
-        past = np.cumsum(sums, axis=2) - sums
-        ahead = _moments(past, np.cumsum(draws, axis=1) - draws, top)[1]
-        log_inverse = math.log(1 / level)
+    def _seen(self, fractions: Callable[[Moments], Fractions]) -> list[Fractions]:
+        """The fractions at each change of the stakes, and now."""
+        return [fractions(moments) for moments in (*self._past, self.moments)]
+
+    def _ends(self, inside: Cells, outside: Cells, past: list[Fractions], level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Both ends of E[X h]/E[X]; `outside` holds what 1 − h is not zero for, each end misses at `level`."""
+        opposite = [fractions.opposite() for fractions in past]
+        return self._lower(inside, outside, past, level), 1 - self._lower(outside, inside, opposite, level)
+
+    def _lower(self, moving: Cells, still: Cells, past: list[Fractions], level: float) -> np.ndarray:
+        """E[X h]/E[X] is at least this for each event: bets on X (h − m)/m, with 1 + u = 1/m.
+
+        Cells of which h is one everywhere leave those of h = 0 beside them to `still`.
+        """
+        now, out = past[-1], np.zeros(len(moving.mass))
+        seen = np.flatnonzero((now.p > 0) & (now.mean > 0))
+        x, p, log_inverse = np.exp(moving.log_x), now.p[seen], math.log(1 / level)
+        apart = slice(None) if np.all(moving.h == 1) else slice(0)
         with np.errstate(all="ignore"):
-            guess = np.sqrt(2 * log_inverse * g2 / draws.sum(1)) / p + log_inverse * np.exp(-top) / sums[0].sum(1)
-        search = np.stack([1 / p[seen] - 1, np.zeros(len(seen)), guess[seen], np.full(len(seen), math.exp(LAST[0]))], 1)
-        gains = Gains(moving.x * moving.h, moving.x * (moving.h - 1), -still.x)
-        stakes, out = self._stakes(ahead[seen], level), np.zeros(len(p))
-        found = edges(moving.mass[seen], still.mass[seen], gains, stakes, search, log_inverse)
+            guess = (np.sqrt(2 * log_inverse * now.mean_g2[seen] / now.n) + log_inverse / (now.n * now.mean)) / p
+        last = np.full(len(seen), math.exp(LAST[0]))
+        search = np.stack([np.minimum(1 / p - 1, last), np.zeros(len(seen)), guess, last], 1)
+        gains = Gains(x * moving.h, x * (moving.h - 1), -np.exp(still.log_x[apart]))
+        stakes = self._stakes(np.array([f.mean_g2[seen] for f in past[:-1]]).reshape(-1, len(seen)).T, level)
+        found = edges(moving.mass[seen], still.mass[seen][:, :, apart], gains, stakes, search, log_inverse)
         out[seen] = 1 / (1 + found)
         return out
 
     def _stakes(self, mean_g2: np.ndarray, level: float) -> Stakes:
-        """Tuned stakes √(2 log(1/level) / (N E[g²])) from E[g²] in the past of each block [n, blocks]; infinite: none."""
+        """Tuned stakes √(2 log(1/level)/(N E[g²])) from E[g²] [n, changes] before each block; none in the first."""
+        tuned = np.zeros((len(mean_g2), 1 + len(CUTS)))
         with np.errstate(divide="ignore"):
-            tuned = np.sqrt(2 * math.log(1 / level / TUNED) / (self.horizon * mean_g2))
-        return Stakes(np.minimum(RUNGS[0], np.nan_to_num(tuned, nan=0.0)), RUNGS, LOG_PARTS)
+            best = np.sqrt(2 * math.log(1 / level / TUNED) / (self.horizon * mean_g2))
+        tuned[:, 1 : 1 + mean_g2.shape[1]] = np.minimum(best, RUNGS[0])
+        return Stakes(tuned, RUNGS, LOG_PARTS)
 
 
-class Cells:
-    """Masses [events, blocks, cells] of cells with weights X and values h of the function whose mean is bet on."""
-
-    def __init__(self, mass: np.ndarray, log_x: np.ndarray, h: np.ndarray | float = 1.0):
-        self.mass, self.log_x, self.x, self.h = mass, log_x, np.exp(log_x), np.broadcast_to(h, log_x.shape)
-
-    def sums(self, top: float, h: float | None = None) -> np.ndarray:
-        """Sums of x h, x, x², x² (1 − h) and x² (1 − h)² by event and block, for x = X/e^top; `h` instead of its own."""
-        x, h_of = np.exp(self.log_x - top), self.h if h is None else np.full(len(self.h), h)
-        columns = (x * h_of, x, x**2, x**2 * (1 - h_of), (x * (1 - h_of)) ** 2)
-        return np.moveaxis(self.mass @ np.stack(columns, 1), 2, 0)
-
-
-def _moments(sums: np.ndarray, n: np.ndarray, top: float) -> tuple[np.ndarray, np.ndarray]:
-    """p = E[X h]/E[X] and E[g²] of the gain at p, from sums as in `Cells` over n draws; E[g²] is infinite where p = 0."""
-    with np.errstate(all="ignore"):
-        p = np.nan_to_num(sums[0] / sums[1])
-        squares = (1 - p) ** 2 * sums[2] - 2 * (1 - p) * sums[3] + sums[4]
-        g2 = np.maximum(squares, 0.0) * math.exp(2 * top) / (n * p**2)
-    return p, np.where(p > 0, g2, np.inf)
-
-
-def _spread(offset: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """E[(X/E[X] − 1)²] of masses [..., points] of X = 1 + offset."""
-    n = mass.sum(-1)
-    mean = (mass @ offset) / n
-    return (mass * (offset - mean[..., None]) ** 2).sum(-1) / n / (1 + mean) ** 2
-
-
-def _top(log_x: np.ndarray, mass: np.ndarray) -> float:
-    """The largest logarithm that has a mass."""
-    return float(np.max(log_x[mass > 0], initial=-np.inf))
-
-
-def _log_mean(log_x: np.ndarray, mass: np.ndarray) -> np.float64:
-    total = mass.sum(0)
-    top = _top(log_x, total)
-    if top == -np.inf:
-        return np.float64(-np.inf)
-    return np.float64(top + np.log(np.sum(total * np.exp(np.minimum(log_x - top, 0.0))) / total.sum()))
-
-
-def _shares(log_x: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Self-normalised shares of all labels, from masses [1 + labels, points]."""
-    sums = mass @ np.exp(np.minimum(log_x - _top(log_x, mass[0]), 0.0))
+def _of_labels(moments: Moments, labels: np.ndarray) -> Fractions:
+    inside, total = moments.sums[1 + labels], moments.sums[0]
     with np.errstate(invalid="ignore"):
-        return sums[1:] / sums[0]
+        p = np.nan_to_num(inside[:, 0] / total[0])
+    squares = (1 - p) ** 2 * inside[:, 1] + p**2 * np.maximum(total[1] - inside[:, 1], 0.0)
+    return _scaled(moments, p, squares)
+
+
+def _of_values(moments: Moments, sums: np.ndarray, h: np.ndarray) -> Fractions:
+    """Of values h at levels with sums [m, levels, 2]."""
+    with np.errstate(invalid="ignore"):
+        p = np.nan_to_num(sums[:, :, 0] @ h / sums[:, :, 0].sum(1)).clip(0, 1)
+    return _scaled(moments, p, ((h - p[:, None]) ** 2 * sums[:, :, 1]).sum(1))
+
+
+def _scaled(moments: Moments, p: np.ndarray, squares: np.ndarray) -> Fractions:
+    n, scale = max(moments.n, 1.0), math.exp(moments.top)
+    return Fractions(p, squares * scale**2 / n, float(moments.sums[0, 0]) * scale / n, moments.n)
+
+
+def _below_bound(log_weights: np.ndarray) -> np.ndarray:
+    if log_weights.ndim != 1 or not np.all(log_weights <= ROUNDING):
+        raise ValueError("log weights must be one row of numbers below their bound: log w − U ≤ 0")
+    return np.minimum(log_weights, 0.0)
 
 
 def _rows(given: np.ndarray | None, m: int, n: int, what: str) -> np.ndarray:
@@ -324,29 +320,9 @@ def _rows(given: np.ndarray | None, m: int, n: int, what: str) -> np.ndarray:
     return rows
 
 
-def _nearer(n: int) -> np.ndarray:
-    """Shares of a way to go, n of them, the closer the nearer they are to the whole way."""
-    return 1 - (np.arange(1, n + 1) / (n + 1)) ** 2
-
-
-def grid(log_weights: np.ndarray) -> np.ndarray:
-    """Points for weights like these, from log 0 to log 1, where splitting a draw adds the least variance.
-
-    That is where there are as many as the cube root of the density of weights (Panter & Dite 1951); beyond the
-    largest weight seen, up to one, and below the smallest, down to zero, the farther away the farther apart.
-    """
-    seen, counts = np.unique(log_weights, return_counts=True)
-    if len(seen) == 0:
-        seen, counts = np.array([-1.0]), np.array([1])
-    top = seen[-1]
-    room = POINTS - 2 - ABOVE - BELOW
-    if len(seen) > room:
-        width = np.exp(seen[:-1] - top) * np.expm1(np.diff(seen))
-        density = np.concatenate([[0.0], np.cumsum(np.cbrt(counts[:-1] * width**2))])
-        seen = seen[np.searchsorted(density, np.linspace(0, density[-1], room)).clip(max=len(seen) - 1)]
-    above = top * _nearer(ABOVE)
-    with np.errstate(divide="ignore"):
-        below = np.log(-np.expm1(np.log(-np.expm1(seen[0])) * _nearer(BELOW)))
-    points = np.unique(np.concatenate([[-np.inf, 0.0], below[below > -np.inf], seen, above]))
-    spare = points[1] - 1 - np.arange(POINTS - len(points))
-    return np.sort(np.concatenate([points, spare]))
+def _within(rows: np.ndarray, most: np.ndarray, what: str) -> np.ndarray:
+    """The rows, if all entries are numbers from 0 to the most of their row."""
+    if rows.size and np.any(bad := ~((rows.min(1) >= 0) & (rows.max(1) <= most))):
+        row = int(np.argmax(bad))
+        raise ValueError(f"{what} in row {row} must lie between 0 and {most[row]:g}, got {rows[row].min()} … {rows[row].max()}")
+    return rows
