@@ -92,7 +92,7 @@ def log_mean(log_x: np.ndarray, mass: np.ndarray) -> float:
 
 def deviations(log_x: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """X/E[X] − 1 at the points that have a mass, −1 at the others."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.expm1(np.where(mass > 0, log_x - log_mean(log_x, mass), -np.inf))
 
 
