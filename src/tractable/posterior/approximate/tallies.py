@@ -64,7 +64,7 @@ class Moments(NamedTuple):
         """What a tally and the number of draws of weight zero tell."""
         all_draws = tally.mass[:, 0].sum(0)
         top = largest(tally.points, all_draws)
-        x = np.exp(np.minimum(tally.points - top, 0.0))
+        x = relative(tally.points, top)
         sums = [mass.sum(0) @ np.stack([x, x**2], 1) for mass in (tally.mass, tally.value_mass)]
         all_draws[0] += zeros
         spreads = spread(tally.points, all_draws), spread(complement(tally.points), all_draws)
@@ -74,6 +74,11 @@ class Moments(NamedTuple):
 def largest(log_x: np.ndarray, mass: np.ndarray) -> float:
     """The largest logarithm that has a mass."""
     return float(np.max(log_x[mass > 0], initial=-np.inf))
+
+
+def relative(log_x: np.ndarray, top: float) -> np.ndarray:
+    """x/e^top, one where that is more; no point is above −∞ where the largest is that."""
+    return np.exp(np.minimum(log_x - top, 0.0)) if top > -np.inf else np.zeros(len(log_x))
 
 
 def complement(log_x: np.ndarray) -> np.ndarray:
@@ -87,7 +92,7 @@ def log_mean(log_x: np.ndarray, mass: np.ndarray) -> float:
     top = largest(log_x, mass)
     if top == -np.inf:
         return -np.inf
-    return float(top + np.log(mass @ np.exp(np.minimum(log_x - top, 0.0)) / mass.sum()))
+    return float(top + np.log(mass @ relative(log_x, top) / mass.sum()))
 
 
 def deviations(log_x: np.ndarray, mass: np.ndarray) -> np.ndarray:
