@@ -272,7 +272,7 @@ class Bets:
         last = np.full(len(seen), math.exp(LAST[0]))
         search = np.stack([np.minimum(1 / p - 1, last), np.zeros(len(seen)), guess, last], 1)
         gains = Gains(x * moving.h, x * (moving.h - 1), -np.exp(still.log_x[apart]))
-        stakes = self._stakes(np.array([f.mean_g2[seen] for f in past[:-1]]).reshape(-1, len(seen)).T, level)
+        stakes = self._stakes(np.array([f.mean_g2[seen] for f in past[:-1]]).reshape(len(past) - 1, len(seen)).T, level)
         found = edges(moving.mass[seen], still.mass[seen][:, :, apart], gains, stakes, search, log_inverse)
         out[seen] = 1 / (1 + found)
         return out
