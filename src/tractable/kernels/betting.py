@@ -77,7 +77,7 @@ class Gains(NamedTuple):
 
 
 class Stakes(NamedTuple):
-    """Shares of the capital: of each mean by block [n, blocks], constant ones, and the logarithms of the parts so staked."""
+    """Shares of the capital: of each mean by block [n, blocks], and constant ones; and the logarithms of the parts."""
 
     tuned: np.ndarray
     rungs: np.ndarray

@@ -23,10 +23,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels.betting import Gains, Stakes, edges
-
 from tractable.posterior.certificate import Certificate
 
-from .tallies import LEVELS, POINTS, Drawing, Moments, Tally, complement, deviations, largest, log_mean
+from .tallies import LEVELS, POINTS, Drawing, WeightMoments, WeightTally, complement, deviations, largest, log_mean
 
 TUNED = 0.75
 """The part of the capital on the tuned stakes."""
@@ -54,7 +53,7 @@ LAST = 46.0, 600.0
 """Candidates of interest: shares above e^-46, means above e^-600 of the estimate."""
 
 
-class Ends(NamedTuple):
+class Interval(NamedTuple):
     """Estimates, and the intervals around them."""
 
     value: np.ndarray
@@ -105,8 +104,8 @@ class Bets:
         self._cuts = [max(16, math.ceil(horizon * share)) for share in CUTS]
         self._zeros = np.zeros(1 + len(CUTS))
         self._pilot: list[Drawing] = []
-        self._tally: Tally | None = None
-        self._past: list[Moments] = []
+        self._tally: WeightTally | None = None
+        self._past: list[WeightMoments] = []
 
     def add(self, log_weights: np.ndarray, labels: np.ndarray | None = None, values: np.ndarray | None = None) -> None:
         """Count draws: log w − U ≤ 0 (−inf for weight zero) [n], labels [T, n], values [n_values, n].
@@ -150,33 +149,33 @@ class Bets:
             self._tally, self._pilot = self.tally, []
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> WeightTally:
         """The draws of positive weight, counted."""
         if self._tally is not None:
             return self._tally
         log_weights = [piece.log_weights for piece in self._pilot]
-        found = Tally(np.concatenate([np.empty(0), *log_weights]), 1 + len(CUTS), self._starts, self.n_values)
+        found = WeightTally(np.concatenate([np.empty(0), *log_weights]), 1 + len(CUTS), self._starts, self.n_values)
         for piece in self._pilot:
             found.add(piece)
         return found
 
     @property
-    def moments(self) -> Moments:
+    def moments(self) -> WeightMoments:
         """Those of all draws so far."""
-        return Moments.of(self.tally, self._zeros.sum())
+        return WeightMoments.of(self.tally, self._zeros.sum())
 
     # ------------------------------------------------------------------ intervals
 
-    def log_mean(self, level: float) -> Ends:
+    def log_mean(self, level: float) -> Interval:
         """log E[X], both ends together missing with probability at most `level`; add U for log Z."""
         tally = self.tally
         mass = tally.mass[:, 0].copy()
         mass[:, 0] += self._zeros
         low = self._log_lower(tally.points, mass, 0, level / 2)
         high = complement(np.float64(self._log_lower(complement(tally.points), mass, 1, level / 2)))
-        return Ends(*map(np.float64, (log_mean(tally.points, mass.sum(0)), low, high)))
+        return Interval(*map(np.float64, (log_mean(tally.points, mass.sum(0)), low, high)))
 
-    def shares(self, level: float) -> Ends:
+    def shares(self, level: float) -> Interval:
         """E[X 1(label)]/E[X] of all labels of all questions side by side: all intervals together miss at `level`.
 
         Two labels are one event; a single one has share 1. Shares are NaN where no draw had a positive weight.
@@ -194,14 +193,14 @@ class Bets:
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
         with np.errstate(invalid="ignore"):
             sums = self.moments.sums[:, 0]
-            return Ends(sums[1:] / sums[0], lower, upper)
+            return Interval(sums[1:] / sums[0], lower, upper)
 
-    def means(self, level: float) -> Ends:
+    def means(self, level: float) -> Interval:
         """E[X f]/E[X] of all functions [n_values]: all intervals together miss with probability at most `level`."""
         mass = self.tally.value_mass.transpose(1, 0, 2, 3)
         return self._means(mass, np.linspace(0, 1, LEVELS), lambda m: m.value_sums, level / max(self.n_values, 1))
 
-    def mean_of(self, question: int, values: Sequence[float], level: float) -> Ends:
+    def mean_of(self, question: int, values: Sequence[float], level: float) -> Interval:
         """The posterior mean of a function of one question's label: its value for each label."""
         first, last = (1 + self._starts[question : question + 2]).tolist()
         h = np.asarray(values, np.float64)
@@ -210,16 +209,18 @@ class Bets:
             raise ValueError(f"question {question} has {last - first} labels: expected a finite value for each")
         mass, scaled = self.tally.mass[None, :, first:last], (h - bottom) / (width or 1.0)
         found = self._means(mass, scaled, lambda m: m.sums[None, first:last], level)
-        return Ends(*(bottom + width * end[0] for end in found))
+        return Interval(*(bottom + width * end[0] for end in found))
 
-    def _means(self, mass: np.ndarray, h: np.ndarray, sums: Callable[[Moments], np.ndarray], level: float) -> Ends:
+    def _means(
+        self, mass: np.ndarray, h: np.ndarray, sums: Callable[[WeightMoments], np.ndarray], level: float
+    ) -> Interval:
         """Means of values h at levels that have masses [m, blocks, levels, points]; each of the m misses at `level`."""
         past = self._seen(lambda moments: _of_values(moments, sums(moments), h))
         mass = np.ascontiguousarray(mass).reshape(*mass.shape[:2], -1)
         log_x, own = np.tile(self.tally.points, len(h)), np.repeat(h, POINTS)
         both = Cells(mass, log_x, own), Cells(mass, log_x, 1 - own)
-        value = np.where(past[-1].mean > 0, past[-1].p, np.nan)
-        return Ends(value, *self._ends(*both, past, level / 2))
+        value = past[-1].p if self.moments.top > -np.inf else np.full(len(mass), np.nan)
+        return Interval(value, *self._ends(*both, past, level / 2))
 
     def log_partition(self, bound: float, confidence: float) -> Certificate:
         """log Z, which is at most the bound U."""
@@ -249,11 +250,13 @@ class Bets:
         edge = edges(mass[None], mass[None, :, :0], gains, stakes, np.array([search]), log_inverse)
         return estimate - math.log1p(edge[0])
 
-    def _seen(self, fractions: Callable[[Moments], Fractions]) -> list[Fractions]:
+    def _seen(self, fractions: Callable[[WeightMoments], Fractions]) -> list[Fractions]:
         """The fractions at each change of the stakes, and now."""
         return [fractions(moments) for moments in (*self._past, self.moments)]
 
-    def _ends(self, inside: Cells, outside: Cells, past: list[Fractions], level: float) -> tuple[np.ndarray, np.ndarray]:
+    def _ends(
+        self, inside: Cells, outside: Cells, past: list[Fractions], level: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Both ends of E[X h]/E[X]; `outside` holds what 1 − h is not zero for, each end misses at `level`."""
         opposite = [fractions.opposite() for fractions in past]
         return self._lower(inside, outside, past, level), 1 - self._lower(outside, inside, opposite, level)
@@ -286,7 +289,7 @@ class Bets:
         return Stakes(tuned, RUNGS, LOG_PARTS)
 
 
-def _of_labels(moments: Moments, labels: np.ndarray) -> Fractions:
+def _of_labels(moments: WeightMoments, labels: np.ndarray) -> Fractions:
     inside, total = moments.sums[1 + labels], moments.sums[0]
     with np.errstate(invalid="ignore"):
         p = np.nan_to_num(inside[:, 0] / total[0])
@@ -294,14 +297,14 @@ def _of_labels(moments: Moments, labels: np.ndarray) -> Fractions:
     return _scaled(moments, p, squares)
 
 
-def _of_values(moments: Moments, sums: np.ndarray, h: np.ndarray) -> Fractions:
+def _of_values(moments: WeightMoments, sums: np.ndarray, h: np.ndarray) -> Fractions:
     """Of values h at levels with sums [m, levels, 2]."""
     with np.errstate(invalid="ignore"):
         p = np.nan_to_num(sums[:, :, 0] @ h / sums[:, :, 0].sum(1)).clip(0, 1)
     return _scaled(moments, p, ((h - p[:, None]) ** 2 * sums[:, :, 1]).sum(1))
 
 
-def _scaled(moments: Moments, p: np.ndarray, squares: np.ndarray) -> Fractions:
+def _scaled(moments: WeightMoments, p: np.ndarray, squares: np.ndarray) -> Fractions:
     n, scale = max(moments.n, 1.0), math.exp(moments.top)
     return Fractions(p, squares * scale**2 / n, float(moments.sums[0, 0]) * scale / n, moments.n)
 
@@ -322,7 +325,11 @@ def _rows(given: np.ndarray | None, m: int, n: int, what: str) -> np.ndarray:
 
 def _within(rows: np.ndarray, most: np.ndarray, what: str) -> np.ndarray:
     """The rows, if all entries are numbers from 0 to the most of their row."""
+    if rows.dtype.kind not in "iufb" or (what == "labels" and rows.dtype.kind == "f"):
+        raise ValueError(f"{what} must be {'whole ' if what == 'labels' else ''}numbers, got an array of {rows.dtype}")
     if rows.size and np.any(bad := ~((rows.min(1) >= 0) & (rows.max(1) <= most))):
         row = int(np.argmax(bad))
-        raise ValueError(f"{what} in row {row} must lie between 0 and {most[row]:g}, got {rows[row].min()} … {rows[row].max()}")
+        raise ValueError(
+            f"{what} in row {row} must lie between 0 and {most[row]:g}, got {rows[row].min()} … {rows[row].max()}"
+        )
     return rows

@@ -28,7 +28,7 @@ class Drawing(NamedTuple):
     values: np.ndarray
 
 
-class Tally:
+class WeightTally:
     """Masses at the points: of all draws and by label [blocks, 1 + labels, points], by value [blocks, V, levels, points].
 
     `points` are logarithms; labels of question q are the rows from 1 + starts[q] on.
@@ -46,7 +46,7 @@ class Tally:
         draws.tally_values(piece.values, self.value_mass[piece.block])
 
 
-class Moments(NamedTuple):
+class WeightMoments(NamedTuple):
     """Of draws so far: their number, log max X, and sums of (X/max, its square) by label and by value.
 
     The first of `sums` [1 + labels, 2] is over all draws; those by value are [V, levels, 2]. `spreads`: the variances of
@@ -60,7 +60,7 @@ class Moments(NamedTuple):
     spreads: tuple[float, float]
 
     @classmethod
-    def of(cls, tally: Tally, zeros: float) -> Moments:
+    def of(cls, tally: WeightTally, zeros: float) -> WeightMoments:
         """What a tally and the number of draws of weight zero tell."""
         all_draws = tally.mass[:, 0].sum(0)
         top = largest(tally.points, all_draws)
@@ -84,7 +84,7 @@ def relative(log_x: np.ndarray, top: float) -> np.ndarray:
 def complement(log_x: np.ndarray) -> np.ndarray:
     """log(1 − x) from log x ≤ 0."""
     with np.errstate(divide="ignore"):
-        return np.log(-np.expm1(log_x))
+        return np.where(log_x < -0.7, np.log1p(-np.exp(log_x)), np.log(-np.expm1(log_x)))
 
 
 def log_mean(log_x: np.ndarray, mass: np.ndarray) -> float:
