@@ -72,13 +72,25 @@ INLINE V v_exp(V x) {
     return (V)((VI)p + (((VI)k - (VI)magic) << 52));
 }
 
-/* log to about one unit in the last place, of normal positive numbers: 2 atanh(z) of the mantissa around one. */
-INLINE V v_log(V x) {
-    VI bits = (VI)x, k = (bits - 0x3FE6A09E667F3BCD) >> 52; /* the mantissa from sqrt(1/2) to sqrt(2) */
-    V m = (V)(bits - (k << 52)), z = (m - 1.0) / (m + 1.0), q = z * z, series = v_all(2.0 / 23);
-    for (int i = 21; i > 1; i -= 2) series = series * q + 2.0 / i;
-    V n = __builtin_convertvector(k, V);
-    return n * 0x1.62e42fefa38p-1 + (z * 2.0 + (z * q * series + n * 0x1.ef35793c7673p-45));
+/* log(u + lost) of normal positive u, for what is lost next to 1: 2 atanh(z) of the mantissa. */
+INLINE V v_log_near(V u, V lost) {
+    static const double c[] = {2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13, 2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5};
+    const V magic = v_all(0x1.8p52); /* as in v_exp, the other way round */
+    VI bits = (VI)u, k = (bits - 0x3FE6A09E667F3BCD) >> 52; /* the mantissa from sqrt(1/2) to sqrt(2) */
+    V m = (V)(bits - (k << 52)), n = (V)(k + (VI)magic) - magic, z = (m - 1.0) / (m + 1.0), q = z * z, p = v_all(c[0]);
+    for (int i = 1; i < 9; i++) p = p * q + c[i];
+    p = (p * q + 2.0 / 3) * q;
+    V low = n * 0x1.ef35793c7673p-45 + v_choose(k == 0, lost, v_all(0.0));
+    return n * 0x1.62e42fefa38p-1 + (z * 2.0 + (z * p + low));
+}
+
+/* log to about one unit in the last place, of normal positive numbers. */
+INLINE V v_log(V x) { return v_log_near(x, v_all(0)); }
+
+/* log(1 + x) for x >= -0.99, to some two units in the last place also near 0. */
+INLINE V v_log1p(V x) {
+    V u = x + 1.0;
+    return v_log_near(u, x - (u - 1.0));
 }
 
 /* The same for single precision: V becomes F, and FI, FU are its integers. */
