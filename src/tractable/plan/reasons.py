@@ -119,4 +119,9 @@ def _explaining_away(graph: Graph, members: set[str], observed: Sequence[str]) -
 ALTERNATIVES = (
     Alternative("condition", "exact", "observe the advised variables, or ask for fewer targets"),
     Alternative("more memory", "exact", "the same plan with a larger --memory budget"),
+    Alternative("belief_propagation", "estimate", "messages round the loops: marginals and log Z, without a bound"),
+    Alternative("gibbs", "estimate", "marginals from chains, with standard errors and a verdict; no log Z"),
 )
+
+ESTIMATES = tuple(found.method for found in ALTERNATIVES if found.certificate == "estimate")
+"""The methods that estimate where no contraction is affordable: see `plan.estimates`."""

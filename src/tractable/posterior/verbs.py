@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     class Sampled(Budgeted, total=False):
         """How to sample."""
 
+        method: str | Plan
         evidence: Any
         key: Any
         codes: bool
@@ -140,7 +141,7 @@ def infer(
 
 @heard
 def log_evidence(
-    model: Any, evidence: Any = None, *, memory: Memory = None, seconds: float | None = None
+    model: Any, evidence: Any = None, *, method: str = "auto", memory: Memory = None, seconds: float | None = None
 ) -> Certificate:
     """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
@@ -160,10 +161,10 @@ def log_evidence(
     >>> round(float(np.exp(tr.log_evidence(net, {"a": "1"}).value)), 6)
     0.75
     """
-    clamped = log_partition(model, evidence, memory=memory, seconds=seconds)
+    clamped = log_partition(model, evidence, method=method, memory=memory, seconds=seconds)
     if getattr(engine_of(model, "log_partition"), "normalized", lambda _: False)(model):
         return clamped
-    return clamped - log_partition(model, memory=memory, seconds=seconds)
+    return clamped - log_partition(model, method=method, memory=memory, seconds=seconds)
 
 
 @heard
@@ -249,7 +250,7 @@ def sample(
     evidence: Any = None,
     key: Any = 0,
     codes: bool = False,
-    **budget: Unpack[Budgeted],
+    **how: Any,
 ) -> Any:
     """`n` samples given the evidence: x ~ p(x | evidence).
 
@@ -270,8 +271,9 @@ def sample(
     >>> tr.sample(net, 3)["a"].tolist(), tr.sample(net, 3, codes=True)["a"].tolist()
     (['1', '1', '1'], [1, 1, 1])
     """
-    options = {"n": n_samples(n)} | ({"codes": True} if codes else {})
-    walk = asked_of(model, "sample", "sample", budget.get("memory"), budget.get("seconds"), options)
+    budget = {name: how.pop(name, None) for name in ("memory", "seconds")}
+    options = how | {"n": n_samples(n)} | ({"codes": True} if codes else {})
+    walk = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
     found = walk_of("sample", walk[0].read(model, evidence), walk, key)
     return in_names(walk[0], model, found, None, codes)
 

@@ -7,12 +7,14 @@ chains do not cross, and the shares of phases among them are those of their star
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from tractable.posterior.certificate import Certificate
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 CROSSING = 1.1
 """R-hat of half-chains: above it they are said not to cross."""

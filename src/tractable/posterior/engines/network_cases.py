@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -36,7 +37,14 @@ class Answer(NamedTuple):
     """
 
     log_partition: Certificate | Plan
-    marginals: np.ndarray | None
+    marginals: np.ndarray | Certificate | None
+
+
+ESTIMATED_BY = {
+    "belief_propagation": "tractable.posterior.approximate.belief_propagation",
+    "gibbs": "tractable.posterior.approximate.table_gibbs",
+}
+"""The module whose `solve` runs each estimate of `plan.estimates`; no other question waits for these."""
 
 
 @dataclass(eq=False)
@@ -103,6 +111,8 @@ class Case:
         self.one()
         assert plan.budget is not None
         ask = Ask("sample", plan.budget, n=n)
+        if plan.method == "gibbs":
+            return solve(replace(plan, query="sample", n=n), self, key)
         if self._has_tree(plan):
             return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
         return _drawn(self, self.asking(ask).price("sample", None, 1.0), key)
@@ -151,6 +161,9 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if isinstance(plan.program, ByTarget):
         return _by_target(plan, case)
+    if plan.method in ESTIMATED_BY:
+        found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
+        return found if plan.query == "sample" else Answer(*found)
     if case.given.many and plan.query == "map":
         return _most_probable_rows(case, plan)
     if case.given.many:
@@ -246,4 +259,6 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
 def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
     """State indices as names, −1 as None; what is no index is a number already."""
     of = {v: np.array([*states[v], None], object) for v in codes}
-    return Rows({v: of[v][own] if own.dtype.kind in "iu" else own for v, own in codes.items()})
+    out = Rows({v: of[v][own] if own.dtype.kind in "iu" else own for v, own in codes.items()})
+    out.verdict = getattr(codes, "verdict", "exact")
+    return out

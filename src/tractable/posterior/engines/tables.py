@@ -21,6 +21,7 @@ from tractable.plan import Ask, BudgetError, ByTarget, ContractionTree, Memory, 
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
 from tractable.plan.networks import ManyRows, answered, targets_of
+from tractable.plan.reasons import ESTIMATES
 from tractable.plan.search import GREEDY
 from tractable.plan.tables import named, observed_names, plan_names, plan_samples
 from tractable.posterior._base import MostProbable, Posterior
@@ -30,7 +31,7 @@ from tractable.posterior.engines.network_cases import Answer, Case, by_name, cho
 from tractable.posterior.exact.elimination import scopes_of
 from tractable.posterior.marginals import Marginals
 
-METHODS = ("auto", "elimination", "counting")
+METHODS = ("auto", "elimination", "counting", *ESTIMATES)
 OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
 ALL = slice(None)
 
@@ -86,6 +87,8 @@ def plan(case: Case, ask: Ask) -> Plan:
         ask = ask._replace(targets=targets_of(model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
+    if ask.method in ESTIMATES:
+        return _estimated(case, ask)
     if given.many and ask.method == "counting":
         raise ModelError("a search answers one case of evidence at a time: pick a row, or leave the method to the plan")
     if given.many and query == "map":
@@ -102,6 +105,16 @@ def plan(case: Case, ask: Ask) -> Plan:
     return found
 
 
+def _estimated(case: Case, ask: Ask) -> Plan:
+    """The plan of an estimate that was asked for, whose modules no other question waits for."""
+    from tractable.plan.estimates import plan_estimate
+
+    if ask.query == "sample":
+        case.one()
+    case.targets = ask.targets
+    return plan_estimate(case.model, case.given, ask)
+
+
 def _adopted(case: Case, ask: Ask) -> Plan:
     """A plan made before, for what is observed here."""
     model, given = case.model, case.given
@@ -112,7 +125,7 @@ def _adopted(case: Case, ask: Ask) -> Plan:
     for part in _parts(found):
         if isinstance(part.program, ContractionTree | None):
             _check_fits(case, part)
-    if found.method == "counting":
+    if found.method in ("counting", *ESTIMATES):
         return found if found.n == ask.n else replace(found, n=ask.n)
     return plan_samples(found, len(model.states), ask) if ask.query == "sample" else found
 
@@ -197,7 +210,9 @@ def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
 def in_names(model: TableModel, found: dict[str, np.ndarray], data: Any, expected: bool = False) -> Any:
     """State indices as names of states, in the container that the data came in: its columns first."""
     first = [v for v in columns_of(data) if v in found] if is_named(data) else []
-    return like(data, by_name(model.states, {v: found[v] for v in dict.fromkeys([*first, *found])}))
+    named = by_name(model.states, {v: found[v] for v in dict.fromkeys([*first, *found])})
+    named.verdict = getattr(found, "verdict", "exact")
+    return named if data is None else like(data, named)
 
 
 # ---------------------------------------------------------------- rows of data

@@ -1,0 +1,165 @@
+"""The price of estimates about networks of tables, which answer where no contraction is affordable: a row of `METHODS`.
+
+A method is priced from the sizes of the tables that the evidence leaves. It does less where a budget of seconds asks
+for that, and is refused where it could do nothing of use within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.kernels import Reduced
+from tractable.models._base import ModelError
+from tractable.models.conditioning import TableModel
+from tractable.models.evidence import Evidence
+from tractable.models.pruning import left
+from tractable.plan._base import Ask, Plan, within
+from tractable.plan.budget import speed
+from tractable.plan.tables import named, observed_names
+
+
+class MessageSweeps(NamedTuple):
+    """A program: sweeps of messages, at most so many, until none changes by more than the tolerance.
+
+    `damping` is the share of the old message, in logarithms, that stays after the first `undamped` sweeps.
+    """
+
+    sweeps: int = 2000
+    tolerance: float = 1e-6
+    damping: float = 0.5
+    undamped: int = 50
+
+
+class TableChains(NamedTuple):
+    """A program: chains side by side, their sweeps after those that are left out, and the sweeps between two draws."""
+
+    n_chains: int = 32
+    burn_in: int = 250
+    n_sweeps: int = 1000
+    apart: int = 50
+
+
+class Price(NamedTuple):
+    """A program with what it takes for one case: multiply-adds, bytes and seconds."""
+
+    program: Any
+    flops: float
+    bytes: float
+    seconds: float
+    told: str
+
+
+class Sizes(NamedTuple):
+    """Of the tables that are left: entries in all, of the largest, states in all messages, states and variables."""
+
+    entries: float
+    widest: float
+    messages: float
+    states: float
+    variables: float
+
+    @classmethod
+    def of(cls, reduced: Reduced) -> Sizes:
+        """The sizes of what evidence leaves of a network."""
+        tables = reduced.tables
+        largest = float(np.diff(tables.value_starts).max(initial=0))
+        messages = float(tables.sizes[tables.scopes].sum())
+        return cls(float(tables.values.size), largest, messages, float(len(reduced.kept)), float(len(tables.sizes)))
+
+
+ENTRY, HEARD = 3e-9, 3e-8
+"""Seconds for an entry of a table and for a state of a message, in one sweep of messages; measured."""
+
+VISITED, DRAWN = 4e-9, 3e-8
+"""Seconds for an entry that a variable is drawn from, and for drawing it; measured."""
+
+FEWEST_SWEEPS, FEWEST_DRAWS = 10, 100
+"""Sweeps of messages, and of chains, that are worth beginning."""
+
+
+def propagation(sizes: Sizes, ask: Ask, seconds: float) -> Price:
+    """Loopy belief propagation: the sweeps that fit in the seconds."""
+    each = (ENTRY * sizes.entries + HEARD * sizes.messages + 1e-6) * speed()
+    program = MessageSweeps()
+    program = program._replace(sweeps=max(min(program.sweeps, int(seconds / each)), FEWEST_SWEEPS))
+    size = 8.0 * (sizes.entries + 2 * sizes.messages + 3 * sizes.widest + 4 * sizes.states)
+    told = f"messages between tables and variables, at most {program.sweeps:,} sweeps; on loops that is no bound"
+    return Price(program, 4 * sizes.entries * program.sweeps, size, each * program.sweeps, told)
+
+
+def chains(sizes: Sizes, ask: Ask, seconds: float) -> Price:
+    """Gibbs sampling: the sweeps that fit in the seconds."""
+    program = TableChains()
+    each = (VISITED * sizes.messages + DRAWN * sizes.variables + 1e-7) * program.n_chains
+    program = program._replace(n_sweeps=int(np.clip(LONG / each, program.n_sweeps, 10 * program.n_sweeps)))
+    each *= speed()
+    draws = program.apart * (-(-ask.n // program.n_chains) if ask.query == "sample" else 0)
+    most = seconds / each - draws - START
+    sweeps = max(min(program.n_sweeps, int(0.8 * most)), FEWEST_DRAWS)
+    program = program._replace(burn_in=sweeps // 4, n_sweeps=sweeps)
+    all_sweeps = sweeps + program.burn_in + draws + START
+    size = 8.0 * (program.n_chains * (4 * sizes.states + 2 * sizes.variables) + 2 * sizes.entries)
+    size += 4.0 * ask.n * sizes.states if ask.query == "sample" else 0.0
+    told = f"{program.n_chains} chains, {sweeps:,} sweeps of each after {program.burn_in:,} that are left out"
+    return Price(program, 2 * sizes.messages * program.n_chains * all_sweeps, size, each * all_sweeps, told)
+
+
+START, LONG = 150, 0.3
+"""Sweeps in which chains look for a start; and seconds, about, that short sweeps are repeated for."""
+
+
+class Method(NamedTuple):
+    """The queries that a method estimates, who answers the others, and its price."""
+
+    queries: Mapping[str, str]
+    price: Callable[[Sizes, Ask, float], Price]
+
+
+NO_STATES = "of single variables alone: leave the method to the plan, or condition and ask for marginals"
+METHODS: dict[str, Method] = {
+    "belief_propagation": Method(
+        {"map": f"its beliefs are {NO_STATES}", "sample": 'messages draw nothing: method="gibbs" does'}, propagation
+    ),
+    "gibbs": Method(
+        {
+            "map": f"its averages are {NO_STATES}",
+            "evidence": 'chains say nothing of log Z: method="belief_propagation" estimates it',
+        },
+        chains,
+    ),
+}
+"""Each estimate by its name; it is run by the module of `posterior/approximate` that `tables` there names."""
+
+
+def plan_estimate(model: TableModel, given: Evidence, ask: Ask) -> Plan:
+    """The plan of an estimate that was asked for by name.
+
+    Raises
+    ------
+    ModelError : the method has no answer to the query; the message says who has.
+    """
+    method = METHODS[ask.method]
+    if ask.query in method.queries:
+        raise ModelError(f"{ask.method} does not answer {ask.query!r}: {method.queries[ask.query]}")
+    rows, seen = np.atleast_2d(given.states), _observed(model, given)
+    n_rows = len(rows)
+    query = "marginals" if ask.query == "sample" else ask.query
+    reduced = named(model, seen, query, ask.targets) if given.many else left(model, given, query, ask.targets)
+    found = method.price(Sizes.of(reduced), ask, ask.budget.seconds / max(n_rows, 1))
+    told = f"{ask.method} was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
+    answers = 8.0 * n_rows * len(reduced.kept) * (2 if ask.method == "gibbs" else 1)
+    common = {"query": ask.query, "observed": seen, "targets": ask.targets, "n": ask.n, "program": found.program}
+    common |= {"budget": ask.budget, "structure": model.graph}
+    width = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
+    seconds, flops = found.seconds * n_rows, found.flops * n_rows
+    plan = Plan(ask.method, width, flops, found.bytes, seconds, told, **common)
+    return within(plan, found.bytes + answers)
+
+
+def _observed(model: TableModel, given: Evidence) -> tuple[str, ...]:
+    """The names of what some case observes."""
+    seen = given.states if not given.many else np.where((given.states >= 0).any(axis=0), 0, -1)
+    return observed_names(model, seen)

@@ -1,0 +1,64 @@
+"""Cases of evidence about a network of tables, one after the other, for methods that have no batched form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from tractable.kernels import Reduced
+from tractable.kernels.threads import in_order
+from tractable.plan import Plan
+from tractable.plan.tables import columns_of_states
+from tractable.posterior.certificate import Certificate
+from tractable.posterior.exact.elimination import conditioned
+
+T = TypeVar("T")
+
+
+class Estimated(NamedTuple):
+    """log Z, or the plan that says why there is none; and the marginals of what is asked for; None if impossible."""
+
+    log_partition: Certificate | Plan
+    marginals: Certificate | None
+
+
+class Rows(NamedTuple):
+    """What each different case leaves of the network, and which of these each case is."""
+
+    left: list[Reduced]
+    which: np.ndarray
+
+    @classmethod
+    def of(cls, plan: Plan, case: Any) -> Rows:
+        """The cases, those that are alike once; `case` is that of the engine."""
+        base = case.left("marginals" if plan.query == "sample" else plan.query, plan.targets)
+        if not case.many:
+            return cls([base], np.zeros(1, np.int64))
+        rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
+        return cls([conditioned(base, row) for row in rows], which.ravel())
+
+    def map(self, call: Callable[[Reduced], T]) -> list[T]:
+        """What comes of each different case, on all cores."""
+        return [*in_order(call, self.left)]
+
+    def gathered(self, found: list[Any], many: bool) -> np.ndarray:
+        """Numbers of each different case as those of all cases; of one case without an axis of rows."""
+        array = np.asarray(found)
+        return array[self.which] if many else array[0]
+
+
+def of_targets(case: Any, plan: Plan, marginals: np.ndarray) -> np.ndarray:
+    """Of marginals over all states, on the last axis, those of the variables asked for, in their order."""
+    return marginals if plan.targets is None else marginals[..., columns_of_states(case.model, plan.targets)]
+
+
+def told_of(rows: np.ndarray) -> str:
+    """Some rows in words.
+
+    >>> told_of(np.array([3])), told_of(np.arange(9))
+    ('row 3', 'rows 0, 1, 2, … (9 in all)')
+    """
+    some = ", ".join(map(str, rows[:3].tolist()))
+    return f"row{'s' * (len(rows) > 1)} {some}{f', … ({len(rows)} in all)' if len(rows) > 3 else ''}"

@@ -1,0 +1,132 @@
+"""Where chains in networks of tables start: far apart, each in a state of positive weight.
+
+All first states and all last ones, which are the ends of what is monotone; draws from beliefs, and coins. Where zeros
+rule such a state out, chains move by tables in which zeros are small numbers, ever smaller ones, until nothing is ruled
+out any more. Where none gets there, variables are set one after the other, and zeros are propagated after each.
+
+Source: Minton et al. 1992 (min-conflicts), here by annealing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tractable.kernels import Tables, reduce
+from tractable.kernels.propagation import Patience, propagate
+from tractable.kernels.table_gibbs import Chains
+
+FLOORS, SWEEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-9), 25
+"""What stands for a zero, as a share of the largest entry, and the sweeps with each."""
+
+GUIDE = Patience(20, 1e-3, 0.5, 5)
+"""Messages that say where to look."""
+
+DIVES, STEPS = 8, 4000
+"""Tries to set all variables one after the other, and the settings tried in all of them together."""
+
+UNFOUND = "no state of positive weight was found to start from, which does not prove that there is none"
+
+
+def starts(tables: Tables, n_chains: int, seed: int) -> np.ndarray | None:
+    """States of positive weight [n_chains, n_variables], where some are found."""
+    rng = np.random.default_rng(seed)
+    if not tables.n_factors:
+        return _apart(tables, np.repeat(1.0 / tables.sizes, tables.sizes), n_chains, rng)
+    beliefs = propagate(tables, np.arange(tables.n_factors), GUIDE).beliefs
+    found = _annealed(tables, _apart(tables, beliefs, n_chains, rng), seed)
+    if not len(found):
+        found = _dived(tables, beliefs, rng)
+    return found[np.resize(np.arange(len(found)), n_chains)] if len(found) else None
+
+
+def _apart(tables: Tables, beliefs: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """All first states, all last ones, half of the others from beliefs, half by coins."""
+    ends = np.cumsum(tables.sizes)
+    states = rng.integers(tables.sizes, size=(n, len(tables.sizes)), dtype=np.int32)
+    for v, own in enumerate(np.split(beliefs, ends[:-1])):
+        if (total := own.sum()) > 0:
+            states[::2, v] = rng.choice(len(own), size=len(states[::2]), p=own / total)
+    states[:1], states[1:2] = 0, tables.sizes - 1
+    return states
+
+
+def _annealed(tables: Tables, states: np.ndarray, seed: int) -> np.ndarray:
+    """The states where chains got that are possible, each as soon as it was."""
+    weights, found = Weights.of(tables), states.copy()
+    there = weights.positive(states)
+    if not there.all():
+        chains, scale = Chains(states, seed), np.maximum.reduceat(tables.values, tables.value_starts[:-1])
+        each = np.repeat(scale, np.diff(tables.value_starts))
+        for floor in FLOORS:
+            chains.run(replace(tables, values=np.where(tables.values > 0, tables.values, floor * each)), SWEEPS)
+            new = weights.positive(chains.states) & ~there
+            found[new], there = chains.states[new], there | new
+            if there.all():
+                break
+    return found[there]
+
+
+class Weights:
+    """Whether states are possible: the places of their entries."""
+
+    def __init__(self, tables: Tables, strides: np.ndarray):
+        self.tables, self.strides = tables, strides
+
+    @classmethod
+    def of(cls, tables: Tables) -> Weights:
+        """Of tables over at least one variable each."""
+        log = np.cumsum(np.log2(tables.sizes[tables.scopes]))
+        ends = np.repeat(log[tables.scope_starts[1:] - 1], np.diff(tables.scope_starts))
+        return cls(tables, np.rint(np.exp2(ends - log)).astype(np.int64))
+
+    def positive(self, states: np.ndarray) -> np.ndarray:
+        """Of each of these states [n, n_variables]."""
+        tables = self.tables
+        moved = states[:, tables.scopes] * self.strides
+        at = tables.value_starts[:-1] + np.add.reduceat(moved, tables.scope_starts[:-1], axis=1)
+        return np.all(tables.values[at] > 0, axis=1, keepdims=True)[:, 0]
+
+
+def _dived(tables: Tables, beliefs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """States that were found by setting variables one after the other [n_found, n_variables]."""
+    left, found = [STEPS], []
+    for _ in range(DIVES):
+        state = _dive(tables, beliefs, rng, left)
+        if state is not None:
+            found.append(state)
+        if left[0] <= 0:
+            break
+    return np.array(found, np.int32).reshape(-1, len(tables.sizes))
+
+
+def _dive(tables: Tables, beliefs: np.ndarray, rng: np.random.Generator, left: list[int]) -> np.ndarray | None:
+    """A state, variables in a random order; one whose states are all ruled out ends the dive."""
+    given, first = np.full(len(tables.sizes), -1, np.int32), np.cumsum(tables.sizes) - tables.sizes
+    for v in rng.permutation(len(tables.sizes)).tolist():
+        if given[v] >= 0:
+            continue
+        own = beliefs[first[v] : first[v] + tables.sizes[v]] + 1e-9
+        for s in rng.choice(len(own), size=len(own), replace=False, p=own / own.sum()).tolist():
+            left[0] -= 1
+            settled = _settled(tables, given, v, s)
+            if settled is not None:
+                given = settled
+                break
+            if left[0] <= 0:
+                return None
+        else:
+            return None
+    return given
+
+
+def _settled(tables: Tables, given: np.ndarray, v: int, s: int) -> np.ndarray | None:
+    """What is settled with one variable more; None where that is impossible."""
+    new = given.copy()
+    new[v] = s
+    found = reduce(tables, new, merge=False)
+    if found.impossible:
+        return None
+    first = np.cumsum(tables.sizes) - tables.sizes
+    return np.where(found.index < 0, found.kept[first], new).astype(np.int32)
