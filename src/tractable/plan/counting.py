@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from tractable.kernels import Reduced, Tables
 from tractable.kernels.counting import SOLVED, UNSUITED, VISITS, Counted, SearchLimits, count
 from tractable.plan._base import Ask, Plan
@@ -54,13 +52,6 @@ class ZeroSearch:
     seconds: float
 
 
-def zeros_in(tables: Tables) -> float:
-    """The share of tables with zeros among those over several variables."""
-    several = np.diff(tables.scope_starts) > 1
-    zeros = np.concatenate([[0], np.cumsum(tables.values == 0)])[tables.value_starts]
-    return float((np.diff(zeros) > 0)[several].mean()) if several.any() else 0.0
-
-
 def asked_for(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
     """The plan of a search in place of that of elimination, whatever it takes."""
     found = _probed(left().tables, ask, LONGEST)
@@ -85,7 +76,7 @@ def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None
 def last_resort(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
     """The plan of a search of which no probe has seen the end, in place of a refusal; or the refusal."""
     tables = left().tables
-    tried = ask.budget.memory >= LEAST and tables.values.size <= ENTRIES and zeros_in(tables) >= MOSTLY
+    tried = ask.budget.memory >= LEAST and tables.values.size <= ENTRIES and tables.zeros >= MOSTLY
     if not tried or count(tables, SearchLimits(LEAST, visits=1, order=0)).status == UNSUITED:
         return plan
     return _blind(plan, ask)

@@ -105,8 +105,7 @@ class OneCase:
     def _may_search(self, query: Query, effort: float) -> bool:
         if query not in counting.QUERIES or self.ask.method == "elimination":
             return False
-        zeros = counting.zeros_in(self.model.packed) if effort == 1 else 0.0
-        return zeros >= counting.ZEROS or self.ask.method == "counting"
+        return self.ask.method == "counting" or (effort == 1 and self.model.packed.zeros >= counting.ZEROS)
 
     def _search(self, query: Query, targets: tuple[str, ...] | None) -> Plan | None:
         """The plan of a search, or of the first tree where that is cheap; None where a longer look is due."""
