@@ -39,4 +39,3 @@ class Display:
             live = f"log-likelihood {interval(record.train)}" if record.train else ""
             held = f", validation {interval(record.validation)}" if record.validation else ""
             self._bar.update(self._task, description=f"epoch {record.epoch}", live=live + held)
-

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tractable.kernels import Reduced, Tables
 from tractable.kernels.counting import SOLVED, UNSUITED, VISITS, Counted, SearchLimits, count
-from tractable.plan._base import Ask, Plan
+from tractable.plan._base import Alternative, Ask, Plan
 from tractable.plan._units import duration
 
 QUERIES = {"evidence": 1.5, "marginals": 5.0, "map": 2.0, "sample": 2.0}
@@ -42,6 +42,10 @@ CALL = 1e-2
 
 MEMORY = 2.0**32
 """Bytes at most of what a search remembers: more is hardly ever looked up."""
+
+
+BY_STATES = Alternative("counting", "exact", "plan by the states of what is observed: with these a search is tried")
+"""What else there is where only names are known, not which zeros count."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,15 @@ def _counting(plan: Plan, ask: Ask, seconds: float, told: str) -> Plan:
     return replace(
         plan, method="counting", seconds=seconds, bytes=program.bytes, reason=why, program=program, n=ask.n, **common
     )
+
+
+def of_rows(one: Plan, n: int, ask: Ask) -> Plan:
+    """The plan of searches for `n` rows, of which that for one is known."""
+    limit = min(n * _limit(ask), ask.budget.seconds, ask.patience)
+    program = ZeroSearch(_memory(ask), limit)
+    told, seconds = one.why, limit if one.seconds >= _limit(ask) else n * one.seconds
+    whole = replace(one, method="counting", program=program, reason=lambda: f"{told}; {n:,} rows, one after the other")
+    return whole.for_rows(n, seconds)
 
 
 def unfinished(plan: Plan, why: str) -> Plan:

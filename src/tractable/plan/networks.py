@@ -171,6 +171,8 @@ class ByNames(NamedTuple):
         ask = self.ask._replace(query=query, targets=targets)
         if query != "sample":
             plan = plan_names(model, base, names, ask, effort)
+            if plan.method is None and query in counting.QUERIES and model.packed.zeros >= counting.ZEROS:
+                plan = replace(plan, alternatives=(*plan.alternatives, counting.BY_STATES))
             why = plan.reason
             set_fields(plan, reason=lambda: _told(why, left_out(self._n_barren(plan), len(model.states))))
             return plan

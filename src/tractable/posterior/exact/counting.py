@@ -17,6 +17,9 @@ from tractable.posterior.exact.elimination import Result, over_states
 from tractable.posterior.exact.walk import original
 from tractable.posterior.waiting import SearchDisplay
 
+ORDER = 2.0
+"""Seconds at most for the order of decisions."""
+
 
 def sum_by_search(reduced: Reduced, plan: Plan, marginals: bool) -> Result:
     """log Z of the reduced network and, on request, every marginal over the states of the original one.
@@ -56,7 +59,7 @@ def samples_by_search(reduced: Reduced, plan: Plan, rng: np.random.Generator, n:
 
 def _count(reduced: Reduced, plan: Plan, task: int, n: int = 0, seed: int = 0) -> Counted:
     limits = plan.program
-    terms = SearchLimits(limits.bytes, limit=limits.seconds)
+    terms = SearchLimits(limits.bytes, order=min(ORDER, limits.seconds / 4), limit=limits.seconds)
     with SearchDisplay(limits.seconds) as show:
         found = count(reduced.tables, terms, task, n, seed, show if show.wanted else None)
     if found.status == SOLVED:
