@@ -31,7 +31,7 @@ typedef struct {
     int32_t *first, *image;
     Formula f;
     int64_t left; /* visits */
-    double told[7];
+    double told[8];
 } Problem;
 
 static int64_t whole(double x) { return (int64_t)fmin(x, 0x1p62); }
@@ -66,6 +66,8 @@ static void tell(Problem *of, const Pass *p) {
                     (double)p->f.n,       (double)p->f.m,       (double)trace_bytes(&s->trace)};
     for (int i = 0; i < 4; i++) of->told[i] += all[i];
     for (int i = 4; i < 7; i++) of->told[i] = fmax(of->told[i], all[i]);
+    if (of->told[7] == 0)
+        for (int v = 0; v < of->f.n; v++) of->told[7] += p->image[v] == SUMMED_OUT;
     of->left -= s->work;
 }
 
@@ -187,8 +189,8 @@ static int solve(Problem *of, double *log_z, double *marginals, int32_t *states)
 }
 
 /* The logarithm of the sum (of the greatest product), marginals of all states or states, and what it took: decisions,
- * contradictions, sums found in the cache, visits of clauses, variables and clauses left, bytes of the trace. While it
- * runs, decisions of the present pass, and the share of it that is done. */
+ * contradictions, sums found in the cache, visits of clauses, variables and clauses left, bytes of the trace, variables
+ * that were summed out. While it runs, decisions of the present pass, and the share of it that is done. */
 EXPORT int count_tables(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                         const int64_t *value_starts, const double *values, int task, int n_samples, uint64_t seed,
                         const double *terms, double *log_z, double *marginals, int32_t *states, double *told,

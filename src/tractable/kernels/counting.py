@@ -37,6 +37,7 @@ class Took(NamedTuple):
     variables: float  # after what was made simpler
     clauses: float
     trace: float  # bytes
+    summed: float  # variables that were summed out beforehand
 
 
 class Counted(NamedTuple):

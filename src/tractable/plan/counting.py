@@ -15,8 +15,11 @@ from tractable.kernels.counting import SOLVED, UNSUITED, VISITS, Counted, Search
 from tractable.plan._base import Alternative, Ask, Plan
 from tractable.plan._units import duration
 
-QUERIES = {"evidence": 1.5, "marginals": 5.0, "map": 2.0, "sample": 2.0}
+QUERIES = {"evidence": 1.5, "marginals": 1.5, "map": 2.0, "sample": 2.0}
 """What a query takes, times the probe, which finds log Z."""
+
+PASSES, LEAST_PASSES = 2.0, 2.0**22
+"""What marginals of variables that were summed out take besides: times the probe, and visits."""
 
 SLOW = 1.0
 """Predicted seconds of elimination up to which nothing is tried."""
@@ -93,7 +96,10 @@ def _probed(tables: Tables, ask: Ask, most: float) -> Counted:
 
 def _whole(plan: Plan, ask: Ask, probe: Counted) -> Plan:
     """The plan of a search of which the probe has seen the end."""
-    took = min(QUERIES[plan.query] * probe.took.visits / VISITS + CALL, _limit(ask))
+    visits = QUERIES[plan.query] * probe.took.visits
+    if plan.query == "marginals" and probe.took.summed:
+        visits += PASSES * probe.took.visits + LEAST_PASSES
+    took = min(visits / VISITS + CALL, _limit(ask))
     return _counting(plan, ask, took, f"a search that decides {probe.took.decisions:,.0f} times finds all there is")
 
 
