@@ -271,6 +271,15 @@ def test_a_search_is_taken_where_elimination_is_refused() -> None:
     assert {v: best.assignment[v] for v in seen} == seen
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_price_of_marginals_knows_what_was_summed_out(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for model in (gates(seed), network(60, random_clauses(rng, 60, 3.0)), network(90, circuit(rng, 30, 60))):
+        took = count(model.packed, ROOMY, MARGINALS).took.visits
+        price = tr.infer(model, method="counting", memory=1e8).plan.flops
+        assert took / 8 < price < 4 * took + 1e7  # the longer of these take a tenth of a second
+
+
 def test_an_easy_network_is_left_to_elimination() -> None:
     assert tr.plan(network(30, chain(30)), {}).method == "elimination"
     assert tr.infer(asia(), {"xray": "yes"}).plan.method == "elimination"

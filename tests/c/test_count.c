@@ -108,7 +108,7 @@ static void check_walk(const Model *model, double *log_z, double *out, int32_t *
 static int test_random(int i) {
     Model model = random_model(1 + random_below(6), random_below(9), 3, 4, i % KINDS, -1, 0);
     const Tables *t = &model.tables;
-    double *out = TAKE(double, model.n_states), *log_z = TAKE(double, 1), *told = TAKE(double, 7);
+    double *out = TAKE(double, model.n_states), *log_z = TAKE(double, 1), *told = TAKE(double, 8);
     int32_t *states = TAKE(int32_t, 5 * t->n);
     long double *marginals = TAKE(long double, model.n_states), z = sum_over(&model, NULL, marginals);
     int status = COUNT(EVIDENCE, 0);
@@ -129,7 +129,7 @@ static void test_large(void) {
     enum { N = 2000 };
     int32_t *sizes = TAKE(int32_t, N), *scopes = TAKE(int32_t, 2 * N);
     int64_t *starts = TAKE(int64_t, N), *value_starts = TAKE(int64_t, N);
-    double *values = TAKE(double, 4 * N), *out = TAKE(double, 2 * N), log_z[1], told[7];
+    double *values = TAKE(double, 4 * N), *out = TAKE(double, 2 * N), log_z[1], told[8];
     int32_t *states = TAKE(int32_t, N);
     for (int v = 0; v < N; v++) sizes[v] = 2, starts[v] = 2 * v, value_starts[v] = 4 * v;
     for (int v = 0; v < N - 1; v++) scopes[2 * v] = v, scopes[2 * v + 1] = v + 1;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
@@ -30,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             _prepare(stream)
     try:
-        with warnings_in_a_line(tr.FormatWarning):
+        with warnings_in_a_line(tr.FormatWarning), _quietly(argv):
             code = _guarded(argv)
         if sys.stdout is not None:  # nobody may have opened it
             sys.stdout.flush()
@@ -44,6 +45,14 @@ def run(argv: Sequence[str]) -> int:
         return _fail(_lacking(error))
     except OSError as error:
         return _fail(f"{error.filename or 'the standard output'}: {error.strerror or error}")
+
+
+def _quietly(argv: Sequence[str]) -> AbstractContextManager[None]:
+    if {"-q", "--quiet"}.isdisjoint(argv):
+        return nullcontext()
+    from tractable.posterior.waiting import silence  # help does not wait for it
+
+    return silence()
 
 
 def _prepare(stream: TextIOWrapper) -> None:

@@ -83,6 +83,13 @@ class Tables:
         """Number of factors."""
         return len(self.scope_starts) - 1
 
+    @cached_property
+    def zeros(self) -> float:
+        """The share of tables with zeros among those over several variables."""
+        several = np.diff(self.scope_starts) > 1
+        zeros = np.diff(np.concatenate([[0], np.cumsum(self.values == 0)])[self.value_starts])
+        return float((zeros[several] > 0).mean()) if several.any() else 0.0
+
     def scope(self, j: int) -> np.ndarray:
         """The variables of factor `j`, as indices."""
         return self.scopes[self.scope_starts[j] : self.scope_starts[j + 1]]

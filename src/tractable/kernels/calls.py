@@ -41,6 +41,7 @@ class Caller:
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
+        self.watch: Callable[[], None] | None = None
         answers = self._answers()
         next(answers)
         self.asked = CALLER(answers.send)
@@ -50,7 +51,7 @@ class Caller:
         try:
             while True:
                 question = _Question.from_address((yield))
-                _answer(question)
+                _answer(question, self.watch)
         except GeneratorExit:
             return
         except BaseException as error:  # which may have struck after the answer
@@ -63,10 +64,12 @@ class Caller:
         return error or KeyboardInterrupt()
 
 
-def _answer(question: _Question) -> None:
+def _answer(question: _Question, watch: Callable[[], None] | None) -> None:
     if question.batch:
         _multiply(question)
     look_up()
+    if watch is not None:
+        watch()
     question.made = 1
 
 
@@ -95,14 +98,16 @@ _idle: list[Caller] = []
 def asking(kernel: Callable[..., int]) -> Callable[..., int]:
     """The kernel without its last argument, which every call has of its own: in any thread, also within another call.
 
-    Calls raise what the caller raised when it was asked, and MemoryError where there is none left.
+    Calls raise what the caller raised when it was asked, and MemoryError where there is none left. `watch` is called
+    whenever the kernel asks.
     """
 
-    def call(*arguments: Any) -> int:
+    def call(*arguments: Any, watch: Callable[[], None] | None = None) -> int:
         try:
             caller = _idle.pop()
         except IndexError:
             caller = Caller()
+        caller.watch = watch
         status = kernel(*arguments, caller.asked)
         if status < 0 or caller.error is not None:
             raise _failure(status, caller)

@@ -12,6 +12,7 @@ typedef struct {
     int task, n_samples; /* a walk without samples is to the most probable state */
     uint64_t seed;
     double bytes, work, order, end; /* for cache and trace; visits of clauses; seconds for the order; when to end */
+    double *shown;                  /* while it runs */
 } Asked;
 
 /* A sum of what a formula says, less variables that are summed out. */
@@ -30,7 +31,7 @@ typedef struct {
     int32_t *first, *image;
     Formula f;
     int64_t left; /* visits */
-    double told[7];
+    double told[8];
 } Problem;
 
 static int64_t whole(double x) { return (int64_t)fmin(x, 0x1p62); }
@@ -45,7 +46,7 @@ static int pass_run(Pass *p, const Problem *of, const Effort *effort) {
     if (p->f.extreme) return UNSUITED;
     if (p->f.impossible) return SOLVED;
     parts_open(s);
-    s->most_work = effort->work, s->end = asked->end;
+    s->most_work = effort->work, s->end = asked->end, s->shown = asked->shown;
     s->trace.on = asked->task != EVIDENCE;
     s->trace.most = whole(asked->bytes / 2);
     cache_open(&s->cache, whole(asked->bytes / (s->trace.on ? 2 : 1)));
@@ -65,6 +66,8 @@ static void tell(Problem *of, const Pass *p) {
                     (double)p->f.n,       (double)p->f.m,       (double)trace_bytes(&s->trace)};
     for (int i = 0; i < 4; i++) of->told[i] += all[i];
     for (int i = 4; i < 7; i++) of->told[i] = fmax(of->told[i], all[i]);
+    if (of->told[7] == 0)
+        for (int v = 0; v < of->f.n; v++) of->told[7] += p->image[v] == SUMMED_OUT;
     of->left -= s->work;
 }
 
@@ -186,14 +189,15 @@ static int solve(Problem *of, double *log_z, double *marginals, int32_t *states)
 }
 
 /* The logarithm of the sum (of the greatest product), marginals of all states or states, and what it took: decisions,
- * contradictions, sums found in the cache, visits of clauses, variables and clauses left, bytes of the trace. */
+ * contradictions, sums found in the cache, visits of clauses, variables and clauses left, bytes of the trace, variables
+ * that were summed out. While it runs, decisions of the present pass, and the share of it that is done. */
 EXPORT int count_tables(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
                         const int64_t *value_starts, const double *values, int task, int n_samples, uint64_t seed,
                         const double *terms, double *log_z, double *marginals, int32_t *states, double *told,
                         Caller caller) {
     REGION(caller)
     Tables t = {n, m, sizes, starts, scopes, value_starts, values};
-    Asked asked = {task, n_samples, seed, terms[0], terms[1], terms[2], now_seconds() + terms[3]};
+    Asked asked = {task, n_samples, seed, terms[0], terms[1], terms[2], now_seconds() + terms[3], told};
     Problem of = {.t = &t, .asked = &asked, .left = whole(asked.work)};
     *log_z = -INFINITY;
     int status = solve(&of, log_z, marginals, states);

@@ -64,7 +64,7 @@ static void turn(Search *s, int level, int32_t reason, int of_level) {
     s->n_parts = l->parts, s->pool.len = l->pool;
     note_branch(s);
     l->branch_notes = s->notes.len;
-    l->branch = 1, l->product = (Number){1, 0}, l->mark = s->cache.time;
+    l->branch = 1, l->product = (Number){1, 0}, l->mark = s->cache.time, l->opened = 0;
     assign(s, l->decision ^ 1, reason, of_level);
 }
 
@@ -143,6 +143,8 @@ static int settle(Search *s) {
 
 static void decide(Search *s) {
     int part = s->n_parts - 1;
+    Level *above = &s->levels[s->n_levels - 1];
+    if (s->n_parts - above->parts > above->opened) above->opened = s->n_parts - above->parts;
     int32_t lit = choose(s, &s->parts[part]);
     push_level(s, part);
     s->levels[s->n_levels - 1].decision = lit;
@@ -161,9 +163,23 @@ static void begin(Search *s) {
     push_level(s, 0);
 }
 
+/* The share of all ways that lies behind, were all branches and all parts alike. */
+static double share_done(const Search *s) {
+    double done = 0, span = 1;
+    for (int i = 1; i < s->n_levels; i++) {
+        const Level *l = &s->levels[i], *above = l - 1;
+        span /= above->opened;
+        done += span * (above->opened - (l->part + 1 - above->parts));
+        span /= 2;
+        if (l->branch == 1) done += span;
+    }
+    return done;
+}
+
 static int is_late(Search *s) {
     if (s->work < s->look) return 0;
     s->look = s->work + LOOK;
+    if (s->shown) s->shown[0] = (double)s->decisions, s->shown[1] = share_done(s);
     return now_seconds() > s->end;
 }
 

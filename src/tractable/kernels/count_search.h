@@ -20,6 +20,7 @@ typedef struct {
 
 typedef struct {
     int trail, part, parts, pool, notes; /* where its own begin; `part` is the one being summed */
+    int opened; /* how many parts this branch fell into */
     int32_t decision;
     int branch, branch_notes;
     uint64_t mark; /* the time when the branch began */
@@ -77,6 +78,7 @@ typedef struct {
     double *activity, *side, bump;
     int64_t conflicts, decisions, n_learned, next_cut, work, most_work, look;
     double end; /* when to give up */
+    double *shown; /* for who waits: the decisions made, the share of all ways that is done */
 
     int32_t *near, *links; /* for each variable, neighbours in pairs, then clauses with their literals */
     int32_t *near_at, *links_at, *soft, *soft_at;

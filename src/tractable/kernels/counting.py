@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class Took(NamedTuple):
     variables: float  # after what was made simpler
     clauses: float
     trace: float  # bytes
+    summed: float  # variables that were summed out beforehand
 
 
 class Counted(NamedTuple):
@@ -53,10 +55,18 @@ def _count() -> Any:
     return kernel("count_tables", [_int, _int, *[_pointer] * 5, _int, _int, ctypes.c_uint64, *[_pointer] * 5])
 
 
-def count(tables: Tables, terms: SearchLimits, task: int = EVIDENCE, n_samples: int = 0, seed: int = 0) -> Counted:
+def count(
+    tables: Tables,
+    terms: SearchLimits,
+    task: int = EVIDENCE,
+    n_samples: int = 0,
+    seed: int = 0,
+    watch: Callable[[float, float], None] | None = None,
+) -> Counted:
     """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where `n_samples` is 0.
 
-    The most probable state comes with the logarithm of its product in place of log Z.
+    The most probable state comes with the logarithm of its product in place of log Z. `watch(decisions, done)` hears
+    from time to time what was decided so far, and which share of all ways lies behind, as if they were alike.
     """
     n = len(tables.sizes)
     log_z, told, asked = np.empty(1), np.zeros(len(Took._fields)), np.array(terms, np.float64)
@@ -64,5 +74,6 @@ def count(tables: Tables, terms: SearchLimits, task: int = EVIDENCE, n_samples: 
     states = np.zeros((max(n_samples, 1), n), np.int32) if task == WALK else None
     outs = (asked, log_z, marginals, states, told)
     pointers = [None if a is None else a.ctypes.data for a in outs]
-    status = _count()(n, tables.n_factors, *tables.addresses, task, n_samples, seed, *pointers)
+    seen = None if watch is None else lambda: watch(*told[:2].tolist())
+    status = _count()(n, tables.n_factors, *tables.addresses, task, n_samples, seed, *pointers, watch=seen)
     return Counted(status, float(log_z[0]), marginals, states, Took(*told.tolist()))

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from tractable.learning.records import interval
+from tractable.posterior.waiting import bar
 
 
 class Display:
@@ -15,7 +16,7 @@ class Display:
     def __init__(self, wanted: bool | None, n_steps: int, done: int):
         self._bar: Any = None
         if wanted or (wanted is None and sys.stderr.isatty()):
-            self._bar = _bar()
+            self._bar = bar()
             self._task = self._bar.add_task("fit", total=n_steps, completed=done, live="")
 
     def __enter__(self) -> Display:
@@ -38,17 +39,3 @@ class Display:
             live = f"log-likelihood {interval(record.train)}" if record.train else ""
             held = f", validation {interval(record.validation)}" if record.validation else ""
             self._bar.update(self._task, description=f"epoch {record.epoch}", live=live + held)
-
-
-def _bar() -> Any:
-    from rich.console import Console  # loaded where there is something to show
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[live]}"),
-    )
-    return Progress(*columns, console=Console(stderr=True))

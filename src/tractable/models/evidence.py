@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -226,13 +227,11 @@ def _is_one_case(evidence: Mapping[Any, Any]) -> bool:
     ------
     ModelError : some of both.
     """
-    many = {name: _is_column(value) for name, value in evidence.items()}
-    if not any(many.values()):
+    if not any(map(_is_column, evidence.values())):
         return True
-    if not all(many.values()):
-        single = next(name for name, is_many in many.items() if not is_many)
+    if single := [name for name, value in evidence.items() if not _is_column(value)]:
         raise ModelError(
-            f"variable {single!r} has a single value beside columns of many: repeat it for every row "
+            f"variable {single[0]!r} has a single value beside columns of many: repeat it for every row "
             "(soft evidence of one case is tr.likelihood([...]))"
         )
     return False
@@ -265,7 +264,7 @@ def with_likelihoods(tables: Tables, likelihoods: Mapping[int, np.ndarray]) -> T
 
 
 def _one_case(states: StateNames, evidence: Mapping[Any, Any]) -> Evidence:
-    index = {name: i for i, name in enumerate(states)}
+    index = dict(zip(states, count(), strict=False))
     found = np.full(len(states), -1, np.int32)
     likelihoods = {}
     for given, value in evidence.items():

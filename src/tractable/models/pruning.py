@@ -65,10 +65,10 @@ def barren(model: BayesianNetwork | MarkovNetwork, evidence: Evidence, names: It
 
     Such a variable is in one table alone, its own, which sums to one; then so are those that only this one hangs on.
     """
-    tables = with_likelihoods(model.packed, evidence.likelihoods)
-    wanted = wanted_by(model, evidence, names)
+    tables, wanted = with_likelihoods(model.packed, evidence.likelihoods), wanted_by(model, evidence, names).tolist()
     degree = np.bincount(tables.scopes, minlength=len(tables.sizes)).tolist()
-    own = {v: tables.scope(j).tolist() for v, j in tables_of(model).items() if not wanted[v]}
+    starts, scopes = tables.scope_starts.tolist(), tables.scopes.tolist()
+    own = {v: scopes[starts[j] : starts[j + 1]] for v, j in tables_of(model).items() if not wanted[v]}
     found = [v for v in own if degree[v] == 1]
     for v in found:  # grows while it runs
         for u in own[v]:

@@ -36,6 +36,8 @@ def text_of(value: Any) -> str:
     >>> [text_of(x) for x in (1, 1.0, True, 0.5, np.float32(0.1), "yes")]
     ['1', '1', 'True', '0.5', '0.1', 'yes']
     """
+    if type(value) is str:
+        return value
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, float | np.floating) and abs(value) < 2**63 and value == int(value):

@@ -155,8 +155,7 @@ def predicted_bytes(cost: np.ndarray, query: str, slices: float = 1) -> float:
 
     The walk for the most probable state keeps all tables too, and works on the logarithms of the given ones.
     """
-    held = {"map": cost[6] + cost[8], "evidence": cost[3], "joint": cost[3]}
-    entries = held.get(query, cost[6])
+    entries = cost[3] if query in ("evidence", "joint") else cost[6] + (cost[8] if query == "map" else 0.0)
     return float(8.0 * (entries + SLACK) * min(slices, n_cores()))
 
 

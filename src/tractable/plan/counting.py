@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from tractable.kernels import Reduced, Tables
 from tractable.kernels.counting import SOLVED, UNSUITED, VISITS, Counted, SearchLimits, count
-from tractable.plan._base import Ask, Plan
+from tractable.plan._base import Alternative, Ask, Plan
 from tractable.plan._units import duration
 
-QUERIES = {"evidence": 1.5, "marginals": 5.0, "map": 2.0, "sample": 2.0}
+QUERIES = {"evidence": 1.5, "marginals": 1.5, "map": 2.0, "sample": 2.0}
 """What a query takes, times the probe, which finds log Z."""
+
+PASSES, LEAST_PASSES = 2.0, 2.0**22
+"""What marginals of variables that were summed out take besides: times the probe, and visits."""
 
 SLOW = 1.0
 """Predicted seconds of elimination up to which nothing is tried."""
@@ -46,19 +47,16 @@ MEMORY = 2.0**32
 """Bytes at most of what a search remembers: more is hardly ever looked up."""
 
 
+BY_STATES = Alternative("counting", "exact", "plan by the states of what is observed: with these a search is tried")
+"""What else there is where only names are known, not which zeros count."""
+
+
 @dataclass(frozen=True)
 class ZeroSearch:
     """A program: a search that may take so many bytes and seconds."""
 
     bytes: float
     seconds: float
-
-
-def zeros_in(tables: Tables) -> float:
-    """The share of tables with zeros among those over several variables."""
-    several = np.diff(tables.scope_starts) > 1
-    zeros = np.concatenate([[0], np.cumsum(tables.values == 0)])[tables.value_starts]
-    return float((np.diff(zeros) > 0)[several].mean()) if several.any() else 0.0
 
 
 def asked_for(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
@@ -85,7 +83,7 @@ def considered(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan | None
 def last_resort(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
     """The plan of a search of which no probe has seen the end, in place of a refusal; or the refusal."""
     tables = left().tables
-    tried = ask.budget.memory >= LEAST and tables.values.size <= ENTRIES and zeros_in(tables) >= MOSTLY
+    tried = ask.budget.memory >= LEAST and tables.values.size <= ENTRIES and tables.zeros >= MOSTLY
     if not tried or count(tables, SearchLimits(LEAST, visits=1, order=0)).status == UNSUITED:
         return plan
     return _blind(plan, ask)
@@ -98,7 +96,10 @@ def _probed(tables: Tables, ask: Ask, most: float) -> Counted:
 
 def _whole(plan: Plan, ask: Ask, probe: Counted) -> Plan:
     """The plan of a search of which the probe has seen the end."""
-    took = min(QUERIES[plan.query] * probe.took.visits / VISITS + CALL, _limit(ask))
+    visits = QUERIES[plan.query] * probe.took.visits
+    if plan.query == "marginals" and probe.took.summed:
+        visits += PASSES * probe.took.visits + LEAST_PASSES
+    took = min(visits / VISITS + CALL, _limit(ask))
     return _counting(plan, ask, took, f"a search that decides {probe.took.decisions:,.0f} times finds all there is")
 
 
@@ -125,6 +126,15 @@ def _counting(plan: Plan, ask: Ask, seconds: float, told: str) -> Plan:
     return replace(
         plan, method="counting", seconds=seconds, bytes=program.bytes, reason=why, program=program, n=ask.n, **common
     )
+
+
+def of_rows(one: Plan, n: int, ask: Ask) -> Plan:
+    """The plan of searches for `n` rows, of which that for one is known."""
+    limit = min(n * _limit(ask), ask.budget.seconds, ask.patience)
+    program = ZeroSearch(_memory(ask), limit)
+    told, seconds = one.why, limit if one.seconds >= _limit(ask) else n * one.seconds
+    whole = replace(one, method="counting", program=program, reason=lambda: f"{told}; {n:,} rows, one after the other")
+    return whole.for_rows(n, seconds)
 
 
 def unfinished(plan: Plan, why: str) -> Plan:

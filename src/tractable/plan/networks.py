@@ -105,8 +105,7 @@ class OneCase:
     def _may_search(self, query: Query, effort: float) -> bool:
         if query not in counting.QUERIES or self.ask.method == "elimination":
             return False
-        zeros = counting.zeros_in(self.model.packed) if effort == 1 else 0.0
-        return zeros >= counting.ZEROS or self.ask.method == "counting"
+        return self.ask.method == "counting" or (effort == 1 and self.model.packed.zeros >= counting.ZEROS)
 
     def _search(self, query: Query, targets: tuple[str, ...] | None) -> Plan | None:
         """The plan of a search, or of the first tree where that is cheap; None where a longer look is due."""
@@ -172,6 +171,8 @@ class ByNames(NamedTuple):
         ask = self.ask._replace(query=query, targets=targets)
         if query != "sample":
             plan = plan_names(model, base, names, ask, effort)
+            if plan.method is None and query in counting.QUERIES and model.packed.zeros >= counting.ZEROS:
+                plan = replace(plan, alternatives=(*plan.alternatives, counting.BY_STATES))
             why = plan.reason
             set_fields(plan, reason=lambda: _told(why, left_out(self._n_barren(plan), len(model.states))))
             return plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -306,4 +307,4 @@ def free_names(model: TableModel, reduced: Reduced) -> list[str]:
 
 def observed_names(model: TableModel, states: np.ndarray) -> tuple[str, ...]:
     """The names of the variables that a case observes."""
-    return tuple(v for v, s in zip(model.states, states.tolist(), strict=True) if s >= 0)
+    return tuple(compress(model.states, (states >= 0).tolist()))

@@ -133,7 +133,8 @@ def planned(engine: Any, asked: Any, question: Ask) -> list[Planned]:
     BudgetError : the budget refuses one of them, or all of them together.
     """
     parts = list(engine.groups(asked, question))
-    question = question._replace(patience=question.patience / max(len(parts), 1))  # of all groups together
+    if len(parts) > 1:
+        question = question._replace(patience=question.patience / len(parts))  # of all groups together
     found = [(rows, part, allowed(engine.plan(part, question))) for rows, part in parts]
     found = list(_together(engine, asked, found))
     seconds = sum(plan.seconds for *_, plan in found)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+<<<<<<< HEAD
 from importlib import import_module
+=======
+>>>>>>> tail
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -19,7 +23,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import barren, left
 from tractable.models.rows import Rows
-from tractable.plan import Ask, Budget, ByTarget, ContractionTree, Plan, Query, allowed
+from tractable.plan import Ask, Budget, BudgetError, ByTarget, ContractionTree, Plan, Query, allowed
 from tractable.plan.networks import OneCase
 from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
@@ -161,9 +165,14 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if isinstance(plan.program, ByTarget):
         return _by_target(plan, case)
+<<<<<<< HEAD
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
+=======
+    if case.given.many and plan.method == "counting":
+        return _rows_by_search(plan, case)
+>>>>>>> tail
     if case.given.many and plan.query == "map":
         return _most_probable_rows(case, plan)
     if case.given.many:
@@ -193,6 +202,27 @@ def _by_search(plan: Plan, case: Case) -> Any:
         return most_probable_by_search(reduced, plan)
     found = sum_by_search(reduced, plan, plan.query != "evidence")
     return Answer(Certificate.exact(found.log_z), chosen(case.model, plan.targets, found.marginals))
+
+
+def _rows_by_search(plan: Plan, case: Case) -> Any:
+    """The answers to many rows, one after the other; those that are alike once."""
+    rows, first, which = np.unique(case.given.states, axis=0, return_index=True, return_inverse=True)
+    end, which, found = time.perf_counter() + plan.program.seconds, which.ravel(), []
+    for row, place in zip(rows, first.tolist(), strict=True):
+        left = replace(plan.program, seconds=max(end - time.perf_counter(), 0.0))
+        try:
+            found.append(_by_search(replace(plan, program=left), Case(case.model, Evidence(row))))
+        except BudgetError as error:
+            raise BudgetError(replace(error.plan, reason=f"row {place}: {error.plan.why}")) from None
+    if plan.query == "map":
+        states = [own if value > -np.inf else row for row, (value, own) in zip(rows, found, strict=True)]
+        return np.array([value for value, _ in found])[which], np.array(states)[which]
+    log_z = Certificate.of_cases(np.array([float(one.log_partition) for one in found])[which])
+    if plan.query == "evidence":
+        return Answer(log_z, None)
+    nothing = np.full(sum(len(case.model.states[v]) for v in plan.targets or case.model.states), np.nan)
+    marginals = [nothing if one.marginals is None else one.marginals for one in found]
+    return Answer(log_z, np.array(marginals)[which])
 
 
 def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarray | None) -> np.ndarray | None:

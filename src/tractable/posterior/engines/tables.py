@@ -23,6 +23,7 @@ from tractable.plan.budget import terms
 from tractable.plan.networks import ManyRows, answered, targets_of
 from tractable.plan.reasons import ESTIMATES
 from tractable.plan.search import GREEDY
+from tractable.plan.searched_rows import by_search
 from tractable.plan.tables import named, observed_names, plan_names, plan_samples
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.certificate import Certificate
@@ -81,7 +82,7 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
 
 def plan(case: Case, ask: Ask) -> Plan:
     """The plan of a query: a contraction tree, and for many rows or samples how many at a time."""
-    model, given, query = case.model, case.given, ask.query
+    model, given = case.model, case.given
     check_method(ask.method, METHODS)
     if ask.targets is not None:
         ask = ask._replace(targets=targets_of(model, ask.targets))
@@ -89,18 +90,7 @@ def plan(case: Case, ask: Ask) -> Plan:
         return _adopted(case, ask)
     if ask.method in ESTIMATES:
         return _estimated(case, ask)
-    if given.many and ask.method == "counting":
-        raise ModelError("a search answers one case of evidence at a time: pick a row, or leave the method to the plan")
-    if given.many and query == "map":
-        seen = observed_names(model, given.states[0])
-        found = plan_names(model, named(model, seen, query), seen, ask)
-        return found.for_rows(len(given.states), found.seconds * len(given.states))
-    if given.many:
-        if query == "sample":
-            case.one()
-        found = answered(ManyRows(model, given.states, ask), ask, case.states)
-    else:
-        found = answered(case.asking(ask), ask)
+    found = _plan_rows(case, ask) if given.many else answered(case.asking(ask), ask)
     case.targets = found.targets
     return found
 
@@ -113,6 +103,26 @@ def _estimated(case: Case, ask: Ask) -> Plan:
         case.one()
     case.targets = ask.targets
     return plan_estimate(case.model, case.given, ask)
+
+
+def _plan_rows(case: Case, ask: Ask) -> Plan:
+    """The plan for many rows: together, or by searches one after the other."""
+    model, states, query = case.model, case.given.states, ask.query
+    if query == "sample":
+        case.one()
+    found = None
+    if ask.method != "counting" or not len(states):
+        found = _plan_together(case, ask)
+    return (by_search(model, states, ask, found) if len(states) else None) or found  # pyright: ignore
+
+
+def _plan_together(case: Case, ask: Ask) -> Plan:
+    model, states = case.model, case.given.states
+    if ask.query != "map":
+        return answered(ManyRows(model, states, ask), ask, case.states)
+    seen = observed_names(model, states[0])
+    found = plan_names(model, named(model, seen, ask.query), seen, ask)
+    return found.for_rows(len(states), found.seconds * len(states))
 
 
 def _adopted(case: Case, ask: Ask) -> Plan:

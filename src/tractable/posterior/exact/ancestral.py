@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from tractable.models.conditioning import TableModel
@@ -11,6 +13,9 @@ from tractable.models.pruning import barren, tables_of
 PIECE = 1 << 16
 """Samples drawn in one go."""
 
+BELOW_ONE = 1 - 2.0**-50
+"""A uniform number times this, times the sum of a row, stays below that sum: no state is drawn beyond the possible."""
+
 
 def draw_given_parents(model: TableModel, given: Evidence, states: np.ndarray, rng: np.random.Generator) -> None:
     """Fill in the states [n, n_variables] of the variables that do not matter to the evidence; the others are there.
@@ -18,17 +23,24 @@ def draw_given_parents(model: TableModel, given: Evidence, states: np.ndarray, r
     A stream of random numbers of its own has nothing to do with others that begin with the same seed, such as that of
     a caller who leaves gaps in what is drawn: column by column both would decide on the same rows.
     """
-    tables, rng = model.packed, np.random.default_rng(rng.integers(1 << 32, size=4))
-    table_of = tables_of(model)
-    for v in reversed(barren(model, given)):
+    rng, drawn = np.random.default_rng(rng.integers(1 << 32, size=4)), barren(model, given)[::-1]
+    for start in range(0, len(states) if drawn else 0, PIECE):
+        some = states[start : start + PIECE]
+        uniform = rng.random((len(drawn), len(some))) * BELOW_ONE
+        for (v, parents, ends), u in zip(_conditionals(model, drawn), uniform, strict=True):
+            at = np.zeros(len(some), np.int64)
+            for parent, size in parents:
+                at = at * size + some[:, parent]
+            found = ends[at]
+            some[:, v] = (found <= (u * found[:, -1])[:, None]).sum(axis=1)
+
+
+def _conditionals(model: TableModel, drawn: Sequence[int]) -> Iterator[tuple[int, list[tuple[int, int]], np.ndarray]]:
+    """Variables, their parents with the numbers of states of these, and their tables, summed up along each row."""
+    tables, table_of = model.packed, tables_of(model)
+    scopes, values = tables.scopes.tolist(), tables.values
+    starts, value_starts, sizes = (x.tolist() for x in (tables.scope_starts, tables.value_starts, tables.sizes))
+    for v in drawn:
         j = table_of[v]
-        parents = tables.scope(j)[:-1]
-        rows = tables.values[tables.value_starts[j] : tables.value_starts[j + 1]].reshape(-1, tables.sizes[v])
-        steps = np.concatenate([np.cumprod(tables.sizes[parents][:0:-1], dtype=np.int64)[::-1], [1]])[: len(parents)]
-        ends = np.cumsum(rows, axis=1)
-        ends[ends >= ends[:, -1:]] = np.inf  # nothing is drawn beyond the last state that is possible
-        total = rows.sum(axis=1)
-        for start in range(0, len(states), PIECE):
-            some = states[start : start + PIECE]
-            at = some[:, parents] @ steps if len(parents) else np.zeros(len(some), np.int64)
-            some[:, v] = (ends[at] <= (rng.random(len(some)) * total[at])[:, None]).sum(axis=1)
+        parents = [(u, sizes[u]) for u in scopes[starts[j] : starts[j + 1] - 1]]
+        yield v, parents, values[value_starts[j] : value_starts[j + 1]].reshape(-1, sizes[v]).cumsum(axis=1)

@@ -15,6 +15,10 @@ from tractable.plan._units import duration, memory_size
 from tractable.plan.counting import unfinished
 from tractable.posterior.exact.elimination import Result, over_states
 from tractable.posterior.exact.walk import original
+from tractable.posterior.waiting import SearchDisplay
+
+ORDER = 2.0
+"""Seconds at most for the order of decisions."""
 
 
 def sum_by_search(reduced: Reduced, plan: Plan, marginals: bool) -> Result:
@@ -55,8 +59,9 @@ def samples_by_search(reduced: Reduced, plan: Plan, rng: np.random.Generator, n:
 
 def _count(reduced: Reduced, plan: Plan, task: int, n: int = 0, seed: int = 0) -> Counted:
     limits = plan.program
-    terms = SearchLimits(limits.bytes, limit=limits.seconds)
-    found = count(reduced.tables, terms, task, n, seed)
+    terms = SearchLimits(limits.bytes, order=min(ORDER, limits.seconds / 4), limit=limits.seconds)
+    with SearchDisplay(limits.seconds) as show:
+        found = count(reduced.tables, terms, task, n, seed, show if show.wanted else None)
     if found.status == SOLVED:
         return found
     if found.status == UNSUITED:

@@ -1,0 +1,75 @@
+"""What is shown at a terminal while something runs for long."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+from tractable.plan._units import duration, short_count
+
+PATIENCE, PAUSE = 1.0, 0.2
+"""Seconds until a bar is shown, and between two states of it."""
+
+_silent = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Show no bar of a search meanwhile."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
+
+
+class SearchDisplay:
+    """A bar for a search, at a terminal and after a second: what it has decided, and how much lies behind.
+
+    That is the share of all ways, as if they were alike; as sums are remembered, the later ones take less.
+    """
+
+    def __init__(self, limit: float):
+        self.live = f"at most {duration(limit)}" if limit < float("inf") else ""
+        self.next = time.perf_counter() + PATIENCE
+        self._bar: Any = None
+
+    def __enter__(self) -> SearchDisplay:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody sees it."""
+        return not _silent.get() and sys.stderr is not None and sys.stderr.isatty()
+
+    def __call__(self, decisions: float, done: float) -> None:
+        """The search has come so far."""
+        if (now := time.perf_counter()) < self.next:
+            return
+        self.next = now + PAUSE
+        if self._bar is None:
+            self._bar = bar(remaining=False)
+            self._task = self._bar.add_task("search", total=1.0, live="")
+            self._bar.tasks[0].start_time -= PATIENCE
+            self._bar.start()
+        told = (f"{short_count(decisions)} decisions", f"{done:.1%} of all ways", self.live)
+        self._bar.update(self._task, completed=done, live=", ".join(filter(None, told)), refresh=True)
+
+
+def bar(remaining: bool = True) -> Any:
+    """A bar on the standard error, with the time it has taken and, on request, the time that remains."""
+    from rich.console import Console  # loaded where there is something to show
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    times = (TimeElapsedColumn(), TimeRemainingColumn()) if remaining else (TimeElapsedColumn(),)
+    columns = (TextColumn("{task.description}"), BarColumn(), *times, TextColumn("{task.fields[live]}"))
+    return Progress(*columns, console=Console(stderr=True), auto_refresh=remaining, transient=not remaining)
