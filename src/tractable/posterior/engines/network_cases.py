@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-<<<<<<< HEAD
 from importlib import import_module
-=======
->>>>>>> tail
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -165,14 +162,11 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if isinstance(plan.program, ByTarget):
         return _by_target(plan, case)
-<<<<<<< HEAD
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
-=======
     if case.given.many and plan.method == "counting":
         return _rows_by_search(plan, case)
->>>>>>> tail
     if case.given.many and plan.query == "map":
         return _most_probable_rows(case, plan)
     if case.given.many:
