@@ -17,15 +17,25 @@ enum { SOUND = 0, TOO_LARGE = 1 };
         return TOO_LARGE;                                                    \
     }
 
+/* What a draw takes: places and logarithms of parts, a choice among states. */
+static double work_of_draw(const Buckets *b, const int64_t *at) {
+    double work = 0;
+    for (int i = 0; i < b->n_parts; i++) {
+        const Group *g = &b->groups[b->parts[i].group];
+        if (at[i] >= 0) work += b->parts[i].nd + 8 * b->t->sizes[g->variable] + (g->n > 1 ? 8 : 0);
+    }
+    return work;
+}
+
 /* Parts, entries of their tables, of messages, of shifts, of the largest table; buckets of several parts; entries of
- * conditionals that are drawn from where `wanted` variables are. */
+ * conditionals that are drawn from where `wanted` variables are, and the work of a draw. */
 EXPORT int buckets_price(TABLES, const uint8_t *wanted, double *told, Caller caller) {
     SPLIT(b)
     int several = 0;
     for (int k = 0; k < n; k++) several += b.groups[k].n > 1;
     int64_t *at = grab(sizeof(int64_t) * (size_t)(b.n_parts + 1));
     double all[] = {b.n_parts, (double)b.size, (double)b.rest, (double)b.shift_size, (double)b.largest, several,
-                    (double)proposal_places(&b, wanted, at)};
+                    (double)proposal_places(&b, wanted, at), work_of_draw(&b, at)};
     memcpy(told, all, sizeof all);
     region_leave();
     return SOUND;

@@ -26,7 +26,7 @@ _ARGUMENTS = {
 
 
 class Price(NamedTuple):
-    """What parts hold: numbers of entries, and of buckets that are split."""
+    """What parts hold: numbers of entries, and of buckets that are split; and the work of a draw."""
 
     n_parts: int
     entries: int
@@ -35,6 +35,7 @@ class Price(NamedTuple):
     largest: int
     n_split: int
     proposal: int
+    draw: int
 
     @property
     def bytes(self) -> float:
@@ -78,6 +79,11 @@ class MiniBuckets:
         self.how = np.array([min(limit, 2**31), seed], np.int64)
         if len(order) != len(tables.sizes):
             raise ValueError("an order has every variable once")
+
+    @property
+    def limit(self) -> int:
+        """Entries of a part at most."""
+        return int(self.how[0])
 
     def __repr__(self) -> str:
         return f"MiniBuckets({len(self.order)} variables, tables of {self.how[0]:,})"

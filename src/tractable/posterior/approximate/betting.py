@@ -23,14 +23,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels.betting import Gains, Stakes, edges
+from tractable.plan.outlook import LARGEST, TUNED
 from tractable.posterior.certificate import Certificate
 
 from .tallies import LEVELS, POINTS, Drawing, WeightMoments, WeightTally, complement, deviations, largest, log_mean
 
-TUNED = 0.75
-"""The part of the capital on the tuned stakes."""
-
-RUNGS = 0.98 * 0.5 ** np.arange(12)
+RUNGS = LARGEST * 0.5 ** np.arange(12)
 """Constant stakes."""
 
 LOG_PARTS = np.log([TUNED, *(1 - TUNED) / np.arange(1, 13) / np.arange(2, 14)])

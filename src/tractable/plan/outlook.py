@@ -12,7 +12,11 @@ import math
 
 import numpy as np
 
-from .betting import RUNGS, TUNED
+TUNED = 0.75
+"""The part of a gambler's capital that lies on the stakes that are best for the planned number of draws."""
+
+LARGEST = 0.98
+"""Of the largest stake that cannot ruin, the share that is ever staked."""
 
 MOST = 1e18
 """Draws that are not going to be made."""
@@ -54,5 +58,5 @@ def draws_for(width: float, gap: float, spread: float, level: float) -> float:
 
 def _share_off(n: float, spread: float, level: float) -> float:
     log_inverse = math.log(1 / level / TUNED)
-    stake = min(float(RUNGS[0]), math.sqrt(2 * log_inverse / (n * spread))) if spread > 0 else float(RUNGS[0])
+    stake = min(LARGEST, math.sqrt(2 * log_inverse / (n * spread))) if spread > 0 else LARGEST
     return log_inverse / (n * stake) + stake * spread / 2

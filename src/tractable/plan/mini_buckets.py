@@ -1,0 +1,152 @@
+"""What an interval takes where exact answers are too expensive: an upper bound by mini-buckets, and draws under it.
+
+How much a bound gives depends on the tables themselves, so a pilot looks: it makes a bound in a fifth of a second, draws
+some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of a
+search (`counting.py`) it leaves the entries to the kernel. What runs later begins with a race of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tractable.kernels import Scopes, Tables
+from tractable.kernels.mini_buckets import BATCH, MiniBuckets, Price, State, Sweeps
+from tractable.plan.budget import speed
+from tractable.plan.outlook import log_width
+from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
+
+SECONDS = 10.0
+"""Of an interval, where no budget says otherwise: for all rows together."""
+
+SWEPT, FIRST_PASS = 1.3e-8, 2e-8
+"""Seconds for an entry of a part's table in a sweep, and in the first bound of all; measured."""
+
+DRAWN = 1e-9
+"""Seconds for the work that `buckets_price` counts in a draw; measured."""
+
+CORES = 2
+"""Cores that shares of time are reckoned with: what is done must not depend on how many there are."""
+
+PILOT, PILOT_BATCHES = 2e6, 2
+"""Entries of the pilot's parts, and batches that it draws."""
+
+MOST_LOG2 = 28
+"""No table of a part has more entries than 2 to this."""
+
+
+class Order(NamedTuple):
+    """An order of elimination: the heuristic, the noise in its scores, the seed of the noise and of ties."""
+
+    heuristic: str
+    noise: float
+    seed: int
+
+
+class Ran(NamedTuple):
+    """How a bound was found, and how many draws were planned and made: what repeats it to the bit."""
+
+    order: Order
+    limit: int
+    sweeps: tuple[int, ...]
+    horizon: int
+    draws: int
+
+
+class IntervalRun(NamedTuple):
+    """A program: an interval that holds with some confidence, for some seconds within some memory.
+
+    `draws`: so many, whatever the clock says. `ran`: as it ran once.
+    """
+
+    seconds: float
+    memory: float
+    confidence: float = 0.95
+    draws: int | None = None
+    ran: Ran | None = None
+
+
+class Outlook(NamedTuple):
+    """What a pilot foresees: the gap between bound and log Z, the relative variance of weights, draws in a second."""
+
+    gap: float
+    spread: float
+    rate: float
+
+    def width(self, seconds: float, confidence: float) -> float:
+        """The width of the interval of log Z after so many seconds."""
+        return log_width(self.rate * seconds, self.gap, self.spread, 1 - confidence)
+
+
+def orders() -> Iterator[Order]:
+    """Orders to race: each heuristic by itself, and with more and more noise."""
+    yield Order(FIRST, 0.0, 0)
+    yield Order("min-growth", 0.0, 0)
+    for seed in range(1, 1 << 20):
+        heuristic = (FIRST, "min-growth", *OTHERS[:2])[seed % 4]
+        yield Order(heuristic, 0.05 * (1 + seed % 3), seed)
+
+
+def eliminating(scopes: Scopes, how: Order) -> np.ndarray | None:
+    """The order itself, of all variables; None where that takes too long."""
+    found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, GREEDY_SECONDS)
+    if found is None:
+        return None
+    rest = np.setdiff1d(np.arange(scopes.n, dtype=np.int32), found)
+    return np.concatenate([rest, found]).astype(np.int32)
+
+
+def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory: float) -> MiniBuckets | None:
+    """Parts as large as so many entries in all, and the memory, allow; None where not even the smallest are allowed."""
+    best, low, high = None, 1, MOST_LOG2
+    while low <= high:
+        middle = (low + high) // 2
+        found = MiniBuckets(tables, order, 2**middle, seed)
+        price = found.price()
+        if price is not None and price.entries <= max(entries, 64.0 * len(order)) and price.bytes <= memory:
+            best, low = found, middle + 1
+        else:
+            high = middle - 1
+    return best
+
+
+def seconds_of(price: Price, sweeps: float) -> float:
+    """Predicted seconds of sweeps."""
+    return (FIRST_PASS + SWEPT * sweeps) * price.entries * speed()
+
+
+def pilot(tables: Tables, memory: float) -> Outlook | None:
+    """A look ahead; None where the memory does not suffice for anything."""
+    scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+    how = next(orders())
+    order = eliminating(scopes, how)
+    if order is None:
+        order = np.arange(len(tables.sizes), dtype=np.int32)
+    found = largest(tables, order, how.seed, PILOT, memory)
+    if found is None:
+        return None
+    state = found.bound(Sweeps(4))
+    price = found.price()
+    assert price is not None
+    rate = CORES / (DRAWN * speed() * max(price.draw, 1) + 1e-8)
+    return _looked_at(found, state, rate)
+
+
+def _looked_at(found: MiniBuckets, state: State, rate: float) -> Outlook:
+    if not math.isfinite(state.bound):
+        return Outlook(0.0, 0.0, rate)
+    log_w, _ = found.draw(state, found.proposal(state), (0, PILOT_BATCHES), 0)
+    top = log_w.max()
+    if top == -np.inf:
+        return Outlook(math.inf, math.inf, rate)
+    x = np.exp(log_w - top)
+    gap = -(top + math.log(x.mean()))
+    return Outlook(max(gap, 0.0), float(x.var() / x.mean() ** 2), rate)
+
+
+def batches(n: float) -> int:
+    """So many draws, in whole batches."""
+    return max(math.ceil(n / BATCH), 1)

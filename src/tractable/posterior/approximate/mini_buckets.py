@@ -1,0 +1,180 @@
+"""Intervals of log Z and of marginals where exact answers are too expensive: draws under a bound by mini-buckets.
+
+Orders of elimination race for the lowest upper bound U, which is lowered in sweeps; the parts' conditionals, mixed, draw
+states of weights w ≤ e^U with mean Z, on which is bet (`betting.py`). Log Z ≤ U holds always, the rest with the stated
+confidence, whenever one stops. Where no bucket has to be split the bound is elimination itself.
+
+Sources: Dechter & Rish 2003; Liu & Ihler 2011; Lou, Dechter & Ihler 2017; Waudby-Smith & Ramdas 2024.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from tractable.kernels import Scopes, Tables
+from tractable.kernels.mini_buckets import BATCH, MiniBuckets, State, Sweeps
+from tractable.kernels.threads import in_order, side_by_side
+from tractable.plan.budget import speed
+from tractable.plan.mini_buckets import (
+    CORES,
+    DRAWN,
+    FIRST_PASS,
+    SWEPT,
+    IntervalRun,
+    Order,
+    Ran,
+    batches,
+    eliminating,
+    largest,
+    orders,
+)
+from tractable.posterior.approximate.betting import Bets
+
+RACERS, FINALISTS = 16, 3
+"""Orders that race, and those that are swept before one is chosen."""
+
+RACE, FINAL, GROWTH = 0.08, 0.06, 0.2
+"""Shares of the time: for the race, for its finalists, for sweeps with larger tables."""
+
+QUICK, LONG = 4, 12
+"""Sweeps of the finalists, and of the one that is chosen."""
+
+PIECE = 8
+"""Batches that a thread draws at a time."""
+
+OVERDUE = 3.0
+"""Sweeps end when they have taken so many times what was foreseen."""
+
+
+class Bounded(NamedTuple):
+    """Parts with a state, how they were found, and whether no bucket is split."""
+
+    how: Order
+    buckets: MiniBuckets
+    state: State
+    sweeps: tuple[int, ...]
+    whole: bool
+
+
+class Drawn(NamedTuple):
+    """What came of it: the bound, the bets on the draws, and how it ran."""
+
+    bound: float
+    bets: Bets
+    ran: Ran
+    whole: bool
+
+
+def lowest(tables: Tables, program: IntervalRun) -> Bounded | None:
+    """The lowest bound that a race finds within its share of the time; None where the memory allows nothing."""
+    scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+    if program.ran is not None:
+        return _again(tables, scopes, program.ran)
+    seconds = program.seconds / speed()
+    entries = RACE * seconds * CORES / RACERS / FIRST_PASS
+    memory = program.memory / CORES
+
+    def first(how: Order) -> Bounded | None:
+        order = eliminating(scopes, how)
+        found = None if order is None else largest(tables, order, how.seed, entries, memory)
+        return None if found is None else _bounded(how, found, 0, math.inf)
+
+    racers = [r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None]
+    racers.sort(key=lambda r: (r.state.bound, r.how.seed))
+    if not racers or racers[0].whole or not math.isfinite(racers[0].state.bound):
+        return racers[0] if racers else None
+    guard = OVERDUE * FINAL * program.seconds
+    finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
+    best = min(finalists, key=lambda r: r.state.bound)
+    return _grown(tables, best, program)
+
+
+def _bounded(how: Order, buckets: MiniBuckets, sweeps: int, guard: float) -> Bounded:
+    price = buckets.price()
+    assert price is not None
+    state = buckets.bound(Sweeps(sweeps, guard))
+    return Bounded(how, buckets, state, (state.sweeps,), price.n_split == 0)
+
+
+def _swept(racer: Bounded, sweeps: int, guard: float) -> Bounded:
+    state = racer.buckets.bound(Sweeps(sweeps, guard), racer.state)
+    return racer._replace(state=state, sweeps=(*racer.sweeps, state.sweeps))
+
+
+def _grown(tables: Tables, best: Bounded, program: IntervalRun) -> Bounded:
+    """The better of two: with larger tables, or the same ones swept for longer."""
+    entries = GROWTH * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
+    guard = OVERDUE * GROWTH * program.seconds
+    larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
+    calls = [lambda: _swept(best, 2 * LONG, guard)]
+    if larger is not None and larger.limit > best.buckets.limit:
+        calls.append(lambda: _bounded(best.how, larger, LONG, guard))
+    return min(side_by_side(lambda call: call(), calls), key=lambda r: r.state.bound)
+
+
+def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
+    """The bound as it was found before."""
+    order = eliminating(scopes, ran.order)
+    assert order is not None
+    found = _bounded(ran.order, MiniBuckets(tables, order, ran.limit, ran.order.seed), ran.sweeps[0], math.inf)
+    for sweeps in ran.sweeps[1:]:
+        found = _swept(found, sweeps, math.inf)
+    return found
+
+
+def drawn(tables: Tables, wanted: np.ndarray, program: IntervalRun, seed: int) -> Drawn | None:
+    """Bets on draws of the wanted variables, 0/1 for each, until the seconds or the draws are over."""
+    start = time.perf_counter()
+    found = lowest(tables, program)
+    if found is None:
+        return None
+    sizes = tables.sizes[wanted.astype(bool)]
+    horizon = _horizon(found, wanted, program)
+    bets = Bets(sizes, horizon)
+    ran = Ran(found.how, found.buckets.limit, found.sweeps, horizon, 0)
+    if math.isfinite(found.state.bound) and not (found.whole and not len(sizes)):
+        end = start + program.seconds - LAST * len(sizes)
+        for log_w, states in _pieces(found, wanted, program, (seed, horizon)):
+            bets.add(log_w, states)
+            if program.draws is None and program.ran is None and time.perf_counter() > end:
+                break
+    return Drawn(found.state.bound, bets, ran._replace(draws=bets.n), found.whole)
+
+
+LAST = 3e-4
+"""Seconds for the interval of a variable, at the end."""
+
+
+def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
+    """The draws that are planned, from sizes alone, so that they are the same when it is repeated."""
+    if program.ran is not None:
+        return program.ran.horizon
+    if program.draws is not None:
+        return program.draws
+    price = found.buckets.price(wanted)
+    assert price is not None
+    share = 1 - RACE - FINAL - GROWTH
+    return batches(share * program.seconds * CORES / (DRAWN * price.draw + 1e-8)) * BATCH
+
+
+def _pieces(
+    found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Draws by the piece, as many as there are to be."""
+    seed, horizon = key
+    proposal = found.buckets.proposal(found.state, wanted)
+    most = program.draws if program.ran is None else program.ran.draws
+    ends = range(0, 64 * horizon if most is None else batches(most), PIECE)
+    for first, (log_w, states) in zip(
+        ends,
+        in_order(lambda i: found.buckets.draw(found.state, proposal, (i, i + PIECE), seed, wanted), ends),
+        strict=False,
+    ):
+        n = len(log_w) if most is None else min(len(log_w), most - first * BATCH)
+        yield log_w[:n], states[:, :n]
