@@ -32,11 +32,26 @@ class Budget(NamedTuple):
     seconds: float
 
 
+class Anytime(NamedTuple):
+    """What may answer where exact numbers are predicted to take more than `patience` seconds: an interval.
+
+    It holds with this confidence and takes so many seconds, or so many `draws`; the clock stood at `since` when it was
+    asked for.
+    """
+
+    patience: float
+    seconds: float
+    confidence: float = 0.95
+    draws: int | None = None
+    since: float = math.inf
+
+
 class Ask(NamedTuple):
     """What is asked of a model: the query, how (a method's name, or a plan made before), the budget, how many samples.
 
     `patience` says that beyond so many predicted seconds an approximation answers instead, and the plan is that one's;
-    `sweeps`, how long its chains are; `targets`, which marginals are wanted, None for all.
+    `sweeps`, how long its chains are; `targets`, which marginals are wanted, None for all; `anytime`, that an interval
+    may answer; `effort`, the share of its patience that the search for a plan has.
     """
 
     query: Query
@@ -46,6 +61,8 @@ class Ask(NamedTuple):
     patience: float = math.inf
     sweeps: int | None = None
     targets: tuple[str, ...] | None = None
+    anytime: Anytime | None = None
+    effort: float = 1.0
 
     @property
     def exactly(self) -> Budget:
@@ -207,6 +224,13 @@ class ByTarget(NamedTuple):
     evidence: Plan
     parts: tuple[tuple[tuple[str, ...], Plan], ...]
     refused: tuple[tuple[tuple[str, ...], Plan], ...]
+
+
+class Beside(NamedTuple):
+    """A program in parts: what is exact, and an interval for what the budget refuses of it."""
+
+    exact: Plan
+    interval: Plan
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tractable.kernels.threads import n_cores
-from tractable.plan._base import Ask, Budget, Query
+from tractable.plan._base import Anytime, Ask, Budget, Query
 
 UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20}
 UNITS |= {"g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}
@@ -45,6 +45,25 @@ def ask(query: Query, memory: Memory = None, seconds: float | None = None, metho
     ValueError : a budget that is no size, or no time.
     """
     return Ask(query, _budget(memory, seconds), method, **more)
+
+
+EXACT, INTERVAL = 30.0, 10.0
+"""Where no budget says otherwise: predicted seconds up to which numbers are exact, and those of an interval instead."""
+
+
+def anytime(seconds: float | None, confidence: float | None = None, draws: int | None = None) -> Anytime:
+    """The terms on which an interval may answer.
+
+    Raises
+    ------
+    ValueError : a confidence outside of (0, 1), no draws, no time.
+    """
+    if confidence is not None and not 0 < confidence < 1:
+        raise ValueError(f"a confidence lies between 0 and 1, got {confidence!r}")
+    if draws is not None and not (isinstance(draws, int | np.integer) and draws > 0):
+        raise ValueError(f"the number of draws is a positive whole number, got {draws!r}")
+    patience, limit = (EXACT, INTERVAL) if seconds is None else (seconds, seconds)
+    return Anytime(patience, limit, 0.95 if confidence is None else float(confidence), draws, time.perf_counter())
 
 
 @lru_cache(64)

@@ -8,19 +8,23 @@ search (`counting.py`) it leaves the entries to the kernel. What runs later begi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
 from tractable.kernels.mini_buckets import BATCH, MiniBuckets, Price, State, Sweeps
-from tractable.plan.budget import speed
+from tractable.models.conditioning import TableModel
+from tractable.models.evidence import Evidence
+from tractable.models.pruning import left
+from tractable.plan._base import Ask, Beside, Plan
+from tractable.plan._units import duration, memory_size
+from tractable.plan.budget import anytime, speed
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
-
-SECONDS = 10.0
-"""Of an interval, where no budget says otherwise: for all rows together."""
+from tractable.plan.tables import observed_names
 
 SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 """Seconds for an entry of a part's table in a sweep, and in the first bound of all; measured."""
@@ -69,6 +73,10 @@ class IntervalRun(NamedTuple):
     ran: Ran | None = None
 
 
+LOOKED_AT = 10.0, 60.0
+"""Seconds that the ladder of a plan looks ahead."""
+
+
 class Outlook(NamedTuple):
     """What a pilot foresees: the gap between bound and log Z, the relative variance of weights, draws in a second."""
 
@@ -79,6 +87,61 @@ class Outlook(NamedTuple):
     def width(self, seconds: float, confidence: float) -> float:
         """The width of the interval of log Z after so many seconds."""
         return log_width(self.rate * seconds, self.gap, self.spread, 1 - confidence)
+
+
+def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
+    """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
+    terms = ask.anytime or anytime(None)
+    program = IntervalRun(terms.seconds, ask.budget.memory, terms.confidence, terms.draws)
+    rows = np.unique(np.atleast_2d(given.states), axis=0)
+    first = Evidence(rows[0], given.likelihoods) if given.many else given
+    reduced = left(model, first, ask.query, ask.targets)
+    look = Outlook(0.0, 0.0, 1.0) if reduced.impossible else pilot(reduced.tables, program.memory)
+    told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
+    common = {"query": query, "targets": ask.targets, "observed": observed_names(model, first.states)}
+    width = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
+    why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
+    return Plan(
+        "mini_buckets" if look is not None else None,
+        width,
+        program.seconds * CORES / SWEPT,
+        program.memory,
+        program.seconds,
+        why,
+        program=program,
+        budget=ask.budget,
+        structure=model.graph,
+        **common,
+    )
+
+
+def beside(exact: Plan, interval: Plan, names: Iterable[str]) -> Plan:
+    """The plan of exact answers with that of an interval for what is refused of them."""
+    n = len(list(names) if exact.targets is None else exact.targets)
+    told = f"{n - len(interval.targets or ()):,} of {n:,} marginals are exact, {exact.why}; the others: {interval.why}"
+    size, seconds = max(exact.bytes, interval.bytes), exact.seconds + interval.seconds
+    common = {"bytes": size, "seconds": seconds, "reason": told, "program": Beside(exact, interval)}
+    return replace(exact, method="mini_buckets", advice=(), alternatives=(), **common)
+
+
+def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
+    """What to expect, in words."""
+    if look is None:
+        return f"{memory_size(program.memory)} do not suffice for the smallest bound"
+    if program.draws is not None:
+        return f"an interval from {program.draws:,} draws under a bound"
+    width = look.width(program.seconds / n_rows, program.confidence)
+    rows = f" for each of {n_rows:,} different rows" if n_rows > 1 else ""
+    return f"an interval at {program.confidence:.4g} confidence, of about {nats(width)} in {duration(program.seconds)}{rows}"
+
+
+def nats(width: float) -> str:
+    """A width in words.
+
+    >>> nats(0.0312), nats(float("inf"))
+    ('0.031 nats', 'unknown width')
+    """
+    return f"{width:.2g} nats" if math.isfinite(width) else "unknown width"
 
 
 def orders() -> Iterator[Order]:

@@ -82,6 +82,7 @@ class OneCase:
     given: Evidence
     ask: Ask
     known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
+    components: list[frozenset[int]] = field(default_factory=list, repr=False)
     single: ClassVar[bool] = True
     held: ClassVar[float] = 0.0
 
@@ -148,8 +149,14 @@ class OneCase:
 
     def near(self, target: str) -> frozenset[int]:
         """The free variables linked with one."""
-        found = left(self.model, self.given, "targets", (target,))
-        return _near(found)
+        place = int(positions(self.model, (target,))[0])
+        for others in self.components:
+            if place in others:
+                return others
+        found = _near(left(self.model, self.given, "targets", (target,)))
+        if not (self.model.conditional >= 0).any():  # nothing can be barren: all of a component are alike
+            self.components.append(found)
+        return found
 
     def is_known(self, target: str) -> bool:
         """Whether a variable is observed."""

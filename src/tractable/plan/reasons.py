@@ -119,6 +119,7 @@ def _explaining_away(graph: Graph, members: set[str], observed: Sequence[str]) -
 ALTERNATIVES = (
     Alternative("condition", "exact", "observe the advised variables, or ask for fewer targets"),
     Alternative("more memory", "exact", "the same plan with a larger --memory budget"),
+    Alternative("mini_buckets", "probabilistic", "an interval of log Z and of every marginal, narrower with time"),
     Alternative("belief_propagation", "estimate", "messages round the loops: marginals and log Z, without a bound"),
     Alternative("gibbs", "estimate", "marginals from chains, with standard errors and a verdict; no log Z"),
 )

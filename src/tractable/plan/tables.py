@@ -86,6 +86,10 @@ def plan_reduced(
     return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask, effort)
 
 
+SLICED = 4.0
+"""Slices save memory, and hardly ever time: a plan in haste tries none where the time is so many times too much."""
+
+
 def price(
     scopes: Scopes,
     names: Callable[[], Sequence[str]],
@@ -98,10 +102,11 @@ def price(
 
     `effort` is as of `find_tree`; with none it is the first tree, as it is.
     """
-    tree = find_tree(scopes, ask.query, ask.budget, effort)
-    if effort:
+    tree = find_tree(scopes, ask.query, ask.budget, effort * ask.effort)
+    in_vain = ask.effort < 1 and predicted_seconds(tree.cost, scopes.m - 1, ask.query) > SLICED * ask.budget.seconds
+    if effort and not in_vain:
         tree = sliced(scopes, tree, ask.query, ask.budget)
-    return priced(tree, names, graph, observed, ask, bool(effort))
+    return priced(tree, names, graph, observed, ask, effort * ask.effort >= 1)
 
 
 def priced(

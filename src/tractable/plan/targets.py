@@ -112,7 +112,7 @@ def in_parts(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan | None:
 
     Of all variables some are known as they are observed, which is no answer to what was asked.
     """
-    found, refused, spent = _affordable(_Halving(pricing).parts(names), ask.budget.seconds)
+    found, refused, spent = _affordable(_Halving(pricing, SPLITTING * ask.effort).parts(names), ask.budget.seconds)
     told = {name for group, _ in found for name in group}
     if names and (not told or (ask.targets is None and all(map(pricing.is_known, told)))):
         return None
@@ -159,15 +159,24 @@ def _why(program: ByTarget, worst: Plan) -> str:
 class _Halving:
     """Groups that are halved until their halves do no better, and what was found to be hopeless on the way."""
 
-    def __init__(self, pricing: Pricing):
+    def __init__(self, pricing: Pricing, seconds: float):
         self.pricing, self.near = pricing, cache(pricing.near)
-        self.end = time.perf_counter() + SPLITTING
+        self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.hopeless: list[tuple[frozenset[int], Plan]] = []
 
     def parts(self, names: Sequence[str]) -> list[Part]:
         """The groups with their plans, refused ones among them."""
-        order = sorted(names, key=lambda name: len(self.near(name)))
-        return [*self._parts(tuple(order))] if order else []
+        sizes: dict[str, int] = {}
+        for name in names:
+            if time.perf_counter() < self.end or not sizes:
+                sizes[name] = len(self.near(name))
+        late = [((name,), self._late(name)) for name in names if name not in sizes]
+        return [*self._parts(tuple(sorted(sizes, key=sizes.__getitem__))), *late] if sizes else []
+
+    def _late(self, name: str) -> Plan:
+        plan = self.pricing.price("targets", (name,), 0.0)
+        told = f"planning what else was asked for took its {self.seconds:.2g} seconds: ask for {name} by itself"
+        return replace(plan, method=None, reason=told)
 
     def _parts(self, names: tuple[str, ...]) -> Iterator[Part]:
         plan = self.pricing.price("targets", names, 0.0)
@@ -188,8 +197,7 @@ class _Halving:
         if known := next((found for others, found in self.hopeless if others <= near), None):
             return known if plan.method else plan
         if time.perf_counter() > self.end:
-            told = f"planning what else was asked for took its {SPLITTING:.0f} seconds: ask for {name} by itself"
-            return replace(plan, method=None, reason=told)
+            return self._late(name)
         query: Query = "joint" if self.pricing.single else "targets"
         found = _first(self.pricing, query, (name,), ALONE)
         if not found.method:

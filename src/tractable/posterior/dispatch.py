@@ -10,8 +10,8 @@ from typing import Any
 from tractable.families import FAMILIES, leaf, served
 from tractable.models._base import check_options
 from tractable.models.rows import framed
-from tractable.plan._base import Ask
-from tractable.plan.budget import PATIENCE, Memory, ask
+from tractable.plan._base import Anytime, Ask
+from tractable.plan.budget import PATIENCE, Memory, anytime, ask
 from tractable.posterior.engines._protocol import answered, unsupported
 
 
@@ -45,6 +45,22 @@ def check_targets(engine: Any, model: Any) -> None:
     """
     if not hasattr(engine, "gaps"):
         raise unsupported(model, "targets")
+
+
+def anytime_of(
+    engine: Any, model: Any, seconds: float | None, confidence: float | None, draws: int | None
+) -> Anytime | None:
+    """The terms on which an interval may answer in place of exact numbers; None where the family has none.
+
+    Raises
+    ------
+    ModelError : a confidence, or draws, of a family that has none.
+    """
+    if hasattr(engine, "ANYTIME"):
+        return anytime(seconds, confidence, draws)
+    given = {name: value for name, value in (("confidence", confidence), ("draws", draws)) if value is not None}
+    check_options(given, (), f"infer and log_partition of a {type(model).__name__}")
+    return None
 
 
 def asked_of(

@@ -12,7 +12,7 @@ from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, check_targets, engine_of, in_names, walk_of
+from tractable.posterior.dispatch import anytime_of, asked_of, check_targets, engine_of, in_names, walk_of
 from tractable.posterior.engines._protocol import answered
 
 
@@ -78,6 +78,8 @@ def infer(
     targets: Any = None,
     method: str | Plan = "auto",
     key: Any = 0,
+    confidence: float | None = None,
+    draws: int | None = None,
     **budget: Unpack[Budgeted],
 ) -> Any:
     """The posterior of every variable given the evidence, or of those asked for: p(z | x) = p(z, x) / p(x).
@@ -135,7 +137,8 @@ def infer(
     if targets is not None:
         check_targets(engine, model)
     asked = engine.read(model, evidence)
-    question = ask("marginals", method=method, targets=targets, **budget)
+    terms = anytime_of(engine, model, budget.get("seconds"), confidence, draws)
+    question = ask("marginals", method=method, targets=targets, anytime=terms, **budget)
     return engine.posterior(asked, answered(engine, asked, question, key))
 
 
@@ -176,6 +179,8 @@ def log_partition(
     memory: Memory = None,
     seconds: float | None = None,
     key: Any = 0,
+    confidence: float | None = None,
+    draws: int | None = None,
 ) -> Certificate:
     """log Z = log Σ_z p̃(z, x), exact; an array for many cases.
 
@@ -196,7 +201,9 @@ def log_partition(
     """
     engine = engine_of(model, "log_partition")
     asked = engine.read(model, evidence)
-    return engine.log_partition(asked, answered(engine, asked, ask("evidence", memory, seconds, method), key))
+    terms = anytime_of(engine, model, seconds, confidence, draws)
+    question = ask("evidence", memory, seconds, method, anytime=terms)
+    return engine.log_partition(asked, answered(engine, asked, question, key))
 
 
 @heard

@@ -18,10 +18,12 @@ T = TypeVar("T")
 
 
 class Estimated(NamedTuple):
-    """log Z, or the plan that says why there is none; and the marginals of what is asked for; None if impossible."""
+    """log Z, or the plan that says why there is none; the marginals of what is asked for, None if impossible; and the
+    plan as it ran, where it can be repeated."""
 
     log_partition: Certificate | Plan
     marginals: Certificate | None
+    plan: Plan | None = None
 
 
 class Rows(NamedTuple):

@@ -20,7 +20,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import barren, left
 from tractable.models.rows import Rows
-from tractable.plan import Ask, Budget, BudgetError, ByTarget, ContractionTree, Plan, Query, allowed
+from tractable.plan import Ask, Beside, Budget, BudgetError, ByTarget, ContractionTree, Plan, Query, allowed
 from tractable.plan.networks import OneCase
 from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
@@ -39,11 +39,13 @@ class Answer(NamedTuple):
 
     log_partition: Certificate | Plan
     marginals: np.ndarray | Certificate | None
+    plan: Plan | None = None  # as it ran, where that can be repeated
 
 
 ESTIMATED_BY = {
     "belief_propagation": "tractable.posterior.approximate.belief_propagation",
     "gibbs": "tractable.posterior.approximate.table_gibbs",
+    "mini_buckets": "tractable.posterior.approximate.intervals",
 }
 """The module whose `solve` runs each estimate of `plan.estimates`; no other question waits for these."""
 
@@ -162,6 +164,8 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if isinstance(plan.program, ByTarget):
         return _by_target(plan, case)
+    if isinstance(plan.program, Beside):
+        return _beside(plan, case, key)
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
@@ -243,6 +247,26 @@ def _by_target(plan: Plan, case: Case) -> Answer:
     if case.many and isinstance(log_z, Certificate):
         out[np.asarray(log_z.value) == -np.inf] = np.nan
     return Answer(log_z, out)
+
+
+def _beside(plan: Plan, case: Case, key: Any) -> Answer:
+    """What is exact, and intervals of what the budget refuses of it."""
+    exact, interval = plan.program
+    sure, rest = _by_target(exact, case), solve(interval, case, key)
+    known = sure if isinstance(sure.log_partition, Certificate) else rest
+    ran = None if rest.plan is None else replace(plan, program=plan.program._replace(interval=rest.plan))
+    if sure.marginals is None or rest.marginals is None:
+        return Answer(known.log_partition, None if interval.targets else sure.marginals, ran)
+    names = tuple(case.states) if plan.targets is None else plan.targets
+    own, others = slices(case.states, names), slices(case.states, interval.targets or ())
+
+    def together(values: np.ndarray) -> np.ndarray:
+        out = np.array(sure.marginals)
+        for v, place in others.items():
+            out[..., own[v]] = values[..., place]
+        return out
+
+    return Answer(known.log_partition, rest.marginals.map(together), ran)
 
 
 def slices(states: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, slice]:

@@ -32,7 +32,13 @@ from tractable.posterior.engines.network_cases import Answer, Case, by_name, cho
 from tractable.posterior.exact.elimination import scopes_of
 from tractable.posterior.marginals import Marginals
 
-METHODS = ("auto", "elimination", "counting", *ESTIMATES)
+METHODS = ("auto", "exact", "elimination", "counting", "mini_buckets", *ESTIMATES)
+HASTE = 0.1
+"""Of its patience, the share that the search for an exact plan has where an interval may answer instead."""
+
+ANYTIME = True
+"""An interval answers where exact numbers are too expensive."""
+
 OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
 ALL = slice(None)
 
@@ -66,7 +72,7 @@ def normalized(model: TableModel) -> bool:
 
 def at_once(case: Case, ask: Ask) -> Solved | None:
     """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
-    if ask.query != "marginals" or ask.method != "auto" or case.given.many:
+    if ask.query != "marginals" or ask.method not in ("auto", "exact") or case.given.many:
         return None
     targets = targets_of(case.model, ask.targets)
     tables, pruned = with_likelihoods(case.model.packed, case.given.likelihoods), ()
@@ -88,9 +94,18 @@ def plan(case: Case, ask: Ask) -> Plan:
         ask = ask._replace(targets=targets_of(model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
-    if ask.method in ESTIMATES:
+    if ask.method in ("mini_buckets", *ESTIMATES):
         return _estimated(case, ask)
-    found = _plan_rows(case, ask) if given.many else answered(case.asking(ask), ask)
+    if ask.method == "auto" and ask.anytime is not None:
+        return _exact_or_interval(case, ask)
+    if ask.method == "exact":
+        ask = ask._replace(method="auto")
+    return _exactly(case, ask)
+
+
+def _exactly(case: Case, ask: Ask) -> Plan:
+    """The plan of exact answers, or their refusal."""
+    found = _plan_rows(case, ask) if case.given.many else answered(case.asking(ask), ask)
     case.targets = found.targets
     return found
 
@@ -98,11 +113,31 @@ def plan(case: Case, ask: Ask) -> Plan:
 def _estimated(case: Case, ask: Ask) -> Plan:
     """The plan of an estimate that was asked for, whose modules no other question waits for."""
     from tractable.plan.estimates import plan_estimate
+    from tractable.plan.mini_buckets import plan_interval
 
     if ask.query == "sample":
         case.one()
     case.targets = ask.targets
+    if ask.method == "mini_buckets":
+        return plan_interval(case.model, case.given, ask)
     return plan_estimate(case.model, case.given, ask)
+
+
+def _exact_or_interval(case: Case, ask: Ask) -> Plan:
+    """The plan of exact answers, within the patience; else what it refuses comes as intervals."""
+    assert ask.anytime is not None
+    budget = ask.budget._replace(seconds=min(ask.budget.seconds, ask.anytime.patience))
+    found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
+    rest = tuple(found.refused) if found.method else ask.targets
+    log_z_refused = isinstance(found.program, ByTarget) and not found.program.evidence.method
+    if found.method and not rest and not log_z_refused:
+        return found
+    from tractable.plan.mini_buckets import beside, plan_interval
+
+    interval = plan_interval(case.model, case.given, ask._replace(targets=rest), found)
+    if not interval.method:
+        return found
+    return interval if not found.method else beside(found, interval, case.states)
 
 
 def _plan_rows(case: Case, ask: Ask) -> Plan:
@@ -175,6 +210,7 @@ def posterior(case: Case, solved: Sequence[Solved]) -> Posterior:
     else:
         own = {v: case.states[v] for v in names}
         found = Marginals(own, slices(own, names), answer.marginals, case.states)
+    plan = answer.plan or plan
     if isinstance(plan, Plan) and plan.refused:
         found = found.without(plan.refused)
     return Posterior(answer.log_partition, found, plan, asked)
