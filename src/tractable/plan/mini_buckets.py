@@ -8,6 +8,7 @@ search (`counting.py`) it leaves the entries to the kernel. What runs later begi
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -63,7 +64,8 @@ class Ran(NamedTuple):
 class IntervalRun(NamedTuple):
     """A program: an interval that holds with some confidence, for some seconds within some memory.
 
-    `draws`: so many, whatever the clock says. `ran`: as it ran once.
+    `draws`: so many, whatever the clock says. `ran`: as it ran once. Of the seconds some are `spent` on planning, which
+    changes when it stops and nothing else.
     """
 
     seconds: float
@@ -71,6 +73,7 @@ class IntervalRun(NamedTuple):
     confidence: float = 0.95
     draws: int | None = None
     ran: Ran | None = None
+    spent: float = 0.0
 
 
 LOOKED_AT = 10.0, 60.0
@@ -97,6 +100,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
     look = Outlook(0.0, 0.0, 1.0) if reduced.impossible else pilot(reduced.tables, program.memory)
+    program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "observed": observed_names(model, first.states)}
     width = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width

@@ -35,7 +35,8 @@ class Found(NamedTuple):
 def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     """What was planned, run: the different cases one after the other, each on all cores."""
     rows, program = Rows.of(plan, case), plan.program
-    own = program._replace(seconds=program.seconds / len(rows.left))
+    n = len(rows.left)
+    own = program._replace(seconds=program.seconds / n, spent=program.spent / n)
     seed = int(generator(key).integers(2**62))
     asked = [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
     places = positions(case.model, asked)
@@ -89,7 +90,7 @@ def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
 
 
 def _marginals(found: Drawn, reduced: Reduced, wanted: np.ndarray, program: IntervalRun) -> Certificate | None:
-    if not found.bets.n:
+    if not found.bets.n or not wanted.any():
         return None
     told = found.bets.marginals(program.confidence)
     own = np.repeat(wanted.astype(bool), reduced.tables.sizes)

@@ -139,7 +139,7 @@ def drawn(tables: Tables, wanted: np.ndarray, program: IntervalRun, seed: int) -
     bets = Bets(sizes, horizon)
     ran = Ran(found.how, found.buckets.limit, found.sweeps, horizon, 0)
     if math.isfinite(found.state.bound) and not (found.whole and not len(sizes)):
-        end = start + program.seconds - LAST * len(sizes)
+        end = start + program.seconds - program.spent - LAST * len(sizes)
         for log_w, states in _pieces(found, wanted, program, (seed, horizon)):
             bets.add(log_w, states)
             if program.draws is None and program.ran is None and time.perf_counter() > end:
