@@ -89,10 +89,9 @@ def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     return f"{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
 
 
-def _marginals(found: Drawn, reduced: Reduced, wanted: np.ndarray, program: IntervalRun) -> Certificate | None:
-    if not found.bets.n or not wanted.any():
-        return None
-    told = found.bets.marginals(program.confidence)
+def _marginals(found: Drawn, reduced: Reduced, wanted: np.ndarray, program: IntervalRun) -> Certificate:
+    """Of all states; those of what is neither wanted nor known are no numbers."""
+    told = found.bets.marginals(program.confidence) if wanted.any() else Certificate.exact(np.empty(0))
     own = np.repeat(wanted.astype(bool), reduced.tables.sizes)
 
     def laid_out(values: np.ndarray) -> np.ndarray:
