@@ -59,6 +59,7 @@ class Ran(NamedTuple):
     sweeps: tuple[int, ...]
     horizon: int
     draws: int
+    seed: int
 
 
 class IntervalRun(NamedTuple):

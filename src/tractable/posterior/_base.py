@@ -101,8 +101,10 @@ class Posterior(Generic[M]):
         """
         return np.asarray(self.log_partition.value) > -np.inf
 
-    def certificates(self, name: str) -> Any:
+    def certificates(self, name: str | Sequence[str]) -> Any:
         """The marginals of one variable, or the means of a group of units, as an array with lower and upper ends.
+
+        Of several variables of a network their joint marginal, an axis for each.
 
         Examples
         --------
@@ -111,7 +113,29 @@ class Posterior(Generic[M]):
         >>> found[1]
         Certificate(0.75, exact)
         """
-        return self.marginals.certificates(name)
+        if isinstance(name, list | tuple) and hasattr(self._asked, "joint_certificate"):
+            self._check_possible()
+            return self._asked.joint_certificate(self.plan, name)
+        return self.marginals.certificates(name)  # pyright: ignore[reportArgumentType]
+
+    def mean(self, values: Any, variables: Sequence[str]) -> Certificate:
+        """The posterior mean of a function of several variables of a network: its values, with an axis for each.
+
+        Raises
+        ------
+        UnsupportedError : a model that is no network. ModelError : values that do not fit the states. BudgetError : the
+            joint marginal is too large.
+
+        Examples
+        --------
+        >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
+        >>> tr.infer(net).mean([[0, 1], [1, 2]], ["a", "b"])
+        Certificate(1.12, exact)
+        """
+        self._check_possible()
+        if not hasattr(self._asked, "mean"):
+            return self._asked.joint(self.plan, variables)  # which says whose it is
+        return self._asked.mean(self.plan, variables, values)
 
     def joint(self, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables, one axis for each, in the order given.

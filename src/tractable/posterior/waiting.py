@@ -49,7 +49,7 @@ class SearchDisplay:
     @property
     def wanted(self) -> bool:
         """Whether somebody sees it."""
-        return not _silent.get() and sys.stderr is not None and sys.stderr.isatty()
+        return shown()
 
     def __call__(self, decisions: float, done: float) -> None:
         """The search has come so far."""
@@ -63,6 +63,41 @@ class SearchDisplay:
             self._bar.start()
         told = (f"{short_count(decisions)} decisions", f"{done:.1%} of all ways", self.live)
         self._bar.update(self._task, completed=done, live=", ".join(filter(None, told)), refresh=True)
+
+
+class IntervalDisplay:
+    """A bar for an interval that gets narrower, at a terminal: its ends, as they stand."""
+
+    def __init__(self, seconds: float):
+        self.start, self.seconds, self.next = time.perf_counter(), seconds, 0.0
+        self._bar: Any = None
+
+    def __enter__(self) -> IntervalDisplay:
+        if self.seconds >= PATIENCE and shown():
+            self._bar = bar()
+            self._task = self._bar.add_task("interval", total=self.seconds, live="looking for a bound")
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, bound: float, bets: Any = None) -> None:
+        """The bound, and what is bet on, as they are."""
+        if not self._bar or (now := time.perf_counter()) < self.next:
+            return
+        self.next = now + PAUSE
+        live = f"log Z <= {bound:.6g}"
+        if bets is not None:
+            found = bets.log_mean(0.05)
+            live = f"log Z in [{bound + found.lower:.6g}, {bound + found.upper:.6g}], {short_count(bets.n)} draws"
+        self._bar.update(self._task, completed=min(now - self.start, self.seconds), live=live)
+
+
+def shown() -> bool:
+    """Whether somebody sees what is shown."""
+    return not _silent.get() and sys.stderr is not None and sys.stderr.isatty()
 
 
 def bar(remaining: bool = True) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,14 +12,18 @@ import numpy as np
 from tractable.kernels import Reduced
 from tractable.models.keys import generator
 from tractable.plan import BudgetError, Plan
+from tractable.plan._base import Beside
 from tractable.plan._units import duration
 from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
-from tractable.posterior.approximate.mini_buckets import Drawn, drawn
-from tractable.posterior.approximate.table_rows import Estimated, Rows, of_targets
+from tractable.posterior.approximate.mini_buckets import Drawn, Questions, drawn
+from tractable.posterior.approximate.table_rows import Estimated, Rows
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import over_states
+from tractable.posterior.exact.joint import free_among, spread
+
+TOO_LITTLE = "the memory does not suffice for the smallest bound"
 
 AHEAD = 6.0
 """What is foreseen is for so many times the seconds that it took."""
@@ -38,34 +43,70 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     n = len(rows.left)
     own = program._replace(seconds=program.seconds / n, spent=program.spent / n)
     seed = int(generator(key).integers(2**62))
-    asked = [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
+    asked: list[str] = [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
     places = positions(case.model, asked)
     found = [bracketed(reduced, places, own, seed) for reduced in rows.left]
     if any(one is None for one in found):
-        raise BudgetError(replace(plan, method=None, reason="the memory does not suffice for the smallest bound"))
+        raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
     ran = plan if case.many or found[0].ran is None else replace(plan, program=program._replace(ran=found[0].ran))
     log_z = _over_rows(rows, [one.log_z for one in found], case.many)
     if plan.query == "evidence" or (not case.many and found[0].marginals is None):
         return Estimated(log_z, None, ran)
-    nothing = Certificate.exact(np.full(len(rows.left[0].kept), np.nan))
-    marginals = _over_rows(rows, [one.marginals or nothing for one in found], case.many)
-    return Estimated(log_z, marginals.map(lambda a: of_targets(case, plan, a)), ran)
+    nothing = Certificate.exact(np.full(sum(len(case.model.states[v]) for v in asked), np.nan))
+    return Estimated(log_z, _over_rows(rows, [one.marginals or nothing for one in found], case.many), ran)
 
 
 def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> Found | None:
     """Intervals of what one case leaves of a network; None where the memory allows nothing."""
     if reduced.impossible:
         return Found(Certificate.exact(-math.inf), None, None)
-    index = reduced.index[places]
-    wanted = np.zeros(len(reduced.tables.sizes), np.uint8)
-    wanted[index[index >= 0]] = 1
-    found = drawn(reduced.tables, wanted, program, seed)
+    index = np.unique(reduced.index[places])
+    asked = Questions.of(reduced.tables.sizes, [[v] for v in index[index >= 0].tolist()])
+    found = drawn(reduced.tables, asked, program, seed)
     if found is None:
         return None
     if found.bound == -math.inf:
         return Found(Certificate.exact(-math.inf), None, None)
     log_z = _log_partition(found, program) + reduced.log_constant
-    return Found(log_z, _marginals(found, reduced, wanted, program), found.ran)
+    return Found(log_z, _marginals(found, reduced, places, program), found.ran)
+
+
+def joint(plan: Plan, case: Any, variables: Sequence[str]) -> Certificate:
+    """The joint marginal of some variables, an axis for each in the order given: the draws of the plan, as it ran."""
+    found, program, reduced, free = _redrawn(plan, case, variables)
+    places = positions(case.model, variables)
+    told = found.bets.marginals(program.confidence) if free else Certificate.exact(np.ones(1))
+    sizes = reduced.tables.sizes[free]
+    return told.map(lambda a: spread(reduced, places, a.reshape(sizes)))
+
+
+def mean(plan: Plan, case: Any, variables: Sequence[str], values: np.ndarray) -> Certificate:
+    """The mean of a function of some variables, given by its values with an axis for each, by the draws of the plan."""
+    found, program, reduced, free = _redrawn(plan, case, variables)
+    starts, places = np.concatenate([[0], np.cumsum(reduced.sizes)]), positions(case.model, variables)
+    possible = values[np.ix_(*(reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places))]
+    own = [int(reduced.index[i]) for i in places if reduced.index[i] >= 0]
+    left = possible.reshape(reduced.tables.sizes[own]).transpose([own.index(v) for v in free])
+    if not free:
+        return Certificate.exact(float(left.reshape(-1)[0]))
+    told = found.bets.mean_of(0, left.ravel(), 1 - program.confidence)
+    return Certificate(*map(float, told), "probabilistic", program.confidence)
+
+
+def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, IntervalRun, Reduced, list[int]]:
+    """Draws of the joint states of variables: those of the plan, where its network has all of them."""
+    case.one()
+    program, interval = plan.program, plan
+    if isinstance(program, Beside):
+        interval, program = program.interval, program.interval.program
+    reduced = case.left(interval.query, interval.targets)
+    if interval.query == "evidence" or not {*variables} <= {*(interval.targets or case.model.states)}:
+        reduced, program = case.left("marginals", tuple(variables)), program._replace(ran=None)
+    free = free_among(reduced, positions(case.model, variables))
+    found = drawn(reduced.tables, Questions.of(reduced.tables.sizes, [free] if free else []), program, 0)
+    if found is None:
+        raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
+    return found, program, reduced, free
 
 
 def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
@@ -80,24 +121,27 @@ def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
 
 def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     """How much was drawn, and what more time would give."""
-    n = found.bets.n
+    n, told_off = found.bets.n, "interrupted: " if found.interrupted else ""
     if told.value == -math.inf:
         return f"no state of positive weight found in {n:,} draws; log Z <= {told.upper:.6g}"
     spread, gap = n * float(told.std_error) ** 2, max(found.bound - told.value, 0.0)
     more = log_width((1 + AHEAD) * n, gap, spread, 1 - program.confidence)
     in_time = f"{duration(AHEAD * program.seconds)} more would" if program.draws is None else f"{AHEAD:.0f} times more would"
-    return f"{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
+    return f"{told_off}{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
 
 
-def _marginals(found: Drawn, reduced: Reduced, wanted: np.ndarray, program: IntervalRun) -> Certificate:
-    """Of all states; those of what is neither wanted nor known are no numbers."""
-    told = found.bets.marginals(program.confidence) if wanted.any() else Certificate.exact(np.empty(0))
-    own = np.repeat(wanted.astype(bool), reduced.tables.sizes)
+def _marginals(found: Drawn, reduced: Reduced, places: np.ndarray, program: IntervalRun) -> Certificate | None:
+    """Of all states of the variables at these places."""
+    sizes, index = reduced.tables.sizes, reduced.index[places]
+    drawn_of = np.isin(np.arange(len(sizes)), index)
+    told = found.bets.marginals(program.confidence) if drawn_of.any() else Certificate.exact(np.empty(0))
+    own, starts = np.repeat(drawn_of, sizes), np.concatenate([[0], np.cumsum(reduced.sizes)])
+    columns = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in places] or [np.empty(0, np.int64)])
 
     def laid_out(values: np.ndarray) -> np.ndarray:
         whole = np.full(len(own), np.nan)
         whole[own] = values
-        return over_states(reduced, whole)
+        return over_states(reduced, whole)[columns]
 
     return told.map(laid_out)
 

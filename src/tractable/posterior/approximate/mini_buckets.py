@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from tractable.plan.mini_buckets import (
     CORES,
     DRAWN,
     FIRST_PASS,
+    PILOT,
     SWEPT,
     IntervalRun,
     Order,
@@ -35,6 +36,7 @@ from tractable.plan.mini_buckets import (
     orders,
 )
 from tractable.posterior.approximate.betting import Bets
+from tractable.posterior.waiting import IntervalDisplay
 
 RACERS, FINALISTS = 16, 3
 """Orders that race, and those that are swept before one is chosen."""
@@ -48,7 +50,7 @@ QUICK, LONG = 4, 12
 PIECE = 8
 """Batches that a thread draws at a time."""
 
-OVERDUE = 3.0
+OVERDUE = 1.7
 """Sweeps end when they have taken so many times what was foreseen."""
 
 
@@ -69,30 +71,38 @@ class Drawn(NamedTuple):
     bets: Bets
     ran: Ran
     whole: bool
+    interrupted: bool = False
 
 
-def lowest(tables: Tables, program: IntervalRun) -> Bounded | None:
-    """The lowest bound that a race finds within its share of the time; None where the memory allows nothing."""
+def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
+    """Lower and lower bounds, within their share of the time; none where the memory allows nothing."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
-        return _again(tables, scopes, program.ran)
+        yield _again(tables, scopes, program.ran)
+        return
     seconds = program.seconds / speed()
     entries = RACE * seconds * CORES / RACERS / FIRST_PASS
     memory = program.memory / CORES
 
-    def first(how: Order) -> Bounded | None:
+    def first(how: Order, entries: float = entries) -> Bounded | None:
         order = eliminating(scopes, how)
         found = None if order is None else largest(tables, order, how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
 
+    some = first(next(orders()), min(entries, PILOT))  # what there is if someone interrupts
+    if some is None:
+        return
+    yield some
     racers = [r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None]
     racers.sort(key=lambda r: (r.state.bound, r.how.seed))
+    yield from racers[:1]
     if not racers or racers[0].whole or not math.isfinite(racers[0].state.bound):
-        return racers[0] if racers else None
+        return
     guard = OVERDUE * FINAL * program.seconds
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
     best = min(finalists, key=lambda r: r.state.bound)
-    return _grown(tables, best, program)
+    yield best
+    yield _grown(tables, best, program)
 
 
 def _bounded(how: Order, buckets: MiniBuckets, sweeps: int, guard: float) -> Bounded:
@@ -128,27 +138,65 @@ def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
     return found
 
 
-def drawn(tables: Tables, wanted: np.ndarray, program: IntervalRun, seed: int) -> Drawn | None:
-    """Bets on draws of the wanted variables, 0/1 for each, until the seconds or the draws are over."""
-    start = time.perf_counter()
-    found = lowest(tables, program)
-    if found is None:
-        return None
-    sizes = tables.sizes[wanted.astype(bool)]
-    horizon = _horizon(found, wanted, program)
-    bets = Bets(sizes, horizon)
-    ran = Ran(found.how, found.buckets.limit, found.sweeps, horizon, 0)
-    if math.isfinite(found.state.bound) and not (found.whole and not len(sizes)):
-        end = start + program.seconds - program.spent - LAST * len(sizes)
-        for log_w, states in _pieces(found, wanted, program, (seed, horizon)):
-            bets.add(log_w, states)
-            if program.draws is None and program.ran is None and time.perf_counter() > end:
-                break
-    return Drawn(found.state.bound, bets, ran._replace(draws=bets.n), found.whole)
+class Questions(NamedTuple):
+    """What is asked of draws: the wanted variables, 0/1 for each, and which of these, in order, make up each label."""
+
+    wanted: np.ndarray
+    sizes: np.ndarray
+    members: list[list[int]]
+
+    @classmethod
+    def of(cls, sizes: np.ndarray, asked: Sequence[Sequence[int]]) -> Questions:
+        """Single variables, or several jointly with the last one the fastest, by their numbers."""
+        wanted = np.zeros(len(sizes), np.uint8)
+        wanted[[v for members in asked for v in members]] = 1
+        rows = np.cumsum(wanted, dtype=np.int64) - 1
+        widths = [math.prod(sizes[list(members)].tolist()) for members in asked]
+        return cls(wanted, np.array(widths, np.int64), [rows[list(members)].tolist() for members in asked])
+
+    def labels(self, states: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Of draws by the states of the wanted variables."""
+        if all(len(rows) == 1 for rows in self.members) and len(self.members) == len(states):
+            return states[[rows[0] for rows in self.members]]
+        own = sizes[self.wanted.astype(bool)]
+        found = [np.ravel_multi_index(tuple(states[rows]), own[rows]) for rows in self.members]
+        return np.array(found, np.int32).reshape(len(found), states.shape[1])
+
+
+def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> Drawn | None:
+    """Bets on draws until the seconds or the draws are over, or Ctrl-C; None where the memory allows nothing."""
+    end = time.perf_counter() + program.seconds - program.spent - LAST * float(asked.sizes.sum())
+    best, bets, interrupted = None, Bets(asked.sizes), False
+    seed = seed if program.ran is None else program.ran.seed
+    with IntervalDisplay(program.seconds) as show:
+        try:
+            for best in lower_and_lower(tables, program):
+                show(best.state.bound)
+            if best is None:
+                return None
+            bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
+            if math.isfinite(best.state.bound) and not (best.whole and not len(asked.sizes)):
+                _draw(best, asked, bets, (program, seed, end), show)
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            interrupted = True
+    ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n, seed)
+    return Drawn(best.state.bound, bets, ran, best.whole, interrupted)
+
+
+def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
+    program, seed, end = how
+    by_the_clock = program.draws is None and program.ran is None
+    for log_w, states in _pieces(found, asked.wanted, program, (seed, bets.horizon)):
+        bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
+        show(found.state.bound, bets)
+        if by_the_clock and time.perf_counter() > end:
+            return
 
 
 LAST = 3e-4
-"""Seconds for the interval of a variable, at the end."""
+"""Seconds for the interval of a label, at the end."""
 
 
 def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:

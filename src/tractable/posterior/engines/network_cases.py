@@ -27,7 +27,7 @@ from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
 from tractable.posterior.exact.counting import most_probable_by_search, samples_by_search, sum_by_search
 from tractable.posterior.exact.elimination import conditioned, fitted, scopes_of, sum_product, within
-from tractable.posterior.exact.joint import joint_table, summed_up
+from tractable.posterior.exact.joint import checked_names, joint_table, summed_up
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
 
@@ -105,9 +105,30 @@ class Case:
 
     def joint(self, plan: Plan, variables: Sequence[str]) -> np.ndarray:
         """The joint posterior over several variables."""
+        return self.joint_certificate(plan, variables).value
+
+    def joint_certificate(self, plan: Plan, variables: Sequence[str]) -> Certificate:
+        """The joint posterior over several variables, with its certificate: exact, or an interval as the plan has."""
         self.one()
+        if plan.method == "mini_buckets":
+            from tractable.posterior.approximate.intervals import joint
+
+            return joint(plan, self, checked_names(self.model, variables))
         assert plan.budget is not None
-        return joint_table(self.model, self.given, variables, Ask("joint", plan.budget))
+        return Certificate.exact(joint_table(self.model, self.given, variables, Ask("joint", plan.budget)))
+
+    def mean(self, plan: Plan, variables: Sequence[str], values: Any) -> Certificate:
+        """The posterior mean of a function of several variables, by its value in each of their joint states."""
+        self.one()
+        names, table = checked_names(self.model, variables), np.asarray(values, np.float64)
+        sizes = tuple(len(self.model.states[v]) for v in names)
+        if table.shape != sizes or not np.isfinite(table).all():
+            raise ModelError(f"a function of {', '.join(names)} has finite values [{', '.join(map(str, sizes))}]")
+        if plan.method == "mini_buckets":
+            from tractable.posterior.approximate.intervals import mean
+
+            return mean(plan, self, names, table)
+        return Certificate.exact(float((self.joint(plan, names) * table).sum()))
 
     def draw(self, plan: Plan, n: int, key: Any) -> dict[str, np.ndarray]:
         """`n` exact samples of all variables."""

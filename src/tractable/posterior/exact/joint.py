@@ -26,9 +26,9 @@ def joint_table(model: TableModel, given: Evidence, variables: Sequence[str], as
     ------
     ModelError : unknown variables, or one twice. BudgetError : the table, or what makes it, is too large.
     """
-    names = _checked(model, variables)
+    names = checked_names(model, variables)
     places, reduced = positions(model, names), left(model, given, "joint", names)
-    reduced = reduced._replace(tables=_with_units(reduced.tables, _free(reduced, places)))
+    reduced = reduced._replace(tables=_with_units(reduced.tables, free_among(reduced, places)))
     plan = allowed(plan_joint(model, reduced, names, observed_names(model, given.states), ask))
     table = summed_up(reduced, plan.program, places)
     assert table is not None  # the posterior was asked for it, so that its evidence is possible
@@ -37,18 +37,20 @@ def joint_table(model: TableModel, given: Evidence, variables: Sequence[str], as
 
 def summed_up(reduced: Reduced, tree: ContractionTree | None, places: Sequence[int]) -> np.ndarray | None:
     """The normalized joint table of variables, an axis for each; None where nothing is possible."""
-    if not (free := _free(reduced, places)):
-        return _spread(reduced, places, np.ones(()))
+    if not (free := free_among(reduced, places)):
+        return spread(reduced, places, np.ones(()))
     assert tree is not None
     table = _summed(reduced, tree, free)
-    return _spread(reduced, places, table / table.sum()) if table.sum() > 0 else None
+    return spread(reduced, places, table / table.sum()) if table.sum() > 0 else None
 
 
-def _free(reduced: Reduced, places: Sequence[int]) -> list[int]:
+def free_among(reduced: Reduced, places: Sequence[int]) -> list[int]:
+    """The numbers of the variables at these places that are free, in their order."""
     return sorted({int(reduced.index[i]) for i in places} - {-1})
 
 
-def _checked(model: TableModel, variables: Sequence[str]) -> list[str]:
+def checked_names(model: TableModel, variables: Sequence[str]) -> list[str]:
+    """Names of variables of the model, none of them twice."""
     names = as_names(variables) or []
     check_known(names, model.states)
     if len(set(names)) != len(names):
@@ -66,7 +68,7 @@ def _summed(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndar
         log_scale, table = _root(part.tables, pairs, inner)
         log_scale += part.log_constant
         new = max(top, log_scale)
-        total = total * np.exp(top - new) + _spread(part, free, table) * np.exp(log_scale - new)
+        total = total * np.exp(top - new) + spread(part, free, table) * np.exp(log_scale - new)
         top = new
     return total
 
@@ -89,9 +91,9 @@ def _root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np
     return float(run.log_z[0]), run.root.reshape(shape)
 
 
-def _spread(reduced: Reduced, places: Sequence[int], table: np.ndarray) -> np.ndarray:
+def spread(reduced: Reduced, places: Sequence[int], table: np.ndarray) -> np.ndarray:
     """A table over remaining states and free variables, over all states of all variables at these places instead."""
-    free = _free(reduced, places)
+    free = free_among(reduced, places)
     table = np.transpose(table, [free.index(int(reduced.index[i])) for i in places if reduced.index[i] >= 0])
     starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
     states = [reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places]
