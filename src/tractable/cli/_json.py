@@ -47,6 +47,8 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
         record["log_evidence_refused"] = log.to_json()
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
+    if found.estimates:
+        record["estimates"] = {v: c.to_json() | {"value": marginals[v]} for v, c in found.estimates.items()}
     if asked.joint:
         record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
     if asked.most_probable:

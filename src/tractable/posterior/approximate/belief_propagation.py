@@ -120,6 +120,6 @@ def _verdict(found: list[Beliefs], program: MessageSweeps) -> str | None:
 def _ended(loopy: list[Beliefs], lost: np.ndarray, many: bool) -> str:
     sweeps, change = max(b.sweeps for b in loopy), max(b.change for b in loopy)
     if not len(lost):
-        return f"messages converged in {'at most ' if many else ''}{sweeps:,} sweeps"
+        return f"messages converged in {'at most ' if many else ''}{sweeps:,} sweep{'s' if sweeps != 1 else ''}"
     where = f" in {told_of(lost)}" if many else ""
     return f"messages did not converge{where} in {sweeps:,} sweeps (largest change {change:.2g})"

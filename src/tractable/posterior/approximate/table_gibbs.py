@@ -62,7 +62,7 @@ def solve(plan: Plan, case: Any, key: Any) -> Any:
 
 def _without_log_z(plan: Plan) -> Plan:
     told = 'chains say nothing of log Z: log_partition(…, method="belief_propagation") estimates it'
-    return replace(plan, method=None, query="evidence", reason=told)
+    return replace(plan, method=None, query="evidence", reason=told, bytes=0, seconds=0, flops=0)
 
 
 def averaged(reduced: Reduced, program: TableChains, seed: int, model: Any) -> Averaged:

@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
     def map(self, call: Callable[[Reduced], T]) -> list[T]:
         """What comes of each different case, on all cores."""
-        return [*in_order(call, self.left)]
+        return [*(in_order(call, self.left) if len(self.left) > 1 else map(call, self.left))]
 
     def gathered(self, found: list[Any], many: bool) -> np.ndarray:
         """Numbers of each different case as those of all cases; of one case without an axis of rows."""
