@@ -127,7 +127,7 @@ def test_on_loops_beliefs_agree_and_log_z_is_that_of_bethe(model: Model) -> None
     post = tr.infer(model, method="belief_propagation")
     reduced = left(model, parse_evidence(model.states, None), "marginals")
     assert post.log_partition.value == pytest.approx(bethe + reduced.log_constant, abs=1e-6)
-    assert re.search(r"on loops, without a bound; messages converged in \d+ sweeps", post.log_partition.verdict or "")
+    assert re.search(r"on loops, without a bound; messages converged in \d+ sweep", post.log_partition.verdict or "")
     first = next(iter(model.states))
     np.testing.assert_allclose(post.marginals.array(first), of_variables[0], atol=1e-5)
 
@@ -322,11 +322,11 @@ def test_log_evidence_is_a_difference_of_estimates() -> None:
 
 def test_what_an_estimate_does_not_answer_names_who_does() -> None:
     net = ring()
-    with pytest.raises(tr.ModelError, match='chains say nothing of log Z: method="belief_propagation" estimates it'):
+    with pytest.raises(tr.ModelError, match="chains say nothing of log Z: belief_propagation estimates it"):
         tr.log_partition(net, method="gibbs")
-    with pytest.raises(tr.BudgetError, match=r'refused: chains say nothing of log Z.*method="belief_'):
+    with pytest.raises(tr.BudgetError, match="refused: chains say nothing of log Z: belief_propagation"):
         _ = tr.infer(net, method="gibbs").log_partition
-    with pytest.raises(tr.ModelError, match='messages draw nothing: method="gibbs" does'):
+    with pytest.raises(tr.ModelError, match="messages draw nothing: gibbs does"):
         tr.sample(net, 3, method="belief_propagation")
     for method in ("belief_propagation", "gibbs"):
         with pytest.raises(tr.ModelError, match=f"{method} does not answer 'map'"):
@@ -354,8 +354,8 @@ def test_estimates_are_priced_refused_and_repeated(method: str) -> None:
 
 def test_less_time_is_fewer_sweeps() -> None:
     net = square(30, 0.4)
-    whole, short = (tr.infer(net, method="gibbs", **more).plan for more in ({}, {"seconds": 0.5}))
-    assert short.program.n_sweeps < whole.program.n_sweeps and short.seconds <= 0.5
+    whole, short = (tr.infer(net, method="gibbs", **more).plan for more in ({}, {"seconds": 1.0}))
+    assert short.program.n_sweeps < whole.program.n_sweeps and short.seconds <= 1.0
 
 
 def test_a_refusal_names_the_estimates() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tractable as tr
@@ -48,12 +48,18 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
     if found.estimates:
-        record["estimates"] = {v: c.to_json() | {"value": marginals[v]} for v, c in found.estimates.items()}
+        record["estimates"] = {v: _estimate(c, net.states[v]) for v, c in found.estimates.items()}
     if asked.joint:
         record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
     return {**record, "plan": found.plan.to_json()}
+
+
+def _estimate(found: tr.Certificate, states: Sequence[str]) -> dict[str, Any]:
+    """How far off the marginals of a variable may be."""
+    errors = found.std_error if found.std_error is None else dict(zip(states, found.std_error.tolist(), strict=True))
+    return {"kind": found.kind, "std_error": errors, "verdict": found.verdict}
 
 
 def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:

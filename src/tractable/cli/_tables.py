@@ -118,8 +118,8 @@ def _estimated(estimates: Mapping[str, tr.Certificate]) -> str:
     """What marginals are that are not exact: their verdict, and the largest standard error."""
     verdicts = dict.fromkeys(c.verdict for c in estimates.values() if c.verdict)
     errors = [float(np.max(c.std_error)) for c in estimates.values() if c.std_error is not None]
-    told = ["estimates", *([f"standard errors up to {max(errors):.2g}"] if errors else []), *verdicts]
-    return f"probabilities: {', '.join(told)}"
+    told = f"; standard errors up to {max(errors):.2g}" if errors else ""
+    return f"probabilities: {'; '.join(verdicts)}{told}"
 
 
 def _listed(states: Mapping[str, Any]) -> str:

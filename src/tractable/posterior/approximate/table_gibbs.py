@@ -20,7 +20,7 @@ from tractable.models import ModelError
 from tractable.models.keys import generator
 from tractable.models.rows import Rows as Drawn
 from tractable.plan import Plan
-from tractable.plan.estimates import TableChains
+from tractable.plan.estimates import LOG_Z, TableChains
 from tractable.plan.tables import free_names
 from tractable.posterior.approximate import over_chains
 from tractable.posterior.approximate.over_chains import CROSS, CROSSING, Halves
@@ -61,8 +61,7 @@ def solve(plan: Plan, case: Any, key: Any) -> Any:
 
 
 def _without_log_z(plan: Plan) -> Plan:
-    told = 'chains say nothing of log Z: log_partition(…, method="belief_propagation") estimates it'
-    return replace(plan, method=None, query="evidence", reason=told, bytes=0, seconds=0, flops=0)
+    return replace(plan, method=None, query="evidence", reason=LOG_Z, bytes=0, seconds=0, flops=0)
 
 
 def averaged(reduced: Reduced, program: TableChains, seed: int, model: Any) -> Averaged:
