@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import Row, arguments, chosen, data, geometric_mean, once, report, save, stem
+from _common import Log, Row, arguments, chosen, data, geometric_mean, once, report, save, stem
 from _peers import agrum_network
 
 OBSERVED, LONGEST, EPSILON = 0.1, 10.0, 1e-6
@@ -60,7 +60,7 @@ def network(path: Path) -> Row:
     import tractable as tr
 
     net = tr.load(path)
-    small = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1, 2], [3, 4]])])
+    small = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", np.ones((2, 2)))])
     drawn, rng = tr.sample(net, 1, key=0), np.random.default_rng(0)
     names = list(net.states)
     seen = rng.choice(len(names), max(1, int(OBSERVED * len(names))), replace=False).tolist()
@@ -132,12 +132,14 @@ def notes(rows: list[Row]) -> list[str]:
 def main() -> None:
     """Measure what is asked for."""
     options = arguments(__doc__)
-    rows = [network(path) for path in chosen(data("bif").glob("*.bif.gz"), options.only)]
+    log = Log("estimates", options.fresh)
+    paths = chosen(data("bif").glob("*.bif.gz"), options.only)
+    rows = [log.row(stem(path), lambda path=path: network(path)) for path in paths]
     if rows:
         report("Estimates of marginals: bnlearn networks, a tenth observed", COLUMNS, rows, notes(rows))
     paths = [path for path in data("uai").glob("*.uai.gz") if ".cnf" not in path.name]
     paths = [path for path in paths if path.with_name(f"{stem(path)}.uai.PR").exists()]
-    uai = [problem(path) for path in chosen(paths, options.only)]
+    uai = [log.row(stem(path), lambda path=path: problem(path)) for path in chosen(paths, options.only)]
     if uai:
         off = [
             f"off by at most {max(abs(r['off by']) for r in uai if r['messages'] == k):.3g} where {k}"
@@ -145,6 +147,7 @@ def main() -> None:
         ]
         report("Estimates of log Z: UAI problems", LOG_Z, uai, off)
     save(options.json, [*rows, *uai])
+    log.finish()
 
 
 if __name__ == "__main__":

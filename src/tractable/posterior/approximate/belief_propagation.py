@@ -41,14 +41,14 @@ class Beliefs(NamedTuple):
 def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     """What was planned, run: the cases one by one."""
     rows = Rows.of(plan, case)
-    found = rows.map(lambda reduced: believed(reduced, plan.program))
-    log_z, exact = (rows.gathered([getattr(b, name) for b in found], case.many) for name in ("log_z", "exact"))
+    found = rows.map(lambda reduced, _: believed(reduced, plan.program))
+    log_z, exact = (rows.gathered([getattr(b, name) for b in found]) for name in ("log_z", "exact"))
     if not case.many and log_z == -np.inf:
         return Estimated(Certificate.exact(log_z), None)
     told = _verdict([found[i] for i in rows.which], plan.program)
     marginals = None
     if plan.query != "evidence":
-        whole = of_targets(case, plan, rows.gathered([b.marginals for b in found], case.many))
+        whole = of_targets(case, plan, rows.gathered([b.marginals for b in found]))
         marginals = Certificate.exact(whole) if np.all(exact) else Certificate.estimate(whole, verdict=told)
     return Estimated(Certificate.of_cases(log_z) if np.all(exact) else _estimate(log_z, told), marginals)
 

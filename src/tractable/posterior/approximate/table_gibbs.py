@@ -47,15 +47,14 @@ def solve(plan: Plan, case: Any, key: Any) -> Any:
     """What was planned, run: averages of the cases one by one, or draws."""
     rows, rng = Rows.of(plan, case), generator(key)
     if plan.query == "sample":
-        return _drawn(plan, case, rows.left[0], rng)
-    seeds = iter(rng.integers(2**63, size=len(rows.left)).tolist())
-    tasks = {id(reduced): next(seeds) for reduced in rows.left}
-    found = rows.map(lambda reduced: averaged(reduced, plan.program, tasks[id(reduced)], case.model))
+        return _drawn(plan, case, rows.base, rng)
+    seeds = rng.integers(2**63, size=rows.n).tolist()
+    found = rows.map(lambda reduced, i: averaged(reduced, plan.program, seeds[i], case.model))
     if not case.many and not found[0].possible:
         return Estimated(Certificate.exact(-np.inf), None)
     if not case.many and found[0].doubt == UNFOUND:
         raise _unfound()
-    own = [of_targets(case, plan, rows.gathered([getattr(a, n) for a in found], case.many)) for n in ("value", "error")]
+    own = [of_targets(case, plan, rows.gathered([getattr(a, n) for a in found])) for n in ("value", "error")]
     told = _verdict([found[i] for i in rows.which])
     return Estimated(_without_log_z(plan), Certificate.estimate(*own, verdict=told))
 
