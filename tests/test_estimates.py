@@ -19,7 +19,7 @@ from tractable.kernels.propagation import Patience, propagate
 from tractable.models.evidence import parse_evidence
 from tractable.models.pruning import left
 from tractable.posterior.approximate.belief_propagation import from_the_leaves
-from tractable.posterior.approximate.table_starts import Weights, starts
+from tractable.posterior.approximate.table_starts import Support, starts
 
 CASES = [(row, seed) for row in ZOO for seed in seeds(2)]
 
@@ -232,7 +232,7 @@ def test_a_start_is_found_where_states_are_few() -> None:
     net = tr.MarkovNetwork(dict.fromkeys(names, "rgb"), [((a, b), apart) for a, b in pairwise([*names, names[0]])])
     reduced = left(net, parse_evidence(net.states, {"n0": "r"}), "marginals")
     found = starts(reduced.tables, 16, 0)
-    assert found is not None and Weights.of(reduced.tables).positive(found).all()
+    assert found is not None and Support.of(reduced.tables).positive(found).all()
     drawn = tr.sample(net, 50, method="gibbs", evidence={"n0": "r"}, codes=True, key=2)
     rows = np.array([drawn[v] for v in names])
     assert (rows[0] == 0).all() and (rows != np.roll(rows, 1, axis=0)).all()

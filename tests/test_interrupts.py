@@ -23,7 +23,7 @@ from tractable.kernels.chain_factorial import smooth as smooth_joint
 from tractable.kernels.counting import SearchLimits, count
 from tractable.kernels.interrupts import heard
 from tractable.kernels.propagation import Patience, propagate
-from tractable.kernels.table_gibbs import Chains as TableChains
+from tractable.kernels.table_gibbs import TableScan
 from tractable.kernels.threads import look_up, side_by_side
 from tractable.posterior.exact.elimination import scopes_of
 
@@ -169,7 +169,7 @@ def of_estimates() -> dict[str, Call]:
     return {
         "messages": lambda: sent(net),
         "messages of a wide table": lambda: sent(wide),
-        "chains of tables": lambda: TableChains(np.zeros((4, 400), np.int32), 0).run(net, 50, averaged=True),
+        "chains of tables": lambda: TableScan(np.zeros((4, 400), np.int32), 0).run(net, 50, averaged=True),
     }
 
 

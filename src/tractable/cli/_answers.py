@@ -147,12 +147,16 @@ def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownA
         return answer
     joint = posterior.joint(_free(asked, evidence)) if asked.joint else None
     found = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
-    return answer._replace(
-        marginals={v: c.value for v, c in found.items()},
-        estimates={v: c for v, c in found.items() if c.kind != "exact"},
+    return _told(answer, found)._replace(
         joint=joint,
         most_probable=tr.most_probable(net, evidence, memory=asked.memory) if asked.most_probable else None,
     )
+
+
+def _told(answer: ShownAnswer, found: Mapping[str, tr.Certificate]) -> ShownAnswer:
+    """The answer with these marginals."""
+    estimates = {v: c for v, c in found.items() if c.kind != "exact"}
+    return answer._replace(marginals={v: c.value for v, c in found.items()}, estimates=estimates)
 
 
 def _log(posterior: tr.Posterior) -> tr.Certificate | tr.Plan:
@@ -184,5 +188,4 @@ def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> 
         own = log if isinstance(log, tr.Plan) else log[row]
         answer = ShownAnswer(evidence, own, {}, None, None, posterior.plan, refused)
         found = {} if answer.log_value == -math.inf else {v: table[row] for v, table in tables.items()}
-        estimates = {v: c for v, c in found.items() if c.kind != "exact"}
-        yield answer._replace(marginals={v: c.value for v, c in found.items()}, estimates=estimates)
+        yield _told(answer, found)

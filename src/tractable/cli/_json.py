@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tractable as tr
@@ -47,8 +47,7 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
         record["log_evidence_refused"] = log.to_json()
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
-    if found.estimates:
-        record["estimates"] = {v: _estimate(c, net.states[v]) for v, c in found.estimates.items()}
+    record |= _estimates(net, found.estimates)
     if asked.joint:
         record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
     if asked.most_probable:
@@ -56,10 +55,12 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
     return {**record, "plan": found.plan.to_json()}
 
 
-def _estimate(found: tr.Certificate, states: Sequence[str]) -> dict[str, Any]:
-    """How far off the marginals of a variable may be."""
-    errors = found.std_error if found.std_error is None else dict(zip(states, found.std_error.tolist(), strict=True))
-    return {"kind": found.kind, "std_error": errors, "verdict": found.verdict}
+def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, Any]:
+    """How far off marginals may be that are not exact; nothing where all are."""
+    errors = {v: None if c.std_error is None else c.std_error.tolist() for v, c in found.items()}
+    named = {v: e and dict(zip(net.states[v], e, strict=True)) for v, e in errors.items()}
+    told = {v: {"kind": c.kind, "std_error": named[v], "verdict": c.verdict} for v, c in found.items()}
+    return {"estimates": told} if told else {}
 
 
 def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:

@@ -21,12 +21,12 @@ class _Chains(ctypes.Structure):
     ]
 
 
-class Chains:
+class TableScan:
     """Chains in states [n_chains, n_variables], each with a stream of random numbers; runs go on where the last ended.
 
     >>> one, two = np.array([0, 1]), np.array([0, 2])
     >>> coin = Tables(np.array([2], np.int32), one, np.array([0], np.int32), two, np.array([1.0, 3.0]))
-    >>> Chains(np.zeros((2, 1), np.int32), 0).run(coin, 10, averaged=True)[0].tolist()
+    >>> TableScan(np.zeros((2, 1), np.int32), 0).run(coin, 10, averaged=True)[0].tolist()
     [[0.25, 0.75], [0.25, 0.75]]
     """
 

@@ -17,7 +17,7 @@ from tractable.kernels import Reduced, Tables
 from tractable.kernels.propagation import Patience, propagate
 from tractable.plan import Plan
 from tractable.plan.estimates import MessageSweeps
-from tractable.posterior.approximate.table_rows import Estimated, Rows, of_targets, told_of
+from tractable.posterior.approximate.table_rows import Estimated, TableCases, of_targets, told_of
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import over_states
 
@@ -40,7 +40,7 @@ class Beliefs(NamedTuple):
 
 def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     """What was planned, run: the cases one by one."""
-    rows = Rows.of(plan, case)
+    rows = TableCases.of(plan, case)
     found = rows.map(lambda reduced, _: believed(reduced, plan.program))
     log_z, exact = (rows.gathered([getattr(b, name) for b in found]) for name in ("log_z", "exact"))
     if not case.many and log_z == -np.inf:

@@ -24,7 +24,7 @@ class Estimated(NamedTuple):
     marginals: Certificate | None
 
 
-class Rows(NamedTuple):
+class TableCases(NamedTuple):
     """Cases of evidence: what is left of the network for one, or for all that they observe; the different ones among
     many, and which of these each is."""
 
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     which: np.ndarray
 
     @classmethod
-    def of(cls, plan: Plan, case: Any) -> Rows:
+    def of(cls, plan: Plan, case: Any) -> TableCases:
         """The cases, those that are alike once; `case` is that of the engine."""
         base = case.left("marginals" if plan.query == "sample" else plan.query, plan.targets)
         if not case.many:
