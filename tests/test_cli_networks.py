@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +136,21 @@ def test_what_no_structure_is_for_is_said_in_a_line(argv, code, words, files, tm
     assert run(["fit", "network", *(names.get(word, word) for word in argv), "-o", files[2]]) == code
     found = capsys.readouterr().err
     assert words in found and found.count("\n") == 1
+
+
+@pytest.mark.parametrize("method", ["belief_propagation", "gibbs"])
+def test_estimates_say_what_they_are(method: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    net = tr.MarkovNetwork(dict.fromkeys("abc", "01"), [(p, np.array([[1.0, 2], [3, 4]])) for p in ("ab", "bc", "ca")])
+    path = str(tmp_path / "ring.uai")
+    tr.save(net, path)
+    assert run(["query", path, "--method", method]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ("on loops, without a bound" if method == "belief_propagation" else "standard errors up to") in shown
+    assert run(["query", path, "--method", method, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {e["kind"] for e in found["estimates"].values()} == {"estimate"}
+    assert found["plan"]["method"] == method
+    exact = tr.infer(net).marginals.array("a")
+    assert next(iter(found["marginals"].values()))["1"] == pytest.approx(exact[1], abs=0.02)
+    assert run(["query", path, "--method", "gibs"]) == 2
+    assert "is not one of" in capsys.readouterr().err

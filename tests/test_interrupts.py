@@ -22,6 +22,8 @@ from tractable.kernels.chain_factorial import JointChains
 from tractable.kernels.chain_factorial import smooth as smooth_joint
 from tractable.kernels.counting import SearchLimits, count
 from tractable.kernels.interrupts import heard
+from tractable.kernels.propagation import Patience, propagate
+from tractable.kernels.table_gibbs import TableScan
 from tractable.kernels.threads import look_up, side_by_side
 from tractable.posterior.exact.elimination import scopes_of
 
@@ -154,7 +156,24 @@ def of_searches() -> dict[str, Call]:
     return {"count": counted(kernels.EVIDENCE), "marginals of a count": counted(kernels.MARGINALS)}
 
 
-ROOMS = (of_tables, of_machines, of_rows, of_chains, of_cases, of_searches)
+def of_estimates() -> dict[str, Call]:
+    """Messages between many tables, and to the variables of a wide one in both ways of adding up; chains."""
+    net = grid(20, 4, 0).packed
+    rng, names = np.random.default_rng(0), [f"v{i}" for i in range(18)]
+    faint = [((v,), [1.0, 1e-200]) for v in names]
+    wide = tr.MarkovNetwork(dict.fromkeys(names, "01"), [(names, rng.random((2,) * 18)), *faint, *faint]).packed
+
+    def sent(tables: kernels.Tables) -> Any:
+        return propagate(tables, np.arange(tables.n_factors), Patience(20, 0.0, 0.5, 5))[:3]
+
+    return {
+        "messages": lambda: sent(net),
+        "messages of a wide table": lambda: sent(wide),
+        "chains of tables": lambda: TableScan(np.zeros((4, 400), np.int32), 0).run(net, 50, averaged=True),
+    }
+
+
+ROOMS = (of_tables, of_machines, of_rows, of_chains, of_cases, of_searches, of_estimates)
 
 
 @pytest.fixture

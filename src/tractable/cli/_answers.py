@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ class ShownQuery(NamedTuple):
     chosen: bool = True
     """Whether the targets were named; else they are all variables."""
 
+    method: str = "auto"
+
     @property
     def asked(self) -> tuple[str, ...] | None:
         """The targets as the verbs take them."""
@@ -45,6 +48,8 @@ class ShownAnswer(NamedTuple):
     most_probable: tr.MostProbable | None
     plan: tr.Plan
     refused: Mapping[str, tr.Plan]
+    estimates: Mapping[str, tr.Certificate] = MappingProxyType({})
+    """The marginals that are not exact, with their certificates."""
 
     @property
     def log_value(self) -> float:
@@ -134,18 +139,24 @@ def _free(asked: ShownQuery, evidence: Mapping[str, Any]) -> list[str]:
 
 def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownAnswer:
     try:
-        posterior = tr.infer(net, evidence, targets=asked.asked, memory=asked.memory)
+        posterior = tr.infer(net, evidence, targets=asked.asked, memory=asked.memory, method=asked.method)
     except tr.BudgetError as error:
         return _evidence_alone(net, evidence, asked, error)
     answer = ShownAnswer(evidence, _log(posterior), {}, None, None, posterior.plan, posterior.refused)
     if answer.log_value == -math.inf:
         return answer
     joint = posterior.joint(_free(asked, evidence)) if asked.joint else None
-    return answer._replace(
-        marginals={v: posterior.marginals.array(v) for v in asked.targets if v not in posterior.refused},
+    found = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
+    return _told(answer, found)._replace(
         joint=joint,
         most_probable=tr.most_probable(net, evidence, memory=asked.memory) if asked.most_probable else None,
     )
+
+
+def _told(answer: ShownAnswer, found: Mapping[str, tr.Certificate]) -> ShownAnswer:
+    """The answer with these marginals."""
+    estimates = {v: c for v, c in found.items() if c.kind != "exact"}
+    return answer._replace(marginals={v: c.value for v, c in found.items()}, estimates=estimates)
 
 
 def _log(posterior: tr.Posterior) -> tr.Certificate | tr.Plan:
@@ -170,11 +181,11 @@ def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> 
     if asked.joint or asked.most_probable:
         yield from (_single(net, evidence, asked) for evidence in given)
         return
-    posterior = tr.infer(net, list(given), targets=asked.asked, memory=asked.memory)
-    tables = {v: posterior.marginals.array(v) for v in asked.targets if v not in posterior.refused}
+    posterior = tr.infer(net, list(given), targets=asked.asked, memory=asked.memory, method=asked.method)
+    tables = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
     log, refused = _log(posterior), posterior.refused
     for row, evidence in enumerate(given):
         own = log if isinstance(log, tr.Plan) else log[row]
         answer = ShownAnswer(evidence, own, {}, None, None, posterior.plan, refused)
-        marginals = {} if answer.log_value == -math.inf else {v: table[row] for v, table in tables.items()}
-        yield answer._replace(marginals=marginals)
+        found = {} if answer.log_value == -math.inf else {v: table[row] for v, table in tables.items()}
+        yield _told(answer, found)

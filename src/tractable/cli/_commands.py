@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -104,6 +104,10 @@ class QueryTargets:
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
+    method: Annotated[
+        Literal["auto", "elimination", "counting", "belief_propagation", "gibbs"],
+        typer.Option(help="How; the last two are estimates, for networks on which nothing exact is affordable."),
+    ] = "auto"
 
 
 @app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
@@ -117,7 +121,8 @@ def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, commo
     net = _answers.network(model)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
-    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, wanted.map, common.memory, bool(named))
+    how = (wanted.joint, wanted.map, common.memory, bool(named), wanted.method)
+    asked = _answers.ShownQuery(named or tuple(net.states), *how)
     refused: dict[str, Any] = {}
     found = _answers.noted(_answers.answers(net, cases, asked), refused)
     if common.json:

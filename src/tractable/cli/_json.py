@@ -47,11 +47,20 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
         record["log_evidence_refused"] = log.to_json()
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
+    record |= _estimates(net, found.estimates)
     if asked.joint:
         record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
     return {**record, "plan": found.plan.to_json()}
+
+
+def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, Any]:
+    """How far off marginals may be that are not exact; nothing where all are."""
+    errors = {v: None if c.std_error is None else c.std_error.tolist() for v, c in found.items()}
+    named = {v: e and dict(zip(net.states[v], e, strict=True)) for v, e in errors.items()}
+    told = {v: {"kind": c.kind, "std_error": named[v], "verdict": c.verdict} for v, c in found.items()}
+    return {"estimates": told} if told else {}
 
 
 def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:

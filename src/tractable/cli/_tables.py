@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -65,6 +66,8 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     console.print(_evidence(net, answer))
     if answer.marginals:
         _show(["variable", "state"], _marginals(net, answer))
+    if answer.estimates:
+        console.print(_estimated(answer.estimates))
     if answer.joint is not None:
         rows = ((*states.values(), p) for states, p in cells(net, asked, answer))
         _show(asked.targets, rows)
@@ -92,6 +95,8 @@ def _show_price(plan: tr.Plan) -> None:
 
 def certified(certificate: tr.Certificate) -> str:
     """A value with the kind of its certificate, and the interval where that is wider than rounding."""
+    if certificate.kind == "estimate":
+        return str(certificate)
     interval = "" if certificate.kind == "exact" else f" in [{certificate.lower:.10g}, {certificate.upper:.10g}]"
     return f"{certificate.value:.10g}{interval} ({certificate.kind})"
 
@@ -101,10 +106,20 @@ def _evidence(net: Network, answer: ShownAnswer) -> str:
     name = f"log P({given or 'nothing observed'})"
     if isinstance(net, tr.MarkovNetwork):
         name = f"log Z with {given}" if given else "log Z"
+    if isinstance(certificate, tr.Plan) and not certificate.bytes:
+        return f"{name} is not estimated: {certificate.why}"
     if isinstance(certificate, tr.Plan):
         return f"{name} is refused by the budget: {', '.join(prices(certificate)[2:])} predicted"
     impossible = "; the evidence is impossible" if certificate.upper == -math.inf else ""
     return f"{name} = {certified(certificate)}{impossible}"
+
+
+def _estimated(estimates: Mapping[str, tr.Certificate]) -> str:
+    """What marginals are that are not exact: their verdict, and the largest standard error."""
+    verdicts = dict.fromkeys(c.verdict for c in estimates.values() if c.verdict)
+    errors = [float(np.max(c.std_error)) for c in estimates.values() if c.std_error is not None]
+    told = f"; standard errors up to {max(errors):.2g}" if errors else ""
+    return f"probabilities: {'; '.join(verdicts)}{told}"
 
 
 def _listed(states: Mapping[str, Any]) -> str:

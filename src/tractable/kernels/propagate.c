@@ -1,23 +1,24 @@
 /* Loopy belief propagation on tables (Pearl 1988; Kschischang, Frey & Loeliger 2001): each table in turn tells its
- * variables what it has heard from their other tables; one sweep takes the tables in the order given, the next goes back.
+ * variables what it has heard from their other tables; one sweep takes the tables in the order given, the next back.
  *
  * Messages are kept as logarithms, the largest of each zero, and their sums at each variable. A table works on what it
  * hears in linear space: it is summed over its last axis again and again, each time with what the variable of that axis
  * says, and each of these shrinking tables is projected onto its own last axis by the product of what the variables
- * before it say. That takes four times the entries, whatever the number of variables, and divides by nothing. Where a
- * number comes out so small that others may have been lost beside it, the table is done again in logarithms: a zero that is
- * left in a message is one of the model's, and a variable that has nothing but zeros proves that nothing is possible.
+ * before it say. That takes four times the entries, whatever the number of variables, and divides by nothing. Where
+ * a number comes out so small that others may have been lost beside it, the table is done again in logarithms: a zero
+ * that is left in a message is one of the model's, and a variable that has nothing else proves that all is impossible.
  *
- * What comes of it is the logarithm of Bethe's partition function (Yedidia, Freeman & Weiss 2005), in messages: the sums
- * over tables and over variables, less those over the pairs of both. */
+ * What comes of it is the logarithm of Bethe's partition function (Yedidia, Freeman & Weiss 2005), in messages: the
+ * sums over tables and over variables, less those over the pairs of both. */
 #include "kernels.h"
 
-/* SAFE: numbers from here on are not touched by what underflows. */
+/* SAFE: numbers from here on are not touched by what underflows beside them, where the largest entries of tables are
+ * between 1 / SCALED and SCALED. */
 #define SAFE 1e-270
 #define SCALED 1e20
 
 typedef struct {
-    double sweeps, tolerance;     /* at most; the change of a message, the largest entry of which is one, that is none */
+    double sweeps, tolerance; /* at most; the change that is none, of messages whose largest entry is one */
     double damping, undamped; /* the share of the old logarithms that stays after so many sweeps */
 } Patience;
 
@@ -101,16 +102,42 @@ static double log_sum(const double *x, const double *y, int64_t n, int64_t step)
     return most + log(sum);
 }
 
-/* out[x] = Σ_s a[x][s] w[s] */
-static void sum_last(const double *a, int64_t rows, int k, const double *w, double *out, int logs) {
-    IN_PIECES(x, rows, logs ? 30 * k : k) {
-        if (logs) {
-            out[x] = log_sum(a + x * k, w, k, 1);
-            continue;
-        }
+/* The three loops over the entries of a table, for a number of states that the compiler may know. */
+static inline void sum_rows(const double *a, int64_t from, int64_t to, int k, const double *w, double *restrict out) {
+    for (int64_t x = from; x < to; x++) {
         double sum = 0;
         for (int s = 0; s < k; s++) sum += a[x * k + s] * w[s];
         out[x] = sum;
+    }
+}
+
+static inline void add_rows(const double *p, const double *a, int64_t from, int64_t to, int k, double *restrict out) {
+    for (int64_t x = from; x < to; x++)
+        for (int s = 0; s < k; s++) out[s] += p[x] * a[x * k + s];
+}
+
+static inline void spread_rows(const double *p, int64_t from, int64_t to, int k, const double *w,
+                               double *restrict out) {
+    for (int64_t x = from; x < to; x++)
+        for (int s = 0; s < k; s++) out[x * k + s] = p[x] * w[s];
+}
+
+#define OF_STATES(k, loop)   \
+    switch (k) {             \
+    case 2: loop(2); break;  \
+    case 3: loop(3); break;  \
+    case 4: loop(4); break;  \
+    default: loop(k); break; \
+    }
+
+/* out[x] = Σ_s a[x][s] w[s] */
+static void sum_last(const double *a, int64_t rows, int k, const double *w, double *out, int logs) {
+    for (int64_t x = 0, to; x < rows; x = to) {
+        to = region_piece(x, rows, logs ? 30 * k : k);
+        for (int64_t i = x; i < to && logs; i++) out[i] = log_sum(a + i * k, w, k, 1);
+        if (logs) continue;
+#define SUM(k) sum_rows(a, x, to, k, w, out)
+        OF_STATES(k, SUM)
     }
 }
 
@@ -122,14 +149,22 @@ static void project(const double *p, const double *a, int64_t rows, int k, doubl
     }
     if (logs) return;
     memset(out, 0, sizeof(double) * (size_t)k);
-    IN_PIECES(x, rows, k)
-        for (int s = 0; s < k; s++) out[s] += p[x] * a[x * k + s];
+    for (int64_t x = 0, to; x < rows; x = to) {
+        to = region_piece(x, rows, k);
+#define ADD(k) add_rows(p, a, x, to, k, out)
+        OF_STATES(k, ADD)
+    }
 }
 
 /* out[x][s] = p[x] w[s] */
 static void multiply_out(const double *p, int64_t rows, int k, const double *w, double *out, int logs) {
-    IN_PIECES(x, rows, k)
-        for (int s = 0; s < k; s++) out[x * k + s] = logs ? p[x] + w[s] : p[x] * w[s];
+    for (int64_t x = 0, to; x < rows; x = to) {
+        to = region_piece(x, rows, k);
+        for (int64_t i = x * k; i < to * k && logs; i++) out[i] = p[i / k] + w[i % k];
+        if (logs) continue;
+#define SPREAD(k) spread_rows(p, x, to, k, w, out)
+        OF_STATES(k, SPREAD)
+    }
 }
 
 /* All that a table of this number sends, from what it has heard. */
@@ -191,7 +226,8 @@ static double replace(Beliefs *b, int64_t e, const double *sent, int are_logs, d
     for (int s = 0; s < k; s++) most = sent[s] > most ? sent[s] : most;
     if (most == (are_logs ? -INFINITY : 0)) return b->impossible = 1, 0;
     for (int s = 0; s < k; s++) {
-        double x = are_logs ? sent[s] - most : log(sent[s] / most), y = are_logs ? exp(x) : sent[s] / most, old = logs[s];
+        double x = are_logs ? sent[s] - most : log(sent[s] / most);
+        double y = are_logs ? exp(x) : sent[s] / most, old = logs[s];
         change = fabs(y - linear[s]) > change ? fabs(y - linear[s]) : change;
         if (old > -INFINITY) total[s] -= old;
         else zeros[s]--;

@@ -1,5 +1,5 @@
-/* Gibbs sampling of tables (Geman & Geman 1984): each variable in turn is drawn from the product of its tables given the
- * others, in many chains, each with a stream of random numbers of its own.
+/* Gibbs sampling of tables (Geman & Geman 1984): each variable in turn is drawn from the product of its tables given
+ * the others, in many chains, each with a stream of random numbers of its own.
  *
  * A chain remembers which entry of every table it is at, so that a variable moves these by one stride. Products are
  * taken as they are, and by logarithms where they come out too small. */

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import Tables, kernel
+from .threads import in_order
+
+TOGETHER, FEW = 8, 1e6
+"""Chains in one call, where there is enough to do for several cores: draws, times the tables of a variable."""
 
 _int, _long, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_void_p
 
@@ -21,12 +25,12 @@ class _Chains(ctypes.Structure):
     ]
 
 
-class Chains:
+class TableScan:
     """Chains in states [n_chains, n_variables], each with a stream of random numbers; runs go on where the last ended.
 
     >>> one, two = np.array([0, 1]), np.array([0, 2])
     >>> coin = Tables(np.array([2], np.int32), one, np.array([0], np.int32), two, np.array([1.0, 3.0]))
-    >>> Chains(np.zeros((2, 1), np.int32), 0).run(coin, 10, averaged=True)[0].tolist()
+    >>> TableScan(np.zeros((2, 1), np.int32), 0).run(coin, 10, averaged=True)[0].tolist()
     [[0.25, 0.75], [0.25, 0.75]]
     """
 
@@ -39,11 +43,17 @@ class Chains:
 
         Both [n_chains, n_states]; a variable's probabilities are those that it is drawn with.
         """
-        shape = len(self.states), tables.n_states
+        n, shape = len(self.states), (len(self.states), tables.n_states)
         sums = (np.zeros(shape), np.zeros(shape)) if averaged else None
-        own = [None, None] if sums is None else [a.ctypes.data for a in sums]
-        struct = _Chains(len(self.states), n_sweeps, self.streams.ctypes.data, self.states.ctypes.data, *own)
-        _sweeps()(len(tables.sizes), tables.n_factors, *tables.addresses, ctypes.addressof(struct))
+
+        def some(first: int) -> None:
+            own = slice(first, first + together)
+            rows = [a[own].ctypes.data for a in (self.streams, self.states, *(sums or ()))]
+            struct = _Chains(len(self.streams[own]), n_sweeps, *rows)
+            _sweeps()(len(tables.sizes), tables.n_factors, *tables.addresses, ctypes.addressof(struct))
+
+        together = n if n_sweeps * n * len(tables.scopes) < FEW else TOGETHER
+        list(in_order(some, range(0, n, together)) if together < n else map(some, range(0, n, max(together, 1))))
         return None if sums is None else (sums[0] / max(n_sweeps, 1), sums[1] / max(n_sweeps, 1))
 
 

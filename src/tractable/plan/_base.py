@@ -277,7 +277,8 @@ class BudgetError(ValueError):
         self.plan = plan
         advice = f"; observing {', '.join(plan.advice)} would bring it within" if plan.advice else ""
         price = f"{memory_size(plan.bytes)} and {duration(plan.seconds)} predicted"
-        super().__init__(f"refused by the budget: {price}, because {plan.why}{advice}")
+        refused = f"refused by the budget: {price}, because" if plan.bytes else "refused:"  # at no price
+        super().__init__(f"{refused} {plan.why}{advice}")
 
 
 def allowed(plan: Plan) -> Plan:

@@ -42,7 +42,7 @@ class TableChains(NamedTuple):
     apart: int = 50
 
 
-class Price(NamedTuple):
+class EstimatePrice(NamedTuple):
     """A program with what it takes for one case: multiply-adds, bytes and seconds."""
 
     program: Any
@@ -52,7 +52,7 @@ class Price(NamedTuple):
     told: str
 
 
-class Sizes(NamedTuple):
+class TableSizes(NamedTuple):
     """Of the tables that are left: entries in all, of the largest, states in all messages, states and variables."""
 
     entries: float
@@ -62,7 +62,7 @@ class Sizes(NamedTuple):
     variables: float
 
     @classmethod
-    def of(cls, reduced: Reduced) -> Sizes:
+    def of(cls, reduced: Reduced) -> TableSizes:
         """The sizes of what evidence leaves of a network."""
         tables = reduced.tables
         largest = float(np.diff(tables.value_starts).max(initial=0))
@@ -70,27 +70,27 @@ class Sizes(NamedTuple):
         return cls(float(tables.values.size), largest, messages, float(len(reduced.kept)), float(len(tables.sizes)))
 
 
-ENTRY, HEARD = 3e-9, 3e-8
+ENTRY, HEARD = 8e-9, 8e-8
 """Seconds for an entry of a table and for a state of a message, in one sweep of messages; measured."""
 
-VISITED, DRAWN = 4e-9, 3e-8
+VISITED, DRAWN = 8e-9, 6e-8
 """Seconds for an entry that a variable is drawn from, and for drawing it; measured."""
 
 FEWEST_SWEEPS, FEWEST_DRAWS = 10, 100
 """Sweeps of messages, and of chains, that are worth beginning."""
 
 
-def propagation(sizes: Sizes, ask: Ask, seconds: float) -> Price:
+def propagation(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
     """Loopy belief propagation: the sweeps that fit in the seconds."""
     each = (ENTRY * sizes.entries + HEARD * sizes.messages + 1e-6) * speed()
     program = MessageSweeps()
     program = program._replace(sweeps=max(min(program.sweeps, int(seconds / each)), FEWEST_SWEEPS))
     size = 8.0 * (sizes.entries + 2 * sizes.messages + 3 * sizes.widest + 4 * sizes.states)
     told = f"messages between tables and variables, at most {program.sweeps:,} sweeps; on loops that is no bound"
-    return Price(program, 4 * sizes.entries * program.sweeps, size, each * program.sweeps, told)
+    return EstimatePrice(program, 4 * sizes.entries * program.sweeps, size, each * program.sweeps, told)
 
 
-def chains(sizes: Sizes, ask: Ask, seconds: float) -> Price:
+def chains(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
     """Gibbs sampling: the sweeps that fit in the seconds."""
     program = TableChains()
     each = (VISITED * sizes.messages + DRAWN * sizes.variables + 1e-7) * program.n_chains
@@ -104,29 +104,30 @@ def chains(sizes: Sizes, ask: Ask, seconds: float) -> Price:
     size = 8.0 * (program.n_chains * (4 * sizes.states + 2 * sizes.variables) + 2 * sizes.entries)
     size += 4.0 * ask.n * sizes.states if ask.query == "sample" else 0.0
     told = f"{program.n_chains} chains, {sweeps:,} sweeps of each after {program.burn_in:,} that are left out"
-    return Price(program, 2 * sizes.messages * program.n_chains * all_sweeps, size, each * all_sweeps, told)
+    return EstimatePrice(program, 2 * sizes.messages * program.n_chains * all_sweeps, size, each * all_sweeps, told)
 
 
 START, LONG = 150, 0.3
 """Sweeps in which chains look for a start; and seconds, about, that short sweeps are repeated for."""
 
 
-class Method(NamedTuple):
+class EstimateMethod(NamedTuple):
     """The queries that a method estimates, who answers the others, and its price."""
 
     queries: Mapping[str, str]
-    price: Callable[[Sizes, Ask, float], Price]
+    price: Callable[[TableSizes, Ask, float], EstimatePrice]
 
 
+LOG_Z = "chains say nothing of log Z: belief_propagation estimates it, and what is exact where it is affordable"
 NO_STATES = "of single variables alone: leave the method to the plan, or condition and ask for marginals"
-METHODS: dict[str, Method] = {
-    "belief_propagation": Method(
-        {"map": f"its beliefs are {NO_STATES}", "sample": 'messages draw nothing: method="gibbs" does'}, propagation
+METHODS: dict[str, EstimateMethod] = {
+    "belief_propagation": EstimateMethod(
+        {"map": f"its beliefs are {NO_STATES}", "sample": "messages draw nothing: gibbs does"}, propagation
     ),
-    "gibbs": Method(
+    "gibbs": EstimateMethod(
         {
             "map": f"its averages are {NO_STATES}",
-            "evidence": 'chains say nothing of log Z: method="belief_propagation" estimates it',
+            "evidence": LOG_Z,
         },
         chains,
     ),
@@ -148,8 +149,8 @@ def plan_estimate(model: TableModel, given: Evidence, ask: Ask) -> Plan:
     n_rows = len(rows)
     query = "marginals" if ask.query == "sample" else ask.query
     reduced = named(model, seen, query, ask.targets) if given.many else left(model, given, query, ask.targets)
-    found = method.price(Sizes.of(reduced), ask, ask.budget.seconds / max(n_rows, 1))
-    told = f"{ask.method} was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
+    found = method.price(TableSizes.of(reduced), ask, ask.budget.seconds / max(n_rows, 1))
+    told = f"an estimate was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
     answers = 8.0 * n_rows * len(reduced.kept) * (2 if ask.method == "gibbs" else 1)
     common = {"query": ask.query, "observed": seen, "targets": ask.targets, "n": ask.n, "program": found.program}
     common |= {"budget": ask.budget, "structure": model.graph}

@@ -100,8 +100,9 @@ def infer(
         of a chain sequences. NaN is unobserved.
     targets : of a network the variables whose marginals are asked for, each once; none for log Z alone. What does not
         matter to these and to the evidence is left out. One that is observed has its state for certain.
-    method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. A `Plan` made
-        before is run as it is.
+    method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. Of a network
+        ``"belief_propagation"`` and ``"gibbs"`` estimate what no exact method affords, and say in a verdict what that
+        is worth. A `Plan` made before is run as it is.
     key : of methods that draw random numbers.
     memory, seconds : the budget, see `plan`.
 
@@ -150,7 +151,8 @@ def log_evidence(
 
     The second term is zero for Bayesian networks, sigmoid belief networks, Helmholtz machines over these, mixtures,
     hidden Markov models and factorial hidden Markov models. Markov networks, Boltzmann machines (general, restricted,
-    deep) and deep belief networks need it. What is not observed is summed out.
+    deep) and deep belief networks need it. What is not observed is summed out. `method` as of `infer`, for both: of
+    networks ``"belief_propagation"`` estimates them.
 
     Raises
     ------
@@ -182,7 +184,7 @@ def log_partition(
     confidence: float | None = None,
     draws: int | None = None,
 ) -> Certificate:
-    """log Z = log Σ_z p̃(z, x), exact; an array for many cases.
+    """log Z = log Σ_z p̃(z, x), exact but where an estimate is asked for by `method`; an array for many cases.
 
     Of Bayesian networks, sigmoid belief networks, mixtures, hidden Markov models and factorial hidden Markov models it
     is log p(x), zero without evidence. Of Markov networks, Boltzmann machines (general, restricted, deep) and deep
@@ -262,7 +264,8 @@ def sample(
     """`n` samples given the evidence: x ~ p(x | evidence).
 
     Of Bayesian networks and Markov networks variable → names of states [n] (`Rows`, of which any library makes a table;
-    state indices with ``codes=True``), exact and independent. Of Boltzmann machines (general, restricted, deep),
+    state indices with ``codes=True``), exact and independent, or with ``method="gibbs"`` from chains, with a
+    ``verdict``. Of Boltzmann machines (general, restricted, deep),
     sigmoid belief networks, deep belief networks and Helmholtz machines the values of the visible units [n, n_visible]
     with a ``verdict``, exact where that is affordable (of ferromagnets up to flips by random clusters), else annealed
     along all modes that are found, or ends of chains. Of mixtures rows [n, d]. Of hidden Markov models and factorial

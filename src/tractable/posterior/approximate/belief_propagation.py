@@ -17,7 +17,7 @@ from tractable.kernels import Reduced, Tables
 from tractable.kernels.propagation import Patience, propagate
 from tractable.plan import Plan
 from tractable.plan.estimates import MessageSweeps
-from tractable.posterior.approximate.table_rows import Estimated, Rows, of_targets, told_of
+from tractable.posterior.approximate.table_rows import Estimated, TableCases, of_targets, told_of
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import over_states
 
@@ -40,15 +40,15 @@ class Beliefs(NamedTuple):
 
 def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     """What was planned, run: the cases one by one."""
-    rows = Rows.of(plan, case)
-    found = rows.map(lambda reduced: believed(reduced, plan.program))
-    log_z, exact = (rows.gathered([getattr(b, name) for b in found], case.many) for name in ("log_z", "exact"))
+    rows = TableCases.of(plan, case)
+    found = rows.map(lambda reduced, _: believed(reduced, plan.program))
+    log_z, exact = (rows.gathered([getattr(b, name) for b in found]) for name in ("log_z", "exact"))
     if not case.many and log_z == -np.inf:
         return Estimated(Certificate.exact(log_z), None)
     told = _verdict([found[i] for i in rows.which], plan.program)
     marginals = None
     if plan.query != "evidence":
-        whole = of_targets(case, plan, rows.gathered([b.marginals for b in found], case.many))
+        whole = of_targets(case, plan, rows.gathered([b.marginals for b in found]))
         marginals = Certificate.exact(whole) if np.all(exact) else Certificate.estimate(whole, verdict=told)
     return Estimated(Certificate.of_cases(log_z) if np.all(exact) else _estimate(log_z, told), marginals)
 
@@ -120,6 +120,6 @@ def _verdict(found: list[Beliefs], program: MessageSweeps) -> str | None:
 def _ended(loopy: list[Beliefs], lost: np.ndarray, many: bool) -> str:
     sweeps, change = max(b.sweeps for b in loopy), max(b.change for b in loopy)
     if not len(lost):
-        return f"messages converged in {'at most ' if many else ''}{sweeps:,} sweeps"
+        return f"messages converged in {'at most ' if many else ''}{sweeps:,} sweep{'s' if sweeps != 1 else ''}"
     where = f" in {told_of(lost)}" if many else ""
     return f"messages did not converge{where} in {sweeps:,} sweeps (largest change {change:.2g})"

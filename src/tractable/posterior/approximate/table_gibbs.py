@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Reduced, Tables
-from tractable.kernels.table_gibbs import Chains
+from tractable.kernels.table_gibbs import TableScan
 from tractable.models import ModelError
 from tractable.models.keys import generator
 from tractable.models.rows import Rows as Drawn
 from tractable.plan import Plan
-from tractable.plan.estimates import TableChains
+from tractable.plan.estimates import LOG_Z, TableChains
 from tractable.plan.tables import free_names
 from tractable.posterior.approximate import over_chains
 from tractable.posterior.approximate.over_chains import CROSS, CROSSING, Halves
-from tractable.posterior.approximate.table_rows import Estimated, Rows, of_targets, told_of
+from tractable.posterior.approximate.table_rows import Estimated, TableCases, of_targets, told_of
 from tractable.posterior.approximate.table_starts import UNFOUND, starts
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import over_states
@@ -34,7 +34,7 @@ SURE = 1e-12
 """A variable whose probabilities are together this near to zero and one has never moved."""
 
 
-class Averaged(NamedTuple):
+class TableAverages(NamedTuple):
     """Of one case: means and standard errors of all states, and in words what speaks against them."""
 
     value: np.ndarray
@@ -45,51 +45,49 @@ class Averaged(NamedTuple):
 
 def solve(plan: Plan, case: Any, key: Any) -> Any:
     """What was planned, run: averages of the cases one by one, or draws."""
-    rows, rng = Rows.of(plan, case), generator(key)
+    rows, rng = TableCases.of(plan, case), generator(key)
     if plan.query == "sample":
-        return _drawn(plan, case, rows.left[0], rng)
-    seeds = iter(rng.integers(2**63, size=len(rows.left)).tolist())
-    tasks = {id(reduced): next(seeds) for reduced in rows.left}
-    found = rows.map(lambda reduced: averaged(reduced, plan.program, tasks[id(reduced)], case.model))
+        return _drawn(plan, case, rows.base, rng)
+    seeds = rng.integers(2**63, size=rows.n).tolist()
+    found = rows.map(lambda reduced, i: averaged(reduced, plan.program, seeds[i], case.model))
     if not case.many and not found[0].possible:
         return Estimated(Certificate.exact(-np.inf), None)
     if not case.many and found[0].doubt == UNFOUND:
         raise _unfound()
-    own = [of_targets(case, plan, rows.gathered([getattr(a, n) for a in found], case.many)) for n in ("value", "error")]
+    own = [of_targets(case, plan, rows.gathered([getattr(a, n) for a in found])) for n in ("value", "error")]
     told = _verdict([found[i] for i in rows.which])
     return Estimated(_without_log_z(plan), Certificate.estimate(*own, verdict=told))
 
 
 def _without_log_z(plan: Plan) -> Plan:
-    told = 'chains say nothing of log Z: log_partition(…, method="belief_propagation") estimates it'
-    return replace(plan, method=None, query="evidence", reason=told)
+    return replace(plan, method=None, query="evidence", reason=LOG_Z, bytes=0, seconds=0, flops=0)
 
 
-def averaged(reduced: Reduced, program: TableChains, seed: int, model: Any) -> Averaged:
+def averaged(reduced: Reduced, program: TableChains, seed: int, model: Any) -> TableAverages:
     """Averages over chains in what one case leaves of a network."""
     nothing = np.full(len(reduced.kept), np.nan)
     if reduced.impossible:
-        return Averaged(nothing, nothing, "", possible=False)
+        return TableAverages(nothing, nothing, "", possible=False)
     begun = starts(reduced.tables, program.n_chains, seed)
     if begun is None:
-        return Averaged(nothing, nothing, UNFOUND)
-    return _averages(reduced, Chains(begun, seed), program, model)
+        return TableAverages(nothing, nothing, UNFOUND)
+    return _averages(reduced, TableScan(begun, seed), program, model)
 
 
-def _averages(reduced: Reduced, chains: Chains, program: TableChains, model: Any) -> Averaged:
+def _averages(reduced: Reduced, chains: TableScan, program: TableChains, model: Any) -> TableAverages:
     """What chains that have begun give, and their doubts."""
     if not len(reduced.tables.sizes):
-        return Averaged(over_states(reduced, np.ones(0)), np.zeros(len(reduced.kept)), "")
+        return TableAverages(over_states(reduced, np.ones(0)), np.zeros(len(reduced.kept)), "")
     halves = _halves(reduced, chains, program)
     value, r_hat = over_chains.averaged(halves)
     stuck = _stuck(halves, reduced.tables)
     error = np.where(np.repeat(stuck, reduced.tables.sizes), np.inf, value.std_error[0])
     doubt = _doubt(r_hat[0], stuck, free_names(model, reduced), reduced.tables.sizes)
     certain = over_states(reduced, np.zeros(len(error)))  # errors are zero where a variable is fixed
-    return Averaged(over_states(reduced, value.value[0]), over_states(reduced, error) - certain, doubt)
+    return TableAverages(over_states(reduced, value.value[0]), over_states(reduced, error) - certain, doubt)
 
 
-def _halves(reduced: Reduced, chains: Chains, program: TableChains) -> Halves:
+def _halves(reduced: Reduced, chains: TableScan, program: TableChains) -> Halves:
     """The sweeps of a program, and the averages over both halves of what is not left out."""
     chains.run(reduced.tables, program.burn_in)
     parts = [chains.run(reduced.tables, n, averaged=True) for n in _split(program.n_sweeps)]
@@ -130,7 +128,7 @@ def with_zeros(tables: Tables) -> np.ndarray:
     return found
 
 
-def _verdict(found: list[Averaged]) -> str:
+def _verdict(found: list[TableAverages]) -> str:
     """Of one case or of all rows."""
     against = [a.doubt for a in found]
     if not any(against):
@@ -148,7 +146,7 @@ def _drawn(plan: Plan, case: Any, reduced: Reduced, rng: np.random.Generator) ->
     begun = starts(tables, program.n_chains, seed)
     if begun is None:
         raise _unfound()
-    chains = Chains(begun, seed)
+    chains = TableScan(begun, seed)
     found = _averages(reduced, chains, program, case.model)
     parts = [chains.states.copy()]
     for _ in range(program.n_chains, plan.n, program.n_chains):

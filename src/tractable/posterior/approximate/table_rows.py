@@ -26,29 +26,39 @@ class Estimated(NamedTuple):
     plan: Plan | None = None
 
 
-class Rows(NamedTuple):
-    """What each different case leaves of the network, and which of these each case is."""
+class TableCases(NamedTuple):
+    """Cases of evidence: what is left of the network for one, or for all that they observe; the different ones among
+    many, and which of these each is."""
 
-    left: list[Reduced]
+    base: Reduced
+    different: np.ndarray | None
     which: np.ndarray
 
     @classmethod
-    def of(cls, plan: Plan, case: Any) -> Rows:
+    def of(cls, plan: Plan, case: Any) -> TableCases:
         """The cases, those that are alike once; `case` is that of the engine."""
         base = case.left("marginals" if plan.query == "sample" else plan.query, plan.targets)
         if not case.many:
-            return cls([base], np.zeros(1, np.int64))
+            return cls(base, None, np.zeros(1, np.int64))
         rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
-        return cls([conditioned(base, row) for row in rows], which.ravel())
+        return cls(base, rows, which.ravel())
 
-    def map(self, call: Callable[[Reduced], T]) -> list[T]:
-        """What comes of each different case, on all cores."""
-        return [*in_order(call, self.left)]
+    @property
+    def n(self) -> int:
+        """How many differ."""
+        return 1 if self.different is None else len(self.different)
 
-    def gathered(self, found: list[Any], many: bool) -> np.ndarray:
+    def map(self, call: Callable[[Reduced, int], T]) -> list[T]:
+        """What comes of each different case and its number; of many on all cores."""
+        rows = self.different
+        if rows is None:
+            return [call(self.base, 0)]
+        return [*in_order(lambda i: call(conditioned(self.base, rows[i]), i), range(len(rows)))]
+
+    def gathered(self, found: list[Any]) -> np.ndarray:
         """Numbers of each different case as those of all cases; of one case without an axis of rows."""
         array = np.asarray(found)
-        return array[self.which] if many else array[0]
+        return array[0] if self.different is None else array[self.which]
 
 
 def of_targets(case: Any, plan: Plan, marginals: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tractable.kernels import Tables, reduce
 from tractable.kernels.propagation import Patience, propagate
-from tractable.kernels.table_gibbs import Chains
+from tractable.kernels.table_gibbs import TableScan
 
 FLOORS, SWEEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-9), 25
 """What stands for a zero, as a share of the largest entry, and the sweeps with each."""
@@ -54,28 +54,28 @@ def _apart(tables: Tables, beliefs: np.ndarray, n: int, rng: np.random.Generator
 
 def _annealed(tables: Tables, states: np.ndarray, seed: int) -> np.ndarray:
     """The states where chains got that are possible, each as soon as it was."""
-    weights, found = Weights.of(tables), states.copy()
-    there = weights.positive(states)
+    support, found = Support.of(tables), states.copy()
+    there = support.positive(states)
     if not there.all():
-        chains, scale = Chains(states, seed), np.maximum.reduceat(tables.values, tables.value_starts[:-1])
+        chains, scale = TableScan(states, seed), np.maximum.reduceat(tables.values, tables.value_starts[:-1])
         each = np.repeat(scale, np.diff(tables.value_starts))
         for floor in FLOORS:
             chains.run(replace(tables, values=np.where(tables.values > 0, tables.values, floor * each)), SWEEPS)
-            new = weights.positive(chains.states) & ~there
+            new = support.positive(chains.states) & ~there
             found[new], there = chains.states[new], there | new
             if there.all():
                 break
     return found[there]
 
 
-class Weights:
+class Support:
     """Whether states are possible: the places of their entries."""
 
     def __init__(self, tables: Tables, strides: np.ndarray):
         self.tables, self.strides = tables, strides
 
     @classmethod
-    def of(cls, tables: Tables) -> Weights:
+    def of(cls, tables: Tables) -> Support:
         """Of tables over at least one variable each."""
         log = np.cumsum(np.log2(tables.sizes[tables.scopes]))
         ends = np.repeat(log[tables.scope_starts[1:] - 1], np.diff(tables.scope_starts))
