@@ -157,8 +157,8 @@ static double edge(const Bet *bet, const Gambler *g, const double *search, doubl
             if (!(out < limit)) return INFINITY;
         }
     }
-    double near = tolerance * (out - fmin(kept, search[0]));
-    for (int i = 1, side = 0; i < STEPS && out - kept > near; i++) {
+    double start = fmin(kept, search[0]), near;
+    for (int i = 1, side = 0; i < STEPS && out - kept > (near = tolerance * (out - start)); i++) {
         double u = out - (out - kept) * above / (above - below);
         u += side < 0 ? near / 2 : side > 0 ? -near / 2 : 0;
         if (i % 8 == 0 || !(u > kept && u < out)) u = kept + (out - kept) / 2;

@@ -72,7 +72,7 @@ INLINE V v_exp(V x) {
     return (V)((VI)p + (((VI)k - (VI)magic) << 52));
 }
 
-/* log(1 + x) for x >= -0.99, to some two units in the last place also near 0: 2 atanh(z) of the mantissa of 1 + x, and
+/* log(1 + x) for x >= -0.99, to some three units in the last place also near 0: 2 atanh(z) of the mantissa of 1 + x, and
  * what that sum was rounded by where the logarithm is small enough to feel it. */
 INLINE V v_log1p(V x) {
     static const double c[] = {2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13, 2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5};

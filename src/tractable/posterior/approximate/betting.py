@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,9 +56,9 @@ LAST = 46.0, 600.0
 class Interval(NamedTuple):
     """Estimates, and the intervals around them."""
 
-    value: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    value: Any
+    lower: Any
+    upper: Any
 
 
 class Fractions(NamedTuple):
@@ -172,7 +172,7 @@ class Bets:
         mass = tally.mass[:, 0].copy()
         mass[:, 0] += self._zeros
         low = self._log_lower(tally.points, mass, 0, level / 2)
-        high = complement(np.float64(self._log_lower(complement(tally.points), mass, 1, level / 2)))
+        high = complement(np.array(self._log_lower(complement(tally.points), mass, 1, level / 2)))
         return Interval(*map(np.float64, (log_mean(tally.points, mass.sum(0)), low, high)))
 
     def shares(self, level: float) -> Interval:
@@ -188,8 +188,8 @@ class Bets:
             inside = np.ascontiguousarray(tally.mass[:, 1 + part].transpose(1, 0, 2))
             outside = np.maximum(tally.mass[:, 0] - inside, 0.0)
             past = self._seen(lambda moments, part=part: _of_labels(moments, part))
-            cells = [Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside)]
-            lower[part], upper[part] = self._ends(*cells, past, level / (2 * len(events)))
+            one, other = (Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside))
+            lower[part], upper[part] = self._ends(one, other, past, level / (2 * len(events)))
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
         with np.errstate(invalid="ignore"):
             sums = self.moments.sums[:, 0]
@@ -218,9 +218,8 @@ class Bets:
         past = self._seen(lambda moments: _of_values(moments, sums(moments), h))
         mass = np.ascontiguousarray(mass).reshape(*mass.shape[:2], -1)
         log_x, own = np.tile(self.tally.points, len(h)), np.repeat(h, POINTS)
-        both = Cells(mass, log_x, own), Cells(mass, log_x, 1 - own)
         value = past[-1].p if self.moments.top > -np.inf else np.full(len(mass), np.nan)
-        return Interval(value, *self._ends(*both, past, level / 2))
+        return Interval(value, *self._ends(Cells(mass, log_x, own), Cells(mass, log_x, 1 - own), past, level / 2))
 
     def log_partition(self, bound: float, confidence: float) -> Certificate:
         """log Z, which is at most the bound U."""
@@ -254,12 +253,10 @@ class Bets:
         """The fractions at each change of the stakes, and now."""
         return [fractions(moments) for moments in (*self._past, self.moments)]
 
-    def _ends(
-        self, inside: Cells, outside: Cells, past: list[Fractions], level: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _ends(self, inside: Cells, outside: Cells, past: list[Fractions], level: float) -> list[np.ndarray]:
         """Both ends of E[X h]/E[X]; `outside` holds what 1 − h is not zero for, each end misses at `level`."""
         opposite = [fractions.opposite() for fractions in past]
-        return self._lower(inside, outside, past, level), 1 - self._lower(outside, inside, opposite, level)
+        return [self._lower(inside, outside, past, level), 1 - self._lower(outside, inside, opposite, level)]
 
     def _lower(self, moving: Cells, still: Cells, past: list[Fractions], level: float) -> np.ndarray:
         """E[X h]/E[X] is at least this for each event: bets on X (h − m)/m, with 1 + u = 1/m.

@@ -1,7 +1,7 @@
 """Weighted draws counted in bounded memory: masses at the points of a grid of weights, by label and block of time.
 
-A draw between two points counts for both by shares that keep its mean, so that the mean of any function that is concave in
-the weight comes out no larger than over the draws themselves.
+A draw between two points counts for both by shares that keep its mean, so that the mean of any function that is concave
+in the weight comes out no larger than over the draws themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Drawing(NamedTuple):
 
 
 class WeightTally:
-    """Masses at the points: of all draws and by label [blocks, 1 + labels, points], by value [blocks, V, levels, points].
+    """Masses at the points: of all draws, by label [blocks, 1 + labels, points], by value [blocks, V, levels, points].
 
     `points` are logarithms; labels of question q are the rows from 1 + starts[q] on.
     """
@@ -49,8 +49,8 @@ class WeightTally:
 class WeightMoments(NamedTuple):
     """Of draws so far: their number, log max X, and sums of (X/max, its square) by label and by value.
 
-    The first of `sums` [1 + labels, 2] is over all draws; those by value are [V, levels, 2]. `spreads`: the variances of
-    X and of 1 − X, each relative to the square of its mean.
+    The first of `sums` [1 + labels, 2] is over all draws; those by value are [V, levels, 2]. `spreads`: the variances
+    of X and of 1 − X, each relative to the square of its mean.
     """
 
     n: float
@@ -65,10 +65,11 @@ class WeightMoments(NamedTuple):
         all_draws = tally.mass[:, 0].sum(0)
         top = largest(tally.points, all_draws)
         x = relative(tally.points, top)
-        sums = [mass.sum(0) @ np.stack([x, x**2], 1) for mass in (tally.mass, tally.value_mass)]
+        powers = np.stack([x, x**2], 1)
+        sums, value_sums = tally.mass.sum(0) @ powers, tally.value_mass.sum(0) @ powers
         all_draws[0] += zeros
         spreads = spread(tally.points, all_draws), spread(complement(tally.points), all_draws)
-        return cls(all_draws.sum(), top, *sums, spreads)
+        return cls(all_draws.sum(), top, sums, value_sums, spreads)
 
 
 def largest(log_x: np.ndarray, mass: np.ndarray) -> float:
