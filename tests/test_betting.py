@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -253,7 +254,7 @@ def test_stakes_know_only_the_past() -> None:
     other[:, 1000:] = 0
     one, two = recorded(log_x, labels=labels), recorded(other_x, labels=np.maximum(other, labels * 0))
     for a, b in zip(one._past, two._past, strict=True):
-        for ours, theirs in zip(a, b, strict=True):
+        for ours, theirs in zip(a.moments, b.moments, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
@@ -349,6 +350,37 @@ def test_few_draws() -> None:
     assert -0.5 - math.log(40 / 0.1) < found.lower < -0.5 < found.upper < 0
     np.testing.assert_array_equal(shares.value, [1, 0, 1, 0, 0, 1])
     assert 0 <= shares.lower[0] < 0.3 and shares.upper[0] == 1
+
+
+def test_the_horizon_may_move() -> None:
+    """A pilot without a plan, then a plan: as good as having known it; and no block comes back."""
+    n, r = 20_000, np.random.default_rng(11)
+    log_x, labels = np.log(r.random(n)), r.integers(0, 2, (1, n)).astype(np.uint8)
+    best, moved = recorded(log_x, labels=labels), Bets([2], 10**12)
+    moved.add(log_x[:200], labels[:, :200])
+    for horizon, first, last in ((n, 200, 3000), (10 * n, 3000, 4000), (n, 4000, n)):
+        moved.horizon = horizon
+        moved.add(log_x[first:last], labels[:, first:last])
+    assert [past.horizon for past in moved._past] == [n, n, n]
+    for ask in (Bets.log_mean, Bets.shares):
+        one, other = ask(best, 0.05), ask(moved, 0.05)
+        np.testing.assert_allclose(other.upper - other.lower, one.upper - one.lower, rtol=0.05)
+
+
+def test_memory_is_priced() -> None:
+    tracemalloc.start()
+    sizes, n = [2] * 300 + [5], 4096
+    r = np.random.default_rng(12)
+    log_x, labels, values = np.log(r.random(n)), r.integers(0, 2, (301, n)).astype(np.uint8), r.random((2, n))
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    bets = Bets(sizes, 10_000, 2)
+    for _ in range(3):
+        bets.add(log_x, labels, values)
+        bets.shares(0.05), bets.means(0.05)
+    used = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert 0.3 * Bets.bytes_for(sizes, 2) < used < Bets.bytes_for(sizes, 2)
 
 
 @pytest.mark.parametrize("horizon", [1, 10, 500, 10**9])

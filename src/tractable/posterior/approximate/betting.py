@@ -80,6 +80,13 @@ class Fractions(NamedTuple):
             return np.where(self.p > 0, self.squares / self.p**2, np.inf)
 
 
+class StakeSetting(NamedTuple):
+    """What was known when stakes were set: the draws that were planned, and those made."""
+
+    horizon: int
+    moments: WeightMoments
+
+
 class Cells(NamedTuple):
     """Masses [events, blocks, cells], and of each cell the logarithm of X and the value h of the function bet on."""
 
@@ -94,18 +101,26 @@ class Bets:
     Parameters
     ----------
     sizes : the number of labels of each question: a variable, or several jointly; a draw has one label for each.
-    horizon : the number of draws that is planned. More or fewer cost width, never validity.
+    horizon : the number of draws that is planned. More or fewer cost width, never validity. It may be set again at any
+        time, from what was drawn: stakes from the next change on follow it.
     n_values : functions with values in [0, 1] whose posterior means are wanted; a draw has a value of each.
     """
 
     def __init__(self, sizes: Sequence[int] = (), horizon: int = 100_000, n_values: int = 0):
         self.sizes, self.horizon, self.n_values, self.n = np.array(sizes, np.int64), horizon, n_values, 0
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
-        self._cuts = [max(16, math.ceil(horizon * share)) for share in CUTS]
         self._zeros = np.zeros(1 + len(CUTS))
         self._pilot: list[Drawing] = []
         self._tally: WeightTally | None = None
-        self._past: list[WeightMoments] = []
+        self._past: list[StakeSetting] = []
+
+    @staticmethod
+    def bytes_for(sizes: Sequence[int], n_values: int = 0, batch: int = 4096) -> int:
+        """The memory that a record of such draws takes at most, made in batches of so many."""
+        labels, blocks = int(sum(sizes)), 8 * POINTS * (1 + len(CUTS))
+        draw = 8 * (1 + n_values) + len(sizes) * (1 if max(sizes, default=0) <= 256 else 4)
+        masses = blocks * (1 + labels + n_values * LEVELS + 4 * max(min(labels, TOGETHER), n_values * LEVELS))
+        return masses + 2 * (PILOT + batch) * draw
 
     def add(self, log_weights: np.ndarray, labels: np.ndarray | None = None, values: np.ndarray | None = None) -> None:
         """Count draws: log w − U ≤ 0 (−inf for weight zero) [n], labels [T, n], values [n_values, n].
@@ -121,14 +136,16 @@ class Bets:
         values = _within(values, np.ones(self.n_values), "values")
         for block, at in self._pieces(len(log_weights)):
             while len(self._past) < block:  # stakes from here on may know what was drawn before, and no more
-                self._past.append(self.moments)
+                self._past.append(StakeSetting(self.horizon, self.moments))
             self._count(self._positive(Drawing(block, log_weights[at], labels[:, at], values[:, at])))
             self.n += at.stop - at.start
 
     def _pieces(self, n: int) -> Iterator[tuple[int, slice]]:
-        """The next n draws by the block that they fall into."""
+        """The next n draws by the block that they fall into; no block comes back when the horizon moves on."""
         first = self.n
-        ends = [first, *(min(max(cut, first), first + n) for cut in self._cuts), first + n]
+        cuts = [max(16, math.ceil(self.horizon * share)) for share in CUTS]
+        cuts[: len(self._past)] = [first] * len(self._past)
+        ends = [first, *(min(max(cut, first), first + n) for cut in cuts), first + n]
         for block in range(len(ends) - 1):
             if ends[block] < ends[block + 1]:
                 yield block, slice(ends[block] - first, ends[block + 1] - first)
@@ -244,14 +261,14 @@ class Bets:
         log_inverse = math.log(1 / level)
         guess = min(math.sqrt(2 * log_inverse * now.spreads[which] / now.n) + log_inverse / now.n, 1.0)
         search = [0.0, math.expm1(estimate - largest(log_x, total)), guess, math.exp(LAST[1])]
-        stakes = self._stakes(np.array([[past.spreads[which] for past in self._past]]), level)
+        stakes = self._stakes(np.array([[past.moments.spreads[which] for past in self._past]]), level)
         gains = Gains(offset + 1, offset, offset[:0])
         edge = edges(mass[None], mass[None, :, :0], gains, stakes, np.array([search]), log_inverse)
         return estimate - math.log1p(edge[0])
 
     def _seen(self, fractions: Callable[[WeightMoments], Fractions]) -> list[Fractions]:
         """The fractions at each change of the stakes, and now."""
-        return [fractions(moments) for moments in (*self._past, self.moments)]
+        return [fractions(moments) for moments in (*(past.moments for past in self._past), self.moments)]
 
     def _ends(self, inside: Cells, outside: Cells, past: list[Fractions], level: float) -> list[np.ndarray]:
         """Both ends of E[X h]/E[X]; `outside` holds what 1 − h is not zero for, each end misses at `level`."""
@@ -279,9 +296,9 @@ class Bets:
 
     def _stakes(self, mean_g2: np.ndarray, level: float) -> Stakes:
         """Tuned stakes √(2 log(1/level)/(N E[g²])) from E[g²] [n, changes] before each block; none in the first."""
-        tuned = np.zeros((len(mean_g2), 1 + len(CUTS)))
+        tuned, horizons = np.zeros((len(mean_g2), 1 + len(CUTS))), np.array([past.horizon for past in self._past])
         with np.errstate(divide="ignore"):
-            best = np.sqrt(2 * math.log(1 / level / TUNED) / (self.horizon * mean_g2))
+            best = np.sqrt(2 * math.log(1 / level / TUNED) / (horizons * mean_g2))
         tuned[:, 1 : 1 + mean_g2.shape[1]] = np.minimum(best, RUNGS[0])
         return Stakes(tuned, RUNGS, LOG_PARTS)
 
