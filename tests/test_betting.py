@@ -296,12 +296,13 @@ def test_memory_does_not_grow_and_batches_do_not_matter() -> None:
     pieces.add(log_x, labels, values)
     assert [a.nbytes for a in (pieces.tally.mass, pieces.tally.value_mass)] == before
     assert not pieces._pilot
-    assert pieces.n == 2 * n
+    assert pieces.n_draws == 2 * n
 
 
 def test_weights_that_are_all_zero_leave_an_upper_end() -> None:
     n = 10_000
-    bets = recorded(np.full(n, -np.inf), labels=np.zeros((2, n), np.uint8))
+    bets = recorded(np.full(n, -np.inf), batch=100, labels=np.zeros((2, n), np.uint8))
+    assert bets.n_draws == n and len(bets._pilot) == 4
     found = bets.log_mean(0.05)
     assert found.value == found.lower == -np.inf
     assert found.upper == pytest.approx(-math.log(n / 4), abs=0.1)
@@ -367,6 +368,33 @@ def test_the_horizon_may_move() -> None:
         np.testing.assert_allclose(other.upper - other.lower, one.upper - one.lower, rtol=0.05)
 
 
+@pytest.mark.parametrize("first", [0, 5000])
+def test_an_interrupt_leaves_a_record_that_holds(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One batch over several changes of the stakes, struck after the second piece of it."""
+    r, n = np.random.default_rng(13), 6000
+    log_x, labels = np.where(r.random(n) < 0.5, -np.inf, np.log(r.random(n))), r.integers(0, 2, (3, n)).astype(np.uint8)
+    bets, count, calls = Bets([2, 2, 2], 20 * first + 1000), Bets._count, []
+
+    def struck(self: Bets, piece: betting.Drawing) -> None:
+        count(self, piece)
+        calls.append(piece.n)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    if first:
+        bets.add(log_x[:first], labels[:, :first])
+    monkeypatch.setattr(Bets, "_count", struck)
+    with pytest.raises(KeyboardInterrupt):
+        bets.add(log_x[first:], labels[:, first:])
+        bets.add(log_x, labels)
+    monkeypatch.undo()
+    assert bets.n_draws == first + sum(calls)
+    mass = bets.tally.mass.sum((0, 2))
+    assert mass[0] == pytest.approx(bets.n_draws)
+    np.testing.assert_allclose(mass[1:].reshape(3, 2).sum(1), np.isfinite(np.resize(log_x, bets.n_draws)).sum())
+    assert bets.log_mean(0.05).lower < math.log(0.25) < bets.log_mean(0.05).upper
+
+
 def test_memory_is_priced() -> None:
     tracemalloc.start()
     sizes, n = [2] * 300 + [5], 4096
@@ -428,7 +456,7 @@ def test_bad_draws_are_refused_and_leave_no_trace(message: str) -> None:
     bets = Bets([2, 3], 100)
     with pytest.raises(ValueError, match=message):
         bets.add(log_weights, np.zeros((2, len(log_weights)), int) if labels is None else labels)
-    assert bets.n == 0 and not bets._pilot and not bets._zeros.any()
+    assert bets.n_draws == 0 and not bets._pilot and not bets._past
 
 
 def test_bad_values_are_refused() -> None:

@@ -98,6 +98,8 @@ class Cells(NamedTuple):
 class Bets:
     """What was drawn so far, in bounded memory, and the intervals that bets on it give at any time.
 
+    An interrupt leaves a record that holds.
+
     Parameters
     ----------
     sizes : the number of labels of each question: a variable, or several jointly; a draw has one label for each.
@@ -107,9 +109,8 @@ class Bets:
     """
 
     def __init__(self, sizes: Sequence[int] = (), horizon: int = 100_000, n_values: int = 0):
-        self.sizes, self.horizon, self.n_values, self.n = np.array(sizes, np.int64), horizon, n_values, 0
+        self.sizes, self.horizon, self.n_values = np.array(sizes, np.int64), horizon, n_values
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
-        self._zeros = np.zeros(1 + len(CUTS))
         self._pilot: list[Drawing] = []
         self._tally: WeightTally | None = None
         self._past: list[StakeSetting] = []
@@ -137,12 +138,11 @@ class Bets:
         for block, at in self._pieces(len(log_weights)):
             while len(self._past) < block:  # stakes from here on may know what was drawn before, and no more
                 self._past.append(StakeSetting(self.horizon, self.moments))
-            self._count(self._positive(Drawing(block, log_weights[at], labels[:, at], values[:, at])))
-            self.n += at.stop - at.start
+            self._count(_positive(Drawing(block, log_weights[at], labels[:, at], values[:, at])))
 
     def _pieces(self, n: int) -> Iterator[tuple[int, slice]]:
         """The next n draws by the block that they fall into; no block comes back when the horizon moves on."""
-        first = self.n
+        first = self.n_draws
         cuts = [max(16, math.ceil(self.horizon * share)) for share in CUTS]
         cuts[: len(self._past)] = [first] * len(self._past)
         ends = [first, *(min(max(cut, first), first + n) for cut in cuts), first + n]
@@ -150,24 +150,27 @@ class Bets:
             if ends[block] < ends[block + 1]:
                 yield block, slice(ends[block] - first, ends[block + 1] - first)
 
-    def _positive(self, piece: Drawing) -> Drawing:
-        """The draws of positive weight; the others tell nothing of labels and are only counted."""
-        positive = piece.log_weights > -np.inf
-        self._zeros[piece.block] += len(positive) - np.count_nonzero(positive)
-        arrays = piece[1:] if positive.all() else (a[..., positive] for a in piece[1:])
-        return Drawing(piece.block, *(np.ascontiguousarray(a) for a in arrays))
-
     def _count(self, piece: Drawing) -> None:
         if self._tally is not None:
             self._tally.add(piece)
             return
-        self._pilot.append(Drawing(piece.block, *(a.copy() for a in piece[1:])))
+        last = self._pilot[-1] if self._pilot else None
+        if last is not None and last.block == piece.block and not len(piece.log_weights):
+            self._pilot[-1] = last._replace(zeros=last.zeros + piece.zeros)
+            return
+        self._pilot.append(Drawing(piece.block, *(a.copy() for a in piece[1:4]), piece.zeros))
         if sum(len(one.log_weights) for one in self._pilot) >= PILOT:
-            self._tally, self._pilot = self.tally, []
+            self._tally = self.tally  # from now on the pilot counts no more
+            self._pilot = []
+
+    @property
+    def n_draws(self) -> int:
+        """The number of draws so far."""
+        return sum(piece.n for piece in self._pilot) if self._tally is None else int(self._tally.drawn[0])
 
     @property
     def tally(self) -> WeightTally:
-        """The draws of positive weight, counted."""
+        """The draws, counted."""
         if self._tally is not None:
             return self._tally
         log_weights = [piece.log_weights for piece in self._pilot]
@@ -179,15 +182,14 @@ class Bets:
     @property
     def moments(self) -> WeightMoments:
         """Those of all draws so far."""
-        return WeightMoments.of(self.tally, self._zeros.sum())
+        return WeightMoments.of(self.tally)
 
     # ------------------------------------------------------------------ intervals
 
     def log_mean(self, level: float) -> Interval:
         """log E[X], both ends together missing with probability at most `level`; add U for log Z."""
         tally = self.tally
-        mass = tally.mass[:, 0].copy()
-        mass[:, 0] += self._zeros
+        mass = np.ascontiguousarray(tally.mass[:, 0])
         low = self._log_lower(tally.points, mass, 0, level / 2)
         high = complement(np.array(self._log_lower(complement(tally.points), mass, 1, level / 2)))
         return Interval(*map(np.float64, (log_mean(tally.points, mass.sum(0)), low, high)))
@@ -242,8 +244,8 @@ class Bets:
         """log Z, which is at most the bound U."""
         found, moments = self.log_mean(1 - confidence), self.moments
         value, lower, upper = (float(min(bound, bound + end)) for end in found)
-        error = math.sqrt(moments.spreads[0] / self.n) if self.n else math.inf
-        none = None if value > -np.inf else f"unreliable: none of {self.n} draws had a positive weight"
+        error = math.sqrt(moments.spreads[0] / moments.n) if moments.n else math.inf
+        none = None if value > -np.inf else f"unreliable: none of {self.n_draws} draws had a positive weight"
         return Certificate(value, lower, upper, "probabilistic", confidence, error, none)
 
     def marginals(self, confidence: float) -> Certificate:
@@ -347,3 +349,11 @@ def _within(rows: np.ndarray, most: np.ndarray, what: str) -> np.ndarray:
             f"{what} in row {row} must lie between 0 and {most[row]:g}, got {rows[row].min()} … {rows[row].max()}"
         )
     return rows
+
+
+def _positive(piece: Drawing) -> Drawing:
+    """The draws of positive weight; the others tell nothing of labels and are only counted."""
+    positive = piece.log_weights > -np.inf
+    zeros = len(positive) - np.count_nonzero(positive)
+    block, *arrays, _ = piece
+    return Drawing(block, *(np.ascontiguousarray(a[..., positive] if zeros else a) for a in arrays), zeros)

@@ -24,7 +24,7 @@ def log_width(n: float, gap: float, spread: float, level: float) -> float:
     `gap` is U − log Z, `spread` the variance of the weights relative to the square of their mean.
 
     >>> round(log_width(1e5, 10.0, 1.7, 0.05), 2)
-    0.64
+    0.65
     """
     if not n > 0 or not math.isfinite(gap + spread):
         return math.inf
@@ -39,7 +39,7 @@ def log_width(n: float, gap: float, spread: float, level: float) -> float:
 def draws_for(width: float, gap: float, spread: float, level: float) -> float:
     """The draws after which the interval of log Z at `level` is as narrow as that; infinity if never.
 
-    >>> round(draws_for(0.64, 10.0, 1.7, 0.05), -4)
+    >>> round(draws_for(0.65, 10.0, 1.7, 0.05), -4)
     100000.0
     """
     least, most = 0.0, math.log(MOST)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tractable.kernels.betting import placed
+from tractable.kernels.betting import Masses, placed
 
 POINTS, ABOVE, BELOW = 64, 14, 8
 """Points of the grid of weights; of these above the largest of the pilot, and below the smallest."""
@@ -20,12 +20,18 @@ LEVELS = 17
 
 
 class Drawing(NamedTuple):
-    """Draws of positive weight in one block of time: log weights [n], labels [T, n], values [V, n]."""
+    """Draws in one block of time: log weights [n], labels [T, n], values [V, n]; so many `zeros` had no weight."""
 
     block: int
     log_weights: np.ndarray
     labels: np.ndarray
     values: np.ndarray
+    zeros: int = 0
+
+    @property
+    def n(self) -> int:
+        """All draws."""
+        return len(self.log_weights) + self.zeros
 
 
 class WeightTally:
@@ -38,12 +44,12 @@ class WeightTally:
         self.points, self.starts = grid(log_weights), starts
         self.mass = np.zeros((n_blocks, 1 + starts[-1], POINTS))
         self.value_mass = np.zeros((n_blocks, n_values, LEVELS, POINTS))
+        self.drawn = np.zeros(1, np.int64)
 
     def add(self, piece: Drawing) -> None:
         """Count the draws."""
-        draws = placed(self.points, piece.log_weights)
-        draws.tally(self.starts, piece.labels, self.mass[piece.block])
-        draws.tally_values(piece.values, self.value_mass[piece.block])
+        to = Masses(self.mass[piece.block], self.value_mass[piece.block], self.drawn)
+        placed(self.points, piece.log_weights).tally(self.starts, piece.labels, piece.values, piece.zeros, to)
 
 
 class WeightMoments(NamedTuple):
@@ -60,14 +66,13 @@ class WeightMoments(NamedTuple):
     spreads: tuple[float, float]
 
     @classmethod
-    def of(cls, tally: WeightTally, zeros: float) -> WeightMoments:
-        """What a tally and the number of draws of weight zero tell."""
+    def of(cls, tally: WeightTally) -> WeightMoments:
+        """What a tally tells."""
         all_draws = tally.mass[:, 0].sum(0)
         top = largest(tally.points, all_draws)
         x = relative(tally.points, top)
         powers = np.stack([x, x**2], 1)
         sums, value_sums = tally.mass.sum(0) @ powers, tally.value_mass.sum(0) @ powers
-        all_draws[0] += zeros
         spreads = spread(tally.points, all_draws), spread(complement(tally.points), all_draws)
         return cls(all_draws.sum(), top, sums, value_sums, spreads)
 
