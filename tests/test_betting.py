@@ -439,6 +439,19 @@ def test_grids_ascend_from_zero_to_one(log_weights: list[float]) -> None:
     assert np.all(points[1:] > points[:-1])
 
 
+def test_weights_of_every_size_at_once() -> None:
+    r, n = np.random.default_rng(14), 3000
+    for scale in (1.0, 700.0, 1e5):
+        log_x = np.where(r.random(n) < 0.3, -scale, 0.0) * r.random(n)
+        labels = np.stack([log_x < -scale / 2, log_x < 0, log_x == log_x.min()]).astype(np.uint8)
+        bets = recorded(log_x, labels=labels)
+        found, shares, x = bets.log_mean(0.05), bets.shares(0.05), np.exp(log_x)
+        assert found.lower < math.log(x.mean()) < found.upper
+        truth = labels @ x / x.sum()
+        np.testing.assert_allclose(shares.value[1::2], truth, rtol=0.05, atol=1e-12)
+        assert np.all((shares.lower[1::2] <= truth) & (truth <= shares.upper[1::2]))
+
+
 BAD = {
     "below their bound": (np.array([0.1]), None),
     "one row of numbers": (np.array([np.nan]), None),

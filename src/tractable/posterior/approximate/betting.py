@@ -284,7 +284,7 @@ class Bets:
         """
         now, out = past[-1], np.zeros(len(moving.mass))
         seen = np.flatnonzero((now.p > 0) & (now.mean > 0))
-        x, p, log_inverse = np.exp(moving.log_x), now.p[seen], math.log(1 / level)
+        x, p, log_inverse = np.exp(moving.log_x), np.maximum(now.p[seen], 1e-300), math.log(1 / level)
         apart = slice(None) if np.all(moving.h == 1) else slice(0)
         with np.errstate(all="ignore"):
             guess = (np.sqrt(2 * log_inverse * now.mean_g2[seen] / now.n) + log_inverse / (now.n * now.mean)) / p

@@ -126,7 +126,7 @@ def grid(log_weights: np.ndarray) -> np.ndarray:
         seen, counts = np.array([-1.0]), np.array([1])
     room = POINTS - 2 - ABOVE - BELOW
     if len(seen) > room:
-        width = np.exp(seen[:-1] - seen[-1]) * np.expm1(np.diff(seen))
+        width = -np.exp(seen[1:] - seen[-1]) * np.expm1(-np.diff(seen))
         density = np.concatenate([[0.0], np.cumsum(np.cbrt(counts[:-1] * width**2))])
         chosen = np.searchsorted(density, np.linspace(0, density[-1], room))
         seen = seen[chosen.clip(max=len(seen) - 1)]
