@@ -16,7 +16,7 @@ from sweep import seeds, sweep
 
 from tractable.posterior.approximate import betting
 from tractable.posterior.approximate.betting import CUTS, LOG_PARTS, RUNGS, TUNED, Bets
-from tractable.posterior.approximate.outlook import draws_for, log_width
+from tractable.posterior.approximate.outlook import draws_for, log_width, share_width
 from tractable.posterior.approximate.tallies import LEVELS, WeightTally, grid
 
 Sampler = Callable[[np.random.Generator, int], np.ndarray]
@@ -271,6 +271,16 @@ def test_widths_are_foreseen(family: str) -> None:
     assert draws_for(foreseen, -found.value, spread, 0.05) == pytest.approx(n, rel=0.01)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("p", [0.5, 0.02])
+def test_widths_of_shares_are_foreseen(family: str, p: float) -> None:
+    n, r = 20_000, np.random.default_rng(15)
+    bets = recorded(FAMILIES[family](r, n), labels=(r.random((1, n)) < p).astype(np.uint8))
+    found, spread = bets.shares(0.05), bets.moments.spreads[0]
+    foreseen = share_width(n, p, -bets.log_mean(0.05).value, spread, 0.05)
+    assert 0.8 < (found.upper - found.lower)[0] / foreseen < 1.4  # the skewness of heavy tails is not foreseen
+
+
 def test_widths_fall_with_the_draws() -> None:
     for gap in (0.0, 1e-9, 0.3, 20, 700, 5000):
         widths = [log_width(n, gap, 2.0, 0.05) for n in 10.0 ** np.arange(1, 12)]
@@ -405,7 +415,8 @@ def test_memory_is_priced() -> None:
     bets = Bets(sizes, 10_000, 2)
     for _ in range(3):
         bets.add(log_x, labels, values)
-        bets.shares(0.05), bets.means(0.05)
+        bets.shares(0.05)
+        bets.means(0.05)
     used = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert 0.3 * Bets.bytes_for(sizes, 2) < used < Bets.bytes_for(sizes, 2)

@@ -158,7 +158,8 @@ class Bets:
         if last is not None and last.block == piece.block and not len(piece.log_weights):
             self._pilot[-1] = last._replace(zeros=last.zeros + piece.zeros)
             return
-        self._pilot.append(Drawing(piece.block, *(a.copy() for a in piece[1:4]), piece.zeros))
+        kept = (a.copy() for a in (piece.log_weights, piece.labels, piece.values))
+        self._pilot.append(Drawing(piece.block, *kept, zeros=piece.zeros))
         if sum(len(one.log_weights) for one in self._pilot) >= PILOT:
             self._tally = self.tally  # from now on the pilot counts no more
             self._pilot = []
@@ -354,6 +355,6 @@ def _within(rows: np.ndarray, most: np.ndarray, what: str) -> np.ndarray:
 def _positive(piece: Drawing) -> Drawing:
     """The draws of positive weight; the others tell nothing of labels and are only counted."""
     positive = piece.log_weights > -np.inf
-    zeros = len(positive) - np.count_nonzero(positive)
-    block, *arrays, _ = piece
-    return Drawing(block, *(np.ascontiguousarray(a[..., positive] if zeros else a) for a in arrays), zeros)
+    zeros = len(positive) - int(np.count_nonzero(positive))
+    arrays = (a[..., positive] if zeros else a for a in (piece.log_weights, piece.labels, piece.values))
+    return Drawing(piece.block, *map(np.ascontiguousarray, arrays), zeros=zeros)
