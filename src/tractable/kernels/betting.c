@@ -58,28 +58,9 @@ INLINE void tally(const int wide, const Draws *d, const void *labels, int64_t n_
     }
 }
 
-/* Adds n draws to the masses [1 + labels, k]: row 0 has all of them, row 1 + starts[q] + l those with label l of question
- * q. Labels [n_questions, n] are bytes or, `wide`, 32 bits, and below the sizes of their questions. */
-EXPORT int betting_tally(int64_t n, int k, const uint8_t *cells, const double *shares, int64_t n_questions,
-                         const int64_t *starts, const void *labels, int wide, double *mass, Caller caller) {
-    Draws d = {n, k, cells, shares};
-    int64_t bytes = n * (wide ? 4 : 1);
-    const char *at = labels;
-    REGION(caller)
-    Pair *room = grab(sizeof(Pair) * (size_t)(FEW * TURNS * k));
-    tally(0, &d, NULL, 1, mass, room);
-    for (int64_t q = 0; q < n_questions; q++) {
-        int64_t size = starts[q + 1] - starts[q];
-        region_worked(2 * n);
-        if (wide) tally(1, &d, at + q * bytes, size, mass + (1 + starts[q]) * k, room);
-        else tally(0, &d, at + q * bytes, size, mass + (1 + starts[q]) * k, room);
-    }
-    region_leave();
-    return 0;
-}
-
+/* The same for values between 0 and 1, which fall between two of `levels` points themselves: masses [levels, k]. */
 static void tally_values(const Draws *d, int levels, const double *values, double *mass) {
-    IN_PIECES(i, d->n, 4) {
+    for (int64_t i = 0; i < d->n; i++) {
         double place = values[i] * (levels - 1);
         int level = place < levels - 2 ? (int)place : levels - 2;
         double *low = mass + level * d->k + d->cells[i], *high = low + d->k;
@@ -89,12 +70,28 @@ static void tally_values(const Draws *d, int levels, const double *values, doubl
     }
 }
 
-/* The same for values [m, n] between 0 and 1, which fall between two of `levels` points themselves: masses [m, levels, k]. */
-EXPORT int betting_values(int64_t n, int k, const uint8_t *cells, const double *shares, int64_t m, int levels,
-                          const double *values, double *mass, Caller caller) {
+/* Adds n draws of positive weight to the masses [1 + labels, k]: row 0 has all of them, row 1 + starts[q] + l those with
+ * label l of question q; and to the masses [n_values, levels, k]. Labels [n_questions, n] are bytes or, `wide`, 32 bits,
+ * and below the sizes of their questions. `zeros` draws of weight zero are in row 0 only, at the first point; `drawn`
+ * counts all. Nobody is asked meanwhile: either all is added or nothing. */
+EXPORT int betting_tally(int64_t n, int k, const uint8_t *cells, const double *shares, int64_t zeros,
+                         int64_t n_questions, const int64_t *starts, const void *labels, int wide, int64_t n_values,
+                         int levels, const double *values, double *mass, double *value_mass, int64_t *drawn,
+                         Caller caller) {
     Draws d = {n, k, cells, shares};
+    const char *at = labels;
     REGION(caller)
-    for (int64_t v = 0; v < m; v++) tally_values(&d, levels, values + v * n, mass + v * levels * k);
+    Pair *room = grab(sizeof(Pair) * (size_t)(FEW * TURNS * k));
+    tally(0, &d, NULL, 1, mass, room);
+    mass[0] += (double)zeros;
+    for (int64_t q = 0; q < n_questions; q++) {
+        double *to = mass + (1 + starts[q]) * k;
+        if (wide) tally(1, &d, at + 4 * q * n, starts[q + 1] - starts[q], to, room);
+        else tally(0, &d, at + q * n, starts[q + 1] - starts[q], to, room);
+    }
+    for (int64_t v = 0; v < n_values; v++)
+        tally_values(&d, levels, values + v * n, value_mass + v * levels * k);
+    *drawn += n + zeros;
     region_leave();
     return 0;
 }
@@ -157,8 +154,8 @@ static double edge(const Bet *bet, const Gambler *g, const double *search, doubl
             if (!(out < limit)) return INFINITY;
         }
     }
-    double near = tolerance * (out - fmin(kept, search[0]));
-    for (int i = 1, side = 0; i < STEPS && out - kept > near; i++) {
+    double start = fmin(kept, search[0]), near;
+    for (int i = 1, side = 0; i < STEPS && out - kept > (near = tolerance * (out - start)); i++) {
         double u = out - (out - kept) * above / (above - below);
         u += side < 0 ? near / 2 : side > 0 ? -near / 2 : 0;
         if (i % 8 == 0 || !(u > kept && u < out)) u = kept + (out - kept) / 2;

@@ -22,8 +22,7 @@ MOST_POINTS = 256
 _int, _long, _double, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 _ARGUMENTS: dict[str, list[Any]] = {
     "betting_cells": [_long, _int, *[_pointer] * 4],
-    "betting_tally": [_long, _int, _pointer, _pointer, _long, _pointer, _pointer, _int, _pointer],
-    "betting_values": [_long, _int, _pointer, _pointer, _long, _int, _pointer, _pointer],
+    "betting_tally": [_long, _int, *[_pointer] * 2, *[_long] * 2, *[_pointer] * 2, _int, _long, _int, *[_pointer] * 4],
     "betting_edges": [_long, *[_pointer] * 10, _double, _double, _pointer],
 }
 
@@ -33,6 +32,14 @@ def _kernel(name: str) -> Any:
     return kernel(name, _ARGUMENTS[name])
 
 
+class Masses(NamedTuple):
+    """Masses of draws at the k points of a grid: [1 + labels, k], [V, levels, k]; and the number of draws [1]."""
+
+    labels: np.ndarray
+    values: np.ndarray
+    drawn: np.ndarray
+
+
 class Placed(NamedTuple):
     """Draws by the cell of the grid that each fell into, and the share of its right end."""
 
@@ -40,26 +47,22 @@ class Placed(NamedTuple):
     cells: np.ndarray
     shares: np.ndarray
 
-    def tally(self, starts: np.ndarray, labels: np.ndarray, mass: np.ndarray) -> None:
-        """Add the draws to the masses [1 + n_labels, k], by labels [n_questions, n], bytes or 32 bits."""
-        wide = labels.dtype == np.int32
-        arrays = (starts.ctypes.data, labels.ctypes.data, wide, mass.ctypes.data)
-        _kernel("betting_tally")(*self._arguments, len(labels), *arrays)
+    def tally(self, starts: np.ndarray, labels: np.ndarray, values: np.ndarray, zeros: int, to: Masses) -> None:
+        """Add the draws to the masses, and so many of weight zero: an interrupt finds all of them there or none.
 
-    def tally_values(self, values: np.ndarray, mass: np.ndarray) -> None:
-        """Add values [m, n] between 0 and 1 to the masses [m, levels, k]."""
-        arrays = (mass.shape[1], values.ctypes.data, mass.ctypes.data)
-        _kernel("betting_values")(*self._arguments, len(values), *arrays)
-
-    @property
-    def _arguments(self) -> tuple[int, ...]:
-        return len(self.cells), self.k, self.cells.ctypes.data, self.shares.ctypes.data
+        Labels [n_questions, n] are bytes or 32 bits, values [V, n] between 0 and 1.
+        """
+        at = [a.ctypes.data for a in (self.cells, self.shares, starts, labels, values, *to)]
+        sizes = len(labels), len(values), to.values.shape[1]
+        asked = (zeros, sizes[0], at[2], at[3], labels.dtype == np.int32, *sizes[1:], at[4])
+        _kernel("betting_tally")(len(self.cells), self.k, at[0], at[1], *asked, *at[5:])
 
 
 def placed(points: np.ndarray, log_x: np.ndarray) -> Placed:
     """The cells of logarithms ≤ 0 among ascending points from −∞ to 0.
 
-    >>> placed(np.array([-np.inf, -1.0, 0.0]), np.array([-np.inf, -1.0, 0.0, -1 + np.log(0.5)])).shares.tolist()
+    >>> points, halfway = np.array([-np.inf, -1.0, 0.0]), -1 + np.log(0.5)
+    >>> placed(points, np.array([-np.inf, -1.0, 0.0, halfway])).shares.round(9).tolist()
     [0.0, 0.0, 1.0, 0.5]
     """
     n, k = len(log_x), len(points)

@@ -87,7 +87,7 @@ INLINE V v_log_near(V u, V lost) {
 /* log to about one unit in the last place, of normal positive numbers. */
 INLINE V v_log(V x) { return v_log_near(x, v_all(0)); }
 
-/* log(1 + x) for x >= -0.99, to some two units in the last place also near 0. */
+/* log(1 + x) for x >= -0.99, to some three units in the last place also near 0. */
 INLINE V v_log1p(V x) {
     V u = x + 1.0;
     return v_log_near(u, x - (u - 1.0));

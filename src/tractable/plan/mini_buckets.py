@@ -104,7 +104,9 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "observed": observed_names(model, first.states)}
-    width = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
+    width = (
+        float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
+    )
     why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
     return Plan(
         "mini_buckets" if look is not None else None,

@@ -1,4 +1,4 @@
-"""How wide the interval of log Z will be after so many draws, and how many draws a width takes.
+"""How wide the intervals of log Z and of a share will be after so many draws, and how many draws a width takes.
 
 At its planned end a bet on a mean with relative variance v excludes what is off by the share δ = L/(n c) + c v/2, with
 c = √(2 L/(n v)), at most 0.98, and L = log(1/level) + log(4/3): √(2 L v/n) where the variance rules, L/n where an event
@@ -28,7 +28,7 @@ def log_width(n: float, gap: float, spread: float, level: float) -> float:
     `gap` is U − log Z, `spread` the variance of the weights relative to the square of their mean.
 
     >>> round(log_width(1e5, 10.0, 1.7, 0.05), 2)
-    0.64
+    0.65
     """
     if not n > 0 or not math.isfinite(gap + spread):
         return math.inf
@@ -43,7 +43,7 @@ def log_width(n: float, gap: float, spread: float, level: float) -> float:
 def draws_for(width: float, gap: float, spread: float, level: float) -> float:
     """The draws after which the interval of log Z at `level` is as narrow as that; infinity if never.
 
-    >>> round(draws_for(0.64, 10.0, 1.7, 0.05), -4)
+    >>> round(draws_for(0.65, 10.0, 1.7, 0.05), -4)
     100000.0
     """
     least, most = 0.0, math.log(MOST)
@@ -54,6 +54,21 @@ def draws_for(width: float, gap: float, spread: float, level: float) -> float:
         wide = log_width(math.exp(middle), gap, spread, level) > width
         least, most = (middle, most) if wide else (least, middle)
     return math.exp(most)
+
+
+def share_width(n: float, p: float, gap: float, spread: float, level: float) -> float:
+    """The width of the interval of a share p at `level` after n draws, if its labels have nothing to do with weights.
+
+    >>> round(share_width(1e5, 0.5, 2.0, 1.7, 0.05), 3)
+    0.014
+    """
+    if not n > 0 or not math.isfinite(gap + spread):
+        return 1.0
+    ends = []
+    for q in (p, 1 - p):
+        mean_g2 = math.exp(-2 * gap) * (1 + spread) * (1 - q) / q if q > 0 else 0.0
+        ends.append(q / (1 + _share_off(n, mean_g2, level / 2) * math.exp(min(gap, 700.0))))
+    return 1 - sum(ends)
 
 
 def _share_off(n: float, spread: float, level: float) -> float:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,9 +54,9 @@ LAST = 46.0, 600.0
 class Interval(NamedTuple):
     """Estimates, and the intervals around them."""
 
-    value: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    value: Any
+    lower: Any
+    upper: Any
 
 
 class Fractions(NamedTuple):
@@ -78,6 +78,13 @@ class Fractions(NamedTuple):
             return np.where(self.p > 0, self.squares / self.p**2, np.inf)
 
 
+class StakeSetting(NamedTuple):
+    """What was known when stakes were set: the draws that were planned, and those made."""
+
+    horizon: int
+    moments: WeightMoments
+
+
 class Cells(NamedTuple):
     """Masses [events, blocks, cells], and of each cell the logarithm of X and the value h of the function bet on."""
 
@@ -89,21 +96,30 @@ class Cells(NamedTuple):
 class Bets:
     """What was drawn so far, in bounded memory, and the intervals that bets on it give at any time.
 
+    An interrupt leaves a record that holds.
+
     Parameters
     ----------
     sizes : the number of labels of each question: a variable, or several jointly; a draw has one label for each.
-    horizon : the number of draws that is planned. More or fewer cost width, never validity.
+    horizon : the number of draws that is planned. More or fewer cost width, never validity. It may be set again at any
+        time, from what was drawn: stakes from the next change on follow it.
     n_values : functions with values in [0, 1] whose posterior means are wanted; a draw has a value of each.
     """
 
     def __init__(self, sizes: Sequence[int] = (), horizon: int = 100_000, n_values: int = 0):
-        self.sizes, self.horizon, self.n_values, self.n = np.array(sizes, np.int64), horizon, n_values, 0
+        self.sizes, self.horizon, self.n_values = np.array(sizes, np.int64), horizon, n_values
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
-        self._cuts = [max(16, math.ceil(horizon * share)) for share in CUTS]
-        self._zeros = np.zeros(1 + len(CUTS))
         self._pilot: list[Drawing] = []
         self._tally: WeightTally | None = None
-        self._past: list[WeightMoments] = []
+        self._past: list[StakeSetting] = []
+
+    @staticmethod
+    def bytes_for(sizes: Sequence[int], n_values: int = 0, batch: int = 4096) -> int:
+        """The memory that a record of such draws takes at most, made in batches of so many."""
+        labels, blocks = int(sum(sizes)), 8 * POINTS * (1 + len(CUTS))
+        draw = 8 * (1 + n_values) + len(sizes) * (1 if max(sizes, default=0) <= 256 else 4)
+        masses = blocks * (1 + labels + n_values * LEVELS + 4 * max(min(labels, TOGETHER), n_values * LEVELS))
+        return masses + 2 * (PILOT + batch) * draw
 
     def add(self, log_weights: np.ndarray, labels: np.ndarray | None = None, values: np.ndarray | None = None) -> None:
         """Count draws: log w − U ≤ 0 (−inf for weight zero) [n], labels [T, n], values [n_values, n].
@@ -119,36 +135,41 @@ class Bets:
         values = _within(values, np.ones(self.n_values), "values")
         for block, at in self._pieces(len(log_weights)):
             while len(self._past) < block:  # stakes from here on may know what was drawn before, and no more
-                self._past.append(self.moments)
-            self._count(self._positive(Drawing(block, log_weights[at], labels[:, at], values[:, at])))
-            self.n += at.stop - at.start
+                self._past.append(StakeSetting(self.horizon, self.moments))
+            self._count(_positive(Drawing(block, log_weights[at], labels[:, at], values[:, at])))
 
     def _pieces(self, n: int) -> Iterator[tuple[int, slice]]:
-        """The next n draws by the block that they fall into."""
-        first = self.n
-        ends = [first, *(min(max(cut, first), first + n) for cut in self._cuts), first + n]
+        """The next n draws by the block that they fall into; no block comes back when the horizon moves on."""
+        first = self.n_draws
+        cuts = [max(16, math.ceil(self.horizon * share)) for share in CUTS]
+        cuts[: len(self._past)] = [first] * len(self._past)
+        ends = [first, *(min(max(cut, first), first + n) for cut in cuts), first + n]
         for block in range(len(ends) - 1):
             if ends[block] < ends[block + 1]:
                 yield block, slice(ends[block] - first, ends[block + 1] - first)
-
-    def _positive(self, piece: Drawing) -> Drawing:
-        """The draws of positive weight; the others tell nothing of labels and are only counted."""
-        positive = piece.log_weights > -np.inf
-        self._zeros[piece.block] += len(positive) - np.count_nonzero(positive)
-        arrays = piece[1:] if positive.all() else (a[..., positive] for a in piece[1:])
-        return Drawing(piece.block, *(np.ascontiguousarray(a) for a in arrays))
 
     def _count(self, piece: Drawing) -> None:
         if self._tally is not None:
             self._tally.add(piece)
             return
-        self._pilot.append(Drawing(piece.block, *(a.copy() for a in piece[1:])))
+        last = self._pilot[-1] if self._pilot else None
+        if last is not None and last.block == piece.block and not len(piece.log_weights):
+            self._pilot[-1] = last._replace(zeros=last.zeros + piece.zeros)
+            return
+        kept = (a.copy() for a in (piece.log_weights, piece.labels, piece.values))
+        self._pilot.append(Drawing(piece.block, *kept, zeros=piece.zeros))
         if sum(len(one.log_weights) for one in self._pilot) >= PILOT:
-            self._tally, self._pilot = self.tally, []
+            self._tally = self.tally  # from now on the pilot counts no more
+            self._pilot = []
+
+    @property
+    def n_draws(self) -> int:
+        """The number of draws so far."""
+        return sum(piece.n for piece in self._pilot) if self._tally is None else int(self._tally.drawn[0])
 
     @property
     def tally(self) -> WeightTally:
-        """The draws of positive weight, counted."""
+        """The draws, counted."""
         if self._tally is not None:
             return self._tally
         log_weights = [piece.log_weights for piece in self._pilot]
@@ -160,17 +181,16 @@ class Bets:
     @property
     def moments(self) -> WeightMoments:
         """Those of all draws so far."""
-        return WeightMoments.of(self.tally, self._zeros.sum())
+        return WeightMoments.of(self.tally)
 
     # ------------------------------------------------------------------ intervals
 
     def log_mean(self, level: float) -> Interval:
         """log E[X], both ends together missing with probability at most `level`; add U for log Z."""
         tally = self.tally
-        mass = tally.mass[:, 0].copy()
-        mass[:, 0] += self._zeros
+        mass = np.ascontiguousarray(tally.mass[:, 0])
         low = self._log_lower(tally.points, mass, 0, level / 2)
-        high = complement(np.float64(self._log_lower(complement(tally.points), mass, 1, level / 2)))
+        high = complement(np.array(self._log_lower(complement(tally.points), mass, 1, level / 2)))
         return Interval(*map(np.float64, (log_mean(tally.points, mass.sum(0)), low, high)))
 
     def shares(self, level: float) -> Interval:
@@ -186,8 +206,8 @@ class Bets:
             inside = np.ascontiguousarray(tally.mass[:, 1 + part].transpose(1, 0, 2))
             outside = np.maximum(tally.mass[:, 0] - inside, 0.0)
             past = self._seen(lambda moments, part=part: _of_labels(moments, part))
-            cells = [Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside)]
-            lower[part], upper[part] = self._ends(*cells, past, level / (2 * len(events)))
+            one, other = (Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside))
+            lower[part], upper[part] = self._ends(one, other, past, level / (2 * len(events)))
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
         with np.errstate(invalid="ignore"):
             sums = self.moments.sums[:, 0]
@@ -216,16 +236,15 @@ class Bets:
         past = self._seen(lambda moments: _of_values(moments, sums(moments), h))
         mass = np.ascontiguousarray(mass).reshape(*mass.shape[:2], -1)
         log_x, own = np.tile(self.tally.points, len(h)), np.repeat(h, POINTS)
-        both = Cells(mass, log_x, own), Cells(mass, log_x, 1 - own)
         value = past[-1].p if self.moments.top > -np.inf else np.full(len(mass), np.nan)
-        return Interval(value, *self._ends(*both, past, level / 2))
+        return Interval(value, *self._ends(Cells(mass, log_x, own), Cells(mass, log_x, 1 - own), past, level / 2))
 
     def log_partition(self, bound: float, confidence: float) -> Certificate:
         """log Z, which is at most the bound U."""
         found, moments = self.log_mean(1 - confidence), self.moments
         value, lower, upper = (float(min(bound, bound + end)) for end in found)
-        error = math.sqrt(moments.spreads[0] / self.n) if self.n else math.inf
-        none = None if value > -np.inf else f"unreliable: none of {self.n} draws had a positive weight"
+        error = math.sqrt(moments.spreads[0] / moments.n) if moments.n else math.inf
+        none = None if value > -np.inf else f"unreliable: none of {self.n_draws} draws had a positive weight"
         return Certificate(value, lower, upper, "probabilistic", confidence, error, none)
 
     def marginals(self, confidence: float) -> Certificate:
@@ -243,21 +262,19 @@ class Bets:
         log_inverse = math.log(1 / level)
         guess = min(math.sqrt(2 * log_inverse * now.spreads[which] / now.n) + log_inverse / now.n, 1.0)
         search = [0.0, math.expm1(estimate - largest(log_x, total)), guess, math.exp(LAST[1])]
-        stakes = self._stakes(np.array([[past.spreads[which] for past in self._past]]), level)
+        stakes = self._stakes(np.array([[past.moments.spreads[which] for past in self._past]]), level)
         gains = Gains(offset + 1, offset, offset[:0])
         edge = edges(mass[None], mass[None, :, :0], gains, stakes, np.array([search]), log_inverse)
         return estimate - math.log1p(edge[0])
 
     def _seen(self, fractions: Callable[[WeightMoments], Fractions]) -> list[Fractions]:
         """The fractions at each change of the stakes, and now."""
-        return [fractions(moments) for moments in (*self._past, self.moments)]
+        return [fractions(moments) for moments in (*(past.moments for past in self._past), self.moments)]
 
-    def _ends(
-        self, inside: Cells, outside: Cells, past: list[Fractions], level: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _ends(self, inside: Cells, outside: Cells, past: list[Fractions], level: float) -> list[np.ndarray]:
         """Both ends of E[X h]/E[X]; `outside` holds what 1 − h is not zero for, each end misses at `level`."""
         opposite = [fractions.opposite() for fractions in past]
-        return self._lower(inside, outside, past, level), 1 - self._lower(outside, inside, opposite, level)
+        return [self._lower(inside, outside, past, level), 1 - self._lower(outside, inside, opposite, level)]
 
     def _lower(self, moving: Cells, still: Cells, past: list[Fractions], level: float) -> np.ndarray:
         """E[X h]/E[X] is at least this for each event: bets on X (h − m)/m, with 1 + u = 1/m.
@@ -266,7 +283,7 @@ class Bets:
         """
         now, out = past[-1], np.zeros(len(moving.mass))
         seen = np.flatnonzero((now.p > 0) & (now.mean > 0))
-        x, p, log_inverse = np.exp(moving.log_x), now.p[seen], math.log(1 / level)
+        x, p, log_inverse = np.exp(moving.log_x), np.maximum(now.p[seen], 1e-300), math.log(1 / level)
         apart = slice(None) if np.all(moving.h == 1) else slice(0)
         with np.errstate(all="ignore"):
             guess = (np.sqrt(2 * log_inverse * now.mean_g2[seen] / now.n) + log_inverse / (now.n * now.mean)) / p
@@ -280,9 +297,9 @@ class Bets:
 
     def _stakes(self, mean_g2: np.ndarray, level: float) -> Stakes:
         """Tuned stakes √(2 log(1/level)/(N E[g²])) from E[g²] [n, changes] before each block; none in the first."""
-        tuned = np.zeros((len(mean_g2), 1 + len(CUTS)))
+        tuned, horizons = np.zeros((len(mean_g2), 1 + len(CUTS))), np.array([past.horizon for past in self._past])
         with np.errstate(divide="ignore"):
-            best = np.sqrt(2 * math.log(1 / level / TUNED) / (self.horizon * mean_g2))
+            best = np.sqrt(2 * math.log(1 / level / TUNED) / (horizons * mean_g2))
         tuned[:, 1 : 1 + mean_g2.shape[1]] = np.minimum(best, RUNGS[0])
         return Stakes(tuned, RUNGS, LOG_PARTS)
 
@@ -331,3 +348,11 @@ def _within(rows: np.ndarray, most: np.ndarray, what: str) -> np.ndarray:
             f"{what} in row {row} must lie between 0 and {most[row]:g}, got {rows[row].min()} … {rows[row].max()}"
         )
     return rows
+
+
+def _positive(piece: Drawing) -> Drawing:
+    """The draws of positive weight; the others tell nothing of labels and are only counted."""
+    positive = piece.log_weights > -np.inf
+    zeros = len(positive) - int(np.count_nonzero(positive))
+    arrays = (a[..., positive] if zeros else a for a in (piece.log_weights, piece.labels, piece.values))
+    return Drawing(piece.block, *map(np.ascontiguousarray, arrays), zeros=zeros)

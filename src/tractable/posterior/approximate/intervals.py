@@ -43,7 +43,9 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     n = len(rows.left)
     own = program._replace(seconds=program.seconds / n, spent=program.spent / n)
     seed = int(generator(key).integers(2**62))
-    asked: list[str] = [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
+    asked: list[str] = (
+        [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
+    )
     places = positions(case.model, asked)
     found = [bracketed(reduced, places, own, seed) for reduced in rows.left]
     if any(one is None for one in found):
@@ -126,7 +128,9 @@ def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
         return f"no state of positive weight found in {n:,} draws; log Z <= {told.upper:.6g}"
     spread, gap = n * float(told.std_error) ** 2, max(found.bound - told.value, 0.0)
     more = log_width((1 + AHEAD) * n, gap, spread, 1 - program.confidence)
-    in_time = f"{duration(AHEAD * program.seconds)} more would" if program.draws is None else f"{AHEAD:.0f} times more would"
+    in_time = (
+        f"{duration(AHEAD * program.seconds)} more would" if program.draws is None else f"{AHEAD:.0f} times more would"
+    )
     return f"{told_off}{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
 
 

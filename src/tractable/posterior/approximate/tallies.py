@@ -1,7 +1,7 @@
 """Weighted draws counted in bounded memory: masses at the points of a grid of weights, by label and block of time.
 
-A draw between two points counts for both by shares that keep its mean, so that the mean of any function that is concave in
-the weight comes out no larger than over the draws themselves.
+A draw between two points counts for both by shares that keep its mean, so that the mean of any function that is concave
+in the weight comes out no larger than over the draws themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tractable.kernels.betting import placed
+from tractable.kernels.betting import Masses, placed
 
 POINTS, ABOVE, BELOW = 64, 14, 8
 """Points of the grid of weights; of these above the largest of the pilot, and below the smallest."""
@@ -20,16 +20,22 @@ LEVELS = 17
 
 
 class Drawing(NamedTuple):
-    """Draws of positive weight in one block of time: log weights [n], labels [T, n], values [V, n]."""
+    """Draws in one block of time: log weights [n], labels [T, n], values [V, n]; so many `zeros` had no weight."""
 
     block: int
     log_weights: np.ndarray
     labels: np.ndarray
     values: np.ndarray
+    zeros: int = 0
+
+    @property
+    def n(self) -> int:
+        """All draws."""
+        return len(self.log_weights) + self.zeros
 
 
 class WeightTally:
-    """Masses at the points: of all draws and by label [blocks, 1 + labels, points], by value [blocks, V, levels, points].
+    """Masses at the points: of all draws, by label [blocks, 1 + labels, points], by value [blocks, V, levels, points].
 
     `points` are logarithms; labels of question q are the rows from 1 + starts[q] on.
     """
@@ -38,19 +44,19 @@ class WeightTally:
         self.points, self.starts = grid(log_weights), starts
         self.mass = np.zeros((n_blocks, 1 + starts[-1], POINTS))
         self.value_mass = np.zeros((n_blocks, n_values, LEVELS, POINTS))
+        self.drawn = np.zeros(1, np.int64)
 
     def add(self, piece: Drawing) -> None:
         """Count the draws."""
-        draws = placed(self.points, piece.log_weights)
-        draws.tally(self.starts, piece.labels, self.mass[piece.block])
-        draws.tally_values(piece.values, self.value_mass[piece.block])
+        to = Masses(self.mass[piece.block], self.value_mass[piece.block], self.drawn)
+        placed(self.points, piece.log_weights).tally(self.starts, piece.labels, piece.values, piece.zeros, to)
 
 
 class WeightMoments(NamedTuple):
     """Of draws so far: their number, log max X, and sums of (X/max, its square) by label and by value.
 
-    The first of `sums` [1 + labels, 2] is over all draws; those by value are [V, levels, 2]. `spreads`: the variances of
-    X and of 1 − X, each relative to the square of its mean.
+    The first of `sums` [1 + labels, 2] is over all draws; those by value are [V, levels, 2]. `spreads`: the variances
+    of X and of 1 − X, each relative to the square of its mean.
     """
 
     n: float
@@ -60,15 +66,15 @@ class WeightMoments(NamedTuple):
     spreads: tuple[float, float]
 
     @classmethod
-    def of(cls, tally: WeightTally, zeros: float) -> WeightMoments:
-        """What a tally and the number of draws of weight zero tell."""
+    def of(cls, tally: WeightTally) -> WeightMoments:
+        """What a tally tells."""
         all_draws = tally.mass[:, 0].sum(0)
         top = largest(tally.points, all_draws)
         x = relative(tally.points, top)
-        sums = [mass.sum(0) @ np.stack([x, x**2], 1) for mass in (tally.mass, tally.value_mass)]
-        all_draws[0] += zeros
+        powers = np.stack([x, x**2], 1)
+        sums, value_sums = tally.mass.sum(0) @ powers, tally.value_mass.sum(0) @ powers
         spreads = spread(tally.points, all_draws), spread(complement(tally.points), all_draws)
-        return cls(all_draws.sum(), top, *sums, spreads)
+        return cls(all_draws.sum(), top, sums, value_sums, spreads)
 
 
 def largest(log_x: np.ndarray, mass: np.ndarray) -> float:
@@ -120,7 +126,7 @@ def grid(log_weights: np.ndarray) -> np.ndarray:
         seen, counts = np.array([-1.0]), np.array([1])
     room = POINTS - 2 - ABOVE - BELOW
     if len(seen) > room:
-        width = np.exp(seen[:-1] - seen[-1]) * np.expm1(np.diff(seen))
+        width = -np.exp(seen[1:] - seen[-1]) * np.expm1(-np.diff(seen))
         density = np.concatenate([[0.0], np.cumsum(np.cbrt(counts[:-1] * width**2))])
         chosen = np.searchsorted(density, np.linspace(0, density[-1], room))
         seen = seen[chosen.clip(max=len(seen) - 1)]
