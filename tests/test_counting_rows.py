@@ -93,7 +93,9 @@ def test_who_watches_may_end_a_search() -> None:
         raise RuntimeError(f"seen after {decisions:.0f}")
 
     with pytest.raises(RuntimeError, match="seen after"):
-        count(packed(np.full(300, 2), random_clauses(np.random.default_rng(0), 300, 3.0)), SearchLimits(1e8), watch=stop)
+        count(
+            packed(np.full(300, 2), random_clauses(np.random.default_rng(0), 300, 3.0)), SearchLimits(1e8), watch=stop
+        )
     assert count(packed(np.full(90, 2), circuit(np.random.default_rng(0), 30, 60)), SearchLimits(1e8)).log_z == (
         pytest.approx(30 * math.log(2))  # nobody watches the next one
     )
