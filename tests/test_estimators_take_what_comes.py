@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from tractable import estimators
 from tractable.learning.records import LearningWarning
 
+pytestmark = pytest.mark.usefixtures("no_yardstick")
 RNG = np.random.default_rng(0)
 BITS = (RNG.random((40, 4)) < 0.5).astype(float)
 GRAY = RNG.random((40, 4))
