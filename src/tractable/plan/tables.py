@@ -20,7 +20,7 @@ from tractable.plan._units import listed
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
 from tractable.plan.reasons import ALTERNATIVES, why
 from tractable.plan.search import find_tree
-from tractable.plan.slicing import advice, sliced
+from tractable.plan.slicing import WORTH_SLICING, advice, sliced
 
 CHUNK_ENTRIES = 1 << 20
 """Entries of all tables of a chunk of rows together; more rows amortize the steps, fewer stay in cache."""
@@ -99,9 +99,10 @@ def price(
     `effort` is as of `find_tree`; with none it is the first tree, as it is.
     """
     tree = find_tree(scopes, ask.query, ask.budget, effort)
-    if effort:
-        tree = sliced(scopes, tree, ask.query, ask.budget)
-    return priced(tree, names, graph, observed, ask, bool(effort))
+    whole = priced(tree, names, graph, observed, ask, advised=False)
+    if not effort or (whole.method and whole.seconds < WORTH_SLICING):
+        return whole
+    return priced(sliced(scopes, tree, ask.query, ask.budget), names, graph, observed, ask)
 
 
 def priced(
