@@ -58,6 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("verify")
 
 
+@pytest.fixture
+def no_yardstick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For fits of which nobody asks what they are compared with: half of what they compile is for that."""
+    from tractable.learning import loop
+
+    monkeypatch.setattr(loop, "compared", lambda *_: None)
+
+
 def compile_soon() -> None:
     """The flags of XLA where it has them all: a process with one that it does not know ends at once."""
     if "XLA_FLAGS" not in os.environ:

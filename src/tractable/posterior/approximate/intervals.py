@@ -119,7 +119,7 @@ def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, In
 def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
     if found.whole:
         return Certificate.exact(found.bound)
-    if not found.bets.n:
+    if not found.bets.n_draws:
         return Certificate.bound(found.bound, upper=found.bound)
     told = found.bets.log_partition(found.bound, program.confidence)
     upper = "bound" if told.upper == found.bound else "probabilistic"
@@ -128,7 +128,7 @@ def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
 
 def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     """How much was drawn, and what more time would give."""
-    n, told_off = found.bets.n, "interrupted: " if found.interrupted else ""
+    n, told_off = found.bets.n_draws, "interrupted: " if found.interrupted else ""
     if told.value == -math.inf:
         return f"no state of positive weight found in {n:,} draws; log Z <= {told.upper:.6g}"
     spread, gap = n * float(told.std_error) ** 2, max(found.bound - told.value, 0.0)
