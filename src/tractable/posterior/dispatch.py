@@ -5,12 +5,13 @@ The engines do not see this module: it is the one that reads the table of famili
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tractable.families import FAMILIES, leaf, served
 from tractable.models._base import check_options
 from tractable.models.rows import framed
-from tractable.plan._base import Anytime, Ask
+from tractable.plan._base import Ask
 from tractable.plan.budget import PATIENCE, Memory, anytime, ask
 from tractable.posterior.engines._protocol import answered, unsupported
 
@@ -47,20 +48,18 @@ def check_targets(engine: Any, model: Any) -> None:
         raise unsupported(model, "targets")
 
 
-def anytime_of(
-    engine: Any, model: Any, seconds: float | None, confidence: float | None, draws: int | None
-) -> Anytime | None:
-    """The terms on which an interval may answer in place of exact numbers; None where the family has none.
+def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any]:
+    """The budget of a question, and the terms on which an interval may answer it: None where the family has none.
 
     Raises
     ------
-    ModelError : a confidence, or draws, of a family that has none.
+    ModelError : a confidence, or draws, of a family that has none; what is no term. ValueError : see `anytime`.
     """
-    if hasattr(engine, "ANYTIME"):
-        return anytime(seconds, confidence, draws)
-    given = {name: value for name, value in (("confidence", confidence), ("draws", draws)) if value is not None}
-    check_options(given, (), f"infer and log_partition of a {type(model).__name__}")
-    return None
+    own = {"confidence", "draws"} if hasattr(engine, "ANYTIME") else set()
+    check_options(dict(terms), ("memory", "seconds", *own), f"infer and log_partition of a {type(model).__name__}")
+    budget = {name: terms.get(name) for name in ("memory", "seconds")}
+    given = anytime(*(terms.get(name) for name in ("seconds", "confidence", "draws"))) if own else None
+    return {**budget, "anytime": given}
 
 
 def asked_of(

@@ -12,7 +12,7 @@ from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import anytime_of, asked_of, check_targets, engine_of, in_names, walk_of
+from tractable.posterior.dispatch import asked_of, check_targets, engine_of, in_names, terms_of, walk_of
 from tractable.posterior.engines._protocol import answered
 
 
@@ -21,6 +21,13 @@ class Budgeted(TypedDict, total=False):
 
     memory: Memory
     seconds: float | None
+
+
+class Terms(Budgeted, total=False):
+    """The budget, and of a network the terms of an interval that answers where exact numbers are beyond it."""
+
+    confidence: float | None
+    draws: int | None
 
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Inferred(Budgeted, total=False):
+    class Inferred(Terms, total=False):
         """How to infer."""
 
         targets: Any
@@ -78,9 +85,7 @@ def infer(
     targets: Any = None,
     method: str | Plan = "auto",
     key: Any = 0,
-    confidence: float | None = None,
-    draws: int | None = None,
-    **budget: Unpack[Budgeted],
+    **terms: Unpack[Terms],
 ) -> Any:
     """The posterior of every variable given the evidence, or of those asked for: p(z | x) = p(z, x) / p(x).
 
@@ -138,8 +143,7 @@ def infer(
     if targets is not None:
         check_targets(engine, model)
     asked = engine.read(model, evidence)
-    terms = anytime_of(engine, model, budget.get("seconds"), confidence, draws)
-    question = ask("marginals", method=method, targets=targets, anytime=terms, **budget)
+    question = ask("marginals", method=method, targets=targets, **terms_of(engine, model, terms))
     return engine.posterior(asked, answered(engine, asked, question, key))
 
 
@@ -178,11 +182,8 @@ def log_partition(
     evidence: Any = None,
     *,
     method: str | Plan = "auto",
-    memory: Memory = None,
-    seconds: float | None = None,
     key: Any = 0,
-    confidence: float | None = None,
-    draws: int | None = None,
+    **terms: Unpack[Terms],
 ) -> Certificate:
     """log Z = log Σ_z p̃(z, x), exact but where an estimate is asked for by `method`; an array for many cases.
 
@@ -203,8 +204,7 @@ def log_partition(
     """
     engine = engine_of(model, "log_partition")
     asked = engine.read(model, evidence)
-    terms = anytime_of(engine, model, seconds, confidence, draws)
-    question = ask("evidence", memory, seconds, method, anytime=terms)
+    question = ask("evidence", method=method, **terms_of(engine, model, terms))
     return engine.log_partition(asked, answered(engine, asked, question, key))
 
 

@@ -190,18 +190,22 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
-    if case.given.many and plan.method == "counting":
-        return _rows_by_search(plan, case)
-    if case.given.many and plan.query == "map":
-        return _most_probable_rows(case, plan)
     if case.given.many:
-        from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
-
-        rows = solve_rows(case.model, case.left(plan.query, plan.targets), case.given.states, plan)
-        return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
+        return _many(plan, case)
     if plan.query == "sample":
         return _drawn(case, plan, key)
     return _by_search(plan, case) if plan.method == "counting" else _by_elimination(plan, case)
+
+
+def _many(plan: Plan, case: Case) -> Any:
+    if plan.method == "counting":
+        return _rows_by_search(plan, case)
+    if plan.query == "map":
+        return _most_probable_rows(case, plan)
+    from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
+
+    rows = solve_rows(case.model, case.left(plan.query, plan.targets), case.given.states, plan)
+    return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
 
 
 def _by_elimination(plan: Plan, case: Case) -> Any:
