@@ -1,7 +1,7 @@
 """What an interval takes where exact answers are too expensive: an upper bound by mini-buckets, and draws under it.
 
-How much a bound gives depends on the tables themselves, so a pilot looks: it makes a bound in a fifth of a second, draws
-some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of a
+How much a bound gives depends on the tables themselves, so a pilot looks: it makes a bound in a fifth of a second,
+draws some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of a
 search (`counting.py`) it leaves the entries to the kernel. What runs later begins with a race of its own.
 """
 
@@ -25,7 +25,7 @@ from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
-from tractable.plan.tables import observed_names
+from tractable.plan.tables import n_states, observed_names
 
 SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 """Seconds for an entry of a part's table in a sweep, and in the first bound of all; measured."""
@@ -96,7 +96,8 @@ class Outlook(NamedTuple):
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
-    program = IntervalRun(terms.seconds, ask.budget.memory, terms.confidence, terms.draws)
+    answers = 24.0 * len(np.atleast_2d(given.states)) * n_states(model, ask) if given.many else 0.0
+    program = IntervalRun(terms.seconds, ask.budget.memory - answers, terms.confidence, terms.draws)
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
@@ -139,7 +140,8 @@ def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
         return f"an interval from {program.draws:,} draws under a bound"
     width = look.width(program.seconds / n_rows, program.confidence)
     rows = f" for each of {n_rows:,} different rows" if n_rows > 1 else ""
-    return f"an interval at {program.confidence:.4g} confidence, of about {nats(width)} in {duration(program.seconds)}{rows}"
+    sure, time_ = f"{program.confidence:.4g} confidence", f"in {duration(program.seconds)}{rows}"
+    return f"an interval at {sure}, of about {nats(width)} {time_}"
 
 
 def nats(width: float) -> str:

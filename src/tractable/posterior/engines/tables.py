@@ -89,10 +89,9 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
 
 def plan(case: Case, ask: Ask) -> Plan:
     """The plan of a query: a contraction tree, and for many rows or samples how many at a time."""
-    model, given = case.model, case.given
     check_method(ask.method, METHODS)
     if ask.targets is not None:
-        ask = ask._replace(targets=targets_of(model, ask.targets))
+        ask = ask._replace(targets=targets_of(case.model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if ask.method in ("mini_buckets", *ESTIMATES):
