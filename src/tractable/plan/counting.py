@@ -2,8 +2,7 @@
 
 Width says nothing of such a search, and nothing else does either: what it takes depends on which entries are zero and
 which are alike. So the kernel tries, for a share of what elimination would take, or for half a second where that is
-refused.
-This is the one place of the room where entries of tables matter, and they stay in the kernel.
+refused. As in `mini_buckets.py` entries of tables matter here, and stay in the kernel.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an interval takes where exact answers are too expensive: an upper bound by mini-buckets, and draws under it.
 
 How much a bound gives depends on the tables themselves, so a pilot looks: it makes a bound in a fifth of a second,
-draws some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of a
-search (`counting.py`) it leaves the entries to the kernel. What runs later begins with a race of its own.
+draws some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of
+a search (`counting.py`) it leaves the entries to the kernel. What runs later begins with a race of its own.
 """
 
 from __future__ import annotations

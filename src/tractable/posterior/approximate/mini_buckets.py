@@ -1,8 +1,8 @@
 """Intervals of log Z and of marginals where exact answers are too expensive: draws under a bound by mini-buckets.
 
 Orders of elimination race for the lowest upper bound U, which is lowered in sweeps; the parts' conditionals, mixed,
-draw states of weights w ≤ e^U with mean Z, on which is bet (`betting.py`). Log Z ≤ U holds always, the rest with the stated
-confidence, whenever one stops. Where no bucket has to be split the bound is elimination itself.
+draw states of weights w ≤ e^U with mean Z, on which is bet (`betting.py`). Log Z ≤ U holds always, the rest with the
+stated confidence, whenever one stops. Where no bucket has to be split the bound is elimination itself.
 
 Sources: Dechter & Rish 2003; Liu & Ihler 2011; Lou, Dechter & Ihler 2017; Waudby-Smith & Ramdas 2024.
 """
