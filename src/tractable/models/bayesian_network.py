@@ -15,7 +15,6 @@ from tractable.models._base import (
     ReadOnly,
     Tables,
     check_known,
-    pack,
     read_only,
     set_fields,
     unknown_variable,
@@ -24,7 +23,10 @@ from tractable.models.axes import has_names
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
 from tractable.models.rows import as_names
-from tractable.models.tables import checked_rows, checked_states, checked_table, text_keys
+from tractable.models.sparse_networks import filled, in_pieces, n_entries, outlined
+from tractable.models.sparse_reading import is_sparse, sparse_table
+from tractable.models.sparse_tables import SparseTable, held
+from tractable.models.tables import checked_rows, checked_states, checked_table, sparse_rows, text_keys
 from tractable.models.values import text_of
 
 if TYPE_CHECKING:
@@ -48,9 +50,10 @@ class BayesianNetwork:
         of their edges.
     tables : mapping of variable name to p(x | parents): an array of shape ``(*parent sizes, own size)``; a DataFrame,
         wide (a column for each parent and one for each state) or long (a column for each parent, for the variable, and
-        one of numbers); or a mapping: state → p, parent's state → row, (states of parents) → state → p. Rows sum to one
-        (one within 1e-3 of that is renormalized). Tables are copied, and read-only: `replace` makes a network with
-        others.
+        one of numbers); a mapping: state → p, parent's state → row, (states of parents) → state → p; or only what is
+        not zero: a function of the parents' states that gives the variable's, a matrix of ``scipy.sparse``, `sparse`.
+        Rows sum to one (one within 1e-3 of that is renormalized). Tables are copied, and read-only: `replace` makes a
+        network with others.
     ties : groups of variables that share one table in learning. fixed : variables whose tables are not learned.
     normalize : whether rows are divided by their sums, whatever these are; for hand-rounded numbers, or counts.
 
@@ -85,7 +88,8 @@ class BayesianNetwork:
     name: str = "network"
     ties: Sequence[Sequence[str]] = ()
     fixed: Sequence[str] = ()
-    packed: Tables = field(init=False, repr=False)
+    outline: Tables = field(init=False, repr=False)
+    sparse: Mapping[int, SparseTable] = field(init=False, repr=False)
     graph: Graph = field(init=False, repr=False)
     normalize: InitVar[bool] = field(default=False, kw_only=True)
 
@@ -99,20 +103,32 @@ class BayesianNetwork:
         tolerance = None if normalize else ROW_SUM_TOLERANCE
         with np.errstate(over="ignore"):  # of weights that are to be normalized
             arrays = [_table(v, given, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
-        packed = pack([len(s) for s in states.values()], scopes, arrays)
+        outline, sparse = outlined([len(s) for s in states.values()], scopes, arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
         set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
-        self._hold(packed)
+        self._hold(outline, sparse)
         ties = _checked_ties(self.ties, self.tables)
         set_fields(self, ties=ties, fixed=_all_fixed(fixed, ties))
 
-    def _hold(self, packed: Tables) -> None:
+    def _hold(self, outline: Tables, sparse: Mapping[int, SparseTable]) -> None:
         """Take these numbers; from here on nothing can write into them."""
-        read_only(packed.values)
-        tables = {v: packed.table(j) for j, v in enumerate(self.states)}
-        set_fields(self, packed=packed, tables=ReadOnly(tables))
+        read_only(outline.values)
+        tables = {v: sparse[j] if j in sparse else outline.table(j) for j, v in enumerate(self.states)}
+        set_fields(self, outline=outline, sparse=sparse, tables=ReadOnly(tables))
+        if not sparse:
+            set_fields(self, packed=outline)
+
+    @cached_property
+    def packed(self) -> Tables:
+        """All tables in one buffer, those that are held by their non-zeros too."""
+        return filled(self.outline, self.sparse)
+
+    @cached_property
+    def opened(self) -> BayesianNetwork | None:
+        """The network with every sparse table dense, or in its pieces; None where that is too much of one."""
+        return in_pieces(self)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -153,12 +169,21 @@ class BayesianNetwork:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("states", "parents", "name", "ties", "fixed", "packed", "graph")  # not views of the numbers as copies
+        kept = (
+            "states",
+            "parents",
+            "name",
+            "ties",
+            "fixed",
+            "outline",
+            "sparse",
+            "graph",
+        )  # not views of the numbers as copies
         return {field: getattr(self, field) for field in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         set_fields(self, **state)
-        self._hold(state["packed"])
+        self._hold(state["outline"], state["sparse"])
 
     @cached_property
     def conditional(self) -> np.ndarray:
@@ -266,14 +291,20 @@ class BayesianNetwork:
     def _with(self, values: np.ndarray) -> BayesianNetwork:
         """The same network with other numbers in its tables."""
         out = object.__new__(BayesianNetwork)
-        set_fields(out, **self.__dict__)
-        out._hold(replace(self.packed, values=values))
+        set_fields(out, **{k: x for k, x in self.__dict__.items() if k not in ("packed", "opened")})
+        tables = replace(self.packed, values=values)
+        if not self.sparse:
+            out._hold(tables, {})
+        else:
+            arrays = [tables.table(j) for j in range(tables.n_factors)]
+            kept = [held(t, t.shape) if j in self.sparse else t for j, t in enumerate(arrays)]
+            out._hold(*outlined(tables.sizes, [tables.scope(j) for j in range(tables.n_factors)], kept))
         return out
 
     def __repr__(self) -> str:
         return (
             f"BayesianNetwork({self.name!r}: {len(self.states)} variables, "
-            f"{sum(map(len, self.parents.values()))} links, {self.packed.values.size} table entries)"
+            f"{sum(map(len, self.parents.values()))} links, {n_entries(self)} table entries)"
         )
 
 
@@ -351,5 +382,7 @@ def _table(name: str, tables: Mapping[str, Any], axes: dict[str, tuple[str, ...]
     """The table of a variable, with rows that sum to one."""
     if name not in tables:
         raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")
-    where = f"variable {name!r}"
-    return checked_rows(where, checked_table(where, tables[name], axes), axes, tolerance)
+    where, given = f"variable {name!r}", tables[name]
+    if is_sparse(given):
+        return sparse_rows(where, sparse_table(where, given, axes, conditional=True), axes, tolerance)
+    return checked_rows(where, checked_table(where, given, axes), axes, tolerance)

@@ -10,7 +10,10 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.graph import Graph
-from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
+from tractable.models._base import ModelError, ReadOnly, Tables, read_only, set_fields, unknown_variable
+from tractable.models.sparse_networks import filled, in_pieces, n_entries, outlined
+from tractable.models.sparse_reading import is_sparse, sparse_table
+from tractable.models.sparse_tables import SparseTable
 from tractable.models.tables import checked_states, checked_table, is_number
 from tractable.models.values import text_of
 
@@ -26,7 +29,7 @@ class Factor(NamedTuple):
     """
 
     scope: tuple[str, ...]
-    table: np.ndarray
+    table: Any
 
 
 NORMALIZED = 1e-12
@@ -41,7 +44,7 @@ class MarkovNetwork:
     ----------
     states : mapping of variable name to the names of its states, in order; they are made text. Or to their number.
     factors : sequence of ``(scope, table)``: variable names and a table with one axis for each of them, or a frame or
-        mapping as for a `BayesianNetwork`. A scope may be empty (a constant), may occur twice, and a variable may occur
+        mapping as for a `BayesianNetwork`, or `sparse`. A scope may be empty (a constant), may occur twice, and a variable may occur
         in none. Tables are copied, and read-only: `replace` makes a network with others.
 
     Raises
@@ -61,7 +64,8 @@ class MarkovNetwork:
     states: Mapping[str, Sequence[str]]
     factors: Sequence[Factor | tuple[Sequence[str], np.ndarray]]
     name: str = "network"
-    packed: Tables = field(init=False, repr=False)
+    outline: Tables = field(init=False, repr=False)
+    sparse: Mapping[int, SparseTable] = field(init=False, repr=False)
     graph: Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -69,10 +73,27 @@ class MarkovNetwork:
         index = {name: i for i, name in enumerate(states)}
         scopes = [_scope(scope, states) for scope, _ in self.factors]
         arrays = [_checked_factor(j, s, self.factors[j][1], states) for j, s in enumerate(scopes)]
-        packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)
-        set_fields(self, factors=tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes)))
+        set_fields(self, states=ReadOnly(states), graph=graph)
+        self._hold(scopes, *outlined([*map(len, states.values())], [[index[v] for v in s] for s in scopes], arrays))
+
+    def _hold(self, scopes: Sequence[tuple[str, ...]], outline: Tables, sparse: Mapping[int, SparseTable]) -> None:
+        """Take these numbers; from here on nothing can write into them."""
+        read_only(outline.values)
+        tables = [sparse[j] if j in sparse else outline.table(j) for j in range(len(scopes))]
+        set_fields(self, outline=outline, sparse=sparse, factors=tuple(map(Factor, scopes, tables)))
+        if not sparse:
+            set_fields(self, packed=outline)
+
+    @cached_property
+    def packed(self) -> Tables:
+        """All tables in one buffer, those that are held by their non-zeros too."""
+        return filled(self.outline, self.sparse)
+
+    @cached_property
+    def opened(self) -> MarkovNetwork | None:
+        """The network with every sparse table dense, or in its pieces; None where that is too much of one."""
+        return in_pieces(self)
 
     def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
         """A new network with some factors replaced, all of it checked.
@@ -114,12 +135,13 @@ class MarkovNetwork:
 
     def __getstate__(self) -> dict[str, Any]:
         held: Any = self.factors
-        return {**vars(self), "factors": [factor.scope for factor in held]}  # not views of the numbers as copies
+        kept = ("states", "name", "outline", "sparse", "graph")  # not views of the numbers as copies
+        return {field: getattr(self, field) for field in kept} | {"factors": [factor.scope for factor in held]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        read_only(state["packed"].values)
-        factors = tuple(Factor(s, state["packed"].table(j)) for j, s in enumerate(state["factors"]))
-        set_fields(self, **{**state, "factors": factors})
+        scopes = state.pop("factors")
+        set_fields(self, **state)
+        self._hold(scopes, state["outline"], state["sparse"])
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -144,7 +166,7 @@ class MarkovNetwork:
     def __repr__(self) -> str:
         return (
             f"MarkovNetwork({self.name!r}: {len(self.states)} variables, {len(self.factors)} factors, "
-            f"{self.packed.values.size} table entries)"
+            f"{n_entries(self)} table entries)"
         )
 
 
@@ -153,11 +175,12 @@ def _scope(given: Any, states: Mapping[Any, Any]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) and given in states else tuple(map(text_of, given))
 
 
-def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mapping[str, tuple[str, ...]]) -> Any:
     where = f"factor {j} over ({', '.join(map(str, scope))})"
     for v in scope:
         if v not in states:
             raise ModelError(f"{where}: {unknown_variable(v, states)}")
     if len(set(scope)) != len(scope):
         raise ModelError(f"{where}: a variable occurs twice in the scope")
-    return checked_table(where, table, {v: states[v] for v in scope})
+    axes = {v: states[v] for v in scope}
+    return sparse_table(where, table, axes) if is_sparse(table) else checked_table(where, table, axes)

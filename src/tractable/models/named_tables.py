@@ -25,14 +25,14 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     >>> array_of("wet", wet, {"rain": ("no", "yes"), "wet": ("no", "yes")}).tolist()
     [[0.8, 0.2], [0.1, 0.9]]
     """
-    readers = [_Labels(StateReader(v, own), where) for v, own in axes.items()]
+    readers = [Labels(v, own, where) for v, own in axes.items()]
     found: dict[tuple[int, ...], float] = {}
     own = list(axes.values())[-1] if axes else ()
     for labels, value in cells_of(where, table, tuple(axes), own):
         place = tuple([reader[label] for reader, label in zip(readers, labels, strict=True)])
         if place in found:
             raise ModelError(f"{where}: the table has two entries for {listed(axes, place)}; keep one")
-        found[place] = _number(where, value, axes, place)
+        found[place] = number_in(where, value, axes, place)
     shape = tuple(map(len, axes.values()))
     if len(found) < math.prod(shape):
         place = next(place for place in product(*map(range, shape)) if place not in found)
@@ -43,12 +43,12 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     return out
 
 
-class _Labels(dict):
+class Labels(dict):
     """Label → index of the state, each different one read once."""
 
-    def __init__(self, reader: StateReader, where: str):
+    def __init__(self, variable: str, states: Sequence[str], where: str):
         super().__init__()
-        self.reader, self.where = reader, where
+        self.reader, self.where = StateReader(variable, states), where
 
     def __missing__(self, label: Any) -> int:
         try:
@@ -65,7 +65,13 @@ def _is_interval(label: Any) -> bool:
     return hasattr(label, "left") and hasattr(label, "right")
 
 
-def _number(where: str, value: Any, axes: Axes, place: Sequence[int]) -> float:
+def number_in(where: str, value: Any, axes: Axes, place: Sequence[int]) -> float:
+    """An entry as a number.
+
+    Raises
+    ------
+    ModelError : it is missing, or none; the message names the place.
+    """
     try:
         number = math.nan if is_missing(value) else float(value)
     except (TypeError, ValueError):
@@ -83,7 +89,8 @@ def states_said(tables: Mapping[str, Any], parents: Mapping[str, Sequence[str]],
     ModelError : a variable whose states nothing says.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for v, table in tables.items():
+    for v, given in tables.items():
+        table = getattr(given, "entries", given)  # of a sparse one
         if has_names(table):
             scope = (*parents.get(v, ()), v)
             said = list(cells_of(f"variable {v!r}", table, scope, known.get(v)))

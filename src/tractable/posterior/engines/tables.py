@@ -48,13 +48,15 @@ def read(model: TableModel, evidence: Any) -> Case:
 
 def groups(case: Case, ask: Ask) -> Iterator[tuple[Any, Case]]:
     """All cases together: rows are an axis of the contraction. The most probable states by what cases observe."""
+    case = case.opened(ask)
     if not (case.many and ask.query == "map"):
         yield ALL, case
         return
     _, which = np.unique(case.given.states >= 0, axis=0, return_inverse=True)
     for k in range(int(which.max(initial=-1)) + 1):
         rows = np.flatnonzero(which.ravel() == k)
-        yield rows, Case(case.model, Evidence(case.given.states[rows]), asked_for=case.asked_for)
+        given = Evidence(case.given.states[rows])
+        yield rows, Case(case.model, given, asked_for=case.asked_for, source=case.source)
 
 
 def normalized(model: TableModel) -> bool:
@@ -66,7 +68,7 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
     """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
     if ask.query != "marginals" or ask.method != "auto" or case.given.many:
         return None
-    targets = targets_of(case.model, ask.targets)
+    targets, case = targets_of(case.model, ask.targets), case.opened(ask)
     tables, pruned = with_likelihoods(case.model.packed, case.given.likelihoods), ()
     if targets is not None:
         pruned = children(case.model, tables), wanted_by(case.model, case.given, targets)
@@ -83,7 +85,7 @@ def plan(case: Case, ask: Ask) -> Plan:
     model, given, query = case.model, case.given, ask.query
     check_method(ask.method, METHODS)
     if ask.targets is not None:
-        ask = ask._replace(targets=targets_of(model, ask.targets))
+        ask = ask._replace(targets=targets_of(case.asked_for or model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if given.many and ask.method == "counting":
@@ -97,7 +99,7 @@ def plan(case: Case, ask: Ask) -> Plan:
             case.one()
         found = answered(ManyRows(model, given.states, ask), ask, case.states)
     else:
-        found = answered(case.asking(ask), ask)
+        found = answered(case.asking(ask), ask, case.states)
     case.targets = found.targets
     return found
 
@@ -243,7 +245,7 @@ def _expected(case: Case, found: Marginals) -> dict[str, np.ndarray]:
 
 def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate | None:
     """log p of what each row observes: by the cases of the E-step where tables are conditional; None elsewhere."""
-    if not isinstance(model, BayesianNetwork):
+    if not isinstance(model, BayesianNetwork) or model.sparse:
         return None
     from tractable.posterior.exact import expected_tables
 
