@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, product
 
@@ -25,9 +25,13 @@ from tractable.formats._networks import Families, bayesian
 from tractable.formats._pieces import Pieces
 from tractable.models import BayesianNetwork
 from tractable.models._base import unknown_state, unknown_variable
+from tractable.models.diagrams import rows_alike
+from tractable.models.sparse_tables import LARGE, SparseTable
 
 MAX_DEFAULT_ENTRIES = 2**24
-"""How many entries of one file may come from ``default`` rows, that is from no text of their own."""
+"""How many entries of one file may come from ``default`` rows, that is from no text of their own.
+
+Of a large table whose default row is zero in half of its states or more, zeros do not count: they are not held."""
 
 _PLAIN = re.compile(r'(?!.*(?://|/\*))[^\s,|;(){}\[\]"\\]+')
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -171,7 +175,7 @@ class _Reader:
         by = self._by_rows if block.table is None else self._whole
         table = by(block, n_rows)
         self.families.parents[block.child] = block.parents
-        self.families.tables[block.child] = table.reshape(-1)
+        self.families.tables[block.child] = table if isinstance(table, SparseTable) else table.reshape(-1)
 
     def _head(self, place: int) -> _Block:
         """``probability ( child | parent, parent ) {``"""
@@ -242,32 +246,56 @@ class _Reader:
         self.lines_of[block.child] = lambda row: self.text.line(block.table or 0)
         return self._numbers([block.table or 0], size * n_rows, 1).reshape(size, n_rows).T.copy()
 
-    def _by_rows(self, block: _Block, n_rows: int) -> np.ndarray:
+    def _by_rows(self, block: _Block, n_rows: int) -> np.ndarray | SparseTable:
         """Rows come in any order, each labelled by the states of the parents."""
         size = len(self.states[block.child])
-        self._check_rows(block, n_rows, size)
-        table, given_by = np.empty((n_rows, size)), np.full(n_rows, -1)
-        if block.default is not None:
-            table[:] = self._numbers([block.default], size, 1)
+        default, few = self._default(block, n_rows, size)
         values, positions = self._numbers([at + 4 for at in block.rows], size, 0), self._positions(block)
-        table[positions] = values
-        given_by[positions] = range(len(positions))
-        if (again := given_by[positions] != np.arange(len(positions))).any():
-            place = block.rows[given_by[positions[again.argmax()]]]
+        order = np.argsort(positions, kind="stable")
+        ordered = positions[order]
+        if (again := np.flatnonzero(ordered[1:] == ordered[:-1])).size:
+            place = block.rows[order[again + 1].min()]
             raise self.text.error(place, f"this row of {shown(block.child)} is given twice; keep one")
-        places = [*block.rows, block.default or block.place]
-        self.lines_of[block.child] = lambda row: self.text.line(places[given_by[row]])
+        self.lines_of[block.child] = lambda row: self._line_of_row(block, positions, row)
+        if few:
+            return self._few(block, default, ordered, values[order])
+        table = np.empty((n_rows, size))
+        table[:] = default
+        table[positions] = values
         return table
 
-    def _check_rows(self, block: _Block, n_rows: int, size: int) -> None:
-        """Before anything is allocated: are there rows enough, or a default?"""
-        missing = max(n_rows - len(block.rows), 0)
-        have = f"{shown(block.child)} has {len(block.rows)} of {amount(n_rows)} rows"
-        if missing and block.default is None:
-            raise self.text.error(block.place, f"{have}; add the others, or a default")
-        self.default_entries += missing * size
+    def _default(self, block: _Block, n_rows: int, size: int) -> tuple[np.ndarray, bool]:
+        """The default row, and whether the table is made of its non-zeros; before anything is allocated for it."""
+        missing, have = max(n_rows - len(block.rows), 0), f"{shown(block.child)} has {len(block.rows)} of"
+        if block.default is None:
+            if missing:
+                cause = f"{have} {amount(n_rows)} rows; add the others, or a default"
+                raise self.text.error(block.place, cause)
+            return np.zeros(size), False
+        default = self._numbers([block.default], size, 1)[0]
+        nnz = np.count_nonzero(default)
+        few = n_rows * size >= LARGE and 2 * nnz <= size
+        self.default_entries += missing * (max(int(nnz), 1) if few else size)
         if self.default_entries > MAX_DEFAULT_ENTRIES:
-            raise self.text.error(block.place, f"{have}, too many for a default; write the rows out")
+            cause = f"{have} {amount(n_rows)} rows, too many for a default; write the rows out"
+            raise self.text.error(block.place, cause)
+        return default, few
+
+    def _line_of_row(self, block: _Block, positions: np.ndarray, row: int) -> int:
+        found = np.flatnonzero(positions == row)
+        return self.text.line(block.rows[found[0]] if len(found) else block.default or block.place)
+
+    def _few(self, block: _Block, default: np.ndarray, given: np.ndarray, values: np.ndarray) -> SparseTable:
+        """The non-zeros of a table with these rows, by their numbers in order, and a default for all others."""
+        shape = tuple(len(self.states[v]) for v in (*block.parents, block.child))
+        others = np.ones(math.prod(shape[:-1]), bool)
+        others[given] = False
+        states, (row, state) = np.flatnonzero(default), np.nonzero(values)
+        rest = np.flatnonzero(others)
+        places = np.concatenate([np.add.outer(rest * shape[-1], states).ravel(), given[row] * shape[-1] + state])
+        numbers = np.concatenate([np.tile(default[states], len(rest)), values[row, state]])
+        order = np.argsort(places)
+        return SparseTable(shape, places[order], numbers[order])
 
     def _numbers(self, places: Sequence[int], size: int, skip: int) -> np.ndarray:
         """The numbers of each piece as a row, without the first `skip` words; pieces that repeat are read once."""
@@ -328,15 +356,49 @@ def write(model: object) -> bytes:
 
 
 def _block_lines(net: BayesianNetwork, name: str) -> list[str]:
-    parents = net.parents[name]
+    parents, table = net.parents[name], net.tables[name]
     given = " | " + ", ".join(map(_word, parents)) if parents else ""
-    rows = [", ".join(map(repr, row)) for row in net.tables[name].reshape(-1, len(net.states[name])).tolist()]
-    labels = product(*(list(map(_word, net.states[v])) for v in parents))
-    if parents:
-        body = [f"  ({', '.join(label)}) {row};" for label, row in zip(labels, rows, strict=True)]
-    else:
-        body = [f"  table {rows[0]};"]
+    body = _of_sparse(net, name, table) if isinstance(table, SparseTable) else _of_dense(net, name, table)
     return [f"probability ( {_word(name)}{given} ) {{", *body, "}"]
+
+
+def _of_dense(net: BayesianNetwork, name: str, table: np.ndarray) -> list[str]:
+    rows = [", ".join(map(repr, row)) for row in table.reshape(-1, len(net.states[name])).tolist()]
+    if not net.parents[name]:
+        return [f"  table {rows[0]};"]
+    labels = product(*(list(map(_word, net.states[v])) for v in net.parents[name]))
+    return [f"  ({', '.join(label)}) {row};" for label, row in zip(labels, rows, strict=True)]
+
+
+def _of_sparse(net: BayesianNetwork, name: str, table: SparseTable) -> list[str]:
+    """A default, that of the most rows, and the others; or all numbers without labels, where that is shorter."""
+    alike, size = rows_alike(table.places, table.values, table.shape[-1]), table.shape[-1]
+    if alike is None or not net.parents[name]:
+        return [f"  table {', '.join(_all_numbers(table))};"]
+    kinds, which = alike
+    common = int(np.bincount(which).argmax())
+    others = np.flatnonzero(which != common)
+    words = [[_word(s) for s in net.states[v]] for v in net.parents[name]]
+    label = sum(2 + max(map(len, own)) for own in words)
+    if len(others) * (label + 3 * size) > 3 * table.size:
+        return [f"  table {', '.join(_all_numbers(table))};"]
+    rows = [", ".join(map(_short, kind)) for kind in kinds.tolist()]
+    states = np.unravel_index(others, table.shape[:-1])
+    columns = [[own[k] for k in column.tolist()] for own, column in zip(words, states, strict=True)]
+    labels = zip(*columns, strict=True)
+    listed = [f"  ({', '.join(at)}) {rows[k]};" for at, k in zip(labels, which[others].tolist(), strict=True)]
+    return [f"  default {rows[common]};", *listed]
+
+
+def _all_numbers(table: SparseTable) -> Iterator[str]:
+    """The numbers of a ``table``, the child's states slowest."""
+    for state in range(table.shape[-1]):
+        yield from map(_short, table.cut([*[-1] * (table.ndim - 1), state]).dense().ravel().tolist())
+
+
+def _short(number: float) -> str:
+    """The number as text that reads back as the same."""
+    return str(int(number)) if number in (0.0, 1.0) else repr(number)
 
 
 def _word(name: str) -> str:

@@ -169,16 +169,7 @@ class BayesianNetwork:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = (
-            "states",
-            "parents",
-            "name",
-            "ties",
-            "fixed",
-            "outline",
-            "sparse",
-            "graph",
-        )  # not views of the numbers as copies
+        kept = "states", "parents", "name", "ties", "fixed", "outline", "sparse", "graph"  # not views as copies
         return {field: getattr(self, field) for field in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -298,7 +289,8 @@ class BayesianNetwork:
         else:
             arrays = [tables.table(j) for j in range(tables.n_factors)]
             kept = [held(t, t.shape) if j in self.sparse else t for j, t in enumerate(arrays)]
-            out._hold(*outlined(tables.sizes, [tables.scope(j) for j in range(tables.n_factors)], kept))
+            scopes = [tables.scope(j).tolist() for j in range(tables.n_factors)]
+            out._hold(*outlined(tables.sizes.tolist(), scopes, kept))
         return out
 
     def __repr__(self) -> str:

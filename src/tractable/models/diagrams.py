@@ -21,9 +21,8 @@ def diagram(shape: Sequence[int], places: np.ndarray, values: np.ndarray, limit:
     ``[n₁, n₂, nodes]``, ``[nodes, n₃, nodes]``, …, ``[nodes, nₖ₋₁, nₖ]``, for k ≥ 4 variables; no configuration of the
     variables takes more than one way. None where they have more than `limit` entries together.
     """
-    same = values.size > 0 and values.strides == (0,)
-    distinct, which = (values[:1], np.zeros(1, int)) if same else np.unique(values, return_inverse=True)
-    nodes, n_next = np.broadcast_to(which.astype(np.int32).ravel(), places.shape), 1
+    distinct, nodes = _numbered(values)
+    n_next = 1
     levels, entries = [], 0
     for size in reversed(shape):
         found = _merged(places, nodes, size)
@@ -41,6 +40,21 @@ def diagram(shape: Sequence[int], places: np.ndarray, values: np.ndarray, limit:
         np.tensordot(before, _ends(levels[0][0], distinct, shape[-1]), 1),
     ]
     return out if sum(t.size for t in out) <= limit else None
+
+
+def rows_alike(places: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The different rows of a table [n, size], and which of them each is that has an entry; None where these are many."""
+    distinct, nodes = _numbered(values)
+    found = _merged(places, nodes, size)
+    many = found is None or len(found.states) * size > 8 * len(places)
+    return None if found is None or many else (_ends(found, distinct, size), found.nodes)
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different values, and which of them each is."""
+    same = values.size > 0 and values.strides == (0,)
+    distinct, which = (values[:1], np.zeros(1, int)) if same else np.unique(values, return_inverse=True)
+    return distinct, np.broadcast_to(which.astype(np.int32).ravel(), values.shape)
 
 
 class _Level(NamedTuple):

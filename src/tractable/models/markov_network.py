@@ -44,8 +44,8 @@ class MarkovNetwork:
     ----------
     states : mapping of variable name to the names of its states, in order; they are made text. Or to their number.
     factors : sequence of ``(scope, table)``: variable names and a table with one axis for each of them, or a frame or
-        mapping as for a `BayesianNetwork`, or `sparse`. A scope may be empty (a constant), may occur twice, and a variable may occur
-        in none. Tables are copied, and read-only: `replace` makes a network with others.
+        mapping as for a `BayesianNetwork`, or `sparse`. A scope may be empty (a constant), may occur twice, and a
+        variable may occur in none. Tables are copied, and read-only: `replace` makes a network with others.
 
     Raises
     ------

@@ -39,8 +39,9 @@ def filled(outline: Tables, sparse: Mapping[int, SparseTable]) -> Tables:
             f"sparse tables of 2^{math.log2(size):.4g} entries together are not made dense beyond "
             f"2^{math.log2(DENSE_LIMIT):.4g}, which this would take: infer and its like need not"
         )
-    scopes = [outline.scope(j) for j in range(outline.n_factors)]
-    return pack(outline.sizes, scopes, [sparse[j] if j in sparse else outline.table(j) for j in range(len(scopes))])
+    scopes = [outline.scope(j).tolist() for j in range(outline.n_factors)]
+    tables = [sparse[j].dense() if j in sparse else outline.table(j) for j in range(len(scopes))]
+    return pack(outline.sizes.tolist(), scopes, tables)
 
 
 def n_entries(model: Any) -> int:
@@ -63,8 +64,9 @@ class Cut(NamedTuple):
 def cuts(model: Any, states: np.ndarray, needed: Collection[str] | None) -> dict[int, Cut]:
     """What is left of each sparse table when the observed of its variables are cut out.
 
-    All of it is where it is small, or where it has pieces and its rest is not small. The last variable of a conditional table stays, so that its rows go on to sum to one. Of a table that is not
-    `needed` (None: all are) nothing is left but that variable.
+    All of it is where it is small, or where it has pieces and its rest is not small. The last variable of a conditional
+    table stays, so that its rows go on to sum to one. Of a table that is not `needed` (None: all are) nothing is left
+    but that variable.
     """
     names, conditional = list(model.states), _is_conditional(model)
     out = {}
@@ -139,7 +141,7 @@ def _unused(name: str, known: Iterable[str]) -> str:
 
 
 def in_pieces(model: Any) -> Any:
-    """The network with every sparse table dense, or in its pieces; None where one of them is neither small nor has any."""
+    """The network with every sparse table dense, or in pieces; None where one of them is not small and has none."""
     if any(table.size > SMALL and table.pieces is None for table in model.sparse.values()):
         return None
     return opened(model, cuts(model, np.full(len(model.states), -1), None))

@@ -169,17 +169,13 @@ def _again(shape: tuple[int, ...], places: np.ndarray, values: np.ndarray) -> Sp
     return SparseTable(shape, places, np.broadcast_to(values, places.shape))
 
 
-def held(array: np.ndarray, shape: Sequence[int]) -> np.ndarray | SparseTable:
-    """A table read from a file as it is held: by its non-zeros where it is large and they take half the bytes."""
-    if array.size < LARGE:
-        return array
-    places = np.count_nonzero(array)
-    if places > array.size:
-        return array
-    flat = array.reshape(-1)
-    low = flat[flat > 0].min(initial=np.inf) if places else 0.0
-    each = 4 if low == flat.max() else 12
-    return SparseTable.of(array, shape) if places * each <= 4 * array.size else array
+def held(table: np.ndarray | SparseTable, shape: Sequence[int]) -> np.ndarray | SparseTable:
+    """A table as it is held: by its non-zeros where it is large and they take half the bytes of all."""
+    if isinstance(table, SparseTable) or table.size < LARGE or table.size != math.prod(shape):
+        return table
+    top, nnz = table.max(), np.count_nonzero(table)
+    each = 4 if np.count_nonzero(table == top) == nnz else 12  # one number for all of them, or one for each
+    return SparseTable.of(table, shape) if nnz * each <= 4 * table.size else table
 
 
 def checked_entries(where: str, table: SparseTable, axes: Axes) -> SparseTable:
