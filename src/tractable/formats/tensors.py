@@ -4,9 +4,8 @@ The header's metadata hold one entry, ``tractable``: JSON with ``version``, ``wr
 of the library), ``kind`` (``bayesian`` or ``markov``), ``name``, ``variables`` (each with ``name`` and ``states``, and
 ``parents`` if it is a Bayesian network), of a Bayesian network also ``ties`` and ``fixed`` where it has any, and of a
 Markov network ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``factor.INDEX``, axes in the order
-(*parents, variable) or of the scope. A sparse one is two tensors instead: ``places.VARIABLE`` or ``places.INDEX``, where
-its non-zeros are in the flat table, ascending (I32 or I64), and ``values.…``, what they are, one number where they are
-all the same.
+(*parents, variable) or of the scope. A sparse one is two: ``places.VARIABLE`` or ``places.INDEX``, where its non-zeros
+are in the flat table (I32 or I64), and ``values.…``, one number where all are the same.
 
 Version 1 had no ``ties``, ``fixed``, ``written_by`` and ``read_since``, and models of rows had no ``columns``.
 """
@@ -128,13 +127,17 @@ def _markov(about: dict[str, Any], tensors: dict[str, Any]) -> MarkovNetwork:
 
 def _tables(tensors: dict[str, Any], kind: str, names: list[str]) -> list[Any]:
     """The tables of these names, each in one tensor or two, and no others."""
-    sparse = {name for name in names if f"places.{name}" in tensors}
-    wanted = [f"{kind}.{name}" for name in names if name not in sparse]
-    wanted += [f"{part}.{name}" for name in names if name in sparse for part in ("places", "values")]
+    wanted = [part for name in names for part in _parts(kind, name, tensors)]
     for name in {*wanted} ^ {*tensors}:
         what = "is not described in the header" if name in tensors else "is missing"
         raise ModelError(f"the tensor {shown(name)} {what}")
-    return [_sparse(name, tensors) if name in sparse else _table(f"{kind}.{name}", tensors) for name in names]
+    read = {1: _table, 2: _sparse}
+    return [read[len(parts)](tensors, *parts) for parts in (_parts(kind, name, tensors) for name in names)]
+
+
+def _parts(kind: str, name: str, tensors: dict[str, Any]) -> list[str]:
+    """The tensors of a table: one, or two of a sparse one."""
+    return [f"places.{name}", f"values.{name}"] if f"places.{name}" in tensors else [f"{kind}.{name}"]
 
 
 _DTYPES = {"F64": "<f8", "I32": "<i4", "I64": "<i8"}
@@ -148,15 +151,14 @@ def _flat(name: str, tensor: dict[str, Any], known: tuple[str, ...]) -> np.ndarr
     return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
-def _table(name: str, tensors: dict[str, Any]) -> np.ndarray:
+def _table(tensors: dict[str, Any], name: str) -> np.ndarray:
     flat, shape = _flat(name, tensors[name], ("F64",)), tensors[name]["shape"]
     return flat.reshape(shape) if len(shape) <= MAX_AXES else flat
 
 
-def _sparse(name: str, tensors: dict[str, Any]) -> Listed:
-    places = _flat(f"places.{name}", tensors[f"places.{name}"], ("I32", "I64"))
-    values = _flat(f"values.{name}", tensors[f"values.{name}"], ("F64",))
-    return Listed(values[0] if values.size == 1 else values, places)
+def _sparse(tensors: dict[str, Any], places: str, values: str) -> Listed:
+    at, numbers = _flat(places, tensors[places], ("I32", "I64")), _flat(values, tensors[values], ("F64",))
+    return Listed(numbers[0] if numbers.size == 1 else numbers, at)
 
 
 def write(model: Any) -> bytes:
@@ -219,8 +221,8 @@ def _tensors(kind: str, tables: Iterable[tuple[str, Any]]) -> dict[str, np.ndarr
     out = {}
     for name, table in tables:
         if isinstance(table, SparseTable):
-            same = table.values.strides == (0,)
-            out |= {f"places.{name}": table.places, f"values.{name}": table.values[:1] if same else table.values}
+            values = table.values[:1] if table.alike else table.values
+            out |= {f"places.{name}": table.places, f"values.{name}": values}
         else:
             out[f"{kind}.{name}"] = table
     return out

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,15 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork:
     states = {str(v): names[size] for v, size in enumerate(sizes)}
     if words.kind == "BAYES" and (found := _bayesian(words, states, scopes, tables, starts)):
         return found
-    named = [tuple(map(str, scope)) for scope in scopes]
+    factors = [_factor(scope, table, sizes) for scope, table in zip(scopes, tables, strict=True)]
     try:
-        factors = [(own, held(t, [sizes[v] for v in s])) for own, t, s in zip(named, tables, scopes, strict=True)]
         return MarkovNetwork(states, factors, source.stem)
     except ModelError as error:
         raise source.error(error) from None
+
+
+def _factor(scope: Sequence[int], table: np.ndarray, sizes: Sequence[int]) -> tuple[tuple[str, ...], Any]:
+    return tuple(map(str, scope)), held(table, [sizes[v] for v in scope])
 
 
 def _bayesian(

@@ -43,7 +43,7 @@ def diagram(shape: Sequence[int], places: np.ndarray, values: np.ndarray, limit:
 
 
 def rows_alike(places: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The different rows of a table [n, size], and which of them each is that has an entry; None where these are many."""
+    """The different rows of a table [n, size], and which of them each that is not zero is; None where they are many."""
     distinct, nodes = _numbered(values)
     found = _merged(places, nodes, size)
     many = found is None or len(found.states) * size > 8 * len(places)

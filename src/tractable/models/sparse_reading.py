@@ -49,8 +49,8 @@ def sparse(entries: Any, places: Any = None) -> Listed:
     Examples
     --------
     >>> odd = lambda *bits: bits.count("1") % 2
-    >>> states, parents = dict.fromkeys("abcx", "01"), {"x": "abc"}
-    >>> net = tr.BayesianNetwork(states, parents, {**dict.fromkeys("abc", [0.5, 0.5]), "x": odd})
+    >>> coins = {v: [0.5, 0.5] for v in "abc"}
+    >>> net = tr.BayesianNetwork(dict.fromkeys("abcx", "01"), {"x": ["a", "b", "c"]}, {**coins, "x": odd})
     >>> net.tables["x"].shape, net.tables["x"].nnz, net.tables["x"][0, 1, 1].tolist()
     ((2, 2, 2, 2), 8, [1.0, 0.0])
     >>> pair = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", tr.sparse({("0", "1"): 2.0, ("1", "0"): 3.0}))])

@@ -21,6 +21,9 @@ DENSE_LIMIT = 2**28
 SMALL = 2**12
 """Tables of at most so many entries are always made dense where they are computed with."""
 
+SAVING = 4
+"""Pieces take at most one in so many of the entries of a table."""
+
 LARGE = 2**16
 """A file's tables of so many entries are held by their non-zeros where these take at most half as many bytes."""
 
@@ -40,8 +43,8 @@ class SparseTable:
     def __post_init__(self) -> None:
         places = self.places.astype(np.int32 if self.size < 2**31 else np.int64, copy=False)
         values = np.asarray(self.values, np.float64)
-        if values.size and values.strides != (0,) and values.min() == values.max():
-            values = np.broadcast_to(values[:1].copy(), values.shape)
+        if not values.size or (values.strides != (0,) and values.min() == values.max()):
+            values = np.broadcast_to(values[0] if values.size else 0.0, values.shape)
         set_fields(self, places=read_only(places), values=read_only(values))
 
     @classmethod
@@ -69,7 +72,12 @@ class SparseTable:
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        return self.places.nbytes + (8 if self.values.strides == (0,) else self.values.nbytes)
+        return self.places.nbytes + (8 if self.alike else self.values.nbytes)
+
+    @property
+    def alike(self) -> bool:
+        """Whether the values are all the same, one number in memory."""
+        return self.values.strides == (0,)
 
     def dense(self) -> np.ndarray:
         """The table as an array (flat beyond 64 variables).
@@ -119,7 +127,7 @@ class SparseTable:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.shape, self.places, self.values[:1] if self.values.strides == (0,) else self.values)
+        return _again, (self.shape, self.places, self.values.flat[:1] if self.alike else self.values)
 
     def __repr__(self) -> str:
         return f"SparseTable(shape={self.shape}, nnz={self.nnz})"
@@ -161,12 +169,12 @@ class SparseTable:
     @cached_property
     def pieces(self) -> list[np.ndarray] | None:
         """Small tables that make up this one, see `diagram`; None where they save nothing."""
-        limit = self.size // 4
+        limit = int(self.size / SAVING)
         return diagram(self.shape, self.places, self.values, limit) if self.size > SMALL and self.ndim > 3 else None
 
 
 def _again(shape: tuple[int, ...], places: np.ndarray, values: np.ndarray) -> SparseTable:
-    return SparseTable(shape, places, np.broadcast_to(values, places.shape))
+    return SparseTable(shape, places, values if values.shape == places.shape else np.broadcast_to(values, places.shape))
 
 
 def held(table: np.ndarray | SparseTable, shape: Sequence[int]) -> np.ndarray | SparseTable:
