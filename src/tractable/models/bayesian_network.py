@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -167,6 +167,19 @@ class BayesianNetwork:
             self.fixed if fixed is None else fixed,
             normalize=normalize,
         )
+
+    @classmethod
+    def assembled(cls, states: Mapping[str, Any], families: Iterable[tuple[tuple[str, ...], Any]], name: str) -> Self:
+        """A network of what is known to be good: states as tuples of text, and for each family its table."""
+        of = {family[-1]: (family, table) for family, table in families}
+        index = {v: k for k, v in enumerate(states)}
+        scopes = [[index[u] for u in of[v][0]] for v in states]
+        sizes, parents = {v: len(s) for v, s in states.items()}, {v: of[v][0][:-1] for v in states}
+        out = object.__new__(cls)
+        set_fields(out, name=name, ties=(), fixed=(), states=ReadOnly(states), parents=ReadOnly(parents))
+        set_fields(out, graph=Graph(sizes=sizes, parents=parents))
+        out._hold(*outlined([*sizes.values()], scopes, [of[v][1] for v in states]))
+        return out
 
     def __getstate__(self) -> dict[str, Any]:
         kept = "states", "parents", "name", "ties", "fixed", "outline", "sparse", "graph"  # not views as copies

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -132,6 +132,16 @@ class MarkovNetwork:
             there = f"{len(found)} factors are" if found else "no factor is"
             raise ModelError(f"{there} over ({', '.join(map(str, which))}); name a factor by its number")
         return found[0]
+
+    @classmethod
+    def assembled(cls, states: Mapping[str, Any], factors: Iterable[tuple[tuple[str, ...], Any]], name: str) -> Self:
+        """A network of what is known to be good: states as tuples of text, and factors."""
+        scopes, tables = map(list, zip(*factors, strict=True))
+        index, sizes = {v: k for k, v in enumerate(states)}, {v: len(s) for v, s in states.items()}
+        out = object.__new__(cls)
+        set_fields(out, name=name, states=ReadOnly(states), graph=Graph(sizes=sizes, links=tuple(scopes)))
+        out._hold(scopes, *outlined([*sizes.values()], [[index[v] for v in s] for s in scopes], tables))
+        return out
 
     def __getstate__(self) -> dict[str, Any]:
         held: Any = self.factors

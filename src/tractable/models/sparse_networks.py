@@ -111,15 +111,9 @@ def opened(model: Any, found: Mapping[int, Cut]) -> Any:
     """
     names, states, parts = list(model.states), dict(model.states), []
     for j in range(model.outline.n_factors):
-        scope = tuple(names[v] for v in model.outline.scope(j))
-        if j in found:
-            parts += _parts(*found[j], states)
-        else:
-            parts.append((scope, model.outline.table(j)))
-    if not _is_conditional(model):
-        return type(model)(states, parts, model.name)
-    parents = {scope[-1]: scope[:-1] for scope, _ in parts}
-    return type(model)(states, parents, {scope[-1]: table for scope, table in parts}, model.name)
+        scope = tuple(names[v] for v in model.outline.scope(j).tolist())
+        parts += _parts(*found[j], states) if j in found else [(scope, model.outline.table(j))]
+    return model.assembled(states, parts, model.name)
 
 
 def _parts(scope: tuple[str, ...], table: SparseTable, states: dict[str, Any]) -> list[tuple[tuple[str, ...], Any]]:

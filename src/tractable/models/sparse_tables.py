@@ -143,10 +143,13 @@ class SparseTable:
                 prefixes = prefixes * size + state
             else:
                 prefixes, free = (np.add.outer(x * size, np.arange(size)).ravel() for x in (prefixes, free))
-            there = self._first(prefixes * step) < self._first((prefixes + 1) * step)
-            prefixes, free = prefixes[there], free[there]
+            if step > 1 and len(prefixes) > SMALL:
+                there = self._first(prefixes * step) < self._first((prefixes + 1) * step)
+                prefixes, free = prefixes[there], free[there]
         shape = tuple(size for size, state in zip(self.shape, states, strict=True) if state < 0)
-        return SparseTable(shape, free, self.values[self._first(prefixes)])
+        at = np.minimum(self._first(prefixes), self.nnz - 1)
+        there = self.places[at] == prefixes if self.nnz else np.zeros(len(prefixes), bool)
+        return SparseTable(shape, free[there], self.values[at[there]])
 
     def _first(self, places: np.ndarray) -> np.ndarray:
         """The number of the first entry at or after each place."""
