@@ -20,6 +20,7 @@ from sweep import many, seeds, sweep
 import tractable as tr
 from tractable.models import conditioning, diagrams, sparse_networks, sparse_tables
 from tractable.models.sparse_tables import SparseTable
+from tractable.posterior.verbs import expected_statistics
 
 MEGABYTE = 2.0**20
 
@@ -83,6 +84,7 @@ def test_queries_of_one_case_are_those_of_the_dense_twin(seed: int, way: str) ->
         assert float(best.log_probability.value) == pytest.approx(float(peer.log_probability.value))
         assert list(best.assignment) == list(net.states)
         np.testing.assert_allclose(found.joint(targets), expected.joint(targets), atol=1e-9)
+        np.testing.assert_allclose(pickle.loads(pickle.dumps(found)).joint(targets), expected.joint(targets), atol=1e-9)
         narrow = tr.infer(net, seen, targets=[])
         np.testing.assert_allclose(narrow.joint(targets), expected.joint(targets), atol=1e-9)
         clamped = tr.condition(net, seen)
@@ -149,6 +151,8 @@ def test_em_learns_the_same_and_keeps_the_zeros(seed: int) -> None:
     fitted, peer = (tr.fit(model, rows, epochs=3).model for model in (net, twin))
     for v in net.states:
         np.testing.assert_allclose(np.asarray(fitted.tables[v]), peer.tables[v], atol=1e-9)
+    hard = [expected_statistics(m, m.check(rows), q="hard") for m in (net, twin)]
+    assert hard[0].elbo == pytest.approx(hard[1].elbo)
     held = tr.BayesianNetwork(net.states, net.parents, net.tables, fixed=list(net.states))
     fixed = tr.fit(held, rows, epochs=2).model
     assert all(np.array_equal(np.asarray(fixed.tables[v]), twin.tables[v]) for v in net.states)
@@ -292,6 +296,22 @@ def test_every_form_is_the_same_table(what: str) -> None:
 def test_states_may_be_said_by_sparse_tables_with_names() -> None:
     tables = {"a": {"no": 0.5, "yes": 0.5}, "x": tr.sparse({("no", "f"): 1.0, ("yes", "t"): 1.0})}
     assert tr.BayesianNetwork({}, {"x": ["a"]}, tables).states["x"] == ("f", "t")
+    assert tr.BayesianNetwork({"a": ["no", "yes"]}, {"x": ["a"]}, tables).states["x"] == ("f", "t")
+    with pytest.raises(tr.ModelError, match="variable 'x': nothing says which states it has"):
+        tr.BayesianNetwork({}, {"x": ["a"]}, {**tables, "x": either})
+
+
+def test_what_is_left_out_without_saying_so_is_an_error_that_says_how() -> None:
+    with pytest.raises(tr.ModelError, match=r"has no entry for a=no, b=lo, x=t; give it, or tr.sparse\(table\)"):
+        tr.BayesianNetwork(ABX, {"x": ["a", "b"]}, {"a": [1, 0], "b": [1, 0, 0], "x": listed()})
+
+
+def test_a_table_is_a_copy() -> None:
+    values = np.array([0.25, 0.75, 1.0])
+    tables = {"a": [0.5, 0.5], "x": tr.sparse(values, [0, 1, 2])}
+    net = tr.BayesianNetwork({"a": 2, "x": 2}, {"x": ["a"]}, tables)
+    values[:] = 5
+    assert net.tables["x"].tolist() == [[0.25, 0.75], [1.0, 0.0]]
 
 
 def test_rows_are_normalized_as_those_of_arrays() -> None:

@@ -26,7 +26,7 @@ from tractable.formats._equal import difference
 from tractable.formats._versions import Format
 from tractable.kernels import MAX_AXES
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
-from tractable.models.sparse_reading import Listed
+from tractable.models.axes import Listed
 from tractable.models.sparse_tables import SparseTable
 
 FORMAT = Format(2, since="0.2.0")

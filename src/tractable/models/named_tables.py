@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest
-from tractable.models.axes import Axes, has_names, listed
+from tractable.models.axes import Axes, Listed, has_names, listed
 from tractable.models.rows import columns_of
 from tractable.models.values import StateReader, is_missing, text_of
 
@@ -36,7 +36,8 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     shape = tuple(map(len, axes.values()))
     if len(found) < math.prod(shape):
         place = next(place for place in product(*map(range, shape)) if place not in found)
-        raise ModelError(f"{where}: the table has no entry for {listed(axes, place)}")
+        left_out = "give it, or tr.sparse(table), which has zeros for what is left out"
+        raise ModelError(f"{where}: the table has no entry for {listed(axes, place)}; {left_out}")
     out = np.empty(shape)
     for place, value in found.items():
         out[place] = value
@@ -89,8 +90,7 @@ def states_said(tables: Mapping[str, Any], parents: Mapping[str, Sequence[str]],
     ModelError : a variable whose states nothing says.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for v, given in tables.items():
-        table = getattr(given, "entries", given)  # of a sparse one
+    for v, table in tables.items():
         if has_names(table):
             scope = (*parents.get(v, ()), v)
             said = list(cells_of(f"variable {v!r}", table, scope, known.get(v)))
@@ -115,6 +115,8 @@ def cells_of(where: str, table: Any, scope: tuple[str, ...], own: Sequence[str] 
     ----------
     own : the states of the last variable, where they are known: rows in a mapping may be lists in their order.
     """
+    if isinstance(table, Listed):
+        return cells_of(where, table.entries, scope, own)
     if isinstance(table, Mapping):
         return _of_mapping(where, table, scope, own, ())
     if not scope:

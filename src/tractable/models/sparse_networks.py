@@ -119,7 +119,7 @@ def opened(model: Any, found: Mapping[int, Cut]) -> Any:
 def _parts(scope: tuple[str, ...], table: SparseTable, states: dict[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
     """Scopes and dense tables that make up a sparse one; their variables are added to `states`."""
     if (pieces := table.pieces) is None:
-        return [(scope, table.dense())]
+        return [(scope, table.dense(math.inf))]  # the plan has priced it
     first, second, *rest = scope
     out, before = [], (first, second)
     for k, piece in enumerate(pieces[:-1]):

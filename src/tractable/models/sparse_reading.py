@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from tractable.models._base import ModelError
-from tractable.models.axes import Axes, has_names, place_of, shaped
+from tractable.models.axes import Axes, Listed, has_names, place_of, shaped
 from tractable.models.sparse_tables import SparseTable, checked_entries
 
 MOST_ROWS = 2**26
 """A function of the parents is asked for no more rows than this."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What `sparse` was given: it means something once the variables of the table are known."""
-
-    entries: Any
-    places: Any = None
 
 
 def sparse(entries: Any, places: Any = None) -> Listed:
@@ -131,7 +122,7 @@ def _by_places(where: str, values: Any, places: Any, axes: Axes) -> Entries:
 def _arrays(where: str, values: Any, places: Any, n: int) -> Entries:
     """Places and numbers, as many of one as of the other, or one number for all."""
     try:
-        at, numbers = np.asarray(places), np.asarray(values, np.float64)
+        at, numbers = np.asarray(places), np.array(values, np.float64)
     except (TypeError, ValueError):
         raise ModelError(f"{where}: places and entries of a sparse table are arrays of numbers") from None
     if at.size and at.dtype.kind not in "iu":

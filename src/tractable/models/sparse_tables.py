@@ -79,17 +79,17 @@ class SparseTable:
         """Whether the values are all the same, one number in memory."""
         return self.values.strides == (0,)
 
-    def dense(self) -> np.ndarray:
+    def dense(self, limit: float = DENSE_LIMIT) -> np.ndarray:
         """The table as an array (flat beyond 64 variables).
 
         Raises
         ------
-        ModelError : one of more than 2^28 entries.
+        ModelError : it has more entries than the limit.
         """
-        if self.size > DENSE_LIMIT:
+        if self.size > limit:
             raise ModelError(
                 f"a table of 2^{math.log2(self.size):.4g} entries, {self.nnz:,} of them not zero, is not made dense "
-                f"beyond 2^{math.log2(DENSE_LIMIT):.4g}: observe some of its variables, or take its places and values"
+                f"beyond 2^{math.log2(limit):.4g}: observe some of its variables, or take its places and values"
             )
         out = np.zeros(self.size)
         out[self.places] = self.values

@@ -281,7 +281,7 @@ def _completed(model: BayesianNetwork, data: Any, memory: Memory) -> Any:
     question, rows = asking("map", memory, np.inf), data.states.copy()
     parts = list(groups(Case(model, Evidence(data.states)), question))
     for some, case, how in [(some, case, allowed(plan(case, question))) for some, case in parts]:
-        rows[some] = np.maximum(solve(how, case, 0)[1], 0)
+        rows[some] = np.maximum(solve(how, case, 0)[1][:, : rows.shape[1]], 0)
     return Observations(rows)
 
 
