@@ -69,7 +69,7 @@ class Case:
         ------
         BudgetError : what the evidence leaves of these is more than the budget allows.
         """
-        if self.source is not None or not self.model.sparse:
+        if not self.model.sparse:
             return self
         if isinstance(ask.method, Plan):
             ask = ask._replace(query=ask.method.query, targets=ask.method.targets)

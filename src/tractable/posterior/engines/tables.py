@@ -48,7 +48,7 @@ def read(model: TableModel, evidence: Any) -> Case:
 
 def groups(case: Case, ask: Ask) -> Iterator[tuple[Any, Case]]:
     """All cases together: rows are an axis of the contraction. The most probable states by what cases observe."""
-    case = case.opened(ask)
+    case = case.opened(ask) if case.model.sparse else case
     if not (case.many and ask.query == "map"):
         yield ALL, case
         return
@@ -68,7 +68,8 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
     """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
     if ask.query != "marginals" or ask.method != "auto" or case.given.many:
         return None
-    targets, case = targets_of(case.model, ask.targets), case.opened(ask)
+    targets = targets_of(case.model, ask.targets)
+    case = case.opened(ask) if case.model.sparse else case
     tables, pruned = with_likelihoods(case.model.packed, case.given.likelihoods), ()
     if targets is not None:
         pruned = children(case.model, tables), wanted_by(case.model, case.given, targets)
