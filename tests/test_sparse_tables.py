@@ -113,7 +113,7 @@ def test_many_rows_are_those_of_the_dense_twin(seed: int, way: str) -> None:
     net, twin = twins(seed)
     drawn = tr.sample(twin, 12, key=seed)
     holes = np.random.default_rng(seed).random((12, len(net.states))) < 0.4
-    rows = pd.DataFrame({v: np.where(holes[:, k], None, drawn[v]) for k, v in enumerate(net.states)})
+    rows = pd.DataFrame(dict(drawn)).mask(pd.DataFrame(holes, columns=list(net.states)))
     same_marginals(tr.infer(net, rows), tr.infer(twin, rows))
     best, peer = tr.most_probable(net, rows), tr.most_probable(twin, rows)
     np.testing.assert_allclose(best.log_probability.value, peer.log_probability.value)
@@ -147,7 +147,7 @@ def test_samples_are_of_the_variables_and_as_often_as_they_should_be(seed: int, 
 def test_em_learns_the_same_and_keeps_the_zeros(seed: int) -> None:
     net, twin = twins(seed)
     drawn = tr.sample(twin, 40, key=seed)
-    rows = pd.DataFrame({v: np.where(np.arange(40) % 5 == k, None, x) for k, (v, x) in enumerate(drawn.items())})
+    rows = pd.DataFrame({v: pd.Series(x).mask(np.arange(40) % 5 == k) for k, (v, x) in enumerate(drawn.items())})
     fitted, peer = (tr.fit(model, rows, epochs=3).model for model in (net, twin))
     for v in net.states:
         np.testing.assert_allclose(np.asarray(fitted.tables[v]), peer.tables[v], atol=1e-9)

@@ -269,9 +269,9 @@ class _Reader:
                 raise self.text.error(block.place, cause)
             return np.zeros(size), False
         default = self._numbers([block.default], size, 1)[0]
-        nnz = np.count_nonzero(default)
+        nnz = int(np.count_nonzero(default))
         few = n_rows * size >= LARGE and 2 * nnz <= size
-        self.default_entries += missing * (max(int(nnz), 1) if few else size)
+        self.default_entries += missing * (max(nnz, 1) if few else size)
         if self.default_entries > MAX_DEFAULT_ENTRIES:
             cause = f"{have} {amount(n_rows)} rows, too many for a default; write the rows out"
             raise self.text.error(block.place, cause)
