@@ -474,6 +474,18 @@ def test_what_would_be_too_large_as_an_array_says_so() -> None:
         _ = net.packed
 
 
+def test_pieces_that_are_too_large_are_not_made() -> None:
+    names = [f"v{k}" for k in range(50)]
+    places = np.sort(np.random.default_rng(0).integers(0, 2**50, 4000))
+    net = tr.MarkovNetwork(dict.fromkeys(names, "01"), [(names, tr.sparse(1.0, places))])
+    with counted() as effort, pytest.raises(tr.BudgetError, match=r"'v49' has 2\^50 entries"):
+        tr.log_partition(net)
+    assert effort.peak < 8 * MEGABYTE
+    first = dict(zip(names, format(int(places[0]), "050b"), strict=True))
+    del first["v0"], first["v1"]
+    assert tr.infer(net, first).marginals["v0"][format(int(places[0]), "050b")[0]] == 1.0
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -24,6 +24,9 @@ SMALL = 2**12
 SAVING = 4
 """Pieces take at most one in so many of the entries of a table."""
 
+MOST = 2**24
+"""Pieces have no more entries than this together: they are made before a plan prices them."""
+
 LARGE = 2**16
 """A file's tables of so many entries are held by their non-zeros where these take at most half as many bytes."""
 
@@ -172,7 +175,7 @@ class SparseTable:
     @cached_property
     def pieces(self) -> list[np.ndarray] | None:
         """Small tables that make up this one, see `diagram`; None where they save nothing."""
-        limit = int(self.size / SAVING)
+        limit = int(min(self.size / SAVING, MOST))
         return diagram(self.shape, self.places, self.values, limit) if self.size > SMALL and self.ndim > 3 else None
 
 
