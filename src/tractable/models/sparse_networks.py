@@ -54,14 +54,14 @@ def bytes_held(model: Any) -> float:
     return float(model.outline.values.nbytes + sum(table.nbytes for table in model.sparse.values()))
 
 
-class Cut(NamedTuple):
+class Left(NamedTuple):
     """What evidence leaves of a sparse table: its variables, and the non-zeros."""
 
     scope: tuple[str, ...]
     table: SparseTable
 
 
-def cuts(model: Any, states: np.ndarray, needed: Collection[str] | None) -> dict[int, Cut]:
+def cuts(model: Any, states: np.ndarray, needed: Collection[str] | None) -> dict[int, Left]:
     """What is left of each sparse table when the observed of its variables are cut out.
 
     All of it is where it is small, or where it has pieces and its rest is not small. The last variable of a conditional
@@ -76,16 +76,16 @@ def cuts(model: Any, states: np.ndarray, needed: Collection[str] | None) -> dict
         if conditional:
             own[-1] = -1
         barren = conditional and needed is not None and scope[-1] not in needed
-        out[j] = Cut(scope[-1:], _uniform(table.shape[-1])) if barren else _cut(scope, table, own)
+        out[j] = Left(scope[-1:], _uniform(table.shape[-1])) if barren else _cut(scope, table, own)
     return out
 
 
-def _cut(scope: tuple[str, ...], table: SparseTable, states: list[int]) -> Cut:
+def _cut(scope: tuple[str, ...], table: SparseTable, states: list[int]) -> Left:
     rest = [k for k, state in enumerate(states) if state < 0]
     small = math.prod(table.shape[k] for k in rest) <= SMALL
     if len(rest) == len(scope) or table.size <= SMALL or (not small and table.pieces):
-        return Cut(scope, table)
-    return Cut(tuple(scope[k] for k in rest), table.cut(states))
+        return Left(scope, table)
+    return Left(tuple(scope[k] for k in rest), table.cut(states))
 
 
 def _uniform(n: int) -> SparseTable:
@@ -96,14 +96,14 @@ def _is_conditional(model: Any) -> bool:
     return hasattr(model, "parents")
 
 
-def dense_entries(found: Mapping[int, Cut]) -> int:
+def dense_entries(found: Mapping[int, Left]) -> int:
     """How many entries are made of these."""
     return sum(
         cut.table.size if cut.table.pieces is None else sum(t.size for t in cut.table.pieces) for cut in found.values()
     )
 
 
-def opened(model: Any, found: Mapping[int, Cut]) -> Any:
+def opened(model: Any, found: Mapping[int, Left]) -> Any:
     """The network with these in place of its sparse tables: in pieces where they have some, else dense.
 
     The variables between pieces come last, so that places of the others stay as they are; given the others their

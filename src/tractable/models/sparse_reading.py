@@ -102,11 +102,11 @@ def _in_order(where: str, places: np.ndarray, values: np.ndarray, axes: Axes) ->
     return checked_entries(where, SparseTable(tuple(map(len, axes.values())), places, values), axes)
 
 
-Entries = tuple[np.ndarray, np.ndarray]
+NonZeros = tuple[np.ndarray, np.ndarray]
 """Places in the flat table, and numbers."""
 
 
-def _by_places(where: str, values: Any, places: Any, axes: Axes) -> Entries:
+def _by_places(where: str, values: Any, places: Any, axes: Axes) -> NonZeros:
     shape = tuple(map(len, axes.values()))
     at, numbers = _arrays(where, values, places, len(shape))
     flat = np.zeros(len(at), np.int64)
@@ -119,7 +119,7 @@ def _by_places(where: str, values: Any, places: Any, axes: Axes) -> Entries:
     return flat, np.broadcast_to(numbers, flat.shape)
 
 
-def _arrays(where: str, values: Any, places: Any, n: int) -> Entries:
+def _arrays(where: str, values: Any, places: Any, n: int) -> NonZeros:
     """Places and numbers, as many of one as of the other, or one number for all."""
     try:
         at, numbers = np.asarray(places), np.array(values, np.float64)
@@ -135,7 +135,7 @@ def _arrays(where: str, values: Any, places: Any, n: int) -> Entries:
     return at.astype(np.int64), numbers
 
 
-def _of_function(where: str, function: Callable[..., Any], axes: Axes, conditional: bool) -> Entries:
+def _of_function(where: str, function: Callable[..., Any], axes: Axes, conditional: bool) -> NonZeros:
     """One entry of one in each row: the state that the function gives."""
     from tractable.models.named_tables import Labels  # an array does without
 
@@ -157,7 +157,7 @@ def _of_function(where: str, function: Callable[..., Any], axes: Axes, condition
     return np.arange(n_rows, dtype=np.int64) * len(own) + states, np.broadcast_to(np.ones(1), n_rows)
 
 
-def _of_matrix(where: str, matrix: Any, axes: Axes) -> Entries:
+def _of_matrix(where: str, matrix: Any, axes: Axes) -> NonZeros:
     """A row for each configuration of all variables but the last."""
     *rows, own = map(len, axes.values()) if axes else (1,)
     if tuple(matrix.shape) != (math.prod(rows), own):
@@ -168,8 +168,8 @@ def _of_matrix(where: str, matrix: Any, axes: Axes) -> Entries:
     return entries.row.astype(np.int64) * own + entries.col, np.asarray(entries.data, np.float64)
 
 
-def _by_names(where: str, table: Any, axes: Axes) -> Entries:
-    """Entries of a mapping or a frame, in any order."""
+def _by_names(where: str, table: Any, axes: Axes) -> NonZeros:
+    """NonZeros of a mapping or a frame, in any order."""
     from tractable.models.named_tables import Labels, cells_of, number_in  # as above
 
     readers = [(Labels(v, own, where), len(own)) for v, own in axes.items()]

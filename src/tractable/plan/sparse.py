@@ -10,7 +10,7 @@ import numpy as np
 
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
-from tractable.models.sparse_networks import Cut, cuts, dense_entries, opened
+from tractable.models.sparse_networks import Left, cuts, dense_entries, opened
 from tractable.plan._base import Ask, Plan
 
 ALL_OF_IT = ("map", "sample")
@@ -58,7 +58,7 @@ def _needed(model: Any, observed: set[str], ask: Ask) -> set[str] | None:
     return needed
 
 
-def _refused(model: Any, found: dict[int, Cut], ask: Ask, observed: tuple[str, ...]) -> Plan:
+def _refused(model: Any, found: dict[int, Left], ask: Ask, observed: tuple[str, ...]) -> Plan:
     largest = max(found.values(), key=lambda cut: cut.table.size)
     width, entries = math.log2(largest.table.size), dense_entries(found)
     reason = (
