@@ -15,7 +15,6 @@ from tractable.models._base import (
     ReadOnly,
     Tables,
     check_known,
-    read_only,
     set_fields,
     unknown_variable,
 )
@@ -23,7 +22,7 @@ from tractable.models.axes import has_names
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
 from tractable.models.rows import as_names
-from tractable.models.sparse_networks import filled, in_pieces, n_entries, outlined
+from tractable.models.sparse_networks import Holding, n_entries, outlined
 from tractable.models.sparse_reading import is_sparse, sparse_table
 from tractable.models.sparse_tables import SparseTable, held
 from tractable.models.tables import checked_rows, checked_states, checked_table, sparse_rows, text_keys
@@ -37,7 +36,7 @@ ROW_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class BayesianNetwork:
+class BayesianNetwork(Holding):
     """A directed model p(x) = ∏ p(xᵢ | parents(xᵢ)) over discrete variables with named states.
 
     Parameters
@@ -88,8 +87,7 @@ class BayesianNetwork:
     name: str = "network"
     ties: Sequence[Sequence[str]] = ()
     fixed: Sequence[str] = ()
-    outline: Tables = field(init=False, repr=False)
-    sparse: Mapping[int, SparseTable] = field(init=False, repr=False)
+    packed: Tables = field(init=False, repr=False)
     graph: Graph = field(init=False, repr=False)
     normalize: InitVar[bool] = field(default=False, kw_only=True)
 
@@ -114,21 +112,7 @@ class BayesianNetwork:
 
     def _hold(self, outline: Tables, sparse: Mapping[int, SparseTable]) -> None:
         """Take these numbers; from here on nothing can write into them."""
-        read_only(outline.values)
-        tables = {v: sparse[j] if j in sparse else outline.table(j) for j, v in enumerate(self.states)}
-        set_fields(self, outline=outline, sparse=sparse, tables=ReadOnly(tables))
-        if not sparse:
-            set_fields(self, packed=outline)
-
-    @cached_property
-    def packed(self) -> Tables:
-        """All tables in one buffer, those that are held by their non-zeros too."""
-        return filled(self.outline, self.sparse)
-
-    @cached_property
-    def opened(self) -> BayesianNetwork | None:
-        """The network with every sparse table dense, or in its pieces; None where that is too much of one."""
-        return in_pieces(self)
+        set_fields(self, tables=ReadOnly(dict(zip(self.states, self.keep(outline, sparse), strict=True))))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -182,12 +166,14 @@ class BayesianNetwork:
         return out
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = "states", "parents", "name", "ties", "fixed", "outline", "sparse", "graph"  # not views as copies
-        return {field: getattr(self, field) for field in kept}
+        kept = "states", "parents", "name", "ties", "fixed", "graph"  # not views of the numbers as copies
+        numbers = {"outline": self.outline, "sparse": self.sparse}
+        return numbers | {field: getattr(self, field) for field in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        outline, sparse = state.pop("outline"), state.pop("sparse")
         set_fields(self, **state)
-        self._hold(state["outline"], state["sparse"])
+        self._hold(outline, sparse)
 
     @cached_property
     def conditional(self) -> np.ndarray:
@@ -295,7 +281,7 @@ class BayesianNetwork:
     def _with(self, values: np.ndarray) -> BayesianNetwork:
         """The same network with other numbers in its tables."""
         out = object.__new__(BayesianNetwork)
-        set_fields(out, **{k: x for k, x in self.__dict__.items() if k not in ("packed", "opened")})
+        set_fields(out, **{k: x for k, x in self.__dict__.items() if k not in ("packed", "held", "opened")})
         tables = replace(self.packed, values=values)
         if not self.sparse:
             out._hold(tables, {})

@@ -10,8 +10,8 @@ import numpy as np
 
 from tractable._cached import cached_property
 from tractable.graph import Graph
-from tractable.models._base import ModelError, ReadOnly, Tables, read_only, set_fields, unknown_variable
-from tractable.models.sparse_networks import filled, in_pieces, n_entries, outlined
+from tractable.models._base import ModelError, ReadOnly, Tables, set_fields, unknown_variable
+from tractable.models.sparse_networks import Holding, n_entries, outlined
 from tractable.models.sparse_reading import is_sparse, sparse_table
 from tractable.models.sparse_tables import SparseTable
 from tractable.models.tables import checked_states, checked_table, is_number
@@ -37,7 +37,7 @@ NORMALIZED = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class MarkovNetwork:
+class MarkovNetwork(Holding):
     """An undirected model p(x) = (1/Z) ∏ⱼ φⱼ(x_scope(j)) over discrete variables with named states.
 
     Parameters
@@ -64,8 +64,7 @@ class MarkovNetwork:
     states: Mapping[str, Sequence[str]]
     factors: Sequence[Factor | tuple[Sequence[str], np.ndarray]]
     name: str = "network"
-    outline: Tables = field(init=False, repr=False)
-    sparse: Mapping[int, SparseTable] = field(init=False, repr=False)
+    packed: Tables = field(init=False, repr=False)
     graph: Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,21 +78,7 @@ class MarkovNetwork:
 
     def _hold(self, scopes: Sequence[tuple[str, ...]], outline: Tables, sparse: Mapping[int, SparseTable]) -> None:
         """Take these numbers; from here on nothing can write into them."""
-        read_only(outline.values)
-        tables = [sparse[j] if j in sparse else outline.table(j) for j in range(len(scopes))]
-        set_fields(self, outline=outline, sparse=sparse, factors=tuple(map(Factor, scopes, tables)))
-        if not sparse:
-            set_fields(self, packed=outline)
-
-    @cached_property
-    def packed(self) -> Tables:
-        """All tables in one buffer, those that are held by their non-zeros too."""
-        return filled(self.outline, self.sparse)
-
-    @cached_property
-    def opened(self) -> MarkovNetwork | None:
-        """The network with every sparse table dense, or in its pieces; None where that is too much of one."""
-        return in_pieces(self)
+        set_fields(self, factors=tuple(map(Factor, scopes, self.keep(outline, sparse))))
 
     def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
         """A new network with some factors replaced, all of it checked.
@@ -149,9 +134,9 @@ class MarkovNetwork:
         return {field: getattr(self, field) for field in kept} | {"factors": [factor.scope for factor in held]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        scopes = state.pop("factors")
+        scopes, outline, sparse = (state.pop(name) for name in ("factors", "outline", "sparse"))
         set_fields(self, **state)
-        self._hold(scopes, state["outline"], state["sparse"])
+        self._hold(scopes, outline, sparse)
 
     @property
     def variables(self) -> tuple[str, ...]:

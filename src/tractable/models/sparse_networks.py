@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tractable._cached import cached_property
 from tractable.kernels import Tables
-from tractable.models._base import ModelError, pack
+from tractable.models._base import ModelError, pack, read_only, set_fields
 from tractable.models.sparse_tables import DENSE_LIMIT, SMALL, SparseTable
 
 
@@ -52,6 +53,42 @@ def n_entries(model: Any) -> int:
 def bytes_held(model: Any) -> float:
     """What the tables of a network take."""
     return float(model.outline.values.nbytes + sum(table.nbytes for table in model.sparse.values()))
+
+
+class Holding:
+    """A network's tables: `packed`, all of them in one buffer; where some are sparse, made when it is first read."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "packed" or "held" not in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return self.__dict__.setdefault(name, filled(*self.held))
+
+    @property
+    def outline(self) -> Tables:
+        """All tables in one buffer but those that are sparse, which have no entries there."""
+        own: Any = self
+        return own.held[0] if "held" in own.__dict__ else own.packed
+
+    @property
+    def sparse(self) -> Mapping[int, SparseTable]:
+        """The tables that are held by their non-zeros, by number."""
+        return self.__dict__["held"][1] if "held" in self.__dict__ else {}
+
+    @cached_property
+    def opened(self) -> Any:
+        """The network with every sparse table dense, or in its pieces; None where that is too much of one."""
+        return in_pieces(self)
+
+    def keep(self, outline: Tables, sparse: Mapping[int, SparseTable]) -> list[Any]:
+        """Take these numbers; from here on nothing can write into them. All tables as they are held."""
+        read_only(outline.values)
+        if sparse:
+            set_fields(self, held=(outline, sparse))
+        else:
+            set_fields(self, packed=outline)
+        return [sparse[j] if j in sparse else outline.table(j) for j in range(outline.n_factors)]
 
 
 class Left(NamedTuple):
