@@ -58,12 +58,11 @@ def bytes_held(model: Any) -> float:
 class Holding:
     """A network's tables: `packed`, all of them in one buffer; where some are sparse, made when it is first read."""
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # to a type checker it is the field of a network, in which it is where nothing is sparse
 
-        def __getattr__(self, name: str) -> Any:
-            if name != "packed" or "held" not in self.__dict__:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            return self.__dict__.setdefault(name, filled(*self.held))
+        @cached_property
+        def packed(self) -> Tables:
+            return filled(*self.held)
 
     @property
     def outline(self) -> Tables:
