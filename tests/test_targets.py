@@ -395,7 +395,9 @@ def test_the_command_answers_what_it_can(wide: str, capsys: Any, monkeypatch: py
         said = capsys.readouterr()
         assert "refused by the budget: the marginals of d0" in said.err and "Traceback" not in said.err
         assert "0.923077" in said.out and "is refused by the budget" in said.out and "advice" in said.out
-        assert run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB", "--exact", "--json"]) == 3
+        assert (
+            run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB", "--exact", "--json"]) == 3
+        )
         found = json.loads(capsys.readouterr().out)
         assert found["marginals"]["x"]["1"] == pytest.approx(0.48 / 0.52)
         assert found["log_evidence"] is None and found["log_evidence_refused"]["method"] is None

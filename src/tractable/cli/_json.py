@@ -10,6 +10,7 @@ from typing import Any
 
 import tractable as tr
 from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
+from tractable.models.sparse_networks import n_entries
 
 
 def write(record: Mapping[str, Any]) -> None:
@@ -26,7 +27,7 @@ def model(net: Any) -> dict[str, Any]:
         "kind": type(net).__name__,
         "name": net.name,
         "variables": len(net.states),
-        "table_entries": net.packed.values.size,
+        "table_entries": n_entries(net),
     }
 
 

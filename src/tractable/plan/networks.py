@@ -19,6 +19,7 @@ from tractable.plan import counting
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
 from tractable.plan.budget import AT_ONCE
 from tractable.plan.reasons import left_out, narrowed
+from tractable.plan.sparse import opened_for, padded
 from tractable.plan.tables import (
     RULED_OUT,
     free_places,
@@ -42,10 +43,16 @@ def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
     check_query(ask.query, (*QUERIES, "sample"))
     ask = ask._replace(targets=targets_of(model, ask.targets))
     if as_case(observed) is not None or is_named(observed):
-        return answered(OneCase(model, one_case(model, observed), ask), ask)
-    names = tuple(dict.fromkeys(as_names(observed) or ()))
-    check_known(names, model.states)
-    return answered(ByNames(model, names, ask), ask)
+        names, given = (), one_case(model, observed)
+    else:
+        names, given = tuple(dict.fromkeys(as_names(observed) or ())), None
+        check_known(names, model.states)
+    whole = opened_for(model, given or _nothing(model), ask, names)
+    if isinstance(whole, Plan):
+        return whole
+    if given is None:
+        return answered(ByNames(whole, names, ask), ask, model.states)
+    return answered(OneCase(whole, padded(given, whole), ask), ask, model.states)
 
 
 def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:

@@ -42,7 +42,7 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     cases, program = TableCases.of(plan, case), plan.program
     own = program._replace(seconds=program.seconds / cases.n, spent=program.spent / cases.n)
     seed = int(generator(key).integers(2**62))
-    names = case.model.states if plan.targets is None else plan.targets
+    names = case.states if plan.targets is None else plan.targets
     asked = [] if plan.query == "evidence" else list(names)
     places = positions(case.model, asked)
     found = [bracketed(reduced, places, own, seed) for reduced in cases.one_by_one()]
@@ -107,7 +107,7 @@ def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, In
     if isinstance(program, Beside):
         interval, program = program.interval, program.interval.program
     reduced = case.left(interval.query, interval.targets)
-    if interval.query == "evidence" or not {*variables} <= {*(interval.targets or case.model.states)}:
+    if interval.query == "evidence" or not {*variables} <= {*(interval.targets or case.states)}:
         reduced, program = case.left("marginals", tuple(variables)), program._replace(ran=None)
     free = free_among(reduced, positions(case.model, variables))
     found = drawn(reduced.tables, Questions.of(reduced.tables.sizes, [free] if free else []), program, 0)

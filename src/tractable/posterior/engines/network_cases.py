@@ -19,9 +19,10 @@ from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import barren, left
-from tractable.models.rows import Rows
+from tractable.models.rows import Rows, as_names
 from tractable.plan import Ask, Beside, Budget, BudgetError, ByTarget, ContractionTree, Plan, Query, allowed
 from tractable.plan.networks import OneCase
+from tractable.plan.sparse import opened_for, padded
 from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
@@ -64,10 +65,36 @@ class Case:
     targets: tuple[str, ...] | None = None
     """The variables asked for, where these are not all."""
 
+    source: Case | None = None
+    """The case before sparse tables were made dense for a question: another question may leave other ones."""
+
     @property
     def states(self) -> Mapping[str, Sequence[str]]:
         """The states of the variables that were asked about."""
         return (self.asked_for or self.model).states
+
+    def opened(self, ask: Ask) -> Case:
+        """The case as it is computed with: about a network without sparse tables.
+
+        Raises
+        ------
+        BudgetError : what the evidence leaves of these is more than the budget allows.
+        """
+        if not self.model.sparse:
+            return self
+        if isinstance(ask.method, Plan):
+            ask = ask._replace(query=ask.method.query, targets=ask.method.targets)
+        whole = self._opened(self.given, ask)
+        if isinstance(ask.method, Plan) and whole.graph != ask.method.structure:  # one by names cuts nothing out
+            seen = observed_names(self.model, self.given.states)
+            whole = self._opened(Evidence(np.full_like(self.given.states, -1)), ask, seen)
+        return Case(whole, padded(self.given, whole), asked_for=self.asked_for or self.model, source=self)
+
+    def _opened(self, given: Evidence, ask: Ask, seen: Sequence[str] = ()) -> TableModel:
+        found = opened_for(self.model, given, ask, seen)
+        if isinstance(found, Plan):
+            raise BudgetError(found)
+        return found
 
     @property
     def many(self) -> bool:
@@ -115,7 +142,8 @@ class Case:
 
             return joint(plan, self, checked_names(self.model, variables))
         assert plan.budget is not None
-        return Certificate.exact(joint_table(self.model, self.given, variables, Ask("joint", plan.budget)))
+        case = (self.source or self).opened(Ask("joint", plan.budget, targets=tuple(as_names(variables) or ())))
+        return Certificate.exact(joint_table(case.model, case.given, variables, Ask("joint", plan.budget)))
 
     def mean(self, plan: Plan, variables: Sequence[str], values: Any) -> Certificate:
         """The posterior mean of a function of several variables, by its value in each of their joint states."""
@@ -139,7 +167,8 @@ class Case:
             return solve(replace(plan, query="sample", n=n), self, key)
         if self._has_tree(plan):
             return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
-        return _drawn(self, self.asking(ask).price("sample", None, 1.0), key)
+        case = (self.source or self).opened(ask)
+        return _drawn(case, case.asking(ask).price("sample", None, 1.0), key)
 
     def _has_tree(self, plan: Plan) -> bool:
         """Whether a plan of marginals holds the tree that samples are drawn down: nothing of it can be left out."""
@@ -167,7 +196,7 @@ class Case:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"known": {}} | {
-            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")
+            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets", "source")
         }
 
 
@@ -327,13 +356,13 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
         states = samples_by_search(left(case.model, case.given, "marginals", merge=False), plan, rng, plan.n)
         if states is None:
             raise case.impossible("there is nothing to sample")
-        return {name: states[:, v] for v, name in enumerate(case.model.states)}
+        return {name: states[:, v] for v, name in enumerate(case.states)}
     reduced, tree = _ready(case, plan)
     if reduced.impossible:
         raise case.impossible("there is nothing to sample")
     states = sample_states(reduced, tree, rng, plan.n)
     draw_given_parents(case.model, case.given, states, rng)
-    return {name: states[:, v] for v, name in enumerate(case.model.states)}
+    return {name: states[:, v] for v, name in enumerate(case.states)}
 
 
 def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:
