@@ -1,8 +1,8 @@
 """When a search over what zeros leave is worth more than elimination: found out by a short trial, the probe.
 
 Width says nothing of such a search, and nothing else does either: what it takes depends on which entries are zero and
-which are alike. So the kernel tries, for a share of what elimination would take, or for half a second where that is refused.
-This is the one place of the room where entries of tables matter, and they stay in the kernel.
+which are alike. So the kernel tries, for a share of what elimination would take, or for half a second where that is
+refused. This is the one place of the room where entries of tables matter, and they stay in the kernel.
 """
 
 from __future__ import annotations
