@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def few_programs() -> Iterator[None]:
-    """Forget the programs of jax before the system allows no more: each takes some of the regions that a process has."""
+    """Forget the programs of jax before the system allows no more: each takes some of the regions of a process."""
     yield
     regions = Path("/proc/self/maps")
     if "jax" in sys.modules and regions.exists() and regions.read_bytes().count(b"\n") > MOST_REGIONS:
