@@ -17,7 +17,7 @@ from tractable.plan._units import duration
 from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
-from tractable.posterior.approximate.mini_buckets import Drawn, Questions, drawn
+from tractable.posterior.approximate.mini_buckets import ImportanceSample, Questions, drawn
 from tractable.posterior.approximate.table_rows import Estimated, Rows
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import over_states
@@ -29,7 +29,7 @@ AHEAD = 6.0
 """What is foreseen is for so many times the seconds that it took."""
 
 
-class Found(NamedTuple):
+class CaseIntervals(NamedTuple):
     """Of one case: log Z, and the marginals of all states where they are asked for."""
 
     log_z: Certificate
@@ -58,19 +58,19 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     return Estimated(log_z, _over_rows(rows, [one.marginals or nothing for one in found], case.many), ran)
 
 
-def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> Found | None:
+def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> CaseIntervals | None:
     """Intervals of what one case leaves of a network; None where the memory allows nothing."""
     if reduced.impossible:
-        return Found(Certificate.exact(-math.inf), None, None)
+        return CaseIntervals(Certificate.exact(-math.inf), None, None)
     index = np.unique(reduced.index[places])
     asked = Questions.of(reduced.tables.sizes, [[v] for v in index[index >= 0].tolist()])
     found = drawn(reduced.tables, asked, program, seed)
     if found is None:
         return None
     if found.bound == -math.inf:
-        return Found(Certificate.exact(-math.inf), None, None)
+        return CaseIntervals(Certificate.exact(-math.inf), None, None)
     log_z = _log_partition(found, program) + reduced.log_constant
-    return Found(log_z, _marginals(found, reduced, places, program), found.ran)
+    return CaseIntervals(log_z, _marginals(found, reduced, places, program), found.ran)
 
 
 def joint(plan: Plan, case: Any, variables: Sequence[str]) -> Certificate:
@@ -95,7 +95,9 @@ def mean(plan: Plan, case: Any, variables: Sequence[str], values: np.ndarray) ->
     return Certificate(*map(float, told), "probabilistic", program.confidence)
 
 
-def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, IntervalRun, Reduced, list[int]]:
+def _redrawn(
+    plan: Plan, case: Any, variables: Sequence[str]
+) -> tuple[ImportanceSample, IntervalRun, Reduced, list[int]]:
     """Draws of the joint states of variables: those of the plan, where its network has all of them."""
     case.one()
     program, interval = plan.program, plan
@@ -111,7 +113,7 @@ def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, In
     return found, program, reduced, free
 
 
-def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
+def _log_partition(found: ImportanceSample, program: IntervalRun) -> Certificate:
     if found.whole:
         return Certificate.exact(found.bound)
     if not found.bets.n:
@@ -121,7 +123,7 @@ def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
     return replace(told, upper_kind=upper, verdict=_verdict(found, told, program))
 
 
-def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
+def _verdict(found: ImportanceSample, told: Certificate, program: IntervalRun) -> str:
     """How much was drawn, and what more time would give."""
     n, told_off = found.bets.n, "interrupted: " if found.interrupted else ""
     if told.value == -math.inf:
@@ -134,7 +136,9 @@ def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     return f"{told_off}{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
 
 
-def _marginals(found: Drawn, reduced: Reduced, places: np.ndarray, program: IntervalRun) -> Certificate | None:
+def _marginals(
+    found: ImportanceSample, reduced: Reduced, places: np.ndarray, program: IntervalRun
+) -> Certificate | None:
     """Of all states of the variables at these places."""
     sizes, index = reduced.tables.sizes, reduced.index[places]
     drawn_of = np.isin(np.arange(len(sizes)), index)
