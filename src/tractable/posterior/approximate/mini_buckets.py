@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, Sweeps
+from tractable.kernels.mini_buckets import BATCH, MiniBuckets, BoundState, Sweeps
 from tractable.kernels.threads import in_order, side_by_side
 from tractable.plan.budget import speed
 from tractable.plan.mini_buckets import (
@@ -181,7 +181,7 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
             if best is None:
                 raise
             interrupted = True
-    ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n, seed)
+    ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
     return ImportanceSample(best.state.bound, bets, ran, best.whole, interrupted)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import pairwise
@@ -226,22 +226,29 @@ def _by_search(plan: Plan, case: Case) -> Any:
 def _rows_by_search(plan: Plan, case: Case) -> Any:
     """The answers to many rows, one after the other; those that are alike once."""
     rows, first, which = np.unique(case.given.states, axis=0, return_index=True, return_inverse=True)
-    end, which, found = time.perf_counter() + plan.program.seconds, which.ravel(), []
-    for row, place in zip(rows, first.tolist(), strict=True):
-        left = replace(plan.program, seconds=max(end - time.perf_counter(), 0.0))
-        try:
-            found.append(_by_search(replace(plan, program=left), Case(case.model, Evidence(row))))
-        except BudgetError as error:
-            raise BudgetError(replace(error.plan, reason=f"row {place}: {error.plan.why}")) from None
+    found, which = list(_row_by_row(plan, case.model, rows, first.tolist())), which.ravel()
     if plan.query == "map":
         states = [own if value > -np.inf else row for row, (value, own) in zip(rows, found, strict=True)]
         return np.array([value for value, _ in found])[which], np.array(states)[which]
     log_z = Certificate.of_cases(np.array([float(one.log_partition) for one in found])[which])
-    if plan.query == "evidence":
-        return Answer(log_z, None)
-    nothing = np.full(sum(len(case.model.states[v]) for v in plan.targets or case.model.states), np.nan)
-    marginals = [nothing if one.marginals is None else one.marginals for one in found]
-    return Answer(log_z, np.array(marginals)[which])
+    return Answer(log_z, None if plan.query == "evidence" else _stacked(plan, case.model, found)[which])
+
+
+def _stacked(plan: Plan, model: TableModel, found: Sequence[Answer]) -> np.ndarray:
+    """The marginals of rows [n_rows, n_states]; NaN where a row is impossible."""
+    nothing = np.full(sum(len(model.states[v]) for v in plan.targets or model.states), np.nan)
+    return np.array([nothing if one.marginals is None else one.marginals for one in found])
+
+
+def _row_by_row(plan: Plan, model: TableModel, rows: np.ndarray, places: Sequence[int]) -> Iterator[Any]:
+    """The answer to each row within the time that the others left; `places` are their numbers, to name them by."""
+    end = time.perf_counter() + plan.program.seconds
+    for row, place in zip(rows, places, strict=True):
+        left = replace(plan.program, seconds=max(end - time.perf_counter(), 0.0))
+        try:
+            yield _by_search(replace(plan, program=left), Case(model, Evidence(row)))
+        except BudgetError as error:
+            raise BudgetError(replace(error.plan, reason=f"row {place}: {error.plan.why}")) from None
 
 
 def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarray | None) -> np.ndarray | None:

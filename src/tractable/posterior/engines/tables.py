@@ -74,15 +74,16 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
     """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
     if ask.query != "marginals" or ask.method not in ("auto", "exact") or case.given.many:
         return None
-    targets = targets_of(case.model, ask.targets)
-    tables, pruned = with_likelihoods(case.model.packed, case.given.likelihoods), ()
+    targets, pruned = ask.targets, ()
+    tables = with_likelihoods(case.model.packed, case.given.likelihoods)
     if targets is not None:
-        pruned = children(case.model, tables), wanted_by(case.model, case.given, targets)
+        targets = targets_of(case.model, targets)
+        pruned = children(case.model, tables), wanted_by(case.model, case.given, targets or ())
     found = kernels.answer(tables, case.given.states, terms(*ask.budget), GREEDY, *pruned)
     if found is None:
         return None
     case.budget, case.ran, case.targets = ask.budget, found.ran, targets
-    marginals = chosen(case.model, targets, found.marginals)
+    marginals = found.marginals if targets is None else chosen(case.model, targets, found.marginals)
     return Solved(ALL, case, case, Answer(Certificate.exact(found.log_z), marginals))  # pyright: ignore
 
 
