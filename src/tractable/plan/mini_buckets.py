@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, Price, State, Sweeps
+from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartSizes, Sweeps
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
@@ -185,7 +185,7 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
     return best
 
 
-def seconds_of(price: Price, sweeps: float) -> float:
+def seconds_of(price: PartSizes, sweeps: float) -> float:
     """Predicted seconds of sweeps."""
     return (FIRST_PASS + SWEPT * sweeps) * price.entries * speed()
 
@@ -207,7 +207,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     return _looked_at(found, state, rate)
 
 
-def _looked_at(found: MiniBuckets, state: State, rate: float) -> Outlook:
+def _looked_at(found: MiniBuckets, state: BoundState, rate: float) -> Outlook:
     if not math.isfinite(state.bound):
         return Outlook(0.0, 0.0, rate)
     log_w, _ = found.draw(state, found.proposal(state), (0, PILOT_BATCHES), 0)

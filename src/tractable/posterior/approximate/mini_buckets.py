@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, State, Sweeps
+from tractable.kernels.mini_buckets import BATCH, MiniBuckets, BoundState, Sweeps
 from tractable.kernels.threads import in_order, side_by_side
 from tractable.plan.budget import speed
 from tractable.plan.mini_buckets import (
@@ -59,12 +59,12 @@ class Bounded(NamedTuple):
 
     how: Order
     buckets: MiniBuckets
-    state: State
+    state: BoundState
     sweeps: tuple[int, ...]
     whole: bool
 
 
-class Drawn(NamedTuple):
+class ImportanceSample(NamedTuple):
     """What came of it: the bound, the bets on the draws, and how it ran."""
 
     bound: float
@@ -163,7 +163,7 @@ class Questions(NamedTuple):
         return np.array(found, np.int32).reshape(len(found), states.shape[1])
 
 
-def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> Drawn | None:
+def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> ImportanceSample | None:
     """Bets on draws until the seconds or the draws are over, or Ctrl-C; None where the memory allows nothing."""
     end = time.perf_counter() + program.seconds - program.spent - LAST * float(asked.sizes.sum())
     best, bets, interrupted = None, Bets(asked.sizes), False
@@ -182,7 +182,7 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
                 raise
             interrupted = True
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    return Drawn(best.state.bound, bets, ran, best.whole, interrupted)
+    return ImportanceSample(best.state.bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
