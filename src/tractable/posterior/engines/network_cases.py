@@ -165,6 +165,10 @@ class Case:
         ask = Ask("sample", plan.budget, n=n)
         if plan.method == "gibbs":
             return solve(replace(plan, query="sample", n=n), self, key)
+        if plan.method == "mini_buckets":
+            from tractable.plan.mini_buckets import for_samples
+
+            return solve(for_samples(self.model, self.given, plan, n), self, key)
         if self._has_tree(plan):
             return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
         case = (self.source or self).opened(ask)
