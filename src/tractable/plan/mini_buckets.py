@@ -20,7 +20,7 @@ from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartS
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Ask, Beside, Plan, allowed
+from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.outlook import log_width
@@ -121,6 +121,22 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         structure=model.graph,
         **common,
     )
+
+
+def instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
+    """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
+    given = terms.patience == terms.seconds
+    limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
+    first = replace(search, program=replace(search.program, seconds=limit), seconds=limit)
+    if given:
+        program = interval.program._replace(spent=limit)
+        interval = replace(interval, program=program)
+    told = f"a search for {duration(limit)} at most, and where it does not come to an end {interval.why}"
+    return replace(first, reason=told, program=Instead(first, interval), seconds=limit + interval.seconds * (not given))
+
+
+BLIND = 60.0
+"""Seconds of a search that may not come to an end, before an interval answers, where no budget says otherwise."""
 
 
 def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
