@@ -283,7 +283,8 @@ def sample(
     """
     budget = {name: how.pop(name, None) for name in ("memory", "seconds")}
     options = how | {"n": n_samples(n)} | ({"codes": True} if codes else {})
-    walk = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
+    engine, question = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
+    walk = engine, question._replace(anytime=terms_of(engine, model, budget)["anytime"])
     found = walk_of("sample", walk[0].read(model, evidence), walk, key)
     return in_names(walk[0], model, found, None, codes)
 

@@ -17,13 +17,12 @@ from tractable.plan._units import duration
 from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
-from tractable.posterior.approximate.mini_buckets import ImportanceSample, Questions, drawn
+from tractable.posterior.approximate.acceptance import sampled
+from tractable.posterior.approximate.mini_buckets import TOO_LITTLE, ImportanceSample, Questions, drawn
 from tractable.posterior.approximate.table_rows import Estimated, TableCases
 from tractable.posterior.certificate import KINDS, Certificate
 from tractable.posterior.exact.elimination import over_states
 from tractable.posterior.exact.joint import free_among, spread
-
-TOO_LITTLE = "the memory does not suffice for the smallest bound"
 
 AHEAD = 6.0
 """What is foreseen is for so many times the seconds that it took."""
@@ -37,9 +36,11 @@ class Bracket(NamedTuple):
     ran: Ran | None
 
 
-def solve(plan: Plan, case: Any, key: Any) -> Estimated:
+def solve(plan: Plan, case: Any, key: Any) -> Any:
     """What was planned, run: the different cases one after the other, each on all cores."""
     cases, program = TableCases.of(plan, case), plan.program
+    if plan.query == "sample":
+        return sampled(plan, case, cases.base, generator(key))
     own = program._replace(seconds=program.seconds / cases.n, spent=program.spent / cases.n)
     seed = int(generator(key).integers(2**62))
     names = case.states if plan.targets is None else plan.targets

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, BoundState, Sweeps
+from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, Sweeps
 from tractable.kernels.threads import in_order, side_by_side
 from tractable.plan.budget import speed
 from tractable.plan.mini_buckets import (
@@ -37,6 +37,8 @@ from tractable.plan.mini_buckets import (
 )
 from tractable.posterior.approximate.betting import Bets
 from tractable.posterior.waiting import IntervalDisplay
+
+TOO_LITTLE = "the memory does not suffice for the smallest bound"
 
 RACERS, FINALISTS = 16, 3
 """Orders that race, and those that are swept before one is chosen."""
@@ -188,7 +190,7 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
     program, seed, end = how
     by_the_clock = program.draws is None and program.ran is None
-    for log_w, states in _pieces(found, asked.wanted, program, (seed, bets.horizon)):
+    for log_w, states in pieces(found, asked.wanted, program, (seed, bets.horizon)):
         bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
         show(found.state.bound, bets)
         if by_the_clock and time.perf_counter() > end:
@@ -211,7 +213,7 @@ def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
     return batches(share * program.seconds * CORES / (DRAWN * price.draw + 1e-8)) * BATCH
 
 
-def _pieces(
+def pieces(
     found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be."""
