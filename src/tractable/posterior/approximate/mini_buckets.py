@@ -86,7 +86,11 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     entries = RACE * seconds * CORES / RACERS / FIRST_PASS
     memory = program.memory / CORES
 
+    late = time.perf_counter() + OVERDUE * RACE * program.seconds
+
     def first(how: Order, entries: float = entries) -> Bounded | None:
+        if time.perf_counter() > late:
+            return None
         order = eliminating(scopes, how)
         found = None if order is None else largest(tables, order, how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
@@ -95,10 +99,10 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     if some is None:
         return
     yield some
-    racers = [r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None]
+    racers = [some, *(r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None)]
     racers.sort(key=lambda r: (r.state.bound, r.how.seed))
     yield from racers[:1]
-    if not racers or racers[0].whole or not math.isfinite(racers[0].state.bound):
+    if racers[0].whole or not math.isfinite(racers[0].state.bound):
         return
     guard = OVERDUE * FINAL * program.seconds
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
