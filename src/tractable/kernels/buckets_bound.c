@@ -10,7 +10,7 @@
 /* Some numbers at the end of a row, and one for each lane that is beyond it. */
 INLINE V load_some(const double *x, int64_t n, double beyond) {
     if (n >= LANES) return v_load(x);
-    double some[LANES];
+    static _Thread_local double some[LANES]; /* on the stack gcc's sanitizer of addresses would not align vectors beside it */
     for (int l = 0; l < LANES; l++) some[l] = l < n ? x[l] : beyond;
     return v_load(some);
 }
@@ -20,7 +20,7 @@ INLINE void store_some(double *x, int64_t n, V v) {
         v_store(x, v);
         return;
     }
-    double some[LANES];
+    static _Thread_local double some[LANES];
     v_store(some, v);
     memcpy(x, some, sizeof(double) * (size_t)n);
 }

@@ -201,7 +201,8 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
                 raise
             interrupted = True
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    return ImportanceSample(best.state.bound, bets, ran, best.whole, interrupted)
+    bound = best.state.bound - (best.state.slack if best.whole and math.isfinite(best.state.bound) else 0.0)
+    return ImportanceSample(bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
