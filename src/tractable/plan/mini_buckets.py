@@ -221,7 +221,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     order = eliminating(scopes, how)
     if order is None:
         order = np.arange(len(tables.sizes), dtype=np.int32)
-    found = largest(tables, order, how.seed, PILOT, memory)
+    found = largest(tables, order, how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))

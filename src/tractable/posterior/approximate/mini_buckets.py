@@ -46,6 +46,9 @@ RACERS, FINALISTS = 16, 3
 RACE, FINAL, GROWTH = 0.08, 0.06, 0.2
 """Shares of the time: for the race, for its finalists, for sweeps with larger tables."""
 
+LARGE_GROWTH, FILLED = 0.45, -2.0
+"""The last share where the gap to log Z is so much more than the logarithm of the draws that there will be."""
+
 QUICK, LONG = 4, 12
 """Sweeps of the finalists, and of the one that is chosen."""
 
@@ -124,14 +127,24 @@ def _swept(racer: Bounded, sweeps: int, guard: float) -> Bounded:
 
 
 def _grown(tables: Tables, best: Bounded, program: IntervalRun) -> Bounded:
-    """The better of two: with larger tables, or the same ones swept for longer."""
-    entries = GROWTH * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
-    guard = OVERDUE * GROWTH * program.seconds
+    """The better of two: with larger tables, or the same ones swept for longer.
+
+    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
+    """
+    share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
+    entries = share * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
+    guard = OVERDUE * share * program.seconds
     larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
     calls = [lambda: _swept(best, 2 * LONG, guard)]
     if larger is not None and larger.limit > best.buckets.limit:
         calls.append(lambda: _bounded(best.how, larger, LONG, guard))
     return min(side_by_side(lambda call: call(), calls), key=lambda r: r.state.bound)
+
+
+def _gap(found: Bounded) -> float:
+    """U − log Z, as a batch of draws sees it; infinite where none has a positive weight."""
+    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, 2), 0)
+    return float(math.log(len(log_w)) - np.logaddexp.reduce(log_w))
 
 
 def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
@@ -206,7 +219,7 @@ LAST = 3e-4
 """Seconds for the interval of a label, at the end."""
 
 
-def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
+def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
     """The draws that are planned, from sizes alone, so that they are the same when it is repeated."""
     if program.ran is not None:
         return program.ran.horizon
