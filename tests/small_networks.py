@@ -79,4 +79,6 @@ def random_network(seed: int, n: int | None = None) -> SmallNetwork:
         t = scale * rng.normal(size=[sizes[v] for v in scopes[-1]])
         rare = (0.0, -np.inf, -float(rng.choice([12, 30, 690])))[kind]
         logs.append(np.where(rng.random(t.shape) < (0.0, 0.12, 0.1)[kind], rare, t))
-    return SmallNetwork(sizes, tuple(scopes), tuple(logs)) if math.prod(sizes) <= 20_000 else random_network(seed + 10**9)
+    return (
+        SmallNetwork(sizes, tuple(scopes), tuple(logs)) if math.prod(sizes) <= 20_000 else random_network(seed + 10**9)
+    )

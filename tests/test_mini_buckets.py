@@ -76,7 +76,9 @@ def verified_bound(net: SmallNetwork, order: Sequence[int], buckets: MiniBuckets
 
     def table(values: np.ndarray, own: Sequence[int], scope: Sequence[int]) -> np.ndarray:
         kept = [v for v in own if net.sizes[v] > 1]
-        values = values.reshape([net.sizes[v] for v in kept]).transpose(sorted(range(len(kept)), key=lambda i: place[kept[i]]))
+        values = values.reshape([net.sizes[v] for v in kept]).transpose(
+            sorted(range(len(kept)), key=lambda i: place[kept[i]])
+        )
         return values.reshape([net.sizes[v] if v in kept else 1 for v in scope])
 
     total = sum(float(t.reshape(-1)[0]) for t in net.logs if t.size == 1)
@@ -84,7 +86,9 @@ def verified_bound(net: SmallNetwork, order: Sequence[int], buckets: MiniBuckets
     for bucket in pieces_of(net, order, buckets.limit, int(buckets.how[1])):
         shared = [v for v in bucket[0].scope if all(v in p.scope for p in bucket)]
         k, own = int(np.prod([net.sizes[v] for v in shared])), [next(weights) for _ in bucket]
-        shifts = [np.zeros(k)] if len(bucket) == 1 else [*state.shifts[shift_at : shift_at + k * len(bucket)].reshape(-1, k)]
+        shifts = (
+            [np.zeros(k)] if len(bucket) == 1 else [*state.shifts[shift_at : shift_at + k * len(bucket)].reshape(-1, k)]
+        )
         shift_at += k * len(bucket) if len(bucket) > 1 else 0
         assert min(own) > 0 and abs(sum(own) - 1) < 1e-9 and np.allclose(np.sum(shifts, axis=0), 0, atol=1e-7)
         for p, w, shift in zip(bucket, own, shifts, strict=True):
@@ -141,7 +145,9 @@ def test_draws_weigh_what_their_probabilities_say(seed: int) -> None:
     alive = f > -np.inf
     log_q = f[alive] - log_u - log_w[alive]
     assert (log_q <= 1e-9 * (1 + abs(log_u))).all()
-    often, where = np.unique(np.ravel_multi_index(tuple(x[:, alive]), net.sizes), return_counts=True, return_index=True)[1:]
+    often, where = np.unique(
+        np.ravel_multi_index(tuple(x[:, alive]), net.sizes), return_counts=True, return_index=True
+    )[1:]
     q, n = np.exp(log_q[often]), len(log_w)
     assert (np.abs(where - n * q) <= 6 * np.sqrt(n * q) + 6).all()
 
