@@ -1,4 +1,4 @@
-"""Intervals of log Z and of marginals through the front door: they hold, are repeated to the bit, and say what they are."""
+"""Intervals of log Z and of marginals through the front door: they hold, are repeated, and say what they are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -20,6 +21,7 @@ from test_betting_coverage import largest_count
 import tractable as tr
 from tractable.plan import Beside
 from tractable.plan.mini_buckets import IntervalRun, Order, Ran
+from tractable.posterior.approximate import mini_buckets
 
 MEMORY = "64KiB"
 """So little that the buckets of `grid` have to be split."""
@@ -127,8 +129,8 @@ def test_targets_and_evidence_of_many_rows() -> None:
         assert holds(post.log_partition[i], exact.log_partition.value)
         for v in ("v20", "v0"):
             told = post.certificates(v)
-            assert np.all((told.lower[i] <= exact.certificates(v).value + 1e-9))
-            assert np.all((exact.certificates(v).value <= told.upper[i] + 1e-9))
+            assert np.all(told.lower[i] <= exact.certificates(v).value + 1e-9)
+            assert np.all(exact.certificates(v).value <= told.upper[i] + 1e-9)
     assert ends(post.log_partition[0]) == ends(post.log_partition[2])
     alone = loose(targets=[])
     assert holds(alone.log_partition, tr.log_partition(net).value) and not len(alone.marginals)
@@ -158,11 +160,12 @@ def test_no_state_of_positive_weight_is_said() -> None:
     """Colours of which no two are alike: one variable more than there are, so that no state is possible."""
     n, unlike = 5, 1.0 - np.eye(4)
     net = tr.MarkovNetwork(
-        {f"v{i}": "abcd" for i in range(n)}, [((f"v{i}", f"v{j}"), unlike) for i in range(n) for j in range(i)]
+        {f"v{i}": "abcd" for i in range(n)} | {"scale": "1"},
+        [(("scale",), [7.0]), *(((f"v{i}", f"v{j}"), unlike) for i in range(n) for j in range(i))],
     )
     found = tr.infer(net, method=with_ran(net, 16)).log_partition
     assert found.value == found.lower == -math.inf < found.upper < math.inf
-    assert "no state of positive weight found in 512 draws; log Z <= " in found.verdict
+    assert f"no state of positive weight found in 512 draws; log Z <= {found.upper:.6g}" == found.verdict
     assert tr.log_partition(net).value == -math.inf
 
 
@@ -232,7 +235,7 @@ def test_terms_that_are_none_are_said(verb: Any, method: str, how: dict[str, Any
 
 
 def test_what_does_not_apply_is_said() -> None:
-    with pytest.raises(tr.ModelError, match="mini_buckets does not answer 'map'"):
+    with pytest.raises(tr.ModelError, match="bounds sums, not the largest term"):
         tr.most_probable(grid(3).network, method="mini_buckets")
     with pytest.raises(tr.BudgetError, match="100 B do not suffice for the smallest bound"):
         tr.infer(grid().network, method="mini_buckets", memory=100)
@@ -251,4 +254,24 @@ def test_an_interrupt_leaves_what_stands(after: float) -> None:
     found = post.log_partition
     assert holds(found, tr.log_partition(grid().network).value)
     assert "interrupted" in found.verdict
+    assert ends(tr.infer(grid().network, method=post.plan).log_partition) == ends(found)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupt_before_anything_is_drawn_leaves_the_bound(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    race = mini_buckets.lower_and_lower
+
+    def interrupted(*given: Any) -> Iterator[Any]:
+        for i, bound in enumerate(race(*given)):
+            if i == at:
+                raise KeyboardInterrupt
+            yield bound
+
+    monkeypatch.setattr(mini_buckets, "lower_and_lower", interrupted)
+    post = loose(draws=None, seconds=2.0)
+    found, told = post.log_partition, post.certificates("v0")
+    assert found.kind == "bound" and found.lower == -math.inf and holds(found, tr.log_partition(grid().network).value)
+    assert found.verdict == f"interrupted before anything was drawn; log Z <= {found.upper:.6g}"
+    assert (told.lower == 0).all() and (told.upper == 1).all()
+    monkeypatch.setattr(mini_buckets, "lower_and_lower", race)
     assert ends(tr.infer(grid().network, method=post.plan).log_partition) == ends(found)

@@ -16,7 +16,7 @@ LIMITS = 1, 2, 4, 8, 16
 
 
 class Piece(NamedTuple):
-    """A part of a bucket: its variables in the order of elimination, its tables, and the parts whose messages arrive."""
+    """A part of a bucket: its variables in the order of elimination, its tables, the parts whose messages it has."""
 
     scope: tuple[int, ...]
     factors: list[int]

@@ -75,7 +75,7 @@ def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: 
         return None
     if found.bound == -math.inf:
         return Bracket(Certificate.exact(-math.inf), None, None)
-    log_z = _log_partition(found, program) + reduced.log_constant
+    log_z = _log_partition(found._replace(bound=found.bound + reduced.log_constant), program)
     return Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
 
 
@@ -123,7 +123,8 @@ def _log_partition(found: ImportanceSample, program: IntervalRun) -> Certificate
     if found.whole:
         return Certificate.exact(found.bound)
     if not found.bets.n_draws:
-        return Certificate.bound(found.bound, upper=found.bound)
+        told = f"interrupted before anything was drawn; log Z <= {found.bound:.6g}" if found.interrupted else ""
+        return replace(Certificate.bound(found.bound, upper=found.bound), verdict=told)
     told = found.bets.log_partition(found.bound, program.confidence)
     upper = "bound" if told.upper == found.bound else "probabilistic"
     return replace(told, upper_kind=upper, verdict=_verdict(found, told, program))
