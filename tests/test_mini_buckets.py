@@ -82,7 +82,8 @@ def verified_bound(net: SmallNetwork, order: Sequence[int], buckets: MiniBuckets
         return values.reshape([net.sizes[v] if v in kept else 1 for v in scope])
 
     total = sum(float(t.reshape(-1)[0]) for t in net.logs if t.size == 1)
-    shift_at, messages, weights = 0, [], iter(state.weights.tolist())
+    shift_at, weights = 0, iter(state.weights.tolist())
+    messages: list[tuple[np.ndarray, tuple[int, ...]]] = []
     for bucket in pieces_of(net, order, buckets.limit, int(buckets.how[1])):
         shared = [v for v in bucket[0].scope if all(v in p.scope for p in bucket)]
         k, own = int(np.prod([net.sizes[v] for v in shared])), [next(weights) for _ in bucket]
