@@ -68,6 +68,12 @@ class Bounded(NamedTuple):
     sweeps: tuple[int, ...]
     whole: bool
 
+    @property
+    def bound(self) -> float:
+        """The bound of log Z; where it is log Z itself, without what was charged for rounding."""
+        charged = self.whole and math.isfinite(self.state.bound)
+        return self.state.bound - (self.state.slack if charged else 0.0)
+
 
 class ImportanceSample(NamedTuple):
     """What came of it: the bound, the bets on the draws, and how it ran."""
@@ -206,8 +212,7 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
                 raise
             interrupted = True
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    bound = best.state.bound - (best.state.slack if best.whole and math.isfinite(best.state.bound) else 0.0)
-    return ImportanceSample(bound, bets, ran, best.whole, interrupted)
+    return ImportanceSample(best.bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:

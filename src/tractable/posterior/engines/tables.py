@@ -134,9 +134,8 @@ def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     budget = ask.budget._replace(seconds=min(ask.budget.seconds, ask.anytime.patience))
     found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
     rest = tuple(found.refused) if found.method else ask.targets
-    log_z_refused = isinstance(found.program, ByTarget) and not found.program.evidence.method
     in_the_dark = found.method == "counting" and found.seconds >= found.program.seconds  # pyright: ignore
-    if found.method and not rest and not log_z_refused and not in_the_dark:
+    if _answers_all(found) and not in_the_dark:
         return found
     from tractable.plan.mini_buckets import beside, instead, plan_interval
 
@@ -146,6 +145,12 @@ def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     if not interval.method:
         return found
     return interval if not found.method else beside(found, interval, case.states)
+
+
+def _answers_all(found: Plan) -> bool:
+    """Whether neither a marginal nor log Z is refused."""
+    log_z_refused = isinstance(found.program, ByTarget) and not found.program.evidence.method
+    return bool(found.method and not found.refused and not log_z_refused)
 
 
 def _plan_rows(case: Case, ask: Ask) -> Plan:
