@@ -23,7 +23,7 @@ class Budgeted(TypedDict, total=False):
     seconds: float | None
 
 
-class Terms(Budgeted, total=False):
+class Allowance(Budgeted, total=False):
     """The budget, and of a network the terms of an interval that answers where exact numbers are beyond it."""
 
     confidence: float | None
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Inferred(Terms, total=False):
+    class Inferred(Allowance, total=False):
         """How to infer."""
 
         targets: Any
@@ -85,7 +85,7 @@ def infer(
     targets: Any = None,
     method: str | Plan = "auto",
     key: Any = 0,
-    **terms: Unpack[Terms],
+    **terms: Unpack[Allowance],
 ) -> Any:
     """The posterior of every variable given the evidence, or of those asked for: p(z | x) = p(z, x) / p(x).
 
@@ -149,7 +149,7 @@ def infer(
 
 @heard
 def log_evidence(
-    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **terms: Unpack[Terms]
+    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **terms: Unpack[Allowance]
 ) -> Certificate:
     """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
@@ -187,7 +187,7 @@ def log_partition(
     *,
     method: str | Plan = "auto",
     key: Any = 0,
-    **terms: Unpack[Terms],
+    **terms: Unpack[Allowance],
 ) -> Certificate:
     """log Z = log Σ_z p̃(z, x), exact but where an estimate is asked for by `method`; an array for many cases.
 
