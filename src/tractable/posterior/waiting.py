@@ -91,7 +91,7 @@ class IntervalDisplay:
         live = f"log Z <= {bound:.6g}"
         if bets is not None:
             found = bets.log_mean(0.05)
-            live = f"log Z in [{bound + found.lower:.6g}, {bound + found.upper:.6g}], {short_count(bets.n)} draws"
+            live = f"log Z in [{bound + found.lower:.6g}, {bound + found.upper:.6g}], {short_count(bets.n_draws)} draws"
         self._bar.update(self._task, completed=min(now - self.start, self.seconds), live=live)
 
 

@@ -18,9 +18,9 @@ from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
 from tractable.posterior.approximate.mini_buckets import Drawn, Questions, drawn
-from tractable.posterior.approximate.table_rows import Estimated, Rows
+from tractable.posterior.approximate.table_rows import Estimated, TableCases
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.exact.elimination import over_states
+from tractable.posterior.exact.elimination import conditioned, over_states
 from tractable.posterior.exact.joint import free_among, spread
 
 TOO_LITTLE = "the memory does not suffice for the smallest bound"
@@ -39,23 +39,23 @@ class Found(NamedTuple):
 
 def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     """What was planned, run: the different cases one after the other, each on all cores."""
-    rows, program = Rows.of(plan, case), plan.program
-    n = len(rows.left)
-    own = program._replace(seconds=program.seconds / n, spent=program.spent / n)
+    cases, program = TableCases.of(plan, case), plan.program
+    own = program._replace(seconds=program.seconds / cases.n, spent=program.spent / cases.n)
     seed = int(generator(key).integers(2**62))
     asked: list[str] = (
         [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
     )
     places = positions(case.model, asked)
-    found = [bracketed(reduced, places, own, seed) for reduced in rows.left]
+    rows = [cases.base] if cases.different is None else (conditioned(cases.base, row) for row in cases.different)
+    found = [bracketed(reduced, places, own, seed) for reduced in rows]
     if any(one is None for one in found):
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
     ran = plan if case.many or found[0].ran is None else replace(plan, program=program._replace(ran=found[0].ran))
-    log_z = _over_rows(rows, [one.log_z for one in found], case.many)
+    log_z = _over_rows(cases, [one.log_z for one in found], case.many)
     if plan.query == "evidence" or (not case.many and found[0].marginals is None):
         return Estimated(log_z, None, ran)
     nothing = Certificate.exact(np.full(sum(len(case.model.states[v]) for v in asked), np.nan))
-    return Estimated(log_z, _over_rows(rows, [one.marginals or nothing for one in found], case.many), ran)
+    return Estimated(log_z, _over_rows(cases, [one.marginals or nothing for one in found], case.many), ran)
 
 
 def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> Found | None:
@@ -114,7 +114,7 @@ def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, In
 def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
     if found.whole:
         return Certificate.exact(found.bound)
-    if not found.bets.n:
+    if not found.bets.n_draws:
         return Certificate.bound(found.bound, upper=found.bound)
     told = found.bets.log_partition(found.bound, program.confidence)
     upper = "bound" if told.upper == found.bound else "probabilistic"
@@ -123,7 +123,7 @@ def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
 
 def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     """How much was drawn, and what more time would give."""
-    n, told_off = found.bets.n, "interrupted: " if found.interrupted else ""
+    n, told_off = found.bets.n_draws, "interrupted: " if found.interrupted else ""
     if told.value == -math.inf:
         return f"no state of positive weight found in {n:,} draws; log Z <= {told.upper:.6g}"
     spread, gap = n * float(told.std_error) ** 2, max(found.bound - told.value, 0.0)
@@ -150,11 +150,11 @@ def _marginals(found: Drawn, reduced: Reduced, places: np.ndarray, program: Inte
     return told.map(laid_out)
 
 
-def _over_rows(rows: Rows, found: list[Certificate], many: bool) -> Certificate:
+def _over_rows(cases: TableCases, found: list[Certificate], many: bool) -> Certificate:
     """The certificates of different cases as that of all cases."""
     if not many:
         return found[0]
-    ends = {end: rows.gathered([getattr(c, end) for c in found], True) for end in ("value", "lower", "upper")}
+    ends = {end: cases.gathered([getattr(c, end) for c in found]) for end in ("value", "lower", "upper")}
     kinds = {c.kind for c in found}
     if kinds == {"exact"}:
         return Certificate.exact(ends["value"])

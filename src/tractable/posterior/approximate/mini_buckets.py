@@ -181,7 +181,7 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
             if best is None:
                 raise
             interrupted = True
-    ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n, seed)
+    ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
     return Drawn(best.state.bound, bets, ran, best.whole, interrupted)
 
 
