@@ -18,6 +18,7 @@ from tractable.models.rows import as_case, as_names, is_named
 from tractable.plan import counting
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
 from tractable.plan.budget import AT_ONCE
+from tractable.plan.ladder import with_ladder
 from tractable.plan.reasons import left_out, narrowed
 from tractable.plan.tables import (
     RULED_OUT,
@@ -42,10 +43,12 @@ def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
     check_query(ask.query, (*QUERIES, "sample"))
     ask = ask._replace(targets=targets_of(model, ask.targets))
     if as_case(observed) is not None or is_named(observed):
-        return answered(OneCase(model, one_case(model, observed), ask), ask)
+        given = one_case(model, observed)
+        return with_ladder(answered(OneCase(model, given, ask), ask), model, given, ask)
     names = tuple(dict.fromkeys(as_names(observed) or ()))
     check_known(names, model.states)
-    return answered(ByNames(model, names, ask), ask)
+    found = answered(ByNames(model, names, ask), ask)
+    return found if names else with_ladder(found, model, _nothing(model), ask)
 
 
 def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:

@@ -5,12 +5,13 @@ The engines do not see this module: it is the one that reads the table of famili
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from tractable.families import FAMILIES, leaf, served
 from tractable.models._base import check_options
 from tractable.models.rows import framed
-from tractable.plan._base import Anytime, Ask
+from tractable.plan._base import Ask
 from tractable.plan.budget import PATIENCE, Memory, anytime, ask
 from tractable.posterior.engines._protocol import answered, unsupported
 
@@ -47,20 +48,28 @@ def check_targets(engine: Any, model: Any) -> None:
         raise unsupported(model, "targets")
 
 
-def anytime_of(
-    engine: Any, model: Any, seconds: float | None, confidence: float | None, draws: int | None
-) -> Anytime | None:
-    """The terms on which an interval may answer in place of exact numbers; None where the family has none.
+def asked_within(engine: Any, model: Any, query: Any, how: Any, **more: Any) -> Ask:
+    """A question within a budget, and on terms on which an interval may answer in place of exact numbers.
 
     Raises
     ------
-    ModelError : a confidence, or draws, of a family that has none.
+    ModelError : a confidence, or draws, of a family that has no intervals.
     """
+    terms = {name: how.pop(name, None) for name in ("confidence", "draws")}
     if hasattr(engine, "ANYTIME"):
-        return anytime(seconds, confidence, draws)
-    given = {name: value for name, value in (("confidence", confidence), ("draws", draws)) if value is not None}
+        return ask(query, **how, **more, anytime=anytime(how.get("seconds"), **terms))
+    given = {name: value for name, value in terms.items() if value is not None}
     check_options(given, (), f"infer and log_partition of a {type(model).__name__}")
-    return None
+    return ask(query, **how, **more)
+
+
+def halved(question: Ask) -> Ask:
+    """The question about one of two numbers that an interval of their difference is made of, asked now."""
+    terms = question.anytime
+    if terms is None:
+        return question
+    own = {"confidence": (1 + terms.confidence) / 2, "seconds": terms.seconds / 2, "since": time.perf_counter()}
+    return question._replace(anytime=terms._replace(**own))
 
 
 def asked_of(
