@@ -49,22 +49,32 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
     record |= _estimates(net, found.estimates)
     if asked.joint:
-        record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
+        record["joint"] = [
+            {"states": states, "p": p} | ({} if ends is None else {"lower": ends[0], "upper": ends[1]})
+            for states, p, ends in cells(net, asked, found)
+        ]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
-    return {**record, "plan": found.plan.to_json()}
+    return {**record, "seconds": found.seconds, "plan": found.plan.to_json()}
 
 
 def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, Any]:
-    """How far off marginals may be that are not exact; nothing where all are."""
-    errors = {v: None if c.std_error is None else c.std_error.tolist() for v, c in found.items()}
-    named = {v: e and dict(zip(net.states[v], e, strict=True)) for v, e in errors.items()}
-    told = {v: {"kind": c.kind, "std_error": named[v], "verdict": c.verdict} for v, c in found.items()}
-    return {"estimates": told} if told else {}
+    """How far off marginals may be that are not exact: their intervals, or of estimates errors; nothing where all are."""
+    told: dict[str, Any] = {}
+    for v, c in found.items():
+        bounded = c.kind != "estimate"
+        own = {"kind": c.kind} | ({"confidence": c.confidence} if bounded else {})
+        for name in ("lower", "upper") if bounded else ("std_error",):
+            numbers = getattr(c, name)
+            own[name] = None if numbers is None else dict(zip(net.states[v], numbers.tolist(), strict=True))
+        told.setdefault("intervals" if bounded else "estimates", {})[v] = own | {"verdict": c.verdict}
+    return told
 
 
-def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:
-    """The assignment with its certificate; none where the evidence is impossible."""
+def _most_probable(found: tr.MostProbable | tr.Plan | None) -> dict[str, Any]:
+    """The assignment with its certificate; none where the evidence is impossible; or the plan that is refused."""
+    if isinstance(found, tr.Plan):
+        return {"map": None, "map_refused": found.to_json()}
     log_probability = found.log_probability if found else tr.Certificate.exact(-math.inf)
     return {
         "map": found.assignment if found else {},

@@ -18,9 +18,7 @@ CONFIDENCE = 0.95
 
 def with_ladder(plan: Plan, model: TableModel, given: Evidence, ask: Ask) -> Plan:
     """The plan of an exact answer with what an interval would give instead, where that is what verbs fall back on."""
-    if plan.query not in ("marginals", "evidence"):
-        return replace(plan, alternatives=tuple(a for a in plan.alternatives if a is not INTERVAL))
-    if plan.method and not plan.refused and plan.seconds <= EXACT:
+    if plan.query not in ("marginals", "evidence") or (plan.method and not plan.refused and plan.seconds <= EXACT):
         return plan
     from tractable.plan.mini_buckets import LOOKED_AT, nats, pilot  # no small plan waits for it
 
