@@ -55,7 +55,9 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
         ]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
-    return {**record, "seconds": found.seconds, "plan": found.plan.to_json()}
+    if found.estimates or (isinstance(log, tr.Certificate) and log.kind != "exact"):
+        record["seconds"] = found.seconds
+    return {**record, "plan": found.plan.to_json()}
 
 
 def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, Any]:
