@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,9 @@ SHORT = ["ignore::tractable.learning.records.LearningWarning"]
 
 DAYS_KEPT = 30
 
+MOST_REGIONS = 30_000
+"""Of memory, before what was compiled is forgotten; Linux ends a process that asks for more than 65,530."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     compile_soon()
@@ -56,6 +61,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker("verify")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Forget the programs of jax before the system allows no more: each takes some of the regions of a process."""
+    yield
+    regions = Path("/proc/self/maps")
+    if "jax" in sys.modules and regions.exists() and regions.read_bytes().count(b"\n") > MOST_REGIONS:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+@pytest.fixture
+def no_yardstick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For fits of which nobody asks what they are compared with: half of what they compile is for that."""
+    from tractable.learning import loop
+
+    monkeypatch.setattr(loop, "compared", lambda *_: None)
 
 
 def compile_soon() -> None:

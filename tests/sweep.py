@@ -31,9 +31,9 @@ def sweep(sample: int) -> settings:
     return settings(max_examples=many(sample), suppress_health_check=list(HealthCheck))
 
 
-def seeds(sample: int) -> range:
+def seeds(sample: int, times: int = TIMES) -> range:
     """Seeds of cases, where the tests run this sample; no two pieces share one."""
-    every = sample * TIMES
+    every = sample * times
     return range(every * (PIECE - 1) // PIECES, every * PIECE // PIECES) if VERIFYING else range(sample)
 
 

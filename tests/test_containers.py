@@ -188,7 +188,7 @@ def by_column(answers: Any, variables: list[str]) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-@sweep(100)
+@sweep(35)
 @given(tables())
 def test_every_container_gives_every_verb_the_same_rows(container: str, table: Table) -> None:
     with TemporaryDirectory() as folder:
@@ -211,7 +211,7 @@ def test_a_row_alone_is_that_row_of_many(table: Table) -> None:
 
 
 @pytest.mark.parametrize("extension", [".bif", ".xml", ".uai", ".safetensors"])
-@sweep(100)
+@sweep(40)
 @given(tables())
 def test_a_network_that_was_saved_reads_the_same_rows(extension: str, table: Table) -> None:
     with TemporaryDirectory() as folder:

@@ -78,6 +78,7 @@ def test_restarts_do_not_depend_on_each_other_or_on_the_number_of_cores(monkeypa
     runs = {}
     for cores in (1, 4):
         monkeypatch.setattr(exact, "n_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(exact, "CANDIDATES", 2)
         for n in (1, 2, 5):
             runs[cores, n] = tr.fit(model, x, tr.EM(n_init=n, start=learner.start, tolerance=1e-3), key=7)
     for n in (1, 2, 5):

@@ -267,7 +267,7 @@ def test_scales_of_clean_and_of_mostly_constant_columns_are_as_they_are() -> Non
 # ---------------------------------------------------------------- what counts
 
 
-@pytest.mark.parametrize("epochs", [100, 2000])
+@pytest.mark.parametrize("epochs", [100, 800])
 def test_a_transition_that_vanished_is_a_parameter(epochs: int) -> None:
     x = np.array(EARTHQUAKES)
     run = tr.fit(tr.hidden_markov(x, 5, "poisson"), x, tr.EM(prior=0, tolerance=0), epochs=epochs)

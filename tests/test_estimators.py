@@ -26,6 +26,7 @@ STOCHASTIC = dict.fromkeys(
 )
 
 
+@pytest.mark.usefixtures("no_yardstick")
 @parametrize_with_checks([RestrictedBoltzmannMachine(2, epochs=1)], expected_failed_checks=lambda _: STOCHASTIC)
 def test_scikit_learn_takes_it_for_an_estimator(estimator, check):
     check(estimator)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+from sweep import some
 
 import tractable as tr
 
@@ -21,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from tractable import estimators
 from tractable.learning.records import LearningWarning
 
+pytestmark = pytest.mark.usefixtures("no_yardstick")
 RNG = np.random.default_rng(0)
 BITS = (RNG.random((40, 4)) < 0.5).astype(float)
 GRAY = RNG.random((40, 4))
@@ -71,8 +74,8 @@ GAPS = r"row \d+, column \d: the value is missing \(NaN\): layers learn from who
 
 
 @pytest.mark.filterwarnings("ignore::tractable.learning.LearningWarning", "ignore:.*EM has not converged")
-@pytest.mark.parametrize("data", COLUMNS)
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.verify
+@pytest.mark.parametrize(("name", "data"), some(product(REFUSED, COLUMNS), 30))
 def test_bits_are_a_distribution_over_bits_and_all_else_is_refused(name: str, data: str) -> None:
     make, refuses = REFUSED[name]
     rows, words = COLUMNS[data], refuses(data)

@@ -37,9 +37,9 @@ def test_a_live_answer_is_never_written_over(references: int | None, monkeypatch
     """Nor where the interpreter counts fewer references than there are, as those do whose calls borrow arguments."""
     if references is not None:
         monkeypatch.setattr(sys, "getrefcount", lambda _: references)
-    held = [part(seed) for seed in range(30)]
+    held = [part(seed) for seed in range(20)]
     gc.collect()
     with ThreadPoolExecutor(4) as pool:
-        held += pool.map(part, range(30, 300))
+        held += pool.map(part, range(20, 100))
     for seed, array in enumerate(held):
         np.testing.assert_allclose(array, chain(seed)[1][seed % len(NAMES)], rtol=1e-12, err_msg=f"answer {seed}")

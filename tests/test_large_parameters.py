@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from machines_oracle import Z, joint
+from sweep import some
 
 import tractable as tr
 from tractable.evaluate import Annealing, anneal
@@ -47,8 +49,8 @@ def machines(c: float) -> dict[str, Boltzmann]:
 KINDS = list(machines(1.0))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("c", LARGE)
+@pytest.mark.verify
+@pytest.mark.parametrize(("kind", "c"), some(product(KINDS, LARGE), 5))
 def test_annealing(kind: str, c: float) -> None:
     model, settings = machines(c)[kind], Annealing(n_temperatures=100)
     found, truth = anneal(model, key=2, settings=settings), joint(model).log_z
@@ -58,7 +60,8 @@ def test_annealing(kind: str, c: float) -> None:
     assert found.forward.dtype == np.float64
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.verify
+@pytest.mark.parametrize("kind", some(KINDS, 3))
 def test_means_by_gibbs_and_mean_field(kind: str) -> None:
     model = machines(1e5)[kind]
     truth, found = joint(model), tr.infer(model, method="gibbs", key=1)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
+from sweep import some
 
 from tractable.learning import (
     JointStochasticApproximation,
@@ -237,7 +238,8 @@ def with_chains_of_the_model(training: Any, i: int) -> Any:
     return training._replace(offsets=training.offsets._replace(chains={"visible": v[drawn], "hidden": h[drawn]}))
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.verify
+@pytest.mark.parametrize("name", some(LEARNERS, 8))
 def test_the_mean_of_many_gradients_is_that_of_all_states(name: str) -> None:
     exact, found = drawn(name)
     error = found.std(axis=0, ddof=1) / np.sqrt(GROUPS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from layers_oracle import log_joint, table
 from layers_zoo import ZOO, network, random_evidence
+from sweep import some
 
 import tractable as tr
 from tractable.posterior.approximate import layer_annealed, layer_chains, layer_modes
@@ -57,7 +58,8 @@ def ends(model: Any, x: Any, key: int, n: int = 300) -> layer_chains.Ends:
     return layer_chains.chain_ends(model, None, cases_of(model, x), key, (n, 200))
 
 
-@pytest.mark.parametrize("name", BIMODAL)
+@pytest.mark.verify
+@pytest.mark.parametrize("name", some(BIMODAL, 3))
 def test_shares_of_modes_that_no_chain_crosses_are_those_of_the_table(name: str) -> None:
     model, x = BIMODAL[name]
     truth = table(model, {"visible": np.asarray(x, float)})

@@ -433,9 +433,9 @@ class TestColumnsOfOneKind:
         assert [*drawn] == ["a", "b", "c"] and np.array_equal(np.stack([*drawn.values()], 1).astype(float), rows)
 
     def test_draws_by_name_have_their_verdict(self) -> None:
-        w = np.random.default_rng(0).normal(size=(60, 60)) * 0.1
-        names = [f"x{j}" for j in range(60)]
-        found = tr.sample(tr.restricted(tr.Bernoulli(60, columns=names), 60, couplings=w), 3, key=0)
+        w = np.random.default_rng(0).normal(size=(30, 30)) * 0.1
+        names = [f"x{j}" for j in range(30)]
+        found = tr.sample(tr.restricted(tr.Bernoulli(30, columns=names), 30, couplings=w), 3, key=0)
         assert found.verdict != "exact" and [*found] == names
 
     def test_they_are_as_many_as_the_columns(self) -> None:

@@ -328,13 +328,13 @@ def test_slices_are_answered_as_the_whole() -> None:
     assert sliced.log_probability.value == pytest.approx(best.log_probability.value, abs=1e-10)
     assert sliced.assignment == best.assignment
     budget = scarce(model, "sample") + 6_000
-    some = [tr.sample(model, 5, key=key, codes=True, memory=budget) for key in range(600)]
+    some = [tr.sample(model, 5, key=key, codes=True, memory=budget) for key in range(250)]
     assert tr.plan(model, query="sample", memory=scarce(model, "sample")).slices > 2
     drawn = {name: np.concatenate([own[name] for own in some]) for name in model.states}
     for name in model.states:
-        assert np.mean(drawn[name]) == pytest.approx(whole.marginals.array(name)[1], abs=0.06)
+        assert np.mean(drawn[name]) == pytest.approx(whole.marginals.array(name)[1], abs=0.08)
     agree = np.mean((drawn["v0"] == drawn["v1"]).astype(float))
-    assert agree == pytest.approx(np.trace(whole.joint(["v0", "v1"])), abs=0.06)
+    assert agree == pytest.approx(np.trace(whole.joint(["v0", "v1"])), abs=0.08)
 
 
 def test_slices_of_evidence_leave_out_what_is_impossible() -> None:
@@ -402,14 +402,14 @@ def test_every_verb_refuses_with_the_plan() -> None:
         "map": tr.most_probable,
     }.items():
         with pytest.raises(tr.BudgetError, match=r"refused by the budget: .*bipartite") as caught:
-            verb(model, memory="1MiB")
+            verb(model, memory="1MiB", method="exact")
         assert caught.value.plan.query == query
         assert caught.value.plan.method is None
         assert "observing" in str(caught.value)
     with pytest.raises(tr.BudgetError):
         tr.sample(model, 1, memory="1MiB")
     with pytest.raises(tr.BudgetError):
-        tr.log_evidence(model, {"v0": 1}, memory="1MiB")
+        tr.log_evidence(model, {"v0": 1}, memory="1MiB", method="exact")
 
 
 def test_a_joint_table_over_too_many_variables_is_refused() -> None:

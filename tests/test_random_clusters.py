@@ -165,16 +165,16 @@ def method_of(model: Boltzmann, n: int, evidence: Any = None) -> str:
 
 def test_which_method_drew() -> None:
     rng = np.random.default_rng(0)
-    signs = rng.choice([-1.0, 1.0], (2, 40))
-    flipped = tr.restricted(units="spin", couplings=0.05 * np.outer(*signs))
+    signs = rng.choice([-1.0, 1.0], (2, 24))
+    flipped = tr.restricted(units="spin", couplings=0.08 * np.outer(*signs))
     assert method_of(flipped, 20) == "random_clusters"
-    frustrated = tr.restricted(units="spin", couplings=0.05 * rng.normal(size=(40, 40)))
+    frustrated = tr.restricted(units="spin", couplings=0.08 * rng.normal(size=(24, 24)))
     assert method_of(frustrated, 20) == "annealing"
-    held = np.where(np.arange(40) < 8, signs[0], np.nan)
+    held = np.where(np.arange(24) < 8, signs[0], np.nan)
     assert method_of(flipped, 20, held) == "random_clusters"  # what is known are fields of one sign
     x = tr.sample(flipped, 7, evidence=held)
     assert (x[:, :8] == held[:8]).all() and np.isin(x, (-1, 1)).all()
-    two_signs = np.where(np.arange(40) % 2, 1.0, -1.0).astype(np.float32) * signs[0]
+    two_signs = np.where(np.arange(24) % 2, 1.0, -1.0).astype(np.float32) * signs[0]
     assert method_of(replace(flipped, fields=flipped.fields | {"visible": two_signs}), 20) == "annealing"
 
 

@@ -207,14 +207,14 @@ def test_what_is_refused_is_said_with_its_price(monkeypatch: pytest.MonkeyPatch)
     net = many_causes(60, 100, 6, seed=1)
     evidence = {f"f{j}": "yes" for j in range(60)}
     with pytest.raises(tr.BudgetError) as caught:
-        tr.infer(net, evidence, targets=["d0"], memory="64MB", seconds=10)
+        tr.infer(net, evidence, targets=["d0"], method="exact", memory="64MB", seconds=10)
     assert caught.value.plan.method is None
     lonely = tr.BayesianNetwork(
         {**net.states, "x": "01", "y": "01"},
         {**net.parents, "y": ["x"]},
         {**net.tables, "x": [0.4, 0.6], "y": [[0.9, 0.1], [0.2, 0.8]]},
     )
-    post = tr.infer(lonely, {**evidence, "y": "1"}, targets=["d0", "x"], memory="64MB", seconds=10)
+    post = tr.infer(lonely, {**evidence, "y": "1"}, targets=["d0", "x"], method="exact", memory="64MB", seconds=10)
     assert list(post.marginals) == ["x"] and list(post.refused) == ["d0"] == list(post.plan.refused)
     assert post.marginals["x"]["1"] == pytest.approx(0.48 / 0.52)
     assert post.refused["d0"].method is None and post.refused["d0"].seconds > 10
@@ -391,11 +391,13 @@ def test_the_command_answers_what_it_can(wide: str, capsys: Any, monkeypatch: py
     monkeypatch.setattr(budget, "MAX_SECONDS", 10.0)
     budget._budget.cache_clear()
     try:
-        assert run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB"]) == 3
+        assert run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB", "--exact"]) == 3
         said = capsys.readouterr()
         assert "refused by the budget: the marginals of d0" in said.err and "Traceback" not in said.err
         assert "0.923077" in said.out and "is refused by the budget" in said.out and "advice" in said.out
-        assert run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB", "--json"]) == 3
+        assert (
+            run(["query", wide, "--target", "x,d0", "--evidence", seen, "--memory", "64MB", "--exact", "--json"]) == 3
+        )
         found = json.loads(capsys.readouterr().out)
         assert found["marginals"]["x"]["1"] == pytest.approx(0.48 / 0.52)
         assert found["log_evidence"] is None and found["log_evidence_refused"]["method"] is None
@@ -417,7 +419,7 @@ def test_the_command_gives_log_evidence_where_marginals_are_refused(
 
     monkeypatch.setattr(networks.OneCase, "price", evidence_alone)
     monkeypatch.setattr("tractable.posterior.engines.tables.at_once", lambda case, ask: None)
-    assert run(["query", wide, "--evidence", "y=1,f0=yes", "--target", "d0,d1", "--json"]) == 3
+    assert run(["query", wide, "--evidence", "y=1,f0=yes", "--target", "d0,d1", "--exact", "--json"]) == 3
     said = capsys.readouterr()
     found = json.loads(said.out)
     assert found["log_evidence"]["kind"] == "exact" and found["marginals"] == {}

@@ -20,7 +20,6 @@ from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
 from tractable.models.evidence import parse_evidence
 
-
 MAP = "--map"
 """What is refused where the most probable states are; no variable is called so."""
 
@@ -138,10 +137,10 @@ def noted(answers: Iterable[ShownAnswer], refused: dict[str, Any]) -> Iterator[S
         yield answer
 
 
-Ends = tuple[float, float] | None
+Between = tuple[float, float] | None
 
 
-def cells(net: Network, asked: ShownQuery, answer: ShownAnswer) -> Iterator[tuple[dict[str, str], float, Ends]]:
+def cells(net: Network, asked: ShownQuery, answer: ShownAnswer) -> Iterator[tuple[dict[str, str], float, Between]]:
     """Every cell of the joint table over the targets: its states (what is observed has its own), value and interval."""
     if answer.joint is None:
         return
@@ -150,7 +149,7 @@ def cells(net: Network, asked: ShownQuery, answer: ShownAnswer) -> Iterator[tupl
         yield dict(zip(asked.targets, states, strict=True)), p, ends
 
 
-def with_ends(found: tr.Certificate) -> Iterator[tuple[float, Ends]]:
+def with_ends(found: tr.Certificate) -> Iterator[tuple[float, Between]]:
     """Each of many numbers with its interval; None of what is exact, and of estimates, which have none."""
     value = np.ravel(found.value).tolist()
     if found.kind in ("exact", "estimate"):

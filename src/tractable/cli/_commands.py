@@ -108,7 +108,7 @@ class QueryTargets:
 
 
 @app.command(
-    epilog='\b\nExamples:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint\n'
+    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint\n'
     "  tractable query grid.uai.gz --seconds 60 --confidence 0.99\n  tractable query grid.uai.gz --exact --memory 8GiB"
 )
 @spread

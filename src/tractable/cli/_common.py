@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import tractable as tr
+from tractable.models.sparse_networks import bytes_held
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_bytes
 
@@ -53,7 +54,7 @@ class Common:
     def load(self, path: str, normalize: bool = False) -> Any:
         """The model in a file, refused where its numbers alone take more than the memory that may be used."""
         found: Any = tr.load(path, normalize=normalize)
-        held = 8.0 * (found.packed.values.size if found.family == "tables" else found.n_parameters)
+        held = bytes_held(found) if found.family == "tables" else 8.0 * found.n_parameters
         if self.memory is not None and held > memory_bytes(self.memory):
             raise OverBudgetError(f"{path}: the model alone takes {memory_size(held)}; --memory is {self.memory}")
         return found

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import tractable as tr
-from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
+from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells
+from tractable.models.sparse_networks import n_entries
 
 
 def write(record: Mapping[str, Any]) -> None:
@@ -26,7 +27,7 @@ def model(net: Any) -> dict[str, Any]:
         "kind": type(net).__name__,
         "name": net.name,
         "variables": len(net.states),
-        "table_entries": net.packed.values.size,
+        "table_entries": n_entries(net),
     }
 
 
@@ -38,30 +39,32 @@ def _groups(machine: Any) -> list[dict[str, Any]]:
 def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
-    log = found.log_evidence
-    record: dict[str, Any] = {
-        "log_evidence": None if isinstance(log, tr.Plan) else log.to_json(),
-        "marginals": marginals,
-    }
-    if isinstance(log, tr.Plan):
-        record["log_evidence_refused"] = log.to_json()
+    record: dict[str, Any] = {**_log_evidence(found.log_evidence), "marginals": marginals}
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
     record |= _estimates(net, found.estimates)
     if asked.joint:
-        record["joint"] = [
-            {"states": states, "p": p} | ({} if ends is None else {"lower": ends[0], "upper": ends[1]})
-            for states, p, ends in cells(net, asked, found)
-        ]
+        record["joint"] = [_cell(*cell) for cell in cells(net, asked, found)]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
-    if found.estimates or (isinstance(log, tr.Certificate) and log.kind != "exact"):
+    if found.estimates or "confidence" in (record["log_evidence"] or {}):
         record["seconds"] = found.seconds
     return {**record, "plan": found.plan.to_json()}
 
 
+def _log_evidence(log: tr.Certificate | tr.Plan) -> dict[str, Any]:
+    """log P with its certificate, or the plan that is refused."""
+    refused = {"log_evidence": None, "log_evidence_refused": log.to_json()} if isinstance(log, tr.Plan) else None
+    return refused or {"log_evidence": log.to_json()}
+
+
+def _cell(states: Mapping[str, str], p: float, ends: Between) -> dict[str, Any]:
+    """A cell of a joint table."""
+    return {"states": states, "p": p, **({} if ends is None else {"lower": ends[0], "upper": ends[1]})}
+
+
 def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, Any]:
-    """How far off marginals may be that are not exact: their intervals, or of estimates errors; nothing where all are."""
+    """How far off marginals may be that are not exact: intervals, or errors of estimates; nothing where all are."""
     told: dict[str, Any] = {}
     for v, c in found.items():
         bounded = c.kind != "estimate"

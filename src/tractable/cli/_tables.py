@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 import tractable as tr
-from tractable.cli._answers import Ends, Network, ShownAnswer, ShownQuery, cells, with_ends
+from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells, with_ends
 from tractable.cli._console import Answers
 from tractable.plan._text import prices
 from tractable.plan._units import duration
@@ -27,7 +27,7 @@ MAX_COLUMNS = 4
 BAR, WIDE = 24, 64
 """Characters of a bar, and of a terminal that is wide enough for it."""
 
-ShownRow = tuple[tuple[str, ...], float, Ends]
+ShownRow = tuple[tuple[str, ...], float, Between]
 """Names, a probability, its interval."""
 
 console = Answers(highlight=False, markup=False, emoji=False)
@@ -105,7 +105,9 @@ def certified(certificate: tr.Certificate) -> str:
     if certificate.kind == "exact":
         return f"{certificate.value:.10g} (exact)"
     sure = "" if certificate.confidence is None else f" at {100 * certificate.confidence:.6g} %"
-    return f"{certificate.value:.10g} in [{certificate.lower:.10g}, {certificate.upper:.10g}] ({certificate.kind}{sure})"
+    return (
+        f"{certificate.value:.10g} in [{certificate.lower:.10g}, {certificate.upper:.10g}] ({certificate.kind}{sure})"
+    )
 
 
 def _evidence(net: Network, answer: ShownAnswer) -> str:
@@ -162,7 +164,7 @@ def _show(columns: Sequence[str], rows: Iterable[ShownRow]) -> None:
     _tell_rest(sum(1 for _ in rows))
 
 
-def _bar(p: float, ends: Ends) -> Bar | str:
+def _bar(p: float, ends: Between) -> Bar | str:
     """A probability as a bar; of an interval what is sure of it, and in a lighter shade what is not."""
     width = BAR if console.width >= WIDE else console.width // 8
     if math.isnan(p):
@@ -191,13 +193,18 @@ def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer])
         tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables if v in answer.marginals)
         table.add_row(str(number), *_log_and_kind(answer), *tops)
     console.print(table)
-    told = (a.log_evidence for a in answers if isinstance(a.log_evidence, tr.Certificate) and a.estimates)
-    for verdict in list(dict.fromkeys(c.verdict for c in told if c.verdict))[:MAX_ROWS]:
-        console.print(verdict)
+    _show_verdicts(answers)
     _tell_rest(len(answers) - MAX_ROWS)
     _show_refused(answers[0].refused if answers else {})
     if asked.joint or asked.most_probable:
         console.print("the joint distributions and most probable assignments of several cases: with --json")
+
+
+def _show_verdicts(answers: Sequence[ShownAnswer]) -> None:
+    """What numbers are worth that are not exact, each verdict once."""
+    told = [a.log_evidence.verdict for a in answers if isinstance(a.log_evidence, tr.Certificate) and a.estimates]
+    for verdict in [*dict.fromkeys(filter(None, told))][:MAX_ROWS]:
+        console.print(verdict)
 
 
 def _log_and_kind(answer: ShownAnswer) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def kl_divergence(truth: BayesianNetwork, other: BayesianNetwork) -> Certificate
     posterior, total = infer(truth, targets=()), 0.0
     for v, parents in truth.parents.items():
         weights = posterior.joint(parents) if parents else np.ones(())
-        p, q = truth.tables[v], other.tables[v]
+        p, q = np.asarray(truth.tables[v]), np.asarray(other.tables[v])
         there = (p > 0) & (weights[..., None] > 0)
         with np.errstate(divide="ignore"):
             terms = weights[..., None] * p * (np.log(np.where(there, p, 1.0)) - np.log(np.where(there, q, 1.0)))

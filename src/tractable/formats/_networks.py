@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from tractable.graph import Graph
 from tractable.models import BayesianNetwork
 from tractable.models._base import ModelError, unknown_variable
 from tractable.models.bayesian_network import ROW_SUM_TOLERANCE
+from tractable.models.sparse_tables import SparseTable, held
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 """What no UTF-8 can hold: halves of characters."""
@@ -24,7 +25,7 @@ class Families:
 
     states: dict[str, tuple[str, ...]]
     parents: dict[str, tuple[str, ...]]
-    tables: dict[str, np.ndarray]
+    tables: dict[str, np.ndarray | SparseTable]
 
     def put(self, source: Source, family: Sequence[str], table: np.ndarray, line: int) -> None:
         """A table, the last of the family its child; an error at the line where it does not fit the variables."""
@@ -45,7 +46,7 @@ class Families:
     def uneven(self, normalize: bool = False) -> tuple[str, int, float] | None:
         """Variable, row and sum of a row that does not sum to one, or that cannot be divided by its sum."""
         for name, states in self.states.items():
-            sums = self.tables[name].reshape(-1, len(states)).sum(axis=1)
+            sums = _sums(self.tables[name], len(states))
             error = (sums <= 0).astype(float) if normalize else np.abs(sums - 1)
             if error.max() > ROW_SUM_TOLERANCE:
                 return name, int(error.argmax()), float(sums[error.argmax()])
@@ -60,11 +61,27 @@ class Families:
 
     def network(self, source: Source, name: str, line_of: Callable[[str, int], int]) -> BayesianNetwork:
         """The network; its errors become errors of the file, at the line ``line_of(variable, row)``."""
+        shapes = {v: [len(self.states[u]) for u in (*self.parents[v], v)] for v in self.tables}
+        tables = {v: held(table, shapes[v]) for v, table in self.tables.items()}
         try:
-            return BayesianNetwork(self.states, self.parents, self.tables, name, normalize=source.normalize)
+            return BayesianNetwork(self.states, self.parents, tables, name, normalize=source.normalize)
         except ModelError as error:
             fault = self.fault(source.normalize)
             raise source.error(error, line_of(*fault) if fault else None) from None
+
+
+def _sums(table: np.ndarray | SparseTable, size: int) -> np.ndarray:
+    """The sum of each row."""
+    if isinstance(table, SparseTable):
+        return np.bincount(table.places // size, table.values, minlength=table.size // size)
+    return table.reshape(-1, size).sum(axis=1)
+
+
+def rows_of(table: np.ndarray | SparseTable, size: int) -> Iterator[np.ndarray]:
+    """The rows of a table, all at once or so many at a time [n, size]."""
+    if isinstance(table, SparseTable):
+        return table.rows()
+    return iter([table.reshape(-1, size)])
 
 
 def bayesian(model: object, extension: str, barred: re.Pattern[str] = SURROGATES) -> BayesianNetwork:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, product
+from itertools import chain
 
 import numpy as np
 
@@ -16,22 +15,23 @@ from tractable.formats._base import (
     Numbers,
     Source,
     amount,
-    encoded,
     first_bad,
     repeated,
     shown,
 )
-from tractable.formats._networks import Families, bayesian
+from tractable.formats._bif_text import write
+from tractable.formats._networks import Families
 from tractable.formats._pieces import Pieces
 from tractable.models import BayesianNetwork
 from tractable.models._base import unknown_state, unknown_variable
+from tractable.models.sparse_tables import LARGE, SparseTable
+
+__all__ = ["read", "write"]
 
 MAX_DEFAULT_ENTRIES = 2**24
-"""How many entries of one file may come from ``default`` rows, that is from no text of their own."""
+"""How many entries of one file may come from ``default`` rows, that is from no text of their own.
 
-_PLAIN = re.compile(r'(?!.*(?://|/\*))[^\s,|;(){}\[\]"\\]+')
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_KEYWORDS = ("network", "variable", "probability", "property", "type", "discrete", "table", "default")
+Of a large table whose default row is zero in half of its states or more, zeros do not count: they are not held."""
 
 
 def read(source: Source) -> BayesianNetwork:
@@ -171,7 +171,7 @@ class _Reader:
         by = self._by_rows if block.table is None else self._whole
         table = by(block, n_rows)
         self.families.parents[block.child] = block.parents
-        self.families.tables[block.child] = table.reshape(-1)
+        self.families.tables[block.child] = table if isinstance(table, SparseTable) else table.reshape(-1)
 
     def _head(self, place: int) -> _Block:
         """``probability ( child | parent, parent ) {``"""
@@ -242,32 +242,56 @@ class _Reader:
         self.lines_of[block.child] = lambda row: self.text.line(block.table or 0)
         return self._numbers([block.table or 0], size * n_rows, 1).reshape(size, n_rows).T.copy()
 
-    def _by_rows(self, block: _Block, n_rows: int) -> np.ndarray:
+    def _by_rows(self, block: _Block, n_rows: int) -> np.ndarray | SparseTable:
         """Rows come in any order, each labelled by the states of the parents."""
         size = len(self.states[block.child])
-        self._check_rows(block, n_rows, size)
-        table, given_by = np.empty((n_rows, size)), np.full(n_rows, -1)
-        if block.default is not None:
-            table[:] = self._numbers([block.default], size, 1)
+        default, few = self._default(block, n_rows, size)
         values, positions = self._numbers([at + 4 for at in block.rows], size, 0), self._positions(block)
-        table[positions] = values
-        given_by[positions] = range(len(positions))
-        if (again := given_by[positions] != np.arange(len(positions))).any():
-            place = block.rows[given_by[positions[again.argmax()]]]
+        order = np.argsort(positions, kind="stable")
+        ordered = positions[order]
+        if (again := np.flatnonzero(ordered[1:] == ordered[:-1])).size:
+            place = block.rows[order[again + 1].min()]
             raise self.text.error(place, f"this row of {shown(block.child)} is given twice; keep one")
-        places = [*block.rows, block.default or block.place]
-        self.lines_of[block.child] = lambda row: self.text.line(places[given_by[row]])
+        self.lines_of[block.child] = lambda row: self._line_of_row(block, positions, row)
+        if few:
+            return self._few(block, default, ordered, values[order])
+        table = np.empty((n_rows, size))
+        table[:] = default
+        table[positions] = values
         return table
 
-    def _check_rows(self, block: _Block, n_rows: int, size: int) -> None:
-        """Before anything is allocated: are there rows enough, or a default?"""
-        missing = max(n_rows - len(block.rows), 0)
-        have = f"{shown(block.child)} has {len(block.rows)} of {amount(n_rows)} rows"
-        if missing and block.default is None:
-            raise self.text.error(block.place, f"{have}; add the others, or a default")
-        self.default_entries += missing * size
+    def _default(self, block: _Block, n_rows: int, size: int) -> tuple[np.ndarray, bool]:
+        """The default row, and whether the table is made of its non-zeros; before anything is allocated for it."""
+        missing, have = max(n_rows - len(block.rows), 0), f"{shown(block.child)} has {len(block.rows)} of"
+        if block.default is None:
+            if missing:
+                cause = f"{have} {amount(n_rows)} rows; add the others, or a default"
+                raise self.text.error(block.place, cause)
+            return np.zeros(size), False
+        default = self._numbers([block.default], size, 1)[0]
+        nnz = int(np.count_nonzero(default))
+        few = n_rows * size >= LARGE and 2 * nnz <= size
+        self.default_entries += missing * (max(nnz, 1) if few else size)
         if self.default_entries > MAX_DEFAULT_ENTRIES:
-            raise self.text.error(block.place, f"{have}, too many for a default; write the rows out")
+            cause = f"{have} {amount(n_rows)} rows, too many for a default; write the rows out"
+            raise self.text.error(block.place, cause)
+        return default, few
+
+    def _line_of_row(self, block: _Block, positions: np.ndarray, row: int) -> int:
+        found = np.flatnonzero(positions == row)
+        return self.text.line(block.rows[found[0]] if len(found) else block.default or block.place)
+
+    def _few(self, block: _Block, default: np.ndarray, given: np.ndarray, values: np.ndarray) -> SparseTable:
+        """The non-zeros of a table with these rows, by their numbers in order, and a default for all others."""
+        shape = tuple(len(self.states[v]) for v in (*block.parents, block.child))
+        others = np.ones(math.prod(shape[:-1]), bool)
+        others[given] = False
+        states, (row, state) = np.flatnonzero(default), np.nonzero(values)
+        rest = np.flatnonzero(others)
+        places = np.concatenate([np.add.outer(rest * shape[-1], states).ravel(), given[row] * shape[-1] + state])
+        numbers = np.concatenate([np.tile(default[states], len(rest)), values[row, state]])
+        order = np.argsort(places)
+        return SparseTable(shape, places[order], numbers[order])
 
     def _numbers(self, places: Sequence[int], size: int, skip: int) -> np.ndarray:
         """The numbers of each piece as a row, without the first `skip` words; pieces that repeat are read once."""
@@ -312,38 +336,3 @@ class _Reader:
                 error = unknown_state(parent, column[row], self.states[parent])
                 raise text.error(block.rows[row] + 2, error, column[row]) from None
         return position
-
-
-def write(model: object) -> bytes:
-    """A network as BIF; names are in quotes where it or other readers would take them for something else."""
-    net = bayesian(model, ".bif")
-    title = _word(net.name) if _IDENTIFIER.fullmatch(net.name) else _quoted(net.name)
-    lines = [f"network {title} {{", "}"]
-    for name, states in net.states.items():
-        listed = ", ".join(map(_word, states))
-        lines += [f"variable {_word(name)} {{", f"  type discrete [ {len(states)} ] {{ {listed} }};", "}"]
-    for name in net.states:
-        lines += _block_lines(net, name)
-    return encoded("\n".join(lines) + "\n")
-
-
-def _block_lines(net: BayesianNetwork, name: str) -> list[str]:
-    parents = net.parents[name]
-    given = " | " + ", ".join(map(_word, parents)) if parents else ""
-    rows = [", ".join(map(repr, row)) for row in net.tables[name].reshape(-1, len(net.states[name])).tolist()]
-    labels = product(*(list(map(_word, net.states[v])) for v in parents))
-    if parents:
-        body = [f"  ({', '.join(label)}) {row};" for label, row in zip(labels, rows, strict=True)]
-    else:
-        body = [f"  table {rows[0]};"]
-    return [f"probability ( {_word(name)}{given} ) {{", *body, "}"]
-
-
-def _word(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) and name.lower() not in _KEYWORDS else _quoted(name)
-
-
-def _quoted(name: str) -> str:
-    import json  # names that need quotes are rare
-
-    return json.dumps(name, ensure_ascii=False)

@@ -4,7 +4,8 @@ The header's metadata hold one entry, ``tractable``: JSON with ``version``, ``wr
 of the library), ``kind`` (``bayesian`` or ``markov``), ``name``, ``variables`` (each with ``name`` and ``states``, and
 ``parents`` if it is a Bayesian network), of a Bayesian network also ``ties`` and ``fixed`` where it has any, and of a
 Markov network ``scopes``. The tables are the tensors ``table.VARIABLE`` or ``factor.INDEX``, axes in the order
-(*parents, variable) or of the scope.
+(*parents, variable) or of the scope. A sparse one is two: ``places.VARIABLE`` or ``places.INDEX``, where its non-zeros
+are in the flat table (I32 or I64), and ``values.…``, one number where all are the same.
 
 Version 1 had no ``ties``, ``fixed``, ``written_by`` and ``read_since``, and models of rows had no ``columns``.
 """
@@ -25,6 +26,8 @@ from tractable.formats._equal import difference
 from tractable.formats._versions import Format
 from tractable.kernels import MAX_AXES
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
+from tractable.models.axes import Listed
+from tractable.models.sparse_tables import SparseTable
 
 FORMAT = Format(2, since="0.2.0")
 
@@ -111,30 +114,51 @@ def _states(about: dict[str, Any]) -> dict[str, list[str]]:
 def _bayesian(about: dict[str, Any], tensors: dict[str, Any]) -> BayesianNetwork:
     states = _states(about)
     parents = {v["name"]: tuple(v.get("parents", ())) for v in about["variables"]}
-    tables = _tables(tensors, [f"table.{name}" for name in states])
+    tables = _tables(tensors, "table", list(states))
     learned = about["ties"], about["fixed"]
     return BayesianNetwork(states, parents, dict(zip(states, tables, strict=True)), about["name"], *learned)
 
 
 def _markov(about: dict[str, Any], tensors: dict[str, Any]) -> MarkovNetwork:
     scopes = [tuple(scope) for scope in about["scopes"]]
-    tables = _tables(tensors, [f"factor.{j}" for j in range(len(scopes))])
+    tables = _tables(tensors, "factor", [str(j) for j in range(len(scopes))])
     return MarkovNetwork(_states(about), list(zip(scopes, tables, strict=True)), about["name"])
 
 
-def _tables(tensors: dict[str, Any], names: list[str]) -> list[np.ndarray]:
-    """The tensors of these names, and no others."""
-    for name in {*names} ^ {*tensors}:
+def _tables(tensors: dict[str, Any], kind: str, names: list[str]) -> list[Any]:
+    """The tables of these names, each in one tensor or two, and no others."""
+    wanted = [part for name in names for part in _parts(kind, name, tensors)]
+    for name in {*wanted} ^ {*tensors}:
         what = "is not described in the header" if name in tensors else "is missing"
         raise ModelError(f"the tensor {shown(name)} {what}")
-    return [_table(name, tensors[name]) for name in names]
+    read = {1: _table, 2: _sparse}
+    return [read[len(parts)](tensors, *parts) for parts in (_parts(kind, name, tensors) for name in names)]
 
 
-def _table(name: str, tensor: dict[str, Any]) -> np.ndarray:
-    if tensor["dtype"] != "F64":
-        raise ModelError(f"the tensor {shown(name)} has type {tensor['dtype']}; tables are F64")
-    flat = np.frombuffer(tensor["data"], "<f8").astype(np.float64, copy=False)
-    return flat.reshape(tensor["shape"]) if len(tensor["shape"]) <= MAX_AXES else flat
+def _parts(kind: str, name: str, tensors: dict[str, Any]) -> list[str]:
+    """The tensors of a table: one, or two of a sparse one."""
+    return [f"places.{name}", f"values.{name}"] if f"places.{name}" in tensors else [f"{kind}.{name}"]
+
+
+_DTYPES = {"F64": "<f8", "I32": "<i4", "I64": "<i8"}
+
+
+def _flat(name: str, tensor: dict[str, Any], known: tuple[str, ...]) -> np.ndarray:
+    if tensor["dtype"] not in known:
+        what = "tables are" if known == ("F64",) else "places are"
+        raise ModelError(f"the tensor {shown(name)} has type {tensor['dtype']}; {what} {' or '.join(known)}")
+    found = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]])
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
+
+
+def _table(tensors: dict[str, Any], name: str) -> np.ndarray:
+    flat, shape = _flat(name, tensors[name], ("F64",)), tensors[name]["shape"]
+    return flat.reshape(shape) if len(shape) <= MAX_AXES else flat
+
+
+def _sparse(tensors: dict[str, Any], places: str, values: str) -> Listed:
+    at, numbers = _flat(places, tensors[places], ("I32", "I64")), _flat(values, tensors[values], ("F64",))
+    return Listed(numbers[0] if numbers.size == 1 else numbers, at)
 
 
 def write(model: Any) -> bytes:
@@ -182,11 +206,23 @@ def _bayesian_parts(net: BayesianNetwork) -> tuple[dict[str, Any], dict[str, np.
     about: dict[str, Any] = {"kind": "bayesian", "name": net.name, "variables": variables}
     about |= {"ties": list(map(list, net.ties))} if net.ties else {}
     about |= {"fixed": list(net.fixed)} if net.fixed else {}
-    return about, {f"table.{name}": table for name, table in net.tables.items()}
+    return about, _tensors("table", net.tables.items())
 
 
 def _markov_parts(net: MarkovNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     variables = [{"name": v, "states": list(s)} for v, s in net.states.items()]
     scopes = [list(scope) for scope, _ in net.factors]
     about = {"kind": "markov", "name": net.name, "variables": variables, "scopes": scopes}
-    return about, {f"factor.{j}": table for j, (_, table) in enumerate(net.factors)}
+    return about, _tensors("factor", ((str(j), table) for j, (_, table) in enumerate(net.factors)))
+
+
+def _tensors(kind: str, tables: Iterable[tuple[str, Any]]) -> dict[str, np.ndarray]:
+    """The tensors of tables."""
+    out = {}
+    for name, table in tables:
+        if isinstance(table, SparseTable):
+            values = table.values[:1] if table.alike else table.values
+            out |= {f"places.{name}": table.places, f"values.{name}": values}
+        else:
+            out[f"{kind}.{name}"] = table
+    return out

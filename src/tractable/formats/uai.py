@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,9 @@ from tractable.formats._base import (
     repeated,
     shown,
 )
-from tractable.formats._networks import Families, check_learned
+from tractable.formats._networks import Families, check_learned, rows_of
 from tractable.models import BayesianNetwork, MarkovNetwork, ModelError
+from tractable.models.sparse_tables import held
 
 FREE_STATES = 2**16
 """How many more states a file may declare than it has numbers: variables in no function need no table."""
@@ -46,11 +48,15 @@ def read(source: Source) -> BayesianNetwork | MarkovNetwork:
     states = {str(v): names[size] for v, size in enumerate(sizes)}
     if words.kind == "BAYES" and (found := _bayesian(words, states, scopes, tables, starts)):
         return found
-    named = [tuple(map(str, scope)) for scope in scopes]
+    factors = [_factor(scope, table, sizes) for scope, table in zip(scopes, tables, strict=True)]
     try:
-        return MarkovNetwork(states, list(zip(named, tables, strict=True)), source.stem)
+        return MarkovNetwork(states, factors, source.stem)
     except ModelError as error:
         raise source.error(error) from None
+
+
+def _factor(scope: Sequence[int], table: np.ndarray, sizes: Sequence[int]) -> tuple[tuple[str, ...], Any]:
+    return tuple(map(str, scope)), held(table, [sizes[v] for v in scope])
 
 
 def _bayesian(
@@ -195,12 +201,14 @@ def write(model: BayesianNetwork | MarkovNetwork) -> bytes:
     if getattr(model, "family", None) != "tables":
         raise ModelError(f"a {type(model).__name__} cannot be written as .uai; write .safetensors instead")
     check_learned(model, ".uai")
-    packed = model.packed
+    packed, sparse = model.outline, model.sparse
     scopes = [packed.scope(j).tolist() for j in range(packed.n_factors)]
     kind = "BAYES" if isinstance(model, BayesianNetwork) else "MARKOV"
     lines = [kind, str(len(packed.sizes)), " ".join(map(str, packed.sizes)), str(len(scopes))]
     lines += [" ".join(map(str, [len(scope), *scope])) for scope in scopes]
     for j, scope in enumerate(scopes):
-        rows = packed.table(j).reshape(-1, int(packed.sizes[scope[-1]]) if scope else 1)
-        lines += ["", str(rows.size), *(" ".join(map(repr, row)) for row in rows.tolist())]
+        table = sparse[j] if j in sparse else packed.table(j)
+        lines += ["", str(table.size)]
+        for rows in rows_of(table, int(packed.sizes[scope[-1]]) if scope else 1):
+            lines += ["\n".join(" ".join(map(repr, row)) for row in rows.tolist())]
     return encoded("\n".join(lines) + "\n")

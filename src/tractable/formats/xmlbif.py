@@ -17,7 +17,7 @@ from tractable.formats._base import (
     shown,
     written,
 )
-from tractable.formats._networks import Families, bayesian
+from tractable.formats._networks import Families, bayesian, rows_of
 from tractable.formats._xml import Elements
 from tractable.models import BayesianNetwork
 
@@ -149,8 +149,10 @@ def write(model: object) -> bytes:
     for name in net.states:
         lines += ["<DEFINITION>", f"  {_element('FOR', name)}"]
         lines += [f"  {_element('GIVEN', parent)}" for parent in net.parents[name]]
-        rows = net.tables[name].reshape(-1, len(net.states[name]))
-        lines += ["  <TABLE>", *(f"    {written(row)}" for row in rows), "  </TABLE>", "</DEFINITION>"]
+        lines.append("  <TABLE>")
+        for rows in rows_of(net.tables[name], len(net.states[name])):
+            lines.append("\n".join(f"    {written(row)}" for row in rows))
+        lines += ["  </TABLE>", "</DEFINITION>"]
     return encoded("\n".join([*lines, "</NETWORK>", "</BIF>", ""]))
 
 

@@ -51,7 +51,9 @@ class Caller:
         try:
             while True:
                 question = _Question.from_address((yield))
-                _answer(question, self.watch)
+                _answer(question)
+                if self.watch is not None:
+                    self.watch()
         except GeneratorExit:
             return
         except BaseException as error:  # which may have struck after the answer
@@ -64,12 +66,10 @@ class Caller:
         return error or KeyboardInterrupt()
 
 
-def _answer(question: _Question, watch: Callable[[], None] | None) -> None:
+def _answer(question: _Question) -> None:
     if question.batch:
         _multiply(question)
     look_up()
-    if watch is not None:
-        watch()
     question.made = 1
 
 

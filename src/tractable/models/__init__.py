@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tractable.models.scaling import scaled
     from tractable.models.sequences import Sequences
     from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+    from tractable.models.sparse_reading import sparse
     from tractable.models.units import Bernoulli, Categorical, Gaussian, Mixed, Spin, units_for
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "restricted",
     "scaled",
     "select",
+    "sparse",
     "to_networkx",
     "to_pgmpy",
     "to_pyagrum",
@@ -126,6 +128,7 @@ _LEAVES = {
     "scaling": ("scaled",),
     "sequences": ("Sequences",),
     "sigmoid_belief": ("SigmoidBeliefNetwork",),
+    "sparse_reading": ("sparse",),
     "units": ("Bernoulli", "Categorical", "Gaussian", "Mixed", "Spin", "units_for"),
 }
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others

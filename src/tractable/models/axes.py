@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,18 @@ Axes = dict[str, tuple[str, ...]]
 """The variables of a table in the order of its axes, with their states."""
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What `sparse` was given: it means something once the variables of the table are known."""
+
+    entries: Any
+    places: Any = None
+
+
 def has_names(table: Any) -> bool:
     """Whether a table says which states its entries are of: a mapping, a frame, or rows as mappings."""
+    if isinstance(table, Listed):
+        return table.places is None and has_names(table.entries)
     if isinstance(table, np.ndarray) or not hasattr(table, "__len__"):
         return False
     if isinstance(table, list | tuple):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from tractable.models._base import (
     ReadOnly,
     Tables,
     check_known,
-    pack,
-    read_only,
     set_fields,
     unknown_variable,
 )
@@ -24,7 +22,10 @@ from tractable.models.axes import has_names
 from tractable.models.evidence import parse_rows
 from tractable.models.observations import Observations
 from tractable.models.rows import as_names
-from tractable.models.tables import checked_rows, checked_states, checked_table, text_keys
+from tractable.models.sparse_networks import Holding, n_entries, outlined
+from tractable.models.sparse_reading import is_sparse, sparse_table
+from tractable.models.sparse_tables import SparseTable, held
+from tractable.models.tables import checked_rows, checked_states, checked_table, sparse_rows, text_keys
 from tractable.models.values import text_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ ROW_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class BayesianNetwork:
+class BayesianNetwork(Holding):
     """A directed model p(x) = ∏ p(xᵢ | parents(xᵢ)) over discrete variables with named states.
 
     Parameters
@@ -48,9 +49,10 @@ class BayesianNetwork:
         of their edges.
     tables : mapping of variable name to p(x | parents): an array of shape ``(*parent sizes, own size)``; a DataFrame,
         wide (a column for each parent and one for each state) or long (a column for each parent, for the variable, and
-        one of numbers); or a mapping: state → p, parent's state → row, (states of parents) → state → p. Rows sum to one
-        (one within 1e-3 of that is renormalized). Tables are copied, and read-only: `replace` makes a network with
-        others.
+        one of numbers); a mapping: state → p, parent's state → row, (states of parents) → state → p; or only what is
+        not zero: a function of the parents' states that gives the variable's, a matrix of ``scipy.sparse``, `sparse`.
+        Rows sum to one (one within 1e-3 of that is renormalized). Tables are copied, and read-only: `replace` makes a
+        network with others.
     ties : groups of variables that share one table in learning. fixed : variables whose tables are not learned.
     normalize : whether rows are divided by their sums, whatever these are; for hand-rounded numbers, or counts.
 
@@ -99,20 +101,18 @@ class BayesianNetwork:
         tolerance = None if normalize else ROW_SUM_TOLERANCE
         with np.errstate(over="ignore"):  # of weights that are to be normalized
             arrays = [_table(v, given, {u: states[u] for u in (*parents[v], v)}, tolerance) for v in states]
-        packed = pack([len(s) for s in states.values()], scopes, arrays)
+        outline, sparse = outlined([len(s) for s in states.values()], scopes, arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, parents=parents)
         if cycle := graph.directed_cycle():
             raise ModelError("the parents form a directed cycle: " + " → ".join(cycle))
         set_fields(self, states=ReadOnly(states), parents=ReadOnly(parents), graph=graph)
-        self._hold(packed)
+        self._hold(outline, sparse)
         ties = _checked_ties(self.ties, self.tables)
         set_fields(self, ties=ties, fixed=_all_fixed(fixed, ties))
 
-    def _hold(self, packed: Tables) -> None:
+    def _hold(self, outline: Tables, sparse: Mapping[int, SparseTable]) -> None:
         """Take these numbers; from here on nothing can write into them."""
-        read_only(packed.values)
-        tables = {v: packed.table(j) for j, v in enumerate(self.states)}
-        set_fields(self, packed=packed, tables=ReadOnly(tables))
+        set_fields(self, tables=ReadOnly(dict(zip(self.states, self.keep(outline, sparse), strict=True))))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -152,13 +152,28 @@ class BayesianNetwork:
             normalize=normalize,
         )
 
+    @classmethod
+    def assembled(cls, states: Mapping[str, Any], families: Iterable[tuple[tuple[str, ...], Any]], name: str) -> Self:
+        """A network of what is known to be good: states as tuples of text, and for each family its table."""
+        of = {family[-1]: (family, table) for family, table in families}
+        index = {v: k for k, v in enumerate(states)}
+        scopes = [[index[u] for u in of[v][0]] for v in states]
+        sizes, parents = {v: len(s) for v, s in states.items()}, {v: of[v][0][:-1] for v in states}
+        out = object.__new__(cls)
+        set_fields(out, name=name, ties=(), fixed=(), states=ReadOnly(states), parents=ReadOnly(parents))
+        set_fields(out, graph=Graph(sizes=sizes, parents=parents))
+        out._hold(*outlined([*sizes.values()], scopes, [of[v][1] for v in states]))
+        return out
+
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("states", "parents", "name", "ties", "fixed", "packed", "graph")  # not views of the numbers as copies
-        return {field: getattr(self, field) for field in kept}
+        kept = "states", "parents", "name", "ties", "fixed", "graph"  # not views of the numbers as copies
+        numbers = {"outline": self.outline, "sparse": self.sparse}
+        return numbers | {field: getattr(self, field) for field in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        outline, sparse = state.pop("outline"), state.pop("sparse")
         set_fields(self, **state)
-        self._hold(state["packed"])
+        self._hold(outline, sparse)
 
     @cached_property
     def conditional(self) -> np.ndarray:
@@ -266,14 +281,21 @@ class BayesianNetwork:
     def _with(self, values: np.ndarray) -> BayesianNetwork:
         """The same network with other numbers in its tables."""
         out = object.__new__(BayesianNetwork)
-        set_fields(out, **self.__dict__)
-        out._hold(replace(self.packed, values=values))
+        set_fields(out, **{k: x for k, x in self.__dict__.items() if k not in ("packed", "held", "opened")})
+        tables = replace(self.packed, values=values)
+        if not self.sparse:
+            out._hold(tables, {})
+        else:
+            arrays = [tables.table(j) for j in range(tables.n_factors)]
+            kept = [held(t, t.shape) if j in self.sparse else t for j, t in enumerate(arrays)]
+            scopes = [tables.scope(j).tolist() for j in range(tables.n_factors)]
+            out._hold(*outlined(tables.sizes.tolist(), scopes, kept))
         return out
 
     def __repr__(self) -> str:
         return (
             f"BayesianNetwork({self.name!r}: {len(self.states)} variables, "
-            f"{sum(map(len, self.parents.values()))} links, {self.packed.values.size} table entries)"
+            f"{sum(map(len, self.parents.values()))} links, {n_entries(self)} table entries)"
         )
 
 
@@ -351,5 +373,7 @@ def _table(name: str, tables: Mapping[str, Any], axes: dict[str, tuple[str, ...]
     """The table of a variable, with rows that sum to one."""
     if name not in tables:
         raise ModelError(f"variable {name!r} has no table; give p({name} | parents)")
-    where = f"variable {name!r}"
-    return checked_rows(where, checked_table(where, tables[name], axes), axes, tolerance)
+    where, given = f"variable {name!r}", tables[name]
+    if is_sparse(given):
+        return sparse_rows(where, sparse_table(where, given, axes, conditional=True), axes, tolerance)
+    return checked_rows(where, checked_table(where, given, axes), axes, tolerance)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import numpy as np
+
 from tractable.families import leaf
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.evidence import Evidence, parse_evidence, with_likelihoods
 from tractable.models.markov_network import Factor, MarkovNetwork
+from tractable.models.sparse_tables import SMALL, SparseTable
 
 if TYPE_CHECKING:
     from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
@@ -57,19 +60,26 @@ def condition(model: Any, evidence: Any) -> Any:
     found = one_case(model, evidence)
     names = list(model.states)
     factors = []
-    tables = with_likelihoods(model.packed, found.likelihoods)
+    tables = with_likelihoods(model.outline, found.likelihoods)
     for j in range(tables.n_factors):
         scope = tables.scope(j)
         chosen = found.states[scope]
-        free = chosen < 0
-        table = tables.table(j)
-        if not free.all():
-            if table.ndim != len(scope):
-                raise ModelError(f"a table over {len(scope)} variables is too wide to condition")
-            table = table[tuple(slice(None) if s < 0 else s for s in chosen.tolist())]
-        factors.append(Factor(tuple(names[v] for v in scope[free]), table))
+        table = model.sparse[j] if j in model.sparse else tables.table(j)
+        factors.append(Factor(tuple(names[v] for v in scope[chosen < 0]), _clamped(table, chosen)))
     states = {v: s for v, s, x in zip(names, model.states.values(), found.states, strict=True) if x < 0}
     return MarkovNetwork(states, factors, name=model.name)
+
+
+def _clamped(table: Any, states: np.ndarray) -> Any:
+    """A table over what stays free, −1, where the others have these states."""
+    if isinstance(table, SparseTable):
+        cut = table.cut(states.tolist())
+        return cut if cut.size > SMALL else cut.dense()
+    if (states < 0).all():
+        return table
+    if table.ndim != len(states):
+        raise ModelError(f"a table over {len(states)} variables is too wide to condition")
+    return table[tuple(slice(None) if s < 0 else s for s in states.tolist())]
 
 
 def one_case(model: TableModel, evidence: Any) -> Evidence:

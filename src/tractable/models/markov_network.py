@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from tractable._cached import cached_property
 from tractable.graph import Graph
-from tractable.models._base import ModelError, ReadOnly, Tables, pack, read_only, set_fields, unknown_variable
+from tractable.models._base import ModelError, ReadOnly, Tables, set_fields, unknown_variable
+from tractable.models.sparse_networks import Holding, n_entries, outlined
+from tractable.models.sparse_reading import is_sparse, sparse_table
+from tractable.models.sparse_tables import SparseTable
 from tractable.models.tables import checked_states, checked_table, is_number
 from tractable.models.values import text_of
 
@@ -26,7 +29,7 @@ class Factor(NamedTuple):
     """
 
     scope: tuple[str, ...]
-    table: np.ndarray
+    table: Any
 
 
 NORMALIZED = 1e-12
@@ -34,15 +37,15 @@ NORMALIZED = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class MarkovNetwork:
+class MarkovNetwork(Holding):
     """An undirected model p(x) = (1/Z) ∏ⱼ φⱼ(x_scope(j)) over discrete variables with named states.
 
     Parameters
     ----------
     states : mapping of variable name to the names of its states, in order; they are made text. Or to their number.
     factors : sequence of ``(scope, table)``: variable names and a table with one axis for each of them, or a frame or
-        mapping as for a `BayesianNetwork`. A scope may be empty (a constant), may occur twice, and a variable may occur
-        in none. Tables are copied, and read-only: `replace` makes a network with others.
+        mapping as for a `BayesianNetwork`, or `sparse`. A scope may be empty (a constant), may occur twice, and a
+        variable may occur in none. Tables are copied, and read-only: `replace` makes a network with others.
 
     Raises
     ------
@@ -69,10 +72,13 @@ class MarkovNetwork:
         index = {name: i for i, name in enumerate(states)}
         scopes = [_scope(scope, states) for scope, _ in self.factors]
         arrays = [_checked_factor(j, s, self.factors[j][1], states) for j, s in enumerate(scopes)]
-        packed = pack([len(s) for s in states.values()], [[index[v] for v in s] for s in scopes], arrays)
         graph = Graph(sizes={v: len(s) for v, s in states.items()}, links=tuple(scopes))
-        set_fields(self, states=ReadOnly(states), packed=packed, graph=graph)
-        set_fields(self, factors=tuple(Factor(s, packed.table(j)) for j, s in enumerate(scopes)))
+        set_fields(self, states=ReadOnly(states), graph=graph)
+        self._hold(scopes, *outlined([*map(len, states.values())], [[index[v] for v in s] for s in scopes], arrays))
+
+    def _hold(self, scopes: Sequence[tuple[str, ...]], outline: Tables, sparse: Mapping[int, SparseTable]) -> None:
+        """Take these numbers; from here on nothing can write into them."""
+        set_fields(self, factors=tuple(map(Factor, scopes, self.keep(outline, sparse))))
 
     def replace(self, factors: Mapping[Any, Any] | None = None, *, name: str | None = None) -> MarkovNetwork:
         """A new network with some factors replaced, all of it checked.
@@ -112,14 +118,25 @@ class MarkovNetwork:
             raise ModelError(f"{there} over ({', '.join(map(str, which))}); name a factor by its number")
         return found[0]
 
+    @classmethod
+    def assembled(cls, states: Mapping[str, Any], factors: Iterable[tuple[tuple[str, ...], Any]], name: str) -> Self:
+        """A network of what is known to be good: states as tuples of text, and factors."""
+        scopes, tables = map(list, zip(*factors, strict=True))
+        index, sizes = {v: k for k, v in enumerate(states)}, {v: len(s) for v, s in states.items()}
+        out = object.__new__(cls)
+        set_fields(out, name=name, states=ReadOnly(states), graph=Graph(sizes=sizes, links=tuple(scopes)))
+        out._hold(scopes, *outlined([*sizes.values()], [[index[v] for v in s] for s in scopes], tables))
+        return out
+
     def __getstate__(self) -> dict[str, Any]:
         held: Any = self.factors
-        return {**vars(self), "factors": [factor.scope for factor in held]}  # not views of the numbers as copies
+        kept = ("states", "name", "outline", "sparse", "graph")  # not views of the numbers as copies
+        return {field: getattr(self, field) for field in kept} | {"factors": [factor.scope for factor in held]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        read_only(state["packed"].values)
-        factors = tuple(Factor(s, state["packed"].table(j)) for j, s in enumerate(state["factors"]))
-        set_fields(self, **{**state, "factors": factors})
+        scopes, outline, sparse = (state.pop(name) for name in ("factors", "outline", "sparse"))
+        set_fields(self, **state)
+        self._hold(scopes, outline, sparse)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -144,7 +161,7 @@ class MarkovNetwork:
     def __repr__(self) -> str:
         return (
             f"MarkovNetwork({self.name!r}: {len(self.states)} variables, {len(self.factors)} factors, "
-            f"{self.packed.values.size} table entries)"
+            f"{n_entries(self)} table entries)"
         )
 
 
@@ -153,11 +170,12 @@ def _scope(given: Any, states: Mapping[Any, Any]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) and given in states else tuple(map(text_of, given))
 
 
-def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+def _checked_factor(j: int, scope: tuple[str, ...], table: object, states: Mapping[str, tuple[str, ...]]) -> Any:
     where = f"factor {j} over ({', '.join(map(str, scope))})"
     for v in scope:
         if v not in states:
             raise ModelError(f"{where}: {unknown_variable(v, states)}")
     if len(set(scope)) != len(scope):
         raise ModelError(f"{where}: a variable occurs twice in the scope")
-    return checked_table(where, table, {v: states[v] for v in scope})
+    axes = {v: states[v] for v in scope}
+    return sparse_table(where, table, axes) if is_sparse(table) else checked_table(where, table, axes)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models._base import ModelError, nearest
-from tractable.models.axes import Axes, has_names, listed
+from tractable.models.axes import Axes, Listed, has_names, listed
 from tractable.models.rows import columns_of
 from tractable.models.values import StateReader, is_missing, text_of
 
@@ -25,30 +25,31 @@ def array_of(where: str, table: Any, axes: Axes) -> np.ndarray:
     >>> array_of("wet", wet, {"rain": ("no", "yes"), "wet": ("no", "yes")}).tolist()
     [[0.8, 0.2], [0.1, 0.9]]
     """
-    readers = [_Labels(StateReader(v, own), where) for v, own in axes.items()]
+    readers = [Labels(v, own, where) for v, own in axes.items()]
     found: dict[tuple[int, ...], float] = {}
     own = list(axes.values())[-1] if axes else ()
     for labels, value in cells_of(where, table, tuple(axes), own):
         place = tuple([reader[label] for reader, label in zip(readers, labels, strict=True)])
         if place in found:
             raise ModelError(f"{where}: the table has two entries for {listed(axes, place)}; keep one")
-        found[place] = _number(where, value, axes, place)
+        found[place] = number_in(where, value, axes, place)
     shape = tuple(map(len, axes.values()))
     if len(found) < math.prod(shape):
         place = next(place for place in product(*map(range, shape)) if place not in found)
-        raise ModelError(f"{where}: the table has no entry for {listed(axes, place)}")
+        left_out = "give it, or tr.sparse(table), which has zeros for what is left out"
+        raise ModelError(f"{where}: the table has no entry for {listed(axes, place)}; {left_out}")
     out = np.empty(shape)
     for place, value in found.items():
         out[place] = value
     return out
 
 
-class _Labels(dict):
+class Labels(dict):
     """Label → index of the state, each different one read once."""
 
-    def __init__(self, reader: StateReader, where: str):
+    def __init__(self, variable: str, states: Sequence[str], where: str):
         super().__init__()
-        self.reader, self.where = reader, where
+        self.reader, self.where = StateReader(variable, states), where
 
     def __missing__(self, label: Any) -> int:
         try:
@@ -65,7 +66,13 @@ def _is_interval(label: Any) -> bool:
     return hasattr(label, "left") and hasattr(label, "right")
 
 
-def _number(where: str, value: Any, axes: Axes, place: Sequence[int]) -> float:
+def number_in(where: str, value: Any, axes: Axes, place: Sequence[int]) -> float:
+    """An entry as a number.
+
+    Raises
+    ------
+    ModelError : it is missing, or none; the message names the place.
+    """
     try:
         number = math.nan if is_missing(value) else float(value)
     except (TypeError, ValueError):
@@ -108,6 +115,8 @@ def cells_of(where: str, table: Any, scope: tuple[str, ...], own: Sequence[str] 
     ----------
     own : the states of the last variable, where they are known: rows in a mapping may be lists in their order.
     """
+    if isinstance(table, Listed):
+        return cells_of(where, table.entries, scope, own)
     if isinstance(table, Mapping):
         return _of_mapping(where, table, scope, own, ())
     if not scope:

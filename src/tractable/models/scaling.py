@@ -10,6 +10,7 @@ import numpy as np
 from tractable.models._base import ModelError
 from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.markov_network import MarkovNetwork
+from tractable.models.sparse_tables import SparseTable
 
 if TYPE_CHECKING:
     from tractable.models.boltzmann_machine import Boltzmann
@@ -59,11 +60,12 @@ def scaled(model: Any, beta: float) -> Any:
     return _machine(model, float(beta))
 
 
-def _power(factor: Any, beta: float) -> np.ndarray:
-    if beta <= 0 and not factor.table.all():
+def _power(factor: Any, beta: float) -> Any:
+    sparse = isinstance(factor.table, SparseTable)
+    if beta <= 0 and (factor.table.nnz < factor.table.size if sparse else not factor.table.all()):
         raise ModelError(f"the factor over ({', '.join(factor.scope)}) has an entry of zero: beta must be positive")
     with np.errstate(over="ignore"):
-        return factor.table**beta
+        return factor.table.mapped(factor.table.values**beta) if sparse else factor.table**beta
 
 
 def _machine(model: Any, beta: float) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.axes import Axes, has_names, place_of, shaped
+from tractable.models.sparse_tables import SparseTable, row_sums
 from tractable.models.values import is_missing, text_of
 
 
@@ -107,9 +108,25 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
     size = len(next(reversed(axes.values())))
     rows = table.reshape(-1, size)
     sums = rows.sum(axis=1)
+    error = checked_sums(where, sums, axes, tolerance)
+    if error is None:
+        return table
+    if np.isinf(sums).any():  # finite weights whose sum is beyond a double
+        rows = rows / np.where(np.isinf(sums), rows.max(axis=1), 1.0)[:, None]
+        sums = np.where(np.isinf(sums), rows.sum(axis=1), sums)
+    return (rows / np.where(error > ROUNDING, sums, 1.0)[:, None]).reshape(table.shape)
+
+
+def checked_sums(where: str, sums: np.ndarray, axes: Axes, tolerance: float | None) -> np.ndarray | None:
+    """How far the sums of rows are from one, None where all of them are one.
+
+    Raises
+    ------
+    ModelError : a row of zeros, or one further than `tolerance` from one.
+    """
     error = np.abs(sums - 1)
     if not error.size or error.max() <= ROUNDING:
-        return table
+        return None
     if not sums.min() > 0 and (tolerance is None or error.max() > tolerance):
         row = int(sums.argmin())
         raise ModelError(f"{where}: row {row} of the table{_of(axes, row)} has only zeros: all-zero weights")
@@ -119,10 +136,20 @@ def checked_rows(where: str, table: np.ndarray, axes: Axes, tolerance: float | N
             f"{where}: row {row} of the table sums to {sums[row]:.6g}, not to 1; "
             f"normalize=True (convert --normalize) divides each row by its sum{_of(axes, row)}"
         )
-    if np.isinf(sums).any():  # finite weights whose sum is beyond a double
-        rows = rows / np.where(np.isinf(sums), rows.max(axis=1), 1.0)[:, None]
-        sums = np.where(np.isinf(sums), rows.sum(axis=1), sums)
-    return (rows / np.where(error > ROUNDING, sums, 1.0)[:, None]).reshape(table.shape)
+    return error
+
+
+def sparse_rows(where: str, table: SparseTable, axes: Axes, tolerance: float | None) -> SparseTable:
+    """A sparse table whose rows sum to one, as `checked_rows`."""
+    sums, rows = row_sums(where, table, axes), table.places // table.shape[-1]
+    if (error := checked_sums(where, sums, axes, tolerance)) is None:
+        return table
+    values = table.values
+    if np.isinf(sums).any():
+        tops = np.maximum.reduceat(values, np.flatnonzero(np.diff(rows, prepend=-1)))
+        values = values / np.where(np.isinf(sums), tops, 1.0)[rows]
+        sums = np.where(np.isinf(sums), np.bincount(rows, values), sums)
+    return table.mapped(values / np.where(error > ROUNDING, sums, 1.0)[rows])
 
 
 ROUNDING = 1e-12

@@ -233,6 +233,13 @@ class Beside(NamedTuple):
     interval: Plan
 
 
+class Instead(NamedTuple):
+    """A program with another one for where it comes to no end in its time."""
+
+    first: Plan
+    otherwise: Plan
+
+
 @dataclass(frozen=True)
 class Explanation(Printed):
     """The plans of all of a model's queries; prints as a table, iterates as plans.
@@ -261,9 +268,9 @@ class Explanation(Printed):
 class BudgetError(ValueError):
     """The budget refuses the query; `plan` says what it would cost and what would make it affordable.
 
-    Of a network of tables, marginals and log Z that take too long are intervals, and no error: what is refused is what
-    has no interval (the most probable states, samples, joint tables that are too large), ``method="exact"``, a plan made
-    before that refuses, and a memory that does not suffice for anything.
+    Of a network of tables, marginals and log Z that take too long are intervals, and no error. Refused is what has no
+    interval (the most probable states, joint tables that are too large), ``method="exact"``, a plan made before that
+    refuses, and a memory that does not suffice for anything.
 
     Examples
     --------

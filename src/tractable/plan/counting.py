@@ -1,8 +1,8 @@
 """When a search over what zeros leave is worth more than elimination: found out by a short trial, the probe.
 
 Width says nothing of such a search, and nothing else does either: what it takes depends on which entries are zero and
-which are alike. So the kernel tries, for a share of what elimination would take, or for a second where that is refused.
-This is the one place of the room where entries of tables matter, and they stay in the kernel.
+which are alike. So the kernel tries, for a share of what elimination would take, or for half a second where that is
+refused. As in `mini_buckets.py` entries of tables matter here, and stay in the kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PASSES, LEAST_PASSES = 2.0, 2.0**22
 SLOW = 1.0
 """Predicted seconds of elimination up to which nothing is tried."""
 
-SHARE, LONGEST = 0.05, 1.0
+SHARE, LONGEST = 0.05, 0.5
 """Of these seconds the probe may take a share, and so many seconds at the most."""
 
 BLIND = 300.0
@@ -91,7 +91,7 @@ def last_resort(plan: Plan, left: Callable[[], Reduced], ask: Ask) -> Plan:
 
 def _probed(tables: Tables, ask: Ask, most: float) -> Counted:
     seconds = min(LONGEST, ask.budget.seconds, most)
-    return count(tables, SearchLimits(_memory(ask), seconds * VISITS, seconds, 2 * seconds))
+    return count(tables, SearchLimits(_memory(ask), seconds * VISITS, seconds / 2, 1.5 * seconds))
 
 
 def _whole(plan: Plan, ask: Ask, probe: Counted) -> Plan:

@@ -1,8 +1,8 @@
 """What an interval takes where exact answers are too expensive: an upper bound by mini-buckets, and draws under it.
 
-How much a bound gives depends on the tables themselves, so a pilot looks: it makes a bound in a fifth of a second, draws
-some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of a
-search (`counting.py`) it leaves the entries to the kernel. What runs later begins with a race of its own.
+How much a bound gives depends on the tables themselves, so a pilot looks: it makes a bound in a fifth of a second,
+draws some hundred times under it, and foresees how wide the interval will be after how many seconds. Like the trial of
+a search (`counting.py`) it leaves the entries to the kernel. What runs later begins with a race of its own.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, Price, State, Sweeps
+from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartSizes, Sweeps
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Ask, Beside, Plan
+from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
-from tractable.plan.tables import observed_names
+from tractable.plan.tables import n_states, observed_names
 
 SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 """Seconds for an entry of a part's table in a sweep, and in the first bound of all; measured."""
@@ -96,14 +96,15 @@ class Outlook(NamedTuple):
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
-    program = IntervalRun(terms.seconds, ask.budget.memory, terms.confidence, terms.draws)
+    answers = 24.0 * len(np.atleast_2d(given.states)) * n_states(model, ask) if given.many else 0.0
+    program = IntervalRun(terms.seconds, ask.budget.memory - answers, terms.confidence, terms.draws)
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
     look = Outlook(0.0, 0.0, 1.0) if reduced.impossible else pilot(reduced.tables, program.memory)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
-    common = {"query": query, "targets": ask.targets, "observed": observed_names(model, first.states)}
+    common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     width = (
         float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
     )
@@ -120,6 +121,30 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         structure=model.graph,
         **common,
     )
+
+
+def instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
+    """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
+    given = terms.patience == terms.seconds
+    limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
+    first = replace(search, program=replace(search.program, seconds=limit), seconds=limit)
+    if given:
+        program = interval.program._replace(spent=limit)
+        interval = replace(interval, program=program)
+    told = f"a search for {duration(limit)} at most, and where it does not come to an end {interval.why}"
+    return replace(first, reason=told, program=Instead(first, interval), seconds=limit + interval.seconds * (not given))
+
+
+BLIND = 60.0
+"""Seconds of a search that may not come to an end, before an interval answers, where no budget says otherwise."""
+
+
+def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
+    """The plan of samples within the same terms as an interval."""
+    program = plan.program.interval.program if isinstance(plan.program, Beside) else plan.program
+    assert plan.budget is not None
+    terms = anytime(program.seconds, program.confidence)
+    return allowed(plan_interval(model, given, Ask("sample", plan.budget, n=n, anytime=terms)))
 
 
 def beside(exact: Plan, interval: Plan, names: Iterable[str]) -> Plan:
@@ -139,7 +164,8 @@ def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
         return f"an interval from {program.draws:,} draws under a bound"
     width = look.width(program.seconds / n_rows, program.confidence)
     rows = f" for each of {n_rows:,} different rows" if n_rows > 1 else ""
-    return f"an interval at {program.confidence:.4g} confidence, of about {nats(width)} in {duration(program.seconds)}{rows}"
+    sure, time_ = f"{program.confidence:.4g} confidence", f"in {duration(program.seconds)}{rows}"
+    return f"an interval at {sure}, of about {nats(width)} {time_}"
 
 
 def nats(width: float) -> str:
@@ -183,7 +209,7 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
     return best
 
 
-def seconds_of(price: Price, sweeps: float) -> float:
+def seconds_of(price: PartSizes, sweeps: float) -> float:
     """Predicted seconds of sweeps."""
     return (FIRST_PASS + SWEPT * sweeps) * price.entries * speed()
 
@@ -205,7 +231,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     return _looked_at(found, state, rate)
 
 
-def _looked_at(found: MiniBuckets, state: State, rate: float) -> Outlook:
+def _looked_at(found: MiniBuckets, state: BoundState, rate: float) -> Outlook:
     if not math.isfinite(state.bound):
         return Outlook(0.0, 0.0, rate)
     log_w, _ = found.draw(state, found.proposal(state), (0, PILOT_BATCHES), 0)

@@ -20,6 +20,7 @@ from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
 from tractable.plan.budget import AT_ONCE
 from tractable.plan.ladder import with_ladder
 from tractable.plan.reasons import left_out, narrowed
+from tractable.plan.sparse import opened_for, padded
 from tractable.plan.tables import (
     RULED_OUT,
     free_places,
@@ -43,12 +44,18 @@ def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
     check_query(ask.query, (*QUERIES, "sample"))
     ask = ask._replace(targets=targets_of(model, ask.targets))
     if as_case(observed) is not None or is_named(observed):
-        given = one_case(model, observed)
-        return with_ladder(answered(OneCase(model, given, ask), ask), model, given, ask)
-    names = tuple(dict.fromkeys(as_names(observed) or ()))
-    check_known(names, model.states)
-    found = answered(ByNames(model, names, ask), ask)
-    return found if names else with_ladder(found, model, _nothing(model), ask)
+        names, given = (), one_case(model, observed)
+    else:
+        names, given = tuple(dict.fromkeys(as_names(observed) or ())), None
+        check_known(names, model.states)
+    whole = opened_for(model, given or _nothing(model), ask, names)
+    if isinstance(whole, Plan):
+        return whole
+    if given is None:
+        found = answered(ByNames(whole, names, ask), ask, model.states)
+        return found if names else with_ladder(found, whole, _nothing(whole), ask)
+    given = padded(given, whole)
+    return with_ladder(answered(OneCase(whole, given, ask), ask, model.states), whole, given, ask)
 
 
 def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:

@@ -20,7 +20,7 @@ from tractable.plan._units import listed
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
 from tractable.plan.reasons import ALTERNATIVES, why
 from tractable.plan.search import find_tree
-from tractable.plan.slicing import advice, sliced
+from tractable.plan.slicing import WORTH_SLICING, advice, sliced
 
 CHUNK_ENTRIES = 1 << 20
 """Entries of all tables of a chunk of rows together; more rows amortize the steps, fewer stay in cache."""
@@ -103,10 +103,12 @@ def price(
     `effort` is as of `find_tree`; with none it is the first tree, as it is.
     """
     tree = find_tree(scopes, ask.query, ask.budget, effort * ask.effort)
-    in_vain = ask.effort < 1 and predicted_seconds(tree.cost, scopes.m - 1, ask.query) > SLICED * ask.budget.seconds
-    if effort and not in_vain:
-        tree = sliced(scopes, tree, ask.query, ask.budget)
-    return priced(tree, names, graph, observed, ask, effort * ask.effort >= 1)
+    whole = priced(tree, names, graph, observed, ask, advised=False)
+    if not effort or (whole.method and whole.seconds < WORTH_SLICING):
+        return whole
+    if ask.effort < 1 and whole.seconds > SLICED * ask.budget.seconds:
+        return whole
+    return priced(sliced(scopes, tree, ask.query, ask.budget), names, graph, observed, ask, ask.effort >= 1)
 
 
 def priced(

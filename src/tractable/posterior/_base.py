@@ -130,7 +130,8 @@ class Posterior(Generic[M]):
 
         Examples
         --------
-        >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
+        >>> tables = {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]}
+        >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, tables)
         >>> tr.infer(net).mean([[0, 1], [1, 2]], ["a", "b"])
         Certificate(1.12, exact)
         """

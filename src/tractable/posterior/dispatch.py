@@ -6,6 +6,7 @@ The engines do not see this module: it is the one that reads the table of famili
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tractable.families import FAMILIES, leaf, served
@@ -48,19 +49,18 @@ def check_targets(engine: Any, model: Any) -> None:
         raise unsupported(model, "targets")
 
 
-def asked_within(engine: Any, model: Any, query: Any, how: Any, **more: Any) -> Ask:
-    """A question within a budget, and on terms on which an interval may answer in place of exact numbers.
+def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any]:
+    """The budget of a question, and the terms on which an interval may answer it: None where the family has none.
 
     Raises
     ------
-    ModelError : a confidence, or draws, of a family that has no intervals.
+    ModelError : a confidence, or draws, of a family that has none; what is no term. ValueError : see `anytime`.
     """
-    terms = {name: how.pop(name, None) for name in ("confidence", "draws")}
-    if hasattr(engine, "ANYTIME"):
-        return ask(query, **how, **more, anytime=anytime(how.get("seconds"), **terms))
-    given = {name: value for name, value in terms.items() if value is not None}
-    check_options(given, (), f"infer and log_partition of a {type(model).__name__}")
-    return ask(query, **how, **more)
+    own = {"confidence", "draws"} if hasattr(engine, "ANYTIME") else set()
+    check_options(dict(terms), ("memory", "seconds", *own), f"infer and log_partition of a {type(model).__name__}")
+    budget = {name: terms.get(name) for name in ("memory", "seconds")}
+    given = anytime(*(terms.get(name) for name in ("seconds", "confidence", "draws"))) if own else None
+    return {**budget, "anytime": given}
 
 
 def halved(question: Ask) -> Ask:

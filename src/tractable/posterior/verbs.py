@@ -12,7 +12,7 @@ from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, asked_within, check_targets, engine_of, halved, in_names, walk_of
+from tractable.posterior.dispatch import asked_of, check_targets, engine_of, halved, in_names, terms_of, walk_of
 from tractable.posterior.engines._protocol import answered
 
 
@@ -23,8 +23,8 @@ class Budgeted(TypedDict, total=False):
     seconds: float | None
 
 
-class Anytime(Budgeted, total=False):
-    """The budget of verbs that may answer with an interval: that it holds with this confidence, from so many draws."""
+class Terms(Budgeted, total=False):
+    """The budget, and of a network the terms of an interval that answers where exact numbers are beyond it."""
 
     confidence: float | None
     draws: int | None
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Inferred(Anytime, total=False):
+    class Inferred(Terms, total=False):
         """How to infer."""
 
         targets: Any
@@ -85,7 +85,7 @@ def infer(
     targets: Any = None,
     method: str | Plan = "auto",
     key: Any = 0,
-    **how: Unpack[Anytime],
+    **terms: Unpack[Terms],
 ) -> Any:
     """The posterior of every variable given the evidence, or of those asked for: p(z | x) = p(z, x) / p(x).
 
@@ -155,13 +155,13 @@ def infer(
     if targets is not None:
         check_targets(engine, model)
     asked = engine.read(model, evidence)
-    question = asked_within(engine, model, "marginals", how, method=method, targets=targets)
+    question = ask("marginals", method=method, targets=targets, **terms_of(engine, model, terms))
     return engine.posterior(asked, answered(engine, asked, question, key))
 
 
 @heard
 def log_evidence(
-    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **how: Unpack[Anytime]
+    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **terms: Unpack[Terms]
 ) -> Certificate:
     """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
@@ -190,7 +190,7 @@ def log_evidence(
     """
     engine = engine_of(model, "log_partition")
     asked = engine.read(model, evidence)
-    question = asked_within(engine, model, "evidence", how, method=method)
+    question = ask("evidence", method=method, **terms_of(engine, model, terms))
     if getattr(engine, "normalized", lambda _: False)(model):
         return engine.log_partition(asked, answered(engine, asked, question, key))
     whole = engine.read(model, None)
@@ -201,7 +201,7 @@ def log_evidence(
 
 @heard
 def log_partition(
-    model: Any, evidence: Any = None, *, method: str | Plan = "auto", key: Any = 0, **how: Unpack[Anytime]
+    model: Any, evidence: Any = None, *, method: str | Plan = "auto", key: Any = 0, **terms: Unpack[Terms]
 ) -> Certificate:
     """log Z = log Σ_z p̃(z, x): exact, of a network too expensive for that an interval; an array for many cases.
 
@@ -223,7 +223,7 @@ def log_partition(
     """
     engine = engine_of(model, "log_partition")
     asked = engine.read(model, evidence)
-    question = asked_within(engine, model, "evidence", how, method=method)
+    question = ask("evidence", method=method, **terms_of(engine, model, terms))
     return engine.log_partition(asked, answered(engine, asked, question, key))
 
 
@@ -302,7 +302,8 @@ def sample(
     """
     budget = {name: how.pop(name, None) for name in ("memory", "seconds")}
     options = how | {"n": n_samples(n)} | ({"codes": True} if codes else {})
-    walk = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
+    engine, question = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
+    walk = engine, question._replace(anytime=terms_of(engine, model, budget)["anytime"])
     found = walk_of("sample", walk[0].read(model, evidence), walk, key)
     return in_names(walk[0], model, found, None, codes)
 

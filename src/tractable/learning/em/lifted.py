@@ -34,7 +34,7 @@ def moved(rows: np.ndarray, best: np.ndarray) -> np.ndarray:
 
 def _network(model: Any, statistics: Statistics) -> Any:
     best = model.maximized(statistics).tables
-    tables = {v: moved(table, best[v]) for v, table in model.tables.items()}
+    tables = {v: moved(np.asarray(table), np.asarray(best[v])) for v, table in model.tables.items()}
     changed = {v: table for v, table in tables.items() if not np.array_equal(table, model.tables[v])}
     return model.replace(changed) if changed else model
 

@@ -97,7 +97,7 @@ def merged(net: MarkovNetwork) -> list[Table]:
     found: dict[frozenset[str], Table] = {}
     for scope, table in net.factors:
         order, before = found.get(key := frozenset(scope), (scope, np.ones(())))
-        found[key] = (order, before * np.transpose(table, [scope.index(v) for v in order]))
+        found[key] = (order, before * np.transpose(np.asarray(table), [scope.index(v) for v in order]))
     _, constant = found.pop(frozenset(), ((), np.ones(())))
     there = frozenset().union(*found)
     factors = [*found.values(), *(((v,), np.ones(len(own))) for v, own in net.states.items() if v not in there)]

@@ -128,7 +128,7 @@ def _bayesian(net: BayesianNetwork, models: Any, kinds: Any) -> Any:
     for v, parents in net.parents.items():
         check_axes(f"the table of {v!r}", len(parents) + 1)
         out.add_edges_from((p, v) for p in parents)
-        table, family = net.tables[v], (v, *parents)
+        table, family = np.asarray(net.tables[v]), (v, *parents)
         columns = np.moveaxis(table, -1, 0).reshape(table.shape[-1], -1)
         names = {u: list(net.states[u]) for u in family}
         sizes = [len(names[p]) for p in parents]

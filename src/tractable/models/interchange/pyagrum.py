@@ -104,7 +104,7 @@ def _bayesian(net: BayesianNetwork, gum: Any) -> Any:
         check_axes(f"the table of {v!r}", len(parents) + 1)
         for p in parents:
             out.addArc(node[p], node[v])
-        _fill(out.cpt(node[v]), (*parents, v), net.tables[v])
+        _fill(out.cpt(node[v]), (*parents, v), np.asarray(net.tables[v]))
     return out
 
 

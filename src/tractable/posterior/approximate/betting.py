@@ -298,7 +298,7 @@ class Bets:
     def _stakes(self, mean_g2: np.ndarray, level: float) -> Stakes:
         """Tuned stakes √(2 log(1/level)/(N E[g²])) from E[g²] [n, changes] before each block; none in the first."""
         tuned, horizons = np.zeros((len(mean_g2), 1 + len(CUTS))), np.array([past.horizon for past in self._past])
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             best = np.sqrt(2 * math.log(1 / level / TUNED) / (horizons * mean_g2))
         tuned[:, 1 : 1 + mean_g2.shape[1]] = np.minimum(best, RUNGS[0])
         return Stakes(tuned, RUNGS, LOG_PARTS)

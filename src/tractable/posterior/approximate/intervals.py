@@ -17,60 +17,66 @@ from tractable.plan._units import duration
 from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
-from tractable.posterior.approximate.mini_buckets import Drawn, Questions, drawn
+from tractable.posterior.approximate.acceptance import sampled
+from tractable.posterior.approximate.mini_buckets import TOO_LITTLE, ImportanceSample, Questions, drawn
 from tractable.posterior.approximate.table_rows import Estimated, TableCases
-from tractable.posterior.certificate import Certificate
-from tractable.posterior.exact.elimination import conditioned, over_states
+from tractable.posterior.certificate import KINDS, Certificate
+from tractable.posterior.exact.elimination import over_states
 from tractable.posterior.exact.joint import free_among, spread
-
-TOO_LITTLE = "the memory does not suffice for the smallest bound"
 
 AHEAD = 6.0
 """What is foreseen is for so many times the seconds that it took."""
 
 
-class Found(NamedTuple):
-    """Of one case: log Z, and the marginals of all states where they are asked for."""
+class Bracket(NamedTuple):
+    """Of one case: log Z, the marginals of what is asked for, None if impossible, and how it ran."""
 
     log_z: Certificate
     marginals: Certificate | None
     ran: Ran | None
 
 
-def solve(plan: Plan, case: Any, key: Any) -> Estimated:
+def solve(plan: Plan, case: Any, key: Any) -> Any:
     """What was planned, run: the different cases one after the other, each on all cores."""
     cases, program = TableCases.of(plan, case), plan.program
+    if plan.query == "sample":
+        return sampled(plan, case, cases.base, generator(key))
     own = program._replace(seconds=program.seconds / cases.n, spent=program.spent / cases.n)
     seed = int(generator(key).integers(2**62))
-    asked: list[str] = (
-        [] if plan.query == "evidence" else list(case.model.states if plan.targets is None else plan.targets)
-    )
+    names = case.states if plan.targets is None else plan.targets
+    asked = [] if plan.query == "evidence" else list(names)
     places = positions(case.model, asked)
-    rows = [cases.base] if cases.different is None else (conditioned(cases.base, row) for row in cases.different)
-    found = [bracketed(reduced, places, own, seed) for reduced in rows]
-    if any(one is None for one in found):
+    found = [bracketed(reduced, places, own, seed) for reduced in cases.one_by_one()]
+    if None in found:
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
-    ran = plan if case.many or found[0].ran is None else replace(plan, program=program._replace(ran=found[0].ran))
-    log_z = _over_rows(cases, [one.log_z for one in found], case.many)
-    if plan.query == "evidence" or (not case.many and found[0].marginals is None):
-        return Estimated(log_z, None, ran)
-    nothing = Certificate.exact(np.full(sum(len(case.model.states[v]) for v in asked), np.nan))
-    return Estimated(log_z, _over_rows(cases, [one.marginals or nothing for one in found], case.many), ran)
+    return _gathered(plan, cases, found, sum(len(case.model.states[v]) for v in asked))  # pyright: ignore
 
 
-def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> Found | None:
+def _gathered(plan: Plan, cases: TableCases, found: list[Bracket], n_states: int) -> Estimated:
+    """The answers to different cases as those to all."""
+    first = found[0]
+    if cases.different is None:
+        ran = plan if first.ran is None else replace(plan, program=plan.program._replace(ran=first.ran))
+        return Estimated(first.log_z, None if plan.query == "evidence" else first.marginals, ran)
+    nothing = Certificate.exact(np.full(n_states, np.nan))
+    log_z = _over_rows(cases, [one.log_z for one in found])
+    marginals = [nothing if one.marginals is None else one.marginals for one in found]
+    return Estimated(log_z, None if plan.query == "evidence" else _over_rows(cases, marginals))
+
+
+def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> Bracket | None:
     """Intervals of what one case leaves of a network; None where the memory allows nothing."""
     if reduced.impossible:
-        return Found(Certificate.exact(-math.inf), None, None)
+        return Bracket(Certificate.exact(-math.inf), None, None)
     index = np.unique(reduced.index[places])
     asked = Questions.of(reduced.tables.sizes, [[v] for v in index[index >= 0].tolist()])
     found = drawn(reduced.tables, asked, program, seed)
     if found is None:
         return None
     if found.bound == -math.inf:
-        return Found(Certificate.exact(-math.inf), None, None)
+        return Bracket(Certificate.exact(-math.inf), None, None)
     log_z = _log_partition(found, program) + reduced.log_constant
-    return Found(log_z, _marginals(found, reduced, places, program), found.ran)
+    return Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
 
 
 def joint(plan: Plan, case: Any, variables: Sequence[str]) -> Certificate:
@@ -95,14 +101,16 @@ def mean(plan: Plan, case: Any, variables: Sequence[str], values: np.ndarray) ->
     return Certificate(*map(float, told), "probabilistic", program.confidence)
 
 
-def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, IntervalRun, Reduced, list[int]]:
+def _redrawn(
+    plan: Plan, case: Any, variables: Sequence[str]
+) -> tuple[ImportanceSample, IntervalRun, Reduced, list[int]]:
     """Draws of the joint states of variables: those of the plan, where its network has all of them."""
     case.one()
     program, interval = plan.program, plan
     if isinstance(program, Beside):
         interval, program = program.interval, program.interval.program
     reduced = case.left(interval.query, interval.targets)
-    if interval.query == "evidence" or not {*variables} <= {*(interval.targets or case.model.states)}:
+    if interval.query == "evidence" or not {*variables} <= {*(interval.targets or case.states)}:
         reduced, program = case.left("marginals", tuple(variables)), program._replace(ran=None)
     free = free_among(reduced, positions(case.model, variables))
     found = drawn(reduced.tables, Questions.of(reduced.tables.sizes, [free] if free else []), program, 0)
@@ -111,7 +119,7 @@ def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, In
     return found, program, reduced, free
 
 
-def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
+def _log_partition(found: ImportanceSample, program: IntervalRun) -> Certificate:
     if found.whole:
         return Certificate.exact(found.bound)
     if not found.bets.n_draws:
@@ -121,7 +129,7 @@ def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
     return replace(told, upper_kind=upper, verdict=_verdict(found, told, program))
 
 
-def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
+def _verdict(found: ImportanceSample, told: Certificate, program: IntervalRun) -> str:
     """How much was drawn, and what more time would give."""
     n, told_off = found.bets.n_draws, "interrupted: " if found.interrupted else ""
     if told.value == -math.inf:
@@ -134,7 +142,9 @@ def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     return f"{told_off}{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
 
 
-def _marginals(found: Drawn, reduced: Reduced, places: np.ndarray, program: IntervalRun) -> Certificate | None:
+def _marginals(
+    found: ImportanceSample, reduced: Reduced, places: np.ndarray, program: IntervalRun
+) -> Certificate | None:
     """Of all states of the variables at these places."""
     sizes, index = reduced.tables.sizes, reduced.index[places]
     drawn_of = np.isin(np.arange(len(sizes)), index)
@@ -150,16 +160,12 @@ def _marginals(found: Drawn, reduced: Reduced, places: np.ndarray, program: Inte
     return told.map(laid_out)
 
 
-def _over_rows(cases: TableCases, found: list[Certificate], many: bool) -> Certificate:
-    """The certificates of different cases as that of all cases."""
-    if not many:
-        return found[0]
-    ends = {end: cases.gathered([getattr(c, end) for c in found]) for end in ("value", "lower", "upper")}
-    kinds = {c.kind for c in found}
-    if kinds == {"exact"}:
-        return Certificate.exact(ends["value"])
+def _over_rows(cases: TableCases, found: list[Certificate]) -> Certificate:
+    """The certificates of different cases as that of all cases: as sure as the least sure."""
+    value, lower, upper = (cases.gathered([getattr(c, end) for c in found]) for end in ("value", "lower", "upper"))
+    kind, *_ = sorted((c.kind for c in found), key=KINDS.index, reverse=True)
+    if kind == "exact":
+        return Certificate.exact(value)
     confidence = min((c.confidence for c in found if c.confidence is not None), default=None)
-    told = {c.verdict for c in found if c.verdict}
-    verdict = next(iter(told)) if len(told) == 1 else f"{len(found)} different rows, each with its interval"
-    kind = "probabilistic" if confidence is not None else "bound"
-    return Certificate(*ends.values(), kind, confidence, verdict=verdict)
+    told = f"{len(found):,} different rows, each with an interval of its own"
+    return Certificate(value, lower, upper, kind, confidence, verdict=told)

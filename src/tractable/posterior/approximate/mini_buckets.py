@@ -1,8 +1,8 @@
 """Intervals of log Z and of marginals where exact answers are too expensive: draws under a bound by mini-buckets.
 
-Orders of elimination race for the lowest upper bound U, which is lowered in sweeps; the parts' conditionals, mixed, draw
-states of weights w ≤ e^U with mean Z, on which is bet (`betting.py`). Log Z ≤ U holds always, the rest with the stated
-confidence, whenever one stops. Where no bucket has to be split the bound is elimination itself.
+Orders of elimination race for the lowest upper bound U, which is lowered in sweeps; the parts' conditionals, mixed,
+draw states of weights w ≤ e^U with mean Z, on which is bet (`betting.py`). Log Z ≤ U holds always, the rest with the
+stated confidence, whenever one stops. Where no bucket has to be split the bound is elimination itself.
 
 Sources: Dechter & Rish 2003; Liu & Ihler 2011; Lou, Dechter & Ihler 2017; Waudby-Smith & Ramdas 2024.
 """
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, State, Sweeps
+from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, Sweeps
 from tractable.kernels.threads import in_order, side_by_side
 from tractable.plan.budget import speed
 from tractable.plan.mini_buckets import (
@@ -37,6 +37,8 @@ from tractable.plan.mini_buckets import (
 )
 from tractable.posterior.approximate.betting import Bets
 from tractable.posterior.waiting import IntervalDisplay
+
+TOO_LITTLE = "the memory does not suffice for the smallest bound"
 
 RACERS, FINALISTS = 16, 3
 """Orders that race, and those that are swept before one is chosen."""
@@ -59,12 +61,12 @@ class Bounded(NamedTuple):
 
     how: Order
     buckets: MiniBuckets
-    state: State
+    state: BoundState
     sweeps: tuple[int, ...]
     whole: bool
 
 
-class Drawn(NamedTuple):
+class ImportanceSample(NamedTuple):
     """What came of it: the bound, the bets on the draws, and how it ran."""
 
     bound: float
@@ -84,7 +86,11 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     entries = RACE * seconds * CORES / RACERS / FIRST_PASS
     memory = program.memory / CORES
 
+    late = time.perf_counter() + OVERDUE * RACE * program.seconds
+
     def first(how: Order, entries: float = entries) -> Bounded | None:
+        if time.perf_counter() > late:
+            return None
         order = eliminating(scopes, how)
         found = None if order is None else largest(tables, order, how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
@@ -93,10 +99,10 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     if some is None:
         return
     yield some
-    racers = [r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None]
+    racers = [some, *(r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None)]
     racers.sort(key=lambda r: (r.state.bound, r.how.seed))
     yield from racers[:1]
-    if not racers or racers[0].whole or not math.isfinite(racers[0].state.bound):
+    if racers[0].whole or not math.isfinite(racers[0].state.bound):
         return
     guard = OVERDUE * FINAL * program.seconds
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
@@ -163,7 +169,7 @@ class Questions(NamedTuple):
         return np.array(found, np.int32).reshape(len(found), states.shape[1])
 
 
-def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> Drawn | None:
+def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> ImportanceSample | None:
     """Bets on draws until the seconds or the draws are over, or Ctrl-C; None where the memory allows nothing."""
     end = time.perf_counter() + program.seconds - program.spent - LAST * float(asked.sizes.sum())
     best, bets, interrupted = None, Bets(asked.sizes), False
@@ -182,13 +188,13 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
                 raise
             interrupted = True
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    return Drawn(best.state.bound, bets, ran, best.whole, interrupted)
+    return ImportanceSample(best.state.bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
     program, seed, end = how
     by_the_clock = program.draws is None and program.ran is None
-    for log_w, states in _pieces(found, asked.wanted, program, (seed, bets.horizon)):
+    for log_w, states in pieces(found, asked.wanted, program, (seed, bets.horizon)):
         bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
         show(found.state.bound, bets)
         if by_the_clock and time.perf_counter() > end:
@@ -211,7 +217,7 @@ def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
     return batches(share * program.seconds * CORES / (DRAWN * price.draw + 1e-8)) * BATCH
 
 
-def _pieces(
+def pieces(
     found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -54,6 +54,11 @@ class TableCases(NamedTuple):
         if rows is None:
             return [call(self.base, 0)]
         return [*in_order(lambda i: call(conditioned(self.base, rows[i]), i), range(len(rows)))]
+
+    def one_by_one(self) -> Iterator[Reduced]:
+        """What each different case leaves of the network."""
+        rows = self.different
+        yield from [self.base] if rows is None else (conditioned(self.base, row) for row in rows)
 
     def gathered(self, found: list[Any]) -> np.ndarray:
         """Numbers of each different case as those of all cases; of one case without an axis of rows."""

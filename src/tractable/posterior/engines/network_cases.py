@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import pairwise
@@ -19,9 +19,10 @@ from tractable.models.contradiction import contradiction
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import barren, left
-from tractable.models.rows import Rows
-from tractable.plan import Ask, Beside, Budget, BudgetError, ByTarget, ContractionTree, Plan, Query, allowed
+from tractable.models.rows import Rows, as_names
+from tractable.plan import Ask, Beside, Budget, BudgetError, ByTarget, ContractionTree, Instead, Plan, Query, allowed
 from tractable.plan.networks import OneCase
+from tractable.plan.sparse import opened_for, padded
 from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.exact.ancestral import draw_given_parents
@@ -64,10 +65,36 @@ class Case:
     targets: tuple[str, ...] | None = None
     """The variables asked for, where these are not all."""
 
+    source: Case | None = None
+    """The case before sparse tables were made dense for a question: another question may leave other ones."""
+
     @property
     def states(self) -> Mapping[str, Sequence[str]]:
         """The states of the variables that were asked about."""
         return (self.asked_for or self.model).states
+
+    def opened(self, ask: Ask) -> Case:
+        """The case as it is computed with: about a network without sparse tables.
+
+        Raises
+        ------
+        BudgetError : what the evidence leaves of these is more than the budget allows.
+        """
+        if not self.model.sparse:
+            return self
+        if isinstance(ask.method, Plan):
+            ask = ask._replace(query=ask.method.query, targets=ask.method.targets)
+        whole = self._opened(self.given, ask)
+        if isinstance(ask.method, Plan) and whole.graph != ask.method.structure:  # one by names cuts nothing out
+            seen = observed_names(self.model, self.given.states)
+            whole = self._opened(Evidence(np.full_like(self.given.states, -1)), ask, seen)
+        return Case(whole, padded(self.given, whole), asked_for=self.asked_for or self.model, source=self)
+
+    def _opened(self, given: Evidence, ask: Ask, seen: Sequence[str] = ()) -> TableModel:
+        found = opened_for(self.model, given, ask, seen)
+        if isinstance(found, Plan):
+            raise BudgetError(found)
+        return found
 
     @property
     def many(self) -> bool:
@@ -115,7 +142,8 @@ class Case:
 
             return joint(plan, self, checked_names(self.model, variables))
         assert plan.budget is not None
-        return Certificate.exact(joint_table(self.model, self.given, variables, Ask("joint", plan.budget)))
+        case = (self.source or self).opened(Ask("joint", plan.budget, targets=tuple(as_names(variables) or ())))
+        return Certificate.exact(joint_table(case.model, case.given, variables, Ask("joint", plan.budget)))
 
     def mean(self, plan: Plan, variables: Sequence[str], values: Any) -> Certificate:
         """The posterior mean of a function of several variables, by its value in each of their joint states."""
@@ -137,9 +165,14 @@ class Case:
         ask = Ask("sample", plan.budget, n=n)
         if plan.method == "gibbs":
             return solve(replace(plan, query="sample", n=n), self, key)
+        if plan.method == "mini_buckets":
+            from tractable.plan.mini_buckets import for_samples
+
+            return solve(for_samples(self.model, self.given, plan, n), self, key)
         if self._has_tree(plan):
             return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
-        return _drawn(self, self.asking(ask).price("sample", None, 1.0), key)
+        case = (self.source or self).opened(ask)
+        return _drawn(case, case.asking(ask).price("sample", None, 1.0), key)
 
     def _has_tree(self, plan: Plan) -> bool:
         """Whether a plan of marginals holds the tree that samples are drawn down: nothing of it can be left out."""
@@ -167,7 +200,7 @@ class Case:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"known": {}} | {
-            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets")
+            name: vars(self)[name] for name in ("model", "given", "budget", "ran", "asked_for", "targets", "source")
         }
 
 
@@ -185,23 +218,27 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if isinstance(plan.program, ByTarget):
         return _by_target(plan, case)
-    if isinstance(plan.program, Beside):
-        return _beside(plan, case, key)
+    if isinstance(plan.program, Beside | Instead):
+        return (_beside if isinstance(plan.program, Beside) else _instead)(plan, case, key)
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
-    if case.given.many and plan.method == "counting":
-        return _rows_by_search(plan, case)
-    if case.given.many and plan.query == "map":
-        return _most_probable_rows(case, plan)
     if case.given.many:
-        from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
-
-        rows = solve_rows(case.model, case.left(plan.query, plan.targets), case.given.states, plan)
-        return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
+        return _many(plan, case)
     if plan.query == "sample":
         return _drawn(case, plan, key)
     return _by_search(plan, case) if plan.method == "counting" else _by_elimination(plan, case)
+
+
+def _many(plan: Plan, case: Case) -> Any:
+    if plan.method == "counting":
+        return _rows_by_search(plan, case)
+    if plan.query == "map":
+        return _most_probable_rows(case, plan)
+    from tractable.posterior.exact.batch import solve_rows  # a query of one case does not wait for it
+
+    rows = solve_rows(case.model, case.left(plan.query, plan.targets), case.given.states, plan)
+    return Answer(Certificate.of_cases(rows.log_z), rows.marginals)
 
 
 def _by_elimination(plan: Plan, case: Case) -> Any:
@@ -226,22 +263,29 @@ def _by_search(plan: Plan, case: Case) -> Any:
 def _rows_by_search(plan: Plan, case: Case) -> Any:
     """The answers to many rows, one after the other; those that are alike once."""
     rows, first, which = np.unique(case.given.states, axis=0, return_index=True, return_inverse=True)
-    end, which, found = time.perf_counter() + plan.program.seconds, which.ravel(), []
-    for row, place in zip(rows, first.tolist(), strict=True):
-        left = replace(plan.program, seconds=max(end - time.perf_counter(), 0.0))
-        try:
-            found.append(_by_search(replace(plan, program=left), Case(case.model, Evidence(row))))
-        except BudgetError as error:
-            raise BudgetError(replace(error.plan, reason=f"row {place}: {error.plan.why}")) from None
+    found, which = list(_row_by_row(plan, case.model, rows, first.tolist())), which.ravel()
     if plan.query == "map":
         states = [own if value > -np.inf else row for row, (value, own) in zip(rows, found, strict=True)]
         return np.array([value for value, _ in found])[which], np.array(states)[which]
     log_z = Certificate.of_cases(np.array([float(one.log_partition) for one in found])[which])
-    if plan.query == "evidence":
-        return Answer(log_z, None)
-    nothing = np.full(sum(len(case.model.states[v]) for v in plan.targets or case.model.states), np.nan)
-    marginals = [nothing if one.marginals is None else one.marginals for one in found]
-    return Answer(log_z, np.array(marginals)[which])
+    return Answer(log_z, None if plan.query == "evidence" else _stacked(plan, case.model, found)[which])
+
+
+def _stacked(plan: Plan, model: TableModel, found: Sequence[Answer]) -> np.ndarray:
+    """The marginals of rows [n_rows, n_states]; NaN where a row is impossible."""
+    nothing = np.full(sum(len(model.states[v]) for v in plan.targets or model.states), np.nan)
+    return np.array([nothing if one.marginals is None else one.marginals for one in found])
+
+
+def _row_by_row(plan: Plan, model: TableModel, rows: np.ndarray, places: Sequence[int]) -> Iterator[Any]:
+    """The answer to each row within the time that the others left; `places` are their numbers, to name them by."""
+    end = time.perf_counter() + plan.program.seconds
+    for row, place in zip(rows, places, strict=True):
+        left = replace(plan.program, seconds=max(end - time.perf_counter(), 0.0))
+        try:
+            yield _by_search(replace(plan, program=left), Case(model, Evidence(row)))
+        except BudgetError as error:
+            raise BudgetError(replace(error.plan, reason=f"row {place}: {error.plan.why}")) from None
 
 
 def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarray | None) -> np.ndarray | None:
@@ -268,6 +312,16 @@ def _by_target(plan: Plan, case: Case) -> Answer:
     if case.many and isinstance(log_z, Certificate):
         out[np.asarray(log_z.value) == -np.inf] = np.nan
     return Answer(log_z, out)
+
+
+def _instead(plan: Plan, case: Case, key: Any) -> Any:
+    """What the first program answers; what the other one does, where that comes to no end."""
+    first, otherwise = plan.program
+    try:
+        return solve(first, case, key)
+    except BudgetError:
+        found = solve(otherwise, case, key)
+        return found._replace(plan=found.plan or otherwise) if isinstance(found, Answer) else found
 
 
 def _beside(plan: Plan, case: Case, key: Any) -> Answer:
@@ -316,13 +370,13 @@ def _drawn(case: Case, plan: Plan, key: Any) -> dict[str, np.ndarray]:
         states = samples_by_search(left(case.model, case.given, "marginals", merge=False), plan, rng, plan.n)
         if states is None:
             raise case.impossible("there is nothing to sample")
-        return {name: states[:, v] for v, name in enumerate(case.model.states)}
+        return {name: states[:, v] for v, name in enumerate(case.states)}
     reduced, tree = _ready(case, plan)
     if reduced.impossible:
         raise case.impossible("there is nothing to sample")
     states = sample_states(reduced, tree, rng, plan.n)
     draw_given_parents(case.model, case.given, states, rng)
-    return {name: states[:, v] for v, name in enumerate(case.model.states)}
+    return {name: states[:, v] for v, name in enumerate(case.states)}
 
 
 def by_name(states: Mapping[str, Sequence[str]], codes: Mapping[str, np.ndarray]) -> Rows:

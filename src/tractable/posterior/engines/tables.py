@@ -56,13 +56,15 @@ def read(model: TableModel, evidence: Any) -> Case:
 
 def groups(case: Case, ask: Ask) -> Iterator[tuple[Any, Case]]:
     """All cases together: rows are an axis of the contraction. The most probable states by what cases observe."""
+    case = case.opened(ask) if case.model.sparse else case
     if not (case.many and ask.query == "map"):
         yield ALL, case
         return
     _, which = np.unique(case.given.states >= 0, axis=0, return_inverse=True)
     for k in range(int(which.max(initial=-1)) + 1):
         rows = np.flatnonzero(which.ravel() == k)
-        yield rows, Case(case.model, Evidence(case.given.states[rows]), asked_for=case.asked_for)
+        given = Evidence(case.given.states[rows])
+        yield rows, Case(case.model, given, asked_for=case.asked_for, source=case.source)
 
 
 def normalized(model: TableModel) -> bool:
@@ -74,24 +76,25 @@ def at_once(case: Case, ask: Ask) -> Solved | None:
     """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
     if ask.query != "marginals" or ask.method not in ("auto", "exact") or case.given.many:
         return None
-    targets = targets_of(case.model, ask.targets)
-    tables, pruned = with_likelihoods(case.model.packed, case.given.likelihoods), ()
+    targets, pruned = ask.targets, ()
+    case = case.opened(ask) if case.model.sparse else case
+    tables = with_likelihoods(case.model.packed, case.given.likelihoods)
     if targets is not None:
-        pruned = children(case.model, tables), wanted_by(case.model, case.given, targets)
+        targets = targets_of(case.model, targets)
+        pruned = children(case.model, tables), wanted_by(case.model, case.given, targets or ())
     found = kernels.answer(tables, case.given.states, terms(*ask.budget), GREEDY, *pruned)
     if found is None:
         return None
     case.budget, case.ran, case.targets = ask.budget, found.ran, targets
-    marginals = chosen(case.model, targets, found.marginals)
+    marginals = found.marginals if targets is None else chosen(case.model, targets, found.marginals)
     return Solved(ALL, case, case, Answer(Certificate.exact(found.log_z), marginals))  # pyright: ignore
 
 
 def plan(case: Case, ask: Ask) -> Plan:
     """The plan of a query: a contraction tree, and for many rows or samples how many at a time."""
-    model, given = case.model, case.given
     check_method(ask.method, METHODS)
     if ask.targets is not None:
-        ask = ask._replace(targets=targets_of(model, ask.targets))
+        ask = ask._replace(targets=targets_of(case.asked_for or case.model, ask.targets))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if ask.method in ("mini_buckets", *ESTIMATES):
@@ -105,7 +108,7 @@ def plan(case: Case, ask: Ask) -> Plan:
 
 def _exactly(case: Case, ask: Ask) -> Plan:
     """The plan of exact answers, or their refusal."""
-    found = _plan_rows(case, ask) if case.given.many else answered(case.asking(ask), ask)
+    found = _plan_rows(case, ask) if case.given.many else answered(case.asking(ask), ask, case.states)
     case.targets = found.targets
     return found
 
@@ -130,10 +133,13 @@ def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
     rest = tuple(found.refused) if found.method else ask.targets
     log_z_refused = isinstance(found.program, ByTarget) and not found.program.evidence.method
-    if found.method and not rest and not log_z_refused:
+    in_the_dark = found.method == "counting" and found.seconds >= found.program.seconds
+    if found.method and not rest and not log_z_refused and not in_the_dark:
         return found
-    from tractable.plan.mini_buckets import beside, plan_interval
+    from tractable.plan.mini_buckets import beside, instead, plan_interval
 
+    if in_the_dark:
+        return instead(found, plan_interval(case.model, case.given, ask), ask.anytime)
     interval = plan_interval(case.model, case.given, ask._replace(targets=rest), found)
     if not interval.method:
         return found
@@ -304,7 +310,7 @@ def _expected(case: Case, found: Marginals) -> dict[str, np.ndarray]:
 
 def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate | None:
     """log p of what each row observes: by the cases of the E-step where tables are conditional; None elsewhere."""
-    if not isinstance(model, BayesianNetwork):
+    if not isinstance(model, BayesianNetwork) or model.sparse:
         return None
     from tractable.posterior.exact import expected_tables
 
@@ -340,7 +346,7 @@ def _completed(model: BayesianNetwork, data: Any, memory: Memory) -> Any:
     question, rows = asking("map", memory, np.inf), data.states.copy()
     parts = list(groups(Case(model, Evidence(data.states)), question))
     for some, case, how in [(some, case, allowed(plan(case, question))) for some, case in parts]:
-        rows[some] = np.maximum(solve(how, case, 0)[1], 0)
+        rows[some] = np.maximum(solve(how, case, 0)[1][:, : rows.shape[1]], 0)
     return Observations(rows)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from tractable.models import BayesianNetwork, ModelError
 from tractable.models.emissions import Statistics
 from tractable.models.observations import Observations
+from tractable.models.sparse_networks import n_entries
 from tractable.plan import Memory, Plan, allowed, ask
 from tractable.plan._base import within
 from tractable.posterior.exact.cases_of_tables import answered, planned
@@ -53,7 +54,7 @@ def affordable(model: BayesianNetwork, rows: Observations, memory: Memory) -> No
     ------
     BudgetError : they do.
     """
-    entries = float(model.packed.values.size)
+    entries = float(n_entries(model))
     why = f"the network has {entries:,.0f} table entries, each with its count, and {len(rows):,} rows are summed over"
     more: dict[str, Any] = {"query": "marginals", "budget": ask("marginals", memory).budget}
     allowed(within(Plan("elimination", 0.0, entries, 0.0, 0.0, why, **more), 16.0 * entries + 8.0 * len(rows)))
