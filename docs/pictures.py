@@ -16,7 +16,7 @@ def square(n: int, coupling: float) -> tr.MarkovNetwork:
     at = {(r, c): f"s{r}.{c}" for r in range(n) for c in range(n)}
     pairs = [(a, (a[0] + i, a[1] + j)) for a in at for i, j in ((0, 1), (1, 0)) if (a[0] + i, a[1] + j) in at]
     factors = [((at[a], at[b]), np.exp(coupling * rng.normal() * sign)) for a, b in pairs]
-    return tr.MarkovNetwork({v: "01" for v in at.values()}, factors)
+    return tr.MarkovNetwork(dict.fromkeys(at.values(), "01"), factors)
 
 
 def interval_against_time() -> None:
