@@ -369,9 +369,10 @@ def notes(rows: list[Row]) -> list[str]:
         late = statistics.median(row["wall"] for row in own)
         width, most = statistics.median(widths or [0]), max(row["wall"] for row in own)
         told += [
-            f"{seconds:g} s: median width {width:.3g} of {len(widths)} intervals, {late:.3g} s to the answer (most {most:.3g})",
-            f"{seconds:g} s: targets met {len(wanted) - len(missed)} of {len(wanted)}, not: {', '.join(missed) or 'none'};"
-            f" missed the known value: {', '.join(wrong) or 'none'}",
+            f"{seconds:g} s: median width {width:.3g} of {len(widths)} intervals,"
+            f" answered in {late:.3g} s (most {most:.3g})",
+            f"{seconds:g} s: targets met {len(wanted) - len(missed)} of {len(wanted)},"
+            f" not: {', '.join(missed) or 'none'}; missed the known value: {', '.join(wrong) or 'none'}",
         ]
     for name in dict.fromkeys(name for row in rows for name in row.get("others", {})):
         both = [(row, row["others"][name]) for row in rows if name in row.get("others", {})]
