@@ -40,20 +40,22 @@ def log_partition(
     ----------
     model : a model of any family.
     evidence : what is observed; None for nothing.
-    memory, seconds : budget of an exact answer, see `plan`.
+    memory, seconds : budget of an exact answer, see `plan`; of a network also the seconds of an interval instead.
     key : int or jax key; not used by exact methods.
     options : for a machine ``data`` (rows that help to choose where annealing starts), ``method`` (``"auto"``,
-        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, and for networks ``confidence``
-        and ``draws``, see `infer`. Of any model a `Plan` made before, as ``method``, is run as it is.
+        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, for a network ``confidence`` and
+        ``draws`` too, see `infer`. Of any model a `Plan` made before, as ``method``, is run as it is.
 
     Returns
     -------
-    Certificate : ``exact`` where that is affordable. Of other machines the lower end is ``probabilistic``, the upper
-        one ``conditional`` on chains having mixed, and there is a verdict.
+    Certificate : ``exact`` where that is affordable. Of other networks the interval holds with the confidence asked
+        for, and its verdict says what more time would give. Of other machines the lower end is ``probabilistic``, the
+        upper one ``conditional`` on chains having mixed, and there is a verdict.
 
     Raises
     ------
-    ModelError : evidence or data that do not fit the model. BudgetError : an exact answer that is refused.
+    ModelError : evidence or data that do not fit the model. BudgetError : an exact answer that is refused where there
+        is no interval, see `infer`. ValueError : a confidence outside of (0, 1), no draws, no seconds.
 
     Examples
     --------
@@ -63,13 +65,15 @@ def log_partition(
     4.0
     >>> tr.log_partition(tr.restricted(couplings=[[0.0, 0.0]])).kind
     'exact'
+    >>> tr.log_partition(net, method="mini_buckets", confidence=0.99).kind  # its bound is elimination: nothing is wide
+    'exact'
     """
     own, budget = _own(model, "log_partition"), {"memory": memory, "seconds": seconds}
     if own is not None and not isinstance(options.get("method"), Plan):
         given = model if evidence is None else condition(model, evidence)
         return own.log_partition(given, key=key, **budget, **options)
-    terms = ("confidence", "draws") if hasattr(engine_of(model, "log_partition"), "ANYTIME") else ()
-    check_options(options, ("method", *terms), f"log_partition of a {type(model).__name__}")
+    known = ("method", "confidence", "draws") if hasattr(engine_of(model, "log_partition"), "ANYTIME") else ("method",)
+    check_options(options, known, f"log_partition of a {type(model).__name__}")
     return posterior.log_partition(model, evidence, key=key, **budget, **options)
 
 

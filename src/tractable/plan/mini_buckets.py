@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from tractable.models.pruning import left
 from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
+from tractable.plan.counting import in_the_dark
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
 from tractable.plan.tables import n_states, observed_names
@@ -118,6 +119,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         program.memory,
         program.seconds,
         why,
+        advice=() if exact is None else exact.advice,
         program=program,
         budget=ask.budget,
         structure=model.graph,
@@ -125,7 +127,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     )
 
 
-def instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
+def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
     """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
     given = terms.patience == terms.seconds
     limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
@@ -149,9 +151,21 @@ def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
     return allowed(plan_interval(model, given, Ask("sample", plan.budget, n=n, anytime=terms)))
 
 
-def beside(exact: Plan, interval: Plan, names: Iterable[str]) -> Plan:
+def completed(model: TableModel, given: Evidence, ask: Ask, exact: Plan) -> Plan:
+    """The exact plan with intervals for what it refuses, or for where its search may not end; it alone if none fits."""
+    if in_the_dark(exact):
+        found = plan_interval(model, given, ask)
+        return _instead(exact, found, ask.anytime or anytime(None)) if found.method else exact
+    rest = tuple(exact.refused) if exact.method else ask.targets
+    found = plan_interval(model, given, ask._replace(targets=rest), exact)
+    if not (exact.method and found.method):
+        return found if found.method else exact
+    return _beside(exact, found, len(model.states))
+
+
+def _beside(exact: Plan, interval: Plan, n: int) -> Plan:
     """The plan of exact answers with that of an interval for what is refused of them."""
-    n = len(list(names) if exact.targets is None else exact.targets)
+    n = n if exact.targets is None else len(exact.targets)
     told = f"{n - len(interval.targets or ()):,} of {n:,} marginals are exact, {exact.why}; the others: {interval.why}"
     size, seconds = max(exact.bytes, interval.bytes), exact.seconds + interval.seconds
     common = {"bytes": size, "seconds": seconds, "reason": told, "program": Beside(exact, interval)}

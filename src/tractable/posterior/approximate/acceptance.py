@@ -33,7 +33,7 @@ ENOUGH = 10.0
 """Draws of effective weight for each sample that make the choice among them reliable."""
 
 
-class AcceptedDraws:
+class DrawsToKeep:
     """Draws [n_variables, ·] that were accepted, and as many others as are wanted, those of the largest keys."""
 
     def __init__(self, n: int, n_variables: int):
@@ -90,9 +90,9 @@ def sampled(plan: Plan, case: Any, reduced: Reduced, rng: np.random.Generator) -
     return out
 
 
-def _kept(plan: Plan, tables: Tables, rng: np.random.Generator) -> AcceptedDraws:
+def _kept(plan: Plan, tables: Tables, rng: np.random.Generator) -> DrawsToKeep:
     program: IntervalRun = plan.program
-    end, kept = time.perf_counter() + program.seconds - program.spent, AcceptedDraws(plan.n, len(tables.sizes))
+    end, kept = time.perf_counter() + program.seconds - program.spent, DrawsToKeep(plan.n, len(tables.sizes))
     bounds = deque(lower_and_lower(tables, program, end), 1)
     if not bounds:
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))

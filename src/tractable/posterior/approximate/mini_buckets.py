@@ -202,21 +202,23 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
         try:
             for best in lower_and_lower(tables, program, end):
                 show(best.state.bound)
-            if best is None:
-                return None
-            bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
-            if math.isfinite(best.state.bound) and not (best.whole and not len(asked.sizes)):
+            if best is not None:
+                bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
                 _draw(best, asked, bets, (program, seed, end), show)
         except KeyboardInterrupt:
             if best is None:
                 raise
             interrupted = True
+    if best is None:
+        return None
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
     return ImportanceSample(best.bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
     program, seed, end = how
+    if not math.isfinite(found.state.bound) or (found.whole and not len(asked.sizes)):
+        return
     by_the_clock = program.draws is None and program.ran is None
     for log_w, states in pieces(found, asked.wanted, program, (seed, bets.horizon)):
         bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
