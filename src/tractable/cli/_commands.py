@@ -105,8 +105,8 @@ class QueryTargets:
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
     method: Annotated[
-        Literal["auto", "elimination", "counting", "belief_propagation", "gibbs"],
-        typer.Option(help="How; the last two are estimates, for networks on which nothing exact is affordable."),
+        Literal["auto", "elimination", "counting", "belief_propagation", "gibbs", "mean_field"],
+        typer.Option(help="How; the last three are estimates, for networks on which nothing exact is affordable."),
     ] = "auto"
 
 

@@ -17,6 +17,7 @@ from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.plan._base import Ask, Plan, within
+from tractable.plan._units import duration
 from tractable.plan.budget import speed
 from tractable.plan.tables import named, observed_names
 
@@ -40,6 +41,22 @@ class TableChains(NamedTuple):
     burn_in: int = 250
     n_sweeps: int = 1000
     apart: int = 50
+
+
+class ClusterSweeps(NamedTuple):
+    """A program: starts, each swept for a trial, and the best of them, at most so many sweeps more, until its bound
+    rises by no more than the tolerance.
+
+    Clusters are as large as one sweep over all of them within so many seconds, of the reference machine, and the memory
+    allow.
+    """
+
+    seconds: float
+    memory: float
+    starts: int = 4
+    trial: int = 3
+    sweeps: int = 100
+    tolerance: float = 1e-6
 
 
 class EstimatePrice(NamedTuple):
@@ -111,6 +128,25 @@ START, LONG = 150, 0.3
 """Sweeps in which chains look for a start; and seconds, about, that short sweeps are repeated for."""
 
 
+def cluster_sweeps(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
+    """Structured mean field: clusters as large as the seconds allow, ten of them unless the budget has less."""
+    seconds, given = min(seconds, WORTHWHILE), 8.0 * (6 * sizes.entries + 4 * sizes.states)
+    program = ClusterSweeps(0.0, 0.0)
+    n = (program.starts + 1) * program.trial + TYPICAL
+    each = seconds / speed() / n / UP_AND_DOWN
+    memory = min(max(ask.budget.memory - given, 0.0), BYTE_RATE * each)
+    program = program._replace(seconds=each, memory=memory)
+    told = f"clusters of variables, {duration(seconds / n)} for a sweep over all, from {program.starts} starts"
+    return EstimatePrice(program, each * n / VISITED, given + memory, seconds, f"{told}; a lower bound of log Z")
+
+
+WORTHWHILE, TYPICAL, UP_AND_DOWN = 10.0, 20, 3.0
+"""Seconds that clusters are made for at most, sweeps that most ascents take, and what a sweep back adds to one up."""
+
+BYTE_RATE = 4e10
+"""Bytes that a tree may hold for each second that it runs at least."""
+
+
 class EstimateMethod(NamedTuple):
     """The queries that a method estimates, who answers the others, and its price."""
 
@@ -130,6 +166,9 @@ METHODS: dict[str, EstimateMethod] = {
             "evidence": LOG_Z,
         },
         chains,
+    ),
+    "mean_field": EstimateMethod(
+        {"map": f"its averages are {NO_STATES}", "sample": "clusters draw nothing: gibbs does"}, cluster_sweeps
     ),
 }
 """Each estimate by its name; it is run by the module of `posterior/approximate` that `tables` there names."""

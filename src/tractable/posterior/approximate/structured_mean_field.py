@@ -1,0 +1,310 @@
+"""Structured mean field: a lower bound on log Z from the best product of distributions over clusters of variables.
+
+With q = ∏_C q_C and clusters C within which everything is summed exactly,
+
+    q_C ∝ ∏_{tables within C} f · ∏_{tables across} exp E_{q of the others}[log f],
+    ELBO = E_q[log ∏ f] + Σ_C H(q_C) ≤ log Z,
+
+and setting one q_C so never lowers the bound. Each update is a run of a contraction tree, whose posteriors of the
+entries are what neighbours need. E[log 0] = −∞ unless q has no mass there, so that where tables with zeros lie across
+clusters q starts from a state of positive weight; a later q_C then has that state still.
+
+Sources: Saul & Jordan 1996; Xing, Jordan & Russell 2003.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable import kernels
+from tractable.kernels import Job, Reduced, Tables
+from tractable.kernels.propagation import propagate
+from tractable.models.keys import generator
+from tractable.plan import Plan
+from tractable.plan.estimates import ClusterSweeps
+from tractable.posterior.approximate.clusters import Afford, Cluster, clusters
+from tractable.posterior.approximate.table_rows import Estimated, TableCases, of_targets, told_of
+from tractable.posterior.approximate.table_starts import GUIDE, UNFOUND, starts
+from tractable.posterior.certificate import Certificate
+from tractable.posterior.exact.elimination import over_states, run_safely
+
+ROUNDED = 8.0
+"""Units of rounding that each step of a sum may cost."""
+
+
+class Side(NamedTuple):
+    """What a cluster has of a table across: its number, the axes, and where its entries are among the cluster's."""
+
+    cluster: int
+    axes: list[int]
+    place: slice
+    shape: tuple[int, ...]
+
+
+class Across(NamedTuple):
+    """A table across clusters: logarithms, zeros in place of −∞; where there are zeros; its sides."""
+
+    log: np.ndarray
+    zeros: np.ndarray | None
+    sides: list[Side]
+
+
+class Field(NamedTuple):
+    """The distribution of one cluster: its tables, the posteriors of their entries, and log Z of these tables."""
+
+    values: np.ndarray
+    entries: np.ndarray
+    log_z: float
+
+
+class Bounded(NamedTuple):
+    """Of one case: the ELBO and what rounding may have added to it, the marginals, and how it was found."""
+
+    elbo: float
+    charge: float
+    marginals: np.ndarray
+    n_clusters: int = 1
+    exact: bool = True
+    sweeps: int = 0
+    change: float = 0.0
+
+
+def solve(plan: Plan, case: Any, key: Any) -> Estimated:
+    """What was planned, run: the different cases one after the other."""
+    rows, seed = TableCases.of(plan, case), int(generator(key).integers(2**62))
+    wanted = plan.query != "evidence"
+    found = [bounded(reduced, plan.program, seed, wanted) for reduced in rows.one_by_one()]
+    all_exact = all(b.exact for b in found)
+    if not case.many and all_exact and found[0].elbo == -math.inf:
+        return Estimated(Certificate.exact(-math.inf), None)
+    told = None if all_exact else _verdict([found[i] for i in rows.which], plan.program)
+    marginals = None
+    if wanted:
+        whole = of_targets(case, plan, rows.gathered([b.marginals for b in found]))
+        marginals = Certificate.exact(whole) if all_exact else Certificate.estimate(whole, verdict=told)
+    return Estimated(_log_partition(rows, found, told), marginals)
+
+
+def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> Certificate:
+    value = rows.gathered([b.elbo for b in found])
+    if told is None:
+        return Certificate.of_cases(value if value.ndim else float(value))
+    lower = rows.gathered([b.elbo - b.charge for b in found])
+    upper = rows.gathered([b.elbo if b.exact else math.inf for b in found])
+    ends = (value, lower, upper) if value.ndim else tuple(map(float, (value, lower, upper)))
+    return Certificate(*ends, "bound", verdict=told)
+
+
+def _verdict(found: list[Bounded], program: ClusterSweeps) -> str:
+    """How the bound came about, of one case or in all rows."""
+    inexact = [b for b in found if not b.exact]
+    lost = np.flatnonzero([b.elbo == -math.inf and not b.exact for b in found])
+    where = f" in {told_of(lost)}" if len(found) > 1 else ""
+    if len(lost):
+        return f"unreliable: {UNFOUND}{where}"
+    n, sweeps = max(b.n_clusters for b in inexact), max(b.sweeps for b in inexact)
+    slow = np.flatnonzero([b.change > program.tolerance for b in found])
+    where = f" in {told_of(slow)}" if len(found) > 1 else ""
+    most = "at most " if len(found) > 1 else ""
+    change = f" (the bound still rose by {max(b.change for b in inexact):.2g})"
+    ended = f"not converged{where} in {sweeps:,} sweeps{change}" if len(slow) else f"converged in {most}{sweeps:,} sweeps"
+    return f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages; {ended}"
+
+
+def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = True) -> Bounded:
+    """The bound of what one case leaves of a network."""
+    nothing = np.full(len(reduced.kept), np.nan)
+    if reduced.impossible:
+        return Bounded(-math.inf, 0.0, nothing)
+    tables = reduced.tables
+    network = Network.of(tables, clusters(tables, Afford(program.seconds, program.memory), seed))
+    alone = np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes)
+    constant = reduced.log_constant + float(np.log(tables.sizes[alone].astype(np.float64)).sum())
+    found = network.best(program, seed)
+    if found is None:
+        exact = not network.across  # a cluster by itself is impossible
+        return Bounded(-math.inf, 0.0, nothing, len(network.clusters), exact)
+    fields, sweeps, change = found
+    elbo, charge = network.elbo(fields)
+    charge += ROUNDED * np.finfo(float).eps * abs(constant)
+    marginals = over_states(reduced, network.marginals(fields)) if wanted else nothing
+    exact = not network.across
+    return Bounded(elbo + constant, charge, marginals, len(network.clusters), exact, sweeps, change)
+
+
+class Network(NamedTuple):
+    """Tables, the clusters of their variables, the tables across, and the values of each cluster's own tables."""
+
+    tables: Tables
+    clusters: list[Cluster]
+    across: list[Across]
+    own: list[Tables]
+
+    @classmethod
+    def of(cls, tables: Tables, parts: list[Cluster]) -> Network:
+        """The network cut into clusters."""
+        own = [_own(tables, part) for part in parts]
+        sides: dict[int, list[Side]] = {}
+        for c, (part, mine) in enumerate(zip(parts, own, strict=True)):
+            starts, within = mine.value_starts, np.isin(np.arange(len(tables.sizes)), part.members)
+            for k in _crossing(tables, part):
+                scope = tables.scope(j := int(part.touched[k]))
+                axes = np.flatnonzero(within[scope])
+                shape = tuple(tables.sizes[scope[axes]].tolist())
+                sides.setdefault(j, []).append(Side(c, axes.tolist(), slice(starts[k], starts[k + 1]), shape))
+        return cls(tables, parts, [_across(tables, j, found) for j, found in sorted(sides.items())], own)
+
+    def best(self, program: ClusterSweeps, seed: int) -> tuple[list[Field], int, float] | None:
+        """Of several starts, each swept for a little, the best one, swept until it settles."""
+        if not self.across:
+            fields = self.swept([None] * len(self.clusters))
+            return None if fields is None else (fields, 1, 0.0)
+        best, top = None, -math.inf
+        for fields in self.begun(program.starts, seed):
+            for _ in range(program.trial):
+                fields = None if fields is None else self.swept(fields)
+            if fields is not None and (value := self.elbo(fields)[0]) > top:
+                best, top = fields, value
+        return None if best is None else self._settled(best, top, program)
+
+    def _settled(
+        self, fields: list[Field], value: float, program: ClusterSweeps
+    ) -> tuple[list[Field], int, float]:
+        change = math.inf
+        for sweep in range(1, program.sweeps + 1):
+            new = self.swept(fields)
+            after = -math.inf if new is None else self.elbo(new)[0]
+            if new is None or after <= value:  # it has settled up to rounding
+                return fields, program.trial + sweep, 0.0
+            fields, value, change = new, after, after - value
+            if change <= program.tolerance:
+                break
+        return fields, program.trial + sweep, change
+
+    def begun(self, n: int, seed: int) -> Iterator[list[Any] | None]:
+        """Where ascents start: averages of messages' beliefs, unless zeros lie across, then states of positive weight."""
+        tables, firsts = self.tables, np.cumsum(self.tables.sizes) - self.tables.sizes
+        points = []
+        if all(one.zeros is None for one in self.across):
+            points.append(propagate(tables, np.arange(tables.n_factors), GUIDE).beliefs)
+        states = starts(tables, n, seed)
+        for state in () if states is None else np.unique(states, axis=0)[:n]:
+            points.append(np.bincount(firsts + state, minlength=tables.n_states).astype(np.float64))
+        for point in points:
+            yield [Field(np.empty(0), self._entries(c, point, firsts), 0.0) for c in range(len(self.clusters))]
+
+    def _entries(self, c: int, point: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+        """The entries' probabilities of a cluster's tables where its variables are independent."""
+        own, members = self.own[c], self.clusters[c].members
+        entries = np.empty(len(own.values))
+        for k in _crossing(self.tables, self.clusters[c]):
+            p = np.ones(1)
+            for v in members[own.scope(k)].tolist():
+                p = np.outer(p, point[firsts[v] : firsts[v] + self.tables.sizes[v]]).ravel()
+            entries[own.value_starts[k] : own.value_starts[k + 1]] = p
+        return entries
+
+    def swept(self, fields: list[Any]) -> list[Field] | None:
+        """Each cluster set to the best given all others, in turn; None where nothing is possible."""
+        fields = list(fields)
+        of: list[list[tuple[Across, Side]]] = [[] for _ in fields]
+        for one in self.across:
+            for side in one.sides:
+                of[side.cluster].append((one, side))
+        for c, mine in enumerate(of):
+            values = self.own[c].values.copy()
+            for one, side in mine:
+                values[side.place] = _averaged(one, side, fields)
+            found = self._run(c, values)
+            if found is None:
+                return None
+            for _, side in mine:  # what is zero up to underflow q has no mass on, by definition of q
+                values[side.place][found.entries[side.place] == 0] = 0.0
+            fields[c] = found
+        return fields
+
+    def _run(self, c: int, values: np.ndarray) -> Field | None:
+        part, own = self.clusters[c], self.own[c]
+        tables = Tables(own.sizes, own.scope_starts, own.scopes, own.value_starts, values)
+        run = kernels.run(tables, part.scopes, part.tree.pairs, Job(kernels.ENTRIES))
+        if run.status == kernels.UNSAFE:
+            job = Job(kernels.ENTRIES, kernels.LOG_SUM_EXP)
+            run = kernels.run(tables, part.scopes, part.tree.pairs, job)
+        if run.status == kernels.ZERO or run.marginals is None:
+            return None
+        return Field(values, run.marginals, float(run.log_z[0]))
+
+    def elbo(self, fields: list[Field]) -> tuple[float, float]:
+        """The bound from what stands, and what rounding may have added to it."""
+        value = sum(field.log_z for field in fields)
+        scale = sum(abs(field.log_z) for field in fields)
+        for one in self.across:
+            if one.zeros is not None and _mean(one.zeros, one.sides, fields):
+                return -math.inf, 0.0
+            for side in one.sides:
+                p, g = (a[side.place] for a in (fields[side.cluster].entries, fields[side.cluster].values))
+                told = p[p > 0] * np.log(g[p > 0])
+                value, scale = value - float(told.sum()), scale + float(np.abs(told).sum())
+            value += float(_mean(one.log, one.sides, fields))
+            scale += float(_mean(np.abs(one.log), one.sides, fields))
+        steps = self.tables.n_factors + len(self.tables.sizes)
+        return value, ROUNDED * np.finfo(float).eps * steps * (1.0 + scale)
+
+    def marginals(self, fields: list[Field]) -> np.ndarray:
+        """Of all states, in the distributions of the clusters."""
+        sizes = self.tables.sizes
+        out, firsts = np.repeat(1.0 / sizes, sizes), np.cumsum(sizes) - sizes
+        for part, own, field in zip(self.clusters, self.own, fields, strict=True):
+            tables = Tables(own.sizes, own.scope_starts, own.scopes, own.value_starts, field.values)
+            run = run_safely(tables, part.scopes, part.tree.pairs, Job(kernels.MARGINALS))
+            if run.marginals is not None:
+                each = np.split(run.marginals, np.cumsum(own.sizes)[:-1])
+                for v, p in zip(part.members.tolist(), each, strict=True):
+                    out[firsts[v] : firsts[v] + len(p)] = p
+        return out
+
+
+def _crossing(tables: Tables, part: Cluster) -> list[int]:
+    """Which of the tables that touch a cluster reach beyond it."""
+    whole = np.diff(tables.scope_starts)[part.touched]
+    return np.flatnonzero(np.diff(part.scopes.starts) < whole).tolist()
+
+
+def _own(tables: Tables, part: Cluster) -> Tables:
+    """The tables of a cluster: what lies within as it is, and ones over what it has of those across."""
+    scopes, crossing = part.scopes, set(_crossing(tables, part))
+    values = []
+    for k, j in enumerate(part.touched.tolist()):
+        size = int(np.prod(scopes.sizes[scopes.members[scopes.starts[k] : scopes.starts[k + 1]]]))
+        values.append(np.ones(size) if k in crossing else tables.table(j).ravel())
+    starts = np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int64)
+    return Tables(scopes.sizes, scopes.starts, scopes.members, starts, np.concatenate(values))
+
+
+def _across(tables: Tables, j: int, sides: list[Side]) -> Across:
+    table = tables.table(j)
+    zeros = table == 0
+    log = np.log(np.where(zeros, 1.0, table))
+    return Across(log, zeros.astype(np.float64) if zeros.any() else None, sides)
+
+
+def _averaged(one: Across, side: Side, fields: list[Field]) -> np.ndarray:
+    """exp E[log f] over what a cluster has of a table, up to a factor."""
+    others = [other for other in one.sides if other.cluster != side.cluster]
+    log = _mean(one.log, others, fields, side.axes).ravel()
+    if one.zeros is not None:
+        log = np.where(_mean(one.zeros, others, fields, side.axes).ravel() > 0, -math.inf, log)
+    top = log.max()
+    return np.exp(log - top) if top > -math.inf else np.zeros_like(log)
+
+
+def _mean(values: np.ndarray, sides: list[Side], fields: list[Field], left: list[int] | None = None) -> np.ndarray:
+    """The mean of a table over the distributions of some sides, a table over the axes that are left."""
+    with_axes: list[Any] = [values, list(range(values.ndim))]
+    for side in sides:
+        with_axes += [fields[side.cluster].entries[side.place].reshape(side.shape), side.axes]
+    return np.einsum(*with_axes, left or [])
