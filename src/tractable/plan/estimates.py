@@ -48,11 +48,12 @@ class ClusterSweeps(NamedTuple):
     rises by no more than the tolerance.
 
     Clusters are as large as one sweep over all of them within so many seconds, of the reference machine, and the memory
-    allow.
+    allow; they are the best of so many partitions.
     """
 
     seconds: float
     memory: float
+    partitions: int = 1
     starts: int = 4
     trial: int = 3
     sweeps: int = 100
@@ -135,13 +136,17 @@ def cluster_sweeps(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice
     n = (program.starts + 1) * program.trial + TYPICAL
     each = seconds / speed() / n / UP_AND_DOWN
     memory = min(max(ask.budget.memory - given, 0.0), BYTE_RATE * each)
-    program = program._replace(seconds=each, memory=memory)
+    tries = int(np.clip(PARTITIONED * seconds / speed() / (SPLIT * max(sizes.variables, 1)), 1, MOST_TRIES))
+    program = program._replace(seconds=each, memory=memory, partitions=tries)
     told = f"clusters of variables, {duration(seconds / n)} for a sweep over all, from {program.starts} starts"
     return EstimatePrice(program, each * n / VISITED, given + memory, seconds, f"{told}; a lower bound of log Z")
 
 
 WORTHWHILE, TYPICAL, UP_AND_DOWN = 10.0, 20, 3.0
 """Seconds that clusters are made for at most, sweeps that most ascents take, and what a sweep back adds to one up."""
+
+SPLIT, PARTITIONED, MOST_TRIES = 4e-4, 0.1, 8
+"""Seconds that a partition takes for each variable, measured; the share of the time for partitions, and the most."""
 
 BYTE_RATE = 4e10
 """Bytes that a tree may hold for each second that it runs at least."""

@@ -7,7 +7,7 @@ order is taken. Neighbours that fit together after all are joined again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 from tractable.kernels import Scopes, Tables
 from tractable.plan import Budget
 from tractable.plan._base import ContractionTree
-from tractable.plan.budget import predicted_bytes, warm_seconds
+from tractable.plan.budget import DENSE, predicted_bytes, warm_seconds
 from tractable.plan.search import FIRST, GREEDY_SECONDS, find_tree
 
 POLES, LEAST = 6, 0.2
@@ -27,6 +27,10 @@ ZEROS = 10.0
 
 QUERY, BELOW = "marginals", 1e-3
 """Every run of a tree goes up and down; a table counts for at least so much, so that splits stay connected."""
+
+
+Parts = dict[int, np.ndarray]
+Fits = Callable[[np.ndarray], bool]
 
 
 class Afford(NamedTuple):
@@ -55,31 +59,41 @@ class Couplings(NamedTuple):
     @classmethod
     def of(cls, tables: Tables) -> Couplings:
         """Every pair within a table shares what ties the table's variables."""
-        at, to, weight = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+        pairs, weights = [np.empty((2, 0), np.int64)], [np.empty(0)]
         for j in range(tables.n_factors):
             scope = tables.scope(j)
             if len(scope) > 1:
-                a, b = (scope[i].astype(np.int64) for i in np.triu_indices(len(scope), 1))
-                at, to = [*at, a, b], [*to, b, a]
-                weight.append(np.full(2 * len(a), tied(tables.table(j)) / (len(scope) - 1)))
-        first, second, ties = np.concatenate(at), np.concatenate(to), np.concatenate(weight)
-        order = np.argsort(first, kind="stable")
-        starts = np.searchsorted(first[order], np.arange(len(tables.sizes) + 1))
-        return cls(starts, second[order], ties[order])
+                pairs.append(scope[np.array(np.triu_indices(len(scope), 1))].astype(np.int64))
+                weights.append(np.full(pairs[-1].shape[1], tied(tables.table(j)) / (len(scope) - 1)))
+        (a, b), weight = np.concatenate(pairs, axis=1), np.concatenate(weights)
+        return cls._sorted(np.concatenate([a, b]), np.concatenate([b, a]), np.tile(weight, 2), len(tables.sizes))
+
+    @classmethod
+    def _sorted(cls, at: np.ndarray, to: np.ndarray, weight: np.ndarray, n: int) -> Couplings:
+        order = np.argsort(at, kind="stable")
+        return cls(np.searchsorted(at[order], np.arange(n + 1)), to[order], weight[order])
+
+    @property
+    def n(self) -> int:
+        """The number of variables."""
+        return len(self.starts) - 1
+
+    @property
+    def at(self) -> np.ndarray:
+        """Whose neighbours they are."""
+        return np.repeat(np.arange(self.n), np.diff(self.starts))
 
     def within(self, part: np.ndarray) -> Couplings:
         """Those between members of a set, numbered by their places in it."""
-        own = np.full(len(self.starts) - 1, -1)
+        own = np.full(self.n, -1)
         own[part] = np.arange(len(part))
-        first = np.repeat(np.arange(len(own)), np.diff(self.starts))
-        inside = (own[first] >= 0) & (own[self.to] >= 0)
-        at, to, weight = own[first[inside]], own[self.to[inside]], self.weight[inside]
-        order = np.argsort(at, kind="stable")
-        return Couplings(np.searchsorted(at[order], np.arange(len(part) + 1)), to[order], weight[order])
+        at, to = own[self.at], own[self.to]
+        inside = (at >= 0) & (to >= 0)
+        return Couplings._sorted(at[inside], to[inside], self.weight[inside], len(part))
 
     def distances(self, source: int) -> np.ndarray:
         """Steps from one variable to each other; −1 where there is no way."""
-        found = np.full(len(self.starts) - 1, -1)
+        found = np.full(self.n, -1)
         found[source], new, steps = 0, np.array([source]), 0
         while len(new):
             steps += 1
@@ -106,29 +120,33 @@ def _entropy(p: np.ndarray) -> float:
     return float(-(positive * np.log(positive)).sum())
 
 
-def clusters(tables: Tables, afford: Afford, seed: int) -> list[Cluster]:
-    """Disjoint clusters of all variables that are in a table."""
-    couplings, rng = Couplings.of(tables), np.random.default_rng(seed)
-    n = len(np.unique(tables.scopes))
+def clusters(tables: Tables, afford: Afford, seeds: Iterable[int]) -> list[Cluster]:
+    """Disjoint clusters of all variables that are in a table: of one try for each seed those least tied together."""
+    couplings, every = Couplings.of(tables), np.unique(tables.scopes).astype(np.int64)
 
     def fits(part: np.ndarray) -> bool:
-        scopes = _restricted(tables, part)[1]
-        most = afford.seconds * len(part) / n
-        found = scopes.greedy_tree(FIRST, 0.0, 0, float(np.log2(1e10 * most + 2)) + 4, GREEDY_SECONDS)
+        scopes, most = _restricted(tables, part)[1], afford.seconds * len(part) / len(every)
+        found = scopes.greedy_tree(FIRST, 0.0, 0, float(np.log2(most / DENSE + 2)), GREEDY_SECONDS)
         if found is None:
             return False
         return warm_seconds(found[1], scopes.m - 1) <= most and predicted_bytes(found[1], QUERY) <= afford.memory
 
-    parts, left = [], _connected(couplings, np.unique(tables.scopes).astype(np.int64))
+    tries = [_parts(couplings, every, fits, np.random.default_rng(seed)) for seed in seeds]
+    best = min(tries, key=lambda parts: sum(_ties(parts, couplings).values()))
+    return [_cluster(tables, np.sort(part), afford) for part in best.values()]
+
+
+def _parts(couplings: Couplings, every: np.ndarray, fits: Fits, rng: np.random.Generator) -> Parts:
+    """Sets that fit, or are of one variable."""
+    found, left = [], _connected(couplings, every)
     while left:
         part = left.pop()
         if len(part) == 1 or fits(part):
-            parts.append(part)
+            found.append(part)
         else:
             for half in _halves(couplings.within(part), rng):
                 left += _connected(couplings, part[half])
-    parts = _joined(parts, couplings, fits)
-    return [_cluster(tables, np.sort(part), afford) for part in parts]
+    return _joined(dict(enumerate(found)), couplings, fits)
 
 
 def _restricted(tables: Tables, part: np.ndarray) -> tuple[np.ndarray, Scopes]:
@@ -149,18 +167,21 @@ def _cluster(tables: Tables, part: np.ndarray, afford: Afford) -> Cluster:
 
 def _connected(couplings: Couplings, part: np.ndarray) -> list[np.ndarray]:
     """The parts of a set that nothing ties to one another."""
-    graph, found = couplings.within(part), []
-    rest = np.ones(len(part), bool)
-    while rest.any():
-        there = graph.distances(int(rest.argmax())) >= 0
-        found.append(part[there])
-        rest &= ~there
-    return found
+    graph, label = couplings.within(part), np.arange(len(part))
+    while True:
+        new = label.copy()
+        np.minimum.at(new, graph.at, label[graph.to])
+        new = new[new]
+        if np.array_equal(new, label):
+            break
+        label = new
+    order = np.argsort(label, kind="stable")
+    return np.split(part[order], np.flatnonzero(np.diff(label[order])) + 1) if len(part) else []
 
 
 def _halves(graph: Couplings, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A connected set in two, by the lightest cut that is found."""
-    far = [graph.distances(int(rng.integers(len(graph.starts) - 1)))]
+    far = [graph.distances(int(rng.integers(graph.n)))]
     far = [graph.distances(int(far[0].argmax()))]
     while len(far) < POLES:
         far.append(graph.distances(int(np.min(far, axis=0).argmax())))
@@ -176,7 +197,7 @@ def _lightest(graph: Couplings, order: np.ndarray) -> tuple[float, np.ndarray]:
     n = len(order)
     place = np.empty(n, np.int64)
     place[order] = np.arange(n)
-    first = place[np.repeat(np.arange(n), np.diff(graph.starts))]
+    first = place[graph.at]
     ahead = np.bincount(first, np.where(place[graph.to] > first, graph.weight, -graph.weight), n)
     cut = np.cumsum(ahead)[:-1]  # after each place
     low = max(int(LEAST * n), 1)
@@ -186,49 +207,43 @@ def _lightest(graph: Couplings, order: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _settled(graph: Couplings, side: np.ndarray) -> np.ndarray:
     """Variables that are tied more to the other side change over, while both sides stay large enough."""
-    side, low = side.copy(), max(int(LEAST * len(side)), 1)
-    n = int(side.sum())
-    for _ in range(4):
-        moved = False
-        for v in range(len(side)):
-            near = slice(graph.starts[v], graph.starts[v + 1])
-            across = side[graph.to[near]] != side[v]
-            weight = graph.weight[near]
-            after = n + (-1 if side[v] else 1)
-            if weight[across].sum() > weight[~across].sum() + 1e-9 and low <= after <= len(side) - low:
-                side[v], n, moved = not side[v], after, True
-        if not moved:
-            break
+    side, low, n = side.copy(), max(int(LEAST * graph.n), 1), int(side.sum())
+    for _ in range(PASSES):
+        signed = np.where(side[graph.at] == side[graph.to], -graph.weight, graph.weight)
+        for v in np.flatnonzero(np.bincount(graph.at, signed, graph.n) > LITTLE).tolist():
+            near, after = slice(graph.starts[v], graph.starts[v + 1]), n + (-1 if side[v] else 1)
+            other = side[graph.to[near]] != side[v]  # anew, as neighbours may have changed over
+            if low <= after <= graph.n - low and graph.weight[near] @ np.where(other, 1.0, -1.0) > LITTLE:
+                side[v], n = not side[v], after
     return side
 
 
-def _joined(
-    parts: list[np.ndarray], couplings: Couplings, fits: Callable[[np.ndarray], bool]
-) -> list[np.ndarray]:
+PASSES, LITTLE = 4, 1e-9
+"""Passes over the variables of a cut, and nats that are no gain."""
+
+
+def _joined(parts: Parts, couplings: Couplings, fits: Fits) -> Parts:
     """Neighbours joined where they fit, those first that most ties together."""
-    found, tried = dict(enumerate(parts)), set()
-    while len(found) > 1:
-        pairs = [pair for pair in _ties(found, couplings) if pair not in tried]
-        for a, b in pairs:
-            tried.add((a, b))
-            both = np.concatenate([found[a], found[b]])
-            if fits(both):
-                new = max(found) + 1 + len(tried)
-                del found[a], found[b]
-                found[new] = both
-                break
-        else:
-            break
-    return list(found.values())
+    new, tried, before = len(parts), set(), -1
+    while before != len(parts):
+        before, ties = len(parts), _ties(parts, couplings)
+        for a, b in sorted(ties.keys() - tried, key=lambda pair: (-ties[pair], pair)):
+            if a in parts and b in parts:
+                tried.add((a, b))
+                both = np.concatenate([parts[a], parts[b]])
+                if fits(both):
+                    parts = {k: part for k, part in parts.items() if k not in (a, b)} | {new: both}
+                    new += 1
+    return parts
 
 
-def _ties(found: dict[int, np.ndarray], couplings: Couplings) -> list[tuple[int, int]]:
-    """Pairs of parts that are tied, the most first."""
-    label = np.full(len(couplings.starts) - 1, -1)
-    for k, part in found.items():
+def _ties(parts: Parts, couplings: Couplings) -> dict[tuple[int, int], float]:
+    """What ties each two of some parts."""
+    label = np.full(couplings.n, -1)
+    for k, part in parts.items():
         label[part] = k
-    a, b = np.repeat(label, np.diff(couplings.starts)), label[couplings.to]
+    a, b = label[couplings.at], label[couplings.to]
     across = a < b
     pairs, which = np.unique(np.column_stack([a[across], b[across]]), axis=0, return_inverse=True)
     weight = np.bincount(which.ravel(), couplings.weight[across], len(pairs))
-    return [(int(x), int(y)) for x, y in pairs[np.argsort(-weight, kind="stable")]]
+    return dict(zip(map(tuple, pairs.tolist()), weight.tolist(), strict=True))

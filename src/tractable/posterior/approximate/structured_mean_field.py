@@ -111,7 +111,9 @@ def _verdict(found: list[Bounded], program: ClusterSweeps) -> str:
     where = f" in {told_of(slow)}" if len(found) > 1 else ""
     most = "at most " if len(found) > 1 else ""
     change = f" (the bound still rose by {max(b.change for b in inexact):.2g})"
-    ended = f"not converged{where} in {sweeps:,} sweeps{change}" if len(slow) else f"converged in {most}{sweeps:,} sweeps"
+    ended = (
+        f"not converged{where} in {sweeps:,} sweeps{change}" if len(slow) else f"converged in {most}{sweeps:,} sweeps"
+    )
     return f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages; {ended}"
 
 
@@ -121,7 +123,9 @@ def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = 
     if reduced.impossible:
         return Bounded(-math.inf, 0.0, nothing)
     tables = reduced.tables
-    network = Network.of(tables, clusters(tables, Afford(program.seconds, program.memory), seed))
+    network = Network.of(
+        tables, clusters(tables, Afford(program.seconds, program.memory), range(seed, seed + program.partitions))
+    )
     alone = np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes)
     constant = reduced.log_constant + float(np.log(tables.sizes[alone].astype(np.float64)).sum())
     found = network.best(program, seed)
@@ -137,12 +141,13 @@ def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = 
 
 
 class Network(NamedTuple):
-    """Tables, the clusters of their variables, the tables across, and the values of each cluster's own tables."""
+    """Tables, the clusters of their variables, the tables across, and of each cluster its own tables and its sides."""
 
     tables: Tables
     clusters: list[Cluster]
     across: list[Across]
     own: list[Tables]
+    towards: list[list[tuple[Across, Side]]]
 
     @classmethod
     def of(cls, tables: Tables, parts: list[Cluster]) -> Network:
@@ -156,7 +161,11 @@ class Network(NamedTuple):
                 axes = np.flatnonzero(within[scope])
                 shape = tuple(tables.sizes[scope[axes]].tolist())
                 sides.setdefault(j, []).append(Side(c, axes.tolist(), slice(starts[k], starts[k + 1]), shape))
-        return cls(tables, parts, [_across(tables, j, found) for j, found in sorted(sides.items())], own)
+        across, of = [_across(tables, j, found) for j, found in sorted(sides.items())], [[] for _ in parts]
+        for one in across:
+            for side in one.sides:
+                of[side.cluster].append((one, side))
+        return cls(tables, parts, across, own, of)
 
     def best(self, program: ClusterSweeps, seed: int) -> tuple[list[Field], int, float] | None:
         """Of several starts, each swept for a little, the best one, swept until it settles."""
@@ -171,9 +180,7 @@ class Network(NamedTuple):
                 best, top = fields, value
         return None if best is None else self._settled(best, top, program)
 
-    def _settled(
-        self, fields: list[Field], value: float, program: ClusterSweeps
-    ) -> tuple[list[Field], int, float]:
+    def _settled(self, fields: list[Field], value: float, program: ClusterSweeps) -> tuple[list[Field], int, float]:
         change = math.inf
         for sweep in range(1, program.sweeps + 1):
             new = self.swept(fields)
@@ -186,7 +193,7 @@ class Network(NamedTuple):
         return fields, program.trial + sweep, change
 
     def begun(self, n: int, seed: int) -> Iterator[list[Any] | None]:
-        """Where ascents start: averages of messages' beliefs, unless zeros lie across, then states of positive weight."""
+        """Where ascents start: beliefs of messages, unless zeros lie across, then states of positive weight."""
         tables, firsts = self.tables, np.cumsum(self.tables.sizes) - self.tables.sizes
         points = []
         if all(one.zeros is None for one in self.across):
@@ -211,11 +218,7 @@ class Network(NamedTuple):
     def swept(self, fields: list[Any]) -> list[Field] | None:
         """Each cluster set to the best given all others, in turn; None where nothing is possible."""
         fields = list(fields)
-        of: list[list[tuple[Across, Side]]] = [[] for _ in fields]
-        for one in self.across:
-            for side in one.sides:
-                of[side.cluster].append((one, side))
-        for c, mine in enumerate(of):
+        for c, mine in enumerate(self.towards):
             values = self.own[c].values.copy()
             for one, side in mine:
                 values[side.place] = _averaged(one, side, fields)
