@@ -48,12 +48,13 @@ class ClusterSweeps(NamedTuple):
     rises by no more than the tolerance.
 
     Clusters are as large as one sweep over all of them within so many seconds, of the reference machine, and the memory
-    allow; they are the best of so many partitions.
+    allow; so many partitions are made, and the finalists among them swept.
     """
 
     seconds: float
     memory: float
     partitions: int = 1
+    finalists: int = 3
     starts: int = 4
     trial: int = 3
     sweeps: int = 100
@@ -131,13 +132,14 @@ START, LONG = 150, 0.3
 
 def cluster_sweeps(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
     """Structured mean field: clusters as large as the seconds allow, ten of them unless the budget has less."""
-    seconds, given = min(seconds, WORTHWHILE), 8.0 * (6 * sizes.entries + 4 * sizes.states)
-    program = ClusterSweeps(0.0, 0.0)
-    n = (program.starts + 1) * program.trial + TYPICAL
+    heard = (ENTRY * sizes.entries + HEARD * sizes.messages) * speed()
+    seconds, given = max(min(seconds, WORTHWHILE), heard * FEWEST_SWEEPS), 8.0 * (6 * sizes.entries + 4 * sizes.states)
+    tries = int(np.clip(PARTITIONED * seconds / speed() / (SPLIT * max(sizes.variables, 1)), 1, MOST_TRIES))
+    program = ClusterSweeps(0.0, 0.0, tries)
+    n = min(tries, program.finalists) * (program.starts + 1) * program.trial + TYPICAL
     each = seconds / speed() / n / UP_AND_DOWN
     memory = min(max(ask.budget.memory - given, 0.0), BYTE_RATE * each)
-    tries = int(np.clip(PARTITIONED * seconds / speed() / (SPLIT * max(sizes.variables, 1)), 1, MOST_TRIES))
-    program = program._replace(seconds=each, memory=memory, partitions=tries)
+    program = program._replace(seconds=each, memory=memory)
     told = f"clusters of variables, {duration(seconds / n)} for a sweep over all, from {program.starts} starts"
     return EstimatePrice(program, each * n / VISITED, given + memory, seconds, f"{told}; a lower bound of log Z")
 

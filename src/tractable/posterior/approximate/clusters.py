@@ -7,7 +7,7 @@ order is taken. Neighbours that fit together after all are joined again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from typing import NamedTuple
 
@@ -120,8 +120,8 @@ def _entropy(p: np.ndarray) -> float:
     return float(-(positive * np.log(positive)).sum())
 
 
-def clusters(tables: Tables, afford: Afford, seeds: Iterable[int]) -> list[Cluster]:
-    """Disjoint clusters of all variables that are in a table: of one try for each seed those least tied together."""
+def partitions(tables: Tables, afford: Afford, seeds: Iterable[int]) -> Iterator[list[Cluster]]:
+    """Disjoint clusters of all variables that are in a table: a partition for each seed, the least tied ones first."""
     couplings, every = Couplings.of(tables), np.unique(tables.scopes).astype(np.int64)
 
     def fits(part: np.ndarray) -> bool:
@@ -131,9 +131,12 @@ def clusters(tables: Tables, afford: Afford, seeds: Iterable[int]) -> list[Clust
             return False
         return warm_seconds(found[1], scopes.m - 1) <= most and predicted_bytes(found[1], QUERY) <= afford.memory
 
-    tries = [_parts(couplings, every, fits, np.random.default_rng(seed)) for seed in seeds]
-    best = min(tries, key=lambda parts: sum(_ties(parts, couplings).values()))
-    return [_cluster(tables, np.sort(part), afford) for part in best.values()]
+    tries = {}
+    for seed in seeds:
+        parts = _parts(couplings, every, fits, np.random.default_rng(seed))
+        tries.setdefault(sum(_ties(parts, couplings).values()), parts)  # the same ones once
+    for _, parts in sorted(tries.items()):
+        yield [_cluster(tables, np.sort(part), afford) for part in parts.values()]
 
 
 def _parts(couplings: Couplings, every: np.ndarray, fits: Fits, rng: np.random.Generator) -> Parts:

@@ -15,18 +15,19 @@ Sources: Saul & Jordan 1996; Xing, Jordan & Russell 2003.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tractable import kernels
+from tractable._cached import cached_property
 from tractable.kernels import Job, Reduced, Tables
 from tractable.kernels.propagation import propagate
 from tractable.models.keys import generator
 from tractable.plan import Plan
 from tractable.plan.estimates import ClusterSweeps
-from tractable.posterior.approximate.clusters import Afford, Cluster, clusters
+from tractable.posterior.approximate.clusters import Afford, Cluster, partitions
 from tractable.posterior.approximate.table_rows import Estimated, TableCases, of_targets, told_of
 from tractable.posterior.approximate.table_starts import GUIDE, UNFOUND, starts
 from tractable.posterior.certificate import Certificate
@@ -95,8 +96,8 @@ def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> 
         return Certificate.of_cases(value if value.ndim else float(value))
     lower = rows.gathered([b.elbo - b.charge for b in found])
     upper = rows.gathered([b.elbo if b.exact else math.inf for b in found])
-    ends = (value, lower, upper) if value.ndim else tuple(map(float, (value, lower, upper)))
-    return Certificate(*ends, "bound", verdict=told)
+    value, lower, upper = (end if end.ndim else float(end) for end in (value, lower, upper))
+    return Certificate(value, lower, upper, "bound", verdict=told)
 
 
 def _verdict(found: list[Bounded], program: ClusterSweeps) -> str:
@@ -122,22 +123,69 @@ def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = 
     nothing = np.full(len(reduced.kept), np.nan)
     if reduced.impossible:
         return Bounded(-math.inf, 0.0, nothing)
-    tables = reduced.tables
-    network = Network.of(
-        tables, clusters(tables, Afford(program.seconds, program.memory), range(seed, seed + program.partitions))
-    )
-    alone = np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes)
-    constant = reduced.log_constant + float(np.log(tables.sizes[alone].astype(np.float64)).sum())
-    found = network.best(program, seed)
-    if found is None:
-        exact = not network.across  # a cluster by itself is impossible
+    best = best_of(reduced.tables, program, seed)
+    network, exact = best.network, not best.network.across
+    if best.fields is None:  # where nothing lies across, a cluster by itself is impossible
         return Bounded(-math.inf, 0.0, nothing, len(network.clusters), exact)
-    fields, sweeps, change = found
-    elbo, charge = network.elbo(fields)
+    elbo, charge = network.elbo(best.fields)
+    marginals = over_states(reduced, network.marginals(best.fields)) if wanted else nothing
+    alone = np.setdiff1d(np.arange(len(reduced.tables.sizes)), reduced.tables.scopes)
+    constant = reduced.log_constant + float(np.log(reduced.tables.sizes[alone].astype(np.float64)).sum())
     charge += ROUNDED * np.finfo(float).eps * abs(constant)
-    marginals = over_states(reduced, network.marginals(fields)) if wanted else nothing
-    exact = not network.across
-    return Bounded(elbo + constant, charge, marginals, len(network.clusters), exact, sweeps, change)
+    return Bounded(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
+
+
+class Ascent(NamedTuple):
+    """Where an ascent stands, None where nothing is possible; its sweeps, and by how much the last one rose."""
+
+    network: Network
+    fields: list[Field] | None
+    elbo: float = -math.inf
+    sweeps: int = 0
+    change: float = math.inf
+
+
+def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Ascent:
+    """Of partitions and starts, each swept for a little, the best, swept until it settles."""
+    seeds, afford = range(seed, seed + program.partitions), Afford(program.seconds, program.memory)
+    points, best = Points(tables, program.starts, seed), None
+    for parts in islice(partitions(tables, afford, seeds), program.finalists):
+        network = Network.of(tables, parts)
+        if not network.across:
+            fields = network.swept([None] * len(parts))
+            return Ascent(network, fields, sweeps=1, change=0.0)
+        for point in points.of(network):
+            trial = network.ascent(Ascent(network, network.independent(point)), program.trial, 0.0)
+            if best is None or trial.elbo > best.elbo:
+                best = trial
+        best = best or Ascent(network, None)
+    assert best is not None
+    return best if best.fields is None else best.network.ascent(best, program.sweeps, program.tolerance)
+
+
+class Points:
+    """Where ascents start, as probabilities of all states of independent variables."""
+
+    def __init__(self, tables: Tables, n: int, seed: int):
+        self.tables, self.n, self.seed = tables, n, seed
+
+    def of(self, network: Network) -> list[np.ndarray]:
+        """Beliefs of messages, unless zeros lie across the clusters, and states of positive weight."""
+        free = all(one.zeros is None for one in network.across)
+        return [self.beliefs, *self.states] if free else self.states
+
+    @cached_property
+    def beliefs(self) -> np.ndarray:
+        """What messages come to."""
+        return propagate(self.tables, np.arange(self.tables.n_factors), GUIDE).beliefs
+
+    @cached_property
+    def states(self) -> list[np.ndarray]:
+        """States of positive weight, as many as are found."""
+        tables, firsts = self.tables, np.cumsum(self.tables.sizes) - self.tables.sizes
+        found = starts(tables, self.n, self.seed)
+        each = [] if found is None else np.unique(found, axis=0)
+        return [np.bincount(firsts + state, minlength=tables.n_states).astype(np.float64) for state in each]
 
 
 class Network(NamedTuple):
@@ -167,45 +215,27 @@ class Network(NamedTuple):
                 of[side.cluster].append((one, side))
         return cls(tables, parts, across, own, of)
 
-    def best(self, program: ClusterSweeps, seed: int) -> tuple[list[Field], int, float] | None:
-        """Of several starts, each swept for a little, the best one, swept until it settles."""
-        if not self.across:
-            fields = self.swept([None] * len(self.clusters))
-            return None if fields is None else (fields, 1, 0.0)
-        best, top = None, -math.inf
-        for fields in self.begun(program.starts, seed):
-            for _ in range(program.trial):
-                fields = None if fields is None else self.swept(fields)
-            if fields is not None and (value := self.elbo(fields)[0]) > top:
-                best, top = fields, value
-        return None if best is None else self._settled(best, top, program)
-
-    def _settled(self, fields: list[Field], value: float, program: ClusterSweeps) -> tuple[list[Field], int, float]:
-        change = math.inf
-        for sweep in range(1, program.sweeps + 1):
-            new = self.swept(fields)
-            after = -math.inf if new is None else self.elbo(new)[0]
-            if new is None or after <= value:  # it has settled up to rounding
-                return fields, program.trial + sweep, 0.0
-            fields, value, change = new, after, after - value
-            if change <= program.tolerance:
+    def ascent(self, of: Ascent, sweeps: int, tolerance: float) -> Ascent:
+        """So many sweeps more, or until they raise the bound by no more than the tolerance."""
+        for _ in range(sweeps):
+            assert of.fields is not None
+            new = self.swept(of.fields)
+            elbo = -math.inf if new is None else self.elbo(new)[0]
+            if of.elbo > -math.inf and elbo <= of.elbo:  # it has settled, up to rounding
+                return of._replace(sweeps=of.sweeps + 1, change=0.0)
+            if new is None:
+                return of._replace(fields=None)
+            of = Ascent(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
+            if of.change <= tolerance:
                 break
-        return fields, program.trial + sweep, change
+        return of
 
-    def begun(self, n: int, seed: int) -> Iterator[list[Any] | None]:
-        """Where ascents start: beliefs of messages, unless zeros lie across, then states of positive weight."""
-        tables, firsts = self.tables, np.cumsum(self.tables.sizes) - self.tables.sizes
-        points = []
-        if all(one.zeros is None for one in self.across):
-            points.append(propagate(tables, np.arange(tables.n_factors), GUIDE).beliefs)
-        states = starts(tables, n, seed)
-        for state in () if states is None else np.unique(states, axis=0)[:n]:
-            points.append(np.bincount(firsts + state, minlength=tables.n_states).astype(np.float64))
-        for point in points:
-            yield [Field(np.empty(0), self._entries(c, point, firsts), 0.0) for c in range(len(self.clusters))]
+    def independent(self, point: np.ndarray) -> list[Field]:
+        """What clusters hear of each other where all variables are independent."""
+        firsts = np.cumsum(self.tables.sizes) - self.tables.sizes
+        return [Field(np.empty(0), self._entries(c, point, firsts), 0.0) for c in range(len(self.clusters))]
 
     def _entries(self, c: int, point: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-        """The entries' probabilities of a cluster's tables where its variables are independent."""
         own, members = self.own[c], self.clusters[c].members
         entries = np.empty(len(own.values))
         for k in _crossing(self.tables, self.clusters[c]):
