@@ -132,23 +132,35 @@ START, LONG = 150, 0.3
 
 def cluster_sweeps(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
     """Structured mean field: clusters as large as the seconds allow, ten of them unless the budget has less."""
-    heard = (ENTRY * sizes.entries + HEARD * sizes.messages) * speed()
-    seconds, given = max(min(seconds, WORTHWHILE), heard * FEWEST_SWEEPS), 8.0 * (6 * sizes.entries + 4 * sizes.states)
-    tries = int(np.clip(PARTITIONED * seconds / speed() / (SPLIT * max(sizes.variables, 1)), 1, MOST_TRIES))
-    program = ClusterSweeps(0.0, 0.0, tries)
-    n = min(tries, program.finalists) * (program.starts + 1) * program.trial + TYPICAL
-    each = seconds / speed() / n / UP_AND_DOWN
+    left, given = min(seconds, WORTHWHILE) / speed(), 8.0 * (6 * sizes.entries + 4 * sizes.states)
+    split, least = SPLIT * sizes.variables + 1e-4, RUN * sizes.messages + 1e-6
+    program = ClusterSweeps(0.0, 0.0, int(np.clip(PARTITIONED * left / split, 1, MOST_TRIES)))
+    each, n = _each_sweep(program, left, split)
+    if each < 4 * least:
+        program = program._replace(partitions=1, starts=1)
+        each, n = _each_sweep(program, left, split)
+    each = max(each, least)
     memory = min(max(ask.budget.memory - given, 0.0), BYTE_RATE * each)
     program = program._replace(seconds=each, memory=memory)
-    told = f"clusters of variables, {duration(seconds / n)} for a sweep over all, from {program.starts} starts"
+    seconds = (program.partitions * split + UP_AND_DOWN * each * n) * speed()
+    told = f"clusters of variables, {duration(UP_AND_DOWN * each * speed())} for a sweep over all"
     return EstimatePrice(program, each * n / VISITED, given + memory, seconds, f"{told}; a lower bound of log Z")
+
+
+def _each_sweep(program: ClusterSweeps, seconds: float, split: float) -> tuple[float, int]:
+    """The seconds of a run up the trees of all clusters, and how many sweeps there will be, about."""
+    n = min(program.partitions, program.finalists) * (program.starts + 1) * program.trial + TYPICAL
+    return (seconds - program.partitions * split) / n / UP_AND_DOWN, n
 
 
 WORTHWHILE, TYPICAL, UP_AND_DOWN = 10.0, 20, 3.0
 """Seconds that clusters are made for at most, sweeps that most ascents take, and what a sweep back adds to one up."""
 
-SPLIT, PARTITIONED, MOST_TRIES = 4e-4, 0.1, 8
-"""Seconds that a partition takes for each variable, measured; the share of the time for partitions, and the most."""
+SPLIT, RUN = 5e-4, 5e-7
+"""Seconds that a partition takes for each variable, and a run up a tree for each state of a message; measured."""
+
+PARTITIONED, MOST_TRIES = 0.1, 8
+"""The share of the time for partitions, and the most of them."""
 
 BYTE_RATE = 4e10
 """Bytes that a tree may hold for each second that it runs at least."""
