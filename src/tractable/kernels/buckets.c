@@ -112,7 +112,7 @@ EXPORT int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, doub
     int64_t *at = grab(sizeof(int64_t) * (size_t)(b.n_parts + 1));
     proposal_places(&b, wanted, at);
     for (int i = 0; i < b.n_parts; i++)
-        if (at[i] >= 0) part_conditional(&of, i, proposal + at[i]);
+        if (at[i] >= 0) part_proposal(&of, i, proposal + at[i]);
     region_leave();
     return SOUND;
 }

@@ -71,6 +71,7 @@ typedef struct {
     double *weights, *shifts; /* the state */
     double *psi, *messages;  /* what follows from it */
     double *above, *belief, *marginals; /* what sweeps work with: messages from above, a table, shifts of a bucket */
+    double *log_sizes, *message_sizes; /* of factors, and of parts */
     double log_z, slack;     /* the bound, and what rounding, and shifts that do not sum to zero, may have taken from it */
     double end;              /* when to stop */
     int early;               /* shifts are made on the way up */
@@ -82,6 +83,8 @@ void bound_start(Bound *of);
 double bound_forward(Bound *of);
 /* p(v | rest) = (f / message)^(1/w) of a part, as it stands. */
 void part_conditional(const Bound *of, int i, double *to);
+/* The same to draw from: what no number holds is log (f / message) instead, which is negative. */
+void part_proposal(const Bound *of, int i, double *to);
 int bound_improve(Bound *of, double step);
 
 /* What of the buckets is drawn: for each part where its conditional begins, or -1; returns how many entries they have. */

@@ -5,11 +5,12 @@
 
 #define LEAST_WEIGHT 1e-4
 #define ROUNDING 4e-15 /* of a part's logarithms, times their size: sums, an exponential, a logarithm */
+#define LEAST_LOG (-700.0) /* of a conditional that is kept as it is */
 
 /* Some numbers at the end of a row, and one for each lane that is beyond it. */
 INLINE V load_some(const double *x, int64_t n, double beyond) {
     if (n >= LANES) return v_load(x);
-    double some[LANES];
+    static _Thread_local double some[LANES]; /* on the stack gcc's sanitizer of addresses would not align vectors beside it */
     for (int l = 0; l < LANES; l++) some[l] = l < n ? x[l] : beyond;
     return v_load(some);
 }
@@ -19,7 +20,7 @@ INLINE void store_some(double *x, int64_t n, V v) {
         v_store(x, v);
         return;
     }
-    double some[LANES];
+    static _Thread_local double some[LANES];
     v_store(some, v);
     memcpy(x, some, sizeof(double) * (size_t)n);
 }
@@ -94,6 +95,28 @@ static double *shift_of(const Bound *of, int i) {
     return of->shifts + g->shift_at + (i - g->first) * g->shift_size;
 }
 
+/* The largest size of a number that is not a logarithm of zero; NaN where one is not a number, or infinite. */
+static double finite_size(const double *x, int64_t n) {
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!(x[i] < 1e250)) return NAN;
+        if (!IS_ZERO(x[i]) && fabs(x[i]) > most) most = fabs(x[i]);
+    }
+    return most;
+}
+
+/* What rounding may take from a part: its logarithms may cancel, so that the message says nothing of their size. */
+static double rounding(Bound *of, int i) {
+    const Buckets *b = of->b;
+    const Part *p = &b->parts[i];
+    const Group *g = &b->groups[p->group];
+    double size = of->message_sizes[i] = finite_size(of->messages + p->message_at, p->rest);
+    for (int k = 0; k < p->factors.len; k++) size += of->log_sizes[p->factors.at[k]];
+    for (int k = 0; k < p->children.len; k++) size += of->message_sizes[p->children.at[k]];
+    if (g->n > 1) size += finite_size(shift_of(of, i), g->shift_size);
+    return ROUNDING * (1 + size) * (1 + (p->factors.len + p->children.len) / 16.0);
+}
+
 /* psi = factors + shift + messages that arrive. */
 static void gather(Bound *of, int i) {
     Buckets *b = of->b;
@@ -116,16 +139,6 @@ static void gather(Bound *of, int i) {
     region_worked(p->size * (p->factors.len + p->children.len + 1));
 }
 
-/* The largest size of a number that is not a logarithm of zero; NaN where one is not a number, or infinite. */
-static double finite_size(const double *x, int64_t n) {
-    double most = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (!(x[i] < 1e250)) return NAN;
-        if (!IS_ZERO(x[i]) && fabs(x[i]) > most) most = fabs(x[i]);
-    }
-    return most;
-}
-
 /* Constants among the tables, of which no variable has a choice. */
 static double constants(const Buckets *b, const double *logs) {
     const Tables *t = b->t;
@@ -137,6 +150,9 @@ static double constants(const Buckets *b, const double *logs) {
     }
     return sum;
 }
+
+/* What n weights sum to, however that is rounded: a sum below one would be no bound. */
+static double at_least_one(int n) { return 1 + 1e-15 * (n + 1); }
 
 /* What the state may lack: weights that sum to less than one are none, and what shifts miss a sum of zero by is charged. */
 static double residue(const Bound *of) {
@@ -201,7 +217,7 @@ static void match_early(Bound *of, const Group *g) {
 
 double bound_forward(Bound *of) {
     Buckets *b = of->b;
-    double total = constants(b, of->logs), slack = 0;
+    double total = constants(b, of->logs), slack = ROUNDING * fabs(total);
     for (int i = 0; i < b->n_parts; i++) {
         const Part *p = &b->parts[i];
         const Group *g = &b->groups[p->group];
@@ -209,8 +225,8 @@ double bound_forward(Bound *of) {
             for (int k = 0; k < g->n; k++) gather(of, i + k);
         if (of->early && i == g->first && g->n > 1) match_early(of, g);
         message_of(of->psi + p->at, states(b, p), p->rest, of->weights[i], of->messages + p->message_at);
-        slack += ROUNDING * (1 + finite_size(of->messages + p->message_at, p->rest));
-        if (p->up < 0) total += of->messages[p->message_at];
+        slack += rounding(of, i);
+        if (p->up < 0) total += of->messages[p->message_at], slack += IS_ZERO(total) ? 0 : 2e-16 * fabs(total);
     }
     of->slack = slack += residue(of);
     return of->log_z = isnan(slack) ? NAN : IS_ZERO(total) ? -INFINITY : total + slack;
@@ -221,12 +237,27 @@ void part_conditional(const Bound *of, int i, double *to) {
     conditional_of(of->psi + p->at, states(of->b, p), p->rest, of->weights[i], of->messages + p->message_at, to);
 }
 
+void part_proposal(const Bound *of, int i, double *to) {
+    const Part *p = &of->b->parts[i];
+    const double *psi = of->psi + p->at, *message = of->messages + p->message_at;
+    double least = LEAST_LOG * of->weights[i];
+    part_conditional(of, i, to);
+    for (int64_t e = 0; e < p->size;)
+        for (int64_t r = 0; r < p->rest; r++, e++)
+            if (!IS_ZERO(psi[e]) && psi[e] - message[r] < least) to[e] = psi[e] - message[r];
+    region_worked(p->size);
+}
+
 void bound_open(Bound *of, Buckets *b, double *weights, double *shifts) {
     const Tables *t = b->t;
     int64_t n = t->value_starts[t->m];
     *of = (Bound){.b = b, .weights = weights, .shifts = shifts, .end = INFINITY};
     of->logs = grab(sizeof(double) * (size_t)(n + 1));
     IN_PIECES(i, n, 10) of->logs[i] = t->values[i] > 0 ? log(t->values[i]) : t->values[i] == 0 ? ZERO_LOG : NAN;
+    of->log_sizes = grab(sizeof(double) * (size_t)(t->m + 1));
+    of->message_sizes = grab(sizeof(double) * (size_t)(b->n_parts + 1));
+    for (int k = 0; k < t->m; k++)
+        of->log_sizes[k] = finite_size(of->logs + t->value_starts[k], t->value_starts[k + 1] - t->value_starts[k]);
     of->psi = grab(sizeof(double) * (size_t)(b->size + 1));
     of->messages = grab(sizeof(double) * (size_t)(b->rest + 1));
     of->belief = grab(sizeof(double) * (size_t)(b->largest + 1));
@@ -237,8 +268,10 @@ void bound_open(Bound *of, Buckets *b, double *weights, double *shifts) {
 void bound_start(Bound *of) {
     const Buckets *b = of->b;
     memset(of->shifts, 0, sizeof(double) * (size_t)b->shift_size);
-    for (int k = 0; k < b->t->n; k++)
-        for (int i = 0; i < b->groups[k].n; i++) of->weights[b->groups[k].first + i] = 1.0 / b->groups[k].n;
+    for (int k = 0; k < b->t->n; k++) {
+        const Group *g = &b->groups[k];
+        for (int i = 0; i < g->n; i++) of->weights[g->first + i] = g->n > 1 ? at_least_one(g->n) / g->n : 1;
+    }
 }
 
 /* What a sweep works with: marginals that come from above, and room for one table and for the shifts of one bucket. */
@@ -291,7 +324,7 @@ static double entropy_and_marginal(const Sweep *s, int i, double *marginal) {
     return sum / of->weights[i];
 }
 
-/* Weights move against the gradient, and sum to slightly more than one: a sum below one would be no bound. */
+/* Weights move against the gradient. */
 static void move_weights(double *w, const double *entropy, int n, double step) {
     double mean = 0, sum = 0, total = 0;
     for (int i = 0; i < n; i++) mean += w[i] * entropy[i];
@@ -300,7 +333,7 @@ static void move_weights(double *w, const double *entropy, int n, double step) {
         sum += w[i] *= exp(by > 3 ? 3 : by < -3 ? -3 : by);
     }
     for (int i = 0; i < n; i++) w[i] = fmax(w[i] / sum, LEAST_WEIGHT), total += w[i];
-    for (int i = 0; i < n; i++) w[i] = w[i] / total * (1 + 1e-15 * (n + 1));
+    for (int i = 0; i < n; i++) w[i] = w[i] / total * at_least_one(n);
 }
 
 static void improve_group(const Sweep *s, const Group *g) {

@@ -24,6 +24,8 @@ int64_t proposal_places(const Buckets *b, const uint8_t *wanted, int64_t *at) {
     return total;
 }
 
+#define LEAST_CONDITIONAL 3e-308
+
 typedef struct {
     const Buckets *b;
     const double *weights, *proposal;
@@ -44,7 +46,7 @@ static void find_places(const Drawer *d, const Part *p, int32_t *index) {
     }
 }
 
-/* Mixes a part into q; what it rules out stays ruled out. */
+/* Mixes a part into q; what it rules out stays ruled out, and what is all but ruled out can still be drawn. */
 static void mix(const Drawer *d, int part, int k, const int32_t *index) {
     const Part *p = &d->b->parts[part];
     const double *table = d->proposal + d->at[part];
@@ -53,7 +55,7 @@ static void mix(const Drawer *d, int part, int k, const int32_t *index) {
         double *q = d->q + (int64_t)s * BATCH;
         for (int i = 0; i < BATCH; i++) {
             double c = table[index[i]];
-            q[i] = c > 0 ? q[i] + w * c : -INFINITY;
+            q[i] = c != 0 ? q[i] + w * (c > 0 ? c : LEAST_CONDITIONAL) : -INFINITY;
         }
     }
 }
@@ -82,6 +84,9 @@ static void choose(Drawer *d, int k, int32_t *x) {
 
 INLINE V log_of(V x) { return v_choose(x > v_all(0), v_log(v_larger(x, v_all(2.3e-308))), v_all(-INFINITY)); }
 
+/* log (f / message) from a part's entry of the proposal. */
+INLINE V log_ratio(V c, double w) { return v_choose(c < v_all(0), c, w * log_of(c)); }
+
 /* log w += sum_r w_r log c_r(x) - log q(x). */
 static void weigh(const Drawer *d, const Group *g, const int32_t *x) {
     double c[BATCH];
@@ -91,7 +96,7 @@ static void weigh(const Drawer *d, const Group *g, const int32_t *x) {
         const int32_t *index = d->index + (int64_t)r * BATCH;
         for (int i = 0; i < BATCH; i++) c[i] = table[x[i] * p->rest + index[i]];
         for (int i = 0; i < BATCH; i += LANES)
-            v_store(d->log_w + i, v_load(d->log_w + i) + d->weights[g->first + r] * log_of(v_load(c + i)));
+            v_store(d->log_w + i, v_load(d->log_w + i) + log_ratio(v_load(c + i), d->weights[g->first + r]));
     }
     for (int i = 0; i < BATCH; i += LANES) {
         V q = v_load(d->q + i), w = v_load(d->log_w + i);

@@ -25,7 +25,7 @@ _ARGUMENTS = {
 }
 
 
-class Price(NamedTuple):
+class PartSizes(NamedTuple):
     """What parts hold: numbers of entries, and of buckets that are split; and the work of a draw."""
 
     n_parts: int
@@ -43,7 +43,7 @@ class Price(NamedTuple):
         return 8.0 * (self.entries + 2 * self.messages + 3 * self.shifts + self.largest + self.proposal)
 
 
-class State(NamedTuple):
+class BoundState(NamedTuple):
     """Weights of parts and shifts of cost between them, the bound, and what rounding was charged in it."""
 
     weights: np.ndarray
@@ -93,13 +93,13 @@ class MiniBuckets:
         ends = (_address(self.order), _address(self.how))
         return _kernel(name)(len(self.order), tables.n_factors, *tables.addresses, *ends, *rest)
 
-    def price(self, wanted: np.ndarray | None = None) -> Price | None:
+    def price(self, wanted: np.ndarray | None = None) -> PartSizes | None:
         """What the parts hold; None where a table is beyond all limits."""
-        told = np.zeros(len(Price._fields))
+        told = np.zeros(len(PartSizes._fields))
         status = self._call("buckets_price", _optional(wanted), _address(told))
-        return None if status == TOO_LARGE else Price(*map(int, told.tolist()))
+        return None if status == TOO_LARGE else PartSizes(*map(int, told.tolist()))
 
-    def bound(self, sweeps: Sweeps, state: State | None = None) -> State:
+    def bound(self, sweeps: Sweeps, state: BoundState | None = None) -> BoundState:
         """The state with the lowest bound that sweeps find, from the first one or from another."""
         price = self.price()
         assert price is not None
@@ -107,9 +107,9 @@ class MiniBuckets:
         weights = np.empty(price.n_parts) if state is None else state.weights.copy()
         shifts = np.empty(price.shifts) if state is None else state.shifts.copy()
         self._call("buckets_bound", fresh, *map(_address, (terms, weights, shifts, told)))
-        return State(weights, shifts, float(told[0]), float(told[1]), int(told[2]))
+        return BoundState(weights, shifts, float(told[0]), float(told[1]), int(told[2]))
 
-    def proposal(self, state: State, wanted: np.ndarray | None = None) -> np.ndarray:
+    def proposal(self, state: BoundState, wanted: np.ndarray | None = None) -> np.ndarray:
         """The conditionals that samples of the wanted variables are drawn from."""
         price = self.price(wanted)
         assert price is not None
@@ -119,7 +119,12 @@ class MiniBuckets:
         return proposal
 
     def draw(
-        self, state: State, proposal: np.ndarray, batches: tuple[int, int], seed: int, wanted: np.ndarray | None = None
+        self,
+        state: BoundState,
+        proposal: np.ndarray,
+        batches: tuple[int, int],
+        seed: int,
+        wanted: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Batches from the first to before the second: log w − U [draws], states of the wanted variables [·, draws]."""
         first, end = batches

@@ -233,6 +233,13 @@ class Beside(NamedTuple):
     interval: Plan
 
 
+class Instead(NamedTuple):
+    """A program with another one for where it comes to no end in its time."""
+
+    first: Plan
+    otherwise: Plan
+
+
 @dataclass(frozen=True)
 class Explanation(Printed):
     """The plans of all of a model's queries; prints as a table, iterates as plans.

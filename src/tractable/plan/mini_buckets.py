@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, Price, State, Sweeps
+from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartSizes, Sweeps
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Ask, Beside, Plan
+from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.outlook import log_width
@@ -104,7 +104,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     look = Outlook(0.0, 0.0, 1.0) if reduced.impossible else pilot(reduced.tables, program.memory)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
-    common = {"query": query, "targets": ask.targets, "observed": observed_names(model, first.states)}
+    common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     width = (
         float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
     )
@@ -121,6 +121,30 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         structure=model.graph,
         **common,
     )
+
+
+def instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
+    """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
+    given = terms.patience == terms.seconds
+    limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
+    first = replace(search, program=replace(search.program, seconds=limit), seconds=limit)
+    if given:
+        program = interval.program._replace(spent=limit)
+        interval = replace(interval, program=program)
+    told = f"a search for {duration(limit)} at most, and where it does not come to an end {interval.why}"
+    return replace(first, reason=told, program=Instead(first, interval), seconds=limit + interval.seconds * (not given))
+
+
+BLIND = 60.0
+"""Seconds of a search that may not come to an end, before an interval answers, where no budget says otherwise."""
+
+
+def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
+    """The plan of samples within the same terms as an interval."""
+    program = plan.program.interval.program if isinstance(plan.program, Beside) else plan.program
+    assert plan.budget is not None
+    terms = anytime(program.seconds, program.confidence)
+    return allowed(plan_interval(model, given, Ask("sample", plan.budget, n=n, anytime=terms)))
 
 
 def beside(exact: Plan, interval: Plan, names: Iterable[str]) -> Plan:
@@ -185,7 +209,7 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
     return best
 
 
-def seconds_of(price: Price, sweeps: float) -> float:
+def seconds_of(price: PartSizes, sweeps: float) -> float:
     """Predicted seconds of sweeps."""
     return (FIRST_PASS + SWEPT * sweeps) * price.entries * speed()
 
@@ -197,7 +221,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     order = eliminating(scopes, how)
     if order is None:
         order = np.arange(len(tables.sizes), dtype=np.int32)
-    found = largest(tables, order, how.seed, PILOT, memory)
+    found = largest(tables, order, how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))
@@ -207,7 +231,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     return _looked_at(found, state, rate)
 
 
-def _looked_at(found: MiniBuckets, state: State, rate: float) -> Outlook:
+def _looked_at(found: MiniBuckets, state: BoundState, rate: float) -> Outlook:
     if not math.isfinite(state.bound):
         return Outlook(0.0, 0.0, rate)
     log_w, _ = found.draw(state, found.proposal(state), (0, PILOT_BATCHES), 0)

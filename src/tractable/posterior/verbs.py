@@ -149,7 +149,7 @@ def infer(
 
 @heard
 def log_evidence(
-    model: Any, evidence: Any = None, *, method: str = "auto", memory: Memory = None, seconds: float | None = None
+    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **terms: Unpack[Terms]
 ) -> Certificate:
     """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
@@ -170,10 +170,14 @@ def log_evidence(
     >>> round(float(np.exp(tr.log_evidence(net, {"a": "1"}).value)), 6)
     0.75
     """
-    clamped = log_partition(model, evidence, method=method, memory=memory, seconds=seconds)
-    if getattr(engine_of(model, "log_partition"), "normalized", lambda _: False)(model):
-        return clamped
-    return clamped - log_partition(model, method=method, memory=memory, seconds=seconds)
+    engine = engine_of(model, "log_partition")
+    if getattr(engine, "normalized", lambda _: False)(model):
+        return log_partition(model, evidence, method=method, key=key, **terms)
+    anytime = terms_of(engine, model, terms)["anytime"]
+    if anytime is not None:
+        terms["confidence"] = (1 + anytime.confidence) / 2  # of both, so that the difference has what was asked for
+    clamped = log_partition(model, evidence, method=method, key=key, **terms)
+    return clamped - log_partition(model, method=method, key=key, **terms)
 
 
 @heard
@@ -283,7 +287,8 @@ def sample(
     """
     budget = {name: how.pop(name, None) for name in ("memory", "seconds")}
     options = how | {"n": n_samples(n)} | ({"codes": True} if codes else {})
-    walk = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
+    engine, question = asked_of(model, "sample", "sample", budget["memory"], budget["seconds"], options)
+    walk = engine, question._replace(anytime=terms_of(engine, model, budget)["anytime"])
     found = walk_of("sample", walk[0].read(model, evidence), walk, key)
     return in_names(walk[0], model, found, None, codes)
 

@@ -17,13 +17,12 @@ from tractable.plan._units import duration
 from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
-from tractable.posterior.approximate.mini_buckets import Drawn, Questions, drawn
+from tractable.posterior.approximate.acceptance import sampled
+from tractable.posterior.approximate.mini_buckets import TOO_LITTLE, ImportanceSample, Questions, drawn
 from tractable.posterior.approximate.table_rows import Estimated, TableCases
 from tractable.posterior.certificate import KINDS, Certificate
 from tractable.posterior.exact.elimination import over_states
 from tractable.posterior.exact.joint import free_among, spread
-
-TOO_LITTLE = "the memory does not suffice for the smallest bound"
 
 AHEAD = 6.0
 """What is foreseen is for so many times the seconds that it took."""
@@ -37,9 +36,11 @@ class Bracket(NamedTuple):
     ran: Ran | None
 
 
-def solve(plan: Plan, case: Any, key: Any) -> Estimated:
+def solve(plan: Plan, case: Any, key: Any) -> Any:
     """What was planned, run: the different cases one after the other, each on all cores."""
     cases, program = TableCases.of(plan, case), plan.program
+    if plan.query == "sample":
+        return sampled(plan, case, cases.base, generator(key))
     own = program._replace(seconds=program.seconds / cases.n, spent=program.spent / cases.n)
     seed = int(generator(key).integers(2**62))
     names = case.states if plan.targets is None else plan.targets
@@ -100,7 +101,9 @@ def mean(plan: Plan, case: Any, variables: Sequence[str], values: np.ndarray) ->
     return Certificate(*map(float, told), "probabilistic", program.confidence)
 
 
-def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, IntervalRun, Reduced, list[int]]:
+def _redrawn(
+    plan: Plan, case: Any, variables: Sequence[str]
+) -> tuple[ImportanceSample, IntervalRun, Reduced, list[int]]:
     """Draws of the joint states of variables: those of the plan, where its network has all of them."""
     case.one()
     program, interval = plan.program, plan
@@ -116,7 +119,7 @@ def _redrawn(plan: Plan, case: Any, variables: Sequence[str]) -> tuple[Drawn, In
     return found, program, reduced, free
 
 
-def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
+def _log_partition(found: ImportanceSample, program: IntervalRun) -> Certificate:
     if found.whole:
         return Certificate.exact(found.bound)
     if not found.bets.n_draws:
@@ -126,7 +129,7 @@ def _log_partition(found: Drawn, program: IntervalRun) -> Certificate:
     return replace(told, upper_kind=upper, verdict=_verdict(found, told, program))
 
 
-def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
+def _verdict(found: ImportanceSample, told: Certificate, program: IntervalRun) -> str:
     """How much was drawn, and what more time would give."""
     n, told_off = found.bets.n_draws, "interrupted: " if found.interrupted else ""
     if told.value == -math.inf:
@@ -139,7 +142,9 @@ def _verdict(found: Drawn, told: Certificate, program: IntervalRun) -> str:
     return f"{told_off}{n:,} draws under a bound {gap:.3g} above; {in_time} give about ±{more / 2:.2g}"
 
 
-def _marginals(found: Drawn, reduced: Reduced, places: np.ndarray, program: IntervalRun) -> Certificate | None:
+def _marginals(
+    found: ImportanceSample, reduced: Reduced, places: np.ndarray, program: IntervalRun
+) -> Certificate | None:
     """Of all states of the variables at these places."""
     sizes, index = reduced.tables.sizes, reduced.index[places]
     drawn_of = np.isin(np.arange(len(sizes)), index)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BATCH, MiniBuckets, State, Sweeps
+from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, Sweeps
 from tractable.kernels.threads import in_order, side_by_side
 from tractable.plan.budget import speed
 from tractable.plan.mini_buckets import (
@@ -38,11 +38,16 @@ from tractable.plan.mini_buckets import (
 from tractable.posterior.approximate.betting import Bets
 from tractable.posterior.waiting import IntervalDisplay
 
+TOO_LITTLE = "the memory does not suffice for the smallest bound"
+
 RACERS, FINALISTS = 16, 3
 """Orders that race, and those that are swept before one is chosen."""
 
 RACE, FINAL, GROWTH = 0.08, 0.06, 0.2
 """Shares of the time: for the race, for its finalists, for sweeps with larger tables."""
+
+LARGE_GROWTH, FILLED = 0.45, -2.0
+"""The last share where the gap to log Z is so much more than the logarithm of the draws that there will be."""
 
 QUICK, LONG = 4, 12
 """Sweeps of the finalists, and of the one that is chosen."""
@@ -59,12 +64,12 @@ class Bounded(NamedTuple):
 
     how: Order
     buckets: MiniBuckets
-    state: State
+    state: BoundState
     sweeps: tuple[int, ...]
     whole: bool
 
 
-class Drawn(NamedTuple):
+class ImportanceSample(NamedTuple):
     """What came of it: the bound, the bets on the draws, and how it ran."""
 
     bound: float
@@ -84,7 +89,11 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     entries = RACE * seconds * CORES / RACERS / FIRST_PASS
     memory = program.memory / CORES
 
+    late = time.perf_counter() + OVERDUE * RACE * program.seconds
+
     def first(how: Order, entries: float = entries) -> Bounded | None:
+        if time.perf_counter() > late:
+            return None
         order = eliminating(scopes, how)
         found = None if order is None else largest(tables, order, how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
@@ -93,10 +102,10 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     if some is None:
         return
     yield some
-    racers = [r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None]
+    racers = [some, *(r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None)]
     racers.sort(key=lambda r: (r.state.bound, r.how.seed))
     yield from racers[:1]
-    if not racers or racers[0].whole or not math.isfinite(racers[0].state.bound):
+    if racers[0].whole or not math.isfinite(racers[0].state.bound):
         return
     guard = OVERDUE * FINAL * program.seconds
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
@@ -118,14 +127,24 @@ def _swept(racer: Bounded, sweeps: int, guard: float) -> Bounded:
 
 
 def _grown(tables: Tables, best: Bounded, program: IntervalRun) -> Bounded:
-    """The better of two: with larger tables, or the same ones swept for longer."""
-    entries = GROWTH * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
-    guard = OVERDUE * GROWTH * program.seconds
+    """The better of two: with larger tables, or the same ones swept for longer.
+
+    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
+    """
+    share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
+    entries = share * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
+    guard = OVERDUE * share * program.seconds
     larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
     calls = [lambda: _swept(best, 2 * LONG, guard)]
     if larger is not None and larger.limit > best.buckets.limit:
         calls.append(lambda: _bounded(best.how, larger, LONG, guard))
     return min(side_by_side(lambda call: call(), calls), key=lambda r: r.state.bound)
+
+
+def _gap(found: Bounded) -> float:
+    """U − log Z, as a batch of draws sees it; infinite where none has a positive weight."""
+    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, 2), 0)
+    return float(math.log(len(log_w)) - np.logaddexp.reduce(log_w))
 
 
 def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
@@ -163,7 +182,7 @@ class Questions(NamedTuple):
         return np.array(found, np.int32).reshape(len(found), states.shape[1])
 
 
-def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> Drawn | None:
+def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> ImportanceSample | None:
     """Bets on draws until the seconds or the draws are over, or Ctrl-C; None where the memory allows nothing."""
     end = time.perf_counter() + program.seconds - program.spent - LAST * float(asked.sizes.sum())
     best, bets, interrupted = None, Bets(asked.sizes), False
@@ -182,13 +201,14 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
                 raise
             interrupted = True
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    return Drawn(best.state.bound, bets, ran, best.whole, interrupted)
+    bound = best.state.bound - (best.state.slack if best.whole and math.isfinite(best.state.bound) else 0.0)
+    return ImportanceSample(bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
     program, seed, end = how
     by_the_clock = program.draws is None and program.ran is None
-    for log_w, states in _pieces(found, asked.wanted, program, (seed, bets.horizon)):
+    for log_w, states in pieces(found, asked.wanted, program, (seed, bets.horizon)):
         bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
         show(found.state.bound, bets)
         if by_the_clock and time.perf_counter() > end:
@@ -199,7 +219,7 @@ LAST = 3e-4
 """Seconds for the interval of a label, at the end."""
 
 
-def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
+def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
     """The draws that are planned, from sizes alone, so that they are the same when it is repeated."""
     if program.ran is not None:
         return program.ran.horizon
@@ -211,7 +231,7 @@ def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
     return batches(share * program.seconds * CORES / (DRAWN * price.draw + 1e-8)) * BATCH
 
 
-def _pieces(
+def pieces(
     found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be."""

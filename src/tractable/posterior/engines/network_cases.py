@@ -20,7 +20,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.models.pruning import barren, left
 from tractable.models.rows import Rows, as_names
-from tractable.plan import Ask, Beside, Budget, BudgetError, ByTarget, ContractionTree, Plan, Query, allowed
+from tractable.plan import Ask, Beside, Budget, BudgetError, ByTarget, ContractionTree, Instead, Plan, Query, allowed
 from tractable.plan.networks import OneCase
 from tractable.plan.sparse import opened_for, padded
 from tractable.plan.tables import free_names, named, observed_names, plan_samples, positions, priced
@@ -166,6 +166,10 @@ class Case:
         ask = Ask("sample", plan.budget, n=n)
         if plan.method == "gibbs":
             return solve(replace(plan, query="sample", n=n), self, key)
+        if plan.method == "mini_buckets":
+            from tractable.plan.mini_buckets import for_samples
+
+            return solve(for_samples(self.model, self.given, plan, n), self, key)
         if self._has_tree(plan):
             return _drawn(self, plan_samples(plan, len(self.model.states), ask), key)
         case = (self.source or self).opened(ask)
@@ -215,8 +219,8 @@ def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
     if isinstance(plan.program, ByTarget):
         return _by_target(plan, case)
-    if isinstance(plan.program, Beside):
-        return _beside(plan, case, key)
+    if isinstance(plan.program, Beside | Instead):
+        return (_beside if isinstance(plan.program, Beside) else _instead)(plan, case, key)
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
@@ -309,6 +313,16 @@ def _by_target(plan: Plan, case: Case) -> Answer:
     if case.many and isinstance(log_z, Certificate):
         out[np.asarray(log_z.value) == -np.inf] = np.nan
     return Answer(log_z, out)
+
+
+def _instead(plan: Plan, case: Case, key: Any) -> Any:
+    """What the first program answers; what the other one does, where that comes to no end."""
+    first, otherwise = plan.program
+    try:
+        return solve(first, case, key)
+    except BudgetError:
+        found = solve(otherwise, case, key)
+        return found._replace(plan=found.plan or otherwise) if isinstance(found, Answer) else found
 
 
 def _beside(plan: Plan, case: Case, key: Any) -> Answer:
