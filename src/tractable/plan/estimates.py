@@ -132,14 +132,16 @@ START, LONG = 150, 0.3
 
 def cluster_sweeps(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
     """Structured mean field: clusters as large as the seconds allow, ten of them unless the budget has less."""
-    left, given = min(seconds, WORTHWHILE) / speed(), 8.0 * (6 * sizes.entries + 4 * sizes.states)
+    left = min(seconds, WORTHWHILE * seconds / ask.budget.seconds) / speed()  # all rows share what is worthwhile
+    given = 8.0 * (6 * sizes.entries + 4 * sizes.states)
     split, least = SPLIT * sizes.variables + 1e-4, RUN * sizes.messages + 1e-6
     program = ClusterSweeps(0.0, 0.0, int(np.clip(PARTITIONED * left / split, 1, MOST_TRIES)))
     each, n = _each_sweep(program, left, split)
     if each < 4 * least:
         program = program._replace(partitions=1, starts=1)
         each, n = _each_sweep(program, left, split)
-    each = max(each, least)
+    joint = (max(sizes.states, 1) / max(sizes.variables, 1)) ** min(sizes.variables, 64)
+    each = float(np.clip(each, least, 4 * least + VISITED * sizes.messages * joint))
     memory = min(max(ask.budget.memory - given, 0.0), BYTE_RATE * each)
     program = program._replace(seconds=each, memory=memory)
     seconds = (program.partitions * split + UP_AND_DOWN * each * n) * speed()
@@ -154,7 +156,7 @@ def _each_sweep(program: ClusterSweeps, seconds: float, split: float) -> tuple[f
 
 
 WORTHWHILE, TYPICAL, UP_AND_DOWN = 10.0, 20, 3.0
-"""Seconds that clusters are made for at most, sweeps that most ascents take, and what a sweep back adds to one up."""
+"""Seconds in all that clusters are made for at most, sweeps of most ascents, and runs that one up and down is worth."""
 
 SPLIT, RUN = 5e-4, 5e-7
 """Seconds that a partition takes for each variable, and a run up a tree for each state of a message; measured."""
@@ -207,9 +209,10 @@ def plan_estimate(model: TableModel, given: Evidence, ask: Ask) -> Plan:
     n_rows = len(rows)
     query = "marginals" if ask.query == "sample" else ask.query
     reduced = named(model, seen, query, ask.targets) if given.many else left(model, given, query, ask.targets)
-    found = method.price(TableSizes.of(reduced), ask, ask.budget.seconds / max(n_rows, 1))
-    told = f"an estimate was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
     answers = 8.0 * n_rows * len(reduced.kept) * (2 if ask.method == "gibbs" else 1)
+    room = ask._replace(budget=ask.budget._replace(memory=ask.budget.memory - answers))
+    found = method.price(TableSizes.of(reduced), room, ask.budget.seconds / max(n_rows, 1))
+    told = f"an estimate was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
     common = {"query": ask.query, "observed": seen, "targets": ask.targets, "n": ask.n, "program": found.program}
     common |= {"budget": ask.budget, "structure": model.graph}
     width = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))

@@ -136,7 +136,7 @@ def partitions(tables: Tables, afford: Afford, seeds: Iterable[int]) -> Iterator
         parts = _parts(couplings, every, fits, np.random.default_rng(seed))
         tries.setdefault(sum(_ties(parts, couplings).values()), parts)  # the same ones once
     for _, parts in sorted(tries.items()):
-        yield [_cluster(tables, np.sort(part), afford) for part in parts.values()]
+        yield [_cluster(tables, part, afford) for part in parts.values()]
 
 
 def _parts(couplings: Couplings, every: np.ndarray, fits: Fits, rng: np.random.Generator) -> Parts:
@@ -154,7 +154,7 @@ def _parts(couplings: Couplings, every: np.ndarray, fits: Fits, rng: np.random.G
 
 def _restricted(tables: Tables, part: np.ndarray) -> tuple[np.ndarray, Scopes]:
     """The tables over members of a set, and their scopes within it."""
-    own = np.full(len(tables.sizes), -1, np.int32)
+    part, own = np.sort(part), np.full(len(tables.sizes), -1, np.int32)  # ties in a tree are broken by numbers
     own[part] = np.arange(len(part), dtype=np.int32)
     inside = own[tables.scopes] >= 0
     of = np.repeat(np.arange(tables.n_factors), np.diff(tables.scope_starts))[inside]
@@ -165,7 +165,7 @@ def _restricted(tables: Tables, part: np.ndarray) -> tuple[np.ndarray, Scopes]:
 
 def _cluster(tables: Tables, part: np.ndarray, afford: Afford) -> Cluster:
     touched, scopes = _restricted(tables, part)
-    return Cluster(part, touched, scopes, find_tree(scopes, QUERY, Budget(afford.memory, afford.seconds), 0.0))
+    return Cluster(np.sort(part), touched, scopes, find_tree(scopes, QUERY, Budget(afford.memory, afford.seconds), 0.0))
 
 
 def _connected(couplings: Couplings, part: np.ndarray) -> list[np.ndarray]:

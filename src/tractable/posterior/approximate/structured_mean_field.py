@@ -33,8 +33,8 @@ from tractable.posterior.approximate.table_starts import GUIDE, UNFOUND, starts
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.elimination import over_states, run_safely
 
-ROUNDED = 8.0
-"""Units of rounding that each step of a sum may cost."""
+EPSILON = 8 * float(np.finfo(np.float64).eps)
+"""What each step of a sum may cost by rounding, as a share of the terms' sizes."""
 
 
 class Side(NamedTuple):
@@ -131,7 +131,7 @@ def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = 
     marginals = over_states(reduced, network.marginals(best.fields)) if wanted else nothing
     alone = np.setdiff1d(np.arange(len(reduced.tables.sizes)), reduced.tables.scopes)
     constant = reduced.log_constant + float(np.log(reduced.tables.sizes[alone].astype(np.float64)).sum())
-    charge += ROUNDED * np.finfo(float).eps * abs(constant)
+    charge += EPSILON * abs(constant)
     return Bounded(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
 
 
@@ -285,7 +285,7 @@ class Network(NamedTuple):
             value += float(_mean(one.log, one.sides, fields))
             scale += float(_mean(np.abs(one.log), one.sides, fields))
         steps = self.tables.n_factors + len(self.tables.sizes)
-        return value, ROUNDED * np.finfo(float).eps * steps * (1.0 + scale)
+        return value, EPSILON * steps * (1.0 + scale)
 
     def marginals(self, fields: list[Field]) -> np.ndarray:
         """Of all states, in the distributions of the clusters."""

@@ -122,7 +122,9 @@ def _estimated(case: Case, ask: Ask) -> Plan:
         case.one()
     case.targets = ask.targets
     if ask.method == "mini_buckets" and ask.query == "map":
-        raise ModelError("mini_buckets does not answer 'map': it bounds sums, not the largest term; leave the method out")
+        raise ModelError(
+            "mini_buckets does not answer 'map': it bounds sums, not the largest term; leave the method out"
+        )
     if ask.method == "mini_buckets":
         return plan_interval(case.model, case.given, ask)
     return plan_estimate(case.model, case.given, ask)
