@@ -285,7 +285,7 @@ def test_rows_and_targets() -> None:
     given = {"s0.0": ["0", "1", "1", None], "s3.3": ["1", "0", "0", None]}
     post = tr.infer(net, given, method="mean_field", targets=["s1.1", "s2.0"])
     assert list(post.marginals) == ["s1.1", "s2.0"]
-    cut_up = tr.infer(net, given, method="mean_field", memory=9.3e3)
+    cut_up = tr.infer(net, given, method="mean_field", memory=7.5e3)
     assert "at most" in (cut_up.log_partition.verdict or "")
     for i in range(4):
         one = {v: column[i] for v, column in given.items() if column[i] is not None}

@@ -175,7 +175,7 @@ class EstimateMethod(NamedTuple):
     price: Callable[[TableSizes, Ask, float], EstimatePrice]
 
 
-LOG_Z = "chains say nothing of log Z: belief_propagation estimates it, and what is exact where it is affordable"
+LOG_Z = "chains say nothing of log Z: belief_propagation estimates it, mean_field bounds it from below"
 NO_STATES = "of single variables alone: leave the method to the plan, or condition and ask for marginals"
 METHODS: dict[str, EstimateMethod] = {
     "belief_propagation": EstimateMethod(

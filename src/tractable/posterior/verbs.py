@@ -106,8 +106,8 @@ def infer(
     targets : of a network the variables whose marginals are asked for, each once; none for log Z alone. What does not
         matter to these and to the evidence is left out. One that is observed has its state for certain.
     method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. Of a network
-        ``"belief_propagation"`` and ``"gibbs"`` estimate what no exact method affords, and say in a verdict what that
-        is worth. A `Plan` made before is run as it is.
+        ``"belief_propagation"``, ``"gibbs"`` and ``"mean_field"`` estimate what no exact method affords, and say in a
+        verdict what that is worth; log Z of the last is a lower bound. A `Plan` made before is run as it is.
     key : of methods that draw random numbers.
     memory, seconds : the budget, see `plan`.
 
@@ -156,7 +156,7 @@ def log_evidence(
     The second term is zero for Bayesian networks, sigmoid belief networks, Helmholtz machines over these, mixtures,
     hidden Markov models and factorial hidden Markov models. Markov networks, Boltzmann machines (general, restricted,
     deep) and deep belief networks need it. What is not observed is summed out. `method` as of `infer`, for both: of
-    networks ``"belief_propagation"`` estimates them.
+    networks ``"belief_propagation"`` estimates them, and ``"mean_field"`` bounds log Z from below.
 
     Raises
     ------
