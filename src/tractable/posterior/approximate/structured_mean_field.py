@@ -79,15 +79,15 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     rows, seed = TableCases.of(plan, case), int(generator(key).integers(2**62))
     wanted = plan.query != "evidence"
     found = [bounded(reduced, plan.program, seed, wanted) for reduced in rows.one_by_one()]
-    all_exact = all(b.exact for b in found)
-    if not case.many and all_exact and found[0].elbo == -math.inf:
+    told = _verdict([found[i] for i in rows.which], plan.program)
+    if not case.many and told is None and found[0].elbo == -math.inf:
         return Estimated(Certificate.exact(-math.inf), None)
-    told = None if all_exact else _verdict([found[i] for i in rows.which], plan.program)
-    marginals = None
-    if wanted:
-        whole = of_targets(case, plan, rows.gathered([b.marginals for b in found]))
-        marginals = Certificate.exact(whole) if all_exact else Certificate.estimate(whole, verdict=told)
-    return Estimated(_log_partition(rows, found, told), marginals)
+    log_z = _log_partition(rows, found, told)
+    if not wanted:
+        return Estimated(log_z, None)
+    marginals = of_targets(case, plan, rows.gathered([b.marginals for b in found]))
+    whole = Certificate.exact(marginals) if told is None else Certificate.estimate(marginals, verdict=told)
+    return Estimated(log_z, whole)
 
 
 def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> Certificate:
@@ -100,22 +100,25 @@ def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> 
     return Certificate(value, lower, upper, "bound", verdict=told)
 
 
-def _verdict(found: list[Bounded], program: ClusterSweeps) -> str:
-    """How the bound came about, of one case or in all rows."""
-    inexact = [b for b in found if not b.exact]
+def _verdict(found: list[Bounded], program: ClusterSweeps) -> str | None:
+    """How the bound came about, of one case or in all rows; None where all is exact."""
+    cut = [b for b in found if not b.exact]
+    if not cut:
+        return None
     lost = np.flatnonzero([b.elbo == -math.inf and not b.exact for b in found])
-    where = f" in {told_of(lost)}" if len(found) > 1 else ""
     if len(lost):
-        return f"unreliable: {UNFOUND}{where}"
-    n, sweeps = max(b.n_clusters for b in inexact), max(b.sweeps for b in inexact)
+        return f"unreliable: {UNFOUND}{_where(lost, found)}"
     slow = np.flatnonzero([b.change > program.tolerance for b in found])
-    where = f" in {told_of(slow)}" if len(found) > 1 else ""
+    n, sweeps, rise = (max(getattr(b, name) for b in cut) for name in ("n_clusters", "sweeps", "change"))
     most = "at most " if len(found) > 1 else ""
-    change = f" (the bound still rose by {max(b.change for b in inexact):.2g})"
-    ended = (
-        f"not converged{where} in {sweeps:,} sweeps{change}" if len(slow) else f"converged in {most}{sweeps:,} sweeps"
-    )
+    ended = f"converged in {most}{sweeps:,} sweeps"
+    if len(slow):
+        ended = f"not converged{_where(slow, found)} in {sweeps:,} sweeps (the bound still rose by {rise:.2g})"
     return f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages; {ended}"
+
+
+def _where(lost: np.ndarray, found: list[Bounded]) -> str:
+    return f" in {told_of(lost)}" if len(found) > 1 else ""
 
 
 def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = True) -> Bounded:
