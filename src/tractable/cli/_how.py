@@ -27,8 +27,8 @@ class How:
     """How it is answered, and within what."""
 
     method: Annotated[
-        Literal["auto", "elimination", "counting", "mini_buckets", "belief_propagation", "gibbs"],
-        typer.Option(help="auto: exact, or an interval (mini_buckets). The last two are estimates without an end."),
+        Literal["auto", "elimination", "counting", "mini_buckets", "belief_propagation", "gibbs", "mean_field"],
+        typer.Option(help="auto: exact, or an interval (mini_buckets). The last three are estimates."),
     ] = "auto"
     exact: Annotated[bool, typer.Option("--exact", help="Exact numbers or a refusal, never an interval.")] = False
     seconds: Annotated[

@@ -17,6 +17,7 @@ from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.plan._base import Ask, Plan, within
+from tractable.plan._units import duration
 from tractable.plan.budget import speed
 from tractable.plan.tables import named, observed_names
 
@@ -40,6 +41,24 @@ class TableChains(NamedTuple):
     burn_in: int = 250
     n_sweeps: int = 1000
     apart: int = 50
+
+
+class ClusterSweeps(NamedTuple):
+    """A program: starts, each swept for a trial, and the best of them, at most so many sweeps more, until its bound
+    rises by no more than the tolerance.
+
+    Clusters are as large as one sweep over all of them within so many seconds, of the reference machine, and the memory
+    allow; so many partitions are made, and the finalists among them swept.
+    """
+
+    seconds: float
+    memory: float
+    partitions: int = 1
+    finalists: int = 3
+    starts: int = 4
+    trial: int = 3
+    sweeps: int = 100
+    tolerance: float = 1e-6
 
 
 class EstimatePrice(NamedTuple):
@@ -111,6 +130,44 @@ START, LONG = 150, 0.3
 """Sweeps in which chains look for a start; and seconds, about, that short sweeps are repeated for."""
 
 
+def cluster_sweeps(sizes: TableSizes, ask: Ask, seconds: float) -> EstimatePrice:
+    """Structured mean field: clusters as large as the seconds allow, ten of them unless the budget has less."""
+    left = min(seconds, WORTHWHILE * seconds / ask.budget.seconds) / speed()  # all rows share what is worthwhile
+    given = 8.0 * (6 * sizes.entries + 4 * sizes.states)
+    split, least = SPLIT * sizes.variables + 1e-4, RUN * sizes.messages + 1e-6
+    program = ClusterSweeps(0.0, 0.0, int(np.clip(PARTITIONED * left / split, 1, MOST_TRIES)))
+    each, n = _each_sweep(program, left, split)
+    if each < 4 * least:
+        program = program._replace(partitions=1, starts=1)
+        each, n = _each_sweep(program, left, split)
+    joint = (max(sizes.states, 1) / max(sizes.variables, 1)) ** min(sizes.variables, 64)
+    each = float(np.clip(each, least, 4 * least + VISITED * sizes.messages * joint))
+    memory = min(max(ask.budget.memory - given, 0.0), BYTE_RATE * each)
+    program = program._replace(seconds=each, memory=memory)
+    seconds = (program.partitions * split + UP_AND_DOWN * each * n) * speed()
+    told = f"clusters of variables, {duration(UP_AND_DOWN * each * speed())} for a sweep over all"
+    return EstimatePrice(program, each * n / VISITED, given + memory, seconds, f"{told}; a lower bound of log Z")
+
+
+def _each_sweep(program: ClusterSweeps, seconds: float, split: float) -> tuple[float, int]:
+    """The seconds of a run up the trees of all clusters, and how many sweeps there will be, about."""
+    n = min(program.partitions, program.finalists) * (program.starts + 1) * program.trial + TYPICAL
+    return (seconds - program.partitions * split) / n / UP_AND_DOWN, n
+
+
+WORTHWHILE, TYPICAL, UP_AND_DOWN = 10.0, 20, 3.0
+"""Seconds in all that clusters are made for at most, sweeps of most ascents, and runs that one up and down is worth."""
+
+SPLIT, RUN = 5e-4, 5e-7
+"""Seconds that a partition takes for each variable, and a run up a tree for each state of a message; measured."""
+
+PARTITIONED, MOST_TRIES = 0.1, 8
+"""The share of the time for partitions, and the most of them."""
+
+BYTE_RATE = 4e10
+"""Bytes that a tree may hold for each second that it runs at least."""
+
+
 class EstimateMethod(NamedTuple):
     """The queries that a method estimates, who answers the others, and its price."""
 
@@ -118,7 +175,7 @@ class EstimateMethod(NamedTuple):
     price: Callable[[TableSizes, Ask, float], EstimatePrice]
 
 
-LOG_Z = "chains say nothing of log Z: belief_propagation estimates it, and what is exact where it is affordable"
+LOG_Z = "chains say nothing of log Z: belief_propagation estimates it, mean_field bounds it from below"
 NO_STATES = "of single variables alone: leave the method to the plan, or condition and ask for marginals"
 METHODS: dict[str, EstimateMethod] = {
     "belief_propagation": EstimateMethod(
@@ -130,6 +187,9 @@ METHODS: dict[str, EstimateMethod] = {
             "evidence": LOG_Z,
         },
         chains,
+    ),
+    "mean_field": EstimateMethod(
+        {"map": f"its averages are {NO_STATES}", "sample": "clusters draw nothing: gibbs does"}, cluster_sweeps
     ),
 }
 """Each estimate by its name; it is run by the module of `posterior/approximate` that `tables` there names."""
@@ -149,9 +209,10 @@ def plan_estimate(model: TableModel, given: Evidence, ask: Ask) -> Plan:
     n_rows = len(rows)
     query = "marginals" if ask.query == "sample" else ask.query
     reduced = named(model, seen, query, ask.targets) if given.many else left(model, given, query, ask.targets)
-    found = method.price(TableSizes.of(reduced), ask, ask.budget.seconds / max(n_rows, 1))
-    told = f"an estimate was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
     answers = 8.0 * n_rows * len(reduced.kept) * (2 if ask.method == "gibbs" else 1)
+    room = ask._replace(budget=ask.budget._replace(memory=ask.budget.memory - answers))
+    found = method.price(TableSizes.of(reduced), room, ask.budget.seconds / max(n_rows, 1))
+    told = f"an estimate was asked for: {found.told}{f'; {n_rows:,} rows' if given.many else ''}"
     common = {"query": ask.query, "observed": seen, "targets": ask.targets, "n": ask.n, "program": found.program}
     common |= {"budget": ask.budget, "structure": model.graph}
     width = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))

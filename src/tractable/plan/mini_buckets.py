@@ -97,10 +97,8 @@ class Outlook(NamedTuple):
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
-    answers = 24.0 * len(np.atleast_2d(given.states)) * n_states(model, ask) if given.many else 0.0
-    if ask.query == "sample":
-        answers = 16.0 * ask.n * len(model.states)
-    program = IntervalRun(terms.seconds, ask.budget.memory - answers, terms.confidence, terms.draws)
+    room = ask.budget.memory - _answers(model, given, ask)
+    program = IntervalRun(terms.seconds, room, terms.confidence, terms.draws)
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
@@ -108,9 +106,8 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
-    width = (
-        float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
-    )
+    largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
+    width = largest_given if exact is None else exact.width
     why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
     return Plan(
         "mini_buckets" if look is not None else None,
@@ -125,6 +122,13 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         structure=model.graph,
         **common,
     )
+
+
+def _answers(model: TableModel, given: Evidence, ask: Ask) -> float:
+    """The bytes of what is answered, while it is put together."""
+    if ask.query == "sample":
+        return 16.0 * ask.n * len(model.states)
+    return 24.0 * len(given.states) * n_states(model, ask) if given.many else 0.0
 
 
 def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:

@@ -122,6 +122,9 @@ ALTERNATIVES = (
     Alternative("mini_buckets", "probabilistic", "an interval of log Z and of every marginal, narrower with time"),
     Alternative("belief_propagation", "estimate", "messages round the loops: marginals and log Z, without a bound"),
     Alternative("gibbs", "estimate", "marginals from chains, with standard errors and a verdict; no log Z"),
+    Alternative(
+        "mean_field", "estimate", "clusters summed exactly: marginals, and a lower bound of log Z that holds always"
+    ),
 )
 
 ESTIMATES = tuple(found.method for found in ALTERNATIVES if found.certificate == "estimate")

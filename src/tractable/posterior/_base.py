@@ -101,7 +101,7 @@ class Posterior(Generic[M]):
         >>> tr.infer(coin, {"a": ["0", "1"], "b": ["0", "0"]}).possible.tolist()
         [True, False]
         """
-        return np.asarray(self.log_partition.value) > -np.inf
+        return np.asarray(self.log_partition.upper) > -np.inf
 
     def certificates(self, name: str | Sequence[str]) -> Any:
         """The marginals of one variable, or the means of a group of units, as an array with lower and upper ends.
@@ -189,7 +189,7 @@ class Posterior(Generic[M]):
         known = self._log_partition
         if isinstance(known, Plan):
             return
-        if (isinstance(known.value, float) or not np.ndim(known.value)) and known.value == -np.inf:
+        if (isinstance(known.upper, float) or not np.ndim(known.upper)) and known.upper == -np.inf:
             told = getattr(self._asked, "contradiction", lambda: "")()
             raise ImpossibleEvidenceError(
                 f"the evidence has probability zero under the model{told}: there is no posterior"

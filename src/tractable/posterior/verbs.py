@@ -108,7 +108,8 @@ def infer(
     method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. Of a network that
         is exact where at most 30 seconds are predicted, or `seconds`, else ``"mini_buckets"``: intervals that hold with
         a stated confidence, from draws under an upper bound. ``"exact"`` never falls back on these.
-        ``"belief_propagation"`` and ``"gibbs"`` are estimates without an end, and say in a verdict what they are worth.
+        ``"belief_propagation"``, ``"gibbs"`` and ``"mean_field"`` are estimates, and say in a verdict what they are
+        worth; log Z of the last is a lower bound.
         A `Plan` made before is run as it is; that of an interval, as `plan` of the posterior, is repeated to the bit.
     key : of methods that draw random numbers.
     memory, seconds : the budget, see `plan`. Of a network `seconds` are also those of an interval, 10 if absent, of all
@@ -168,7 +169,8 @@ def log_evidence(
     The second term is zero for Bayesian networks, sigmoid belief networks, Helmholtz machines over these, mixtures,
     hidden Markov models and factorial hidden Markov models. Markov networks, Boltzmann machines (general, restricted,
     deep) and deep belief networks need it. What is not observed is summed out. `method` as of `infer`, for both: of
-    networks an interval answers where exact numbers take too long, and ``"belief_propagation"`` estimates them.
+    networks an interval answers where exact numbers take too long, and ``"belief_propagation"`` estimates
+    them, and ``"mean_field"`` bounds log Z from below.
 
     Parameters
     ----------

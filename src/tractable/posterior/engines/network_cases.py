@@ -46,6 +46,7 @@ class Answer(NamedTuple):
 ESTIMATED_BY = {
     "belief_propagation": "tractable.posterior.approximate.belief_propagation",
     "gibbs": "tractable.posterior.approximate.table_gibbs",
+    "mean_field": "tractable.posterior.approximate.structured_mean_field",
     "mini_buckets": "tractable.posterior.approximate.intervals",
 }
 """The module whose `solve` runs each estimate of `plan.estimates`; no other question waits for these."""
