@@ -10,7 +10,7 @@
 /* Some numbers at the end of a row, and one for each lane that is beyond it. */
 INLINE V load_some(const double *x, int64_t n, double beyond) {
     if (n >= LANES) return v_load(x);
-    double some[LANES];
+    static _Thread_local double some[LANES]; /* on the stack gcc's sanitizer of addresses would not align vectors beside it */
     for (int l = 0; l < LANES; l++) some[l] = l < n ? x[l] : beyond;
     return v_load(some);
 }
@@ -20,7 +20,7 @@ INLINE void store_some(double *x, int64_t n, V v) {
         v_store(x, v);
         return;
     }
-    double some[LANES];
+    static _Thread_local double some[LANES];
     v_store(some, v);
     memcpy(x, some, sizeof(double) * (size_t)n);
 }
@@ -217,7 +217,7 @@ static void match_early(Bound *of, const Group *g) {
 
 double bound_forward(Bound *of) {
     Buckets *b = of->b;
-    double total = constants(b, of->logs), slack = ROUNDING * fabs(total);
+    double total = constants(b, of->logs), slack = IS_ZERO(total) ? 0 : ROUNDING * fabs(total);
     for (int i = 0; i < b->n_parts; i++) {
         const Part *p = &b->parts[i];
         const Group *g = &b->groups[p->group];

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from functools import cache, lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,9 @@ def anytime(seconds: float | None, confidence: float | None = None, draws: int |
     ------
     ValueError : a confidence outside of (0, 1), no draws, no time.
     """
-    if confidence is not None and not 0 < confidence < 1:
+    if confidence is not None and not (isinstance(confidence, Real) and 0 < confidence < 1):
         raise ValueError(f"a confidence lies between 0 and 1, got {confidence!r}")
-    if draws is not None and not (isinstance(draws, int | np.integer) and draws > 0):
+    if draws is not None and not (isinstance(draws, int | np.integer) and draws > 0 and draws is not True):
         raise ValueError(f"the number of draws is a positive whole number, got {draws!r}")
     patience, limit = (EXACT, INTERVAL) if seconds is None else (seconds, seconds)
     return Anytime(patience, limit, 0.95 if confidence is None else float(confidence), draws, time.perf_counter())
@@ -68,7 +69,7 @@ def anytime(seconds: float | None, confidence: float | None = None, draws: int |
 
 @lru_cache(64)
 def _budget(memory: Memory, seconds: float | None) -> Budget:
-    if seconds is not None and not seconds > 0:
+    if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
         raise ValueError(f"a budget of seconds must be positive, got {seconds!r}")
     return Budget(memory_bytes(memory), MAX_SECONDS if seconds is None else float(seconds))
 

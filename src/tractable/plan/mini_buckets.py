@@ -97,6 +97,8 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
     answers = 24.0 * len(np.atleast_2d(given.states)) * n_states(model, ask) if given.many else 0.0
+    if ask.query == "sample":
+        answers = 16.0 * ask.n * len(model.states)
     program = IntervalRun(terms.seconds, ask.budget.memory - answers, terms.confidence, terms.draws)
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
@@ -222,7 +224,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     order = eliminating(scopes, how)
     if order is None:
         order = np.arange(len(tables.sizes), dtype=np.int32)
-    found = largest(tables, order, how.seed, PILOT, memory)
+    found = largest(tables, order, how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))

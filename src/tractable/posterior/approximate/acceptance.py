@@ -38,7 +38,7 @@ class Kept:
 
     def __init__(self, n: int, n_variables: int):
         self.n, self.n_draws = n, 0
-        self.accepted, self.others = (np.empty((n_variables, 0), np.int32) for _ in range(2))
+        self.accepted, self.others = (np.empty((n_variables, 0), np.uint8) for _ in range(2))
         self.keys, self.top, self.sums = np.empty(0), -math.inf, np.zeros(2)
 
     def add(self, log_w: np.ndarray, states: np.ndarray, rng: np.random.Generator) -> None:
@@ -93,7 +93,7 @@ def sampled(plan: Plan, case: Any, reduced: Reduced, rng: np.random.Generator) -
 def _kept(plan: Plan, tables: Tables, rng: np.random.Generator) -> Kept:
     program: IntervalRun = plan.program
     end, kept = time.perf_counter() + program.seconds - program.spent, Kept(plan.n, len(tables.sizes))
-    bounds = deque(lower_and_lower(tables, program), 1)
+    bounds = deque(lower_and_lower(tables, program, end), 1)
     if not bounds:
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
     best = bounds[0]

@@ -46,14 +46,17 @@ RACERS, FINALISTS = 16, 3
 RACE, FINAL, GROWTH = 0.08, 0.06, 0.2
 """Shares of the time: for the race, for its finalists, for sweeps with larger tables."""
 
+LARGE_GROWTH, FILLED = 0.45, -2.0
+"""The last share where the gap to log Z is so much more than the logarithm of the draws that there will be."""
+
 QUICK, LONG = 4, 12
 """Sweeps of the finalists, and of the one that is chosen."""
 
-PIECE = 8
-"""Batches that a thread draws at a time."""
+PIECE, WAITING = 8, 6
+"""Batches that a thread draws at a time, at most; and so many such pieces are there at once."""
 
-OVERDUE = 1.7
-"""Sweeps end when they have taken so many times what was foreseen."""
+OVERDUE, BEFORE_DRAWS = 1.7, 0.7
+"""Sweeps end when they have taken so many times what was foreseen, or such a share of the time that is left."""
 
 
 class Bounded(NamedTuple):
@@ -76,8 +79,8 @@ class ImportanceSample(NamedTuple):
     interrupted: bool = False
 
 
-def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
-    """Lower and lower bounds, within their share of the time; none where the memory allows nothing."""
+def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterator[Bounded]:
+    """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
@@ -104,11 +107,11 @@ def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
     yield from racers[:1]
     if racers[0].whole or not math.isfinite(racers[0].state.bound):
         return
-    guard = OVERDUE * FINAL * program.seconds
+    guard = _guard(FINAL, program, end)
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
     best = min(finalists, key=lambda r: r.state.bound)
     yield best
-    yield _grown(tables, best, program)
+    yield _grown(tables, best, program, end)
 
 
 def _bounded(how: Order, buckets: MiniBuckets, sweeps: int, guard: float) -> Bounded:
@@ -123,15 +126,30 @@ def _swept(racer: Bounded, sweeps: int, guard: float) -> Bounded:
     return racer._replace(state=state, sweeps=(*racer.sweeps, state.sweeps))
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun) -> Bounded:
-    """The better of two: with larger tables, or the same ones swept for longer."""
-    entries = GROWTH * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
-    guard = OVERDUE * GROWTH * program.seconds
+def _guard(share: float, program: IntervalRun, end: float) -> float:
+    """Seconds after which sweeps end that are slower than foreseen."""
+    return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
+
+
+def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float) -> Bounded:
+    """The better of two: with larger tables, or the same ones swept for longer.
+
+    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
+    """
+    share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
+    entries = share * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
+    guard = _guard(share, program, end)
     larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
     calls = [lambda: _swept(best, 2 * LONG, guard)]
     if larger is not None and larger.limit > best.buckets.limit:
         calls.append(lambda: _bounded(best.how, larger, LONG, guard))
     return min(side_by_side(lambda call: call(), calls), key=lambda r: r.state.bound)
+
+
+def _gap(found: Bounded) -> float:
+    """U − log Z, as a batch of draws sees it; infinite where none has a positive weight."""
+    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, 2), 0)
+    return float(math.log(len(log_w)) - np.logaddexp.reduce(log_w))
 
 
 def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
@@ -176,7 +194,7 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
     seed = seed if program.ran is None else program.ran.seed
     with IntervalDisplay(program.seconds) as show:
         try:
-            for best in lower_and_lower(tables, program):
+            for best in lower_and_lower(tables, program, end):
                 show(best.state.bound)
             if best is None:
                 return None
@@ -188,7 +206,8 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
                 raise
             interrupted = True
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    return ImportanceSample(best.state.bound, bets, ran, best.whole, interrupted)
+    bound = best.state.bound - (best.state.slack if best.whole and math.isfinite(best.state.bound) else 0.0)
+    return ImportanceSample(bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
@@ -201,11 +220,11 @@ def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, 
             return
 
 
-LAST = 3e-4
+LAST = 1.5e-4
 """Seconds for the interval of a label, at the end."""
 
 
-def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
+def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
     """The draws that are planned, from sizes alone, so that they are the same when it is repeated."""
     if program.ran is not None:
         return program.ran.horizon
@@ -220,15 +239,19 @@ def _horizon(found: Bounded, wanted: np.ndarray, program: IntervalRun) -> int:
 def pieces(
     found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Draws by the piece, as many as there are to be."""
-    seed, horizon = key
+    """Draws by the piece, as many as there are to be: log w − U [n], states of the wanted variables [·, n]."""
+    (seed, horizon), sizes = key, found.buckets.tables.sizes[wanted.astype(bool)]
     proposal = found.buckets.proposal(found.state, wanted)
     most = program.draws if program.ran is None else program.ran.draws
-    ends = range(0, 64 * horizon if most is None else batches(most), PIECE)
-    for first, (log_w, states) in zip(
-        ends,
-        in_order(lambda i: found.buckets.draw(found.state, proposal, (i, i + PIECE), seed, wanted), ends),
-        strict=False,
-    ):
+    kind = np.uint8 if sizes.max(initial=1) <= 256 else np.int32
+    room = program.memory / 4 / (WAITING * BATCH * (len(sizes) * np.dtype(kind).itemsize + 8))
+    step = int(np.clip(room, 1, PIECE))
+
+    def piece(first: int) -> tuple[np.ndarray, np.ndarray]:
+        log_w, states = found.buckets.draw(found.state, proposal, (first, first + step), seed, wanted)
+        return log_w, states.astype(kind)
+
+    starts = range(0, 64 * horizon if most is None else batches(most), step)
+    for first, (log_w, states) in zip(starts, in_order(piece, starts), strict=False):
         n = len(log_w) if most is None else min(len(log_w), most - first * BATCH)
         yield log_w[:n], states[:, :n]

@@ -121,6 +121,8 @@ def _estimated(case: Case, ask: Ask) -> Plan:
     if ask.query == "sample":
         case.one()
     case.targets = ask.targets
+    if ask.method == "mini_buckets" and ask.query == "map":
+        raise ModelError("mini_buckets bounds sums, not the largest term: leave the method out")
     if ask.method == "mini_buckets":
         return plan_interval(case.model, case.given, ask)
     return plan_estimate(case.model, case.given, ask)
@@ -133,7 +135,7 @@ def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
     rest = tuple(found.refused) if found.method else ask.targets
     log_z_refused = isinstance(found.program, ByTarget) and not found.program.evidence.method
-    in_the_dark = found.method == "counting" and found.seconds >= found.program.seconds
+    in_the_dark = found.method == "counting" and found.seconds >= found.program.seconds  # pyright: ignore
     if found.method and not rest and not log_z_refused and not in_the_dark:
         return found
     from tractable.plan.mini_buckets import beside, instead, plan_interval
