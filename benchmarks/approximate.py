@@ -129,7 +129,7 @@ def held(net: Any, given: dict[str, Any], log2: int) -> float:
 
     tables = left(net, parse_evidence(net.states, given), "marginals").tables
     order = eliminating(Scopes(tables.sizes, tables.scope_starts, tables.scopes), next(orders()))
-    price = MiniBuckets(tables, order, 2**log2, 0).price()
+    price = None if order is None else MiniBuckets(tables, order, 2**log2, 0).price()
     if price is None:
         raise RuntimeError(f"no parts with tables of 2^{log2} entries")
     return CORES * price.bytes
@@ -224,6 +224,8 @@ def agrum(case: Case, seconds: float) -> Iterator[tuple[str, Row]]:
         engine.setMinEpsilonRate(1e-9)
         engine.setMaxTime(seconds)
         engine.setMaxIter(10**9)
+        if kind == "GibbsSampling":
+            engine.setBurnIn(100)  # which no limit of time ends
         try:
             wall, _ = once(engine.makeInference)
             free = [v for v in names if names.index(v) not in seen]
@@ -390,7 +392,7 @@ def main() -> None:
     switches = {"families": (",".join(FAMILIES), "families"), "seconds": ("10,60", "seconds of an interval")}
     options = arguments(__doc__, **switches, **{"no-peers": "ours alone"})
     log, rows = Log("approximate", options.fresh), []
-    tr.infer(tr.MarkovNetwork({"a": "01"}, [("a", [1.0, 2.0])]), method="mini_buckets", draws=10)  # loads what is late
+    tr.infer(tr.MarkovNetwork({"a": "01"}, [("a", np.ones(2))]), method="mini_buckets", draws=10)  # loads what is late
     for family in options.families.split(","):
         for name, make in FAMILIES[family](options.only):
             made: list[Case] = []  # once for all seconds, and not at all where every row is logged
