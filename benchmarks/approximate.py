@@ -49,6 +49,8 @@ class Case(NamedTuple):
     marginals: Callable[[], Marginals | None]
     memory: Any = None
     targets: tuple[float, float] | None = None
+    digits: float = 0.0
+    """How far the known value may be off, as published."""
 
 
 # ---------------------------------------------------------------- families
@@ -141,8 +143,11 @@ def uai(only: list[str]) -> Iterator[tuple[str, Callable[[], Case]]]:
         published = path.with_name(f"{stem(path)}.uai.PR")
 
         def case(path: Path = path, published: Path = published) -> Case:
-            log_z = float(published.read_text().split()[-1]) * math.log(10) if published.exists() else None
-            return Case("uai", *problem(path), log_z, lambda: None)
+            if not published.exists():
+                return Case("uai", *problem(path), None, lambda: None)
+            text = published.read_text().split()[-1]
+            digits = math.log(10) * max(10.0 ** -len(text.partition(".")[2]), 1e-5 * abs(float(text)))
+            return Case("uai", *problem(path), float(text) * math.log(10), lambda: None, digits=digits)
 
         yield stem(path), case
 
@@ -174,7 +179,7 @@ def ours(case: Case, seconds: float, how: dict[str, Any]) -> Row:
     row: Row = {"method": post.plan.method, "wall": wall, "log Z": float(found.value), "known": case.log_z}
     row |= {"width": float(found.upper - found.lower), "error": off(found.value, case.log_z), "verdict": found.verdict}
     if case.log_z is not None:
-        slack = 1e-6 * max(1.0, abs(case.log_z))  # published values have so many digits
+        slack = max(case.digits, 1e-9 * abs(case.log_z))
         row["holds"] = "yes" if found.lower - slack <= case.log_z <= found.upper + slack else "NO"
     if found.value == -math.inf:
         return row
