@@ -68,7 +68,7 @@ def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, A
     told: dict[str, Any] = {}
     for v, c in found.items():
         bounded = c.kind != "estimate"
-        own = {"kind": c.kind} | ({"confidence": c.confidence} if bounded else {})
+        own: dict[str, Any] = {"kind": c.kind, **({"confidence": c.confidence} if bounded else {})}
         for name in ("lower", "upper") if bounded else ("std_error",):
             numbers = getattr(c, name)
             own[name] = None if numbers is None else dict(zip(net.states[v], numbers.tolist(), strict=True))

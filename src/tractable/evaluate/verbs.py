@@ -43,8 +43,8 @@ def log_partition(
     memory, seconds : budget of an exact answer, see `plan`; of a network also the seconds of an interval instead.
     key : int or jax key; not used by exact methods.
     options : for a machine ``data`` (rows that help to choose where annealing starts), ``method`` (``"auto"``,
-        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, for a network ``confidence`` and
-        ``draws`` too, see `infer`. Of any model a `Plan` made before, as ``method``, is run as it is.
+        ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, and for networks ``confidence``
+        and ``draws``, see `infer`. Of any model a `Plan` made before, as ``method``, is run as it is.
 
     Returns
     -------
@@ -72,8 +72,8 @@ def log_partition(
     if own is not None and not isinstance(options.get("method"), Plan):
         given = model if evidence is None else condition(model, evidence)
         return own.log_partition(given, key=key, **budget, **options)
-    known = ("method", "confidence", "draws") if hasattr(engine_of(model, "log_partition"), "ANYTIME") else ("method",)
-    check_options(options, known, f"log_partition of a {type(model).__name__}")
+    terms = ("confidence", "draws") if hasattr(engine_of(model, "log_partition"), "ANYTIME") else ()
+    check_options(options, ("method", *terms), f"log_partition of a {type(model).__name__}")
     return posterior.log_partition(model, evidence, key=key, **budget, **options)
 
 

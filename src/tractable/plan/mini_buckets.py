@@ -206,11 +206,10 @@ def orders() -> Iterator[Order]:
         yield Order(heuristic, 0.05 * (1 + seed % 3), seed)
 
 
-def eliminating(scopes: Scopes, how: Order) -> np.ndarray | None:
-    """The order itself, of all variables; None where that takes too long."""
-    found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, GREEDY_SECONDS)
-    if found is None:
-        return None
+def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> np.ndarray:
+    """The order itself, of all variables; that of their numbers where it takes longer."""
+    found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, seconds)
+    found = np.empty(0, np.int32) if found is None else found
     rest = np.setdiff1d(np.arange(scopes.n, dtype=np.int32), found)
     return np.concatenate([rest, found]).astype(np.int32)
 
@@ -238,10 +237,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     """A look ahead; None where the memory does not suffice for anything."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     how = next(orders())
-    order = eliminating(scopes, how)
-    if order is None:
-        order = np.arange(len(tables.sizes), dtype=np.int32)
-    found = largest(tables, order, how.seed, PILOT, memory / CORES)
+    found = largest(tables, eliminating(scopes, how), how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))

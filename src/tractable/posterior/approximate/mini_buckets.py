@@ -91,24 +91,19 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterato
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
         return
-    seconds = program.seconds / speed()
-    entries = RACE * seconds * CORES / RACERS / FIRST_PASS
-    memory = program.memory / CORES
-
-    late = time.perf_counter() + OVERDUE * RACE * program.seconds
+    entries = RACE * _paced(program) * CORES / RACERS / FIRST_PASS
+    late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
     def first(how: Order, entries: float = entries) -> Bounded | None:
-        if time.perf_counter() > late:
-            return None
-        order = eliminating(scopes, how)
-        found = None if order is None else largest(tables, order, how.seed, entries, memory)
+        found = largest(tables, eliminating(scopes, how), how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
 
     some = first(next(orders()), min(entries, PILOT))  # what there is if someone interrupts
     if some is None:
         return
     yield some
-    racers = [some, *(r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None)]
+    others = side_by_side(lambda how: None if _is_late(late, program) else first(how), islice(orders(), RACERS))
+    racers = [some, *(r for r in others if r is not None)]
     racers.sort(key=lambda r: (r.state.bound, r.how.seed))
     yield from racers[:1]
     if racers[0].whole or not math.isfinite(racers[0].state.bound):
@@ -118,6 +113,16 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterato
     best = min(finalists, key=lambda r: r.state.bound)
     yield best
     yield _grown(tables, best, program, end)
+
+
+def _paced(program: IntervalRun) -> float:
+    """The seconds on a machine like the reference; on any where draws are counted, so that bounds are the same."""
+    return program.seconds if program.draws is not None else program.seconds / speed()
+
+
+def _is_late(end: float, program: IntervalRun) -> bool:
+    """Whether it is later than this, unless draws are counted."""
+    return program.draws is None and time.perf_counter() > end
 
 
 def _bounded(how: Order, buckets: MiniBuckets, sweeps: int, guard: float) -> Bounded:
@@ -134,6 +139,8 @@ def _swept(racer: Bounded, sweeps: int, guard: float) -> Bounded:
 
 def _guard(share: float, program: IntervalRun, end: float) -> float:
     """Seconds after which sweeps end that are slower than foreseen."""
+    if program.draws is not None:
+        return math.inf
     return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
 
 
@@ -143,7 +150,7 @@ def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float) -> B
     Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
     """
     share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
-    entries = share * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
+    entries = share * _paced(program) / (FIRST_PASS + LONG * SWEPT)
     guard = _guard(share, program, end)
     larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
     calls = [lambda: _swept(best, 2 * LONG, guard)]
@@ -160,8 +167,7 @@ def _gap(found: Bounded) -> float:
 
 def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
     """The bound as it was found before."""
-    order = eliminating(scopes, ran.order)
-    assert order is not None
+    order = eliminating(scopes, ran.order, math.inf)
     found = _bounded(ran.order, MiniBuckets(tables, order, ran.limit, ran.order.seed), ran.sweeps[0], math.inf)
     for sweeps in ran.sweeps[1:]:
         found = _swept(found, sweeps, math.inf)
