@@ -369,7 +369,7 @@ class TestRefusal:
 
     def test_advice_helps(self, cli, grid):
         """What the plan advises to observe is affordable once observed."""
-        _, out, _ = cli("query", grid, "--memory", "4KiB", "--json")
+        _, out, _ = cli("query", grid, "--exact", "--memory", "4KiB", "--json")
         advice = json.loads(out)["plan"]["advice"]
         code, out, _ = cli(
             "explain", grid, "--query", "marginals", "--memory", "4KiB", "--observed", ",".join(advice), "--json"

@@ -116,7 +116,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         program.memory,
         program.seconds,
         why,
-        advice=() if exact is None else exact.advice,
+        advice=getattr(exact, "advice", ()),
         program=program,
         budget=ask.budget,
         structure=model.graph,
