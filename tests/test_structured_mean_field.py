@@ -19,7 +19,7 @@ from tractable.models.pruning import left
 from tractable.plan.budget import predicted_bytes
 from tractable.plan.estimates import ClusterSweeps
 from tractable.posterior.approximate.clusters import QUERY, Afford, partitions, tied
-from tractable.posterior.approximate.structured_mean_field import Network, Points, best_of, bounded
+from tractable.posterior.approximate.structured_mean_field import CutTables, Points, best_of, bounded
 
 SINGLES = Afford(1e-9, 1e9)
 """Clusters of one variable each."""
@@ -58,9 +58,9 @@ def lattice(n: int, coupling: float, field: float = 0.0) -> tr.MarkovNetwork:
     )
 
 
-def cut(model: Any, afford: Afford, seed: int = 0) -> Network:
+def cut(model: Any, afford: Afford, seed: int = 0) -> CutTables:
     tables = what_is_left(model).tables
-    return Network.of(tables, next(partitions(tables, afford, [seed])))
+    return CutTables.of(tables, next(partitions(tables, afford, [seed])))
 
 
 def small(program: Any) -> Any:
@@ -94,7 +94,7 @@ def test_the_bound_is_that_of_its_q_and_rises(seed: int) -> None:
     if reduced.impossible or not tables.n_factors:
         pytest.skip("zeros leave nothing")
     for afford in (SINGLES, Afford(5e-6, 1e9)):
-        network = Network.of(tables, next(partitions(tables, afford, [seed])))
+        network = CutTables.of(tables, next(partitions(tables, afford, [seed])))
         points, before = Points(tables, 3, seed).of(network), -math.inf
         fields = network.independent(points[-1]) if points else None
         for _ in range(6):
@@ -124,7 +124,7 @@ def log_f(tables: Any, x: Any) -> float:
         )
 
 
-def free_energy(network: Network, fields: Any) -> float:
+def free_energy(network: CutTables, fields: Any) -> float:
     """E_q[log f] + H(q) by all states, q from the tables of the clusters alone."""
     tables, log_q = network.tables, {}
     for c, (part, own) in enumerate(zip(network.clusters, network.own, strict=True)):

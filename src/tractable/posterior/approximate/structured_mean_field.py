@@ -62,7 +62,7 @@ class Field(NamedTuple):
     log_z: float
 
 
-class Bounded(NamedTuple):
+class LowerBound(NamedTuple):
     """Of one case: the ELBO and what rounding may have added to it, the marginals, and how it was found."""
 
     elbo: float
@@ -90,7 +90,7 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     return Estimated(log_z, whole)
 
 
-def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> Certificate:
+def _log_partition(rows: TableCases, found: list[LowerBound], told: str | None) -> Certificate:
     value = rows.gathered([b.elbo for b in found])
     if told is None:
         return Certificate.of_cases(value if value.ndim else float(value))
@@ -100,7 +100,7 @@ def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> 
     return Certificate(value, lower, upper, "bound", verdict=told)
 
 
-def _verdict(found: list[Bounded], program: ClusterSweeps) -> str | None:
+def _verdict(found: list[LowerBound], program: ClusterSweeps) -> str | None:
     """How the bound came about, of one case or in all rows; None where all is exact."""
     cut = [b for b in found if not b.exact]
     if not cut:
@@ -108,60 +108,64 @@ def _verdict(found: list[Bounded], program: ClusterSweeps) -> str | None:
     lost = np.flatnonzero([b.elbo == -math.inf and not b.exact for b in found])
     if len(lost):
         return f"unreliable: {UNFOUND}{_where(lost, found)}"
+    most, n = "at most " if len(found) > 1 else "", max(b.n_clusters for b in cut)
+    told = f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages"
+    return f"{told}; {_ended(found, most, program)}"
+
+
+def _ended(found: list[LowerBound], most: str, program: ClusterSweeps) -> str:
     slow = np.flatnonzero([b.change > program.tolerance for b in found])
-    n, sweeps, rise = (max(getattr(b, name) for b in cut) for name in ("n_clusters", "sweeps", "change"))
-    most = "at most " if len(found) > 1 else ""
-    ended = f"converged in {most}{sweeps:,} sweeps"
-    if len(slow):
-        ended = f"not converged{_where(slow, found)} in {sweeps:,} sweeps (the bound still rose by {rise:.2g})"
-    return f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages; {ended}"
+    sweeps, rise = max(b.sweeps for b in found), max(b.change for b in found)
+    if not len(slow):
+        return f"converged in {most}{sweeps:,} sweeps"
+    return f"not converged{_where(slow, found)} in {sweeps:,} sweeps (the bound still rose by {rise:.2g})"
 
 
-def _where(lost: np.ndarray, found: list[Bounded]) -> str:
+def _where(lost: np.ndarray, found: list[LowerBound]) -> str:
     return f" in {told_of(lost)}" if len(found) > 1 else ""
 
 
-def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = True) -> Bounded:
+def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = True) -> LowerBound:
     """The bound of what one case leaves of a network."""
     nothing = np.full(len(reduced.kept), np.nan)
     if reduced.impossible:
-        return Bounded(-math.inf, 0.0, nothing)
+        return LowerBound(-math.inf, 0.0, nothing)
     best = best_of(reduced.tables, program, seed)
     network, exact = best.network, not best.network.across
     if best.fields is None:  # where nothing lies across, a cluster by itself is impossible
-        return Bounded(-math.inf, 0.0, nothing, len(network.clusters), exact)
+        return LowerBound(-math.inf, 0.0, nothing, len(network.clusters), exact)
     elbo, charge = network.elbo(best.fields)
     marginals = over_states(reduced, network.marginals(best.fields)) if wanted else nothing
     alone = np.setdiff1d(np.arange(len(reduced.tables.sizes)), reduced.tables.scopes)
     constant = reduced.log_constant + float(np.log(reduced.tables.sizes[alone].astype(np.float64)).sum())
     charge += EPSILON * abs(constant)
-    return Bounded(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
+    return LowerBound(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
 
 
-class Ascent(NamedTuple):
+class Climb(NamedTuple):
     """Where an ascent stands, None where nothing is possible; its sweeps, and by how much the last one rose."""
 
-    network: Network
+    network: CutTables
     fields: list[Field] | None
     elbo: float = -math.inf
     sweeps: int = 0
     change: float = math.inf
 
 
-def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Ascent:
+def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Climb:
     """Of partitions and starts, each swept for a little, the best, swept until it settles."""
     seeds, afford = range(seed, seed + program.partitions), Afford(program.seconds, program.memory)
     points, best = Points(tables, program.starts, seed), None
     for parts in islice(partitions(tables, afford, seeds), program.finalists):
-        network = Network.of(tables, parts)
+        network = CutTables.of(tables, parts)
         if not network.across:
             fields = network.swept([None] * len(parts))
-            return Ascent(network, fields, sweeps=1, change=0.0)
+            return Climb(network, fields, sweeps=1, change=0.0)
         for point in points.of(network):
-            trial = network.ascent(Ascent(network, network.independent(point)), program.trial, 0.0)
+            trial = network.ascent(Climb(network, network.independent(point)), program.trial, 0.0)
             if best is None or trial.elbo > best.elbo:
                 best = trial
-        best = best or Ascent(network, None)
+        best = best or Climb(network, None)
     assert best is not None
     return best if best.fields is None else best.network.ascent(best, program.sweeps, program.tolerance)
 
@@ -172,7 +176,7 @@ class Points:
     def __init__(self, tables: Tables, n: int, seed: int):
         self.tables, self.n, self.seed = tables, n, seed
 
-    def of(self, network: Network) -> list[np.ndarray]:
+    def of(self, network: CutTables) -> list[np.ndarray]:
         """Beliefs of messages, unless zeros lie across the clusters, and states of positive weight."""
         free = all(one.zeros is None for one in network.across)
         return [self.beliefs, *self.states] if free else self.states
@@ -191,7 +195,7 @@ class Points:
         return [np.bincount(firsts + state, minlength=tables.n_states).astype(np.float64) for state in each]
 
 
-class Network(NamedTuple):
+class CutTables(NamedTuple):
     """Tables, the clusters of their variables, the tables across, and of each cluster its own tables and its sides."""
 
     tables: Tables
@@ -201,7 +205,7 @@ class Network(NamedTuple):
     towards: list[list[tuple[Across, Side]]]
 
     @classmethod
-    def of(cls, tables: Tables, parts: list[Cluster]) -> Network:
+    def of(cls, tables: Tables, parts: list[Cluster]) -> CutTables:
         """The network cut into clusters."""
         own = [_own(tables, part) for part in parts]
         sides: dict[int, list[Side]] = {}
@@ -218,7 +222,7 @@ class Network(NamedTuple):
                 of[side.cluster].append((one, side))
         return cls(tables, parts, across, own, of)
 
-    def ascent(self, of: Ascent, sweeps: int, tolerance: float) -> Ascent:
+    def ascent(self, of: Climb, sweeps: int, tolerance: float) -> Climb:
         """So many sweeps more, or until they raise the bound by no more than the tolerance."""
         for _ in range(sweeps):
             assert of.fields is not None
@@ -228,7 +232,7 @@ class Network(NamedTuple):
                 return of._replace(sweeps=of.sweeps + 1, change=0.0)
             if new is None:
                 return of._replace(fields=None)
-            of = Ascent(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
+            of = Climb(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
             if of.change <= tolerance:
                 break
         return of
