@@ -37,7 +37,7 @@ EPSILON = 8 * float(np.finfo(np.float64).eps)
 """What each step of a sum may cost by rounding, as a share of the terms' sizes."""
 
 
-class Side(NamedTuple):
+class ClusterSide(NamedTuple):
     """What a cluster has of a table across: its number, the axes, and where its entries are among the cluster's."""
 
     cluster: int
@@ -51,7 +51,7 @@ class Across(NamedTuple):
 
     log: np.ndarray
     zeros: np.ndarray | None
-    sides: list[Side]
+    sides: list[ClusterSide]
 
 
 class Field(NamedTuple):
@@ -142,7 +142,7 @@ def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = 
     return LowerBound(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
 
 
-class Climb(NamedTuple):
+class Ascending(NamedTuple):
     """Where an ascent stands, None where nothing is possible; its sweeps, and by how much the last one rose."""
 
     network: CutTables
@@ -152,7 +152,7 @@ class Climb(NamedTuple):
     change: float = math.inf
 
 
-def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Climb:
+def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Ascending:
     """Of partitions and starts, each swept for a little, the best, swept until it settles."""
     seeds, afford = range(seed, seed + program.partitions), Afford(program.seconds, program.memory)
     points, best = Points(tables, program.starts, seed), None
@@ -160,12 +160,12 @@ def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Climb:
         network = CutTables.of(tables, parts)
         if not network.across:
             fields = network.swept([None] * len(parts))
-            return Climb(network, fields, sweeps=1, change=0.0)
+            return Ascending(network, fields, sweeps=1, change=0.0)
         for point in points.of(network):
-            trial = network.ascent(Climb(network, network.independent(point)), program.trial, 0.0)
+            trial = network.ascent(Ascending(network, network.independent(point)), program.trial, 0.0)
             if best is None or trial.elbo > best.elbo:
                 best = trial
-        best = best or Climb(network, None)
+        best = best or Ascending(network, None)
     assert best is not None
     return best if best.fields is None else best.network.ascent(best, program.sweeps, program.tolerance)
 
@@ -202,27 +202,27 @@ class CutTables(NamedTuple):
     clusters: list[Cluster]
     across: list[Across]
     own: list[Tables]
-    towards: list[list[tuple[Across, Side]]]
+    towards: list[list[tuple[Across, ClusterSide]]]
 
     @classmethod
     def of(cls, tables: Tables, parts: list[Cluster]) -> CutTables:
         """The network cut into clusters."""
         own = [_own(tables, part) for part in parts]
-        sides: dict[int, list[Side]] = {}
+        sides: dict[int, list[ClusterSide]] = {}
         for c, (part, mine) in enumerate(zip(parts, own, strict=True)):
             starts, within = mine.value_starts, np.isin(np.arange(len(tables.sizes)), part.members)
             for k in _crossing(tables, part):
                 scope = tables.scope(j := int(part.touched[k]))
                 axes = np.flatnonzero(within[scope])
                 shape = tuple(tables.sizes[scope[axes]].tolist())
-                sides.setdefault(j, []).append(Side(c, axes.tolist(), slice(starts[k], starts[k + 1]), shape))
+                sides.setdefault(j, []).append(ClusterSide(c, axes.tolist(), slice(starts[k], starts[k + 1]), shape))
         across, of = [_across(tables, j, found) for j, found in sorted(sides.items())], [[] for _ in parts]
         for one in across:
             for side in one.sides:
                 of[side.cluster].append((one, side))
         return cls(tables, parts, across, own, of)
 
-    def ascent(self, of: Climb, sweeps: int, tolerance: float) -> Climb:
+    def ascent(self, of: Ascending, sweeps: int, tolerance: float) -> Ascending:
         """So many sweeps more, or until they raise the bound by no more than the tolerance."""
         for _ in range(sweeps):
             assert of.fields is not None
@@ -232,7 +232,7 @@ class CutTables(NamedTuple):
                 return of._replace(sweeps=of.sweeps + 1, change=0.0)
             if new is None:
                 return of._replace(fields=None)
-            of = Climb(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
+            of = Ascending(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
             if of.change <= tolerance:
                 break
         return of
@@ -325,14 +325,14 @@ def _own(tables: Tables, part: Cluster) -> Tables:
     return Tables(scopes.sizes, scopes.starts, scopes.members, starts, np.concatenate(values))
 
 
-def _across(tables: Tables, j: int, sides: list[Side]) -> Across:
+def _across(tables: Tables, j: int, sides: list[ClusterSide]) -> Across:
     table = tables.table(j)
     zeros = table == 0
     log = np.log(np.where(zeros, 1.0, table))
     return Across(log, zeros.astype(np.float64) if zeros.any() else None, sides)
 
 
-def _averaged(one: Across, side: Side, fields: list[Field]) -> np.ndarray:
+def _averaged(one: Across, side: ClusterSide, fields: list[Field]) -> np.ndarray:
     """exp E[log f] over what a cluster has of a table, up to a factor."""
     others = [other for other in one.sides if other.cluster != side.cluster]
     log = _mean(one.log, others, fields, side.axes).ravel()
@@ -342,7 +342,9 @@ def _averaged(one: Across, side: Side, fields: list[Field]) -> np.ndarray:
     return np.exp(log - top) if top > -math.inf else np.zeros_like(log)
 
 
-def _mean(values: np.ndarray, sides: list[Side], fields: list[Field], left: list[int] | None = None) -> np.ndarray:
+def _mean(
+    values: np.ndarray, sides: list[ClusterSide], fields: list[Field], left: list[int] | None = None
+) -> np.ndarray:
     """The mean of a table over the distributions of some sides, a table over the axes that are left."""
     with_axes: list[Any] = [values, list(range(values.ndim))]
     for side in sides:
