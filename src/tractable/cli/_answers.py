@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,6 +20,9 @@ from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
 from tractable.models.evidence import parse_evidence
 
+MAP = "--map"
+"""What is refused where the most probable states are; no variable is called so."""
+
 
 class ShownQuery(NamedTuple):
     """A query without its evidence."""
@@ -26,16 +30,21 @@ class ShownQuery(NamedTuple):
     targets: tuple[str, ...]
     joint: bool
     most_probable: bool
-    memory: str | None
-    chosen: bool = True
+    chosen: bool
     """Whether the targets were named; else they are all variables."""
 
-    method: str = "auto"
+    how: dict[str, Any]
+    """Method, budget and terms of intervals, as `infer` takes them."""
 
     @property
     def asked(self) -> tuple[str, ...] | None:
         """The targets as the verbs take them."""
         return self.targets if self.chosen else None
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """What answers may take that have no interval."""
+        return {name: self.how[name] for name in ("memory", "seconds")}
 
 
 class ShownAnswer(NamedTuple):
@@ -44,12 +53,15 @@ class ShownAnswer(NamedTuple):
     evidence: Mapping[str, Any]
     log_evidence: tr.Certificate | tr.Plan
     marginals: dict[str, np.ndarray]
-    joint: np.ndarray | None
-    most_probable: tr.MostProbable | None
+    joint: tr.Certificate | None
+    most_probable: tr.MostProbable | tr.Plan | None
     plan: tr.Plan
     refused: Mapping[str, tr.Plan]
     estimates: Mapping[str, tr.Certificate] = MappingProxyType({})
     """The marginals that are not exact, with their certificates."""
+
+    seconds: float = 0.0
+    """How long it took, from the question to the answer; of several cases all together."""
 
     @property
     def log_value(self) -> float:
@@ -120,16 +132,30 @@ def noted(answers: Iterable[ShownAnswer], refused: dict[str, Any]) -> Iterator[S
     """The answers, while what was refused in them is noted down."""
     for answer in answers:
         refused.update(answer.refused)
+        if isinstance(answer.most_probable, tr.Plan):
+            refused[MAP] = answer.most_probable
         yield answer
 
 
-def cells(net: Network, asked: ShownQuery, answer: ShownAnswer) -> Iterator[tuple[dict[str, str], float]]:
-    """Every cell of the joint table over the targets, as its states and its value; what is observed has its state."""
+Between = tuple[float, float] | None
+
+
+def cells(net: Network, asked: ShownQuery, answer: ShownAnswer) -> Iterator[tuple[dict[str, str], float, Between]]:
+    """Every cell of the joint table over the targets: its states (what is observed has its own), value and interval."""
     if answer.joint is None:
         return
     own = [net.states[v] if v in _free(asked, answer.evidence) else (answer.evidence[v],) for v in asked.targets]
-    for states, p in zip(product(*own), answer.joint.ravel().tolist(), strict=True):
-        yield dict(zip(asked.targets, states, strict=True)), p
+    for states, (p, ends) in zip(product(*own), with_ends(answer.joint), strict=True):
+        yield dict(zip(asked.targets, states, strict=True)), p, ends
+
+
+def with_ends(found: tr.Certificate) -> Iterator[tuple[float, Between]]:
+    """Each of many numbers with its interval; None of what is exact, and of estimates, which have none."""
+    value = np.ravel(found.value).tolist()
+    if found.kind in ("exact", "estimate"):
+        return zip(value, [None] * len(value), strict=True)
+    ends = zip(np.ravel(found.lower).tolist(), np.ravel(found.upper).tolist(), strict=True)
+    return zip(value, ends, strict=True)
 
 
 def _free(asked: ShownQuery, evidence: Mapping[str, Any]) -> list[str]:
@@ -138,19 +164,30 @@ def _free(asked: ShownQuery, evidence: Mapping[str, Any]) -> list[str]:
 
 
 def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownAnswer:
+    start = time.perf_counter()
     try:
-        posterior = tr.infer(net, evidence, targets=asked.asked, memory=asked.memory, method=asked.method)
+        posterior = tr.infer(net, evidence, targets=asked.asked, **asked.how)
     except tr.BudgetError as error:
         return _evidence_alone(net, evidence, asked, error)
     answer = ShownAnswer(evidence, _log(posterior), {}, None, None, posterior.plan, posterior.refused)
+    answer = answer._replace(seconds=time.perf_counter() - start)
     if answer.log_value == -math.inf:
         return answer
-    joint = posterior.joint(_free(asked, evidence)) if asked.joint else None
+    free = _free(asked, evidence)
+    joint = (posterior.certificates(free) if free else tr.Certificate.exact(np.ones(()))) if asked.joint else None
     found = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
     return _told(answer, found)._replace(
         joint=joint,
-        most_probable=tr.most_probable(net, evidence, memory=asked.memory) if asked.most_probable else None,
+        most_probable=_together(net, evidence, asked) if asked.most_probable else None,
     )
+
+
+def _together(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> tr.MostProbable | tr.Plan:
+    """The most probable states, or the plan that is refused: these have no interval."""
+    try:
+        return tr.most_probable(net, evidence, **asked.budget)
+    except tr.BudgetError as error:
+        return error.plan
 
 
 def _told(answer: ShownAnswer, found: Mapping[str, tr.Certificate]) -> ShownAnswer:
@@ -169,7 +206,7 @@ def _log(posterior: tr.Posterior) -> tr.Certificate | tr.Plan:
 
 def _evidence_alone(net: Network, evidence: dict[str, Any], asked: ShownQuery, refused: tr.BudgetError) -> ShownAnswer:
     """log P(evidence), which never waits for marginals; where it is refused too, so is the question."""
-    plan = tr.plan(net, evidence, "evidence", asked.memory)
+    plan = tr.plan(net, evidence, "evidence", **asked.budget)
     if plan.method is None:
         raise refused
     found = tr.log_partition(net, evidence, method=plan)
@@ -181,11 +218,13 @@ def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> 
     if asked.joint or asked.most_probable:
         yield from (_single(net, evidence, asked) for evidence in given)
         return
-    posterior = tr.infer(net, list(given), targets=asked.asked, memory=asked.memory, method=asked.method)
+    start = time.perf_counter()
+    posterior = tr.infer(net, list(given), targets=asked.asked, **asked.how)
+    seconds = time.perf_counter() - start
     tables = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
     log, refused = _log(posterior), posterior.refused
     for row, evidence in enumerate(given):
         own = log if isinstance(log, tr.Plan) else log[row]
-        answer = ShownAnswer(evidence, own, {}, None, None, posterior.plan, refused)
+        answer = ShownAnswer(evidence, own, {}, None, None, posterior.plan, refused, seconds=seconds)
         found = {} if answer.log_value == -math.inf else {v: table[row] for v, table in tables.items()}
         yield _told(answer, found)

@@ -13,7 +13,7 @@ NAME = "tractable-ascii"
 WRITTEN = {"−": "-", "–": "-", "—": "-", "…": "...", "→": "->", "←": "<-", "×": "x", "·": "*", "≥": ">=", "≤": "<="}
 WRITTEN |= {"≠": "!=", "±": "+/-", "∞": "inf", "µ": "u", "²": "^2", "½": "1/2", "ᵀ": "^T", "Σ": "sum", "∏": "prod"}
 WRITTEN |= {"\u0303": "~", "\u0304": "-", "∂": "d", "∇": "grad ", "─": "-", "━": "-"}
-WRITTEN |= dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("▍▎▏", " ")
+WRITTEN |= dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("▍▎▏", " ") | {"▒": "="}
 
 
 def needed(stream: TextIOWrapper) -> bool:

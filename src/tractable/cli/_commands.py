@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ import tractable as tr
 from tractable.cli import _answers, _json, _places, _text
 from tractable.cli._common import Common, Force
 from tractable.cli._former import Renamed
+from tractable.cli._how import How
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
 from tractable.models.rows import listed
@@ -104,25 +105,26 @@ class QueryTargets:
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
     map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
-    method: Annotated[
-        Literal["auto", "elimination", "counting", "belief_propagation", "gibbs", "mean_field"],
-        typer.Option(help="How; the last three are estimates, for networks on which nothing exact is affordable."),
-    ] = "auto"
 
 
-@app.command(epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint')
+@app.command(
+    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint\n'
+    "  tractable query grid.uai.gz --seconds 60 --confidence 0.99\n  tractable query grid.uai.gz --exact --memory 8GiB"
+)
 @spread
-def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, common: Common) -> None:
+def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: How, common: Common) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
-    With several cases --json prints one object a line. What does not matter to the targets is left out. Where some
-    marginals are too wide for the budget the others are answered, and the exit code is 3.
+    Where exact numbers would take too long the answer is an interval for each, which holds with a stated confidence
+    and gets narrower with time; Ctrl-C ends it with what stands. --exact is refused instead. What does not matter to
+    the targets is left out. Where some of what is asked is refused the rest is answered, and the exit code is 3. With
+    several cases --json prints one object a line.
     """
+    terms = {"memory": common.memory, **how.terms()}
     net = _answers.network(model)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
-    how = (wanted.joint, wanted.map, common.memory, bool(named), wanted.method)
-    asked = _answers.ShownQuery(named or tuple(net.states), *how)
+    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, wanted.map, bool(named), terms)
     refused: dict[str, Any] = {}
     found = _answers.noted(_answers.answers(net, cases, asked), refused)
     if common.json:
@@ -134,7 +136,9 @@ def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, commo
             tables().show_model(model, net)
         tables().show_answers(net, asked, shown, common.quiet)
     if refused:
-        told = f"refused by the budget: the marginals of {listed([*refused])}; the rest is answered"
+        parts = [f"the marginals of {listed(names)}"] if (names := [v for v in refused if v != _answers.MAP]) else []
+        parts += ["the most probable assignment"] if _answers.MAP in refused else []
+        told = f"refused by the budget: {' and '.join(parts)}; the rest is answered"
         typer.echo(f"tractable: {_text.one_line(told)}", err=True)
         raise typer.Exit(REFUSED)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tractable as tr
-from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
+from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells
 from tractable.models.sparse_networks import n_entries
 
 
@@ -39,33 +39,47 @@ def _groups(machine: Any) -> list[dict[str, Any]]:
 def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
-    log = found.log_evidence
-    record: dict[str, Any] = {
-        "log_evidence": None if isinstance(log, tr.Plan) else log.to_json(),
-        "marginals": marginals,
-    }
-    if isinstance(log, tr.Plan):
-        record["log_evidence_refused"] = log.to_json()
+    record: dict[str, Any] = {**_log_evidence(found.log_evidence), "marginals": marginals}
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
     record |= _estimates(net, found.estimates)
     if asked.joint:
-        record["joint"] = [{"states": states, "p": p} for states, p in cells(net, asked, found)]
+        record["joint"] = [_cell(*cell) for cell in cells(net, asked, found)]
     if asked.most_probable:
         record |= _most_probable(found.most_probable)
+    if found.estimates or "confidence" in (record["log_evidence"] or {}):
+        record["seconds"] = found.seconds
     return {**record, "plan": found.plan.to_json()}
 
 
+def _log_evidence(log: tr.Certificate | tr.Plan) -> dict[str, Any]:
+    """log P with its certificate, or the plan that is refused."""
+    refused = {"log_evidence": None, "log_evidence_refused": log.to_json()} if isinstance(log, tr.Plan) else None
+    return refused or {"log_evidence": log.to_json()}
+
+
+def _cell(states: Mapping[str, str], p: float, ends: Between) -> dict[str, Any]:
+    """A cell of a joint table."""
+    return {"states": states, "p": p, **({} if ends is None else {"lower": ends[0], "upper": ends[1]})}
+
+
 def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, Any]:
-    """How far off marginals may be that are not exact; nothing where all are."""
-    errors = {v: None if c.std_error is None else c.std_error.tolist() for v, c in found.items()}
-    named = {v: e and dict(zip(net.states[v], e, strict=True)) for v, e in errors.items()}
-    told = {v: {"kind": c.kind, "std_error": named[v], "verdict": c.verdict} for v, c in found.items()}
-    return {"estimates": told} if told else {}
+    """How far off marginals may be that are not exact: intervals, or errors of estimates; nothing where all are."""
+    told: dict[str, Any] = {}
+    for v, c in found.items():
+        bounded = c.kind != "estimate"
+        own: dict[str, Any] = {"kind": c.kind, **({"confidence": c.confidence} if bounded else {})}
+        for name in ("lower", "upper") if bounded else ("std_error",):
+            numbers = getattr(c, name)
+            own[name] = None if numbers is None else dict(zip(net.states[v], numbers.tolist(), strict=True))
+        told.setdefault("intervals" if bounded else "estimates", {})[v] = own | {"verdict": c.verdict}
+    return told
 
 
-def _most_probable(found: tr.MostProbable | None) -> dict[str, Any]:
-    """The assignment with its certificate; none where the evidence is impossible."""
+def _most_probable(found: tr.MostProbable | tr.Plan | None) -> dict[str, Any]:
+    """The assignment with its certificate; none where the evidence is impossible; or the plan that is refused."""
+    if isinstance(found, tr.Plan):
+        return {"map": None, "map_refused": found.to_json()}
     log_probability = found.log_probability if found else tr.Certificate.exact(-math.inf)
     return {
         "map": found.assignment if found else {},

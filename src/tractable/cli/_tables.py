@@ -13,9 +13,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 import tractable as tr
-from tractable.cli._answers import Network, ShownAnswer, ShownQuery, cells
+from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells, with_ends
 from tractable.cli._console import Answers
 from tractable.plan._text import prices
+from tractable.plan._units import duration
 
 MAX_ROWS = 60
 """So many rows of a table are printed; JSON has them all."""
@@ -25,6 +26,9 @@ MAX_COLUMNS = 4
 
 BAR, WIDE = 24, 64
 """Characters of a bar, and of a terminal that is wide enough for it."""
+
+ShownRow = tuple[tuple[str, ...], float, Between]
+"""Names, a probability, its interval."""
 
 console = Answers(highlight=False, markup=False, emoji=False)
 
@@ -69,11 +73,12 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     if answer.estimates:
         console.print(_estimated(answer.estimates))
     if answer.joint is not None:
-        rows = ((*states.values(), p) for states, p in cells(net, asked, answer))
-        _show(asked.targets, rows)
-    if answer.most_probable is not None:
+        _show(asked.targets, (((*states.values(),), p, ends) for states, p, ends in cells(net, asked, answer)))
+    if isinstance(answer.most_probable, tr.MostProbable):
         _show_most_probable(net, answer.most_probable)
     _show_refused(answer.refused)
+    if isinstance(answer.most_probable, tr.Plan):
+        console.print(answer.most_probable)
 
 
 def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
@@ -97,8 +102,12 @@ def certified(certificate: tr.Certificate) -> str:
     """A value with the kind of its certificate, and the interval where that is wider than rounding."""
     if certificate.kind == "estimate":
         return str(certificate)
-    interval = "" if certificate.kind == "exact" else f" in [{certificate.lower:.10g}, {certificate.upper:.10g}]"
-    return f"{certificate.value:.10g}{interval} ({certificate.kind})"
+    if certificate.kind == "exact":
+        return f"{certificate.value:.10g} (exact)"
+    sure = "" if certificate.confidence is None else f" at {100 * certificate.confidence:.6g} %"
+    return (
+        f"{certificate.value:.10g} in [{certificate.lower:.10g}, {certificate.upper:.10g}] ({certificate.kind}{sure})"
+    )
 
 
 def _evidence(net: Network, answer: ShownAnswer) -> str:
@@ -111,15 +120,20 @@ def _evidence(net: Network, answer: ShownAnswer) -> str:
     if isinstance(certificate, tr.Plan):
         return f"{name} is refused by the budget: {', '.join(prices(certificate)[2:])} predicted"
     impossible = "; the evidence is impossible" if certificate.upper == -math.inf else ""
-    return f"{name} = {certified(certificate)}{impossible}"
+    told = f"{name} = {certified(certificate)}{impossible}"
+    if certificate.kind in ("exact", "estimate"):
+        return told
+    return f"{told}\n{certificate.verdict}; took {duration(answer.seconds)}"
 
 
 def _estimated(estimates: Mapping[str, tr.Certificate]) -> str:
     """What marginals are that are not exact: their verdict, and the largest standard error."""
     verdicts = dict.fromkeys(c.verdict for c in estimates.values() if c.verdict)
     errors = [float(np.max(c.std_error)) for c in estimates.values() if c.std_error is not None]
-    told = f"; standard errors up to {max(errors):.2g}" if errors else ""
-    return f"probabilities: {'; '.join(verdicts)}{told}"
+    told = [f"standard errors up to {max(errors):.2g}"] if errors else []
+    sure = {c.confidence for c in estimates.values() if c.confidence is not None}
+    told += [f"all intervals hold together at {100 * p:.6g} % confidence" for p in sorted(sure)]
+    return f"probabilities: {'; '.join([*verdicts, *told])}"
 
 
 def _listed(states: Mapping[str, Any]) -> str:
@@ -128,26 +142,37 @@ def _listed(states: Mapping[str, Any]) -> str:
     return ", ".join(f"{v} = {x}" if isinstance(states[v], str) else f"{v} ~ ({x})" for v, x in told.items())
 
 
-def _marginals(net: Network, answer: ShownAnswer) -> Iterator[tuple]:
+def _marginals(net: Network, answer: ShownAnswer) -> Iterator[ShownRow]:
     for variable, table in answer.marginals.items():
-        for state, p in zip(net.states[variable], table.tolist(), strict=True):
-            yield variable, state, p
+        found = answer.estimates.get(variable, tr.Certificate.exact(table))
+        for state, (p, ends) in zip(net.states[variable], with_ends(found), strict=True):
+            yield (variable, state), p, ends
 
 
-def _show(columns: Sequence[str], rows: Iterable[tuple]) -> None:
-    """Probabilities as numbers and bars; what a row has in common with the one above is left out."""
-    table, above = new_table(*columns, "probability", "", left=len(columns)), ()
+def _show(columns: Sequence[str], rows: Iterable[ShownRow]) -> None:
+    """Probabilities with their intervals, as numbers and bars; what a row has in common with that above is left out."""
     rows = iter(rows)
-    for *names, p in islice(rows, MAX_ROWS):
-        shown = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
-        table.add_row(
-            *shown,
-            f"{p:.6g}",
-            "" if math.isnan(p) else Bar(1.0, 0.0, p, width=BAR if console.width >= WIDE else console.width // 8),
-        )
+    shown, above = [*islice(rows, MAX_ROWS)], ()
+    bounded = any(ends for _, _, ends in shown)
+    table = new_table(*columns, "probability", *(["interval"] if bounded else []), "", left=len(columns))
+    for names, p, ends in shown:
+        own = [name if names[: i + 1] != above[: i + 1] else "" for i, name in enumerate(names)]
+        interval = [f"[{ends[0]:.6g}, {ends[1]:.6g}]" if ends else "exact"] if bounded else []
+        table.add_row(*own, f"{p:.6g}", *interval, _bar(p, ends))
         above = names
     console.print(table)
     _tell_rest(sum(1 for _ in rows))
+
+
+def _bar(p: float, ends: Between) -> Bar | str:
+    """A probability as a bar; of an interval what is sure of it, and in a lighter shade what is not."""
+    width = BAR if console.width >= WIDE else console.width // 8
+    if math.isnan(p):
+        return ""
+    if ends is None:
+        return Bar(1.0, 0.0, p, width=width)
+    low, high = (round(end * width) for end in ends)
+    return ("█" * low + "▒" * (high - low)).ljust(width)
 
 
 def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
@@ -166,13 +191,29 @@ def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer])
     table = new_table("case", "log evidence", "kind", *variables, left=0)
     for number, answer in enumerate(answers[:MAX_ROWS], 1):
         tops = (_top(net.states[v], answer.marginals[v].tolist()) for v in variables if v in answer.marginals)
-        kind = "refused" if isinstance(answer.log_evidence, tr.Plan) else answer.log_evidence.kind
-        table.add_row(str(number), f"{answer.log_value:.10g}", kind, *tops)
+        table.add_row(str(number), *_log_and_kind(answer), *tops)
     console.print(table)
+    _show_verdicts(answers)
     _tell_rest(len(answers) - MAX_ROWS)
     _show_refused(answers[0].refused if answers else {})
     if asked.joint or asked.most_probable:
         console.print("the joint distributions and most probable assignments of several cases: with --json")
+
+
+def _show_verdicts(answers: Sequence[ShownAnswer]) -> None:
+    """What numbers are worth that are not exact, each verdict once."""
+    told = [a.log_evidence.verdict for a in answers if isinstance(a.log_evidence, tr.Certificate) and a.estimates]
+    for verdict in [*dict.fromkeys(filter(None, told))][:MAX_ROWS]:
+        console.print(verdict)
+
+
+def _log_and_kind(answer: ShownAnswer) -> tuple[str, str]:
+    log = answer.log_evidence
+    if isinstance(log, tr.Plan):
+        return f"{answer.log_value:.10g}", "refused"
+    bounded = log.kind not in ("exact", "estimate")
+    ends = f" [{log.lower:.6g}, {log.upper:.6g}]" if bounded else ""
+    return f"{log.value:.{6 if bounded else 10}g}{ends}", log.kind
 
 
 def _top(states: Sequence[str], table: list[float]) -> str:

@@ -40,7 +40,7 @@ def log_partition(
     ----------
     model : a model of any family.
     evidence : what is observed; None for nothing.
-    memory, seconds : budget of an exact answer, see `plan`.
+    memory, seconds : budget of an exact answer, see `plan`; of a network also the seconds of an interval instead.
     key : int or jax key; not used by exact methods.
     options : for a machine ``data`` (rows that help to choose where annealing starts), ``method`` (``"auto"``,
         ``"exact"``, ``"annealing"``) and settings of annealing; for others ``method``, and for networks ``confidence``
@@ -48,12 +48,14 @@ def log_partition(
 
     Returns
     -------
-    Certificate : ``exact`` where that is affordable. Of other machines the lower end is ``probabilistic``, the upper
-        one ``conditional`` on chains having mixed, and there is a verdict.
+    Certificate : ``exact`` where that is affordable. Of other networks the interval holds with the confidence asked
+        for, and its verdict says what more time would give. Of other machines the lower end is ``probabilistic``, the
+        upper one ``conditional`` on chains having mixed, and there is a verdict.
 
     Raises
     ------
-    ModelError : evidence or data that do not fit the model. BudgetError : an exact answer that is refused.
+    ModelError : evidence or data that do not fit the model. BudgetError : an exact answer that is refused where there
+        is no interval, see `infer`. ValueError : a confidence outside of (0, 1), no draws, no seconds.
 
     Examples
     --------
@@ -62,6 +64,8 @@ def log_partition(
     >>> round(math.exp(tr.log_partition(net).value), 6)
     4.0
     >>> tr.log_partition(tr.restricted(couplings=[[0.0, 0.0]])).kind
+    'exact'
+    >>> tr.log_partition(net, method="mini_buckets", confidence=0.99).kind  # its bound is elimination: nothing is wide
     'exact'
     """
     own, budget = _own(model, "log_partition"), {"memory": memory, "seconds": seconds}

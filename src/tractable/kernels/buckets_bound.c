@@ -217,7 +217,7 @@ static void match_early(Bound *of, const Group *g) {
 
 double bound_forward(Bound *of) {
     Buckets *b = of->b;
-    double total = constants(b, of->logs), slack = ROUNDING * fabs(total);
+    double total = constants(b, of->logs), slack = IS_ZERO(total) ? 0 : ROUNDING * fabs(total);
     for (int i = 0; i < b->n_parts; i++) {
         const Part *p = &b->parts[i];
         const Group *g = &b->groups[p->group];

@@ -37,11 +37,11 @@ typedef struct {
 
 static void find_places(const Drawer *d, const Part *p, int32_t *index) {
     const int32_t *scope = part_scope(d->b, p);
-    int32_t step = 1;
+    int64_t step = 1;
     memset(index, 0, sizeof(int32_t) * BATCH);
     for (int a = p->nd - 1; a > 0; a--) {
         const int32_t *x = d->x + (int64_t)scope[a] * BATCH;
-        for (int i = 0; i < BATCH; i++) index[i] += x[i] * step;
+        for (int i = 0; i < BATCH; i++) index[i] += x[i] * (int32_t)step;
         step *= d->b->t->sizes[scope[a]];
     }
 }

@@ -64,6 +64,10 @@ def plan(
 ) -> Plan:
     """Price a query before it runs: which exact method answers, at what cost, or why none does and what would.
 
+    Where the exact answer of a network is refused, marginals and log Z are intervals: the alternative ``mini_buckets``
+    says how wide these will be after 10 and 60 seconds, which a pilot has tried. `infer` does not wait for a refusal
+    and takes the interval where more than 30 seconds are predicted, or `seconds`; a plan handed to it runs as it is.
+
     Parameters
     ----------
     model : a model of any family.
@@ -82,8 +86,8 @@ def plan(
 
     Returns
     -------
-    Plan : ``method`` is None where the budget refuses the query, ``refused`` has the variables that it refuses while it
-        allows others. Handed to a verb as its ``method``, it is what runs.
+    Plan : ``method`` is None where the budget refuses an exact answer, ``refused`` has the variables that it refuses
+        while it allows others. Handed to a verb as its ``method``, it is what runs.
 
     Raises
     ------

@@ -268,13 +268,17 @@ class Explanation(Printed):
 class BudgetError(ValueError):
     """The budget refuses the query; `plan` says what it would cost and what would make it affordable.
 
+    Of a network of tables, marginals and log Z that take too long are intervals, and no error. Refused is what has no
+    interval (the most probable states, joint tables that are too large), ``method="exact"``, a plan made before that
+    refuses, and a memory that does not suffice for anything.
+
     Examples
     --------
     >>> from itertools import combinations
     >>> pairs = combinations("abcdefghij", 2)
     >>> dense = tr.MarkovNetwork({v: "01" for v in "abcdefghij"}, [(pair, [[1, 2], [3, 4]]) for pair in pairs])
     >>> try:
-    ...     tr.infer(dense, memory="256B")
+    ...     tr.infer(dense, memory="256B", method="exact")
     ... except tr.BudgetError as error:
     ...     print(error.plan.method, error.plan.width, error.plan.why)
     None 9.0 the best order found never joins more than 9 variables: b, c, d, e, … (9 in all)

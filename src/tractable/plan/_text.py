@@ -63,9 +63,14 @@ def explanation_table(plans: Sequence[Plan]) -> Table:
 def explanation(plans: Sequence[Plan]) -> Group:
     """Several plans as a table, and for those that are refused what remains."""
     refused = [plan for plan in plans if plan.method is None]
-    others = {f"{a.method} ({a.certificate}): {a.note}": None for plan in refused for a in plan.alternatives}
+    others: dict[str, list[str]] = {}
+    for plan in plans:
+        for a in plan.alternatives:
+            others.setdefault(f"{a.method} ({a.certificate}): {a.note}", []).append(plan.query)
     notes = [f"{plan.query}: {advised(plan)}" for plan in refused if plan.advice]
-    return Group(explanation_table(plans), *notes, *(f"or {other}" for other in others))
+    for other, queries in others.items():
+        notes.append(f"or {other}" if len(queries) >= len(refused) else f"or, for {' and '.join(queries)}, {other}")
+    return Group(explanation_table(plans), *notes)
 
 
 def advised(plan: Plan) -> str:

@@ -109,6 +109,11 @@ def _blind(plan: Plan, ask: Ask) -> Plan:
     return _counting(plan, ask, limit, f"a search may come to an end within {duration(limit)}, which a trial did not")
 
 
+def in_the_dark(plan: Plan) -> bool:
+    """Whether it is a search of which no probe has seen the end."""
+    return plan.method == "counting" and isinstance(plan.program, ZeroSearch) and plan.seconds >= plan.program.seconds
+
+
 def _limit(ask: Ask) -> float:
     return min(BLIND if ask.method == "auto" else float("inf"), ask.budget.seconds, ask.patience)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from tractable.models.pruning import left
 from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
+from tractable.plan.counting import in_the_dark
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
 from tractable.plan.tables import n_states, observed_names
@@ -96,8 +97,8 @@ class Outlook(NamedTuple):
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
-    answers = 24.0 * len(np.atleast_2d(given.states)) * n_states(model, ask) if given.many else 0.0
-    program = IntervalRun(terms.seconds, ask.budget.memory - answers, terms.confidence, terms.draws)
+    room = ask.budget.memory - _answers(model, given, ask)
+    program = IntervalRun(terms.seconds, room, terms.confidence, terms.draws)
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
@@ -105,9 +106,8 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
-    width = (
-        float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1))) if exact is None else exact.width
-    )
+    largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
+    width = largest_given if exact is None else exact.width
     why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
     return Plan(
         "mini_buckets" if look is not None else None,
@@ -116,6 +116,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         program.memory,
         program.seconds,
         why,
+        advice=() if exact is None else exact.advice,
         program=program,
         budget=ask.budget,
         structure=model.graph,
@@ -123,7 +124,14 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     )
 
 
-def instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
+def _answers(model: TableModel, given: Evidence, ask: Ask) -> float:
+    """The bytes of what is answered, while it is put together."""
+    if ask.query == "sample":
+        return 16.0 * ask.n * len(model.states)
+    return 24.0 * len(given.states) * n_states(model, ask) if given.many else 0.0
+
+
+def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
     """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
     given = terms.patience == terms.seconds
     limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
@@ -147,9 +155,21 @@ def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
     return allowed(plan_interval(model, given, Ask("sample", plan.budget, n=n, anytime=terms)))
 
 
-def beside(exact: Plan, interval: Plan, names: Iterable[str]) -> Plan:
+def completed(model: TableModel, given: Evidence, ask: Ask, exact: Plan) -> Plan:
+    """The exact plan with intervals for what it refuses, or for where its search may not end; it alone if none fits."""
+    if in_the_dark(exact):
+        found = plan_interval(model, given, ask)
+        return _instead(exact, found, ask.anytime or anytime(None)) if found.method else exact
+    rest = tuple(exact.refused) if exact.method else ask.targets
+    found = plan_interval(model, given, ask._replace(targets=rest), exact)
+    if not (exact.method and found.method):
+        return found if found.method else exact
+    return _beside(exact, found, len(model.states))
+
+
+def _beside(exact: Plan, interval: Plan, n: int) -> Plan:
     """The plan of exact answers with that of an interval for what is refused of them."""
-    n = len(list(names) if exact.targets is None else exact.targets)
+    n = n if exact.targets is None else len(exact.targets)
     told = f"{n - len(interval.targets or ()):,} of {n:,} marginals are exact, {exact.why}; the others: {interval.why}"
     size, seconds = max(exact.bytes, interval.bytes), exact.seconds + interval.seconds
     common = {"bytes": size, "seconds": seconds, "reason": told, "program": Beside(exact, interval)}
@@ -186,11 +206,10 @@ def orders() -> Iterator[Order]:
         yield Order(heuristic, 0.05 * (1 + seed % 3), seed)
 
 
-def eliminating(scopes: Scopes, how: Order) -> np.ndarray | None:
-    """The order itself, of all variables; None where that takes too long."""
-    found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, GREEDY_SECONDS)
-    if found is None:
-        return None
+def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> np.ndarray:
+    """The order itself, of all variables; that of their numbers where it takes longer."""
+    found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, seconds)
+    found = np.empty(0, np.int32) if found is None else found
     rest = np.setdiff1d(np.arange(scopes.n, dtype=np.int32), found)
     return np.concatenate([rest, found]).astype(np.int32)
 
@@ -218,10 +237,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     """A look ahead; None where the memory does not suffice for anything."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     how = next(orders())
-    order = eliminating(scopes, how)
-    if order is None:
-        order = np.arange(len(tables.sizes), dtype=np.int32)
-    found = largest(tables, order, how.seed, PILOT, memory / CORES)
+    found = largest(tables, eliminating(scopes, how), how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))

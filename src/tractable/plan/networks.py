@@ -18,6 +18,7 @@ from tractable.models.rows import as_case, as_names, is_named
 from tractable.plan import counting
 from tractable.plan._base import QUERIES, Ask, Plan, Query, check_query
 from tractable.plan.budget import AT_ONCE
+from tractable.plan.ladder import with_ladder
 from tractable.plan.reasons import left_out, narrowed
 from tractable.plan.sparse import opened_for, padded
 from tractable.plan.tables import (
@@ -51,8 +52,10 @@ def plan_model(model: TableModel, observed: Any, ask: Ask) -> Plan:
     if isinstance(whole, Plan):
         return whole
     if given is None:
-        return answered(ByNames(whole, names, ask), ask, model.states)
-    return answered(OneCase(whole, padded(given, whole), ask), ask, model.states)
+        found = answered(ByNames(whole, names, ask), ask, model.states)
+        return found if names else with_ladder(found, whole, _nothing(whole), ask)
+    given = padded(given, whole)
+    return with_ladder(answered(OneCase(whole, given, ask), ask, model.states), whole, given, ask)
 
 
 def explained(model: TableModel, observed: Any, query: Query | None) -> list[tuple[Any, Query]]:

@@ -143,7 +143,8 @@ def priced(
     if advised:
         known = names()
         found = tuple(known[v] for v in advice(scopes, tree, query, budget))
-    return Plan(None, alternatives=ALTERNATIVES, advice=found, **common)
+    others = ALTERNATIVES if query != "map" else tuple(a for a in ALTERNATIVES if a.certificate == "exact")
+    return Plan(None, alternatives=others, advice=found, **common)
 
 
 # ---------------------------------------------------------------- many rows, samples, joint tables

@@ -3,7 +3,7 @@
 from tractable._lazy import attach
 from tractable.plots.chains import state_path, transition_graph
 from tractable.plots.components import components
-from tractable.plots.curves import chain_traces, em_curves, learning_curve
+from tractable.plots.curves import chain_traces, em_curves, intervals, learning_curve
 from tractable.plots.images import filters, samples
 from tractable.plots.layers import bound_against_samples, explaining_away, gradient_variance
 
@@ -15,6 +15,7 @@ __all__ = [
     "explaining_away",
     "filters",
     "gradient_variance",
+    "intervals",
     "learning_curve",
     "samples",
     "state_path",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,4 +122,31 @@ def chain_traces(draws: Any, names: Iterable[str] | None = None) -> Figure:
         ax.plot(quantity.T, linewidth=0.7)
         ax.set_ylabel(name)
     axes[-1].set_xlabel("draw")
+    return fig
+
+
+def intervals(found: Mapping[float, Certificate], others: Mapping[str, float] | None = None) -> Figure:
+    """Intervals of one number as they get narrower: lower and upper end over seconds, or draws, and its value.
+
+    Parameters
+    ----------
+    found : seconds or draws → certificate.
+    others : name → a number to compare with, drawn as a line: what is known of it, or an estimate without an end.
+
+    Examples
+    --------
+    >>> narrower = {s: tr.Certificate(2.0, 2.0 - 1 / s, 2.0 + 1 / s, "probabilistic", 0.95) for s in (1.0, 10.0)}
+    >>> tr.plots.intervals(narrower, {"exact": 2.1}).axes[0].get_xscale()
+    'log'
+    """
+    fig = figure(6, 4)
+    ax = fig.add_subplot()
+    at = sorted(found)
+    lower, upper, value = ([getattr(found[t], end) for t in at] for end in ("lower", "upper", "value"))
+    ax.fill_between(at, lower, upper, alpha=0.25, label="interval")
+    ax.plot(at, value, marker=".", label="value")
+    for i, (name, number) in enumerate((others or {}).items()):
+        ax.axhline(number, color=f"C{i + 1}", linestyle="--" if i else "-", linewidth=1, label=name)
+    ax.set_xscale("log")
+    ax.legend()
     return fig

@@ -24,9 +24,11 @@ class Posterior(Generic[M]):
 
     Attributes
     ----------
-    marginals : variable → state → probability; of machines and layers, group → means.
+    marginals : variable → state → probability; of machines and layers, group → means. Where they are not exact,
+        ``certificates(name)`` has lower and upper ends, which hold for all marginals together.
     log_partition : log Z of the conditioned model: log p(evidence) for a Bayesian network.
-    plan : the plan that ran.
+    plan : the plan that ran. Of an interval (``plan.method == "mini_buckets"``) it holds what was drawn: run again, it
+        gives the same numbers, whatever the clock says.
 
     Examples
     --------

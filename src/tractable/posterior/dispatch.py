@@ -5,6 +5,7 @@ The engines do not see this module: it is the one that reads the table of famili
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,15 @@ def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any
     budget = {name: terms.get(name) for name in ("memory", "seconds")}
     given = anytime(*(terms.get(name) for name in ("seconds", "confidence", "draws"))) if own else None
     return {**budget, "anytime": given}
+
+
+def halved(question: Ask) -> Ask:
+    """The question about one of two numbers that an interval of their difference is made of, asked now."""
+    terms = question.anytime
+    if terms is None:
+        return question
+    own = {"confidence": (1 + terms.confidence) / 2, "seconds": terms.seconds / 2, "since": time.perf_counter()}
+    return question._replace(anytime=terms._replace(**own))
 
 
 def asked_of(

@@ -12,7 +12,7 @@ from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, check_targets, engine_of, in_names, terms_of, walk_of
+from tractable.posterior.dispatch import asked_of, check_targets, engine_of, halved, in_names, terms_of, walk_of
 from tractable.posterior.engines._protocol import answered
 
 
@@ -23,7 +23,7 @@ class Budgeted(TypedDict, total=False):
     seconds: float | None
 
 
-class Terms(Budgeted, total=False):
+class Allowance(Budgeted, total=False):
     """The budget, and of a network the terms of an interval that answers where exact numbers are beyond it."""
 
     confidence: float | None
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Inferred(Terms, total=False):
+    class Inferred(Allowance, total=False):
         """How to infer."""
 
         targets: Any
@@ -85,7 +85,7 @@ def infer(
     targets: Any = None,
     method: str | Plan = "auto",
     key: Any = 0,
-    **terms: Unpack[Terms],
+    **terms: Unpack[Allowance],
 ) -> Any:
     """The posterior of every variable given the evidence, or of those asked for: p(z | x) = p(z, x) / p(x).
 
@@ -105,23 +105,33 @@ def infer(
         of a chain sequences. NaN is unobserved.
     targets : of a network the variables whose marginals are asked for, each once; none for log Z alone. What does not
         matter to these and to the evidence is left out. One that is observed has its state for certain.
-    method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. Of a network
-        ``"belief_propagation"``, ``"gibbs"`` and ``"mean_field"`` estimate what no exact method affords, and say in a
-        verdict what that is worth; log Z of the last is a lower bound. A `Plan` made before is run as it is.
+    method : ``"auto"`` takes what the plan chooses; the families' other methods are named in `plan`. Of a network that
+        is exact where at most 30 seconds are predicted, or `seconds`, else ``"mini_buckets"``: intervals that hold with
+        a stated confidence, from draws under an upper bound. ``"exact"`` never falls back on these.
+        ``"belief_propagation"``, ``"gibbs"`` and ``"mean_field"`` are estimates, and say in a verdict what they are
+        worth; log Z of the last is a lower bound.
+        A `Plan` made before is run as it is; that of an interval, as `plan` of the posterior, is repeated to the bit.
     key : of methods that draw random numbers.
-    memory, seconds : the budget, see `plan`.
+    memory, seconds : the budget, see `plan`. Of a network `seconds` are also those of an interval, 10 if absent, of all
+        cases together; Ctrl-C ends it sooner with what it has by then.
+    confidence : of the intervals of a network, 0.95 if absent: all its marginals together, and log Z, each at that.
+    draws : so many for an interval, whatever the clock says: the same key gives the same numbers.
 
     Returns
     -------
     Posterior : ``marginals``, ``log_partition`` (a Certificate), ``joint``, ``sample``, ``plan``. Impossible evidence
         has log evidence −∞; one case among many spoils no other: its marginals are NaN, and the verdict names it.
-        Variables of a network that the budget refuses while it allows others are in ``refused``, with their plans.
+        Marginals that are intervals have their ends in ``certificates(name)``, and the certificate of log Z says how
+        much was drawn and what more time would give. Variables of a network that the budget refuses while it allows
+        others, with ``method="exact"``, are in ``refused``, with their plans.
 
     Raises
     ------
     ModelError : evidence that does not fit the model, an unknown target, a method that does not apply, a plan for
         another question. UnsupportedError : targets of a model that is no network.
-    BudgetError : the budget refuses all that is asked for; its ``plan`` says why.
+    BudgetError : the budget refuses all that is asked for, and there is no interval: with ``method="exact"``, of other
+        models than networks, or where the memory does not suffice for one; its ``plan`` says why.
+    ValueError : a confidence outside of (0, 1), no draws, no seconds.
 
     Examples
     --------
@@ -138,6 +148,9 @@ def infer(
     (0.24, 'exact')
     >>> tr.infer(net, {"wet": "yes"}, targets=["rain"]).marginals
     Marginals of 1 variables: rain
+    >>> found = tr.infer(net, {"wet": "yes"}, method="mini_buckets", draws=4096).certificates("rain")
+    >>> bool(found.lower[1] < 2 / 3 < found.upper[1]), found.confidence
+    (True, 0.95)
     """
     engine = engine_of(model, "posterior")
     if targets is not None:
@@ -149,19 +162,26 @@ def infer(
 
 @heard
 def log_evidence(
-    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **terms: Unpack[Terms]
+    model: Any, evidence: Any = None, *, method: str = "auto", key: Any = 0, **terms: Unpack[Allowance]
 ) -> Certificate:
     """log p(x) of the evidence x: log Z(condition(m, x)) − log Z(m); for many cases an array.
 
     The second term is zero for Bayesian networks, sigmoid belief networks, Helmholtz machines over these, mixtures,
     hidden Markov models and factorial hidden Markov models. Markov networks, Boltzmann machines (general, restricted,
     deep) and deep belief networks need it. What is not observed is summed out. `method` as of `infer`, for both: of
-    networks ``"belief_propagation"`` estimates them, and ``"mean_field"`` bounds log Z from below.
+    networks an interval answers where exact numbers take too long, and ``"belief_propagation"`` estimates
+    them, and ``"mean_field"`` bounds log Z from below.
+
+    Parameters
+    ----------
+    confidence, draws, key : of a network, see `infer`. Where both terms are intervals each has half of the time and of
+        the probability to fail, so that the difference holds with the confidence asked for.
+    memory, seconds : the budget, see `plan`.
 
     Raises
     ------
     ModelError : evidence that does not fit the model. ImpossibleEvidenceError : a Markov network that allows nothing.
-    BudgetError : the budget refuses.
+    BudgetError, ValueError : as for `infer`.
 
     Examples
     --------
@@ -171,33 +191,30 @@ def log_evidence(
     0.75
     """
     engine = engine_of(model, "log_partition")
+    asked = engine.read(model, evidence)
+    question = ask("evidence", method=method, **terms_of(engine, model, terms))
     if getattr(engine, "normalized", lambda _: False)(model):
-        return log_partition(model, evidence, method=method, key=key, **terms)
-    anytime = terms_of(engine, model, terms)["anytime"]
-    if anytime is not None:
-        terms["confidence"] = (1 + anytime.confidence) / 2  # of both, so that the difference has what was asked for
-    clamped = log_partition(model, evidence, method=method, key=key, **terms)
-    return clamped - log_partition(model, method=method, key=key, **terms)
+        return engine.log_partition(asked, answered(engine, asked, question, key))
+    whole = engine.read(model, None)
+    log_z = engine.log_partition(whole, answered(engine, whole, halved(question), key))
+    question = question if log_z.kind == "exact" else halved(question)
+    return engine.log_partition(asked, answered(engine, asked, question, key)) - log_z
 
 
 @heard
 def log_partition(
-    model: Any,
-    evidence: Any = None,
-    *,
-    method: str | Plan = "auto",
-    key: Any = 0,
-    **terms: Unpack[Terms],
+    model: Any, evidence: Any = None, *, method: str | Plan = "auto", key: Any = 0, **terms: Unpack[Allowance]
 ) -> Certificate:
-    """log Z = log Σ_z p̃(z, x), exact but where an estimate is asked for by `method`; an array for many cases.
+    """log Z = log Σ_z p̃(z, x): exact, of a network too expensive for that an interval; an array for many cases.
 
     Of Bayesian networks, sigmoid belief networks, mixtures, hidden Markov models and factorial hidden Markov models it
     is log p(x), zero without evidence. Of Markov networks, Boltzmann machines (general, restricted, deep) and deep
-    belief networks it is not normalized. A Helmholtz machine has that of its generative model.
+    belief networks it is not normalized. A Helmholtz machine has that of its generative model. `method`, `key`,
+    `memory`, `seconds`, `confidence` and `draws` as for `infer`.
 
     Raises
     ------
-    ModelError : evidence that does not fit the model. BudgetError : the budget refuses.
+    ModelError : evidence that does not fit the model. BudgetError, ValueError : as for `infer`.
 
     Examples
     --------

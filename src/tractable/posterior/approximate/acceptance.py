@@ -33,12 +33,12 @@ ENOUGH = 10.0
 """Draws of effective weight for each sample that make the choice among them reliable."""
 
 
-class Kept:
+class DrawsToKeep:
     """Draws [n_variables, ·] that were accepted, and as many others as are wanted, those of the largest keys."""
 
     def __init__(self, n: int, n_variables: int):
         self.n, self.n_draws = n, 0
-        self.accepted, self.others = (np.empty((n_variables, 0), np.int32) for _ in range(2))
+        self.accepted, self.others = (np.empty((n_variables, 0), np.uint8) for _ in range(2))
         self.keys, self.top, self.sums = np.empty(0), -math.inf, np.zeros(2)
 
     def add(self, log_w: np.ndarray, states: np.ndarray, rng: np.random.Generator) -> None:
@@ -90,10 +90,10 @@ def sampled(plan: Plan, case: Any, reduced: Reduced, rng: np.random.Generator) -
     return out
 
 
-def _kept(plan: Plan, tables: Tables, rng: np.random.Generator) -> Kept:
+def _kept(plan: Plan, tables: Tables, rng: np.random.Generator) -> DrawsToKeep:
     program: IntervalRun = plan.program
-    end, kept = time.perf_counter() + program.seconds - program.spent, Kept(plan.n, len(tables.sizes))
-    bounds = deque(lower_and_lower(tables, program), 1)
+    end, kept = time.perf_counter() + program.seconds - program.spent, DrawsToKeep(plan.n, len(tables.sizes))
+    bounds = deque(lower_and_lower(tables, program, end), 1)
     if not bounds:
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
     best = bounds[0]

@@ -106,7 +106,7 @@ class Bets:
     n_values : functions with values in [0, 1] whose posterior means are wanted; a draw has a value of each.
     """
 
-    def __init__(self, sizes: Sequence[int] = (), horizon: int = 100_000, n_values: int = 0):
+    def __init__(self, sizes: Sequence[int] | np.ndarray = (), horizon: int = 100_000, n_values: int = 0):
         self.sizes, self.horizon, self.n_values = np.array(sizes, np.int64), horizon, n_values
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         self._pilot: list[Drawing] = []

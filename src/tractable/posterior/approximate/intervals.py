@@ -45,7 +45,7 @@ def solve(plan: Plan, case: Any, key: Any) -> Any:
     seed = int(generator(key).integers(2**62))
     names = case.states if plan.targets is None else plan.targets
     asked = [] if plan.query == "evidence" else list(names)
-    places = positions(case.model, asked)
+    places = np.array(positions(case.model, asked), np.int64)
     found = [bracketed(reduced, places, own, seed) for reduced in cases.one_by_one()]
     if None in found:
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
@@ -75,7 +75,7 @@ def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: 
         return None
     if found.bound == -math.inf:
         return Bracket(Certificate.exact(-math.inf), None, None)
-    log_z = _log_partition(found, program) + reduced.log_constant
+    log_z = _log_partition(found._replace(bound=found.bound + reduced.log_constant), program)
     return Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
 
 
@@ -97,8 +97,9 @@ def mean(plan: Plan, case: Any, variables: Sequence[str], values: np.ndarray) ->
     left = possible.reshape(reduced.tables.sizes[own]).transpose([own.index(v) for v in free])
     if not free:
         return Certificate.exact(float(left.reshape(-1)[0]))
-    told = found.bets.mean_of(0, left.ravel(), 1 - program.confidence)
-    return Certificate(*map(float, told), "probabilistic", program.confidence)
+    told = found.bets.mean_of(0, left.ravel().tolist(), 1 - program.confidence)
+    value, lower, upper = map(float, told)
+    return Certificate(value, lower, upper, "probabilistic", program.confidence)
 
 
 def _redrawn(
@@ -123,7 +124,8 @@ def _log_partition(found: ImportanceSample, program: IntervalRun) -> Certificate
     if found.whole:
         return Certificate.exact(found.bound)
     if not found.bets.n_draws:
-        return Certificate.bound(found.bound, upper=found.bound)
+        told = f"interrupted before anything was drawn; log Z <= {found.bound:.6g}" if found.interrupted else ""
+        return replace(Certificate.bound(found.bound, upper=found.bound), verdict=told)
     told = found.bets.log_partition(found.bound, program.confidence)
     upper = "bound" if told.upper == found.bound else "probabilistic"
     return replace(told, upper_kind=upper, verdict=_verdict(found, told, program))
@@ -149,7 +151,7 @@ def _marginals(
     sizes, index = reduced.tables.sizes, reduced.index[places]
     drawn_of = np.isin(np.arange(len(sizes)), index)
     told = found.bets.marginals(program.confidence) if drawn_of.any() else Certificate.exact(np.empty(0))
-    own, starts = np.repeat(drawn_of, sizes), np.concatenate([[0], np.cumsum(reduced.sizes)])
+    own, starts = np.repeat(drawn_of, sizes), [0, *np.cumsum(reduced.sizes).tolist()]
     columns = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in places] or [np.empty(0, np.int64)])
 
     def laid_out(values: np.ndarray) -> np.ndarray:

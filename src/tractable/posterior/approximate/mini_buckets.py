@@ -52,11 +52,11 @@ LARGE_GROWTH, FILLED = 0.45, -2.0
 QUICK, LONG = 4, 12
 """Sweeps of the finalists, and of the one that is chosen."""
 
-PIECE = 8
-"""Batches that a thread draws at a time."""
+PIECE, WAITING = 8, 6
+"""Batches that a thread draws at a time, at most; and so many such pieces are there at once."""
 
-OVERDUE = 1.7
-"""Sweeps end when they have taken so many times what was foreseen."""
+OVERDUE, BEFORE_DRAWS = 1.7, 0.7
+"""Sweeps end when they have taken so many times what was foreseen, or such a share of the time that is left."""
 
 
 class Bounded(NamedTuple):
@@ -67,6 +67,12 @@ class Bounded(NamedTuple):
     state: BoundState
     sweeps: tuple[int, ...]
     whole: bool
+
+    @property
+    def bound(self) -> float:
+        """The bound of log Z; where it is log Z itself, without what was charged for rounding."""
+        charged = self.whole and math.isfinite(self.state.bound)
+        return self.state.bound - (self.state.slack if charged else 0.0)
 
 
 class ImportanceSample(NamedTuple):
@@ -79,39 +85,44 @@ class ImportanceSample(NamedTuple):
     interrupted: bool = False
 
 
-def lower_and_lower(tables: Tables, program: IntervalRun) -> Iterator[Bounded]:
-    """Lower and lower bounds, within their share of the time; none where the memory allows nothing."""
+def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterator[Bounded]:
+    """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
         return
-    seconds = program.seconds / speed()
-    entries = RACE * seconds * CORES / RACERS / FIRST_PASS
-    memory = program.memory / CORES
-
-    late = time.perf_counter() + OVERDUE * RACE * program.seconds
+    entries = RACE * _paced(program) * CORES / RACERS / FIRST_PASS
+    late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
     def first(how: Order, entries: float = entries) -> Bounded | None:
-        if time.perf_counter() > late:
-            return None
-        order = eliminating(scopes, how)
-        found = None if order is None else largest(tables, order, how.seed, entries, memory)
+        found = largest(tables, eliminating(scopes, how), how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
 
     some = first(next(orders()), min(entries, PILOT))  # what there is if someone interrupts
     if some is None:
         return
     yield some
-    racers = [some, *(r for r in side_by_side(first, islice(orders(), RACERS)) if r is not None)]
+    others = side_by_side(lambda how: None if _is_late(late, program) else first(how), islice(orders(), RACERS))
+    racers = [some, *(r for r in others if r is not None)]
     racers.sort(key=lambda r: (r.state.bound, r.how.seed))
     yield from racers[:1]
     if racers[0].whole or not math.isfinite(racers[0].state.bound):
         return
-    guard = OVERDUE * FINAL * program.seconds
+    guard = _guard(FINAL, program, end)
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
     best = min(finalists, key=lambda r: r.state.bound)
     yield best
-    yield _grown(tables, best, program)
+    yield _grown(tables, best, program, end)
+
+
+def _paced(program: IntervalRun) -> float:
+    """The seconds on a machine like the reference; on any where draws are counted, so that bounds are the same."""
+    return program.seconds if program.draws is not None else program.seconds / speed()
+
+
+def _is_late(end: float, program: IntervalRun) -> bool:
+    """Whether it is later than this, unless draws are counted."""
+    return program.draws is None and time.perf_counter() > end
 
 
 def _bounded(how: Order, buckets: MiniBuckets, sweeps: int, guard: float) -> Bounded:
@@ -126,14 +137,21 @@ def _swept(racer: Bounded, sweeps: int, guard: float) -> Bounded:
     return racer._replace(state=state, sweeps=(*racer.sweeps, state.sweeps))
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun) -> Bounded:
+def _guard(share: float, program: IntervalRun, end: float) -> float:
+    """Seconds after which sweeps end that are slower than foreseen."""
+    if program.draws is not None:
+        return math.inf
+    return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
+
+
+def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float) -> Bounded:
     """The better of two: with larger tables, or the same ones swept for longer.
 
     Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
     """
     share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
-    entries = share * program.seconds / speed() / (FIRST_PASS + LONG * SWEPT)
-    guard = OVERDUE * share * program.seconds
+    entries = share * _paced(program) / (FIRST_PASS + LONG * SWEPT)
+    guard = _guard(share, program, end)
     larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
     calls = [lambda: _swept(best, 2 * LONG, guard)]
     if larger is not None and larger.limit > best.buckets.limit:
@@ -149,8 +167,7 @@ def _gap(found: Bounded) -> float:
 
 def _again(tables: Tables, scopes: Scopes, ran: Ran) -> Bounded:
     """The bound as it was found before."""
-    order = eliminating(scopes, ran.order)
-    assert order is not None
+    order = eliminating(scopes, ran.order, math.inf)
     found = _bounded(ran.order, MiniBuckets(tables, order, ran.limit, ran.order.seed), ran.sweeps[0], math.inf)
     for sweeps in ran.sweeps[1:]:
         found = _swept(found, sweeps, math.inf)
@@ -189,24 +206,25 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
     seed = seed if program.ran is None else program.ran.seed
     with IntervalDisplay(program.seconds) as show:
         try:
-            for best in lower_and_lower(tables, program):
+            for best in lower_and_lower(tables, program, end):
                 show(best.state.bound)
-            if best is None:
-                return None
-            bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
-            if math.isfinite(best.state.bound) and not (best.whole and not len(asked.sizes)):
+            if best is not None:
+                bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
                 _draw(best, asked, bets, (program, seed, end), show)
         except KeyboardInterrupt:
             if best is None:
                 raise
             interrupted = True
+    if best is None:
+        return None
     ran = Ran(best.how, best.buckets.limit, best.sweeps, bets.horizon, bets.n_draws, seed)
-    bound = best.state.bound - (best.state.slack if best.whole and math.isfinite(best.state.bound) else 0.0)
-    return ImportanceSample(bound, bets, ran, best.whole, interrupted)
+    return ImportanceSample(best.bound, bets, ran, best.whole, interrupted)
 
 
 def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
     program, seed, end = how
+    if not math.isfinite(found.state.bound) or (found.whole and not len(asked.sizes)):
+        return
     by_the_clock = program.draws is None and program.ran is None
     for log_w, states in pieces(found, asked.wanted, program, (seed, bets.horizon)):
         bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
@@ -215,7 +233,7 @@ def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, 
             return
 
 
-LAST = 3e-4
+LAST = 1.5e-4
 """Seconds for the interval of a label, at the end."""
 
 
@@ -234,15 +252,19 @@ def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) ->
 def pieces(
     found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Draws by the piece, as many as there are to be."""
-    seed, horizon = key
+    """Draws by the piece, as many as there are to be: log w − U [n], states of the wanted variables [·, n]."""
+    (seed, horizon), sizes = key, found.buckets.tables.sizes[wanted.astype(bool)]
     proposal = found.buckets.proposal(found.state, wanted)
     most = program.draws if program.ran is None else program.ran.draws
-    ends = range(0, 64 * horizon if most is None else batches(most), PIECE)
-    for first, (log_w, states) in zip(
-        ends,
-        in_order(lambda i: found.buckets.draw(found.state, proposal, (i, i + PIECE), seed, wanted), ends),
-        strict=False,
-    ):
+    kind = np.uint8 if sizes.max(initial=1) <= 256 else np.int32
+    room = program.memory / 4 / (WAITING * BATCH * (len(sizes) * np.dtype(kind).itemsize + 8))
+    step = int(np.clip(room, 1, PIECE))
+
+    def piece(first: int) -> tuple[np.ndarray, np.ndarray]:
+        log_w, states = found.buckets.draw(found.state, proposal, (first, first + step), seed, wanted)
+        return log_w, states.astype(kind)
+
+    starts = range(0, 64 * horizon if most is None else batches(most), step)
+    for first, (log_w, states) in zip(starts, in_order(piece, starts), strict=False):
         n = len(log_w) if most is None else min(len(log_w), most - first * BATCH)
         yield log_w[:n], states[:, :n]

@@ -20,6 +20,7 @@ from tractable.models.rows import columns_of, is_named, like
 from tractable.plan import Ask, BudgetError, ByTarget, ContractionTree, Memory, Plan, adopted, allowed, check_method
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
+from tractable.plan.counting import in_the_dark
 from tractable.plan.networks import ManyRows, answered, targets_of
 from tractable.plan.reasons import ESTIMATES
 from tractable.plan.search import GREEDY
@@ -122,9 +123,7 @@ def _estimated(case: Case, ask: Ask) -> Plan:
         case.one()
     case.targets = ask.targets
     if ask.method == "mini_buckets" and ask.query == "map":
-        raise ModelError(
-            "mini_buckets does not answer 'map': it bounds sums, not the largest term; leave the method out"
-        )
+        raise ModelError("mini_buckets bounds sums, not the largest term: leave the method out")
     if ask.method == "mini_buckets":
         return plan_interval(case.model, case.given, ask)
     return plan_estimate(case.model, case.given, ask)
@@ -135,19 +134,15 @@ def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     assert ask.anytime is not None
     budget = ask.budget._replace(seconds=min(ask.budget.seconds, ask.anytime.patience))
     found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
-    rest = tuple(found.refused) if found.method else ask.targets
-    log_z_refused = isinstance(found.program, ByTarget) and not found.program.evidence.method
-    in_the_dark = found.method == "counting" and found.seconds >= found.program.seconds
-    if found.method and not rest and not log_z_refused and not in_the_dark:
+    if found.method and not (found.refused or _without_log_z(found) or in_the_dark(found)):
         return found
-    from tractable.plan.mini_buckets import beside, instead, plan_interval
+    from tractable.plan.mini_buckets import completed  # an exact answer does not wait for it
 
-    if in_the_dark:
-        return instead(found, plan_interval(case.model, case.given, ask), ask.anytime)
-    interval = plan_interval(case.model, case.given, ask._replace(targets=rest), found)
-    if not interval.method:
-        return found
-    return interval if not found.method else beside(found, interval, case.states)
+    return completed(case.model, case.given, ask, found)
+
+
+def _without_log_z(plan: Plan) -> bool:
+    return isinstance(plan.program, ByTarget) and not plan.program.evidence.method
 
 
 def _plan_rows(case: Case, ask: Ask) -> Plan:
