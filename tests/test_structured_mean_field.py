@@ -16,8 +16,9 @@ import tractable as tr
 from tractable.kernels import Reduced
 from tractable.models.evidence import parse_evidence
 from tractable.models.pruning import left
+from tractable.plan.budget import ask as asking
 from tractable.plan.budget import predicted_bytes
-from tractable.plan.estimates import ClusterSweeps
+from tractable.plan.estimates import ClusterSweeps, plan_estimate
 from tractable.posterior.approximate.clusters import QUERY, Afford, partitions, tied
 from tractable.posterior.approximate.structured_mean_field import CutTables, Points, best_of, bounded
 
@@ -314,3 +315,10 @@ def test_numbers_beyond_the_range_of_doubles() -> None:
     log_z = tr.log_partition(model).value
     found = bounded(what_is_left(model), ClusterSweeps(1.0, 3e3, 2), 0)
     assert found.n_clusters > 1 and log_z - 1 <= found.elbo - found.charge <= log_z
+
+
+def test_what_is_predicted_is_within_the_seconds() -> None:
+    net, rng = lattice(20, 0.4), np.random.default_rng(0)
+    for seconds in (*rng.uniform(1, 20, 40).tolist(), 10.0):
+        ask = asking("evidence", None, seconds, "mean_field")
+        assert plan_estimate(net, parse_evidence(net.states, None), ask).method == "mean_field"
