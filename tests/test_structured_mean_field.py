@@ -16,10 +16,11 @@ import tractable as tr
 from tractable.kernels import Reduced
 from tractable.models.evidence import parse_evidence
 from tractable.models.pruning import left
+from tractable.plan.budget import ask as asking
 from tractable.plan.budget import predicted_bytes
-from tractable.plan.estimates import ClusterSweeps
+from tractable.plan.estimates import ClusterSweeps, plan_estimate
 from tractable.posterior.approximate.clusters import QUERY, Afford, partitions, tied
-from tractable.posterior.approximate.structured_mean_field import Network, Points, best_of, bounded
+from tractable.posterior.approximate.structured_mean_field import CutTables, Points, best_of, bounded
 
 SINGLES = Afford(1e-9, 1e9)
 """Clusters of one variable each."""
@@ -58,9 +59,9 @@ def lattice(n: int, coupling: float, field: float = 0.0) -> tr.MarkovNetwork:
     )
 
 
-def cut(model: Any, afford: Afford, seed: int = 0) -> Network:
+def cut(model: Any, afford: Afford, seed: int = 0) -> CutTables:
     tables = what_is_left(model).tables
-    return Network.of(tables, next(partitions(tables, afford, [seed])))
+    return CutTables.of(tables, next(partitions(tables, afford, [seed])))
 
 
 def small(program: Any) -> Any:
@@ -94,7 +95,7 @@ def test_the_bound_is_that_of_its_q_and_rises(seed: int) -> None:
     if reduced.impossible or not tables.n_factors:
         pytest.skip("zeros leave nothing")
     for afford in (SINGLES, Afford(5e-6, 1e9)):
-        network = Network.of(tables, next(partitions(tables, afford, [seed])))
+        network = CutTables.of(tables, next(partitions(tables, afford, [seed])))
         points, before = Points(tables, 3, seed).of(network), -math.inf
         fields = network.independent(points[-1]) if points else None
         for _ in range(6):
@@ -124,7 +125,7 @@ def log_f(tables: Any, x: Any) -> float:
         )
 
 
-def free_energy(network: Network, fields: Any) -> float:
+def free_energy(network: CutTables, fields: Any) -> float:
     """E_q[log f] + H(q) by all states, q from the tables of the clusters alone."""
     tables, log_q = network.tables, {}
     for c, (part, own) in enumerate(zip(network.clusters, network.own, strict=True)):
@@ -314,3 +315,10 @@ def test_numbers_beyond_the_range_of_doubles() -> None:
     log_z = tr.log_partition(model).value
     found = bounded(what_is_left(model), ClusterSweeps(1.0, 3e3, 2), 0)
     assert found.n_clusters > 1 and log_z - 1 <= found.elbo - found.charge <= log_z
+
+
+def test_what_is_predicted_is_within_the_seconds() -> None:
+    net, rng = lattice(20, 0.4), np.random.default_rng(0)
+    for seconds in (*rng.uniform(1, 20, 40).tolist(), 10.0):
+        ask = asking("evidence", None, seconds, "mean_field")
+        assert plan_estimate(net, parse_evidence(net.states, None), ask).method == "mean_field"

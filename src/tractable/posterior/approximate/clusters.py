@@ -29,7 +29,7 @@ QUERY, BELOW = "marginals", 1e-3
 """Every run of a tree goes up and down; a table counts for at least so much, so that splits stay connected."""
 
 
-Parts = dict[int, np.ndarray]
+NumberedParts = dict[int, np.ndarray]
 Fits = Callable[[np.ndarray], bool]
 
 
@@ -139,7 +139,7 @@ def partitions(tables: Tables, afford: Afford, seeds: Iterable[int]) -> Iterator
         yield [_cluster(tables, part, afford) for part in parts.values()]
 
 
-def _parts(couplings: Couplings, every: np.ndarray, fits: Fits, rng: np.random.Generator) -> Parts:
+def _parts(couplings: Couplings, every: np.ndarray, fits: Fits, rng: np.random.Generator) -> NumberedParts:
     """Sets that fit, or are of one variable."""
     found, left = [], _connected(couplings, every)
     while left:
@@ -225,7 +225,7 @@ PASSES, LITTLE = 4, 1e-9
 """Passes over the variables of a cut, and nats that are no gain."""
 
 
-def _joined(parts: Parts, couplings: Couplings, fits: Fits) -> Parts:
+def _joined(parts: NumberedParts, couplings: Couplings, fits: Fits) -> NumberedParts:
     """Neighbours joined where they fit, those first that most ties together."""
     new, tried, before = len(parts), set(), -1
     while before != len(parts):
@@ -240,7 +240,7 @@ def _joined(parts: Parts, couplings: Couplings, fits: Fits) -> Parts:
     return parts
 
 
-def _ties(parts: Parts, couplings: Couplings) -> dict[tuple[int, int], float]:
+def _ties(parts: NumberedParts, couplings: Couplings) -> dict[tuple[int, int], float]:
     """What ties each two of some parts."""
     label = np.full(couplings.n, -1)
     for k, part in parts.items():

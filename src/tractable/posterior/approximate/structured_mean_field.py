@@ -37,7 +37,7 @@ EPSILON = 8 * float(np.finfo(np.float64).eps)
 """What each step of a sum may cost by rounding, as a share of the terms' sizes."""
 
 
-class Side(NamedTuple):
+class ClusterSide(NamedTuple):
     """What a cluster has of a table across: its number, the axes, and where its entries are among the cluster's."""
 
     cluster: int
@@ -51,7 +51,7 @@ class Across(NamedTuple):
 
     log: np.ndarray
     zeros: np.ndarray | None
-    sides: list[Side]
+    sides: list[ClusterSide]
 
 
 class Field(NamedTuple):
@@ -62,7 +62,7 @@ class Field(NamedTuple):
     log_z: float
 
 
-class Bounded(NamedTuple):
+class LowerBound(NamedTuple):
     """Of one case: the ELBO and what rounding may have added to it, the marginals, and how it was found."""
 
     elbo: float
@@ -90,7 +90,7 @@ def solve(plan: Plan, case: Any, key: Any) -> Estimated:
     return Estimated(log_z, whole)
 
 
-def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> Certificate:
+def _log_partition(rows: TableCases, found: list[LowerBound], told: str | None) -> Certificate:
     value = rows.gathered([b.elbo for b in found])
     if told is None:
         return Certificate.of_cases(value if value.ndim else float(value))
@@ -100,7 +100,7 @@ def _log_partition(rows: TableCases, found: list[Bounded], told: str | None) -> 
     return Certificate(value, lower, upper, "bound", verdict=told)
 
 
-def _verdict(found: list[Bounded], program: ClusterSweeps) -> str | None:
+def _verdict(found: list[LowerBound], program: ClusterSweeps) -> str | None:
     """How the bound came about, of one case or in all rows; None where all is exact."""
     cut = [b for b in found if not b.exact]
     if not cut:
@@ -108,60 +108,64 @@ def _verdict(found: list[Bounded], program: ClusterSweeps) -> str | None:
     lost = np.flatnonzero([b.elbo == -math.inf and not b.exact for b in found])
     if len(lost):
         return f"unreliable: {UNFOUND}{_where(lost, found)}"
+    most, n = "at most " if len(found) > 1 else "", max(b.n_clusters for b in cut)
+    told = f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages"
+    return f"{told}; {_ended(found, most, program)}"
+
+
+def _ended(found: list[LowerBound], most: str, program: ClusterSweeps) -> str:
     slow = np.flatnonzero([b.change > program.tolerance for b in found])
-    n, sweeps, rise = (max(getattr(b, name) for b in cut) for name in ("n_clusters", "sweeps", "change"))
-    most = "at most " if len(found) > 1 else ""
-    ended = f"converged in {most}{sweeps:,} sweeps"
-    if len(slow):
-        ended = f"not converged{_where(slow, found)} in {sweeps:,} sweeps (the bound still rose by {rise:.2g})"
-    return f"a lower bound of log Z by {most}{n:,} clusters that know only each other's averages; {ended}"
+    sweeps, rise = max(b.sweeps for b in found), max(b.change for b in found)
+    if not len(slow):
+        return f"converged in {most}{sweeps:,} sweeps"
+    return f"not converged{_where(slow, found)} in {sweeps:,} sweeps (the bound still rose by {rise:.2g})"
 
 
-def _where(lost: np.ndarray, found: list[Bounded]) -> str:
+def _where(lost: np.ndarray, found: list[LowerBound]) -> str:
     return f" in {told_of(lost)}" if len(found) > 1 else ""
 
 
-def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = True) -> Bounded:
+def bounded(reduced: Reduced, program: ClusterSweeps, seed: int, wanted: bool = True) -> LowerBound:
     """The bound of what one case leaves of a network."""
     nothing = np.full(len(reduced.kept), np.nan)
     if reduced.impossible:
-        return Bounded(-math.inf, 0.0, nothing)
+        return LowerBound(-math.inf, 0.0, nothing)
     best = best_of(reduced.tables, program, seed)
     network, exact = best.network, not best.network.across
     if best.fields is None:  # where nothing lies across, a cluster by itself is impossible
-        return Bounded(-math.inf, 0.0, nothing, len(network.clusters), exact)
+        return LowerBound(-math.inf, 0.0, nothing, len(network.clusters), exact)
     elbo, charge = network.elbo(best.fields)
     marginals = over_states(reduced, network.marginals(best.fields)) if wanted else nothing
     alone = np.setdiff1d(np.arange(len(reduced.tables.sizes)), reduced.tables.scopes)
     constant = reduced.log_constant + float(np.log(reduced.tables.sizes[alone].astype(np.float64)).sum())
     charge += EPSILON * abs(constant)
-    return Bounded(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
+    return LowerBound(elbo + constant, charge, marginals, len(network.clusters), exact, best.sweeps, best.change)
 
 
-class Ascent(NamedTuple):
+class Ascending(NamedTuple):
     """Where an ascent stands, None where nothing is possible; its sweeps, and by how much the last one rose."""
 
-    network: Network
+    network: CutTables
     fields: list[Field] | None
     elbo: float = -math.inf
     sweeps: int = 0
     change: float = math.inf
 
 
-def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Ascent:
+def best_of(tables: Tables, program: ClusterSweeps, seed: int) -> Ascending:
     """Of partitions and starts, each swept for a little, the best, swept until it settles."""
     seeds, afford = range(seed, seed + program.partitions), Afford(program.seconds, program.memory)
     points, best = Points(tables, program.starts, seed), None
     for parts in islice(partitions(tables, afford, seeds), program.finalists):
-        network = Network.of(tables, parts)
+        network = CutTables.of(tables, parts)
         if not network.across:
             fields = network.swept([None] * len(parts))
-            return Ascent(network, fields, sweeps=1, change=0.0)
+            return Ascending(network, fields, sweeps=1, change=0.0)
         for point in points.of(network):
-            trial = network.ascent(Ascent(network, network.independent(point)), program.trial, 0.0)
+            trial = network.ascent(Ascending(network, network.independent(point)), program.trial, 0.0)
             if best is None or trial.elbo > best.elbo:
                 best = trial
-        best = best or Ascent(network, None)
+        best = best or Ascending(network, None)
     assert best is not None
     return best if best.fields is None else best.network.ascent(best, program.sweeps, program.tolerance)
 
@@ -172,7 +176,7 @@ class Points:
     def __init__(self, tables: Tables, n: int, seed: int):
         self.tables, self.n, self.seed = tables, n, seed
 
-    def of(self, network: Network) -> list[np.ndarray]:
+    def of(self, network: CutTables) -> list[np.ndarray]:
         """Beliefs of messages, unless zeros lie across the clusters, and states of positive weight."""
         free = all(one.zeros is None for one in network.across)
         return [self.beliefs, *self.states] if free else self.states
@@ -191,34 +195,34 @@ class Points:
         return [np.bincount(firsts + state, minlength=tables.n_states).astype(np.float64) for state in each]
 
 
-class Network(NamedTuple):
+class CutTables(NamedTuple):
     """Tables, the clusters of their variables, the tables across, and of each cluster its own tables and its sides."""
 
     tables: Tables
     clusters: list[Cluster]
     across: list[Across]
     own: list[Tables]
-    towards: list[list[tuple[Across, Side]]]
+    towards: list[list[tuple[Across, ClusterSide]]]
 
     @classmethod
-    def of(cls, tables: Tables, parts: list[Cluster]) -> Network:
+    def of(cls, tables: Tables, parts: list[Cluster]) -> CutTables:
         """The network cut into clusters."""
         own = [_own(tables, part) for part in parts]
-        sides: dict[int, list[Side]] = {}
+        sides: dict[int, list[ClusterSide]] = {}
         for c, (part, mine) in enumerate(zip(parts, own, strict=True)):
             starts, within = mine.value_starts, np.isin(np.arange(len(tables.sizes)), part.members)
             for k in _crossing(tables, part):
                 scope = tables.scope(j := int(part.touched[k]))
                 axes = np.flatnonzero(within[scope])
                 shape = tuple(tables.sizes[scope[axes]].tolist())
-                sides.setdefault(j, []).append(Side(c, axes.tolist(), slice(starts[k], starts[k + 1]), shape))
+                sides.setdefault(j, []).append(ClusterSide(c, axes.tolist(), slice(starts[k], starts[k + 1]), shape))
         across, of = [_across(tables, j, found) for j, found in sorted(sides.items())], [[] for _ in parts]
         for one in across:
             for side in one.sides:
                 of[side.cluster].append((one, side))
         return cls(tables, parts, across, own, of)
 
-    def ascent(self, of: Ascent, sweeps: int, tolerance: float) -> Ascent:
+    def ascent(self, of: Ascending, sweeps: int, tolerance: float) -> Ascending:
         """So many sweeps more, or until they raise the bound by no more than the tolerance."""
         for _ in range(sweeps):
             assert of.fields is not None
@@ -228,7 +232,7 @@ class Network(NamedTuple):
                 return of._replace(sweeps=of.sweeps + 1, change=0.0)
             if new is None:
                 return of._replace(fields=None)
-            of = Ascent(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
+            of = Ascending(self, new, elbo, of.sweeps + 1, elbo - of.elbo)
             if of.change <= tolerance:
                 break
         return of
@@ -321,14 +325,14 @@ def _own(tables: Tables, part: Cluster) -> Tables:
     return Tables(scopes.sizes, scopes.starts, scopes.members, starts, np.concatenate(values))
 
 
-def _across(tables: Tables, j: int, sides: list[Side]) -> Across:
+def _across(tables: Tables, j: int, sides: list[ClusterSide]) -> Across:
     table = tables.table(j)
     zeros = table == 0
     log = np.log(np.where(zeros, 1.0, table))
     return Across(log, zeros.astype(np.float64) if zeros.any() else None, sides)
 
 
-def _averaged(one: Across, side: Side, fields: list[Field]) -> np.ndarray:
+def _averaged(one: Across, side: ClusterSide, fields: list[Field]) -> np.ndarray:
     """exp E[log f] over what a cluster has of a table, up to a factor."""
     others = [other for other in one.sides if other.cluster != side.cluster]
     log = _mean(one.log, others, fields, side.axes).ravel()
@@ -338,7 +342,9 @@ def _averaged(one: Across, side: Side, fields: list[Field]) -> np.ndarray:
     return np.exp(log - top) if top > -math.inf else np.zeros_like(log)
 
 
-def _mean(values: np.ndarray, sides: list[Side], fields: list[Field], left: list[int] | None = None) -> np.ndarray:
+def _mean(
+    values: np.ndarray, sides: list[ClusterSide], fields: list[Field], left: list[int] | None = None
+) -> np.ndarray:
     """The mean of a table over the distributions of some sides, a table over the axes that are left."""
     with_axes: list[Any] = [values, list(range(values.ndim))]
     for side in sides:
