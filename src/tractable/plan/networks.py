@@ -124,14 +124,18 @@ class OneCase:
         if quick.program is None or (quick.method and quick.seconds < AT_ONCE and not asked):
             return quick
         ask = self.ask._replace(query=query, targets=targets)
-        choose = counting.asked_for if asked else counting.considered
-        found = choose(quick, lambda: left(self.model, self.given, query, targets, merge=False), ask)
+
+        def rest() -> Reduced:
+            return left(self.model, self.given, query, targets, merge=False)
+
+        if not asked and not quick.method and self.model.packed.zeros < counting.MOSTLY:
+            found = self._eliminate(query, targets, 1.0)  # which is more likely to help than a search
+            return found if found.method else counting.considered(found, rest, ask) or found
+        found = (counting.asked_for if asked else counting.considered)(quick, rest, ask)
         if found or quick.method:
             return found
         found = self._eliminate(query, targets, 1.0)
-        if found.method:
-            return found
-        return counting.last_resort(found, lambda: left(self.model, self.given, query, targets, merge=False), ask)
+        return found if found.method else counting.last_resort(found, rest, ask)
 
     def _eliminate(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         model, given = self.model, self.given
