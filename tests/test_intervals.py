@@ -275,3 +275,16 @@ def test_an_interrupt_before_anything_is_drawn_leaves_the_bound(at: int, monkeyp
     assert (told.lower == 0).all() and (told.upper == 1).all()
     monkeypatch.setattr(mini_buckets, "lower_and_lower", race)
     assert ends(tr.infer(grid().network, method=post.plan).log_partition) == ends(found)
+
+
+def test_a_score_stays_exact() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"a{i}" for i in range(40)]
+    pairs = [((names[i], names[j]), np.exp(rng.normal(size=(2, 2)))) for i in range(40) for j in range(i)]
+    dense = tr.MarkovNetwork(dict.fromkeys(names, "01"), pairs)
+    row = dict.fromkeys(names[1:], "0")
+    with pytest.raises(tr.BudgetError):
+        tr.log_likelihood(dense, [row], seconds=1)
+    with pytest.raises(tr.BudgetError):
+        tr.impute(dense, [{"a0": "1"}], seconds=1)
+    assert tr.log_partition(dense, draws=1000, seconds=0.2).kind == "probabilistic"

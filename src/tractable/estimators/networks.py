@@ -140,7 +140,8 @@ class BayesianNetworkClassifier(ClassifierMixin, BaseEstimator):
         each = np.column_stack([np.repeat(np.arange(k), len(codes)), np.tile(codes, (k, 1))]).astype(np.int32)
         joint = log_likelihood_rows(self.model_, Observations(each)).reshape(k, -1).T
         log_p, found = softmax(joint)
-        return np.where(np.isneginf(log_p)[:, None], infer(self.model_, targets=[CLASS]).marginals.array(CLASS), found)
+        prior = infer(self.model_, targets=[CLASS], method="exact").marginals.array(CLASS)
+        return np.where(np.isneginf(log_p)[:, None], prior, found)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row."""

@@ -30,7 +30,7 @@ def kl_divergence(truth: BayesianNetwork, other: BayesianNetwork) -> Certificate
             raise unsupported(model, "kl_divergence")
     if dict(truth.states) != dict(other.states) or dict(truth.parents) != dict(other.parents):
         raise ModelError("a divergence is taken between networks of the same variables, states and parents")
-    posterior, total = infer(truth, targets=()), 0.0
+    posterior, total = infer(truth, targets=(), method="exact"), 0.0
     for v, parents in truth.parents.items():
         weights = posterior.joint(parents) if parents else np.ones(())
         p, q = np.asarray(truth.tables[v]), np.asarray(other.tables[v])

@@ -148,4 +148,7 @@ def _rows(model: Any, data: Any, budget: dict[str, Any]) -> Certificate:
     asked = engine.read_rows(model, data, True) if hasattr(engine, "read_rows") else engine.read(model, data)
     found = engine.log_partition(asked, answered(engine, asked, question))
     rows = found.map(np.atleast_1d)
-    return rows if engine.normalized(model) else rows - posterior.log_partition(model, **budget)
+    if engine.normalized(model):
+        return rows
+    sure = {"method": "exact"} if hasattr(engine, "ANYTIME") else {}  # a score is no interval unless it is asked for
+    return rows - posterior.log_partition(model, **sure, **budget)

@@ -169,5 +169,5 @@ def _over_rows(cases: TableCases, found: list[Certificate]) -> Certificate:
     if kind == "exact":
         return Certificate.exact(value)
     confidence = min((c.confidence for c in found if c.confidence is not None), default=None)
-    told = f"{len(found):,} different rows, each with an interval of its own"
+    told = f"{len(found):,} different rows, each with an interval of its own" if len(found) > 1 else found[0].verdict
     return Certificate(value, lower, upper, kind, confidence, verdict=told)
