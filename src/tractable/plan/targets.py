@@ -70,7 +70,7 @@ def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
     """The plan of the marginals that are asked for, of all of these names where none are."""
     names = names if ask.targets is None else ask.targets
     quick = pricing.price("marginals", ask.targets, 0.0)
-    if _cheap(quick):
+    if _cheap(quick) or _in_vain(pricing, quick, ask):
         return quick
     search = WORTH * quick.seconds
     if search <= AT_ONCE or (quick.method and ask.targets is None) or not _promising(pricing, names, quick):
@@ -82,6 +82,16 @@ def plan_marginals(pricing: Pricing, names: Sequence[str], ask: Ask) -> Plan:
 def _cheap(plan: Plan) -> bool:
     """Whether a plan is taken without a second look."""
     return plan.method is not None and plan.seconds < AT_ONCE
+
+
+def _in_vain(pricing: Pricing, quick: Plan, ask: Ask) -> bool:
+    """Whether a plan in haste need not look on: far too wide, and a network of which nothing can be left out."""
+    far = quick.method is None and quick.seconds > HOPELESS * ask.budget.seconds
+    return ask.effort < 1 and far and not (pricing.model.conditional >= 0).any()
+
+
+HOPELESS = 1e4
+"""A first tree that takes so many times too long is hardly ever followed by one that does not."""
 
 
 def _promising(pricing: Pricing, names: Sequence[str], quick: Plan) -> bool:
