@@ -31,6 +31,9 @@ PATIENCE = 8.0
 HOPELESS = 1.0
 """The same where a lower bound on the width says that no tree is within the budget."""
 
+FAR = 1e4
+"""A first tree that takes so many times too long is hardly ever followed by one that does not."""
+
 WORTH = 0.1
 """Search may take this share of the predicted run."""
 
@@ -117,7 +120,10 @@ def find_tree(scopes: Scopes, query: str, budget: Budget, effort: float = 1.0) -
     search = Search(scopes, query, budget, effort)
     first = first_tree(scopes)
     if first is not None:
-        if predicted_bytes(first.cost, query) <= budget.memory and search.seconds(first) < AT_ONCE:
+        seconds = search.seconds(first)
+        if predicted_bytes(first.cost, query) <= budget.memory and seconds < AT_ONCE:
+            return first
+        if effort < 1 and seconds > FAR * budget.seconds:
             return first
         search.offer(first.pairs, first.cost)
     if search.best is None:

@@ -21,7 +21,7 @@ import numpy as np
 from tractable.plan._base import Ask, ByTarget, ContractionTree, Plan, Query
 from tractable.plan._units import listed
 from tractable.plan.budget import AT_ONCE
-from tractable.plan.search import WORTH
+from tractable.plan.search import FAR, WORTH
 
 SPLITTING = 8.0
 """Seconds that planning in groups takes at most; what is not planned by then is refused."""
@@ -86,12 +86,8 @@ def _cheap(plan: Plan) -> bool:
 
 def _in_vain(pricing: Pricing, quick: Plan, ask: Ask) -> bool:
     """Whether a plan in haste need not look on: far too wide, and a network of which nothing can be left out."""
-    far = quick.method is None and quick.seconds > HOPELESS * ask.budget.seconds
+    far = quick.method is None and quick.seconds > FAR * ask.budget.seconds
     return ask.effort < 1 and far and not (pricing.model.conditional >= 0).any()
-
-
-HOPELESS = 1e4
-"""A first tree that takes so many times too long is hardly ever followed by one that does not."""
 
 
 def _promising(pricing: Pricing, names: Sequence[str], quick: Plan) -> bool:
