@@ -284,7 +284,7 @@ class TestMachines:
         record = ask("score", folder / "m.safetensors", folder / "held.npy")["log_likelihood"]
         assert record == {**vars(found)}
         _, out, _ = cli("score", folder / "m.safetensors", folder / "held.npy")
-        assert "-5.25 in [-6.5, -4.5] (conditional)" in out and verdict in " ".join(out.split())
+        assert "-5.25 in [-6.5, -4.5] (conditional at 95 %)" in out and verdict in " ".join(out.split())
 
     def test_samples_have_the_density(self, ask, folder, machine):
         found = ask("sample", folder / "m.safetensors", "-n", 20000, "-o", folder / "s.npy", "--seed", 5)

@@ -128,14 +128,20 @@ class OneCase:
         def rest() -> Reduced:
             return left(self.model, self.given, query, targets, merge=False)
 
-        if not asked and not quick.method and self.model.packed.zeros < counting.MOSTLY:
-            found = self._eliminate(query, targets, 1.0)  # which is more likely to help than a search
-            return found if found.method else counting.considered(found, rest, ask) or found
-        found = (counting.asked_for if asked else counting.considered)(quick, rest, ask)
-        if found or quick.method:
+        if asked:
+            return counting.asked_for(quick, rest, ask)
+        if quick.method:
+            return counting.considered(quick, rest, ask) or quick
+        likely = self.model.packed.zeros >= counting.MOSTLY  # else the longer look is more likely to help
+        return (counting.considered(quick, rest, ask) if likely else None) or self._last(rest, ask, likely)
+
+    def _last(self, rest: Callable[[], Reduced], ask: Ask, probed: bool) -> Plan:
+        """The plan after a longer look; where that is refused too, a search that may come to an end."""
+        found = self._eliminate(ask.query, ask.targets, 1.0)
+        if found.method:
             return found
-        found = self._eliminate(query, targets, 1.0)
-        return found if found.method else counting.last_resort(found, rest, ask)
+        choose = counting.last_resort if probed else counting.considered
+        return choose(found, rest, ask) or found
 
     def _eliminate(self, query: Query, targets: tuple[str, ...] | None, effort: float) -> Plan:
         model, given = self.model, self.given
