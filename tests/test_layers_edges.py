@@ -91,7 +91,7 @@ def test_what_the_advice_asks_to_observe_is_enough(model, sizes, query) -> None:
     assert exact == (model is tr.SigmoidBeliefNetwork)
     said = str(tr.explain(net))
     assert "would bring it within the budget" in said
-    assert re.search(r"or(, for \w+,)? annealing \(probabilistic\)", said)
+    assert re.search(r"or(, for [\w ]+,)? annealing \(probabilistic\)", said)
 
 
 def test_only_units_that_couple_parents_are_named() -> None:
