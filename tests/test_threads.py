@@ -272,6 +272,7 @@ from tractable.kernels.threads import in_order, side_by_side
 
 threads.n_cores = lambda: 3
 rng, strikes, right = np.random.default_rng(0), 0, [i * i for i in range(6)]
+threads._libraries()  # what strikes while a class is made comes as a RuntimeError before Python 3.12
 
 
 def square(i):

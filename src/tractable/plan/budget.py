@@ -52,6 +52,7 @@ EXACT, INTERVAL = 30.0, 10.0
 """Where no budget says otherwise: predicted seconds up to which numbers are exact, and those of an interval instead."""
 
 
+@lru_cache(64, typed=True)
 def anytime(seconds: float | None, confidence: float | None = None, draws: int | None = None) -> Anytime:
     """The terms on which an interval may answer.
 
@@ -64,7 +65,7 @@ def anytime(seconds: float | None, confidence: float | None = None, draws: int |
     if draws is not None and not (isinstance(draws, int | np.integer) and draws > 0 and draws is not True):
         raise ValueError(f"the number of draws is a positive whole number, got {draws!r}")
     patience, limit = (EXACT, INTERVAL) if seconds is None else (seconds, seconds)
-    return Anytime(patience, limit, 0.95 if confidence is None else float(confidence), draws, time.perf_counter())
+    return Anytime(patience, limit, 0.95 if confidence is None else float(confidence), draws)
 
 
 @lru_cache(64)

@@ -82,7 +82,9 @@ def plan_reduced(
         return Plan("constant", 0, 0, 0, 0, RULED_OUT, **common)
     if scopes.m == 0:
         reason = "every variable is independent of the others" if reduced.tables.sizes.size else "nothing is left free"
-        return within(Plan("independent", 0, scopes.n, 0, 1e-5, reason, **common), 8.0 * scopes.n)
+        size = 8.0 * scopes.n
+        method = "independent" if size <= ask.budget.memory and ask.budget.seconds >= 1e-5 else None
+        return Plan(method, 0, scopes.n, size, 1e-5, reason, **common)
     return price(scopes, lambda: free_names(model, reduced), model.graph, observed, ask, effort)
 
 

@@ -49,6 +49,11 @@ def check_targets(engine: Any, model: Any) -> None:
         raise unsupported(model, "targets")
 
 
+BUDGET = {"memory", "seconds"}
+ALLOWANCE = BUDGET | {"confidence", "draws"}
+"""The terms of a question, of a family without and with intervals."""
+
+
 def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any]:
     """The budget of a question, and the terms on which an interval may answer it: None where the family has none.
 
@@ -56,11 +61,13 @@ def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any
     ------
     ModelError : a confidence, or draws, of a family that has none; what is no term. ValueError : see `anytime`.
     """
-    own = {"confidence", "draws"} if hasattr(engine, "ANYTIME") else set()
-    check_options(dict(terms), ("memory", "seconds", *own), f"infer and log_partition of a {type(model).__name__}")
-    budget = {name: terms.get(name) for name in ("memory", "seconds")}
-    given = anytime(*(terms.get(name) for name in ("seconds", "confidence", "draws"))) if own else None
-    return {**budget, "anytime": given}
+    own = hasattr(engine, "ANYTIME")
+    known = ALLOWANCE if own else BUDGET
+    if not terms.keys() <= known:
+        check_options(terms, sorted(known), f"infer and log_partition of a {type(model).__name__}")
+    seconds = terms.get("seconds")
+    given = anytime(seconds, terms.get("confidence"), terms.get("draws")) if own else None
+    return {"memory": terms.get("memory"), "seconds": seconds, "anytime": given}
 
 
 def halved(question: Ask) -> Ask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,18 @@ from tractable.models.levels import numbers_in
 from tractable.models.observations import Observations
 from tractable.models.pruning import children, wanted_by
 from tractable.models.rows import columns_of, is_named, like
-from tractable.plan import Ask, BudgetError, ByTarget, ContractionTree, Memory, Plan, adopted, allowed, check_method
+from tractable.plan import (
+    Ask,
+    Budget,
+    BudgetError,
+    ByTarget,
+    ContractionTree,
+    Memory,
+    Plan,
+    adopted,
+    allowed,
+    check_method,
+)
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
 from tractable.plan.counting import in_the_dark
@@ -131,14 +143,15 @@ def _estimated(case: Case, ask: Ask) -> Plan:
 
 def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     """The plan of exact answers, within the patience; else what it refuses comes as intervals."""
-    assert ask.anytime is not None
-    budget = ask.budget._replace(seconds=min(ask.budget.seconds, ask.anytime.patience))
+    terms, since = ask.anytime, time.perf_counter()
+    assert terms is not None
+    budget = Budget(ask.budget.memory, min(ask.budget.seconds, terms.patience))
     found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
     if found.method and not (found.refused or _without_log_z(found) or in_the_dark(found)):
         return found
     from tractable.plan.mini_buckets import completed  # an exact answer does not wait for it
 
-    return completed(case.model, case.given, ask, found)
+    return completed(case.model, case.given, ask._replace(anytime=terms._replace(since=since)), found)
 
 
 def _without_log_z(plan: Plan) -> bool:
