@@ -72,8 +72,9 @@ def log_partition(
     if own is not None and not isinstance(options.get("method"), Plan):
         given = model if evidence is None else condition(model, evidence)
         return own.log_partition(given, key=key, **budget, **options)
-    terms = ("confidence", "draws") if hasattr(engine_of(model, "log_partition"), "ANYTIME") else ()
-    check_options(options, ("method", *terms), f"log_partition of a {type(model).__name__}")
+    if options:
+        terms = ("confidence", "draws") if hasattr(engine_of(model, "log_partition"), "ANYTIME") else ()
+        check_options(options, ("method", *terms), f"log_partition of a {type(model).__name__}")
     return posterior.log_partition(model, evidence, key=key, **budget, **options)
 
 

@@ -217,10 +217,10 @@ def _ready(case: Case, plan: Plan) -> tuple[Reduced, ContractionTree | None]:
 
 def solve(plan: Plan, case: Case, key: Any) -> Any:
     """What was planned, run: marginals, log Z, the most probable states or samples."""
-    if isinstance(plan.program, ByTarget):
-        return _by_target(plan, case)
-    if isinstance(plan.program, Beside | Instead):
-        return (_beside if isinstance(plan.program, Beside) else _instead)(plan, case, key)
+    if isinstance(plan.program, tuple):  # in parts, or of an estimate
+        parts = {ByTarget: _by_target, Beside: _beside, Instead: _instead}.get(type(plan.program))
+        if parts is not None:
+            return parts(plan, case, key)
     if plan.method in ESTIMATED_BY:
         found = import_module(ESTIMATED_BY[plan.method]).solve(plan, case, key)
         return found if plan.query == "sample" else Answer(*found)
@@ -297,7 +297,7 @@ def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarr
     return np.concatenate([marginals[places[name]] for name in targets] or [marginals[:0]])
 
 
-def _by_target(plan: Plan, case: Case) -> Answer:
+def _by_target(plan: Plan, case: Case, key: Any = 0) -> Answer:
     """The parts, one after the other; evidence is impossible as soon as it is for one of them."""
     program = plan.program
     log_z = solve(program.evidence, case, 0).log_partition if program.evidence.method else program.evidence

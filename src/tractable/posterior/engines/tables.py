@@ -147,15 +147,19 @@ def _exact_or_interval(case: Case, ask: Ask) -> Plan:
     assert terms is not None
     budget = Budget(ask.budget.memory, min(ask.budget.seconds, terms.patience))
     found = _exactly(case, ask._replace(budget=budget, anytime=None, effort=HASTE))
-    if found.method and not (found.refused or _without_log_z(found) or in_the_dark(found)):
+    if found.method and _answers_all(found):
         return found
     from tractable.plan.mini_buckets import completed  # an exact answer does not wait for it
 
     return completed(case.model, case.given, ask._replace(anytime=terms._replace(since=since)), found)
 
 
-def _without_log_z(plan: Plan) -> bool:
-    return isinstance(plan.program, ByTarget) and not plan.program.evidence.method
+def _answers_all(plan: Plan) -> bool:
+    """Whether a plan that is not refused leaves nothing out, as far as is known."""
+    program = plan.program
+    if isinstance(program, ByTarget):
+        return not program.refused and program.evidence.method is not None
+    return not in_the_dark(plan)
 
 
 def _plan_rows(case: Case, ask: Ask) -> Plan:
