@@ -237,7 +237,7 @@ def test_terms_that_are_none_are_said(verb: Any, method: str, how: dict[str, Any
 def test_what_does_not_apply_is_said() -> None:
     with pytest.raises(tr.ModelError, match="bounds sums, not the largest term"):
         tr.most_probable(grid(3).network, method="mini_buckets")
-    with pytest.raises(tr.BudgetError, match="100 B do not suffice for the smallest bound"):
+    with pytest.raises(tr.BudgetError, match="100 B, does not suffice for the smallest bound"):
         tr.infer(grid().network, method="mini_buckets", memory=100)
     with pytest.raises(tr.ModelError, match="no option 'confidence'"):
         tr.log_partition(tr.restricted(couplings=[[0.0]]), confidence=0.9)

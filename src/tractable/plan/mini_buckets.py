@@ -97,8 +97,8 @@ class Outlook(NamedTuple):
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
-    room = ask.budget.memory - _answers(model, given, ask)
-    program = IntervalRun(terms.seconds, room, terms.confidence, terms.draws)
+    answers = _answers(model, given, ask)
+    program = IntervalRun(terms.seconds, max(ask.budget.memory - answers, 0.0), terms.confidence, terms.draws)
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
@@ -113,7 +113,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         "mini_buckets" if look is not None else None,
         width,
         program.seconds * CORES / SWEPT,
-        program.memory,
+        program.memory + answers,
         program.seconds,
         why,
         advice=getattr(exact, "advice", ()),
@@ -179,7 +179,8 @@ def _beside(exact: Plan, interval: Plan, n: int) -> Plan:
 def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
     """What to expect, in words."""
     if look is None:
-        return f"{memory_size(program.memory)} do not suffice for the smallest bound"
+        left = memory_size(program.memory)
+        return f"the memory that answers leave, {left}, does not suffice for the smallest bound"
     if program.draws is not None:
         return f"an interval from {program.draws:,} draws under a bound"
     width = look.width(program.seconds / n_rows, program.confidence)
