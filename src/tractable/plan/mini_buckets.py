@@ -102,7 +102,9 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
-    look = Outlook(0.0, 0.0, 1.0) if reduced.impossible else pilot(reduced.tables, program.memory)
+    look: Outlook | None = Outlook(0.0, 0.0, 1.0) if reduced.impossible else None
+    if answers < ask.budget.memory and look is None:
+        look = pilot(reduced.tables, program.memory)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
