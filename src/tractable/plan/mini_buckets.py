@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tractable.kernels import Scopes, Tables
+from tractable.kernels import Reduced, Scopes, Tables
 from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartSizes, Sweeps
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
@@ -24,9 +24,10 @@ from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.counting import in_the_dark
+from tractable.plan.interval_memory import room_for
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
-from tractable.plan.tables import n_states, observed_names
+from tractable.plan.tables import n_states, observed_names, positions
 
 SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 """Seconds for an entry of a part's table in a sweep, and in the first bound of all; measured."""
@@ -104,7 +105,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     reduced = left(model, first, ask.query, ask.targets)
     look: Outlook | None = Outlook(0.0, 0.0, 1.0) if reduced.impossible else None
     if answers < ask.budget.memory and look is None:
-        look = pilot(reduced.tables, program.memory)
+        look = pilot(reduced.tables, tables_memory(program.memory, reduced, model, ask))
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
@@ -126,11 +127,19 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     )
 
 
+def tables_memory(memory: float, reduced: Reduced, model: TableModel, ask: Ask) -> float:
+    """What a question leaves of the memory for tables."""
+    names = model.states if ask.targets is None else ask.targets
+    index = np.unique(reduced.index[positions(model, () if ask.query == "evidence" else names)])
+    sizes = reduced.tables.sizes[index[index >= 0]]
+    return room_for(memory, reduced.tables.sizes, len(sizes), () if ask.query == "sample" else sizes).tables
+
+
 def _answers(model: TableModel, given: Evidence, ask: Ask) -> float:
     """The bytes of what is answered, while it is put together."""
     if ask.query == "sample":
         return 16.0 * ask.n * len(model.states)
-    return 24.0 * len(given.states) * n_states(model, ask) if given.many else 0.0
+    return 48.0 * len(given.states) * n_states(model, ask) if given.many else 0.0
 
 
 def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
