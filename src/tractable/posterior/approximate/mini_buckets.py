@@ -84,13 +84,16 @@ class ImportanceSample(NamedTuple):
     interrupted: bool = False
 
 
-def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterator[Bounded]:
-    """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing."""
+def lower_and_lower(tables: Tables, program: IntervalRun, end: float, most: float = math.inf) -> Iterator[Bounded]:
+    """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing.
+
+    Their tables have at most so many entries in all.
+    """
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
         return
-    entries = RACE * _paced(program) * CORES / RACERS / FIRST_PASS
+    entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, most)
     late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
     def first(how: Order, entries: float = entries) -> Bounded | None:
@@ -111,10 +114,10 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterato
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers, at_once=CORES)
     best = min(finalists, key=lambda r: r.state.bound)
     yield best
-    yield _grown(tables, best, program, end)
+    yield _grown(tables, best, program, end, most)
 
 
-def _paced(program: IntervalRun) -> float:
+def paced(program: IntervalRun) -> float:
     """The seconds on a machine like the reference; on any where draws are counted, so that bounds are the same."""
     return program.seconds if program.draws is not None else program.seconds / speed()
 
@@ -143,13 +146,13 @@ def _guard(share: float, program: IntervalRun, end: float) -> float:
     return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float) -> Bounded:
+def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, most: float) -> Bounded:
     """The better of two: with larger tables, or the same ones swept for longer.
 
     Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
     """
-    share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
-    entries = share * _paced(program) / (FIRST_PASS + LONG * SWEPT)
+    share = LARGE_GROWTH if _gap(best) > math.log(planned_draws(best, None, program)) + FILLED else GROWTH
+    entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), most)
     guard = _guard(share, program, end)
     price = best.buckets.price()
     assert price is not None
@@ -212,8 +215,8 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
             for best in lower_and_lower(tables, program._replace(memory=room.tables), end):
                 show(best.state.bound)
             if best is not None:
-                bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
-                _draw(best, asked, bets, (program, room, seed, end), show)
+                bets = Bets(asked.sizes, planned_draws(best, asked.wanted, program))
+                draw_under(best, asked, bets, (program, room, seed, end), show)
         except KeyboardInterrupt:
             if best is None:
                 raise
@@ -224,7 +227,10 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
     return ImportanceSample(best.bound, bets, ran, best.whole, interrupted)
 
 
-def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, Room, int, float], show: Any) -> None:
+def draw_under(
+    found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, Room, int, float], show: Any
+) -> None:
+    """Bet on draws: on what terms, in which room, from which seed, and until when."""
     program, room, seed, end = how
     if not math.isfinite(found.state.bound) or (found.whole and not len(asked.sizes)):
         return
@@ -240,7 +246,7 @@ LAST = 1.5e-4
 """Seconds for the interval of a label, at the end."""
 
 
-def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
+def planned_draws(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
     """The draws that are planned, from sizes alone, so that they are the same when it is repeated."""
     if program.ran is not None:
         return program.ran.horizon
