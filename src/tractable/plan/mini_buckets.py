@@ -95,6 +95,9 @@ class Outlook(NamedTuple):
         return log_width(self.rate * seconds, self.gap, self.spread, 1 - confidence)
 
 
+UNSEEN = Outlook(math.nan, math.nan, 1.0)
+
+
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
@@ -103,9 +106,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
-    look: Outlook | None = Outlook(0.0, 0.0, 1.0) if reduced.impossible else None
-    if answers < ask.budget.memory and look is None:
-        look = pilot(reduced.tables, tables_memory(program.memory, reduced, model, ask))
+    look = _looked(reduced, tables_memory(program.memory, reduced, model, ask), ask)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
@@ -125,6 +126,16 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         structure=model.graph,
         **common,
     )
+
+
+def _looked(reduced: Reduced, memory: float, ask: Ask) -> Outlook | None:
+    """What a pilot sees where somebody will read of it, else what it does not see; None where nothing fits."""
+    if reduced.impossible:
+        return Outlook(0.0, 0.0, 1.0)
+    if ask.anytime is None or (ask.query == "marginals" and ask.anytime.draws is None):
+        return pilot(reduced.tables, memory)
+    smallest = MiniBuckets(reduced.tables, np.arange(len(reduced.tables.sizes)), 2).price()
+    return UNSEEN if smallest is not None and smallest.bytes <= memory / CORES else None
 
 
 def tables_memory(memory: float, reduced: Reduced, model: TableModel, ask: Ask) -> float:
@@ -196,8 +207,9 @@ def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
         return f"an interval from {program.draws:,} draws under a bound"
     width = look.width(program.seconds / n_rows, program.confidence)
     rows = f" for each of {n_rows:,} different rows" if n_rows > 1 else ""
+    told = "" if look is UNSEEN else f", of about {nats(width)}"
     sure, time_ = f"{program.confidence:.4g} confidence", f"in {duration(program.seconds)}{rows}"
-    return f"an interval at {sure}, of about {nats(width)} {time_}"
+    return f"an interval at {sure}{told} {time_}"
 
 
 def nats(width: float) -> str:
