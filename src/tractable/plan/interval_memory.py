@@ -10,6 +10,9 @@ import numpy as np
 from tractable.kernels.mini_buckets import BATCH, kind_of_states
 from tractable.kernels.threads import n_cores
 
+CORES = 2
+"""Cores that shares of time and memory are reckoned with: what is done must not depend on how many there are."""
+
 POINTS, LEVELS, BLOCKS = 64, 17, 4
 """Of a record: points of the grid of weights and of that of values, and blocks of time."""
 
@@ -46,7 +49,7 @@ def record_bytes(sizes: Sequence[int] | np.ndarray, n_values: int = 0, batch: in
     """The bytes that a record of draws takes at most, made in batches of so many, by the labels of each question."""
     labels, blocks = int(np.sum(sizes)), 8 * POINTS * BLOCKS
     draw = 8 * (1 + n_values) + len(sizes) * (1 if max(sizes, default=0) <= 256 else 4)
-    masses = blocks * (1 + labels + n_values * LEVELS + 4 * max(min(labels, TOGETHER), n_values * LEVELS))
+    masses = blocks * (1 + labels + n_values * LEVELS + 4 * max(CORES * min(labels, TOGETHER), n_values * LEVELS))
     return float(masses + 48 * labels + (pilot_draws(draw) + 3 * batch) * draw)
 
 

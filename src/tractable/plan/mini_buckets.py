@@ -24,7 +24,7 @@ from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.counting import in_the_dark
-from tractable.plan.interval_memory import room_for
+from tractable.plan.interval_memory import CORES, room_for
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
 from tractable.plan.tables import n_states, observed_names, positions
@@ -34,9 +34,6 @@ SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 
 DRAWN = 1e-9
 """Seconds for the work that `buckets_price` counts in a draw; measured."""
-
-CORES = 2
-"""Cores that shares of time are reckoned with: what is done must not depend on how many there are."""
 
 PILOT, PILOT_BATCHES = 2e6, 2
 """Entries of the pilot's parts, and batches that it draws."""
@@ -82,6 +79,9 @@ class IntervalRun(NamedTuple):
 LOOKED_AT = 10.0, 60.0
 """Seconds that the ladder of a plan looks ahead."""
 
+LOOKED_THROUGH = 10_000
+"""Variables that a pilot has the time for."""
+
 
 class Outlook(NamedTuple):
     """What a pilot foresees: the gap between bound and log Z, the relative variance of weights, draws in a second."""
@@ -112,7 +112,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
     width = largest_given if exact is None else exact.width
-    why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
+    why = told if exact is None else lambda: f"{told}; exact answers are refused, as {exact.why}"
     return Plan(
         "mini_buckets" if look is not None else None,
         width,
@@ -132,7 +132,8 @@ def _looked(reduced: Reduced, memory: float, ask: Ask) -> Outlook | None:
     """What a pilot sees where somebody will read of it, else what it does not see; None where nothing fits."""
     if reduced.impossible:
         return Outlook(0.0, 0.0, 1.0)
-    if ask.anytime is None or (ask.query == "marginals" and ask.anytime.draws is None):
+    read = ask.anytime is None or (ask.query == "marginals" and ask.anytime.draws is None)
+    if read and len(reduced.tables.sizes) <= LOOKED_THROUGH:
         return pilot(reduced.tables, memory)
     smallest = MiniBuckets(reduced.tables, np.arange(len(reduced.tables.sizes)), 2).price()
     return UNSEEN if smallest is not None and smallest.bytes <= memory / CORES else None
@@ -245,7 +246,7 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
         middle = (low + high) // 2
         found = MiniBuckets(tables, order, 2**middle, seed)
         price = found.price()
-        if price is not None and price.entries <= max(entries, 64.0 * len(order)) and price.bytes <= memory:
+        if price is not None and price.entries <= max(entries, 16.0 * len(order)) and price.bytes <= memory:
             best, low = found, middle + 1
         else:
             high = middle - 1

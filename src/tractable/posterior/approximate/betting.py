@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels.betting import Gains, Stakes, edges
-from tractable.plan.interval_memory import BLOCKS, LEVELS, POINTS, TOGETHER, pilot_draws
+from tractable.kernels.threads import side_by_side
+from tractable.plan.interval_memory import BLOCKS, CORES, LEVELS, POINTS, TOGETHER, pilot_draws
 from tractable.plan.outlook import LARGEST, TUNED
 from tractable.posterior.certificate import Certificate
 
@@ -192,12 +193,15 @@ class Bets:
         two, first = self.sizes[of] == 2, np.arange(len(of)) == self._starts[of]
         events, second = np.flatnonzero((self.sizes[of] > 2) | (two & first)), np.flatnonzero(two & ~first)
         lower, upper = np.ones(len(of)), np.ones(len(of))
-        for part in np.array_split(events, range(TOGETHER, len(events), TOGETHER)):
+
+        def bound(part: np.ndarray) -> None:
             inside = np.ascontiguousarray(tally.mass[:, 1 + part].transpose(1, 0, 2))
             outside = np.maximum(tally.mass[:, 0] - inside, 0.0)
-            past = self._seen(lambda moments, part=part: _of_labels(moments, part))
+            past = self._seen(lambda moments: _of_labels(moments, part))
             one, other = (Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside))
             lower[part], upper[part] = self._ends(one, other, past, level / (2 * len(events)))
+
+        side_by_side(bound, np.array_split(events, range(TOGETHER, len(events), TOGETHER)), at_once=CORES)
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
         with np.errstate(invalid="ignore"):
             sums = self.moments.sums[:, 0]

@@ -54,6 +54,9 @@ LARGE_GROWTH, FILLED = 0.45, -2.0
 QUICK, LONG = 4, 12
 """Sweeps of the finalists, and of the one that is chosen."""
 
+PROMPT = 0.02
+"""The share of the time that a piece of the draws takes, at most, as long as it has several batches."""
+
 OVERDUE, BEFORE_DRAWS = 1.7, 0.7
 """Sweeps end when they have taken so many times what was foreseen, or such a share of the time that is left."""
 
@@ -242,7 +245,7 @@ def draw_under(
             return
 
 
-LAST = 1.5e-4
+LAST = 1.5e-5
 """Seconds for the interval of a label, at the end."""
 
 
@@ -263,13 +266,17 @@ def pieces(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be: log w − U [n], states of the wanted variables [·, n]."""
     (program, room), (seed, horizon) = terms, key
+    price = found.buckets.price(wanted)
+    assert price is not None
+    quick = PROMPT * program.seconds / (BATCH * (DRAWN * price.draw + 1e-8))
+    step = int(np.clip(quick, 1, room.step))
     proposal = found.buckets.proposal(found.state, wanted)
     most = program.draws if program.ran is None else program.ran.draws
 
     def piece(first: int) -> tuple[np.ndarray, np.ndarray]:
-        return found.buckets.draw(found.state, proposal, (first, first + room.step), seed, wanted)
+        return found.buckets.draw(found.state, proposal, (first, first + step), seed, wanted)
 
-    starts = range(0, 64 * horizon if most is None else batches(most), room.step)
+    starts = range(0, 64 * horizon if most is None else batches(most), step)
     for first, (log_w, states) in zip(starts, in_order(piece, starts, room.threads), strict=False):
         n = len(log_w) if most is None else min(len(log_w), most - first * BATCH)
         yield log_w[:n], states[:, :n]
