@@ -79,6 +79,9 @@ class IntervalRun(NamedTuple):
 LOOKED_AT = 10.0, 60.0
 """Seconds that the ladder of a plan looks ahead."""
 
+BEYOND = 2.0
+"""Seconds that an interval has though planning took all of its time."""
+
 LOOKED_THROUGH = 10_000
 """Variables that a pilot has the time for."""
 
@@ -107,7 +110,8 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
     look = _looked(reduced, tables_memory(program.memory, reduced, model, ask), ask)
-    program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
+    most = max(0.5 * terms.seconds, terms.seconds - BEYOND)
+    program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), most))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))

@@ -154,7 +154,7 @@ def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, most
 
     Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
     """
-    share = LARGE_GROWTH if _gap(best) > math.log(planned_draws(best, None, program)) + FILLED else GROWTH
+    share = LARGE_GROWTH if _gap(best, program) > math.log(planned_draws(best, None, program)) + FILLED else GROWTH
     entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), most)
     guard = _guard(share, program, end)
     price = best.buckets.price()
@@ -166,9 +166,10 @@ def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, most
     return min(side_by_side(lambda call: call(), calls, at_once=CORES), key=lambda r: r.state.bound)
 
 
-def _gap(found: Bounded) -> float:
-    """U − log Z, as a batch of draws sees it; infinite where none has a positive weight."""
-    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, 2), 0)
+def _gap(found: Bounded, program: IntervalRun) -> float:
+    """U − log Z, as few draws see it; infinite where none has a positive weight."""
+    n = min(_prompt(found, None, program), 2)
+    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, n), 0)
     return float(math.log(len(log_w)) - np.logaddexp.reduce(log_w))
 
 
@@ -261,15 +262,19 @@ def planned_draws(found: Bounded, wanted: np.ndarray | None, program: IntervalRu
     return batches(share * program.seconds * CORES / (DRAWN * price.draw + 1e-8)) * BATCH
 
 
+def _prompt(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
+    """Batches that take little of the time, from sizes alone; at least one."""
+    price = found.buckets.price(wanted)
+    assert price is not None
+    return int(max(PROMPT * program.seconds / (BATCH * (DRAWN * price.draw + 1e-8)), 1))
+
+
 def pieces(
     found: Bounded, wanted: np.ndarray, terms: tuple[IntervalRun, Room], key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be: log w − U [n], states of the wanted variables [·, n]."""
     (program, room), (seed, horizon) = terms, key
-    price = found.buckets.price(wanted)
-    assert price is not None
-    quick = PROMPT * program.seconds / (BATCH * (DRAWN * price.draw + 1e-8))
-    step = int(np.clip(quick, 1, room.step))
+    step = min(_prompt(found, wanted, program), room.step)
     proposal = found.buckets.proposal(found.state, wanted)
     most = program.draws if program.ran is None else program.ran.draws
 
