@@ -32,7 +32,7 @@ from tractable.posterior.waiting import IntervalDisplay
 
 R = TypeVar("R")
 
-LEAN, SHARED = 6, 0.25
+LEAN, SHARED = 6, 0.15
 """Sweeps of a case after the first, and the share of the time for the sweeps of all."""
 
 
