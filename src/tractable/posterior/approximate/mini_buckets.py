@@ -51,8 +51,11 @@ RACE, FINAL, GROWTH = 0.08, 0.06, 0.2
 LARGE_GROWTH, FILLED = 0.45, -2.0
 """The last share where the gap to log Z is so much more than the logarithm of the draws that there will be."""
 
-QUICK, LONG = 4, 12
-"""Sweeps of the finalists, and of the one that is chosen."""
+SHARED, LARGE_SHARED = 0.15, 0.3
+"""Where rows share their parts, the share of the time for the sweeps of all, and where the gap is as large."""
+
+QUICK, LONG, LEAN = 4, 12, 6
+"""Sweeps of the finalists, of the one that is chosen, and of each row that begins with what another came to."""
 
 PROMPT = 0.02
 """The share of the time that a piece of the draws takes, at most, as long as it has several batches."""
@@ -87,16 +90,16 @@ class ImportanceSample(NamedTuple):
     interrupted: bool = False
 
 
-def lower_and_lower(tables: Tables, program: IntervalRun, end: float, most: float = math.inf) -> Iterator[Bounded]:
+def lower_and_lower(tables: Tables, program: IntervalRun, end: float, n_rows: int = 1) -> Iterator[Bounded]:
     """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing.
 
-    Their tables have at most so many entries in all.
+    Where they are of one of many rows that share the time, parts are such as all can afford to sweep.
     """
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
         return
-    entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, most)
+    entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, _affordable(SHARED, program, n_rows))
     late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
     def first(how: Order, entries: float = entries) -> Bounded | None:
@@ -117,7 +120,7 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float, most: floa
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers, at_once=CORES)
     best = min(finalists, key=lambda r: r.state.bound)
     yield best
-    yield _grown(tables, best, program, end, most)
+    yield _grown(tables, best, program, end, n_rows)
 
 
 def paced(program: IntervalRun) -> float:
@@ -149,13 +152,19 @@ def _guard(share: float, program: IntervalRun, end: float) -> float:
     return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, most: float) -> Bounded:
+def _affordable(share: float, program: IntervalRun, n_rows: int) -> float:
+    """Entries of parts that all rows can sweep in a share of the time."""
+    return share * paced(program) * CORES / n_rows / (FIRST_PASS + LEAN * SWEPT) if n_rows > 1 else math.inf
+
+
+def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, n_rows: int) -> Bounded:
     """The better of two: with larger tables, or the same ones swept for longer.
 
     Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
     """
-    share = LARGE_GROWTH if _gap(best, program) > math.log(planned_draws(best, None, program)) + FILLED else GROWTH
-    entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), most)
+    wide = _gap(best, program) > math.log(planned_draws(best, None, program) / n_rows) + FILLED
+    share, shared = (LARGE_GROWTH, LARGE_SHARED) if wide else (GROWTH, SHARED)
+    entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), _affordable(shared, program, n_rows))
     guard = _guard(share, program, end)
     price = best.buckets.price()
     assert price is not None
