@@ -118,9 +118,9 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float, n_rows: in
         return
     guard = _guard(FINAL, program, end)
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers, at_once=CORES)
-    best = min(finalists, key=lambda r: r.state.bound)
-    yield best
-    yield _grown(tables, best, program, end, n_rows)
+    finalists.sort(key=lambda r: r.state.bound)
+    yield finalists[0]
+    yield _grown(tables, finalists, program, end, n_rows)
 
 
 def paced(program: IntervalRun) -> float:
@@ -157,22 +157,33 @@ def _affordable(share: float, program: IntervalRun, n_rows: int) -> float:
     return share * paced(program) * CORES / n_rows / (FIRST_PASS + LEAN * SWEPT) if n_rows > 1 else math.inf
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, n_rows: int) -> Bounded:
-    """The better of two: with larger tables, or the same ones swept for longer.
+def _grown(tables: Tables, finalists: list[Bounded], program: IntervalRun, end: float, n_rows: int) -> Bounded:
+    """The best of two with larger tables, or with the same ones swept for longer where none are larger.
 
-    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
+    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time. Where memory is short
+    the best alone has it, beside its small tables.
     """
+    best = finalists[0]
     wide = _gap(best, program) > math.log(planned_draws(best, None, program) / n_rows) + FILLED
     share, shared = (LARGE_GROWTH, LARGE_SHARED) if wide else (GROWTH, SHARED)
     entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), _affordable(shared, program, n_rows))
     guard = _guard(share, program, end)
+
+    def larger(racer: Bounded, memory: float) -> MiniBuckets | None:
+        found = largest(tables, racer.buckets.order, racer.how.seed, entries, memory)
+        return None if found is None or found.limit <= racer.buckets.limit else found
+
+    def grown(pair: tuple[Bounded, MiniBuckets | None]) -> Bounded:
+        racer, found = pair
+        return _swept(racer, 2 * LONG, guard) if found is None else _bounded(racer.how, found, LONG, guard)
+
     price = best.buckets.price()
     assert price is not None
-    larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory - price.bytes)
-    calls = [lambda: _swept(best, 2 * LONG, guard)]
-    if larger is not None and larger.limit > best.buckets.limit:
-        calls.append(lambda: _bounded(best.how, larger, LONG, guard))
-    return min(side_by_side(lambda call: call(), calls, at_once=CORES), key=lambda r: r.state.bound)
+    pairs = [(racer, larger(racer, program.memory / CORES)) for racer in finalists[:CORES]]
+    alone = larger(best, program.memory - price.bytes)
+    if alone is not None and (pairs[0][1] is None or alone.limit > pairs[0][1].limit):
+        pairs = [(best, alone), (best, None)]
+    return min(side_by_side(grown, pairs, at_once=CORES), key=lambda r: r.state.bound)
 
 
 def _gap(found: Bounded, program: IntervalRun) -> float:
