@@ -56,7 +56,7 @@ class Engine(Protocol):
         """The record of `log_partition`, `log_evidence` and `log_likelihood`."""
         ...
 
-    def most_probable(self, asked: Any, solved: Sequence[Solved]) -> MostProbable:
+    def most_probable(self, asked: Any, solved: Sequence[Solved]) -> list[MostProbable]:
         """The record of `most_probable`."""
         ...
 

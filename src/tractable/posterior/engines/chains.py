@@ -208,7 +208,7 @@ def normalized(model: HiddenMarkovModel) -> bool:
     return True
 
 
-def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
     """The most probable path of each sequence (Viterbi): ``assignment["state"]``, with log p(x, z).
 
     Where several paths are as probable, that of the lowest states, from the end backwards. Of an impossible sequence
@@ -217,7 +217,7 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     answer = solved[0].answer
     asked.check_alone(answer.log_partition)
     assignment: Any = {STATE: asked.given.shaped(answer.found)}
-    return MostProbable(assignment, answer.log_partition, solved[0].plan)
+    return [MostProbable(assignment, answer.log_partition, solved[0].plan)]
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

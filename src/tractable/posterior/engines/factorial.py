@@ -187,7 +187,7 @@ def normalized(model: FactorialHiddenMarkovModel) -> bool:
     return True
 
 
-def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
     """The most probable joint path of all chains (Viterbi), with log p(x, z), for each sequence.
 
     Of an impossible sequence among others the states are −1.
@@ -195,7 +195,7 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
     value, states = solved[0].answer
     asked.check_alone(value)
     own: Any = {name: asked.given.shaped(states[:, m]) for m, name in enumerate(asked.model.chains)}
-    return MostProbable(own, value, solved[0].plan)
+    return [MostProbable(own, value, solved[0].plan)]
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -249,10 +249,10 @@ def normalized(model: Any) -> bool:
     return own.family == "sigmoid_belief" and own.known is None
 
 
-def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
     """The most probable joint state of all units, by elimination: for networks with few links."""
     value, states = solved[0].answer
-    return MostProbable(states, Certificate.exact(value), solved[0].plan)
+    return [MostProbable(states, Certificate.exact(value), solved[0].plan)]
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> Drawn:

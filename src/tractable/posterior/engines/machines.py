@@ -191,10 +191,10 @@ def log_partition(asked: Asked, solved: Sequence[Solved]) -> Certificate:
     return unbatched(asked.cases, gathered(asked.cases.n_rows, parts))
 
 
-def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
     """The most probable joint state of all units, group → values, by elimination."""
     value, values = solved[0].answer
-    return MostProbable(values, Certificate.exact(value), solved[0].plan)
+    return [MostProbable(values, Certificate.exact(value), solved[0].plan)]
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -297,16 +297,16 @@ def normalized(model: Mixture) -> bool:
     return model.offset == 0
 
 
-def most_probable(asked: Asked, solved: Sequence[Solved]) -> MostProbable:
+def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
     """The most probable component of each row, with log p(x, component); None where a row is impossible."""
     ((_, _, plan, (_, joint)),) = solved
     best, log_p = joint.argmax(1), joint.max(1)
     names = np.where(log_p > -np.inf, best.astype(str).astype(object), None)
     if asked.many:
-        return MostProbable({COMPONENT: names}, Certificate.of_cases(log_p), plan)
+        return [MostProbable({COMPONENT: names}, Certificate.of_cases(log_p), plan)]
     if log_p[0] == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under every component")
-    return MostProbable({COMPONENT: names[0]}, Certificate.exact(float(log_p[0])), plan)
+    return [MostProbable({COMPONENT: names[0]}, Certificate.exact(float(log_p[0])), plan)]
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -52,7 +52,7 @@ HASTE = 0.1
 ANYTIME = True
 """An interval answers where exact numbers are too expensive."""
 
-OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected"), "most_probable": ("k", "targets")}
 ALL = slice(None)
 
 
@@ -112,7 +112,7 @@ def plan(case: Case, ask: Ask) -> Plan:
         return _adopted(case, ask)
     if ask.method in ("mini_buckets", *ESTIMATES):
         return _estimated(case, ask)
-    if ask.method == "auto" and ask.anytime is not None:
+    if ask.method == "auto" and ask.anytime is not None and ask.query != "map":
         return _exact_or_interval(case, ask)
     if ask.method == "exact":
         ask = ask._replace(method="auto")
@@ -243,7 +243,7 @@ def log_partition(case: Case, solved: Sequence[Solved]) -> Certificate:
     return solved[0].answer.log_partition
 
 
-def most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
+def most_probable(case: Case, solved: Sequence[Solved]) -> list[MostProbable]:
     """The most probable assignment, by names; of many cases columns of them, None where a case is impossible."""
     if case.many:
         return _many_most_probable(case, solved)
@@ -252,10 +252,10 @@ def most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
         raise case.impossible("no state is possible")
     names = case.states
     assignment = {v: str(names[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
-    return MostProbable(assignment, Certificate.exact(value), solved[0].plan)
+    return [MostProbable(assignment, Certificate.exact(value), solved[0].plan)]
 
 
-def _many_most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
+def _many_most_probable(case: Case, solved: Sequence[Solved]) -> list[MostProbable]:
     values = np.full(len(case.given.states), -np.inf)
     states = np.full((len(values), len(case.states)), -1, np.int32)
     for rows, _, _, (own, found) in solved:
@@ -267,7 +267,7 @@ def _many_most_probable(case: Case, solved: Sequence[Solved]) -> MostProbable:
         if solved
         else ManyRows(case.model, states[:0], asking("marginals", None, None)).price("marginals", None, 1.0)
     )
-    return MostProbable(names, Certificate.of_cases(values), plan)
+    return [MostProbable(names, Certificate.of_cases(values), plan)]
 
 
 def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
