@@ -129,3 +129,6 @@ ALTERNATIVES = (
 
 ESTIMATES = tuple(found.method for found in ALTERNATIVES if found.certificate == "estimate")
 """The methods that estimate where no contraction is affordable: see `plan.estimates`."""
+
+SEARCHES = ("branch_and_bound", "toulbar2")
+"""The methods that search for the most probable states under a bound: see `plan.most_probable`."""
