@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.pruning import apart, left
 from tractable.plan._base import Ask, Plan
 from tractable.plan._units import listed
-from tractable.plan.tables import free_names, free_places, kept, observed_names, plan_reduced, price, scopes_of
+from tractable.plan.tables import free_names, free_places, kept, named, observed_names, plan_reduced, price, scopes_of
 
 
 class HiddenPart(NamedTuple):
@@ -47,15 +47,14 @@ class SumOut(NamedTuple):
     then: Ask
 
 
-def not_observed(names: Sequence[str], model: TableModel, states: np.ndarray) -> None:
+def not_observed(targets: Sequence[str], observed: Sequence[str]) -> None:
     """Refuse targets that are observed.
 
     Raises
     ------
     ModelError : some are.
     """
-    seen = np.atleast_2d(states >= 0).any(axis=0).tolist()
-    if both := [name for name in names if seen[model.graph.places[name]]]:
+    if both := [name for name in targets if name in observed]:
         told = "the target {} is" if len(both) == 1 else "the targets {} are"
         raise ModelError(f"{told.format(listed(both))} observed: leave out the one or the other")
 
@@ -67,15 +66,38 @@ def what_matters(model: TableModel, given: Evidence, targets: Sequence[str]) -> 
 
 def plan_summed_out(model: TableModel, given: Evidence, ask: Ask) -> Plan:
     """The plan of the most probable state of the targets: refused where a sum is, or what it leaves."""
-    assert ask.targets is not None
-    reduced = what_matters(model, given, ask.targets)
-    seen, names = observed_names(model, given.states), free_names(model, reduced)
+    return _planned(model, what_matters(model, given, ask.targets or ()), observed_names(model, given.states), ask)
+
+
+def plan_summed_out_by_names(model: TableModel, names: Sequence[str], ask: Ask) -> Plan:
+    """The same where only the names of what will be observed are known: a price, and no program."""
+    not_observed(ask.targets or (), names)
+    reduced = named(model, names, "marginals", ask.targets)
+    places = free_places(model, reduced, names)
+    sizes = reduced.tables.sizes.copy()
+    sizes[places] = 1  # what is observed has no choice
+    tables = replace(reduced.tables, sizes=sizes)
+    return replace(_planned(model, reduced._replace(tables=tables), tuple(names), ask, places), program=None)
+
+
+def of_some(question: Any, ask: Ask) -> Plan:
+    """The plan of one case, by its states or by the names of what it observes."""
+    if hasattr(question, "names"):
+        return plan_summed_out_by_names(question.model, question.names, ask)
+    not_observed(ask.targets or (), observed_names(question.model, question.given.states))
+    return plan_summed_out(question.model, question.given, ask)
+
+
+def _planned(
+    model: TableModel, reduced: Reduced, seen: tuple[str, ...], ask: Ask, seen_places: Sequence[int] = ()
+) -> Plan:
     if reduced.impossible:
         return plan_reduced(model, reduced, scopes_of(reduced), seen, ask)
-    asked = free_places(model, reduced, ask.targets)
-    parts = tuple(_priced(model, reduced, own, asked, seen, ask) for own in hidden_parts(reduced, asked))
+    asked = free_places(model, reduced, ask.targets or ())
+    groups = hidden_parts(reduced, [*asked, *seen_places])
+    parts = tuple(_priced(model, reduced, own, [*asked, *seen_places], seen, ask) for own in groups)
     rest = plan_reduced(model, reduced, _left(reduced, parts), seen, ask._replace(targets=None))
-    return _together(parts, rest, len(names) - len(asked), ask)
+    return _together(parts, rest, len(reduced.tables.sizes) - len(asked) - len(seen_places), ask)
 
 
 def _together(parts: Sequence[HiddenPart], rest: Plan, n_hidden: int, ask: Ask) -> Plan:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.models import ModelError
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.models.rows import Rows
@@ -19,8 +20,7 @@ from tractable.plan.most_probable import OneByOne, Ranked, SearchRun, one_by_one
 from tractable.plan.summed_out import SumOut, not_observed
 from tractable.plan.tables import observed_names
 from tractable.posterior._base import MostProbable
-from tractable.posterior.certificate import Certificate
-from tractable.posterior.engines._protocol import gathered
+from tractable.posterior.certificate import Certificate, weaker
 from tractable.posterior.engines.network_cases import Case, by_name
 from tractable.posterior.exact.summed_out import Marginal
 
@@ -53,9 +53,10 @@ Solver = Callable[[Plan, Case, Any], Any]
 def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     """The plan: of rows that observe the same variables, that of the first of them."""
     if ask.targets is not None:
-        not_observed(ask.targets, case.model, case.given.states)
+        seen = np.atleast_2d(case.given.states).max(axis=0, initial=-1)
+        not_observed(ask.targets, observed_names(case.model, seen))
     if isinstance(ask.method, Plan):
-        return adopted(ask.method, case.model.graph, ask, set(observed_names(case.model, case.given.states)))
+        return _adopted(case, ask)
     if not case.given.many:
         return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
     if ask.n == 1 and ask.targets is None and ask.method in ("exact", "elimination", "counting"):
@@ -70,6 +71,15 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
         if together.method:
             return together
     return one_by_one(found, rows, ask)
+
+
+def _adopted(case: Case, ask: Ask) -> Plan:
+    """A plan made before, for what is observed here."""
+    case.one()
+    found = adopted(ask.method, case.model.graph, ask, set(observed_names(case.model, case.given.states)))
+    if found.n != ask.n or (found.method and found.program is None and found.method == "elimination"):
+        raise ModelError("the plan is none for this case: make one by its states, and for as many of the best")
+    return found
 
 
 def solve(plan: Plan, case: Case, key: Any, planned: Callable[[Case, Ask], Plan], run: Solver) -> list[Any]:
@@ -174,4 +184,8 @@ def _of_rows(found: Sequence[Certificate]) -> Certificate:
     """A number for each row."""
     if all(one.kind == "exact" for one in found):
         return Certificate.of_cases(np.array([one.value for one in found], np.float64))
-    return gathered(len(found), [(k, one) for k, one in enumerate(found)])
+    value, lower, upper = (
+        np.array([getattr(one, e) for one in found], np.float64) for e in ("value", "lower", "upper")
+    )
+    confidence = min((one.confidence for one in found if one.confidence is not None), default=None)
+    return Certificate(value, lower, upper, weaker(*(one.kind for one in found)), confidence)
