@@ -144,6 +144,11 @@ def linked_tables(tables: Tables) -> list[np.ndarray]:
     )
 
 
+def _owners(tables: Tables) -> np.ndarray:
+    """Which table each entry of the scopes is one of."""
+    return np.repeat(np.arange(tables.n_factors), np.diff(tables.scope_starts))
+
+
 def _linked(n: int, owner: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
     """Numbers of tables in groups that have variables in common; which of `n` are in which, as pairs."""
     root = list(range(n))
