@@ -43,6 +43,7 @@ from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest
 from tractable.posterior.engines.network_cases import Answer, Case, by_name, chosen, slices, solve
 from tractable.posterior.exact.elimination import scopes_of
+from tractable.posterior.expected import UnderBound
 from tractable.posterior.marginals import Marginals
 
 METHODS = ("auto", "exact", "elimination", "counting", "mini_buckets", *ESTIMATES)
@@ -337,11 +338,11 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     return Certificate.of_cases(expected_tables.log_likelihood_rows(model, rows, memory))
 
 
-def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
+def affordable(model: BayesianNetwork, data: Any, memory: Memory, q: Any = "exact") -> None:
     """Refuse E-steps that take more than `memory`, or in which a row does."""
     from tractable.posterior.exact import expected_tables
 
-    expected_tables.affordable(model, data, memory)
+    expected_tables.affordable(model, data, memory, q)
 
 
 def expected_statistics(
@@ -349,6 +350,11 @@ def expected_statistics(
 ) -> Any:
     """The E-step, whose modules a query does not wait for; ``"hard"``: under the best completion of each row."""
     from tractable.posterior.exact import expected_tables
+
+    if isinstance(q, UnderBound):
+        from tractable.posterior.approximate import sampled_tables
+
+        return sampled_tables.expected_statistics(model, data, weights, q, memory)
 
     if q != "hard":
         return expected_tables.expected_statistics(model, data, weights, q, before, memory)

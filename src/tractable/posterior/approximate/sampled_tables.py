@@ -1,0 +1,236 @@
+"""The E-step of a network of which some rows are too wide: exact where it can be, elsewhere by weighted draws.
+
+Rows are cut into cases as for the exact one (`components.py`). A group of cases that the budget refuses, or that would
+take long, is drawn instead (`weighted_cases.py`): an order of elimination and the parts of its buckets are raced on one
+case of the group, and bounds of the others begin where its bound ended. All ends of a step hold together: the
+probability to miss is divided over its cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from tractable.kernels.mini_buckets import BATCH
+from tractable.kernels.threads import in_order, n_cores
+from tractable.models import BayesianNetwork, ModelError
+from tractable.models.emissions import Statistics
+from tractable.models.observations import Observations
+from tractable.plan import BudgetError, Memory, ask
+from tractable.plan.mini_buckets import CORES
+from tractable.posterior.approximate.joint_bets import CaseDraws, ends
+from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
+from tractable.posterior.approximate.weighted_cases import (
+    PIECE,
+    CaseTables,
+    Parts,
+    Question,
+    Start,
+    WeightedCase,
+    split,
+    started,
+    weighted,
+)
+from tractable.posterior.certificate import Certificate
+from tractable.posterior.exact.cases_of_tables import answered, planned
+from tractable.posterior.exact.components import Program
+from tractable.posterior.exact.expected_tables import (
+    COUNT,
+    Prepared,
+    by_rows,
+    impossible,
+    needs,
+    times_logs,
+    weighed,
+)
+from tractable.posterior.expected import Expected, Told, UnderBound
+
+WORK = 2e10
+"""Multiply-adds up to which the cases of a group are answered exactly."""
+
+ORDERS = 4
+"""Ways to split the buckets of a group that race."""
+
+SWEPT, LEAST, MOST = 5e7, 2.0**14, 2.0**24
+"""Entries of the parts of all cases of a step together, and of one case at least and at most."""
+
+
+class SampledGroup(NamedTuple):
+    """Cases that are drawn: their numbers among all, their tables, and the ways to split their buckets."""
+
+    numbers: np.ndarray
+    tables: CaseTables
+    parts: list[Parts]
+
+
+class Cases(NamedTuple):
+    """What is drawn, by its cases of positive weight: weights [n], what came of each, and its number among all cases."""
+
+    weights: np.ndarray
+    numbers: np.ndarray
+    found: list[WeightedCase]
+
+    def total(self, values: list[float]) -> float:
+        """The sum over rows of a number of each case."""
+        return float(self.weights @ np.array(values)) if values else 0.0
+
+
+def expected_statistics(
+    model: BayesianNetwork, rows: Observations, weights: np.ndarray | None, how: UnderBound, memory: Memory = None
+) -> Expected:
+    """The E-step: expected entries of each table under q, and log p(x), ELBO and KL with their ends.
+
+    Raises
+    ------
+    ModelError : a row of probability zero, or of which no draw has a positive weight, unless `how` is not strict.
+    BudgetError : memory that does not suffice for the smallest bound of a row.
+    """
+    exact, groups = _prepared(model, rows, memory)
+    program = exact.program
+    weight = weighed(program, rows, weights)
+    theta = program.layout.extended(model.packed.values)
+    own, counts = weight.cases.copy(), weight.counts.copy()
+    own[np.concatenate([np.zeros(0, np.int64), *(group.numbers for group in groups)])] = 0
+    log_z = answered(program, exact.plans, theta, own, counts)
+    known = float(own @ log_z) + times_logs(weight.counts, theta)
+    cases = _drawn(groups, (theta, weight.cases, counts), how, ask("marginals", memory).budget.memory)
+    if how.strict and not known + cases.total([one.log_z for one in cases.found]) > -np.inf:
+        _check((program, theta, log_z), rows, weights, cases, how)
+    told = _told(known, cases, how)
+    values = [float(certificate.value) for certificate in told]
+    return Expected(Statistics({COUNT: counts[program.layout.places]}), *values, told=told)  # pyright: ignore
+
+
+def _prepared(model: BayesianNetwork, rows: Observations, memory: Memory) -> tuple[Prepared, list[SampledGroup]]:
+    """Worked out once for rows of data and a structure."""
+    whole = rows if rows.whole is None else rows.whole
+    key = ("sampled", tuple(model.parents.items()), tuple(map(len, model.states.values())), memory)
+    if key not in whole.memo:
+        exact = Prepared(*planned(model, whole.states, memory, partly=True))
+        whole.memo[key] = exact, list(_sampled(exact, ask("marginals", memory).budget.memory))
+    return whole.memo[key]
+
+
+def _sampled(exact: Prepared, memory: float) -> Iterator[SampledGroup]:
+    """The groups that are drawn."""
+    program, first, wide = exact.program, exact.program.kernel.n_cases, []
+    for group, plan in zip(program.contracted, exact.plans, strict=True):
+        if plan.method is None or plan.flops * len(group.base) > WORK:
+            wide.append((np.arange(first, first + len(group.base)), group, plan))
+        first += len(group.base)
+    entries = float(np.clip(SWEPT / max(sum(len(numbers) for numbers, *_ in wide), 1), LEAST, MOST))
+    for numbers, group, plan in wide:
+        tables = CaseTables(program.layout, group)
+        parts = split(tables, ORDERS, entries, memory / CORES)
+        if not parts:
+            raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
+        yield SampledGroup(numbers, tables, parts)
+
+
+class Work(NamedTuple):
+    """A case to draw: its group, its number there; where its bound begins, which it finds by itself if it is alone."""
+
+    group: SampledGroup
+    case: int
+    start: Start | None
+
+
+def _drawn(
+    groups: list[SampledGroup], given: tuple[np.ndarray, np.ndarray, np.ndarray], how: UnderBound, memory: float
+) -> Cases:
+    """All cases of positive weight, whose counts are added to those given."""
+    theta, weights, counts = given
+    numbers = np.concatenate([np.zeros(0, np.int64), *(g.numbers[weights[g.numbers] > 0] for g in groups)])
+    level = (1 - how.confidence) / 2 / max(len(numbers), 1)
+
+    def one(work: Work) -> tuple[Work, WeightedCase]:
+        (own, tables, parts), case, start = work
+        room = memory / 4 / (BATCH * 12 * len(tables.sizes))
+        asked = Question(how.draws, level, int(np.clip(room, 1, PIECE)))
+        seed = np.random.default_rng([*how.seed, int(own[case])]).integers(2**62, size=2)
+        values = theta[tables.entries(case)]
+        start = started(parts, tables.tables(values)) if start is None else start
+        return work, weighted(tables, values, start, asked, seed)
+
+    most = max((parts.bytes for group in groups for parts in group.parts), default=0.0)
+    work, out = _work(groups, theta, weights), []
+    for (group, case, _), found in in_order(one, work) if most * n_cores() <= memory else map(one, work):
+        if found.counts is not None:
+            counts[group.tables.entries(case)] += weights[group.numbers[case]] * found.counts
+        out.append(found._replace(counts=None if found.counts is None else NO_COUNTS))
+    return Cases(weights[numbers], numbers, out)
+
+
+NO_COUNTS = np.zeros(0)
+"""In place of counts that have been added up."""
+
+
+def _work(groups: list[SampledGroup], theta: np.ndarray, weights: np.ndarray) -> Iterator[Work]:
+    """All cases of positive weight, group by group."""
+    for group in groups:
+        cases, start = np.flatnonzero(weights[group.numbers] > 0).tolist(), None
+        if len(cases) > 1:
+            start = started(group.parts, group.tables.tables(theta[group.tables.entries(cases[0])]))
+        yield from (Work(group, case, start) for case in cases)
+
+
+def _check(
+    exact: tuple[Program, np.ndarray, np.ndarray],
+    rows: Observations,
+    weights: np.ndarray | None,
+    cases: Cases,
+    how: UnderBound,
+) -> None:
+    """Refuse rows that are impossible, or seem so; `exact`: the program, θ, log Z of each case that was not drawn."""
+    program, theta, log_z = exact
+    counting = np.ones(len(rows), bool) if weights is None else weights > 0
+    log_z[cases.numbers] = [one.log_z if one.bound == -np.inf else 0.0 for one in cases.found]
+    if (bad := np.isneginf(by_rows(program, rows, theta, log_z)) & counting).any():
+        raise impossible(rows, bad)
+    bounds = {i: one.bound for i, one in zip(cases.numbers.tolist(), cases.found, strict=True) if one.counts is None}
+    for row, case in zip(*map(np.ndarray.tolist, needs(program, rows)), strict=True):
+        if case in bounds and counting[row]:
+            raise ModelError(
+                f"row {row if rows.chosen is None else int(rows.chosen[row])}: none of {how.draws:,} draws of what it"
+                f" hides had a positive weight, log p <= {bounds[case]:.6g}: take more draws, MiniBucketsEStep(draws=…),"
+                " or begin with tables without zeros"
+            )
+
+
+def _told(known: float, cases: Cases, how: UnderBound) -> Told:
+    """What is known exactly and what was drawn, added up."""
+    found, total = cases.found, cases.total
+    log_p, elbo = (known + total([getattr(one, end) for one in found]) for end in ("log_z", "elbo"))
+    if all(one.lower == one.upper for one in found):
+        return Told(*map(Certificate.exact, (log_p, log_p, 0.0)))
+    lower, upper = (known + total([getattr(one, end) for one in found]) for end in ("lower", "upper"))
+    narrow, wide = _together(cases, how)
+    lower, upper = max(lower, known + narrow), min(upper, known + wide)
+    most = total([one.kl_upper for one in found])
+    error = float(np.hypot.reduce(cases.weights * [one.std_error for one in found]))
+    gaps = [one.bound - one.log_z for one in found]
+    verdict = f"{len(found):,} different cases, {how.draws:,} draws each under bounds {np.mean(gaps):.2g} above on average"
+    sure = ("probabilistic", how.confidence, error, verdict)
+    log_p, elbo = min(max(log_p, lower), upper), min(elbo, upper)
+    kl = min(max(log_p - elbo, 0.0), most) if log_p > -np.inf else 0.0
+    return Told(
+        Certificate(log_p, lower, upper, *sure),
+        Certificate(elbo, lower - most, upper, *sure),
+        Certificate(kl, 0.0, most, *sure[:2], verdict=verdict),
+    )
+
+
+def _together(cases: Cases, how: UnderBound) -> tuple[float, float]:
+    """Ends of the sum of log Z by one bet on all draws, with half of the probability to miss; beside it what is exact."""
+    drawn = [(c, one) for c, one in zip(cases.weights.tolist(), cases.found, strict=True) if one.seen is not None]
+    if not drawn or any(one.counts is None for one in cases.found):
+        return -np.inf, np.inf
+    exact = sum(c * one.log_z for c, one in zip(cases.weights.tolist(), cases.found, strict=True) if one.seen is None)
+    c = np.array([c for c, _ in drawn])
+    log_x, mass, *rest = (np.array(column) for column in zip(*(one.seen for _, one in drawn), strict=True))  # pyright: ignore
+    low, high = ends(CaseDraws(c, how.draws, log_x, mass, *rest), (1 - how.confidence) / 4)
+    base = exact + float(c @ [one.scale for _, one in drawn])
+    return base + low, base + high
