@@ -214,8 +214,9 @@ def _told(known: float, cases: Cases, how: UnderBound) -> Told:
     gaps = [one.bound - one.log_z for one in found]
     verdict = f"{len(found):,} different cases, {how.draws:,} draws each under bounds {np.mean(gaps):.2g} above on average"
     sure = ("probabilistic", how.confidence, error, verdict)
-    log_p, elbo = min(max(log_p, lower), upper), min(elbo, upper)
+    log_p = min(max(log_p, lower), upper)
     kl = min(max(log_p - elbo, 0.0), most) if log_p > -np.inf else 0.0
+    elbo = log_p - kl
     return Told(
         Certificate(log_p, lower, upper, *sure),
         Certificate(elbo, lower - most, upper, *sure),
