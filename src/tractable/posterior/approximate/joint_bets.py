@@ -136,3 +136,27 @@ def _at(cases: CaseDraws, side: _Side, kappa: float, log_inverse: float) -> floa
     at = float(cases.c @ np.logaddexp(log_m, cases.log_f))
     told = (side.value(log_m).sum() - log_inverse) / kappa
     return at - side.sign * told + side.sign * ROUNDING * float(cases.c.sum())
+
+
+class Blocks(NamedTuple):
+    """Numbers of n cases, m of each: between 0 and `width` [n]; their mean and variance as other draws foresee them."""
+
+    numbers: np.ndarray
+    width: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def least_mean(c: np.ndarray, blocks: Blocks, level: float) -> float:
+    """Σ c E[Y] of Y in [0, width] is at least this, but with probability `level`: an empirical Bernstein bound.
+
+    For ξ ≥ −1 and stakes λ < 1, exp(λ ξ + (λ + log(1 − λ)) ξ²) ≤ 1 + λ ξ (Fan, Grama & Liu 2015), with ξ = Y/width − ρ
+    and the foreseen mean ρ.
+    """
+    x, m = blocks.numbers / blocks.width[:, None], blocks.numbers.shape[1]
+    weights, log_inverse = c * blocks.width, math.log(1 / level)
+    stake = math.sqrt(2 * log_inverse / (m * max(float(c**2 @ blocks.variance), 1e-12)))
+    stake = min(stake, LARGEST_LOWER / float(weights.max()))
+    own, rho = stake * weights, np.clip(blocks.mean / blocks.width, 0.0, 1.0)
+    charged = float((-np.log1p(-own) - own) @ ((x - rho[:, None]) ** 2).sum(1)) + log_inverse
+    return max(float(weights @ x.mean(1)) - charged / (stake * m), 0.0)

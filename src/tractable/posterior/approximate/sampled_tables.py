@@ -21,7 +21,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.observations import Observations
 from tractable.plan import BudgetError, Memory, ask
 from tractable.plan.mini_buckets import CORES
-from tractable.posterior.approximate.joint_bets import CaseDraws, ends
+from tractable.posterior.approximate.joint_bets import LEAST_SPREAD, Blocks, CaseDraws, ends, least_mean
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.approximate.weighted_cases import (
     PIECE,
@@ -144,7 +144,7 @@ def _drawn(
     """All cases of positive weight, whose counts are added to those given."""
     theta, weights, counts = given
     numbers = np.concatenate([np.zeros(0, np.int64), *(g.numbers[weights[g.numbers] > 0] for g in groups)])
-    level = (1 - how.confidence) / 2 / max(len(numbers), 1)
+    level = (1 - how.confidence) / 4 / max(len(numbers), 1)
 
     def one(work: Work) -> tuple[Work, WeightedCase]:
         (own, tables, parts), case, start = work
@@ -206,32 +206,44 @@ def _told(known: float, cases: Cases, how: UnderBound) -> Told:
     log_p, elbo = (known + total([getattr(one, end) for one in found]) for end in ("log_z", "elbo"))
     if all(one.lower == one.upper for one in found):
         return Told(*map(Certificate.exact, (log_p, log_p, 0.0)))
-    lower, upper = (known + total([getattr(one, end) for one in found]) for end in ("lower", "upper"))
-    narrow, wide = _together(cases, how)
-    lower, upper = max(lower, known + narrow), min(upper, known + wide)
-    most = total([one.kl_upper for one in found])
+    together = _together(cases, how)
+    lower = known + max(total([one.lower for one in found]), together.lower)
+    upper = known + min(total([one.upper for one in found]), together.upper)
+    most = min(total([one.kl_upper for one in found]), max(upper - known - together.elbo, 0.0))
     error = float(np.hypot.reduce(cases.weights * [one.std_error for one in found]))
-    gaps = [one.bound - one.log_z for one in found]
-    verdict = f"{len(found):,} different cases, {how.draws:,} draws each under bounds {np.mean(gaps):.2g} above on average"
-    sure = ("probabilistic", how.confidence, error, verdict)
+    gap = np.mean([one.bound - one.log_z for one in found])
+    verdict = f"{len(found):,} different cases, {how.draws:,} draws each under bounds {gap:.2g} above on average"
     log_p = min(max(log_p, lower), upper)
     kl = min(max(log_p - elbo, 0.0), most) if log_p > -np.inf else 0.0
-    elbo = log_p - kl
+    sure = ("probabilistic", how.confidence)
     return Told(
-        Certificate(log_p, lower, upper, *sure),
-        Certificate(elbo, lower - most, upper, *sure),
-        Certificate(kl, 0.0, most, *sure[:2], verdict=verdict),
+        Certificate(log_p, lower, upper, *sure, error, verdict),
+        Certificate(log_p - kl, lower - most, upper, *sure, error, verdict),
+        Certificate(kl, 0.0, most, *sure, verdict=verdict),
     )
 
 
-def _together(cases: Cases, how: UnderBound) -> tuple[float, float]:
-    """Ends of the sum of log Z by one bet on all draws, with half of the probability to miss; beside it what is exact."""
+class Together(NamedTuple):
+    """Ends of the sum of log Z, and the lower one of that of E[log R], by bets on the draws of all cases."""
+
+    lower: float
+    upper: float
+    elbo: float
+
+
+def _together(cases: Cases, how: UnderBound) -> Together:
+    """A quarter of the probability to miss for each; beside it what is exact."""
     drawn = [(c, one) for c, one in zip(cases.weights.tolist(), cases.found, strict=True) if one.seen is not None]
     if not drawn or any(one.counts is None for one in cases.found):
-        return -np.inf, np.inf
+        return Together(-np.inf, np.inf, -np.inf)
     exact = sum(c * one.log_z for c, one in zip(cases.weights.tolist(), cases.found, strict=True) if one.seen is None)
-    c = np.array([c for c, _ in drawn])
-    log_x, mass, *rest = (np.array(column) for column in zip(*(one.seen for _, one in drawn), strict=True))  # pyright: ignore
-    low, high = ends(CaseDraws(c, how.draws, log_x, mass, *rest), (1 - how.confidence) / 4)
+    c, level = np.array([c for c, _ in drawn]), (1 - how.confidence) / 4
+    log_x, mass, log_f, least, mean, spread, blocks, width = (
+        np.array(column) for column in zip(*(one.seen for _, one in drawn), strict=True)  # pyright: ignore
+    )
+    low, high = ends(CaseDraws(c, how.draws, log_x, mass, log_f, least, mean, spread), level)
     base = exact + float(c @ [one.scale for _, one in drawn])
-    return base + low, base + high
+    foreseen = np.logaddexp(0.0, np.log(np.maximum(mean, 1e-300)) - log_f)
+    variance = np.maximum(spread, LEAST_SPREAD) / (how.draws // blocks.shape[1])
+    elbo = least_mean(c, Blocks(blocks, width, foreseen, variance), level)
+    return Together(base + low, base + high, base + float(c @ log_f) + elbo)

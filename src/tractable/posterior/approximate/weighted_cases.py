@@ -43,6 +43,9 @@ SHARE = 1 / 8
 RACE, LONG, SHORT = 2, 10, 3
 """Sweeps of each order in the race of a group, of its winner, and of each further case, which begins there."""
 
+BLOCKS = 64
+"""Into so many blocks draws are cut, each of which has an R of its own."""
+
 PIECE = 8
 """Batches at a time, at most."""
 
@@ -136,7 +139,8 @@ class Question(NamedTuple):
 
 class Seen(NamedTuple):
     """For bets on many cases: masses at logarithms of X = w (1 − s [z = z₀])/e^scale; log s F(z₀) and log F(z₀), less
-    the scale; mean and relative variance of X as other draws foresee them."""
+    the scale; mean and relative variance of w/e^scale as other draws foresee them; log R of each block of the draws,
+    above its floor log s F(z₀), and how far above that may be."""
 
     log_x: np.ndarray
     mass: np.ndarray
@@ -144,6 +148,8 @@ class Seen(NamedTuple):
     least: float
     mean: float
     spread: float
+    blocks: np.ndarray
+    width: float
 
 
 class WeightedCase(NamedTuple):
@@ -229,13 +235,19 @@ class _Drawer:
     def under_bound(self, first: FirstState, seed: int) -> WeightedCase:
         """The draws, and what follows from them."""
         n = self.asked.draws
-        tally, means, squares = _Tally(self.group), Bets(horizon=n), Bets(horizon=n)
+        tally, means, squares, all_x = _Tally(self.group), Bets(horizon=n), Bets(horizon=n), []
         for log_w, states in self.pieces(seed):
             log_x = log_w + np.where((states == first.states).all(0), LOG_REST, 0.0)
             means.add(log_x)
             squares.add(2 * log_x)
             tally.add(log_x, states)
-        return self._told(first, tally, means, squares)
+            all_x.append(log_x)
+        found = self._told(first, tally, means, squares)
+        floor = LOG_SHARE + first.log_weight - self.scale
+        known = (floor, first.log_weight - self.scale, first.mean, first.spread)
+        above = _blocks(np.concatenate(all_x), floor), float(np.logaddexp(0.0, -floor))
+        seen = Seen(means.tally.points, means.tally.mass[:, 0].sum(0), *known, *above)
+        return found._replace(scale=self.scale, seen=seen)
 
     def _told(self, first: FirstState, tally: _Tally, means: Bets, squares: Bets) -> WeightedCase:
         n, floor = self.asked.draws, LOG_SHARE + first.log_weight
@@ -251,9 +263,14 @@ class _Drawer:
         self.group.add_counts(counts, first.states, np.array([math.exp(floor - log_r)]))
         std_error = math.sqrt(spread / n) if tally.sum else most
         ends = (log_z, min(log_r, log_z), lower, upper, most, std_error, self.state.bound)
-        points, mass = means.tally.points, means.tally.mass[:, 0].sum(0)
-        known = (floor - self.scale, first.log_weight - self.scale, first.mean, first.spread)
-        return WeightedCase(*ends, counts, self.scale, Seen(points, mass, *known))
+        return WeightedCase(*ends, counts)
+
+
+def _blocks(log_x: np.ndarray, floor: float) -> np.ndarray:
+    """log R of each block of draws, above the floor; R of all draws is on average no lower (Burda et al. 2016)."""
+    m = min(BLOCKS, len(log_x))
+    x = log_x[: len(log_x) // m * m].reshape(m, -1)
+    return np.logaddexp(0.0, np.logaddexp.reduce(x, axis=1) - math.log(x.shape[1]) - floor)
 
 
 def _kl_bound(log_z: tuple[float, float], log_first: float, log_second: float, n: int) -> float:
