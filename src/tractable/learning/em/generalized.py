@@ -71,7 +71,11 @@ class GeneralizedEM(ExpectationMaximization):
     def __post_init__(self) -> None:
         if self.posterior == "mini_buckets":
             object.__setattr__(self, "posterior", MiniBucketsEStep())
-        good = self._draws or self.posterior in POSTERIORS or (isinstance(self.posterior, int) and self.posterior > 0)
+        good = (
+            self._drawn is not None
+            or self.posterior in POSTERIORS
+            or (isinstance(self.posterior, int) and self.posterior > 0)
+        )
         if not good or not 0 < self.rate <= 1:
             raise ModelError(
                 f"posterior is one of {', '.join(POSTERIORS)} or a number of components and 0 < rate ≤ 1,"
@@ -82,10 +86,9 @@ class GeneralizedEM(ExpectationMaximization):
 
     def adopted(self, model: Any) -> Any:
         """The model that is learned; a sigmoid belief network in double precision, so that a fall is no rounding."""
-        if self._draws and not isinstance(model, BayesianNetwork):
-            raise ModelError(
-                f"mini_buckets stands for the posterior of a BayesianNetwork, got a {type(model).__name__}: take another"
-            )
+        if self._drawn and not isinstance(model, BayesianNetwork):
+            name = type(model).__name__
+            raise ModelError(f"mini_buckets stands for the posterior of a BayesianNetwork, got a {name}: take another")
         if getattr(model, "family", None) != "sigmoid_belief":
             return super().adopted(model)
         if self.posterior != "mean_field" or self.m_step == CLOSED_FORM:
@@ -100,15 +103,16 @@ class GeneralizedEM(ExpectationMaximization):
         return free_of_evidence(model).astype(np.float64)
 
     @property
-    def _draws(self) -> bool:
-        return isinstance(self.posterior, MiniBucketsEStep)
+    def _drawn(self) -> MiniBucketsEStep | None:
+        """The E-step by draws, where there is one."""
+        return self.posterior if isinstance(self.posterior, MiniBucketsEStep) else None
 
     def check_memory(self, model: Any, x: Any, options: EMOptions, *q: Any) -> None:
         """Refuse what takes more than the memory that was given; a row that does is drawn."""
-        super().check_memory(model, x, options, *((self.posterior.asked(0, 0),) if self._draws else ()))
+        super().check_memory(model, x, options, *((self._drawn.asked(),) if self._drawn else ()))
 
     def _has_converged(self, at: Point, now: Iteration) -> bool:
-        if not self._draws:
+        if not self._drawn:
             return super()._has_converged(at, now)
         found = [record.objective for record in (*at.records, now)][-2 * WINDOW :]
         gained = sum(found[WINDOW:]) - sum(found[:WINDOW])
@@ -116,14 +120,14 @@ class GeneralizedEM(ExpectationMaximization):
 
     def validated(self, model: Any, task: Task, found: Any) -> Certificate | None:
         """The mean log-likelihood of rows that are not learned from, after an E-step."""
-        if not self._draws or task.held is None:
+        if self._drawn is None or task.held is None:
             return super().validated(model, task, found)
-        return self.posterior.log_likelihood(model, task, found)
+        return self._drawn.log_likelihood(model, task, found)
 
     def expectation(self, model: Any, task: Task, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""
-        if self._draws:
-            return self.posterior(model, task, before)
+        if self._drawn:
+            return self._drawn(model, task, before)
         return expected_statistics(model, task.data, task.weights, self.posterior, before, task.options.memory)
 
     def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:

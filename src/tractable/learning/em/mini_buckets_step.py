@@ -13,6 +13,7 @@ from tractable.posterior import Certificate
 from tractable.posterior.expected import Expected, UnderBound
 from tractable.posterior.verbs import expected_statistics
 
+
 @dataclass(frozen=True)
 class MiniBucketsEStep:
     """An E-step of a Bayesian network by weighted draws under a bound, where the exact one is too wide.
@@ -57,7 +58,7 @@ class MiniBucketsEStep:
             raise ModelError(f"a confidence lies between 0 and 1, got {self.confidence!r}")
 
     def asked(self, *seed: int, strict: bool = True) -> UnderBound:
-        """What stands for the posterior, by a seed of its own for each iteration: the model depends on earlier draws."""
+        """What stands for the posterior; each iteration has a seed of its own, as the model depends on earlier draws."""
         return UnderBound(int(self.draws), self.confidence, seed, strict)
 
     def __call__(self, model: Any, task: Task, before: Any) -> Expected:

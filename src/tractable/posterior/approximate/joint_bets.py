@@ -28,13 +28,13 @@ LARGEST_LOWER, LARGEST_UPPER = 0.5, 0.9
 LEAST_SPREAD = 0.02
 """Relative variances are taken for no less: the draws that foresee them are few."""
 
-STEPS, TRIALS = 60, 16
+STEPS, TRIALS = 45, 12
 """Halvings in the search for a point, and in that for κ."""
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
-ROUNDING = 1e-9
-"""What is charged for rounding, for each case once."""
+ROUNDING = 1e-7
+"""What is charged for points that are found up to rounding, for each case once."""
 
 
 class CaseDraws(NamedTuple):
@@ -66,15 +66,20 @@ def ends(cases: CaseDraws, level: float) -> tuple[float, float]:
     log_inverse = math.log(1 / level)
     spread = cases.c**2 @ np.maximum(cases.spread, LEAST_SPREAD)
     stake = math.sqrt(2 * log_inverse / (cases.n_draws * spread))
-    out = [_end(cases, side, stake * cases.n_draws, log_inverse) for side in (_lower(cases, stake), _upper(cases, stake))]
+    out = [
+        _end(cases, side, stake * cases.n_draws, log_inverse) for side in (_lower(cases, stake), _upper(cases, stake))
+    ]
     return out[0], max(out)  # that they cross has probability `level` at most
 
 
 def _lower(cases: CaseDraws, stake: float) -> _Side:
     own = np.minimum(stake * cases.c, LARGEST_LOWER)[:, None]
+    top = cases.log_x.max(1, where=cases.mass > 0, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0.0)
+    relative = own * np.exp(np.minimum(cases.log_x - top[:, None], 0.0))
 
     def ratio(log_m: np.ndarray) -> np.ndarray:
-        return own * np.exp(np.minimum(cases.log_x - log_m[:, None], 600.0))
+        return relative * np.exp(np.minimum(top - log_m, 600.0))[:, None]
 
     def value(log_m: np.ndarray) -> np.ndarray:
         return (cases.mass * np.log1p(ratio(log_m) - own)).sum(1)

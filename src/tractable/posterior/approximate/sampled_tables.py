@@ -67,15 +67,24 @@ class SampledGroup(NamedTuple):
 
 
 class Cases(NamedTuple):
-    """What is drawn, by its cases of positive weight: weights [n], what came of each, and its number among all cases."""
+    """What is drawn, by its cases of positive weight: weights [n], numbers among all cases, and what came of each."""
 
     weights: np.ndarray
     numbers: np.ndarray
     found: list[WeightedCase]
 
-    def total(self, values: list[float]) -> float:
+    def total(self, name: str) -> float:
         """The sum over rows of a number of each case."""
-        return float(self.weights @ np.array(values)) if values else 0.0
+        return sum(w * getattr(one, name) for w, one in zip(self.weights.tolist(), self.found, strict=True))
+
+    def split(self) -> tuple[Cases, Cases]:
+        """Those that draws were needed for, and the others."""
+        needed = np.array([one.seen is not None for one in self.found], bool)
+        return self._some(needed), self._some(~needed)
+
+    def _some(self, which: np.ndarray) -> Cases:
+        found = [self.found[i] for i in np.flatnonzero(which)]
+        return Cases(self.weights[which], self.numbers[which], found)
 
 
 def expected_statistics(
@@ -97,8 +106,11 @@ def expected_statistics(
     log_z = answered(program, exact.plans, theta, own, counts)
     known = float(own @ log_z) + times_logs(weight.counts, theta)
     cases = _drawn(groups, (theta, weight.cases, counts), how, ask("marginals", memory).budget.memory)
-    if how.strict and not known + cases.total([one.log_z for one in cases.found]) > -np.inf:
-        _check((program, theta, log_z), rows, weights, cases, how)
+    if how.strict and not known + cases.total("log_z") > -np.inf:
+        counting = np.ones(len(rows), bool) if weights is None else weights > 0
+        log_z[cases.numbers] = [one.log_z if one.bound == -np.inf else 0.0 for one in cases.found]
+        found = _impossible(rows, by_rows(program, rows, theta, log_z), counting)
+        raise found or _unseen(program, rows, cases, how)
     told = _told(known, cases, how)
     values = [float(certificate.value) for certificate in told]
     return Expected(Statistics({COUNT: counts[program.layout.places]}), *values, told=told)  # pyright: ignore
@@ -177,44 +189,39 @@ def _work(groups: list[SampledGroup], theta: np.ndarray, weights: np.ndarray) ->
         yield from (Work(group, case, start) for case in cases)
 
 
-def _check(
-    exact: tuple[Program, np.ndarray, np.ndarray],
-    rows: Observations,
-    weights: np.ndarray | None,
-    cases: Cases,
-    how: UnderBound,
-) -> None:
-    """Refuse rows that are impossible, or seem so; `exact`: the program, θ, log Z of each case that was not drawn."""
-    program, theta, log_z = exact
-    counting = np.ones(len(rows), bool) if weights is None else weights > 0
-    log_z[cases.numbers] = [one.log_z if one.bound == -np.inf else 0.0 for one in cases.found]
-    if (bad := np.isneginf(by_rows(program, rows, theta, log_z)) & counting).any():
-        raise impossible(rows, bad)
-    bounds = {i: one.bound for i, one in zip(cases.numbers.tolist(), cases.found, strict=True) if one.counts is None}
-    for row, case in zip(*map(np.ndarray.tolist, needs(program, rows)), strict=True):
-        if case in bounds and counting[row]:
-            raise ModelError(
-                f"row {row if rows.chosen is None else int(rows.chosen[row])}: none of {how.draws:,} draws of what it"
-                f" hides had a positive weight, log p <= {bounds[case]:.6g}: take more draws, MiniBucketsEStep(draws=…),"
-                " or begin with tables without zeros"
-            )
+def _impossible(rows: Observations, log_p: np.ndarray, counting: np.ndarray) -> ModelError | None:
+    """The error about a row of probability zero, if there is one."""
+    bad = np.isneginf(log_p) & counting
+    return impossible(rows, bad) if bad.any() else None
+
+
+def _unseen(program: Program, rows: Observations, cases: Cases, how: UnderBound) -> ModelError:
+    """The error about a row for which nothing of positive weight was found."""
+    case, one = next((i, one) for i, one in zip(cases.numbers, cases.found, strict=True) if one.counts is None)
+    places, needed = needs(program, rows)
+    row = int(places[needed == case].min())
+    return ModelError(
+        f"row {row if rows.chosen is None else int(rows.chosen[row])}: none of {how.draws:,} draws of what it hides had a"
+        f" positive weight, log p <= {one.bound:.6g}: take more draws, MiniBucketsEStep(draws=…), or begin with tables"
+        " without zeros"
+    )
 
 
 def _told(known: float, cases: Cases, how: UnderBound) -> Told:
     """What is known exactly and what was drawn, added up."""
-    found, total = cases.found, cases.total
-    log_p, elbo = (known + total([getattr(one, end) for one in found]) for end in ("log_z", "elbo"))
-    if all(one.lower == one.upper for one in found):
-        return Told(*map(Certificate.exact, (log_p, log_p, 0.0)))
-    together = _together(cases, how)
-    lower = known + max(total([one.lower for one in found]), together.lower)
-    upper = known + min(total([one.upper for one in found]), together.upper)
-    most = min(total([one.kl_upper for one in found]), max(upper - known - together.elbo, 0.0))
-    error = float(np.hypot.reduce(cases.weights * [one.std_error for one in found]))
-    gap = np.mean([one.bound - one.log_z for one in found])
-    verdict = f"{len(found):,} different cases, {how.draws:,} draws each under bounds {gap:.2g} above on average"
+    log_p, elbo, lower, upper = (known + cases.total(name) for name in ("log_z", "elbo", "lower", "upper"))
+    if lower == upper:
+        return Told(*map(Certificate.exact, (upper, upper, 0.0)))
+    most = cases.total("kl_upper")
+    if lower > -np.inf:
+        together = _together(cases, how)
+        lower, upper = max(lower, known + together.lower), min(upper, known + together.upper)
+        most = min(most, max(0.0, upper - known - together.elbo))
     log_p = min(max(log_p, lower), upper)
-    kl = min(max(log_p - elbo, 0.0), most) if log_p > -np.inf else 0.0
+    kl = min(max(0.0, log_p - elbo), most)
+    error = float(np.hypot.reduce(cases.weights * [one.std_error for one in cases.found]))
+    gap = np.mean([one.bound - one.log_z for one in cases.found])
+    verdict = f"{len(cases.found):,} different cases, {how.draws:,} draws each under bounds {gap:.2g} above on average"
     sure = ("probabilistic", how.confidence)
     return Told(
         Certificate(log_p, lower, upper, *sure, error, verdict),
@@ -233,16 +240,13 @@ class Together(NamedTuple):
 
 def _together(cases: Cases, how: UnderBound) -> Together:
     """A quarter of the probability to miss for each; beside it what is exact."""
-    drawn = [(c, one) for c, one in zip(cases.weights.tolist(), cases.found, strict=True) if one.seen is not None]
-    if not drawn or any(one.counts is None for one in cases.found):
-        return Together(-np.inf, np.inf, -np.inf)
-    exact = sum(c * one.log_z for c, one in zip(cases.weights.tolist(), cases.found, strict=True) if one.seen is None)
-    c, level = np.array([c for c, _ in drawn]), (1 - how.confidence) / 4
+    drawn, exact = cases.split()
+    c, level = drawn.weights, (1 - how.confidence) / 4
     log_x, mass, log_f, least, mean, spread, blocks, width = (
-        np.array(column) for column in zip(*(one.seen for _, one in drawn), strict=True)  # pyright: ignore
+        np.array(column) for column in zip(*(one.seen or () for one in drawn.found), strict=True)
     )
     low, high = ends(CaseDraws(c, how.draws, log_x, mass, log_f, least, mean, spread), level)
-    base = exact + float(c @ [one.scale for _, one in drawn])
+    base = exact.total("log_z") + drawn.total("scale")
     foreseen = np.logaddexp(0.0, np.log(np.maximum(mean, 1e-300)) - log_f)
     variance = np.maximum(spread, LEAST_SPREAD) / (how.draws // blocks.shape[1])
     elbo = least_mean(c, Blocks(blocks, width, foreseen, variance), level)

@@ -1,7 +1,7 @@
-"""The posterior of a case that is too wide for elimination: completions drawn under a bound by mini-buckets, weighted.
+"""The posterior of a case that is too wide for elimination: weighted completions, drawn under a bound by mini-buckets.
 
-Draws of a proposal r have weights w = F(z)/r(z) ≤ e^U of mean Z (`mini_buckets.py`). With a state z₀ of positive weight,
-found by other draws, and a small share s, q takes z₀ or one of the draws in proportion to its term in
+Draws of a proposal r have weights w = F(z)/r(z) ≤ e^U of mean Z (`mini_buckets.py`). With a state z₀ of positive
+weight, found by other draws, and a small share s, q takes z₀ or one of the draws in proportion to its term in
 
     R = s F(z₀) + Σ_k w_k (1 − s [z_k = z₀]) / K,   E[R] = Z,   R ≥ s F(z₀) > 0.
 
@@ -100,7 +100,7 @@ class CaseTables:
 
 
 class Parts(NamedTuple):
-    """How the buckets of a group are split: an order, the entries of a part at most, the seed for ties; what it takes."""
+    """How the buckets of a group are split: an order, the entries of a part at most, the seed for ties, the bytes."""
 
     order: np.ndarray
     limit: int
@@ -270,7 +270,7 @@ def _blocks(log_x: np.ndarray, floor: float) -> np.ndarray:
     """log R of each block of draws, above the floor; R of all draws is on average no lower (Burda et al. 2016)."""
     m = min(BLOCKS, len(log_x))
     x = log_x[: len(log_x) // m * m].reshape(m, -1)
-    return np.logaddexp(0.0, np.logaddexp.reduce(x, axis=1) - math.log(x.shape[1]) - floor)
+    return np.logaddexp(np.zeros(m), np.logaddexp.reduce(x, axis=1) - math.log(x.shape[1]) - floor)
 
 
 def _kl_bound(log_z: tuple[float, float], log_first: float, log_second: float, n: int) -> float:
