@@ -318,6 +318,8 @@ def adopted(plan: Plan, structure: Any, ask: Ask, given: Any = None) -> Plan:
     if plan.query != ask.query:
         raise ModelError(f"the plan was made for the query {plan.query!r}, not for {ask.query!r}: make one for that")
     _check_same_targets(plan, ask)
+    if ask.query == "map" and plan.n != ask.n:
+        raise ModelError(f"the plan was made for k={plan.n}, not for {ask.n}: make one for that")
     if given is not None and given != (set(plan.observed) if plan.given is None else plan.given):
         told = ", ".join(plan.observed) or "nothing"
         raise ModelError(f"the plan was made for other evidence (observed: {told}): make one for what is observed now")

@@ -35,8 +35,11 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     rows = float(lengths.sum())
     ahead = ask.n if query == "filtering" else 0
     flops = (PASSES.get(query, 3.0) + ahead) * rows * k * k
-    seconds = (rows * STEP + flops * TERM) / max(min(n_cores(), len(lengths)), 1)
     size = rows * (16.0 * k + 16.0) + (8.0 * ask.n * rows if query == "sample" else 0.0)
+    if query == "map":
+        paths = n_ranks(ask.n, k, lengths)  # each is traced, and the ways to leave it are looked at
+        size, flops = size + paths * (4.0 * rows + 56.0 * len(lengths)), flops + 4.0 * paths * rows * k
+    seconds = (rows * STEP + flops * TERM) / max(min(n_cores(), len(lengths)), 1)
     told = f"{rows:,.0f} rows" if len(lengths) == 1 else f"{len(lengths):,} sequences of {rows:,.0f} rows in all"
     reason = f"a chain of width 1: {name.replace('-', '–')}, O(T K²) for {told} and K = {k} states"
     method = name if size <= limit.memory and seconds <= limit.seconds else None
@@ -50,6 +53,11 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
         "structure": k,
     }
     return Plan(method, float(np.log2(k * k)), flops, size, seconds, reason, **more)
+
+
+def n_ranks(n: int, k: int, lengths: Any) -> int:
+    """How many of the best paths are looked for: one more than asked for, to know ties, and no more than are."""
+    return int(min(n + 1, float(k) ** min(float(np.max(lengths)), 64.0)))
 
 
 def plan_nothing(k: int, ask: Ask) -> Plan:

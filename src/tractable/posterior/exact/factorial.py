@@ -89,27 +89,69 @@ def _lagged(asked: Question, part: slice, lag: int) -> np.ndarray:
 
 
 class JointPaths(NamedTuple):
-    """Joint states as paths of each chain [n, M] (of many, [n_paths, n, M]), and log p(path, x) of each sequence."""
+    """The best joint paths, as states of each chain [k, n, M], and log p(path, x) of each sequence [k, n_sequences]."""
 
     states: np.ndarray
     log_probability: np.ndarray
 
 
-def viterbi(asked: Question) -> JointPaths:
-    """The most probable joint path of each sequence."""
-    found, values = [], []
-    for part in asked.parts():
-        delta = _rows(asked, part)
-        delta[0] += _log_start(asked)
-        for t in range(1, len(delta)):
-            delta[t] += _forward(asked, delta[t - 1 : t], np.max)[0]
-        path = np.empty(len(delta), np.int64)
-        path[-1] = delta[-1].argmax()
-        values.append(delta[-1].max())
-        for t in range(len(delta) - 2, -1, -1):
-            path[t] = (delta[t] + _entering(asked, path[t + 1 : t + 2])[0]).argmax()
-        found.append(path)
-    return JointPaths(_split_states(asked, np.concatenate(found)), np.array(values))
+class _Ways:
+    """Ways to leave the paths found, each to another one: (loss, path, row, state); those that may still be wanted."""
+
+    def __init__(self) -> None:
+        self.best: list[tuple[float, int, int, int]] = []
+
+    def offer(self, path: int, t: int, losses: np.ndarray, wanted: int) -> None:
+        """Ways to leave a path in a row for each state; `wanted` paths are still to be found."""
+        most = self.best[-1][0] if len(self.best) >= wanted else np.inf
+        there = np.flatnonzero(losses < most)
+        if len(there) > wanted:
+            there = there[np.argpartition(losses[there], wanted - 1)[:wanted]]
+        if len(there):
+            more = [(float(losses[i]), path, t, int(i)) for i in there]
+            self.best = sorted([*self.best, *more])[:wanted]
+
+
+def viterbi(asked: Question, n: int = 1) -> JointPaths:
+    """The `n` most probable joint paths of each sequence, best first; where there are fewer, −1 and −∞."""
+    found = [_best_paths(asked, part, n) for part in asked.parts()]
+    joint = np.concatenate([paths for paths, _ in found], axis=1)
+    states = np.where(joint[..., None] < 0, -1, _split_states(asked, np.maximum(joint, 0)))
+    return JointPaths(states, np.stack([values for _, values in found], axis=1))
+
+
+def _best_paths(asked: Question, part: slice, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best joint paths of one sequence [n, t], and what each has: as in chain_best.c."""
+    delta = _rows(asked, part)
+    delta[0] += _log_start(asked)
+    for t in range(1, len(delta)):
+        delta[t] += _forward(asked, delta[t - 1 : t], np.max)[0]
+    paths, losses, ways = np.full((n, len(delta)), -1), np.full(n, np.inf), _Ways()
+    if (top := delta[-1].max()) == -np.inf:
+        return paths, -losses
+    losses[0] = 0.0
+    _follow(asked, delta, paths[0], (len(delta), 0.0, 0, n - 1), ways)
+    for found in range(1, n):
+        if not ways.best:
+            break
+        losses[found], parent, t, state = ways.best.pop(0)
+        paths[found, t:], paths[found, t] = paths[parent, t:], state
+        _follow(asked, delta, paths[found], (t, losses[found], found, n - 1 - found), ways)
+    return paths, top - losses
+
+
+def _follow(
+    asked: Question, delta: np.ndarray, path: np.ndarray, told: tuple[int, float, int, int], ways: _Ways
+) -> None:
+    """The best path up to a row after which it is given, and the ways to leave it before."""
+    end, loss, number, wanted = told
+    for t in range(end - 1, -1, -1):
+        scores = delta[t] + _entering(asked, path[t + 1 : t + 2])[0] if t + 1 < len(delta) else delta[t]
+        path[t] = scores.argmax()
+        if wanted:
+            losses = loss + (scores[path[t]] - scores)
+            losses[path[t]] = np.inf
+            ways.offer(number, t, losses, wanted)
 
 
 def sample_paths(asked: Question, n: int, rng: np.random.Generator) -> np.ndarray:
