@@ -308,7 +308,8 @@ def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
     log_p = np.take_along_axis(joint, best, 1).T
     if not asked.many and log_p[0, 0] == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under every component")
-    names = np.where(log_p > -np.inf, best.T.astype(str).astype(object), None)
+    names = best.T.astype(str).astype(object)
+    names[log_p == -np.inf] = None
 
     def certified(values: np.ndarray) -> Certificate:
         return Certificate.of_cases(values if asked.many else float(values[0]))

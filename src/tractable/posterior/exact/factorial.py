@@ -7,6 +7,7 @@ The kernel does it in doubles. What those cannot hold, most probable paths and s
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from tractable.kernels.chain_factorial import smooth as smooth_chains
 from tractable.models.additive import Terms, joint_table
 from tractable.models.emissions._base import logs
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.posterior.exact.best_first import best_first
 
 Combine = Callable[..., Any]
 
@@ -95,23 +97,6 @@ class JointPaths(NamedTuple):
     log_probability: np.ndarray
 
 
-class _Ways:
-    """Ways to leave the paths found, each to another one: (loss, path, row, state); those that may still be wanted."""
-
-    def __init__(self) -> None:
-        self.best: list[tuple[float, int, int, int]] = []
-
-    def offer(self, path: int, t: int, losses: np.ndarray, wanted: int) -> None:
-        """Ways to leave a path in a row for each state; `wanted` paths are still to be found."""
-        most = self.best[-1][0] if len(self.best) >= wanted else np.inf
-        there = np.flatnonzero(losses < most)
-        if len(there) > wanted:
-            there = there[np.argpartition(losses[there], wanted - 1)[:wanted]]
-        if len(there):
-            more = [(float(losses[i]), path, t, int(i)) for i in there]
-            self.best = sorted([*self.best, *more])[:wanted]
-
-
 def viterbi(asked: Question, n: int = 1) -> JointPaths:
     """The `n` most probable joint paths of each sequence, best first; where there are fewer, −1 and −∞."""
     found = [_best_paths(asked, part, n) for part in asked.parts()]
@@ -121,37 +106,24 @@ def viterbi(asked: Question, n: int = 1) -> JointPaths:
 
 
 def _best_paths(asked: Question, part: slice, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best joint paths of one sequence [n, t], and what each has: as in chain_best.c."""
+    """The best joint paths of one sequence [n, t], and log p of each."""
     delta = _rows(asked, part)
     delta[0] += _log_start(asked)
     for t in range(1, len(delta)):
         delta[t] += _forward(asked, delta[t - 1 : t], np.max)[0]
-    paths, losses, ways = np.full((n, len(delta)), -1), np.full(n, np.inf), _Ways()
+    states, log_p = np.full((n, len(delta)), -1), np.full(n, -np.inf)
     if (top := delta[-1].max()) == -np.inf:
-        return paths, -losses
-    losses[0] = 0.0
-    _follow(asked, delta, paths[0], (len(delta), 0.0, 0, n - 1), ways)
-    for found in range(1, n):
-        if not ways.best:
-            break
-        losses[found], parent, t, state = ways.best.pop(0)
-        paths[found, t:], paths[found, t] = paths[parent, t:], state
-        _follow(asked, delta, paths[found], (t, losses[found], found, n - 1 - found), ways)
-    return paths, top - losses
+        return states, log_p
 
+    def scores(path: array) -> np.ndarray | None:  # from the end backwards
+        t = len(delta) - 1 - len(path)
+        if t < 0:
+            return None
+        return delta[t] + _entering(asked, np.array(path[-1:]))[0] if path else delta[t]
 
-def _follow(
-    asked: Question, delta: np.ndarray, path: np.ndarray, told: tuple[int, float, int, int], ways: _Ways
-) -> None:
-    """The best path up to a row after which it is given, and the ways to leave it before."""
-    end, loss, number, wanted = told
-    for t in range(end - 1, -1, -1):
-        scores = delta[t] + _entering(asked, path[t + 1 : t + 2])[0] if t + 1 < len(delta) else delta[t]
-        path[t] = scores.argmax()
-        if wanted:
-            losses = loss + (scores[path[t]] - scores)
-            losses[path[t]] = np.inf
-            ways.offer(number, t, losses, wanted)
+    paths, losses = best_first(scores, n)
+    states[: len(paths)], log_p[: len(paths)] = np.array(paths)[:, ::-1], top - losses
+    return states, log_p
 
 
 def sample_paths(asked: Question, n: int, rng: np.random.Generator) -> np.ndarray:
