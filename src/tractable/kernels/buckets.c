@@ -76,16 +76,20 @@ static int sweeps(Bound *of, Best *best, const double *terms) {
     return done;
 }
 
-/* Lowers the bound of a state, or of the first one where `fresh`. terms: sweeps, seconds, step, least gain; told: the
- * bound, what it was charged for rounding, sweeps done. */
-EXPORT int buckets_bound(TABLES, int fresh, const double *terms, double *weights, double *shifts, double *told,
-                         Caller caller) {
+enum { AS_IT_IS, FRESH, RESCALED };
+
+/* Lowers the bound of a state: the first one where `fresh`, or one of other temperatures whose weights are to be
+ * RESCALED. terms: sweeps, seconds, step, least gain; told: the bound, what it was charged for rounding, sweeps done. */
+EXPORT int buckets_bound(TABLES, int fresh, const double *temperatures, const double *terms, double *weights,
+                         double *shifts, double *told, Caller caller) {
     double end = now_seconds() + terms[1];
     SPLIT(b)
     Bound of;
-    bound_open(&of, &b, grab(sizeof(double) * (size_t)(b.n_parts + 1)), grab(sizeof(double) * (size_t)(b.shift_size + 1)));
+    bound_open(&of, &b, grab(sizeof(double) * (size_t)(b.n_parts + 1)), grab(sizeof(double) * (size_t)(b.shift_size + 1)),
+               temperatures);
     Best best = {0, 0, weights, shifts};
-    if (fresh) {
+    if (fresh == RESCALED) bound_rescale(&of, weights);
+    if (fresh == FRESH) {
         bound_start(&of);
         of.early = 1;
         bound_forward(&of);
@@ -107,7 +111,7 @@ EXPORT int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, doub
                             Caller caller) {
     SPLIT(b)
     Bound of;
-    bound_open(&of, &b, weights, shifts);
+    bound_open(&of, &b, weights, shifts, NULL);
     told[0] = bound_forward(&of), told[1] = of.slack;
     int64_t *at = grab(sizeof(int64_t) * (size_t)(b.n_parts + 1));
     proposal_places(&b, wanted, at);
