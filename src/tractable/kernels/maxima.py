@@ -1,4 +1,4 @@
-"""The best of all states of up to 30 binary units, beside any number of binary units each of which has its better state.
+"""The best of all states of up to 30 binary units, beside any number of others each of which has its better state.
 
 The kernel is enumerate_best.c; this file cuts the states into chunks and runs these on all cores.
 """

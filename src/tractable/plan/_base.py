@@ -332,6 +332,11 @@ def _check_same_targets(plan: Plan, ask: Ask) -> None:
         raise ModelError(f"the plan was made for other targets ({told}): make one for these, or leave them out")
 
 
+def n_ranks(n: int, log2_states: float) -> int:
+    """How many of the best are looked for: one more than asked for, to know of ties, and no more than there are."""
+    return int(min(n + 1, round(2.0 ** min(log2_states, 62.0))))
+
+
 def check_query(query: str, known: tuple[str, ...]) -> None:
     """Raise for a query that a family does not have."""
     if query not in known:

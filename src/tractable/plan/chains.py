@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import ModelError
 from tractable.models.hidden_markov import HiddenMarkovModel
-from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query
+from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query, n_ranks
 
 ROWS = 1000
 """The length of the sequence that is priced where none is given."""
@@ -37,7 +38,7 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     flops = (PASSES.get(query, 3.0) + ahead) * rows * k * k
     size = rows * (16.0 * k + 16.0) + (8.0 * ask.n * rows if query == "sample" else 0.0)
     if query == "map":
-        paths = n_ranks(ask.n, k, lengths)  # each is traced, and the ways to leave it are looked at
+        paths = n_ranks(ask.n, log2_paths(k, lengths))  # each is traced, and the ways to leave it are looked at
         size, flops = size + paths * (4.0 * rows + 56.0 * len(lengths)), flops + 4.0 * paths * rows * k
     seconds = (rows * STEP + flops * TERM) / max(min(n_cores(), len(lengths)), 1)
     told = f"{rows:,.0f} rows" if len(lengths) == 1 else f"{len(lengths):,} sequences of {rows:,.0f} rows in all"
@@ -55,9 +56,9 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     return Plan(method, float(np.log2(k * k)), flops, size, seconds, reason, **more)
 
 
-def n_ranks(n: int, k: int, lengths: Any) -> int:
-    """How many of the best paths are looked for: one more than asked for, to know ties, and no more than are."""
-    return int(min(n + 1, float(k) ** min(float(np.max(lengths)), 64.0)))
+def log2_paths(k: int, lengths: Any) -> float:
+    """log2 of the number of paths of the longest sequence."""
+    return float(np.max(lengths)) * math.log2(k)
 
 
 def plan_nothing(k: int, ask: Ask) -> Plan:

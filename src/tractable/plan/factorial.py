@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
-from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query, within
-from tractable.plan.chains import ROWS, n_ranks
+from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
+from tractable.plan.chains import ROWS, log2_paths
 from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM
 
@@ -90,7 +91,7 @@ def _price(sizes: Sequence[int], lengths: np.ndarray, query: str, n_patterns: in
 
 def _n_paths(sizes: Sequence[int], lengths: np.ndarray, ask: Ask) -> int:
     """How many paths are held, of each chain: samples, or the best."""
-    best = n_ranks(ask.n, int(np.prod(np.asarray(sizes, object))), lengths) if ask.query == "map" else 0
+    best = n_ranks(ask.n, log2_paths(math.prod(sizes), lengths)) if ask.query == "map" else 0
     return ask.n if ask.query == "sample" else best
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,13 @@ from tractable.posterior.certificate import Certificate
 
 ROUNDING = 1e-12
 """Relative; below that two logarithms of probabilities are the same."""
+
+
+class Modes(NamedTuple):
+    """log p̃ of the best joint states of a case [k], the largest first, and the states, group → values [k, n_units]."""
+
+    log_weights: np.ndarray
+    values: dict[str, np.ndarray]
 
 
 def tied(log_p: np.ndarray) -> np.ndarray:
@@ -47,3 +54,23 @@ def best_first(
         told = replace(first, value=value, lower=value, upper=value) if rank else first
         out.append(MostProbable(assignment(rank), told, plan, tied=ties))
     return out
+
+
+def modes_first(plan: Plan, found: Sequence[Modes], many: bool) -> list[MostProbable]:
+    """The records of groups of units, one row for each case; NaN, and −∞, of a case that has fewer."""
+    n = max(len(own.log_weights) for own in found)
+    log_p = np.full((n, len(found)), -np.inf)
+    for case, own in enumerate(found):
+        log_p[: len(own.log_weights), case] = own.log_weights
+
+    def values(rank: int) -> dict[str, np.ndarray]:
+        if not many:
+            return {name: own[rank] for name, own in found[0].values.items()}
+        none = {name: np.full(own.shape[1], np.nan) for name, own in found[0].values.items()}
+        rows = [
+            {g: v[rank] for g, v in own.values.items()} if log_p[rank, r] > -np.inf else none
+            for r, own in enumerate(found)
+        ]
+        return {name: np.array([row[name] for row in rows]) for name in none}
+
+    return best_first(plan, log_p, values, lambda own: Certificate.exact(own if many else float(own[0])))

@@ -21,7 +21,8 @@ from tractable.models.levels import levels_of
 from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
-from tractable.plan.chains import n_ranks, plan_chains, plan_nothing
+from tractable.plan._base import n_ranks
+from tractable.plan.chains import log2_paths, plan_chains, plan_nothing
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import hard
 from tractable.posterior.best import best_first
@@ -181,7 +182,9 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         return Answer(Certificate.exact(0.0), draw(asked.model, plan.n, key)[0])
     chains = asked.chains
     if plan.query == "map":
-        return Answer(Certificate.exact(0.0), best_paths(chains, n_ranks(plan.n, chains.k, asked.given.sizes)))
+        return Answer(
+            Certificate.exact(0.0), best_paths(chains, n_ranks(plan.n, log2_paths(chains.k, asked.given.sizes)))
+        )
     if plan.query in ("evidence", "filtering"):
         log_p, alpha = filtered(chains)
         return Answer(asked.certificate(log_p), alpha)

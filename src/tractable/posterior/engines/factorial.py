@@ -17,8 +17,9 @@ from tractable.models.keys import generator
 from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
+from tractable.plan._base import n_ranks
 from tractable.plan.budget import COMPARED
-from tractable.plan.chains import n_ranks
+from tractable.plan.chains import log2_paths
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
@@ -157,7 +158,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         low, high = asked.number(found.elbo), asked.number(rows.relaxed.bound)
         return Answer(Certificate.bound(low, low, high), found)
     if plan.query == "map":
-        ranks = n_ranks(plan.n, asked.question.chains.n_joint, asked.lengths)
+        ranks = n_ranks(plan.n, log2_paths(asked.question.chains.n_joint, asked.lengths))
         return Answer(Certificate.exact(0.0), exact.viterbi(asked.question, ranks))
     if plan.query in ("evidence", "filtering"):
         log_p, alpha = exact.filtered(asked.question)

@@ -2,16 +2,16 @@
 
     max_x log p̃(x) = max_e (log p̃(e) + Σ_s max_x θ_s(e)·T(x))
 
-e runs through the joint states of the enumerated groups and s through the units that are independent given e. The k best
-joint states have k different e at most, those whose own best are the best; of these the other units are led best first.
+e runs through the joint states of the enumerated groups and s through the units that are independent given e. The k
+best joint states have k different e at most, those whose own best are the best; of these all are found best first.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +22,10 @@ from tractable.kernels.maxima import best_states
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Mixed, Units
 from tractable.plan.machines import CHUNK, Split
+from tractable.posterior.best import Modes
 from tractable.posterior.exact import binary
 from tractable.posterior.exact.best_first import best_first
 from tractable.posterior.exact.enumeration import n_states, states
-
-
-class Modes(NamedTuple):
-    """log p̃ of the best joint states [k], the largest first, and the states, group → values [k, n_units]."""
-
-    log_weights: np.ndarray
-    values: dict[str, np.ndarray]
 
 
 def _kinds(units: Units) -> Iterator[tuple[Units, slice]]:
@@ -116,6 +110,44 @@ def _completed(machine: Boltzmann, split: Split, top: np.ndarray, x: Any, n: int
 
 
 def _all_scores(machine: Boltzmann, name: str, x: Any, n: int) -> Iterator[np.ndarray]:
-    """What each state of each unit of a group has beside each of `n` states of the enumerated groups [n, units, states]."""
+    """What each state of each unit of a group adds to each of `n` enumerated states [n, units, states]."""
     theta = jnp.broadcast_to(machine.local_field(name, x), (n, machine.units[name].n_features))
     yield from map(np.asarray, _scores(machine.units[name], theta))
+
+
+def of_independent(model: Boltzmann, known: dict[str, np.ndarray], x: dict[str, np.ndarray]) -> list[Modes]:
+    """The best state of each row of features where no two free units interact, and what the second best has."""
+    with jax.enable_x64(True):
+        model, chosen, loss = model.astype(np.float64), {}, np.full(len(next(iter(x.values()))), np.inf)
+        for name in model.groups:
+            chosen[name], own = _at_their_best(model, name, known[name], x)
+            loss = np.minimum(loss, own)
+        log_p, values = np.broadcast_to(model.log_joint(chosen), loss.shape), model.decode(chosen)
+    values = {name: np.asarray(own) for name, own in values.items()}
+    return [
+        Modes(np.array([p, p - lost]), {name: own[r : r + 1] for name, own in values.items()})
+        for r, (p, lost) in enumerate(zip(log_p, loss, strict=True))
+    ]
+
+
+def _at_their_best(
+    model: Boltzmann, name: str, known: np.ndarray, x: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The features of a group, free units at their best, and the least that another state of one loses [rows]."""
+    features, loss, n = x[name].copy(), np.full(len(known), np.inf), len(known)
+    if known.all():
+        return features, loss
+    parts = zip(_kinds(model.units[name]), _all_scores(model, name, x, n), strict=True)
+    for (part, own), scores in parts:
+        best, free = scores.argmax(2), ~known[:, own].reshape(n, part.n, -1)[:, :, 0]
+        chosen = part.states()[best].reshape(n, -1)
+        features[:, own] = np.where(known[:, own], features[:, own], chosen)
+        scores = scores.max(2, keepdims=True) - scores
+        np.put_along_axis(scores, best[:, :, None], np.inf, 2)
+        loss = np.minimum(loss, np.where(free, scores.min(2, initial=np.inf), np.inf).min(1, initial=np.inf))
+    return features, loss
+
+
+def are_discrete(model: Boltzmann, names: Iterable[str]) -> bool:
+    """Whether all units of these groups have states."""
+    return all(np.isfinite(part.n_states) for name in names for part, _ in _kinds(model.units[name]))
