@@ -35,6 +35,7 @@ static void raise_floor(Search *s) {
 /* What all that is not among the best may have at most: what is open or was given up, and what rounding took from it. */
 static double upper(const Search *s) {
     double most = fmax(s->top, s->closed), rounding = 2.3e-16 * (s->l.n_gains + 1) * (fabs(s->l.root) + fabs(most));
+    if (isnan(s->l.slack)) return INFINITY;
     return IS_ZERO(most) ? -INFINITY : most + s->l.slack + rounding;
 }
 
@@ -80,7 +81,7 @@ static double value_of(const Search *s, double f, const int32_t *state) {
 static void reach(Search *s, double f) {
     const Wanted *w = s->wanted;
     size_t n = (size_t)s->l.b->t->n;
-    int at = s->n_found;
+    int at = s->n_found, row = at;
     int32_t *state = w->states + n * (size_t)w->n_best; /* behind those of the best */
     for (int d = 0; d < s->l.n_levels; d++) state[s->l.levels[d].variable] = s->x[d];
     double value = value_of(s, f, state);
@@ -89,14 +90,11 @@ static void reach(Search *s, double f) {
         s->closed = fmax(s->closed, value);
         return;
     }
-    if (at == w->n_best) s->closed = fmax(s->closed, w->values[--at]);
+    if (at == w->n_best) s->closed = fmax(s->closed, w->values[--at]), row = w->rows[at];
     else s->n_found++;
-    for (; at && w->values[at - 1] < value; at--) {
-        w->values[at] = w->values[at - 1];
-        memcpy(w->states + n * (size_t)at, w->states + n * (size_t)(at - 1), sizeof(int32_t) * n);
-    }
-    w->values[at] = value;
-    memcpy(w->states + n * (size_t)at, state, sizeof(int32_t) * n);
+    for (; at && w->values[at - 1] < value; at--) w->values[at] = w->values[at - 1], w->rows[at] = w->rows[at - 1];
+    w->values[at] = value, w->rows[at] = row;
+    memcpy(w->states + n * (size_t)row, state, sizeof(int32_t) * n);
     raise_floor(s);
 }
 
@@ -177,7 +175,7 @@ static void pace(Search *s) {
 }
 
 static void run(Search *s) {
-    if (isnan(s->l.root)) s->lost = 1, s->closed = INFINITY;
+    if (isnan(s->l.root)) s->lost = 1;
     else if (s->l.n_levels) frontier_push(&s->open, (Node){s->l.root, NULL, 0, 0});
     else if (s->l.root > s->floor) reach(s, s->l.root);
     while (s->open.n && s->open.at[0].f > s->floor && !s->stopped) {

@@ -87,7 +87,7 @@ typedef struct {
     double end, nodes, bytes;
     const double *lower;
     double *values, *told;
-    int32_t *states;
+    int32_t *rows, *states;
 } Wanted;
 
 void search_below(Bound *of, const Wanted *wanted);

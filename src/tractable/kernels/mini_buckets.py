@@ -28,7 +28,7 @@ _ARGUMENTS = {
     "buckets_bound": [_int, *[_pointer] * 5],
     "buckets_proposal": [_pointer] * 5,
     "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, *[_pointer] * 2],
-    "buckets_search": [*[_pointer] * 3, _int, *[_pointer] * 5],
+    "buckets_search": [*[_pointer] * 3, _int, *[_pointer] * 6],
 }
 
 
@@ -91,8 +91,8 @@ class SearchTerms(NamedTuple):
 class Searched(NamedTuple):
     """The states with the largest values, best first, [found, n], and -1 for what was not chosen.
 
-    No other state has more than `upper`. `proven`: none that is not among them has more than the last of them, or, where
-    they are fewer than asked for, than what they had to exceed; but for rounding.
+    No other state has more than `upper`. `proven`: but for rounding none that is not among them has more than the last
+    of them or, where they are fewer than asked for, than what they had to exceed.
     """
 
     values: np.ndarray
@@ -219,7 +219,7 @@ class MiniBuckets:
     def search(
         self, state: BoundState, n_max: int, terms: SearchTerms, show: Show | None = None, worth: Worth | None = None
     ) -> Searched:
-        """The states of the last `n_max` variables of the order with the largest values; the state is one of zeros there.
+        """The states of the last `n_max` variables of the order with the largest values; these have temperature zero.
 
         Where these are all variables, the value is the logarithm of the product of all tables; else it bounds the sum
         over the others, unless `worth` says what that is. Ctrl-C ends the search with what it has.
@@ -228,13 +228,13 @@ class MiniBuckets:
         if state.temperatures is None or state.temperatures[last].any():
             raise ValueError("a search takes a bound with temperature 0 of all variables that it chooses")
         values, told = np.full(terms.k, -np.inf), np.array([np.inf, 0, 0, 0, np.nan, 0])
-        states = np.full((terms.k + 1, len(self.order)), -1, np.int32)
+        states, rows = np.full((terms.k + 1, len(self.order)), -1, np.int32), np.zeros(terms.k, np.int32)
         own, lower = np.array([*terms[:1], *terms[2:], worth is not None], np.float64), np.array([terms.lower])
         arrays = (state.temperatures, state.weights, state.shifts)
 
         def so_far(interrupted: bool = False) -> Searched:
             n = int(told[2])
-            return Searched(values[:n], states[:n], float(told[0]), int(told[1]), bool(told[3]), interrupted)
+            return Searched(values[:n], states[rows[:n]], float(told[0]), int(told[1]), bool(told[3]), interrupted)
 
         def watch() -> None:
             if worth is not None and told[4] == told[4]:
@@ -242,7 +242,7 @@ class MiniBuckets:
             elif show is not None and (better := show(so_far())) is not None:
                 lower[0] = max(lower[0], better)
 
-        outs = map(_address, (own, lower, values, states, told))
+        outs = map(_address, (own, lower, values, rows, states, told))
         try:
             self._call("buckets_search", *map(_address, arrays), n_max, *outs, watch=watch)
         except KeyboardInterrupt:
