@@ -1,4 +1,4 @@
-"""Ever more probable joint states of tables: local search in neighbourhoods that elimination solves; see local_search.c.
+"""Ever more probable joint states of tables: local search in neighbourhoods that elimination solves (local_search.c).
 
 A zero costs more than all that other entries could make good, so that a state with fewer of them is always better, and
 states are handed out from the first one that is possible on. Nothing is known about how far off the optimum they are.
