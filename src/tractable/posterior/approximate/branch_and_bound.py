@@ -151,7 +151,8 @@ class _Part:
             self.show.ends(self.lower.top, self.upper)
             if self.upper == -np.inf:
                 return self.lower._replace(rest=-np.inf)
-        assert last is not None
+        if last is None:
+            return self.lower._replace(rest=self.upper)
         found = self._search(*last, self.k)
         return _together(self.lower, found, self.k, self.upper)
 
@@ -167,6 +168,10 @@ class _Part:
             return how, buckets, buckets.annealed(Sweeps(QUICK, guard), self.zero)
 
         found = [one for one in side_by_side(racer, islice(orders(), RACERS)) if one is not None]
+        if not found:  # no memory for any
+            self.upper = _largest_terms(self.tables)
+            self._improve(self.seconds)
+            return
         how, buckets, state = min(found, key=lambda one: (one[2].bound, one[0].seed))
         yield buckets, state
         self._improve(LOCAL * self.seconds)
@@ -199,6 +204,12 @@ class _Part:
 
     def _shown(self, found: Searched) -> None:
         self.show.ends(max(self.lower.top, float(found.values.max(initial=-np.inf))), min(self.upper, found.upper))
+
+
+def _largest_terms(tables: Tables) -> float:
+    """The bound that takes the largest entry of each table."""
+    with np.errstate(divide="ignore"):
+        return float(np.log(np.maximum.reduceat(tables.values, tables.value_starts[:-1])).sum()) + 1e-12
 
 
 def _bound_of(found: tuple[MiniBuckets, BoundState]) -> float:
