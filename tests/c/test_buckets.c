@@ -290,15 +290,15 @@ static void check_given_up(void) {
     CHECK(buckets_draw(GIVEN(&c), wanted, f.weights, s.proposal, 0, MANY, 1, log_w, 1, states, refuse) == GIVEN_UP);
     Case large = hub(3000, priced);
     Found of_large = found_bound(&large, 0);
-    CHECK(buckets_bound(GIVEN(&large), 1, terms, of_large.weights, of_large.shifts, told, refuse) == GIVEN_UP);
+    CHECK(buckets_bound(GIVEN(&large), FRESH, NULL, terms, of_large.weights, of_large.shifts, told, refuse) == GIVEN_UP);
     region_patience(0.02);
     terms[0] = 2, terms[3] = 1e-6;
     RUNS_OUT(buckets_price(GIVEN(&c), wanted, priced, NULL), NO_MEMORY, 0);
-    RUNS_OUT(buckets_bound(GIVEN(&c), 1, terms, f.weights, f.shifts, told, NULL), NO_MEMORY, 0);
+    RUNS_OUT(buckets_bound(GIVEN(&c), FRESH, NULL, terms, f.weights, f.shifts, told, NULL), NO_MEMORY, 0);
     RUNS_OUT(buckets_proposal(GIVEN(&c), wanted, f.weights, f.shifts, s.proposal, told, NULL), NO_MEMORY, 0);
     RUNS_OUT(buckets_draw(GIVEN(&c), wanted, f.weights, s.proposal, 0, 1, 1, log_w, 1, states, NULL), NO_MEMORY, 0);
     terms[0] = INFINITY, terms[1] = 0;
-    CHECK(!buckets_bound(GIVEN(&c), 1, terms, f.weights, f.shifts, told, NULL) && told[2] == 0 && isfinite(told[0]));
+    CHECK(!buckets_bound(GIVEN(&c), FRESH, NULL, terms, f.weights, f.shifts, told, NULL) && told[2] == 0 && isfinite(told[0]));
     release();
 }
 

@@ -128,5 +128,14 @@ ALTERNATIVES = (
     ),
 )
 
+INSTEAD_OF_THE_BEST = (
+    *(found for found in ALTERNATIVES if found.certificate == "exact"),
+    Alternative("branch_and_bound", "bound", "the best that a search finds, and a bound of all others"),
+)
+"""Of the most probable states, which no sum or sample gives."""
+
+SEARCHES = ("branch_and_bound", "toulbar2")
+"""The methods that search for the most probable states under a bound: see `plan.most_probable`."""
+
 ESTIMATES = tuple(found.method for found in ALTERNATIVES if found.certificate == "estimate")
 """The methods that estimate where no contraction is affordable: see `plan.estimates`."""
