@@ -25,7 +25,7 @@ TOGETHER = 64
 PIECE, WAITING = 8, 6
 """Batches that a thread draws at a time, at most; and so many such pieces are there at once."""
 
-OF_A_VARIABLE = 1600.0
+OF_A_VARIABLE = 700.0
 """Bytes besides tables, of two calls at a time."""
 
 BESIDE = 2.0**22
