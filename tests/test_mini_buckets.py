@@ -153,6 +153,36 @@ def test_draws_weigh_what_their_probabilities_say(seed: int) -> None:
     assert (np.abs(where - n * q) <= 6 * np.sqrt(n * q) + 6).all()
 
 
+def maxima_of_sums(net: SmallNetwork, order: np.ndarray, n_max: int) -> float:
+    """The largest sum over the variables that come first in the order."""
+    f = net.log_joint(net.all_states).reshape(net.sizes)
+    summed = tuple(int(v) for v in order[: len(order) - n_max])
+    return float(np.logaddexp.reduce(f, axis=summed).max()) if summed else float(f.max())
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("seed", seeds(120, 10))
+def test_maxima_of_sums_are_bounded(seed: int) -> None:
+    net, rng = random_network(seed), np.random.default_rng(seed)
+    n = len(net.sizes)
+    order = rng.permutation(n)
+    for n_max in (n, int(rng.integers(1, n))):
+        temperatures = np.ones(n)
+        temperatures[order[n - n_max :]] = 0
+        truth = maxima_of_sums(net, order, n_max)
+        for limit in (*LIMITS, 2**20):
+            buckets = MiniBuckets(net.tables, order, limit, seed)
+            first = buckets.bound(Sweeps(0), None, temperatures)
+            found = buckets.annealed(Sweeps(6), temperatures)
+            assert truth - 1e-13 * abs(truth) <= found.bound <= first.bound and found.slack < 1e-8
+            again = buckets.bound(Sweeps(0), found)
+            assert (again.bound, again.slack) == (found.bound, found.slack)
+            warm = buckets.bound(Sweeps(3), found, np.maximum(temperatures, rng.uniform(0.01, 1)))
+            assert warm.bound >= truth - 1e-13 * abs(truth)
+            if not found.shifts.size:
+                assert found.bound - found.slack == pytest.approx(truth, rel=1e-12, abs=1e-12)
+
+
 def test_what_no_number_holds_still_weighs_right() -> None:
     """Of three variables no two may be alike, but for e^-690: the conditionals of draws are smaller than any number."""
     differ = np.array([[-690.0, 0.0], [0.0, -690.0]])

@@ -33,11 +33,12 @@ static inline Case random_case(int n, int m, int widest, int kind, int64_t limit
         const double *values, const int32_t *order, const int64_t *how
 
 int buckets_price(TABLES, const uint8_t *wanted, double *told, Caller caller);
-int buckets_bound(TABLES, int fresh, const double *terms, double *weights, double *shifts, double *told, Caller caller);
+int buckets_bound(TABLES, int fresh, const double *temperatures, const double *terms, double *weights, double *shifts,
+                  double *told, Caller caller);
 int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, double *shifts, double *proposal, double *told,
                      Caller caller);
 int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, const double *proposal, int64_t first,
-                 int64_t n_batches, uint64_t seed, double *log_w, int32_t *states, Caller caller);
+                 int64_t n_batches, uint64_t seed, double *log_w, int wide, void *states, Caller caller);
 
 enum { N_PARTS, ENTRIES, MESSAGES, SHIFTS, LARGEST, SPLIT_BUCKETS, PROPOSAL, WORK, N_PRICED };
 
@@ -46,20 +47,49 @@ typedef struct {
     double *weights, *shifts, told[3], priced[N_PRICED];
 } Found;
 
-static inline Found found_bound(const Case *c, double sweeps) {
+enum { AS_IT_IS, FRESH, RESCALED };
+
+static inline Found found_at(const Case *c, const double *temperatures, double sweeps) {
     Found f;
     double terms[] = {sweeps, INFINITY, 1, 1e-6};
     CHECK(!buckets_price(GIVEN(c), NULL, f.priced, NULL));
     f.weights = TAKE(double, f.priced[N_PARTS]), f.shifts = TAKE(double, f.priced[SHIFTS]);
-    CHECK(!buckets_bound(GIVEN(c), 1, terms, f.weights, f.shifts, f.told, NULL));
+    CHECK(!buckets_bound(GIVEN(c), FRESH, temperatures, terms, f.weights, f.shifts, f.told, NULL));
     return f;
 }
 
+static inline Found found_bound(const Case *c, double sweeps) { return found_at(c, NULL, sweeps); }
+
 /* The bound of a state that is given, as it is. */
-static inline double bound_of(const Case *c, double *weights, double *shifts, double *told) {
+static inline double bound_at(const Case *c, const double *temperatures, double *weights, double *shifts, double *told) {
     double terms[] = {0, INFINITY, 1, 1e-6};
-    CHECK(!buckets_bound(GIVEN(c), 0, terms, weights, shifts, told, NULL));
+    CHECK(!buckets_bound(GIVEN(c), AS_IT_IS, temperatures, terms, weights, shifts, told, NULL));
     return told[0];
+}
+
+static inline double bound_of(const Case *c, double *weights, double *shifts, double *told) {
+    return bound_at(c, NULL, weights, shifts, told);
+}
+
+/* The bound of joint states where each variable's sum is a power sum, one after the other in the order. */
+static inline long double power_sum(const Case *c, const double *temperatures) {
+    const Tables *t = &c->model.tables;
+    int64_t n = c->model.n_joint, step[MOST_VARIABLES], size = 1;
+    int32_t x[MOST_VARIABLES];
+    long double *f = TAKE(long double, n);
+    for (int v = t->n - 1; v >= 0; v--) step[v] = size, size *= t->sizes[v];
+    for (int64_t i = 0; i < n; i++) states_of(&c->model, i, x), f[i] = logl(weight_of(t, x));
+    for (int k = 0; k < t->n; k++) {
+        int v = c->order[k];
+        for (int64_t i = 0; i < n; i++) {
+            if (i / step[v] % t->sizes[v]) continue;
+            long double top = -INFINITY, sum = 0, tau = temperatures[v];
+            for (int s = 0; s < t->sizes[v]; s++) top = fmaxl(top, f[i + s * step[v]]);
+            for (int s = 0; s < t->sizes[v] && tau > 0 && top > -INFINITY; s++) sum += expl((f[i + s * step[v]] - top) / tau);
+            f[i] = sum > 0 ? top + tau * logl(sum) : top;
+        }
+    }
+    return f[0];
 }
 
 /* A state of given parts, with logarithms that know infinities. */
@@ -78,8 +108,8 @@ static inline long double log_message(const Stated *s, int i, int32_t *x) {
     long double w = s->weights[i], f[8], top = -INFINITY, sum = 0;
     for (x[v] = 0; x[v] < k; x[v]++) f[x[v]] = log_function(s, i, x), top = fmaxl(top, f[x[v]]);
     x[v] = now;
-    for (int state = 0; state < k; state++) sum += top > -INFINITY ? expl((f[state] - top) / w) : 0;
-    return top > -INFINITY ? top + w * logl(sum) : -INFINITY;
+    for (int state = 0; state < k && w > 0; state++) sum += top > -INFINITY ? expl((f[state] - top) / w) : 0;
+    return top > -INFINITY && w > 0 ? top + w * logl(sum) : top;
 }
 
 static inline long double log_function(const Stated *s, int i, int32_t *x) {

@@ -9,6 +9,7 @@ enum { SOUND = 0, TOO_LARGE = 1 };
         const int64_t *value_starts, const double *values, const int32_t *order, const int64_t *how
 #define SPLIT(b)                                                             \
     REGION(caller)                                                           \
+    region_apart();                                                          \
     Tables t = {n, m, sizes, starts, scopes, value_starts, values};          \
     Buckets b;                                                               \
     buckets_split(&b, &t, &(Splitting){order, how[0], (uint64_t)how[1]});    \
@@ -76,16 +77,20 @@ static int sweeps(Bound *of, Best *best, const double *terms) {
     return done;
 }
 
-/* Lowers the bound of a state, or of the first one where `fresh`. terms: sweeps, seconds, step, least gain; told: the
- * bound, what it was charged for rounding, sweeps done. */
-EXPORT int buckets_bound(TABLES, int fresh, const double *terms, double *weights, double *shifts, double *told,
-                         Caller caller) {
+enum { AS_IT_IS, FRESH, RESCALED };
+
+/* Lowers the bound of a state: the first one where `fresh`, or one of other temperatures whose weights are to be
+ * RESCALED. terms: sweeps, seconds, step, least gain; told: the bound, what it was charged for rounding, sweeps done. */
+EXPORT int buckets_bound(TABLES, int fresh, const double *temperatures, const double *terms, double *weights,
+                         double *shifts, double *told, Caller caller) {
     double end = now_seconds() + terms[1];
     SPLIT(b)
     Bound of;
-    bound_open(&of, &b, grab(sizeof(double) * (size_t)(b.n_parts + 1)), grab(sizeof(double) * (size_t)(b.shift_size + 1)));
+    bound_open(&of, &b, grab(sizeof(double) * (size_t)(b.n_parts + 1)), grab(sizeof(double) * (size_t)(b.shift_size + 1)),
+               temperatures);
     Best best = {0, 0, weights, shifts};
-    if (fresh) {
+    if (fresh == RESCALED) bound_rescale(&of, weights);
+    if (fresh == FRESH) {
         bound_start(&of);
         of.early = 1;
         bound_forward(&of);
@@ -107,7 +112,7 @@ EXPORT int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, doub
                             Caller caller) {
     SPLIT(b)
     Bound of;
-    bound_open(&of, &b, weights, shifts);
+    bound_open(&of, &b, weights, shifts, NULL);
     told[0] = bound_forward(&of), told[1] = of.slack;
     int64_t *at = grab(sizeof(int64_t) * (size_t)(b.n_parts + 1));
     proposal_places(&b, wanted, at);
@@ -119,9 +124,9 @@ EXPORT int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, doub
 
 /* Batches of BATCH draws from a proposal: see `draw_batches`. */
 EXPORT int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, const double *proposal, int64_t first,
-                        int64_t n_batches, uint64_t seed, double *log_w, int32_t *states, Caller caller) {
+                        int64_t n_batches, uint64_t seed, double *log_w, int wide, void *states, Caller caller) {
     SPLIT(b)
-    draw_batches(&b, weights, proposal, wanted, seed, first, n_batches, log_w, states);
+    draw_batches(&b, weights, proposal, wanted, seed, first, n_batches, log_w, wide, states);
     region_leave();
     return SOUND;
 }

@@ -5,6 +5,9 @@
  * 2003, Liu & Ihler 2011. Shifts over the variables that all parts of a bucket have, which sum to 0, move cost between
  * them. A state is weights and shifts, nothing else: messages follow from it.
  *
+ * A variable of temperature t has (sum_v f^(1/t))^t in place of the sum, and weights that sum to t. Where t = 0 that is
+ * the maximum and all weights are 0: maxima after sums bound marginal MAP, maxima alone the most probable state.
+ *
  * Tables hold logarithms, with axes in the order of elimination: a bucket's own variable is the slowest, so that the
  * message of a part has the axes that are left. The logarithm of zero is ZERO_LOG, or less. */
 #ifndef TRACTABLE_BUCKETS_H
@@ -64,11 +67,16 @@ static inline const int32_t *part_scope(const Buckets *b, const Part *p) { retur
 void axes_of(const Buckets *b, const Part *p, const int32_t *scope, int nd, Axes *to);
 void add_onto(double *dst, const Axes *a, const double *src); /* dst[walk] += src[steps] */
 void sum_onto(double *dst, const Axes *a, const double *src); /* dst[steps] += src[walk] */
+void max_onto(double *dst, const Axes *a, const double *src); /* dst[steps] = max(dst[steps], src[walk]) */
+void message_axes(const Buckets *b, const Part *p, Axes *to); /* of its message, in the part that has it */
+void shift_axes(const Buckets *b, const Part *p, Axes *to);
+static inline int part_states(const Buckets *b, const Part *p) { return b->t->sizes[b->groups[p->group].variable]; }
 
 typedef struct {
     Buckets *b;
     double *logs;            /* of the entries of all given tables */
     double *weights, *shifts; /* the state */
+    const double *temperatures; /* of variables; NULL: all are one */
     double *psi, *messages;  /* what follows from it */
     double *above, *belief, *marginals; /* what sweeps work with: messages from above, a table, shifts of a bucket */
     double *log_sizes, *message_sizes; /* of factors, and of parts */
@@ -77,8 +85,18 @@ typedef struct {
     int early;               /* shifts are made on the way up */
 } Bound;
 
-void bound_open(Bound *of, Buckets *b, double *weights, double *shifts);
+static inline double temperature_of(const Bound *of, const Group *g) {
+    return of->temperatures ? of->temperatures[g->variable] : 1;
+}
+static inline double *shift_of(const Bound *of, int i) {
+    const Group *g = &of->b->groups[of->b->parts[i].group];
+    return of->shifts + g->shift_at + (i - g->first) * g->shift_size;
+}
+
+void bound_open(Bound *of, Buckets *b, double *weights, double *shifts, const double *temperatures);
 void bound_start(Bound *of);
+/* Weights of other temperatures keep their proportions. */
+void bound_rescale(const Bound *of, double *weights);
 /* The bound from the state alone: not a number where the state is none. */
 double bound_forward(Bound *of);
 /* p(v | rest) = (f / message)^(1/w) of a part, as it stands. */
@@ -86,10 +104,17 @@ void part_conditional(const Bound *of, int i, double *to);
 /* The same to draw from: what no number holds is log (f / message) instead, which is negative. */
 void part_proposal(const Bound *of, int i, double *to);
 int bound_improve(Bound *of, double step);
+/* Moves the shifts of a bucket, in `marginals`, and what they are added to. */
+void move_shifts(Bound *of, const Group *g, const double *moves);
+
+/* The same for maxima. A sweep makes max-marginals alike: Ihler, Flerova, Dechter & Otten 2012. */
+void max_message(const double *psi, int k, int64_t n, double *message);
+void max_match_early(Bound *of, const Group *g);
+int max_improve(Bound *of, double step);
 
 /* What of the buckets is drawn: for each part where its conditional begins, or -1; returns how many entries they have. */
 int64_t proposal_places(const Buckets *b, const uint8_t *wanted, int64_t *at);
 void draw_batches(const Buckets *b, const double *weights, const double *proposal, const uint8_t *wanted, uint64_t seed,
-                  int64_t first, int64_t n, double *log_w, int32_t *states);
+                  int64_t first, int64_t n, double *log_w, int wide, void *states);
 
 #endif

@@ -64,3 +64,21 @@ void sum_onto(double *dst, const Axes *a, const double *src) {
         src += n;
     } while (advance(a, at, &other));
 }
+
+void max_onto(double *dst, const Axes *a, const double *src) {
+    int64_t at[MOST_AXES] = {0}, other = 0, n = a->sizes[a->nd - 1], step = a->steps[a->nd - 1];
+    do {
+        double *to = dst + other;
+        for (int64_t i = 0; i < n; i++) to[i * step] = src[i] > to[i * step] ? src[i] : to[i * step];
+        src += n;
+    } while (advance(a, at, &other));
+}
+
+void message_axes(const Buckets *b, const Part *p, Axes *to) {
+    axes_of(b, &b->parts[p->up], part_scope(b, p) + 1, p->nd - 1, to);
+}
+
+void shift_axes(const Buckets *b, const Part *p, Axes *to) {
+    const Group *g = &b->groups[p->group];
+    axes_of(b, p, b->members.at + g->shared, g->n_shared, to);
+}

@@ -4,6 +4,7 @@
 #include "vectors.h"
 
 #define LEAST_WEIGHT 1e-4
+#define LEAST_TEMPERATURE 1e-9 /* that is not zero */
 #define ROUNDING 4e-15 /* of a part's logarithms, times their size: sums, an exponential, a logarithm */
 #define LEAST_LOG (-700.0) /* of a conditional that is kept as it is */
 
@@ -78,23 +79,6 @@ static void normalized(const double *psi, int k, int64_t n, double w, double *to
     }
 }
 
-static int states(const Buckets *b, const Part *p) { return b->t->sizes[b->groups[p->group].variable]; }
-
-/* How a message of this part goes through the table of the part that has it. */
-static void message_axes(const Buckets *b, const Part *p, Axes *to) {
-    axes_of(b, &b->parts[p->up], part_scope(b, p) + 1, p->nd - 1, to);
-}
-
-static void shift_axes(const Buckets *b, const Part *p, Axes *to) {
-    const Group *g = &b->groups[p->group];
-    axes_of(b, p, b->members.at + g->shared, g->n_shared, to);
-}
-
-static double *shift_of(const Bound *of, int i) {
-    const Group *g = &of->b->groups[of->b->parts[i].group];
-    return of->shifts + g->shift_at + (i - g->first) * g->shift_size;
-}
-
 /* The largest size of a number that is not a logarithm of zero; NaN where one is not a number, or infinite. */
 static double finite_size(const double *x, int64_t n) {
     double most = 0;
@@ -154,19 +138,25 @@ static double constants(const Buckets *b, const double *logs) {
 /* What n weights sum to, however that is rounded: a sum below one would be no bound. */
 static double at_least_one(int n) { return 1 + 1e-15 * (n + 1); }
 
-/* What the state may lack: weights that sum to less than one are none, and what shifts miss a sum of zero by is charged. */
+/* Whether weights are those of a temperature: they sum to it, or hardly more; less would be no bound. */
+static int are_weights(const double *w, int n, double temperature) {
+    double sum = 0;
+    if (!(temperature == 0 || temperature >= LEAST_TEMPERATURE)) return 0;
+    for (int i = 0; i < n; i++) {
+        if (!(temperature > 0 ? w[i] > 0 : w[i] == 0)) return 0;
+        sum += w[i];
+    }
+    return sum >= temperature * (1 - 1e-15) && sum <= temperature * (1 + 1e-9);
+}
+
+/* What the state may lack: what are no weights have no bound, and what shifts miss a sum of zero by is charged. */
 static double residue(const Bound *of) {
     const Buckets *b = of->b;
     double slack = 0;
     for (int k = 0; k < b->t->n; k++) {
         const Group *g = &b->groups[k];
-        double sum = 0, worst = 0;
-        for (int i = 0; i < g->n; i++) {
-            double w = of->weights[g->first + i];
-            if (!(w > 0)) return NAN;
-            sum += w;
-        }
-        if (!(sum >= 1 - 1e-15 && sum < 1 + 1e-9)) return NAN;
+        double worst = 0;
+        if (!are_weights(of->weights + g->first, g->n, temperature_of(of, g))) return NAN;
         for (int64_t s = 0; s < g->shift_size; s++) {
             double total = 0;
             for (int i = 0; i < g->n; i++) total += of->shifts[g->shift_at + i * g->shift_size + s];
@@ -179,16 +169,28 @@ static double residue(const Bound *of) {
 }
 
 /* In place of the marginals: how shifts move so that these become alike. What one part rules out needs no shift. */
-static void match(const double *w, int n, int64_t size, double step, double *m) {
+static void match(const double *w, int n, int64_t size, double temperature, double step, double *m) {
     for (int64_t c = 0; c < size; c++) {
         double mean = 0, rest = 0;
         int alive = 1;
         for (int i = 0; i < n; i++) alive &= m[i * size + c] > 1e-300;
         for (int i = 0; alive && i < n; i++) mean += w[i] * (m[i * size + c] = log(m[i * size + c]));
+        mean /= temperature;
         for (int i = 1; i < n; i++) rest += m[i * size + c] = alive ? step * w[i] * (mean - m[i * size + c]) : 0;
         m[c] = -rest;
     }
     region_worked(20 * n * size);
+}
+
+void move_shifts(Bound *of, const Group *g, const double *moves) {
+    for (int i = g->first; i < g->first + g->n; i++, moves += g->shift_size) {
+        double *shift = shift_of(of, i);
+        Axes a;
+        for (int64_t c = 0; c < g->shift_size; c++) shift[c] += moves[c];
+        if (!of->early && !of->b->parts[i].children.len) continue; /* nobody looks at its psi before it is made anew */
+        shift_axes(of->b, &of->b->parts[i], &a);
+        add_onto(of->psi + of->b->parts[i].at, &a, moves);
+    }
 }
 
 /* Shifts of a bucket by what its parts say themselves, before anything comes from above. */
@@ -205,14 +207,17 @@ static void match_early(Bound *of, const Group *g) {
         shift_axes(b, p, &a);
         sum_onto(marginals + i * g->shift_size, &a, belief);
     }
-    match(of->weights + g->first, g->n, g->shift_size, 1, marginals);
-    for (int i = 0; i < g->n; i++) {
-        const Part *p = &b->parts[g->first + i];
-        double *move = marginals + i * g->shift_size, *shift = shift_of(of, g->first + i);
-        for (int64_t c = 0; c < g->shift_size; c++) shift[c] += move[c];
-        shift_axes(b, p, &a);
-        add_onto(of->psi + p->at, &a, move);
-    }
+    match(of->weights + g->first, g->n, g->shift_size, temperature_of(of, g), 1, marginals);
+    move_shifts(of, g, marginals);
+}
+
+/* message = the power sum over the part's own variable. */
+static void pass_up(Bound *of, int i) {
+    const Part *p = &of->b->parts[i];
+    const double *psi = of->psi + p->at;
+    int k = part_states(of->b, p);
+    if (of->weights[i] == 0) max_message(psi, k, p->rest, of->messages + p->message_at);
+    else message_of(psi, k, p->rest, of->weights[i], of->messages + p->message_at);
 }
 
 double bound_forward(Bound *of) {
@@ -223,8 +228,9 @@ double bound_forward(Bound *of) {
         const Group *g = &b->groups[p->group];
         if (i == g->first)
             for (int k = 0; k < g->n; k++) gather(of, i + k);
-        if (of->early && i == g->first && g->n > 1) match_early(of, g);
-        message_of(of->psi + p->at, states(b, p), p->rest, of->weights[i], of->messages + p->message_at);
+        if (of->early && i == g->first && g->n > 1)
+            (temperature_of(of, g) > 0 ? match_early : max_match_early)(of, g);
+        pass_up(of, i);
         slack += rounding(of, i);
         if (p->up < 0) total += of->messages[p->message_at], slack += IS_ZERO(total) ? 0 : 2e-16 * fabs(total);
     }
@@ -234,7 +240,7 @@ double bound_forward(Bound *of) {
 
 void part_conditional(const Bound *of, int i, double *to) {
     const Part *p = &of->b->parts[i];
-    conditional_of(of->psi + p->at, states(of->b, p), p->rest, of->weights[i], of->messages + p->message_at, to);
+    conditional_of(of->psi + p->at, part_states(of->b, p), p->rest, of->weights[i], of->messages + p->message_at, to);
 }
 
 void part_proposal(const Bound *of, int i, double *to) {
@@ -248,10 +254,10 @@ void part_proposal(const Bound *of, int i, double *to) {
     region_worked(p->size);
 }
 
-void bound_open(Bound *of, Buckets *b, double *weights, double *shifts) {
+void bound_open(Bound *of, Buckets *b, double *weights, double *shifts, const double *temperatures) {
     const Tables *t = b->t;
     int64_t n = t->value_starts[t->m];
-    *of = (Bound){.b = b, .weights = weights, .shifts = shifts, .end = INFINITY};
+    *of = (Bound){.b = b, .weights = weights, .shifts = shifts, .temperatures = temperatures, .end = INFINITY};
     of->logs = grab(sizeof(double) * (size_t)(n + 1));
     IN_PIECES(i, n, 10) of->logs[i] = t->values[i] > 0 ? log(t->values[i]) : t->values[i] == 0 ? ZERO_LOG : NAN;
     of->log_sizes = grab(sizeof(double) * (size_t)(t->m + 1));
@@ -270,7 +276,19 @@ void bound_start(Bound *of) {
     memset(of->shifts, 0, sizeof(double) * (size_t)b->shift_size);
     for (int k = 0; k < b->t->n; k++) {
         const Group *g = &b->groups[k];
-        for (int i = 0; i < g->n; i++) of->weights[g->first + i] = g->n > 1 ? at_least_one(g->n) / g->n : 1;
+        for (int i = 0; i < g->n; i++)
+            of->weights[g->first + i] = temperature_of(of, g) * (g->n > 1 ? at_least_one(g->n) / g->n : 1);
+    }
+}
+
+void bound_rescale(const Bound *of, double *weights) {
+    const Buckets *b = of->b;
+    for (int k = 0; k < b->t->n; k++) {
+        const Group *g = &b->groups[k];
+        double *w = weights + g->first, t = temperature_of(of, g), sum = 0;
+        for (int i = 0; i < g->n; i++) sum += w[i];
+        for (int i = 0; i < g->n; i++)
+            w[i] = g->n == 1 ? t : (sum > 0 ? w[i] / sum : 1.0 / g->n) * (t * at_least_one(g->n));
     }
 }
 
@@ -308,7 +326,7 @@ static double entropy_and_marginal(const Sweep *s, int i, double *marginal) {
     Buckets *b = of->b;
     const Part *p = &b->parts[i];
     const double *psi = of->psi + p->at, *message = of->messages + p->message_at;
-    int k = states(b, p);
+    int k = part_states(b, p);
     double sum = 0;
     part_conditional(of, i, s->belief);
     believe(s, p, k);
@@ -325,36 +343,32 @@ static double entropy_and_marginal(const Sweep *s, int i, double *marginal) {
 }
 
 /* Weights move against the gradient. */
-static void move_weights(double *w, const double *entropy, int n, double step) {
+static void move_weights(double *w, const double *entropy, int n, double temperature, double step) {
     double mean = 0, sum = 0, total = 0;
-    for (int i = 0; i < n; i++) mean += w[i] * entropy[i];
+    for (int i = 0; i < n; i++) mean += (w[i] /= temperature) * entropy[i];
     for (int i = 0; i < n; i++) {
         double by = -4 * step * (entropy[i] - mean);
         sum += w[i] *= exp(by > 3 ? 3 : by < -3 ? -3 : by);
     }
     for (int i = 0; i < n; i++) w[i] = fmax(w[i] / sum, LEAST_WEIGHT), total += w[i];
-    for (int i = 0; i < n; i++) w[i] = w[i] / total * at_least_one(n);
+    for (int i = 0; i < n; i++) w[i] = w[i] / total * (temperature * at_least_one(n));
 }
 
 static void improve_group(const Sweep *s, const Group *g) {
     Bound *of = s->of;
     Buckets *b = of->b;
-    double *entropy = grab(sizeof(double) * (size_t)g->n), *w = of->weights + g->first;
+    double *entropy = grab(sizeof(double) * (size_t)g->n), *w = of->weights + g->first, t = temperature_of(of, g);
     for (int i = 0; i < g->n; i++)
         entropy[i] = entropy_and_marginal(s, g->first + i, s->marginals + i * g->shift_size);
-    match(w, g->n, g->shift_size, s->step, s->marginals);
-    move_weights(w, entropy, g->n, s->step);
+    match(w, g->n, g->shift_size, t, s->step, s->marginals);
+    move_weights(w, entropy, g->n, t, s->step);
     drop(entropy);
+    move_shifts(of, g, s->marginals);
     for (int i = 0; i < g->n; i++) {
         const Part *p = &b->parts[g->first + i];
-        double *move = s->marginals + i * g->shift_size, *shift = shift_of(of, g->first + i);
-        Axes a;
-        for (int64_t c = 0; c < g->shift_size; c++) shift[c] += move[c];
         if (!p->children.len) continue;
-        shift_axes(b, p, &a);
-        add_onto(of->psi + p->at, &a, move);
-        normalized(of->psi + p->at, states(b, p), p->rest, w[i], s->belief);
-        believe(s, p, states(b, p));
+        normalized(of->psi + p->at, part_states(b, p), p->rest, w[i], s->belief);
+        believe(s, p, part_states(b, p));
         pass_down(s, p);
     }
 }
@@ -370,13 +384,16 @@ static void sweep_group(const Sweep *s, const Group *g) {
     const Part *p = &b->parts[g->first];
     if (!p->children.len) return;
     part_conditional(s->of, g->first, s->belief);
-    believe(s, p, states(b, p));
+    believe(s, p, part_states(b, p));
     pass_down(s, p);
 }
 
 int bound_improve(Bound *of, double step) {
     Buckets *b = of->b;
+    int n_max = 0;
+    for (int i = 0; i < b->n_parts; i++) n_max += of->weights[i] == 0;
     if (!of->above) of->above = grab(sizeof(double) * (size_t)(b->rest + 1));
+    if (n_max) return n_max == b->n_parts && max_improve(of, step); /* of both there are no sweeps */
     Sweep s = {of, step, of->above, of->belief, of->marginals};
     int k = b->t->n;
     while (k && now_seconds() < of->end) sweep_group(&s, &b->groups[--k]);

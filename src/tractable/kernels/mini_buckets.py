@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
+import time
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -14,14 +17,21 @@ BATCH = 512
 """Draws that are made together."""
 
 TOO_LARGE = 1
+AS_IT_IS, FRESH, RESCALED = range(3)
+
+ANNEALING = 1.0, 0.3, 0.1, 0.03, 0.01
+"""Temperatures at which shifts for maxima are found: at zero itself sweeps get stuck."""
+
+STATES_KEPT = 4
+"""States that a race keeps, for each of those who sweep."""
 
 _int, _long, _seed, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p
 _TABLES = [_int, _int, *[_pointer] * 7]
 _ARGUMENTS = {
     "buckets_price": [_pointer] * 2,
-    "buckets_bound": [_int, *[_pointer] * 4],
+    "buckets_bound": [_int, *[_pointer] * 5],
     "buckets_proposal": [_pointer] * 5,
-    "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, *[_pointer] * 2],
+    "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, _pointer, _int, _pointer],
 }
 
 
@@ -39,18 +49,23 @@ class PartSizes(NamedTuple):
 
     @property
     def bytes(self) -> float:
-        """Bytes that a sweep takes, and the proposal beside it."""
-        return 8.0 * (self.entries + 2 * self.messages + 3 * self.shifts + self.largest + self.proposal)
+        """Bytes that a sweep takes, or the proposal, and its share of the states that are kept meanwhile."""
+        numbers = self.entries + self.messages + max(self.messages, self.proposal) + self.largest
+        return 8.0 * (numbers + (4 + STATES_KEPT) * self.shifts)
 
 
 class BoundState(NamedTuple):
-    """Weights of parts and shifts of cost between them, the bound, and what rounding was charged in it."""
+    """Weights of parts and shifts of cost between them, the bound, and what rounding was charged in it.
+
+    `temperatures` of variables, which the weights belong to: 1 sums, 0 maximizes; None where all are 1.
+    """
 
     weights: np.ndarray
     shifts: np.ndarray
     bound: float
     slack: float
     sweeps: int
+    temperatures: np.ndarray | None = None
 
 
 class Sweeps(NamedTuple):
@@ -62,9 +77,36 @@ class Sweeps(NamedTuple):
     least: float = 1e-5
 
 
+def kind_of_states(sizes: np.ndarray) -> type:
+    """The type of drawn states.
+
+    >>> kind_of_states(np.array([2, 256])), kind_of_states(np.array([2, 257]))
+    (<class 'numpy.uint8'>, <class 'numpy.int32'>)
+    """
+    return np.uint8 if sizes.max(initial=1) <= 256 else np.int32
+
+
+def apart(shape: tuple[int, ...], kind: type) -> np.ndarray:
+    """An empty array that the process does not keep the memory of when it is gone, as malloc does.
+
+    >>> apart((2, 3), np.uint8).shape
+    (2, 3)
+    """
+    n = math.prod(shape)
+    return np.frombuffer(mmap.mmap(-1, max(n * np.dtype(kind).itemsize, 1)), kind, n).reshape(shape)
+
+
 @cache
 def _kernel(name: str) -> Any:
     return kernel(name, [*_TABLES, *_ARGUMENTS[name]])
+
+
+def _same(temperatures: np.ndarray, others: np.ndarray | None) -> bool:
+    return bool((temperatures == (1.0 if others is None else others)).all())
+
+
+def _lower(state: BoundState) -> float:
+    return state.bound if state.bound == state.bound else np.inf
 
 
 class MiniBuckets:
@@ -99,21 +141,51 @@ class MiniBuckets:
         status = self._call("buckets_price", _optional(wanted), _address(told))
         return None if status == TOO_LARGE else PartSizes(*map(int, told.tolist()))
 
-    def bound(self, sweeps: Sweeps, state: BoundState | None = None) -> BoundState:
-        """The state with the lowest bound that sweeps find, from the first one or from another."""
+    def bound(
+        self, sweeps: Sweeps, state: BoundState | None = None, temperatures: np.ndarray | None = None
+    ) -> BoundState:
+        """The state with the lowest bound that sweeps find, from the first one or from another.
+
+        Of a variable of `temperature` t, by number, (sum f^(1/t))^t is taken in place of the sum: with 1 for the
+        variables that come first in the order and 0 for the rest the bound is one of marginal MAP. Left out, they are
+        those of the state.
+        """
         price = self.price()
         assert price is not None
-        fresh, terms, told = state is None, np.array(sweeps, np.float64), np.zeros(3)
+        begin = FRESH if state is None else AS_IT_IS
+        if state is not None and (temperatures is None or _same(temperatures, state.temperatures)):
+            temperatures = state.temperatures
+        elif state is not None:
+            begin = RESCALED
+        if temperatures is not None:
+            temperatures = np.ascontiguousarray(temperatures, np.float64)
+        terms, told = np.array(sweeps, np.float64), np.zeros(3)
         weights = np.empty(price.n_parts) if state is None else state.weights.copy()
         shifts = np.empty(price.shifts) if state is None else state.shifts.copy()
-        self._call("buckets_bound", fresh, *map(_address, (terms, weights, shifts, told)))
-        return BoundState(weights, shifts, float(told[0]), float(told[1]), int(told[2]))
+        own = _optional(temperatures), *map(_address, (terms, weights, shifts, told))
+        self._call("buckets_bound", begin, *own)
+        return BoundState(weights, shifts, float(told[0]), float(told[1]), int(told[2]), temperatures)
+
+    def annealed(self, sweeps: Sweeps, temperatures: np.ndarray, state: BoundState | None = None) -> BoundState:
+        """The lowest bound for temperatures with zeros among them, by sweeps at higher ones that fall.
+
+        `sweeps` are those at each temperature; the seconds are for all.
+        """
+        end = time.perf_counter() + sweeps.seconds
+        best = self.bound(Sweeps(0), state, temperatures)
+        if not best.shifts.size:
+            return best
+        for i, floor in enumerate(ANNEALING):
+            share = (end - time.perf_counter()) / (len(ANNEALING) - i + 1)
+            state = self.bound(sweeps._replace(seconds=share), state, np.maximum(temperatures, floor))
+            best = min(best, self.bound(Sweeps(0), state, temperatures), key=_lower)
+        return self.bound(sweeps._replace(seconds=end - time.perf_counter()), best, temperatures)
 
     def proposal(self, state: BoundState, wanted: np.ndarray | None = None) -> np.ndarray:
         """The conditionals that samples of the wanted variables are drawn from."""
         price = self.price(wanted)
         assert price is not None
-        proposal, told = np.empty(price.proposal), np.zeros(2)
+        proposal, told = apart((price.proposal,), np.float64), np.zeros(2)
         arrays = (state.weights, state.shifts, proposal, told)
         self._call("buckets_proposal", _optional(wanted), *map(_address, arrays))
         return proposal
@@ -130,7 +202,8 @@ class MiniBuckets:
         first, end = batches
         n = (end - first) * BATCH
         log_w = np.empty(n)
-        states = np.empty((0 if wanted is None else int(wanted.sum()), n), np.int32)
+        kind = kind_of_states(self.tables.sizes)
+        states = apart((0 if wanted is None else int(wanted.sum()), n), kind)
         own = _optional(wanted), _address(state.weights), _address(proposal), first, end - first, seed
-        self._call("buckets_draw", *own, _address(log_w), _address(states))
+        self._call("buckets_draw", *own, _address(log_w), kind == np.int32, _address(states))
         return log_w, states

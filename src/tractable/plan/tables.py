@@ -18,7 +18,7 @@ from tractable.models.pruning import APART, left, linked
 from tractable.plan._base import Apart, Ask, ContractionTree, Plan, within
 from tractable.plan._units import listed
 from tractable.plan.budget import predicted_bytes, predicted_seconds, sweeps
-from tractable.plan.reasons import ALTERNATIVES, why
+from tractable.plan.reasons import ALTERNATIVES, INSTEAD_OF_THE_BEST, why
 from tractable.plan.search import find_tree
 from tractable.plan.slicing import WORTH_SLICING, advice, sliced
 
@@ -145,7 +145,7 @@ def priced(
     if advised:
         known = names()
         found = tuple(known[v] for v in advice(scopes, tree, query, budget))
-    others = ALTERNATIVES if query != "map" else tuple(a for a in ALTERNATIVES if a.certificate == "exact")
+    others = ALTERNATIVES if query != "map" else INSTEAD_OF_THE_BEST
     return Plan(None, alternatives=others, advice=found, **common)
 
 

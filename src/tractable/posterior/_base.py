@@ -250,26 +250,39 @@ def n_samples(n: Any) -> int:
 
 @dataclass(frozen=True)
 class MostProbable:
-    """The most probable joint state of all variables given the evidence.
+    """The most probable joint state of what was asked for, given the evidence.
 
-    `assignment` is variable → name of its state; of many cases columns of them, in the container that these came in,
-    with None where a case is impossible; `by_name` are these columns by themselves. `log_probability` is log
-    p(assignment) for a Bayesian network (the evidence included), the log of the unnormalized product of the factors for
-    a Markov network.
+    Attributes
+    ----------
+    assignment : variable → name of its state; of many cases columns of them, in the container that these came in, with
+        None where a case is impossible.
+    log_probability : log p(assignment, evidence) for a Bayesian network, all that was not asked for summed out; the log
+        of the unnormalized product of the factors for a Markov network.
+    optimum : what the best has: at least what was found, at most the bound that was proven; ``exact`` where they meet.
+        Of the k-th best the k-th largest.
+    plan : the plan that ran.
+    tied : whether another assignment is known to be as probable, up to rounding.
+    by_name : of many cases the columns by themselves.
 
     Examples
     --------
     >>> import math
     >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[0.9, 0.1], [0.2, 0.8]]})
     >>> best = tr.most_probable(net, {"b": "1"})
-    >>> best.assignment, round(math.exp(best.log_probability), 6)
-    ({'a': '1', 'b': '1'}, 0.48)
+    >>> best.assignment, round(math.exp(best.log_probability), 6), best.optimum.kind
+    ({'a': '1', 'b': '1'}, 0.48, 'exact')
     """
 
     assignment: Any
     log_probability: Certificate
     plan: Plan
     by_name: Any = field(default=None, repr=False)
+    optimum: Certificate = field(default=None)  # pyright: ignore[reportAssignmentType]
+    tied: Any = False
+
+    def __post_init__(self) -> None:
+        if self.optimum is None:
+            object.__setattr__(self, "optimum", self.log_probability)
 
     def to_frame(self, library: str | None = None) -> Any:
         """A row for each case, a column for each variable; of ``"pandas"``, ``"polars"`` or ``"pyarrow"``.

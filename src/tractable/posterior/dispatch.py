@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tractable.families import FAMILIES, leaf, served
 from tractable.models._base import check_options
 from tractable.models.rows import framed
@@ -68,6 +70,24 @@ def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any
     seconds = terms.get("seconds")
     given = anytime(seconds, terms.get("confidence"), terms.get("draws")) if own else None
     return {"memory": terms.get("memory"), "seconds": seconds, "anytime": given}
+
+
+def best_of(engine: Any, model: Any, targets: Any, k: int) -> dict[str, Any]:
+    """Which of the most probable states are asked for, as fields of a question.
+
+    Raises
+    ------
+    OptionError : targets, or more than one, of a family that has none. TypeError, ValueError : no such number.
+    """
+    if not isinstance(k, int | np.integer) or k is True:
+        raise TypeError(f"k is a whole number of the best, got {k!r:.80}")
+    if k < 1:
+        raise ValueError(f"k is the number of the best that are wanted, 1 or more, got {k}")
+    asked = ({"targets": targets} if targets is not None else {}) | ({"k": int(k)} if k != 1 else {})
+    check_options(
+        asked, getattr(engine, "OPTIONS", {}).get("most_probable", ()), f"most_probable of a {type(model).__name__}"
+    )
+    return {"n": int(k), "targets": targets}
 
 
 def halved(question: Ask) -> Ask:

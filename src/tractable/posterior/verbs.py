@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -12,7 +12,16 @@ from tractable.models.rows import Rows, like
 from tractable.plan import Memory, Plan, ask
 from tractable.posterior._base import MostProbable, n_samples
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.dispatch import asked_of, check_targets, engine_of, halved, in_names, terms_of, walk_of
+from tractable.posterior.dispatch import (
+    asked_of,
+    best_of,
+    check_targets,
+    engine_of,
+    halved,
+    in_names,
+    terms_of,
+    walk_of,
+)
 from tractable.posterior.engines._protocol import answered
 
 
@@ -46,8 +55,8 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Inferred(Allowance, total=False):
-        """How to infer."""
+    class Asked(Allowance, total=False):
+        """What is asked for, and how it is found."""
 
         targets: Any
         method: str | Plan
@@ -66,15 +75,15 @@ if TYPE_CHECKING:
 
 
 @overload
-def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Marginals]: ...
+def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Unpack[Asked]) -> Posterior[Marginals]: ...
 @overload
-def infer(model: MachineOrLayers, evidence: Any = ..., **how: Unpack[Inferred]) -> Posterior[Means]: ...
+def infer(model: MachineOrLayers, evidence: Any = ..., **how: Unpack[Asked]) -> Posterior[Means]: ...
 @overload
-def infer(model: HiddenMarkovModel, evidence: Any = ..., **how: Unpack[Inferred]) -> ChainPosterior: ...
+def infer(model: HiddenMarkovModel, evidence: Any = ..., **how: Unpack[Asked]) -> ChainPosterior: ...
 @overload
-def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[Inferred]) -> FactorialPosterior: ...
+def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[Asked]) -> FactorialPosterior: ...
 @overload
-def infer(model: Any, evidence: Any = ..., **how: Unpack[Inferred]) -> Any: ...
+def infer(model: Any, evidence: Any = ..., **how: Unpack[Asked]) -> Any: ...
 
 
 @heard
@@ -229,37 +238,67 @@ def log_partition(
     return engine.log_partition(asked, answered(engine, asked, question, key))
 
 
+@overload
+def most_probable(model: Any, evidence: Any = ..., *, k: Literal[1] = ..., **how: Unpack[Asked]) -> MostProbable: ...
+@overload
+def most_probable(model: Any, evidence: Any = ..., *, k: int, **how: Unpack[Asked]) -> list[MostProbable]: ...
+
+
 @heard
 def most_probable(
     model: Any,
     evidence: Any = None,
     *,
+    targets: Any = None,
+    k: int = 1,
     method: str | Plan = "auto",
-    memory: Memory = None,
-    seconds: float | None = None,
-) -> MostProbable:
-    """The most probable joint state of all variables given the evidence: argmax_z p(z | x).
+    key: Any = 0,
+    **terms: Unpack[Allowance],
+) -> Any:
+    """The most probable joint state given the evidence: argmax_z p(z | x), of all variables or of some; the k best.
 
     Of Bayesian networks and Markov networks variable → name of its state, of many cases columns of them in the
     container that these came in; of mixtures the component of a row. Of hidden
     Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
     Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
-    group → values, found by elimination alone, which refuses where many links are left. A case among many that is
+    group → values. A case among many that is
     impossible has None, a sequence the states −1, and log probability −∞.
+
+    Parameters
+    ----------
+    targets : of a network the variables asked for; all others are summed out: argmax_y Σ_z p(y, z, x).
+    k : so many of the best, a list with the best first; fewer where there are fewer of positive probability. All are
+        distinct; ``tied`` says where another one is as probable.
+    method : ``"auto"`` is exact where that is predicted to take at most 30 seconds, or `seconds`; else of a network of
+        tables what a search finds under a bound, whose `optimum` has both ends. ``"exact"`` refuses instead.
+    key, confidence : of searches, and of sums under which others are exact by intervals alone.
+    memory, seconds : the budget, see `plan`; a search takes 10 seconds where none are given.
 
     Raises
     ------
-    ImpossibleEvidenceError : the evidence has probability zero. ModelError, BudgetError : as for `infer`.
+    ImpossibleEvidenceError : the evidence has probability zero. ModelError : a target that is observed, or that the
+        model does not have. BudgetError : as for `infer`.
 
     Examples
     --------
     >>> net = tr.MarkovNetwork({"a": "01", "b": "01"}, [("ab", [[1.0, 2.0], [3.0, 4.0]])])
     >>> tr.most_probable(net, {"a": "0"}).assignment
     {'a': '0', 'b': '1'}
+    >>> tr.most_probable(net, targets=["b"]).assignment
+    {'b': '1'}
+    >>> [best.assignment for best in tr.most_probable(net, k=2)]
+    [{'a': '1', 'b': '1'}, {'a': '1', 'b': '0'}]
     """
     engine = engine_of(model, "most_probable")
     asked = engine.read(model, evidence)
-    found = engine.most_probable(asked, answered(engine, asked, ask("map", memory, seconds, method)))
+    more = best_of(engine, model, targets, k)
+    question = ask("map", method=method, **more, **terms_of(engine, model, terms))
+    found = [_as_given(evidence, one) for one in engine.most_probable(asked, answered(engine, asked, question, key))]
+    return found[0] if k == 1 else found
+
+
+def _as_given(evidence: Any, found: MostProbable) -> MostProbable:
+    """Of many cases columns in the container that these came in."""
     many = isinstance(found.assignment, Rows)
     return replace(found, assignment=like(evidence, found.assignment), by_name=found.assignment) if many else found
 

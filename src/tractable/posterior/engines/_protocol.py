@@ -56,7 +56,7 @@ class Engine(Protocol):
         """The record of `log_partition`, `log_evidence` and `log_likelihood`."""
         ...
 
-    def most_probable(self, asked: Any, solved: Sequence[Solved]) -> MostProbable:
+    def most_probable(self, asked: Any, solved: Sequence[Solved]) -> list[MostProbable]:
         """The record of `most_probable`."""
         ...
 
@@ -184,6 +184,12 @@ def gathered(n_rows: int, parts: Sequence[tuple[Any, Certificate]]) -> Certifica
 def _end(n_rows: int, parts: Sequence[tuple[Any, Certificate]], end: str) -> np.ndarray | None:
     found = [(rows, getattr(c, end)) for rows, c in parts]
     return None if any(array is None for _, array in found) else scattered(n_rows, found)
+
+
+def in_order(solved: Sequence[Solved]) -> list[Any]:
+    """The answers to all cases, each a list for a group of them."""
+    found = {int(row): own for s in solved for row, own in zip(s.rows, s.answer, strict=True)}
+    return [found[row] for row in sorted(found)]
 
 
 def scattered(n_rows: int, parts: Iterable[tuple[Any, np.ndarray]]) -> np.ndarray:

@@ -40,7 +40,7 @@ def summed_up(reduced: Reduced, tree: ContractionTree | None, places: Sequence[i
     if not (free := free_among(reduced, places)):
         return spread(reduced, places, np.ones(()))
     assert tree is not None
-    table = _summed(reduced, tree, free)
+    table = unnormalized(reduced, tree, free)[1]
     return spread(reduced, places, table / table.sum()) if table.sum() > 0 else None
 
 
@@ -58,19 +58,19 @@ def checked_names(model: TableModel, variables: Sequence[str]) -> list[str]:
     return names
 
 
-def _summed(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndarray:
-    """The unnormalized table over the free variables, added up over the slices of the tree."""
+def unnormalized(reduced: Reduced, tree: ContractionTree, free: list[int]) -> tuple[float, np.ndarray]:
+    """The unnormalized table over free variables, added up over the slices of the tree, and the log of its scale."""
     total, top = np.zeros([int(reduced.tables.sizes[v]) for v in free]), -np.inf
     for part, pairs in parts(reduced, tree):
         if part is reduced:
-            return _root(part.tables, pairs, free)[1]
+            return _root(part.tables, pairs, free)
         inner = sorted({int(part.index[v]) for v in free} - {-1})
         log_scale, table = _root(part.tables, pairs, inner)
         log_scale += part.log_constant
         new = max(top, log_scale)
         total = total * np.exp(top - new) + spread(part, free, table) * np.exp(log_scale - new)
         top = new
-    return total
+    return top, total
 
 
 def _root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np.ndarray]:
