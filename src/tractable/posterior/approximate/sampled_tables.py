@@ -51,10 +51,13 @@ from tractable.posterior.expected import Expected, Told, UnderBound
 WORK = 2e10
 """Multiply-adds up to which the cases of a group are answered exactly."""
 
+HOPELESS = 64.0
+"""Times as many for the first order: no other one is sought."""
+
 ORDERS = 4
 """Ways to split the buckets of a group that race."""
 
-SWEPT, LEAST, MOST = 5e7, 2.0**14, 2.0**24
+SWEPT, LEAST, MOST = 2e7, 2.0**14, 2.0**24
 """Entries of the parts of all cases of a step together, and of one case at least and at most."""
 
 
@@ -121,7 +124,7 @@ def _prepared(model: BayesianNetwork, rows: Observations, memory: Memory) -> tup
     whole = rows if rows.whole is None else rows.whole
     key = ("sampled", tuple(model.parents.items()), tuple(map(len, model.states.values())), memory)
     if key not in whole.memo:
-        exact = Prepared(*planned(model, whole.states, memory, partly=True))
+        exact = Prepared(*planned(model, whole.states, memory, HOPELESS * WORK))
         whole.memo[key] = exact, list(_sampled(exact, ask("marginals", memory).budget.memory))
     return whole.memo[key]
 
