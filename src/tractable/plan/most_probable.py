@@ -23,13 +23,6 @@ BYTES = 64.0
 """Of a state of a variable, at the least: its place in tables, in a bound and in what was found."""
 
 
-class Ranked(NamedTuple):
-    """A program: the k best by one elimination, whose tables lead to one after the other."""
-
-    k: int
-    exact: Plan
-
-
 class SearchRun(NamedTuple):
     """A program: branch and bound for some seconds within some memory; `mixed` where sums are beyond it."""
 
@@ -64,8 +57,11 @@ def plan_best(model: TableModel, given: Evidence, ask: Ask, exactly: Callable[[A
 
 def _ranked(found: Plan, ask: Ask) -> Plan:
     """The plan of the k best, from that of the best."""
-    told = f"; the {ask.n:,} best from the same tables"
-    return replace(found, n=ask.n, program=Ranked(ask.n, found), reason=lambda: f"{found.why}{told}")
+    terms = ask.anytime or anytime(None)
+    program = SearchRun(ask.n, terms.seconds, ask.budget.memory, terms.confidence)
+    return replace(
+        found, n=ask.n, program=program, reason=lambda: f"{found.why}; the {ask.n:,} best one after the other"
+    )
 
 
 def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:

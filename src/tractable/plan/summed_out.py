@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels import Reduced, Scopes
+from tractable.kernels import Reduced, Scopes, Tables
 from tractable.models import ModelError
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
@@ -132,9 +132,21 @@ def hidden_parts(reduced: Reduced, asked: Sequence[int]) -> list[np.ndarray]:
     tables = reduced.tables
     chosen = np.zeros(len(tables.sizes) + 1, bool)
     chosen[list(asked)] = True
-    owner = np.repeat(np.arange(tables.n_factors), np.diff(tables.scope_starts))
+    owner = _owners(tables)
     hidden = ~chosen[tables.scopes]
     return _linked(len(tables.sizes), owner[hidden], tables.scopes[hidden])
+
+
+def linked_tables(tables: Tables) -> list[np.ndarray]:
+    """The numbers of the tables, those linked with each other together."""
+    return _linked(
+        len(tables.sizes), np.repeat(np.arange(tables.n_factors), np.diff(tables.scope_starts)), tables.scopes
+    )
+
+
+def _owners(tables: Tables) -> np.ndarray:
+    """Which table each entry of the scopes is one of."""
+    return np.repeat(np.arange(tables.n_factors), np.diff(tables.scope_starts))
 
 
 def _linked(n: int, owner: np.ndarray, members: np.ndarray) -> list[np.ndarray]:

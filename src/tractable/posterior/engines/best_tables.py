@@ -16,7 +16,7 @@ from tractable.models.pruning import left
 from tractable.models.rows import Rows
 from tractable.plan import Ask, BudgetError, Plan, adopted, allowed
 from tractable.plan.budget import anytime
-from tractable.plan.most_probable import OneByOne, Ranked, SearchRun, one_by_one, plan_best
+from tractable.plan.most_probable import OneByOne, SearchRun, one_by_one, plan_best
 from tractable.plan.summed_out import SumOut, not_observed
 from tractable.plan.tables import observed_names
 from tractable.posterior._base import MostProbable
@@ -88,8 +88,6 @@ def solve(plan: Plan, case: Case, key: Any, planned: Callable[[Case, Ask], Plan]
         return list(_rows(plan.program.then, case, key, planned, run))
     if isinstance(plan.program, SumOut):
         return _summed_out(plan, case, key, planned, run)
-    if isinstance(plan.program, Ranked):
-        return _searched(plan, case, key)
     if isinstance(plan.program, SearchRun):
         return _mixed(plan, case, key) if plan.program.mixed else _searched(plan, case, key)
     value, states = run(plan, case, key)
@@ -138,7 +136,7 @@ def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
     reduced = left(case.model, case.given, "map")
     if reduced.impossible:
         return []
-    found = branch_and_bound.best(reduced.tables, plan.program, plan.method, key)
+    found = branch_and_bound.best(reduced.tables, plan.program, key)
     states, constant = original(reduced, found.states), reduced.log_constant
     return [
         Best(Certificate.exact(value + constant), own, upper + constant, tied)

@@ -45,6 +45,7 @@ from tractable.posterior.engines import best_tables, network_cases
 from tractable.posterior.engines._protocol import Solved, costliest
 from tractable.posterior.engines.network_cases import Answer, Case, by_name, chosen, slices
 from tractable.posterior.exact.elimination import scopes_of
+from tractable.posterior.expected import UnderBound
 from tractable.posterior.marginals import Marginals
 
 METHODS = ("auto", "exact", "elimination", "counting", "mini_buckets", *ESTIMATES, *SEARCHES)
@@ -343,11 +344,11 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     return Certificate.of_cases(expected_tables.log_likelihood_rows(model, rows, memory))
 
 
-def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
+def affordable(model: BayesianNetwork, data: Any, memory: Memory, q: Any = "exact") -> None:
     """Refuse E-steps that take more than `memory`, or in which a row does."""
     from tractable.posterior.exact import expected_tables
 
-    expected_tables.affordable(model, data, memory)
+    expected_tables.affordable(model, data, memory, q)
 
 
 def expected_statistics(
@@ -355,6 +356,11 @@ def expected_statistics(
 ) -> Any:
     """The E-step, whose modules a query does not wait for; ``"hard"``: under the best completion of each row."""
     from tractable.posterior.exact import expected_tables
+
+    if isinstance(q, UnderBound):
+        from tractable.posterior.approximate import sampled_tables
+
+        return sampled_tables.expected_statistics(model, data, weights, q, memory)
 
     if q != "hard":
         return expected_tables.expected_statistics(model, data, weights, q, before, memory)

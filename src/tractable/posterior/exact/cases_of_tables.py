@@ -36,19 +36,21 @@ class ContractedPart(NamedTuple):
     pairs: np.ndarray
 
 
-def planned(model: BayesianNetwork, states: np.ndarray, memory: Memory = None) -> tuple[Program, list[Plan]]:
-    """What an E-step on these rows does, and the plans of the groups that are contracted.
+def planned(
+    model: BayesianNetwork, states: np.ndarray, memory: Memory = None, partly: bool = False
+) -> tuple[Program, list[Plan]]:
+    """What an E-step on these rows does, and the plans of the groups that are contracted; `partly`: refused ones too.
 
     Raises
     ------
     BudgetError : a component that the budget refuses.
     """
-    found = program(Layout(model.packed), states)
+    found = program(Layout(model.packed), states, may_contract_whole=not partly)
     plans = [_plan(model, found.layout, group, memory) for group in found.contracted]
     if found.whole.any() and plans[-1].method is None:  # too wide with nothing observed: each component by itself
         found = program(found.layout, states, may_contract_whole=False)
         plans = [_plan(model, found.layout, group, memory) for group in found.contracted]
-    return found, [allowed(plan) for plan in plans]
+    return found, plans if partly else [allowed(plan) for plan in plans]
 
 
 def _plan(model: BayesianNetwork, layout: Layout, group: Group, memory: Memory) -> Plan:
@@ -103,7 +105,7 @@ def _parts(found: Program, plans: Sequence[Plan], weights: np.ndarray) -> Iterat
     for group, plan in zip(found.contracted, plans, strict=True):
         cases = start + np.flatnonzero(weights[start : start + len(group.base)] > 0)
         assert plan.budget is not None
-        size = rows_at_once(plan, max(len(cases), 1), plan.budget.memory)
+        size = rows_at_once(plan, len(cases), plan.budget.memory) if len(cases) else 1
         for at in (cases[i : i + size] for i in range(0, len(cases), size)):
             yield at, ContractedPart(_some(group, at - start), weights[at], plan.program.pairs)
         start += len(group.base)
