@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 import tractable as tr
+from tractable.cli import _best
 from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells, with_ends
 from tractable.cli._console import Answers
 from tractable.plan._text import prices
@@ -74,11 +75,18 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
         console.print(_estimated(answer.estimates))
     if answer.joint is not None:
         _show(asked.targets, (((*states.values(),), p, ends) for states, p, ends in cells(net, asked, answer)))
-    if isinstance(answer.most_probable, tr.MostProbable):
-        _show_most_probable(net, answer.most_probable)
+    if isinstance(answer.most_probable, list) and answer.most_probable:
+        _best.show(console, _of_best(net, asked), answer.most_probable, asked.best, MAX_ROWS)
     _show_refused(answer.refused)
     if isinstance(answer.most_probable, tr.Plan):
         console.print(answer.most_probable)
+
+
+def _of_best(net: Network, asked: ShownQuery) -> str:
+    """What the number of a most probable assignment is."""
+    if isinstance(net, tr.MarkovNetwork):
+        return "log of the sum over all else" if asked.chosen else "log of the product of the factors"
+    return "log P(these and what is observed)" if asked.chosen else "log P(all of it)"
 
 
 def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
@@ -89,7 +97,7 @@ def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
     for variable, plan in islice(refused.items(), MAX_ROWS):
         table.add_row(variable, *prices(plan))
     console.print(table)
-    _tell_rest(len(refused) - MAX_ROWS)
+    tell_rest(len(refused) - MAX_ROWS)
 
 
 def _show_price(plan: tr.Plan) -> None:
@@ -161,7 +169,7 @@ def _show(columns: Sequence[str], rows: Iterable[ShownRow]) -> None:
         table.add_row(*own, f"{p:.6g}", *interval, _bar(p, ends))
         above = names
     console.print(table)
-    _tell_rest(sum(1 for _ in rows))
+    tell_rest(sum(1 for _ in rows))
 
 
 def _bar(p: float, ends: Between) -> Bar | str:
@@ -175,16 +183,6 @@ def _bar(p: float, ends: Between) -> Bar | str:
     return ("█" * low + "▒" * (high - low)).ljust(width)
 
 
-def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
-    table = new_table("variable", "most probable together", left=2)
-    for item in islice(found.assignment.items(), MAX_ROWS):
-        table.add_row(*item)
-    console.print(table)
-    _tell_rest(len(found.assignment) - MAX_ROWS)
-    what = "log of the product of the factors" if isinstance(net, tr.MarkovNetwork) else "log P(all of it)"
-    console.print(f"{what} = {certified(found.log_probability)}")
-
-
 def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
     """The log evidence of every case, and of the first variables the most probable state."""
     variables = asked.targets[:MAX_COLUMNS]
@@ -194,10 +192,13 @@ def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer])
         table.add_row(str(number), *_log_and_kind(answer), *tops)
     console.print(table)
     _show_verdicts(answers)
-    _tell_rest(len(answers) - MAX_ROWS)
+    tell_rest(len(answers) - MAX_ROWS)
     _show_refused(answers[0].refused if answers else {})
-    if asked.joint or asked.most_probable:
-        console.print("the joint distributions and most probable assignments of several cases: with --json")
+    if asked.best:
+        told = [a.most_probable for a in answers if a.most_probable is not None]
+        _best.show_cases(console, told, asked.shown(net), MAX_ROWS)
+    if asked.joint:
+        console.print("the joint distributions of several cases: with --json")
 
 
 def _show_verdicts(answers: Sequence[ShownAnswer]) -> None:
@@ -221,7 +222,8 @@ def _top(states: Sequence[str], table: list[float]) -> str:
     return f"{state} {p:.4f}"
 
 
-def _tell_rest(n: int) -> None:
+def tell_rest(n: int) -> None:
+    """Say how many rows are not shown."""
     if n > 0:
         console.print(f"… and {n:,} rows more; --json has them all, --target chooses variables")
 
