@@ -1,6 +1,6 @@
 /* What Python calls of the mini-buckets. Parts follow from the tables, an order, a limit and a seed, and are made anew in
  * every call; the state, and conditionals to draw from, are the caller's. */
-#include "buckets.h"
+#include "buckets_search.h"
 
 enum { SOUND = 0, TOO_LARGE = 1 };
 
@@ -127,6 +127,25 @@ EXPORT int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, co
                         int64_t n_batches, uint64_t seed, double *log_w, int wide, void *states, Caller caller) {
     SPLIT(b)
     draw_batches(&b, weights, proposal, wanted, seed, first, n_batches, log_w, wide, states);
+    region_leave();
+    return SOUND;
+}
+
+/* The states of the last `n_levels` variables of the order, which the state's temperatures maximize, with the largest f:
+ * see buckets_search.c. terms: how many, seconds, nodes, bytes for open nodes, whether to ask what a leaf is worth;
+ * `lower`: what f has to exceed, which may be raised meanwhile. best [how many]: their values; rows: where in states
+ * [how many + 1, n] each is, -1 for the other variables; told: a bound of all others, nodes, values found, whether nothing above them is open; and, while
+ * the caller is asked of the leaf in the last row, its f, to be answered in the next number. */
+EXPORT int buckets_search(TABLES, const double *temperatures, double *weights, double *shifts, int n_levels,
+                          const double *terms, const double *lower, double *best, int32_t *rows, int32_t *states,
+                          double *told, Caller caller) {
+    double end = now_seconds() + terms[1];
+    SPLIT(b)
+    Bound of;
+    bound_open(&of, &b, weights, shifts, temperatures);
+    bound_forward(&of);
+    search_below(&of, &(Wanted){n_levels, (int)terms[0], caller && terms[4] > 0, end, terms[2], terms[3], lower, best, told,
+                                rows, states});
     region_leave();
     return SOUND;
 }

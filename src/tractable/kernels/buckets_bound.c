@@ -287,8 +287,7 @@ void bound_rescale(const Bound *of, double *weights) {
         const Group *g = &b->groups[k];
         double *w = weights + g->first, t = temperature_of(of, g), sum = 0;
         for (int i = 0; i < g->n; i++) sum += w[i];
-        for (int i = 0; i < g->n; i++)
-            w[i] = g->n == 1 ? t : (sum > 0 ? w[i] / sum : 1.0 / g->n) * (t * at_least_one(g->n));
+        for (int i = 0; i < g->n; i++) w[i] = (sum > 0 ? w[i] / sum : 1.0 / g->n) * (t * (g->n > 1 ? at_least_one(g->n) : 1));
     }
 }
 

@@ -6,6 +6,7 @@ import ctypes
 import math
 import mmap
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ _ARGUMENTS = {
     "buckets_bound": [_int, *[_pointer] * 5],
     "buckets_proposal": [_pointer] * 5,
     "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, _pointer, _int, _pointer],
+    "buckets_search": [*[_pointer] * 3, _int, *[_pointer] * 6],
 }
 
 
@@ -101,6 +103,38 @@ def _kernel(name: str) -> Any:
     return kernel(name, [*_TABLES, *_ARGUMENTS[name]])
 
 
+class SearchTerms(NamedTuple):
+    """How many states, what they have to exceed, seconds, nodes, and bytes for those that are still to be looked at."""
+
+    k: int = 1
+    lower: float = -np.inf
+    seconds: float = np.inf
+    nodes: float = np.inf
+    memory: float = 1e9
+
+
+class Searched(NamedTuple):
+    """The states with the largest values, best first, [found, n], and -1 for what was not chosen.
+
+    No other state has more than `upper`. `proven`: but for rounding none that is not among them has more than the last
+    of them or, where they are fewer than asked for, than what they had to exceed.
+    """
+
+    values: np.ndarray
+    states: np.ndarray
+    upper: float
+    nodes: int
+    proven: bool
+    interrupted: bool = False
+
+
+Show = Callable[[Searched], "float | None"]
+"""Hears of a search what it has found so far; may answer with what states have to exceed from now on."""
+
+Worth = Callable[[np.ndarray, float], float]
+"""What is known of a choice of states: at least this is its value, which is no more than the number given."""
+
+
 def _same(temperatures: np.ndarray, others: np.ndarray | None) -> bool:
     return bool((temperatures == (1.0 if others is None else others)).all())
 
@@ -130,10 +164,10 @@ class MiniBuckets:
     def __repr__(self) -> str:
         return f"MiniBuckets({len(self.order)} variables, tables of {self.how[0]:,})"
 
-    def _call(self, name: str, *rest: Any) -> int:
+    def _call(self, name: str, *rest: Any, watch: Callable[[], None] | None = None) -> int:
         tables = self.tables
         ends = (_address(self.order), _address(self.how))
-        return _kernel(name)(len(self.order), tables.n_factors, *tables.addresses, *ends, *rest)
+        return _kernel(name)(len(self.order), tables.n_factors, *tables.addresses, *ends, *rest, watch=watch)
 
     def price(self, wanted: np.ndarray | None = None) -> PartSizes | None:
         """What the parts hold; None where a table is beyond all limits."""
@@ -207,3 +241,36 @@ class MiniBuckets:
         own = _optional(wanted), _address(state.weights), _address(proposal), first, end - first, seed
         self._call("buckets_draw", *own, _address(log_w), kind == np.int32, _address(states))
         return log_w, states
+
+    def search(
+        self, state: BoundState, n_max: int, terms: SearchTerms, show: Show | None = None, worth: Worth | None = None
+    ) -> Searched:
+        """The states of the last `n_max` variables of the order with the largest values; these have temperature zero.
+
+        Where these are all variables, the value is the logarithm of the product of all tables; else it bounds the sum
+        over the others, unless `worth` says what that is. Ctrl-C ends the search with what it has.
+        """
+        last = self.order[len(self.order) - n_max :]
+        if state.temperatures is None or state.temperatures[last].any():
+            raise ValueError("a search takes a bound with temperature 0 of all variables that it chooses")
+        values, told = np.full(terms.k, -np.inf), np.array([np.inf, 0, 0, 0, np.nan, 0])
+        states, rows = np.full((terms.k + 1, len(self.order)), -1, np.int32), np.zeros(terms.k, np.int32)
+        own, lower = np.array([*terms[:1], *terms[2:], worth is not None], np.float64), np.array([terms.lower])
+        arrays = (state.temperatures, state.weights, state.shifts)
+
+        def so_far(interrupted: bool = False) -> Searched:
+            n = int(told[2])
+            return Searched(values[:n], states[rows[:n]], float(told[0]), int(told[1]), bool(told[3]), interrupted)
+
+        def watch() -> None:
+            if worth is not None and told[4] == told[4]:
+                told[5] = worth(states[-1], float(told[4]))
+            elif show is not None and (better := show(so_far())) is not None:
+                lower[0] = max(lower[0], better)
+
+        outs = map(_address, (own, lower, values, rows, states, told))
+        try:
+            self._call("buckets_search", *map(_address, arrays), n_max, *outs, watch=watch)
+        except KeyboardInterrupt:
+            return so_far(True)
+        return so_far()
