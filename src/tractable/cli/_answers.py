@@ -15,7 +15,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _text
-from tractable.cli._best import Best, best, by_case
+from tractable.cli._best import ShownBest, best, by_case
 from tractable.cli._table_files import Picked, Texts
 from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
@@ -68,7 +68,7 @@ class ShownAnswer(NamedTuple):
     log_evidence: tr.Certificate | tr.Plan
     marginals: dict[str, np.ndarray]
     joint: tr.Certificate | None
-    most_probable: Best | None
+    most_probable: ShownBest | None
     plan: tr.Plan
     refused: Mapping[str, tr.Plan]
     estimates: Mapping[str, tr.Certificate] = MappingProxyType({})
@@ -201,7 +201,7 @@ def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownA
     return _told(answer, found)._replace(joint=joint)
 
 
-def _best(net: Network, evidence: Any, asked: ShownQuery) -> Best:
+def _best(net: Network, evidence: Any, asked: ShownQuery) -> ShownBest:
     """The most probable assignments, or the plan that is refused."""
     return best(net, evidence, asked.best, asked.asked, asked.searched)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -140,17 +141,14 @@ def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: 
     """
     terms, ranks = {"memory": common.memory, **how.terms()}, wanted.ranks
     _places.check_apart({"MODEL": model} | given.files, {"--output": wanted.output})
-    if wanted.output:
-        _best.check(wanted.output, common.json)
+    _best.check(wanted.output, common.json)
     net = _answers.network(model)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
     asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, ranks, bool(named), terms)
     refused: dict[str, Any] = {}
     shown = _answers.noted(_answers.answers(net, cases, asked), refused)
-    if wanted.output:
-        shown = list(shown)
-        _best.write(wanted.output, [answer.most_probable or [] for answer in shown], asked.shown(net))
+    shown = _best.written(wanted.output, shown, asked.shown(net))
     if common.json:
         for answer in shown:
             _json.write(_json.answer(net, asked, answer))
@@ -159,6 +157,11 @@ def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: 
         if not common.quiet:
             tables().show_model(model, net)
         tables().show_answers(net, asked, shown, common.quiet)
+    _check_answered(refused)
+
+
+def _check_answered(refused: Mapping[str, Any]) -> None:
+    """Say what was refused, and leave with the exit code of that."""
     if refused:
         parts = [f"the marginals of {listed(names)}"] if (names := [v for v in refused if v != _answers.MAP]) else []
         parts += ["the most probable assignment"] if _answers.MAP in refused else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
@@ -214,19 +215,31 @@ def _show(found: list[dict[str, Any]], posterior: bool, best: int) -> None:
     """A row for each sequence; of a path its runs of equal states."""
     what = "log_likelihood" if posterior else "log_probability"
     told = "most probable states" if posterior else "path: state × rows"
-    table = tables().new_table("sequence", "rows", "log p(rows)" if posterior else "log p(path, rows)", told, left=0)
+    head = "log p(rows)" if posterior else "log p(path, rows)"
+    table = tables().new_table("sequence", "rows", head, told, left=0)
     for number, part in enumerate(found[: (most := tables().MAX_ROWS)]):
-        for rank, one in enumerate(part.get("best") or [part]):
-            states = np.argmax(one["states"], axis=1).tolist() if posterior else one["states"]
-            path = _runs(states) if one[what] > -np.inf else "impossible"
-            own = ["", ""] if rank else [str(number), f"{part['rows']:,}"]
-            tied = ", tied" if one.get("tied") else ""
-            table.add_row(*own, f"{one[what]:.10g} ({part['kind']}{tied})", path)
+        for place, one in _ranked(number, part):
+            table.add_row(*place, *_row(one, what))
     tables().console.print(table)
-    if any(0 < len(part.get("best", [0] * best)) < best for part in found):
+    if min((len(part["best"]) for part in found if part.get("best")), default=best) < best:
         tables().console.print(f"of a sequence with fewer than {best} paths these are all that are possible")
     if len(found) > most:
         tables().console.print(f"… and {len(found) - most:,} sequences more; --json has them all")
+
+
+def _ranked(number: int, part: dict[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """What was found for a sequence, its number and length beside the first."""
+    first, *others = part.get("best") or [part]
+    yield (str(number), f"{part['rows']:,}"), {**part, **first}
+    yield from ((("", ""), {**part, **one}) for one in others)
+
+
+def _row(found: dict[str, Any], what: str) -> tuple[str, str]:
+    """What a path or a posterior has, and its states."""
+    states, tied = found["states"], ", tied" if found.get("tied") else ""
+    own = np.argmax(states, axis=1).tolist() if what == "log_likelihood" else states
+    path = _runs(own) if found[what] > -np.inf else "impossible"
+    return f"{found[what]:.10g} ({found['kind']}{tied})", path
 
 
 def _runs(states: list[int]) -> str:

@@ -162,8 +162,7 @@ ROWS = 1000
 def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[Modes]:
     """The best joint states of every row; of more than one a row, one more than asked for tells of ties."""
     known, x = as_features(model, cases)
-    free = [name for name, own in known.items() if not own.all()]
-    if plan.method == "independent" and plan.n == 1 and modes.are_discrete(model, free):
+    if plan.method == "independent" and plan.n == 1 and modes.are_discrete(model, known):
         for rows in np.split(np.arange(cases.n_rows), range(ROWS, cases.n_rows, ROWS)):
             part = ({name: own[rows] for name, own in each.items()} for each in (known, x))
             yield from modes.of_independent(model, *part)

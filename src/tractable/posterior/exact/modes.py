@@ -9,7 +9,7 @@ best joint states have k different e at most, those whose own best are the best;
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -149,6 +149,7 @@ def _at_their_best(
     return features, loss
 
 
-def are_discrete(model: Boltzmann, names: Iterable[str]) -> bool:
-    """Whether all units of these groups have states."""
-    return all(np.isfinite(part.n_states) for name in names for part, _ in _kinds(model.units[name]))
+def are_discrete(model: Boltzmann, known: dict[str, np.ndarray]) -> bool:
+    """Whether all units have states of the groups of which not all features are known."""
+    free = [model.units[name] for name, own in known.items() if not own.all()]
+    return all(np.isfinite(part.n_states) for units in free for part, _ in _kinds(units))
