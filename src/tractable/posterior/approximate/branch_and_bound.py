@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels import Scopes, Tables
-from tractable.kernels.mini_buckets import BoundState, MiniBuckets, SearchTerms, Sweeps
+from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps
 from tractable.kernels.threads import side_by_side
 from tractable.models.keys import generator
 from tractable.models.pruning import apart
@@ -63,7 +63,7 @@ class Listed(NamedTuple):
 
 def best(tables: Tables, program: SearchRun, key: Any) -> Found:
     """The k best states of all variables: parts that share no table by themselves, the smallest first."""
-    end, n = time.perf_counter() + program.seconds, len(tables.sizes)
+    end = time.perf_counter() + program.seconds
     groups = sorted(linked_tables(tables), key=len)
     seed, found = int(generator(key).integers(2**31)), _nothing(tables, program.k + 1)
     weights = np.cumsum([0.0, *(float(len(own)) for own in groups)])
@@ -75,7 +75,7 @@ def best(tables: Tables, program: SearchRun, key: Any) -> Found:
             found = _joined(found, variables, listed, program.k + 1)
             if not len(found.values) and found.rest == -np.inf:
                 break  # nothing is possible
-    return _ranked(found, program.k, n)
+    return _ranked(found, program.k)
 
 
 def _nothing(tables: Tables, k: int) -> Listed:
@@ -105,11 +105,11 @@ def _joined(found: Listed, variables: np.ndarray, part: Listed, k: int) -> Liste
     return Listed(sums.ravel()[order], states, max(found.rest + part.top, found.top + part.rest))
 
 
-def _ranked(found: Listed, k: int, n: int) -> Found:
+def _ranked(found: Listed, k: int) -> Found:
     values = found.values
     near = TIE * np.maximum(1.0, np.abs(values[:k]))
     tied = np.array([(np.abs(values - v) <= d).sum() > 1 for v, d in zip(values[:k], near, strict=True)], bool)
-    return Found(values[:k], found.states[:k].reshape(-1, n), np.maximum(values[:k], found.rest), tied)
+    return Found(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied)
 
 
 class _Part:
@@ -151,7 +151,8 @@ class _Part:
             self.show.ends(self.lower.top, self.upper)
             if self.upper == -np.inf:
                 return self.lower._replace(rest=-np.inf)
-        assert last is not None
+        if last is None:
+            return self.lower._replace(rest=self.upper)
         found = self._search(*last, self.k)
         return _together(self.lower, found, self.k, self.upper)
 
@@ -167,9 +168,13 @@ class _Part:
             return how, buckets, buckets.annealed(Sweeps(QUICK, guard), self.zero)
 
         found = [one for one in side_by_side(racer, islice(orders(), RACERS)) if one is not None]
+        if not found:  # no memory for any
+            self.upper = _largest_terms(self.tables)
+            self._improve(self.seconds)
+            return
         how, buckets, state = min(found, key=lambda one: (one[2].bound, one[0].seed))
         yield buckets, state
-        self._improve(LOCAL * self.seconds, how)
+        self._improve(LOCAL * self.seconds)
         entries = GROWTH * self.seconds / speed() / (FIRST_PASS + 5 * LONG * SWEPT)
         larger = largest(self.tables, buckets.order, how.seed, entries, self.memory / 2)
         guard = min(2 * GROWTH * self.seconds, 0.5 * (self.end - time.perf_counter()))
@@ -178,20 +183,33 @@ class _Part:
         else:
             yield buckets, buckets.annealed(Sweeps(LONG, guard), self.zero, state)
 
-    def _improve(self, seconds: float, how: Order) -> None:
+    def _improve(self, seconds: float) -> None:
+        """Better states by local search."""
+        end = time.perf_counter() + seconds
         for value, states in improving(self.tables, seconds=seconds, seed=self.seed, memory=self.memory / 2):
             if value > self.lower.top:
                 self.lower = Listed(np.array([value]), states[None].astype(np.int32), -np.inf)
                 self.show.ends(value, self.upper)
+            if value >= self.upper - TIE * max(1.0, abs(value)) or time.perf_counter() > end:
+                return
 
     def _search(self, buckets: MiniBuckets, state: BoundState, k: int) -> Listed:
         lower = float(self.lower.values[0]) if k == 1 and len(self.lower.values) else -np.inf
-        seconds = max(self.end - time.perf_counter(), 0.01)
         price = buckets.price()
         assert price is not None
-        terms = SearchTerms(k, lower, seconds, memory=max(self.memory / 2 - price.bytes, 1e6))
-        found = buckets.search(state, len(self.tables.sizes), terms, self.show.ends if self.show.wanted else None)
+        memory = max(self.memory / 2 - price.bytes, 1e6)
+        terms = SearchTerms(k, lower, max(self.end - time.perf_counter(), 0.01), memory=memory)
+        found = buckets.search(state, len(self.tables.sizes), terms, self._shown if self.show.wanted else None)
         return Listed(found.values, found.states, found.upper)
+
+    def _shown(self, found: Searched) -> None:
+        self.show.ends(max(self.lower.top, float(found.values.max(initial=-np.inf))), min(self.upper, found.upper))
+
+
+def _largest_terms(tables: Tables) -> float:
+    """The bound that takes the largest entry of each table."""
+    with np.errstate(divide="ignore"):
+        return float(np.log(np.maximum.reduceat(tables.values, tables.value_starts[:-1])).sum()) + 1e-12
 
 
 def _bound_of(found: tuple[MiniBuckets, BoundState]) -> float:

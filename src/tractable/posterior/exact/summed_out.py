@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,10 +14,10 @@ from tractable.models.evidence import Evidence
 from tractable.models.pruning import apart
 from tractable.plan.summed_out import HiddenPart, SumOut, what_matters
 from tractable.plan.tables import positions
-from tractable.posterior.exact.joint import unnormalized
+from tractable.posterior.exact.joint import logarithms
 
-LEAST = 1e-300
-"""What numbers cannot hold beside the largest entry of a table stays possible."""
+RANGE = 600.0
+"""How far apart the logarithms in a table are; what is further is in several tables, the product of which it is."""
 
 
 class Marginal:
@@ -40,17 +41,19 @@ class Marginal:
             scope, own = tables.scope(j).tolist(), slice(*tables.value_starts[j : j + 2].tolist())
             yield scope, tables.values[own].reshape(tables.sizes[scope])
         for part in parts:
-            yield part.variables[list(part.around)].tolist(), self._summed(tables, part)
+            scope = part.variables[list(part.around)].tolist()
+            yield from ((scope, table) for table in self._summed(tables, part))
 
-    def _summed(self, tables: Tables, part: HiddenPart) -> np.ndarray:
+    def _summed(self, tables: Tables, part: HiddenPart) -> list[np.ndarray]:
         """The table that the sum over a part leaves, its largest entry one."""
-        log_scale, table = unnormalized(as_it_is(apart(tables, part.tables)[1]), part.plan.program, list(part.around))
-        top = table.max()
-        if top <= 0:
+        logs = logarithms(as_it_is(apart(tables, part.tables)[1]), part.plan.program, list(part.around))
+        top = logs.max()
+        if top == -np.inf:
             self.log_constant = -np.inf
-            return table
-        self.log_constant += log_scale + np.log(top)
-        return np.where(table > 0, np.maximum(table / top, LEAST), 0)
+            return [np.zeros(logs.shape)]
+        self.log_constant += float(top)
+        n = max(1, math.ceil((top - logs[logs > -np.inf].min()) / RANGE))
+        return [np.exp((logs - top) / n)] * n
 
     def original(self, states: np.ndarray) -> np.ndarray:
         """States of the network [n, n_free] as those of all targets [n, n_targets]."""
