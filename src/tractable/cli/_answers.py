@@ -50,10 +50,9 @@ class ShownQuery(NamedTuple):
 
     @property
     def searched(self) -> dict[str, Any]:
-        """How the most probable assignments are found: methods that average find none, and are not for them."""
-        method = self.how["method"]
-        known = method in ("exact", "elimination", "counting", "mini_buckets")
-        return {**self.budget, "method": method if known else "auto", "confidence": self.how["confidence"]}
+        """How the most probable assignments are found: methods that sum, or average, find none and are not for them."""
+        method = self.how["method"] if self.how["method"] in ("exact", "elimination", "counting") else "auto"
+        return {**self.budget, "method": method, "confidence": self.how["confidence"]}
 
     @property
     def budget(self) -> dict[str, Any]:
