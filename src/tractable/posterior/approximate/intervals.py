@@ -39,7 +39,7 @@ class Bracket(NamedTuple):
 
 
 def solve(plan: Plan, case: Any, key: Any) -> Any:
-    """What was planned, run: the different cases one after the other, each on all cores, those that are alike in turn."""
+    """What was planned, run: cases one after the other, each on all cores, those that are alike in turn."""
     cases, program = TableCases.of(plan, case), plan.program
     if plan.query == "sample":
         return sampled(plan, case, cases.base, generator(key))
