@@ -122,11 +122,12 @@ def exactly(family: str, net: Any, given: dict[str, Any], log2: int, targets: tu
 
 
 def held(net: Any, given: dict[str, Any], log2: int) -> float:
-    """The memory that parts with tables of at most 2^log2 entries take, for the first order of the race."""
+    """The memory in which parts have tables of at most 2^log2 entries, for the first order of the race."""
     from tractable.kernels import Scopes
     from tractable.kernels.mini_buckets import MiniBuckets
     from tractable.models.evidence import parse_evidence
     from tractable.models.pruning import left
+    from tractable.plan.interval_memory import room_for
     from tractable.plan.mini_buckets import CORES, eliminating, orders
 
     tables = left(net, parse_evidence(net.states, given), "marginals").tables
@@ -134,7 +135,8 @@ def held(net: Any, given: dict[str, Any], log2: int) -> float:
     price = None if order is None else MiniBuckets(tables, order, 2**log2, 0).price()
     if price is None:
         raise RuntimeError(f"no parts with tables of 2^{log2} entries")
-    return CORES * price.bytes
+    plenty, sizes = 2.0**50, tables.sizes
+    return CORES * price.bytes + plenty - room_for(plenty, sizes, len(sizes), sizes).tables
 
 
 def uai(only: list[str]) -> Iterator[tuple[str, Callable[[], Case]]]:

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sweep import sweep
 
+from tractable.plan.interval_memory import LEVELS, POINTS, record_bytes
 from tractable.plan.outlook import draws_for, log_width, share_width
 from tractable.posterior.approximate import betting
 from tractable.posterior.approximate.betting import CUTS, LOG_PARTS, RUNGS, TUNED, Bets
-from tractable.posterior.approximate.tallies import LEVELS, WeightTally, grid
+from tractable.posterior.approximate.tallies import WeightTally, grid
 
 Sampler = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -144,7 +145,7 @@ def test_capital_of_the_tally_is_never_larger(seed: int, stake: float, m: float)
     r, n = np.random.default_rng(seed), 50
     log_x = np.where(r.random(n) < 0.2, -np.inf, -(10 ** r.uniform(-6, 2)) * r.exponential(size=n))
     log_x = log_x[log_x > -np.inf]
-    tally = WeightTally(-r.exponential(size=int(r.integers(0, 300))), 1, np.array([0]), 1)
+    tally = WeightTally(-r.exponential(size=int(r.integers(0, 300))), np.array([0]), 1)
     draws = betting.Drawing(0, log_x, np.empty((0, len(log_x)), np.uint8), r.random((1, len(log_x))))
     tally.add(draws)
     x, points, h, level = np.exp(log_x), np.exp(tally.points), draws.values[0], np.linspace(0, 1, LEVELS)[:, None]
@@ -332,7 +333,7 @@ def test_memory_is_priced() -> None:
         bets.means(0.05)
     used = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
-    assert 0.3 * Bets.bytes_for(sizes, 2) < used < Bets.bytes_for(sizes, 2)
+    assert 0.3 * record_bytes(sizes, 2) < used < record_bytes(sizes, 2)
 
 
 @pytest.mark.parametrize("horizon", [1, 10, 500, 10**9])
@@ -358,7 +359,7 @@ def test_questions_of_many_labels_are_answered_in_parts(monkeypatch: pytest.Monk
 @given(st.lists(st.floats(-800, 0), max_size=300))
 def test_grids_ascend_from_zero_to_one(log_weights: list[float]) -> None:
     points = grid(np.array(log_weights))
-    assert len(points) == betting.POINTS
+    assert len(points) == POINTS
     assert points[0] == -np.inf and points[-1] == 0
     assert np.all(points[1:] > points[:-1])
 

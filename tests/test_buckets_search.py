@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
     def places(self, states: np.ndarray) -> np.ndarray:
         """Where in the flat values the states are."""
-        return np.ravel_multi_index(tuple(np.maximum(states, 0).T), self.values.shape)
+        return np.asarray(np.ravel_multi_index(tuple(np.maximum(states, 0).T), self.values.shape))
 
     def worth(self, states: np.ndarray, most: float) -> float:
         """The value of a choice, which is no more than its bound."""

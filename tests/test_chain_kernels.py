@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chains_oracle import enumerate_paths, random_chain
 
-from tractable.kernels.chain import Chains, filtered, sample_paths, tally, viterbi
+from tractable.kernels.chain import Chains, best_paths, filtered, sample_paths, tally, viterbi
 from tractable.kernels.chain import smooth as sequential
 from tractable.posterior.exact.chain import METHODS, fixed_lag, smooth
 
@@ -107,6 +107,32 @@ def test_viterbi_finds_the_best_of_all_paths(k: int, zeros: float, scale: float)
             continue
         np.testing.assert_allclose(found.log_probability[s], truth.log_joint.max(), rtol=1e-12)
         np.testing.assert_array_equal(path, truth.paths[truth.log_joint.argmax()])
+
+
+@pytest.mark.parametrize(("k", "zeros", "scale"), CASES)
+@pytest.mark.parametrize("n", [1, 2, 9, 300])
+def test_the_best_paths_are_the_best_of_all_paths(k: int, zeros: float, scale: float, n: int) -> None:
+    chains = chains_of(k, zeros, scale)
+    found = best_paths(chains, n)
+    assert (found.log_probability[1:] <= found.log_probability[:-1]).all()
+    np.testing.assert_array_equal(found.log_probability[0], viterbi(chains).log_probability)
+    np.testing.assert_array_equal(found.states[0], viterbi(chains).states)
+    for s, (rows, begin) in enumerate(zip(parts(chains), chains.offsets, strict=False)):
+        truth = enumerate_paths(chains.start, chains.transition, rows)
+        best = np.zeros(0) if truth is None else np.sort(truth.log_joint)[::-1]
+        best = best[best > -np.inf][:n]
+        np.testing.assert_allclose(found.log_probability[: len(best), s], best, rtol=1e-12, atol=TOLERANCE)
+        assert (found.log_probability[len(best) :, s] == -np.inf).all()
+        own = found.states[:, begin : begin + len(rows)]
+        assert len({tuple(path) for path in own[: len(best)].tolist()}) == len(best)
+        assert (own[: len(best)] >= 0).all() and (own[len(best) :] == -1).all()
+
+
+def test_all_paths_that_are_as_good_are_found() -> None:
+    chains = Chains(np.full(3, 1 / 3), np.full((3, 3), 1 / 3), np.zeros((5, 3)))
+    found = best_paths(chains, 300)
+    assert len(np.unique(found.states[:243], axis=0)) == 243 and (found.states[243:] == -1).all()
+    np.testing.assert_allclose(found.log_probability[:243], -5 * np.log(3), rtol=1e-14)
 
 
 def test_ties_go_to_the_lowest_state() -> None:

@@ -13,6 +13,7 @@ EXTRAS = {
     "optax": "machines",
     "matplotlib": "plots",
     "pyarrow": "parquet",
+    "pytoulbar2": "map",
     "sklearn": "sklearn",
 }
 """Package → the extra that brings it."""

@@ -40,7 +40,7 @@ int buckets_search(TABLES, const double *temperatures, double *weights, double *
 int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, double *shifts, double *proposal, double *told,
                      Caller caller);
 int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, const double *proposal, int64_t first,
-                 int64_t n_batches, uint64_t seed, double *log_w, int32_t *states, Caller caller);
+                 int64_t n_batches, uint64_t seed, double *log_w, int wide, void *states, Caller caller);
 
 enum { N_PARTS, ENTRIES, MESSAGES, SHIFTS, LARGEST, SPLIT_BUCKETS, PROPOSAL, WORK, N_PRICED };
 

@@ -50,7 +50,7 @@ static Sample sampled(const Case *c, const Found *f, const uint8_t *wanted) {
     s.proposal = TAKE(double, priced[PROPOSAL]), s.log_w = TAKE(double, DRAWS), s.states = TAKE(int32_t, DRAWS * n);
     CHECK(!buckets_proposal(GIVEN(c), wanted, f->weights, f->shifts, s.proposal, told, NULL));
     CHECK(told[0] == f->told[0] && told[1] == f->told[1]);
-    CHECK(!buckets_draw(GIVEN(c), wanted, f->weights, s.proposal, 0, BATCHES, (uint64_t)s.seed, s.log_w, s.states, NULL));
+    CHECK(!buckets_draw(GIVEN(c), wanted, f->weights, s.proposal, 0, BATCHES, (uint64_t)s.seed, s.log_w, 1, s.states, NULL));
     return s;
 }
 
@@ -61,10 +61,14 @@ static void check_cuts(const Case *c, const Sample *s, const uint8_t *wanted) {
     double *log_w = TAKE(double, DRAWS);
     int32_t *first = TAKE(int32_t, n * cut * BATCH), *rest = TAKE(int32_t, n * (BATCHES - cut) * BATCH);
     uint64_t seed = (uint64_t)s->seed;
-    CHECK(!buckets_draw(GIVEN(c), wanted, s->f->weights, s->proposal, 0, cut, seed, log_w, first, NULL));
-    CHECK(!buckets_draw(GIVEN(c), wanted, s->f->weights, s->proposal, cut, BATCHES - cut, seed, log_w + cut * BATCH, rest,
+    CHECK(!buckets_draw(GIVEN(c), wanted, s->f->weights, s->proposal, 0, cut, seed, log_w, 1, first, NULL));
+    CHECK(!buckets_draw(GIVEN(c), wanted, s->f->weights, s->proposal, cut, BATCHES - cut, seed, log_w + cut * BATCH, 1, rest,
                         NULL));
     CHECK(!memcmp(log_w, s->log_w, sizeof(double) * DRAWS));
+    uint8_t *bytes = TAKE(uint8_t, n * DRAWS);
+    CHECK(!buckets_draw(GIVEN(c), wanted, s->f->weights, s->proposal, 0, BATCHES, seed, log_w, 0, bytes, NULL));
+    CHECK(!memcmp(log_w, s->log_w, sizeof(double) * DRAWS));
+    for (int64_t i = 0; i < (int64_t)n * DRAWS; i++) CHECK(bytes[i] == s->states[i]);
     for (int k = 0; k < n; k++) {
         const int32_t *all = s->states + (int64_t)k * DRAWS;
         CHECK(!memcmp(all, first + k * cut * BATCH, sizeof(int32_t) * (size_t)(cut * BATCH)));
@@ -283,7 +287,7 @@ static void check_given_up(void) {
     double *log_w = TAKE(double, MANY * BATCH);
     int32_t *states = TAKE(int32_t, 8 * MANY * BATCH);
     region_patience(0);
-    CHECK(buckets_draw(GIVEN(&c), wanted, f.weights, s.proposal, 0, MANY, 1, log_w, states, refuse) == GIVEN_UP);
+    CHECK(buckets_draw(GIVEN(&c), wanted, f.weights, s.proposal, 0, MANY, 1, log_w, 1, states, refuse) == GIVEN_UP);
     Case large = hub(3000, priced);
     Found of_large = found_bound(&large, 0);
     CHECK(buckets_bound(GIVEN(&large), FRESH, NULL, terms, of_large.weights, of_large.shifts, told, refuse) == GIVEN_UP);
@@ -292,7 +296,7 @@ static void check_given_up(void) {
     RUNS_OUT(buckets_price(GIVEN(&c), wanted, priced, NULL), NO_MEMORY, 0);
     RUNS_OUT(buckets_bound(GIVEN(&c), FRESH, NULL, terms, f.weights, f.shifts, told, NULL), NO_MEMORY, 0);
     RUNS_OUT(buckets_proposal(GIVEN(&c), wanted, f.weights, f.shifts, s.proposal, told, NULL), NO_MEMORY, 0);
-    RUNS_OUT(buckets_draw(GIVEN(&c), wanted, f.weights, s.proposal, 0, 1, 1, log_w, states, NULL), NO_MEMORY, 0);
+    RUNS_OUT(buckets_draw(GIVEN(&c), wanted, f.weights, s.proposal, 0, 1, 1, log_w, 1, states, NULL), NO_MEMORY, 0);
     terms[0] = INFINITY, terms[1] = 0;
     CHECK(!buckets_bound(GIVEN(&c), FRESH, NULL, terms, f.weights, f.shifts, told, NULL) && told[2] == 0 && isfinite(told[0]));
     release();

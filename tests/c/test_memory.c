@@ -246,6 +246,20 @@ static int uses_the_arena(void) {
     return found;
 }
 
+/* Blocks of all sizes that none shares, and the arena is there for others. */
+static int keeps_apart(void) {
+    REGION(NULL)
+    region_apart();
+    for (int i = 4; i < 24; i++) {
+        char *x = grab((size_t)1 << i), *y = grab((size_t)1 << i);
+        memset(x, 1, (size_t)1 << i), memset(y, 2, (size_t)1 << i);
+        CHECK(!in_arena(x) && x[0] == 1 && x[(1 << i) - 1] == 1);
+        if (i % 2) drop(x);
+    }
+    region_leave();
+    return uses_the_arena();
+}
+
 static void *in_another_thread(void *found) {
     *(int *)found = uses_the_arena();
     return NULL;
@@ -266,7 +280,7 @@ int main(void) {
     for (int i = 0; i < LENGTH(threads); i++) CHECK(!pthread_create(threads + i, NULL, work, NULL));
     for (int i = 0; i < LENGTH(threads); i++) pthread_join(threads[i], NULL);
     int again; /* every call that ends, however it does, leaves the arena to the next, in whatever thread */
-    CHECK(uses_the_arena() == !EACH_ALONE);
+    CHECK(uses_the_arena() == !EACH_ALONE && keeps_apart() == !EACH_ALONE);
     CHECK(!pthread_create(threads, NULL, in_another_thread, &again));
     pthread_join(threads[0], NULL);
     CHECK(again == !EACH_ALONE);

@@ -148,10 +148,10 @@ static double edge(const Bet *bet, const Gambler *g, const double *search, doubl
     if ((below = log_capital(bet, g, kept) - target) >= 0) {
         kept = search[1], above = below, below = -target;
     } else {
-        for (;; step *= 4, kept = out, below = above) {
+        for (int i = 0;; i++, step *= 4, kept = out, below = above) {
             out = fmin(search[0] + step, limit);
             if ((above = log_capital(bet, g, out) - target) >= 0) break;
-            if (!(out < limit)) return INFINITY;
+            if (!(out < limit) || (!i && log_capital(bet, g, limit) < target)) return INFINITY;
         }
     }
     double start = fmin(kept, search[0]), near;

@@ -9,6 +9,7 @@ enum { SOUND = 0, TOO_LARGE = 1 };
         const int64_t *value_starts, const double *values, const int32_t *order, const int64_t *how
 #define SPLIT(b)                                                             \
     REGION(caller)                                                           \
+    region_apart();                                                          \
     Tables t = {n, m, sizes, starts, scopes, value_starts, values};          \
     Buckets b;                                                               \
     buckets_split(&b, &t, &(Splitting){order, how[0], (uint64_t)how[1]});    \
@@ -123,9 +124,9 @@ EXPORT int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, doub
 
 /* Batches of BATCH draws from a proposal: see `draw_batches`. */
 EXPORT int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, const double *proposal, int64_t first,
-                        int64_t n_batches, uint64_t seed, double *log_w, int32_t *states, Caller caller) {
+                        int64_t n_batches, uint64_t seed, double *log_w, int wide, void *states, Caller caller) {
     SPLIT(b)
-    draw_batches(&b, weights, proposal, wanted, seed, first, n_batches, log_w, states);
+    draw_batches(&b, weights, proposal, wanted, seed, first, n_batches, log_w, wide, states);
     region_leave();
     return SOUND;
 }

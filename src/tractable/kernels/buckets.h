@@ -115,6 +115,6 @@ int max_improve(Bound *of, double step);
 /* What of the buckets is drawn: for each part where its conditional begins, or -1; returns how many entries they have. */
 int64_t proposal_places(const Buckets *b, const uint8_t *wanted, int64_t *at);
 void draw_batches(const Buckets *b, const double *weights, const double *proposal, const uint8_t *wanted, uint64_t seed,
-                  int64_t first, int64_t n, double *log_w, int32_t *states);
+                  int64_t first, int64_t n, double *log_w, int wide, void *states);
 
 #endif

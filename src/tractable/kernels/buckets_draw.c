@@ -31,17 +31,26 @@ typedef struct {
     const double *weights, *proposal;
     const int64_t *at;
     uint64_t random;
-    int32_t *x, *index; /* states [n, BATCH]; where in each part's table a draw is, [parts, BATCH] */
+    int wide;           /* states are 32 bits, else bytes */
+    char *x;            /* states [n, BATCH] */
+    int32_t *index;     /* where in each part's table a draw is, [parts, BATCH] */
     double *q, *log_w;  /* [states, BATCH], [BATCH] */
 } Drawer;
+
+static size_t row_of_states(const Drawer *d) { return BATCH * (d->wide ? sizeof(int32_t) : 1); }
+
+static void *states_of(const Drawer *d, int v) { return d->x + (size_t)v * row_of_states(d); }
 
 static void find_places(const Drawer *d, const Part *p, int32_t *index) {
     const int32_t *scope = part_scope(d->b, p);
     int64_t step = 1;
     memset(index, 0, sizeof(int32_t) * BATCH);
     for (int a = p->nd - 1; a > 0; a--) {
-        const int32_t *x = d->x + (int64_t)scope[a] * BATCH;
-        for (int i = 0; i < BATCH; i++) index[i] += x[i] * (int32_t)step;
+        const void *x = states_of(d, scope[a]);
+        if (d->wide)
+            for (int i = 0; i < BATCH; i++) index[i] += ((const int32_t *)x)[i] * (int32_t)step;
+        else
+            for (int i = 0; i < BATCH; i++) index[i] += ((const uint8_t *)x)[i] * (int32_t)step;
         step *= d->b->t->sizes[scope[a]];
     }
 }
@@ -104,9 +113,16 @@ static void weigh(const Drawer *d, const Group *g, const int32_t *x) {
     }
 }
 
+static void keep_states(const Drawer *d, int v, const int32_t *x) {
+    uint8_t *bytes = states_of(d, v);
+    if (d->wide) memcpy(bytes, x, sizeof(int32_t) * BATCH);
+    else
+        for (int i = 0; i < BATCH; i++) bytes[i] = (uint8_t)x[i];
+}
+
 static void draw_group(Drawer *d, const Group *g) {
     int k = d->b->t->sizes[g->variable];
-    int32_t *x = d->x + (int64_t)g->variable * BATCH;
+    int32_t x[BATCH];
     if (d->at[g->first] < 0) return;
     memset(d->q, 0, sizeof(double) * BATCH * (size_t)k);
     for (int r = 0; r < g->n; r++) {
@@ -114,6 +130,7 @@ static void draw_group(Drawer *d, const Group *g) {
         mix(d, g->first + r, k, d->index + (int64_t)r * BATCH);
     }
     choose(d, k, x);
+    keep_states(d, g->variable, x);
     if (g->n > 1) weigh(d, g, x);
     else
         for (int i = 0; i < BATCH; i++)
@@ -127,34 +144,35 @@ static void draw_batch(Drawer *d) {
     for (int i = 0; i < BATCH; i++) d->log_w[i] = d->log_w[i] > 0 ? 0 : d->log_w[i];
 }
 
-static Drawer drawer(const Buckets *b, const double *weights, const double *proposal, const int64_t *at) {
+static Drawer drawer(const Buckets *b, const double *weights, const double *proposal, const int64_t *at, int wide) {
     int most = 1, states = 1;
     for (int k = 0; k < b->t->n; k++) {
         if (b->groups[k].n > most) most = b->groups[k].n;
         if (b->t->sizes[k] > states) states = b->t->sizes[k];
     }
-    Drawer d = {.b = b, .weights = weights, .proposal = proposal, .at = at};
-    d.x = grab_zeroed((size_t)(b->t->n + 1) * BATCH, sizeof(int32_t));
+    Drawer d = {.b = b, .weights = weights, .proposal = proposal, .at = at, .wide = wide};
+    d.x = grab_zeroed((size_t)(b->t->n + 1), row_of_states(&d));
     d.index = grab(sizeof(int32_t) * BATCH * (size_t)most);
     d.q = grab(sizeof(double) * BATCH * (size_t)states);
     d.log_w = grab(sizeof(double) * BATCH);
     return d;
 }
 
-/* Batches of draws: log w - U of each, and the states of the wanted variables [wanted, draws]. A batch depends on its
- * number and the seed alone. */
+/* Batches of draws: log w - U of each, and the states of the wanted variables [wanted, draws], 32 bits each where
+ * `wide`, else bytes. A batch depends on its number and the seed alone. */
 void draw_batches(const Buckets *b, const double *weights, const double *proposal, const uint8_t *wanted, uint64_t seed,
-                  int64_t first, int64_t n, double *log_w, int32_t *states) {
+                  int64_t first, int64_t n, double *log_w, int wide, void *states) {
     int64_t *at = grab(sizeof(int64_t) * (size_t)(b->n_parts + 1));
     proposal_places(b, wanted, at);
-    Drawer d = drawer(b, weights, proposal, at);
+    Drawer d = drawer(b, weights, proposal, at, wide);
     for (int64_t k = 0; k < n; k++) {
         uint64_t own = seed + (uint64_t)(first + k) * 0xD1B54A32D192ED03ull;
         d.random = seeded(own ^ own >> 29);
         draw_batch(&d);
         memcpy(log_w + k * BATCH, d.log_w, sizeof(double) * BATCH);
-        int32_t *to = states + k * BATCH;
+        char *to = (char *)states + (size_t)k * row_of_states(&d);
         for (int v = 0; v < b->t->n; v++)
-            if (wanted && wanted[v]) memcpy(to, d.x + (int64_t)v * BATCH, sizeof(int32_t) * BATCH), to += n * BATCH;
+            if (wanted && wanted[v])
+                memcpy(to, states_of(&d, v), row_of_states(&d)), to += (size_t)n * row_of_states(&d);
     }
 }

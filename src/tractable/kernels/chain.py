@@ -1,7 +1,8 @@
 """Forward-backward, Viterbi and path samples of hidden Markov chains, for many sequences in one call.
 
-The kernels are chain.c (rescaled probabilities), chain_log.c (logarithms, where doubles do not suffice) and
-chain_walk.c (paths). Observations enter as log-likelihoods [rows, states] alone, all sequences one after another.
+The kernels are chain.c (rescaled probabilities), chain_log.c (logarithms, where doubles do not suffice), chain_walk.c
+(paths) and chain_best.c (the best ones). Observations enter as log-likelihoods [rows, states] alone, all sequences one
+after another.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _ARGUMENTS = {
     "chain_tally": [_pointer] * 6,
     "chain_log_filter": [_pointer] * 2,
     "chain_viterbi": [_pointer] * 2,
+    "chain_best": [_long, _pointer, _pointer],
     "chain_sample": [_pointer, _pointer, _long, ctypes.c_uint64, _pointer],
 }
 
@@ -224,6 +226,20 @@ def viterbi(chains: Chains) -> Paths:
     log_p, states = np.empty(chains.n_sequences), np.empty(chains.n_rows, np.int32)
     chains.run("chain_viterbi", log_p.ctypes.data, states.ctypes.data)
     return Paths(log_p, _possible(chains, log_p, states))
+
+
+def best_paths(chains: Chains, n: int) -> Paths:
+    """The `n` paths [n, rows] of largest p(z, x) of each sequence, best first and each another one.
+
+    Of a sequence that has fewer, the others are −1 and have the logarithm −∞.
+
+    >>> found = best_paths(Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2], [0.8, 0.2]])), 3)
+    >>> found.states.tolist(), np.exp(found.log_probability[:, 0]).round(3).tolist()
+    ([[0, 0], [1, 0], [0, 1]], [0.288, 0.018, 0.018])
+    """
+    log_p, states = np.empty((n, chains.n_sequences)), np.empty((n, chains.n_rows), np.int32)
+    chains.run("chain_best", n, log_p.ctypes.data, states.ctypes.data)
+    return Paths(log_p, states)
 
 
 def sample_paths(chains: Chains, n: int, seed: int) -> Paths:

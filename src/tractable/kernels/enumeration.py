@@ -234,7 +234,7 @@ def _bits(n: int) -> np.ndarray:
 
 
 def _machine(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None) -> SumTables:
-    W, c, b, J = _checked(W, c, b, J)
+    W, c, b, J = checked(W, c, b, J)
     n, m = W.shape
     idle = max(0, INNER - n)  # units without any weight, each of which doubles the sum
     W, c = np.pad(W, ((0, idle), (0, 0))), np.pad(c, (0, idle))
@@ -249,9 +249,10 @@ def _machine(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None) 
     return SumTables(n, m, tame, wild, flipped, constant, arrays)
 
 
-def _checked(
+def checked(
     W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """The arrays of a sum or a maximum over states, in double precision; ValueError where they are none."""
     W, c, b = (np.array(a, np.float64) for a in (W, c, b))
     if W.ndim != 2 or c.shape != W.shape[:1] or b.shape != W.shape[1:]:
         raise ValueError(f"W, c and b have the shapes {W.shape}, {c.shape}, {b.shape}; expected [n, m], [n], [m]")

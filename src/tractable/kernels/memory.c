@@ -12,11 +12,12 @@
 #endif
 
 enum { HUGE_PAGE = 1 << 21, HUGE_FROM = 1 << 22, ARENA = 1 << 25, LARGEST = 1 << 22, CLASSES = 128 };
+enum { MAPPED_FROM = 1 << 17 };
 
 typedef struct Block {
     struct Block *next, *prev; /* in a list of free blocks, or of those outside the arena */
     int64_t class;             /* -1: outside the arena */
-    int64_t unused;            /* what follows stays aligned */
+    int64_t mapped;            /* bytes that the system has mapped for it alone; 0: malloc's */
 } Block;
 
 static struct {
@@ -28,7 +29,8 @@ typedef struct {
     char *at, *end; /* what is left of the arena; NULL where another call has it */
     Block *free[CLASSES];
     Block *outside;
-    int why; /* the call failed */
+    int apart; /* what is freed goes back to the system */
+    int why;   /* the call failed */
     jmp_buf *failed;
     Caller caller;
     int64_t worked; /* since the clock was read */
@@ -52,7 +54,7 @@ static void *fresh(size_t bytes) {
 
 void region_enter(jmp_buf *failed, Caller caller) {
     region.outside = NULL;
-    region.failed = failed;
+    region.failed = failed, region.apart = 0;
     region.caller = caller, region.worked = 0, region.look = 0;
     if (!EACH_ALONE && !atomic_flag_test_and_set(&arena.taken)) {
         if (!arena.base) arena.base = fresh(ARENA);
@@ -62,11 +64,26 @@ void region_enter(jmp_buf *failed, Caller caller) {
     }
 }
 
+void region_apart(void) {
+    if (region.end) atomic_flag_clear(&arena.taken);
+    region.at = region.end = NULL, region.apart = 1;
+}
+
+static void give_back(Block *b) {
+#ifdef __linux__
+    if (b->mapped) {
+        munmap(b, (size_t)b->mapped);
+        return;
+    }
+#endif
+    free(b);
+}
+
 void region_leave(void) {
     while (region.outside) {
         Block *b = region.outside;
         region.outside = b->next;
-        free(b);
+        give_back(b);
     }
     if (region.end) atomic_flag_clear(&arena.taken);
     region.at = region.end = NULL, region.caller = NULL;
@@ -120,10 +137,26 @@ static Block *from_arena(size_t bytes) {
     return b;
 }
 
+/* Memory of its own, which malloc would keep when it is freed; NULL where there is none, or no need for it. */
+static Block *mapped(size_t bytes) {
+#ifdef __linux__
+    if (!region.apart || bytes < MAPPED_FROM || EACH_ALONE) return NULL;
+    Block *b = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b == MAP_FAILED) region_fail(NO_MEMORY);
+    if (bytes >= HUGE_FROM) madvise(b, bytes, MADV_HUGEPAGE);
+    b->mapped = (int64_t)bytes;
+    return b;
+#else
+    return NULL;
+#endif
+}
+
 static Block *from_system(size_t bytes) {
-    Block *b = fresh(bytes);
+    Block *b = mapped(bytes);
+    int64_t own = b ? b->mapped : 0;
+    if (!b) b = fresh(bytes);
     if (!b) region_fail(NO_MEMORY);
-    *b = (Block){.next = region.outside, .class = -1};
+    *b = (Block){.next = region.outside, .class = -1, .mapped = own};
     if (b->next) b->next->prev = b;
     return region.outside = b;
 }
@@ -146,5 +179,5 @@ void drop(void *block) {
     }
     if (b->next) b->next->prev = b->prev;
     *(b->prev ? &b->prev->next : &region.outside) = b->next;
-    free(b);
+    give_back(b);
 }

@@ -37,6 +37,8 @@ typedef void (*Caller)(void *question); /* NULL: nobody to ask */
 
 void region_enter(jmp_buf *failed, Caller caller);
 void region_leave(void);
+/* From here on the call takes its memory apart from others, and nothing of it stays with the process afterwards. */
+void region_apart(void);
 /* Gives the call up where the caller does not answer, which may come back into the kernels meanwhile. */
 void region_ask(Question *question);
 /* Says that so much was done, about a nanosecond each: now and then the caller is asked whether to go on. */

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import time
 from collections.abc import Callable
 from functools import cache
@@ -21,13 +23,16 @@ AS_IT_IS, FRESH, RESCALED = range(3)
 ANNEALING = 1.0, 0.3, 0.1, 0.03, 0.01
 """Temperatures at which shifts for maxima are found: at zero itself sweeps get stuck."""
 
+STATES_KEPT = 4
+"""States that a race keeps, for each of those who sweep."""
+
 _int, _long, _seed, _pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p
 _TABLES = [_int, _int, *[_pointer] * 7]
 _ARGUMENTS = {
     "buckets_price": [_pointer] * 2,
     "buckets_bound": [_int, *[_pointer] * 5],
     "buckets_proposal": [_pointer] * 5,
-    "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, *[_pointer] * 2],
+    "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, _pointer, _int, _pointer],
     "buckets_search": [*[_pointer] * 3, _int, _int, *[_pointer] * 6],
 }
 
@@ -46,8 +51,9 @@ class PartSizes(NamedTuple):
 
     @property
     def bytes(self) -> float:
-        """Bytes that a sweep takes, and the proposal beside it."""
-        return 8.0 * (self.entries + 2 * self.messages + 3 * self.shifts + self.largest + self.proposal)
+        """Bytes that a sweep takes, or the proposal, and its share of the states that are kept meanwhile."""
+        numbers = self.entries + self.messages + max(self.messages, self.proposal) + self.largest
+        return 8.0 * (numbers + (4 + STATES_KEPT) * self.shifts)
 
 
 class BoundState(NamedTuple):
@@ -71,6 +77,25 @@ class Sweeps(NamedTuple):
     seconds: float = np.inf
     step: float = 1.0
     least: float = 1e-5
+
+
+def kind_of_states(sizes: np.ndarray) -> type:
+    """The type of drawn states.
+
+    >>> kind_of_states(np.array([2, 256])), kind_of_states(np.array([2, 257]))
+    (<class 'numpy.uint8'>, <class 'numpy.int32'>)
+    """
+    return np.uint8 if sizes.max(initial=1) <= 256 else np.int32
+
+
+def apart(shape: tuple[int, ...], kind: type) -> np.ndarray:
+    """An empty array that the process does not keep the memory of when it is gone, as malloc does.
+
+    >>> apart((2, 3), np.uint8).shape
+    (2, 3)
+    """
+    n = math.prod(shape)
+    return np.frombuffer(mmap.mmap(-1, max(n * np.dtype(kind).itemsize, 1)), kind, n).reshape(shape)
 
 
 @cache
@@ -199,7 +224,7 @@ class MiniBuckets:
         """The conditionals that samples of the wanted variables are drawn from."""
         price = self.price(wanted)
         assert price is not None
-        proposal, told = np.empty(price.proposal), np.zeros(2)
+        proposal, told = apart((price.proposal,), np.float64), np.zeros(2)
         arrays = (state.weights, state.shifts, proposal, told)
         self._call("buckets_proposal", _optional(wanted), *map(_address, arrays))
         return proposal
@@ -216,9 +241,10 @@ class MiniBuckets:
         first, end = batches
         n = (end - first) * BATCH
         log_w = np.empty(n)
-        states = np.empty((0 if wanted is None else int(wanted.sum()), n), np.int32)
+        kind = kind_of_states(self.tables.sizes)
+        states = apart((0 if wanted is None else int(wanted.sum()), n), kind)
         own = _optional(wanted), _address(state.weights), _address(proposal), first, end - first, seed
-        self._call("buckets_draw", *own, _address(log_w), _address(states))
+        self._call("buckets_draw", *own, _address(log_w), kind == np.int32, _address(states))
         return log_w, states
 
     def search(
@@ -232,7 +258,7 @@ class MiniBuckets:
         last = self.order[len(self.order) - n_max :]
         if state.temperatures is None or state.temperatures[last].any():
             raise ValueError("a search takes a bound with temperature 0 of all variables that it chooses")
-        values, told = np.full(terms.k, -np.inf), np.array([np.inf, 0, 0, 0, np.nan, 0])
+        values, told = np.full(terms.k, -np.inf), np.array([state.bound, 0, 0, 0, np.nan, 0])
         states, rows = np.full((terms.k + 1, len(self.order)), -1, np.int32), np.zeros(terms.k, np.int32)
         own, lower = np.array([*terms[:1], *terms[2:5], worth is not None], np.float64), np.array([terms.lower])
         arrays = (state.temperatures, state.weights, state.shifts)

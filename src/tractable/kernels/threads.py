@@ -65,6 +65,11 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def n_threads(most: int | None = None) -> int:
+    """The cores, or so many of them at most."""
+    return min(n_cores(), most or n_cores())
+
+
 class _Job:
     """Work for a helper; who has asked for it waits by the lock, which is held while it is done."""
 
@@ -159,8 +164,12 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = False) -> list[T]:
+def side_by_side(
+    call: Callable[[S], T], tasks: Iterable[S], products: bool = False, at_once: int | None = None
+) -> list[T]:
     """The results of all tasks, in order; `products`: matrix products in them do not spread over the cores themselves.
+
+    No more than so many are done `at_once`.
 
     The thread that asks works too, and waits for none that has not begun: calls may be nested. It leaves after all that
     have begun, also where it is interrupted: they write to arrays that the next call may use.
@@ -171,7 +180,7 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
     todo = list(tasks)
     if products and len(todo) > 1:
         with _one_thread:
-            return side_by_side(call, todo)
+            return side_by_side(call, todo, at_once=at_once)
     found: list[Any] = [None] * len(todo)
     numbers, group = count(), _Group()
 
@@ -183,7 +192,7 @@ def side_by_side(call: Callable[[S], T], tasks: Iterable[S], products: bool = Fa
             group.stopped = True
             raise
 
-    jobs = [_Job(group, work) for _ in range(min(len(todo), n_cores()) - 1)]
+    jobs = [_Job(group, work) for _ in range(min(len(todo), n_threads(at_once)) - 1)]
     try:
         try:
             for job in jobs:
@@ -240,25 +249,26 @@ def room(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return array[:n].reshape(shape)
 
 
-def in_order(call: Callable[[S], T], tasks: Iterable[S]) -> Iterator[T]:
-    """The results in order, a few ahead of what has been taken.
+def in_order(call: Callable[[S], T], tasks: Iterable[S], most: int | None = None) -> Iterator[T]:
+    """The results in order, a few ahead of what has been taken: two for each thread, of which there are `most`.
 
     >>> list(in_order(abs, iter([-1, 2, -3])))
     [1, 2, 3]
     """
+    n = n_threads(most)
     if n_cores() == 1:
         yield from map(call, tasks)
         return
     jobs: SimpleQueue[_Job | None] = SimpleQueue()
     waiting: deque[_Job] = deque()
     group = _Group()
-    for _ in range(n_cores()):
+    for _ in range(n):
         start_new_thread(_serve, (jobs,))
     try:
         for task in tasks:
             waiting.append(_Job(group, partial(call, task)))
             jobs.put(waiting[-1])
-            if len(waiting) > 2 * n_cores():
+            if len(waiting) > 2 * n:
                 yield waiting[0].result()
                 waiting.popleft()
         while waiting:
@@ -266,6 +276,6 @@ def in_order(call: Callable[[S], T], tasks: Iterable[S]) -> Iterator[T]:
             waiting.popleft()
     finally:
         group.stopped = True
-        for _ in range(n_cores()):
+        for _ in range(n):
             jobs.put(None)
         _settle(waiting, group)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tractable.learning.em.exact import EM, ExpectationMaximization
     from tractable.learning.em.generalized import GeneralizedEM, IncrementalEM, OnlineEM
     from tractable.learning.em.gradient_step import GradientMStep
+    from tractable.learning.em.mini_buckets_step import MiniBucketsEStep
     from tractable.learning.em.records import EMRun, Iteration
     from tractable.learning.fitting import fit
     from tractable.learning.layers.layerwise import Layerwise, pretrain
@@ -49,6 +50,7 @@ __all__ = [
     "Layerwise",
     "Learner",
     "LearningWarning",
+    "MiniBucketsEStep",
     "OnlineEM",
     "PersistentCD",
     "PseudoLikelihood",
@@ -77,6 +79,7 @@ _LEAVES = {
     "em.exact": ("EM", "ExpectationMaximization"),
     "em.generalized": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
     "em.gradient_step": ("GradientMStep",),
+    "em.mini_buckets_step": ("MiniBucketsEStep",),
     "em.records": ("EMRun", "Iteration"),
     "fitting": ("fit",),
     "layers.layerwise": ("Layerwise", "pretrain"),

@@ -151,10 +151,11 @@ class MarkovNetwork(Holding):
         """
         tables = self.packed
         child = np.full(tables.n_factors, -1, np.int32)
-        for j in np.flatnonzero(np.diff(tables.scope_starts) > 0).tolist():
+        small = np.maximum.reduceat(tables.values, tables.value_starts[:-1]) <= 1 if len(child) else child > 0
+        for j in np.flatnonzero(small & (np.diff(tables.scope_starts) > 0)).tolist():
             last = tables.scopes[tables.scope_starts[j + 1] - 1]
             rows = tables.values[tables.value_starts[j] : tables.value_starts[j + 1]].reshape(-1, tables.sizes[last])
-            if rows.max() <= 1 and np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
+            if np.abs(rows.sum(axis=1) - 1).max() <= NORMALIZED:
                 child[j] = last
         return child
 

@@ -108,6 +108,20 @@ def only(reduced: Reduced, chosen: np.ndarray) -> Reduced:
     return reduced._replace(tables=kept, factor=number[reduced.factor])
 
 
+def apart(tables: Tables, chosen: np.ndarray) -> tuple[np.ndarray, Tables]:
+    """The chosen tables by themselves, by their numbers: the variables that they have, and tables over these alone."""
+    arity, lengths = np.diff(tables.scope_starts), np.diff(tables.value_starts)
+    variables, scopes = np.unique(_taken(tables.scopes, tables.scope_starts, chosen), return_inverse=True)
+    values = _taken(tables.values, tables.value_starts, chosen)
+    starts, ends = (np.concatenate([[0], np.cumsum(n[chosen])]).astype(np.int64) for n in (arity, lengths))
+    return variables, Tables(tables.sizes[variables], starts, scopes.ravel().astype(np.int32), ends, values)
+
+
+def _taken(array: np.ndarray, starts: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Some of the runs of an array, one after the other."""
+    return np.concatenate([array[:0], *(array[starts[j] : starts[j + 1]] for j in chosen.tolist())])
+
+
 def _connected(model: BayesianNetwork | MarkovNetwork, reduced: Reduced, names: Iterable[str]) -> Reduced:
     own = {int(reduced.index[model.graph.places[name]]) for name in names}
     mask = linked(reduced.tables.scope_starts, reduced.tables.scopes, own - {-1})

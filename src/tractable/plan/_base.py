@@ -318,6 +318,8 @@ def adopted(plan: Plan, structure: Any, ask: Ask, given: Any = None) -> Plan:
     if plan.query != ask.query:
         raise ModelError(f"the plan was made for the query {plan.query!r}, not for {ask.query!r}: make one for that")
     _check_same_targets(plan, ask)
+    if ask.query == "map" and plan.n != ask.n:
+        raise ModelError(f"the plan was made for k={plan.n}, not for {ask.n}: make one for that")
     if given is not None and given != (set(plan.observed) if plan.given is None else plan.given):
         told = ", ".join(plan.observed) or "nothing"
         raise ModelError(f"the plan was made for other evidence (observed: {told}): make one for what is observed now")
@@ -328,6 +330,11 @@ def _check_same_targets(plan: Plan, ask: Ask) -> None:
     if ask.targets is not None and {*ask.targets} != {*(plan.targets or ())}:
         told = "all variables" if plan.targets is None else ", ".join(plan.targets) or "none"
         raise ModelError(f"the plan was made for other targets ({told}): make one for these, or leave them out")
+
+
+def n_ranks(n: int, log2_states: float) -> int:
+    """How many of the best are looked for: one more than asked for, to know of ties, and no more than there are."""
+    return int(min(n + 1, round(2.0 ** min(log2_states, 62.0))))
 
 
 def check_query(query: str, known: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import ModelError
 from tractable.models.hidden_markov import HiddenMarkovModel
-from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query
+from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_query, n_ranks
 
 ROWS = 1000
 """The length of the sequence that is priced where none is given."""
@@ -35,8 +36,11 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     rows = float(lengths.sum())
     ahead = ask.n if query == "filtering" else 0
     flops = (PASSES.get(query, 3.0) + ahead) * rows * k * k
-    seconds = (rows * STEP + flops * TERM) / max(min(n_cores(), len(lengths)), 1)
     size = rows * (16.0 * k + 16.0) + (8.0 * ask.n * rows if query == "sample" else 0.0)
+    if query == "map":
+        paths = n_ranks(ask.n, log2_paths(k, lengths))  # each is traced, and the ways to leave it are looked at
+        size, flops = size + paths * (4.0 * rows + 56.0 * len(lengths)), flops + 4.0 * paths * rows * k
+    seconds = (rows * STEP + flops * TERM) / max(min(n_cores(), len(lengths)), 1)
     told = f"{rows:,.0f} rows" if len(lengths) == 1 else f"{len(lengths):,} sequences of {rows:,.0f} rows in all"
     reason = f"a chain of width 1: {name.replace('-', '–')}, O(T K²) for {told} and K = {k} states"
     method = name if size <= limit.memory and seconds <= limit.seconds else None
@@ -50,6 +54,11 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
         "structure": k,
     }
     return Plan(method, float(np.log2(k * k)), flops, size, seconds, reason, **more)
+
+
+def log2_paths(k: int, lengths: Any) -> float:
+    """log2 of the number of paths of the longest sequence."""
+    return float(np.max(lengths)) * math.log2(k)
 
 
 def plan_nothing(k: int, ask: Ask) -> Plan:

@@ -14,7 +14,7 @@ from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, within
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
 from tractable.plan.budget import speed
 from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
 from tractable.plan.tables import plan_samples
@@ -145,7 +145,7 @@ def _chosen(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int, proposed: 
 
 
 def _exact(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
-    method = "elimination" if ask.query == "map" else ask.method
+    method = ask.method
     if ask.query == "sample" and not any(graph.observed(given).values()):
         return _ancestral(graph, ask)
     if graph.undirected_top and (ask.query, method) == ("evidence", "auto") and only_top(graph, given):
@@ -202,6 +202,7 @@ def enumeration(graph: LayeredGraph, given: Given, ask: Ask) -> Plan:
     if _affordable(cost, ask):
         return Plan("enumeration", *common, **more)
     others = ALTERNATIVES[:-1] if graph.undirected_top else ALTERNATIVES
+    others = tuple(other for other in others if ask.query != "map" or other.certificate == "exact")
     return Plan(None, *common, others, advice(graph, given, ask), **more)
 
 
@@ -226,13 +227,14 @@ def price(graph: LayeredGraph, given: Given, ask: Ask) -> Price:
         flops += upper * units * (2 * free.get(above, 0) + 10) + own * upper * (2 * units + 4)
         size += 8.0 * own * (graph.sizes[name] + 4) if free[name] else 0.0
     scale = 1.0 if pruned else 2.0
-    size += 16.0 * ask.n * graph.n_units if ask.query == "sample" else 0.0
+    kept = n_ranks(ask.n, float(graph.n_units)) if ask.query == "map" else ask.n
+    size += 16.0 * kept * graph.n_units if ask.query in ("sample", "map") else 0.0
     return Price(float(graph.width(given, pruned)), scale * flops, size, scale * seconds * speed())
 
 
 def elimination(graph: LayeredGraph, given: Given, ask: Ask) -> Plan | None:
     """The plan of the elimination engine, where links are few and no unit has many parents."""
-    if not graph.is_sparse or graph.undirected_top:
+    if not graph.is_sparse or graph.undirected_top or (ask.query, ask.n > 1) == ("map", True):
         return None
     units = graph.units_graph()
     if max(map(len, units.parents.values())) > MAX_PARENTS:

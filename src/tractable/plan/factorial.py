@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
-from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query, within
-from tractable.plan.chains import ROWS
+from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
+from tractable.plan.chains import ROWS, log2_paths
 from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM
 
@@ -55,7 +56,7 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
         return _approximate(sizes, lengths, ask.method, ask)
     query = "map" if ask.query == "filtering" and ask.n else ask.query  # a lag keeps all rows, as paths do
     flops, size, seconds = _price(sizes, lengths, query, n_patterns)
-    size += 8.0 * ask.n * float(lengths.sum()) * len(sizes) if ask.query == "sample" else 0.0
+    size += 8.0 * _n_paths(sizes, lengths, ask) * float(lengths.sum()) * len(sizes)
     told = (float(np.sum(np.log2(sizes))), flops, size, seconds, lambda: _why(sizes, lengths))
     more = {"query": ask.query, "n": ask.n, "budget": limit, "structure": tuple(sizes)}
     more["given"] = tuple(lengths.tolist())
@@ -86,6 +87,12 @@ def _price(sizes: Sequence[int], lengths: np.ndarray, query: str, n_patterns: in
     held = 2 * longest if longest * joint * 16 <= BLOCK else 3 * np.sqrt(longest) + 2
     kept = 3 * rows if query in ("map", "sample") else at_once * held + (1 + min(len(lengths), 8)) * n_patterns
     return flops, 8.0 * (joint * (kept + len(sizes) + 8) + 6 * rows * states), seconds
+
+
+def _n_paths(sizes: Sequence[int], lengths: np.ndarray, ask: Ask) -> int:
+    """How many paths are held, of each chain: samples, or the best."""
+    best = n_ranks(ask.n, log2_paths(math.prod(sizes), lengths)) if ask.query == "map" else 0
+    return ask.n if ask.query == "sample" else best
 
 
 def _why(sizes: Sequence[int], lengths: np.ndarray) -> str:

@@ -27,9 +27,10 @@ def with_ladder(plan: Plan, model: TableModel, given: Evidence, ask: Ask) -> Pla
 
 def _foreseen(plan: Plan, model: TableModel, given: Evidence, ask: Ask) -> str:
     """What a pilot sees, in words."""
-    from tractable.plan.mini_buckets import LOOKED_AT, nats, pilot  # no small plan waits for it
+    from tractable.plan.mini_buckets import LOOKED_AT, nats, pilot, tables_memory  # no small plan waits for it
 
-    look = pilot(left(model, given, ask.query, ask.targets).tables, ask.budget.memory)
+    reduced = left(model, given, ask.query, ask.targets)
+    look = pilot(reduced.tables, tables_memory(ask.budget.memory, reduced, model, ask))
     if look is None:
         return "the memory does not suffice for the smallest bound"
     widths = ", ".join(f"{nats(look.width(s, CONFIDENCE))} in {duration(s)}" for s in LOOKED_AT)

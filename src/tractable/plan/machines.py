@@ -16,7 +16,7 @@ from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
 from tractable.kernels.threads import n_cores
 from tractable.models import ModelError
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, within
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
 from tractable.plan.budget import LIVE_LOG2_STATES, START_FLOPS, speed
 from tractable.plan.budget import ask as asked
 from tractable.plan.tables import plan_samples, price
@@ -34,7 +34,7 @@ METHODS = ("auto", *EXACT, *APPROXIMATE)
 BINARY, GENERAL = 5e-10, 1.5e-9
 """Seconds on one core for one summed-out unit in one enumerated state: units with two states, and others; measured."""
 
-PASSES = {"evidence": 1.0}
+PASSES = {"evidence": 1.0, "map": 1.0}
 """What log Z costs in evaluations of itself; expectations cost five."""
 
 OTHERWISE = {"sample": "annealing", "impute": "gibbs", "transform": "mean_field", "evidence": "annealing"}
@@ -141,7 +141,10 @@ def plan_live(graph: GroupGraph) -> Plan:
 
 def _exact(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
     free, names = graph.without(observed), _listed(graph, observed)
-    method = "elimination" if ask.query == "map" else ask.method
+    method = ask.method
+    if ask.query == "map" and (continuous := [g for g in free.sizes if not np.isfinite(free.log2_states([g]))]):
+        told = f"the most probable state is one of discrete units, and {continuous[0]} has continuous ones"
+        raise ModelError(f"{told}: observe them, or take the means that infer gives")
     if free.is_free and method != "elimination":
         return _independent(graph, free, names, ask)
     if method == "independent":
@@ -150,7 +153,7 @@ def _exact(graph: GroupGraph, observed: ObservedGroups, ask: Ask) -> Plan:
     found = cheaper(
         method,
         lambda: _enumeration(graph, free, names, ask),
-        lambda: None if needless else _elimination(graph, free, names, ask),
+        lambda: None if needless or (ask.query, ask.n > 1) == ("map", True) else _elimination(graph, free, names, ask),
     )
     if found is None:
         raise inapplicable(ask, "it needs discrete units with few pairs of them interacting")
@@ -177,9 +180,7 @@ def cheaper(
 
 
 def inapplicable(ask: Ask, why: str) -> ModelError:
-    """The error for a method that was asked for by name, or the only one that there is."""
-    if ask.query == "map":
-        return ModelError(f"the most probable state is found by elimination alone: {why}; infer and sample need not")
+    """The error for a method that was asked for by name."""
     return ModelError(f"{ask.method} does not apply: {why}; leave the choice to method='auto'")
 
 
@@ -234,8 +235,9 @@ def _independent(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...],
     reason = f"no two free units{_given(observed)} interact, so each has its closed form"
     if observed and not graph.is_free:
         reason = f"{' and '.join(observed)} observed: {reason}"
+    kept = n_ranks(ask.n, free.log2_states(free.sizes)) if ask.query == "map" else ask.n
     plan = Plan("independent", 1.0, n, 0.0, 1e-6 * n, reason, **_asked(graph, observed, ask))
-    return within(plan, 8.0 * n * ask.n)
+    return within(plan, (24.0 if ask.query == "map" else 8.0) * n * kept)
 
 
 def _asked(graph: GroupGraph, observed: tuple[str, ...], ask: Ask) -> dict[str, Any]:
@@ -250,13 +252,13 @@ def _enumeration(graph: GroupGraph, free: GroupGraph, observed: tuple[str, ...],
     found, more = split(free), _asked(graph, observed, ask)
     if found is None:
         reason = "continuous units are coupled to each other: there are no states to enumerate"
-        return Plan(None, np.inf, np.inf, np.inf, np.inf, reason, _alternatives(), **more)
+        return Plan(None, np.inf, np.inf, np.inf, np.inf, reason, _alternatives(ask), **more)
     bits, budget = free.log2_states(found.enumerated), ask.exactly
     flops, size, seconds = _price(free, bits, ask)
     common = (bits, flops, size, seconds, lambda: _why(free, found, bits))
     if bits <= MAX_TERMS_LOG2 and seconds <= budget.seconds and size <= budget.memory:
         return Plan("enumeration", *common, program=found, **more)
-    return Plan(None, *common, _alternatives(), _advice(free, found, bits), **more)
+    return Plan(None, *common, _alternatives(ask), _advice(free, found, bits), **more)
 
 
 def _price(graph: GroupGraph, bits: float, ask: Ask) -> tuple[float, float, float]:
@@ -266,6 +268,12 @@ def _price(graph: GroupGraph, bits: float, ask: Ask) -> tuple[float, float, floa
     term = BINARY if set(graph.states.values()) == {2} else GENERAL
     seconds = term * PASSES.get(ask.query, 5.0) * speed() * flops / 2 / n_cores()
     drawn = 16.0 * ask.n * graph.n_units if ask.query == "sample" else 0.0
+    if ask.query == "map":  # of the best, what every state of each unit adds
+        drawn = (
+            24.0
+            * n_ranks(ask.n, graph.log2_states(graph.sizes))
+            * sum(sum(graph.states_of(name)) for name in graph.sizes)
+        )
     return flops, 8.0 * min(2.0 ** min(bits, 60), CHUNK) * per_state + drawn, seconds
 
 
@@ -286,7 +294,9 @@ def _advice(graph: GroupGraph, found: Split, bits: float) -> tuple[str, ...]:
     return (f"{min(n, graph.sizes[name])} units of {name}",)
 
 
-def _alternatives() -> tuple[Alternative, ...]:
+def _alternatives(ask: Ask) -> tuple[Alternative, ...]:
+    if ask.query == "map":
+        return ()
     return (
         Alternative("annealing", "conditional", "forward and reverse runs bracket log Z: log_partition(model, data=…)"),
         Alternative("mean_field", "bound", "a factorized q: its ELBO is below log Z"),

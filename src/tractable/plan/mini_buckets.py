@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tractable.kernels import Scopes, Tables
+from tractable.kernels import Reduced, Scopes, Tables
 from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartSizes, Sweeps
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
@@ -24,18 +24,16 @@ from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.counting import in_the_dark
+from tractable.plan.interval_memory import CORES, room_for
 from tractable.plan.outlook import log_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
-from tractable.plan.tables import n_states, observed_names
+from tractable.plan.tables import n_states, observed_names, positions
 
 SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 """Seconds for an entry of a part's table in a sweep, and in the first bound of all; measured."""
 
 DRAWN = 1e-9
 """Seconds for the work that `buckets_price` counts in a draw; measured."""
-
-CORES = 2
-"""Cores that shares of time are reckoned with: what is done must not depend on how many there are."""
 
 PILOT, PILOT_BATCHES = 2e6, 2
 """Entries of the pilot's parts, and batches that it draws."""
@@ -81,6 +79,9 @@ class IntervalRun(NamedTuple):
 LOOKED_AT = 10.0, 60.0
 """Seconds that the ladder of a plan looks ahead."""
 
+LOOKED_THROUGH = 10_000
+"""Variables that a pilot has the time for."""
+
 
 class Outlook(NamedTuple):
     """What a pilot foresees: the gap between bound and log Z, the relative variance of weights, draws in a second."""
@@ -94,6 +95,9 @@ class Outlook(NamedTuple):
         return log_width(self.rate * seconds, self.gap, self.spread, 1 - confidence)
 
 
+UNSEEN = Outlook(math.nan, math.nan, 1.0)
+
+
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
     """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
     terms = ask.anytime or anytime(None)
@@ -102,15 +106,13 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
-    look: Outlook | None = Outlook(0.0, 0.0, 1.0) if reduced.impossible else None
-    if answers < ask.budget.memory and look is None:
-        look = pilot(reduced.tables, program.memory)
+    look = _looked(reduced, tables_memory(program.memory, reduced, model, ask), ask)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
     told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
     width = largest_given if exact is None else exact.width
-    why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
+    why = told if exact is None else lambda: f"{told}; exact answers are refused, as {exact.why}"
     return Plan(
         "mini_buckets" if look is not None else None,
         width,
@@ -126,11 +128,30 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     )
 
 
+def _looked(reduced: Reduced, memory: float, ask: Ask) -> Outlook | None:
+    """What a pilot sees where somebody will read of it, else what it does not see; None where nothing fits."""
+    if reduced.impossible:
+        return Outlook(0.0, 0.0, 1.0)
+    read = ask.anytime is None or (ask.query == "marginals" and ask.anytime.draws is None)
+    if read and len(reduced.tables.sizes) <= LOOKED_THROUGH:
+        return pilot(reduced.tables, memory)
+    smallest = MiniBuckets(reduced.tables, np.arange(len(reduced.tables.sizes)), 2).price()
+    return UNSEEN if smallest is not None and smallest.bytes <= memory / CORES else None
+
+
+def tables_memory(memory: float, reduced: Reduced, model: TableModel, ask: Ask) -> float:
+    """What a question leaves of the memory for tables."""
+    names = model.states if ask.targets is None else ask.targets
+    index = np.unique(reduced.index[positions(model, () if ask.query == "evidence" else names)])
+    sizes = reduced.tables.sizes[index[index >= 0]]
+    return room_for(memory, reduced.tables.sizes, len(sizes), () if ask.query == "sample" else sizes).tables
+
+
 def _answers(model: TableModel, given: Evidence, ask: Ask) -> float:
     """The bytes of what is answered, while it is put together."""
     if ask.query == "sample":
         return 16.0 * ask.n * len(model.states)
-    return 24.0 * len(given.states) * n_states(model, ask) if given.many else 0.0
+    return 48.0 * len(given.states) * n_states(model, ask) if given.many else 0.0
 
 
 def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
@@ -187,8 +208,9 @@ def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
         return f"an interval from {program.draws:,} draws under a bound"
     width = look.width(program.seconds / n_rows, program.confidence)
     rows = f" for each of {n_rows:,} different rows" if n_rows > 1 else ""
+    told = "" if look is UNSEEN else f", of about {nats(width)}"
     sure, time_ = f"{program.confidence:.4g} confidence", f"in {duration(program.seconds)}{rows}"
-    return f"an interval at {sure}, of about {nats(width)} {time_}"
+    return f"an interval at {sure}{told} {time_}"
 
 
 def nats(width: float) -> str:
@@ -224,7 +246,7 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
         middle = (low + high) // 2
         found = MiniBuckets(tables, order, 2**middle, seed)
         price = found.price()
-        if price is not None and price.entries <= max(entries, 64.0 * len(order)) and price.bytes <= memory:
+        if price is not None and price.entries <= max(entries, 16.0 * len(order)) and price.bytes <= memory:
             best, low = found, middle + 1
         else:
             high = middle - 1

@@ -79,6 +79,10 @@ def targets_of(model: TableModel, targets: Iterable[str] | None) -> tuple[str, .
 
 def answered(question: Any, ask: Ask, names: Iterable[str] | None = None) -> Plan:
     """The plan of the query; of marginals, by default of all these, in groups where there is none for all together."""
+    if ask.query == "map" and ask.targets is not None and question.single:
+        from tractable.plan.summed_out import of_some  # no other question waits for it
+
+        return of_some(question, ask)
     if ask.query == "marginals":
         return plan_marginals(question, tuple(question.model.states if names is None else names), ask)
     return question.price(ask.query, None, 1.0)

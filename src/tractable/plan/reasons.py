@@ -35,12 +35,13 @@ def narrowed(reduced: Reduced, n_observed: int, n_barren: int) -> str:
     settled = int((~free & (reduced.sizes > 1)).sum()) - n_observed - n_barren
     ruled_out = int((reduced.sizes - reduced.n_kept)[free].sum())
     apart = int(free.sum()) - len(np.unique(tables.scopes)) if tables.n_factors else 0
+    n_parts = _n_parts(reduced)
     told = {
         left_out(n_barren, len(free)): n_barren,
         f"zeros settle {_counted(settled, 'variable')}": settled,
         f"zeros rule out {_counted(ruled_out, 'state')}": ruled_out,
         f"{_counted(apart, 'variable')} left out, independent of what is asked": apart,
-        f"what is free is in {_n_parts(reduced)} parts that know nothing of each other": _n_parts(reduced) - 1,
+        f"what is free is in {n_parts} parts that know nothing of each other": n_parts - 1,
     }
     return "; ".join(words for words, number in told.items() if number > 0)
 
@@ -126,6 +127,15 @@ ALTERNATIVES = (
         "mean_field", "estimate", "clusters summed exactly: marginals, and a lower bound of log Z that holds always"
     ),
 )
+
+INSTEAD_OF_THE_BEST = (
+    *(found for found in ALTERNATIVES if found.certificate == "exact"),
+    Alternative("branch_and_bound", "bound", "the best that a search finds, and a bound of all others"),
+)
+"""Of the most probable states, which no sum or sample gives."""
+
+SEARCHES = ("branch_and_bound", "toulbar2")
+"""The methods that search for the most probable states under a bound: see `plan.most_probable`."""
 
 ESTIMATES = tuple(found.method for found in ALTERNATIVES if found.certificate == "estimate")
 """The methods that estimate where no contraction is affordable: see `plan.estimates`."""

@@ -23,6 +23,11 @@ class Cases(NamedTuple):
         """The number of cases; one where no group is left to observe."""
         return len(next(iter(self.values.values()), [()]))
 
+    @property
+    def n_free(self) -> int:
+        """How many units are not observed in the first case."""
+        return int(sum(np.isnan(v[0]).sum() for v in self.values.values()))
+
     def take(self, rows: Any) -> Cases:
         """Some of the cases."""
         return Cases({name: v[rows] for name, v in self.values.items()}, True)

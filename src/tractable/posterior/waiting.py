@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tractable.plan._units import duration, short_count
 
@@ -72,7 +72,7 @@ class IntervalDisplay:
         self.start, self.seconds, self.next = time.perf_counter(), seconds, 0.0
         self._bar: Any = None
 
-    def __enter__(self) -> IntervalDisplay:
+    def __enter__(self) -> Self:
         if self.seconds >= PATIENCE and shown():
             self._bar = bar()
             self._task = self._bar.add_task("interval", total=self.seconds, live="looking for a bound")
@@ -85,14 +85,34 @@ class IntervalDisplay:
 
     def __call__(self, bound: float, bets: Any = None) -> None:
         """The bound, and what is bet on, as they are."""
-        if not self._bar or (now := time.perf_counter()) < self.next:
+        if not self._due():
             return
-        self.next = now + PAUSE
         live = f"log Z <= {bound:.6g}"
         if bets is not None:
             found = bets.log_mean(0.05)
             live = f"log Z in [{bound + found.lower:.6g}, {bound + found.upper:.6g}], {short_count(bets.n_draws)} draws"
+        self._tell(live)
+
+    def _due(self) -> bool:
+        return bool(self._bar) and time.perf_counter() >= self.next
+
+    def _tell(self, live: str) -> None:
+        self.next = (now := time.perf_counter()) + PAUSE
         self._bar.update(self._task, completed=min(now - self.start, self.seconds), live=live)
+
+
+class BestDisplay(IntervalDisplay):
+    """A bar for a search of the most probable state: what is found, and the bound of it, as they stand."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody sees it."""
+        return self._bar is not None
+
+    def ends(self, lower: float, upper: float) -> None:
+        """The largest log probability that was found, and the bound of all."""
+        if self._due():
+            self._tell(f"log p in [{lower:.6g}, {upper:.6g}]")
 
 
 def shown() -> bool:

@@ -131,11 +131,17 @@ class ExpectationMaximization:
         epochs = self.epochs if request.epochs is None else request.epochs
         for given in (self, options, {"epochs": epochs}):
             check_settings(given)
-        _check_memory(model, x, options)
+        self.check_memory(model, x, options)
         seed = int(generator(options.key).integers(2**63))
         prior = self._prior(model, WeightedRows(x, weights))
         keeper = Keeper(options, self._belongs(model, (x, weights), seed), model)
         return Task(x, held, weights, *_amount(x, weights), prior, epochs, options, seed, keeper)
+
+    def check_memory(self, model: Any, x: Any, options: EMOptions, *q: Any) -> None:
+        """Refuse what takes more than the memory that was given, before a checkpoint is written."""
+        engine = engine_of(model, "expected_statistics")
+        if options.memory is not None and hasattr(engine, "affordable"):
+            engine.affordable(model, x, options.memory, *q)
 
     def _belongs(self, model: Any, data: Any, seed: int) -> dict[str, Any]:
         """What a checkpoint has to agree with; how many iterations there are may change."""
@@ -174,7 +180,7 @@ class ExpectationMaximization:
 
     def _best(self, candidates: list[Any], task: Task, rng: np.random.Generator) -> Any:
         """The start that some iterations on a part of the rows lead highest (Biernacki, Celeux & Govaert 2003)."""
-        part = _part(task, rng)
+        part = _part(task, rng)._replace(seed=int(rng.integers(2**63)))  # what is drawn here decides the start
         found = [self._tried(model, part) for model in candidates]
         return candidates[int(np.argmax(found))]
 
@@ -197,7 +203,7 @@ class ExpectationMaximization:
         if at.kept is not None:
             model = self.maximization(model, at.kept, task)
         found = self.expectation(model, task, None if at.q is None else at)
-        record = _record(at, model, task, found, began)
+        record = replace(_record(at, model, task, found, began), validation=self.validated(model, task, found))
         kept = self.kept(at.kept, found.statistics)
         return at._replace(q=found.q).recorded(record, model, kept, self._has_converged(at, record))
 
@@ -211,6 +217,10 @@ class ExpectationMaximization:
         """The E-step, which may begin where the one before it ended."""
         return expected_statistics(model, task.data, task.weights, memory=task.options.memory)
 
+    def validated(self, model: Any, task: Task, found: Any) -> Certificate | None:
+        """The mean log-likelihood of rows that are not learned from, after an E-step."""
+        return task.validated(model)
+
     def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:
         """The M-step."""
         return model.maximized(statistics, task.prior)
@@ -221,13 +231,6 @@ class ExpectationMaximization:
 
 
 EM = ExpectationMaximization
-
-
-def _check_memory(model: Any, x: Any, options: EMOptions) -> None:
-    """Refuse what takes more than the memory that was given, before a checkpoint is written."""
-    engine = engine_of(model, "expected_statistics")
-    if options.memory is not None and hasattr(engine, "affordable"):
-        engine.affordable(model, x, options.memory)
 
 
 def _side_by_side(one: Callable[[Any], EMRun], starts: list[Any], keeper: Keeper) -> list[EMRun]:
@@ -252,18 +255,24 @@ def check_increase(before: Iteration, now: Iteration) -> None:
 
 
 def _record(at: Point, model: Any, task: Task, found: Any, began: float) -> Iteration:
-    n, log_prior = task.n_terms, 0.0 if task.prior is None else model.log_prior(task.prior)
-    above = None if found.upper is None else found.upper - found.elbo
+    log_prior = 0.0 if task.prior is None else model.log_prior(task.prior)
     return Iteration(
         len(at.records),
         at.seconds + time.perf_counter() - began,
-        _mean(found.log_likelihood, found.upper, n),
-        Certificate.exact(found.elbo / n),
-        _mean(found.kl, above, n),
+        *_identity(found, task.n_terms),
         (found.elbo + log_prior) / task.n_rows,
         change(at.before, model),
-        task.validated(model),
     )
+
+
+def _identity(found: Any, n: float) -> tuple[Certificate, Certificate, Certificate]:
+    """log p(x) = ELBO + KL as a mean over rows, each with its certificate."""
+    if getattr(found, "told", None) is not None:
+        log_p, elbo, kl = (total / n for total in found.told)
+        return log_p, elbo, kl
+    above = None if found.upper is None else found.upper - found.elbo
+    log_p, kl = _mean(found.log_likelihood, found.upper, n), _mean(found.kl, above, n)
+    return log_p, Certificate.exact(found.elbo / n), kl
 
 
 def _mean(total: float, upper: float | None, n: float) -> Certificate:

@@ -13,15 +13,19 @@ import numpy as np
 
 from tractable.evaluate import log_likelihood
 from tractable.learning.em.exact import ExpectationMaximization, Task, change
+from tractable.learning.em.mini_buckets_step import MiniBucketsEStep
 from tractable.learning.em.records import Iteration, Point
-from tractable.learning.records import bare
-from tractable.models import ModelError
+from tractable.learning.records import EMOptions, bare
+from tractable.models import BayesianNetwork, ModelError
 from tractable.models.emissions import Statistics
 from tractable.posterior import Certificate
 from tractable.posterior.verbs import expected_statistics
 
 CLOSED_FORM = "closed form"
-POSTERIORS = ("exact", "hard", "mean_field", "structured")
+WINDOW = 5
+"""Iterations whose objectives are compared with those of as many before, where one may fall by chance."""
+
+POSTERIORS = ("exact", "hard", "mean_field", "structured", "mini_buckets")
 """What may stand for the posterior, beside a number of components; the family says which of them it has."""
 
 
@@ -36,7 +40,8 @@ class GeneralizedEM(ExpectationMaximization):
         number of components, the most probable of each row, on which q is the posterior. Of factorial hidden
         Markov models ``"structured"``, each chain by itself; or ``"mean_field"``, each state of each chain by itself.
         Of sigmoid belief networks ``"mean_field"``: the bound of Saul, Jaakkola & Jordan stands for the ELBO, and a
-        `GradientMStep` climbs it.
+        `GradientMStep` climbs it. Of networks ``"mini_buckets"``, which stands for `MiniBucketsEStep()`: draws for what
+        is too wide for an exact E-step, with intervals for log p(x), ELBO and KL.
     rate : how far the M-step goes, 1 to the maximum; less is a step along the natural gradient.
     m_step : ``"closed form"``, to the maximum; or `GradientMStep`, which only improves.
 
@@ -59,12 +64,18 @@ class GeneralizedEM(ExpectationMaximization):
     True
     """
 
-    posterior: str | int = "exact"
+    posterior: str | int | MiniBucketsEStep = "exact"
     rate: float = 1.0
     m_step: Any = CLOSED_FORM
 
     def __post_init__(self) -> None:
-        good = self.posterior in POSTERIORS or (isinstance(self.posterior, int) and self.posterior > 0)
+        if self.posterior == "mini_buckets":
+            object.__setattr__(self, "posterior", MiniBucketsEStep())
+        good = (
+            self._drawn is not None
+            or self.posterior in POSTERIORS
+            or (isinstance(self.posterior, int) and self.posterior > 0)
+        )
         if not good or not 0 < self.rate <= 1:
             raise ModelError(
                 f"posterior is one of {', '.join(POSTERIORS)} or a number of components and 0 < rate ≤ 1,"
@@ -75,6 +86,9 @@ class GeneralizedEM(ExpectationMaximization):
 
     def adopted(self, model: Any) -> Any:
         """The model that is learned; a sigmoid belief network in double precision, so that a fall is no rounding."""
+        if self._drawn and not isinstance(model, BayesianNetwork):
+            name = type(model).__name__
+            raise ModelError(f"mini_buckets stands for the posterior of a BayesianNetwork, got a {name}: take another")
         if getattr(model, "family", None) != "sigmoid_belief":
             return super().adopted(model)
         if self.posterior != "mean_field" or self.m_step == CLOSED_FORM:
@@ -88,8 +102,32 @@ class GeneralizedEM(ExpectationMaximization):
             raise ModelError("a SigmoidBeliefNetwork is learned from where it is, without a prior: n_init=1, prior=0")
         return free_of_evidence(model).astype(np.float64)
 
+    @property
+    def _drawn(self) -> MiniBucketsEStep | None:
+        """The E-step by draws, where there is one."""
+        return self.posterior if isinstance(self.posterior, MiniBucketsEStep) else None
+
+    def check_memory(self, model: Any, x: Any, options: EMOptions, *q: Any) -> None:
+        """Refuse what takes more than the memory that was given; a row that does is drawn."""
+        super().check_memory(model, x, options, *((self._drawn.asked(),) if self._drawn else ()))
+
+    def _has_converged(self, at: Point, now: Iteration) -> bool:
+        if not self._drawn:
+            return super()._has_converged(at, now)
+        found = [record.objective for record in (*at.records, now)][-2 * WINDOW :]
+        gained = sum(found[WINDOW:]) - sum(found[:WINDOW])
+        return len(found) == 2 * WINDOW and gained < WINDOW**2 * self.tolerance
+
+    def validated(self, model: Any, task: Task, found: Any) -> Certificate | None:
+        """The mean log-likelihood of rows that are not learned from, after an E-step."""
+        if self._drawn is None or task.held is None:
+            return super().validated(model, task, found)
+        return self._drawn.log_likelihood(model, task, found)
+
     def expectation(self, model: Any, task: Task, before: Any) -> Any:
         """The E-step, with q in place of the posterior."""
+        if self._drawn:
+            return self._drawn(model, task, before)
         return expected_statistics(model, task.data, task.weights, self.posterior, before, task.options.memory)
 
     def maximization(self, model: Any, statistics: Statistics, task: Task) -> Any:

@@ -20,6 +20,7 @@ from tractable.kernels import Reduced, Tables
 from tractable.models import ModelError
 from tractable.models.rows import Rows as Drawn
 from tractable.plan import BudgetError, Plan
+from tractable.plan.interval_memory import room_for
 from tractable.plan.mini_buckets import IntervalRun
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE, lower_and_lower, pieces
 from tractable.posterior.exact.ancestral import draw_given_parents
@@ -93,14 +94,15 @@ def sampled(plan: Plan, case: Any, reduced: Reduced, rng: np.random.Generator) -
 def _kept(plan: Plan, tables: Tables, rng: np.random.Generator) -> DrawsToKeep:
     program: IntervalRun = plan.program
     end, kept = time.perf_counter() + program.seconds - program.spent, DrawsToKeep(plan.n, len(tables.sizes))
-    bounds = deque(lower_and_lower(tables, program, end), 1)
+    wanted, seed = np.ones(len(tables.sizes), np.uint8), int(rng.integers(2**62))
+    room = room_for(program.memory, tables.sizes, len(wanted), ())
+    bounds = deque(lower_and_lower(tables, program._replace(memory=room.tables), end), 1)
     if not bounds:
         raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
     best = bounds[0]
     if best.state.bound == -math.inf:
         return kept
-    wanted, seed = np.ones(len(tables.sizes), np.uint8), int(rng.integers(2**62))
-    for log_w, states in pieces(best, wanted, program, (seed, FOREVER)):
+    for log_w, states in pieces(best, wanted, (program, room), (seed, FOREVER)):
         kept.add(log_w, states, rng)
         if kept.accepted.shape[1] == plan.n or time.perf_counter() > end:
             break

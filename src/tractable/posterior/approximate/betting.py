@@ -23,10 +23,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable.kernels.betting import Gains, Stakes, edges
+from tractable.kernels.threads import side_by_side
+from tractable.plan.interval_memory import BLOCKS, CORES, LEVELS, POINTS, TOGETHER, pilot_draws
 from tractable.plan.outlook import LARGEST, TUNED
 from tractable.posterior.certificate import Certificate
 
-from .tallies import LEVELS, POINTS, Drawing, WeightMoments, WeightTally, complement, deviations, largest, log_mean
+from .tallies import Drawing, WeightMoments, WeightTally, complement, deviations, largest, log_mean
 
 RUNGS = LARGEST * 0.5 ** np.arange(12)
 """Constant stakes."""
@@ -37,12 +39,6 @@ LOG_PARTS = LOG_PARTS - np.logaddexp.reduce(LOG_PARTS)
 
 CUTS = 1 / 64, 1 / 16, 1 / 4
 """Shares of the planned draws after which tuned stakes are set anew; nothing is tuned before the first."""
-
-PILOT = 2048
-"""So many draws of positive weight are kept as they are before the grid is chosen."""
-
-TOGETHER = 1024
-"""Events whose masses are laid out at a time."""
 
 ROUNDING = 1e-9
 """log w may lie so far above its bound."""
@@ -110,16 +106,11 @@ class Bets:
         self.sizes, self.horizon, self.n_values = np.array(sizes, np.int64), horizon, n_values
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         self._pilot: list[Drawing] = []
+        self._pilot_draws = pilot_draws(
+            8 * (1 + n_values) + len(self.sizes) * (1 if self.sizes.max(initial=0) <= 256 else 4)
+        )
         self._tally: WeightTally | None = None
         self._past: list[StakeSetting] = []
-
-    @staticmethod
-    def bytes_for(sizes: Sequence[int], n_values: int = 0, batch: int = 4096) -> int:
-        """The memory that a record of such draws takes at most, made in batches of so many."""
-        labels, blocks = int(sum(sizes)), 8 * POINTS * (1 + len(CUTS))
-        draw = 8 * (1 + n_values) + len(sizes) * (1 if max(sizes, default=0) <= 256 else 4)
-        masses = blocks * (1 + labels + n_values * LEVELS + 4 * max(min(labels, TOGETHER), n_values * LEVELS))
-        return masses + 2 * (PILOT + batch) * draw
 
     def add(self, log_weights: np.ndarray, labels: np.ndarray | None = None, values: np.ndarray | None = None) -> None:
         """Count draws: log w − U ≤ 0 (−inf for weight zero) [n], labels [T, n], values [n_values, n].
@@ -158,7 +149,7 @@ class Bets:
             return
         kept = (a.copy() for a in (piece.log_weights, piece.labels, piece.values))
         self._pilot.append(Drawing(piece.block, *kept, zeros=piece.zeros))
-        if sum(len(one.log_weights) for one in self._pilot) >= PILOT:
+        if sum(len(one.log_weights) for one in self._pilot) >= self._pilot_draws:
             self._tally = self.tally  # from now on the pilot counts no more
             self._pilot = []
 
@@ -173,7 +164,7 @@ class Bets:
         if self._tally is not None:
             return self._tally
         log_weights = [piece.log_weights for piece in self._pilot]
-        found = WeightTally(np.concatenate([np.empty(0), *log_weights]), 1 + len(CUTS), self._starts, self.n_values)
+        found = WeightTally(np.concatenate([np.empty(0), *log_weights]), self._starts, self.n_values)
         for piece in self._pilot:
             found.add(piece)
         return found
@@ -202,12 +193,15 @@ class Bets:
         two, first = self.sizes[of] == 2, np.arange(len(of)) == self._starts[of]
         events, second = np.flatnonzero((self.sizes[of] > 2) | (two & first)), np.flatnonzero(two & ~first)
         lower, upper = np.ones(len(of)), np.ones(len(of))
-        for part in np.array_split(events, range(TOGETHER, len(events), TOGETHER)):
+
+        def bound(part: np.ndarray) -> None:
             inside = np.ascontiguousarray(tally.mass[:, 1 + part].transpose(1, 0, 2))
             outside = np.maximum(tally.mass[:, 0] - inside, 0.0)
-            past = self._seen(lambda moments, part=part: _of_labels(moments, part))
+            past = self._seen(lambda moments: _of_labels(moments, part))
             one, other = (Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside))
             lower[part], upper[part] = self._ends(one, other, past, level / (2 * len(events)))
+
+        side_by_side(bound, np.array_split(events, range(TOGETHER, len(events), TOGETHER)), at_once=CORES)
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
         with np.errstate(invalid="ignore"):
             sums = self.moments.sums[:, 0]
@@ -297,7 +291,7 @@ class Bets:
 
     def _stakes(self, mean_g2: np.ndarray, level: float) -> Stakes:
         """Tuned stakes √(2 log(1/level)/(N E[g²])) from E[g²] [n, changes] before each block; none in the first."""
-        tuned, horizons = np.zeros((len(mean_g2), 1 + len(CUTS))), np.array([past.horizon for past in self._past])
+        tuned, horizons = np.zeros((len(mean_g2), BLOCKS)), np.array([past.horizon for past in self._past])
         with np.errstate(divide="ignore", over="ignore"):
             best = np.sqrt(2 * math.log(1 / level / TUNED) / (horizons * mean_g2))
         tuned[:, 1 : 1 + mean_g2.shape[1]] = np.minimum(best, RUNGS[0])

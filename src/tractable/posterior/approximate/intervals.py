@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.kernels import Reduced
+from tractable.kernels import Reduced, Tables
 from tractable.models.keys import generator
 from tractable.plan import BudgetError, Plan
 from tractable.plan._base import Beside
@@ -18,6 +19,7 @@ from tractable.plan.mini_buckets import IntervalRun, Ran
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
 from tractable.posterior.approximate.acceptance import sampled
+from tractable.posterior.approximate.mini_bucket_rows import drawn_alike
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE, ImportanceSample, Questions, drawn
 from tractable.posterior.approximate.table_rows import Estimated, TableCases
 from tractable.posterior.certificate import KINDS, Certificate
@@ -37,19 +39,23 @@ class Bracket(NamedTuple):
 
 
 def solve(plan: Plan, case: Any, key: Any) -> Any:
-    """What was planned, run: the different cases one after the other, each on all cores."""
+    """What was planned, run: the different cases one after the other, each on all cores, those that are alike in turn."""
     cases, program = TableCases.of(plan, case), plan.program
     if plan.query == "sample":
         return sampled(plan, case, cases.base, generator(key))
-    own = program._replace(seconds=program.seconds / cases.n, spent=program.spent / cases.n)
     seed = int(generator(key).integers(2**62))
     names = case.states if plan.targets is None else plan.targets
     asked = [] if plan.query == "evidence" else list(names)
     places = np.array(positions(case.model, asked), np.int64)
-    found = [bracketed(reduced, places, own, seed) for reduced in cases.one_by_one()]
-    if None in found:
-        raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
-    return _gathered(plan, cases, found, sum(len(case.model.states[v]) for v in asked))  # pyright: ignore
+    found: dict[int, Bracket] = {}
+    for alike in cases.alike():
+        share = len(alike) / cases.n
+        own = program._replace(seconds=share * program.seconds, spent=share * program.spent)
+        for i, bracket in zip(alike, bracketed(map(cases.one, alike), len(alike), (own, seed), places), strict=True):
+            if bracket is None:
+                raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))
+            found[i] = bracket
+    return _gathered(plan, cases, [found[i] for i in range(cases.n)], sum(len(case.model.states[v]) for v in asked))  # pyright: ignore
 
 
 def _gathered(plan: Plan, cases: TableCases, found: list[Bracket], n_states: int) -> Estimated:
@@ -64,19 +70,30 @@ def _gathered(plan: Plan, cases: TableCases, found: list[Bracket], n_states: int
     return Estimated(log_z, None if plan.query == "evidence" else _over_rows(cases, marginals))
 
 
-def bracketed(reduced: Reduced, places: np.ndarray, program: IntervalRun, seed: int) -> Bracket | None:
-    """Intervals of what one case leaves of a network; None where the memory allows nothing."""
-    if reduced.impossible:
-        return Bracket(Certificate.exact(-math.inf), None, None)
-    index = np.unique(reduced.index[places])
-    asked = Questions.of(reduced.tables.sizes, [[v] for v in index[index >= 0].tolist()])
-    found = drawn(reduced.tables, asked, program, seed)
-    if found is None:
-        return None
-    if found.bound == -math.inf:
-        return Bracket(Certificate.exact(-math.inf), None, None)
-    log_z = _log_partition(found._replace(bound=found.bound + reduced.log_constant), program)
-    return Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
+IMPOSSIBLE = Bracket(Certificate.exact(-math.inf), None, None)
+
+
+def bracketed(
+    rows: Iterator[Reduced], n: int, how: tuple[IntervalRun, int], places: np.ndarray
+) -> Iterator[Bracket | None]:
+    """Intervals of what n cases that are alike leave of a network; None where the memory allows nothing."""
+
+    def asked(reduced: Reduced) -> tuple[Tables, Questions]:
+        index = np.unique(reduced.index[places])
+        return reduced.tables, Questions.of(reduced.tables.sizes, [[v] for v in index[index >= 0].tolist()])
+
+    first = next(rows)
+    if first.impossible:
+        yield from [IMPOSSIBLE] * n
+        return
+    samples = drawn_alike(chain([first], rows), n, how, asked) if n > 1 else [(first, drawn(*asked(first), *how))]
+    program = how[0]._replace(seconds=how[0].seconds / n)
+    for reduced, found in samples:
+        if found is None or found.bound == -math.inf:
+            yield found and IMPOSSIBLE
+            continue
+        log_z = _log_partition(found._replace(bound=found.bound + reduced.log_constant), program)
+        yield Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
 
 
 def joint(plan: Plan, case: Any, variables: Sequence[str]) -> Certificate:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from heapq import nsmallest
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from tractable.kernels import Scopes, Tables
 from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, Sweeps
 from tractable.kernels.threads import in_order, side_by_side
 from tractable.plan.budget import speed
+from tractable.plan.interval_memory import Room, room_for
 from tractable.plan.mini_buckets import (
     CORES,
     DRAWN,
@@ -52,8 +54,8 @@ LARGE_GROWTH, FILLED = 0.45, -2.0
 QUICK, LONG = 4, 12
 """Sweeps of the finalists, and of the one that is chosen."""
 
-PIECE, WAITING = 8, 6
-"""Batches that a thread draws at a time, at most; and so many such pieces are there at once."""
+PROMPT = 0.02
+"""The share of the time that a piece of the draws takes, at most, as long as it has several batches."""
 
 OVERDUE, BEFORE_DRAWS = 1.7, 0.7
 """Sweeps end when they have taken so many times what was foreseen, or such a share of the time that is left."""
@@ -85,13 +87,16 @@ class ImportanceSample(NamedTuple):
     interrupted: bool = False
 
 
-def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterator[Bounded]:
-    """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing."""
+def lower_and_lower(tables: Tables, program: IntervalRun, end: float, most: float = math.inf) -> Iterator[Bounded]:
+    """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing.
+
+    Their tables have at most so many entries in all.
+    """
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
         return
-    entries = RACE * _paced(program) * CORES / RACERS / FIRST_PASS
+    entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, most)
     late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
     def first(how: Order, entries: float = entries) -> Bounded | None:
@@ -102,20 +107,20 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float) -> Iterato
     if some is None:
         return
     yield some
-    others = side_by_side(lambda how: None if _is_late(late, program) else first(how), islice(orders(), RACERS))
-    racers = [some, *(r for r in others if r is not None)]
-    racers.sort(key=lambda r: (r.state.bound, r.how.seed))
-    yield from racers[:1]
+    others = in_order(lambda how: None if _is_late(late, program) else first(how), islice(orders(), RACERS), CORES)
+    racers = chain([some], (r for r in others if r is not None))
+    racers = nsmallest(FINALISTS, racers, key=lambda r: (r.state.bound, r.how.seed))  # no other is kept meanwhile
+    yield racers[0]
     if racers[0].whole or not math.isfinite(racers[0].state.bound):
         return
     guard = _guard(FINAL, program, end)
-    finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers[:FINALISTS])
+    finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers, at_once=CORES)
     best = min(finalists, key=lambda r: r.state.bound)
     yield best
-    yield _grown(tables, best, program, end)
+    yield _grown(tables, best, program, end, most)
 
 
-def _paced(program: IntervalRun) -> float:
+def paced(program: IntervalRun) -> float:
     """The seconds on a machine like the reference; on any where draws are counted, so that bounds are the same."""
     return program.seconds if program.draws is not None else program.seconds / speed()
 
@@ -144,19 +149,21 @@ def _guard(share: float, program: IntervalRun, end: float) -> float:
     return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float) -> Bounded:
+def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, most: float) -> Bounded:
     """The better of two: with larger tables, or the same ones swept for longer.
 
     Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
     """
-    share = LARGE_GROWTH if _gap(best) > math.log(_horizon(best, None, program)) + FILLED else GROWTH
-    entries = share * _paced(program) / (FIRST_PASS + LONG * SWEPT)
+    share = LARGE_GROWTH if _gap(best) > math.log(planned_draws(best, None, program)) + FILLED else GROWTH
+    entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), most)
     guard = _guard(share, program, end)
-    larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory / CORES)
+    price = best.buckets.price()
+    assert price is not None
+    larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory - price.bytes)
     calls = [lambda: _swept(best, 2 * LONG, guard)]
     if larger is not None and larger.limit > best.buckets.limit:
         calls.append(lambda: _bounded(best.how, larger, LONG, guard))
-    return min(side_by_side(lambda call: call(), calls), key=lambda r: r.state.bound)
+    return min(side_by_side(lambda call: call(), calls, at_once=CORES), key=lambda r: r.state.bound)
 
 
 def _gap(found: Bounded) -> float:
@@ -193,7 +200,8 @@ class Questions(NamedTuple):
     def labels(self, states: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         """Of draws by the states of the wanted variables."""
         if all(len(rows) == 1 for rows in self.members) and len(self.members) == len(states):
-            return states[[rows[0] for rows in self.members]]
+            order = [rows[0] for rows in self.members]
+            return states if order == list(range(len(order))) else states[order]
         own = sizes[self.wanted.astype(bool)]
         found = [np.ravel_multi_index(tuple(states[rows]), own[rows]) for rows in self.members]
         return np.array(found, np.int32).reshape(len(found), states.shape[1])
@@ -202,15 +210,16 @@ class Questions(NamedTuple):
 def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> ImportanceSample | None:
     """Bets on draws until the seconds or the draws are over, or Ctrl-C; None where the memory allows nothing."""
     end = time.perf_counter() + program.seconds - program.spent - LAST * float(asked.sizes.sum())
+    room = room_for(program.memory, tables.sizes, int(asked.wanted.sum()), asked.sizes)
     best, bets, interrupted = None, Bets(asked.sizes), False
     seed = seed if program.ran is None else program.ran.seed
     with IntervalDisplay(program.seconds) as show:
         try:
-            for best in lower_and_lower(tables, program, end):
+            for best in lower_and_lower(tables, program._replace(memory=room.tables), end):
                 show(best.state.bound)
             if best is not None:
-                bets = Bets(asked.sizes, _horizon(best, asked.wanted, program))
-                _draw(best, asked, bets, (program, seed, end), show)
+                bets = Bets(asked.sizes, planned_draws(best, asked.wanted, program))
+                draw_under(best, asked, bets, (program, room, seed, end), show)
         except KeyboardInterrupt:
             if best is None:
                 raise
@@ -221,23 +230,26 @@ def drawn(tables: Tables, asked: Questions, program: IntervalRun, seed: int) -> 
     return ImportanceSample(best.bound, bets, ran, best.whole, interrupted)
 
 
-def _draw(found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, int, float], show: Any) -> None:
-    program, seed, end = how
+def draw_under(
+    found: Bounded, asked: Questions, bets: Bets, how: tuple[IntervalRun, Room, int, float], show: Any
+) -> None:
+    """Bet on draws: on what terms, in which room, from which seed, and until when."""
+    program, room, seed, end = how
     if not math.isfinite(found.state.bound) or (found.whole and not len(asked.sizes)):
         return
     by_the_clock = program.draws is None and program.ran is None
-    for log_w, states in pieces(found, asked.wanted, program, (seed, bets.horizon)):
+    for log_w, states in pieces(found, asked.wanted, (program, room), (seed, bets.horizon)):
         bets.add(log_w, asked.labels(states, found.buckets.tables.sizes))
         show(found.state.bound, bets)
         if by_the_clock and time.perf_counter() > end:
             return
 
 
-LAST = 1.5e-4
+LAST = 1.5e-5
 """Seconds for the interval of a label, at the end."""
 
 
-def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
+def planned_draws(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
     """The draws that are planned, from sizes alone, so that they are the same when it is repeated."""
     if program.ran is not None:
         return program.ran.horizon
@@ -250,21 +262,21 @@ def _horizon(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) ->
 
 
 def pieces(
-    found: Bounded, wanted: np.ndarray, program: IntervalRun, key: tuple[int, int]
+    found: Bounded, wanted: np.ndarray, terms: tuple[IntervalRun, Room], key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be: log w − U [n], states of the wanted variables [·, n]."""
-    (seed, horizon), sizes = key, found.buckets.tables.sizes[wanted.astype(bool)]
+    (program, room), (seed, horizon) = terms, key
+    price = found.buckets.price(wanted)
+    assert price is not None
+    quick = PROMPT * program.seconds / (BATCH * (DRAWN * price.draw + 1e-8))
+    step = int(np.clip(quick, 1, room.step))
     proposal = found.buckets.proposal(found.state, wanted)
     most = program.draws if program.ran is None else program.ran.draws
-    kind = np.uint8 if sizes.max(initial=1) <= 256 else np.int32
-    room = program.memory / 4 / (WAITING * BATCH * (len(sizes) * np.dtype(kind).itemsize + 8))
-    step = int(np.clip(room, 1, PIECE))
 
     def piece(first: int) -> tuple[np.ndarray, np.ndarray]:
-        log_w, states = found.buckets.draw(found.state, proposal, (first, first + step), seed, wanted)
-        return log_w, states.astype(kind)
+        return found.buckets.draw(found.state, proposal, (first, first + step), seed, wanted)
 
     starts = range(0, 64 * horizon if most is None else batches(most), step)
-    for first, (log_w, states) in zip(starts, in_order(piece, starts), strict=False):
+    for first, (log_w, states) in zip(starts, in_order(piece, starts, room.threads), strict=False):
         n = len(log_w) if most is None else min(len(log_w), most - first * BATCH)
         yield log_w[:n], states[:, :n]

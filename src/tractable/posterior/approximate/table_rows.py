@@ -55,10 +55,23 @@ class TableCases(NamedTuple):
             return [call(self.base, 0)]
         return [*in_order(lambda i: call(conditioned(self.base, rows[i]), i), range(len(rows)))]
 
+    def one(self, i: int) -> Reduced:
+        """What the different case of this number leaves of the network."""
+        return self.base if self.different is None else conditioned(self.base, self.different[i])
+
+    def alike(self) -> list[list[int]]:
+        """The numbers of the different cases, those together that leave the same tables but for their entries."""
+        if self.n == 1:
+            return [[0]]
+        found: dict[Any, list[int]] = {}
+        for i, rest in enumerate(self.one_by_one()):
+            arrays = rest.tables.sizes, rest.tables.scope_starts, rest.tables.scopes
+            found.setdefault(not rest.impossible and tuple(a.tobytes() for a in arrays), []).append(i)
+        return list(found.values())
+
     def one_by_one(self) -> Iterator[Reduced]:
         """What each different case leaves of the network."""
-        rows = self.different
-        yield from [self.base] if rows is None else (conditioned(self.base, row) for row in rows)
+        return map(self.one, range(self.n))
 
     def gathered(self, found: list[Any]) -> np.ndarray:
         """Numbers of each different case as those of all cases; of one case without an axis of rows."""

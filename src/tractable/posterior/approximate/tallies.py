@@ -11,12 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tractable.kernels.betting import Masses, placed
+from tractable.plan.interval_memory import BLOCKS, LEVELS, POINTS
 
-POINTS, ABOVE, BELOW = 64, 14, 8
-"""Points of the grid of weights; of these above the largest of the pilot, and below the smallest."""
-
-LEVELS = 17
-"""Points of the grid of values."""
+ABOVE, BELOW = 14, 8
+"""Points of the grid of weights above the largest of the pilot, and below the smallest."""
 
 
 class Drawing(NamedTuple):
@@ -40,10 +38,10 @@ class WeightTally:
     `points` are logarithms; labels of question q are the rows from 1 + starts[q] on.
     """
 
-    def __init__(self, log_weights: np.ndarray, n_blocks: int, starts: np.ndarray, n_values: int):
+    def __init__(self, log_weights: np.ndarray, starts: np.ndarray, n_values: int):
         self.points, self.starts = grid(log_weights), starts
-        self.mass = np.zeros((n_blocks, 1 + starts[-1], POINTS))
-        self.value_mass = np.zeros((n_blocks, n_values, LEVELS, POINTS))
+        self.mass = np.zeros((BLOCKS, 1 + starts[-1], POINTS))
+        self.value_mass = np.zeros((BLOCKS, n_values, LEVELS, POINTS))
         self.drawn = np.zeros(1, np.int64)
 
     def add(self, piece: Drawing) -> None:

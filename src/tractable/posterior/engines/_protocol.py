@@ -186,6 +186,12 @@ def _end(n_rows: int, parts: Sequence[tuple[Any, Certificate]], end: str) -> np.
     return None if any(array is None for _, array in found) else scattered(n_rows, found)
 
 
+def in_order(solved: Sequence[Solved]) -> list[Any]:
+    """The answers to all cases, each a list for a group of them."""
+    found = {int(row): own for s in solved for row, own in zip(s.rows, s.answer, strict=True)}
+    return [found[row] for row in sorted(found)]
+
+
 def scattered(n_rows: int, parts: Iterable[tuple[Any, np.ndarray]]) -> np.ndarray:
     """Arrays [n, …] of groups of rows as one."""
     out: np.ndarray | None = None

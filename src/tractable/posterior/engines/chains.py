@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tractable._cached import cached_property
-from tractable.kernels.chain import Chains, Smoothed, filtered, sample_paths, smooth, tally, viterbi
+from tractable.kernels.chain import Chains, Smoothed, best_paths, filtered, sample_paths, smooth, tally
 from tractable.kernels.threads import room, side_by_side
 from tractable.models._base import ModelError
 from tractable.models.emissions import Statistics
@@ -21,9 +21,11 @@ from tractable.models.levels import levels_of
 from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
-from tractable.plan.chains import plan_chains, plan_nothing
+from tractable.plan._base import n_ranks
+from tractable.plan.chains import log2_paths, plan_chains, plan_nothing
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import hard
+from tractable.posterior.best import best_first
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines import names
 from tractable.posterior.engines._protocol import Solved, unsupported
@@ -34,7 +36,7 @@ from tractable.posterior.marginals import Means
 
 KINDS = 0.25
 """The work on a row that is one of few kinds, beside that on any row."""
-OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected"), "most_probable": ("k",)}
 PIECE = 1 << 19
 """Multiply-adds below which an E-step is not worth a second thread: about a millisecond."""
 
@@ -180,8 +182,9 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         return Answer(Certificate.exact(0.0), draw(asked.model, plan.n, key)[0])
     chains = asked.chains
     if plan.query == "map":
-        found = viterbi(chains)
-        return Answer(asked.certificate(found.log_probability), found.states)
+        return Answer(
+            Certificate.exact(0.0), best_paths(chains, n_ranks(plan.n, log2_paths(chains.k, asked.given.sizes)))
+        )
     if plan.query in ("evidence", "filtering"):
         log_p, alpha = filtered(chains)
         return Answer(asked.certificate(log_p), alpha)
@@ -209,15 +212,16 @@ def normalized(model: HiddenMarkovModel) -> bool:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
-    """The most probable path of each sequence (Viterbi): ``assignment["state"]``, with log p(x, z).
+    """The most probable paths of each sequence (Viterbi): ``assignment["state"]``, with log p(x, z).
 
-    Where several paths are as probable, that of the lowest states, from the end backwards. Of an impossible sequence
-    among others the states are −1.
+    Where several paths are as probable, that of the lowest states, from the end backwards, is the first. Of an
+    impossible sequence among others, and where there are fewer, the states are −1.
     """
-    answer = solved[0].answer
-    asked.check_alone(answer.log_partition)
-    assignment: Any = {STATE: asked.given.shaped(answer.found)}
-    return [MostProbable(assignment, answer.log_partition, solved[0].plan)]
+    ((_, _, plan, (_, found)),) = solved
+    asked.check_alone(asked.certificate(found.log_probability[0]))
+    return best_first(
+        plan, found.log_probability, lambda j: {STATE: asked.given.shaped(found.states[j])}, asked.certificate
+    )
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -17,11 +17,14 @@ from tractable.models.keys import generator
 from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
+from tractable.plan._base import n_ranks
 from tractable.plan.budget import COMPARED
+from tractable.plan.chains import log2_paths
 from tractable.plan.factorial import APPROXIMATE, plan_factorial, plan_nothing
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.approximate import factorial as variational
 from tractable.posterior.approximate import hard
+from tractable.posterior.best import best_first
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import chains, names
 from tractable.posterior.engines._protocol import Solved
@@ -31,7 +34,7 @@ from tractable.posterior.exact import factorial as exact
 from tractable.posterior.expected import Expected
 from tractable.posterior.marginals import Means
 
-OPTIONS = {"sample": ("codes",), "impute": ("codes",)}
+OPTIONS = {"sample": ("codes",), "impute": ("codes",), "most_probable": ("k",)}
 
 
 class Asked(AskedOfSequences):
@@ -155,9 +158,8 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Answer:
         low, high = asked.number(found.elbo), asked.number(rows.relaxed.bound)
         return Answer(Certificate.bound(low, low, high), found)
     if plan.query == "map":
-        path = exact.viterbi(asked.question)
-        path.states[~asked.given.each(path.log_probability > -np.inf)] = -1
-        return Answer(asked.certificate(path.log_probability), path.states)
+        ranks = n_ranks(plan.n, log2_paths(asked.question.chains.n_joint, asked.lengths))
+        return Answer(Certificate.exact(0.0), exact.viterbi(asked.question, ranks))
     if plan.query in ("evidence", "filtering"):
         log_p, alpha = exact.filtered(asked.question)
         return Answer(asked.certificate(log_p), alpha)
@@ -188,14 +190,17 @@ def normalized(model: FactorialHiddenMarkovModel) -> bool:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
-    """The most probable joint path of all chains (Viterbi), with log p(x, z), for each sequence.
+    """The most probable joint paths of all chains (Viterbi), with log p(x, z), for each sequence.
 
-    Of an impossible sequence among others the states are −1.
+    Of an impossible sequence among others, and where there are fewer, the states are −1.
     """
-    value, states = solved[0].answer
-    asked.check_alone(value)
-    own: Any = {name: asked.given.shaped(states[:, m]) for m, name in enumerate(asked.model.chains)}
-    return [MostProbable(own, value, solved[0].plan)]
+    ((_, _, plan, (_, found)),), names = solved, asked.model.chains
+    asked.check_alone(asked.certificate(found.log_probability[0]))
+
+    def paths(j: int) -> dict[str, Any]:
+        return {name: asked.given.shaped(found.states[j, :, m]) for m, name in enumerate(names)}
+
+    return best_first(plan, found.log_probability, paths, asked.certificate)
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:
@@ -320,13 +325,14 @@ def expected_statistics(
 def _along_paths(asked: Asked, weights: np.ndarray | None) -> Expected:
     """All of q on the most probable joint path."""
     path, own = exact.viterbi(asked.question), _ones(asked, weights)
-    asked.check_possible(np.isneginf(path.log_probability) & (own > 0))
+    states, best = path.states[0], path.log_probability[0]
+    asked.check_possible(np.isneginf(best) & (own > 0))
     x, sizes, each = asked.given, asked.model.sizes, asked.given.each(own)
-    states = _one_hot(asked.model, path.states)
-    counts = [hard.transitions(path.states[:, m], each, x, k) for m, k in enumerate(sizes)]
-    moments = (states, variational.pair_moments(asked.rows(own), states), counts)
+    counts = [hard.transitions(states[:, m], each, x, k) for m, k in enumerate(sizes)]
+    shares = _one_hot(asked.model, states)
+    moments = (shares, variational.pair_moments(asked.rows(own), shares), counts)
     log_p = exact.filtered(asked.question)[0]
-    return hard.expected(_statistics(asked, weights, moments), log_p, path.log_probability, own)
+    return hard.expected(_statistics(asked, weights, moments), log_p, best, own)
 
 
 def _with_kl(

@@ -19,21 +19,23 @@ from tractable.models.keys import generator
 from tractable.models.layers import merged
 from tractable.models.recognition import RecognitionNetwork
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
+from tractable.plan._base import n_ranks
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
 from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import layer_chains
 from tractable.posterior.approximate import layers as approximate
+from tractable.posterior.best import modes_first
 from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import machines
-from tractable.posterior.engines._protocol import Solved, costliest, gathered, scattered, unsupported
+from tractable.posterior.engines._protocol import Solved, costliest, gathered, in_order, scattered, unsupported
+from tractable.posterior.exact import layer_maxima, sparse_layers
 from tractable.posterior.exact import layers as exact
-from tractable.posterior.exact import sparse_layers
 from tractable.posterior.expected import Expected
 from tractable.posterior.marginals import Means
 
-OPTIONS = {"impute": ("n_sweeps",)}
+OPTIONS = {"impute": ("n_sweeps",), "most_probable": ("k",)}
 APPROXIMATE: dict[str, Callable[..., CaseAnswer]] = {
     "mean_field": approximate.by_mean_field,
     "gibbs": layer_chains.by_gibbs,
@@ -144,7 +146,7 @@ def plan(asked: Asked, ask: Ask) -> Plan:
     if isinstance(ask.method, Plan):
         graph = asked.model.graph
         return adopted(ask.method, graph, ask, graph.observed(asked.cases.observed()))
-    if ask.query in ("map", "sample"):
+    if ask.query == "sample":
         one(asked.cases)
     if ask.method in ("auto", "elimination") and ask.query != "map" and is_steep(asked.model):
         if ask.method == "elimination":
@@ -152,7 +154,7 @@ def plan(asked: Asked, ask: Ask) -> Plan:
         ask = ask._replace(method="enumeration")
     proposed = asked.recognition is not None and approximate.is_proposable(asked.model, asked.cases)
     found = plan_layers(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, proposed)
-    if found.method == "elimination" and asked.cases.n_rows >= sparse_layers.MANY:
+    if found.method == "elimination" and ask.query != "map" and asked.cases.n_rows >= sparse_layers.MANY:
         return sparse_layers.plan_together(asked.model, asked.cases, found, ask)
     return found
 
@@ -161,7 +163,9 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     """What was planned, run."""
     model, cases = asked.model, asked.cases
     if plan.query == "map":
-        return sparse_layers.most_probable(model, cases.row(0), plan.program)
+        if plan.method == "elimination":
+            return [sparse_layers.most_probable(model, cases.row(r), plan.program) for r in range(cases.n_rows)]
+        return layer_maxima.most_probable(model, cases.values, n_ranks(plan.n, float(cases.n_free)))
     if plan.query == "sample":
         return _drawn(asked, plan, key)
     if plan.method == "recognition":
@@ -250,9 +254,8 @@ def normalized(model: Any) -> bool:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
-    """The most probable joint state of all units, by elimination: for networks with few links."""
-    value, states = solved[0].answer
-    return [MostProbable(states, Certificate.exact(value), solved[0].plan)]
+    """The most probable joint states of all units, layer → states; of many cases states [n_rows, n_units]."""
+    return modes_first(costliest(solved), in_order(solved), asked.many)
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> Drawn:

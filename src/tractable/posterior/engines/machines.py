@@ -23,15 +23,16 @@ from tractable.plan.machines import EXACT, plan_machine
 from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
+from tractable.posterior.best import modes_first
 from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
-from tractable.posterior.engines._protocol import Solved, costliest, gathered, unsupported
+from tractable.posterior.engines._protocol import Solved, costliest, gathered, in_order, unsupported
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.exact import random_clusters
 from tractable.posterior.marginals import Means
 from tractable.posterior.tempering import draws, spread
 
-OPTIONS = {"impute": ("n_sweeps", "expected")}
+OPTIONS = {"impute": ("n_sweeps", "expected"), "most_probable": ("k",)}
 APPROXIMATE = {"mean_field": approximate.by_mean_field, "tap": approximate.by_tap, "gibbs": spread.by_gibbs}
 
 
@@ -100,7 +101,7 @@ def plan(asked: Asked, ask: Ask) -> Plan:
     """The plan for cases with the same units observed."""
     if isinstance(ask.method, Plan):
         return adopted(ask.method, asked.model.graph, ask, asked.cases.observed())
-    if ask.query in ("map", "sample"):
+    if ask.query == "sample":
         one(asked.cases)
     return plan_machine(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, asked.many)
 
@@ -111,8 +112,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     if plan.query == "transform":
         return _transformed(model, cases.values[VISIBLE])
     if plan.query == "map":
-        value, states = exact.most_probable(condition(model, cases.row(0)), plan.program)
-        return value, {name: v[0] for name, v in exact.completed(cases, states, 1).items()}
+        return list(exact.most_probable(model, cases, plan))
     if plan.query == "sample":
         return _drawn(asked, plan, key)
     if plan.method in APPROXIMATE:
@@ -192,9 +192,8 @@ def log_partition(asked: Asked, solved: Sequence[Solved]) -> Certificate:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
-    """The most probable joint state of all units, group → values, by elimination."""
-    value, values = solved[0].answer
-    return [MostProbable(values, Certificate.exact(value), solved[0].plan)]
+    """The most probable joint states of all units, group → values; of many cases values [n_rows, n_units]."""
+    return modes_first(costliest(solved), in_order(solved), asked.many)
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -21,6 +21,7 @@ from tractable.models.rows import Rows, is_named
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan.mixtures import plan_rows
 from tractable.posterior._base import MostProbable, Posterior
+from tractable.posterior.best import best_first
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
 from tractable.posterior.engines._protocol import Solved
 from tractable.posterior.engines.names import filled, likely, table
@@ -28,7 +29,7 @@ from tractable.posterior.expected import Expected
 from tractable.posterior.marginals import Marginals
 
 ROWS = 2048
-OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected")}
+OPTIONS = {"sample": ("codes",), "impute": ("codes", "expected"), "most_probable": ("k",)}
 PIECE = 4 * ROWS
 """Rows that one thread looks at: whatever cores there are, so that sums do not depend on them."""
 
@@ -298,15 +299,22 @@ def normalized(model: Mixture) -> bool:
 
 
 def most_probable(asked: Asked, solved: Sequence[Solved]) -> list[MostProbable]:
-    """The most probable component of each row, with log p(x, component); None where a row is impossible."""
+    """The most probable components of each row, with log p(x, component).
+
+    None where a row is impossible, or under no more components possible.
+    """
     ((_, _, plan, (_, joint)),) = solved
-    best, log_p = joint.argmax(1), joint.max(1)
-    names = np.where(log_p > -np.inf, best.astype(str).astype(object), None)
-    if asked.many:
-        return [MostProbable({COMPONENT: names}, Certificate.of_cases(log_p), plan)]
-    if log_p[0] == -np.inf:
+    best = np.argsort(-joint, axis=1, kind="stable")[:, : plan.n + 1]
+    log_p = np.take_along_axis(joint, best, 1).T
+    if not asked.many and log_p[0, 0] == -np.inf:
         raise ImpossibleEvidenceError("the evidence has probability zero under every component")
-    return [MostProbable({COMPONENT: names[0]}, Certificate.exact(float(log_p[0])), plan)]
+    names = best.T.astype(str).astype(object)
+    names[log_p == -np.inf] = None
+
+    def certified(values: np.ndarray) -> Certificate:
+        return Certificate.of_cases(values if asked.many else float(values[0]))
+
+    return best_first(plan, log_p, lambda j: {COMPONENT: names[j] if asked.many else names[j, 0]}, certified)
 
 
 def sample(asked: Asked, solved: Sequence[Solved]) -> np.ndarray:

@@ -33,6 +33,7 @@ from tractable.plan import (
 from tractable.plan.budget import ask as asking
 from tractable.plan.budget import terms
 from tractable.plan.counting import in_the_dark
+from tractable.plan.most_probable import SEARCHES
 from tractable.plan.networks import ManyRows, answered, targets_of
 from tractable.plan.reasons import ESTIMATES
 from tractable.plan.search import GREEDY
@@ -40,12 +41,14 @@ from tractable.plan.searched_rows import by_search
 from tractable.plan.tables import named, observed_names, plan_names, plan_samples
 from tractable.posterior._base import MostProbable, Posterior
 from tractable.posterior.certificate import Certificate
+from tractable.posterior.engines import best_tables, network_cases
 from tractable.posterior.engines._protocol import Solved, costliest
-from tractable.posterior.engines.network_cases import Answer, Case, by_name, chosen, slices, solve
+from tractable.posterior.engines.network_cases import Answer, Case, by_name, chosen, slices
 from tractable.posterior.exact.elimination import scopes_of
+from tractable.posterior.expected import UnderBound
 from tractable.posterior.marginals import Marginals
 
-METHODS = ("auto", "exact", "elimination", "counting", "mini_buckets", *ESTIMATES)
+METHODS = ("auto", "exact", "elimination", "counting", "mini_buckets", *ESTIMATES, *SEARCHES)
 HASTE = 0.1
 """Of its patience, the share that the search for an exact plan has where an interval may answer instead."""
 
@@ -108,19 +111,35 @@ def plan(case: Case, ask: Ask) -> Plan:
     check_method(ask.method, METHODS)
     if ask.targets is not None:
         ask = ask._replace(targets=targets_of(case.asked_for or case.model, ask.targets))
+    if ask.query == "map":
+        return _best(case, ask)
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if ask.method in ("mini_buckets", *ESTIMATES):
         return _estimated(case, ask)
-    if ask.method == "auto" and ask.anytime is not None and ask.query != "map":
+    if ask.method == "auto" and ask.anytime is not None:
         return _exact_or_interval(case, ask)
-    if ask.method == "exact":
-        ask = ask._replace(method="auto")
     return _exactly(case, ask)
+
+
+def _best(case: Case, ask: Ask) -> Plan:
+    """The plan of the most probable states."""
+    if ask.method in ("mini_buckets", *ESTIMATES):
+        raise ModelError(f"{ask.method} sums, and finds no largest term: leave the method out")
+    plain = ask.n == 1 and ask.targets is None
+    return _adopted(case, ask) if plain and isinstance(ask.method, Plan) else best_tables.plan(case, ask, _exactly)
+
+
+def solve(plan: Plan, case: Case, key: Any) -> Any:
+    """What was planned, run."""
+    run = network_cases.solve
+    return run(plan, case, key) if plan.query != "map" else best_tables.solve(plan, case, key, _best, run)
 
 
 def _exactly(case: Case, ask: Ask) -> Plan:
     """The plan of exact answers, or their refusal."""
+    if ask.method == "exact":
+        ask = ask._replace(method="auto")
     found = _plan_rows(case, ask) if case.given.many else answered(case.asking(ask), ask, case.states)
     case.targets = found.targets
     return found
@@ -134,8 +153,6 @@ def _estimated(case: Case, ask: Ask) -> Plan:
     if ask.query == "sample":
         case.one()
     case.targets = ask.targets
-    if ask.method == "mini_buckets" and ask.query == "map":
-        raise ModelError("mini_buckets bounds sums, not the largest term: leave the method out")
     if ask.method == "mini_buckets":
         return plan_interval(case.model, case.given, ask)
     return plan_estimate(case.model, case.given, ask)
@@ -244,30 +261,20 @@ def log_partition(case: Case, solved: Sequence[Solved]) -> Certificate:
 
 
 def most_probable(case: Case, solved: Sequence[Solved]) -> list[MostProbable]:
-    """The most probable assignment, by names; of many cases columns of them, None where a case is impossible."""
-    if case.many:
-        return _many_most_probable(case, solved)
-    value, states = solved[0].answer
-    if value == -np.inf:
-        raise case.impossible("no state is possible")
-    names = case.states
-    assignment = {v: str(names[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
-    return [MostProbable(assignment, Certificate.exact(value), solved[0].plan)]
-
-
-def _many_most_probable(case: Case, solved: Sequence[Solved]) -> list[MostProbable]:
-    values = np.full(len(case.given.states), -np.inf)
-    states = np.full((len(values), len(case.states)), -1, np.int32)
-    for rows, _, _, (own, found) in solved:
-        values[rows], states[rows] = own, found[:, : states.shape[1]]
-    states[values == -np.inf] = -1
-    names = by_name(case.states, dict(zip(case.states, states.T, strict=True)))
-    plan = (
-        costliest(solved)
-        if solved
-        else ManyRows(case.model, states[:0], asking("marginals", None, None)).price("marginals", None, 1.0)
-    )
-    return [MostProbable(names, Certificate.of_cases(values), plan)]
+    """The most probable assignments, by names; of many cases columns of them, None where a case is impossible."""
+    if not solved:  # no cases
+        plan = ManyRows(case.model, case.given.states[:0], asking("marginals", None, None)).price(
+            "marginals", None, 1.0
+        )
+        return best_tables.records(case, [], plan, tuple(case.states))
+    plan, found = costliest(solved), solved[0].answer
+    names = tuple(case.states) if plan.targets is None else plan.targets
+    if case.given.many:
+        found = [[]] * len(case.given.states)
+        for rows, _, _, answers in solved:
+            for row, own in zip(rows.tolist(), answers, strict=True):
+                found[row] = own
+    return best_tables.records(case, found, plan, names)
 
 
 def sample(case: Case, solved: Sequence[Solved]) -> dict[str, np.ndarray]:
@@ -337,11 +344,11 @@ def log_likelihoods(model: TableModel, data: Any, question: Ask) -> Certificate 
     return Certificate.of_cases(expected_tables.log_likelihood_rows(model, rows, memory))
 
 
-def affordable(model: BayesianNetwork, data: Any, memory: Memory) -> None:
+def affordable(model: BayesianNetwork, data: Any, memory: Memory, q: Any = "exact") -> None:
     """Refuse E-steps that take more than `memory`, or in which a row does."""
     from tractable.posterior.exact import expected_tables
 
-    expected_tables.affordable(model, data, memory)
+    expected_tables.affordable(model, data, memory, q)
 
 
 def expected_statistics(
@@ -349,6 +356,11 @@ def expected_statistics(
 ) -> Any:
     """The E-step, whose modules a query does not wait for; ``"hard"``: under the best completion of each row."""
     from tractable.posterior.exact import expected_tables
+
+    if isinstance(q, UnderBound):
+        from tractable.posterior.approximate import sampled_tables
+
+        return sampled_tables.expected_statistics(model, data, weights, q, memory)
 
     if q != "hard":
         return expected_tables.expected_statistics(model, data, weights, q, before, memory)
@@ -361,8 +373,8 @@ def _completed(model: BayesianNetwork, data: Any, memory: Memory) -> Any:
     """Rows with the most probable states in their gaps; an impossible row, which does not count, with any."""
     question, rows = asking("map", memory, np.inf), data.states.copy()
     parts = list(groups(Case(model, Evidence(data.states)), question))
-    for some, case, how in [(some, case, allowed(plan(case, question))) for some, case in parts]:
-        rows[some] = np.maximum(solve(how, case, 0)[1][:, : rows.shape[1]], 0)
+    for some, case, how in [(some, case, allowed(_exactly(case, question))) for some, case in parts]:
+        rows[some] = np.maximum(network_cases.solve(how, case, 0)[1][:, : rows.shape[1]], 0)
     return Observations(rows)
 
 

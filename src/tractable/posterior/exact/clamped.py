@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -14,8 +14,11 @@ from tractable.models.as_tables import machine_tables
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
+from tractable.plan._base import n_ranks
+from tractable.plan.machines import Split
+from tractable.posterior.best import Modes
 from tractable.posterior.cases import CaseAnswer, Cases, as_features, exact_answer
-from tractable.posterior.exact import enumeration
+from tractable.posterior.exact import enumeration, modes
 from tractable.posterior.exact.elimination import copied, fitted, sum_product
 from tractable.posterior.exact.walk import most_probable_states, sample_states
 
@@ -110,7 +113,7 @@ def draw(model: Boltzmann, cases: Cases, plan: Plan, rng: np.random.Generator) -
         return completed(cases, {}, n)
     if plan.method == "elimination":
         reduced, tree, _ = _tables(machine, plan.program)
-        return completed(cases, _values(machine, sample_states(reduced, tree, rng, n)), n)
+        return completed(cases, values_of(machine, sample_states(reduced, tree, rng, n)), n)
     if plan.method == "enumeration":
         return completed(cases, enumeration.sample(machine, plan.program, rng, n), n)
     return completed(cases, draw_independent(machine, machine.fields, rng, n), n)
@@ -126,7 +129,7 @@ def draw_independent(machine: Boltzmann, theta: Any, rng: np.random.Generator, n
     return machine.decode(x)
 
 
-def _values(machine: Boltzmann, states: np.ndarray) -> dict[str, np.ndarray]:
+def values_of(machine: Boltzmann, states: np.ndarray) -> dict[str, np.ndarray]:
     """State numbers of all units [n, n_units] as their values, group by group."""
     out, start = {}, 0
     for name in machine.groups:
@@ -146,8 +149,32 @@ def completed(cases: Cases, drawn: dict[str, np.ndarray], n: int) -> dict[str, n
     return out
 
 
-def most_probable(machine: Boltzmann, tree: ContractionTree) -> tuple[float, dict[str, np.ndarray]]:
-    """The largest log p̃ and a joint state that attains it, by elimination."""
-    reduced, own, constant = _tables(machine, tree)
+ROWS = 1000
+"""Rows that are looked at together."""
+
+
+def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[Modes]:
+    """The best joint states of every row; of more than one a row, one more than asked for tells of ties."""
+    known, x = as_features(model, cases)
+    free = [name for name, own in known.items() if not own.all()]
+    if plan.method == "independent" and plan.n == 1 and modes.are_discrete(model, free):
+        for rows in np.split(np.arange(cases.n_rows), range(ROWS, cases.n_rows, ROWS)):
+            part = ({name: own[rows] for name, own in each.items()} for each in (known, x))
+            yield from modes.of_independent(model, *part)
+        return
+    for r in range(cases.n_rows):
+        machine = condition(model, cases.row(r))
+        found = _eliminated_mode(machine, plan) if plan.method == "elimination" else _best_modes(machine, plan)
+        yield Modes(found.log_weights, completed(cases.take([r]), found.values, len(found.log_weights)))
+
+
+def _best_modes(machine: Boltzmann, plan: Plan) -> Modes:
+    """By enumeration of the free units that are not independent."""
+    split = plan.program or Split((), machine.groups)
+    return modes.most_probable(machine, split, n_ranks(plan.n, machine.graph.log2_states(machine.groups)))
+
+
+def _eliminated_mode(machine: Boltzmann, plan: Plan) -> Modes:
+    reduced, own, constant = _tables(machine, plan.program)
     value, states = most_probable_states(reduced, own)
-    return value + constant, _values(machine, states[None])
+    return Modes(np.array([value + constant]), values_of(machine, states[None]))

@@ -16,7 +16,7 @@ from tractable.plan._base import within
 from tractable.posterior.exact.cases_of_tables import answered, planned
 from tractable.posterior.exact.components import Program
 from tractable.posterior.exact.layout import Layout
-from tractable.posterior.expected import Expected
+from tractable.posterior.expected import Expected, UnderBound
 
 COUNT = "count"
 """The name of the only statistic: expected entries of all tables, one after the other."""
@@ -47,8 +47,9 @@ def prepared(model: BayesianNetwork, rows: Observations, memory: Memory = None) 
     )
 
 
-def affordable(model: BayesianNetwork, rows: Observations, memory: Memory) -> None:
-    """Refuse E-steps that take more than `memory`: for entries and their counts, or for the tables of a row.
+def affordable(model: BayesianNetwork, rows: Observations, memory: Memory, q: Any = "exact") -> None:
+    """Refuse E-steps that take more than `memory`: for entries and their counts, or for the tables of a row, unless
+    what stands for its posterior is not summed over.
 
     Raises
     ------
@@ -58,7 +59,8 @@ def affordable(model: BayesianNetwork, rows: Observations, memory: Memory) -> No
     why = f"the network has {entries:,.0f} table entries, each with its count, and {len(rows):,} rows are summed over"
     more: dict[str, Any] = {"query": "marginals", "budget": ask("marginals", memory).budget}
     allowed(within(Plan("elimination", 0.0, entries, 0.0, 0.0, why, **more), 16.0 * entries + 8.0 * len(rows)))
-    prepared(model, rows, memory)
+    if not isinstance(q, UnderBound):
+        prepared(model, rows, memory)
 
 
 def expected_statistics(
@@ -77,14 +79,15 @@ def expected_statistics(
     BudgetError : a row whose posterior is not affordable.
     """
     if q != "exact":
-        raise ModelError(f"the posterior of a network is 'exact' or 'hard', got {q!r}")
+        raise ModelError(f"the posterior of a network is 'exact', 'hard' or 'mini_buckets', got {q!r}")
     found, plans = prepared(model, rows, memory)
-    weighed = _weighed(found, rows, weights)
-    theta, counts = found.layout.extended(model.packed.values), weighed.counts.copy()
-    log_z = answered(found, plans, theta, weighed.cases, counts)
-    log_p = float(weighed.cases @ log_z) + _times_logs(weighed.counts, theta)
+    weight = weighed(found, rows, weights)
+    theta, counts = found.layout.extended(model.packed.values), weight.counts.copy()
+    log_z = answered(found, plans, theta, weight.cases, counts)
+    log_p = float(weight.cases @ log_z) + times_logs(weight.counts, theta)
     if not log_p > -np.inf:
-        raise _impossible(model, rows, weights)
+        bad = np.isneginf(log_likelihood_rows(model, rows))
+        raise impossible(rows, bad if weights is None else bad & (weights > 0))
     own = Statistics({COUNT: counts[found.layout.places]})
     return Expected(own, log_p, log_p, 0.0)
 
@@ -100,30 +103,35 @@ def shown(model: BayesianNetwork, rows: Observations, weights: np.ndarray) -> St
 def log_likelihood_rows(model: BayesianNetwork, rows: Observations, memory: Memory = None) -> np.ndarray:
     """log p of what each row observes."""
     found, plans = prepared(model, rows, memory)
-    weighed = _weighed(found, rows, None)
+    weight = weighed(found, rows, None)
     theta = found.layout.extended(model.packed.values)
-    log_z = answered(found, plans, theta, weighed.cases, None)
+    log_z = answered(found, plans, theta, weight.cases, None)
+    return by_rows(found, rows, theta, log_z)
+
+
+def by_rows(found: Program, rows: Observations, theta: np.ndarray, log_z: np.ndarray) -> np.ndarray:
+    """log p of each row from log Z of each case."""
     with np.errstate(divide="ignore"):
         log_theta = np.log(theta)
     at, closed = found.layout.bases(rows.states), _closed(found, rows)
     out = np.zeros(len(rows))
     for base, there in zip(at, closed, strict=True):
         out += np.where(there, log_theta[base], 0.0)
-    places, cases = _needs(found, rows)
+    places, cases = needs(found, rows)
     return out + np.bincount(places, log_z[cases], minlength=len(rows))
 
 
-def _weighed(found: Program, rows: Observations, weights: np.ndarray | None) -> WeighedCases:
+def weighed(found: Program, rows: Observations, weights: np.ndarray | None) -> WeighedCases:
     """Kept for rows that are looked at again with the same weights."""
     key = "weighed", id(found)
     if key in rows.memo and rows.memo[key][0] is weights:
         return rows.memo[key][1]
     w = np.ones(len(rows)) if weights is None else weights
     counts = _counted(found.layout, found.layout.bases(rows.states), _closed(found, rows), w)
-    places, cases = _needs(found, rows)
-    weighed = WeighedCases(np.bincount(cases, w[places], minlength=found.n_cases), counts)
-    rows.memo[key] = weights, weighed
-    return weighed
+    places, cases = needs(found, rows)
+    weight = WeighedCases(np.bincount(cases, w[places], minlength=found.n_cases), counts)
+    rows.memo[key] = weights, weight
+    return weight
 
 
 def _counted(layout: Layout, bases: np.ndarray, there: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -140,7 +148,7 @@ def _closed(found: Program, rows: Observations) -> np.ndarray:
     return ~(found.layout.touched(found.layout.hidden(rows.states)) | whole)
 
 
-def _needs(found: Program, rows: Observations) -> tuple[np.ndarray, np.ndarray]:
+def needs(found: Program, rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     """Which row needs which case, in pairs."""
     if rows.chosen is None:
         return found.rows, found.cases
@@ -150,16 +158,14 @@ def _needs(found: Program, rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.arange(len(rows)), n), found.cases[at]
 
 
-def _times_logs(counts: np.ndarray, theta: np.ndarray) -> float:
+def times_logs(counts: np.ndarray, theta: np.ndarray) -> float:
     """Σ n log θ with 0 log 0 = 0."""
     there = counts > 0
     with np.errstate(divide="ignore"):
         return float(counts[there] @ np.log(theta[there]))
 
 
-def _impossible(model: BayesianNetwork, rows: Observations, weights: np.ndarray | None) -> ModelError:
-    """The error that names the first row of probability zero."""
-    bad = np.isneginf(log_likelihood_rows(model, rows))
-    bad = bad if weights is None else bad & (weights > 0)
+def impossible(rows: Observations, bad: np.ndarray) -> ModelError:
+    """The error that names the first of some rows of probability zero."""
     row = int(bad.argmax()) if rows.chosen is None else int(rows.chosen[bad.argmax()])
     return ModelError(f"row {row} has probability zero under the network: begin with tables without zeros")

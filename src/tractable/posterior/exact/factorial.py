@@ -7,6 +7,7 @@ The kernel does it in doubles. What those cannot hold, most probable paths and s
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from tractable.kernels.chain_factorial import smooth as smooth_chains
 from tractable.models.additive import Terms, joint_table
 from tractable.models.emissions._base import logs
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
+from tractable.posterior.exact.best_first import best_first
 
 Combine = Callable[..., Any]
 
@@ -89,27 +91,39 @@ def _lagged(asked: Question, part: slice, lag: int) -> np.ndarray:
 
 
 class JointPaths(NamedTuple):
-    """Joint states as paths of each chain [n, M] (of many, [n_paths, n, M]), and log p(path, x) of each sequence."""
+    """The best joint paths, as states of each chain [k, n, M], and log p(path, x) of each sequence [k, n_sequences]."""
 
     states: np.ndarray
     log_probability: np.ndarray
 
 
-def viterbi(asked: Question) -> JointPaths:
-    """The most probable joint path of each sequence."""
-    found, values = [], []
-    for part in asked.parts():
-        delta = _rows(asked, part)
-        delta[0] += _log_start(asked)
-        for t in range(1, len(delta)):
-            delta[t] += _forward(asked, delta[t - 1 : t], np.max)[0]
-        path = np.empty(len(delta), np.int64)
-        path[-1] = delta[-1].argmax()
-        values.append(delta[-1].max())
-        for t in range(len(delta) - 2, -1, -1):
-            path[t] = (delta[t] + _entering(asked, path[t + 1 : t + 2])[0]).argmax()
-        found.append(path)
-    return JointPaths(_split_states(asked, np.concatenate(found)), np.array(values))
+def viterbi(asked: Question, n: int = 1) -> JointPaths:
+    """The `n` most probable joint paths of each sequence, best first; where there are fewer, −1 and −∞."""
+    found = [_best_paths(asked, part, n) for part in asked.parts()]
+    joint = np.concatenate([paths for paths, _ in found], axis=1)
+    states = np.where(joint[..., None] < 0, -1, _split_states(asked, np.maximum(joint, 0)))
+    return JointPaths(states, np.stack([values for _, values in found], axis=1))
+
+
+def _best_paths(asked: Question, part: slice, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best joint paths of one sequence [n, t], and log p of each."""
+    delta = _rows(asked, part)
+    delta[0] += _log_start(asked)
+    for t in range(1, len(delta)):
+        delta[t] += _forward(asked, delta[t - 1 : t], np.max)[0]
+    states, log_p = np.full((n, len(delta)), -1), np.full(n, -np.inf)
+    if (top := delta[-1].max()) == -np.inf:
+        return states, log_p
+
+    def scores(path: array) -> np.ndarray | None:  # from the end backwards
+        t = len(delta) - 1 - len(path)
+        if t < 0:
+            return None
+        return delta[t] + _entering(asked, np.array(path[-1:]))[0] if path else delta[t]
+
+    paths, losses = best_first(scores, n)
+    states[: len(paths)], log_p[: len(paths)] = np.array(paths)[:, ::-1], top - losses
+    return states, log_p
 
 
 def sample_paths(asked: Question, n: int, rng: np.random.Generator) -> np.ndarray:

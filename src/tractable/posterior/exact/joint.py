@@ -28,7 +28,7 @@ def joint_table(model: TableModel, given: Evidence, variables: Sequence[str], as
     """
     names = checked_names(model, variables)
     places, reduced = positions(model, names), left(model, given, "joint", names)
-    reduced = reduced._replace(tables=_with_units(reduced.tables, free_among(reduced, places)))
+    reduced = reduced._replace(tables=with_units(reduced.tables, free_among(reduced, places)))
     plan = allowed(plan_joint(model, reduced, names, observed_names(model, given.states), ask))
     table = summed_up(reduced, plan.program, places)
     assert table is not None  # the posterior was asked for it, so that its evidence is possible
@@ -73,36 +73,56 @@ def _summed(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndar
     return total
 
 
+def logarithms(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndarray:
+    """The logarithms of the unnormalized table over free variables, however far apart they are; −∞ are zeros."""
+    total = np.full([int(reduced.tables.sizes[v]) for v in free], -np.inf)
+    for part, pairs in parts(reduced, tree):
+        inner = sorted({int(part.index[v]) for v in free} - {-1}) if part is not reduced else free
+        scale, table, in_logs = _at_root(part.tables, pairs, inner)
+        with np.errstate(divide="ignore"):
+            own = scale + (table if in_logs else np.log(table))
+        if part is reduced:
+            return own
+        total = np.logaddexp(total, spread(part, free, own + part.log_constant, -np.inf))
+    return total
+
+
 def _root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np.ndarray]:
     """The table at the root of the tree, in the order of the variables' numbers, and the logarithm of its scale."""
+    scale, table, in_logs = _at_root(tables, pairs, free)
+    if not in_logs:
+        return scale, table
+    top = table.max()
+    return float(scale + top), np.exp(table - top)
+
+
+def _at_root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np.ndarray, bool]:
+    """The same, and whether it has logarithms: where numbers are too far apart."""
+    shape = [int(tables.sizes[v]) for v in free]
     if not tables.n_factors:
         lonely = tables.sizes.astype(np.float64)
-        return float(np.log(lonely).sum()), np.full([int(tables.sizes[v]) for v in free], 1.0 / lonely[free].prod())
-    shape = [int(tables.sizes[v]) for v in free]
+        return float(np.log(lonely).sum()), np.full(shape, 1.0 / lonely[free].prod()), False
     job = Job(root_size=int(np.prod(shape)))
     scopes = scopes_of(tables, kept(len(tables.sizes), free))
     run = kernels.run(tables, scopes, pairs, job)
-    if run.status == kernels.UNSAFE:
+    if in_logs := run.status == kernels.UNSAFE:
         run = kernels.run(tables, scopes, pairs, job._replace(semiring=kernels.LOG_SUM_EXP))
-        assert run.root is not None
-        top = run.root.max()
-        return float(run.log_z[0] + top), np.exp(run.root - top).reshape(shape)
     assert run.root is not None
-    return float(run.log_z[0]), run.root.reshape(shape)
+    return float(run.log_z[0]), run.root.reshape(shape), in_logs
 
 
-def spread(reduced: Reduced, places: Sequence[int], table: np.ndarray) -> np.ndarray:
+def spread(reduced: Reduced, places: Sequence[int], table: np.ndarray, zero: float = 0.0) -> np.ndarray:
     """A table over remaining states and free variables, over all states of all variables at these places instead."""
     free = free_among(reduced, places)
     table = np.transpose(table, [free.index(int(reduced.index[i])) for i in places if reduced.index[i] >= 0])
     starts = np.concatenate([[0], np.cumsum(reduced.sizes)])
     states = [reduced.kept[starts[i] : starts[i] + reduced.n_kept[i]] for i in places]
-    out = np.zeros([int(reduced.sizes[i]) for i in places])
+    out = np.full([int(reduced.sizes[i]) for i in places], zero)
     out[np.ix_(*states)] = table.reshape([len(own) for own in states])
     return out
 
 
-def _with_units(tables: Tables, variables: list[int]) -> Tables:
+def with_units(tables: Tables, variables: list[int]) -> Tables:
     """The tables, with a constant one for each of these variables that has none."""
     lonely = set(variables) - set(tables.scopes.tolist())
     return with_likelihoods(tables, {v: np.ones(int(tables.sizes[v])) for v in sorted(lonely)})

@@ -92,9 +92,20 @@ class Problem:
     def _norm(self, at: int) -> np.ndarray:
         """Σ log(1 + e^a) over the counted units for each state of the layer above."""
         upper, units = self.above(at), np.flatnonzero(self.counted[at])
-        step = max(1, CACHED // max(len(units), 1))
-        parts = (upper[start : start + step] for start in range(0, len(upper), step))
-        return np.concatenate([sum_softplus(self._logits(at, part, units)) for part in parts])
+        return np.concatenate([sum_softplus(self._logits(at, part, units)) for part in self._pieces(upper, len(units))])
+
+    def _pieces(self, upper: np.ndarray, n_units: int) -> Iterator[np.ndarray]:
+        """The states of a layer, so many at a time that logits of units below stay in the cache."""
+        step = max(1, CACHED // max(n_units, 1))
+        return (upper[start : start + step] for start in range(0, len(upper), step))
+
+    def over(self, a: np.ndarray) -> Any:
+        """What is left of states that are not asked for, over the last axis: their sum."""
+        return log_sum(a)
+
+    def closed(self, theta: np.ndarray) -> np.ndarray:
+        """The same of units that do not touch each other, by their logits."""
+        return sum_softplus(theta)
 
     def pairs(self, at: int, rows: slice) -> np.ndarray:
         """log p of the counted units of layer `at` in some of its states given all states of the layer above [q, s]."""
@@ -121,7 +132,7 @@ class Problem:
         """m_l of every layer but the visible one."""
         out = [self._top_message()]
         for at in reversed(range(1, self.n_directed)):
-            parts = [log_sum(self.pairs(at, rows) + out[0]) for rows in self.chunks(at)]
+            parts = [self.over(self.pairs(at, rows) + out[0]) for rows in self.chunks(at)]
             out.insert(0, np.concatenate(parts))
         return [np.zeros(0), *out]
 
@@ -132,7 +143,7 @@ class Problem:
         states, top, known = self.states[-1], self.model.top, self.values[-1][0]
         theta, free = self.top_logits(), np.isnan(known)
         linear = states @ np.asarray(top.fields[TOP[0]], np.float64) + theta[:, ~free] @ known[~free]
-        return float(top.offset) + linear + sum_softplus(theta[:, free])
+        return float(top.offset) + linear + self.closed(theta[:, free])
 
     def top_logits(self) -> np.ndarray:
         """The logits of the upper layer of the machine on top for every state of its lower one."""

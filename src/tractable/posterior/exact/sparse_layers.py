@@ -10,11 +10,13 @@ import numpy as np
 
 from tractable.kernels import Reduced
 from tractable.models import BayesianNetwork
-from tractable.models.as_tables import bayesian_network
+from tractable.models._base import ModelError
+from tractable.models.as_tables import SPAN, bayesian_network, is_steep
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.plan import Ask, ContractionTree, Plan
 from tractable.plan.tables import named, plan_rows
+from tractable.posterior.best import Modes
 from tractable.posterior.cases import Cases
 from tractable.posterior.exact.batch import solve_rows
 from tractable.posterior.exact.elimination import fitted, sum_product
@@ -88,10 +90,15 @@ def draw(model: Any, values: Mapping[str, np.ndarray], plan: Plan, rng: np.rando
     return _by_layer(model, sample_states(rest, fitted(plan.program, rest), rng, plan.n).astype(float))
 
 
-def most_probable(
-    model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree
-) -> tuple[float, dict[str, np.ndarray]]:
-    """The largest log p of a joint state, and that state."""
+def most_probable(model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree) -> Modes:
+    """The largest log p of a joint state, and that state.
+
+    Raises
+    ------
+    ModelError : a more probable state might have a factor that no table holds.
+    """
     rest = left(bayesian_network(model), _case(values), "map")
     value, states = most_probable_states(rest, fitted(tree, rest))
-    return value, {layer: own[0].astype(float) for layer, own in _by_layer(model, states[None]).items()}
+    if value < -SPAN and is_steep(model):
+        raise ModelError("tables cannot hold the probabilities of units this sure: use method='enumeration'")
+    return Modes(np.array([value]), {g: own.astype(float) for g, own in _by_layer(model, states[None]).items()})

@@ -1,0 +1,102 @@
+"""The plan of the most probable states of a network of tables: exact where that is affordable, else a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.models.conditioning import TableModel
+from tractable.models.evidence import Evidence
+from tractable.plan._base import Ask, Plan
+from tractable.plan._units import duration, memory_size
+from tractable.plan.budget import anytime
+from tractable.plan.counting import in_the_dark
+from tractable.plan.reasons import SEARCHES
+from tractable.plan.summed_out import SumOut, plan_summed_out, sums_refused
+from tractable.plan.tables import observed_names
+
+BYTES = 64.0
+"""Of a state of a variable, at the least: its place in tables, in a bound and in what was found."""
+
+
+class SearchRun(NamedTuple):
+    """A program: branch and bound for some seconds within some memory; `mixed` where sums are beyond it."""
+
+    k: int
+    seconds: float
+    memory: float
+    confidence: float = 0.95
+    mixed: bool = False
+
+
+class OneByOne(NamedTuple):
+    """A program for many rows: the question about each of them, in the time that the others leave."""
+
+    then: Ask
+
+
+def plan_best(model: TableModel, given: Evidence, ask: Ask, exactly: Callable[[Ask], Plan]) -> Plan:
+    """The plan for one case: `exactly` is the plan of the most probable state of all variables, or its refusal."""
+    terms = ask.anytime or anytime(None)
+    patience = ask.budget._replace(seconds=min(ask.budget.seconds, terms.patience))
+    haste = {"budget": patience, "effort": 0.1} if ask.anytime is not None and ask.method == "auto" else {}
+    if ask.method in SEARCHES:
+        return _searched(model, given, ask, None)
+    own = ask._replace(**haste, anytime=None)
+    found = exactly(own) if ask.targets is None else plan_summed_out(model, given, own)
+    if isinstance(found.program, SumOut):
+        found = replace(found, program=found.program._replace(then=found.program.then._replace(anytime=ask.anytime)))
+    if found.method and not in_the_dark(found):
+        return found if ask.n == 1 or ask.targets is not None else _ranked(found, ask)
+    return found if ask.method != "auto" or ask.anytime is None else _searched(model, given, ask, found)
+
+
+def _ranked(found: Plan, ask: Ask) -> Plan:
+    """The plan of the k best, from that of the best."""
+    terms = ask.anytime or anytime(None)
+    program = SearchRun(ask.n, terms.seconds, ask.budget.memory, terms.confidence)
+    return replace(
+        found, n=ask.n, program=program, reason=lambda: f"{found.why}; the {ask.n:,} best one after the other"
+    )
+
+
+def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:
+    """The plan of a search under a bound."""
+    terms = ask.anytime or anytime(None)
+    mixed = ask.targets is not None and exact is not None and sums_refused(exact)
+    program = SearchRun(ask.n, terms.seconds, ask.budget.memory, terms.confidence, mixed)
+    least = BYTES * float(model.packed.n_states) * ask.n
+    told = f"the best that a search finds in {duration(terms.seconds)}, and a bound of all others"
+    if least > ask.budget.memory:
+        told = f"{memory_size(ask.budget.memory)} do not suffice for a search"
+    why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
+    return Plan(
+        (ask.method if ask.method in SEARCHES else SEARCHES[0]) if least <= ask.budget.memory else None,
+        0.0 if exact is None else exact.width,
+        math.nan if exact is None else exact.flops,
+        ask.budget.memory,
+        terms.seconds,
+        why,
+        query="map",
+        observed=observed_names(model, given.states),
+        advice=getattr(exact, "advice", ()),
+        n=ask.n,
+        program=program,
+        budget=ask.budget,
+        structure=model.graph,
+        targets=ask.targets,
+    )
+
+
+def one_by_one(plan: Plan, rows: np.ndarray, ask: Ask) -> Plan:
+    """The plan of many rows from that of one of them."""
+    n, terms = len(np.unique(rows, axis=0)), ask.anytime
+    seconds = plan.seconds * n
+    if isinstance(plan.program, SearchRun) and terms is not None:
+        seconds = min(seconds, terms.seconds)
+    told: dict[str, Any] = {"program": OneByOne(ask), "reason": lambda: f"{plan.why}; {n:,} different rows"}
+    return replace(plan, **told).for_rows(n, seconds)

@@ -1,0 +1,224 @@
+"""The most probable states by a search under a bound.
+
+Orders of elimination race for the lowest bound U that mini-buckets give of the largest term; a search goes through the
+states in the order of what U allows, and ends where nothing that is left could be better. Where no bucket is split the
+bound is the maximum itself, and leads to one state after the other. Local search says early what is worth looking for.
+
+Sources: Kask & Dechter 2001; Marinescu & Dechter 2009; Katsirelos et al. 2015.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.kernels import Scopes, Tables
+from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps
+from tractable.kernels.threads import side_by_side
+from tractable.models.keys import generator
+from tractable.models.pruning import apart
+from tractable.plan.budget import speed
+from tractable.plan.mini_buckets import CORES, FIRST_PASS, MOST_LOG2, SWEPT, Order, eliminating, largest, orders
+from tractable.plan.most_probable import SearchRun
+from tractable.plan.summed_out import linked_tables
+from tractable.posterior.approximate.local_search import improving
+from tractable.posterior.waiting import BestDisplay
+
+RACERS, QUICK, LONG = 8, 2, 8
+"""Orders that race; sweeps at each temperature of a racer, and of the winner with larger tables."""
+
+RACE, LOCAL, GROWTH = 0.1, 0.15, 0.2
+"""Shares of the time: for the race, for local search, for the winner's bound."""
+
+TIE = 1e-10
+"""Of a log probability: what is nearer to another one is the same."""
+
+
+class Found(NamedTuple):
+    """The best states, best first, a bound of the optimum of each rank, and which have another one as good."""
+
+    values: np.ndarray
+    states: np.ndarray
+    upper: np.ndarray
+    tied: np.ndarray
+
+
+class Listed(NamedTuple):
+    """States of some variables, best first, and a bound of all that are not among them."""
+
+    values: np.ndarray
+    states: np.ndarray
+    rest: float
+
+    @property
+    def top(self) -> float:
+        """A bound of all."""
+        return max(self.rest, float(self.values.max(initial=-np.inf)))
+
+
+def best(tables: Tables, program: SearchRun, key: Any) -> Found:
+    """The k best states of all variables: parts that share no table by themselves, the smallest first."""
+    end = time.perf_counter() + program.seconds
+    groups = sorted(linked_tables(tables), key=len)
+    seed, found = int(generator(key).integers(2**31)), _nothing(tables, program.k + 1)
+    weights = np.cumsum([0.0, *(float(len(own)) for own in groups)])
+    with BestDisplay(program.seconds) as show:
+        for done, own in enumerate(groups):
+            variables, part = apart(tables, own)
+            share = (end - time.perf_counter()) * len(own) / (weights[-1] - weights[done])
+            listed = _Part(part, program, max(share, 0.02), seed, show).listed()
+            found = _joined(found, variables, listed, program.k + 1)
+            if not len(found.values) and found.rest == -np.inf:
+                break  # nothing is possible
+    return _ranked(found, program.k)
+
+
+def _nothing(tables: Tables, k: int) -> Listed:
+    """States of the variables that are in no table, all alike; the others at their first one."""
+    lonely = np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes).tolist()
+    sizes, chosen, n = tables.sizes.tolist(), [], 1
+    for v in lonely:  # as many as lead to k states
+        if n >= k:
+            break
+        chosen.append(v)
+        n *= sizes[v]
+    n = min(n, k)
+    states = np.zeros((n, len(sizes)), np.int32)
+    if chosen:
+        states[:, chosen] = np.array(np.unravel_index(np.arange(n), [sizes[v] for v in chosen])).T
+    every = math.prod(sizes[v] for v in lonely)
+    return Listed(np.zeros(n), states, 0.0 if every > n else -np.inf)
+
+
+def _joined(found: Listed, variables: np.ndarray, part: Listed, k: int) -> Listed:
+    """The best of two that know nothing of each other, together."""
+    sums = found.values[:, None] + part.values
+    order = np.argsort(-sums, axis=None, kind="stable")[:k]
+    mine, other = np.unravel_index(order, sums.shape) if sums.size else (order, order)
+    states = found.states[mine]
+    states[:, variables] = part.states[other]
+    return Listed(sums.ravel()[order], states, max(found.rest + part.top, found.top + part.rest))
+
+
+def _ranked(found: Listed, k: int) -> Found:
+    values = found.values
+    near = TIE * np.maximum(1.0, np.abs(values[:k]))
+    tied = np.array([(np.abs(values - v) <= d).sum() > 1 for v, d in zip(values[:k], near, strict=True)], bool)
+    return Found(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied)
+
+
+class _Part:
+    """A search of one network in which all variables are linked."""
+
+    def __init__(self, tables: Tables, program: SearchRun, seconds: float, seed: int, show: BestDisplay):
+        self.tables, self.memory, self.k, self.seed, self.show = tables, program.memory, program.k, seed, show
+        self.seconds, self.end = seconds, time.perf_counter() + seconds
+        self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
+        self.zero = np.zeros(len(tables.sizes))
+        self.upper, self.lower = np.inf, Listed(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
+
+    def listed(self) -> Listed:
+        """The best, as they stand at the end of the time, or when someone interrupts after something was found."""
+        try:
+            return self._whole() or self._searched()
+        except KeyboardInterrupt:
+            if not len(self.lower.values):
+                raise
+            return self.lower._replace(rest=self.upper)
+
+    def _whole(self) -> Listed | None:
+        """The best by elimination itself; None where its tables are too large."""
+        order = eliminating(self.scopes, next(orders()))
+        buckets = MiniBuckets(self.tables, order, 2.0**MOST_LOG2)
+        price = buckets.price()
+        if price is None or price.n_split or price.bytes > self.memory:
+            return None
+        if FIRST_PASS * price.entries * speed() > self.seconds:
+            return None
+        state = buckets.bound(Sweeps(0), None, self.zero)
+        found = self._search(buckets, state, self.k + 1)
+        return found
+
+    def _searched(self) -> Listed:
+        last = None
+        for last in self._bounds():
+            self.upper = min(self.upper, last[1].bound)
+            self.show.ends(self.lower.top, self.upper)
+            if self.upper == -np.inf:
+                return self.lower._replace(rest=-np.inf)
+        if last is None:
+            return self.lower._replace(rest=self.upper)
+        found = self._search(*last, self.k)
+        return _together(self.lower, found, self.k, self.upper)
+
+    def _bounds(self) -> Iterator[tuple[MiniBuckets, BoundState]]:
+        """Lower and lower bounds, and between them better and better states."""
+        entries = RACE * self.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
+
+        def racer(how: Order) -> tuple[Order, MiniBuckets, BoundState] | None:
+            buckets = largest(self.tables, eliminating(self.scopes, how), how.seed, entries, self.memory / 2 / CORES)
+            if buckets is None:
+                return None
+            guard = 2 * RACE * self.seconds * CORES / RACERS
+            return how, buckets, buckets.annealed(Sweeps(QUICK, guard), self.zero)
+
+        found = [one for one in side_by_side(racer, islice(orders(), RACERS)) if one is not None]
+        if not found:  # no memory for any
+            self.upper = _largest_terms(self.tables)
+            self._improve(self.seconds)
+            return
+        how, buckets, state = min(found, key=lambda one: (one[2].bound, one[0].seed))
+        yield buckets, state
+        self._improve(LOCAL * self.seconds)
+        entries = GROWTH * self.seconds / speed() / (FIRST_PASS + 5 * LONG * SWEPT)
+        larger = largest(self.tables, buckets.order, how.seed, entries, self.memory / 2)
+        guard = min(2 * GROWTH * self.seconds, 0.5 * (self.end - time.perf_counter()))
+        if larger is not None and larger.limit > buckets.limit:
+            yield min((buckets, state), (larger, larger.annealed(Sweeps(LONG, guard), self.zero)), key=_bound_of)
+        else:
+            yield buckets, buckets.annealed(Sweeps(LONG, guard), self.zero, state)
+
+    def _improve(self, seconds: float) -> None:
+        """Better states by local search."""
+        end = time.perf_counter() + seconds
+        for value, states in improving(self.tables, seconds=seconds, seed=self.seed, memory=self.memory / 2):
+            if value > self.lower.top:
+                self.lower = Listed(np.array([value]), states[None].astype(np.int32), -np.inf)
+                self.show.ends(value, self.upper)
+            if value >= self.upper - TIE * max(1.0, abs(value)) or time.perf_counter() > end:
+                return
+
+    def _search(self, buckets: MiniBuckets, state: BoundState, k: int) -> Listed:
+        lower = float(self.lower.values[0]) if k == 1 and len(self.lower.values) else -np.inf
+        price = buckets.price()
+        assert price is not None
+        memory = max(self.memory / 2 - price.bytes, 1e6)
+        terms = SearchTerms(k, lower, max(self.end - time.perf_counter(), 0.01), memory=memory)
+        found = buckets.search(state, len(self.tables.sizes), terms, self._shown if self.show.wanted else None)
+        return Listed(found.values, found.states, found.upper)
+
+    def _shown(self, found: Searched) -> None:
+        self.show.ends(max(self.lower.top, float(found.values.max(initial=-np.inf))), min(self.upper, found.upper))
+
+
+def _largest_terms(tables: Tables) -> float:
+    """The bound that takes the largest entry of each table."""
+    with np.errstate(divide="ignore"):
+        return float(np.log(np.maximum.reduceat(tables.values, tables.value_starts[:-1])).sum()) + 1e-12
+
+
+def _bound_of(found: tuple[MiniBuckets, BoundState]) -> float:
+    return found[1].bound
+
+
+def _together(first: Listed, second: Listed, k: int, upper: float) -> Listed:
+    """What was found in two ways, each state once; what is left has the lower bound."""
+    values, states = np.concatenate([second.values, first.values]), np.concatenate([second.states, first.states])
+    _, where = np.unique(states, axis=0, return_index=True)
+    order = where[np.argsort(-values[where], kind="stable")][:k]
+    return Listed(values[order], states[order], min(second.rest, upper))

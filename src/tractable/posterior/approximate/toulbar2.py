@@ -1,0 +1,157 @@
+"""The most probable joint state of tables by toulbar2, a branch and bound, and a true bound of its probability.
+
+Its costs are whole numbers. An entry x of a table whose largest is h costs ⌊s·log(h/x)⌋, and a zero is forbidden. No
+state costs more than it should, so that what toulbar2 proves every state to cost bounds all log products by
+
+    log Π f ≤ Σ log h − cost / s
+
+however coarse s is. Values of states are computed from the tables, not from costs.
+
+Source: Hurley, O'Sullivan, Allouche, Katsirelos, Schiex, Zytnicki & de Givry 2016.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.extras import is_there, missing
+from tractable.kernels import Tables
+from tractable.kernels.threads import look_up
+from tractable.posterior.approximate.local_search import log_product
+
+SCALE, TOTAL = 2.0**27, 2.0**50
+"""Costs of a nat, but that all costs together stay whole numbers of double precision."""
+
+MOST_STATES, MOST_ENTRIES, MOST_OF_MANY = 2000, 1 << 24, 1 << 20
+"""States of a variable; entries of all tables, and of those over more than three variables, given one by one."""
+
+ARRAYS = ("sizes", "scope_starts", "scopes", "value_starts")
+
+GRACE = 5.0
+"""Seconds beyond its own that the process gets: toulbar2 looks at its clock between steps of a search alone."""
+
+
+class Bounded(NamedTuple):
+    """The best states [n] that were found, None where there are none; their log product, and what none is beyond."""
+
+    states: np.ndarray | None
+    lower: float
+    upper: float
+
+
+def unsuited(tables: Tables) -> str:
+    """Why toulbar2 is not for these tables; nothing where it is."""
+    entries, several = np.diff(tables.value_starts), np.diff(tables.scope_starts) > 3
+    if tables.sizes.max(initial=0) > MOST_STATES:
+        return f"toulbar2 takes variables of at most {MOST_STATES:,} states, one here has {tables.sizes.max():,}"
+    if entries.sum() > MOST_ENTRIES or entries[several].sum() > MOST_OF_MANY:
+        return (
+            f"toulbar2 is given tables of at most {MOST_ENTRIES:,} entries in all, {MOST_OF_MANY:,} of them in tables"
+            f" over more than three variables; here are {entries.sum():,}, of these {entries[several].sum():,}"
+        )
+    return ""
+
+
+def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None) -> Bounded:
+    """What toulbar2 finds in so many seconds, from states that are known or from none; with both ends.
+
+    It runs in a process of its own: Ctrl-C does not end its search, its clock, its settings and what it does with
+    signals are those of the whole process, which it ends where memory runs out.
+
+    Raises
+    ------
+    ModuleNotFoundError : pytoulbar2 is not installed. ValueError : tables that it does not take, see `unsuited`.
+    """
+    if not is_there("pytoulbar2"):  # which only the process imports
+        raise missing(ModuleNotFoundError(name="pytoulbar2"), "a search by toulbar2")
+    if why := unsuited(tables):
+        raise ValueError(why)
+    costs, scale, most = whole_costs(tables)
+    known = -math.inf if start is None else log_product(tables, start)
+    if most == -math.inf:
+        return Bounded(None, -math.inf, -math.inf)
+    if known == -math.inf:
+        start = None
+    problem: dict[str, Any] = {name: getattr(tables, name) for name in ARRAYS} | {"costs": costs}
+    told = _ask(problem if start is None else {**problem, "start": start}, seconds, memory)
+    found = None if told["states"] is None else np.array(told["states"], np.int32)
+    value = -math.inf if found is None else log_product(tables, found)
+    states, lower = (found, value) if value > known else (start, known)
+    return Bounded(states, lower, max(most - told["least"] / scale, lower))
+
+
+def whole_costs(tables: Tables) -> tuple[np.ndarray, float, float]:
+    """The costs of all entries, those of a nat, and the sum of the tables' largest logarithms, rounded up."""
+    n, first = np.diff(tables.value_starts), tables.value_starts[:-1]
+    if not tables.n_factors:
+        return np.zeros(0), SCALE, 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(tables.values)
+        high = np.maximum.reduceat(logs, first)
+        below = np.where(tables.values > 0, np.repeat(high, n) - logs, np.inf)
+        total = np.maximum.reduceat(np.where(np.isinf(below), 0.0, below), first).sum()
+    scale = min(SCALE, TOTAL / max(total, 1.0))
+    most = math.fsum(high)
+    rounded = most + 4e-16 * (np.abs(high).sum() + tables.n_factors) if np.isfinite(most) else -math.inf
+    return np.maximum(np.floor(below * scale - 1e-3), 0.0), scale, float(rounded)
+
+
+def _ask(problem: dict[str, Any], seconds: float, memory: float) -> dict[str, Any]:
+    """What the process answers; nothing but that costs are not negative, where it does not."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    # Not multiprocessing: it would run the caller's own script once more.
+    command = [
+        sys.executable,
+        "-P",
+        str(Path(__file__).with_name("toulbar2_process.py")),
+        f"{seconds:g}",
+        f"{memory:g}",
+    ]
+    with tempfile.TemporaryFile() as given:
+        np.savez(given, **problem)
+        given.seek(0)
+        process = subprocess.Popen(
+            command,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+        try:
+            lines = _answer(process, time.monotonic() + seconds).decode(errors="replace").splitlines()
+        finally:
+            process.kill()
+            process.communicate()
+    return json.loads(lines[-1]) if lines else {"states": None, "least": 0.0}
+
+
+def _answer(process: subprocess.Popen[bytes], until: float) -> bytes:
+    """What the process writes; whoever waits for it may be called off meanwhile.
+
+    toulbar2's own clock is of processor time: when it should stop it is sent what that clock sends.
+    """
+    said = _wait(process, until)
+    if said is None and hasattr(signal, "SIGVTALRM"):
+        process.send_signal(signal.SIGVTALRM)
+        said = _wait(process, until + GRACE)
+    return said or b""
+
+
+def _wait(process: subprocess.Popen[bytes], until: float) -> bytes | None:
+    while time.monotonic() < until:
+        look_up()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=0.1)[0]
+    return None

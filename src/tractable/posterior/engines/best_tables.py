@@ -1,0 +1,189 @@
+"""The most probable states of networks of tables: of all variables or some, the k best, with both ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.models import ModelError
+from tractable.models.evidence import Evidence
+from tractable.models.pruning import left
+from tractable.models.rows import Rows
+from tractable.plan import Ask, BudgetError, Plan, adopted, allowed
+from tractable.plan.budget import anytime
+from tractable.plan.most_probable import OneByOne, SearchRun, one_by_one, plan_best
+from tractable.plan.summed_out import SumOut, not_observed
+from tractable.plan.tables import observed_names
+from tractable.posterior._base import MostProbable
+from tractable.posterior.certificate import Certificate, weaker
+from tractable.posterior.engines.network_cases import Case, by_name
+from tractable.posterior.exact.summed_out import Marginal
+
+ROUNDING = 1e-12
+"""Of a log probability: what is nearer to a bound has it."""
+
+
+class Best(NamedTuple):
+    """A state of what was asked for [n], its log probability, a bound of the optimum, whether another one ties."""
+
+    value: Certificate
+    states: np.ndarray
+    upper: float
+    tied: bool = False
+
+    @property
+    def optimum(self) -> Certificate:
+        """What the best has: at least what was found."""
+        found = self.value
+        if self.upper <= found.value + ROUNDING * max(1.0, abs(found.value)):
+            return found
+        if found.kind == "exact":
+            return Certificate.bound(found.value, lower=found.value, upper=self.upper)
+        return replace(found, upper=max(self.upper, found.value), upper_kind="bound")
+
+
+Solver = Callable[[Plan, Case, Any], Any]
+
+
+def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
+    """The plan: of rows that observe the same variables, that of the first of them."""
+    if ask.targets is not None:
+        seen = np.atleast_2d(case.given.states).max(axis=0, initial=-1)
+        not_observed(ask.targets, observed_names(case.model, seen))
+    if isinstance(ask.method, Plan):
+        return _adopted(case, ask)
+    if not case.given.many:
+        return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
+    if ask.n == 1 and ask.targets is None and ask.method in ("exact", "elimination", "counting"):
+        return exactly(case, ask)
+    rows = case.given.states
+    if not len(rows):
+        return exactly(case, ask._replace(targets=None, n=1))
+    first = Case(case.model, Evidence(rows[0]), asked_for=case.asked_for)
+    found = plan(first, ask, exactly)
+    if ask.n == 1 and ask.targets is None and found.method and not isinstance(found.program, SearchRun):
+        together = exactly(case, ask._replace(budget=ask.budget, anytime=None))
+        if together.method:
+            return together
+    return one_by_one(found, rows, ask)
+
+
+def _adopted(case: Case, ask: Ask) -> Plan:
+    """A plan made before, for what is observed here."""
+    case.one()
+    found = adopted(ask.method, case.model.graph, ask, set(observed_names(case.model, case.given.states)))
+    if found.n != ask.n or (found.method and found.program is None and found.method == "elimination"):
+        raise ModelError("the plan is none for this case: make one by its states, and for as many of the best")
+    return found
+
+
+def solve(plan: Plan, case: Case, key: Any, planned: Callable[[Case, Ask], Plan], run: Solver) -> list[Any]:
+    """The best, first one first; of many rows such a list for each."""
+    if isinstance(plan.program, OneByOne):
+        return list(_rows(plan.program.then, case, key, planned, run))
+    if isinstance(plan.program, SumOut):
+        return _summed_out(plan, case, key, planned, run)
+    if isinstance(plan.program, SearchRun):
+        return _mixed(plan, case, key) if plan.program.mixed else _searched(plan, case, key)
+    value, states = run(plan, case, key)
+    if case.given.many:
+        ended = zip(np.atleast_1d(value).tolist(), states, strict=True)
+        return [[Best(Certificate.exact(v), own, v)] if v > -np.inf else [] for v, own in ended]
+    return [Best(Certificate.exact(value), states, value)] if value > -np.inf else []
+
+
+def _rows(ask: Ask, case: Case, key: Any, planned: Any, run: Solver) -> Iterator[list[Best]]:
+    """The answers to rows, those that are alike once, each in its share of the time that is left."""
+    terms = ask.anytime or anytime(None)
+    rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
+    end, found = time.perf_counter() + terms.seconds, []
+    for k, row in enumerate(rows):
+        share = max((end - time.perf_counter()) / (len(rows) - k), 0.05)
+        own = ask if ask.anytime is None else ask._replace(anytime=terms._replace(seconds=min(share, terms.seconds)))
+        one = Case(case.model, Evidence(row), asked_for=case.asked_for)
+        try:
+            found.append(solve(allowed(planned(one, own)), one, key, planned, run))
+        except BudgetError as error:
+            place = int(np.flatnonzero(which.ravel() == k)[0])
+            raise BudgetError(replace(error.plan, reason=f"row {place}: {error.plan.why}")) from None
+    yield from (found[k] for k in which.ravel().tolist())
+
+
+def _summed_out(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> list[Best]:
+    """The best of the network over the targets that is left when all else is summed out."""
+    rest = Marginal(case.model, case.given, plan.targets or (), plan.program)
+    if rest.log_constant == -np.inf:
+        return []
+    network = rest.network
+    inner = Case(network, Evidence(np.full(len(network.states), -1, np.int32)))
+    found = solve(allowed(planned(inner, plan.program.then)), inner, key, planned, run)
+    return [
+        Best(one.value + rest.log_constant, rest.original(one.states[None])[0], one.upper + rest.log_constant, one.tied)
+        for one in found
+    ]
+
+
+def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
+    """The best of all variables, by a search."""
+    from tractable.posterior.approximate import branch_and_bound  # a question that is small does not wait for it
+    from tractable.posterior.exact.walk import original
+
+    reduced = left(case.model, case.given, "map")
+    if reduced.impossible:
+        return []
+    found = branch_and_bound.best(reduced.tables, plan.program, key)
+    states, constant = original(reduced, found.states), reduced.log_constant
+    return [
+        Best(Certificate.exact(value + constant), own, upper + constant, tied)
+        for value, own, upper, tied in zip(found.values, states, found.upper, found.tied, strict=True)
+    ]
+
+
+def _mixed(plan: Plan, case: Case, key: Any) -> list[Best]:
+    """The best of some variables, where the sum over the others is itself too expensive."""
+    module = import_module("tractable.posterior.approximate.marginal_map")
+    return [Best(*one) for one in module.best(case.model, case.given, plan, key)]
+
+
+# ---------------------------------------------------------------- records
+
+
+def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> list[MostProbable]:
+    """The answer about these variables; of rows a column for each, None where a row has no more."""
+    if case.given.many:
+        return [_column(case, found, j, plan, names) for j in range(max([1, *map(len, found)]))]
+    if not found:
+        raise case.impossible("no state is possible")
+    return [
+        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, one.tied) for one in found
+    ]
+
+
+def _named(case: Case, states: np.ndarray, names: Sequence[str]) -> dict[str, str]:
+    return {v: str(case.states[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
+
+
+def _column(case: Case, found: list[list[Best]], j: int, plan: Plan, names: Sequence[str]) -> MostProbable:
+    """The j-th best of every row."""
+    none = Best(Certificate.exact(-np.inf), np.full(len(names), -1, np.int32), -np.inf)
+    ranked = [own[j] if j < len(own) else none for own in found]
+    codes = np.array([one.states[: len(names)] for one in ranked], np.int32).reshape(len(found), len(names))
+    assignment: Rows = by_name({v: case.states[v] for v in names}, dict(zip(names, codes.T, strict=True)))
+    value, optimum = (_of_rows([getattr(one, what) for one in ranked]) for what in ("value", "optimum"))
+    return MostProbable(assignment, value, plan, None, optimum, np.array([one.tied for one in ranked], bool))
+
+
+def _of_rows(found: Sequence[Certificate]) -> Certificate:
+    """A number for each row."""
+    if all(one.kind == "exact" for one in found):
+        return Certificate.of_cases(np.array([one.value for one in found], np.float64))
+    value, lower, upper = (
+        np.array([getattr(one, e) for one in found], np.float64) for e in ("value", "lower", "upper")
+    )
+    confidence = min((one.confidence for one in found if one.confidence is not None), default=None)
+    return Certificate(value, lower, upper, weaker(*(one.kind for one in found)), confidence)
