@@ -1,18 +1,24 @@
-"""The k best states of chains and mixtures: those of enumeration, in order, none twice, with what is tied."""
+"""The k best states of all families but networks: those of enumeration, in order, none twice, with what is tied."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any
 
+import layers_oracle
+import layers_zoo
+import machines_oracle
+import machines_zoo
 import numpy as np
 import pytest
 from chains_oracle import enumerate_paths, random_chain
 from factorial_oracle import enumerate_joint, gappy, random_model
 
 import tractable as tr
+from tractable.kernels.maxima import best_states
 from tractable.posterior import ImpossibleEvidenceError
 
+infer: Any = tr.infer
 most_probable: Any = tr.most_probable
 SHAPES = [(2,), (2, 2), (3, 2), (2, 1, 2), (2, 2, 2)]
 
@@ -149,3 +155,134 @@ def test_the_best_components_of_rows() -> None:
     assert alone[0].log_probability.value == pytest.approx(np.log(0.3))
     with pytest.raises(ImpossibleEvidenceError):
         most_probable(model, [2], k=2)
+
+
+def check_states(found: list[tr.MostProbable], truth: np.ndarray, states: list[np.ndarray], k: int) -> None:
+    """The records of one case against all joint states [n], given by the values of each group [n, units]."""
+    order = np.argsort(-truth)[:k]
+    np.testing.assert_allclose(values(found), truth[order], rtol=0, atol=1e-8)
+    assert (np.diff(values(found)) <= 0).all() and len(found) == min(k, len(truth))
+    whole = np.concatenate(states, axis=1)
+    where = {tuple(row): log_p for row, log_p in zip(whole.tolist(), truth, strict=True)}
+    keys = [tuple(np.concatenate([*best.assignment.values()]).tolist()) for best in found]
+    assert len({*keys}) == len(found)
+    np.testing.assert_allclose([where[key] for key in keys], values(found), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("row", machines_zoo.ZOO, ids=str)
+@pytest.mark.parametrize("k", [1, 7, 10**6])
+def test_the_best_states_of_a_machine(row: machines_zoo.Row, k: int) -> None:
+    model, rng = row.model(), np.random.default_rng(k)
+    for share in (0.0, 0.4, 1.0):
+        evidence = machines_zoo.random_evidence(model, rng, share)
+        free = [name for name, own in evidence.items() if np.isnan(own).any()]
+        if any(not np.isfinite(model.units[name].n_states) for name in free):
+            with pytest.raises(tr.ModelError, match="discrete"):
+                most_probable(model, evidence, k=k)
+            continue
+        truth = machines_oracle.joint(model, evidence)
+        found = most_probable(model, evidence, k=k) if k > 1 else [most_probable(model, evidence, method="enumeration")]
+        log_p = np.log(truth.p) + truth.log_z
+        check_states(found, log_p, [truth.values[name] for name in model.groups], k)
+        with pytest.raises(tr.ModelError, match="mean_field"):
+            most_probable(model, evidence, method="mean_field")
+
+
+@pytest.mark.parametrize("row", layers_zoo.ZOO, ids=str)
+@pytest.mark.parametrize("k", [1, 7, 10**6])
+def test_the_best_states_of_layers(row: layers_zoo.Row, k: int) -> None:
+    model, rng = row.model(), np.random.default_rng(k)
+    for share, hidden in ((1.0, 0.0), (0.5, 0.0), (0.5, 0.4), (0.0, 0.4), (0.0, 0.0), (1.0, 1.0)):
+        evidence = layers_zoo.random_evidence(model, rng, share, hidden)
+        truth = layers_oracle.table(model, evidence)
+        log_p = np.log(truth.p) + truth.log_z
+        there = log_p > -700  # of steep ones the oracle's numbers end
+        found = most_probable(model, evidence, k=k, method="enumeration")
+        found = (found if k > 1 else [found])[: int(there.sum())]
+        check_states(found, log_p[there], [layer[there] for layer in truth.layers], min(k, int(there.sum())))
+
+
+def test_the_best_states_of_many_cases_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    for model in (tr.restricted(4, 3, key=1), tr.SigmoidBeliefNetwork([4, 3, 2]), tr.boltzmann(5, hidden=2, key=3)):
+        n = model.units["visible"].n if hasattr(model, "units") else 4
+        rows = np.where(rng.random((9, n)) < 0.7, rng.integers(2, size=(9, n)), np.nan)
+        rows[0], rows[1] = 1.0, np.nan
+        for k in (1, 3, 20):
+            together = most_probable(model, rows, k=k)
+            together = together if k > 1 else [together]
+            for r, own in enumerate(rows):
+                alone = most_probable(model, own, k=k)
+                alone = alone if k > 1 else [alone]
+                for rank, best in enumerate(together):
+                    if rank >= len(alone):
+                        assert best.log_probability.value[r] == -np.inf
+                        assert all(np.isnan(own[r]).all() for own in best.assignment.values())
+                        continue
+                    assert best.log_probability.value[r] == pytest.approx(alone[rank].log_probability.value, abs=1e-9)
+                    assert best.tied[r] == alone[rank].tied
+
+
+def test_hidden_units_given_all_rows_at_once_are_at_their_best() -> None:
+    model = tr.restricted(tr.Spin(6), tr.Categorical(3, 3), key=2)
+    rows = tr.sample(model, 1203, key=0)
+    found = most_probable(model, rows)
+    assert found.plan.method == "independent" and found.assignment["hidden"].shape == (1203, 3)
+    for r in (0, 999, 1000, 1202):
+        alone = most_probable(model, rows[r], k=2)
+        assert alone[0].assignment["hidden"].tolist() == found.assignment["hidden"][r].tolist()
+        assert alone[0].log_probability.value == pytest.approx(found.log_probability.value[r], abs=1e-9)
+
+
+def test_what_averages_has_no_most_probable_state() -> None:
+    model, rows = joint(1)
+    for given, evidence, method in ((model, rows, "structured"), (tr.SigmoidBeliefNetwork([2, 2]), [0, 1], "gibbs")):
+        with pytest.raises(tr.ModelError, match="no most probable state; choose one of auto"):
+            most_probable(given, evidence, method=method)
+
+
+def test_ties_of_units_are_said() -> None:
+    even = tr.restricted(2, 2, couplings=np.zeros((2, 2)))
+    assert most_probable(even).tied is True and len(most_probable(even, k=100)) == 16
+    assert most_probable(even, [0, 1]).tied is True
+    assert most_probable(even, {"visible": [0, 1], "hidden": [1, 0]}).tied is False
+    network = tr.SigmoidBeliefNetwork(weights=[[[0.0]]], biases=[[0.0], [0.0]])
+    assert [best.tied for best in most_probable(network, k=9, method="enumeration")] == [True] * 4
+
+
+def test_nine_binary_units_of_a_sigmoid_belief_network() -> None:
+    model = tr.SigmoidBeliefNetwork([4, 3, 2])
+    found = most_probable(model)
+    assert found.plan.method == "enumeration" and found.log_probability.kind == "exact"
+    helmholtz = tr.HelmholtzMachine(model)
+    assert most_probable(helmholtz, [0, 1, 0, 1], k=3)[0].log_probability.value <= found.log_probability.value
+
+
+def test_too_many_states_are_refused_in_words() -> None:
+    with pytest.raises(tr.BudgetError, match="enumerated"):
+        most_probable(tr.restricted(50, 40, key=0))
+    with pytest.raises(tr.BudgetError, match="units"):
+        most_probable(tr.SigmoidBeliefNetwork([40, 40]), np.zeros(40))
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_the_best_of_more_states_than_one_call_takes(coupled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, n, m = np.random.default_rng(5), 15, 3
+    W, c, b = rng.normal(size=(n, m)), rng.normal(size=n), rng.normal(size=m)
+    J = machines_zoo.symmetric(rng, n, 1.0) if coupled else None
+    h = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
+    own = h @ c + np.maximum(h @ W + b, 0).sum(1) + (0 if J is None else 0.5 * np.einsum("si,ij,sj->s", h, J, h))
+    monkeypatch.setattr("tractable.kernels.maxima.CHUNK", 1)
+    found = best_states(W, c, b, J, 5000)
+    np.testing.assert_allclose(found.values, np.sort(own)[::-1][:5000], atol=1e-10)
+    np.testing.assert_allclose(own[found.states], found.values, atol=1e-10)
+    assert len({*found.states.tolist()}) == 5000
+
+
+def test_one_unit_of_several_states_coupled_with_its_kind() -> None:
+    model = tr.boltzmann(3, units=tr.Categorical(1, 3), hidden=2, key=0)
+    truth = machines_oracle.joint(model)
+    post = infer(model)
+    assert post.log_partition.value == pytest.approx(truth.log_z, abs=1e-6)
+    assert post.sample(5)["visible"].shape == (5, 1)
+    check_states(most_probable(model, k=4), np.log(truth.p) + truth.log_z, [truth.values[g] for g in model.groups], 4)

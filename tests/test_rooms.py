@@ -34,7 +34,7 @@ TRAINED += (
 TRAINED += tuple(f"models/{name}" for name in ("units", "boltzmann_machine", "clamping", "precision", "products"))
 TRAINED += tuple(f"models/{name}" for name in ("layers", "sigmoid_belief", "deep_belief", "recognition"))
 TRAINED += ("posterior/approximate", "posterior/tempering", "posterior/engines/machines", "posterior/engines/layers")
-TRAINED += tuple(f"posterior/exact/{name}" for name in ("enumeration", "clamped", "chain_scan"))
+TRAINED += tuple(f"posterior/exact/{name}" for name in ("enumeration", "clamped", "chain_scan", "modes"))
 """Where jax may be imported: models that train on an accelerator, and what works on them; everything else is NumPy."""
 
 

@@ -15,6 +15,7 @@ import typer
 
 import tractable as tr
 from tractable.cli import _text
+from tractable.cli._best import ShownBest, best, by_case
 from tractable.cli._table_files import Picked, Texts
 from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
@@ -29,7 +30,9 @@ class ShownQuery(NamedTuple):
 
     targets: tuple[str, ...]
     joint: bool
-    most_probable: bool
+    best: int
+    """How many of the most probable assignments are asked for."""
+
     chosen: bool
     """Whether the targets were named; else they are all variables."""
 
@@ -40,6 +43,16 @@ class ShownQuery(NamedTuple):
     def asked(self) -> tuple[str, ...] | None:
         """The targets as the verbs take them."""
         return self.targets if self.chosen else None
+
+    def shown(self, net: Network) -> tuple[str, ...]:
+        """The variables of the most probable assignments."""
+        return self.targets if self.chosen else tuple(net.states)
+
+    @property
+    def searched(self) -> dict[str, Any]:
+        """How the most probable assignments are found: methods that sum, or average, find none and are not for them."""
+        method = self.how["method"] if self.how["method"] in ("exact", "elimination", "counting") else "auto"
+        return {**self.budget, "method": method, "confidence": self.how["confidence"]}
 
     @property
     def budget(self) -> dict[str, Any]:
@@ -54,7 +67,7 @@ class ShownAnswer(NamedTuple):
     log_evidence: tr.Certificate | tr.Plan
     marginals: dict[str, np.ndarray]
     joint: tr.Certificate | None
-    most_probable: tr.MostProbable | tr.Plan | None
+    most_probable: ShownBest | None
     plan: tr.Plan
     refused: Mapping[str, tr.Plan]
     estimates: Mapping[str, tr.Certificate] = MappingProxyType({})
@@ -98,6 +111,11 @@ class CaseOptions(Picked):
         typer.Option(metavar="FILE", help="Cases: .evid, or .csv with a row for each (an empty cell is unobserved)."),
     ] = None
 
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The file that is read besides the model, by the option that names it."""
+        return {"--evidence-file": self.evidence_file}
+
     def read(self, net: Network) -> list[dict[str, Any]]:
         """The evidence of each case: what is typed, and with it each row of a file."""
         read = parse_evidence(net.states, _text.assignments(self.evidence, net.states))
@@ -123,9 +141,12 @@ def targets(net: Network, texts: Sequence[str] | None, joint: bool = False) -> t
 def answers(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Answer every case; several are run as one batch."""
     if len(given) == 1:
-        yield _single(net, given[0], asked)
+        answer = _single(net, given[0], asked)
+        yield answer._replace(most_probable=_best(net, given[0], asked) if asked.best else None)
     elif given:
-        yield from _batch(net, given, asked)
+        together = by_case(_best(net, list(given), asked), len(given)) if asked.best else [None] * len(given)
+        found = zip(_batch(net, given, asked), together, strict=True)
+        yield from (answer._replace(most_probable=own) for answer, own in found)
 
 
 def noted(answers: Iterable[ShownAnswer], refused: dict[str, Any]) -> Iterator[ShownAnswer]:
@@ -176,18 +197,12 @@ def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownA
     free = _free(asked, evidence)
     joint = (posterior.certificates(free) if free else tr.Certificate.exact(np.ones(()))) if asked.joint else None
     found = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
-    return _told(answer, found)._replace(
-        joint=joint,
-        most_probable=_together(net, evidence, asked) if asked.most_probable else None,
-    )
+    return _told(answer, found)._replace(joint=joint)
 
 
-def _together(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> tr.MostProbable | tr.Plan:
-    """The most probable states, or the plan that is refused: these have no interval."""
-    try:
-        return tr.most_probable(net, evidence, **asked.budget)
-    except tr.BudgetError as error:
-        return error.plan
+def _best(net: Network, evidence: Any, asked: ShownQuery) -> ShownBest:
+    """The most probable assignments, or the plan that is refused."""
+    return best(net, evidence, asked.best, asked.asked, asked.searched)
 
 
 def _told(answer: ShownAnswer, found: Mapping[str, tr.Certificate]) -> ShownAnswer:
@@ -215,7 +230,7 @@ def _evidence_alone(net: Network, evidence: dict[str, Any], asked: ShownQuery, r
 
 def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Marginals of all cases at once; what has no batched form, case by case."""
-    if asked.joint or asked.most_probable:
+    if asked.joint:
         yield from (_single(net, evidence, asked) for evidence in given)
         return
     start = time.perf_counter()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 import tractable as tr
-from tractable.cli import _answers, _json, _places, _text
+from tractable.cli import _answers, _best, _json, _places, _text
 from tractable.cli._common import Common, Force
 from tractable.cli._former import Renamed
 from tractable.cli._how import How
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
+from tractable.formats._pipes import STANDARD
 from tractable.models.rows import listed
 from tractable.plan import Query
 
@@ -104,7 +106,24 @@ class QueryTargets:
 
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
-    map: Annotated[bool, typer.Option("--map", help="Also the most probable assignment of all variables.")] = False
+    map: Annotated[
+        bool, typer.Option("--map", help="Also the most probable assignment of all variables, or of the targets.")
+    ] = False
+    best: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="With --map, so many of the best, one after the other.")
+    ] = None
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="With --map, the assignments too, as .csv or .parquet."),
+    ] = None
+
+    @property
+    def ranks(self) -> int:
+        """How many of the most probable assignments are asked for; none without --map."""
+        for name, given in (("--best", self.best), ("--output", self.output)):
+            if given is not None and not self.map:
+                raise typer.BadParameter(f"{name} is about the most probable assignments: give --map too")
+        return (self.best or 1) if self.map else 0
 
 
 @app.command(
@@ -120,21 +139,29 @@ def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: 
     the targets is left out. Where some of what is asked is refused the rest is answered, and the exit code is 3. With
     several cases --json prints one object a line.
     """
-    terms = {"memory": common.memory, **how.terms()}
+    terms, ranks = {"memory": common.memory, **how.terms()}, wanted.ranks
+    _places.check_apart({"MODEL": model} | given.files, {"--output": wanted.output})
+    _best.check(wanted.output, common.json)
     net = _answers.network(model)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
-    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, wanted.map, bool(named), terms)
+    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, ranks, bool(named), terms)
     refused: dict[str, Any] = {}
-    found = _answers.noted(_answers.answers(net, cases, asked), refused)
+    shown = _answers.noted(_answers.answers(net, cases, asked), refused)
+    shown = _best.written(wanted.output, shown, asked.shown(net))
     if common.json:
-        for answer in found:
+        for answer in shown:
             _json.write(_json.answer(net, asked, answer))
-    else:
-        shown = list(found)
+    elif wanted.output != STANDARD:
+        shown = list(shown)
         if not common.quiet:
             tables().show_model(model, net)
         tables().show_answers(net, asked, shown, common.quiet)
+    _check_answered(refused)
+
+
+def _check_answered(refused: Mapping[str, Any]) -> None:
+    """Say what was refused, and leave with the exit code of that."""
     if refused:
         parts = [f"the marginals of {listed(names)}"] if (names := [v for v in refused if v != _answers.MAP]) else []
         parts += ["the most probable assignment"] if _answers.MAP in refused else []

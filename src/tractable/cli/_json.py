@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tractable as tr
+from tractable.cli import _best
 from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells
 from tractable.models.sparse_networks import n_entries
 
@@ -45,8 +46,8 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
     record |= _estimates(net, found.estimates)
     if asked.joint:
         record["joint"] = [_cell(*cell) for cell in cells(net, asked, found)]
-    if asked.most_probable:
-        record |= _most_probable(found.most_probable)
+    if found.most_probable is not None:
+        record |= _best.as_json(found.most_probable, asked.best)
     if found.estimates or "confidence" in (record["log_evidence"] or {}):
         record["seconds"] = found.seconds
     return {**record, "plan": found.plan.to_json()}
@@ -74,18 +75,6 @@ def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, A
             own[name] = None if numbers is None else dict(zip(net.states[v], numbers.tolist(), strict=True))
         told.setdefault("intervals" if bounded else "estimates", {})[v] = own | {"verdict": c.verdict}
     return told
-
-
-def _most_probable(found: tr.MostProbable | tr.Plan | None) -> dict[str, Any]:
-    """The assignment with its certificate; none where the evidence is impossible; or the plan that is refused."""
-    if isinstance(found, tr.Plan):
-        return {"map": None, "map_refused": found.to_json()}
-    log_probability = found.log_probability if found else tr.Certificate.exact(-math.inf)
-    return {
-        "map": found.assignment if found else {},
-        "log_probability": log_probability.value,
-        "log_probability_certificate": log_probability.to_json(),
-    }
 
 
 def _standard(value: Any) -> Any:

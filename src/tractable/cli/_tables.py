@@ -9,28 +9,19 @@ from typing import Any
 
 import numpy as np
 from rich.bar import Bar
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 import tractable as tr
+from tractable.cli import _best_tables
 from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells, with_ends
-from tractable.cli._console import Answers
+from tractable.cli._printed import MAX_COLUMNS, MAX_ROWS, certified, console, new_table, tell_rest
 from tractable.plan._text import prices
 from tractable.plan._units import duration
-
-MAX_ROWS = 60
-"""So many rows of a table are printed; JSON has them all."""
-
-MAX_COLUMNS = 4
-"""So many variables are shown beside each of several cases."""
 
 BAR, WIDE = 24, 64
 """Characters of a bar, and of a terminal that is wide enough for it."""
 
 ShownRow = tuple[tuple[str, ...], float, Between]
 """Names, a probability, its interval."""
-
-console = Answers(highlight=False, markup=False, emoji=False)
 
 
 def show_model(path: str, net: Any) -> None:
@@ -74,11 +65,18 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
         console.print(_estimated(answer.estimates))
     if answer.joint is not None:
         _show(asked.targets, (((*states.values(),), p, ends) for states, p, ends in cells(net, asked, answer)))
-    if isinstance(answer.most_probable, tr.MostProbable):
-        _show_most_probable(net, answer.most_probable)
+    if isinstance(answer.most_probable, list) and answer.most_probable:
+        _best_tables.show(_of_best(net, asked), answer.most_probable, asked.best)
     _show_refused(answer.refused)
     if isinstance(answer.most_probable, tr.Plan):
         console.print(answer.most_probable)
+
+
+def _of_best(net: Network, asked: ShownQuery) -> str:
+    """What the number of a most probable assignment is."""
+    if isinstance(net, tr.MarkovNetwork):
+        return "log of the sum over all else" if asked.chosen else "log of the product of the factors"
+    return "log P(these and what is observed)" if asked.chosen else "log P(all of it)"
 
 
 def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
@@ -89,25 +87,13 @@ def _show_refused(refused: Mapping[str, tr.Plan]) -> None:
     for variable, plan in islice(refused.items(), MAX_ROWS):
         table.add_row(variable, *prices(plan))
     console.print(table)
-    _tell_rest(len(refused) - MAX_ROWS)
+    tell_rest(len(refused) - MAX_ROWS)
 
 
 def _show_price(plan: tr.Plan) -> None:
     width, flops, memory, seconds = prices(plan)
     console.print(f"{plan.method}: {plan.why}")
     console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
-
-
-def certified(certificate: tr.Certificate) -> str:
-    """A value with the kind of its certificate, and the interval where that is wider than rounding."""
-    if certificate.kind == "estimate":
-        return str(certificate)
-    if certificate.kind == "exact":
-        return f"{certificate.value:.10g} (exact)"
-    sure = "" if certificate.confidence is None else f" at {100 * certificate.confidence:.6g} %"
-    return (
-        f"{certificate.value:.10g} in [{certificate.lower:.10g}, {certificate.upper:.10g}] ({certificate.kind}{sure})"
-    )
 
 
 def _evidence(net: Network, answer: ShownAnswer) -> str:
@@ -161,7 +147,7 @@ def _show(columns: Sequence[str], rows: Iterable[ShownRow]) -> None:
         table.add_row(*own, f"{p:.6g}", *interval, _bar(p, ends))
         above = names
     console.print(table)
-    _tell_rest(sum(1 for _ in rows))
+    tell_rest(sum(1 for _ in rows))
 
 
 def _bar(p: float, ends: Between) -> Bar | str:
@@ -175,16 +161,6 @@ def _bar(p: float, ends: Between) -> Bar | str:
     return ("█" * low + "▒" * (high - low)).ljust(width)
 
 
-def _show_most_probable(net: Network, found: tr.MostProbable) -> None:
-    table = new_table("variable", "most probable together", left=2)
-    for item in islice(found.assignment.items(), MAX_ROWS):
-        table.add_row(*item)
-    console.print(table)
-    _tell_rest(len(found.assignment) - MAX_ROWS)
-    what = "log of the product of the factors" if isinstance(net, tr.MarkovNetwork) else "log P(all of it)"
-    console.print(f"{what} = {certified(found.log_probability)}")
-
-
 def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
     """The log evidence of every case, and of the first variables the most probable state."""
     variables = asked.targets[:MAX_COLUMNS]
@@ -194,10 +170,13 @@ def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer])
         table.add_row(str(number), *_log_and_kind(answer), *tops)
     console.print(table)
     _show_verdicts(answers)
-    _tell_rest(len(answers) - MAX_ROWS)
+    tell_rest(len(answers) - MAX_ROWS)
     _show_refused(answers[0].refused if answers else {})
-    if asked.joint or asked.most_probable:
-        console.print("the joint distributions and most probable assignments of several cases: with --json")
+    if asked.best:
+        told = [a.most_probable for a in answers if a.most_probable is not None]
+        _best_tables.show_cases(told, asked.shown(net))
+    if asked.joint:
+        console.print("the joint distributions of several cases: with --json")
 
 
 def _show_verdicts(answers: Sequence[ShownAnswer]) -> None:
@@ -219,16 +198,3 @@ def _log_and_kind(answer: ShownAnswer) -> tuple[str, str]:
 def _top(states: Sequence[str], table: list[float]) -> str:
     p, state = max(zip(table, states, strict=True))
     return f"{state} {p:.4f}"
-
-
-def _tell_rest(n: int) -> None:
-    if n > 0:
-        console.print(f"… and {n:,} rows more; --json has them all, --target chooses variables")
-
-
-def new_table(*columns: str, left: int = 2) -> Table:
-    """A table without rows: the first columns are aligned left, the others are numbers."""
-    out = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for i, column in enumerate(columns):
-        out.add_column(column, justify="left" if i < left else "right", overflow="fold", no_wrap=left <= i < 3)
-    return out

@@ -22,14 +22,14 @@ class _Maximum(ctypes.Structure):
     _fields_ = [("n", _long), ("m", _long)] + [(name, _pointer) for name in ("weights", "linear", "fields", "coupling")]
 
 
-class Best(NamedTuple):
+class BestStates(NamedTuple):
     """The best states, as numbers whose bit i is h_i, and their values, the largest first."""
 
     values: np.ndarray
     states: np.ndarray
 
 
-def best_states(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None, n: int) -> Best:
+def best_states(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | None, n: int) -> BestStates:
     """The `n` states h ∈ {0,1}^units of largest c·h + Σ_{i<j} J_ij h_i h_j + Σ_k max(0, b_k + Σ_i h_i W_ik).
 
     Arrays as for `enumeration.log_sum`. Of what is equal up to rounding, any.
@@ -45,22 +45,22 @@ def best_states(W: np.ndarray, c: np.ndarray, b: np.ndarray, J: np.ndarray | Non
     struct = _Maximum(units, len(b), W.ctypes.data, c.ctypes.data, b.ctypes.data, None if J is None else J.ctypes.data)
     blocks = max(1, CHUNK // (2**INNER * (len(b) + 2 * units + 32)))
 
-    def part(start: int) -> Best:
+    def part(start: int) -> BestStates:
         size = min(n, blocks << INNER, total - start)
         values, states = np.empty(size), np.empty(size, np.int64)
         last = min(start + (blocks << INNER), total)
         _kernel()(ctypes.addressof(struct), start, last, size, values.ctypes.data, states.ctypes.data)
-        return Best(values, states)
+        return BestStates(values, states)
 
-    best = Best(np.zeros(0), np.zeros(0, np.int64))
+    best = BestStates(np.zeros(0), np.zeros(0, np.int64))
     for found in in_order(part, range(0, total, blocks << INNER)):
-        best = _largest(Best(*(np.concatenate(own) for own in zip(best, found, strict=True))), n)
+        best = _largest(BestStates(*(np.concatenate(own) for own in zip(best, found, strict=True))), n)
     return best
 
 
-def _largest(found: Best, n: int) -> Best:
+def _largest(found: BestStates, n: int) -> BestStates:
     order = np.lexsort((found.states, -found.values))[:n]
-    return Best(found.values[order], found.states[order])
+    return BestStates(found.values[order], found.states[order])
 
 
 @cache

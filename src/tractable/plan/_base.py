@@ -343,6 +343,13 @@ def check_query(query: str, known: tuple[str, ...]) -> None:
         raise ModelError(f"unknown query {query!r}; choose one of {', '.join(known)}")
 
 
+def check_exact(ask: Ask, exact: tuple[str, ...]) -> None:
+    """Raise for a method that has no most probable state where that is asked for: averages have none."""
+    if ask.query == "map" and not isinstance(ask.method, Plan) and ask.method not in ("auto", *exact):
+        told = f"{ask.method} finds no most probable state"
+        raise ModelError(f"{told}; choose one of {', '.join(('auto', *exact))}")
+
+
 def check_method(method: Any, known: tuple[str, ...]) -> None:
     """Raise for a method that a family does not have."""
     if not isinstance(method, Plan) and method not in known:

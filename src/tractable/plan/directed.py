@@ -14,7 +14,7 @@ from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
 from tractable.plan.budget import speed
 from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
 from tractable.plan.tables import plan_samples
@@ -129,6 +129,7 @@ def plan_layers(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int = 1, pr
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    check_exact(ask, EXACT)
     return replace(_chosen(graph, given, ask, n_rows, proposed), given=graph.observed(given))
 
 

@@ -11,7 +11,18 @@ import numpy as np
 from tractable.kernels.threads import n_cores
 from tractable.models._base import check_known
 from tractable.models.factorial_hidden_markov import FactorialHiddenMarkovModel
-from tractable.plan._base import QUERIES, Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
+from tractable.plan._base import (
+    QUERIES,
+    Alternative,
+    Ask,
+    Plan,
+    Query,
+    check_exact,
+    check_method,
+    check_query,
+    n_ranks,
+    within,
+)
 from tractable.plan.chains import ROWS, log2_paths
 from tractable.plan.chains import STEP as CHAIN_STEP
 from tractable.plan.chains import TERM as CHAIN_TERM
@@ -50,6 +61,7 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
     `n_patterns` is the number of different sets of missing entries that rows have.
     """
     check_method(ask.method, METHODS)
+    check_exact(ask, METHODS[1:2])
     lengths, bounded = np.asarray(lengths), ask.query == "evidence" and ask.patience < np.inf
     limit = ask.exactly if bounded else ask.budget  # only log p(x) has bounds that say how far off they are
     if ask.method in APPROXIMATE:

@@ -16,7 +16,7 @@ from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
 from tractable.kernels.threads import n_cores
 from tractable.models import ModelError
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_method, check_query, n_ranks, within
+from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
 from tractable.plan.budget import LIVE_LOG2_STATES, START_FLOPS, speed
 from tractable.plan.budget import ask as asked
 from tractable.plan.tables import plan_samples, price
@@ -108,6 +108,7 @@ def plan_machine(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: 
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    check_exact(ask, EXACT)
     given = dict(observed) if isinstance(observed, Mapping) else None
     return replace(_chosen(graph, observed, ask, n_rows, many), given=given)
 

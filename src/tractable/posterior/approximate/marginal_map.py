@@ -67,11 +67,11 @@ def best(
         return
     asked = np.array(sorted({int(reduced.index[v]) for v in places} - {-1}), np.int32)
     found, rest = _Search(reduced.tables, asked, plan, int(generator(key).integers(2**31))).found()
-    values = np.array([float(one.value.lower) for one in found])
+    values, constant = np.array([float(one.value.lower) for one in found]), reduced.log_constant
     for j, one in enumerate(found):
         upper = max([rest, *(other.upper for other in found[j:])])
         tied = bool((np.abs(values - values[j]) <= TIE * max(1.0, abs(values[j]))).sum() > 1)
-        yield one.value + reduced.log_constant, original(reduced, one.states[None])[0][places], upper, tied
+        yield one.value + constant, original(reduced, one.states[None])[0][places], upper + constant, tied
 
 
 class _Search:

@@ -148,15 +148,21 @@ def plan(asked: Asked, ask: Ask) -> Plan:
         return adopted(ask.method, graph, ask, graph.observed(asked.cases.observed()))
     if ask.query == "sample":
         one(asked.cases)
-    if ask.method in ("auto", "elimination") and ask.query != "map" and is_steep(asked.model):
-        if ask.method == "elimination":
-            raise ModelError("tables cannot hold the probabilities of units this sure: use method='enumeration'")
-        ask = ask._replace(method="enumeration")
+    ask = _within_tables(asked, ask)
     proposed = asked.recognition is not None and approximate.is_proposable(asked.model, asked.cases)
     found = plan_layers(asked.model.graph, asked.cases.observed(), ask, asked.cases.n_rows, proposed)
     if found.method == "elimination" and ask.query != "map" and asked.cases.n_rows >= sparse_layers.MANY:
         return sparse_layers.plan_together(asked.model, asked.cases, found, ask)
     return found
+
+
+def _within_tables(asked: Asked, ask: Ask) -> Ask:
+    """The question, about enumeration where tables would hold zeros; a maximum is looked at when it is found."""
+    if ask.method not in ("auto", "elimination") or ask.query == "map" or not is_steep(asked.model):
+        return ask
+    if ask.method == "elimination":
+        raise ModelError("tables cannot hold the probabilities of units this sure: use method='enumeration'")
+    return ask._replace(method="enumeration")
 
 
 def solve(plan: Plan, asked: Asked, key: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 Scores = Callable[[array], np.ndarray | None]
-Way = tuple[float, int, int, int]
+Departure = tuple[float, int, int, int]
 """What a way loses to the best path, the path that it leaves, where, and for which choice."""
 
 
@@ -39,7 +39,7 @@ def best_first(scores: Scores, n: int) -> tuple[list[array], np.ndarray]:
     return paths, np.array(losses)
 
 
-def _follow(scores: Scores, paths: list[array], losses: list[float], ways: list[Way], wanted: int) -> None:
+def _follow(scores: Scores, paths: list[array], losses: list[float], ways: list[Departure], wanted: int) -> None:
     """The best choices to the end of the last path, and the ways to leave it, of which `wanted` are still of use."""
     path = paths[-1]
     while (own := scores(path)) is not None:
@@ -52,7 +52,7 @@ def _follow(scores: Scores, paths: list[array], losses: list[float], ways: list[
         path.extend(best[:, 0].tolist())
 
 
-def _kept(ways: list[Way], lost: np.ndarray, where: tuple[int, int], wanted: int) -> list[Way]:
+def _kept(ways: list[Departure], lost: np.ndarray, where: tuple[int, int], wanted: int) -> list[Departure]:
     """The best of the ways that there are and of new ones [several, choices] at this place of this path."""
     (number, at), flat, n = where, lost.ravel(), lost.shape[1]
     there = np.flatnonzero(flat < (ways[-1][0] if len(ways) >= wanted else np.inf))

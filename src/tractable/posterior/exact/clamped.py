@@ -63,10 +63,16 @@ def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Plan], C
     known, means = as_features(model, cases)
     log_z = np.zeros(cases.n_rows)
     for r in range(cases.n_rows):
-        log_z[r], found = solve(condition(model, cases.row(r)), plan)
+        log_z[r], found = solve(_left(model, cases, r), plan)
         for name, m in found.items():
             means[name][r, ~known[name][r]] = m
     return exact_answer(log_z, means)
+
+
+def _left(model: Boltzmann, cases: Cases, r: int) -> Boltzmann:
+    """What is left free in a case, in double precision."""
+    with jax.enable_x64(True):
+        return condition(model.astype(np.float64), cases.row(r))
 
 
 def _enumerate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:
@@ -156,14 +162,13 @@ ROWS = 1000
 def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[Modes]:
     """The best joint states of every row; of more than one a row, one more than asked for tells of ties."""
     known, x = as_features(model, cases)
-    free = [name for name, own in known.items() if not own.all()]
-    if plan.method == "independent" and plan.n == 1 and modes.are_discrete(model, free):
+    if plan.method == "independent" and plan.n == 1 and modes.are_discrete(model, known):
         for rows in np.split(np.arange(cases.n_rows), range(ROWS, cases.n_rows, ROWS)):
             part = ({name: own[rows] for name, own in each.items()} for each in (known, x))
             yield from modes.of_independent(model, *part)
         return
     for r in range(cases.n_rows):
-        machine = condition(model, cases.row(r))
+        machine = _left(model, cases, r)
         found = _eliminated_mode(machine, plan) if plan.method == "elimination" else _best_modes(machine, plan)
         yield Modes(found.log_weights, completed(cases.take([r]), found.values, len(found.log_weights)))
 

@@ -57,7 +57,7 @@ def log_weights(model: Boltzmann, split: Split, x: Mapping[str, Array]) -> Float
     }
     out = model.log_joint({**x, **zeros}) if x else jnp.asarray(model.offset)[None]
     for name in split.summed:
-        out = out + model.units[name].cumulant(model.local_field(name, x)).sum(-1)
+        out = out + model.units[name].cumulant(model.local_field(name, {**zeros, **x})).sum(-1)
     return out
 
 
@@ -130,7 +130,8 @@ def _with_summed(
     """The given features, and draws of the groups that are summed out, which are independent given these."""
     out = dict(x)
     for i, name in enumerate(summed):
-        theta = jnp.broadcast_to(model.local_field(name, x), (len(rows), model.units[name].n_features))
+        none = jnp.zeros((len(rows), model.units[name].n_features))
+        theta = jnp.broadcast_to(model.local_field(name, {name: none, **x}), none.shape)
         out[name] = model.units[name].sample(jax.random.fold_in(key, i), rows, theta)
     return out
 

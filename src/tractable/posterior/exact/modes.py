@@ -9,7 +9,7 @@ best joint states have k different e at most, those whose own best are the best;
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,7 @@ def most_probable(machine: Boltzmann, split: Split, n: int) -> Modes:
         machine = machine.astype(np.float64)
         top, index = _best_enumerated(machine, split, n)
         x = _completed(machine, split, top, states(machine, split, jnp.asarray(index)), n)
-        log_weights, values = np.broadcast_to(machine.log_joint(x), len(top)), machine.decode(x)
+        log_weights, values = np.atleast_1d(machine.log_joint(x)), machine.decode(x)
     order = np.argsort(-log_weights, kind="stable")
     return Modes(log_weights[order], {name: np.asarray(own)[order] for name, own in values.items()})
 
@@ -82,7 +82,7 @@ def _chunk_best(model: Boltzmann, split: Split, start: Array, size: int, n: int)
     zeros = {name: jnp.zeros((size, model.units[name].n_features)) for name in split.summed}
     out = model.interaction({**x, **zeros}) + sum(model.units[name].log_base(own) for name, own in x.items())
     for name in split.summed:
-        theta = jnp.broadcast_to(model.local_field(name, x), zeros[name].shape)
+        theta = jnp.broadcast_to(model.local_field(name, {**zeros, **x}), zeros[name].shape)
         out = out + sum(own.max(-1).sum(-1) for own in _scores(model.units[name], theta))
     best, at = jax.lax.top_k(jnp.where(inside, out, -jnp.inf), n)
     return best, index[at]
@@ -111,7 +111,8 @@ def _completed(machine: Boltzmann, split: Split, top: np.ndarray, x: Any, n: int
 
 def _all_scores(machine: Boltzmann, name: str, x: Any, n: int) -> Iterator[np.ndarray]:
     """What each state of each unit of a group adds to each of `n` enumerated states [n, units, states]."""
-    theta = jnp.broadcast_to(machine.local_field(name, x), (n, machine.units[name].n_features))
+    wide = machine.units[name].n_features
+    theta = jnp.broadcast_to(machine.local_field(name, {name: jnp.zeros(wide), **x}), (n, wide))
     yield from map(np.asarray, _scores(machine.units[name], theta))
 
 
@@ -148,6 +149,7 @@ def _at_their_best(
     return features, loss
 
 
-def are_discrete(model: Boltzmann, names: Iterable[str]) -> bool:
-    """Whether all units of these groups have states."""
-    return all(np.isfinite(part.n_states) for name in names for part, _ in _kinds(model.units[name]))
+def are_discrete(model: Boltzmann, known: dict[str, np.ndarray]) -> bool:
+    """Whether all units have states of the groups of which not all features are known."""
+    free = [model.units[name] for name, own in known.items() if not own.all()]
+    return all(np.isfinite(part.n_states) for units in free for part, _ in _kinds(units))
