@@ -9,7 +9,7 @@ import pytest
 from small_networks import SmallNetwork, random_network
 from sweep import seeds
 
-from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps, Worth
+from tractable.kernels.mini_buckets import BoundState, LeafWorth, MiniBuckets, Searched, SearchTerms, Sweeps
 
 LIMITS = 1, 2, 4, 8, 2**20
 CLOSE = {"rel": 1e-9, "abs": 1e-9}
@@ -75,7 +75,7 @@ def random_choice(seed: int, whole: bool) -> Choice:
 @pytest.mark.parametrize("seed", seeds(40, 10))
 def test_the_best_are_found_in_order(seed: int, whole: bool) -> None:
     choice, rng = random_choice(seed, whole), np.random.default_rng(seed)
-    worth: Worth | None = None if choice.n_max == len(choice.order) else choice.worth
+    worth: LeafWorth | None = None if choice.n_max == len(choice.order) else choice.worth
     for limit in LIMITS:
         buckets, state = choice.bounded(limit, int(rng.integers(5)), seed)
         for k in (1, 5, choice.values.size + 1):
@@ -92,7 +92,7 @@ def test_the_best_are_found_in_order(seed: int, whole: bool) -> None:
 @pytest.mark.parametrize("seed", seeds(40, 10))
 def test_what_ends_early_is_bounded(seed: int, whole: bool) -> None:
     choice, rng = random_choice(seed, whole), np.random.default_rng(seed)
-    worth: Worth | None = None if choice.n_max == len(choice.order) else choice.worth
+    worth: LeafWorth | None = None if choice.n_max == len(choice.order) else choice.worth
     for limit in LIMITS[:-1]:
         buckets, state = choice.bounded(limit, 1, seed)
         for nodes, memory in (

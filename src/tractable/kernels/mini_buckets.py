@@ -133,10 +133,10 @@ class Searched(NamedTuple):
     interrupted: bool = False
 
 
-Show = Callable[[Searched], "float | None"]
+HearSearch = Callable[[Searched], "float | None"]
 """Hears of a search what it has found so far; may answer with what states have to exceed from now on."""
 
-Worth = Callable[[np.ndarray, float], float]
+LeafWorth = Callable[[np.ndarray, float], float]
 """What is known of a choice of states: at least this is its value, which is no more than the number given."""
 
 
@@ -248,7 +248,12 @@ class MiniBuckets:
         return log_w, states
 
     def search(
-        self, state: BoundState, n_max: int, terms: SearchTerms, show: Show | None = None, worth: Worth | None = None
+        self,
+        state: BoundState,
+        n_max: int,
+        terms: SearchTerms,
+        show: HearSearch | None = None,
+        worth: LeafWorth | None = None,
     ) -> Searched:
         """The states of the last `n_max` variables of the order with the largest values; these have temperature zero.
 
