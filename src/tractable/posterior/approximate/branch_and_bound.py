@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from tractable.plan.mini_buckets import CORES, FIRST_PASS, MOST_LOG2, SWEPT, Ord
 from tractable.plan.most_probable import SearchRun
 from tractable.plan.summed_out import linked_tables
 from tractable.posterior.approximate import toulbar2
-from tractable.posterior.approximate.local_search import improving
+from tractable.posterior.approximate.local_search import steps
 from tractable.posterior.waiting import BestDisplay
 
 RACERS, QUICK, LONG = 8, 2, 8
@@ -36,6 +37,12 @@ RACERS, QUICK, LONG = 8, 2, 8
 
 RACE, LOCAL, GROWTH = 0.1, 0.15, 0.2
 """Shares of the time: for the race, for local search, for the winner's bound."""
+
+BY_PARTS = 0.6
+"""The share of the search by parts that remembers, of the time that is left for both."""
+
+LEAST = 0.1
+"""Seconds that our search has at least after toulbar2 has ended."""
 
 TIE = 1e-10
 """Of a log probability: what is nearer to another one is the same."""
@@ -122,7 +129,9 @@ class _Part:
         self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
         self.zero = np.zeros(len(tables.sizes))
-        self.upper, self.lower = np.inf, Listed(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
+        self.other: toulbar2.Running | None = None
+        self.started, self.outrun, self.ended, self.upper = 0.0, np.inf, False, np.inf
+        self.lower = Listed(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
 
     def listed(self) -> Listed:
         """The best, as they stand at the end of the time, or when someone interrupts after something was found."""
@@ -153,26 +162,57 @@ class _Part:
             self.show.ends(self.lower.top, self.upper)
             if self.upper == -np.inf:
                 return self.lower._replace(rest=-np.inf)
-        if last is None:
+        if last is None or self._is_over():
             return self.lower._replace(rest=self.upper)
-        if self.k > 1 or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+        if self.k > 1:
             return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
-        return self._raced(*last)
-
-    def _raced(self, buckets: MiniBuckets, state: BoundState) -> Listed:
-        """The same, while toulbar2 searches beside: who proves the best first ends the other's search."""
         start = self.lower.states[0] if len(self.lower.values) else None
-        with toulbar2.Running(self.tables, max(self.end - time.perf_counter(), 0.01), self.memory / 2, start) as other:
-            found = _together(self.lower, self._search(buckets, state, 1, other), 1, self.upper)
-            if found.rest <= found.top and not other.over:
-                return found
-            theirs = other.found()
-        own = (
-            Listed(np.array([theirs.lower]), np.atleast_2d(theirs.states), theirs.upper)
-            if theirs.states is not None
-            else None
-        )
-        return found if own is None else _together(found, own, 1, found.rest)
+        apart = is_there("pytoulbar2") and not toulbar2.unsuited(self.tables)
+        left = max(self.end - time.perf_counter(), 0.01)
+        self.started = time.perf_counter()
+        with toulbar2.Running(self.tables, left, self.memory / 4, start) if apart else nullcontext() as self.other:
+            side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
+            if self.other is not None and (self.other.over or not self._is_over()):
+                theirs = self.other.found()
+                self.upper = min(self.upper, theirs.upper)
+                if theirs.states is not None:
+                    self._better(theirs.lower, theirs.states)
+        return self.lower._replace(rest=self.upper)
+
+    def _is_over(self) -> bool:
+        """Whether the best is found and proven, or someone else has proven it."""
+        best = self.lower.top
+        proven = best > -np.inf and self.upper - best <= TIE * max(1.0, abs(best))
+        return proven or self.upper == -np.inf or self._is_outrun()
+
+    def _is_outrun(self) -> bool:
+        """Whether toulbar2 has ended, and this search has had as long again: what it proves is free of rounding."""
+        if self.other is None or not self.other.over:
+            return False
+        now = time.perf_counter()
+        self.outrun = min(self.outrun, now + max(now - self.started, LEAST))
+        return now > self.outrun
+
+    def _better(self, value: float, states: np.ndarray) -> None:
+        if value > self.lower.top:
+            self.lower = Listed(np.array([value]), np.array(states, np.int32)[None], -np.inf)
+            self.show.ends(value, self.upper)
+
+    def _searches(self, buckets: MiniBuckets, state: BoundState) -> None:
+        """Two ways to the best: by parts, whose bound falls soon, and best first."""
+        try:
+            for by_parts in (True, False):
+                if not self._is_over():
+                    found = self._search(buckets, state, 1, by_parts)
+                    self.upper = min(self.upper, max(found.rest, found.top))
+                    if len(found.values):
+                        self._better(float(found.values[0]), found.states[0])
+                    self.upper = max(self.upper, self.lower.top)
+        finally:
+            self.ended = True
+
+    def _improve_meanwhile(self) -> None:
+        self._improve(max(self.end - time.perf_counter(), 0.01), self.seed + 1)
 
     def _bounds(self) -> Iterator[tuple[MiniBuckets, BoundState]]:
         """Lower and lower bounds, and between them better and better states."""
@@ -188,11 +228,13 @@ class _Part:
         found = [one for one in side_by_side(racer, islice(orders(), RACERS)) if one is not None]
         if not found:  # no memory for any
             self.upper = _largest_terms(self.tables)
-            self._improve(self.seconds)
+            self._improve(self.seconds, self.seed)
             return
         how, buckets, state = min(found, key=lambda one: (one[2].bound, one[0].seed))
         yield buckets, state
-        self._improve(LOCAL * self.seconds)
+        self._improve(LOCAL * self.seconds, self.seed)
+        if self._is_over():
+            return
         entries = GROWTH * self.seconds / speed() / (FIRST_PASS + 5 * LONG * SWEPT)
         larger = largest(self.tables, buckets.order, how.seed, entries, self.memory / 2)
         guard = min(2 * GROWTH * self.seconds, 0.5 * (self.end - time.perf_counter()))
@@ -201,36 +243,36 @@ class _Part:
         else:
             yield buckets, buckets.annealed(Sweeps(LONG, guard), self.zero, state)
 
-    def _improve(self, seconds: float) -> None:
+    def _improve(self, seconds: float, seed: int) -> None:
         """Better states by local search."""
-        end = time.perf_counter() + seconds
-        for value, states in improving(self.tables, seconds=seconds, seed=self.seed, memory=self.memory / 2):
-            if value > self.lower.top:
-                self.lower = Listed(np.array([value]), states[None].astype(np.int32), -np.inf)
-                self.show.ends(value, self.upper)
-            if value >= self.upper - TIE * max(1.0, abs(value)) or time.perf_counter() > end:
+        end, start = time.perf_counter() + seconds, self.lower.states[0] if len(self.lower.values) else None
+        for value, states in steps(self.tables, start, seconds, seed, self.memory / 4):
+            self._better(value, states)
+            if self.ended or self._is_over() or time.perf_counter() > end:
                 return
 
-    def _search(self, buckets: MiniBuckets, state: BoundState, k: int, other: toulbar2.Running | None = None) -> Listed:
-        lower = float(self.lower.values[0]) if k == 1 and len(self.lower.values) else -np.inf
-        price = buckets.price()
+    def _search(self, buckets: MiniBuckets, state: BoundState, k: int, by_parts: bool = False) -> Listed:
+        price, one = buckets.price(), k == 1
         assert price is not None
+        left = max(self.end - time.perf_counter(), 0.01)
         memory = max(self.memory / 2 - price.bytes, 1e6)
-        terms = SearchTerms(k, lower, max(self.end - time.perf_counter(), 0.01), memory=memory)
+        known = self.lower.top if one else -np.inf
+        terms = SearchTerms(k, known, BY_PARTS * left if by_parts else left, memory=memory, by_parts=by_parts)
 
-        def heard(found: Searched) -> None:
+        def heard(found: Searched) -> float | None:
             best = max(self.lower.top, float(found.values.max(initial=-np.inf)))
             self.show.ends(best, min(self.upper, found.upper))
-            if other is not None and other.over:
+            if self._is_over():
                 raise KeyboardInterrupt  # which ends the search with what it has
+            return self.lower.top if one else None
 
-        wanted = self.show.wanted or other is not None
-        found = buckets.search(state, len(self.tables.sizes), terms, heard if wanted else None)
-        if found.interrupted and not (other is not None and other.over):
-            self.lower = _together(self.lower, Listed(found.values, found.states, found.upper), k, self.upper)
+        found = buckets.search(state, len(self.tables.sizes), terms, heard)
+        listed = Listed(found.values, found.states, found.upper)
+        if found.interrupted and not self._is_over():
+            self.lower = _together(self.lower, listed, k, self.upper)
             self.upper = self.lower.rest
             raise KeyboardInterrupt
-        return Listed(found.values, found.states, found.upper)
+        return listed
 
 
 def _largest_terms(tables: Tables) -> float:

@@ -58,6 +58,19 @@ def improving(
     >>> [found.states.tolist() for found in improving(pair, iterations=1)]
     [[0, 1]]
     """
+    most = -math.inf
+    for i, found in enumerate(steps(tables, start, seconds, seed, memory), 1):
+        if found.value > most:
+            most = found.value
+            yield found
+        if i >= iterations:
+            return
+
+
+def steps(
+    tables: Tables, start: np.ndarray | None, seconds: float, seed: int = 0, memory: float = math.inf
+) -> Iterator[Found]:
+    """The best states so far, again and again: who listens may leave."""
     until, most = time.monotonic() + seconds, -math.inf
     begin = believed(tables) if start is None else start
     logs, scale = softened(tables)
@@ -65,10 +78,9 @@ def improving(
     for i in itertools.count(1):
         search.run(min(FIRST * 2.0 ** min(i, 60), WORK))
         value = log_product(tables, search.best)
-        if value > most:
-            most = value
-            yield Found(value, search.best.copy())
-        if i >= iterations or time.monotonic() >= until:
+        most = max(most, value)
+        yield Found(value, search.best.copy())
+        if time.monotonic() >= until:
             return
         if i == HOPELESS and most == -math.inf and (other := starts(tables, 1, seed)) is not None:
             search = LocalSearch(logs, other[0], search.reach, scale, seed)
