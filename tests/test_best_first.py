@@ -16,6 +16,7 @@ from factorial_oracle import enumerate_joint, gappy, random_model
 
 import tractable as tr
 from tractable.kernels.maxima import best_states
+from tractable.plan import directed, machines
 from tractable.posterior import ImpossibleEvidenceError
 
 infer: Any = tr.infer
@@ -286,3 +287,63 @@ def test_one_unit_of_several_states_coupled_with_its_kind() -> None:
     assert post.log_partition.value == pytest.approx(truth.log_z, abs=1e-6)
     assert post.sample(5)["visible"].shape == (5, 1)
     check_states(most_probable(model, k=4), np.log(truth.p) + truth.log_z, [truth.values[g] for g in model.groups], 4)
+
+
+# ---------------------------------------------------------------- searches of tables
+
+
+@pytest.mark.parametrize("name", ["lattice", "chain", "star", "edgeless"])
+def test_the_best_states_of_few_pairs_by_a_search(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = next(row for row in machines_zoo.ZOO if str(row) == name).model()
+    monkeypatch.setattr(machines, "MAX_TERMS_LOG2", -1)  # nothing is enumerated
+    for share in (0.0, 0.4):
+        evidence = machines_zoo.random_evidence(model, np.random.default_rng(2), share)
+        truth = machines_oracle.joint(model, evidence)
+        found = most_probable(model, evidence, k=9)
+        assert name == "edgeless" or found[0].plan.method == "branch_and_bound"
+        log_p = np.log(truth.p) + truth.log_z
+        check_states(found, log_p, [truth.values[group] for group in model.groups], min(9, len(log_p)))
+        assert all(best.optimum.kind == "exact" for best in found)
+
+
+@pytest.mark.parametrize("name", ["sparse", "sparse_deep"])
+def test_the_best_states_of_few_links_by_a_search(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = next(row for row in layers_zoo.ZOO if str(row) == name).model()
+    monkeypatch.setattr(directed, "MAX_TERMS_LOG2", -1)
+    for share in (0.0, 1.0):
+        evidence = layers_zoo.random_evidence(model, np.random.default_rng(2), share)
+        truth = layers_oracle.table(model, evidence)
+        found = most_probable(model, evidence, k=9)
+        assert found[0].plan.method == "branch_and_bound"
+        check_states(found, np.log(truth.p) + truth.log_z, truth.layers, min(9, len(truth.p)))
+
+
+def test_the_ground_states_of_a_glass_and_a_lattice_beyond_elimination() -> None:
+    rng = np.random.default_rng(0)
+    for n, seconds in ((6, None), (24, 1.0)):
+        at = np.arange(n * n).reshape(n, n)
+        edges = [
+            (int(a), int(b)) for axis in (0, 1) for a, b in zip(at.ravel(), np.roll(at, 1, axis).ravel(), strict=True)
+        ]
+        glass = tr.boltzmann(n * n, edges, couplings=rng.normal(size=len(edges)), units="spin")
+        first, second, third = most_probable(glass, k=3, seconds=seconds)
+        assert first.plan.method == "branch_and_bound"
+        for best in (first, second, third):
+            attained = float(glass.log_joint(glass.encode(best.assignment)))
+            assert best.log_probability.value == pytest.approx(attained, rel=1e-6)
+            assert best.optimum.lower == best.log_probability.value <= best.optimum.upper
+        if seconds is None:  # a glass turned over is as good
+            assert first.tied and second.tied
+            np.testing.assert_array_equal(first.assignment["visible"], -second.assignment["visible"])
+            assert most_probable(glass).log_probability.value == pytest.approx(first.log_probability.value, abs=1e-9)
+        else:
+            assert first.optimum.kind == "bound" and first.optimum.upper < np.inf
+
+
+def test_units_this_sure_have_no_tables_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    steep = tr.SigmoidBeliefNetwork(weights=[[[900.0, 0.0], [0.0, -900.0]]], biases=[[-1.0, 0.5], [0.1, 0.2]])
+    found = most_probable(steep, k=99)
+    assert len(found) == 16 and values(found)[-1] < -700
+    monkeypatch.setattr(directed, "MAX_TERMS_LOG2", -1)
+    with pytest.raises(tr.ModelError, match="this sure"):
+        most_probable(steep, k=99)
