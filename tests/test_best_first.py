@@ -261,7 +261,9 @@ def test_nine_binary_units_of_a_sigmoid_belief_network() -> None:
 
 def test_too_many_states_are_refused_in_words() -> None:
     with pytest.raises(tr.BudgetError, match="enumerated"):
-        most_probable(tr.restricted(50, 40, key=0))
+        most_probable(tr.restricted(784, 500, key=0))
+    found = most_probable(tr.restricted(50, 40, key=0), k=2, seconds=1.0)[0]  # of few pairs there are tables
+    assert found.plan.method == "branch_and_bound" and found.optimum.lower == found.log_probability.value
     with pytest.raises(tr.BudgetError, match="units"):
         most_probable(tr.SigmoidBeliefNetwork([40, 40]), np.zeros(40))
 

@@ -41,7 +41,7 @@ def named(model: TableModel, names: Sequence[str], query: str, targets: Sequence
 def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: Ask, effort: float = 1.0) -> Plan:
     """The plan for a network of which `names` will be observed, see `named`."""
     seen = free_places(model, reduced, names)
-    scopes, leaves = _without(scopes_of(reduced), seen)
+    scopes, leaves = without(scopes_of(reduced), seen)
     if ask.query in APART:
         asked = set(free_places(model, reduced, ask.targets or ())) - set(seen)
         scopes, leaves = _linked(scopes, leaves, sorted(asked), ask.query)
@@ -51,7 +51,7 @@ def plan_names(model: TableModel, reduced: Reduced, names: Sequence[str], ask: A
     return replace(found, program=replace(found.program, leaves=leaves))
 
 
-def _without(scopes: Scopes, seen: Sequence[int]) -> tuple[Scopes, np.ndarray]:
+def without(scopes: Scopes, seen: Sequence[int]) -> tuple[Scopes, np.ndarray]:
     """The scopes less some variables, those that are empty left out, and the numbers of those that stay."""
     free = ~np.isin(scopes.members, np.asarray(seen, np.int32))
     lengths = np.diff(np.concatenate([[0], np.cumsum(free)])[scopes.starts])

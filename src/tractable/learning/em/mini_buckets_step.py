@@ -58,7 +58,7 @@ class MiniBucketsEStep:
             raise ModelError(f"a confidence lies between 0 and 1, got {self.confidence!r}")
 
     def asked(self, *seed: int, strict: bool = True) -> UnderBound:
-        """What stands for the posterior; each iteration has a seed of its own, as the model depends on earlier draws."""
+        """What stands for the posterior; each iteration has a seed of its own: the model depends on earlier draws."""
         return UnderBound(int(self.draws), self.confidence, seed, strict)
 
     def __call__(self, model: Any, task: Task, before: Any) -> Expected:

@@ -143,7 +143,7 @@ def _at(cases: CaseDraws, side: _Side, kappa: float, log_inverse: float) -> floa
     return at - side.sign * told + side.sign * ROUNDING * float(cases.c.sum())
 
 
-class Blocks(NamedTuple):
+class BlockMeans(NamedTuple):
     """Numbers of n cases, m of each: between 0 and `width` [n]; their mean and variance as other draws foresee them."""
 
     numbers: np.ndarray
@@ -152,7 +152,7 @@ class Blocks(NamedTuple):
     variance: np.ndarray
 
 
-def least_mean(c: np.ndarray, blocks: Blocks, level: float) -> float:
+def least_mean(c: np.ndarray, blocks: BlockMeans, level: float) -> float:
     """Σ c E[Y] of Y in [0, width] is at least this, but with probability `level`: an empirical Bernstein bound.
 
     For ξ ≥ −1 and stakes λ < 1, exp(λ ξ + (λ + log(1 − λ)) ξ²) ≤ 1 + λ ξ (Fan, Grama & Liu 2015), with ξ = Y/width − ρ

@@ -21,13 +21,13 @@ from tractable.models.emissions import Statistics
 from tractable.models.observations import Observations
 from tractable.plan import BudgetError, Memory, ask
 from tractable.plan.mini_buckets import CORES
-from tractable.posterior.approximate.joint_bets import LEAST_SPREAD, Blocks, CaseDraws, ends, least_mean
+from tractable.posterior.approximate.joint_bets import LEAST_SPREAD, BlockMeans, CaseDraws, ends, least_mean
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.approximate.weighted_cases import (
     PIECE,
     CaseTables,
-    Parts,
-    Question,
+    DrawsAsked,
+    Splitting,
     Start,
     WeightedCase,
     split,
@@ -51,22 +51,25 @@ from tractable.posterior.expected import Expected, Told, UnderBound
 WORK = 2e10
 """Multiply-adds up to which the cases of a group are answered exactly."""
 
+HOPELESS = 64.0
+"""Times as many for the first order: no other one is sought."""
+
 ORDERS = 4
 """Ways to split the buckets of a group that race."""
 
-SWEPT, LEAST, MOST = 5e7, 2.0**14, 2.0**24
+SWEPT, LEAST, MOST = 2e7, 2.0**14, 2.0**24
 """Entries of the parts of all cases of a step together, and of one case at least and at most."""
 
 
 class SampledGroup(NamedTuple):
-    """Cases that are drawn: their numbers among all, their tables, and the ways to split their buckets."""
+    """DrawnCases that are drawn: their numbers among all, their tables, and the ways to split their buckets."""
 
     numbers: np.ndarray
     tables: CaseTables
-    parts: list[Parts]
+    parts: list[Splitting]
 
 
-class Cases(NamedTuple):
+class DrawnCases(NamedTuple):
     """What is drawn, by its cases of positive weight: weights [n], numbers among all cases, and what came of each."""
 
     weights: np.ndarray
@@ -77,14 +80,14 @@ class Cases(NamedTuple):
         """The sum over rows of a number of each case."""
         return sum(w * getattr(one, name) for w, one in zip(self.weights.tolist(), self.found, strict=True))
 
-    def split(self) -> tuple[Cases, Cases]:
+    def split(self) -> tuple[DrawnCases, DrawnCases]:
         """Those that draws were needed for, and the others."""
         needed = np.array([one.seen is not None for one in self.found], bool)
         return self._some(needed), self._some(~needed)
 
-    def _some(self, which: np.ndarray) -> Cases:
+    def _some(self, which: np.ndarray) -> DrawnCases:
         found = [self.found[i] for i in np.flatnonzero(which)]
-        return Cases(self.weights[which], self.numbers[which], found)
+        return DrawnCases(self.weights[which], self.numbers[which], found)
 
 
 def expected_statistics(
@@ -121,7 +124,7 @@ def _prepared(model: BayesianNetwork, rows: Observations, memory: Memory) -> tup
     whole = rows if rows.whole is None else rows.whole
     key = ("sampled", tuple(model.parents.items()), tuple(map(len, model.states.values())), memory)
     if key not in whole.memo:
-        exact = Prepared(*planned(model, whole.states, memory, partly=True))
+        exact = Prepared(*planned(model, whole.states, memory, HOPELESS * WORK))
         whole.memo[key] = exact, list(_sampled(exact, ask("marginals", memory).budget.memory))
     return whole.memo[key]
 
@@ -142,7 +145,7 @@ def _sampled(exact: Prepared, memory: float) -> Iterator[SampledGroup]:
         yield SampledGroup(numbers, tables, parts)
 
 
-class Work(NamedTuple):
+class CaseWork(NamedTuple):
     """A case to draw: its group, its number there; where its bound begins, which it finds by itself if it is alone."""
 
     group: SampledGroup
@@ -152,16 +155,16 @@ class Work(NamedTuple):
 
 def _drawn(
     groups: list[SampledGroup], given: tuple[np.ndarray, np.ndarray, np.ndarray], how: UnderBound, memory: float
-) -> Cases:
+) -> DrawnCases:
     """All cases of positive weight, whose counts are added to those given."""
     theta, weights, counts = given
     numbers = np.concatenate([np.zeros(0, np.int64), *(g.numbers[weights[g.numbers] > 0] for g in groups)])
     level = (1 - how.confidence) / 4 / max(len(numbers), 1)
 
-    def one(work: Work) -> tuple[Work, WeightedCase]:
+    def one(work: CaseWork) -> tuple[CaseWork, WeightedCase]:
         (own, tables, parts), case, start = work
         room = memory / 4 / (BATCH * 12 * len(tables.sizes))
-        asked = Question(how.draws, level, int(np.clip(room, 1, PIECE)))
+        asked = DrawsAsked(how.draws, level, int(np.clip(room, 1, PIECE)))
         seed = np.random.default_rng([*how.seed, int(own[case])]).integers(2**62, size=2)
         values = theta[tables.entries(case)]
         start = started(parts, tables.tables(values)) if start is None else start
@@ -173,20 +176,20 @@ def _drawn(
         if found.counts is not None:
             counts[group.tables.entries(case)] += weights[group.numbers[case]] * found.counts
         out.append(found._replace(counts=None if found.counts is None else NO_COUNTS))
-    return Cases(weights[numbers], numbers, out)
+    return DrawnCases(weights[numbers], numbers, out)
 
 
 NO_COUNTS = np.zeros(0)
 """In place of counts that have been added up."""
 
 
-def _work(groups: list[SampledGroup], theta: np.ndarray, weights: np.ndarray) -> Iterator[Work]:
+def _work(groups: list[SampledGroup], theta: np.ndarray, weights: np.ndarray) -> Iterator[CaseWork]:
     """All cases of positive weight, group by group."""
     for group in groups:
         cases, start = np.flatnonzero(weights[group.numbers] > 0).tolist(), None
         if len(cases) > 1:
             start = started(group.parts, group.tables.tables(theta[group.tables.entries(cases[0])]))
-        yield from (Work(group, case, start) for case in cases)
+        yield from (CaseWork(group, case, start) for case in cases)
 
 
 def _impossible(rows: Observations, log_p: np.ndarray, counting: np.ndarray) -> ModelError | None:
@@ -195,19 +198,19 @@ def _impossible(rows: Observations, log_p: np.ndarray, counting: np.ndarray) -> 
     return impossible(rows, bad) if bad.any() else None
 
 
-def _unseen(program: Program, rows: Observations, cases: Cases, how: UnderBound) -> ModelError:
+def _unseen(program: Program, rows: Observations, cases: DrawnCases, how: UnderBound) -> ModelError:
     """The error about a row for which nothing of positive weight was found."""
     case, one = next((i, one) for i, one in zip(cases.numbers, cases.found, strict=True) if one.counts is None)
     places, needed = needs(program, rows)
     row = int(places[needed == case].min())
+    row = row if rows.chosen is None else int(rows.chosen[row])
     return ModelError(
-        f"row {row if rows.chosen is None else int(rows.chosen[row])}: none of {how.draws:,} draws of what it hides had a"
-        f" positive weight, log p <= {one.bound:.6g}: take more draws, MiniBucketsEStep(draws=…), or begin with tables"
-        " without zeros"
+        f"row {row}: none of {how.draws:,} draws of what it hides had a positive weight, log p <= {one.bound:.6g}:"
+        " take more draws, MiniBucketsEStep(draws=…), or begin with tables without zeros"
     )
 
 
-def _told(known: float, cases: Cases, how: UnderBound) -> Told:
+def _told(known: float, cases: DrawnCases, how: UnderBound) -> Told:
     """What is known exactly and what was drawn, added up."""
     log_p, elbo, lower, upper = (known + cases.total(name) for name in ("log_z", "elbo", "lower", "upper"))
     if lower == upper:
@@ -238,7 +241,7 @@ class Together(NamedTuple):
     elbo: float
 
 
-def _together(cases: Cases, how: UnderBound) -> Together:
+def _together(cases: DrawnCases, how: UnderBound) -> Together:
     """A quarter of the probability to miss for each; beside it what is exact."""
     drawn, exact = cases.split()
     c, level = drawn.weights, (1 - how.confidence) / 4
@@ -249,5 +252,5 @@ def _together(cases: Cases, how: UnderBound) -> Together:
     base = exact.total("log_z") + drawn.total("scale")
     foreseen = np.logaddexp(0.0, np.log(np.maximum(mean, 1e-300)) - log_f)
     variance = np.maximum(spread, LEAST_SPREAD) / (how.draws // blocks.shape[1])
-    elbo = least_mean(c, Blocks(blocks, width, foreseen, variance), level)
+    elbo = least_mean(c, BlockMeans(blocks, width, foreseen, variance), level)
     return Together(base + low, base + high, base + float(c @ log_f) + elbo)

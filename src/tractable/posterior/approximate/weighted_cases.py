@@ -99,7 +99,7 @@ class CaseTables:
             counts[start:end] += np.bincount(self.places(family, states) - start, weights, int(end - start))
 
 
-class Parts(NamedTuple):
+class Splitting(NamedTuple):
     """How the buckets of a group are split: an order, the entries of a part at most, the seed for ties, the bytes."""
 
     order: np.ndarray
@@ -116,11 +116,11 @@ class Parts(NamedTuple):
 class Start(NamedTuple):
     """Where the bound of each case of a group begins."""
 
-    parts: Parts
+    parts: Splitting
     state: BoundState
 
 
-def started(found: list[Parts], tables: Tables) -> Start:
+def started(found: list[Splitting], tables: Tables) -> Start:
     """The order with the lowest bound for one case of a group, and the state that sweeps lead it to."""
     if found[0].whole:
         return Start(found[0], found[0].of(tables).bound(Sweeps(0)))
@@ -129,7 +129,7 @@ def started(found: list[Parts], tables: Tables) -> Start:
     return Start(parts, parts.of(tables).bound(Sweeps(LONG), state))
 
 
-class Question(NamedTuple):
+class DrawsAsked(NamedTuple):
     """So many draws, each end of each statement missing with probability `level` in all, and the batches at a time."""
 
     draws: int
@@ -137,7 +137,7 @@ class Question(NamedTuple):
     piece: int
 
 
-class Seen(NamedTuple):
+class CaseMasses(NamedTuple):
     """For bets on many cases: masses at logarithms of X = w (1 − s [z = z₀])/e^scale; log s F(z₀) and log F(z₀), less
     the scale; mean and relative variance of w/e^scale as other draws foresee them; log R of each block of the draws,
     above its floor log s F(z₀), and how far above that may be."""
@@ -167,10 +167,10 @@ class WeightedCase(NamedTuple):
     bound: float
     counts: np.ndarray | None = None
     scale: float = 0.0
-    seen: Seen | None = None
+    seen: CaseMasses | None = None
 
 
-def weighted(group: CaseTables, values: np.ndarray, start: Start, asked: Question, seed: np.ndarray) -> WeightedCase:
+def weighted(group: CaseTables, values: np.ndarray, start: Start, asked: DrawsAsked, seed: np.ndarray) -> WeightedCase:
     """The draws of a case; without counts where none has a positive weight."""
     buckets = start.parts.of(group.tables(values))
     state = buckets.bound(Sweeps(0 if start.parts.whole else SHORT), start.state)
@@ -200,7 +200,7 @@ class FirstState(NamedTuple):
 class _Drawer:
     """Draws under the bound of one case."""
 
-    def __init__(self, group: CaseTables, buckets: MiniBuckets, state: BoundState, asked: Question):
+    def __init__(self, group: CaseTables, buckets: MiniBuckets, state: BoundState, asked: DrawsAsked):
         self.group, self.buckets, self.state, self.asked = group, buckets, state, asked
         self.proposal = buckets.proposal(state, group.wanted)
         self.scale = state.bound - state.slack
@@ -246,7 +246,7 @@ class _Drawer:
         floor = LOG_SHARE + first.log_weight - self.scale
         known = (floor, first.log_weight - self.scale, first.mean, first.spread)
         above = _blocks(np.concatenate(all_x), floor), float(np.logaddexp(0.0, -floor))
-        seen = Seen(means.tally.points, means.tally.mass[:, 0].sum(0), *known, *above)
+        seen = CaseMasses(means.tally.points, means.tally.mass[:, 0].sum(0), *known, *above)
         return found._replace(scale=self.scale, seen=seen)
 
     def _told(self, first: FirstState, tally: _Tally, means: Bets, squares: Bets) -> WeightedCase:
@@ -270,7 +270,8 @@ def _blocks(log_x: np.ndarray, floor: float) -> np.ndarray:
     """log R of each block of draws, above the floor; R of all draws is on average no lower (Burda et al. 2016)."""
     m = min(BLOCKS, len(log_x))
     x = log_x[: len(log_x) // m * m].reshape(m, -1)
-    return np.logaddexp(np.zeros(m), np.logaddexp.reduce(x, axis=1) - math.log(x.shape[1]) - floor)
+    log_r: np.ndarray = np.logaddexp.reduce(x, axis=1) - math.log(x.shape[1]) - floor
+    return np.logaddexp(np.zeros(m), log_r)
 
 
 def _kl_bound(log_z: tuple[float, float], log_first: float, log_second: float, n: int) -> float:
@@ -287,7 +288,8 @@ class _Tally:
     """Sums of weights, of their squares and by the entries that are read, all relative to the largest weight so far."""
 
     def __init__(self, group: CaseTables):
-        self.group, self.top, self.sum, self.squares = group, -np.inf, 0.0, 0.0
+        self.group = group
+        self.top, self.sum, self.squares = -math.inf, 0.0, 0.0
         self.counts = np.zeros(len(group.offsets))
 
     @property
@@ -306,12 +308,13 @@ class _Tally:
             return
         scale = math.exp(self.top - top)
         x = np.exp(log_x - top)
-        self.top, self.sum, self.squares = top, scale * self.sum + x.sum(), scale**2 * self.squares + x @ x
+        self.top, self.sum = top, scale * self.sum + float(x.sum())
+        self.squares = scale**2 * self.squares + float(x @ x)
         self.counts *= scale
         self.group.add_counts(self.counts, states, x)
 
 
-def split(group: CaseTables, n: int, entries: float, memory: float) -> list[Parts]:
+def split(group: CaseTables, n: int, entries: float, memory: float) -> list[Splitting]:
     """So many ways to split the buckets of a group, of at most so many entries; none where the memory holds none."""
     out = []
     for how in islice(orders(), n):
@@ -320,5 +323,5 @@ def split(group: CaseTables, n: int, entries: float, memory: float) -> list[Part
             continue
         price = found.price(group.wanted)
         assert price is not None
-        out.append(Parts(found.order, found.limit, how.seed, price.n_split == 0, price.bytes))
+        out.append(Splitting(found.order, found.limit, how.seed, price.n_split == 0, price.bytes))
     return sorted(out, key=lambda parts: not parts.whole)

@@ -15,6 +15,7 @@ from tractable.kernels.threads import side_by_side
 from tractable.models import BayesianNetwork
 from tractable.models._base import pack
 from tractable.plan import Memory, Plan, allowed, ask
+from tractable.plan.search import GREEDY
 from tractable.plan.tables import price, rows_at_once
 from tractable.posterior.exact.case_arrays import Group, offsets
 from tractable.posterior.exact.components import Program, program
@@ -37,27 +38,38 @@ class ContractedPart(NamedTuple):
 
 
 def planned(
-    model: BayesianNetwork, states: np.ndarray, memory: Memory = None, partly: bool = False
+    model: BayesianNetwork, states: np.ndarray, memory: Memory = None, most: float | None = None
 ) -> tuple[Program, list[Plan]]:
-    """What an E-step on these rows does, and the plans of the groups that are contracted; `partly`: refused ones too.
+    """What an E-step on these rows does, and the plans of the groups that are contracted.
+
+    With `most` refused ones too, a group for which the first order takes more multiply-adds than these among them: no
+    better one is sought.
 
     Raises
     ------
     BudgetError : a component that the budget refuses.
     """
-    found = program(Layout(model.packed), states, may_contract_whole=not partly)
+    if most is not None:
+        found = program(Layout(model.packed), states, may_contract_whole=False)
+        return found, [_plan(model, found.layout, group, memory, most) for group in found.contracted]
+    found = program(Layout(model.packed), states)
     plans = [_plan(model, found.layout, group, memory) for group in found.contracted]
     if found.whole.any() and plans[-1].method is None:  # too wide with nothing observed: each component by itself
         found = program(found.layout, states, may_contract_whole=False)
         plans = [_plan(model, found.layout, group, memory) for group in found.contracted]
-    return found, plans if partly else [allowed(plan) for plan in plans]
+    return found, [allowed(plan) for plan in plans]
 
 
-def _plan(model: BayesianNetwork, layout: Layout, group: Group, memory: Memory) -> Plan:
+def _plan(model: BayesianNetwork, layout: Layout, group: Group, memory: Memory, most: float = np.inf) -> Plan:
     names = list(model.states)
     tables = _tables(layout, _some(group, slice(0, 1)), np.ones(layout.n_entries))
     observed = tuple(v for i, v in enumerate(names) if i not in group.hidden)
     own = [*(names[v] for v in group.hidden), "row"]
+    if most < np.inf and (first := _scopes(tables).greedy_tree(*GREEDY)) is not None:
+        flops, width, size = first[1][:3].tolist()
+        if flops * len(group.base) > most:
+            why, terms = "the first order takes too long", ask("marginals", memory).budget
+            return Plan(None, width, flops, 8 * size, 0.0, why, query="marginals", budget=terms)
     plan = price(_scopes(tables), lambda: own, model.graph, observed, ask("marginals", memory))
     return replace(plan, method=None) if plan.slices > 1 else plan
 

@@ -28,7 +28,7 @@ def joint_table(model: TableModel, given: Evidence, variables: Sequence[str], as
     """
     names = checked_names(model, variables)
     places, reduced = positions(model, names), left(model, given, "joint", names)
-    reduced = reduced._replace(tables=_with_units(reduced.tables, free_among(reduced, places)))
+    reduced = reduced._replace(tables=with_units(reduced.tables, free_among(reduced, places)))
     plan = allowed(plan_joint(model, reduced, names, observed_names(model, given.states), ask))
     table = summed_up(reduced, plan.program, places)
     assert table is not None  # the posterior was asked for it, so that its evidence is possible
@@ -122,7 +122,7 @@ def spread(reduced: Reduced, places: Sequence[int], table: np.ndarray, zero: flo
     return out
 
 
-def _with_units(tables: Tables, variables: list[int]) -> Tables:
+def with_units(tables: Tables, variables: list[int]) -> Tables:
     """The tables, with a constant one for each of these variables that has none."""
     lonely = set(variables) - set(tables.scopes.tolist())
     return with_likelihoods(tables, {v: np.ones(int(tables.sizes[v])) for v in sorted(lonely)})

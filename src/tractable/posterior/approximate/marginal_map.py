@@ -1,0 +1,196 @@
+"""The most probable state of some variables where the sum over the others is itself too expensive: both ends.
+
+Mini-buckets that sum the others and maximize those asked for bound log p(y, x) from above, for each y and for the best;
+a search goes through y in the order of that bound. What a y is worth is log Z given it: exact where that is affordable,
+as it may be where the sum for all y is not, else an interval.
+
+Sources: Liu & Ihler 2013; Marinescu, Dechter & Ihler 2014; Lou, Dechter & Ihler 2018.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tractable.kernels import Reduced, Scopes, Tables
+from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps
+from tractable.kernels.threads import side_by_side
+from tractable.models.conditioning import TableModel
+from tractable.models.evidence import Evidence
+from tractable.models.keys import generator
+from tractable.plan import Budget, BudgetError, Plan
+from tractable.plan.budget import predicted_bytes, predicted_seconds, speed
+from tractable.plan.mini_buckets import CORES, FIRST_PASS, SWEPT, IntervalRun, eliminating, largest, orders
+from tractable.plan.search import find_tree
+from tractable.plan.summed_out import what_matters
+from tractable.plan.tables import kept, positions, without
+from tractable.posterior.approximate.branch_and_bound import QUICK, RACE, RACERS, TIE
+from tractable.posterior.approximate.intervals import bracketed
+from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
+from tractable.posterior.certificate import Certificate
+from tractable.posterior.exact.elimination import conditioned, fitted, sum_product
+from tractable.posterior.exact.joint import with_units
+from tractable.posterior.exact.summed_out import as_it_is
+from tractable.posterior.exact.walk import original
+from tractable.posterior.waiting import BestDisplay, silence
+
+EXACT, PIECE = 0.02, 0.1
+"""Shares of the time: below the first what a y is worth is exact; the other one is that of an interval instead."""
+
+FIRST = 4
+"""Nodes for each variable asked for, of the search that finds a first y."""
+
+CLIMB = 0.3
+"""The share of the time for steps from one y to another that differs in one variable."""
+
+
+class Worth(NamedTuple):
+    """What a choice of states is worth, and what it could be worth at most by the bound."""
+
+    states: np.ndarray
+    value: Certificate
+    upper: float
+
+
+def best(
+    model: TableModel, given: Evidence, plan: Plan, key: Any
+) -> Iterator[tuple[Certificate, np.ndarray, float, bool]]:
+    """log p(y, x) of the k best, their states, a bound of the optimum of each rank, and whether another one ties."""
+    places = positions(model, plan.targets or ())
+    reduced = what_matters(model, given, plan.targets or ())
+    if reduced.impossible:
+        return
+    asked = np.array(sorted({int(reduced.index[v]) for v in places} - {-1}), np.int32)
+    found, rest = _Search(reduced.tables, asked, plan, int(generator(key).integers(2**31))).found()
+    values, constant = np.array([float(one.value.lower) for one in found]), reduced.log_constant
+    for j, one in enumerate(found):
+        upper = max([rest, *(other.upper for other in found[j:])])
+        tied = bool((np.abs(values - values[j]) <= TIE * max(1.0, abs(values[j]))).sum() > 1)
+        yield one.value + constant, original(reduced, one.states[None])[0][places], upper + constant, tied
+
+
+class _Search:
+    def __init__(self, tables: Tables, asked: np.ndarray, plan: Plan, seed: int):
+        run = plan.program
+        self.asked, self.plan, self.seed = asked, plan, seed
+        self.tables = with_units(tables, list(range(len(tables.sizes))))
+        self.run, self.start, self.end = run, time.perf_counter(), time.perf_counter() + run.seconds
+        self.hot = np.ones(len(tables.sizes))
+        self.hot[asked] = 0.0
+        self.base = as_it_is(self.tables)
+        self.scopes = Scopes(self.tables.sizes, self.tables.scope_starts, self.tables.scopes)
+        scopes, leaves = without(self.scopes, asked.tolist())
+        self.tree = find_tree(scopes, "evidence", Budget(run.memory / 2, EXACT * run.seconds), 0.1)
+        self.exactly = (
+            predicted_seconds(self.tree.cost, scopes.m - 1, "evidence") <= EXACT * run.seconds
+            and predicted_bytes(self.tree.cost, "evidence") <= run.memory / 2
+        )
+        self.tree = replace(self.tree, leaves=leaves)
+        self.seen: dict[bytes, Worth] = {}
+
+    def found(self) -> tuple[list[Worth], float]:
+        """The best of what was looked at, and a bound of all else."""
+        buckets, state = self._bound()
+        upper = state.bound
+        with BestDisplay(self.run.seconds) as show:
+            try:
+                if upper > -np.inf:
+                    self._searched(buckets, state, show, FIRST * (1 + len(self.asked)))
+                    self._climb(upper, show)
+                    upper = min(upper, self._searched(buckets, state, show))
+            except KeyboardInterrupt:
+                if not self.seen:
+                    raise
+        ranked = sorted(self.seen.values(), key=lambda one: -float(one.value.lower))
+        ranked = [one for one in ranked if one.value.lower > -np.inf]
+        rest = max([upper, *(one.upper for one in ranked[self.run.k :])])
+        return ranked[: self.run.k], rest
+
+    def _bound(self) -> tuple[MiniBuckets, BoundState]:
+        """Orders that sum before they maximize race for the lowest bound."""
+        keep = kept(len(self.tables.sizes), self.asked.tolist())
+        summing = Scopes(self.tables.sizes, self.tables.scope_starts, self.tables.scopes, keep)
+        entries = RACE * self.run.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
+        guard = 4 * RACE * self.run.seconds * CORES / RACERS
+
+        def racer(how: Any) -> tuple[MiniBuckets, BoundState] | None:
+            first, all_of_them = eliminating(summing, how), eliminating(self.scopes, how)
+            last = all_of_them[np.isin(all_of_them, self.asked)]
+            order = np.concatenate([first[~np.isin(first, self.asked)], last])
+            buckets = largest(self.tables, order, how.seed, entries, self.run.memory / 2 / CORES)
+            return None if buckets is None else (buckets, buckets.annealed(Sweeps(QUICK, guard), self.hot))
+
+        found = [one for one in side_by_side(racer, islice(orders(), RACERS)) if one is not None]
+        if not found:
+            raise BudgetError(replace(self.plan, method=None, reason=TOO_LITTLE))
+        return min(found, key=lambda one: one[1].bound)
+
+    def _worth(self, states: np.ndarray, bound: float) -> float:
+        """At least so much is log p(y, x), for states of those asked for."""
+        name = states[self.asked].tobytes()
+        if name not in self.seen:
+            value = self._log_z(
+                conditioned(self.base, np.where(np.isin(np.arange(len(states)), self.asked), states, -1))
+            )
+            chosen = np.zeros(len(states), np.int32)
+            chosen[self.asked] = states[self.asked]
+            self.seen[name] = Worth(chosen, value, min(bound, float(value.upper)))
+        return float(self.seen[name].value.lower)
+
+    def _log_z(self, rest: Reduced) -> Certificate:
+        if rest.impossible:
+            return Certificate.exact(-np.inf)
+        if self.exactly:
+            return Certificate.exact(sum_product(rest, fitted(self.tree, rest), False).log_z)
+        n = len(self.seen) + 1  # failures add up: 1/2 of what may fail, 1/6, 1/12, …
+        sure = 1 - (1 - self.run.confidence) / (n * (n + 1))
+        program = IntervalRun(PIECE * self.run.seconds, self.run.memory / 2, sure)
+        with silence():
+            (found,) = bracketed(iter([rest]), 1, (program, self.seed + n), np.empty(0, np.int64))
+        assert found is not None
+        return found.log_z
+
+    @property
+    def _known(self) -> float:
+        """The most that something is worth for certain."""
+        return max((float(one.value.lower) for one in self.seen.values()), default=-np.inf)
+
+    def _climb(self, upper: float, show: BestDisplay) -> None:
+        """From the best y to better ones, one variable at a time, until none is or the time is over."""
+        end, rng = self.start + CLIMB * self.run.seconds, np.random.default_rng(self.seed)
+        value = before = self._known
+        states = next((one.states for one in self.seen.values() if one.value.lower == value), None)
+        while states is not None and len(self.asked):
+            for v in rng.permutation(self.asked).tolist():
+                for s in range(int(self.tables.sizes[v])):
+                    other = states.copy()
+                    other[v] = s
+                    if time.perf_counter() > end:
+                        return
+                    if (own := self._worth(other, upper)) > value:
+                        states, value = other, own
+                        show.ends(value, upper)
+            if value == before:
+                return
+            before = value
+
+    def _searched(self, buckets: MiniBuckets, state: BoundState, show: BestDisplay, nodes: float = np.inf) -> float:
+        """A bound of what was not looked at."""
+        k, price = self.run.k, buckets.price()
+        assert price is not None
+        memory = max(self.run.memory / 2 - price.bytes, 1e6)
+        seconds = max(self.end - time.perf_counter(), 0.01)
+        terms = SearchTerms(k, self._known if k == 1 else -np.inf, seconds, nodes, memory)
+
+        def shown(found: Searched) -> None:
+            show.ends(self._known, min(found.upper, state.bound))
+
+        found = buckets.search(state, len(self.asked), terms, shown if show.wanted else None, self._worth)
+        for states, value in zip(found.states, found.values.tolist(), strict=True):
+            self._worth(states, value)  # which a search of all variables does not ask for
+        return found.upper
