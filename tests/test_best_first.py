@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 from chains_oracle import enumerate_paths, random_chain
 from factorial_oracle import enumerate_joint, gappy, random_model
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tractable as tr
+from tractable.kernels.chain import Chains, best_paths
 from tractable.kernels.maxima import best_states
 from tractable.plan import directed, machines
 from tractable.posterior import ImpossibleEvidenceError
+from tractable.posterior.best import tied
 
 infer: Any = tr.infer
 most_probable: Any = tr.most_probable
@@ -89,6 +93,52 @@ def test_paths_that_are_as_probable_are_said_to_be() -> None:
     assert len(found) == 8 and all(best.tied for best in found)
     assert most_probable(weather(), [0, 1, 0]).tied is False
     assert most_probable(even, [[0], [0, 1]]).tied.tolist() == [True, True]
+
+
+@given(st.data())
+def test_the_best_paths_among_many_ties(data: st.DataObject) -> None:
+    k, t = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
+    weights = st.lists(st.sampled_from([0.0, 1.0, 1.0, 2.0]), min_size=k, max_size=k).filter(any)
+    start, transition = np.array(data.draw(weights)), np.array([data.draw(weights) for _ in range(k)])
+    with np.errstate(divide="ignore"):
+        rows = np.log([data.draw(weights) for _ in range(t)])
+    start, transition = start / start.sum(), transition / transition.sum(1, keepdims=True)
+    truth, n = enumerate_paths(start, transition, rows), data.draw(st.integers(1, 90))
+    found = best_paths(Chains(start, transition, rows), n)
+    best = np.zeros(0) if truth is None else np.sort(truth.log_joint[truth.log_joint > -np.inf])[::-1][:n]
+    np.testing.assert_allclose(found.log_probability[: len(best), 0], best, atol=1e-12)
+    assert (found.log_probability[len(best) :] == -np.inf).all()
+    assert len({tuple(path) for path in found.states[: len(best)].tolist()}) == len(best)
+    near, same = np.abs(np.diff(best)) < 1e-11, np.zeros(len(best), bool)
+    same[1:] |= near
+    same[:-1] |= near
+    assert tied(found.log_probability[: len(best)])[:, 0].tolist() == same.tolist()
+
+
+@given(st.data())
+def test_the_best_states_of_networks_among_many_ties(data: st.DataObject) -> None:
+    shape, k = data.draw(st.sampled_from([(2, 2, 2), (3, 2, 2), (2, 1, 3)])), data.draw(st.integers(1, 14))
+    names, entries = "abc", st.sampled_from([0.0, 1.0, 1.0, 2.0])
+    factors = [
+        (
+            (names[i], names[j]),
+            np.reshape([data.draw(entries) for _ in range(shape[i] * shape[j])], (shape[i], shape[j])),
+        )
+        for i, j in ((0, 1), (1, 2))
+    ]
+    net = tr.MarkovNetwork({v: "012"[:n] for v, n in zip(names, shape, strict=True)}, factors)
+    joint_table = np.einsum("ab,bc->abc", factors[0][1], factors[1][1])
+    expected = np.sort(joint_table[joint_table > 0])[::-1]
+    if not len(expected):
+        with pytest.raises(ImpossibleEvidenceError):
+            most_probable(net, k=k)
+        return
+    found = most_probable(net, k=k)
+    found = found if k > 1 else [found]
+    np.testing.assert_allclose(np.exp(values(found)), expected[:k], rtol=1e-12)
+    assert len({tuple(best.assignment.values()) for best in found}) == len(found) == min(k, len(expected))
+    for rank, best in enumerate(found):
+        assert k == 1 or best.tied == (np.sum(np.isclose(expected, expected[rank])) > 1)
 
 
 def test_one_state_has_one_path() -> None:
@@ -237,9 +287,9 @@ def test_hidden_units_given_all_rows_at_once_are_at_their_best() -> None:
 
 def test_what_averages_has_no_most_probable_state() -> None:
     model, rows = joint(1)
-    for given, evidence, method in ((model, rows, "structured"), (tr.SigmoidBeliefNetwork([2, 2]), [0, 1], "gibbs")):
+    for own, evidence, method in ((model, rows, "structured"), (tr.SigmoidBeliefNetwork([2, 2]), [0, 1], "gibbs")):
         with pytest.raises(tr.ModelError, match="no most probable state; choose one of auto"):
-            most_probable(given, evidence, method=method)
+            most_probable(own, evidence, method=method)
 
 
 def test_ties_of_units_are_said() -> None:
