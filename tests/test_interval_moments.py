@@ -1,4 +1,4 @@
-"""Intervals hold at the most favourable moment: over all that were shown while a run went on, through the front door."""
+"""Intervals hold at the most favourable moment: over all that are shown while a run goes on, through the front door."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ POINTS, LEVELS, BLOCKS = 64, 17, 4
 PILOT, PILOT_BYTES, FEWEST = 2048, 2.0**22, 256
 """So many draws of positive weight are kept as they are before the grid is chosen, or as many as take such bytes."""
 
-TOGETHER = 256
+TOGETHER = 64
 """Events whose masses are laid out at a time."""
 
 PIECE, WAITING = 8, 6
 """Batches that a thread draws at a time, at most; and so many such pieces are there at once."""
 
-OF_A_VARIABLE = 1600.0
+OF_A_VARIABLE = 700.0
 """Bytes besides tables, of two calls at a time."""
 
 BESIDE = 2.0**22

@@ -79,7 +79,10 @@ class IntervalRun(NamedTuple):
 LOOKED_AT = 10.0, 60.0
 """Seconds that the ladder of a plan looks ahead."""
 
-LOOKED_THROUGH = 10_000
+BEYOND = 2.0
+"""Seconds that an interval has though planning took all of its time."""
+
+LOOKED_THROUGH = 5_000
 """Variables that a pilot has the time for."""
 
 
@@ -106,9 +109,12 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     rows = np.unique(np.atleast_2d(given.states), axis=0)
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
-    look = _looked(reduced, tables_memory(program.memory, reduced, model, ask), ask)
-    program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), 0.5 * terms.seconds))
-    told, query = _foreseen(look, program, len(rows)), "evidence" if ask.targets == () else ask.query
+    room = tables_memory(program.memory, reduced, model, ask)
+    look = _looked(reduced, room, ask)
+    most = max(0.5 * terms.seconds, terms.seconds - BEYOND)
+    program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), most))
+    told = _foreseen(look, program, len(rows)) if look else _too_little(program.memory, room, reduced.tables)
+    query = "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
     width = largest_given if exact is None else exact.width
@@ -135,8 +141,7 @@ def _looked(reduced: Reduced, memory: float, ask: Ask) -> Outlook | None:
     read = ask.anytime is None or (ask.query == "marginals" and ask.anytime.draws is None)
     if read and len(reduced.tables.sizes) <= LOOKED_THROUGH:
         return pilot(reduced.tables, memory)
-    smallest = MiniBuckets(reduced.tables, np.arange(len(reduced.tables.sizes)), 2).price()
-    return UNSEEN if smallest is not None and smallest.bytes <= memory / CORES else None
+    return UNSEEN if _smallest(reduced.tables) <= memory else None
 
 
 def tables_memory(memory: float, reduced: Reduced, model: TableModel, ask: Ask) -> float:
@@ -199,11 +204,20 @@ def _beside(exact: Plan, interval: Plan, n: int) -> Plan:
     return replace(exact, method="mini_buckets", advice=(), alternatives=(), **common)
 
 
-def _foreseen(look: Outlook | None, program: IntervalRun, n_rows: int) -> str:
+def _smallest(tables: Tables) -> float:
+    """The bytes that two calls with the smallest parts take."""
+    price = MiniBuckets(tables, np.arange(len(tables.sizes)), 2).price()
+    return math.inf if price is None else CORES * price.bytes
+
+
+def _too_little(memory: float, room: float, tables: Tables) -> str:
+    """That the memory is too small, in words; tables have some room in it."""
+    told = f"the memory that answers leave, {memory_size(memory)}, does not suffice for the smallest bound"
+    return f"{told}: with the record of its draws it takes about {memory_size(memory - room + _smallest(tables))}"
+
+
+def _foreseen(look: Outlook, program: IntervalRun, n_rows: int) -> str:
     """What to expect, in words."""
-    if look is None:
-        left = memory_size(program.memory)
-        return f"the memory that answers leave, {left}, does not suffice for the smallest bound"
     if program.draws is not None:
         return f"an interval from {program.draws:,} draws under a bound"
     width = look.width(program.seconds / n_rows, program.confidence)

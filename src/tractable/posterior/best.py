@@ -37,7 +37,7 @@ def tied(log_p: np.ndarray) -> np.ndarray:
     before, after = log_p[:-1], log_p[1:]
     with np.errstate(invalid="ignore"):  # −∞ − −∞, where there is none
         same = before - after <= ROUNDING * np.maximum(np.abs(before), 1.0)
-    none = np.zeros((1, *log_p.shape[1:]), bool)
+    none = np.zeros((min(1, len(log_p)), *log_p.shape[1:]), bool)
     return np.concatenate([none, same]) | np.concatenate([same, none])
 
 

@@ -192,19 +192,19 @@ class Bets:
         tally, of = self.tally, np.repeat(np.arange(len(self.sizes)), self.sizes)
         two, first = self.sizes[of] == 2, np.arange(len(of)) == self._starts[of]
         events, second = np.flatnonzero((self.sizes[of] > 2) | (two & first)), np.flatnonzero(two & ~first)
-        lower, upper = np.ones(len(of)), np.ones(len(of))
+        lower, upper, known = np.ones(len(of)), np.ones(len(of)), self._known
 
         def bound(part: np.ndarray) -> None:
             inside = np.ascontiguousarray(tally.mass[:, 1 + part].transpose(1, 0, 2))
             outside = np.maximum(tally.mass[:, 0] - inside, 0.0)
-            past = self._seen(lambda moments: _of_labels(moments, part))
+            past = [_of_labels(moments, part) for moments in known]
             one, other = (Cells(mass, tally.points, np.ones(POINTS)) for mass in (inside, outside))
             lower[part], upper[part] = self._ends(one, other, past, level / (2 * len(events)))
 
         side_by_side(bound, np.array_split(events, range(TOGETHER, len(events), TOGETHER)), at_once=CORES)
         lower[second], upper[second] = 1 - upper[second - 1], 1 - lower[second - 1]
         with np.errstate(invalid="ignore"):
-            sums = self.moments.sums[:, 0]
+            sums = known[-1].sums[:, 0]
             return Interval(sums[1:] / sums[0], lower, upper)
 
     def means(self, level: float) -> Interval:
@@ -227,7 +227,7 @@ class Bets:
         self, mass: np.ndarray, h: np.ndarray, sums: Callable[[WeightMoments], np.ndarray], level: float
     ) -> Interval:
         """Means of values h at levels that have masses [m, blocks, levels, points]; each of the m misses at `level`."""
-        past = self._seen(lambda moments: _of_values(moments, sums(moments), h))
+        past = [_of_values(moments, sums(moments), h) for moments in self._known]
         mass = np.ascontiguousarray(mass).reshape(*mass.shape[:2], -1)
         log_x, own = np.tile(self.tally.points, len(h)), np.repeat(h, POINTS)
         value = past[-1].p if self.moments.top > -np.inf else np.full(len(mass), np.nan)
@@ -261,9 +261,10 @@ class Bets:
         edge = edges(mass[None], mass[None, :, :0], gains, stakes, np.array([search]), log_inverse)
         return estimate - math.log1p(edge[0])
 
-    def _seen(self, fractions: Callable[[WeightMoments], Fractions]) -> list[Fractions]:
-        """The fractions at each change of the stakes, and now."""
-        return [fractions(moments) for moments in (*(past.moments for past in self._past), self.moments)]
+    @property
+    def _known(self) -> list[WeightMoments]:
+        """The moments at each change of the stakes, and now."""
+        return [*(past.moments for past in self._past), self.moments]
 
     def _ends(self, inside: Cells, outside: Cells, past: list[Fractions], level: float) -> list[np.ndarray]:
         """Both ends of E[X h]/E[X]; `outside` holds what 1 − h is not zero for, each end misses at `level`."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tractable.extras import is_there
 from tractable.kernels import Scopes, Tables
 from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps
 from tractable.kernels.threads import side_by_side
@@ -26,6 +27,7 @@ from tractable.plan.budget import speed
 from tractable.plan.mini_buckets import CORES, FIRST_PASS, MOST_LOG2, SWEPT, Order, eliminating, largest, orders
 from tractable.plan.most_probable import SearchRun
 from tractable.plan.summed_out import linked_tables
+from tractable.posterior.approximate import toulbar2
 from tractable.posterior.approximate.local_search import improving
 from tractable.posterior.waiting import BestDisplay
 
@@ -153,8 +155,20 @@ class _Part:
                 return self.lower._replace(rest=-np.inf)
         if last is None:
             return self.lower._replace(rest=self.upper)
-        found = self._search(*last, self.k)
-        return _together(self.lower, found, self.k, self.upper)
+        if self.k > 1 or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+            return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
+        return self._raced(*last)
+
+    def _raced(self, buckets: MiniBuckets, state: BoundState) -> Listed:
+        """The same, while toulbar2 searches beside: who proves the best first ends the other's search."""
+        start = self.lower.states[0] if len(self.lower.values) else None
+        with toulbar2.Running(self.tables, max(self.end - time.perf_counter(), 0.01), self.memory / 2, start) as other:
+            found = _together(self.lower, self._search(buckets, state, 1, other), 1, self.upper)
+            if found.rest <= found.top and not other.over:
+                return found
+            theirs = other.found()
+        own = Listed(np.array([theirs.lower]), np.atleast_2d(theirs.states), theirs.upper) if theirs.states is not None else None
+        return found if own is None else _together(found, own, 1, found.rest)
 
     def _bounds(self) -> Iterator[tuple[MiniBuckets, BoundState]]:
         """Lower and lower bounds, and between them better and better states."""
@@ -193,17 +207,28 @@ class _Part:
             if value >= self.upper - TIE * max(1.0, abs(value)) or time.perf_counter() > end:
                 return
 
-    def _search(self, buckets: MiniBuckets, state: BoundState, k: int) -> Listed:
+    def _search(
+        self, buckets: MiniBuckets, state: BoundState, k: int, other: toulbar2.Running | None = None
+    ) -> Listed:
         lower = float(self.lower.values[0]) if k == 1 and len(self.lower.values) else -np.inf
         price = buckets.price()
         assert price is not None
         memory = max(self.memory / 2 - price.bytes, 1e6)
         terms = SearchTerms(k, lower, max(self.end - time.perf_counter(), 0.01), memory=memory)
-        found = buckets.search(state, len(self.tables.sizes), terms, self._shown if self.show.wanted else None)
-        return Listed(found.values, found.states, found.upper)
 
-    def _shown(self, found: Searched) -> None:
-        self.show.ends(max(self.lower.top, float(found.values.max(initial=-np.inf))), min(self.upper, found.upper))
+        def heard(found: Searched) -> None:
+            best = max(self.lower.top, float(found.values.max(initial=-np.inf)))
+            self.show.ends(best, min(self.upper, found.upper))
+            if other is not None and other.over:
+                raise KeyboardInterrupt  # which ends the search with what it has
+
+        wanted = self.show.wanted or other is not None
+        found = buckets.search(state, len(self.tables.sizes), terms, heard if wanted else None)
+        if found.interrupted and not (other is not None and other.over):
+            self.lower = _together(self.lower, Listed(found.values, found.states, found.upper), k, self.upper)
+            self.upper = self.lower.rest
+            raise KeyboardInterrupt
+        return Listed(found.values, found.states, found.upper)
 
 
 def _largest_terms(tables: Tables) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -39,8 +40,8 @@ class Bracket(NamedTuple):
 
 
 def solve(plan: Plan, case: Any, key: Any) -> Any:
-    """What was planned, run: the different cases one after the other, each on all cores, those that are alike in turn."""
-    cases, program = TableCases.of(plan, case), plan.program
+    """What was planned, run: the different cases one after the other, each on all cores, those alike in turn."""
+    start, cases, program = time.perf_counter(), TableCases.of(plan, case), plan.program
     if plan.query == "sample":
         return sampled(plan, case, cases.base, generator(key))
     seed = int(generator(key).integers(2**62))
@@ -48,9 +49,11 @@ def solve(plan: Plan, case: Any, key: Any) -> Any:
     asked = [] if plan.query == "evidence" else list(names)
     places = np.array(positions(case.model, asked), np.int64)
     found: dict[int, Bracket] = {}
-    for alike in cases.alike():
+    sets = cases.alike()
+    spent = program.spent + time.perf_counter() - start
+    for alike in sets:
         share = len(alike) / cases.n
-        own = program._replace(seconds=share * program.seconds, spent=share * program.spent)
+        own = program._replace(seconds=share * program.seconds, spent=share * spent)
         for i, bracket in zip(alike, bracketed(map(cases.one, alike), len(alike), (own, seed), places), strict=True):
             if bracket is None:
                 raise BudgetError(replace(plan, method=None, reason=TOO_LITTLE))

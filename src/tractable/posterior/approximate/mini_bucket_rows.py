@@ -15,25 +15,22 @@ from tractable.kernels import Tables
 from tractable.kernels.mini_buckets import MiniBuckets, Sweeps
 from tractable.kernels.threads import side_by_side
 from tractable.plan.interval_memory import Room, room_for
-from tractable.plan.mini_buckets import CORES, FIRST_PASS, SWEPT, IntervalRun, Ran
+from tractable.plan.mini_buckets import CORES, IntervalRun, Ran
 from tractable.posterior.approximate.betting import Bets
 from tractable.posterior.approximate.mini_buckets import (
     BEFORE_DRAWS,
     LAST,
+    LEAN,
     Bounded,
     ImportanceSample,
     Questions,
     draw_under,
     lower_and_lower,
-    paced,
     planned_draws,
 )
 from tractable.posterior.waiting import IntervalDisplay
 
 R = TypeVar("R")
-
-LEAN, SHARED = 6, 0.25
-"""Sweeps of a case after the first, and the share of the time for the sweeps of all."""
 
 
 class Lead(NamedTuple):
@@ -82,11 +79,9 @@ def drawn_alike(
 
 def _led(tables: Tables, n: int, how: tuple[IntervalRun, float], show: Any) -> tuple[Bounded | None, bool]:
     """The best bound of the first case with tables that all can afford, and whether somebody interrupted."""
-    program, end = how
-    most = SHARED * paced(program) * CORES / n / (FIRST_PASS + LEAN * SWEPT)
     best = None
     try:
-        for best in lower_and_lower(tables, program, end, most):
+        for best in lower_and_lower(tables, *how, n):
             show(best.state.bound)
     except KeyboardInterrupt:
         if best is None:

@@ -51,8 +51,11 @@ RACE, FINAL, GROWTH = 0.08, 0.06, 0.2
 LARGE_GROWTH, FILLED = 0.45, -2.0
 """The last share where the gap to log Z is so much more than the logarithm of the draws that there will be."""
 
-QUICK, LONG = 4, 12
-"""Sweeps of the finalists, and of the one that is chosen."""
+SHARED, LARGE_SHARED = 0.15, 0.3
+"""Where rows share their parts, the share of the time for the sweeps of all, and where the gap is as large."""
+
+QUICK, LONG, LEAN = 4, 12, 6
+"""Sweeps of the finalists, of the one that is chosen, and of each row that begins with what another came to."""
 
 PROMPT = 0.02
 """The share of the time that a piece of the draws takes, at most, as long as it has several batches."""
@@ -87,16 +90,16 @@ class ImportanceSample(NamedTuple):
     interrupted: bool = False
 
 
-def lower_and_lower(tables: Tables, program: IntervalRun, end: float, most: float = math.inf) -> Iterator[Bounded]:
+def lower_and_lower(tables: Tables, program: IntervalRun, end: float, n_rows: int = 1) -> Iterator[Bounded]:
     """Lower and lower bounds, within their share of the time to the end; none where the memory allows nothing.
 
-    Their tables have at most so many entries in all.
+    Where they are of one of many rows that share the time, parts are such as all can afford to sweep.
     """
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     if program.ran is not None:
         yield _again(tables, scopes, program.ran)
         return
-    entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, most)
+    entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, _affordable(SHARED, program, n_rows))
     late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
     def first(how: Order, entries: float = entries) -> Bounded | None:
@@ -115,9 +118,9 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float, most: floa
         return
     guard = _guard(FINAL, program, end)
     finalists = side_by_side(lambda r: _swept(r, QUICK, guard), racers, at_once=CORES)
-    best = min(finalists, key=lambda r: r.state.bound)
-    yield best
-    yield _grown(tables, best, program, end, most)
+    finalists.sort(key=lambda r: r.state.bound)
+    yield finalists[0]
+    yield _grown(tables, finalists, program, end, n_rows)
 
 
 def paced(program: IntervalRun) -> float:
@@ -149,26 +152,44 @@ def _guard(share: float, program: IntervalRun, end: float) -> float:
     return max(min(OVERDUE * share * program.seconds, BEFORE_DRAWS * (end - time.perf_counter())), 0.0)
 
 
-def _grown(tables: Tables, best: Bounded, program: IntervalRun, end: float, most: float) -> Bounded:
-    """The better of two: with larger tables, or the same ones swept for longer.
+def _affordable(share: float, program: IntervalRun, n_rows: int) -> float:
+    """Entries of parts that all rows can sweep in a share of the time."""
+    return share * paced(program) * CORES / n_rows / (FIRST_PASS + LEAN * SWEPT) if n_rows > 1 else math.inf
 
-    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time.
+
+def _grown(tables: Tables, finalists: list[Bounded], program: IntervalRun, end: float, n_rows: int) -> Bounded:
+    """The best of two with larger tables, or with the same ones swept for longer where none are larger.
+
+    Where draws could not be many enough to fill the gap to log Z, the bound has more of the time. Where memory is short
+    the best alone has it, beside its small tables.
     """
-    share = LARGE_GROWTH if _gap(best) > math.log(planned_draws(best, None, program)) + FILLED else GROWTH
-    entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), most)
+    best = finalists[0]
+    wide = _gap(best, program) > math.log(planned_draws(best, None, program) / n_rows) + FILLED
+    share, shared = (LARGE_GROWTH, LARGE_SHARED) if wide else (GROWTH, SHARED)
+    entries = min(share * paced(program) / (FIRST_PASS + LONG * SWEPT), _affordable(shared, program, n_rows))
     guard = _guard(share, program, end)
+
+    def larger(racer: Bounded, memory: float) -> MiniBuckets | None:
+        found = largest(tables, racer.buckets.order, racer.how.seed, entries, memory)
+        return None if found is None or found.limit <= racer.buckets.limit else found
+
+    def grown(pair: tuple[Bounded, MiniBuckets | None]) -> Bounded:
+        racer, found = pair
+        return _swept(racer, 2 * LONG, guard) if found is None else _bounded(racer.how, found, LONG, guard)
+
     price = best.buckets.price()
     assert price is not None
-    larger = largest(tables, best.buckets.order, best.how.seed, entries, program.memory - price.bytes)
-    calls = [lambda: _swept(best, 2 * LONG, guard)]
-    if larger is not None and larger.limit > best.buckets.limit:
-        calls.append(lambda: _bounded(best.how, larger, LONG, guard))
-    return min(side_by_side(lambda call: call(), calls, at_once=CORES), key=lambda r: r.state.bound)
+    pairs = [(racer, larger(racer, program.memory / CORES)) for racer in finalists[:CORES]]
+    alone = larger(best, program.memory - price.bytes)
+    if alone is not None and (pairs[0][1] is None or alone.limit > pairs[0][1].limit):
+        pairs = [(best, alone), (best, None)]
+    return min(side_by_side(grown, pairs, at_once=CORES), key=lambda r: r.state.bound)
 
 
-def _gap(found: Bounded) -> float:
-    """U − log Z, as a batch of draws sees it; infinite where none has a positive weight."""
-    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, 2), 0)
+def _gap(found: Bounded, program: IntervalRun) -> float:
+    """U − log Z, as few draws see it; infinite where none has a positive weight."""
+    n = min(_prompt(found, None, program), 2)
+    log_w, _ = found.buckets.draw(found.state, found.buckets.proposal(found.state), (0, n), 0)
     return float(math.log(len(log_w)) - np.logaddexp.reduce(log_w))
 
 
@@ -261,15 +282,19 @@ def planned_draws(found: Bounded, wanted: np.ndarray | None, program: IntervalRu
     return batches(share * program.seconds * CORES / (DRAWN * price.draw + 1e-8)) * BATCH
 
 
+def _prompt(found: Bounded, wanted: np.ndarray | None, program: IntervalRun) -> int:
+    """Batches that take little of the time, from sizes alone; at least one."""
+    price = found.buckets.price(wanted)
+    assert price is not None
+    return int(max(PROMPT * program.seconds / (BATCH * (DRAWN * price.draw + 1e-8)), 1))
+
+
 def pieces(
     found: Bounded, wanted: np.ndarray, terms: tuple[IntervalRun, Room], key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws by the piece, as many as there are to be: log w − U [n], states of the wanted variables [·, n]."""
     (program, room), (seed, horizon) = terms, key
-    price = found.buckets.price(wanted)
-    assert price is not None
-    quick = PROMPT * program.seconds / (BATCH * (DRAWN * price.draw + 1e-8))
-    step = int(np.clip(quick, 1, room.step))
+    step = min(_prompt(found, wanted, program), room.step)
     proposal = found.buckets.proposal(found.state, wanted)
     most = program.draws if program.ran is None else program.ran.draws
 

@@ -67,29 +67,57 @@ def unsuited(tables: Tables) -> str:
 def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None) -> Bounded:
     """What toulbar2 finds in so many seconds, from states that are known or from none; with both ends.
 
-    It runs in a process of its own: Ctrl-C does not end its search, its clock, its settings and what it does with
-    signals are those of the whole process, which it ends where memory runs out.
-
     Raises
     ------
     ModuleNotFoundError : pytoulbar2 is not installed. ValueError : tables that it does not take, see `unsuited`.
     """
-    if not is_there("pytoulbar2"):  # which only the process imports
-        raise missing(ModuleNotFoundError(name="pytoulbar2"), "a search by toulbar2")
-    if why := unsuited(tables):
-        raise ValueError(why)
-    costs, scale, most = whole_costs(tables)
-    known = -math.inf if start is None else log_product(tables, start)
-    if most == -math.inf:
-        return Bounded(None, -math.inf, -math.inf)
-    if known == -math.inf:
-        start = None
-    problem: dict[str, Any] = {name: getattr(tables, name) for name in ARRAYS} | {"costs": costs}
-    told = _ask(problem if start is None else {**problem, "start": start}, seconds, memory)
-    found = None if told["states"] is None else np.array(told["states"], np.int32)
-    value = -math.inf if found is None else log_product(tables, found)
-    states, lower = (found, value) if value > known else (start, known)
-    return Bounded(states, lower, max(most - told["least"] / scale, lower))
+    with Running(tables, seconds, memory, start) as search:
+        return search.found()
+
+
+class Running:
+    """A search by toulbar2 in a process of its own, beside which others may go on; it ends with its ``with`` block.
+
+    Ctrl-C does not end toulbar2's search; its clock, its settings and what it does with signals are those of the whole
+    process, which it ends where memory runs out.
+    """
+
+    def __init__(self, tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None):
+        if not is_there("pytoulbar2"):  # which only the process imports
+            raise missing(ModuleNotFoundError(name="pytoulbar2"), "a search by toulbar2")
+        if why := unsuited(tables):
+            raise ValueError(why)
+        self.tables, self.until = tables, time.monotonic() + seconds
+        costs, self.scale, self.most = whole_costs(tables)
+        self.known = -math.inf if start is None else log_product(tables, start)
+        self.start = start if self.known > -math.inf else None
+        problem: dict[str, Any] = {name: getattr(tables, name) for name in ARRAYS} | {"costs": costs}
+        given = problem if self.start is None else {**problem, "start": self.start}
+        self.process = None if self.most == -math.inf else _process(given, seconds, memory)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come to its end."""
+        return self.process is None or self.process.poll() is not None
+
+    def found(self) -> Bounded:
+        """What it found, once it is over or its time is."""
+        if self.process is None:
+            return Bounded(None, -math.inf, -math.inf)
+        lines = _answer(self.process, self.until).decode(errors="replace").splitlines()
+        told = json.loads(lines[-1]) if lines else {"states": None, "least": 0.0}
+        found = None if told["states"] is None else np.array(told["states"], np.int32)
+        value = -math.inf if found is None else log_product(self.tables, found)
+        states, lower = (found, value) if value > self.known else (self.start, self.known)
+        return Bounded(states, lower, max(self.most - told["least"] / self.scale, lower))
 
 
 def whole_costs(tables: Tables) -> tuple[np.ndarray, float, float]:
@@ -108,33 +136,18 @@ def whole_costs(tables: Tables) -> tuple[np.ndarray, float, float]:
     return np.maximum(np.floor(below * scale - 1e-3), 0.0), scale, float(rounded)
 
 
-def _ask(problem: dict[str, Any], seconds: float, memory: float) -> dict[str, Any]:
-    """What the process answers; nothing but that costs are not negative, where it does not."""
-    paths = os.pathsep.join(path for path in sys.path if path)
+def _process(problem: dict[str, Any], seconds: float, memory: float) -> subprocess.Popen[bytes]:
+    """The process, which has read its problem from a file."""
     # Not multiprocessing: it would run the caller's own script once more.
-    command = [
-        sys.executable,
-        "-P",
-        str(Path(__file__).with_name("toulbar2_process.py")),
-        f"{seconds:g}",
-        f"{memory:g}",
-    ]
+    path = str(Path(__file__).with_name("toulbar2_process.py"))
+    command = [sys.executable, "-P", path, f"{seconds:g}", f"{memory:g}"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with tempfile.TemporaryFile() as given:
         np.savez(given, **problem)
         given.seek(0)
-        process = subprocess.Popen(
-            command,
-            stdin=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": paths},
+        return subprocess.Popen(
+            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )
-        try:
-            lines = _answer(process, time.monotonic() + seconds).decode(errors="replace").splitlines()
-        finally:
-            process.kill()
-            process.communicate()
-    return json.loads(lines[-1]) if lines else {"states": None, "least": 0.0}
 
 
 def _answer(process: subprocess.Popen[bytes], until: float) -> bytes:

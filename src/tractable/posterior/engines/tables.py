@@ -30,8 +30,8 @@ from tractable.plan import (
     allowed,
     check_method,
 )
+from tractable.plan.budget import AT_ONCE, STEP, sweeps, terms
 from tractable.plan.budget import ask as asking
-from tractable.plan.budget import terms
 from tractable.plan.counting import in_the_dark
 from tractable.plan.most_probable import SEARCHES
 from tractable.plan.networks import ManyRows, answered, targets_of
@@ -51,6 +51,9 @@ from tractable.posterior.marginals import Marginals
 METHODS = ("auto", "exact", "elimination", "counting", "mini_buckets", *ESTIMATES, *SEARCHES)
 HASTE = 0.1
 """Of its patience, the share that the search for an exact plan has where an interval may answer instead."""
+
+MOST_AT_ONCE = int(AT_ONCE / STEP / sweeps("marginals"))
+"""Free variables: more take longer than what is answered in a single call, whatever they hang on."""
 
 ANYTIME = True
 """An interval answers where exact numbers are too expensive."""
@@ -91,6 +94,8 @@ def normalized(model: TableModel) -> bool:
 def at_once(case: Case, ask: Ask) -> Solved | None:
     """The marginals of one case in a single call into the kernels, on the terms of the budget; None beyond them."""
     if ask.query != "marginals" or ask.method not in ("auto", "exact") or case.given.many:
+        return None
+    if (case.given.states < 0).sum() > MOST_AT_ONCE:
         return None
     targets, pruned = ask.targets, ()
     case = case.opened(ask) if case.model.sparse else case
