@@ -167,7 +167,11 @@ class _Part:
             if found.rest <= found.top and not other.over:
                 return found
             theirs = other.found()
-        own = Listed(np.array([theirs.lower]), np.atleast_2d(theirs.states), theirs.upper) if theirs.states is not None else None
+        own = (
+            Listed(np.array([theirs.lower]), np.atleast_2d(theirs.states), theirs.upper)
+            if theirs.states is not None
+            else None
+        )
         return found if own is None else _together(found, own, 1, found.rest)
 
     def _bounds(self) -> Iterator[tuple[MiniBuckets, BoundState]]:
@@ -207,9 +211,7 @@ class _Part:
             if value >= self.upper - TIE * max(1.0, abs(value)) or time.perf_counter() > end:
                 return
 
-    def _search(
-        self, buckets: MiniBuckets, state: BoundState, k: int, other: toulbar2.Running | None = None
-    ) -> Listed:
+    def _search(self, buckets: MiniBuckets, state: BoundState, k: int, other: toulbar2.Running | None = None) -> Listed:
         lower = float(self.lower.values[0]) if k == 1 and len(self.lower.values) else -np.inf
         price = buckets.price()
         assert price is not None

@@ -12,7 +12,6 @@ import numpy as np
 
 from tractable.kernels import Reduced
 from tractable.models._base import ModelError
-from tractable.models.as_tables import machine_tables
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import all_known, checked_values, condition
 from tractable.models.keys import generator
@@ -130,7 +129,7 @@ def _searched(asked: Asked, plan: Plan, key: Any) -> Iterator[Modes]:
     """The best joint states of each case that a search of its tables finds, and bounds of the others."""
     for r in range(asked.cases.n_rows):
         machine = exact.left(asked.model, asked.cases, r)
-        reduced, constant, _ = machine_tables(machine)
+        reduced, constant, _ = exact.as_tables(machine)
         found = searched(reduced, plan, key)
         values = exact.completed(asked.cases.take([r]), exact.values_of(machine, found.states), len(found.values))
         yield Modes(found.values + constant, values, found.upper + constant, found.tied)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.kernels import Reduced
-from tractable.models.as_tables import machine_tables
+from tractable.models.as_tables import MachineTables, machine_tables
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
@@ -82,9 +82,15 @@ def _enumerate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:
     return found.log_z, {name: np.asarray(m) for name, m in found.gradient.fields.items()}
 
 
+def as_tables(machine: Boltzmann) -> MachineTables:
+    """The tables of a machine, in double precision."""
+    with jax.enable_x64(True):
+        return machine_tables(machine)
+
+
 def _tables(machine: Boltzmann, tree: ContractionTree) -> tuple[Reduced, ContractionTree | None, float]:
     """The machine as tables, the tree that runs on them, and a constant."""
-    reduced, constant, copies = machine_tables(machine)
+    reduced, constant, copies = as_tables(machine)
     return reduced, fitted(copied(tree, copies), reduced), constant
 
 
