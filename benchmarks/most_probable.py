@@ -2,8 +2,8 @@
 
 Claim: the states found are at least as probable as the best known ones, for all 14 UAI 2014 problems, and at least nine
 of these are proven the most probable within `--seconds`; every ground state of spin glasses on a torus is proven.
-Beside it toulbar2 with its defaults is given the tables as the evidence leaves them, in costs so fine that rounding them takes
-less than 1e-4 nats. A state is proven where the bound is within 1e-4 nats of its value.
+Beside it toulbar2 with its defaults is given the tables as the evidence leaves them, in costs so fine that rounding
+takes less than 1e-4 nats. A state is proven where the bound is within 1e-4 nats of its value.
 
 Families: UAI problems with the published assignments (several may be equally good: logarithms of unnormalized products
 are compared, entry by entry from the tables as they were read), and Gaussian couplings on tori, whose ground states are

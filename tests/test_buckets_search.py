@@ -9,7 +9,7 @@ import pytest
 from small_networks import SmallNetwork, random_network
 from sweep import seeds
 
-from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps, Worth
+from tractable.kernels.mini_buckets import BoundState, LeafWorth, MiniBuckets, Searched, SearchTerms, Sweeps
 
 LIMITS = 1, 2, 4, 8, 2**20
 CLOSE = {"rel": 1e-9, "abs": 1e-9}
@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
     def places(self, states: np.ndarray) -> np.ndarray:
         """Where in the flat values the states are."""
-        return np.ravel_multi_index(tuple(np.maximum(states, 0).T), self.values.shape)
+        return np.asarray(np.ravel_multi_index(tuple(np.maximum(states, 0).T), self.values.shape))
 
     def worth(self, states: np.ndarray, most: float) -> float:
         """The value of a choice, which is no more than its bound."""
@@ -75,7 +75,7 @@ def random_choice(seed: int, whole: bool) -> Choice:
 @pytest.mark.parametrize("seed", seeds(40, 10))
 def test_the_best_are_found_in_order(seed: int, whole: bool) -> None:
     choice, rng = random_choice(seed, whole), np.random.default_rng(seed)
-    worth: Worth | None = None if choice.n_max == len(choice.order) else choice.worth
+    worth: LeafWorth | None = None if choice.n_max == len(choice.order) else choice.worth
     for limit in LIMITS:
         buckets, state = choice.bounded(limit, int(rng.integers(5)), seed)
         for k in (1, 5, choice.values.size + 1):
@@ -92,7 +92,7 @@ def test_the_best_are_found_in_order(seed: int, whole: bool) -> None:
 @pytest.mark.parametrize("seed", seeds(40, 10))
 def test_what_ends_early_is_bounded(seed: int, whole: bool) -> None:
     choice, rng = random_choice(seed, whole), np.random.default_rng(seed)
-    worth: Worth | None = None if choice.n_max == len(choice.order) else choice.worth
+    worth: LeafWorth | None = None if choice.n_max == len(choice.order) else choice.worth
     for limit in LIMITS[:-1]:
         buckets, state = choice.bounded(limit, 1, seed)
         for nodes, memory in (
@@ -119,6 +119,44 @@ def test_leaves_bound_the_sums_below_them(seed: int) -> None:
         assert np.delete(choice.values.ravel(), choice.places(found.states)).max(initial=-np.inf) == -np.inf
         if limit == LIMITS[-1]:
             assert found.values == pytest.approx(own, **CLOSE)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("seed", seeds(40, 10))
+def test_parts_find_the_same(seed: int, whole: bool) -> None:
+    choice, rng = random_choice(seed, whole), np.random.default_rng(seed)
+    for limit in LIMITS:
+        buckets, state = choice.bounded(limit, int(rng.integers(4)), seed)
+        terms = SearchTerms(memory=float(rng.choice([0, 1e9])))
+        one = buckets.search(state, choice.n_max, terms)
+        other = buckets.search(state, choice.n_max, terms._replace(by_parts=True))
+        assert other.proven and other.values == pytest.approx(one.values, **CLOSE)
+        if not len(one.values):
+            continue
+        best, most = float(one.values[0]), choice.values.max()
+        for lower in (best - 0.1, best + 1e-6):
+            found = buckets.search(state, choice.n_max, terms._replace(by_parts=True, lower=lower))
+            assert found.proven and len(found.values) == (lower < best) and found.upper >= most - 1e-13 * abs(most)
+        early = buckets.search(state, choice.n_max, terms._replace(by_parts=True, nodes=int(rng.integers(1, 60))))
+        assert early.upper >= most - 1e-13 * abs(most) and (early.proven or early.nodes <= 61)
+        if whole:
+            choice.check(other, 1)
+
+
+def test_parts_are_solved_by_themselves() -> None:
+    """Pairs that hang on one hub: what is solved of one pair is not solved again for the states of another."""
+    n, rng = 60, np.random.default_rng(0)
+    scopes = [(0, i) for i in range(1, 2 * n + 1)] + [(2 * i + 1, 2 * i + 2) for i in range(n)]
+    net = SmallNetwork((2,) * (2 * n + 1), tuple(scopes), tuple(rng.normal(size=(len(scopes), 2, 2))))
+    order = np.arange(2 * n + 1)[::-1].copy()
+    buckets = MiniBuckets(net.tables, order, 1)
+    state = buckets.bound(Sweeps(0), None, np.zeros(2 * n + 1))
+    whole = MiniBuckets(net.tables, order, 2**20).bound(Sweeps(0), None, np.zeros(2 * n + 1))
+    found = buckets.search(state, 2 * n + 1, SearchTerms(nodes=10**6, by_parts=True))
+    assert state.bound > whole.bound + 1 and found.proven
+    assert found.values[0] == pytest.approx(whole.bound, abs=1e-8)
+    assert found.values == pytest.approx(net.log_joint(found.states.T))
 
 
 def chain(n: int, k: int) -> SmallNetwork:
@@ -154,7 +192,8 @@ def test_what_must_be_exceeded_may_be_raised_meanwhile() -> None:
     assert heard and found.proven and heard[0].upper >= 0 and 0 < len(found.values) < 3**n
 
 
-def test_an_interrupted_search_says_what_it_has() -> None:
+@pytest.mark.parametrize("by_parts", [False, True])
+def test_an_interrupted_search_says_what_it_has(by_parts: bool) -> None:
     n = 40
     order = np.random.default_rng(0).permutation(n)
     net = SmallNetwork(
@@ -166,11 +205,12 @@ def test_an_interrupted_search_says_what_it_has() -> None:
     state = buckets.bound(Sweeps(0), None, np.zeros(n))
 
     def show(found: Searched) -> None:
-        if len(found.values):
+        if len(found.values) or by_parts:
             raise KeyboardInterrupt
 
-    found = buckets.search(state, n, SearchTerms(3, seconds=60), show)
-    assert found.interrupted and not found.proven and found.values[0] <= found.upper <= state.bound
+    found = buckets.search(state, n, SearchTerms(3, seconds=60, by_parts=by_parts), show)
+    assert found.interrupted and not found.proven and len(found.values) == 3 * (not by_parts)
+    assert found.values.max(initial=-np.inf) <= found.upper <= state.bound + 1e-9
     assert found.values == pytest.approx(net.log_joint(found.states.T))
 
 

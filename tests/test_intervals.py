@@ -235,7 +235,7 @@ def test_terms_that_are_none_are_said(verb: Any, method: str, how: dict[str, Any
 
 
 def test_what_does_not_apply_is_said() -> None:
-    with pytest.raises(tr.ModelError, match="bounds sums, not the largest term"):
+    with pytest.raises(tr.ModelError, match="finds no largest term"):
         tr.most_probable(grid(3).network, method="mini_buckets")
     with pytest.raises(tr.BudgetError, match="100 B, does not suffice for the smallest bound"):
         tr.infer(grid().network, method="mini_buckets", memory=100)

@@ -35,8 +35,8 @@ static inline Case random_case(int n, int m, int widest, int kind, int64_t limit
 int buckets_price(TABLES, const uint8_t *wanted, double *told, Caller caller);
 int buckets_bound(TABLES, int fresh, const double *temperatures, const double *terms, double *weights, double *shifts,
                   double *told, Caller caller);
-int buckets_search(TABLES, const double *temperatures, double *weights, double *shifts, int n_levels, const double *terms,
-                   const double *lower, double *best, int32_t *rows, int32_t *states, double *told, Caller caller);
+int buckets_search(TABLES, const double *temperatures, double *weights, double *shifts, int n_levels, int by_parts,
+                   const double *terms, const double *lower, double *best, int32_t *rows, int32_t *states, double *told, Caller caller);
 int buckets_proposal(TABLES, const uint8_t *wanted, double *weights, double *shifts, double *proposal, double *told,
                      Caller caller);
 int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, const double *proposal, int64_t first,

@@ -1,4 +1,4 @@
-/* Tests of buckets_search.c, buckets_frontier.c, buckets_ladder.c: the best states are those of plain loops over all joint
+/* Tests of buckets_search.c, buckets_frontier.c, buckets_ladder.c, buckets_tree.c: the best states are those of plain loops over all joint
  * states, in order and without repeats, and what is not found, for want of nodes or memory, is bounded. */
 #include "buckets_models.h"
 
@@ -65,9 +65,11 @@ static Answer room_for(const Choice *o, int k) {
     return a;
 }
 
+static int by_parts;
+
 static int searched(const Choice *o, const Found *f, Answer *a, const double *terms, double lower, Caller caller) {
     asked = o, answered = a;
-    return buckets_search(GIVEN(&o->c), o->temperatures, f->weights, f->shifts, o->n_max, terms, &lower, a->values, a->rows,
+    return buckets_search(GIVEN(&o->c), o->temperatures, f->weights, f->shifts, o->n_max, by_parts, terms, &lower, a->values, a->rows,
                           a->states, a->told, caller);
 }
 
@@ -95,21 +97,41 @@ static void check_answer(const Choice *o, const Answer *a, double lower, int exa
     CHECK(!above || (isinf(least) && rest == -INFINITY));
 }
 
-static int n_stopped, n_full, n_split;
+static int n_stopped, n_full, n_split, n_parts_stopped;
+
+/* By parts the same is found as by the other search, or nothing above what is to be exceeded. */
+static void check_parts(const Choice *o, const Found *f, double lower, double nodes) {
+    double terms[] = {1, INFINITY, INFINITY, random_below(2) ? 1e9 : 0, 0};
+    int exact = o->n_max == o->c.model.tables.n;
+    Answer one = room_for(o, 1), other = room_for(o, 1);
+    CHECK(!searched(o, f, &one, terms, lower, NULL));
+    by_parts = 1;
+    CHECK(!searched(o, f, &other, terms, lower, NULL));
+    check_answer(o, &other, lower, exact);
+    CHECK(one.told[PROVEN] > 0 && other.told[PROVEN] > 0 && one.told[FOUND] == other.told[FOUND]);
+    if (one.told[FOUND] > 0) CHECK_NEAR(one.values[0], other.values[0], 1e-11 * (1 + fabs(one.values[0])));
+    else CHECK(other.told[UPPER] <= (isinf(lower) ? lower : lower + 1e-9 * (1 + fabs(lower))));
+    terms[2] = nodes;
+    CHECK(!searched(o, f, &other, terms, lower, NULL));
+    check_answer(o, &other, lower, exact);
+    n_parts_stopped += !(other.told[PROVEN] > 0);
+    by_parts = 0;
+}
 
 static void check(int n, int m, int kind, int64_t limit, int all) {
     Choice o = random_choice(n, m, kind, limit, all);
     Found f = found_at(&o.c, o.temperatures, random_below(4));
-    static const int many[] = {1, 2, 7, 40};
+    static const int many[] = {1, 2, 20, 200};
     int k = many[random_below(4)], exact = o.n_max == n;
-    double nodes = random_below(3) ? INFINITY : random_below(40), bytes = random_below(2) ? 1e9 : random_below(40000);
+    double nodes = random_below(3) ? INFINITY : random_below(40), bytes = random_below(2) ? 1e9 : random_below(30000);
     double lower = random_below(2) || !(f.told[0] > -1e9) ? -INFINITY : f.told[0] - 3 * random_unit();
     double terms[] = {k, INFINITY, nodes, bytes, 0};
     Answer a = room_for(&o, k);
     CHECK(!searched(&o, &f, &a, terms, lower, NULL));
     check_answer(&o, &a, lower, exact);
     CHECK(a.told[PROVEN] > 0 || isfinite(nodes));
-    n_stopped += !(a.told[PROVEN] > 0), n_full += bytes < 24000 && a.told[N_NODES] > 40, n_split += f.priced[SPLIT_BUCKETS] > 0;
+    n_stopped += !(a.told[PROVEN] > 0), n_full += bytes < 24000 && a.told[N_NODES] > 2 * n, n_split += f.priced[SPLIT_BUCKETS] > 0;
+    check_parts(&o, &f, lower, nodes);
     terms[4] = 1;
     CHECK(!searched(&o, &f, &a, terms, lower, worth));
     check_answer(&o, &a, lower, 1);
@@ -129,7 +151,7 @@ static void check_given_up(void) {
         release();
         o = random_choice(8, 14, POSITIVE, 1, 1), f = found_at(&o.c, o.temperatures, 0);
     }
-    while (o.c.model.n_joint < 12000 || !(f.priced[SPLIT_BUCKETS] > 2));
+    while (o.c.model.n_joint < 20000 || !(f.priced[SPLIT_BUCKETS] > 2));
     int k = (int)o.c.model.n_joint;
     double terms[] = {k, INFINITY, INFINITY, 1e9, 0};
     Answer a = room_for(&o, k);
@@ -144,6 +166,11 @@ static void check_given_up(void) {
     CHECK(!searched(&o, &f, &a, terms, -INFINITY, NULL) && !(a.told[PROVEN] > 0));
     check_answer(&o, &a, -INFINITY, 1);
     terms[1] = INFINITY;
+    Answer one = room_for(&o, 1);
+    by_parts = 1, terms[0] = 1;
+    RUNS_OUT(searched(&o, &f, &one, terms, -INFINITY, NULL), NO_MEMORY, 0);
+    check_answer(&o, &one, -INFINITY, 1);
+    by_parts = 0, terms[0] = k;
     RUNS_OUT(searched(&o, &f, &a, terms, -INFINITY, NULL), NO_MEMORY, 0);
     CHECK(a.told[FOUND] == k && a.told[PROVEN] > 0 && a.told[UPPER] == -INFINITY);
     check_answer(&o, &a, -INFINITY, 1);
@@ -161,6 +188,6 @@ int main(void) {
                 check(4 + random_below(5), 6 + random_below(9), kind, limits[l], i % 2);
             }
     check_given_up();
-    CHECK(n_split > 200 && n_stopped > 20 && n_full > 20 && n_asked > 1000);
+    CHECK(n_split > 200 && n_stopped > 20 && n_full > 10 && n_asked > 1000 && n_parts_stopped > 20);
     return 0;
 }

@@ -46,3 +46,13 @@ void ladder_of(Ladder *l, Bound *of, int n_levels) {
         for (int i = g->first; i < g->first + g->n; i++) gain_of(l, of, i, &l->gains[n_gains++], &n_steps);
     }
 }
+
+double log_of_product(const Tables *t, const double *logs, const int32_t *state) {
+    double sum = 0;
+    for (int j = 0; j < t->m; j++) {
+        int64_t at = 0;
+        for (int64_t i = t->starts[j]; i < t->starts[j + 1]; i++) at = at * t->sizes[t->scopes[i]] + state[t->scopes[i]];
+        sum += logs[t->value_starts[j] + at];
+    }
+    return sum;
+}

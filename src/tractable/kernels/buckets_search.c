@@ -34,9 +34,9 @@ static void raise_floor(Search *s) {
 
 /* What all that is not among the best may have at most: what is open or was given up, and what rounding took from it. */
 static double upper(const Search *s) {
-    double most = fmax(s->top, s->closed), rounding = 2.3e-16 * (s->l.n_gains + 1) * (fabs(s->l.root) + fabs(most));
+    double most = fmax(s->top, s->closed);
     if (isnan(s->l.slack)) return INFINITY;
-    return IS_ZERO(most) ? -INFINITY : most + s->l.slack + rounding;
+    return IS_ZERO(most) ? -INFINITY : most + ladder_charge(&s->l, most);
 }
 
 static void tell(const Search *s) {
@@ -54,21 +54,9 @@ static inline void look_if_due(Search *s) {
     raise_floor(s);
 }
 
-/* The logarithm of the product of all tables. */
-static double log_product(const Search *s, const int32_t *state) {
-    const Tables *t = s->l.b->t;
-    double sum = 0;
-    for (int j = 0; j < t->m; j++) {
-        int64_t at = 0;
-        for (int64_t i = t->starts[j]; i < t->starts[j + 1]; i++) at = at * t->sizes[t->scopes[i]] + state[t->scopes[i]];
-        sum += s->logs[t->value_starts[j] + at];
-    }
-    return sum;
-}
-
 static double value_of(const Search *s, double f, const int32_t *state) {
     double *told = s->wanted->told;
-    if (s->logs) return log_product(s, state);
+    if (s->logs) return log_of_product(s->l.b->t, s->logs, state);
     if (!s->wanted->asks) return f;
     tell(s);
     told[LEAF] = f, told[VALUE] = -INFINITY;
@@ -200,7 +188,6 @@ void search_below(Bound *of, const Wanted *wanted) {
     frontier_open(&s.open, wanted->bytes);
     s.logs = wanted->n_levels == t->n ? of->logs : NULL;
     s.x = grab_zeroed((size_t)wanted->n_levels + 1, sizeof(int32_t));
-    for (int64_t i = 0; i < (int64_t)t->n * (wanted->n_best + 1); i++) wanted->states[i] = -1;
     s.top = s.l.root;
     raise_floor(&s);
     run(&s);

@@ -67,6 +67,14 @@ typedef struct {
 /* The levels of the last variables of the order, from the last one on, and their gains, in place of the tables. */
 void ladder_of(Ladder *l, Bound *of, int n_levels);
 
+/* What rounding may have taken from an f. */
+static inline double ladder_charge(const Ladder *l, double f) {
+    return l->slack + 2.3e-16 * (l->n_gains + 1) * (fabs(l->root) + fabs(f));
+}
+
+/* The logarithm of the product of all tables, from those of their entries. */
+double log_of_product(const Tables *t, const double *logs, const int32_t *state);
+
 /* f of the states at a level, from f above it. */
 static inline void ladder_step(const Ladder *l, int d, double f, const int32_t *x) {
     const Level *at = &l->levels[d];
@@ -91,5 +99,6 @@ typedef struct {
 } Wanted;
 
 void search_below(Bound *of, const Wanted *wanted);
+void search_by_parts(Bound *of, const Wanted *wanted); /* for the best alone: see buckets_tree.c */
 
 #endif

@@ -3,8 +3,9 @@
  * clamped to the state that it has; the states of all others are then the best that there are, given the clamped ones.
  *
  * Orders are drawn anew: fronts that go through the region leave clamped variables where they are too wide, greedy orders
- * leave the hubs. Where no neighbourhood does better, one is solved with noise on its states and again without: what
- * comes out worse is taken back. Values are logarithms, all of them finite: the caller says what a zero costs. */
+ * leave the hubs. Where no neighbourhood does better, one is solved with noise on its states, or with a variable pinned
+ * to another state, and again without: what comes out worse is taken back. Values are logarithms, all of them finite:
+ * the caller says what a zero costs. */
 #include "kernels.h"
 
 /* How far a search has come; the caller keeps it from call to call. */
@@ -59,7 +60,8 @@ typedef struct {
     Step *steps;
     int64_t n_region, n_heap, n_pieces, room_pieces, n_nodes, room_nodes, n_steps, n_messages, done;
     double *messages, *bucket;
-    int greedy;
+    int greedy, hubs; /* the kind of order; whether it clamps what is in many tables */
+    int32_t pinned; /* keeps its state; or -1 */
     double noise, jitter, value;
     uint64_t salt;
 } Ground;
@@ -81,7 +83,7 @@ static double noise_on(const Ground *g, int v, int s) {
 
 static void lay_out(Ground *g, const Tables *t, const Search *how) {
     size_t n = (size_t)t->n + 1, edges = (size_t)t->starts[t->m] + 1;
-    *g = (Ground){.t = t, .how = how};
+    *g = (Ground){.t = t, .how = how, .pinned = -1};
     g->first = grab_zeroed(n + 1, sizeof(int64_t));
     for (int64_t e = 0; e < t->starts[t->m]; e++) g->first[t->scopes[e] + 2]++;
     for (int v = 0; v < t->n; v++) g->first[v + 2] += g->first[v + 1];
@@ -275,11 +277,18 @@ static void eliminate(Ground *g, int32_t v, int64_t size) {
     rekey(g, at, n - 1);
 }
 
-/* Clamps, in a bucket that was just looked at, the variable that the most entries hang on; of a front the one whose turn
- * it is. */
+/* What speaks for clamping a variable: the entries that hang on it, or the tables that it is in. */
+static double weight_of(const Ground *g, int32_t v) {
+    return g->hubs ? (double)(g->first[v + 1] - g->first[v]) * (1 + unit(g)) : g->key[v];
+}
+
+/* Clamps, in a bucket that was just looked at, the variable that most speaks for; of a front the one whose turn it is. */
 static void clamp(Ground *g, int32_t v) {
-    for (int i = 0; i < g->around.len && g->greedy; i++)
-        if (g->key[g->around.at[i]] > g->key[v]) v = g->around.at[i];
+    double most = weight_of(g, v);
+    for (int i = 0; i < g->around.len && g->greedy; i++) {
+        double own = weight_of(g, g->around.at[i]);
+        if (own > most) most = own, v = g->around.at[i];
+    }
     bucket_of(g, v);
     heap_remove(g, v);
     g->status[v] = FIXED;
@@ -293,7 +302,7 @@ static void open_region(Ground *g) {
     g->n_heap = g->n_pieces = g->n_nodes = g->n_steps = g->n_messages = 0;
     g->scopes.len = g->used.len = 0;
     for (int64_t i = 0; i < g->n_region; i++)
-        if (t->sizes[g->region[i]] > 1) g->status[g->region[i]] = OPEN, g->list[g->region[i]] = -1;
+        if (t->sizes[g->region[i]] > 1 && g->region[i] != g->pinned) g->status[g->region[i]] = OPEN, g->list[g->region[i]] = -1;
     uint64_t stamp = ++g->stamp;
     for (int64_t i = 0; i < g->n_region; i++)
         for (int64_t p = g->first[g->region[i]]; p < g->first[g->region[i] + 1]; p++) {
@@ -340,7 +349,7 @@ static int32_t best_of(const Ground *g, const Step *s) {
 
 /* Solves the region, but for what is clamped, with so much noise; what that gains. */
 static double solve(Ground *g, double noise) {
-    g->greedy = unit(g) < 0.5, g->jitter = g->greedy ? 3 * unit(g) * unit(g) : unit(g);
+    g->hubs = unit(g) < 0.5, g->greedy = unit(g) < 0.5, g->jitter = g->greedy ? 3 * unit(g) * unit(g) : unit(g);
     g->noise = noise * g->how->scale, g->salt = next_random(g->how->stream);
     open_region(g);
     while (g->n_heap) {
@@ -396,15 +405,30 @@ static void go_to(Ground *g, const int32_t *state, double value) {
     g->value = value;
 }
 
-/* Leaves an optimum by noise in a region, and comes back to one nearby; undone where that one is worse. */
+/* Solves a region with noise, and wider ones without. */
+static void shake(Ground *g, int32_t root, int64_t wide) {
+    grow(g, root, wide);
+    solve(g, exp(log(0.03) + log(100.0) * unit(g)));
+}
+
+/* Puts a variable into another state, to which a wider region adapts as long as it has to stay. */
+static void pin(Ground *g, int32_t root, int64_t wider) {
+    int32_t k = g->t->sizes[root], *own = g->how->state + root;
+    if (k > 1) *own = (int32_t)((*own + 1 + below(g, k - 1)) % k);
+    g->value = value_of(g), g->pinned = root;
+    for (int i = 0; i < AGAIN; i++) grow(g, root, wider), solve(g, STILL);
+    g->pinned = -1;
+}
+
+/* Leaves an optimum, and comes back to one nearby, which is undone where it is worse. */
 static void kick(Ground *g) {
     int n = g->t->n;
     int64_t wide = 1 + some(g, n), wider = 4 * wide < n ? 4 * wide : n;
     int32_t root = (int32_t)below(g, n);
-    double value = g->value, noise = exp(log(0.03) + log(100.0) * unit(g));
+    double value = g->value;
     memcpy(g->saved, g->how->state, sizeof(int32_t) * (size_t)n);
-    grow(g, root, wide < n ? wide : n);
-    solve(g, noise);
+    if (unit(g) < 0.5) shake(g, root, wide < n ? wide : n);
+    else pin(g, root, wider);
     for (int i = 0; i < AGAIN; i++) grow(g, root, wider), solve(g, STILL);
     if (g->value < value - STILL * g->how->scale) go_to(g, g->saved, value);
 }

@@ -33,7 +33,7 @@ _ARGUMENTS = {
     "buckets_bound": [_int, *[_pointer] * 5],
     "buckets_proposal": [_pointer] * 5,
     "buckets_draw": [*[_pointer] * 3, _long, _long, _seed, _pointer, _int, _pointer],
-    "buckets_search": [*[_pointer] * 3, _int, *[_pointer] * 6],
+    "buckets_search": [*[_pointer] * 3, _int, _int, *[_pointer] * 6],
 }
 
 
@@ -104,13 +104,18 @@ def _kernel(name: str) -> Any:
 
 
 class SearchTerms(NamedTuple):
-    """How many states, what they have to exceed, seconds, nodes, and bytes for those that are still to be looked at."""
+    """How many states, what they have to exceed, seconds, nodes, and bytes for what is still to be looked at.
+
+    `by_parts`: only the best, solved in parts that do not matter to one another and are remembered by the states that
+    they hang on. It says nothing of a state before it is the best, but the bound of all falls meanwhile.
+    """
 
     k: int = 1
     lower: float = -np.inf
     seconds: float = np.inf
     nodes: float = np.inf
     memory: float = 1e9
+    by_parts: bool = False
 
 
 class Searched(NamedTuple):
@@ -128,10 +133,10 @@ class Searched(NamedTuple):
     interrupted: bool = False
 
 
-Show = Callable[[Searched], "float | None"]
+HearSearch = Callable[[Searched], "float | None"]
 """Hears of a search what it has found so far; may answer with what states have to exceed from now on."""
 
-Worth = Callable[[np.ndarray, float], float]
+LeafWorth = Callable[[np.ndarray, float], float]
 """What is known of a choice of states: at least this is its value, which is no more than the number given."""
 
 
@@ -243,7 +248,12 @@ class MiniBuckets:
         return log_w, states
 
     def search(
-        self, state: BoundState, n_max: int, terms: SearchTerms, show: Show | None = None, worth: Worth | None = None
+        self,
+        state: BoundState,
+        n_max: int,
+        terms: SearchTerms,
+        show: HearSearch | None = None,
+        worth: LeafWorth | None = None,
     ) -> Searched:
         """The states of the last `n_max` variables of the order with the largest values; these have temperature zero.
 
@@ -253,9 +263,9 @@ class MiniBuckets:
         last = self.order[len(self.order) - n_max :]
         if state.temperatures is None or state.temperatures[last].any():
             raise ValueError("a search takes a bound with temperature 0 of all variables that it chooses")
-        values, told = np.full(terms.k, -np.inf), np.array([np.inf, 0, 0, 0, np.nan, 0])
+        values, told = np.full(terms.k, -np.inf), np.array([state.bound, 0, 0, 0, np.nan, 0])
         states, rows = np.full((terms.k + 1, len(self.order)), -1, np.int32), np.zeros(terms.k, np.int32)
-        own, lower = np.array([*terms[:1], *terms[2:], worth is not None], np.float64), np.array([terms.lower])
+        own, lower = np.array([*terms[:1], *terms[2:5], worth is not None], np.float64), np.array([terms.lower])
         arrays = (state.temperatures, state.weights, state.shifts)
 
         def so_far(interrupted: bool = False) -> Searched:
@@ -270,7 +280,7 @@ class MiniBuckets:
 
         outs = map(_address, (own, lower, values, rows, states, told))
         try:
-            self._call("buckets_search", *map(_address, arrays), n_max, *outs, watch=watch)
+            self._call("buckets_search", *map(_address, arrays), n_max, terms.by_parts, *outs, watch=watch)
         except KeyboardInterrupt:
             return so_far(True)
         return so_far()

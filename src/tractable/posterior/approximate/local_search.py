@@ -19,6 +19,7 @@ import numpy as np
 
 from tractable.kernels import Tables
 from tractable.kernels.local_search import LocalSearch, Reach
+from tractable.kernels.propagation import Patience, propagate
 from tractable.posterior.approximate.table_starts import Support, starts
 
 LIMITS = 1 << 12, 1 << 18
@@ -26,6 +27,9 @@ LIMITS = 1 << 12, 1 << 18
 
 FIRST, WORK = 1e5, 3e7
 """Additions of the first call of the kernel, twice as many in each that follows, and in all that come later."""
+
+GUIDE, MESSAGES = Patience(200, 1e-4, 0.5, 5), 4_000_000
+"""Messages that say where to begin: sweeps, but no more entries than these in all."""
 
 HOPELESS = 16
 """Calls without a state that is possible, after which one is looked for by other means."""
@@ -55,7 +59,7 @@ def improving(
     [[0, 1]]
     """
     until, most = time.monotonic() + seconds, -math.inf
-    begin = np.zeros(len(tables.sizes), np.int32) if start is None else start
+    begin = believed(tables) if start is None else start
     logs, scale = softened(tables)
     search = LocalSearch(logs, begin, reach_of(tables, memory), scale, seed)
     for i in itertools.count(1):
@@ -68,6 +72,16 @@ def improving(
             return
         if i == HOPELESS and most == -math.inf and (other := starts(tables, 1, seed)) is not None:
             search = LocalSearch(logs, other[0], search.reach, scale, seed)
+
+
+def believed(tables: Tables) -> np.ndarray:
+    """The state of each variable that messages believe in most."""
+    sweeps = min(GUIDE.sweeps, MESSAGES // max(len(tables.values), 1))
+    if not len(tables.scopes) or not sweeps:
+        return np.zeros(len(tables.sizes), np.int32)
+    beliefs = propagate(tables, np.arange(tables.n_factors), GUIDE._replace(sweeps=sweeps)).beliefs
+    ends = np.cumsum(tables.sizes)
+    return np.array([own.argmax() for own in np.split(beliefs, ends[:-1])], np.int32)
 
 
 def reach_of(tables: Tables, memory: float = math.inf) -> Reach:
