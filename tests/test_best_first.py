@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 from chains_oracle import enumerate_paths, random_chain
 from factorial_oracle import enumerate_joint, gappy, random_model
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tractable as tr
+from tractable.kernels.chain import Chains, best_paths
 from tractable.kernels.maxima import best_states
+from tractable.plan import directed, machines
 from tractable.posterior import ImpossibleEvidenceError
+from tractable.posterior.best import tied
 
 infer: Any = tr.infer
 most_probable: Any = tr.most_probable
@@ -88,6 +93,52 @@ def test_paths_that_are_as_probable_are_said_to_be() -> None:
     assert len(found) == 8 and all(best.tied for best in found)
     assert most_probable(weather(), [0, 1, 0]).tied is False
     assert most_probable(even, [[0], [0, 1]]).tied.tolist() == [True, True]
+
+
+@given(st.data())
+def test_the_best_paths_among_many_ties(data: st.DataObject) -> None:
+    k, t = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
+    weights = st.lists(st.sampled_from([0.0, 1.0, 1.0, 2.0]), min_size=k, max_size=k).filter(any)
+    start, transition = np.array(data.draw(weights)), np.array([data.draw(weights) for _ in range(k)])
+    with np.errstate(divide="ignore"):
+        rows = np.log([data.draw(weights) for _ in range(t)])
+    start, transition = start / start.sum(), transition / transition.sum(1, keepdims=True)
+    truth, n = enumerate_paths(start, transition, rows), data.draw(st.integers(1, 90))
+    found = best_paths(Chains(start, transition, rows), n)
+    best = np.zeros(0) if truth is None else np.sort(truth.log_joint[truth.log_joint > -np.inf])[::-1][:n]
+    np.testing.assert_allclose(found.log_probability[: len(best), 0], best, atol=1e-12)
+    assert (found.log_probability[len(best) :] == -np.inf).all()
+    assert len({tuple(path) for path in found.states[: len(best)].tolist()}) == len(best)
+    near, same = np.abs(np.diff(best)) < 1e-11, np.zeros(len(best), bool)
+    same[1:] |= near
+    same[:-1] |= near
+    assert tied(found.log_probability[: len(best)])[:, 0].tolist() == same.tolist()
+
+
+@given(st.data())
+def test_the_best_states_of_networks_among_many_ties(data: st.DataObject) -> None:
+    shape, k = data.draw(st.sampled_from([(2, 2, 2), (3, 2, 2), (2, 1, 3)])), data.draw(st.integers(1, 14))
+    names, entries = "abc", st.sampled_from([0.0, 1.0, 1.0, 2.0])
+    factors = [
+        (
+            (names[i], names[j]),
+            np.reshape([data.draw(entries) for _ in range(shape[i] * shape[j])], (shape[i], shape[j])),
+        )
+        for i, j in ((0, 1), (1, 2))
+    ]
+    net = tr.MarkovNetwork({v: "012"[:n] for v, n in zip(names, shape, strict=True)}, factors)
+    joint_table = np.einsum("ab,bc->abc", factors[0][1], factors[1][1])
+    expected = np.sort(joint_table[joint_table > 0])[::-1]
+    if not len(expected):
+        with pytest.raises(ImpossibleEvidenceError):
+            most_probable(net, k=k)
+        return
+    found = most_probable(net, k=k)
+    found = found if k > 1 else [found]
+    np.testing.assert_allclose(np.exp(values(found)), expected[:k], rtol=1e-12)
+    assert len({tuple(best.assignment.values()) for best in found}) == len(found) == min(k, len(expected))
+    for rank, best in enumerate(found):
+        assert k == 1 or best.tied == (np.sum(np.isclose(expected, expected[rank])) > 1)
 
 
 def test_one_state_has_one_path() -> None:
@@ -236,9 +287,9 @@ def test_hidden_units_given_all_rows_at_once_are_at_their_best() -> None:
 
 def test_what_averages_has_no_most_probable_state() -> None:
     model, rows = joint(1)
-    for given, evidence, method in ((model, rows, "structured"), (tr.SigmoidBeliefNetwork([2, 2]), [0, 1], "gibbs")):
+    for own, evidence, method in ((model, rows, "structured"), (tr.SigmoidBeliefNetwork([2, 2]), [0, 1], "gibbs")):
         with pytest.raises(tr.ModelError, match="no most probable state; choose one of auto"):
-            most_probable(given, evidence, method=method)
+            most_probable(own, evidence, method=method)
 
 
 def test_ties_of_units_are_said() -> None:
@@ -260,7 +311,9 @@ def test_nine_binary_units_of_a_sigmoid_belief_network() -> None:
 
 def test_too_many_states_are_refused_in_words() -> None:
     with pytest.raises(tr.BudgetError, match="enumerated"):
-        most_probable(tr.restricted(50, 40, key=0))
+        most_probable(tr.restricted(784, 500, key=0))
+    found = most_probable(tr.restricted(50, 40, key=0), k=2, seconds=1.0)[0]  # of few pairs there are tables
+    assert found.plan.method == "branch_and_bound" and found.optimum.lower == found.log_probability.value
     with pytest.raises(tr.BudgetError, match="units"):
         most_probable(tr.SigmoidBeliefNetwork([40, 40]), np.zeros(40))
 
@@ -286,3 +339,63 @@ def test_one_unit_of_several_states_coupled_with_its_kind() -> None:
     assert post.log_partition.value == pytest.approx(truth.log_z, abs=1e-6)
     assert post.sample(5)["visible"].shape == (5, 1)
     check_states(most_probable(model, k=4), np.log(truth.p) + truth.log_z, [truth.values[g] for g in model.groups], 4)
+
+
+# ---------------------------------------------------------------- searches of tables
+
+
+@pytest.mark.parametrize("name", ["lattice", "chain", "star", "edgeless"])
+def test_the_best_states_of_few_pairs_by_a_search(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = next(row for row in machines_zoo.ZOO if str(row) == name).model()
+    monkeypatch.setattr(machines, "MAX_TERMS_LOG2", -1)  # nothing is enumerated
+    for share in (0.0, 0.4):
+        evidence = machines_zoo.random_evidence(model, np.random.default_rng(2), share)
+        truth = machines_oracle.joint(model, evidence)
+        found = most_probable(model, evidence, k=9)
+        assert name == "edgeless" or found[0].plan.method == "branch_and_bound"
+        log_p = np.log(truth.p) + truth.log_z
+        check_states(found, log_p, [truth.values[group] for group in model.groups], min(9, len(log_p)))
+        assert all(best.optimum.kind == "exact" for best in found)
+
+
+@pytest.mark.parametrize("name", ["sparse", "sparse_deep"])
+def test_the_best_states_of_few_links_by_a_search(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = next(row for row in layers_zoo.ZOO if str(row) == name).model()
+    monkeypatch.setattr(directed, "MAX_TERMS_LOG2", -1)
+    for share in (0.0, 1.0):
+        evidence = layers_zoo.random_evidence(model, np.random.default_rng(2), share)
+        truth = layers_oracle.table(model, evidence)
+        found = most_probable(model, evidence, k=9)
+        assert found[0].plan.method == "branch_and_bound"
+        check_states(found, np.log(truth.p) + truth.log_z, truth.layers, min(9, len(truth.p)))
+
+
+def test_the_ground_states_of_a_glass_and_a_lattice_beyond_elimination() -> None:
+    rng = np.random.default_rng(0)
+    for n, seconds in ((6, None), (24, 1.0)):
+        at = np.arange(n * n).reshape(n, n)
+        edges = [
+            (int(a), int(b)) for axis in (0, 1) for a, b in zip(at.ravel(), np.roll(at, 1, axis).ravel(), strict=True)
+        ]
+        glass = tr.boltzmann(n * n, edges, couplings=rng.normal(size=len(edges)), units="spin")
+        first, second, third = most_probable(glass, k=3, seconds=seconds)
+        assert first.plan.method == "branch_and_bound"
+        for best in (first, second, third):
+            attained = float(glass.log_joint(glass.encode(best.assignment)))
+            assert best.log_probability.value == pytest.approx(attained, rel=1e-6)
+            assert best.optimum.lower == best.log_probability.value <= best.optimum.upper
+        if seconds is None:  # a glass turned over is as good
+            assert first.tied and second.tied
+            np.testing.assert_array_equal(first.assignment["visible"], -second.assignment["visible"])
+            assert most_probable(glass).log_probability.value == pytest.approx(first.log_probability.value, abs=1e-9)
+        else:
+            assert first.optimum.kind == "bound" and first.optimum.upper < np.inf
+
+
+def test_units_this_sure_have_no_tables_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    steep = tr.SigmoidBeliefNetwork(weights=[[[900.0, 0.0], [0.0, -900.0]]], biases=[[-1.0, 0.5], [0.1, 0.2]])
+    found = most_probable(steep, k=99)
+    assert len(found) == 16 and values(found)[-1] < -700
+    monkeypatch.setattr(directed, "MAX_TERMS_LOG2", -1)
+    with pytest.raises(tr.ModelError, match="this sure"):
+        most_probable(steep, k=99)

@@ -102,6 +102,19 @@ def test_the_most_probable_state_attains_the_maximum(truth: Case) -> None:
     assert close(attained, best)
 
 
+def test_the_best_states_are_those_of_enumeration_in_order(truth: Case) -> None:
+    if not truth.possible:
+        return
+    log_p = {tuple(at.values()): w for at, w in brute_force.log_weights(truth.model, truth.evidence) if w > -math.inf}
+    found = tr.most_probable(truth.model, truth.evidence, k=12)
+    values = np.array([best.log_probability.value for best in found])
+    np.testing.assert_allclose(values, sorted(log_p.values(), reverse=True)[:12], rtol=1e-12, atol=1e-9)
+    assert all(best.optimum.kind == "exact" for best in found) and (np.diff(values) <= 0).all()
+    states = [tuple(truth.model.states[v].index(s) for v, s in best.assignment.items()) for best in found]
+    assert len({*states}) == len(found)
+    np.testing.assert_allclose([log_p[own] for own in states], values, rtol=1e-12, atol=1e-9)
+
+
 def test_samples_follow_the_posterior(seed: int, truth: Case) -> None:
     if not truth.possible:
         with pytest.raises(ImpossibleEvidenceError):

@@ -277,3 +277,24 @@ def test_what_load_could_not_read_is_not_written(name: str, tmp_path: Path) -> N
         tr.save(model, path)
     assert said in str(caught.value) and "\n" not in str(caught.value)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_the_base_measure_counts_in_every_exact_method() -> None:
+    w, rng = np.zeros((4, 4)), np.random.default_rng(0)
+    w[0, 1] = w[1, 0] = 0.5
+    w[1, 2] = w[2, 1] = -0.7
+    chain = tr.boltzmann(4, units=Binomial(4, 3), couplings=w, visible_bias=[0.1, -0.2, 0.3, 0.0])
+    pair = tr.restricted(Binomial(3, 2), tr.Categorical(2, 3), couplings=rng.normal(size=(3, 6)))
+    for machine, sizes in ((chain, {"visible": [4] * 4}), (pair, {"hidden": [3] * 2, "visible": [3] * 3})):
+        states = np.array([*itertools.product(*map(range, [n for own in sizes.values() for n in own]))], float)
+        parts = dict(zip(sizes, np.split(states, [len(next(iter(sizes.values())))], axis=1), strict=False))
+        with jax.enable_x64(True):
+            log_p = np.asarray(machine.astype(np.float64).log_joint(machine.encode(parts)))
+        best: Any = tr.most_probable(machine, k=5)
+        np.testing.assert_allclose([one.log_probability.value for one in best], np.sort(log_p)[::-1][:5], atol=1e-9)
+        for method in ("enumeration", "elimination"):
+            found = tr.infer(machine, method=method).log_partition.value
+            assert found == pytest.approx(np.logaddexp.reduce(log_p), abs=1e-9)
+            assert tr.most_probable(machine, method=method).log_probability.value == pytest.approx(
+                log_p.max(), abs=1e-9
+            )

@@ -14,6 +14,7 @@ from tractable.models.bayesian_network import BayesianNetwork
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.markov_network import MarkovNetwork
 from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+from tractable.models.units import Units
 
 
 def markov_network(model: Boltzmann) -> tuple[MarkovNetwork, float]:
@@ -106,10 +107,19 @@ def _split(model: Boltzmann, group: str, array: np.ndarray, axis: int) -> np.nda
 
 def _unary(model: Boltzmann) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     for group in model.groups:
-        states = model.units[group].states()
+        states, bases = model.units[group].states(), log_bases(model.units[group])
         fields = _split(model, group, np.asarray(model.fields[group], np.float64), 0)
-        for name, field in zip(model.graph.unit_names(group), fields, strict=True):
-            yield (name,), states @ field
+        for name, field, base in zip(model.graph.unit_names(group), fields, bases, strict=True):
+            yield (name,), states @ field + base
+
+
+def log_bases(units: Units) -> np.ndarray:
+    """log q of each state of each unit of one kind [n, n_states]; zero where the base measure is one."""
+    states: Any = np.asarray(units.states(), np.float64)
+    if type(units).log_base is Units.log_base:
+        return np.zeros((units.n, len(states)))
+    own = [units.take(np.array([i])).log_base(states) for i in range(units.n)]
+    return np.array(own, np.float64).reshape(units.n, len(states))
 
 
 def _pairs(model: Boltzmann) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
@@ -148,12 +158,13 @@ def is_steep(model: Any) -> bool:
 def bayesian_network(model: SigmoidBeliefNetwork) -> BayesianNetwork:
     """A sigmoid belief network as tables, over units named ``visible.0``, ``hidden1.0``, …; for few parents each.
 
-    Examples
-    --------
-    >>> from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-    >>> net = bayesian_network(SigmoidBeliefNetwork(weights=[[[2.0]]], biases=[[-1.0], [0.0]]))
-    >>> net.tables["visible.0"].round(3).tolist()
-    [[0.731, 0.269], [0.269, 0.731]]
+        Examples
+        --------
+        >>> from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+    from tractable.models.units import Units
+        >>> net = bayesian_network(SigmoidBeliefNetwork(weights=[[[2.0]]], biases=[[-1.0], [0.0]]))
+        >>> net.tables["visible.0"].round(3).tolist()
+        [[0.731, 0.269], [0.269, 0.731]]
     """
     parents = model.graph.units_graph().parents
     names = {name: (at, i) for at, layer in enumerate(model.groups) for i, name in enumerate(_names(layer, model, at))}

@@ -16,7 +16,7 @@ from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
 from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
 from tractable.plan.budget import speed
-from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
+from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine, searched
 from tractable.plan.tables import plan_samples
 from tractable.plan.tables import price as price_scopes
 
@@ -140,6 +140,9 @@ def _chosen(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int, proposed: 
     if found.method != "ancestral":
         by_row = found.seconds if found.method == "elimination" else seconds_by_row(graph, given, ask.query)
         found = found.for_rows(n_rows, found.seconds + by_row * (n_rows - 1))
+    if ask.query == "map":
+        free = float(sum(graph.free(given, False).values()))
+        return searched(found, ask, free, n_rows) if _has_tables(graph) else found
     if found.method is None and ask.patience < math.inf:
         return _approximate(graph, given, ask, (PROPOSED if proposed else OTHERWISE)[ask.query], n_rows)
     return found
@@ -235,11 +238,9 @@ def price(graph: LayeredGraph, given: Given, ask: Ask) -> Price:
 
 def elimination(graph: LayeredGraph, given: Given, ask: Ask) -> Plan | None:
     """The plan of the elimination engine, where links are few and no unit has many parents."""
-    if not graph.is_sparse or graph.undirected_top or (ask.query, ask.n > 1) == ("map", True):
+    if not _has_tables(graph) or (ask.query, ask.n > 1) == ("map", True):
         return None
     units = graph.units_graph()
-    if max(map(len, units.parents.values())) > MAX_PARENTS:
-        return None
     seen = _unit_names(graph.observed(given))
     counted = _unit_names(graph.counted(given, ask.query == "evidence"))
     wanted = counted if ask.query == "evidence" else {**dict.fromkeys(units.sizes), **counted}
@@ -251,6 +252,13 @@ def elimination(graph: LayeredGraph, given: Given, ask: Ask) -> Plan | None:
     plan = plan_samples(plan, len(names), ask) if ask.query == "sample" else plan
     tree = replace(plan.program, leaves=leaves)
     return replace(plan, program=tree, structure=graph, observed=_listed(graph, given))
+
+
+def _has_tables(graph: LayeredGraph) -> bool:
+    """Whether links are few, and no unit has more parents than a table holds."""
+    if not graph.is_sparse or graph.undirected_top:
+        return False
+    return max(map(len, graph.units_graph().parents.values())) <= MAX_PARENTS
 
 
 def _unit_names(units: Mapping[str, Iterable[int]]) -> dict[str, None]:

@@ -258,11 +258,11 @@ def most_probable(
     """The most probable joint state given the evidence: argmax_z p(z | x), of all variables or of some; the k best.
 
     Of Bayesian networks and Markov networks variable → name of its state, of many cases columns of them in the
-    container that these came in; of mixtures the component of a row. Of hidden
-    Markov models the path of states [t] (Viterbi), of factorial hidden Markov models a path for each chain. Of
-    Boltzmann machines (general, restricted, deep), sigmoid belief networks, deep belief networks and Helmholtz machines
-    group → values. A case among many that is
-    impossible has None, a sequence the states −1, and log probability −∞.
+    container that these came in; of mixtures the component of a row. Of hidden Markov models the path of states [t]
+    (Viterbi), of factorial hidden Markov models a path for each chain. Of Boltzmann machines (general, restricted,
+    deep), sigmoid belief networks, deep belief networks and Helmholtz machines group → values of its units, which are
+    discrete where they are free. A case among many that is impossible, or has fewer than k, has None, a sequence the
+    states −1, units NaN, and log probability −∞.
 
     Parameters
     ----------
@@ -270,7 +270,8 @@ def most_probable(
     k : so many of the best, a list with the best first; fewer where there are fewer of positive probability. All are
         distinct; ``tied`` says where another one is as probable.
     method : ``"auto"`` is exact where that is predicted to take at most 30 seconds, or `seconds`; else of a network of
-        tables what a search finds under a bound, whose `optimum` has both ends. ``"exact"`` refuses instead.
+        tables, and of machines and layers with few links, what a search finds under a bound, whose `optimum` has both
+        ends. ``"exact"`` refuses instead.
     key, confidence : of searches, and of sums under which others are exact by intervals alone.
     memory, seconds : the budget, see `plan`; a search takes 10 seconds where none are given.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tractable.models import layers as models
 from tractable.models._base import ModelError
-from tractable.models.as_tables import is_steep
+from tractable.models.as_tables import SPAN, is_steep
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.emissions import Statistics
 from tractable.models.keys import generator
@@ -22,10 +22,11 @@ from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
 from tractable.plan._base import n_ranks
 from tractable.plan.budget import COMPARED
 from tractable.plan.directed import EXACT, plan_layers
+from tractable.plan.most_probable import SearchRun
 from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import layer_chains
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.best import modes_first
+from tractable.posterior.best import Modes, modes_first
 from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import machines
@@ -161,7 +162,7 @@ def _within_tables(asked: Asked, ask: Ask) -> Ask:
     if ask.method not in ("auto", "elimination") or ask.query == "map" or not is_steep(asked.model):
         return ask
     if ask.method == "elimination":
-        raise ModelError("tables cannot hold the probabilities of units this sure: use method='enumeration'")
+        sparse_layers.check_tables(asked.model)
     return ask._replace(method="enumeration")
 
 
@@ -169,6 +170,8 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     """What was planned, run."""
     model, cases = asked.model, asked.cases
     if plan.query == "map":
+        if isinstance(plan.program, SearchRun):
+            return [_searched(model, cases.row(r), plan, key) for r in range(cases.n_rows)]
         if plan.method == "elimination":
             return [sparse_layers.most_probable(model, cases.row(r), plan.program) for r in range(cases.n_rows)]
         return layer_maxima.most_probable(model, cases.values, n_ranks(plan.n, float(cases.n_free)))
@@ -183,6 +186,15 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
         return _top_only(model, cases, plan.program)
     solver = sparse_layers.solve if plan.method == "elimination" else _enumerate
     return exact_answer(*solver(model, cases, plan))
+
+
+def _searched(model: Any, values: Mapping[str, np.ndarray], plan: Plan, key: Any) -> Modes:
+    """The best joint states of a case that a search of its tables finds, and bounds of the others."""
+    reduced = sparse_layers.tables_of(model, values)
+    found = machines.searched(reduced, plan, key)
+    if len(found.values) < plan.n or found.values.min() < -SPAN:
+        sparse_layers.check_tables(model)
+    return Modes(found.values, sparse_layers.by_layer(model, found.states), found.upper, found.tied)
 
 
 def _enumerate(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:

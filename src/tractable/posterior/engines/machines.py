@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tractable.kernels import Reduced
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import all_known, checked_values, condition
@@ -20,15 +21,18 @@ from tractable.models.rows import Rows
 from tractable.plan import Ask, Plan, adopted, allowed
 from tractable.plan.budget import PATIENCE
 from tractable.plan.machines import EXACT, plan_machine
+from tractable.plan.most_probable import SearchRun
 from tractable.posterior._base import Drawn, MostProbable, Posterior
+from tractable.posterior.approximate import branch_and_bound
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.best import modes_first
+from tractable.posterior.best import Modes, modes_first
 from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, in_order, unsupported
 from tractable.posterior.exact import clamped as exact
 from tractable.posterior.exact import random_clusters
+from tractable.posterior.exact.walk import original
 from tractable.posterior.marginals import Means
 from tractable.posterior.tempering import draws, spread
 
@@ -112,12 +116,30 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     if plan.query == "transform":
         return _transformed(model, cases.values[VISIBLE])
     if plan.query == "map":
-        return list(exact.most_probable(model, cases, plan))
+        found = _searched(asked, plan, key) if isinstance(plan.program, SearchRun) else None
+        return list(found or exact.most_probable(model, cases, plan))
     if plan.query == "sample":
         return _drawn(asked, plan, key)
     if plan.method in APPROXIMATE:
         return APPROXIMATE[plan.method](model, cases, key, plan.program)
     return exact.SOLVERS[str(plan.method)](model, cases, plan)
+
+
+def _searched(asked: Asked, plan: Plan, key: Any) -> Iterator[Modes]:
+    """The best joint states of each case that a search of its tables finds, and bounds of the others."""
+    for r in range(asked.cases.n_rows):
+        machine = exact.left(asked.model, asked.cases, r)
+        reduced, constant, _ = exact.as_tables(machine)
+        found = searched(reduced, plan, key)
+        values = exact.completed(asked.cases.take([r]), exact.values_of(machine, found.states), len(found.values))
+        yield Modes(found.values + constant, values, found.upper + constant, found.tied)
+
+
+def searched(reduced: Reduced, plan: Plan, key: Any) -> Any:
+    """The best states of all variables of tables, what these have with their constant, bounds and ties."""
+    found, constant = branch_and_bound.best(reduced.tables, plan.program, key), reduced.log_constant
+    states = original(reduced, found.states)
+    return found._replace(values=found.values + constant, states=states, upper=found.upper + constant)
 
 
 ROWS = 1000

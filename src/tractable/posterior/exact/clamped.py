@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tractable.kernels import Reduced
-from tractable.models.as_tables import machine_tables
+from tractable.models.as_tables import MachineTables, machine_tables
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
@@ -63,13 +63,13 @@ def _by_row(model: Boltzmann, cases: Cases, solve: Callable[[Boltzmann, Plan], C
     known, means = as_features(model, cases)
     log_z = np.zeros(cases.n_rows)
     for r in range(cases.n_rows):
-        log_z[r], found = solve(_left(model, cases, r), plan)
+        log_z[r], found = solve(left(model, cases, r), plan)
         for name, m in found.items():
             means[name][r, ~known[name][r]] = m
     return exact_answer(log_z, means)
 
 
-def _left(model: Boltzmann, cases: Cases, r: int) -> Boltzmann:
+def left(model: Boltzmann, cases: Cases, r: int) -> Boltzmann:
     """What is left free in a case, in double precision."""
     with jax.enable_x64(True):
         return condition(model.astype(np.float64), cases.row(r))
@@ -82,9 +82,15 @@ def _enumerate_one(machine: Boltzmann, plan: Plan) -> ClampedSums:
     return found.log_z, {name: np.asarray(m) for name, m in found.gradient.fields.items()}
 
 
+def as_tables(machine: Boltzmann) -> MachineTables:
+    """The tables of a machine, in double precision."""
+    with jax.enable_x64(True):
+        return machine_tables(machine)
+
+
 def _tables(machine: Boltzmann, tree: ContractionTree) -> tuple[Reduced, ContractionTree | None, float]:
     """The machine as tables, the tree that runs on them, and a constant."""
-    reduced, constant, copies = machine_tables(machine)
+    reduced, constant, copies = as_tables(machine)
     return reduced, fitted(copied(tree, copies), reduced), constant
 
 
@@ -168,7 +174,7 @@ def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[Modes]
             yield from modes.of_independent(model, *part)
         return
     for r in range(cases.n_rows):
-        machine = _left(model, cases, r)
+        machine = left(model, cases, r)
         found = _eliminated_mode(machine, plan) if plan.method == "elimination" else _best_modes(machine, plan)
         yield Modes(found.log_weights, completed(cases.take([r]), found.values, len(found.log_weights)))
 

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.kernels.maxima import best_states
+from tractable.models.as_tables import log_bases
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Mixed, Units
 from tractable.plan.machines import CHUNK, Split
@@ -36,14 +37,17 @@ def _kinds(units: Units) -> Iterator[tuple[Units, slice]]:
         yield units, slice(None)
 
 
-def _scores(units: Units, theta: Array) -> Iterator[Float[Array, "*b n s"]]:
+def _bases(units: Units) -> list[np.ndarray]:
+    """log q of every state of each unit, of each kind by itself."""
+    return [log_bases(part) for part, _ in _kinds(units)]
+
+
+def _scores(units: Units, theta: Array, bases: list[Any]) -> Iterator[Float[Array, "*b n s"]]:
     """What every state of each unit adds where its natural parameters are these; of each kind by itself."""
-    for part, features in _kinds(units):
+    for (part, features), base in zip(_kinds(units), bases, strict=True):
         own = jnp.asarray(part.states(), theta.dtype)
         found = theta[..., features].reshape(*theta.shape[:-1], part.n, own.shape[1]) @ own.T
-        if type(part).log_base is not Units.log_base:
-            found = found + jnp.stack([part.take(np.array([i])).log_base(own) for i in range(part.n)])
-        yield found
+        yield found + base
 
 
 def most_probable(machine: Boltzmann, split: Split, n: int) -> Modes:
@@ -63,9 +67,9 @@ def _best_enumerated(machine: Boltzmann, split: Split, n: int) -> tuple[np.ndarr
         form = binary.binary_form(machine, split)
         return best_states(form.W, form.c, form.b, form.J, n)
     total, values, index = n_states(machine, split), np.zeros(0), np.zeros(0, np.int64)
-    size = min(total, CHUNK)
+    size, bases = min(total, CHUNK), {name: _bases(machine.units[name]) for name in split.summed}
     for start in range(0, total, size):
-        parts = (values, index), _chunk_best(machine, split, start, size, min(n, size))
+        parts = (values, index), _chunk_best(machine, split, start, size, min(n, size), bases)
         values, index = (np.concatenate(own) for own in zip(*parts, strict=True))
         order = np.lexsort((index, -values))[:n]
         values, index = values[order], index[order]
@@ -74,7 +78,7 @@ def _best_enumerated(machine: Boltzmann, split: Split, n: int) -> tuple[np.ndarr
 
 
 @partial(jax.jit, static_argnums=(1, 3, 4))
-def _chunk_best(model: Boltzmann, split: Split, start: Array, size: int, n: int) -> tuple[Array, Array]:
+def _chunk_best(model: Boltzmann, split: Split, start: Any, size: int, n: int, bases: Any) -> tuple[Array, Array]:
     """The best of `size` states from number `start` on, and their numbers; numbers beyond the last have −∞."""
     index = start + jnp.arange(size)
     inside = index < n_states(model, split)
@@ -83,7 +87,7 @@ def _chunk_best(model: Boltzmann, split: Split, start: Array, size: int, n: int)
     out = model.interaction({**x, **zeros}) + sum(model.units[name].log_base(own) for name, own in x.items())
     for name in split.summed:
         theta = jnp.broadcast_to(model.local_field(name, {**zeros, **x}), zeros[name].shape)
-        out = out + sum(own.max(-1).sum(-1) for own in _scores(model.units[name], theta))
+        out = out + sum(own.max(-1).sum(-1) for own in _scores(model.units[name], theta, bases[name]))
     best, at = jax.lax.top_k(jnp.where(inside, out, -jnp.inf), n)
     return best, index[at]
 
@@ -113,7 +117,7 @@ def _all_scores(machine: Boltzmann, name: str, x: Any, n: int) -> Iterator[np.nd
     """What each state of each unit of a group adds to each of `n` enumerated states [n, units, states]."""
     wide = machine.units[name].n_features
     theta = jnp.broadcast_to(machine.local_field(name, {name: jnp.zeros(wide), **x}), (n, wide))
-    yield from map(np.asarray, _scores(machine.units[name], theta))
+    yield from map(np.asarray, _scores(machine.units[name], theta, _bases(machine.units[name])))
 
 
 def of_independent(model: Boltzmann, known: dict[str, np.ndarray], x: dict[str, np.ndarray]) -> list[Modes]:

@@ -47,14 +47,14 @@ def solve(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np
     states = _states(part)
     if plan.program.rows:
         rows = solve_rows(network, _base(network, states, plan.query), states, plan)
-        return rows.log_z, {} if rows.marginals is None else _by_layer(model, rows.marginals[:, 1::2])
+        return rows.log_z, {} if rows.marginals is None else by_layer(model, rows.marginals[:, 1::2])
     distinct, where = np.unique(states, axis=0, return_inverse=True)
     found = [_solved(network, row, plan.program, wide) for row in distinct]
     log_z = np.array([log_z for log_z, _ in found])[where.ravel()]
     if not wide:
         return log_z, {}
     means = np.array([m for _, m in found])[where.ravel()]
-    return log_z, _by_layer(model, means)
+    return log_z, by_layer(model, means)
 
 
 def _solved(
@@ -74,7 +74,7 @@ def _states(part: Cases) -> np.ndarray:
     return np.where(np.isnan(values), -1, np.nan_to_num(values)).astype(np.int32)
 
 
-def _by_layer(model: Any, units: np.ndarray) -> dict[str, np.ndarray]:
+def by_layer(model: Any, units: np.ndarray) -> dict[str, np.ndarray]:
     """Numbers for all units [n, n_units] layer by layer."""
     cuts = np.cumsum(model.sizes)[:-1]
     return dict(zip(model.groups, np.split(units, cuts, axis=1), strict=True))
@@ -86,8 +86,8 @@ def _case(values: Mapping[str, np.ndarray]) -> Evidence:
 
 def draw(model: Any, values: Mapping[str, np.ndarray], plan: Plan, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Exact, independent samples of all units."""
-    rest = left(bayesian_network(model), _case(values), "map")
-    return _by_layer(model, sample_states(rest, fitted(plan.program, rest), rng, plan.n).astype(float))
+    rest = tables_of(model, values)
+    return by_layer(model, sample_states(rest, fitted(plan.program, rest), rng, plan.n).astype(float))
 
 
 def most_probable(model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree) -> Modes:
@@ -97,8 +97,19 @@ def most_probable(model: Any, values: Mapping[str, np.ndarray], tree: Contractio
     ------
     ModelError : a more probable state might have a factor that no table holds.
     """
-    rest = left(bayesian_network(model), _case(values), "map")
+    rest = tables_of(model, values)
     value, states = most_probable_states(rest, fitted(tree, rest))
-    if value < -SPAN and is_steep(model):
+    if value < -SPAN:
+        check_tables(model)
+    return Modes(np.array([value]), by_layer(model, states[None].astype(float)))
+
+
+def tables_of(model: Any, values: Mapping[str, np.ndarray]) -> Reduced:
+    """What is left of all units as tables."""
+    return left(bayesian_network(model), _case(values), "map")
+
+
+def check_tables(model: Any) -> None:
+    """Raise where tables may say zero of what is possible: the best of what they hold need not be the best."""
+    if is_steep(model):
         raise ModelError("tables cannot hold the probabilities of units this sure: use method='enumeration'")
-    return Modes(np.array([value]), {g: own.astype(float) for g, own in _by_layer(model, states[None]).items()})
