@@ -19,6 +19,9 @@ from tractable.plan.reasons import SEARCHES
 from tractable.plan.summed_out import SumOut, plan_summed_out, sums_refused
 from tractable.plan.tables import observed_names
 
+HASTE = 0.1
+"""Of its patience, the share that the search for an exact plan has where a search for the best may answer instead."""
+
 BYTES = 64.0
 """Of a state of a variable, at the least: its place in tables, in a bound and in what was found."""
 
@@ -41,18 +44,30 @@ class OneByOne(NamedTuple):
 
 def plan_best(model: TableModel, given: Evidence, ask: Ask, exactly: Callable[[Ask], Plan]) -> Plan:
     """The plan for one case: `exactly` is the plan of the most probable state of all variables, or its refusal."""
-    terms = ask.anytime or anytime(None)
-    patience = ask.budget._replace(seconds=min(ask.budget.seconds, terms.patience))
-    haste = {"budget": patience, "effort": 0.1} if ask.anytime is not None and ask.method == "auto" else {}
     if ask.method in SEARCHES:
         return _searched(model, given, ask, None)
-    own = ask._replace(**haste, anytime=None)
-    found = exactly(own) if ask.targets is None else plan_summed_out(model, given, own)
-    if isinstance(found.program, SumOut):
-        found = replace(found, program=found.program._replace(then=found.program.then._replace(anytime=ask.anytime)))
+    own = _in_haste(ask)._replace(anytime=None)
+    found = exactly(own) if ask.targets is None else _of_some(model, given, own, ask)
     if found.method and not in_the_dark(found):
         return found if ask.n == 1 or ask.targets is not None else _ranked(found, ask)
     return found if ask.method != "auto" or ask.anytime is None else _searched(model, given, ask, found)
+
+
+def _in_haste(ask: Ask) -> Ask:
+    """The question of an exact plan, where a search may answer instead."""
+    terms = ask.anytime
+    if terms is None or ask.method != "auto":
+        return ask
+    return ask._replace(budget=ask.budget._replace(seconds=min(ask.budget.seconds, terms.patience)), effort=HASTE)
+
+
+def _of_some(model: TableModel, given: Evidence, own: Ask, ask: Ask) -> Plan:
+    """The plan of sums, and of what may then be searched as the question says."""
+    found = plan_summed_out(model, given, own)
+    if not isinstance(found.program, SumOut):
+        return found
+    then = found.program.then._replace(anytime=ask.anytime)
+    return replace(found, program=found.program._replace(then=then))
 
 
 def _ranked(found: Plan, ask: Ask) -> Plan:
@@ -65,27 +80,24 @@ def _ranked(found: Plan, ask: Ask) -> Plan:
 
 
 def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:
-    """The plan of a search under a bound."""
-    terms = ask.anytime or anytime(None)
+    """The plan of a search under a bound, where nothing exact is affordable or asked for."""
+    terms, memory = ask.anytime or anytime(None), ask.budget.memory
     mixed = ask.targets is not None and exact is not None and sums_refused(exact)
-    program = SearchRun(ask.n, terms.seconds, ask.budget.memory, terms.confidence, mixed)
-    least = BYTES * float(model.packed.n_states) * ask.n
+    fits = BYTES * float(model.packed.n_states) * ask.n <= memory
     told = f"the best that a search finds in {duration(terms.seconds)}, and a bound of all others"
-    if least > ask.budget.memory:
-        told = f"{memory_size(ask.budget.memory)} do not suffice for a search"
-    why = told if exact is None else f"{told}; exact answers are refused, as {exact.why}"
+    told = told if fits else f"{memory_size(memory)} do not suffice for a search"
     return Plan(
-        (ask.method if ask.method in SEARCHES else SEARCHES[0]) if least <= ask.budget.memory else None,
-        0.0 if exact is None else exact.width,
-        math.nan if exact is None else exact.flops,
-        ask.budget.memory,
+        (ask.method if exact is None else SEARCHES[0]) if fits else None,
+        getattr(exact, "width", 0.0),
+        getattr(exact, "flops", math.nan),
+        memory,
         terms.seconds,
-        why,
+        told if exact is None else f"{told}; exact answers are refused, as {exact.why}",
         query="map",
         observed=observed_names(model, given.states),
         advice=getattr(exact, "advice", ()),
         n=ask.n,
-        program=program,
+        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence, mixed),
         budget=ask.budget,
         structure=model.graph,
         targets=ask.targets,

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Asked(Allowance, total=False):
+    class Sought(Allowance, total=False):
         """What is asked for, and how it is found."""
 
         targets: Any
@@ -75,15 +75,15 @@ if TYPE_CHECKING:
 
 
 @overload
-def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Unpack[Asked]) -> Posterior[Marginals]: ...
+def infer(model: TableModel | Mixture, evidence: Any = ..., **how: Unpack[Sought]) -> Posterior[Marginals]: ...
 @overload
-def infer(model: MachineOrLayers, evidence: Any = ..., **how: Unpack[Asked]) -> Posterior[Means]: ...
+def infer(model: MachineOrLayers, evidence: Any = ..., **how: Unpack[Sought]) -> Posterior[Means]: ...
 @overload
-def infer(model: HiddenMarkovModel, evidence: Any = ..., **how: Unpack[Asked]) -> ChainPosterior: ...
+def infer(model: HiddenMarkovModel, evidence: Any = ..., **how: Unpack[Sought]) -> ChainPosterior: ...
 @overload
-def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[Asked]) -> FactorialPosterior: ...
+def infer(model: FactorialHiddenMarkovModel, evidence: Any = ..., **how: Unpack[Sought]) -> FactorialPosterior: ...
 @overload
-def infer(model: Any, evidence: Any = ..., **how: Unpack[Asked]) -> Any: ...
+def infer(model: Any, evidence: Any = ..., **how: Unpack[Sought]) -> Any: ...
 
 
 @heard
@@ -239,9 +239,9 @@ def log_partition(
 
 
 @overload
-def most_probable(model: Any, evidence: Any = ..., *, k: Literal[1] = ..., **how: Unpack[Asked]) -> MostProbable: ...
+def most_probable(model: Any, evidence: Any = ..., *, k: Literal[1] = ..., **how: Unpack[Sought]) -> MostProbable: ...
 @overload
-def most_probable(model: Any, evidence: Any = ..., *, k: int, **how: Unpack[Asked]) -> list[MostProbable]: ...
+def most_probable(model: Any, evidence: Any = ..., *, k: int, **how: Unpack[Sought]) -> list[MostProbable]: ...
 
 
 @heard
@@ -252,8 +252,7 @@ def most_probable(
     targets: Any = None,
     k: int = 1,
     method: str | Plan = "auto",
-    key: Any = 0,
-    **terms: Unpack[Allowance],
+    **terms: Any,
 ) -> Any:
     """The most probable joint state given the evidence: argmax_z p(z | x), of all variables or of some; the k best.
 
@@ -290,7 +289,7 @@ def most_probable(
     >>> [best.assignment for best in tr.most_probable(net, k=2)]
     [{'a': '1', 'b': '1'}, {'a': '1', 'b': '0'}]
     """
-    engine = engine_of(model, "most_probable")
+    engine, key = engine_of(model, "most_probable"), terms.pop("key", 0)
     asked = engine.read(model, evidence)
     more = best_of(engine, model, targets, k)
     question = ask("map", method=method, **more, **terms_of(engine, model, terms))

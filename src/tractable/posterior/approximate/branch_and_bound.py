@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ TIE = 1e-10
 """Of a log probability: what is nearer to another one is the same."""
 
 
-class Found(NamedTuple):
+class Ranking(NamedTuple):
     """The best states, best first, a bound of the optimum of each rank, and which have another one as good."""
 
     values: np.ndarray
@@ -57,7 +57,7 @@ class Found(NamedTuple):
     tied: np.ndarray
 
 
-class Listed(NamedTuple):
+class Shortlist(NamedTuple):
     """States of some variables, best first, and a bound of all that are not among them."""
 
     values: np.ndarray
@@ -70,7 +70,7 @@ class Listed(NamedTuple):
         return max(self.rest, float(self.values.max(initial=-np.inf)))
 
 
-def best(tables: Tables, program: SearchRun, key: Any) -> Found:
+def best(tables: Tables, program: SearchRun, key: Any) -> Ranking:
     """The k best states of all variables: parts that share no table by themselves, the smallest first."""
     end = time.perf_counter() + program.seconds
     groups = sorted(linked_tables(tables), key=len)
@@ -87,7 +87,7 @@ def best(tables: Tables, program: SearchRun, key: Any) -> Found:
     return _ranked(found, program.k)
 
 
-def _nothing(tables: Tables, k: int) -> Listed:
+def _nothing(tables: Tables, k: int) -> Shortlist:
     """States of the variables that are in no table, all alike; the others at their first one."""
     lonely = np.setdiff1d(np.arange(len(tables.sizes)), tables.scopes).tolist()
     sizes, chosen, n = tables.sizes.tolist(), [], 1
@@ -101,24 +101,24 @@ def _nothing(tables: Tables, k: int) -> Listed:
     if chosen:
         states[:, chosen] = np.array(np.unravel_index(np.arange(n), [sizes[v] for v in chosen])).T
     every = math.prod(sizes[v] for v in lonely)
-    return Listed(np.zeros(n), states, 0.0 if every > n else -np.inf)
+    return Shortlist(np.zeros(n), states, 0.0 if every > n else -np.inf)
 
 
-def _joined(found: Listed, variables: np.ndarray, part: Listed, k: int) -> Listed:
+def _joined(found: Shortlist, variables: np.ndarray, part: Shortlist, k: int) -> Shortlist:
     """The best of two that know nothing of each other, together."""
     sums = found.values[:, None] + part.values
     order = np.argsort(-sums, axis=None, kind="stable")[:k]
     mine, other = np.unravel_index(order, sums.shape) if sums.size else (order, order)
     states = found.states[mine]
     states[:, variables] = part.states[other]
-    return Listed(sums.ravel()[order], states, max(found.rest + part.top, found.top + part.rest))
+    return Shortlist(sums.ravel()[order], states, max(found.rest + part.top, found.top + part.rest))
 
 
-def _ranked(found: Listed, k: int) -> Found:
+def _ranked(found: Shortlist, k: int) -> Ranking:
     values = found.values
     near = TIE * np.maximum(1.0, np.abs(values[:k]))
     tied = np.array([(np.abs(values - v) <= d).sum() > 1 for v, d in zip(values[:k], near, strict=True)], bool)
-    return Found(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied)
+    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied)
 
 
 class _Part:
@@ -129,11 +129,11 @@ class _Part:
         self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
         self.zero = np.zeros(len(tables.sizes))
-        self.other: toulbar2.Running | None = None
+        self.other: toulbar2.Toulbar2 | None = None
         self.started, self.outrun, self.ended, self.upper = 0.0, np.inf, False, np.inf
-        self.lower = Listed(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
+        self.lower = Shortlist(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
 
-    def listed(self) -> Listed:
+    def listed(self) -> Shortlist:
         """The best, as they stand at the end of the time, or when someone interrupts after something was found."""
         try:
             return self._whole() or self._searched()
@@ -142,7 +142,7 @@ class _Part:
                 raise
             return self.lower._replace(rest=self.upper)
 
-    def _whole(self) -> Listed | None:
+    def _whole(self) -> Shortlist | None:
         """The best by elimination itself; None where its tables are too large."""
         order = eliminating(self.scopes, next(orders()))
         buckets = MiniBuckets(self.tables, order, 2.0**MOST_LOG2)
@@ -155,29 +155,36 @@ class _Part:
         found = self._search(buckets, state, self.k + 1)
         return found
 
-    def _searched(self) -> Listed:
+    def _searched(self) -> Shortlist:
         last = None
         for last in self._bounds():
             self.upper = min(self.upper, last[1].bound)
             self.show.ends(self.lower.top, self.upper)
-            if self.upper == -np.inf:
-                return self.lower._replace(rest=-np.inf)
         if last is None or self._is_over():
             return self.lower._replace(rest=self.upper)
         if self.k > 1:
             return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
-        start = self.lower.states[0] if len(self.lower.values) else None
-        apart = is_there("pytoulbar2") and not toulbar2.unsuited(self.tables)
-        left = max(self.end - time.perf_counter(), 0.01)
-        self.started = time.perf_counter()
-        with toulbar2.Running(self.tables, left, self.memory / 4, start) if apart else nullcontext() as self.other:
+        with self._beside() as self.other:
             side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
-            if self.other is not None and (self.other.over or not self._is_over()):
-                theirs = self.other.found()
-                self.upper = min(self.upper, theirs.upper)
-                if theirs.states is not None:
-                    self._better(theirs.lower, theirs.states)
+            self._take(self.other)
         return self.lower._replace(rest=self.upper)
+
+    def _beside(self) -> AbstractContextManager[toulbar2.Toulbar2 | None]:
+        """A search by toulbar2, where it is installed and takes these tables."""
+        self.started = time.perf_counter()
+        if not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+            return nullcontext()
+        start = self.lower.states[0] if len(self.lower.values) else None
+        return toulbar2.Toulbar2(self.tables, max(self.end - self.started, 0.01), self.memory / 4, start)
+
+    def _take(self, other: toulbar2.Toulbar2 | None) -> None:
+        """What another search has found, unless ours is at its end before it."""
+        if other is None or (self._is_over() and not other.over):
+            return
+        theirs = other.found()
+        self.upper = min(self.upper, theirs.upper)
+        if theirs.states is not None:
+            self._better(theirs.lower, theirs.states)
 
     def _is_over(self) -> bool:
         """Whether the best is found and proven, or someone else has proven it."""
@@ -195,7 +202,7 @@ class _Part:
 
     def _better(self, value: float, states: np.ndarray) -> None:
         if value > self.lower.top:
-            self.lower = Listed(np.array([value]), np.array(states, np.int32)[None], -np.inf)
+            self.lower = Shortlist(np.array([value]), np.array(states, np.int32)[None], -np.inf)
             self.show.ends(value, self.upper)
 
     def _searches(self, buckets: MiniBuckets, state: BoundState) -> None:
@@ -251,7 +258,7 @@ class _Part:
             if self.ended or self._is_over() or time.perf_counter() > end:
                 return
 
-    def _search(self, buckets: MiniBuckets, state: BoundState, k: int, by_parts: bool = False) -> Listed:
+    def _search(self, buckets: MiniBuckets, state: BoundState, k: int, by_parts: bool = False) -> Shortlist:
         price, one = buckets.price(), k == 1
         assert price is not None
         left = max(self.end - time.perf_counter(), 0.01)
@@ -267,7 +274,7 @@ class _Part:
             return self.lower.top if one else None
 
         found = buckets.search(state, len(self.tables.sizes), terms, heard)
-        listed = Listed(found.values, found.states, found.upper)
+        listed = Shortlist(found.values, found.states, found.upper)
         if found.interrupted and not self._is_over():
             self.lower = _together(self.lower, listed, k, self.upper)
             self.upper = self.lower.rest
@@ -285,9 +292,9 @@ def _bound_of(found: tuple[MiniBuckets, BoundState]) -> float:
     return found[1].bound
 
 
-def _together(first: Listed, second: Listed, k: int, upper: float) -> Listed:
+def _together(first: Shortlist, second: Shortlist, k: int, upper: float) -> Shortlist:
     """What was found in two ways, each state once; what is left has the lower bound."""
     values, states = np.concatenate([second.values, first.values]), np.concatenate([second.states, first.states])
     _, where = np.unique(states, axis=0, return_index=True)
     order = where[np.argsort(-values[where], kind="stable")][:k]
-    return Listed(values[order], states[order], min(second.rest, upper))
+    return Shortlist(values[order], states[order], min(second.rest, upper))

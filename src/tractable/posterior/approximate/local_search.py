@@ -35,7 +35,7 @@ HOPELESS = 16
 """Calls without a state that is possible, after which one is looked for by other means."""
 
 
-class Found(NamedTuple):
+class Improved(NamedTuple):
     """The log product of all tables, and the states [n] that it is of."""
 
     value: float
@@ -50,7 +50,7 @@ def improving(
     iterations: float = math.inf,
     seed: int = 0,
     memory: float = math.inf,
-) -> Iterator[Found]:
+) -> Iterator[Improved]:
     """Ever better states, the first one soon, for so many seconds or iterations, which are the same for the same seed.
 
     >>> ends, both = np.array([0, 2]), np.array([0, 1], np.int32)
@@ -69,7 +69,7 @@ def improving(
 
 def steps(
     tables: Tables, start: np.ndarray | None, seconds: float, seed: int = 0, memory: float = math.inf
-) -> Iterator[Found]:
+) -> Iterator[Improved]:
     """The best states so far, again and again: who listens may leave."""
     until, most = time.monotonic() + seconds, -math.inf
     begin = believed(tables) if start is None else start
@@ -79,7 +79,7 @@ def steps(
         search.run(min(FIRST * 2.0 ** min(i, 60), WORK))
         value = log_product(tables, search.best)
         most = max(most, value)
-        yield Found(value, search.best.copy())
+        yield Improved(value, search.best.copy())
         if time.monotonic() >= until:
             return
         if i == HOPELESS and most == -math.inf and (other := starts(tables, 1, seed)) is not None:

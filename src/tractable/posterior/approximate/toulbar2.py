@@ -43,7 +43,7 @@ GRACE = 5.0
 """Seconds beyond its own that the process gets: toulbar2 looks at its clock between steps of a search alone."""
 
 
-class Bounded(NamedTuple):
+class BothEnds(NamedTuple):
     """The best states [n] that were found, None where there are none; their log product, and what none is beyond."""
 
     states: np.ndarray | None
@@ -64,18 +64,18 @@ def unsuited(tables: Tables) -> str:
     return ""
 
 
-def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None) -> Bounded:
+def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None) -> BothEnds:
     """What toulbar2 finds in so many seconds, from states that are known or from none; with both ends.
 
     Raises
     ------
     ModuleNotFoundError : pytoulbar2 is not installed. ValueError : tables that it does not take, see `unsuited`.
     """
-    with Running(tables, seconds, memory, start) as search:
+    with Toulbar2(tables, seconds, memory, start) as search:
         return search.found()
 
 
-class Running:
+class Toulbar2:
     """A search by toulbar2 in a process of its own, beside which others may go on; it ends with its ``with`` block.
 
     Ctrl-C does not end toulbar2's search; its clock, its settings and what it does with signals are those of the whole
@@ -95,7 +95,7 @@ class Running:
         given = problem if self.start is None else {**problem, "start": self.start}
         self.process = None if self.most == -math.inf else _process(given, seconds, memory)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Toulbar2:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -108,16 +108,16 @@ class Running:
         """Whether it has come to its end."""
         return self.process is None or self.process.poll() is not None
 
-    def found(self) -> Bounded:
+    def found(self) -> BothEnds:
         """What it found, once it is over or its time is."""
         if self.process is None:
-            return Bounded(None, -math.inf, -math.inf)
+            return BothEnds(None, -math.inf, -math.inf)
         lines = _answer(self.process, self.until).decode(errors="replace").splitlines()
         told = json.loads(lines[-1]) if lines else {"states": None, "least": 0.0}
         found = None if told["states"] is None else np.array(told["states"], np.int32)
         value = -math.inf if found is None else log_product(self.tables, found)
         states, lower = (found, value) if value > self.known else (self.start, self.known)
-        return Bounded(states, lower, max(self.most - told["least"] / self.scale, lower))
+        return BothEnds(states, lower, max(self.most - told["least"] / self.scale, lower))
 
 
 def whole_costs(tables: Tables) -> tuple[np.ndarray, float, float]:

@@ -59,18 +59,14 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
         return _adopted(case, ask)
     if not case.given.many:
         return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
-    if ask.n == 1 and ask.targets is None and ask.method in ("exact", "elimination", "counting"):
-        return exactly(case, ask)
-    rows = case.given.states
-    if not len(rows):
+    plain = ask.n == 1 and ask.targets is None
+    if not len(case.given.states) or (plain and ask.method in ("exact", "elimination", "counting")):
         return exactly(case, ask._replace(targets=None, n=1))
-    first = Case(case.model, Evidence(rows[0]), asked_for=case.asked_for)
-    found = plan(first, ask, exactly)
-    if ask.n == 1 and ask.targets is None and found.method and not isinstance(found.program, SearchRun):
-        together = exactly(case, ask._replace(budget=ask.budget, anytime=None))
-        if together.method:
-            return together
-    return one_by_one(found, rows, ask)
+    found = plan(Case(case.model, Evidence(case.given.states[0]), asked_for=case.asked_for), ask, exactly)
+    together = None
+    if plain and found.method and not isinstance(found.program, SearchRun):
+        together = exactly(case, ask._replace(anytime=None))
+    return together if together is not None and together.method else one_by_one(found, case.given.states, ask)
 
 
 def _adopted(case: Case, ask: Ask) -> Plan:
