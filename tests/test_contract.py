@@ -98,6 +98,7 @@ LACKING = {
 }
 """verb -> families that have none; each of these cells says who has it and what to use instead."""
 
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_cell_answers_or_says_who_would(verb: str, family: str) -> None:

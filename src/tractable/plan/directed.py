@@ -16,7 +16,8 @@ from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
 from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
 from tractable.plan.budget import speed
-from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine, searched
+from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
+from tractable.plan.searched_units import searched
 from tractable.plan.tables import plan_samples
 from tractable.plan.tables import price as price_scopes
 

@@ -17,11 +17,9 @@ from tractable.kernels import Scopes
 from tractable.kernels.threads import n_cores
 from tractable.models import ModelError
 from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
-from tractable.plan._units import duration
-from tractable.plan.budget import LIVE_LOG2_STATES, MAX_SECONDS, START_FLOPS, anytime, speed
+from tractable.plan.budget import LIVE_LOG2_STATES, START_FLOPS, speed
 from tractable.plan.budget import ask as asked
-from tractable.plan.most_probable import SearchRun
-from tractable.plan.reasons import SEARCHES
+from tractable.plan.searched_units import searched
 from tractable.plan.tables import plan_samples, price
 
 MAX_TERMS_LOG2 = 30
@@ -29,9 +27,6 @@ MAX_TERMS_LOG2 = 30
 
 FEW_PAIRS = 20_000
 """With more interacting pairs than this no elimination order is searched: dense blocks have no good one."""
-
-STATE_BYTES = 256.0
-"""Of a bit of the states that are searched, at the least: see `plan.most_probable`."""
 
 CHUNK = 1 << 12
 MACHINE_QUERIES: tuple[Query, ...] = ("marginals", "evidence", "gradient")
@@ -130,19 +125,6 @@ def _chosen(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: int, 
     if found.method is None and ask.patience < math.inf:
         return _approximate(graph, observed, ask, (OTHERWISE[ask.query], n_rows, many))
     return found
-
-
-def searched(found: Plan, ask: Ask, log2_states: float, n_rows: int) -> Plan:
-    """The plan of the most probable states of units that have tables: a search where exact answers take too long."""
-    limit = ask.budget
-    terms = anytime(None if limit.seconds >= MAX_SECONDS else limit.seconds)
-    affordable = found.method is not None and found.seconds <= terms.patience
-    if affordable or ask.method != "auto" or STATE_BYTES * log2_states * ask.n > limit.memory:
-        return found
-    program = SearchRun(ask.n, terms.seconds / n_rows, limit.memory)
-    told = f"the best that a search finds in {duration(terms.seconds)}, and a bound of all others"
-    more = {"program": program, "reason": lambda: f"{told}; {found.why}", "alternatives": (), "budget": limit}
-    return replace(found, method=SEARCHES[0], bytes=limit.memory, seconds=terms.seconds, **more)
 
 
 def _has_tables(free: GroupGraph) -> bool:

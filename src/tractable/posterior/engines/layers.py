@@ -170,11 +170,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     """What was planned, run."""
     model, cases = asked.model, asked.cases
     if plan.query == "map":
-        if isinstance(plan.program, SearchRun):
-            return [_searched(model, cases.row(r), plan, key) for r in range(cases.n_rows)]
-        if plan.method == "elimination":
-            return [sparse_layers.most_probable(model, cases.row(r), plan.program) for r in range(cases.n_rows)]
-        return layer_maxima.most_probable(model, cases.values, n_ranks(plan.n, float(cases.n_free)))
+        return _modes(model, cases, plan, key)
     if plan.query == "sample":
         return _drawn(asked, plan, key)
     if plan.method == "recognition":
@@ -186,6 +182,15 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
         return _top_only(model, cases, plan.program)
     solver = sparse_layers.solve if plan.method == "elimination" else _enumerate
     return exact_answer(*solver(model, cases, plan))
+
+
+def _modes(model: Any, cases: Cases, plan: Plan, key: Any) -> list[Modes]:
+    """The best joint states of every case."""
+    if isinstance(plan.program, SearchRun):
+        return [_searched(model, cases.row(r), plan, key) for r in range(cases.n_rows)]
+    if plan.method == "elimination":
+        return [sparse_layers.most_probable(model, cases.row(r), plan.program) for r in range(cases.n_rows)]
+    return layer_maxima.most_probable(model, cases.values, n_ranks(plan.n, float(cases.n_free)))
 
 
 def _searched(model: Any, values: Mapping[str, np.ndarray], plan: Plan, key: Any) -> Modes:
