@@ -14,7 +14,7 @@ from tractable.kernels import Tables
 from tractable.kernels.local_search import LocalSearch, Reach
 from tractable.posterior.approximate.local_search import (
     HOPELESS,
-    Found,
+    Improved,
     improving,
     log_product,
     reach_of,
@@ -101,7 +101,7 @@ def test_the_optimum_of_elimination() -> None:
 def test_a_seed_and_iterations_say_all() -> None:
     tables = glass(12, 1)
 
-    def run(seed: int) -> list[Found]:
+    def run(seed: int) -> list[Improved]:
         return list(improving(tables, iterations=8, seed=seed))
 
     first, again, other = run(5), run(5), run(6)

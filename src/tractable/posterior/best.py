@@ -16,7 +16,7 @@ ROUNDING = 1e-12
 """Relative; below that two logarithms of probabilities are the same."""
 
 
-class Modes(NamedTuple):
+class RankedModes(NamedTuple):
     """log p̃ of the best joint states of a case [k], the largest first, and the states, group → values [k, n_units].
 
     Of a search bounds of what the best of each rank have, and which have another one as good.
@@ -73,7 +73,7 @@ def _optimum(found: Certificate, upper: Any) -> Certificate:
     return Certificate.bound(found.value, found.value, np.maximum(upper, value)[()])
 
 
-def modes_first(plan: Plan, found: Sequence[Modes], many: bool) -> list[MostProbable]:
+def modes_first(plan: Plan, found: Sequence[RankedModes], many: bool) -> list[MostProbable]:
     """The records of groups of units, one row for each case; NaN, and −∞, of a case that has fewer."""
     log_p = _side_by_side([own.log_weights for own in found], -np.inf)
     upper, same = None, None

@@ -57,16 +57,21 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
         not_observed(ask.targets, observed_names(case.model, seen))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
-    if not case.given.many:
-        return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
-    plain = ask.n == 1 and ask.targets is None
-    if not len(case.given.states) or (plain and ask.method in ("exact", "elimination", "counting")):
+    if case.given.many:
+        return _of_rows(case, ask, exactly)
+    return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
+
+
+def _of_rows(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
+    """The plan of many rows: exact ones of all variables share a tree, others are answered one by one."""
+    rows, plain = case.given.states, ask.n == 1 and ask.targets is None
+    if not len(rows) or (plain and ask.method in ("exact", "elimination", "counting")):
         return exactly(case, ask._replace(targets=None, n=1))
-    found = plan(Case(case.model, Evidence(case.given.states[0]), asked_for=case.asked_for), ask, exactly)
+    found = plan(Case(case.model, Evidence(rows[0]), asked_for=case.asked_for), ask, exactly)
     together = None
     if plain and found.method and not isinstance(found.program, SearchRun):
         together = exactly(case, ask._replace(anytime=None))
-    return together if together is not None and together.method else one_by_one(found, case.given.states, ask)
+    return together if together is not None and together.method else one_by_one(found, rows, ask)
 
 
 def _adopted(case: Case, ask: Ask) -> Plan:
@@ -170,11 +175,11 @@ def _column(case: Case, found: list[list[Best]], j: int, plan: Plan, names: Sequ
     ranked = [own[j] if j < len(own) else none for own in found]
     codes = np.array([one.states[: len(names)] for one in ranked], np.int32).reshape(len(found), len(names))
     assignment: Rows = by_name({v: case.states[v] for v in names}, dict(zip(names, codes.T, strict=True)))
-    value, optimum = (_of_rows([getattr(one, what) for one in ranked]) for what in ("value", "optimum"))
+    value, optimum = (_numbers([getattr(one, what) for one in ranked]) for what in ("value", "optimum"))
     return MostProbable(assignment, value, plan, None, optimum, np.array([one.tied for one in ranked], bool))
 
 
-def _of_rows(found: Sequence[Certificate]) -> Certificate:
+def _numbers(found: Sequence[Certificate]) -> Certificate:
     """A number for each row."""
     if all(one.kind == "exact" for one in found):
         return Certificate.of_cases(np.array([one.value for one in found], np.float64))

@@ -26,7 +26,7 @@ from tractable.plan.most_probable import SearchRun
 from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import layer_chains
 from tractable.posterior.approximate import layers as approximate
-from tractable.posterior.best import Modes, modes_first
+from tractable.posterior.best import RankedModes, modes_first
 from tractable.posterior.cases import CaseAnswer, Cases, exact_answer, one, read_cases, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines import machines
@@ -184,7 +184,7 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     return exact_answer(*solver(model, cases, plan))
 
 
-def _modes(model: Any, cases: Cases, plan: Plan, key: Any) -> list[Modes]:
+def _modes(model: Any, cases: Cases, plan: Plan, key: Any) -> list[RankedModes]:
     """The best joint states of every case."""
     if isinstance(plan.program, SearchRun):
         return [_searched(model, cases.row(r), plan, key) for r in range(cases.n_rows)]
@@ -193,13 +193,13 @@ def _modes(model: Any, cases: Cases, plan: Plan, key: Any) -> list[Modes]:
     return layer_maxima.most_probable(model, cases.values, n_ranks(plan.n, float(cases.n_free)))
 
 
-def _searched(model: Any, values: Mapping[str, np.ndarray], plan: Plan, key: Any) -> Modes:
+def _searched(model: Any, values: Mapping[str, np.ndarray], plan: Plan, key: Any) -> RankedModes:
     """The best joint states of a case that a search of its tables finds, and bounds of the others."""
     reduced = sparse_layers.tables_of(model, values)
     found = machines.searched(reduced, plan, key)
     if len(found.values) < plan.n or found.values.min() < -SPAN:
         sparse_layers.check_tables(model)
-    return Modes(found.values, sparse_layers.by_layer(model, found.states), found.upper, found.tied)
+    return RankedModes(found.values, sparse_layers.by_layer(model, found.states), found.upper, found.tied)
 
 
 def _enumerate(model: Any, part: Cases, plan: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:

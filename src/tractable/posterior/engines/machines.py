@@ -26,7 +26,7 @@ from tractable.posterior._base import Drawn, MostProbable, Posterior
 from tractable.posterior.approximate import branch_and_bound
 from tractable.posterior.approximate import clamped as approximate
 from tractable.posterior.approximate.mean_field import layer_means
-from tractable.posterior.best import Modes, modes_first
+from tractable.posterior.best import RankedModes, modes_first
 from tractable.posterior.cases import CaseAnswer, Cases, one, read_cases, shaped, unbatched
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.engines._protocol import Solved, costliest, gathered, in_order, unsupported
@@ -125,14 +125,14 @@ def solve(plan: Plan, asked: Asked, key: Any) -> Any:
     return exact.SOLVERS[str(plan.method)](model, cases, plan)
 
 
-def _searched(asked: Asked, plan: Plan, key: Any) -> Iterator[Modes]:
+def _searched(asked: Asked, plan: Plan, key: Any) -> Iterator[RankedModes]:
     """The best joint states of each case that a search of its tables finds, and bounds of the others."""
     for r in range(asked.cases.n_rows):
         machine = exact.left(asked.model, asked.cases, r)
         reduced, constant, _ = exact.as_tables(machine)
         found = searched(reduced, plan, key)
         values = exact.completed(asked.cases.take([r]), exact.values_of(machine, found.states), len(found.values))
-        yield Modes(found.values + constant, values, found.upper + constant, found.tied)
+        yield RankedModes(found.values + constant, values, found.upper + constant, found.tied)
 
 
 def searched(reduced: Reduced, plan: Plan, key: Any) -> Any:

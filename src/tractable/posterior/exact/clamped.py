@@ -16,7 +16,7 @@ from tractable.models.clamping import condition
 from tractable.plan import ContractionTree, Plan
 from tractable.plan._base import n_ranks
 from tractable.plan.machines import Split
-from tractable.posterior.best import Modes
+from tractable.posterior.best import RankedModes
 from tractable.posterior.cases import CaseAnswer, Cases, as_features, exact_answer
 from tractable.posterior.exact import enumeration, modes
 from tractable.posterior.exact.elimination import copied, fitted, sum_product
@@ -165,7 +165,7 @@ ROWS = 1000
 """Rows that are looked at together."""
 
 
-def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[Modes]:
+def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[RankedModes]:
     """The best joint states of every row; of more than one a row, one more than asked for tells of ties."""
     known, x = as_features(model, cases)
     if plan.method == "independent" and plan.n == 1 and modes.are_discrete(model, known):
@@ -176,16 +176,16 @@ def most_probable(model: Boltzmann, cases: Cases, plan: Plan) -> Iterator[Modes]
     for r in range(cases.n_rows):
         machine = left(model, cases, r)
         found = _eliminated_mode(machine, plan) if plan.method == "elimination" else _best_modes(machine, plan)
-        yield Modes(found.log_weights, completed(cases.take([r]), found.values, len(found.log_weights)))
+        yield RankedModes(found.log_weights, completed(cases.take([r]), found.values, len(found.log_weights)))
 
 
-def _best_modes(machine: Boltzmann, plan: Plan) -> Modes:
+def _best_modes(machine: Boltzmann, plan: Plan) -> RankedModes:
     """By enumeration of the free units that are not independent."""
     split = plan.program or Split((), machine.groups)
     return modes.most_probable(machine, split, n_ranks(plan.n, machine.graph.log2_states(machine.groups)))
 
 
-def _eliminated_mode(machine: Boltzmann, plan: Plan) -> Modes:
+def _eliminated_mode(machine: Boltzmann, plan: Plan) -> RankedModes:
     reduced, own, constant = _tables(machine, plan.program)
     value, states = most_probable_states(reduced, own)
-    return Modes(np.array([value + constant]), values_of(machine, states[None]))
+    return RankedModes(np.array([value + constant]), values_of(machine, states[None]))

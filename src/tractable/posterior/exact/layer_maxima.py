@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tractable.models.boltzmann_machine import VISIBLE
-from tractable.posterior.best import Modes
+from tractable.posterior.best import RankedModes
 from tractable.posterior.exact.best_first import best_first
 from tractable.posterior.exact.layers import Problem, sum_softplus
 
@@ -41,7 +41,7 @@ class Maxima(Problem):
         """The visible units that nothing observed depends on."""
         return np.flatnonzero(~self.counted[0])
 
-    def best(self, row: int, n: int) -> Modes:
+    def best(self, row: int, n: int) -> RankedModes:
         """The `n` best joint states of one of the rows."""
         start = [row] if self.by_row else []
         own = slice(row, row + 1)
@@ -61,7 +61,7 @@ class Maxima(Problem):
 
         paths, losses = best_first(scores, n) if lowest.max() > -np.inf else ([], np.zeros(0))
         whole = np.array([[*start, *path] for path in paths], np.int64).reshape(len(paths), -1)
-        return Modes(lowest.max() - losses, self._values(whole, row))
+        return RankedModes(lowest.max() - losses, self._values(whole, row))
 
     def _ends(self, whole: list[int]) -> np.ndarray:
         """What either state of each unit adds that only one layer bears on, given a state of every layer [units, 2]."""
@@ -90,7 +90,7 @@ class Maxima(Problem):
         return dict(zip(self.model.groups, out, strict=True))
 
 
-def most_probable(model: Any, values: dict[str, np.ndarray], n: int) -> list[Modes]:
+def most_probable(model: Any, values: dict[str, np.ndarray], n: int) -> list[RankedModes]:
     """The `n` best joint states of each of the rows, which have the same units observed; all where there are fewer."""
     rows = range(len(values[VISIBLE]))
     problem = Maxima(model, [*values.values()], "map")

@@ -23,7 +23,7 @@ from tractable.models.as_tables import log_bases
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.units import Mixed, Units
 from tractable.plan.machines import CHUNK, Split
-from tractable.posterior.best import Modes
+from tractable.posterior.best import RankedModes
 from tractable.posterior.exact import binary
 from tractable.posterior.exact.best_first import best_first
 from tractable.posterior.exact.enumeration import n_states, states
@@ -50,7 +50,7 @@ def _scores(units: Units, theta: Array, bases: list[Any]) -> Iterator[Float[Arra
         yield found + base
 
 
-def most_probable(machine: Boltzmann, split: Split, n: int) -> Modes:
+def most_probable(machine: Boltzmann, split: Split, n: int) -> RankedModes:
     """The `n` best joint states of a machine all of whose units are discrete, or all where there are fewer."""
     with jax.enable_x64(True):
         machine = machine.astype(np.float64)
@@ -58,7 +58,7 @@ def most_probable(machine: Boltzmann, split: Split, n: int) -> Modes:
         x = _completed(machine, split, top, states(machine, split, jnp.asarray(index)), n)
         log_weights, values = np.atleast_1d(machine.log_joint(x)), machine.decode(x)
     order = np.argsort(-log_weights, kind="stable")
-    return Modes(log_weights[order], {name: np.asarray(own)[order] for name, own in values.items()})
+    return RankedModes(log_weights[order], {name: np.asarray(own)[order] for name, own in values.items()})
 
 
 def _best_enumerated(machine: Boltzmann, split: Split, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +120,7 @@ def _all_scores(machine: Boltzmann, name: str, x: Any, n: int) -> Iterator[np.nd
     yield from map(np.asarray, _scores(machine.units[name], theta, _bases(machine.units[name])))
 
 
-def of_independent(model: Boltzmann, known: dict[str, np.ndarray], x: dict[str, np.ndarray]) -> list[Modes]:
+def of_independent(model: Boltzmann, known: dict[str, np.ndarray], x: dict[str, np.ndarray]) -> list[RankedModes]:
     """The best state of each row of features where no two free units interact, and what the second best has."""
     with jax.enable_x64(True):
         model, chosen, loss = model.astype(np.float64), {}, np.full(len(next(iter(x.values()))), np.inf)
@@ -130,7 +130,7 @@ def of_independent(model: Boltzmann, known: dict[str, np.ndarray], x: dict[str, 
         log_p, values = np.broadcast_to(model.log_joint(chosen), loss.shape), model.decode(chosen)
     values = {name: np.asarray(own) for name, own in values.items()}
     return [
-        Modes(np.array([p, p - lost]), {name: own[r : r + 1] for name, own in values.items()})
+        RankedModes(np.array([p, p - lost]), {name: own[r : r + 1] for name, own in values.items()})
         for r, (p, lost) in enumerate(zip(log_p, loss, strict=True))
     ]
 
