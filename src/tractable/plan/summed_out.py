@@ -105,7 +105,7 @@ def _together(parts: Sequence[HiddenPart], rest: Plan, n_hidden: int, ask: Ask) 
     every = [*(part.plan for part in parts), rest]
     worst = max(every, key=lambda plan: (plan.method is None, plan.width))
     told = {name: sum(getattr(plan, name) for plan in every) for name in ("flops", "seconds")}
-    size = max(plan.bytes for plan in every) + sum(8.0 * 2.0 ** min(part.table_width, 1000.0) for part in parts)
+    size = max(plan.bytes for plan in every) + _bytes_left(parts)
     fits = size <= ask.budget.memory and told["seconds"] <= ask.budget.seconds and worst.method is not None
     what = f"{n_hidden:,} variables are summed out in {len(parts):,} parts" if parts else "nothing has to be summed out"
     return replace(
@@ -123,8 +123,17 @@ def _together(parts: Sequence[HiddenPart], rest: Plan, n_hidden: int, ask: Ask) 
 
 
 def sums_refused(plan: Plan) -> bool:
-    """Whether a sum is too expensive, and not only what is left after it."""
-    return isinstance(plan.program, SumOut) and any(part.plan.method is None for part in plan.program.parts)
+    """Whether the sums are too expensive, and not only what is left after them."""
+    assert isinstance(plan.program, SumOut) and plan.budget is not None
+    parts, limits = plan.program.parts, plan.budget
+    size = max((part.plan.bytes for part in parts), default=0.0) + _bytes_left(parts)
+    too_long = sum(part.plan.seconds for part in parts) > limits.seconds
+    return size > limits.memory or too_long or any(part.plan.method is None for part in parts)
+
+
+def _bytes_left(parts: Sequence[HiddenPart]) -> float:
+    """What the tables take that the sums leave."""
+    return sum(8.0 * 2.0 ** min(part.table_width, 1000.0) for part in parts)
 
 
 def hidden_parts(reduced: Reduced, asked: Sequence[int]) -> list[np.ndarray]:

@@ -24,6 +24,9 @@ from tractable.posterior.certificate import Certificate, weaker
 from tractable.posterior.engines.network_cases import Case, by_name
 from tractable.posterior.exact.summed_out import Marginal
 
+LEAST = 0.05
+"""Seconds that a search has, however many others share its time."""
+
 ROUNDING = 1e-12
 """Of a log probability: what is nearer to a bound has it."""
 
@@ -40,7 +43,7 @@ class Best(NamedTuple):
     def optimum(self) -> Certificate:
         """What the best has: at least what was found."""
         found = self.value
-        if self.upper <= found.value + ROUNDING * max(1.0, abs(found.value)):
+        if self.upper == -np.inf or self.upper <= found.value + ROUNDING * max(1.0, abs(found.value)):
             return found
         if found.kind == "exact":
             return Certificate.bound(found.value, lower=found.value, upper=self.upper)
@@ -104,7 +107,7 @@ def _rows(ask: Ask, case: Case, key: Any, planned: Any, run: Solver) -> Iterator
     rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
     end, found = time.perf_counter() + terms.seconds, []
     for k, row in enumerate(rows):
-        share = max((end - time.perf_counter()) / (len(rows) - k), 0.05)
+        share = max((end - time.perf_counter()) / (len(rows) - k), LEAST)
         own = ask if ask.anytime is None else ask._replace(anytime=terms._replace(seconds=min(share, terms.seconds)))
         one = Case(case.model, Evidence(row), asked_for=case.asked_for)
         try:
@@ -117,12 +120,17 @@ def _rows(ask: Ask, case: Case, key: Any, planned: Any, run: Solver) -> Iterator
 
 def _summed_out(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> list[Best]:
     """The best of the network over the targets that is left when all else is summed out."""
+    since = time.perf_counter()
     rest = Marginal(case.model, case.given, plan.targets or (), plan.program)
     if rest.log_constant == -np.inf:
         return []
     network = rest.network
     inner = Case(network, Evidence(np.full(len(network.states), -1, np.int32)))
-    found = solve(allowed(planned(inner, plan.program.then)), inner, key, planned, run)
+    then, terms = plan.program.then, plan.program.then.anytime
+    if terms is not None:  # the sums were a part of the time
+        left_over = max(terms.seconds - (time.perf_counter() - since), LEAST)
+        then = then._replace(anytime=terms._replace(seconds=left_over))
+    found = solve(allowed(planned(inner, then)), inner, key, planned, run)
     return [
         Best(one.value + rest.log_constant, rest.original(one.states[None])[0], one.upper + rest.log_constant, one.tied)
         for one in found
@@ -161,12 +169,12 @@ def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> l
     if not found:
         raise case.impossible("no state is possible")
     return [
-        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, one.tied) for one in found
+        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, bool(one.tied)) for one in found
     ]
 
 
 def _named(case: Case, states: np.ndarray, names: Sequence[str]) -> dict[str, str]:
-    return {v: str(case.states[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
+    return {v: str(case.states[v][s]) for v, s in zip(names, states.tolist()[: len(names)], strict=True)}
 
 
 def _column(case: Case, found: list[list[Best]], j: int, plan: Plan, names: Sequence[str]) -> MostProbable:
