@@ -241,13 +241,17 @@ def _objects(column: Any) -> np.ndarray:
 def like(data: Any, columns: Mapping[str, Any]) -> Any:
     """Columns in the container that `data` came in: a table, a list of cases, an array, or `Rows`."""
     if is_case_list(data):
+        if not columns:
+            return [{} for _ in data]
         cells = [np.asarray(column).tolist() for column in columns.values()]
         return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
     if is_frame(data):
         return _frame_like(data, columns)
     if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
         return Rows(columns)
-    return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+    return (
+        np.stack([np.asarray(column) for column in columns.values()], axis=1) if columns else np.empty((len(data), 0))
+    )
 
 
 def _frame_like(data: Any, columns: Mapping[str, Any]) -> Any:

@@ -50,7 +50,7 @@ def plan_best(model: TableModel, given: Evidence, ask: Ask, exactly: Callable[[A
         return _searched(model, given, ask, None)
     found = exactly(_in_haste(ask)._replace(anytime=None))
     if found.method and not in_the_dark(found):
-        return found if ask.n == 1 else _ranked(found, ask)
+        return found if ask.n == 1 else _ranked(model, found, ask)
     return found if ask.method != "auto" or ask.anytime is None else _searched(model, given, ask, found)
 
 
@@ -78,19 +78,27 @@ def _of_some(model: TableModel, given: Evidence, ask: Ask) -> Plan:
     return replace(searched, program=searched.program._replace(mixed=True) if refused else found.program)
 
 
-def _ranked(found: Plan, ask: Ask) -> Plan:
+def _fits(model: TableModel, ask: Ask) -> bool:
+    """Whether the memory holds a search for so many."""
+    return BYTES * float(model.packed.n_states) * ask.n <= ask.budget.memory
+
+
+def _ranked(model: TableModel, found: Plan, ask: Ask) -> Plan:
     """The plan of the k best, from that of the best."""
-    terms = ask.anytime or anytime(None)
-    program = SearchRun(ask.n, terms.seconds, ask.budget.memory, terms.confidence)
+    terms, memory, fits = ask.anytime or anytime(None), ask.budget.memory, _fits(model, ask)
+    told = f"the {ask.n:,} best one after the other" if fits else f"{memory_size(memory)} do not suffice for {ask.n:,}"
     return replace(
-        found, n=ask.n, program=program, reason=lambda: f"{found.why}; the {ask.n:,} best one after the other"
+        found,
+        method=found.method if fits else None,
+        n=ask.n,
+        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence),
+        reason=lambda: f"{found.why}; {told}",
     )
 
 
 def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:
     """The plan of a search under a bound, where nothing exact is affordable or asked for."""
-    terms, memory = ask.anytime or anytime(None), ask.budget.memory
-    fits = BYTES * float(model.packed.n_states) * ask.n <= memory
+    terms, memory, fits = ask.anytime or anytime(None), ask.budget.memory, _fits(model, ask)
     told = f"the best that a search finds in {duration(terms.seconds)}, and a bound of all others"
     told = told if fits else f"{memory_size(memory)} do not suffice for a search"
     return Plan(
@@ -115,7 +123,10 @@ def one_by_one(plan: Plan, rows: np.ndarray, ask: Ask) -> Plan:
     """The plan of many rows from that of one of them."""
     n, terms = len(np.unique(rows, axis=0)), ask.anytime
     seconds = plan.seconds * n
-    if isinstance(plan.program, SearchRun) and terms is not None:
+    if plan.method in SEARCHES and terms is not None:  # they share the time
         seconds = min(seconds, terms.seconds)
-    told: dict[str, Any] = {"program": OneByOne(ask), "reason": lambda: f"{plan.why}; {n:,} different rows"}
+    told: dict[str, Any] = {
+        "program": OneByOne(ask),
+        "reason": lambda: f"{plan.why}; {n:,} different row{'s' * (n != 1)}",
+    }
     return replace(plan, **told).for_rows(n, seconds)

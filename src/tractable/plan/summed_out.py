@@ -47,8 +47,8 @@ class SumOut(NamedTuple):
     then: Ask
 
 
-def not_observed(targets: Sequence[str], observed: Sequence[str]) -> None:
-    """Refuse targets that are observed.
+def not_observed(targets: Sequence[str], observed: Sequence[str], where: str = "") -> None:
+    """Refuse targets that are observed; `where`, to begin with.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def not_observed(targets: Sequence[str], observed: Sequence[str]) -> None:
     """
     if both := [name for name in targets if name in observed]:
         told = "the target {} is" if len(both) == 1 else "the targets {} are"
-        raise ModelError(f"{told.format(listed(both))} observed: leave out the one or the other")
+        raise ModelError(f"{where}{told.format(listed(both))} observed: leave out the one or the other")
 
 
 def what_matters(model: TableModel, given: Evidence, targets: Sequence[str]) -> Reduced:

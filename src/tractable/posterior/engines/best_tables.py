@@ -18,7 +18,7 @@ from tractable.plan import Ask, BudgetError, Plan, adopted, allowed
 from tractable.plan.budget import anytime
 from tractable.plan.most_probable import OneByOne, SearchRun, one_by_one, plan_best
 from tractable.plan.summed_out import SumOut, not_observed
-from tractable.plan.tables import observed_names
+from tractable.plan.tables import observed_names, positions
 from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate, weaker
 from tractable.posterior.engines.network_cases import Case, by_name
@@ -55,9 +55,8 @@ Solver = Callable[[Plan, Case, Any], Any]
 
 def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     """The plan: of rows that observe the same variables, that of the first of them."""
-    if ask.targets is not None:
-        seen = np.atleast_2d(case.given.states).max(axis=0, initial=-1)
-        not_observed(ask.targets, observed_names(case.model, seen))
+    if ask.targets is not None and not case.given.many:
+        not_observed(ask.targets, observed_names(case.model, case.given.states))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if case.given.many:
@@ -65,11 +64,21 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
 
 
+def check_rows(case: Case, targets: Sequence[str]) -> None:
+    """Refuse targets that a row observes, and say which one."""
+    seen = case.given.states[:, positions(case.model, targets)] >= 0
+    for row in np.flatnonzero(seen.any(axis=1))[:1].tolist():
+        not_observed(targets, observed_names(case.model, case.given.states[row]), f"row {row}: ")
+
+
 def _of_rows(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     """The plan of many rows: exact ones of all variables share a tree, others are answered one by one."""
     rows, plain = case.given.states, ask.n == 1 and ask.targets is None
     if not len(rows) or (plain and ask.method in ("exact", "elimination", "counting")):
-        return exactly(case, ask._replace(targets=None, n=1))
+        return replace(exactly(case, ask._replace(targets=None, n=1)), targets=ask.targets)
+    if ask.anytime is not None:  # the patience is for all of them
+        patience = ask.anytime.patience / len(np.unique(rows, axis=0))
+        ask = ask._replace(anytime=ask.anytime._replace(patience=patience))
     found = plan(Case(case.model, Evidence(rows[0]), asked_for=case.asked_for), ask, exactly)
     together = None
     if plain and found.method and not isinstance(found.program, SearchRun):
@@ -169,7 +178,8 @@ def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> l
     if not found:
         raise case.impossible("no state is possible")
     return [
-        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, bool(one.tied)) for one in found
+        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, bool(one.tied))
+        for one in found
     ]
 
 
