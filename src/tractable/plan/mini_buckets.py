@@ -254,13 +254,14 @@ def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> 
 
 
 def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory: float) -> MiniBuckets | None:
-    """Parts as large as so many entries in all, and the memory, allow; None where not even the smallest are allowed."""
+    """Parts as large as so many entries in all, and the memory, allow; None where the smallest take too much memory."""
     best, low, high = None, 1, MOST_LOG2
     while low <= high:
         middle = (low + high) // 2
         found = MiniBuckets(tables, order, 2**middle, seed)
         price = found.price()
-        if price is not None and price.entries <= max(entries, 16.0 * len(order)) and price.bytes <= memory:
+        fits = price is not None and price.bytes <= memory
+        if fits and (price.entries <= entries or middle == 1):  # the smallest, however long they take
             best, low = found, middle + 1
         else:
             high = middle - 1

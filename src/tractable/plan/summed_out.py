@@ -82,10 +82,11 @@ def plan_summed_out_by_names(model: TableModel, names: Sequence[str], ask: Ask) 
 
 def of_some(question: Any, ask: Ask) -> Plan:
     """The plan of one case, by its states or by the names of what it observes."""
-    if hasattr(question, "names"):
+    if getattr(question, "names", None):
         return plan_summed_out_by_names(question.model, question.names, ask)
-    not_observed(ask.targets or (), observed_names(question.model, question.given.states))
-    return plan_summed_out(question.model, question.given, ask)
+    given = getattr(question, "given", None) or Evidence(np.full(len(question.model.states), -1, np.int32))
+    not_observed(ask.targets or (), observed_names(question.model, given.states))
+    return plan_summed_out(question.model, given, ask)
 
 
 def _planned(
@@ -96,13 +97,14 @@ def _planned(
     asked = free_places(model, reduced, ask.targets or ())
     groups = hidden_parts(reduced, [*asked, *seen_places])
     parts = tuple(_priced(model, reduced, own, [*asked, *seen_places], seen, ask) for own in groups)
-    rest = plan_reduced(model, reduced, _left(reduced, parts), seen, ask._replace(targets=None))
-    return _together(parts, rest, len(reduced.tables.sizes) - len(asked) - len(seen_places), ask)
+    every = [part.plan for part in parts]
+    if all(plan.method for plan in every):  # a sum that is refused would leave a table that nobody can look at
+        every.append(plan_reduced(model, reduced, _left(reduced, parts), seen, ask._replace(targets=None)))
+    return _together(parts, every, len(reduced.tables.sizes) - len(asked) - len(seen_places), ask)
 
 
-def _together(parts: Sequence[HiddenPart], rest: Plan, n_hidden: int, ask: Ask) -> Plan:
+def _together(parts: Sequence[HiddenPart], every: Sequence[Plan], n_hidden: int, ask: Ask) -> Plan:
     """One plan of all sums, one after the other, and of what they leave."""
-    every = [*(part.plan for part in parts), rest]
     worst = max(every, key=lambda plan: (plan.method is None, plan.width))
     told = {name: sum(getattr(plan, name) for plan in every) for name in ("flops", "seconds")}
     size = max(plan.bytes for plan in every) + _bytes_left(parts)
@@ -185,7 +187,9 @@ def _priced(
     free = free_names(model, reduced)
     names = [free[v] for v in variables.tolist()]
     ask = ask._replace(query="joint", targets=tuple(names[v] for v in around))
-    return HiddenPart(numbers, variables, around, price(scopes, lambda: names, model.graph, seen, ask))
+    left_over = 8.0 * 2.0 ** min(float(scopes.log_size[list(around)].sum()), 1000.0)
+    effort = 1.0 if left_over <= ask.budget.memory else 0.0  # no order helps
+    return HiddenPart(numbers, variables, around, price(scopes, lambda: names, model.graph, seen, ask, effort))
 
 
 def _left(reduced: Reduced, parts: Sequence[HiddenPart]) -> Scopes:

@@ -25,11 +25,20 @@ from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.plan import Budget, BudgetError, Plan
 from tractable.plan.budget import predicted_bytes, predicted_seconds, speed
-from tractable.plan.mini_buckets import CORES, FIRST_PASS, SWEPT, IntervalRun, eliminating, largest, orders
+from tractable.plan.mini_buckets import (
+    CORES,
+    FIRST_PASS,
+    GREEDY_SECONDS,
+    SWEPT,
+    IntervalRun,
+    eliminating,
+    largest,
+    orders,
+)
 from tractable.plan.search import find_tree
 from tractable.plan.summed_out import what_matters
 from tractable.plan.tables import kept, positions, without
-from tractable.posterior.approximate.branch_and_bound import QUICK, RACE, RACERS, TIE
+from tractable.posterior.approximate.branch_and_bound import LEAST, QUICK, RACE, RACERS, TIE
 from tractable.posterior.approximate.intervals import bracketed
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.certificate import Certificate
@@ -92,6 +101,7 @@ class _Search:
         )
         self.tree = replace(self.tree, leaves=leaves)
         self.seen: dict[bytes, Worth] = {}
+        self.passed_over = -np.inf  # a bound of what there was no time to look at
 
     def found(self) -> tuple[list[Worth], float]:
         """The best of what was looked at, and a bound of all else."""
@@ -108,7 +118,7 @@ class _Search:
                     raise
         ranked = sorted(self.seen.values(), key=lambda one: -float(one.value.lower))
         ranked = [one for one in ranked if one.value.lower > -np.inf]
-        rest = max([upper, *(one.upper for one in ranked[self.run.k :])])
+        rest = max([upper, self.passed_over, *(one.upper for one in ranked[self.run.k :])])
         return ranked[: self.run.k], rest
 
     def _bound(self) -> tuple[MiniBuckets, BoundState]:
@@ -118,8 +128,14 @@ class _Search:
         entries = RACE * self.run.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
         guard = 4 * RACE * self.run.seconds * CORES / RACERS
 
+        begin = next(orders())
+
         def racer(how: Any) -> tuple[MiniBuckets, BoundState] | None:
-            first, all_of_them = eliminating(summing, how), eliminating(self.scopes, how)
+            left = 2 * RACE * self.run.seconds - (time.perf_counter() - self.start)
+            if how != begin and left <= 0:
+                return None
+            share = min(max(left, LEAST) / 2, GREEDY_SECONDS)
+            first, all_of_them = eliminating(summing, how, share), eliminating(self.scopes, how, share)
             last = all_of_them[np.isin(all_of_them, self.asked)]
             order = np.concatenate([first[~np.isin(first, self.asked)], last])
             buckets = largest(self.tables, order, how.seed, entries, self.run.memory / 2 / CORES)
@@ -134,6 +150,9 @@ class _Search:
         """At least so much is log p(y, x), for states of those asked for."""
         name = states[self.asked].tobytes()
         if name not in self.seen:
+            if time.perf_counter() > self.end and len(self.seen) >= self.run.k and self._known > -np.inf:
+                self.passed_over = max(self.passed_over, bound)
+                return -np.inf
             value = self._log_z(
                 conditioned(self.base, np.where(np.isin(np.arange(len(states)), self.asked), states, -1))
             )

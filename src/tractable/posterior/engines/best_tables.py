@@ -177,10 +177,8 @@ def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> l
         return [_column(case, found, j, plan, names) for j in range(max([1, *map(len, found)]))]
     if not found:
         raise case.impossible("no state is possible")
-    return [
-        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, bool(one.tied))
-        for one in found
-    ]
+    told = [(_named(case, one.states, names), one) for one in found]
+    return [MostProbable(states, one.value, plan, None, one.optimum, bool(one.tied)) for states, one in told]
 
 
 def _named(case: Case, states: np.ndarray, names: Sequence[str]) -> dict[str, str]:
