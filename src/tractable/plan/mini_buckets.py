@@ -260,8 +260,8 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
         middle = (low + high) // 2
         found = MiniBuckets(tables, order, 2**middle, seed)
         price = found.price()
-        fits = price is not None and price.bytes <= memory
-        if fits and (price.entries <= entries or middle == 1):  # the smallest, however long they take
+        allowed = entries if middle > 1 else np.inf  # the smallest, however long they take
+        if price is not None and price.entries <= allowed and price.bytes <= memory:
             best, low = found, middle + 1
         else:
             high = middle - 1

@@ -101,6 +101,7 @@ class _Search:
         )
         self.tree = replace(self.tree, leaves=leaves)
         self.seen: dict[bytes, Worth] = {}
+        self.upper = np.inf
         self.passed_over = -np.inf  # a bound of what there was no time to look at
 
     def found(self) -> tuple[list[Worth], float]:
@@ -118,7 +119,7 @@ class _Search:
                     raise
         ranked = sorted(self.seen.values(), key=lambda one: -float(one.value.lower))
         ranked = [one for one in ranked if one.value.lower > -np.inf]
-        rest = max([upper, self.passed_over, *(one.upper for one in ranked[self.run.k :])])
+        rest = max([min(upper, self.upper), self.passed_over, *(one.upper for one in ranked[self.run.k :])])
         return ranked[: self.run.k], rest
 
     def _bound(self) -> tuple[MiniBuckets, BoundState]:
@@ -212,4 +213,7 @@ class _Search:
         found = buckets.search(state, len(self.asked), terms, shown if show.wanted else None, self._worth)
         for states, value in zip(found.states, found.values.tolist(), strict=True):
             self._worth(states, value)  # which a search of all variables does not ask for
+        if found.interrupted and time.perf_counter() < self.end:
+            self.upper = found.upper
+            raise KeyboardInterrupt
         return found.upper

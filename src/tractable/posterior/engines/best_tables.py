@@ -76,14 +76,18 @@ def _of_rows(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan
     rows, plain = case.given.states, ask.n == 1 and ask.targets is None
     if not len(rows) or (plain and ask.method in ("exact", "elimination", "counting")):
         return replace(exactly(case, ask._replace(targets=None, n=1)), targets=ask.targets)
-    if ask.anytime is not None:  # the patience is for all of them
-        patience = ask.anytime.patience / len(np.unique(rows, axis=0))
-        ask = ask._replace(anytime=ask.anytime._replace(patience=patience))
+    ask = _each(ask, len(np.unique(rows, axis=0)))
     found = plan(Case(case.model, Evidence(rows[0]), asked_for=case.asked_for), ask, exactly)
     together = None
     if plain and found.method and not isinstance(found.program, SearchRun):
         together = exactly(case, ask._replace(anytime=None))
     return together if together is not None and together.method else one_by_one(found, rows, ask)
+
+
+def _each(ask: Ask, n: int) -> Ask:
+    """The question about one of `n` rows, which share the patience."""
+    terms = ask.anytime
+    return ask if terms is None else ask._replace(anytime=terms._replace(patience=terms.patience / n))
 
 
 def _adopted(case: Case, ask: Ask) -> Plan:

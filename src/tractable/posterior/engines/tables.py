@@ -82,7 +82,7 @@ def groups(case: Case, ask: Ask) -> Iterator[tuple[Any, Case]]:
         return
     if ask.targets is not None:
         whole.targets = targets_of(case.asked_for or case.model, ask.targets)
-        best_tables.check_rows(case, whole.targets)
+        best_tables.check_rows(case, whole.targets or ())
     _, which = np.unique(case.given.states >= 0, axis=0, return_inverse=True)
     for k in range(int(which.max(initial=-1)) + 1):
         rows = np.flatnonzero(which.ravel() == k)
