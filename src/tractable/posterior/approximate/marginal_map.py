@@ -160,6 +160,8 @@ class _Search:
             chosen = np.zeros(len(states), np.int32)
             chosen[self.asked] = states[self.asked]
             self.seen[name] = Worth(chosen, value, min(bound, float(value.upper)))
+            if (value.verdict or "").startswith("interrupted"):  # an interval keeps what it has, and ends itself alone
+                raise KeyboardInterrupt
         return float(self.seen[name].value.lower)
 
     def _log_z(self, rest: Reduced) -> Certificate:
