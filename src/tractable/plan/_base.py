@@ -268,9 +268,9 @@ class Explanation(Printed):
 class BudgetError(ValueError):
     """The budget refuses the query; `plan` says what it would cost and what would make it affordable.
 
-    Of a network of tables, marginals, log Z and the most probable states that take too long have two ends instead. Refused
-    are joint tables that are too large, ``method="exact"``, a plan made before that refuses, and a memory that does not
-    suffice for anything.
+    Of a network of tables, marginals, log Z and the most probable states that take too long have two ends instead.
+    Refused are joint tables that are too large, ``method="exact"``, a plan made before that refuses, and a memory that
+    does not suffice for anything.
 
     Examples
     --------

@@ -58,6 +58,7 @@ class Ranking(NamedTuple):
     states: np.ndarray
     upper: np.ndarray
     tied: np.ndarray
+    rest: float
 
 
 class Shortlist(NamedTuple):
@@ -123,7 +124,7 @@ def _ranked(found: Shortlist, k: int) -> Ranking:
     values = found.values
     near = TIE * np.maximum(1.0, np.abs(values[:k]))
     tied = np.array([(np.abs(values - v) <= d).sum() > 1 for v, d in zip(values[:k], near, strict=True)], bool)
-    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied)
+    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied, found.rest)
 
 
 class _Part:
