@@ -16,12 +16,11 @@ then log P(seen) and constants; of the peers only pgmpy's likelihood weighting e
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
-import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -233,13 +232,14 @@ def agrum(case: Case, seconds: float) -> Iterator[tuple[str, Row]]:
         engine.setMaxIter(10**9)
         if kind == "GibbsSampling":
             engine.setBurnIn(100)  # which no limit of time ends
-        try:
+
+        def answer(engine: Any = engine) -> Row:
             wall, _ = once(engine.makeInference)
             free = [v for v in names if names.index(v) not in seen]
             found = {v: np.asarray(engine.posterior(names.index(v)).toarray(), float) for v in free}
-            yield f"pyAgrum {kind}", {"wall": wall, "Hellinger": hellinger(found, truth)}
-        except Exception as error:  # whatever a peer makes of it is its answer
-            yield f"pyAgrum {kind}", {"verdict": f"{type(error).__name__}: {str(error)[:80]}"}
+            return {"wall": wall, "Hellinger": hellinger(found, truth)}
+
+        yield f"pyAgrum {kind}", limited(answer, 3 * seconds + 20)
 
 
 def pgmpy(case: Case, seconds: float) -> Iterator[tuple[str, Row]]:
@@ -250,12 +250,12 @@ def pgmpy(case: Case, seconds: float) -> Iterator[tuple[str, Row]]:
 
     logging.disable(logging.WARNING)
     for name, call in (("pgmpy weighting", weighted), ("pgmpy GibbsSampling", chains)):
-        try:
-            with limited(3 * seconds + 20):
-                wall, row = once(lambda call=call: call(case, seconds))
-            yield name, {"wall": wall, **row}
-        except Exception as error:  # whatever a peer makes of it is its answer
-            yield name, {"verdict": f"{type(error).__name__}: {str(error)[:80]}"}
+
+        def answer(call: Callable[[Case, float], Row] = call) -> Row:
+            wall, row = once(lambda: call(case, seconds))
+            return {"wall": wall, **row}
+
+        yield name, limited(answer, 3 * seconds + 20)
 
 
 def weighted(case: Case, seconds: float) -> Row:
@@ -300,20 +300,27 @@ def chains(case: Case, seconds: float) -> Row:
             return {"Hellinger": hellinger({v: c / c.sum() for v, c in counts.items()}, case.marginals())}
 
 
-@contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """A peer that has no limit of its own ends with a TimeoutError."""
+def limited(answer: Callable[[], Row], seconds: float) -> Row:
+    """What a peer makes of it in a process of its own, which ends where the peer keeps to no limit of time."""
+    context = multiprocessing.get_context("fork")
+    hear, tell = context.Pipe(duplex=False)
 
-    def late(*_: Any) -> None:
-        raise TimeoutError(f"no answer in {seconds:.0f} s")
+    def run() -> None:
+        try:
+            tell.send(answer())
+        except Exception as error:  # whatever a peer makes of it is its answer
+            tell.send({"verdict": f"{type(error).__name__}: {str(error)[:80]}"})
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    process = context.Process(target=run)
+    process.start()
+    tell.close()
     try:
-        yield
+        return hear.recv() if hear.poll(seconds) else {"verdict": f"no answer in {seconds:.0f} s"}
+    except EOFError:
+        return {"verdict": "its process died"}
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        process.kill()
+        process.join()
 
 
 def loopy(case: Case) -> tuple[str, Row]:

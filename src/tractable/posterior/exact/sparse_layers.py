@@ -16,7 +16,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.plan import Ask, ContractionTree, Plan
 from tractable.plan.tables import named, plan_rows
-from tractable.posterior.best import Modes
+from tractable.posterior.best import RankedModes
 from tractable.posterior.cases import Cases
 from tractable.posterior.exact.batch import solve_rows
 from tractable.posterior.exact.elimination import fitted, sum_product
@@ -90,7 +90,7 @@ def draw(model: Any, values: Mapping[str, np.ndarray], plan: Plan, rng: np.rando
     return by_layer(model, sample_states(rest, fitted(plan.program, rest), rng, plan.n).astype(float))
 
 
-def most_probable(model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree) -> Modes:
+def most_probable(model: Any, values: Mapping[str, np.ndarray], tree: ContractionTree) -> RankedModes:
     """The largest log p of a joint state, and that state.
 
     Raises
@@ -101,7 +101,7 @@ def most_probable(model: Any, values: Mapping[str, np.ndarray], tree: Contractio
     value, states = most_probable_states(rest, fitted(tree, rest))
     if value < -SPAN:
         check_tables(model)
-    return Modes(np.array([value]), by_layer(model, states[None].astype(float)))
+    return RankedModes(np.array([value]), by_layer(model, states[None].astype(float)))
 
 
 def tables_of(model: Any, values: Mapping[str, np.ndarray]) -> Reduced:
