@@ -145,6 +145,7 @@ class _Part:
         self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
         self.zero = np.zeros(len(tables.sizes))
+        self.first = eliminating(self.scopes, next(orders()), min(max(2 * RACE * self.seconds, LEAST), GREEDY_SECONDS))
         self.other: toulbar2.Toulbar2 | None = None
         self.started, self.outrun, self.ended, self.interrupted = 0.0, np.inf, False, False
         self.upper = np.inf
@@ -162,7 +163,6 @@ class _Part:
 
     def _whole(self) -> Shortlist | None:
         """The best by elimination itself; None where its tables are too large."""
-        self.first = eliminating(self.scopes, next(orders()), min(max(2 * RACE * self.seconds, LEAST), GREEDY_SECONDS))
         buckets = MiniBuckets(self.tables, self.first, 2.0**MOST_LOG2)
         price = buckets.price()
         if price is None or price.n_split or price.bytes > self.memory:
