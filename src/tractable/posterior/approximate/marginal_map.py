@@ -65,11 +65,11 @@ class Worth(NamedTuple):
     upper: float
 
 
-Answer = tuple[Certificate, np.ndarray, float, bool]
+BestOfSome = tuple[Certificate, np.ndarray, float, bool]
 """log p(y, x) of one of the best, its states, a bound of the optimum of its rank, and whether another one ties."""
 
 
-def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list[Answer], float]:
+def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list[BestOfSome], float]:
     """The k best, and a bound of all others."""
     places = positions(model, plan.targets or ())
     reduced = what_matters(model, given, plan.targets or ())
@@ -78,7 +78,7 @@ def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list
     asked = np.array(sorted({int(reduced.index[v]) for v in places} - {-1}), np.int32)
     found, rest = _Search(reduced.tables, asked, plan, int(generator(key).integers(2**31))).found()
     values, constant = np.array([float(one.value.lower) for one in found]), reduced.log_constant
-    out: list[Answer] = []
+    out: list[BestOfSome] = []
     for j, one in enumerate(found):
         upper = max([rest, *(other.upper for other in found[j:])])
         tied = bool((np.abs(values - values[j]) <= TIE * max(1.0, abs(values[j]))).sum() > 1)
