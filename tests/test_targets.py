@@ -225,7 +225,7 @@ def test_what_is_refused_is_said_with_its_price(monkeypatch: pytest.MonkeyPatch)
     assert "refused: d0" in post.plan.why and "log Z is refused" in post.plan.why
     assert [*post.plan.to_json()["refused"]] == ["d0"]
     assert "log_partition=refused" in repr(post)
-    assert repr(post.marginals) == "Marginals of 1 variable: x (0 0.5385, 1 0.4615); 1 refused"
+    assert repr(post.marginals) == "Marginals of 1 variable: x (0 0.07692, 1 0.9231); 1 refused"
     assert "d0: up to" in str(post.plan)
 
 

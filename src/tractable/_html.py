@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from itertools import islice
+from math import prod
 from typing import Any
 
 VARIABLES, STATES, ROWS, COLUMNS, LETTERS = 40, 12, 10, 8, 48
@@ -27,10 +28,9 @@ STYLE = f"""
 .tractable .title{{font-weight:600;margin:0 0 6px}}
 .tractable p{{margin:6px 0;max-width:70ch}}
 .tractable .soft,.tractable .plain caption small{{color:var(--soft);font-weight:400}}
-.tractable .warn{{color:var(--warn)}}
-.tractable .plain{{border-collapse:collapse;border:0;margin:4px 0 8px;font-size:13px;color:inherit;table-layout:auto}}
+.tractable .warn{{color:var(--warn)}} .tractable .plain{{border-collapse:collapse;border:0;margin:4px 0 8px;font-size:13px;color:inherit;table-layout:auto}}
 .tractable .plain caption{{caption-side:top;text-align:left;font-weight:600;color:inherit;padding:0 0 2px;
- overflow-wrap:break-word}}
+ white-space:nowrap}}
 .tractable .plain tbody tr,.tractable .plain thead tr,.tractable .plain tbody tr:hover{{background:none;border:0}}
 .tractable .plain th,.tractable .plain td{{border:0;border-bottom:1px solid var(--line);padding:2px 14px 2px 0;
  text-align:left;vertical-align:top;font-weight:400;max-width:60ch;color:inherit;overflow-wrap:break-word}}
@@ -40,10 +40,9 @@ STYLE = f"""
 .tractable .many{{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));gap:6px 26px;align-items:start;
  width:min(880px,88vw)}}
 .tractable .wide{{grid-template-columns:repeat(auto-fill,minmax(390px,1fr))}}
-.tractable .many .plain{{width:100%;table-layout:fixed}}
+.tractable .many .plain{{width:100%;table-layout:fixed}} .tractable .many caption{{white-space:normal;overflow-wrap:break-word}}
 .tractable .many .plain th{{width:28%}}
-.tractable .many .plain td{{padding-right:0}}
-.tractable .said span:last-child{{min-width:5em}}
+.tractable .many .plain td{{padding-right:0}} .tractable .said span:last-child{{min-width:5em}}
 .tractable .wide .said span:last-child{{min-width:13.5em}}
 .tractable .said{{display:flex;align-items:center;gap:8px;font-variant-numeric:tabular-nums;white-space:nowrap}}
 .tractable .bar{{position:relative;flex:1 0 56px;height:10px;background:var(--line);border-radius:2px;overflow:hidden}}
@@ -197,18 +196,19 @@ def marginals(found: Any, parts: Sequence[str] = ()) -> str:
 
 def of_each(found: Any) -> str:
     """The variables of marginals or means, the first of them."""
-    shown, refused = list(islice(found, VARIABLES)), getattr(found, "refused", {})
-    known = [(own, found.certificates(own)) for own in shown]
-    if not hasattr(found, "array"):
-        body = "".join(_means(own, c) for own, c in known)
-    elif known and known[0][1].value.ndim > 1:
-        body = _cases(found, known)
-    else:
-        wide = " wide" if any(c.kind not in ("exact", "estimate") for _, c in known) else ""
-        body = f'<div class="many{wide}">{"".join(_states(own, tuple(found[own]), c) for own, c in known)}</div>'
-        body = "".join(map(note, {_sure(c): None for _, c in known if c.kind != "exact"})) + body
+    known, refused = [(own, found.certificates(own)) for own in islice(found, VARIABLES)], getattr(found, "refused", {})
     told = note(f"refused by the budget: {names(refused)}", "warn") if refused else ""
-    return body + left_out(len(shown), len(found), "variables") + told
+    return _shown(found, known) + left_out(len(known), len(found), "variables") + told
+
+
+def _shown(found: Any, known: Sequence[tuple[str, Any]]) -> str:
+    if not hasattr(found, "array"):
+        return "".join(_means(own, c) for own, c in known)
+    if known and known[0][1].value.ndim > 1:
+        return _cases(found, known)
+    wide = " wide" if any(c.kind not in ("exact", "estimate") for _, c in known) else ""
+    sure = "".join(map(note, dict.fromkeys(text(_sure(c)) for _, c in known if c.kind != "exact")))
+    return f'{sure}<div class="many{wide}">{"".join(_states(own, tuple(found[own]), c) for own, c in known)}</div>'
 
 
 def _states(variable: str, states: Sequence[str], found: Any) -> str:
@@ -239,7 +239,8 @@ def _likeliest(states: Sequence[str], found: Any, row: int) -> str:
     if value[0] != value[0]:
         return "impossible"
     best = max(range(len(value)), key=value.__getitem__)
-    return f"{name(states[best], 16)} {_said(found, value[best], lower[best], upper[best])}"
+    told = _said(found, value[best], lower[best], upper[best])
+    return f'{name(states[best], 16)} <span class="soft">{told}</span>'
 
 
 def _means(group: str, found: Any) -> str:
@@ -258,11 +259,16 @@ def array(numbers: Any, caption: str, rows: Sequence[str] = (), columns: Sequenc
         return note(caption + ("" if numbers.size else " (none)"))
     flat = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
     shown = flat[:ROWS, :COLUMNS].tolist()
-    head = [name(columns[i] if i < len(columns) else i, 16) for i in range(len(shown[0]))]
-    first = ["" if numbers.ndim < 2 else name(rows[i] if i < len(rows) else i, 24) for i in range(len(shown))]
+    head = _labels(columns, len(shown[0]))
+    first = _labels(rows, len(shown)) if numbers.ndim == 2 else [""]
     cells = [[label, *map(number, row)] for label, row in zip(first, shown, strict=True)]
     more = left_out(len(shown), len(flat), "rows") + left_out(len(shown[0]), flat.shape[1], "columns")
     return table(["", *head], cells, caption) + more
+
+
+def _labels(known: Sequence[str], n: int) -> list[str]:
+    """The names of the first of an axis, numbers for those that have none."""
+    return [name(own, 24) for own in [*known[:n], *range(len(known), n)]]
 
 
 def posterior(title: str, log_partition: Any, found: Any, plan: Any) -> str:
@@ -340,27 +346,27 @@ def separation(found: Any) -> str:
 def network(model: Any) -> str:
     """A network: how large it is, its largest tables, and its variables."""
     sizes = model.graph.sizes
-    tables = sorted(((_entries(scope, sizes), scope) for scope in model.graph.scopes), key=lambda own: -own[0])
-    largest = [[names(scope[::-1]), f"{entries:,}"] for entries, scope in tables[:5]]
-    title = f"{text(type(model).__name__)} {name(model.name)}"
-    rows = [
-        [name(v), names(own), names(model.graph.parents.get(v, ()))]
-        for v, own in islice(model.states.items(), VARIABLES)
-    ]
-    shown = table(["variable", "states", "parents"], rows, numbers=False) + left_out(len(rows), len(sizes), "variables")
-    pairs = [
-        ("variables", f"{len(sizes):,}"),
-        ("tables", f"{len(tables):,}"),
-        ("entries", f"{sum(n for n, _ in tables):,}"),
-    ]
-    return card(title, facts(pairs), table(["table of", "entries"], largest, "Largest tables"), shown)
+    tables = sorted(((prod(sizes[v] for v in own), own) for own in model.graph.scopes), key=lambda own: -own[0])
+    largest = table(["table of", "entries"], [[names(own[::-1]), f"{n:,}"] for n, own in tables[:5]], "Largest tables")
+    counts = {"variables": len(sizes), "tables": len(tables), "entries": sum(n for n, _ in tables)}
+    told = facts((key, f"{n:,}") for key, n in counts.items())
+    return card(
+        f"{text(type(model).__name__)} {name(model.name)}", told, largest, _variables(model.graph, model.states)
+    )
 
 
-def _entries(scope: Iterable[str], sizes: Mapping[str, int]) -> int:
-    out = 1
-    for own in scope:
-        out *= sizes[own]
-    return out
+def graph(found: Any) -> str:
+    """Who touches whom."""
+    return card(text(repr(found)), _variables(found, {v: [n] for v, n in found.sizes.items()}))
+
+
+def _variables(found: Any, states: Mapping[str, Sequence[Any]]) -> str:
+    """The first variables of a graph, with what is said of their states."""
+    columns = {"states": lambda v: names(states[v])}
+    columns |= {"parents": lambda v: names(found.parents.get(v, ()))} if any(found.parents.values()) else {}
+    columns |= {"neighbours": lambda v: names(sorted(found.neighbours[v]))} if found.links else {}
+    rows = [[name(v), *(cell(v) for cell in columns.values())] for v in islice(states, VARIABLES)]
+    return table(["variable", *columns], rows, numbers=False) + left_out(len(rows), len(states), "variables")
 
 
 def hidden(model: Any, state: str, distributions: Mapping[str, Any], columns: Sequence[str]) -> str:
@@ -390,13 +396,3 @@ def _emitted(found: Any, labels: Sequence[str], columns: Sequence[str]) -> list[
         named = columns if key in BY_COLUMN and own.shape[-1] == len(columns) else ()
         out.append(array(own, f"{text(key)} <small>{'×'.join(map(str, own.shape))}</small>", labels, named))
     return [*out, left_out(len(out), len(parts), "arrays")]
-
-
-def graph(found: Any) -> str:
-    """Who touches whom, of the first variables."""
-    columns = {"states": lambda v: str(found.sizes[v])}
-    columns |= {"parents": lambda v: names(found.parents.get(v, ()))} if any(found.parents.values()) else {}
-    columns |= {"links to": lambda v: names(sorted(found.neighbours[v]))} if found.links else {}
-    rows = [[name(v), *(cell(v) for cell in columns.values())] for v in islice(found.sizes, VARIABLES)]
-    shown = table(["variable", *columns], rows, numbers=False)
-    return card(text(repr(found)), shown, left_out(len(rows), len(found.sizes), "variables"))

@@ -285,7 +285,7 @@ class History(Printed, Generic[R]):
         return table
 
 
-class Fitted:
+class Returned:
     """What a fit returns: in a notebook its last records, and what became of it."""
 
     def _repr_html_(self) -> str:

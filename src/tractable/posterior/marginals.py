@@ -132,7 +132,7 @@ class Marginals(Means):
         return f"{super().__repr__()}{f'; {len(self.refused)} refused' if self.refused else ''}"
 
     def _told(self, name: str) -> str:
-        if self._values is None or np.ndim(getattr(self._values, "value", self._values)) > 1:
+        if self._values is None or self.certificates(name).value.ndim > 1:
             return printable(name)
         states = [f"{printable(state)} {p:.4g}" for state, p in islice(self[name].items(), SHOWN)]
         return f"{printable(name)} ({', '.join(states)}{', …' if len(self._names[name]) > SHOWN else ''})"
