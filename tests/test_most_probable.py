@@ -158,7 +158,7 @@ def test_where_sums_are_too_expensive_both_ends_hold(
             Best(value, states, upper).optimum,
             tied,
         )
-        for value, states, upper, tied in marginal_map.best(net, parse_evidence(net.states, q.evidence), how, seed)
+        for value, states, upper, tied in marginal_map.best(net, parse_evidence(net.states, q.evidence), how, seed)[0]
     ]
     check(q, found or None, k)
 

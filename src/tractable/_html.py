@@ -28,7 +28,8 @@ STYLE = f"""
 .tractable .title{{font-weight:600;margin:0 0 6px}}
 .tractable p{{margin:6px 0;max-width:70ch}}
 .tractable .soft,.tractable .plain caption small{{color:var(--soft);font-weight:400}}
-.tractable .warn{{color:var(--warn)}} .tractable .plain{{border-collapse:collapse;border:0;margin:4px 0 8px;font-size:13px;color:inherit;table-layout:auto}}
+.tractable .warn{{color:var(--warn)}}
+.tractable .plain{{border-collapse:collapse;border:0;margin:4px 0 8px;font-size:13px;color:inherit;table-layout:auto}}
 .tractable .plain caption{{caption-side:top;text-align:left;font-weight:600;color:inherit;padding:0 0 2px;
  white-space:nowrap}}
 .tractable .plain tbody tr,.tractable .plain thead tr,.tractable .plain tbody tr:hover{{background:none;border:0}}
@@ -40,9 +41,9 @@ STYLE = f"""
 .tractable .many{{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));gap:6px 26px;align-items:start;
  width:min(880px,88vw)}}
 .tractable .wide{{grid-template-columns:repeat(auto-fill,minmax(390px,1fr))}}
-.tractable .many .plain{{width:100%;table-layout:fixed}} .tractable .many caption{{white-space:normal;overflow-wrap:break-word}}
-.tractable .many .plain th{{width:28%}}
-.tractable .many .plain td{{padding-right:0}} .tractable .said span:last-child{{min-width:5em}}
+.tractable .many .plain{{width:100%;table-layout:fixed}}
+.tractable .many caption{{white-space:normal;overflow-wrap:break-word}}
+.tractable .many .plain th{{width:28%}} .tractable .many .plain td{{padding-right:0}} .tractable .said span:last-child{{min-width:5em}}
 .tractable .wide .said span:last-child{{min-width:13.5em}}
 .tractable .said{{display:flex;align-items:center;gap:8px;font-variant-numeric:tabular-nums;white-space:nowrap}}
 .tractable .bar{{position:relative;flex:1 0 56px;height:10px;background:var(--line);border-radius:2px;overflow:hidden}}
@@ -330,9 +331,8 @@ def run(found: Any) -> str:
     if found.yardstick is not None:
         own = (("learned", "model"), ("independent columns", "independent"), ("mixture", "mixture"))
         told = [(what, getattr(found.yardstick, field)) for what, field in own]
-        pairs.append(
-            (f"{found.yardstick.rows} rows", ", ".join(f"{what} {number(x)}" for what, x in told if x is not None))
-        )
+        gained = ", ".join(f"{what} {number(x)}" for what, x in told if x is not None)
+        pairs.append((f"{found.yardstick.rows} rows", gained))
     return history(found.history, type(found).__name__, pairs)
 
 

@@ -104,7 +104,7 @@ class Plan(Printed):
     advice : the smallest set of variables found whose observation would bring the query within the budget.
     query, observed : what was asked. targets : which marginals of a network; None for all.
     slices : number of independent pieces the run is cut into to save memory.
-    n : how many samples are drawn, or rows looked ahead.
+    n : how many samples are drawn, rows looked ahead, or of the best asked for.
     program : what the engine runs: a contraction tree, a split to enumerate, a scan, chains; None where a closed form
         needs nothing.
     budget : what the query was allowed to take.
@@ -287,9 +287,9 @@ class Explanation(Printed):
 class BudgetError(ValueError):
     """The budget refuses the query; `plan` says what it would cost and what would make it affordable.
 
-    Of a network of tables, marginals, log Z and the most probable states that take too long have two ends, and no
-    error. Refused are joint tables that are too large, ``method="exact"``, a plan made before that refuses, and a
-    memory that does not suffice for anything.
+    Of a network of tables, marginals, log Z and the most probable states that take too long have two ends instead.
+    Refused are joint tables that are too large, ``method="exact"``, a plan made before that refuses, and a memory that
+    does not suffice for anything.
 
     Examples
     --------

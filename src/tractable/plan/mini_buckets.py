@@ -260,7 +260,11 @@ def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory
         middle = (low + high) // 2
         found = MiniBuckets(tables, order, 2**middle, seed)
         price = found.price()
-        if price is not None and price.entries <= max(entries, 16.0 * len(order)) and price.bytes <= memory:
+        if (
+            price is not None
+            and price.entries <= max(entries, 16.0 * len(order), 2.0 * len(tables.values))
+            and price.bytes <= memory
+        ):
             best, low = found, middle + 1
         else:
             high = middle - 1

@@ -41,6 +41,9 @@ RACE, LOCAL, GROWTH = 0.1, 0.15, 0.2
 BY_PARTS = 0.6
 """The share of the search by parts that remembers, of the time that is left for both."""
 
+LITTLE = 0.02
+"""Seconds that each part has at least."""
+
 LEAST = 0.1
 """Seconds that our search has at least after toulbar2 has ended."""
 
@@ -55,6 +58,7 @@ class Ranking(NamedTuple):
     states: np.ndarray
     upper: np.ndarray
     tied: np.ndarray
+    rest: float
 
 
 class Shortlist(NamedTuple):
@@ -80,7 +84,9 @@ def best(tables: Tables, program: SearchRun, key: Any) -> Ranking:
         for done, own in enumerate(groups):
             variables, part = apart(tables, own)
             share = (end - time.perf_counter()) * len(own) / (weights[-1] - weights[done])
-            listed = _Part(part, program, max(share, 0.02), seed, show).listed()
+            search = _Part(part, program, max(share, LITTLE), seed, show)
+            listed = search.listed()
+            end = time.perf_counter() if search.interrupted else end  # the other parts have little more to say
             found = _joined(found, variables, listed, program.k + 1)
             if not len(found.values) and found.rest == -np.inf:
                 break  # nothing is possible
@@ -118,7 +124,7 @@ def _ranked(found: Shortlist, k: int) -> Ranking:
     values = found.values
     near = TIE * np.maximum(1.0, np.abs(values[:k]))
     tied = np.array([(np.abs(values - v) <= d).sum() > 1 for v, d in zip(values[:k], near, strict=True)], bool)
-    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied)
+    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied, found.rest)
 
 
 class _Part:
@@ -130,7 +136,8 @@ class _Part:
         self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
         self.zero = np.zeros(len(tables.sizes))
         self.other: toulbar2.Toulbar2 | None = None
-        self.started, self.outrun, self.ended, self.upper = 0.0, np.inf, False, np.inf
+        self.started, self.outrun, self.ended, self.interrupted = 0.0, np.inf, False, False
+        self.upper = np.inf
         self.lower = Shortlist(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
 
     def listed(self) -> Shortlist:
@@ -140,6 +147,7 @@ class _Part:
         except KeyboardInterrupt:
             if not len(self.lower.values):
                 raise
+            self.interrupted = True
             return self.lower._replace(rest=self.upper)
 
     def _whole(self) -> Shortlist | None:

@@ -10,7 +10,6 @@ Sources: Liu & Ihler 2013; Marinescu, Dechter & Ihler 2014; Lou, Dechter & Ihler
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -57,21 +56,26 @@ class Worth(NamedTuple):
     upper: float
 
 
-def best(
-    model: TableModel, given: Evidence, plan: Plan, key: Any
-) -> Iterator[tuple[Certificate, np.ndarray, float, bool]]:
-    """log p(y, x) of the k best, their states, a bound of the optimum of each rank, and whether another one ties."""
+Answer = tuple[Certificate, np.ndarray, float, bool]
+"""log p(y, x) of one of the best, its states, a bound of the optimum of its rank, and whether another one ties."""
+
+
+def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list[Answer], float]:
+    """The k best, and a bound of all others."""
     places = positions(model, plan.targets or ())
     reduced = what_matters(model, given, plan.targets or ())
     if reduced.impossible:
-        return
+        return [], -np.inf
     asked = np.array(sorted({int(reduced.index[v]) for v in places} - {-1}), np.int32)
     found, rest = _Search(reduced.tables, asked, plan, int(generator(key).integers(2**31))).found()
     values, constant = np.array([float(one.value.lower) for one in found]), reduced.log_constant
+    out: list[Answer] = []
     for j, one in enumerate(found):
         upper = max([rest, *(other.upper for other in found[j:])])
         tied = bool((np.abs(values - values[j]) <= TIE * max(1.0, abs(values[j]))).sum() > 1)
-        yield one.value + constant, original(reduced, one.states[None])[0][places], upper + constant, tied
+        states = original(reduced, one.states[None])[0][places]
+        out.append((one.value + constant, states, upper + constant, tied))
+    return out, rest + constant
 
 
 class _Search:

@@ -15,6 +15,7 @@ from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.models.rows import Rows
 from tractable.plan import Ask, BudgetError, Plan, adopted, allowed
+from tractable.plan._units import duration
 from tractable.plan.budget import anytime
 from tractable.plan.most_probable import OneByOne, SearchRun, one_by_one, plan_best
 from tractable.plan.summed_out import SumOut, not_observed
@@ -139,6 +140,8 @@ def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
         return []
     found = branch_and_bound.best(reduced.tables, plan.program, key)
     states, constant = original(reduced, found.states), reduced.log_constant
+    if not len(states) and found.rest > -np.inf:
+        raise nothing_found(plan, found.rest + constant)
     return [
         Best(Certificate.exact(value + constant), own, upper + constant, tied)
         for value, own, upper, tied in zip(found.values, states, found.upper, found.tied, strict=True)
@@ -148,7 +151,16 @@ def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
 def _mixed(plan: Plan, case: Case, key: Any) -> list[Best]:
     """The best of some variables, where the sum over the others is itself too expensive."""
     module = import_module("tractable.posterior.approximate.marginal_map")
-    return [Best(*one) for one in module.best(case.model, case.given, plan, key)]
+    found, rest = module.best(case.model, case.given, plan, key)
+    if not found and rest > -np.inf:
+        raise nothing_found(plan, rest)
+    return [Best(*one) for one in found]
+
+
+def nothing_found(plan: Plan, upper: float) -> BudgetError:
+    """The error where a search has met no state of positive probability, and has not shown that there is none."""
+    told = f"no state of positive probability was found in {duration(plan.program.seconds)}; log p <= {upper:.6g}"
+    return BudgetError(replace(plan, method=None, reason=f"{told}; more seconds may find one"))
 
 
 # ---------------------------------------------------------------- records
