@@ -43,7 +43,8 @@ STYLE = f"""
 .tractable .wide{{grid-template-columns:repeat(auto-fill,minmax(390px,1fr))}}
 .tractable .many .plain{{width:100%;table-layout:fixed}}
 .tractable .many caption{{white-space:normal;overflow-wrap:break-word}}
-.tractable .many .plain th{{width:28%}} .tractable .many .plain td{{padding-right:0}} .tractable .said span:last-child{{min-width:5em}}
+.tractable .many .plain th{{width:28%}} .tractable .many .plain td{{padding-right:0}}
+.tractable .said span:last-child{{min-width:5em}}
 .tractable .wide .said span:last-child{{min-width:13.5em}}
 .tractable .said{{display:flex;align-items:center;gap:8px;font-variant-numeric:tabular-nums;white-space:nowrap}}
 .tractable .bar{{position:relative;flex:1 0 56px;height:10px;background:var(--line);border-radius:2px;overflow:hidden}}
