@@ -42,7 +42,7 @@ STYLE = f"""
  width:min(880px,88vw)}}
 .tractable .wide{{grid-template-columns:repeat(auto-fill,minmax(390px,1fr))}}
 .tractable .many .plain{{width:100%;table-layout:fixed}}
-.tractable .many caption{{white-space:normal;overflow-wrap:break-word}}
+.tractable .many caption{{white-space:normal;overflow-wrap:anywhere}}
 .tractable .many .plain th{{width:28%}} .tractable .many .plain td{{padding-right:0}}
 .tractable .said span:last-child{{min-width:5em}}
 .tractable .wide .said span:last-child{{min-width:13.5em}}
@@ -209,7 +209,7 @@ def _shown(found: Any, known: Sequence[tuple[str, Any]]) -> str:
     if known and known[0][1].value.ndim > 1:
         return _cases(found, known)
     wide = " wide" if any(c.kind not in ("exact", "estimate") for _, c in known) else ""
-    sure = "".join(map(note, dict.fromkeys(text(_sure(c)) for _, c in known if c.kind != "exact")))
+    sure = "".join(map(note, dict.fromkeys(f"marginals: {text(_sure(c))}" for _, c in known if c.kind != "exact")))
     return f'{sure}<div class="many{wide}">{"".join(_states(own, tuple(found[own]), c) for own, c in known)}</div>'
 
 
@@ -232,7 +232,7 @@ def _cases(found: Any, known: Sequence[tuple[str, Any]]) -> str:
     shown = range(min(n, COLUMNS))
     rows = [[name(own), *(_likeliest(tuple(found[own]), c, row) for row in shown)] for own, c in known]
     head = ["variable", *(f"row {row}" for row in shown)]
-    told = note(f"the most probable state of each, in each of {n:,} rows, and its probability")
+    told = note(f"the most probable state of each in each of {n:,} rows, with its probability")
     return told + table(head, rows) + left_out(len(shown), n, "rows")
 
 
@@ -242,7 +242,7 @@ def _likeliest(states: Sequence[str], found: Any, row: int) -> str:
         return "impossible"
     best = max(range(len(value)), key=value.__getitem__)
     told = _said(found, value[best], lower[best], upper[best])
-    return f'{name(states[best], 16)} <span class="soft">{told}</span>'
+    return f"{name(states[best], 16)}: {told}"
 
 
 def _means(group: str, found: Any) -> str:
@@ -299,7 +299,7 @@ def _value(given: Any) -> str:
     """A state, or the first of many."""
     if isinstance(given, str) or not hasattr(given, "__len__"):
         return name(given)
-    first = ", ".join(str(own)[:LETTERS] for own in given[:STATES])
+    first = ", ".join(f"{own:g}" if isinstance(own, float) else str(own)[:LETTERS] for own in given[:STATES])
     return text(first[:400]) + (f" … ({len(given):,} in all)" if len(given) > STATES else "")
 
 
