@@ -240,14 +240,20 @@ def _objects(column: Any) -> np.ndarray:
 
 def like(data: Any, columns: Mapping[str, Any]) -> Any:
     """Columns in the container that `data` came in: a table, a list of cases, an array, or `Rows`."""
-    if is_case_list(data):
-        cells = [np.asarray(column).tolist() for column in columns.values()]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
     if is_frame(data):
         return _frame_like(data, columns)
-    if isinstance(data, Mapping) or data is None or (isinstance(data, np.ndarray) and data.dtype.names):
+    if data is None or isinstance(data, Mapping) or getattr(getattr(data, "dtype", None), "names", None):
         return Rows(columns)
-    return np.stack([np.asarray(column) for column in columns.values()], axis=1)
+    return _rows_like(data, columns)
+
+
+def _rows_like(data: Any, columns: Mapping[str, Any]) -> Any:
+    """A list of cases, or an array; of no columns as many rows as there were."""
+    cells = [np.asarray(column) for column in columns.values()]
+    if not is_case_list(data):
+        return np.stack(cells, axis=1) if cells else np.empty((len(data), 0), object)
+    rows = zip(*(column.tolist() for column in cells), strict=True) if cells else ((),) * len(data)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _frame_like(data: Any, columns: Mapping[str, Any]) -> Any:

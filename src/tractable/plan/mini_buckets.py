@@ -254,17 +254,14 @@ def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> 
 
 
 def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory: float) -> MiniBuckets | None:
-    """Parts as large as so many entries in all, and the memory, allow; None where not even the smallest are allowed."""
+    """Parts as large as so many entries in all, and the memory, allow; None where the smallest take too much memory."""
     best, low, high = None, 1, MOST_LOG2
     while low <= high:
         middle = (low + high) // 2
         found = MiniBuckets(tables, order, 2**middle, seed)
         price = found.price()
-        if (
-            price is not None
-            and price.entries <= max(entries, 16.0 * len(order), 2.0 * len(tables.values))
-            and price.bytes <= memory
-        ):
+        allowed = entries if middle > 1 else np.inf  # the smallest, however long they take
+        if price is not None and price.entries <= allowed and price.bytes <= memory:
             best, low = found, middle + 1
         else:
             high = middle - 1

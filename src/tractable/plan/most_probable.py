@@ -44,12 +44,13 @@ class OneByOne(NamedTuple):
 
 def plan_best(model: TableModel, given: Evidence, ask: Ask, exactly: Callable[[Ask], Plan]) -> Plan:
     """The plan for one case: `exactly` is the plan of the most probable state of all variables, or its refusal."""
+    if ask.targets is not None:
+        return _of_some(model, given, ask)
     if ask.method in SEARCHES:
         return _searched(model, given, ask, None)
-    own = _in_haste(ask)._replace(anytime=None)
-    found = exactly(own) if ask.targets is None else _of_some(model, given, own, ask)
+    found = exactly(_in_haste(ask)._replace(anytime=None))
     if found.method and not in_the_dark(found):
-        return found if ask.n == 1 or ask.targets is not None else _ranked(found, ask)
+        return found if ask.n == 1 else _ranked(model, found, ask)
     return found if ask.method != "auto" or ask.anytime is None else _searched(model, given, ask, found)
 
 
@@ -61,29 +62,43 @@ def _in_haste(ask: Ask) -> Ask:
     return ask._replace(budget=ask.budget._replace(seconds=min(ask.budget.seconds, terms.patience)), effort=HASTE)
 
 
-def _of_some(model: TableModel, given: Evidence, own: Ask, ask: Ask) -> Plan:
-    """The plan of sums, and of what may then be searched as the question says."""
+def _of_some(model: TableModel, given: Evidence, ask: Ask) -> Plan:
+    """The plan of sums, and of the best of what they leave; by a search where that is asked for, or allowed."""
+    search = ask.method in SEARCHES
+    own = _in_haste(ask._replace(method="auto") if search else ask)._replace(anytime=None)
     found = plan_summed_out(model, given, own)
     if not isinstance(found.program, SumOut):
         return found
-    then = found.program.then._replace(anytime=ask.anytime)
-    return replace(found, program=found.program._replace(then=then))
+    refused, then = sums_refused(found), found.program.then._replace(method=ask.method, anytime=ask.anytime)
+    found = replace(found, program=found.program._replace(then=then))
+    if not search and (found.method or ask.method != "auto" or ask.anytime is None):
+        return found
+    # A search knows of products alone: sums come before it, or are mixed with it.
+    searched = _searched(model, given, ask, None if search else found)
+    return replace(searched, program=searched.program._replace(mixed=True) if refused else found.program)
 
 
-def _ranked(found: Plan, ask: Ask) -> Plan:
+def _fits(model: TableModel, ask: Ask) -> bool:
+    """Whether the memory holds a search for so many."""
+    return BYTES * float(model.packed.n_states) * ask.n <= ask.budget.memory
+
+
+def _ranked(model: TableModel, found: Plan, ask: Ask) -> Plan:
     """The plan of the k best, from that of the best."""
-    terms = ask.anytime or anytime(None)
-    program = SearchRun(ask.n, terms.seconds, ask.budget.memory, terms.confidence)
+    terms, memory, fits = ask.anytime or anytime(None), ask.budget.memory, _fits(model, ask)
+    told = f"the {ask.n:,} best one after the other" if fits else f"{memory_size(memory)} do not suffice for {ask.n:,}"
     return replace(
-        found, n=ask.n, program=program, reason=lambda: f"{found.why}; the {ask.n:,} best one after the other"
+        found,
+        method=found.method if fits else None,
+        n=ask.n,
+        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence),
+        reason=lambda: f"{found.why}; {told}",
     )
 
 
 def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:
     """The plan of a search under a bound, where nothing exact is affordable or asked for."""
-    terms, memory = ask.anytime or anytime(None), ask.budget.memory
-    mixed = ask.targets is not None and exact is not None and sums_refused(exact)
-    fits = BYTES * float(model.packed.n_states) * ask.n <= memory
+    terms, memory, fits = ask.anytime or anytime(None), ask.budget.memory, _fits(model, ask)
     told = f"the best that a search finds in {duration(terms.seconds)}, and a bound of all others"
     told = told if fits else f"{memory_size(memory)} do not suffice for a search"
     return Plan(
@@ -97,7 +112,7 @@ def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) 
         observed=observed_names(model, given.states),
         advice=getattr(exact, "advice", ()),
         n=ask.n,
-        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence, mixed),
+        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence),
         budget=ask.budget,
         structure=model.graph,
         targets=ask.targets,
@@ -108,7 +123,10 @@ def one_by_one(plan: Plan, rows: np.ndarray, ask: Ask) -> Plan:
     """The plan of many rows from that of one of them."""
     n, terms = len(np.unique(rows, axis=0)), ask.anytime
     seconds = plan.seconds * n
-    if isinstance(plan.program, SearchRun) and terms is not None:
+    if plan.method in SEARCHES and terms is not None:  # they share the time
         seconds = min(seconds, terms.seconds)
-    told: dict[str, Any] = {"program": OneByOne(ask), "reason": lambda: f"{plan.why}; {n:,} different rows"}
+    told: dict[str, Any] = {
+        "program": OneByOne(ask),
+        "reason": lambda: f"{plan.why}; {n:,} different row{'s' * (n != 1)}",
+    }
     return replace(plan, **told).for_rows(n, seconds)

@@ -50,8 +50,8 @@ class SumOut(NamedTuple):
     then: Ask
 
 
-def not_observed(targets: Sequence[str], observed: Sequence[str]) -> None:
-    """Refuse targets that are observed.
+def not_observed(targets: Sequence[str], observed: Sequence[str], where: str = "") -> None:
+    """Refuse targets that are observed; `where`, to begin with.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def not_observed(targets: Sequence[str], observed: Sequence[str]) -> None:
     """
     if both := [name for name in targets if name in observed]:
         told = "the target {} is" if len(both) == 1 else "the targets {} are"
-        raise ModelError(f"{told.format(listed(both))} observed: leave out the one or the other")
+        raise ModelError(f"{where}{told.format(listed(both))} observed: leave out the one or the other")
 
 
 def what_matters(model: TableModel, given: Evidence, targets: Sequence[str]) -> Reduced:
@@ -85,10 +85,11 @@ def plan_summed_out_by_names(model: TableModel, names: Sequence[str], ask: Ask) 
 
 def of_some(question: Any, ask: Ask) -> Plan:
     """The plan of one case, by its states or by the names of what it observes."""
-    if hasattr(question, "names"):
+    if getattr(question, "names", None):
         return plan_summed_out_by_names(question.model, question.names, ask)
-    not_observed(ask.targets or (), observed_names(question.model, question.given.states))
-    return plan_summed_out(question.model, question.given, ask)
+    given = getattr(question, "given", None) or Evidence(np.full(len(question.model.states), -1, np.int32))
+    not_observed(ask.targets or (), observed_names(question.model, given.states))
+    return plan_summed_out(question.model, given, ask)
 
 
 def _planned(
@@ -99,17 +100,18 @@ def _planned(
     asked = free_places(model, reduced, ask.targets or ())
     groups = hidden_parts(reduced, [*asked, *seen_places])
     parts = tuple(_priced(model, reduced, own, [*asked, *seen_places], seen, ask) for own in groups)
-    rest = plan_reduced(model, reduced, _left(reduced, parts), seen, ask._replace(targets=None))
-    return _together(parts, rest, len(reduced.tables.sizes) - len(asked) - len(seen_places), ask)
+    every = [part.plan for part in parts]
+    if all(plan.method for plan in every):  # a sum that is refused would leave a table that nobody can look at
+        every.append(plan_reduced(model, reduced, _left(reduced, parts), seen, ask._replace(targets=None)))
+    return _together(parts, every, len(reduced.tables.sizes) - len(asked) - len(seen_places), ask)
 
 
-def _together(parts: Sequence[HiddenPart], rest: Plan, n_hidden: int, ask: Ask) -> Plan:
+def _together(parts: Sequence[HiddenPart], every: Sequence[Plan], n_hidden: int, ask: Ask) -> Plan:
     """One plan of all sums, one after the other, and of what they leave."""
-    every = [*(part.plan for part in parts), rest]
     worst = max(every, key=lambda plan: (plan.method is None, plan.width))
     entries = sum(2.0 ** min(part.table_width, 1000.0) for part in parts)
     seconds = sum(plan.seconds for plan in every) + ENTRY * entries
-    size = max(plan.bytes for plan in every) + COPIES * 8.0 * entries
+    size = max(plan.bytes for plan in every) + _bytes_left(parts)
     fits = size <= ask.budget.memory and seconds <= ask.budget.seconds and worst.method is not None
     what = f"{n_hidden:,} variables are summed out in {len(parts):,} parts" if parts else "nothing has to be summed out"
     return replace(
@@ -128,8 +130,17 @@ def _together(parts: Sequence[HiddenPart], rest: Plan, n_hidden: int, ask: Ask) 
 
 
 def sums_refused(plan: Plan) -> bool:
-    """Whether a sum is too expensive, and not only what is left after it."""
-    return isinstance(plan.program, SumOut) and any(part.plan.method is None for part in plan.program.parts)
+    """Whether the sums are too expensive, and not only what is left after them."""
+    assert isinstance(plan.program, SumOut) and plan.budget is not None
+    parts, limits = plan.program.parts, plan.budget
+    size = max((part.plan.bytes for part in parts), default=0.0) + _bytes_left(parts)
+    too_long = sum(part.plan.seconds for part in parts) > limits.seconds
+    return size > limits.memory or too_long or any(part.plan.method is None for part in parts)
+
+
+def _bytes_left(parts: Sequence[HiddenPart]) -> float:
+    """What the tables take that the sums leave."""
+    return sum(COPIES * 8.0 * 2.0 ** min(part.table_width, 1000.0) for part in parts)
 
 
 def hidden_parts(reduced: Reduced, asked: Sequence[int]) -> list[np.ndarray]:
@@ -181,7 +192,9 @@ def _priced(
     free = free_names(model, reduced)
     names = [free[v] for v in variables.tolist()]
     ask = ask._replace(query="joint", targets=tuple(names[v] for v in around))
-    return HiddenPart(numbers, variables, around, price(scopes, lambda: names, model.graph, seen, ask))
+    left_over = 8.0 * 2.0 ** min(float(scopes.log_size[list(around)].sum()), 1000.0)
+    effort = 1.0 if left_over <= ask.budget.memory else 0.0  # no order helps
+    return HiddenPart(numbers, variables, around, price(scopes, lambda: names, model.graph, seen, ask, effort))
 
 
 def _left(reduced: Reduced, parts: Sequence[HiddenPart]) -> Scopes:

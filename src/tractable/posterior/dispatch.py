@@ -56,7 +56,9 @@ ALLOWANCE = BUDGET | {"confidence", "draws"}
 """The terms of a question, of a family without and with intervals."""
 
 
-def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any]:
+def terms_of(
+    engine: Any, model: Any, terms: Mapping[str, Any], verb: str = "infer and log_partition"
+) -> dict[str, Any]:
     """The budget of a question, and the terms on which an interval may answer it: None where the family has none.
 
     Raises
@@ -66,7 +68,7 @@ def terms_of(engine: Any, model: Any, terms: Mapping[str, Any]) -> dict[str, Any
     own = hasattr(engine, "ANYTIME")
     known = ALLOWANCE if own else BUDGET
     if not terms.keys() <= known:
-        check_options(terms, sorted(known), f"infer and log_partition of a {type(model).__name__}")
+        check_options(terms, sorted(known), f"{verb} of a {type(model).__name__}")
     seconds = terms.get("seconds")
     given = anytime(seconds, terms.get("confidence"), terms.get("draws")) if own else None
     return {"memory": terms.get("memory"), "seconds": seconds, "anytime": given}

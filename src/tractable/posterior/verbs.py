@@ -292,7 +292,7 @@ def most_probable(
     engine, key = engine_of(model, "most_probable"), terms.pop("key", 0)
     asked = engine.read(model, evidence)
     more = best_of(engine, model, targets, k)
-    question = ask("map", method=method, **more, **terms_of(engine, model, terms))
+    question = ask("map", method=method, **more, **terms_of(engine, model, terms, "most_probable"))
     found = [_as_given(evidence, one) for one in engine.most_probable(asked, answered(engine, asked, question, key))]
     return found[0] if k == 1 else found
 

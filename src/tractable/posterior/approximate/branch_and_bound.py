@@ -25,7 +25,17 @@ from tractable.kernels.threads import side_by_side
 from tractable.models.keys import generator
 from tractable.models.pruning import apart
 from tractable.plan.budget import speed
-from tractable.plan.mini_buckets import CORES, FIRST_PASS, MOST_LOG2, SWEPT, Order, eliminating, largest, orders
+from tractable.plan.mini_buckets import (
+    CORES,
+    FIRST_PASS,
+    GREEDY_SECONDS,
+    MOST_LOG2,
+    SWEPT,
+    Order,
+    eliminating,
+    largest,
+    orders,
+)
 from tractable.plan.most_probable import SearchRun
 from tractable.plan.summed_out import linked_tables
 from tractable.posterior.approximate import toulbar2
@@ -135,6 +145,7 @@ class _Part:
         self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
         self.zero = np.zeros(len(tables.sizes))
+        self.first = eliminating(self.scopes, next(orders()), min(max(2 * RACE * self.seconds, LEAST), GREEDY_SECONDS))
         self.other: toulbar2.Toulbar2 | None = None
         self.started, self.outrun, self.ended, self.interrupted = 0.0, np.inf, False, False
         self.upper = np.inf
@@ -152,8 +163,7 @@ class _Part:
 
     def _whole(self) -> Shortlist | None:
         """The best by elimination itself; None where its tables are too large."""
-        order = eliminating(self.scopes, next(orders()))
-        buckets = MiniBuckets(self.tables, order, 2.0**MOST_LOG2)
+        buckets = MiniBuckets(self.tables, self.first, 2.0**MOST_LOG2)
         price = buckets.price()
         if price is None or price.n_split or price.bytes > self.memory:
             return None
@@ -233,8 +243,14 @@ class _Part:
         """Lower and lower bounds, and between them better and better states."""
         entries = RACE * self.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
 
+        first, start = next(orders()), time.perf_counter()
+
         def racer(how: Order) -> tuple[Order, MiniBuckets, BoundState] | None:
-            buckets = largest(self.tables, eliminating(self.scopes, how), how.seed, entries, self.memory / 2 / CORES)
+            left = 2 * RACE * self.seconds - (time.perf_counter() - start)
+            if how != first and left <= 0:
+                return None
+            order = self.first if how == first else eliminating(self.scopes, how, min(left, GREEDY_SECONDS))
+            buckets = largest(self.tables, order, how.seed, entries, self.memory / 2 / CORES)
             if buckets is None:
                 return None
             guard = 2 * RACE * self.seconds * CORES / RACERS

@@ -24,11 +24,20 @@ from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
 from tractable.plan import Budget, BudgetError, Plan
 from tractable.plan.budget import predicted_bytes, predicted_seconds, speed
-from tractable.plan.mini_buckets import CORES, FIRST_PASS, SWEPT, IntervalRun, eliminating, largest, orders
+from tractable.plan.mini_buckets import (
+    CORES,
+    FIRST_PASS,
+    GREEDY_SECONDS,
+    SWEPT,
+    IntervalRun,
+    eliminating,
+    largest,
+    orders,
+)
 from tractable.plan.search import find_tree
 from tractable.plan.summed_out import what_matters
 from tractable.plan.tables import kept, positions, without
-from tractable.posterior.approximate.branch_and_bound import QUICK, RACE, RACERS, TIE
+from tractable.posterior.approximate.branch_and_bound import LEAST, QUICK, RACE, RACERS, TIE
 from tractable.posterior.approximate.intervals import bracketed
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.certificate import Certificate
@@ -96,6 +105,8 @@ class _Search:
         )
         self.tree = replace(self.tree, leaves=leaves)
         self.seen: dict[bytes, Worth] = {}
+        self.upper = np.inf
+        self.passed_over = -np.inf  # a bound of what there was no time to look at
 
     def found(self) -> tuple[list[Worth], float]:
         """The best of what was looked at, and a bound of all else."""
@@ -112,7 +123,7 @@ class _Search:
                     raise
         ranked = sorted(self.seen.values(), key=lambda one: -float(one.value.lower))
         ranked = [one for one in ranked if one.value.lower > -np.inf]
-        rest = max([upper, *(one.upper for one in ranked[self.run.k :])])
+        rest = max([min(upper, self.upper), self.passed_over, *(one.upper for one in ranked[self.run.k :])])
         return ranked[: self.run.k], rest
 
     def _bound(self) -> tuple[MiniBuckets, BoundState]:
@@ -122,8 +133,14 @@ class _Search:
         entries = RACE * self.run.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
         guard = 4 * RACE * self.run.seconds * CORES / RACERS
 
+        begin = next(orders())
+
         def racer(how: Any) -> tuple[MiniBuckets, BoundState] | None:
-            first, all_of_them = eliminating(summing, how), eliminating(self.scopes, how)
+            left = 2 * RACE * self.run.seconds - (time.perf_counter() - self.start)
+            if how != begin and left <= 0:
+                return None
+            share = min(max(left, LEAST) / 2, GREEDY_SECONDS)
+            first, all_of_them = eliminating(summing, how, share), eliminating(self.scopes, how, share)
             last = all_of_them[np.isin(all_of_them, self.asked)]
             order = np.concatenate([first[~np.isin(first, self.asked)], last])
             buckets = largest(self.tables, order, how.seed, entries, self.run.memory / 2 / CORES)
@@ -138,12 +155,17 @@ class _Search:
         """At least so much is log p(y, x), for states of those asked for."""
         name = states[self.asked].tobytes()
         if name not in self.seen:
+            if time.perf_counter() > self.end and len(self.seen) >= self.run.k and self._known > -np.inf:
+                self.passed_over = max(self.passed_over, bound)
+                return -np.inf
             value = self._log_z(
                 conditioned(self.base, np.where(np.isin(np.arange(len(states)), self.asked), states, -1))
             )
             chosen = np.zeros(len(states), np.int32)
             chosen[self.asked] = states[self.asked]
             self.seen[name] = Worth(chosen, value, min(bound, float(value.upper)))
+            if (value.verdict or "").startswith("interrupted"):  # an interval keeps what it has, and ends itself alone
+                raise KeyboardInterrupt
         return float(self.seen[name].value.lower)
 
     def _log_z(self, rest: Reduced) -> Certificate:
@@ -197,4 +219,7 @@ class _Search:
         found = buckets.search(state, len(self.asked), terms, shown if show.wanted else None, self._worth)
         for states, value in zip(found.states, found.values.tolist(), strict=True):
             self._worth(states, value)  # which a search of all variables does not ask for
+        if found.interrupted and time.perf_counter() < self.end:
+            self.upper = found.upper
+            raise KeyboardInterrupt
         return found.upper

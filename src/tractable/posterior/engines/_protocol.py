@@ -134,15 +134,23 @@ def planned(engine: Any, asked: Any, question: Ask) -> list[Planned]:
     """
     parts = list(engine.groups(asked, question))
     if len(parts) > 1:
-        question = question._replace(patience=question.patience / len(parts))  # of all groups together
+        question = shared(question, len(parts))
     found = [(rows, part, allowed(engine.plan(part, question))) for rows, part in parts]
     found = list(_together(engine, asked, found))
     seconds = sum(plan.seconds for *_, plan in found)
-    if len(found) > 1 and seconds > question.budget.seconds:
+    if len(found) > 1 and seconds > question.budget.seconds * (1 + 1e-9):
         worst = max((plan for *_, plan in found), key=lambda plan: plan.seconds)
         told = f"{len(found)} sets of what is observed, the costliest: {worst.why}"
         raise BudgetError(replace(worst, method=None, seconds=seconds, reason=told))
     return found
+
+
+def shared(question: Ask, n: int) -> Ask:
+    """The question about one of `n` groups, which share the patience and the time of an answer that any time ends."""
+    terms = question.anytime
+    if terms is not None:
+        terms = terms._replace(patience=terms.patience / n, seconds=terms.seconds / n)
+    return question._replace(patience=question.patience / n, anytime=terms)
 
 
 def run(engine: Any, groups: Sequence[Planned], key: Any = 0) -> list[Solved]:

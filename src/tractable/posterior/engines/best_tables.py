@@ -19,11 +19,14 @@ from tractable.plan._units import duration
 from tractable.plan.budget import anytime
 from tractable.plan.most_probable import OneByOne, SearchRun, one_by_one, plan_best
 from tractable.plan.summed_out import SumOut, not_observed
-from tractable.plan.tables import observed_names
+from tractable.plan.tables import observed_names, positions
 from tractable.posterior._base import MostProbable
 from tractable.posterior.certificate import Certificate, weaker
 from tractable.posterior.engines.network_cases import Case, by_name
 from tractable.posterior.exact.summed_out import Marginal
+
+LEAST = 0.05
+"""Seconds that a search has, however many others share its time."""
 
 ROUNDING = 1e-12
 """Of a log probability: what is nearer to a bound has it."""
@@ -41,7 +44,7 @@ class Best(NamedTuple):
     def optimum(self) -> Certificate:
         """What the best has: at least what was found."""
         found = self.value
-        if self.upper <= found.value + ROUNDING * max(1.0, abs(found.value)):
+        if self.upper == -np.inf or self.upper <= found.value + ROUNDING * max(1.0, abs(found.value)):
             return found
         if found.kind == "exact":
             return Certificate.bound(found.value, lower=found.value, upper=self.upper)
@@ -53,9 +56,8 @@ Solver = Callable[[Plan, Case, Any], Any]
 
 def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     """The plan: of rows that observe the same variables, that of the first of them."""
-    if ask.targets is not None:
-        seen = np.atleast_2d(case.given.states).max(axis=0, initial=-1)
-        not_observed(ask.targets, observed_names(case.model, seen))
+    if ask.targets is not None and not case.given.many:
+        not_observed(ask.targets, observed_names(case.model, case.given.states))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
     if case.given.many:
@@ -63,16 +65,30 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
 
 
+def check_rows(case: Case, targets: Sequence[str]) -> None:
+    """Refuse targets that a row observes, and say which one."""
+    seen = case.given.states[:, positions(case.model, targets)] >= 0
+    for row in np.flatnonzero(seen.any(axis=1))[:1].tolist():
+        not_observed(targets, observed_names(case.model, case.given.states[row]), f"row {row}: ")
+
+
 def _of_rows(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
     """The plan of many rows: exact ones of all variables share a tree, others are answered one by one."""
     rows, plain = case.given.states, ask.n == 1 and ask.targets is None
     if not len(rows) or (plain and ask.method in ("exact", "elimination", "counting")):
-        return exactly(case, ask._replace(targets=None, n=1))
+        return replace(exactly(case, ask._replace(targets=None, n=1)), targets=ask.targets)
+    ask = _each(ask, len(np.unique(rows, axis=0)))
     found = plan(Case(case.model, Evidence(rows[0]), asked_for=case.asked_for), ask, exactly)
     together = None
     if plain and found.method and not isinstance(found.program, SearchRun):
         together = exactly(case, ask._replace(anytime=None))
     return together if together is not None and together.method else one_by_one(found, rows, ask)
+
+
+def _each(ask: Ask, n: int) -> Ask:
+    """The question about one of `n` rows, which share the patience."""
+    terms = ask.anytime
+    return ask if terms is None else ask._replace(anytime=terms._replace(patience=terms.patience / n))
 
 
 def _adopted(case: Case, ask: Ask) -> Plan:
@@ -105,7 +121,7 @@ def _rows(ask: Ask, case: Case, key: Any, planned: Any, run: Solver) -> Iterator
     rows, which = np.unique(case.given.states, axis=0, return_inverse=True)
     end, found = time.perf_counter() + terms.seconds, []
     for k, row in enumerate(rows):
-        share = max((end - time.perf_counter()) / (len(rows) - k), 0.05)
+        share = max((end - time.perf_counter()) / (len(rows) - k), LEAST)
         own = ask if ask.anytime is None else ask._replace(anytime=terms._replace(seconds=min(share, terms.seconds)))
         one = Case(case.model, Evidence(row), asked_for=case.asked_for)
         try:
@@ -118,12 +134,17 @@ def _rows(ask: Ask, case: Case, key: Any, planned: Any, run: Solver) -> Iterator
 
 def _summed_out(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> list[Best]:
     """The best of the network over the targets that is left when all else is summed out."""
+    since = time.perf_counter()
     rest = Marginal(case.model, case.given, plan.targets or (), plan.program)
     if rest.log_constant == -np.inf:
         return []
     network = rest.network
     inner = Case(network, Evidence(np.full(len(network.states), -1, np.int32)))
-    found = solve(allowed(planned(inner, plan.program.then)), inner, key, planned, run)
+    then, terms = plan.program.then, plan.program.then.anytime
+    if terms is not None:  # the sums were a part of the time
+        left_over = max(terms.seconds - (time.perf_counter() - since), LEAST)
+        then = then._replace(anytime=terms._replace(seconds=left_over))
+    found = solve(allowed(planned(inner, then)), inner, key, planned, run)
     return [
         Best(one.value + rest.log_constant, rest.original(one.states[None])[0], one.upper + rest.log_constant, one.tied)
         for one in found
@@ -172,13 +193,12 @@ def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> l
         return [_column(case, found, j, plan, names) for j in range(max([1, *map(len, found)]))]
     if not found:
         raise case.impossible("no state is possible")
-    return [
-        MostProbable(_named(case, one.states, names), one.value, plan, None, one.optimum, one.tied) for one in found
-    ]
+    told = [(_named(case, one.states, names), one) for one in found]
+    return [MostProbable(states, one.value, plan, None, one.optimum, bool(one.tied)) for states, one in told]
 
 
 def _named(case: Case, states: np.ndarray, names: Sequence[str]) -> dict[str, str]:
-    return {v: str(case.states[v][s]) for v, s in zip(names, states.tolist(), strict=False)}
+    return {v: str(case.states[v][s]) for v, s in zip(names, states.tolist()[: len(names)], strict=True)}
 
 
 def _column(case: Case, found: list[list[Best]], j: int, plan: Plan, names: Sequence[str]) -> MostProbable:

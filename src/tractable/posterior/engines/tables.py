@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -75,10 +76,13 @@ def read(model: TableModel, evidence: Any) -> Case:
 
 def groups(case: Case, ask: Ask) -> Iterator[tuple[Any, Case]]:
     """All cases together: rows are an axis of the contraction. The most probable states by what cases observe."""
-    case = case.opened(ask) if case.model.sparse else case
+    whole, case = case, case.opened(ask) if case.model.sparse else case
     if not (case.many and ask.query == "map"):
         yield ALL, case
         return
+    if ask.targets is not None:
+        whole.targets = targets_of(case.asked_for or case.model, ask.targets)
+        best_tables.check_rows(case, whole.targets or ())
     _, which = np.unique(case.given.states >= 0, axis=0, return_inverse=True)
     for k in range(int(which.max(initial=-1)) + 1):
         rows = np.flatnonzero(which.ravel() == k)
@@ -131,6 +135,8 @@ def _best(case: Case, ask: Ask) -> Plan:
     """The plan of the most probable states."""
     if ask.method in ("mini_buckets", *ESTIMATES):
         raise ModelError(f"{ask.method} sums, and finds no largest term: leave the method out")
+    every = math.prod(len(case.states[v]) for v in (case.states if ask.targets is None else ask.targets))
+    ask = ask._replace(n=min(ask.n, max(every, 1)))  # there are no more
     plain = ask.n == 1 and ask.targets is None
     return _adopted(case, ask) if plain and isinstance(ask.method, Plan) else best_tables.plan(case, ask, _exactly)
 
@@ -271,7 +277,7 @@ def most_probable(case: Case, solved: Sequence[Solved]) -> list[MostProbable]:
         plan = ManyRows(case.model, case.given.states[:0], asking("marginals", None, None)).price(
             "marginals", None, 1.0
         )
-        return best_tables.records(case, [], plan, tuple(case.states))
+        return best_tables.records(case, [], plan, tuple(case.states) if case.targets is None else case.targets)
     plan, found = costliest(solved), solved[0].answer
     names = tuple(case.states) if plan.targets is None else plan.targets
     if case.given.many:
