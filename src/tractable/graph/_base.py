@@ -86,6 +86,11 @@ class Graph:
         arrows = sum(map(len, self.parents.values()))
         return f"Graph({len(self.sizes)} variables, {arrows} arrows, {len(self.links)} links)"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.graph(self)
+
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of the variables, in order."""

@@ -39,6 +39,11 @@ class Separation:
     def __str__(self) -> str:
         return self.reason
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.separation(self)
+
 
 def is_separated(
     graph: Any, a: str | Iterable[str], b: str | Iterable[str], given: str | Iterable[str] = ()

@@ -21,7 +21,7 @@ from tractable.learning.checkpoints import Saved
 from tractable.learning.display import Display
 from tractable.learning.given import GivenRows, as_given
 from tractable.learning.live import Looks
-from tractable.learning.records import Epoch, GradientOptions, History, Request
+from tractable.learning.records import Epoch, GradientOptions, History, Request, Returned
 from tractable.learning.settings import check_settings
 from tractable.learning.watch import EVERY, FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
@@ -43,7 +43,7 @@ M = TypeVar("M")
 
 
 @dataclass(frozen=True)
-class Run(Generic[M]):
+class Run(Returned, Generic[M]):
     """What a fit returns: the model, and the record of its epochs.
 
     Examples

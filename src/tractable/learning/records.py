@@ -221,7 +221,7 @@ def _ends(name: str, found: list[Any]) -> dict[str, list[Any]]:
     return {own: [nan if x is None else getattr(x, end) for x in found] for end, own in ends.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class History(Printed, Generic[R]):
     """The records of a run, an epoch or an iteration each; prints as a table.
 
@@ -264,6 +264,15 @@ class History(Printed, Generic[R]):
             columns |= _ends(name, [getattr(record, name) for record in self.records])
         return frame_of(columns, library)
 
+    def __repr__(self) -> str:
+        last = f", the last: {self[-1]!r}" if self.records else ""
+        return f"History({len(self)} record{'' if len(self) == 1 else 's'}{last})"
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.history(self)
+
     def __rich__(self) -> Table:
         from rich.box import SIMPLE_HEAD  # loaded when a table is printed
         from rich.table import Table
@@ -274,6 +283,15 @@ class History(Printed, Generic[R]):
         for row in rows:
             table.add_row(*row.values())
         return table
+
+
+class Returned:
+    """What a fit returns: in a notebook its last records, and what became of it."""
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.run(self)
 
 
 def bare(found: Certificate) -> Certificate:

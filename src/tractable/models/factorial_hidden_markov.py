@@ -178,6 +178,13 @@ class FactorialHiddenMarkovModel:
         states = "·".join(map(str, self.sizes))
         return f"FactorialHiddenMarkovModel({len(self.sizes)} chains of {states} states, {self.n_columns} columns)"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        told = {f"chain{m} start": own for m, own in enumerate(self.starts)}
+        told |= {f"chain{m} transition": own for m, own in enumerate(self.transitions)}
+        return _html.hidden(self, "", told, ())
+
 
 def condition(model: FactorialHiddenMarkovModel, evidence: Any) -> MarkovNetwork:
     """p̃(z) = p(z, x) for one sequence x: variables ``chain0_0`` (chain 0 at row 0), …, whose Z is p(x).

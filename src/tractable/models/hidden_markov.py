@@ -193,6 +193,12 @@ class HiddenMarkovModel:
         columns = f"{self.n_columns} columns" + (f" {self.named.told}" if self.named else "")
         return f"HiddenMarkovModel({self.n_states} states, {columns}: {kind})"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        told = {"start": self.first, "transition": self.transition}
+        return _html.hidden(self, STATE, told, self.named.names if self.named else ())
+
 
 def distributions(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Rows that sum to one within 1e-6, renormalized."""

@@ -134,6 +134,11 @@ class Mixture:
         columns = f"{self.n_columns} columns" + (f" {self.named.told}" if self.named else "")
         return f"Mixture({self.n_components} components, {columns}: {type(self.emissions).__name__})"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.hidden(self, COMPONENT, {"weights": self.weights}, self.named.names if self.named else ())
+
 
 def condition(model: Mixture, evidence: Any) -> Mixture:
     """The mixture over the columns that stay free: weights p(k | x), offset log p(x).

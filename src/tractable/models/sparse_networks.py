@@ -80,6 +80,11 @@ class Holding:
         """The network with every sparse table dense, or in its pieces; None where that is too much of one."""
         return in_pieces(self)
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.network(self)
+
     def keep(self, outline: Tables, sparse: Mapping[int, SparseTable]) -> list[Any]:
         """Take these numbers; from here on nothing can write into them. All tables as they are held."""
         read_only(outline.values)

@@ -88,7 +88,7 @@ class Printed:
         return rendered(self)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan(Printed):
     """The price of a query, known before it runs; ``print(plan)`` explains it.
 
@@ -189,10 +189,19 @@ class Plan(Printed):
             "advice": list(self.advice),
         }
 
+    def __repr__(self) -> str:
+        return f"Plan({self.query}: {self.method or 'refused'}, {memory_size(self.bytes)}, {duration(self.seconds)})"
+
     def __rich__(self) -> Table:
         from tractable.plan._text import plan_table
 
         return plan_table(self)
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+        from tractable.plan._text import plan_rows
+
+        return _html.plan(plan_rows(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +249,7 @@ class Instead(NamedTuple):
     otherwise: Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation(Printed):
     """The plans of all of a model's queries; prints as a table, iterates as plans.
 
@@ -259,10 +268,20 @@ class Explanation(Printed):
     def __len__(self) -> int:
         return len(self.plans)
 
+    def __repr__(self) -> str:
+        told = (f"{plan.query}: {plan.method or 'refused'}" for plan in self)
+        return f"Explanation({', '.join(told)})"
+
     def __rich__(self) -> Group:
         from tractable.plan._text import explanation
 
         return explanation(self.plans)
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+        from tractable.plan._text import HEAD, explanation_rows, notes
+
+        return _html.plans(HEAD, explanation_rows(self.plans), notes(self.plans))
 
 
 class BudgetError(ValueError):

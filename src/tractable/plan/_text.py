@@ -23,10 +23,17 @@ def prices(plan: Plan) -> tuple[str, str, str, str]:
 
 def plan_table(plan: Plan) -> Table:
     """One plan, a row for each field."""
-    width, flops, memory, seconds = prices(plan)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
+    for row in plan_rows(plan):
+        table.add_row(*row)
+    return table
+
+
+def plan_rows(plan: Plan) -> list[tuple[str, str]]:
+    """What each field of a plan says."""
+    width, flops, memory, seconds = prices(plan)
     given = f" given {', '.join(plan.observed)}" if plan.observed else ""
     rows = [
         ("query", plan.query + (f" of {listed(plan.targets)}" if plan.targets else "") + given),
@@ -45,32 +52,43 @@ def plan_table(plan: Plan) -> Table:
         rows.append(
             ("refused", f"{listed([*plan.refused])}: up to {memory_size(worst.bytes)}, {duration(worst.seconds)}")
         )
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return rows
+
+
+HEAD = ("query", "method", "width", "multiply-adds", "memory", "time", "why")
 
 
 def explanation_table(plans: Sequence[Plan]) -> Table:
     """Several plans, a row each."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("query", "method", "width", "multiply-adds", "memory", "time", "why"):
-        table.add_column(name, justify="right" if name in ("width", "multiply-adds", "memory", "time") else "left")
-    for plan in plans:
-        table.add_row(plan.query, plan.method or "refused", *prices(plan), plan.why)
+    for name in HEAD:
+        table.add_column(name, justify="right" if name in HEAD[2:-1] else "left")
+    for row in explanation_rows(plans):
+        table.add_row(*row)
     return table
+
+
+def explanation_rows(plans: Sequence[Plan]) -> list[tuple[str, ...]]:
+    """What is said of each plan."""
+    return [(plan.query, plan.method or "refused", *prices(plan), plan.why) for plan in plans]
 
 
 def explanation(plans: Sequence[Plan]) -> Group:
     """Several plans as a table, and for those that are refused what remains."""
+    return Group(explanation_table(plans), *notes(plans))
+
+
+def notes(plans: Sequence[Plan]) -> list[str]:
+    """What remains for plans that are refused."""
     refused = [plan for plan in plans if plan.method is None]
     others: dict[str, list[str]] = {}
     for plan in plans:
         for a in plan.alternatives:
             others.setdefault(f"{a.method} ({a.certificate}): {a.note}", []).append(plan.query)
-    notes = [f"{plan.query}: {advised(plan)}" for plan in refused if plan.advice]
+    told = [f"{plan.query}: {advised(plan)}" for plan in refused if plan.advice]
     for other, queries in others.items():
-        notes.append(f"or {other}" if len(queries) >= len(refused) else f"or, for {' and '.join(queries)}, {other}")
-    return Group(explanation_table(plans), *notes)
+        told.append(f"or {other}" if len(queries) >= len(refused) else f"or, for {' and '.join(queries)}, {other}")
+    return told
 
 
 def advised(plan: Plan) -> str:

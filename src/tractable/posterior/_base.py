@@ -184,6 +184,16 @@ class Posterior(Generic[M]):
         known = self._log_partition
         return f"{type(self).__name__}(log_partition={'refused' if isinstance(known, Plan) else repr(known)})"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        own = type(self).__name__
+        try:
+            found = self.marginals
+        except ImpossibleEvidenceError as error:
+            return _html.card(own, _html.note(_html.text(error), "warn"))
+        return _html.posterior(own, self._log_partition, found, self.plan)
+
     def _check_possible(self) -> None:
         """Raise where the one case is impossible; among many it spoils no other."""
         known = self._log_partition
@@ -248,7 +258,7 @@ def n_samples(n: Any) -> int:
     return int(n)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MostProbable:
     """The most probable joint state of what was asked for, given the evidence.
 
@@ -283,6 +293,16 @@ class MostProbable:
     def __post_init__(self) -> None:
         if self.optimum is None:
             object.__setattr__(self, "optimum", self.log_probability)
+
+    def __repr__(self) -> str:
+        found = f"{self.assignment!r:.400}"
+        told = "" if self.optimum is self.log_probability else f", optimum={self.optimum!r}"
+        return f"MostProbable({found}, log_probability={self.log_probability!r}{told})"
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.most_probable(self)
 
     def to_frame(self, library: str | None = None) -> Any:
         """A row for each case, a column for each variable; of ``"pandas"``, ``"polars"`` or ``"pyarrow"``.

@@ -309,6 +309,11 @@ class Certificate:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html  # loaded when a notebook shows something, as everywhere
+
+        return _html.certificate(self)
+
 
 _EXACT = {f.name: f.default for f in fields(Certificate)} | dict.fromkeys(("kind", "lower_kind", "upper_kind"), "exact")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,19 @@ from tractable.models.frames import frame_of
 from tractable.models.values import state_index, text_of
 from tractable.plan import BudgetError, Plan
 from tractable.posterior.certificate import Certificate, ImpossibleEvidenceError
+
+SHOWN = 4
+"""How many variables, and states of each, are told in a line."""
+
+
+def printable(name: str) -> str:
+    """A name as it may go to a terminal."""
+    return name if name.isprintable() else repr(name)
+
+
+def counted(n: int) -> str:
+    """So many variables."""
+    return f"{n} variable{'' if n == 1 else 's'}"
 
 
 class Means(Mapping[str, Any]):
@@ -58,8 +72,17 @@ class Means(Mapping[str, Any]):
         return len(self._names)
 
     def __repr__(self) -> str:
-        what = type(self).__name__
-        return f"{what} of {len(self)} variables: {', '.join(list(self)[:6])}{' …' if len(self) > 6 else ''}"
+        told = ", ".join(map(self._told, islice(self, SHOWN)))
+        return f"{type(self).__name__} of {counted(len(self))}: {told}{', …' if len(self) > SHOWN else ''}"
+
+    def _told(self, name: str) -> str:
+        """One of them in a few words."""
+        return printable(name)
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.marginals(self)
 
 
 class ByState(dict[str, Any]):
@@ -107,6 +130,12 @@ class Marginals(Means):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}{f'; {len(self.refused)} refused' if self.refused else ''}"
+
+    def _told(self, name: str) -> str:
+        if self._values is None or self.certificates(name).value.ndim > 1:
+            return printable(name)
+        states = [f"{printable(state)} {p:.4g}" for state, p in islice(self[name].items(), SHOWN)]
+        return f"{printable(name)} ({', '.join(states)}{', …' if len(self._names[name]) > SHOWN else ''})"
 
     def without(self, refused: Mapping[str, Plan]) -> Marginals:
         """The marginals less those that the budget refuses."""

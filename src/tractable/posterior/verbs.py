@@ -156,7 +156,7 @@ def infer(
     >>> round(float(np.exp(post.log_partition.value)), 6), post.log_partition.kind
     (0.24, 'exact')
     >>> tr.infer(net, {"wet": "yes"}, targets=["rain"]).marginals
-    Marginals of 1 variables: rain
+    Marginals of 1 variable: rain (no 0.3333, yes 0.6667)
     >>> found = tr.infer(net, {"wet": "yes"}, method="mini_buckets", draws=4096).certificates("rain")
     >>> bool(found.lower[1] < 2 / 3 < found.upper[1]), found.confidence
     (True, 0.95)

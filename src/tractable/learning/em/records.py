@@ -145,3 +145,10 @@ class EMRun(Generic[M]):
         starts = f"; {self.said()}" if len(self.objectives) > 1 else ""
         ended = "converged" if self.converged else "not converged"
         return f"EMRun({self.model!r}: {ended} after {max(len(self.history) - 1, 0)} iterations{starts})"
+
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        ended = "converged" if self.converged else "not converged"
+        pairs = [("model", repr(self.model)), ("ended", ended), ("starts", self.said())]
+        return _html.history(self.history, "EMRun", pairs)

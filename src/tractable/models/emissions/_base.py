@@ -210,6 +210,11 @@ class Emissions(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n_components} components, {self.n_columns} columns)"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.emissions(self)
+
 
 def two_axes(x: Any, name: str = "") -> np.ndarray:
     """Data as an array of numbers [n_rows, n_columns]."""
