@@ -235,7 +235,7 @@ def best_paths(chains: Chains, n: int) -> Paths:
 
     >>> found = best_paths(Chains([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], np.log([[0.8, 0.2], [0.8, 0.2]])), 3)
     >>> found.states.tolist(), np.exp(found.log_probability[:, 0]).round(3).tolist()
-    ([[0, 0], [1, 0], [0, 1]], [0.288, 0.018, 0.018])
+    ([[0, 0], [1, 1], [1, 0]], [0.288, 0.018, 0.008])
     """
     log_p, states = np.empty((n, chains.n_sequences)), np.empty((n, chains.n_rows), np.int32)
     chains.run("chain_best", n, log_p.ctypes.data, states.ctypes.data)

@@ -158,13 +158,12 @@ def is_steep(model: Any) -> bool:
 def bayesian_network(model: SigmoidBeliefNetwork) -> BayesianNetwork:
     """A sigmoid belief network as tables, over units named ``visible.0``, ``hidden1.0``, …; for few parents each.
 
-        Examples
-        --------
-        >>> from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
-    from tractable.models.units import Units
-        >>> net = bayesian_network(SigmoidBeliefNetwork(weights=[[[2.0]]], biases=[[-1.0], [0.0]]))
-        >>> net.tables["visible.0"].round(3).tolist()
-        [[0.731, 0.269], [0.269, 0.731]]
+    Examples
+    --------
+    >>> from tractable.models.sigmoid_belief import SigmoidBeliefNetwork
+    >>> net = bayesian_network(SigmoidBeliefNetwork(weights=[[[2.0]]], biases=[[-1.0], [0.0]]))
+    >>> net.tables["visible.0"].round(3).tolist()
+    [[0.731, 0.269], [0.269, 0.731]]
     """
     parents = model.graph.units_graph().parents
     names = {name: (at, i) for at, layer in enumerate(model.groups) for i, name in enumerate(_names(layer, model, at))}

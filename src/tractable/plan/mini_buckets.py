@@ -110,7 +110,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     first = Evidence(rows[0], given.likelihoods) if given.many else given
     reduced = left(model, first, ask.query, ask.targets)
     room = tables_memory(program.memory, reduced, model, ask)
-    look = _looked(reduced, room, ask)
+    look = _looked(reduced, room, ask) if answers < ask.budget.memory else None
     most = max(0.5 * terms.seconds, terms.seconds - BEYOND)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), most))
     told = _foreseen(look, program, len(rows)) if look else _too_little(program.memory, room, reduced.tables)

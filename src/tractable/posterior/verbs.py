@@ -39,6 +39,12 @@ class Allowance(Budgeted, total=False):
     draws: int | None
 
 
+class SoughtFor(Allowance, total=False):
+    """The same, and the key of a search."""
+
+    key: Any
+
+
 if TYPE_CHECKING:
     from tractable.models import (
         Boltzmann,
@@ -55,12 +61,11 @@ if TYPE_CHECKING:
     from tractable.posterior.engines.factorial import FactorialPosterior
     from tractable.posterior.marginals import Marginals, Means
 
-    class Sought(Allowance, total=False):
+    class Sought(SoughtFor, total=False):
         """What is asked for, and how it is found."""
 
         targets: Any
         method: str | Plan
-        key: Any
 
     class Sampled(Budgeted, total=False):
         """How to sample."""
@@ -252,7 +257,7 @@ def most_probable(
     targets: Any = None,
     k: int = 1,
     method: str | Plan = "auto",
-    **terms: Any,
+    **terms: Unpack[SoughtFor],
 ) -> Any:
     """The most probable joint state given the evidence: argmax_z p(z | x), of all variables or of some; the k best.
 

@@ -41,7 +41,7 @@ class MiniBucketsEStep:
 
     Examples
     --------
-    >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]})
+    >>> net = tr.bayesian_network(None, {"b": ["a"]}, states={"a": "01", "b": "01"})
     >>> learner = tr.GeneralizedEM(posterior=tr.MiniBucketsEStep(draws=1000))
     >>> last = tr.fit(net, [["?", "1"], ["0", "0"]], learner, epochs=3).history[-1]
     >>> last.train.kind, last.kl.value  # nothing here is too wide
