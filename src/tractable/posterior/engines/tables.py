@@ -134,7 +134,9 @@ def plan(case: Case, ask: Ask) -> Plan:
 def _best(case: Case, ask: Ask) -> Plan:
     """The plan of the most probable states."""
     if ask.method in ("mini_buckets", *ESTIMATES):
-        raise ModelError(f"{ask.method} sums, and finds no largest term: leave the method out")
+        raise ModelError(
+            f"{ask.method} does not answer 'map': it sums, and finds no largest term; leave the method out"
+        )
     every = math.prod(len(case.states[v]) for v in (case.states if ask.targets is None else ask.targets))
     ask = ask._replace(n=min(ask.n, max(every, 1)))  # there are no more
     plain = ask.n == 1 and ask.targets is None
