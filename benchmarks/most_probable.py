@@ -77,7 +77,7 @@ def glass(n: int, edges: np.ndarray, couplings: np.ndarray, known: float) -> Cas
     spins = np.array([[1.0, -1.0], [-1.0, 1.0]])
     pairs = zip(edges.tolist(), couplings.tolist(), strict=True)
     factors = [((f"s{a}", f"s{b}"), np.exp(coupling * spins)) for (a, b), coupling in pairs]
-    return Case(tr.MarkovNetwork({f"s{i}": "-+" for i in range(n)}, factors), {}, known, digits=1e-6 * n)
+    return Case(tr.MarkovNetwork({f"s{i}": "-+" for i in range(n)}, factors), {}, known, digits=2e-6 * n)
 
 
 FAMILIES = {"uai": uai, "torus": torus}

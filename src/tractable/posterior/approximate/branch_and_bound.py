@@ -174,26 +174,24 @@ class _Part:
         return found
 
     def _searched(self) -> Shortlist:
-        last = None
-        for last in self._bounds():
-            self.upper = min(self.upper, last[1].bound)
-            self.show.ends(self.lower.top, self.upper)
-        if last is None or self._is_over():
-            return self.lower._replace(rest=self.upper)
-        if self.k > 1:
-            return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
         with self._beside() as self.other:
-            side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
+            last = None
+            for last in self._bounds():
+                self.upper = min(self.upper, last[1].bound)
+                self.show.ends(self.lower.top, self.upper)
+            if last is not None and not self._is_over():
+                if self.k > 1:
+                    return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
+                side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
             self._take(self.other)
         return self.lower._replace(rest=self.upper)
 
     def _beside(self) -> AbstractContextManager[toulbar2.Toulbar2 | None]:
-        """A search by toulbar2, where it is installed and takes these tables."""
+        """A search by toulbar2 from the beginning, where it is installed and takes these tables."""
         self.started = time.perf_counter()
-        if not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+        if self.k > 1 or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
             return nullcontext()
-        start = self.lower.states[0] if len(self.lower.values) else None
-        return toulbar2.Toulbar2(self.tables, max(self.end - self.started, 0.01), self.memory / 4, start)
+        return toulbar2.Toulbar2(self.tables, max(self.end - self.started, 0.01), self.memory / 4)
 
     def _take(self, other: toulbar2.Toulbar2 | None) -> None:
         """What another search has found, unless ours is at its end before it."""
