@@ -54,8 +54,8 @@ BY_PARTS = 0.6
 LITTLE = 0.02
 """Seconds that each part has at least."""
 
-LEAST = 0.1
-"""Seconds that our search has at least after toulbar2 has ended."""
+MORE, LEAST = 0.2, 0.1
+"""What our search has after toulbar2 has ended: so many times what that took, or seconds."""
 
 TIE = 1e-10
 """Of a log probability: what is nearer to another one is the same."""
@@ -209,11 +209,11 @@ class _Part:
         return proven or self.upper == -np.inf or self._is_outrun()
 
     def _is_outrun(self) -> bool:
-        """Whether toulbar2 has ended, and this search has had as long again: what it proves is free of rounding."""
+        """Whether toulbar2 has ended, and this search has had a while more: what it proves is free of rounding."""
         if self.other is None or not self.other.over:
             return False
         now = time.perf_counter()
-        self.outrun = min(self.outrun, now + max(now - self.started, LEAST))
+        self.outrun = min(self.outrun, now + max(MORE * (now - self.started), LEAST))
         return now > self.outrun
 
     def _better(self, value: float, states: np.ndarray) -> None:
@@ -245,7 +245,7 @@ class _Part:
 
         def racer(how: Order) -> tuple[Order, MiniBuckets, BoundState] | None:
             left = 2 * RACE * self.seconds - (time.perf_counter() - start)
-            if how != first and left <= 0:
+            if how != first and (left <= 0 or self._is_over()):
                 return None
             order = self.first if how == first else eliminating(self.scopes, how, min(left, GREEDY_SECONDS))
             buckets = largest(self.tables, order, how.seed, entries, self.memory / 2 / CORES)
