@@ -54,8 +54,8 @@ BY_PARTS = 0.6
 LITTLE = 0.02
 """Seconds that each part has at least."""
 
-MORE, LEAST = 0.2, 0.1
-"""What our search has after toulbar2 has ended: so many times what that took, or seconds."""
+LEAST = 0.1
+"""Seconds that our search has at least after toulbar2 has ended."""
 
 TIE = 1e-10
 """Of a log probability: what is nearer to another one is the same."""
@@ -174,24 +174,26 @@ class _Part:
         return found
 
     def _searched(self) -> Shortlist:
+        last = None
+        for last in self._bounds():
+            self.upper = min(self.upper, last[1].bound)
+            self.show.ends(self.lower.top, self.upper)
+        if last is None or self._is_over():
+            return self.lower._replace(rest=self.upper)
+        if self.k > 1:
+            return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
         with self._beside() as self.other:
-            last = None
-            for last in self._bounds():
-                self.upper = min(self.upper, last[1].bound)
-                self.show.ends(self.lower.top, self.upper)
-            if last is not None and not self._is_over():
-                if self.k > 1:
-                    return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
-                side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
+            side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
             self._take(self.other)
         return self.lower._replace(rest=self.upper)
 
     def _beside(self) -> AbstractContextManager[toulbar2.Toulbar2 | None]:
-        """A search by toulbar2 from the beginning, where it is installed and takes these tables."""
+        """A search by toulbar2, where it is installed and takes these tables."""
         self.started = time.perf_counter()
-        if self.k > 1 or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+        if not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
             return nullcontext()
-        return toulbar2.Toulbar2(self.tables, max(self.end - self.started, 0.01), self.memory / 4)
+        start = self.lower.states[0] if len(self.lower.values) else None
+        return toulbar2.Toulbar2(self.tables, max(self.end - self.started, 0.01), self.memory / 4, start)
 
     def _take(self, other: toulbar2.Toulbar2 | None) -> None:
         """What another search has found, unless ours is at its end before it."""
@@ -209,11 +211,11 @@ class _Part:
         return proven or self.upper == -np.inf or self._is_outrun()
 
     def _is_outrun(self) -> bool:
-        """Whether toulbar2 has ended, and this search has had a while more: what it proves is free of rounding."""
+        """Whether toulbar2 has ended, and this search has had as long again: what it proves is free of rounding."""
         if self.other is None or not self.other.over:
             return False
         now = time.perf_counter()
-        self.outrun = min(self.outrun, now + max(MORE * (now - self.started), LEAST))
+        self.outrun = min(self.outrun, now + max(now - self.started, LEAST))
         return now > self.outrun
 
     def _better(self, value: float, states: np.ndarray) -> None:
@@ -245,7 +247,7 @@ class _Part:
 
         def racer(how: Order) -> tuple[Order, MiniBuckets, BoundState] | None:
             left = 2 * RACE * self.seconds - (time.perf_counter() - start)
-            if how != first and (left <= 0 or self._is_over()):
+            if how != first and left <= 0:
                 return None
             order = self.first if how == first else eliminating(self.scopes, how, min(left, GREEDY_SECONDS))
             buckets = largest(self.tables, order, how.seed, entries, self.memory / 2 / CORES)
