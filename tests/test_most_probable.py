@@ -149,18 +149,22 @@ def test_where_sums_are_too_expensive_both_ends_hold(
     net = q.net.network
     how = plan_best(net, parse_evidence(net.states, q.evidence), anyhow(q, k), refusing)
     how = replace(how, method="branch_and_bound", program=SearchRun(k, 0.1, 1e9, 0.999, True))
+    answers, _ = marginal_map.best(net, parse_evidence(net.states, q.evidence), how, seed)
     found = [
         tr.MostProbable(
             {v: net.states[v][s] for v, s in zip(q.targets, states.tolist(), strict=True)},
             value,
             how,
             None,
-            Best(value, states, upper).optimum,
+            Best(value, states, upper, tied, sure).optimum,
             tied,
         )
-        for value, states, upper, tied in marginal_map.best(net, parse_evidence(net.states, q.evidence), how, seed)[0]
+        for value, states, upper, tied, sure in answers
     ]
     check(q, found or None, k)
+    for one in found:  # chosen among intervals: as sure as all of these together
+        assert one.log_probability.confidence in (None, 0.999) and one.optimum.confidence in (None, 0.999)
+        assert one.log_probability.kind == "exact" or one.optimum.kind == "probabilistic"
 
 
 def anyhow(q: Question, k: int) -> Ask:

@@ -155,9 +155,7 @@ def hidden_parts(reduced: Reduced, asked: Sequence[int]) -> list[np.ndarray]:
 
 def linked_tables(tables: Tables) -> list[np.ndarray]:
     """The numbers of the tables, those linked with each other together."""
-    return _linked(
-        len(tables.sizes), np.repeat(np.arange(tables.n_factors), np.diff(tables.scope_starts)), tables.scopes
-    )
+    return _linked(len(tables.sizes), _owners(tables), tables.scopes)
 
 
 def _owners(tables: Tables) -> np.ndarray:
@@ -166,7 +164,7 @@ def _owners(tables: Tables) -> np.ndarray:
 
 
 def _linked(n: int, owner: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
-    """Numbers of tables in groups that have variables in common; which of `n` are in which, as pairs."""
+    """Numbers of tables in groups that have some of `n` variables in common; which table has which, as pairs."""
     root = list(range(n))
 
     def find(v: int) -> int:

@@ -65,8 +65,11 @@ class Worth(NamedTuple):
     upper: float
 
 
-BestOfSome = tuple[Certificate, np.ndarray, float, bool]
-"""log p(y, x) of one of the best, its states, a bound of the optimum of its rank, and whether another one ties."""
+BestOfSome = tuple[Certificate, np.ndarray, float, bool, float | None]
+"""log p(y, x) of one of the best, its states, a bound of the optimum of its rank, whether another one ties.
+
+Where some y are worth intervals, last the confidence that all of these hold: that is the one of what is chosen by them.
+"""
 
 
 def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list[BestOfSome], float]:
@@ -76,14 +79,16 @@ def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list
     if reduced.impossible:
         return [], -np.inf
     asked = np.array(sorted({int(reduced.index[v]) for v in places} - {-1}), np.int32)
-    found, rest = _Search(reduced.tables, asked, plan, int(generator(key).integers(2**31))).found()
+    search = _Search(reduced.tables, asked, plan, int(generator(key).integers(2**31)))
+    found, rest = search.found()
     values, constant = np.array([float(one.value.lower) for one in found]), reduced.log_constant
     out: list[BestOfSome] = []
     for j, one in enumerate(found):
         upper = max([rest, *(other.upper for other in found[j:])])
         tied = bool((np.abs(values - values[j]) <= TIE * max(1.0, abs(values[j]))).sum() > 1)
         states = original(reduced, one.states[None])[0][places]
-        out.append((one.value + constant, states, upper + constant, tied))
+        value = one.value if one.value.kind == "exact" else replace(one.value, confidence=plan.program.confidence)
+        out.append((value + constant, states, upper + constant, tied, search.confidence))
     return out, rest + constant
 
 
@@ -158,11 +163,9 @@ class _Search:
             if time.perf_counter() > self.end and len(self.seen) >= self.run.k and self._known > -np.inf:
                 self.passed_over = max(self.passed_over, bound)
                 return -np.inf
-            value = self._log_z(
-                conditioned(self.base, np.where(np.isin(np.arange(len(states)), self.asked), states, -1))
-            )
-            chosen = np.zeros(len(states), np.int32)
-            chosen[self.asked] = states[self.asked]
+            given, chosen = np.full(len(states), -1, np.int32), np.zeros(len(states), np.int32)
+            given[self.asked] = chosen[self.asked] = states[self.asked]
+            value = self._log_z(conditioned(self.base, given))
             self.seen[name] = Worth(chosen, value, min(bound, float(value.upper)))
             if (value.verdict or "").startswith("interrupted"):  # an interval keeps what it has, and ends itself alone
                 raise KeyboardInterrupt
@@ -180,6 +183,11 @@ class _Search:
             (found,) = bracketed(iter([rest]), 1, (program, self.seed + n), np.empty(0, np.int64))
         assert found is not None
         return found.log_z
+
+    @property
+    def confidence(self) -> float | None:
+        """That all intervals hold; None where there are none."""
+        return None if all(one.value.kind == "exact" for one in self.seen.values()) else self.run.confidence
 
     @property
     def _known(self) -> float:

@@ -33,22 +33,27 @@ ROUNDING = 1e-12
 
 
 class Best(NamedTuple):
-    """A state of what was asked for [n], its log probability, a bound of the optimum, whether another one ties."""
+    """A state of what was asked for [n], its log probability, a bound of the optimum, whether another one ties.
+
+    Where that bound rests on intervals of what others are worth, it holds with this `confidence`.
+    """
 
     value: Certificate
     states: np.ndarray
     upper: float
     tied: bool = False
+    confidence: float | None = None
 
     @property
     def optimum(self) -> Certificate:
         """What the best has: at least what was found."""
         found = self.value
+        if self.confidence is not None:
+            upper = max(self.upper, found.value)
+            return Certificate(found.value, found.lower, upper, "probabilistic", self.confidence)
         if self.upper == -np.inf or self.upper <= found.value + ROUNDING * max(1.0, abs(found.value)):
             return found
-        if found.kind == "exact":
-            return Certificate.bound(found.value, lower=found.value, upper=self.upper)
-        return replace(found, upper=max(self.upper, found.value), upper_kind="bound")
+        return Certificate.bound(found.value, lower=found.value, upper=self.upper)
 
 
 Solver = Callable[[Plan, Case, Any], Any]
@@ -145,9 +150,9 @@ def _summed_out(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> 
         left_over = max(terms.seconds - (time.perf_counter() - since), LEAST)
         then = then._replace(anytime=terms._replace(seconds=left_over))
     found = solve(allowed(planned(inner, then)), inner, key, planned, run)
+    constant = rest.log_constant
     return [
-        Best(one.value + rest.log_constant, rest.original(one.states[None])[0], one.upper + rest.log_constant, one.tied)
-        for one in found
+        Best(one.value + constant, rest.original(one.states[None])[0], one.upper + constant, one.tied) for one in found
     ]
 
 
