@@ -165,6 +165,20 @@ class Evidence:
         return self.states.ndim == 2
 
 
+def findings(states: StateNames, given: Evidence) -> dict[str, Any]:
+    """Evidence by names: variable → state, or soft evidence; of many cases → columns of states, None where unobserved."""
+    found: dict[str, Any] = {}
+    for i, (v, names) in enumerate(states.items()):
+        own = np.array([*names, None], object)[given.states[..., i]]
+        if i in given.likelihoods:
+            found[v] = Likelihood(given.likelihoods[i])
+        elif given.many and (given.states[:, i] >= 0).any():
+            found[v] = list(own)
+        elif not given.many and own is not None:
+            found[v] = own
+    return found
+
+
 def parse_evidence(states: StateNames, evidence: Any) -> Evidence:
     """Evidence over variables with these state names.
 

@@ -74,6 +74,32 @@ class Posterior(Generic[M]):
         """
         return self._planned if isinstance(self._planned, Plan) else self._planned.plan
 
+    @property
+    def graph(self) -> Any:
+        """The graph of the model that was asked, variables that are observed included; None where a model has none.
+
+        Examples
+        --------
+        >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[1, 0], [0, 1]]})
+        >>> tr.infer(net, {"b": "1"}).graph
+        Graph(2 variables, 1 arrows, 0 links)
+        """
+        return getattr(getattr(self._asked, "asked_for", None) or self._asked.model, "graph", None)
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """What was observed of a network: variable → state, or soft evidence; of many cases → a column of states.
+
+        None stands for what a case does not observe. Empty for models that are no networks of tables.
+
+        Examples
+        --------
+        >>> net = tr.BayesianNetwork({"a": "01", "b": "01"}, {"b": ["a"]}, {"a": [0.4, 0.6], "b": [[1, 0], [0, 1]]})
+        >>> tr.infer(net, {"b": 1}).evidence
+        {'b': '1'}
+        """
+        return getattr(self._asked, "evidence", {})
+
     @cached_property
     def marginals(self) -> M:
         """Posterior marginals; an error where the one case is impossible, of many NaN for those that are."""

@@ -16,7 +16,7 @@ from tractable.kernels import Reduced, TreeThatRan
 from tractable.models import ModelError
 from tractable.models.conditioning import TableModel
 from tractable.models.contradiction import contradiction
-from tractable.models.evidence import Evidence
+from tractable.models.evidence import Evidence, findings
 from tractable.models.keys import generator
 from tractable.models.pruning import barren, left
 from tractable.models.rows import Rows, as_names
@@ -96,6 +96,11 @@ class Case:
         if isinstance(found, Plan):
             raise BudgetError(found)
         return found
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What is observed, by names."""
+        return findings(self.states, self.given)
 
     @property
     def many(self) -> bool:

@@ -1,0 +1,252 @@
+"""Layers of a drawing, and the order within each: longest paths, and few crossings."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+Arcs = list[tuple[int, int]]
+ROUNDS = 12
+"""So often the layers are sorted from top to bottom and back."""
+
+EXCHANGES = 6
+"""So often all neighbours within layers are looked at."""
+
+
+@dataclass
+class Layered:
+    """Nodes in layers, a thread of more nodes for each long arc, so that every arc joins two layers next to each other.
+
+    `chains` has the nodes along each arc, from its upper to its lower end; `above` and `below` the neighbours there.
+    """
+
+    ranks: list[int]
+    chains: list[list[int]]
+    n: int
+    above: list[list[int]] = field(default_factory=list)
+    below: list[list[int]] = field(default_factory=list)
+
+
+def without_cycles(n: int, lines: Sequence[tuple[int, int, bool]]) -> Arcs:
+    """The lines as arcs without a cycle: arrows as they are, links from one end of the graph on, some turned round."""
+    far = _distances(n, lines)
+    arcs = [(a, b) if directed or (far[a], a) < (far[b], b) else (b, a) for a, b, directed in lines]
+    out = _from(n, arcs)
+    entered: list[int] = [0] * n  # 1: on the way, 2: done
+    back: set[tuple[int, int]] = set()
+    has_parent = {b for _, b in arcs}
+    for root in sorted(range(n), key=lambda v: v in has_parent):
+        stack = [(root, iter(out[root]))] if not entered[root] else []
+        entered[root] = entered[root] or 1
+        while stack:
+            v, rest = stack[-1]
+            w = next(rest, None)
+            if w is None:
+                entered[v] = 2
+                stack.pop()
+            elif not entered[w]:
+                entered[w] = 1
+                stack.append((w, iter(out[w])))
+            elif entered[w] == 1:
+                back.add((v, w))
+    return [(b, a) if (a, b) in back else (a, b) for a, b in arcs]
+
+
+def _from(n: int, arcs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    out: list[list[int]] = [[] for _ in range(n)]
+    for a, b in arcs:
+        out[a].append(b)
+    return out
+
+
+def _distances(n: int, lines: Sequence[tuple[int, int, bool]]) -> list[int]:
+    """How far each node is from one end of the graph, where there are links; else nothing depends on it."""
+    if all(directed for _, _, directed in lines):
+        return [0] * n
+    near = _from(n, [pair for a, b, _ in lines for pair in ((a, b), (b, a))])
+    far = _steps(near, 0)
+    most = max(far)
+    return _steps(near, min((v for v in range(n) if far[v] == most), key=lambda v: (len(near[v]), v)))
+
+
+def _steps(near: Sequence[Sequence[int]], start: int) -> list[int]:
+    """The number of steps from one node to each."""
+    far = [-1] * len(near)
+    far[start] = 0
+    queue = [start]
+    for v in queue:  # grows while it runs
+        for w in near[v]:
+            if far[w] < 0:
+                far[w] = far[v] + 1
+                queue.append(w)
+    return far
+
+
+# ---------------------------------------------------------------- layers
+
+
+def ranked(n: int, arcs: Arcs) -> list[int]:
+    """A layer for each node, below those of its parents, arcs as short as single moves make them."""
+    children, parents = _from(n, arcs), _from(n, [(b, a) for a, b in arcs])
+    order = _topological(children, parents)
+    ranks = [0] * n
+    for v in order:
+        ranks[v] = max((ranks[u] + 1 for u in parents[v]), default=0)
+    for _ in range(n):
+        if not any([_moved(v, ranks, parents, children) for v in (*reversed(order), *order)]):
+            break
+    _narrow(ranks, parents, children)
+    least = min(ranks)
+    return [rank - least for rank in ranks]
+
+
+def _topological(children: Sequence[Sequence[int]], parents: Sequence[Sequence[int]]) -> list[int]:
+    waiting = list(map(len, parents))
+    order = [v for v, n in enumerate(waiting) if not n]
+    for v in order:  # grows while it runs
+        for w in children[v]:
+            waiting[w] -= 1
+            if not waiting[w]:
+                order.append(w)
+    return order
+
+
+def _moved(v: int, ranks: list[int], parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> bool:
+    """Move a node to where its arcs are shortest together; whether it moved."""
+    up, down = parents[v], children[v]
+    before = ranks[v]
+    if len(down) > len(up):
+        ranks[v] = min(ranks[w] for w in down) - 1
+    elif len(up) > len(down):
+        ranks[v] = max(ranks[u] for u in up) + 1
+    return ranks[v] != before
+
+
+def _narrow(ranks: list[int], parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> None:
+    """Break layers that are far too wide: nodes without children go on to the next one, those without parents back."""
+    most = max(8, math.isqrt(2 * len(ranks)))
+    for step, beyond in ((1, children), (-1, parents)):
+        layers: dict[int, list[int]] = {}
+        for v, rank in enumerate(ranks):
+            layers.setdefault(rank, []).append(v)
+        rank = min(layers) if step > 0 else max(layers)
+        while rank in layers:
+            excess = len(layers[rank]) - most
+            gone = [v for v in layers[rank] if not beyond[v]][-excess:] if excess > 0 else []
+            for v in gone:
+                ranks[v] = rank + step
+                layers.setdefault(rank + step, []).append(v)
+            rank += step
+
+
+def threaded(ranks: Sequence[int], arcs: Arcs) -> Layered:
+    """Long arcs as threads, a node for each layer that they pass."""
+    whole = Layered(list(ranks), [], len(ranks))
+    for a, b in arcs:
+        between = range(ranks[a] + 1, ranks[b])
+        first = len(whole.ranks)
+        whole.ranks.extend(between)
+        whole.chains.append([a, *range(first, first + len(between)), b])
+    pairs = [pair for chain in whole.chains for pair in pairwise(chain)]
+    whole.below = _from(len(whole.ranks), pairs)
+    whole.above = _from(len(whole.ranks), [(b, a) for a, b in pairs])
+    return whole
+
+
+# ---------------------------------------------------------------- crossings
+
+
+def ordered(whole: Layered) -> list[list[int]]:
+    """The nodes of each layer from left to right: the order with the fewest crossings among those that are tried."""
+    best: tuple[int, list[list[int]]] | None = None
+    for down in (True, False):
+        layers = _first_order(whole, down)
+        for _ in range(ROUNDS):
+            _sort(layers, whole, down)
+            _sort(layers, whole, not down)
+            _exchange(layers, whole)
+            found = crossings(layers, whole)
+            if best is None or found < best[0]:
+                best = found, [list(layer) for layer in layers]
+            if not found:
+                return best[1]
+    assert best is not None
+    return best[1]
+
+
+def _first_order(whole: Layered, down: bool) -> list[list[int]]:
+    """Each node as soon as it is met on walks along the arcs, so that what belongs together stands together."""
+    layers: list[list[int]] = [[] for _ in range(max(whole.ranks) + 1)]
+    first, then = (whole.below, whole.above) if down else (whole.above, whole.below)
+    seen: set[int] = set()
+    roots = sorted(range(len(whole.ranks)), key=lambda v: whole.ranks[v] if down else -whole.ranks[v])
+    for root in roots:
+        stack = [root]
+        while stack:
+            v = stack.pop()
+            if v not in seen:
+                seen.add(v)
+                layers[whole.ranks[v]].append(v)
+                stack += [*reversed(then[v]), *reversed(first[v])]
+    return layers
+
+
+def _sort(layers: list[list[int]], whole: Layered, down: bool) -> None:
+    """Sort each layer by the middle of what each node joins in the layer before it."""
+    steps = range(1, len(layers)) if down else range(len(layers) - 2, -1, -1)
+    near = whole.above if down else whole.below
+    for r in steps:
+        before = {v: i for i, v in enumerate(layers[r - 1 if down else r + 1])}
+        wanted = {v: _middle(sorted(map(before.__getitem__, near[v]))) for v in layers[r]}
+        free = iter(sorted((v for v in layers[r] if near[v]), key=wanted.__getitem__))
+        layers[r] = [next(free) if near[v] else v for v in layers[r]]
+
+
+def _middle(places: Sequence[int]) -> float:
+    """The median; of an even number of places the point between the two in the middle, nearer to the denser side."""
+    n = len(places)
+    if n % 2 or n <= 2:
+        return (places[n // 2] + places[(n - 1) // 2]) / 2 if n else -1.0
+    low, high = places[n // 2 - 1], places[n // 2]
+    left, right = low - places[0], places[-1] - high
+    return (low * right + high * left) / (left + right) if left + right else (low + high) / 2
+
+
+def _exchange(layers: list[list[int]], whole: Layered) -> None:
+    """Exchange neighbours within layers wherever that saves crossings."""
+    at = {v: i for layer in layers for i, v in enumerate(layer)}
+    for _ in range(EXCHANGES):
+        if not any([_exchanged(layer, whole, at) for layer in layers]):
+            return
+
+
+def _exchanged(layer: list[int], whole: Layered, at: dict[int, int]) -> bool:
+    saved = False
+    for i in range(len(layer) - 1):
+        v, w = layer[i], layer[i + 1]
+        gain = 0
+        for near in (whole.above, whole.below):
+            mine, other = [at[u] for u in near[v]], [at[u] for u in near[w]]
+            gain += sum((a > b) - (a < b) for a in mine for b in other)
+        if gain > 0:
+            layer[i], layer[i + 1] = w, v
+            at[v], at[w] = i + 1, i
+            saved = True
+    return saved
+
+
+def crossings(layers: Sequence[Sequence[int]], whole: Layered) -> int:
+    """How many pairs of arcs cross."""
+    total = 0
+    for upper, lower in pairwise(layers):
+        at = {v: i for i, v in enumerate(lower)}
+        seen: list[int] = []
+        for v in upper:
+            ends = sorted(at[w] for w in whole.below[v])
+            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
+    return total
