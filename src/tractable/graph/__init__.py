@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from tractable.graph.dsatur import colouring
     from tractable.graph.elimination import elimination_cliques, elimination_order, induced_width, width
     from tractable.graph.interchange import from_networkx, to_networkx
+    from tractable.graph.layout import Drawing, Route, layout
     from tractable.graph.separation import Separation, is_separated
 
 __all__ = [
+    "Drawing",
     "Graph",
     "GraphError",
+    "Route",
     "Separation",
     "colouring",
     "elimination_cliques",
@@ -24,6 +27,7 @@ __all__ = [
     "from_networkx",
     "induced_width",
     "is_separated",
+    "layout",
     "loop_cutset",
     "to_networkx",
     "width",
@@ -34,6 +38,7 @@ _LEAVES = {
     "cutsets": ("loop_cutset",),
     "elimination": ("elimination_cliques", "elimination_order", "induced_width", "width"),
     "interchange": ("from_networkx", "to_networkx"),
+    "layout": ("Drawing", "Route", "layout"),
     "separation": ("Separation", "is_separated"),
 }
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others

@@ -138,21 +138,23 @@ def _points(
 
 
 def _side_by_side(parts: Sequence[Drawing], gaps: Point) -> Drawing:
-    """Parts in rows from left to right, the high ones first; about as wide as a page on its side."""
+    """Parts in rows from left to right, low ones below each other; about as wide as a page on its side."""
     area = sum((part.width + 2 * gaps[0]) * (part.height + gaps[1]) for part in parts)
     most = max([math.sqrt(2 * area), *(part.width for part in parts)], default=0.0)
-    at = width = top = bottom = 0.0
+    left = right = top = y = bottom = width = 0.0
     places: dict[str, Point] = {}
     routes: list[Route] = []
     for part in sorted(parts, key=lambda own: -own.height):
-        if at and at + part.width > most:
-            at, top = 0.0, bottom + gaps[1]
-        places |= {v: (x + at, y + top) for v, (x, y) in part.places.items()}
+        if y > top and y + part.height > bottom:  # the column is full
+            left, y = right + 2 * gaps[0], top
+        if left and left + part.width > most:  # and so is the row
+            left, top, y = 0.0, bottom + gaps[1], bottom + gaps[1]
+        places |= {v: (a + left, b + y) for v, (a, b) in part.places.items()}
         for route in part.routes:
-            moved = tuple((x + at, y + top) for x, y in route.points)
+            moved = tuple((a + left, b + y) for a, b in route.points)
             routes.append(Route(route.tail, route.head, route.directed, moved))
-        width, bottom = max(width, at + part.width), max(bottom, top + part.height)
-        at += part.width + 2 * gaps[0]
+        right = max(right if y > top else left, left + part.width)
+        bottom = max(bottom, y + part.height)
+        y += part.height + gaps[1]
+        width = max(width, right)
     return Drawing(width, bottom, places, tuple(routes))
-
-

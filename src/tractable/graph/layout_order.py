@@ -12,6 +12,9 @@ Arcs = list[tuple[int, int]]
 ROUNDS = 12
 """So often the layers are sorted from top to bottom and back."""
 
+PATIENCE = 2
+"""So many rounds without a better order are the last."""
+
 EXCHANGES = 6
 """So often all neighbours within layers are looked at."""
 
@@ -95,8 +98,9 @@ def ranked(n: int, arcs: Arcs) -> list[int]:
     ranks = [0] * n
     for v in order:
         ranks[v] = max((ranks[u] + 1 for u in parents[v]), default=0)
-    for _ in range(n):
-        if not any([_moved(v, ranks, parents, children) for v in (*reversed(order), *order)]):
+    for _ in range(ROUNDS):
+        down = [_moved(v, ranks, (parents, children), 1) for v in reversed(order)]
+        if not any([*down, *(_moved(v, ranks, (children, parents), -1) for v in order)]):
             break
     _narrow(ranks, parents, children)
     least = min(ranks)
@@ -114,15 +118,21 @@ def _topological(children: Sequence[Sequence[int]], parents: Sequence[Sequence[i
     return order
 
 
-def _moved(v: int, ranks: list[int], parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> bool:
-    """Move a node to where its arcs are shortest together; whether it moved."""
-    up, down = parents[v], children[v]
-    before = ranks[v]
-    if len(down) > len(up):
-        ranks[v] = min(ranks[w] for w in down) - 1
-    elif len(up) > len(down):
-        ranks[v] = max(ranks[u] for u in up) + 1
-    return ranks[v] != before
+def _moved(v: int, ranks: list[int], ends: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]], way: int) -> bool:
+    """Move a node one way, with all that it pushes before it, if that makes arcs shorter together; whether it moved."""
+    behind, before = ends
+    moved, stack = {v}, [v]
+    while stack:
+        u = stack.pop()
+        pushed = [w for w in before[u] if w not in moved and (ranks[w] - ranks[u]) * way == 1]
+        moved.update(pushed)
+        stack += pushed
+    ahead = [(ranks[w] - ranks[u]) * way - 1 for u in moved for w in before[u] if w not in moved]
+    if len(ahead) <= sum(w not in moved for u in moved for w in behind[u]):
+        return False
+    for u in moved:
+        ranks[u] += way * min(ahead)
+    return True
 
 
 def _narrow(ranks: list[int], parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> None:
@@ -161,20 +171,23 @@ def threaded(ranks: Sequence[int], arcs: Arcs) -> Layered:
 
 def ordered(whole: Layered) -> list[list[int]]:
     """The nodes of each layer from left to right: the order with the fewest crossings among those that are tried."""
-    best: tuple[int, list[list[int]]] | None = None
-    for down in (True, False):
-        layers = _first_order(whole, down)
-        for _ in range(ROUNDS):
-            _sort(layers, whole, down)
-            _sort(layers, whole, not down)
-            _exchange(layers, whole)
-            found = crossings(layers, whole)
-            if best is None or found < best[0]:
-                best = found, [list(layer) for layer in layers]
-            if not found:
-                return best[1]
-    assert best is not None
-    return best[1]
+    return min((_sorted(whole, down) for down in (True, False)), key=lambda own: crossings(own, whole))
+
+
+def _sorted(whole: Layered, down: bool) -> list[list[int]]:
+    """The best order of sweeps that begin at one end, which stop where they lead nowhere."""
+    layers = _first_order(whole, down)
+    best, fewest, since = layers, math.inf, 0
+    for _ in range(ROUNDS):
+        _sort(layers, whole, down)
+        _sort(layers, whole, not down)
+        _exchange(layers, whole)
+        since += 1
+        if (found := crossings(layers, whole)) < fewest:
+            best, fewest, since = [list(layer) for layer in layers], found, 0
+        if not found or since > PATIENCE:
+            break
+    return best
 
 
 def _first_order(whole: Layered, down: bool) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from tractable.graph.layout_order import Layered
@@ -28,7 +29,49 @@ def across(whole: Layered, order: Sequence[Sequence[int]], widths: Sequence[floa
         for rows, sides in ((down, 0), (up, 1)):
             for r in rows:
                 _place(order[r], apart[r], x, pulls[2] if sweep > SWEEPS // 2 else pulls[sides])
+    room = _rooms(order, apart)
+    for chain in whole.chains:
+        _straighten(chain, x, room)
     return x
+
+
+Rooms = dict[int, tuple[int, float, int, float]]
+"""Node → its neighbour to the left, −1 for none, how far that is at least, and the same to the right."""
+
+
+def _rooms(order: Sequence[Sequence[int]], apart: Sequence[Sequence[float]]) -> Rooms:
+    out: Rooms = {}
+    for layer, steps in zip(order, apart, strict=True):
+        neighbours = zip(layer, [-1, *layer[:-1]], [0.0, *steps], [*layer[1:], -1], [*steps, 0.0], strict=True)
+        out |= {v: own for v, *own in neighbours}  # pyright: ignore[reportAssignmentType]
+    return out
+
+
+def _straighten(chain: Sequence[int], x: list[float], rooms: Rooms) -> None:
+    """Make a thread upright as far as it has room, from its beginning to its end; under the box at an end if it can."""
+    run: list[int] = []
+    low, high = -math.inf, math.inf
+    for v in chain[1:-1]:
+        left, near, right, far = rooms[v]
+        least = x[left] + near if left >= 0 else -math.inf
+        own = least, max(x[right] - far if right >= 0 else math.inf, least)
+        if max(low, own[0]) > min(high, own[1]):
+            _move(run, x, (low, high), x[chain[0]] if run[0] == chain[1] else None)
+            run, low, high = [], -math.inf, math.inf
+        run.append(v)
+        low, high = max(low, own[0]), min(high, own[1])
+    if run:
+        first = x[chain[0]] if run[0] == chain[1] else math.inf
+        ends = [own for own in (first, x[chain[-1]]) if low <= own <= high]
+        _move(run, x, (low, high), ends[0] if ends else None)
+
+
+def _move(run: Sequence[int], x: list[float], room: tuple[float, float], wanted: float | None) -> None:
+    """Place all nodes of a run one below the other, within the room that they share."""
+    middle = sum(x[v] for v in run) / len(run) if wanted is None else wanted
+    for v in run:
+        x[v] = min(max(middle, room[0]), room[1])
+
 
 
 def _distances(layer: Sequence[int], n: int, widths: Sequence[float], gap: float) -> list[float]:

@@ -6,6 +6,7 @@ from tractable.plots.components import components
 from tractable.plots.curves import chain_traces, em_curves, intervals, learning_curve
 from tractable.plots.images import filters, samples
 from tractable.plots.layers import bound_against_samples, explaining_away, gradient_variance
+from tractable.plots.network import network
 
 __all__ = [
     "bound_against_samples",
@@ -17,6 +18,7 @@ __all__ = [
     "gradient_variance",
     "intervals",
     "learning_curve",
+    "network",
     "samples",
     "state_path",
     "transition_graph",

@@ -12,6 +12,12 @@ from tractable.extras import import_module
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+INK, SOFT, LINE, FILL = "#1c2333", "#566074", "#d8dee9", "#8fb8e6"
+"""The colours of text, of what is said beside it, of rules, and of what is filled."""
+
+OBSERVED, MARKED = "#fbe3b0", "#d9480f"
+"""What was observed is filled with one; what a figure points at has the other."""
+
 
 def figure(width: float, height: float) -> Figure:
     """An empty figure of this size in inches; save it with ``figure.savefig(path)``, a notebook shows it.
