@@ -15,7 +15,7 @@ ROUNDS = 12
 PATIENCE = 2
 """So many rounds without a better order are the last."""
 
-EXCHANGES = 6
+EXCHANGES = 3
 """So often all neighbours within layers are looked at."""
 
 

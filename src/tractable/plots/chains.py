@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import columns_of_numbers, figure
+from tractable.plots._text import name_legend, put, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
 LABELLED = 0.005
 """A transition that is less probable is not drawn."""
 
+LEGEND = 20
+"""So many states, or columns, are named."""
 
-def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None) -> Figure:
+
+def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None, *, path: Any = None) -> Figure:
     """The states of a sequence over time, under its columns if they are given.
+
+    Behind the columns are the colours of the states, as strong as these are probable.
 
     Parameters
     ----------
@@ -27,32 +33,70 @@ def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None
         such as ``infer(model, rows).marginals["state"]``, which are stacked.
     rows : the sequence [t] or [t, d], NaN where something is missing, or a table, whose columns of numbers are drawn
         and named. names : of the states.
+    path : the most probable path [t], a strip above the probabilities of each row by itself, from which it may differ.
 
     Raises
     ------
-    ValueError : a path that is not one of whole numbers, rows of another length, names that do not suffice.
+    ValueError : a path that is not one of whole numbers, rows or a path of another length, names that do not suffice.
 
     Examples
     --------
     >>> [ax.get_ylabel() for ax in tr.plots.state_path([0, 0, 1], [0.1, 0.2, 5.0]).axes]
     ['columns', 'state']
+    >>> fig = tr.plots.state_path([[0.9, 0.1], [0.6, 0.4], [0.1, 0.9]], path=[0, 1, 1])
+    >>> [ax.get_ylabel() for ax in fig.axes]
+    ['path', 'state']
     """
     shares = _shares(states)
+    best = None if path is None else _shares(path)
     labels = _names(names, shares.shape[1])
     columns, named = (None, []) if rows is None else columns_of_numbers(rows)
     _check_rows(columns, len(shares))
-    fig = figure(8, 2 if columns is None else 4)
-    axes = fig.subplots(1 if columns is None else 2, sharex=True, squeeze=False)[:, 0]
-    if columns is not None:
-        lines = axes[0].plot(columns, linewidth=0.8)
-        axes[0].set_ylabel("columns")
-        if named:
-            axes[0].legend(lines, named, loc="center left", bbox_to_anchor=(1, 0.5))
+    _check_path(best, shares)
+    heights = [2.0] * (columns is not None) + [0.25] * (best is not None) + [1.75 if columns is not None else 2.0]
+    fig = figure(8, sum(heights) + 0.25)
+    axes = list(fig.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     edges = np.arange(len(shares) + 1) - 0.5
-    axes[-1].stackplot(np.repeat(edges, 2)[1:-1], np.repeat(shares, 2, axis=0).T, labels=labels)
+    if columns is not None:
+        _columns(axes[0], columns, named)
+        _shade(axes[0], shares, edges, 0.3)
+    if best is not None:
+        _shade(axes[-2], best, edges, 1.0)
+        axes[-2].set_ylabel("path", rotation=0, ha="right", va="center")
+        axes[-2].set_yticks([])
+    bands = axes[-1].stackplot(np.repeat(edges, 2)[1:-1], np.repeat(shares, 2, axis=0).T, colors=_colours(len(labels)))
     axes[-1].set(xlabel="row", ylabel="state", ylim=(0, 1), xlim=(edges[0], edges[-1]), yticks=[])
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    name_legend(axes[-1], bands[:LEGEND], labels[:LEGEND], loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
+
+
+def _columns(ax: Axes, columns: np.ndarray, named: Sequence[str]) -> None:
+    """The columns of a sequence as lines."""
+    lines = ax.plot(columns, linewidth=0.8, color="#1c2333" if columns.ndim == 1 or columns.shape[1] == 1 else None)
+    ax.set_ylabel("columns")
+    if named:
+        name_legend(ax, lines[:LEGEND], named[:LEGEND], loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _colours(k: int) -> list[str]:
+    return [f"C{i % 10}" for i in range(k)]
+
+
+def _shade(ax: Axes, shares: np.ndarray, edges: np.ndarray, alpha: float) -> None:
+    """The colours of the states over time, mixed as these are probable."""
+    from matplotlib.colors import to_rgb
+
+    mixed = shares @ np.array([to_rgb(colour) for colour in _colours(shares.shape[1])])
+    low, high = ax.get_ylim()
+    extent = (edges[0], edges[-1], low, high)
+    image = np.clip(mixed, 0, 1)[None]
+    ax.imshow(image, extent=extent, aspect="auto", alpha=alpha, interpolation="nearest", zorder=0)
+    ax.set_ylim(low, high)
+
+
+def _check_path(best: np.ndarray | None, shares: np.ndarray) -> None:
+    if best is not None and (len(best) != len(shares) or best.shape[1] > shares.shape[1]):
+        raise ValueError(f"expected a path of {len(shares)} rows, got {len(best)}, with {best.shape[1]} states")
 
 
 def _shares(states: Any) -> np.ndarray:
@@ -104,7 +148,8 @@ def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Fig
     angle = np.pi / 2 - 2 * np.pi * np.arange(len(a)) / len(a)
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     for (x, y), name in zip(places, _names(names, len(a)), strict=True):
-        ax.text(x, y, name, ha="center", va="center", bbox={"boxstyle": "circle", "fc": "white"}, zorder=3)
+        around = {"boxstyle": "circle", "fc": "white"}
+        put(ax, x, y, shown(name, 14), ha="center", va="center", bbox=around, zorder=3)
     for i, j in zip(*np.nonzero(a >= LABELLED), strict=True):
         _arrow(ax, places[i], places[j], float(a[i, j]))
     ax.set(xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")

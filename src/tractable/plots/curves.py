@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import figure
+from tractable.plots._text import PLAIN, families, name_legend, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,25 +33,28 @@ def learning_curve(history: Iterable[Epoch]) -> Figure:
     --------
     >>> live = tr.Certificate(-3.0, -3.1, -2.9, "bound")
     >>> tr.plots.learning_curve([tr.learning.Epoch(1, 0.5, 0.1, 0.5, live)]).axes[0].get_ylabel()
-    'log-likelihood of a row'
+    'log-likelihood of a row, nats'
     """
     epochs = list(history)
     fig = figure(6, 4)
     ax = fig.add_subplot()
     drawn = [_certified(ax, epochs, name) for name in ("train", "validation")]
     if any(drawn):
-        ax.set_ylabel("log-likelihood of a row")
+        ax.set_ylabel("log-likelihood of a row, nats")
         ax.legend()
     else:
         ax.plot([e.epoch for e in epochs], [e.gradient_norm for e in epochs], marker=".")
         ax.set_ylabel("norm of the gradient")
     ax.set_xlabel("epoch")
+    ax.ticklabel_format(axis="y", useOffset=False)
     ax.locator_params(axis="x", integer=True)
     return fig
 
 
 def em_curves(history: Iterable[Iteration]) -> Figure:
     """log p(x) = ELBO + KL over the iterations of EM: likelihood and ELBO above, KL below, intervals as bands.
+
+    Where KL is zero throughout, as in EM with the exact posterior, the ELBO is the likelihood and one panel says all.
 
     Parameters
     ----------
@@ -64,18 +68,28 @@ def em_curves(history: Iterable[Iteration]) -> Figure:
     ['log-likelihood', 'ELBO', 'KL']
     """
     records = list(history)
-    fig = figure(6, 6)
-    above, below = fig.subplots(2, sharex=True, height_ratios=(2, 1))
-    curves = {"train": "log-likelihood", "elbo": "ELBO", "validation": "validation"}
-    for name, label in curves.items():
-        _certified(above, records, name, label)
-    _certified(below, records, "kl", "KL")
-    above.set_ylabel("nats a row")
-    above.legend()
-    below.set_ylabel("KL(q ‖ posterior)")
-    below.set_xlabel("iteration")
-    below.locator_params(axis="x", integer=True)
+    apart = any(_is_some(e.kl) for e in records)
+    fig = figure(6, 6 if apart else 4)
+    axes = fig.subplots(2, sharex=True, height_ratios=(2, 1)) if apart else [fig.add_subplot()]
+    same = not apart and any(e.kl is not None for e in records)
+    curves = {"train": "log-likelihood = ELBO"} if same else {"train": "log-likelihood", "elbo": "ELBO"}
+    for name, label in (curves | {"validation": "validation"}).items():
+        _certified(axes[0], records, name, label)
+    axes[0].set_ylabel("nats a row")
+    axes[0].legend()
+    if apart:
+        _certified(axes[1], records, "kl", "KL")
+        axes[1].set_ylabel("KL(q ‖ posterior), nats a row")
+    for ax in axes:
+        ax.ticklabel_format(axis="y", useOffset=False)
+    axes[-1].set_xlabel("iteration")
+    axes[-1].locator_params(axis="x", integer=True)
     return fig
+
+
+def _is_some(kl: Certificate | None) -> bool:
+    """Whether a divergence is on record that is not zero up to rounding, or may not be."""
+    return kl is not None and max(abs(kl.value), abs(kl.upper)) > 1e-9
 
 
 def _certified(ax: Axes, epochs: Sequence[Epoch | Iteration], name: str, label: str | None = None) -> bool:
@@ -120,18 +134,25 @@ def chain_traces(draws: Any, names: Iterable[str] | None = None) -> Figure:
     labels = list(names) if names is not None else [""] * len(axes)
     for ax, name, quantity in zip(axes, labels, np.moveaxis(values, 2, 0), strict=True):
         ax.plot(quantity.T, linewidth=0.7)
-        ax.set_ylabel(name)
+        ax.set_ylabel(shown(name), family=families(shown(name)), **PLAIN)
     axes[-1].set_xlabel("draw")
     return fig
 
 
-def intervals(found: Mapping[float, Certificate], others: Mapping[str, float] | None = None) -> Figure:
+def intervals(
+    found: Mapping[float, Certificate],
+    others: Mapping[str, float] | None = None,
+    *,
+    of: str = "log Z",
+    over: str = "seconds",
+) -> Figure:
     """Intervals of one number as they get narrower: lower and upper end over seconds, or draws, and its value.
 
     Parameters
     ----------
     found : seconds or draws → certificate.
     others : name → a number to compare with, drawn as a line: what is known of it, or an estimate without an end.
+    of, over : what the axes are named.
 
     Examples
     --------
@@ -143,10 +164,12 @@ def intervals(found: Mapping[float, Certificate], others: Mapping[str, float] | 
     ax = fig.add_subplot()
     at = sorted(found)
     lower, upper, value = ([getattr(found[t], end) for t in at] for end in ("lower", "upper", "value"))
-    ax.fill_between(at, lower, upper, alpha=0.25, label="interval")
-    ax.plot(at, value, marker=".", label="value")
+    handles = {"interval": ax.fill_between(at, lower, upper, alpha=0.25, linewidth=0)}
+    handles["value"] = ax.plot(at, value, marker=".")[0]
     for i, (name, number) in enumerate((others or {}).items()):
-        ax.axhline(number, color=f"C{i + 1}", linestyle="--" if i else "-", linewidth=1, label=name)
-    ax.set_xscale("log")
-    ax.legend()
+        line = ax.axhline(number, color=f"C{i + 1}", linestyle="--" if i else "-", linewidth=1)
+        handles[name] = line
+    ax.set(xscale="log", xlabel=over, ylabel=of)
+    ax.ticklabel_format(axis="y", useOffset=False)
+    name_legend(ax, list(handles.values()), handles)
     return fig

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import figure
+from tractable.plots._text import name_legend, name_ticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,12 +41,12 @@ def explaining_away(probabilities: Mapping[str, Any], names: Iterable[str] | Non
     n = len(next(iter(rows.values())))
     fig = figure(max(4.0, 0.6 * n), 3.5)
     ax, width = fig.add_subplot(), 0.8 / len(rows)
-    for k, (label, row) in enumerate(rows.items()):
-        ax.bar(np.arange(n) + (k - (len(rows) - 1) / 2) * width, row, width, label=f"given {label}")
-    ax.set_xticks(np.arange(n), [f"z{i}" for i in range(n)] if names is None else list(names))
+    places = (np.arange(n) + (k - (len(rows) - 1) / 2) * width for k in range(len(rows)))
+    bars = [ax.bar(place, row, width) for place, row in zip(places, rows.values(), strict=True)]
+    name_ticks(ax.xaxis, range(n), [f"z{i}" for i in range(n)] if names is None else names)
     ax.set_ylim(0, 1)
     ax.set_ylabel("probability of the cause")
-    ax.legend()
+    name_legend(ax, bars, [f"given {label}" for label in rows])
     return fig
 
 
@@ -80,7 +81,8 @@ def bound_against_samples(bounds: SampleBounds) -> Figure:
     )
     ax.set_xscale("log")
     ax.set_xlabel("samples for each row, K")
-    ax.set_ylabel("bound on the log-likelihood of a row")
+    ax.set_ylabel("bound on the log-likelihood of a row, nats")
+    ax.ticklabel_format(axis="y", useOffset=False)
     return fig
 
 
