@@ -9,16 +9,16 @@ from tractable.graph._base import Graph, GraphError
 
 if TYPE_CHECKING:
     from tractable.graph.cutsets import loop_cutset
+    from tractable.graph.drawing import LayeredDrawing, Route, layout
     from tractable.graph.dsatur import colouring
     from tractable.graph.elimination import elimination_cliques, elimination_order, induced_width, width
     from tractable.graph.interchange import from_networkx, to_networkx
-    from tractable.graph.layout import Drawing, Route, layout
     from tractable.graph.separation import Separation, is_separated
 
 __all__ = [
-    "Drawing",
     "Graph",
     "GraphError",
+    "LayeredDrawing",
     "Route",
     "Separation",
     "colouring",
@@ -38,7 +38,7 @@ _LEAVES = {
     "cutsets": ("loop_cutset",),
     "elimination": ("elimination_cliques", "elimination_order", "induced_width", "width"),
     "interchange": ("from_networkx", "to_networkx"),
-    "layout": ("Drawing", "Route", "layout"),
+    "drawing": ("LayeredDrawing", "Route", "layout"),
     "separation": ("Separation", "is_separated"),
 }
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, combinations
-from typing import Any
+from typing import Any, TypeVar
 
 from tractable._cached import cached_property
 from tractable.graph._errors import GraphError, unknown_variable
 from tractable.graph._errors import nearest as nearest
 
 Adjacency = Mapping[str, set[str]]
+_V = TypeVar("_V", bound=Hashable)
 
 
-def closure(start: Iterable[str], step: Callable[[str], Iterable[str]]) -> set[str]:
+def closure(start: Iterable[_V], step: Callable[[_V], Iterable[_V]]) -> set[_V]:
     """Everything that repeated steps reach from `start`, the start included."""
     seen = set(start)
     stack = list(seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -18,7 +18,8 @@ class Separation:
     """Whether two groups of variables are separated, which is its truth value, and what shows it.
 
     `path` is a shortest open path, empty where they are separated; `blocked_by` is then a minimal part of what is given
-    that separates them by itself; `reason` says either in one sentence.
+    that separates them by itself; `reason` says either in one sentence. `given` is what was known, `closed` the closed
+    path of which the reason speaks, empty where there is none; a drawing shows both.
 
     Examples
     --------
@@ -32,6 +33,8 @@ class Separation:
     path: tuple[str, ...]
     blocked_by: tuple[str, ...]
     reason: str
+    given: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    closed: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __bool__(self) -> bool:
         return self.separated
@@ -81,9 +84,10 @@ def _separation(graph: Graph, a: tuple[str, ...], b: tuple[str, ...], given: tup
     _check_chain_graph(graph)
     directed = all(len(link) < 2 for link in graph.links)
     if path := (_open_trail if directed else _open_route)(graph, a, b, given):
-        return Separation(False, path, (), _why_open(graph, path, given))
+        return Separation(False, path, (), _why_open(graph, path, given), given)
     cut = graph.ordered(_minimal_cut(_ancestral_part(graph, (*a, *b, *given)).blankets, a, b, given))
-    return Separation(True, (), cut, _why_closed(graph, a, b, given, cut))
+    closed = tuple(_search(list(a), lambda name: sorted(graph.skeleton[name].difference(cut)), set(b).__contains__))
+    return Separation(True, (), cut, _why_closed(graph, (a, b), given, (cut, closed)), given, closed)
 
 
 def _graph_of(given: Any) -> Graph:
@@ -220,10 +224,13 @@ def _opener(graph: Graph, section: tuple[str, ...], given: Collection[str]) -> s
 
 
 def _why_closed(
-    graph: Graph, a: tuple[str, ...], b: tuple[str, ...], given: Collection[str], cut: tuple[str, ...]
+    graph: Graph,
+    sides: tuple[tuple[str, ...], tuple[str, ...]],
+    given: Collection[str],
+    found: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> str:
-    path = tuple(_search(list(a), lambda name: sorted(graph.skeleton[name].difference(cut)), set(b).__contains__))
-    ends = " and ".join(_listed(side) if len(side) == 1 else f"({_listed(side)})" for side in (a, b))
+    """Why all paths are closed: what cuts them, and what closes one that it does not cut."""
+    (cut, path), ends = found, " and ".join(_listed(own) if len(own) == 1 else f"({_listed(own)})" for own in sides)
     between = f"every path between {ends}"
     blocks = f"{_listed(cut)} {'blocks' if len(cut) == 1 else 'block'} {between}"
     if not path:

@@ -166,7 +166,7 @@ class Evidence:
 
 
 def findings(states: StateNames, given: Evidence) -> dict[str, Any]:
-    """Evidence by names: variable → state, or soft evidence; of many cases → columns of states, None where unobserved."""
+    """Evidence by names: variable → state, or soft evidence; of many cases → a column of states and None."""
     found: dict[str, Any] = {}
     for i, (v, names) in enumerate(states.items()):
         own = np.array([*names, None], object)[given.states[..., i]]

@@ -79,7 +79,7 @@ def _ends(found: Any, p: float, low: float, high: float) -> str:
 
 
 def beliefs(found: Any, names: Sequence[str], row: int | None, most: int) -> tuple[Line, ...]:
-    """The states of a variable as lines of its box: all of them, or the most probable and how many there are besides."""
+    """The states of a variable as lines of its box: all, or the most probable and how many there are besides."""
     value, lower, upper = (np.asarray(end)[... if row is None else row] for end in _of_kind(found))
     if not len(value) or np.isnan(value[0]):
         return (Line("impossible"),)
@@ -110,11 +110,10 @@ def draw(ax: Axes, boxes: Sequence[tuple[Box, tuple[float, float], str]]) -> Non
     for box, (x, y), border in boxes:
         width, height = box.size
         left, top = x - width / 2, y - height / 2
-        style = {"facecolor": OBSERVED if box.observed else "white", "edgecolor": border}
-        rounded = "round,pad=0,rounding_size=3"
-        frames.append(
-            FancyBboxPatch((left, top), width, height, rounded, linewidth=0.8 if border == SOFT else 2.0, **style)
-        )
+        shape = "round,pad=0,rounding_size=3"
+        frame = FancyBboxPatch((left, top), width, height, shape, linewidth=0.8 if border == SOFT else 2.0)
+        frame.set(facecolor=OBSERVED if box.observed else "white", edgecolor=border)
+        frames.append(frame)
         put(ax, x, top + HEAD / 2 + 1, box.title, size=TITLE, weight="bold", color=INK, **CENTRED)
         start = left + PAD + box.columns[0] + SPACE
         for i, line in enumerate(box.lines):
@@ -123,7 +122,17 @@ def draw(ax: Axes, boxes: Sequence[tuple[Box, tuple[float, float], str]]) -> Non
                 put(ax, x, middle, line.label, size=TEXT, color=SOFT if not box.observed else INK, **CENTRED)
                 continue
             put(ax, left + PAD, middle, line.label, size=TEXT, color=INK, ha="left", va="center_baseline", zorder=4)
-            put(ax, left + width - PAD, middle, line.said, size=TEXT, color=INK, ha="right", va="center_baseline", zorder=4)
+            put(
+                ax,
+                left + width - PAD,
+                middle,
+                line.said,
+                size=TEXT,
+                color=INK,
+                ha="right",
+                va="center_baseline",
+                zorder=4,
+            )
             back.append(_bar(start, middle, BAR))
             bars.append(_bar(start, middle, BAR * min(max(line.value, 0.0), 1.0)))
             if line.lower < line.upper:

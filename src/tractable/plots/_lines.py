@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from tractable.graph.layout import Point, Route
+    from tractable.graph.drawing import Place, Route
 
 LENGTH, HALF = 5.5, 2.4
 """An arrow's head in points: how long, and half of how wide."""
@@ -20,8 +20,8 @@ def draw(ax: Axes, routes: Iterable[Route], arrows: bool = True, **style: object
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    vertices: list[Point] = []
-    codes: list[int] = []
+    vertices: list[Place] = []
+    codes: list[Any] = []
     heads = []
     for route in routes:
         points = list(route.points)
@@ -37,7 +37,7 @@ def draw(ax: Axes, routes: Iterable[Route], arrows: bool = True, **style: object
         ax.add_collection(PolyCollection(heads, **told), autolim=False)  # pyright: ignore[reportArgumentType]
 
 
-def _curve(points: Sequence[Point]) -> list[Point]:
+def _curve(points: Sequence[Place]) -> list[Place]:
     """Straight through layers, and from one to the next with upright ends."""
     out = [points[0], points[1]]
     for (x, y), (u, v), after in zip(points[1::2], points[2::2], points[3::2], strict=False):
@@ -46,7 +46,7 @@ def _curve(points: Sequence[Point]) -> list[Point]:
     return out
 
 
-def _with_head(points: list[Point]) -> tuple[list[Point], list[Point]]:
+def _with_head(points: list[Place]) -> tuple[list[Place], list[Place]]:
     """The points less the room of the head, and the head."""
     (x, tip), before = points[-1], points[-3][1]
     way = LENGTH if before < tip else -LENGTH

@@ -17,11 +17,18 @@ FALLBACKS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Source Han Sans SC", "Source Han Sans"),
     *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "SimHei"),
     *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Arial Unicode MS", "Noto Sans"),
-    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Emoji", "Segoe UI Symbol"),
+    *(
+        "Noto Sans Arabic",
+        "Noto Sans Hebrew",
+        "Noto Sans Devanagari",
+        "Noto Sans Thai",
+        "Noto Emoji",
+        "Segoe UI Symbol",
+    ),
 )
 """Fonts with the letters of many scripts; those that are installed are asked for what the usual font lacks."""
 
-PLAIN = {"parse_math": False, "usetex": False}
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 """How a name is drawn: a dollar sign is one."""
 
 
@@ -86,15 +93,27 @@ def families(text: str) -> list[str]:
     return out
 
 
+def plain(text: str) -> dict[str, Any]:
+    """How a text is drawn as it is."""
+    return {**PLAIN, "family": families(text)}
+
+
+def name_axes(ax: Axes, x: Any = "", y: Any = "") -> None:
+    """Names of axes; one that is empty stays."""
+    for told, label in ((x, ax.set_xlabel), (y, ax.set_ylabel)):
+        if text := shown(told, LETTERS * 3):
+            label(text, **plain(text))
+
+
 def put(ax: Axes, x: float, y: float, text: str, **style: Any) -> Text:
     """A text, as it is."""
-    return ax.text(x, y, text, **PLAIN, family=families(text), **style)
+    return ax.text(x, y, text, **plain(text), **style)
 
 
 def name_ticks(axis: Any, places: Iterable[float], names: Iterable[Any], letters: int = LETTERS, **style: Any) -> None:
     """Names along an axis."""
     labels = [shown(name, letters) for name in names]
-    axis.set_ticks(list(places), labels, family=families("".join(labels)), **PLAIN, **style)
+    axis.set_ticks(list(places), labels, **plain("".join(labels)), **style)
 
 
 def name_legend(ax: Any, handles: Sequence[Any], names: Iterable[Any], **style: Any) -> None:
@@ -102,7 +121,7 @@ def name_legend(ax: Any, handles: Sequence[Any], names: Iterable[Any], **style: 
     labels = [shown(name) for name in names]
     legend = ax.legend(handles, [f" {label}" if label.startswith("_") else label for label in labels], **style)
     for text in legend.get_texts():
-        text.update({**PLAIN, "family": families(text.get_text())})
+        text.update(plain(text.get_text()))
 
 
 @lru_cache(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import columns_of_numbers, figure
-from tractable.plots._text import PLAIN, families, shown
+from tractable.plots._text import name_axes
 from tractable.plots.images import samples
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def _ellipses(centres: np.ndarray, planes: np.ndarray, share: np.ndarray, rows: 
     if rows is not None:
         points, names = columns_of_numbers(rows)
         ax.plot(points[:, 0], points[:, 1], ".", color="0.6", markersize=3, zorder=1)
-        for name, put in zip(names, (ax.set_xlabel, ax.set_ylabel), strict=False):
-            put(shown(name), family=families(shown(name)), **PLAIN)
+        name_axes(ax, *names[:2])
     for k in range(len(centres)):
         _ellipse(ax, (centres[k], planes[k]), f"C{k % 10}", 0.25 + 0.5 * share[k] / share.max())
     ax.autoscale_view()

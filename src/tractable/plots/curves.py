@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import figure
-from tractable.plots._text import PLAIN, families, name_legend, shown
+from tractable.plots._text import name_axes, name_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +134,7 @@ def chain_traces(draws: Any, names: Iterable[str] | None = None) -> Figure:
     labels = list(names) if names is not None else [""] * len(axes)
     for ax, name, quantity in zip(axes, labels, np.moveaxis(values, 2, 0), strict=True):
         ax.plot(quantity.T, linewidth=0.7)
-        ax.set_ylabel(shown(name), family=families(shown(name)), **PLAIN)
+        name_axes(ax, y=name)
     axes[-1].set_xlabel("draw")
     return fig
 
@@ -164,7 +164,7 @@ def intervals(
     ax = fig.add_subplot()
     at = sorted(found)
     lower, upper, value = ([getattr(found[t], end) for t in at] for end in ("lower", "upper", "value"))
-    handles = {"interval": ax.fill_between(at, lower, upper, alpha=0.25, linewidth=0)}
+    handles: dict[str, Any] = {"interval": ax.fill_between(at, lower, upper, alpha=0.25, linewidth=0)}
     handles["value"] = ax.plot(at, value, marker=".")[0]
     for i, (name, number) in enumerate((others or {}).items()):
         line = ax.axhline(number, color=f"C{i + 1}", linestyle="--" if i else "-", linewidth=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.graph import Graph, elimination_cliques, elimination_order
-from tractable.graph.layout import Drawing, drawn_pairs, layout
+from tractable.graph.drawing import LayeredDrawing, drawn_pairs, layout
 from tractable.plan import BudgetError
 from tractable.plots import _boxes, _lines
 from tractable.plots._base import MARKED, SOFT, figure
@@ -33,13 +33,14 @@ MARGIN, CAPTION, SMALL = 10.0, 7.0, 230.0
 
 @dataclass(frozen=True)
 class Pointed:
-    """What a figure points at: variables, pairs of them, links that it adds, and words."""
+    """What a figure points at: variables, pairs of them, links that it adds, words, and what counts as known."""
 
     names: Collection[str] = ()
     pairs: Collection[frozenset[str]] = ()
     added: Collection[frozenset[str]] = ()
     said: str = ""
     arrows: bool = True
+    given: Collection[str] = ()
 
 
 def network(
@@ -53,8 +54,8 @@ def network(
 ) -> Figure:
     """A network, with bars of what is believed of each variable where a posterior is given.
 
-    What was observed is shaded; where the numbers are intervals, their ends are drawn on the bars and stand beside them.
-    The figure is as large as the network needs. Boltzmann machines and layers are drawn by their groups of units.
+    What was observed is shaded; where the numbers are intervals, their ends are drawn on the bars and stand beside
+    them. The figure is as large as the network needs. Boltzmann machines and layers are drawn by their groups of units.
 
     Parameters
     ----------
@@ -84,15 +85,16 @@ def network(
     'moral graph: 1 link added between parents of the same child'
     """
     graph, notes = _graph_of(known)
-    post = known if hasattr(known, "marginals") and isinstance(getattr(known, "graph", None), Graph) else None
+    post = known if hasattr(getattr(known, "marginals", None), "array") else None
     seen = _seen(post, row)
-    pointed = _pointed(graph, highlight, seen)
+    pointed = _pointed(graph, highlight, seen) if highlight is not None else Pointed(graph.named(around))
     part = _around(graph, around, steps)
     boxes = _boxes_of(part, post, seen, (row, states), notes)
+    boxes |= {v: replace(boxes[v], observed=True) for v in pointed.given if v in boxes}
     _check_size(part, graph)
     whole = _with_links(part, pointed.added)
     drawing = layout(whole, {v: box.size for v, box in boxes.items()})
-    told = [pointed.said, _part_said(part, graph, around, steps), *_certainty(post, row, seen)]
+    told = [pointed.said, _part_said(part, graph, around, steps), *_certainty(graph, post, row, seen)]
     return _drawn(drawing, boxes, pointed, list(filter(None, told)))
 
 
@@ -125,17 +127,18 @@ def _of_groups(found: Any, notes: dict[str, str]) -> tuple[Graph, Mapping[str, s
 
 def _around(graph: Graph, around: str | Iterable[str], steps: int) -> Graph:
     """The part of a graph that is at most so many lines away from some variables."""
-    kept = set(near := graph.named(around))
-    if not kept:
+    if not (near := set(graph.named(around))):
         return graph
+    kept = set(near)
     for _ in range(steps):
-        near = {w for v in near for w in graph.skeleton[v]} - kept
+        near = set().union(*(graph.skeleton[v] for v in near)) - kept
         kept |= near
-    return Graph(
-        {v: n for v, n in graph.sizes.items() if v in kept},
-        {v: tuple(u for u in own if u in kept) for v, own in graph.parents.items() if v in kept},
-        [tuple(v for v in link if v in kept) for link in graph.links],
-    )
+
+    def only(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(v for v in names if v in kept)
+
+    sizes = {v: graph.sizes[v] for v in only(graph.sizes)}
+    return Graph(sizes, {v: only(graph.parents[v]) for v in only(graph.parents)}, map(only, graph.links))
 
 
 def _check_size(part: Graph, graph: Graph) -> None:
@@ -189,11 +192,11 @@ def _box(name: str, post: Any, seen: Any, row: int, states: int) -> Box:
 
 
 def _pointed(graph: Graph, highlight: Any, seen: Collection[str]) -> Pointed:
-    if highlight is None:
-        return Pointed()
     if hasattr(highlight, "blocked_by"):
-        pairs = {frozenset(pair) for pair in pairwise(highlight.path)}
-        return Pointed(graph.named((*highlight.path, *highlight.blocked_by)), pairs, said=highlight.reason)
+        path = highlight.path or highlight.closed
+        pairs = {frozenset(pair) for pair in pairwise(path)}
+        names = graph.named((*path, *highlight.blocked_by))
+        return Pointed(names, pairs, said=highlight.reason, given=highlight.given)
     if isinstance(highlight, str):
         if highlight not in ("moral", "clique"):
             raise ValueError(f"expected 'moral', 'clique', a list of names or a separation, got {highlight!r}")
@@ -232,20 +235,27 @@ def _part_said(part: Graph, graph: Graph, around: Any, steps: int) -> str:
     return f"{len(part.sizes):,} of {len(graph.sizes):,} variables: {names} and {steps} step{'s' * (steps != 1)} around"
 
 
-def _certainty(post: Any, row: int, seen: Mapping[str, Any]) -> list[str]:
-    """log Z, how sure the numbers are, and what the shade means."""
+def _certainty(graph: Graph, post: Any, row: int, seen: Mapping[str, Any]) -> list[str]:
+    """What the evidence weighs, how sure the numbers are, and what the shade means."""
     if post is None:
         return []
-    out = []
+    sure = {_kind(post.certificates(v)) for v in post.marginals}
+    shade = "; shaded: observed" if seen else ""
+    told = f"probabilities: {', '.join(sorted(sure))}{shade}" if sure else ""
+    return [_weight(graph, post, row, seen), told]
+
+
+def _weight(graph: Graph, post: Any, row: int, seen: Mapping[str, Any]) -> str:
+    """log Z, which of a Bayesian network in which nothing is observed says nothing."""
+    normalized = not graph.links and graph.sizes.keys() == graph.parents.keys()
+    if normalized and not seen:
+        return ""
+    what = "log p(evidence)" if normalized else "log Z"
     try:
         found = post.log_partition
-        out.append(f"log Z = {found[row] if np.ndim(found.value) else found}")
     except BudgetError:
-        out.append("log Z: refused by the budget")
-    sure = {_kind(post.certificates(v)) for v in post.marginals}
-    if sure:
-        out.append(f"probabilities: {', '.join(sorted(sure))}" + ("; shaded: observed" if seen else ""))
-    return out
+        return f"{what}: refused by the budget"
+    return f"{what} = {found[row] if np.ndim(found.value) else found}"
 
 
 def _kind(found: Any) -> str:
@@ -255,7 +265,7 @@ def _kind(found: Any) -> str:
 # ---------------------------------------------------------------- how
 
 
-def _drawn(drawing: Drawing, boxes: Mapping[str, Box], pointed: Pointed, told: Sequence[str]) -> Figure:
+def _drawn(drawing: LayeredDrawing, boxes: Mapping[str, Box], pointed: Pointed, told: Sequence[str]) -> Figure:
     width = max(drawing.width, SMALL)
     lines = [line for own in told for line in _wrapped(own, width)]
     below = len(lines) * (CAPTION + 2.5) + (MARGIN if lines else 0.0)
@@ -281,7 +291,7 @@ def _wrapped(text: str, width: float) -> list[str]:
     return textwrap.wrap(text, letters)
 
 
-def _draw_lines(ax: Any, drawing: Drawing, pointed: Pointed) -> None:
+def _draw_lines(ax: Any, drawing: LayeredDrawing, pointed: Pointed) -> None:
     """The lines that nothing points at, then those that something does, then those that were added."""
     kinds: dict[str, list[Any]] = {"usual": [], "marked": [], "added": []}
     for route in drawing.routes:

@@ -113,8 +113,8 @@ def _totals(ax: Axes, plans: Mapping[str, Plan]) -> None:
         if own.method is None:
             bar.set(facecolor="white", edgecolor=MARKED, hatch="////")
         width = f"width {own.width:.3g}, " if np.isfinite(own.width) else ""
-        told = "refused: " if own.method is None else ""
-        text = f"{told}{duration(own.seconds)}, {memory_size(own.bytes)}, {width}{own.method or 'no method'}"
+        told = "refused: " if own.method is None else f"{own.method}, "
+        text = f"{told}{width}{memory_size(own.bytes)}, {duration(own.seconds)}"
         put(ax, bar.get_x() + bar.get_width(), i, f"  {text}", size=8, color=SOFT, ha="left", va="center")
     ax.set_xscale("log")
     ax.set(xlabel="predicted seconds", xlim=(base, high * (high / base) ** 1.1), ylim=(len(plans) - 0.5, -0.5))
@@ -122,5 +122,3 @@ def _totals(ax: Axes, plans: Mapping[str, Plan]) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="x", color=LINE, linewidth=0.6)
     ax.set_axisbelow(True)
-
-

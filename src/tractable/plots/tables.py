@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import INK, LINE, SOFT, figure
-from tractable.plots._text import PLAIN, families, name_legend, name_ticks, put, shown, width_of
+from tractable.plots._text import name_axes, name_legend, name_ticks, plain, put, shown, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tractable.posterior import Posterior
 
-ROWS, COLUMNS, NUMBERS = 48, 24, 240
+ROWS, COLUMNS, NUMBERS = 64, 24, 320
 """A table shows so many rows and columns, and numbers in its cells where there are at most so many."""
 
 PANELS, STATES = 12, 6
@@ -28,7 +28,7 @@ PANELS, STATES = 12, 6
 def conditional_table(model: Any, variable: str) -> Figure:
     """The conditional table of a variable as heat: a row for each joint state of its parents, a column for each state.
 
-    Of a large table the first 48 rows and 24 columns; the title says how many there are.
+    Of a large table the first 64 rows and 24 columns; the title says how many there are.
 
     Parameters
     ----------
@@ -47,29 +47,37 @@ def conditional_table(model: Any, variable: str) -> Figure:
     >>> [text.get_text() for text in fig.axes[0].texts], fig.axes[0].get_ylabel()
     (['0.9', '0.1', '0.2', '0.8'], 'a')
     """
-    if not hasattr(model, "tables") or not hasattr(model, "parents"):
-        raise TypeError(f"expected a Bayesian network, which has conditional tables, got {type(model).__name__}")
-    (variable,) = model.graph.named(variable)
-    table, parents = model.tables[variable], model.parents[variable]
-    if not isinstance(table, np.ndarray):
-        raise ValueError(f"the table of {variable!r} is held by its non-zeros, which are too few to draw as heat")
-    whole = table.reshape(-1, table.shape[-1])
+    whole, parents = _table_of(model, variable)
     cells = whole[:ROWS, :COLUMNS]
     rows = [", ".join(shown(own, 14) for own in states) for states in islice(_joint(model, parents), len(cells))]
-    columns = [shown(own, 14) for own in model.states[variable][: cells.shape[1]]]
+    columns = [shown(own, 14) for own in islice(model.states[variable], cells.shape[1])]
     size = _cell(cells, columns)
     wide = max(width_of(own, 8) for own in rows)
     fig = figure((wide + size * cells.shape[1]) / 72 + 1.6, 0.26 * len(cells) + 1.3)
     ax = fig.add_subplot()
     heat = ax.imshow(cells, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     name_ticks(ax.xaxis, range(len(columns)), columns, fontsize=8, **_turned(columns, size))
-    name_ticks(ax.yaxis, range(len(rows)), rows if parents else [""], 10**6, fontsize=8)
+    name_ticks(ax.yaxis, range(len(rows)), rows, 10**6, fontsize=8)
     _write(ax, cells)
-    _label(ax, shown(variable), ", ".join(shown(v) for v in parents))
+    name_axes(ax, variable, ", ".join(map(shown, parents)))
     fig.colorbar(heat, ax=ax, label="probability", aspect=12)
     if cells.size < whole.size:
-        ax.set_title(f"{len(cells):,} of {len(whole):,} rows, {cells.shape[1]} of {whole.shape[1]:,} states", fontsize=8)
+        parts = f"{len(cells):,} of {len(whole):,} rows", f"{cells.shape[1]} of {whole.shape[1]:,} states"
+        ax.set_title(", ".join(parts), fontsize=8)
     return fig
+
+
+def _table_of(model: Any, variable: str) -> tuple[np.ndarray, Sequence[str]]:
+    """The table of a variable, a row for each joint state of its parents, and these."""
+    if not hasattr(model, "tables") or not hasattr(model, "parents"):
+        raise TypeError(f"expected a Bayesian network, which has conditional tables, got {type(model).__name__}")
+    (name,) = model.graph.named(variable)
+    table = model.tables[name]
+    if not isinstance(table, np.ndarray):
+        raise ValueError(
+            f"the table of {name!r} is held by its non-zeros, which heat would not show: read it as model.tables[name]"
+        )
+    return table.reshape(-1, table.shape[-1]), model.parents[name]
 
 
 def _joint(model: Any, parents: Sequence[str]) -> Iterable[tuple[str, ...]]:
@@ -93,12 +101,6 @@ def _write(ax: Axes, cells: np.ndarray) -> None:
         put(ax, j, i, f"{p:.3g}", size=7, color="white" if p > 0.6 else INK, ha="center", va="center")
 
 
-def _label(ax: Axes, x: str, y: str) -> None:
-    """What the axes stand for."""
-    ax.set_xlabel(x, family=families(x), **PLAIN)
-    ax.set_ylabel(y, family=families(y), **PLAIN)
-
-
 def beliefs(posteriors: Mapping[str, Posterior], variables: Iterable[str] | None = None, *, row: int = 0) -> Figure:
     """Probabilities of states side by side in several posteriors, such as before and after something was observed.
 
@@ -107,8 +109,8 @@ def beliefs(posteriors: Mapping[str, Posterior], variables: Iterable[str] | None
     Parameters
     ----------
     posteriors : what is known → the posterior of a network; all of the same variables.
-    variables : those that are drawn; left out, the twelve whose probabilities differ most between the first and the last
-        posterior, by total variation.
+    variables : those that are drawn; left out, the twelve whose probabilities differ most between the first and the
+        last posterior, by total variation.
     row : which of many cases.
 
     Raises
@@ -172,9 +174,11 @@ def _panel(ax: Axes, variable: str, found: Sequence[Any], row: int) -> list[Any]
         bars.append(ax.barh(at, own.value[chosen], height, color=colour))
         if own.kind not in ("exact", "estimate"):
             ends = np.array([own.value - own.lower, own.upper - own.value])[:, chosen]
-            ax.errorbar(own.value[chosen], at, xerr=np.maximum(ends, 0), fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
+            ax.errorbar(
+                own.value[chosen], at, xerr=np.maximum(ends, 0), fmt="none", ecolor=INK, elinewidth=0.9, capsize=2
+            )
     more = f" … {len(states) - len(chosen):,} more" if len(states) > len(chosen) else ""
-    ax.set_title(shown(variable, 24) + more, fontsize=8, color=INK, **_plain(variable))
+    ax.set_title(shown(variable, 24) + more, fontsize=8, color=INK, **plain(shown(variable, 24)))
     name_ticks(ax.yaxis, range(len(chosen)), [states[i] for i in chosen], 14, fontsize=7)
     ax.set(xlim=(0, 1), ylim=(len(chosen) - 0.5, -0.5))
     ax.tick_params(axis="x", labelsize=7, colors=SOFT)
@@ -182,7 +186,3 @@ def _panel(ax: Axes, variable: str, found: Sequence[Any], row: int) -> list[Any]
     ax.grid(axis="x", color=LINE, linewidth=0.6)
     ax.set_axisbelow(True)
     return bars
-
-
-def _plain(name: str) -> dict[str, Any]:
-    return {"family": families(shown(name)), **PLAIN}

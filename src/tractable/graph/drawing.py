@@ -1,4 +1,4 @@
-"""Where variables are drawn: layers from top to bottom along the arrows, few crossings, no two boxes upon each other."""
+"""Where variables are drawn: layers from top to bottom along the arrows, few crossings, no box upon another."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from tractable.graph import layout_order, layout_places
+from tractable.graph import drawing_order, drawing_places
 from tractable.graph._base import Graph
 
-Point = tuple[float, float]
+Place = tuple[float, float]
 THREAD = 4.0
 """The width that a line takes where it passes between the boxes of a layer."""
 
@@ -27,11 +27,11 @@ class Route:
     tail: str
     head: str
     directed: bool
-    points: tuple[Point, ...]
+    points: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
-class Drawing:
+class LayeredDrawing:
     """A drawing: the middle of each variable's box, y from the top down, and the lines between them.
 
     The units are those of the boxes that were given; everything lies between 0 and `width`, and 0 and `height`.
@@ -45,13 +45,13 @@ class Drawing:
 
     width: float
     height: float
-    places: Mapping[str, Point]
+    places: Mapping[str, Place]
     routes: tuple[Route, ...]
 
 
 def layout(
     graph: Graph, boxes: Mapping[str, tuple[float, float]] | None = None, gaps: tuple[float, float] = (16.0, 34.0)
-) -> Drawing:
+) -> LayeredDrawing:
     """A layered drawing of a graph: arrows point down, links and what closes a cycle run either way.
 
     Layers by longest paths, then shortened; crossings reduced by medians and exchanges of neighbours; places by least
@@ -89,26 +89,23 @@ def drawn_pairs(graph: Graph) -> Iterator[tuple[str, str, bool]]:
             yield a, b, directed
 
 
-def _part(graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: Point) -> Drawing:
+def _part(graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: Place) -> LayeredDrawing:
     """A connected part by itself."""
     place = {v: i for i, v in enumerate(names)}
-    lines = [own for own in drawn_pairs(_within(graph, place))]
-    arcs = layout_order.without_cycles(len(names), [(place[a], place[b], d) for a, b, d in lines])
-    ranks = layout_order.ranked(len(names), arcs)
-    whole = layout_order.threaded(ranks, arcs)
-    order = layout_order.ordered(whole)
+    lines = list(drawn_pairs(_within(graph, place)))
+    whole = drawing_order.in_layers(len(names), [(place[a], place[b], directed) for a, b, directed in lines])
+    order = drawing_order.ordered(whole)
     box = [sizes[v] for v in names] + [(THREAD, 0.0)] * (len(whole.ranks) - len(names))
-    x = layout_places.across(whole, order, [w for w, _ in box], gaps[0])
-    bands = layout_places.down(whole, order, [h for _, h in box], x, gaps[1])
-    left = min(x[v] - box[v][0] / 2 for v in range(len(x)))
-    x = [own - left for own in x]
+    wide, high = zip(*box, strict=True)
+    x = drawing_places.across(whole, order, wide, gaps[0])
+    bands = drawing_places.down(whole, order, high, x, gaps[1])
     middle = [sum(bands[r]) / 2 for r in whole.ranks]
     routes = []
     for (a, b, directed), chain in zip(lines, whole.chains, strict=True):
         points = _points(chain if chain[0] == place[a] else chain[::-1], whole.ranks, box, x, bands)
         routes.append(Route(a, b, directed, points))
-    width = max(x[v] + box[v][0] / 2 for v in range(len(x)))
-    return Drawing(width, bands[-1][1], {v: (x[i], middle[i]) for v, i in place.items()}, tuple(routes))
+    width = max(own + w / 2 for own, w in zip(x, wide, strict=True))
+    return LayeredDrawing(width, bands[-1][1], {v: (x[i], middle[i]) for v, i in place.items()}, tuple(routes))
 
 
 def _within(graph: Graph, names: Mapping[str, int]) -> Graph:
@@ -120,11 +117,11 @@ def _within(graph: Graph, names: Mapping[str, int]) -> Graph:
 
 
 def _points(
-    chain: Sequence[int], ranks: Sequence[int], box: Sequence[Point], x: Sequence[float], bands: Sequence[Point]
-) -> tuple[Point, ...]:
+    chain: Sequence[int], ranks: Sequence[int], box: Sequence[Place], x: Sequence[float], bands: Sequence[Place]
+) -> tuple[Place, ...]:
     """A line along its places, two points for each layer that it passes."""
     down = ranks[chain[0]] < ranks[chain[-1]]
-    out: list[Point] = []
+    out: list[Place] = []
     for v in chain:
         top, bottom = bands[ranks[v]]
         ends = (top, bottom) if down else (bottom, top)
@@ -137,24 +134,31 @@ def _points(
     return tuple(out)
 
 
-def _side_by_side(parts: Sequence[Drawing], gaps: Point) -> Drawing:
-    """Parts in rows from left to right, low ones below each other; about as wide as a page on its side."""
-    area = sum((part.width + 2 * gaps[0]) * (part.height + gaps[1]) for part in parts)
-    most = max([math.sqrt(2 * area), *(part.width for part in parts)], default=0.0)
-    left = right = top = y = bottom = width = 0.0
-    places: dict[str, Point] = {}
+def _side_by_side(parts: Sequence[LayeredDrawing], gaps: Place) -> LayeredDrawing:
+    """Parts in rows from left to right, the high ones first, low ones below each other."""
+    places: dict[str, Place] = {}
     routes: list[Route] = []
-    for part in sorted(parts, key=lambda own: -own.height):
-        if y > top and y + part.height > bottom:  # the column is full
+    width = height = 0.0
+    parts = sorted(parts, key=lambda own: -own.height)
+    for part, (left, top) in zip(parts, _corners([(own.width, own.height) for own in parts], gaps), strict=True):
+        places |= {v: (x + left, y + top) for v, (x, y) in part.places.items()}
+        for own in part.routes:
+            routes.append(Route(own.tail, own.head, own.directed, tuple((x + left, y + top) for x, y in own.points)))
+        width, height = max(width, left + part.width), max(height, top + part.height)
+    return LayeredDrawing(width, height, places, tuple(routes))
+
+
+def _corners(sizes: Sequence[tuple[float, float]], gaps: Place) -> Iterator[Place]:
+    """The upper left corner of each part; all together about as wide as a page on its side."""
+    area = sum((width + 2 * gaps[0]) * (height + gaps[1]) for width, height in sizes)
+    most = max([math.sqrt(2 * area), *(width for width, _ in sizes)], default=0.0)
+    left = right = top = y = bottom = 0.0
+    for width, height in sizes:
+        if y > top and y + height > bottom:  # the column is full
             left, y = right + 2 * gaps[0], top
-        if left and left + part.width > most:  # and so is the row
+        if left and left + width > most:  # and so is the row
             left, top, y = 0.0, bottom + gaps[1], bottom + gaps[1]
-        places |= {v: (a + left, b + y) for v, (a, b) in part.places.items()}
-        for route in part.routes:
-            moved = tuple((a + left, b + y) for a, b in route.points)
-            routes.append(Route(route.tail, route.head, route.directed, moved))
-        right = max(right if y > top else left, left + part.width)
-        bottom = max(bottom, y + part.height)
-        y += part.height + gaps[1]
-        width = max(width, right)
-    return Drawing(width, bottom, places, tuple(routes))
+        yield left, y
+        right = max(right if y > top else left, left + width)
+        bottom = max(bottom, y + height)
+        y += height + gaps[1]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from tractable.graph._base import closure
+
 Arcs = list[tuple[int, int]]
 ROUNDS = 12
 """So often the layers are sorted from top to bottom and back."""
@@ -20,7 +22,7 @@ EXCHANGES = 3
 
 
 @dataclass
-class Layered:
+class Threaded:
     """Nodes in layers, a thread of more nodes for each long arc, so that every arc joins two layers next to each other.
 
     `chains` has the nodes along each arc, from its upper to its lower end; `above` and `below` the neighbours there.
@@ -33,29 +35,36 @@ class Layered:
     below: list[list[int]] = field(default_factory=list)
 
 
-def without_cycles(n: int, lines: Sequence[tuple[int, int, bool]]) -> Arcs:
-    """The lines as arcs without a cycle: arrows as they are, links from one end of the graph on, some turned round."""
+def in_layers(n: int, lines: Sequence[tuple[int, int, bool]]) -> Threaded:
+    """Nodes in layers along arrows, and along links from one end of the graph on; lines that are arrows say so."""
     far = _distances(n, lines)
     arcs = [(a, b) if directed or (far[a], a) < (far[b], b) else (b, a) for a, b, directed in lines]
+    back = _closing_cycles(n, arcs)
+    arcs = [(b, a) if (a, b) in back else (a, b) for a, b in arcs]
+    return threaded(ranked(n, arcs), arcs)
+
+
+def _closing_cycles(n: int, arcs: Arcs) -> set[tuple[int, int]]:
+    """Arcs without which there is no cycle: those that a walk in depth meets on its way back."""
     out = _from(n, arcs)
-    entered: list[int] = [0] * n  # 1: on the way, 2: done
+    state: list[int] = [0] * n  # 1: on the way, 2: done
     back: set[tuple[int, int]] = set()
     has_parent = {b for _, b in arcs}
     for root in sorted(range(n), key=lambda v: v in has_parent):
-        stack = [(root, iter(out[root]))] if not entered[root] else []
-        entered[root] = entered[root] or 1
+        stack = [(root, iter(out[root]))] if not state[root] else []
+        state[root] = state[root] or 1
         while stack:
             v, rest = stack[-1]
             w = next(rest, None)
             if w is None:
-                entered[v] = 2
+                state[v] = 2
                 stack.pop()
-            elif not entered[w]:
-                entered[w] = 1
-                stack.append((w, iter(out[w])))
-            elif entered[w] == 1:
+            elif state[w] == 1:
                 back.add((v, w))
-    return [(b, a) if (a, b) in back else (a, b) for a, b in arcs]
+            elif not state[w]:
+                state[w] = 1
+                stack.append((w, iter(out[w])))
+    return back
 
 
 def _from(n: int, arcs: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -66,13 +75,14 @@ def _from(n: int, arcs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def _distances(n: int, lines: Sequence[tuple[int, int, bool]]) -> list[int]:
-    """How far each node is from one end of the graph, where there are links; else nothing depends on it."""
+    """How far each node is from one end of the graph, that of the first node, where there are links; else nothing."""
     if all(directed for _, _, directed in lines):
         return [0] * n
     near = _from(n, [pair for a, b, _ in lines for pair in ((a, b), (b, a))])
     far = _steps(near, 0)
     most = max(far)
-    return _steps(near, min((v for v in range(n) if far[v] == most), key=lambda v: (len(near[v]), v)))
+    far = _steps(near, min((v for v in range(n) if far[v] == most), key=lambda v: (len(near[v]), v)))
+    return [-own for own in far] if 2 * far[0] > max(far) else far
 
 
 def _steps(near: Sequence[Sequence[int]], start: int) -> list[int]:
@@ -121,17 +131,12 @@ def _topological(children: Sequence[Sequence[int]], parents: Sequence[Sequence[i
 def _moved(v: int, ranks: list[int], ends: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]], way: int) -> bool:
     """Move a node one way, with all that it pushes before it, if that makes arcs shorter together; whether it moved."""
     behind, before = ends
-    moved, stack = {v}, [v]
-    while stack:
-        u = stack.pop()
-        pushed = [w for w in before[u] if w not in moved and (ranks[w] - ranks[u]) * way == 1]
-        moved.update(pushed)
-        stack += pushed
-    ahead = [(ranks[w] - ranks[u]) * way - 1 for u in moved for w in before[u] if w not in moved]
-    if len(ahead) <= sum(w not in moved for u in moved for w in behind[u]):
+    moved = closure([v], lambda u: (w for w in before[u] if (ranks[w] - ranks[u]) * way == 1))
+    room = [(ranks[w] - ranks[u]) * way - 1 for u in moved for w in before[u] if w not in moved]
+    if len(room) <= sum(w not in moved for u in moved for w in behind[u]):
         return False
     for u in moved:
-        ranks[u] += way * min(ahead)
+        ranks[u] += way * min(room)
     return True
 
 
@@ -152,9 +157,9 @@ def _narrow(ranks: list[int], parents: Sequence[Sequence[int]], children: Sequen
             rank += step
 
 
-def threaded(ranks: Sequence[int], arcs: Arcs) -> Layered:
+def threaded(ranks: Sequence[int], arcs: Arcs) -> Threaded:
     """Long arcs as threads, a node for each layer that they pass."""
-    whole = Layered(list(ranks), [], len(ranks))
+    whole = Threaded(list(ranks), [], len(ranks))
     for a, b in arcs:
         between = range(ranks[a] + 1, ranks[b])
         first = len(whole.ranks)
@@ -169,12 +174,12 @@ def threaded(ranks: Sequence[int], arcs: Arcs) -> Layered:
 # ---------------------------------------------------------------- crossings
 
 
-def ordered(whole: Layered) -> list[list[int]]:
+def ordered(whole: Threaded) -> list[list[int]]:
     """The nodes of each layer from left to right: the order with the fewest crossings among those that are tried."""
     return min((_sorted(whole, down) for down in (True, False)), key=lambda own: crossings(own, whole))
 
 
-def _sorted(whole: Layered, down: bool) -> list[list[int]]:
+def _sorted(whole: Threaded, down: bool) -> list[list[int]]:
     """The best order of sweeps that begin at one end, which stop where they lead nowhere."""
     layers = _first_order(whole, down)
     best, fewest, since = layers, math.inf, 0
@@ -190,7 +195,7 @@ def _sorted(whole: Layered, down: bool) -> list[list[int]]:
     return best
 
 
-def _first_order(whole: Layered, down: bool) -> list[list[int]]:
+def _first_order(whole: Threaded, down: bool) -> list[list[int]]:
     """Each node as soon as it is met on walks along the arcs, so that what belongs together stands together."""
     layers: list[list[int]] = [[] for _ in range(max(whole.ranks) + 1)]
     first, then = (whole.below, whole.above) if down else (whole.above, whole.below)
@@ -207,14 +212,15 @@ def _first_order(whole: Layered, down: bool) -> list[list[int]]:
     return layers
 
 
-def _sort(layers: list[list[int]], whole: Layered, down: bool) -> None:
+def _sort(layers: list[list[int]], whole: Threaded, down: bool) -> None:
     """Sort each layer by the middle of what each node joins in the layer before it."""
-    steps = range(1, len(layers)) if down else range(len(layers) - 2, -1, -1)
     near = whole.above if down else whole.below
+    steps = range(1, len(layers)) if down else range(len(layers) - 2, -1, -1)
     for r in steps:
         before = {v: i for i, v in enumerate(layers[r - 1 if down else r + 1])}
-        wanted = {v: _middle(sorted(map(before.__getitem__, near[v]))) for v in layers[r]}
-        free = iter(sorted((v for v in layers[r] if near[v]), key=wanted.__getitem__))
+        joined = [v for v in layers[r] if near[v]]
+        wanted = {v: _middle(sorted(map(before.__getitem__, near[v]))) for v in joined}
+        free = iter(sorted(joined, key=wanted.__getitem__))
         layers[r] = [next(free) if near[v] else v for v in layers[r]]
 
 
@@ -228,15 +234,15 @@ def _middle(places: Sequence[int]) -> float:
     return (low * right + high * left) / (left + right) if left + right else (low + high) / 2
 
 
-def _exchange(layers: list[list[int]], whole: Layered) -> None:
+def _exchange(layers: list[list[int]], whole: Threaded) -> None:
     """Exchange neighbours within layers wherever that saves crossings."""
     at = {v: i for layer in layers for i, v in enumerate(layer)}
     for _ in range(EXCHANGES):
-        if not any([_exchanged(layer, whole, at) for layer in layers]):
+        if not sum(_exchanged(layer, whole, at) for layer in layers):
             return
 
 
-def _exchanged(layer: list[int], whole: Layered, at: dict[int, int]) -> bool:
+def _exchanged(layer: list[int], whole: Threaded, at: dict[int, int]) -> bool:
     saved = False
     for i in range(len(layer) - 1):
         v, w = layer[i], layer[i + 1]
@@ -251,7 +257,7 @@ def _exchanged(layer: list[int], whole: Layered, at: dict[int, int]) -> bool:
     return saved
 
 
-def crossings(layers: Sequence[Sequence[int]], whole: Layered) -> int:
+def crossings(layers: Sequence[Sequence[int]], whole: Threaded) -> int:
     """How many pairs of arcs cross."""
     total = 0
     for upper, lower in pairwise(layers):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, islice, pairwise
 
-from tractable.graph.layout_order import Layered
+from tractable.graph.drawing_order import Threaded
 
 SWEEPS = 16
 """So often all layers are placed from top to bottom and back."""
@@ -13,26 +14,29 @@ SWEEPS = 16
 ALONG_THREADS, TO_THREADS = 8.0, 2.0
 """How much a line weighs between two nodes of a thread, and at its ends; between two boxes it weighs one."""
 
+UNPULLED = 0.01
+"""The weight of the place that a node has where nothing pulls at it."""
 
-def across(whole: Layered, order: Sequence[Sequence[int]], widths: Sequence[float], gap: float) -> list[float]:
-    """The middle of each node from left to right: Σ weight (x_a − x_b)² over lines, layer by layer made as small as the
-    distances within the layer allow."""
-    x = [0.0] * len(widths)
+
+def across(whole: Threaded, order: Sequence[Sequence[int]], widths: Sequence[float], gap: float) -> list[float]:
+    """The middle of each node, from zero to the right: Σ weight (x_a − x_b)² over lines, one layer after the other made
+    as small as the distances within it allow."""
     apart = [_distances(layer, whole.n, widths, gap) for layer in order]
+    x = [0.0] * len(widths)
     for layer, steps in zip(order, apart, strict=True):
-        at = -sum(steps) / 2
-        for v, step in zip(layer, [*steps, 0.0], strict=True):
-            x[v], at = at, at + step
+        for v, start in zip(layer, accumulate(steps, initial=-sum(steps) / 2), strict=True):
+            x[v] = start
     pulls = _pulls(whole)
     down, up = range(1, len(order)), range(len(order) - 2, -1, -1)
     for sweep in range(SWEEPS):
-        for rows, sides in ((down, 0), (up, 1)):
+        for rows, side in ((down, 0), (up, 1)):
             for r in rows:
-                _place(order[r], apart[r], x, pulls[2] if sweep > SWEEPS // 2 else pulls[sides])
-    room = _rooms(order, apart)
+                _place(order[r], apart[r], x, pulls[2 if sweep > SWEEPS // 2 else side])
+    rooms = _rooms(order, apart)
     for chain in whole.chains:
-        _straighten(chain, x, room)
-    return x
+        _straighten(chain, x, rooms)
+    left = min(own - width / 2 for own, width in zip(x, widths, strict=True))
+    return [own - left for own in x]
 
 
 Rooms = dict[int, tuple[int, float, int, float]]
@@ -50,37 +54,34 @@ def _rooms(order: Sequence[Sequence[int]], apart: Sequence[Sequence[float]]) -> 
 def _straighten(chain: Sequence[int], x: list[float], rooms: Rooms) -> None:
     """Make a thread upright as far as it has room, from its beginning to its end; under the box at an end if it can."""
     run: list[int] = []
-    low, high = -math.inf, math.inf
+    room = -math.inf, math.inf
     for v in chain[1:-1]:
         left, near, right, far = rooms[v]
         least = x[left] + near if left >= 0 else -math.inf
-        own = least, max(x[right] - far if right >= 0 else math.inf, least)
-        if max(low, own[0]) > min(high, own[1]):
-            _move(run, x, (low, high), x[chain[0]] if run[0] == chain[1] else None)
-            run, low, high = [], -math.inf, math.inf
+        most = max(x[right] - far if right >= 0 else math.inf, least)
+        if max(room[0], least) > min(room[1], most):
+            _move(run, x, room, chain)
+            run, room = [], (-math.inf, math.inf)
         run.append(v)
-        low, high = max(low, own[0]), min(high, own[1])
-    if run:
-        first = x[chain[0]] if run[0] == chain[1] else math.inf
-        ends = [own for own in (first, x[chain[-1]]) if low <= own <= high]
-        _move(run, x, (low, high), ends[0] if ends else None)
+        room = max(room[0], least), min(room[1], most)
+    _move(run, x, room, chain)
 
 
-def _move(run: Sequence[int], x: list[float], room: tuple[float, float], wanted: float | None) -> None:
+def _move(run: Sequence[int], x: list[float], room: tuple[float, float], chain: Sequence[int]) -> None:
     """Place all nodes of a run one below the other, within the room that they share."""
-    middle = sum(x[v] for v in run) / len(run) if wanted is None else wanted
+    ends = [x[end] for end, own in ((chain[0], chain[1]), (chain[-1], chain[-2])) if own in run]
+    middle = sum(x[v] for v in run) / max(len(run), 1)
+    wanted = next((own for own in ends if room[0] <= own <= room[1]), ends[0] if ends else middle)
     for v in run:
-        x[v] = min(max(middle, room[0]), room[1])
-
+        x[v] = min(max(wanted, room[0]), room[1])
 
 
 def _distances(layer: Sequence[int], n: int, widths: Sequence[float], gap: float) -> list[float]:
     """The least distances between the middles of neighbours; threads pass closer than boxes stand."""
-    pairs = zip(layer, layer[1:], strict=False)
-    return [(widths[a] + widths[b]) / 2 + (gap if a < n and b < n else gap / 2) for a, b in pairs]
+    return [(widths[a] + widths[b]) / 2 + (gap if a < n and b < n else gap / 2) for a, b in pairwise(layer)]
 
 
-def _pulls(whole: Layered) -> list[list[list[tuple[int, float]]]]:
+def _pulls(whole: Threaded) -> list[list[list[tuple[int, float]]]]:
     """What pulls at each node, and how much: above it, below it, on both sides."""
 
     def weight(a: int, b: int) -> float:
@@ -94,25 +95,29 @@ def _pulls(whole: Layered) -> list[list[list[tuple[int, float]]]]:
 
 def _place(layer: Sequence[int], apart: Sequence[float], x: list[float], pulls: Sequence[Sequence]) -> None:
     """Place a layer by least squares: each node where it is pulled to, neighbours pooled where they would meet."""
-    offset, pools = 0.0, []  # each pool: weighted sum of where its nodes want to begin, weight, number of nodes
-    for v, step in zip(layer, [*apart, 0.0], strict=True):
-        weight = sum(w for _, w in pulls[v])
-        wanted = sum(x[u] * w for u, w in pulls[v]) / weight if weight else x[v]
-        weight = weight or 0.01
-        pools.append([(wanted - offset) * weight, weight, 1])
-        while len(pools) > 1 and pools[-2][0] * pools[-1][1] >= pools[-1][0] * pools[-2][1]:
-            last = pools.pop()
-            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
-        offset += step
-    nodes, offset = iter(zip(layer, [*apart, 0.0], strict=True)), 0.0
-    for total, weight, n in pools:
-        for _ in range(n):
-            v, step = next(nodes)
-            x[v], offset = total / weight + offset, offset + step
+    pools: list[tuple[float, float, int]] = []  # weighted sum of where its nodes want to begin, weight, number of nodes
+    starts = list(accumulate(apart, initial=0.0))
+    for v, start in zip(layer, starts, strict=True):
+        weight, wanted = _pulled(pulls[v], x)
+        weight, wanted = (weight, wanted / weight) if weight else (UNPULLED, x[v])
+        pool = (wanted - start) * weight, weight, 1
+        while pools and pools[-1][0] * pool[1] >= pool[0] * pools[-1][1]:
+            total, mass, n = pools.pop()
+            pool = total + pool[0], mass + pool[1], n + pool[2]
+        pools.append(pool)
+    nodes = iter(zip(layer, starts, strict=True))
+    for total, mass, n in pools:
+        for v, start in islice(nodes, n):
+            x[v] = total / mass + start
+
+
+def _pulled(pulls: Sequence[tuple[int, float]], x: Sequence[float]) -> tuple[float, float]:
+    """The sum of what pulls at a node, and of where it pulls to."""
+    return sum(w for _, w in pulls), sum(x[u] * w for u, w in pulls)
 
 
 def down(
-    whole: Layered, order: Sequence[Sequence[int]], heights: Sequence[float], x: Sequence[float], gap: float
+    whole: Threaded, order: Sequence[Sequence[int]], heights: Sequence[float], x: Sequence[float], gap: float
 ) -> list[tuple[float, float]]:
     """Where each layer begins and ends from the top; wider apart where lines go far to the side."""
     bands: list[tuple[float, float]] = []
