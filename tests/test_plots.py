@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from matplotlib.colors import to_rgb
 
 import tractable as tr
 from tractable.evaluate import SampleBounds
@@ -78,6 +79,14 @@ class TestEM:
         assert list(train) == [r.train.value for r in history] and list(kl) == [r.kl.value for r in history]
         assert np.array(train) == pytest.approx(np.add(elbo, kl), abs=1e-9)
         saved(figure, tmp_path / "em.png")
+
+    def test_where_kl_is_zero_one_panel_says_all(self):
+        rows = np.random.default_rng(0).normal(size=(30, 1)) + 3 * (np.arange(30) % 2)[:, None]
+        history = tr.fit(tr.mixture(rows, 2, "diagonal"), rows + 1e4, epochs=4).history
+        (ax,) = (figure := em_curves(history)).axes
+        assert [line.get_label() for line in ax.lines] == ["log-likelihood = ELBO"]
+        figure.draw_without_rendering()
+        assert ax.yaxis.get_offset_text().get_text() == "" and ax.get_ylabel() == "nats a row"
 
     def test_a_kl_within_an_interval_is_a_band(self):
         kl = tr.Certificate(0.0, 0.0, 1.5, "bound")
@@ -193,6 +202,18 @@ class TestChains:
         assert sorted(t for t in texts if t and t[0].isdigit()) == ["0.25", "0.25", "0.30", "0.50", "0.70", "1.00"]
         saved(figure, tmp_path / "graph.png")
 
+    def test_a_path_beside_its_bands(self):
+        """A strip has the colours of the path; behind the columns they are mixed as the states are probable."""
+        shares, path = np.array([[0.25, 0.75], [1.0, 0.0], [0.4, 0.6]]), [1, 0, 0]
+        top, strip, bands = state_path(shares, [1.0, 2.0, 3.0], path=path).axes
+        blue, orange = (np.array(to_rgb(colour)) for colour in ("C0", "C1"))
+        assert np.asarray(strip.images[0].get_array())[0] == pytest.approx(np.array([orange, blue, blue]))
+        mixed = shares @ np.array([blue, orange])
+        assert np.asarray(top.images[0].get_array())[0] == pytest.approx(mixed)
+        assert (strip.get_ylabel(), bands.get_ylabel()) == ("path", "state") and len(bands.collections) == 2
+        with pytest.raises(ValueError, match="expected a path of 3 rows"):
+            state_path(shares, path=[0, 1])
+
     @pytest.mark.parametrize(
         ("draw", "said"),
         [
@@ -263,3 +284,122 @@ def test_columns_of_a_table_are_named(make):
     assert [text.get_text() for text in path.axes[0].get_legend().get_texts()] == ["temp", "wind"]
     ax = tr.plots.components([[19.0, 1.0], [8.0, 3.0]], [1.0, 1.0], rows=table).axes[0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("temp", "wind")
+
+
+@pytest.fixture(scope="module")
+def rain():
+    """Rain and a sprinkler wet the grass."""
+    tables = {
+        "rain": [0.2, 0.8],
+        "sprinkler": [0.4, 0.6],
+        "wet": [[[0.99, 0.01], [0.9, 0.1]], [[0.8, 0.2], [0.0, 1.0]]],
+    }
+    return tr.BayesianNetwork(dict.fromkeys(tables, ("yes", "no")), {"wet": ["rain", "sprinkler"]}, tables)
+
+
+class TestTables:
+    def test_heat_is_the_table_with_a_row_for_each_state_of_the_parents(self, rain, tmp_path):
+        figure = tr.plots.conditional_table(rain, "wet")
+        ax = figure.axes[0]
+        assert np.array_equal(ax.images[0].get_array(), rain.tables["wet"].reshape(4, 2))
+        assert [t.get_text() for t in ax.get_yticklabels()] == ["yes, yes", "yes, no", "no, yes", "no, no"]
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("wet", "rain, sprinkler")
+        assert [t.get_text() for t in ax.texts][:2] == ["0.99", "0.01"]
+        assert figure.axes[1].get_ylabel() == "probability" or figure.axes[1].get_xlabel() == "probability"
+        saved(figure, tmp_path / "heat.png")
+
+    def test_a_large_table_is_cut_and_says_so(self):
+        states = {f"p{i}": "0123" for i in range(4)} | {"child": [str(i) for i in range(30)]}
+        parents = [f"p{i}" for i in range(4)]
+        tables = {v: np.full(4, 0.25) for v in parents} | {"child": np.full((4, 4, 4, 4, 30), 1 / 30)}
+        ax = tr.plots.conditional_table(tr.BayesianNetwork(states, {"child": parents}, tables), "child").axes[0]
+        assert ax.get_title() == "64 of 256 rows, 24 of 30 states" and not ax.texts
+        assert ax.images[0].get_array().shape == (64, 24)
+
+    def test_what_has_no_table(self, rain):
+        with pytest.raises(tr.GraphError, match="unknown variable 'wett'; did you mean 'wet'"):
+            tr.plots.conditional_table(rain, "wett")
+        with pytest.raises(TypeError, match="expected a Bayesian network"):
+            tr.plots.conditional_table(tr.MarkovNetwork({"a": "01"}, [("a", [1, 2])]), "a")
+
+
+class TestBeliefs:
+    def test_bars_are_the_marginals_of_each_posterior(self, rain, tmp_path):
+        before, after = tr.infer(rain), tr.infer(rain, {"wet": "yes"})
+        figure = tr.plots.beliefs({"before": before, "wet": after}, ["rain", "sprinkler"])
+        for ax, v in zip(figure.axes, ("rain", "sprinkler"), strict=True):
+            expected = [*before.marginals[v].values(), *after.marginals[v].values()]
+            assert [bar.get_width() for bar in ax.patches] == pytest.approx(expected)
+            assert ax.get_title() == v and [t.get_text() for t in ax.get_yticklabels()] == ["yes", "no"]
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["before", "wet"]
+        saved(figure, tmp_path / "beliefs.png")
+
+    def test_the_variables_that_moved_most_come_by_themselves(self):
+        names = [f"v{i}" for i in range(20)]
+        net = tr.BayesianNetwork(
+            dict.fromkeys([*names, "cause"], "01"),
+            {v: ["cause"] for v in names},
+            {"cause": [0.5, 0.5]} | {v: [[0.5 + i / 50, 0.5 - i / 50], [0.5, 0.5]] for i, v in enumerate(names)},
+        )
+        figure = tr.plots.beliefs({"before": tr.infer(net), "after": tr.infer(net, {"cause": "0"})})
+        assert [ax.get_title() for ax in figure.axes] == [*names[9:], "cause"]
+
+    def test_intervals_are_drawn_on_the_bars(self, rain):
+        found = tr.infer(rain, {"wet": "yes"}, method="mini_buckets", draws=500)
+        ax = tr.plots.beliefs({"wet": found}, ["rain"]).axes[0]
+        ends = np.sort([segment[:, 0] for segment in ax.collections[0].get_segments()], axis=1)
+        own = found.certificates("rain")
+        assert ends == pytest.approx(np.stack([own.lower, own.upper], axis=1)) and (ends[:, 0] < ends[:, 1]).all()
+
+    def test_nothing_to_draw(self, rain):
+        with pytest.raises(ValueError, match="expected posteriors"):
+            tr.plots.beliefs({})
+        with pytest.raises(ValueError, match="no variables"):
+            tr.plots.beliefs({"a": tr.infer(rain)}, [])
+
+
+class TestEmissions:
+    def test_densities_integrate_to_the_weights(self, tmp_path):
+        """Of two correlated columns each has its own normal density, times the weight of its component."""
+        means, covariances = np.array([[0.0, 5.0], [4.0, -5.0]]), np.array([[[1.0, 0.8], [0.8, 2.0]]] * 2)
+        rows = np.random.default_rng(0).normal(size=(400, 2)) * 4
+        own = tr.GaussianEmissions(means, covariances)
+        figure = tr.plots.emissions(own, rows, weights=[0.3, 0.7], names=["low", "high"])
+        for j, ax in enumerate(figure.axes):
+            for line, mean, share in zip(ax.lines, means[:, j], (0.3, 0.7), strict=False):
+                x, y = line.get_data()
+                variance = covariances[0, j, j]
+                normal = np.exp(-((x - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+                assert y == pytest.approx(share * normal)
+            assert ax.lines[2].get_ydata() == pytest.approx(ax.lines[0].get_ydata() + ax.lines[1].get_ydata())
+            assert sum(bar.get_height() * bar.get_width() for bar in ax.patches) == pytest.approx(1)
+        told = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert told == ["low (30 %)", "high (70 %)", "all"]
+        saved(figure, tmp_path / "emissions.png")
+
+    def test_counts_have_probabilities_and_the_likeliest_weights(self):
+        """Without weights those of most likelihood: shares of rows that only one component can have."""
+        rows = np.array([0.0] * 30 + [100.0] * 70 + [np.nan])
+        ax = tr.plots.emissions(tr.PoissonEmissions([[0.01], [100.0]]), rows).axes[0]
+        first, second, whole = (line.get_ydata() for line in ax.lines)
+        assert first[0] == pytest.approx(0.3 * np.exp(-0.01), rel=0.05)
+        assert second.sum() == pytest.approx(0.7 * 0.52, rel=0.1)  # of a Poisson(100), what is at most its mean
+        assert whole == pytest.approx(first + second) and ax.get_ylabel() == "probability"
+
+    def test_wrong_shapes(self):
+        own = tr.PoissonEmissions([[1.0], [2.0]])
+        with pytest.raises(ValueError, match="the rows have 2 columns, the emissions 1"):
+            tr.plots.emissions(own, np.zeros((3, 2)))
+        with pytest.raises(ValueError, match="2 components need as many weights"):
+            tr.plots.emissions(own, [1, 2], weights=[1.0])
+        with pytest.raises(ValueError, match="2 components need as many names"):
+            tr.plots.emissions(own, [1, 2], names=["a"])
+
+
+def test_axes_are_named_and_have_no_offset():
+    narrow = {s: tr.Certificate(1e6 + 2.0, 1e6 + 2 - 1 / s, 1e6 + 2 + 1 / s, "bound") for s in (1.0, 10.0)}
+    figure = tr.plots.intervals(narrow, {"$x$": 1e6 + 2.1})
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("seconds", "log Z") and not ax.yaxis.get_offset_text().get_text()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["interval", "value", "$x$"]

@@ -10,7 +10,7 @@ from itertools import combinations
 from tractable.graph import drawing_order, drawing_places
 from tractable.graph._base import Graph
 
-Place = tuple[float, float]
+Coordinates = tuple[float, float]
 THREAD = 4.0
 """The width that a line takes where it passes between the boxes of a layer."""
 
@@ -27,7 +27,7 @@ class Route:
     tail: str
     head: str
     directed: bool
-    points: tuple[Place, ...]
+    points: tuple[Coordinates, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LayeredDrawing:
 
     width: float
     height: float
-    places: Mapping[str, Place]
+    places: Mapping[str, Coordinates]
     routes: tuple[Route, ...]
 
 
@@ -89,7 +89,9 @@ def drawn_pairs(graph: Graph) -> Iterator[tuple[str, str, bool]]:
             yield a, b, directed
 
 
-def _part(graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: Place) -> LayeredDrawing:
+def _part(
+    graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: Coordinates
+) -> LayeredDrawing:
     """A connected part by itself."""
     place = {v: i for i, v in enumerate(names)}
     lines = list(drawn_pairs(_within(graph, place)))
@@ -117,11 +119,15 @@ def _within(graph: Graph, names: Mapping[str, int]) -> Graph:
 
 
 def _points(
-    chain: Sequence[int], ranks: Sequence[int], box: Sequence[Place], x: Sequence[float], bands: Sequence[Place]
-) -> tuple[Place, ...]:
+    chain: Sequence[int],
+    ranks: Sequence[int],
+    box: Sequence[Coordinates],
+    x: Sequence[float],
+    bands: Sequence[Coordinates],
+) -> tuple[Coordinates, ...]:
     """A line along its places, two points for each layer that it passes."""
     down = ranks[chain[0]] < ranks[chain[-1]]
-    out: list[Place] = []
+    out: list[Coordinates] = []
     for v in chain:
         top, bottom = bands[ranks[v]]
         ends = (top, bottom) if down else (bottom, top)
@@ -134,9 +140,9 @@ def _points(
     return tuple(out)
 
 
-def _side_by_side(parts: Sequence[LayeredDrawing], gaps: Place) -> LayeredDrawing:
+def _side_by_side(parts: Sequence[LayeredDrawing], gaps: Coordinates) -> LayeredDrawing:
     """Parts in rows from left to right, the high ones first, low ones below each other."""
-    places: dict[str, Place] = {}
+    places: dict[str, Coordinates] = {}
     routes: list[Route] = []
     width = height = 0.0
     parts = sorted(parts, key=lambda own: -own.height)
@@ -148,7 +154,7 @@ def _side_by_side(parts: Sequence[LayeredDrawing], gaps: Place) -> LayeredDrawin
     return LayeredDrawing(width, height, places, tuple(routes))
 
 
-def _corners(sizes: Sequence[tuple[float, float]], gaps: Place) -> Iterator[Place]:
+def _corners(sizes: Sequence[tuple[float, float]], gaps: Coordinates) -> Iterator[Coordinates]:
     """The upper left corner of each part; all together about as wide as a page on its side."""
     area = sum((width + 2 * gaps[0]) * (height + gaps[1]) for width, height in sizes)
     most = max([math.sqrt(2 * area), *(width for width, _ in sizes)], default=0.0)

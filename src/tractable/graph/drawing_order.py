@@ -142,7 +142,7 @@ def _moved(v: int, ranks: list[int], ends: tuple[Sequence[Sequence[int]], Sequen
 
 def _narrow(ranks: list[int], parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> None:
     """Break layers that are far too wide: nodes without children go on to the next one, those without parents back."""
-    most = max(8, math.isqrt(2 * len(ranks)))
+    most = max(10, math.isqrt(2 * len(ranks)))
     for step, beyond in ((1, children), (-1, parents)):
         layers: dict[int, list[int]] = {}
         for v, rank in enumerate(ranks):
@@ -214,14 +214,21 @@ def _first_order(whole: Threaded, down: bool) -> list[list[int]]:
 
 def _sort(layers: list[list[int]], whole: Threaded, down: bool) -> None:
     """Sort each layer by the middle of what each node joins in the layer before it."""
-    near = whole.above if down else whole.below
-    steps = range(1, len(layers)) if down else range(len(layers) - 2, -1, -1)
-    for r in steps:
-        before = {v: i for i, v in enumerate(layers[r - 1 if down else r + 1])}
-        joined = [v for v in layers[r] if near[v]]
-        wanted = {v: _middle(sorted(map(before.__getitem__, near[v]))) for v in joined}
-        free = iter(sorted(joined, key=wanted.__getitem__))
-        layers[r] = [next(free) if near[v] else v for v in layers[r]]
+    if down:
+        for r in range(1, len(layers)):
+            layers[r] = _resorted(layers[r], layers[r - 1], whole.above)
+    else:
+        for r in range(len(layers) - 2, -1, -1):
+            layers[r] = _resorted(layers[r], layers[r + 1], whole.below)
+
+
+def _resorted(layer: Sequence[int], before: Sequence[int], near: Sequence[Sequence[int]]) -> list[int]:
+    """A layer by the middle of what each node joins in another one; those that join nothing stay."""
+    at = {v: i for i, v in enumerate(before)}
+    joined = [v for v in layer if near[v]]
+    wanted = {v: _middle(sorted(map(at.__getitem__, near[v]))) for v in joined}
+    free = iter(sorted(joined, key=wanted.__getitem__))
+    return [next(free) if near[v] else v for v in layer]
 
 
 def _middle(places: Sequence[int]) -> float:

@@ -22,10 +22,7 @@ def across(whole: Threaded, order: Sequence[Sequence[int]], widths: Sequence[flo
     """The middle of each node, from zero to the right: Σ weight (x_a − x_b)² over lines, one layer after the other made
     as small as the distances within it allow."""
     apart = [_distances(layer, whole.n, widths, gap) for layer in order]
-    x = [0.0] * len(widths)
-    for layer, steps in zip(order, apart, strict=True):
-        for v, start in zip(layer, accumulate(steps, initial=-sum(steps) / 2), strict=True):
-            x[v] = start
+    x = _packed(order, apart, len(widths))
     pulls = _pulls(whole)
     down, up = range(1, len(order)), range(len(order) - 2, -1, -1)
     for sweep in range(SWEEPS):
@@ -37,6 +34,15 @@ def across(whole: Threaded, order: Sequence[Sequence[int]], widths: Sequence[flo
         _straighten(chain, x, rooms)
     left = min(own - width / 2 for own, width in zip(x, widths, strict=True))
     return [own - left for own in x]
+
+
+def _packed(order: Sequence[Sequence[int]], apart: Sequence[Sequence[float]], n: int) -> list[float]:
+    """Every layer as narrow as it can be, around one middle."""
+    x = [0.0] * n
+    for layer, steps in zip(order, apart, strict=True):
+        for v, start in zip(layer, accumulate(steps, initial=-sum(steps) / 2), strict=True):
+            x[v] = start
+    return x
 
 
 Rooms = dict[int, tuple[int, float, int, float]]

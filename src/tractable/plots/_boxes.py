@@ -115,7 +115,9 @@ def draw(ax: Axes, boxes: Sequence[tuple[Box, tuple[float, float], str]]) -> Non
         frame.set(facecolor=OBSERVED if box.observed else "white", edgecolor=border)
         frames.append(frame)
         put(ax, x, top + HEAD / 2 + 1, box.title, size=TITLE, weight="bold", color=INK, **CENTRED)
-        start = left + PAD + box.columns[0] + SPACE
+        labels, numbers = box.columns
+        start = left + PAD + labels + SPACE
+        long = width - 2 * (PAD + SPACE) - labels - numbers
         for i, line in enumerate(box.lines):
             middle = top + HEAD + ROW * (i + 0.5)
             if line.value is None:
@@ -133,10 +135,10 @@ def draw(ax: Axes, boxes: Sequence[tuple[Box, tuple[float, float], str]]) -> Non
                 va="center_baseline",
                 zorder=4,
             )
-            back.append(_bar(start, middle, BAR))
-            bars.append(_bar(start, middle, BAR * min(max(line.value, 0.0), 1.0)))
+            back.append(_bar(start, middle, long))
+            bars.append(_bar(start, middle, long * min(max(line.value, 0.0), 1.0)))
             if line.lower < line.upper:
-                ends += _interval(start + BAR * max(line.lower, 0.0), start + BAR * min(line.upper, 1.0), middle)
+                ends += _interval(start + long * max(line.lower, 0.0), start + long * min(line.upper, 1.0), middle)
     ax.add_collection(PatchCollection(frames, match_original=True, zorder=2), autolim=False)
     ax.add_collection(PolyCollection(back, facecolors=LINE, linewidths=0, zorder=3), autolim=False)
     ax.add_collection(PolyCollection(bars, facecolors=FILL, linewidths=0, zorder=3.1), autolim=False)

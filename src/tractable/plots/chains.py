@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tractable.plots._base import columns_of_numbers, figure
-from tractable.plots._text import name_legend, put, shown
+from tractable.plots._base import INK, SOFT, columns_of_numbers, figure
+from tractable.plots._text import name_legend, put, shown, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 LABELLED = 0.005
 """A transition that is less probable is not drawn."""
+
+RADIUS = 0.3
+"""Of a state's circle; the states stand on one of radius one."""
 
 LEGEND = 20
 """So many states, or columns, are named."""
@@ -72,7 +75,7 @@ def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None
 
 def _columns(ax: Axes, columns: np.ndarray, named: Sequence[str]) -> None:
     """The columns of a sequence as lines."""
-    lines = ax.plot(columns, linewidth=0.8, color="#1c2333" if columns.ndim == 1 or columns.shape[1] == 1 else None)
+    lines = ax.plot(columns, linewidth=0.8, color=INK if columns.ndim == 1 or columns.shape[1] == 1 else None)
     ax.set_ylabel("columns")
     if named:
         name_legend(ax, lines[:LEGEND], named[:LEGEND], loc="center left", bbox_to_anchor=(1, 0.5))
@@ -143,13 +146,16 @@ def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Fig
     a = np.asarray(transition, float)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.size:
         raise ValueError(f"expected transitions [K, K], got the shape {a.shape}")
+    from matplotlib.patches import Circle
+
     fig = figure(5, 5)
     ax = fig.add_subplot()
     angle = np.pi / 2 - 2 * np.pi * np.arange(len(a)) / len(a)
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     for (x, y), name in zip(places, _names(names, len(a)), strict=True):
-        around = {"boxstyle": "circle", "fc": "white"}
-        put(ax, x, y, shown(name, 14), ha="center", va="center", bbox=around, zorder=3)
+        told = shown(name, 16)
+        ax.add_patch(Circle((x, y), RADIUS, facecolor="white", edgecolor=SOFT, zorder=2))
+        put(ax, x, y, told, size=10 * min(1.0, 46 / width_of(told, 10)), ha="center", va="center", zorder=3)
     for i, j in zip(*np.nonzero(a >= LABELLED), strict=True):
         _arrow(ax, places[i], places[j], float(a[i, j]))
     ax.set(xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
@@ -158,15 +164,18 @@ def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Fig
 
 
 def _arrow(ax: Axes, start: np.ndarray, end: np.ndarray, p: float) -> None:
-    """An arc between two states that leaves room for the way back, or a loop outside the circle."""
+    """An arc between the rims of two states that leaves room for the way back, or a loop outside the circle."""
     if (start == end).all():
-        side = 0.18 * np.array([-start[1], start[0]])
-        tail, head, bend, label = 1.1 * start - side, 1.1 * start + side, 2.2, 1.65 * start
+        side, out = np.array([-start[1], start[0]]), start / math.hypot(*start)
+        tail, head = (start + RADIUS * (0.9 * out + turn * 0.44 * side) for turn in (-1, 1))
+        bend, label = 1.7, start + (RADIUS + 0.36) * out
     else:
-        way = end - start
-        across = np.array([way[1], -way[0]]) / math.hypot(*way)
-        gap = 0.22 * way / math.hypot(*way)
-        tail, head, bend, label = start + gap, end - gap, 0.2, (start + end) / 2 + 0.16 * math.hypot(*way) * across
-    style = {"arrowstyle": "-|>", "lw": 0.5 + 3 * p, "connectionstyle": f"arc3,rad={bend}", "alpha": 0.3 + 0.7 * p}
-    ax.annotate("", xy=tuple(head), xytext=tuple(tail), arrowprops=style)
-    ax.text(label[0], label[1], f"{p:.2f}", ha="center", va="center", fontsize="small")
+        way = (end - start) / math.hypot(*(end - start))
+        across = np.array([way[1], -way[0]])
+        tail, head = start + RADIUS * (way + 0.3 * across), end - RADIUS * (way - 0.3 * across)
+        bend, label = 0.15, start + 0.4 * (end - start) + (0.3 * RADIUS + 0.07 * math.hypot(*(end - start))) * across
+    style = {"arrowstyle": "-|>", "lw": 0.5 + 2.5 * p, "connectionstyle": f"arc3,rad={bend}", "alpha": 0.3 + 0.7 * p}
+    style |= {"shrinkA": 0, "shrinkB": 0, "color": INK, "mutation_scale": 9 + 4 * p}
+    ax.annotate("", xy=tuple(head), xytext=tuple(tail), arrowprops=style, zorder=1)
+    around = {"boxstyle": "round,pad=0.1", "facecolor": "white", "linewidth": 0}
+    ax.text(label[0], label[1], f"{p:.2f}", ha="center", va="center", fontsize="small", bbox=around, zorder=1.5)

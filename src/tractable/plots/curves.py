@@ -46,7 +46,7 @@ def learning_curve(history: Iterable[Epoch]) -> Figure:
         ax.plot([e.epoch for e in epochs], [e.gradient_norm for e in epochs], marker=".")
         ax.set_ylabel("norm of the gradient")
     ax.set_xlabel("epoch")
-    ax.ticklabel_format(axis="y", useOffset=False)
+    ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     ax.locator_params(axis="x", integer=True)
     return fig
 
@@ -81,7 +81,7 @@ def em_curves(history: Iterable[Iteration]) -> Figure:
         _certified(axes[1], records, "kl", "KL")
         axes[1].set_ylabel("KL(q ‖ posterior), nats a row")
     for ax in axes:
-        ax.ticklabel_format(axis="y", useOffset=False)
+        ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     axes[-1].set_xlabel("iteration")
     axes[-1].locator_params(axis="x", integer=True)
     return fig
@@ -170,6 +170,6 @@ def intervals(
         line = ax.axhline(number, color=f"C{i + 1}", linestyle="--" if i else "-", linewidth=1)
         handles[name] = line
     ax.set(xscale="log", xlabel=over, ylabel=of)
-    ax.ticklabel_format(axis="y", useOffset=False)
+    ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     name_legend(ax, list(handles.values()), handles)
     return fig

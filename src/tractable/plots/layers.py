@@ -82,7 +82,7 @@ def bound_against_samples(bounds: SampleBounds) -> Figure:
     ax.set_xscale("log")
     ax.set_xlabel("samples for each row, K")
     ax.set_ylabel("bound on the log-likelihood of a row, nats")
-    ax.ticklabel_format(axis="y", useOffset=False)
+    ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     return fig
 
 

@@ -89,9 +89,9 @@ def network(
     seen = _seen(post, row)
     pointed = _pointed(graph, highlight, seen) if highlight is not None else Pointed(graph.named(around))
     part = _around(graph, around, steps)
+    _check_size(part, graph)
     boxes = _boxes_of(part, post, seen, (row, states), notes)
     boxes |= {v: replace(boxes[v], observed=True) for v in pointed.given if v in boxes}
-    _check_size(part, graph)
     whole = _with_links(part, pointed.added)
     drawing = layout(whole, {v: box.size for v, box in boxes.items()})
     told = [pointed.said, _part_said(part, graph, around, steps), *_certainty(graph, post, row, seen)]
@@ -255,7 +255,7 @@ def _weight(graph: Graph, post: Any, row: int, seen: Mapping[str, Any]) -> str:
         found = post.log_partition
     except BudgetError:
         return f"{what}: refused by the budget"
-    return f"{what} = {found[row] if np.ndim(found.value) else found}"
+    return f"{what} = {found[row] if np.ndim(found.value) else found}".replace("-", "−")
 
 
 def _kind(found: Any) -> str:

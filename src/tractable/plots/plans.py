@@ -78,6 +78,7 @@ def _of_tree(tree: ContractionTree) -> Iterator[float]:
     m = len(scopes.starts) - 1
     live = {i: frozenset(scopes.members[scopes.starts[i] : scopes.starts[i + 1]].tolist()) for i in range(m)}
     left = Counter(v for scope in live.values() for v in scope)
+    live = {i: frozenset(v for v in scope if left[v] > 1) for i, scope in live.items()}  # others are summed out before
     for k, (a, b) in enumerate(np.asarray(tree.pairs)[: 2 * max(m - 1, 0)].reshape(-1, 2).tolist()):
         met = live[a] | live[b]
         yield tree.slices * math.prod(sizes[list(met)].tolist())
