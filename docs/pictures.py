@@ -1,15 +1,21 @@
-"""The pictures of the documentation: `python docs/pictures.py` draws them anew (the extra `plots`, three minutes)."""
+"""The pictures of the documentation: `python docs/pictures.py` draws them anew (the extra `plots`, three minutes).
 
+`python docs/pictures.py network plan` draws these alone. What no clock decides comes out the same to the byte.
+"""
+
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 import tractable as tr
 
 HERE = Path(__file__).resolve().parent
+ASIA = Path(tr.__file__).parent / "examples" / "asia.bif"
 LADDER = 1.0, 10.0, 60.0
 SECONDS = 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0
 
@@ -23,17 +29,58 @@ def square(n: int, coupling: float) -> tr.MarkovNetwork:
     return tr.MarkovNetwork(dict.fromkeys(at.values(), "01"), factors)
 
 
-def interval_against_time() -> None:
+def saved(figure: Figure, name: str) -> None:
+    """Write a picture, without the day it was drawn on."""
+    figure.savefig(HERE / f"{name}.svg", metadata={"Date": None})
+
+
+def network() -> None:
+    """What is believed of a patient, whose answers have two ends."""
+    post = tr.infer(tr.load(ASIA), {"xray": "yes", "smoke": "no"}, method="mini_buckets", draws=500)
+    saved(tr.plots.network(post), "network")
+
+
+def separation() -> None:
+    """Why an observation joins what was independent."""
+    net = tr.load(ASIA)
+    saved(tr.plots.network(net, highlight=tr.is_separated(net, "asia", "smoke", given="dysp")), "separation")
+
+
+def beliefs() -> None:
+    """What an X-ray changes."""
+    net = tr.load(ASIA)
+    known = {"before": tr.infer(net), "xray = yes": tr.infer(net, {"xray": "yes"})}
+    saved(tr.plots.beliefs(known, ["lung", "tub", "smoke"]), "beliefs")
+
+
+def plan() -> None:
+    """What a step costs on a square, and what it costs once its middle row is known."""
+    net, row = square(16, 1.0), [f"s8.{c}" for c in range(16)]
+    plans = {"nothing": tr.plan(net, query="evidence"), "the row in the middle": tr.plan(net, row, query="evidence")}
+    saved(tr.plots.plan(plans), "plan")
+
+
+def regimes() -> None:
+    """A sequence with the states that a hidden Markov model sees in it, and what these emit."""
+    states, rng = np.repeat([0, 1, 0, 2, 1], [60, 40, 50, 30, 40]), np.random.default_rng(0)
+    rows = {"speed": rng.normal(np.array([0.0, 2.0, 5.0])[states], 0.9)}
+    emissions = tr.GaussianEmissions([[0.0], [2.0], [5.0]], [[[0.8]]] * 3)
+    hmm = tr.HiddenMarkovModel([1 / 3] * 3, np.full((3, 3), 0.02) + 0.94 * np.eye(3), emissions)
+    post, best = tr.infer(hmm, rows), tr.most_probable(hmm, rows)
+    names = ["calm", "busy", "storm"]
+    share = post.marginals["state"]
+    saved(tr.plots.state_path(share, rows, names, path=best.assignment["state"]), "regimes")
+    saved(tr.plots.emissions(hmm, rows, weights=share.mean(axis=0), names=names), "emissions")
+
+
+def intervals() -> None:
     """log Z of a square that exact numbers are known of, with memory for tables that are far too small for these."""
     net = square(16, 1.0)
     others = {"exact": net_log_z(net), "belief propagation": net_log_z(net, method="belief_propagation")}
     found = {s: tr.log_partition(net, method="mini_buckets", memory="512KiB", seconds=s) for s in SECONDS}
     for s, c in found.items():
         print(s, c)
-    figure = tr.plots.intervals(found, others)
-    axes = figure.axes[0]
-    axes.set(xlabel="seconds", ylabel="log Z")
-    figure.savefig(HERE / "intervals.svg", metadata={"Date": None})
+    saved(tr.plots.intervals(found, others), "intervals")
 
 
 class Rung(NamedTuple):
@@ -63,7 +110,13 @@ def rungs(net: tr.MarkovNetwork) -> list[Rung]:
     return found
 
 
-def ladder(found: list[Rung], exact: float) -> None:
+def ladder() -> None:
+    """The rungs of a square that is too wide."""
+    net = square(32, 1.0)
+    draw_ladder(rungs(net), tr.plan(net, query="evidence").seconds)
+
+
+def draw_ladder(found: list[Rung], exact: float) -> None:
     """What each rung gives over seconds: its distance, and that of its ends, from the best value that there is.
 
     What is exact stands at the seconds that are predicted for it.
@@ -90,7 +143,7 @@ def ladder(found: list[Rung], exact: float) -> None:
     axes.set_yticks([-10, -1, 0, 1, 10], ["−10", "−1", "0", "1", "10"])
     axes.set_ylim(-15, 40)
     axes.set(xlabel="seconds", ylabel="nats above the value after 60 s")
-    figure.savefig(HERE / "ladder.svg", metadata={"Date": None})
+    saved(figure, "ladder")
 
 
 def net_log_z(net: tr.MarkovNetwork, method: str = "exact") -> float:
@@ -100,7 +153,9 @@ def net_log_z(net: tr.MarkovNetwork, method: str = "exact") -> float:
     return float(found)
 
 
+PICTURES = {own.__name__: own for own in (network, separation, beliefs, plan, regimes, intervals, ladder)}
+
 if __name__ == "__main__":
-    interval_against_time()
-    net = square(32, 1.0)
-    ladder(rungs(net), tr.plan(net, query="evidence").seconds)
+    matplotlib.rcParams["svg.hashsalt"] = "tractable"
+    for name in sys.argv[1:] or PICTURES:
+        PICTURES[name]()

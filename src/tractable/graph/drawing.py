@@ -10,7 +10,7 @@ from itertools import combinations
 from tractable.graph import drawing_order, drawing_places
 from tractable.graph._base import Graph
 
-Coordinates = tuple[float, float]
+XY = tuple[float, float]
 THREAD = 4.0
 """The width that a line takes where it passes between the boxes of a layer."""
 
@@ -27,7 +27,7 @@ class Route:
     tail: str
     head: str
     directed: bool
-    points: tuple[Coordinates, ...]
+    points: tuple[XY, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LayeredDrawing:
 
     width: float
     height: float
-    places: Mapping[str, Coordinates]
+    places: Mapping[str, XY]
     routes: tuple[Route, ...]
 
 
@@ -90,7 +90,7 @@ def drawn_pairs(graph: Graph) -> Iterator[tuple[str, str, bool]]:
 
 
 def _part(
-    graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: Coordinates
+    graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: XY
 ) -> LayeredDrawing:
     """A connected part by itself."""
     place = {v: i for i, v in enumerate(names)}
@@ -121,13 +121,13 @@ def _within(graph: Graph, names: Mapping[str, int]) -> Graph:
 def _points(
     chain: Sequence[int],
     ranks: Sequence[int],
-    box: Sequence[Coordinates],
+    box: Sequence[XY],
     x: Sequence[float],
-    bands: Sequence[Coordinates],
-) -> tuple[Coordinates, ...]:
+    bands: Sequence[XY],
+) -> tuple[XY, ...]:
     """A line along its places, two points for each layer that it passes."""
     down = ranks[chain[0]] < ranks[chain[-1]]
-    out: list[Coordinates] = []
+    out: list[XY] = []
     for v in chain:
         top, bottom = bands[ranks[v]]
         ends = (top, bottom) if down else (bottom, top)
@@ -140,9 +140,9 @@ def _points(
     return tuple(out)
 
 
-def _side_by_side(parts: Sequence[LayeredDrawing], gaps: Coordinates) -> LayeredDrawing:
+def _side_by_side(parts: Sequence[LayeredDrawing], gaps: XY) -> LayeredDrawing:
     """Parts in rows from left to right, the high ones first, low ones below each other."""
-    places: dict[str, Coordinates] = {}
+    places: dict[str, XY] = {}
     routes: list[Route] = []
     width = height = 0.0
     parts = sorted(parts, key=lambda own: -own.height)
@@ -154,7 +154,7 @@ def _side_by_side(parts: Sequence[LayeredDrawing], gaps: Coordinates) -> Layered
     return LayeredDrawing(width, height, places, tuple(routes))
 
 
-def _corners(sizes: Sequence[tuple[float, float]], gaps: Coordinates) -> Iterator[Coordinates]:
+def _corners(sizes: Sequence[tuple[float, float]], gaps: XY) -> Iterator[XY]:
     """The upper left corner of each part; all together about as wide as a page on its side."""
     area = sum((width + 2 * gaps[0]) * (height + gaps[1]) for width, height in sizes)
     most = max([math.sqrt(2 * area), *(width for width, _ in sizes)], default=0.0)

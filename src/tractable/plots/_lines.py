@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from tractable.graph.drawing import Coordinates, Route
+    from tractable.graph.drawing import XY, Route
 
 LENGTH, HALF = 5.5, 2.4
 """An arrow's head in points: how long, and half of how wide."""
@@ -20,7 +20,7 @@ def draw(ax: Axes, routes: Iterable[Route], arrows: bool = True, **style: object
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    vertices: list[Coordinates] = []
+    vertices: list[XY] = []
     codes: list[Any] = []
     heads = []
     for route in routes:
@@ -37,7 +37,7 @@ def draw(ax: Axes, routes: Iterable[Route], arrows: bool = True, **style: object
         ax.add_collection(PolyCollection(heads, **told), autolim=False)  # pyright: ignore[reportArgumentType]
 
 
-def _curve(points: Sequence[Coordinates]) -> list[Coordinates]:
+def _curve(points: Sequence[XY]) -> list[XY]:
     """Straight through layers, and from one to the next with upright ends."""
     out = [points[0], points[1]]
     for (x, y), (u, v), after in zip(points[1::2], points[2::2], points[3::2], strict=False):
@@ -46,7 +46,7 @@ def _curve(points: Sequence[Coordinates]) -> list[Coordinates]:
     return out
 
 
-def _with_head(points: list[Coordinates]) -> tuple[list[Coordinates], list[Coordinates]]:
+def _with_head(points: list[XY]) -> tuple[list[XY], list[XY]]:
     """The points less the room of the head, and the head."""
     (x, tip), before = points[-1], points[-3][1]
     way = LENGTH if before < tip else -LENGTH
