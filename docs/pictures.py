@@ -56,7 +56,10 @@ def beliefs() -> None:
 def plan() -> None:
     """What a step costs on a square, and what it costs once its middle row is known."""
     net, row = square(16, 1.0), [f"s8.{c}" for c in range(16)]
-    plans = {"nothing": tr.plan(net, query="evidence"), "the row in the middle": tr.plan(net, row, query="evidence")}
+    plans = {
+        "nothing observed": tr.plan(net, query="evidence"),
+        "the row in the middle": tr.plan(net, row, query="evidence"),
+    }
     saved(tr.plots.plan(plans), "plan")
 
 

@@ -22,6 +22,12 @@ class Route:
     `points` come in pairs: from the first to the second, the third to the fourth, … the line runs straight down (or up)
     through a layer; between them, from the second to the third, it crosses to its next place, as a straight line or as
     a curve that begins and ends upright, and meets no box either way. `directed`: an arrow, from `tail` to `head`.
+
+    Examples
+    --------
+    >>> (route,) = tr.graph.layout(tr.Graph(None, "rain -> wet"), {"rain": (40, 20), "wet": (40, 20)}).routes
+    >>> route.tail, route.head, route.points[0], route.points[-1]
+    ('rain', 'wet', (20.0, 20.0), (20.0, 54.0))
     """
 
     tail: str
@@ -89,9 +95,7 @@ def drawn_pairs(graph: Graph) -> Iterator[tuple[str, str, bool]]:
             yield a, b, directed
 
 
-def _part(
-    graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: XY
-) -> LayeredDrawing:
+def _part(graph: Graph, names: Sequence[str], sizes: Mapping[str, tuple[float, float]], gaps: XY) -> LayeredDrawing:
     """A connected part by itself."""
     place = {v: i for i, v in enumerate(names)}
     lines = list(drawn_pairs(_within(graph, place)))

@@ -137,4 +137,4 @@ def down(
 
 def _spread(sideways: Iterable[float], gap: float) -> float:
     """So many gaps between two layers: one, and up to three where lines go far to the side."""
-    return 1 + min(max(sideways, default=0.0) / (12 * gap), 2.0)
+    return 1 + min(max(max(sideways, default=0.0) / gap - 4, 0.0) / 12, 2.0)

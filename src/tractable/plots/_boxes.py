@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TITLE, TEXT = 8.0, 6.5
 """Sizes of letters in points."""
 
-PAD, HEAD, ROW, BAR, SPACE = 5.0, 12.0, 10.0, 44.0, 4.0
+PAD, HEAD, ROW, BAR, SPACE = 5.0, 12.0, 10.0, 44.0, 5.0
 """Points: around what stands in a box, the heights of its name and of a line, a bar's length, between columns."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tractable.plots._base import INK, SOFT, columns_of_numbers, figure
-from tractable.plots._text import name_legend, put, shown, width_of
+from tractable.plots._text import name_axes, name_legend, put, shown, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,8 +76,8 @@ def state_path(states: Any, rows: Any = None, names: Sequence[str] | None = None
 def _columns(ax: Axes, columns: np.ndarray, named: Sequence[str]) -> None:
     """The columns of a sequence as lines."""
     lines = ax.plot(columns, linewidth=0.8, color=INK if columns.ndim == 1 or columns.shape[1] == 1 else None)
-    ax.set_ylabel("columns")
-    if named:
+    name_axes(ax, y=named[0] if len(named) == 1 else "columns")
+    if len(named) > 1:
         name_legend(ax, lines[:LEGEND], named[:LEGEND], loc="center left", bbox_to_anchor=(1, 0.5))
 
 

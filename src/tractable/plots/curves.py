@@ -62,7 +62,7 @@ def em_curves(history: Iterable[Iteration]) -> Figure:
 
     Examples
     --------
-    >>> rows = [[0.0], [0.4], [3.0], [3.4]]
+    >>> rows = [[0.0], [1.4], [2.0], [3.4]]
     >>> run = tr.fit(tr.mixture(rows, 2, "diagonal"), rows, tr.GeneralizedEM(posterior="hard"))
     >>> [line.get_label() for ax in tr.plots.em_curves(run.history).axes for line in ax.lines]
     ['log-likelihood', 'ELBO', 'KL']
