@@ -221,6 +221,16 @@ class TestNetwork:
         texts = texts_of(tr.plots.network(tr.infer(asia, {"xray": "yes"}, targets=["lung"])))
         assert sum(t.endswith("%") for t in texts) == 2 and set(asia.states) <= set(texts)
 
+    def test_what_the_budget_refuses_says_so(self):
+        causes = [f"c{i}" for i in range(12)]
+        tables = dict.fromkeys(causes, [0.5, 0.5]) | {"y": [0.3, 0.7]}
+        tables |= {"d": np.random.default_rng(0).dirichlet([1, 1], (2,) * 12)}
+        net = tr.BayesianNetwork(dict.fromkeys(tables, "01"), {"d": causes}, tables)
+        post = tr.infer(net, {"d": "1"}, memory=2000, method="exact")
+        texts = texts_of(tr.plots.network(post))
+        assert len(post.refused) == 12 == texts.count("refused by the budget") and "70.0 %" in texts
+        assert "log p(evidence): refused by the budget" in texts
+
     @pytest.mark.parametrize("given", [(), ("dysp",), ("either", "smoke")])
     def test_a_separation_is_pointed_at(self, asia, given):
         """The open path, or a closed one and what blocks; what is given is shaded, and the reason stands below."""

@@ -75,7 +75,7 @@ def _table_of(model: Any, variable: str) -> tuple[np.ndarray, Sequence[str]]:
     table = model.tables[name]
     if not isinstance(table, np.ndarray):
         raise ValueError(
-            f"the table of {name!r} is held by its non-zeros, which heat would not show: read it as model.tables[name]"
+            f"the table of {name!r} is held by its non-zeros, which heat would not show: read model.tables[{name!r}]"
         )
     return table.reshape(-1, table.shape[-1]), model.parents[name]
 
