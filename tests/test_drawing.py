@@ -190,8 +190,8 @@ class TestNetwork:
         post = tr.infer(asia, {"xray": "yes"})
         figure = tr.plots.network(post)
         back, bars = (c for c in figure.axes[0].collections if isinstance(c, PolyCollection) and c.get_zorder() >= 3)
-        long = [np.ptp(path.vertices[:, 0]) for path in back.get_paths()]
-        shares = [np.ptp(path.vertices[:, 0]) for path in bars.get_paths()]
+        long = [np.ptp(np.asarray(path.vertices)[:, 0]) for path in back.get_paths()]
+        shares = [np.ptp(np.asarray(path.vertices)[:, 0]) for path in bars.get_paths()]
         expected = [p for v in post.marginals if v != "xray" for p in post.marginals[v].values()]
         found = np.divide(shares, long)
         order = [v for v in asia.states if v != "xray"]
@@ -223,7 +223,7 @@ class TestNetwork:
 
     def test_what_the_budget_refuses_says_so(self):
         causes = [f"c{i}" for i in range(12)]
-        tables = dict.fromkeys(causes, [0.5, 0.5]) | {"y": [0.3, 0.7]}
+        tables = {v: [0.5, 0.5] for v in causes} | {"y": [0.3, 0.7]}
         tables |= {"d": np.random.default_rng(0).dirichlet([1, 1], (2,) * 12)}
         net = tr.BayesianNetwork(dict.fromkeys(tables, "01"), {"d": causes}, tables)
         post = tr.infer(net, {"d": "1"}, memory=2000, method="exact")
