@@ -20,7 +20,7 @@ from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartS
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
+from tractable.plan._base import Anytime, Ask, Beside, ByTarget, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.counting import in_the_dark
@@ -102,7 +102,24 @@ UNSEEN = Outlook(math.nan, math.nan, 1.0)
 
 
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
-    """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
+    """The plan of intervals, in place of an exact plan that takes too long; of log Z alone where marginals do not fit.
+
+    Refused where the memory is too small for that as well.
+    """
+    found = _planned(model, given, ask, exact)
+    if found.method or ask.query != "marginals" or ask.targets == ():
+        return found
+    alone = _planned(model, given, ask._replace(query="evidence", targets=None), exact)
+    if not alone.method:
+        return found
+    names = tuple(model.states) if ask.targets is None else ask.targets
+    told = f"log Z alone, {alone.why}; marginals: {found.why}"
+    program = ByTarget(alone, (), ((names, found),))
+    return replace(alone, query="marginals", targets=ask.targets, program=program, reason=told)
+
+
+def _planned(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:
+    """The plan of intervals of all that is asked for."""
     terms = ask.anytime or anytime(None)
     answers = _answers(model, given, ask)
     program = IntervalRun(terms.seconds, max(ask.budget.memory - answers, 0.0), terms.confidence, terms.draws)
@@ -113,7 +130,11 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     look = _looked(reduced, room, ask) if answers < ask.budget.memory else None
     most = max(0.5 * terms.seconds, terms.seconds - BEYOND)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), most))
-    told = _foreseen(look, program, len(rows)) if look else _too_little(program.memory, room, reduced.tables)
+    if look is not None:
+        size, told = program.memory + answers, _foreseen(look, program, len(rows))
+    else:
+        size = answers + program.memory - room + _smallest(reduced.tables)
+        told = _too_little(ask.budget.memory, size)
     query = "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
@@ -123,7 +144,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         "mini_buckets" if look is not None else None,
         width,
         program.seconds * CORES / SWEPT,
-        program.memory + answers,
+        size,
         program.seconds,
         why,
         advice=getattr(exact, "advice", ()),
@@ -175,9 +196,17 @@ BLIND = 60.0
 """Seconds of a search that may not come to an end, before an interval answers, where no budget says otherwise."""
 
 
+def interval_in(plan: Plan) -> Plan:
+    """The plan of the interval among its parts, or itself."""
+    program = plan.program
+    return (
+        program.interval if isinstance(program, Beside) else program.evidence if isinstance(program, ByTarget) else plan
+    )
+
+
 def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
     """The plan of samples within the same terms as an interval."""
-    program = plan.program.interval.program if isinstance(plan.program, Beside) else plan.program
+    program = interval_in(plan).program
     assert plan.budget is not None
     terms = anytime(program.seconds, program.confidence)
     return allowed(plan_interval(model, given, Ask("sample", plan.budget, n=n, anytime=terms)))
@@ -186,13 +215,13 @@ def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
 def completed(model: TableModel, given: Evidence, ask: Ask, exact: Plan) -> Plan:
     """The exact plan with intervals for what it refuses, or for where its search may not end; it alone if none fits."""
     if in_the_dark(exact):
-        found = plan_interval(model, given, ask)
+        found = _planned(model, given, ask, None)
         return _instead(exact, found, ask.anytime or anytime(None)) if found.method else exact
-    rest = tuple(exact.refused) if exact.method else ask.targets
-    found = plan_interval(model, given, ask._replace(targets=rest), exact)
-    if not (exact.method and found.method):
-        return found if found.method else exact
-    return _beside(exact, found, len(model.states))
+    if exact.method:
+        found = _planned(model, given, ask._replace(targets=tuple(exact.refused)), exact)
+        return _beside(exact, found, len(model.states)) if found.method else exact
+    found = plan_interval(model, given, ask, exact)
+    return found if found.method or ask.query != "sample" else exact
 
 
 def _beside(exact: Plan, interval: Plan, n: int) -> Plan:
@@ -210,10 +239,10 @@ def _smallest(tables: Tables) -> float:
     return math.inf if price is None else CORES * price.bytes
 
 
-def _too_little(memory: float, room: float, tables: Tables) -> str:
-    """That the memory is too small, in words; tables have some room in it."""
-    told = f"the memory that answers leave, {memory_size(memory)}, does not suffice for the smallest bound"
-    return f"{told}: with the record of its draws it takes about {memory_size(memory - room + _smallest(tables))}"
+def _too_little(memory: float, needed: float) -> str:
+    """That the memory is too small, in words."""
+    told = f"not even the smallest bound fits into {memory_size(memory)}"
+    return f"{told}: with the record of its draws it takes about {memory_size(needed)}"
 
 
 def _foreseen(look: Outlook, program: IntervalRun, n_rows: int) -> str:
