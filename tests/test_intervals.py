@@ -295,7 +295,7 @@ def test_log_z_alone_where_the_marginals_take_too_much_memory() -> None:
     post = tr.infer(net, method="mini_buckets", memory="5MiB", key=3, **how)
     assert post.plan.method == "mini_buckets" and list(post.refused) == list(net.states)
     assert -math.inf < post.log_partition.lower < post.log_partition.upper
-    with pytest.raises(tr.BudgetError, match="not even the smallest bound fits into 5 MiB: .* takes about"):
+    with pytest.raises(tr.BudgetError, match=r"not even the smallest bound fits into 5 MiB: .* takes about"):
         post.certificates("v0")
     assert post.joint(["v0", "v1"]).sum() == pytest.approx(1)
     repeated = tr.infer(net, method=post.plan, key=9)

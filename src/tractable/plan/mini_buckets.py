@@ -35,8 +35,8 @@ SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 DRAWN = 1e-9
 """Seconds for the work that `buckets_price` counts in a draw; measured."""
 
-PILOT, PILOT_BATCHES = 2e6, 2
-"""Entries of the pilot's parts, and batches that it draws."""
+PILOT, PILOT_BATCHES, PILOT_ORDER = 2e6, 2, 0.5
+"""Entries of the pilot's parts, batches that it draws, and seconds that its order may take."""
 
 MOST_LOG2 = 28
 """No table of a part has more entries than 2 to this."""
@@ -183,10 +183,11 @@ def _answers(model: TableModel, given: Evidence, ask: Ask) -> float:
 def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
     """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
     given = terms.patience == terms.seconds
-    limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
+    before = interval.program.spent
+    limit = min(search.program.seconds, (terms.seconds - before) / 2) if given else BLIND
     first = replace(search, program=replace(search.program, seconds=limit), seconds=limit)
     if given:
-        program = interval.program._replace(spent=limit)
+        program = interval.program._replace(spent=before + limit)
         interval = replace(interval, program=program)
     told = f"a search for {duration(limit)} at most, and where it does not come to an end {interval.why}"
     return replace(first, reason=told, program=Instead(first, interval), seconds=limit + interval.seconds * (not given))
@@ -274,12 +275,24 @@ def orders() -> Iterator[Order]:
         yield Order(heuristic, 0.05 * (1 + seed % 3), seed)
 
 
-def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> np.ndarray:
-    """The order itself, of all variables; that of their numbers where it takes longer."""
+SURE = Order("min-weight", 0.0, 0)
+"""An order that is found at once in any network."""
+
+
+def timely(scopes: Scopes, how: Order, seconds: float) -> np.ndarray | None:
+    """The order itself, of all variables; None where it takes longer."""
     found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, seconds)
-    found = np.empty(0, np.int32) if found is None else found
+    if found is None:
+        return None
     rest = np.setdiff1d(np.arange(scopes.n, dtype=np.int32), found)
     return np.concatenate([rest, found]).astype(np.int32)
+
+
+def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> np.ndarray:
+    """The order itself, or the one that is sure to be found where it takes longer."""
+    found = timely(scopes, how, seconds)
+    found = timely(scopes, SURE, math.inf) if found is None else found
+    return np.arange(scopes.n, dtype=np.int32) if found is None else found
 
 
 def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory: float) -> MiniBuckets | None:
@@ -306,7 +319,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     """A look ahead; None where the memory does not suffice for anything."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     how = next(orders())
-    found = largest(tables, eliminating(scopes, how), how.seed, PILOT, memory / CORES)
+    found = largest(tables, eliminating(scopes, how, PILOT_ORDER), how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))
