@@ -322,3 +322,20 @@ def test_what_a_family_from_outside_lacks_is_said() -> None:
             verb()
     with pytest.raises(TypeError, match="expected a model, got a dict"):
         tr.infer({}, None)
+
+
+@pytest.mark.parametrize("family", GIVEN)
+def test_exact_is_a_method_of_every_family(family: str) -> None:
+    given = GIVEN[family]
+    asked = tr.infer(given.model, given.case, method="exact")
+    assert asked.log_partition.kind == "exact"
+    assert np.all(asked.log_partition.value == tr.infer(given.model, given.case).log_partition.value)
+
+
+@pytest.mark.parametrize("method", ["exact", "enumeration"])
+def test_what_is_asked_for_exactly_is_refused_where_it_is_too_expensive(method: str) -> None:
+    """Not answered by chains, as it is where no method is asked for."""
+    with pytest.raises(tr.BudgetError):
+        tr.sample(tr.restricted(40, 40), 3, method=method)
+    with pytest.raises(tr.BudgetError):
+        tr.sample(tr.SigmoidBeliefNetwork([60, 60], key=0), 3, evidence=np.ones(60), method=method)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tractable as tr
-from tractable import _html
+from tractable import _blocks
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -95,6 +95,12 @@ RECORDS: Mapping[str, Callable[[], Any]] = {
     "HiddenMarkovModel": chain,
     "FactorialHiddenMarkovModel": lambda: tr.factorial_hidden_markov([ROWS], [2, 3]),
     "Emissions": lambda: tr.CategoricalEmissions([[[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]]]),
+    "Boltzmann": lambda: tr.restricted(6, 4, key=0),
+    "SigmoidBeliefNetwork": lambda: tr.SigmoidBeliefNetwork([4, 3, 2], key=0),
+    "HelmholtzMachine": lambda: tr.HelmholtzMachine(tr.SigmoidBeliefNetwork([4, 3, 2], key=0)),
+    "DeepBeliefNetwork": lambda: tr.DeepBeliefNetwork([4, 3, 2], key=0),
+    "Diagnosis": lambda: tr.evaluate.diagnose(np.random.default_rng(0).normal(size=(4, 50, 30))),
+    "Diagnosis of chains that stand still": lambda: tr.evaluate.diagnose(np.zeros((4, 50))),
     "tied Emissions": lambda: tr.mixture(ROWS, 2, "tied").emissions,
 }
 
@@ -214,11 +220,11 @@ def test_a_long_run_shows_its_last_records() -> None:
 
 
 def test_the_style_holds_inside_cards_alone_and_knows_dark_pages() -> None:
-    rules = re.sub(r"@media[^{]*{(.*?})}", r"\1", _html.STYLE.replace("\n", " "))
+    rules = re.sub(r"@media[^{]*{(.*?})}", r"\1", _blocks.STYLE.replace("\n", " "))
     selectors = [one.strip() for rule in re.findall(r"([^{}]+){", rules) for one in rule.split(",")]
     assert selectors and all(re.search(r"\.tractable\b", one) for one in selectors)
-    assert "prefers-color-scheme:dark" in _html.STYLE and "color-scheme:light dark" in _html.STYLE
-    assert set(re.findall("--[a-z]+", _html.LIGHT)) == set(re.findall("--[a-z]+", _html.DARK))
+    assert "prefers-color-scheme:dark" in _blocks.STYLE and "color-scheme:light dark" in _blocks.STYLE
+    assert set(re.findall("--[a-z]+", _blocks.LIGHT)) == set(re.findall("--[a-z]+", _blocks.DARK))
 
 
 def test_columns_are_named_where_they_are_columns_alone() -> None:

@@ -237,7 +237,7 @@ def test_terms_that_are_none_are_said(verb: Any, method: str, how: dict[str, Any
 def test_what_does_not_apply_is_said() -> None:
     with pytest.raises(tr.ModelError, match="finds no largest term"):
         tr.most_probable(grid(3).network, method="mini_buckets")
-    with pytest.raises(tr.BudgetError, match="100 B, does not suffice for the smallest bound"):
+    with pytest.raises(tr.BudgetError, match="not even the smallest bound fits into 100 B"):
         tr.infer(grid().network, method="mini_buckets", memory=100)
     with pytest.raises(tr.ModelError, match="no option 'confidence'"):
         tr.log_partition(tr.restricted(couplings=[[0.0]]), confidence=0.9)
@@ -288,3 +288,15 @@ def test_a_score_stays_exact() -> None:
     with pytest.raises(tr.BudgetError):
         tr.impute(dense, [{"a0": "1"}], seconds=1)
     assert tr.log_partition(dense, draws=1000, seconds=0.2).kind == "probabilistic"
+
+
+def test_log_z_alone_where_the_marginals_take_too_much_memory() -> None:
+    net, how = grid(36, 0.3).network, {"draws": 1000, "seconds": 0.1}
+    post = tr.infer(net, method="mini_buckets", memory="5MiB", key=3, **how)
+    assert post.plan.method == "mini_buckets" and list(post.refused) == list(net.states)
+    assert -math.inf < post.log_partition.lower < post.log_partition.upper
+    with pytest.raises(tr.BudgetError, match=r"not even the smallest bound fits into 5 MiB: .* takes about"):
+        post.certificates("v0")
+    assert post.joint(["v0", "v1"]).sum() == pytest.approx(1)
+    repeated = tr.infer(net, method=post.plan, key=9)
+    assert ends(repeated.log_partition) == ends(post.log_partition)

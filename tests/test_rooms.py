@@ -51,7 +51,14 @@ def imports(code: str, package: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, str(node.value)
 
 
-BESIDE = ("tractable.families", "tractable.extras", "tractable._lazy", "tractable._cached", "tractable._html")
+BESIDE = (
+    "tractable.families",
+    "tractable.extras",
+    "tractable._lazy",
+    "tractable._cached",
+    "tractable._html",
+    "tractable._blocks",
+)
 """Any room may read the tables of families and extras, list names that it loads late, keep what it has computed, and
 show its records in a notebook."""
 
@@ -104,6 +111,7 @@ def test_only_the_front_door_and_the_command_stand_outside_the_rooms() -> None:
         "__init__.py",
         "__main__.py",
         "_cached.py",
+        "_blocks.py",
         "_html.py",
         "_lazy.py",
         "extras.py",

@@ -54,6 +54,11 @@ class Diagnosis:
         """Whether nothing speaks against it."""
         return self.verdict == "converged"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.diagnosis(self)
+
 
 def diagnose(draws: Any) -> Diagnosis:
     """Measures and verdict of draws [n_chains, n_draws, …].

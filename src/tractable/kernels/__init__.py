@@ -131,7 +131,7 @@ class Scopes:
         self.sizes, self.starts, self.members = sizes, starts, members
         self.log_size = np.log2(sizes.astype(np.float64))
         self.keep = np.zeros(self.n + 1, np.uint8) if keep is None else keep
-        self.first: tuple[np.ndarray, np.ndarray] | None = None  # the first tree found, for who asks again
+        self.first: tuple[np.ndarray, np.ndarray] | tuple[()] | None = None  # the first tree, () if it takes too long
         self._arguments = (self.n, self.m, *map(_address, (starts, members, self.log_size, self.keep)))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -161,6 +161,12 @@ class Boltzmann(eqx.Module):
         groups = ", ".join(f"{self.units[g].n} {type(self.units[g]).__name__} {g}" for g in self.groups)
         return f"Boltzmann({groups}; {self.graph.n_pairs} couplings)"
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        own = {f"biases of {name}": self.fields[name] for name in self.groups}
+        return _html.units(self, own | {f"couplings {a} – {b}": w for (a, b), w in self.couplings.items()})
+
 
 # ---------------------------------------------------------------- constructors
 

@@ -58,6 +58,12 @@ class Layered(eqx.Module):
         """The same model with parameters of another precision."""
         return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, self)
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        leaves, _ = jax.tree_util.tree_flatten_with_path(self)
+        return _html.units(self, {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves})
+
 
 def layer_names(n: int) -> tuple[str, ...]:
     """``visible``, ``hidden1``, …: names that sort in the order of the layers; a single hidden layer is ``hidden1``."""

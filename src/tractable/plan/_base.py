@@ -369,6 +369,12 @@ def check_exact(ask: Ask, exact: tuple[str, ...]) -> None:
         raise ModelError(f"{told}; choose one of {', '.join(('auto', *exact))}")
 
 
+def exact_alone(ask: Ask) -> Ask:
+    """``"exact"`` is whatever answers exactly, and nothing else where that is refused."""
+    asked = not isinstance(ask.method, Plan) and ask.method == "exact"
+    return ask._replace(method="auto", anytime=None, patience=math.inf) if asked else ask
+
+
 def check_method(method: Any, known: tuple[str, ...]) -> None:
     """Raise for a method that a family does not have."""
     if not isinstance(method, Plan) and method not in known:

@@ -24,7 +24,7 @@ PASSES = {"evidence": 1.0, "map": 1.5, "sample": 1.5, "filtering": 1.0}
 
 _NAMES = {"evidence": "forward", "map": "Viterbi", "sample": "forward, drawn backward", "filtering": "forward"}
 SMOOTHED = "forward-backward"
-METHODS = ("auto", "sequential", "associative")
+METHODS = ("auto", "exact", "sequential", "associative")
 """``"sequential"`` runs in C; ``"associative"`` is a parallel scan for accelerators."""
 
 
@@ -44,7 +44,7 @@ def plan_chains(k: int, lengths: Any, ask: Ask) -> Plan:
     told = f"{rows:,.0f} rows" if len(lengths) == 1 else f"{len(lengths):,} sequences of {rows:,.0f} rows in all"
     reason = f"a chain of width 1: {name.replace('-', '–')}, O(T K²) for {told} and K = {k} states"
     method = name if size <= limit.memory and seconds <= limit.seconds else None
-    scan = METHODS[1] if ask.method == "auto" else ask.method
+    scan = METHODS[2] if ask.method in METHODS[:2] else ask.method
     more = {
         "given": tuple(lengths.tolist()),
         "query": query,

@@ -14,7 +14,18 @@ from tractable.graph import GraphError
 from tractable.graph.groups import GroupGraph
 from tractable.graph.layers import LayeredGraph, VStructure
 from tractable.kernels import Scopes
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
+from tractable.plan._base import (
+    Alternative,
+    Ask,
+    Plan,
+    Query,
+    check_exact,
+    check_method,
+    check_query,
+    exact_alone,
+    n_ranks,
+    within,
+)
 from tractable.plan.budget import speed
 from tractable.plan.machines import MAX_TERMS_LOG2, GibbsChains, cheaper, inapplicable, plan_machine
 from tractable.plan.searched_units import searched
@@ -23,7 +34,7 @@ from tractable.plan.tables import price as price_scopes
 
 LAYER_QUERIES: tuple[Query, ...] = ("marginals", "evidence")
 EXACT, APPROXIMATE = ("independent", "enumeration", "elimination"), ("mean_field", "gibbs", "importance", "annealing")
-METHODS = ("auto", *EXACT, *APPROXIMATE)
+METHODS = ("auto", "exact", *EXACT, *APPROXIMATE)
 SOFTPLUS, PAIR = 1e-8, 1.2e-8
 """Seconds for one log(1 + e^a), and for one pair of states of neighbouring layers; rough."""
 
@@ -130,6 +141,7 @@ def plan_layers(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int = 1, pr
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    ask = exact_alone(ask)
     check_exact(ask, EXACT)
     return replace(_chosen(graph, given, ask, n_rows, proposed), given=graph.observed(given))
 
@@ -144,7 +156,7 @@ def _chosen(graph: LayeredGraph, given: Given, ask: Ask, n_rows: int, proposed: 
     if ask.query == "map":
         free = float(sum(graph.free(given, False).values()))
         return searched(found, ask, free, n_rows) if _has_tables(graph) else found
-    if found.method is None and ask.patience < math.inf:
+    if found.method is None and ask.method == "auto" and ask.patience < math.inf:
         return _approximate(graph, given, ask, (PROPOSED if proposed else OTHERWISE)[ask.query], n_rows)
     return found
 

@@ -62,7 +62,8 @@ def plan_factorial(sizes: Sequence[int], lengths: Any, ask: Ask, n_patterns: int
     """
     check_method(ask.method, METHODS)
     check_exact(ask, METHODS[1:2])
-    lengths, bounded = np.asarray(lengths), ask.query == "evidence" and ask.patience < np.inf
+    lengths = np.asarray(lengths)
+    bounded = ask.query == "evidence" and ask.method == "auto" and ask.patience < np.inf
     limit = ask.exactly if bounded else ask.budget  # only log p(x) has bounds that say how far off they are
     if ask.method in APPROXIMATE:
         return _approximate(sizes, lengths, ask.method, ask)

@@ -13,7 +13,7 @@ from tractable.kernels.threads import n_cores
 CORES = 2
 """Cores that shares of time and memory are reckoned with: what is done must not depend on how many there are."""
 
-POINTS, LEVELS, BLOCKS = 64, 17, 4
+POINTS, LEVELS, BLOCKS = 32, 17, 4
 """Of a record: points of the grid of weights and of that of values, and blocks of time."""
 
 PILOT, PILOT_BYTES, FEWEST = 2048, 2.0**22, 256

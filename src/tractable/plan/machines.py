@@ -16,7 +16,18 @@ from tractable.graph.groups import GroupGraph
 from tractable.kernels import Scopes
 from tractable.kernels.threads import n_cores
 from tractable.models import ModelError
-from tractable.plan._base import Alternative, Ask, Plan, Query, check_exact, check_method, check_query, n_ranks, within
+from tractable.plan._base import (
+    Alternative,
+    Ask,
+    Plan,
+    Query,
+    check_exact,
+    check_method,
+    check_query,
+    exact_alone,
+    n_ranks,
+    within,
+)
 from tractable.plan.budget import LIVE_LOG2_STATES, START_FLOPS, speed
 from tractable.plan.budget import ask as asked
 from tractable.plan.searched_units import searched
@@ -31,7 +42,7 @@ FEW_PAIRS = 20_000
 CHUNK = 1 << 12
 MACHINE_QUERIES: tuple[Query, ...] = ("marginals", "evidence", "gradient")
 EXACT, APPROXIMATE = ("independent", "enumeration", "elimination"), ("mean_field", "tap", "gibbs")
-METHODS = ("auto", *EXACT, *APPROXIMATE)
+METHODS = ("auto", "exact", *EXACT, *APPROXIMATE)
 BINARY, GENERAL = 5e-10, 1.5e-9
 """Seconds on one core for one summed-out unit in one enumerated state: units with two states, and others; measured."""
 
@@ -109,6 +120,7 @@ def plan_machine(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: 
     ModelError : the method asked for does not apply. ValueError : there is no such method.
     """
     check_method(ask.method, METHODS)
+    ask = exact_alone(ask)
     check_exact(ask, EXACT)
     given = dict(observed) if isinstance(observed, Mapping) else None
     return replace(_chosen(graph, observed, ask, n_rows, many), given=given)
@@ -122,7 +134,7 @@ def _chosen(graph: GroupGraph, observed: ObservedGroups, ask: Ask, n_rows: int, 
     if ask.query == "map":
         free = graph.without(observed)
         return searched(found, ask, free.log2_states(free.sizes), n_rows) if _has_tables(free) else found
-    if found.method is None and ask.patience < math.inf:
+    if found.method is None and ask.method == "auto" and ask.patience < math.inf:
         return _approximate(graph, observed, ask, (OTHERWISE[ask.query], n_rows, many))
     return found
 

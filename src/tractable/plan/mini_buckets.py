@@ -20,7 +20,7 @@ from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartS
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Anytime, Ask, Beside, Instead, Plan, allowed
+from tractable.plan._base import Anytime, Ask, Beside, ByTarget, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.counting import in_the_dark
@@ -35,8 +35,8 @@ SWEPT, FIRST_PASS = 1.3e-8, 2e-8
 DRAWN = 1e-9
 """Seconds for the work that `buckets_price` counts in a draw; measured."""
 
-PILOT, PILOT_BATCHES = 2e6, 2
-"""Entries of the pilot's parts, and batches that it draws."""
+PILOT, PILOT_BATCHES, PILOT_ORDER = 2e6, 2, 0.5
+"""Entries of the pilot's parts, batches that it draws, and seconds that its order may take."""
 
 MOST_LOG2 = 28
 """No table of a part has more entries than 2 to this."""
@@ -102,7 +102,24 @@ UNSEEN = Outlook(math.nan, math.nan, 1.0)
 
 
 def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None = None) -> Plan:
-    """The plan of an interval, in place of an exact plan that takes too long; refused where the memory is too small."""
+    """The plan of intervals, in place of an exact plan that takes too long; of log Z alone where marginals do not fit.
+
+    Refused where the memory is too small for that as well.
+    """
+    found = _planned(model, given, ask, exact)
+    if found.method or ask.query != "marginals" or ask.targets == ():
+        return found
+    alone = _planned(model, given, ask._replace(query="evidence", targets=None), exact)
+    if not alone.method:
+        return found
+    names = tuple(model.states) if ask.targets is None else ask.targets
+    told = f"log Z alone, {alone.why}; marginals: {found.why}"
+    program = ByTarget(alone, (), ((names, found),))
+    return replace(alone, query="marginals", targets=ask.targets, program=program, reason=told)
+
+
+def _planned(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) -> Plan:
+    """The plan of intervals of all that is asked for."""
     terms = ask.anytime or anytime(None)
     answers = _answers(model, given, ask)
     program = IntervalRun(terms.seconds, max(ask.budget.memory - answers, 0.0), terms.confidence, terms.draws)
@@ -113,7 +130,11 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
     look = _looked(reduced, room, ask) if answers < ask.budget.memory else None
     most = max(0.5 * terms.seconds, terms.seconds - BEYOND)
     program = program._replace(spent=min(max(time.perf_counter() - terms.since, 0.0), most))
-    told = _foreseen(look, program, len(rows)) if look else _too_little(program.memory, room, reduced.tables)
+    if look is not None:
+        size, told = program.memory + answers, _foreseen(look, program, len(rows))
+    else:
+        size = answers + program.memory - room + _smallest(reduced.tables)
+        told = _too_little(ask.budget.memory, size)
     query = "evidence" if ask.targets == () else ask.query
     common = {"query": query, "targets": ask.targets, "n": ask.n, "observed": observed_names(model, first.states)}
     largest_given = float(np.log2(max(np.diff(reduced.tables.value_starts).max(initial=1), 1)))
@@ -123,7 +144,7 @@ def plan_interval(model: TableModel, given: Evidence, ask: Ask, exact: Plan | No
         "mini_buckets" if look is not None else None,
         width,
         program.seconds * CORES / SWEPT,
-        program.memory + answers,
+        size,
         program.seconds,
         why,
         advice=getattr(exact, "advice", ()),
@@ -162,10 +183,11 @@ def _answers(model: TableModel, given: Evidence, ask: Ask) -> float:
 def _instead(search: Plan, interval: Plan, terms: Anytime) -> Plan:
     """The plan of a search of which nobody knows whether it ends, and of an interval for where it does not."""
     given = terms.patience == terms.seconds
-    limit = min(search.program.seconds, terms.seconds / 2) if given else BLIND
+    before = interval.program.spent
+    limit = min(search.program.seconds, (terms.seconds - before) / 2) if given else BLIND
     first = replace(search, program=replace(search.program, seconds=limit), seconds=limit)
     if given:
-        program = interval.program._replace(spent=limit)
+        program = interval.program._replace(spent=before + limit)
         interval = replace(interval, program=program)
     told = f"a search for {duration(limit)} at most, and where it does not come to an end {interval.why}"
     return replace(first, reason=told, program=Instead(first, interval), seconds=limit + interval.seconds * (not given))
@@ -175,9 +197,17 @@ BLIND = 60.0
 """Seconds of a search that may not come to an end, before an interval answers, where no budget says otherwise."""
 
 
+def interval_in(plan: Plan) -> Plan:
+    """The plan of the interval among its parts, or itself."""
+    program = plan.program
+    return (
+        program.interval if isinstance(program, Beside) else program.evidence if isinstance(program, ByTarget) else plan
+    )
+
+
 def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
     """The plan of samples within the same terms as an interval."""
-    program = plan.program.interval.program if isinstance(plan.program, Beside) else plan.program
+    program = interval_in(plan).program
     assert plan.budget is not None
     terms = anytime(program.seconds, program.confidence)
     return allowed(plan_interval(model, given, Ask("sample", plan.budget, n=n, anytime=terms)))
@@ -186,13 +216,13 @@ def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:
 def completed(model: TableModel, given: Evidence, ask: Ask, exact: Plan) -> Plan:
     """The exact plan with intervals for what it refuses, or for where its search may not end; it alone if none fits."""
     if in_the_dark(exact):
-        found = plan_interval(model, given, ask)
+        found = _planned(model, given, ask, None)
         return _instead(exact, found, ask.anytime or anytime(None)) if found.method else exact
-    rest = tuple(exact.refused) if exact.method else ask.targets
-    found = plan_interval(model, given, ask._replace(targets=rest), exact)
-    if not (exact.method and found.method):
-        return found if found.method else exact
-    return _beside(exact, found, len(model.states))
+    if exact.method:
+        found = _planned(model, given, ask._replace(targets=tuple(exact.refused)), exact)
+        return _beside(exact, found, len(model.states)) if found.method else exact
+    found = plan_interval(model, given, ask, exact)
+    return found if found.method or ask.query != "sample" else exact
 
 
 def _beside(exact: Plan, interval: Plan, n: int) -> Plan:
@@ -210,10 +240,10 @@ def _smallest(tables: Tables) -> float:
     return math.inf if price is None else CORES * price.bytes
 
 
-def _too_little(memory: float, room: float, tables: Tables) -> str:
-    """That the memory is too small, in words; tables have some room in it."""
-    told = f"the memory that answers leave, {memory_size(memory)}, does not suffice for the smallest bound"
-    return f"{told}: with the record of its draws it takes about {memory_size(memory - room + _smallest(tables))}"
+def _too_little(memory: float, needed: float) -> str:
+    """That the memory is too small, in words."""
+    told = f"not even the smallest bound fits into {memory_size(memory)}"
+    return f"{told}: with the record of its draws it takes about {memory_size(needed)}"
 
 
 def _foreseen(look: Outlook, program: IntervalRun, n_rows: int) -> str:
@@ -245,12 +275,24 @@ def orders() -> Iterator[Order]:
         yield Order(heuristic, 0.05 * (1 + seed % 3), seed)
 
 
-def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> np.ndarray:
-    """The order itself, of all variables; that of their numbers where it takes longer."""
+SURE = Order("min-weight", 0.0, 0)
+"""An order that is found at once in any network."""
+
+
+def timely(scopes: Scopes, how: Order, seconds: float) -> np.ndarray | None:
+    """The order itself, of all variables; None where it takes longer."""
     found = scopes.greedy_order(how.heuristic, how.noise, how.seed, 1000.0, seconds)
-    found = np.empty(0, np.int32) if found is None else found
+    if found is None:
+        return None
     rest = np.setdiff1d(np.arange(scopes.n, dtype=np.int32), found)
     return np.concatenate([rest, found]).astype(np.int32)
+
+
+def eliminating(scopes: Scopes, how: Order, seconds: float = GREEDY_SECONDS) -> np.ndarray:
+    """The order itself, or the one that is sure to be found where it takes longer."""
+    found = timely(scopes, how, seconds)
+    found = timely(scopes, SURE, math.inf) if found is None else found
+    return np.arange(scopes.n, dtype=np.int32) if found is None else found
 
 
 def largest(tables: Tables, order: np.ndarray, seed: int, entries: float, memory: float) -> MiniBuckets | None:
@@ -277,7 +319,7 @@ def pilot(tables: Tables, memory: float) -> Outlook | None:
     """A look ahead; None where the memory does not suffice for anything."""
     scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
     how = next(orders())
-    found = largest(tables, eliminating(scopes, how), how.seed, PILOT, memory / CORES)
+    found = largest(tables, eliminating(scopes, how, PILOT_ORDER), how.seed, PILOT, memory / CORES)
     if found is None:
         return None
     state = found.bound(Sweeps(4))

@@ -13,7 +13,7 @@ from tractable.plan._base import QUERIES, Ask, Plan, Query, check_method, check_
 SECONDS = 1e-9
 """Of a multiply-add: half of what a column takes in one component, 0.1 ns (Bernoulli) to 2.7 ns (full Gaussian)."""
 
-METHODS = ("auto", "closed form")
+METHODS = ("auto", "exact", "closed form")
 
 
 def plan_model(model: Mixture, observed: Any, ask: Ask) -> Plan:

@@ -103,11 +103,11 @@ class Search:
         return min(WORTH * self.seconds(self.best), self.patience) - self.spent
 
 
-def first_tree(scopes: Scopes) -> ContractionTree | None:
-    """The tree of the greedy order that is best most of the time; None where that takes too long."""
+def first_tree(scopes: Scopes, seconds: float = GREEDY_SECONDS) -> ContractionTree | None:
+    """The tree of the greedy order that is best most of the time; None where that takes too long, once and for all."""
     if scopes.first is None:
-        scopes.first = scopes.greedy_tree(*GREEDY)
-    return None if scopes.first is None else ContractionTree(scopes, *scopes.first)
+        scopes.first = scopes.greedy_tree(*GREEDY[:-1], seconds) or ()
+    return ContractionTree(scopes, *scopes.first) if scopes.first else None
 
 
 def find_tree(scopes: Scopes, query: str, budget: Budget, effort: float = 1.0) -> ContractionTree:
@@ -118,7 +118,7 @@ def find_tree(scopes: Scopes, query: str, budget: Budget, effort: float = 1.0) -
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
     """
     search = Search(scopes, query, budget, effort)
-    first = first_tree(scopes)
+    first = first_tree(scopes, min(GREEDY_SECONDS, WORTH * budget.seconds))
     if first is not None:
         seconds = search.seconds(first)
         if predicted_bytes(first.cost, query) <= budget.memory and seconds < AT_ONCE:

@@ -14,9 +14,8 @@ import numpy as np
 from tractable.kernels import Reduced, Tables
 from tractable.models.keys import generator
 from tractable.plan import BudgetError, Plan
-from tractable.plan._base import Beside
 from tractable.plan._units import duration
-from tractable.plan.mini_buckets import IntervalRun, Ran
+from tractable.plan.mini_buckets import IntervalRun, Ran, interval_in
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
 from tractable.posterior.approximate.acceptance import sampled
@@ -127,9 +126,8 @@ def _redrawn(
 ) -> tuple[ImportanceSample, IntervalRun, Reduced, list[int]]:
     """Draws of the joint states of variables: those of the plan, where its network has all of them."""
     case.one()
-    program, interval = plan.program, plan
-    if isinstance(program, Beside):
-        interval, program = program.interval, program.interval.program
+    interval = interval_in(plan)
+    program = interval.program
     reduced = case.left(interval.query, interval.targets)
     if interval.query == "evidence" or not {*variables} <= {*(interval.targets or case.states)}:
         reduced, program = case.left("marginals", tuple(variables)), program._replace(ran=None)

@@ -28,6 +28,7 @@ from tractable.plan.mini_buckets import (
     DRAWN,
     FIRST_PASS,
     PILOT,
+    SURE,
     SWEPT,
     IntervalRun,
     Order,
@@ -36,7 +37,9 @@ from tractable.plan.mini_buckets import (
     eliminating,
     largest,
     orders,
+    timely,
 )
+from tractable.plan.search import GREEDY_SECONDS
 from tractable.posterior.approximate.betting import Bets
 from tractable.posterior.waiting import IntervalDisplay
 
@@ -62,6 +65,10 @@ PROMPT = 0.02
 
 OVERDUE, BEFORE_DRAWS = 1.7, 0.7
 """Sweeps end when they have taken so many times what was foreseen, or such a share of the time that is left."""
+
+
+ORDERED, ORDER_SECONDS = 0.05, (0.2, GREEDY_SECONDS)
+"""The share of the time that an order may take, and its limits."""
 
 
 class Bounded(NamedTuple):
@@ -102,11 +109,14 @@ def lower_and_lower(tables: Tables, program: IntervalRun, end: float, n_rows: in
     entries = min(RACE * paced(program) * CORES / RACERS / FIRST_PASS, _affordable(SHARED, program, n_rows))
     late, memory = time.perf_counter() + OVERDUE * RACE * program.seconds, program.memory / CORES
 
+    greedy = GREEDY_SECONDS if program.draws is not None else float(np.clip(ORDERED * program.seconds, *ORDER_SECONDS))
+
     def first(how: Order, entries: float = entries) -> Bounded | None:
-        found = largest(tables, eliminating(scopes, how), how.seed, entries, memory)
+        order = timely(scopes, how, math.inf if how == SURE else greedy)
+        found = None if order is None else largest(tables, order, how.seed, entries, memory)
         return None if found is None else _bounded(how, found, 0, math.inf)
 
-    some = first(next(orders()), min(entries, PILOT))  # what there is if someone interrupts
+    some = first(next(orders()), min(entries, PILOT)) or first(SURE)  # what there is if someone interrupts
     if some is None:
         return
     yield some

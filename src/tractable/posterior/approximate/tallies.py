@@ -13,7 +13,7 @@ import numpy as np
 from tractable.kernels.betting import Masses, placed
 from tractable.plan.interval_memory import BLOCKS, LEVELS, POINTS
 
-ABOVE, BELOW = 14, 8
+ABOVE, BELOW = 7, 4
 """Points of the grid of weights above the largest of the pilot, and below the smallest."""
 
 

@@ -305,7 +305,9 @@ def chosen(model: TableModel, targets: Sequence[str] | None, marginals: np.ndarr
 def _by_target(plan: Plan, case: Case, key: Any = 0) -> Answer:
     """The parts, one after the other; evidence is impossible as soon as it is for one of them."""
     program = plan.program
-    log_z = solve(program.evidence, case, 0).log_partition if program.evidence.method else program.evidence
+    log_z, ran = program.evidence, None
+    if program.evidence.method:
+        log_z, _, ran = solve(program.evidence, case, key)
     names = tuple(case.states) if plan.targets is None else plan.targets
     places, width = slices(case.states, names), sum(len(case.states[v]) for v in names)
     out = np.full((*case.given.states.shape[:-1], width), np.nan)
@@ -317,7 +319,7 @@ def _by_target(plan: Plan, case: Case, key: Any = 0) -> Answer:
             out[..., places[v]] = found[..., own]
     if case.many and isinstance(log_z, Certificate):
         out[np.asarray(log_z.value) == -np.inf] = np.nan
-    return Answer(log_z, out)
+    return Answer(log_z, out, ran and replace(plan, program=program._replace(evidence=ran)))
 
 
 def _instead(plan: Plan, case: Case, key: Any) -> Any:
