@@ -12,6 +12,7 @@ import tractable as tr
 from tractable.cli import _answers, _best, _json, _places, _text
 from tractable.cli._common import Common, Force
 from tractable.cli._former import Renamed
+from tractable.cli._help import Grouped, examples
 from tractable.cli._how import How
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
@@ -59,7 +60,13 @@ def tractable(
     """The options of the command line as a whole."""
 
 
-@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observed HRBP,CO --memory 1GiB")
+@app.command(
+    cls=Renamed,
+    epilog=examples(
+        "explain asia.bif --observed dysp,asia --memory 1GiB",
+        "explain grid.uai.gz --query map",
+    ),
+)
 @spread
 def explain(
     model: Model,
@@ -127,8 +134,14 @@ class QueryTargets:
 
 
 @app.command(
-    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint\n'
-    "  tractable query grid.uai.gz --seconds 60 --confidence 0.99\n  tractable query grid.uai.gz --exact --memory 8GiB"
+    cls=Grouped,
+    epilog=examples(
+        "query asia.bif --evidence asia=yes,dysp=yes --target lung,tub --joint",
+        "query grid.uai.gz --map --method branch_and_bound --seconds 60",
+        "query grid.uai.gz --seconds 60 --confidence 0.99",
+        "query people.safetensors --evidence job=cook,age=31",
+        "query weather.safetensors --evidence-file days.csv --by station",
+    ),
 )
 @spread
 def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: How, common: Common) -> None:
@@ -170,7 +183,13 @@ def _check_answered(refused: Mapping[str, Any]) -> None:
         raise typer.Exit(REFUSED)
 
 
-@app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")
+@app.command(
+    cls=Grouped,
+    epilog=examples(
+        "separated asia.bif asia smoke --given dysp",
+        "separated asia.bif asia,tub smoke,bronc --json",
+    ),
+)
 @spread
 def separated(
     model: Model,
@@ -187,7 +206,13 @@ def separated(
     typer.echo(found.reason)
 
 
-@app.command(epilog="\b\nExample:\n  tractable convert alarm.bif.gz alarm.uai.gz")
+@app.command(
+    cls=Grouped,
+    epilog=examples(
+        "convert alarm.bif.gz alarm.uai.gz",
+        "convert rounded.bif whole.safetensors --normalize --force",
+    ),
+)
 @spread
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A model file.", show_default=False)],

@@ -12,6 +12,7 @@ from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, held_out, show_run
 from tractable.cli._former import Renamed
+from tractable.cli._help import examples
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._sequences import Cutting, SequencesArgument
@@ -59,7 +60,11 @@ class Climb(Ascent):
 
 
 @fit.command(
-    cls=Renamed, epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors"
+    cls=Renamed,
+    epilog=examples(
+        "fit hmm days.csv --by station --states 3 -o weather.safetensors",
+        "fit hmm days.csv --lengths lengths.txt --states 5 --left-right --emissions diagonal -o weather.safetensors",
+    ),
 )
 @spread
 def hmm(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby, islice
 from typing import Annotated, Any
 
@@ -16,12 +15,13 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
+from tractable.cli._cutting import SEQUENTIAL, Cutting, Text
+from tractable.cli._help import Grouped, examples
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Learned, Picked, check_output, columns_in, told, values_of
+from tractable.cli._table_files import Picked, check_output, columns_in, told, values_of
 from tractable.formats._pipes import STANDARD
 
-Text = str | None
 SequencesArgument = Annotated[
     str,
     typer.Argument(
@@ -30,41 +30,8 @@ SequencesArgument = Annotated[
         show_default=False,
     ),
 ]
-SEQUENTIAL = ("hidden_markov", "factorial_hidden_markov")
-"""The families of sequences."""
-
 RUNS = 12
 """So many runs of equal states of a path are printed."""
-
-
-@dataclass(frozen=True)
-class Cutting:
-    """How the rows of a file are cut into sequences; without either they are one."""
-
-    lengths: Annotated[
-        Text, typer.Option(metavar="FILE", help="Number of rows of each sequence: a file of numbers (text or .npy).")
-    ] = None
-    by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
-
-    @property
-    def marks(self) -> list[str]:
-        """The column that is no data."""
-        return [] if self.by is None else [self.by]
-
-    @property
-    def files(self) -> dict[str, Text]:
-        """The file that is read besides the rows, by the option that names it."""
-        return {"--lengths": self.lengths}
-
-    def read(self, path: Any, chosen: Picked) -> tr.Sequences:
-        """The sequences in a file."""
-        return tr.read_sequences(path, lengths=self.lengths, by=self.by, **chosen.asked)
-
-    def learned(self, path: str, chosen: Picked) -> Learned:
-        """The sequences in a file, and what a model is made of."""
-        if path.lower().removesuffix(".gz").endswith(".json"):
-            return Learned(self.read(path, chosen), [], {}, path)
-        return chosen.learned(path, partial(tr.read_sequences, lengths=self.lengths, by=self.by))
 
 
 @dataclass(frozen=True)
@@ -123,7 +90,13 @@ class StatesQuery(Common):
         return _paths(sequences, found if self.best > 1 else [found], self.best)
 
 
-@app.command(epilog="\b\nExample:\n  tractable decode weather.safetensors days.csv --by station -o states.npy")
+@app.command(
+    cls=Grouped,
+    epilog=examples(
+        "decode weather.safetensors days.csv --by station -o states.npy",
+        "decode weather.safetensors days.csv --by station --posterior --json",
+    ),
+)
 @spread
 def decode(
     model: Model,

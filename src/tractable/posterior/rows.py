@@ -113,9 +113,9 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
 def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n, a `Forecast`; a list for many sequences.
 
-    Of hidden Markov models, ``states`` [n, K], ``means`` [n, d] and ``predictive``, the distribution of each column with
-    its standard deviations, quantiles and intervals; of factorial hidden Markov models the states of all chains side by
-    side [n, Σk], and no ``predictive``. NaN for an impossible sequence among others.
+    Of hidden Markov models, ``states`` [n, K], ``means`` [n, d] and ``predictive``, the distribution of each column:
+    standard deviations, quantiles, intervals; of factorial hidden Markov models the states of all chains side by side
+    [n, Σk], and no ``predictive``. NaN for an impossible sequence among others.
 
     Raises
     ------

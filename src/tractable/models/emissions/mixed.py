@@ -75,7 +75,9 @@ class MixtureEmissions(Emissions):
     def deviations(self) -> np.ndarray:
         """Within the parts and between them."""
         shape = (*self.weights.shape, -1)
-        squares = self.parts.deviations.reshape(shape) ** 2 + (self.parts.means.reshape(shape) - self.means[:, None]) ** 2
+        squares = (
+            self.parts.deviations.reshape(shape) ** 2 + (self.parts.means.reshape(shape) - self.means[:, None]) ** 2
+        )
         return np.sqrt(np.einsum("km,kmd->kd", self.weights, squares))
 
     def cumulative(self, x: np.ndarray) -> np.ndarray:
