@@ -105,4 +105,4 @@ def _expected(predictive: Any, j: int, low: np.ndarray, high: np.ndarray) -> Ite
         yield from (f"{states[k]} {p[k]:.4g}" for p in predictive.probabilities(j) for k in [int(p.argmax())])
     else:
         rows = zip(predictive.means[:, j], predictive.deviations[:, j], low[:, j], high[:, j], strict=True)
-        yield from (f"{m:.5g} ± {s:.3g} [{a:.5g}, {b:.5g}]" for m, s, a, b in rows)
+        yield from (f"{m:.5g} ± {s:.3g} [{a:.4g}, {b:.4g}]" for m, s, a, b in rows)

@@ -64,7 +64,8 @@ def _title(block: Block) -> str:
     if block.of and not _numbered(block) and block.of != block.name:
         return f"{cut(block.name)}: {cut(block.of)}"
     shape = f", {len(block.rows):,} × {len(block.columns):,}" if block.links else ""
-    return f"{block.name}{shape}" + (f" ({block.what})" if block.what and block.what not in block.name else "")
+    what = block.what + ("" if block.deviations is None else " ± standard deviation")
+    return f"{block.name}{shape}" + (f" ({what})" if what and what not in block.name else "")
 
 
 def _numbered(block: Block) -> bool:

@@ -11,6 +11,7 @@ import typer
 import tractable as tr
 from tractable.cli import _answers, _best, _json, _places, _text
 from tractable.cli._common import Common, Force
+from tractable.cli._cutting import Cutting
 from tractable.cli._former import Renamed
 from tractable.cli._help import Grouped, examples
 from tractable.cli._how import How
@@ -114,7 +115,11 @@ class QueryTargets:
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
     map: Annotated[
-        bool, typer.Option("--map", help="Also the most probable assignment of all variables, or of the targets.")
+        bool, typer.Option("--map", help="Instead the most probable assignment of all variables, or of the targets.")
+    ] = False
+    marginals: Annotated[
+        bool,
+        typer.Option("--marginals", help="With --map, the marginals and log P too; --joint asks for them as well."),
     ] = False
     best: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="With --map, so many of the best, one after the other.")
@@ -123,6 +128,11 @@ class QueryTargets:
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="With --map, the assignments too, as .csv or .parquet."),
     ] = None
+
+    @property
+    def summed(self) -> bool:
+        """Whether marginals are asked for."""
+        return self.marginals or self.joint or not self.map
 
     @property
     def ranks(self) -> int:
@@ -144,21 +154,29 @@ class QueryTargets:
     ),
 )
 @spread
-def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: How, common: Common) -> None:
+def query(
+    model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: How, common: Common, cut: Cutting
+) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     Where exact numbers would take too long the answer is an interval for each, which holds with a stated confidence
     and gets narrower with time; Ctrl-C ends it with what stands. --exact is refused instead. What does not matter to
     the targets is left out. Where some of what is asked is refused the rest is answered, and the exit code is 3. With
-    several cases --json prints one object a line.
+    several cases --json prints one object a line. Of mixtures it is about components and columns, of hidden Markov
+    models about the states along sequences, of machines and layers about units.
     """
-    terms, ranks = {"memory": common.memory, **how.terms()}, wanted.ranks
-    _places.check_apart({"MODEL": model} | given.files, {"--output": wanted.output})
+    terms, ranks = {"memory": common.memory, **how.terms(wanted.map)}, wanted.ranks
+    _places.check_apart({"MODEL": model} | given.files | cut.files, {"--output": wanted.output})
     _best.check(wanted.output, common.json)
-    net = _answers.network(model)
+    net: Any = tr.load(model)
+    if net.family != "tables":
+        from tractable.cli import _queries  # a query of a network does not wait for it
+
+        return _queries.answer(_queries.Question(model, net, given, wanted, terms, common, cut))
+    cut.check_single(net)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
-    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, ranks, bool(named), terms)
+    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, ranks, bool(named), terms, wanted.summed)
     refused: dict[str, Any] = {}
     shown = _answers.noted(_answers.answers(net, cases, asked), refused)
     shown = _best.written(wanted.output, shown, asked.shown(net))

@@ -25,6 +25,11 @@ class Cutting:
     ] = None
     by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
 
+    def check_single(self, model: Any) -> None:
+        """Refuse cuts of rows that stand for themselves."""
+        if self.lengths or self.by:
+            raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
+
     @property
     def marks(self) -> list[str]:
         """The column that is no data."""

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 WITH_INTERVALS = ("auto", "mini_buckets")
+SEARCHES = ("branch_and_bound", "toulbar2")
+"""Methods that find the most probable states and nothing else."""
 
 
 def _positive(seconds: float | None) -> float | None:
@@ -27,8 +29,21 @@ class How:
     """How it is answered, and within what."""
 
     method: Annotated[
-        Literal["auto", "elimination", "counting", "mini_buckets", "belief_propagation", "gibbs", "mean_field"],
-        typer.Option(help="auto: exact, or an interval (mini_buckets). The last three are estimates."),
+        Literal[
+            "auto",
+            "elimination",
+            "counting",
+            "mini_buckets",
+            "belief_propagation",
+            "gibbs",
+            "mean_field",
+            "branch_and_bound",
+            "toulbar2",
+        ],
+        typer.Option(
+            help="auto: exact, or an interval (mini_buckets). belief_propagation, gibbs and mean_field are estimates;"
+            " the last two are for --map."
+        ),
     ] = "auto"
     exact: Annotated[bool, typer.Option("--exact", help="Exact numbers or a refusal, never an interval.")] = False
     seconds: Annotated[
@@ -48,8 +63,10 @@ class How:
         typer.Option(metavar="N", min=1, help="So many draws for an interval, whatever the clock says: repeatable."),
     ] = None
 
-    def terms(self) -> dict[str, Any]:
-        """The same as `infer` of the library takes it."""
+    def terms(self, searched: bool = False) -> dict[str, Any]:
+        """The same as `infer` of the library takes it, or `most_probable`; whether states are `searched` for."""
+        if self.method in SEARCHES and not searched:
+            raise typer.BadParameter(f"--method {self.method} is about the most probable assignments: give --map too")
         if self.exact and self.method != "auto":
             raise typer.BadParameter(f"--exact and --method {self.method} exclude each other: leave one out")
         method = "exact" if self.exact else self.method

@@ -42,8 +42,7 @@ class Cut(Picked, Cutting):
         """What a model takes: sequences where it is one of sequences, cases of a network, else rows."""
         if model.family in SEQUENTIAL:
             return self.read(path, self)
-        if self.lengths or self.by:
-            raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
+        self.check_single(model)
         if model.family == "tables":
             return self.states(model, path)
         return rows_for(model, path, self, missing)
@@ -211,10 +210,11 @@ def _row(found: dict[str, Any], what: str) -> tuple[str, str]:
     """What a path or a posterior has, and its states."""
     states, tied = found["states"], ", tied" if found.get("tied") else ""
     own = np.argmax(states, axis=1).tolist() if what == "log_likelihood" else states
-    path = _runs(own) if found[what] > -np.inf else "impossible"
+    path = runs(own) if found[what] > -np.inf else "impossible"
     return f"{found[what]:.10g} ({found['kind']}{tied})", path
 
 
-def _runs(states: list[int]) -> str:
-    runs = [f"{state}×{len(list(rows))}" for state, rows in islice(groupby(states), RUNS + 1)]
-    return " ".join(runs[:RUNS]) + (" …" if len(runs) > RUNS else "")
+def runs(states: list[int]) -> str:
+    """A path as its runs of equal states, the first of them."""
+    found = [f"{state}×{len(list(rows))}" for state, rows in islice(groupby(states), RUNS + 1)]
+    return " ".join(found[:RUNS]) + (" …" if len(found) > RUNS else "")
