@@ -38,7 +38,7 @@ def show_blocks(found: Iterable[Block]) -> None:
         console.print(f"… and {more:,} tables more; --variable chooses some, {ALL}")
 
 
-def show_block(block: Block) -> None:
+def show_block(block: Block, rest: str = ALL) -> None:
     """One table, as its shape allows: couplings, a single row, distributions of many states, or rows and columns."""
     console.print(_title(block), soft_wrap=True)
     if block.links and block.values.size > LINKS:
@@ -54,7 +54,7 @@ def show_block(block: Block) -> None:
     if what == "rows" and not block.of and len(block.columns) > COLUMNS:
         left.append(f"{len(block.columns) - COLUMNS:,} columns")
     if left:
-        console.print(f"… and {' and '.join(left)} more; {ALL}")
+        console.print(f"… and {' and '.join(left)} more; {rest}")
 
 
 def _title(block: Block) -> str:

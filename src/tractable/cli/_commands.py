@@ -26,7 +26,9 @@ REFUSED = 3
 
 app = typer.Typer(
     help="Inference and learning in models with hidden variables, priced before it runs and certified.",
-    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung\n\n'
+    epilog="\b\nExamples:\n  tractable query asia.bif --evidence asia=yes,dysp=yes --target lung\n"
+    "  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n\n"
+    "Without a command it says what can be done with the files in the folder.\n\n"
     "\b\nExit codes:\n  0    answered\n  2    bad input: one line says what and where\n"
     "  3    refused by the budget: the plan says what would help\n"
     "  130  interrupted: of a fit that can go on, one line says how (--resume)",

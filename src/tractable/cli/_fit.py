@@ -15,7 +15,8 @@ from tractable.cli._spread import spread
 
 fit = typer.Typer(
     help="Fit a model to data.",
-    epilog="\b\nExample:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n\n"
+    epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
+    "  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors\n\n"
     "\b\nA fit that was interrupted or killed goes on with the same command and --resume.\n"
     "An interrupt (Ctrl-C) has exit code 130.",
     rich_markup_mode=None,

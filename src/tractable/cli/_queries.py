@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import typer
@@ -63,19 +63,6 @@ class Question:
             raise typer.BadParameter(f"--output is for networks, and not for {told}: see --json, decode, transform")
         if self.model.family not in SEQUENTIAL:
             self.cut.check_single(self.model)
-
-
-class Known(NamedTuple):
-    """What is known of all cases: the verbs' records, and what of them is told of one."""
-
-    n: int
-    log_evidence: tr.Certificate | None
-    """Of all cases, or None where the most probable alone is asked for."""
-
-    best: list[tr.MostProbable] | None
-    plan: tr.Plan | None
-    many: bool = True
-    """Whether records have an axis of cases, or are about one."""
 
 
 @dataclass
@@ -136,8 +123,7 @@ def told(
     """What JSON says of every case, whatever the family."""
     record: dict[str, Any] = {} if log is None else {"log_evidence": log.to_json()}
     if best is not None:
-        own = [own for own in best if float(own.log_probability.value) > -math.inf]
-        record |= _best.as_json(own, question.wanted.ranks)
+        record |= _best.as_json(best, question.wanted.ranks)
     return {**record, "plan": plan and plan.to_json()}
 
 
@@ -145,7 +131,7 @@ def case_of(found: list[tr.MostProbable] | None, row: int, many: bool) -> list[t
     """The best of one case, as plain values."""
     if found is None:
         return None
-    return [_one(own, row, many) for own in found]
+    return [own for own in (_one(own, row, many) for own in found) if float(own.log_probability.value) > -math.inf]
 
 
 def _one(found: tr.MostProbable, row: int, many: bool) -> tr.MostProbable:

@@ -15,6 +15,8 @@ from tractable.cli._printed import MAX_COLUMNS, MAX_ROWS, certified, console, ne
 from tractable.cli._queries import COVERAGE, Question, ShownCase
 from tractable.cli._tables import show_model
 
+REST = "--json has it all"
+
 
 def show(question: Question, cases: Sequence[ShownCase]) -> None:
     """One case in full; of several a row each."""
@@ -33,13 +35,13 @@ def _show_one(question: Question, case: ShownCase) -> None:
         impossible = "; the evidence is impossible" if np.max(case.log_evidence.upper) == -math.inf else ""
         console.print(f"{_of(question)} = {certified(case.log_evidence)}{impossible}\n", soft_wrap=True)
     for block in case.blocks:
-        show_block(block)
+        show_block(block, REST)
     for note in case.notes:
         console.print(note)
     if question.model.family == "mixture" and len(case.blocks) > 1:
         console.print(f"low and high: the interval that holds {100 * COVERAGE:g} %; exact")
     if case.best is not None:
-        _show_ranked(case.best)
+        _show_ranked(question, case.best)
 
 
 def _of(question: Question) -> str:
@@ -49,11 +51,14 @@ def _of(question: Question) -> str:
     return "log p(what is observed)"
 
 
-def _show_ranked(best: Sequence[tr.MostProbable]) -> None:
+def _show_ranked(question: Question, best: Sequence[tr.MostProbable]) -> None:
     """The best of one case side by side, with what each has."""
     if not best:
         return console.print("the evidence is impossible")
     shown = best[:MAX_COLUMNS]
+    what = (
+        "log weight, not divided by Z," if question.model.family == "boltzmann" else "log p(these and what is observed)"
+    )
     heads = ["most probable", *map(str, range(2, len(shown) + 1))]
     for name in shown[0].assignment:
         values = np.stack([_numbers(own.assignment[name]) for own in shown], axis=1)
@@ -64,11 +69,11 @@ def _show_ranked(best: Sequence[tr.MostProbable]) -> None:
             if len(values) > 1
             else Block(name, (name,), [("",)], "", heads, values)
         )
-        show_block(block)
+        show_block(block, REST)
     for rank, own in enumerate(shown, 1):
         ends = "" if own.optimum.kind == "exact" else f"; the optimum is {certified(own.optimum)}"
         tied = "; another one is as probable" if own.tied else ""
-        console.print(f"{rank}: log p = {certified(own.log_probability)}{ends}{tied}", soft_wrap=True)
+        console.print(f"{rank}: {what} = {certified(own.log_probability)}{ends}{tied}", soft_wrap=True)
     if len(best) > len(shown):
         console.print(f"… and {len(best) - len(shown):,} more of the best; --json has them all")
 

@@ -25,6 +25,9 @@ LATE = {"show": ("_show",), "filter": ("_ahead",), "forecast": ("_ahead",)}
 MODULES = ("_show", "_ahead", "_machines", "_fit", "_fit_mixture", "_fit_hmm", "_fit_layers", "_fit_network")
 """Where commands are that others do not wait for: by name, and all."""
 
+COMPLETION = "_TRACTABLE_COMPLETE"
+"""In the environment where a shell asks for completions."""
+
 # The class of every error that the argument parser raises; typer exports only this leaf of it by name.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -113,8 +116,13 @@ def _affordable(argv: Sequence[str]) -> int:
 
 
 def _answered(argv: Sequence[str]) -> int:
+    if not argv and COMPLETION not in os.environ:
+        from tractable.cli import _folder  # seldom needed
+
+        _folder.show()
+        return ANSWERED
     command = _command(argv)
-    code = command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
+    code = command.main(list(argv), prog_name="tractable", standalone_mode=False) or ANSWERED
     if code == INTERRUPTED:  # which is all that the parser makes of an interrupt
         raise KeyboardInterrupt
     return code

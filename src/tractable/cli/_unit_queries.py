@@ -49,18 +49,20 @@ def unit_cases(question: Question) -> Iterator[ShownCase]:
             seen = {group: x[row] if many else x for group, x in given.items()}
             found = {group: post.certificates(group) for group in names}
             means = {group: own[row] if many else own for group, own in found.items()}
-            record |= _record(names, means)
+            record |= _record(question, names, means)
             blocks = [block for group in names for block in _block(question, group, names[group], means[group], seen)]
             notes = [*dict.fromkeys(c.verdict for c in means.values() if c.verdict)]
             tops = {group: _told(means[group]) for group in names}
         yield ShownCase(log, blocks, record, tops, own, notes)
 
 
-def _record(names: Mapping[str, list[str]], means: Mapping[str, tr.Certificate]) -> dict[str, Any]:
+def _record(question: Question, names: Mapping[str, list[str]], means: Mapping[str, tr.Certificate]) -> dict[str, Any]:
     """The means of all units by name, and how far off they may be where they are not exact."""
-    out: dict[str, Any] = {"marginals": {group: _named(names[group], c.value) for group, c in means.items()}}
+    asked = {group: [name for name in own if _wanted(question, group, name)] for group, own in names.items()}
+    every = {group: _named(names[group], c.value) for group, c in means.items() if asked[group]}
+    out: dict[str, Any] = {"marginals": {g: {name: own[name] for name in asked[g]} for g, own in every.items()}}
     for group, c in means.items():
-        if c.kind == "exact":
+        if c.kind == "exact" or not asked[group]:
             continue
         bounded = c.kind != "estimate"
         own: dict[str, Any] = {"kind": c.kind, "verdict": c.verdict}
