@@ -13,9 +13,11 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Model, app
 from tractable.cli._common import Common
-from tractable.cli._help import Grouped, examples
+from tractable.cli._cutting import SEQUENTIAL, Cut
+from tractable.cli._following import Followed, columns, side_by_side
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._places import check_apart
-from tractable.cli._sequences import SEQUENTIAL, Cut, SequencesArgument
+from tractable.cli._sequences import SequencesArgument
 from tractable.cli._spread import spread
 from tractable.cli._table_files import NAMED, check_output, told, values_of
 from tractable.formats._pipes import STANDARD, kind_of
@@ -25,27 +27,7 @@ RowsOutput = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A model of sequences, and those that a command is about."""
-
-    path: str
-    model: Any
-    sequences: Any
-
-    @property
-    def parts(self) -> list[str]:
-        """The states of all chains, by name, as they stand side by side."""
-        if self.model.family == "hidden_markov":
-            return [f"state {k}" for k in range(self.model.n_states)]
-        return [f"{name} {k}" for name, n in zip(self.model.chains, self.model.sizes, strict=True) for k in range(n)]
-
-    def each(self, found: Any) -> list[Any]:
-        """What was found for each of the sequences."""
-        return list(found) if self.sequences.many else [found]
-
-
-def _asked(model: str, sequences: str, cut: Cut, output: str | None, common: Common) -> Asked:
+def _asked(model: str, sequences: str, cut: Cut, output: str | None, common: Common) -> Followed:
     """The model and the sequences, all places checked before."""
     check_apart({"MODEL": model, "SEQUENCES": sequences} | cut.files, {"--output": output})
     found: Any = tr.load(model)
@@ -53,12 +35,12 @@ def _asked(model: str, sequences: str, cut: Cut, output: str | None, common: Com
         raise tr.ModelError(f"{model} holds a {type(found).__name__}; this command is for hidden Markov models")
     if output:
         check_output(found, output, common.json)
-    return Asked(model, found, cut.read(sequences, cut))
+    return Followed(model, found, cut.read(sequences, cut))
 
 
 @app.command(
     "filter",
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "filter weather.safetensors days.csv --by station -o states.csv",
         "filter weather.safetensors days.csv --by station --lag 3 --json",
@@ -81,7 +63,7 @@ def filtered(
     asked = _asked(model, sequences, cut, output, common)
     with values_of(sequences):
         found = tr.filtering(asked.model, asked.sequences, lag=lag, memory=common.memory)
-    each = [np.asarray(own) for own in asked.each(_side_by_side(asked, found))]
+    each = [np.asarray(own) for own in asked.each(side_by_side(asked, found))]
     if output:
         _write(output, asked, each, {})
     if common.json:
@@ -96,17 +78,9 @@ def filtered(
         told(common, output, sum(map(len, each)))
 
 
-def _side_by_side(asked: Asked, found: Any) -> Any:
-    """The probabilities of all chains side by side, where there are several."""
-    if asked.model.family == "hidden_markov":
-        return found
-    chains = [found[name] for name in asked.model.chains]
-    if not asked.sequences.many:
-        return np.concatenate(chains, axis=1)
-    return [np.concatenate(own, axis=1) for own in zip(*chains, strict=True)]
-
-
-def _write(output: str, asked: Asked, each: Sequence[np.ndarray], more: dict[str, np.ndarray], first: int = 0) -> None:
+def _write(
+    output: str, asked: Followed, each: Sequence[np.ndarray], more: dict[str, np.ndarray], first: int = 0
+) -> None:
     """Rows of probabilities, and other columns, to a file: by name where it has names, with the sequence and row."""
     whole = np.concatenate(each)
     if kind_of(output, (*NAMED, ".npy", ".npz", ".data")) not in NAMED:
@@ -139,7 +113,7 @@ class Horizon:
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "forecast weather.safetensors days.csv --by station --steps 7",
         "forecast weather.safetensors days.csv --steps 30 --coverage 0.5 -o ahead.csv",
@@ -158,14 +132,12 @@ def forecast(
     asked = _asked(model, sequences, cut, output, common)
     with values_of(sequences):
         found = tr.forecast(asked.model, asked.sequences, horizon.steps, memory=common.memory)
-    each = asked.each(found) if isinstance(found, list) else [found]
-    shown = [columns(asked, own, horizon.coverage) for own in each]
+    each = asked.each(found)
     if output:
-        names = {name: np.concatenate([own[name] for own in shown]) for name in shown[0]}
-        _write(output, asked, [own.states for own in each], names, first=1)
+        _write(output, asked, [own.states for own in each], _expected(asked, each, horizon.coverage), first=1)
     if common.json:
         record = {"model": _json.model(asked.model), "output": output, "kind": "exact", "coverage": horizon.coverage}
-        parts = [_record(own, columns) for own, columns in zip(each, shown, strict=True)]
+        parts = [_record(own, columns(asked, own, horizon.coverage)) for own in each]
         return _json.write({**record, "states": asked.parts, "sequences": parts})
     if output != STANDARD:
         from tractable.cli import _ahead_tables  # brings rich
@@ -175,22 +147,10 @@ def forecast(
         told(common, output, sum(len(own.states) for own in each))
 
 
-def columns(asked: Asked, found: Any, coverage: float) -> dict[str, np.ndarray]:
-    """What is expected of each column, as columns [n] by name."""
-    predictive = found.predictive
-    if predictive is None:
-        means = np.asarray(asked.model.emissions.mean(found.states))
-        names = asked.model.named.names if asked.model.named else map(str, range(means.shape[1]))
-        return {f"{name}_mean": means[:, j] for j, name in enumerate(names)}
-    low, high = predictive.interval(coverage)
-    parts = {"mean": predictive.means, "deviation": predictive.deviations, "low": low, "high": high}
-    out: dict[str, np.ndarray] = {}
-    for j, name in enumerate(predictive.names):
-        if states := predictive.states(j):
-            out |= dict(zip((f"{name}={s}" for s in states), predictive.probabilities(j).T, strict=True))
-        else:
-            out |= {f"{name}_{what}": numbers[:, j] for what, numbers in parts.items()}
-    return out
+def _expected(asked: Followed, each: Sequence[Any], coverage: float) -> dict[str, np.ndarray]:
+    """What is expected of each column, all sequences one after another."""
+    shown = [columns(asked, own, coverage) for own in each]
+    return {name: np.concatenate([own[name] for own in shown]) for name in shown[0]}
 
 
 def _record(found: Any, columns: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tractable.cli._ahead import Asked, columns
+from tractable.cli._following import Followed, columns
 from tractable.cli._printed import MAX_ROWS, console, new_table
 from tractable.cli._tables import show_model
 
@@ -18,7 +18,7 @@ STATES = 8
 BEST = 5
 
 
-def show_filtered(asked: Asked, each: Sequence[np.ndarray], quiet: bool) -> None:
+def show_filtered(asked: Followed, each: Sequence[np.ndarray], quiet: bool) -> None:
     """The states now: the last rows of a sequence, or the last row of each."""
     if not quiet:
         show_model(asked.path, asked.model)
@@ -41,7 +41,7 @@ Places = tuple[str, ...]
 """What names a row."""
 
 
-def _show_states(heads: Places, rows: Sequence[tuple[Places, np.ndarray]], asked: Asked) -> None:
+def _show_states(heads: Places, rows: Sequence[tuple[Places, np.ndarray]], asked: Followed) -> None:
     """Probabilities of states, each in a column; of many states the most probable ones."""
     names = asked.parts
     few = len(names) <= STATES
@@ -58,7 +58,7 @@ def _best(names: Sequence[str], p: np.ndarray) -> str:
     return ", ".join(f"{names[k]}: {p[k]:.4g}" for k in best if p[k] > 0)
 
 
-def show_forecast(asked: Asked, each: Sequence[Any], coverage: float, quiet: bool) -> None:
+def show_forecast(asked: Followed, each: Sequence[Any], coverage: float, quiet: bool) -> None:
     """Of each sequence a table of states and one of columns."""
     if not quiet:
         show_model(asked.path, asked.model)
@@ -77,7 +77,7 @@ def show_forecast(asked: Asked, each: Sequence[Any], coverage: float, quiet: boo
         left -= rows
 
 
-def _show_columns(asked: Asked, own: Any, coverage: float, rows: int) -> None:
+def _show_columns(asked: Followed, own: Any, coverage: float, rows: int) -> None:
     """What is expected of the first columns: a mean and an interval, or the likeliest category."""
     if own.predictive is None:
         found = columns(asked, own, coverage)

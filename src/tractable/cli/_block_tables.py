@@ -41,20 +41,24 @@ def show_blocks(found: Iterable[Block]) -> None:
 def show_block(block: Block, rest: str = ALL) -> None:
     """One table, as its shape allows: couplings, a single row, distributions of many states, or rows and columns."""
     console.print(_title(block), soft_wrap=True)
-    if block.links and block.values.size > LINKS:
-        shown, of, what = _links(block), block.values.size, "couplings, weaker ones,"
-    elif not block.over:
-        shown, of, what = _single(block), len(block.columns), "entries"
-    elif block.of and len(block.columns) > COLUMNS:
-        shown, of, what = _wide(block), len(block.rows), "rows"
-    else:
-        shown, of, what = _plain(block), len(block.rows), "rows"
+    shown, of, what = _shaped(block)
     console.print(shown)
     left = [f"{of - shown.row_count:,} {what}"] if of > shown.row_count else []
-    if what == "rows" and not block.of and len(block.columns) > COLUMNS:
-        left.append(f"{len(block.columns) - COLUMNS:,} columns")
+    hidden = len(block.columns) - COLUMNS
+    if what == "rows" and not block.of and hidden > 0:
+        left.append(f"{hidden:,} columns")
     if left:
         console.print(f"… and {' and '.join(left)} more; {rest}")
+
+
+def _shaped(block: Block) -> tuple[Any, int, str]:
+    """A table of it, how many rows it would have, and what these are."""
+    if block.links and block.values.size > LINKS:
+        return _links(block), block.values.size, "weaker ones"
+    if not block.over:
+        return _single(block), len(block.columns), "entries"
+    made = _wide if block.of and len(block.columns) > COLUMNS else _plain
+    return made(block), len(block.rows), "rows"
 
 
 def _title(block: Block) -> str:
@@ -104,9 +108,10 @@ def _single(block: Block) -> Any:
 def _wide(block: Block) -> Any:
     """The most probable states of each row."""
     table = new_table(*map(cut, block.over), f"most probable of {len(block.columns):,} {cut(block.of)}", left=9)
+    names = [cut(name) for name in block.columns]
     for i, row in enumerate(islice(block.rows, ROWS)):
         best = np.argsort(-block.values[i], kind="stable")[:BEST]
-        told = [f"{cut(block.columns[j])} {block.values[i, j]:.4g}" for j in best.tolist() if block.values[i, j] > 0]
+        told = [f"{names[j]} {block.values[i, j]:.4g}" for j in best.tolist() if block.values[i, j] > 0]
         table.add_row(*map(cut, row), ", ".join(told))
     return table
 

@@ -13,7 +13,7 @@ from tractable.cli import _answers, _best, _json, _places, _text
 from tractable.cli._common import Common, Force
 from tractable.cli._cutting import Cutting
 from tractable.cli._former import Renamed
-from tractable.cli._help import Grouped, examples
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._how import How
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
@@ -146,7 +146,7 @@ class QueryTargets:
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "query asia.bif --evidence asia=yes,dysp=yes --target lung,tub --joint",
         "query grid.uai.gz --map --method branch_and_bound --seconds 60",
@@ -173,8 +173,9 @@ def query(
     net: Any = tr.load(model)
     if net.family != "tables":
         from tractable.cli import _queries  # a query of a network does not wait for it
+        from tractable.cli._query_base import OtherQuery
 
-        return _queries.answer(_queries.Question(model, net, given, wanted, terms, common, cut))
+        return _queries.answer(OtherQuery(model, net, given, wanted, terms, common, cut))
     cut.check_single(net)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
@@ -204,7 +205,7 @@ def _check_answered(refused: Mapping[str, Any]) -> None:
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "separated asia.bif asia smoke --given dysp",
         "separated asia.bif asia,tub smoke,bronc --json",
@@ -227,7 +228,7 @@ def separated(
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "convert alarm.bif.gz alarm.uai.gz",
         "convert rounded.bif whole.safetensors --normalize --force",

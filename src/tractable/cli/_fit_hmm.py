@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
+from tractable.cli._cutting import Cutting
 from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, held_out, show_run
@@ -15,7 +16,7 @@ from tractable.cli._former import Renamed
 from tractable.cli._help import examples
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Cutting, SequencesArgument
+from tractable.cli._sequences import SequencesArgument
 from tractable.cli._spread import spread
 from tractable.cli._table_files import once, values_of
 from tractable.cli._weights import weighing

@@ -27,7 +27,7 @@ _WORD = re.compile(r"[\w.+-]+")
 _DELIMITERS = (",", ";", "\t", "|")
 
 
-class Seen(NamedTuple):
+class SeenFile(NamedTuple):
     """A file: what it is, and what could be done with it."""
 
     name: str
@@ -56,7 +56,7 @@ def _example() -> list[str]:
     return [f"      tractable query {shlex.quote(path)} --evidence dysp=yes"]
 
 
-def _seen(folder: str) -> tuple[list[Seen], int]:
+def _seen(folder: str) -> tuple[list[SeenFile], int]:
     """The first files that it reads, models before tables, and how many more have such names."""
     try:
         with os.scandir(folder) as found:
@@ -64,7 +64,7 @@ def _seen(folder: str) -> tuple[list[Seen], int]:
     except OSError:
         return [], 0
     known = sorted((rank, name) for name in entries if (rank := _rank(name)) is not None)
-    out: list[Seen] = []
+    out: list[SeenFile] = []
     for at, (_, name) in enumerate(known):
         if len(out) == FILES:
             return out, len(known) - at
@@ -109,13 +109,13 @@ def _quoted(name: str) -> str:
 # ---------------------------------------------------------------- what files are
 
 
-def _bif(path: str, name: str) -> Seen | None:
+def _bif(path: str, name: str) -> SeenFile | None:
     text = _start(path).decode("utf-8", errors="replace")
     found = _BIF.findall(text)
     if not found:
         return None
     names = tuple(v.strip('"') for v, _ in found)
-    return Seen(
+    return SeenFile(
         name, "a network of tables", _query(name, found[0][0].strip('"'), found[0][1].strip('"')), "tables", names
     )
 
@@ -126,13 +126,13 @@ def _query(name: str, variable: str, state: str) -> str:
     return f"query {_quoted(name)}" + (f" --evidence {variable}={state}" if plain else "")
 
 
-def _marked(*marks: bytes) -> Callable[[str, str], Seen | None]:
+def _marked(*marks: bytes) -> Callable[[str, str], SeenFile | None]:
     """The network in a file that has one of these marks."""
 
-    def seen(path: str, name: str) -> Seen | None:
+    def seen(path: str, name: str) -> SeenFile | None:
         start = _start(path)
         found = any(mark in start[:4096].upper() for mark in marks)
-        return Seen(name, "a network of tables", f"explain {_quoted(name)}", "tables") if found else None
+        return SeenFile(name, "a network of tables", f"explain {_quoted(name)}", "tables") if found else None
 
     return seen
 
@@ -148,7 +148,7 @@ WHAT = {
 }
 
 
-def _tensors(path: str, name: str) -> Seen | None:
+def _tensors(path: str, name: str) -> SeenFile | None:
     size = int.from_bytes(_start(path, 8), "little")
     if not 2 <= size <= HEADER:
         return None
@@ -157,15 +157,15 @@ def _tensors(path: str, name: str) -> Seen | None:
     if kind in ("bayesian", "markov"):
         first = about["variables"][0]
         names = tuple(str(v["name"]) for v in about["variables"])
-        return Seen(
+        return SeenFile(
             name, "a network of tables", _query(name, str(first["name"]), str(first["states"][0])), "tables", names
         )
     columns = (about.get("columns") or {}).get("names", ()) if kind in WHAT else ()
     named = tuple(map(str, columns))
-    return Seen(name, WHAT[kind], f"show {_quoted(name)}", kind, named)
+    return SeenFile(name, WHAT[kind], f"show {_quoted(name)}", kind, named)
 
 
-def _table(path: str, name: str) -> Seen | None:
+def _table(path: str, name: str) -> SeenFile | None:
     data = _start(path)
     if b"\0" in data:
         return None
@@ -177,7 +177,7 @@ def _table(path: str, name: str) -> Seen | None:
     names = tuple(cell.strip() for cell in header)
     columns = "1 column" if len(names) == 1 else f"{len(names):,} columns"
     told = f"a table of {columns}: {', '.join(_shown(own) for own in names[:NAMES])}"
-    return Seen(name, told + (", …" if len(names) > NAMES else ""), _fit(name), "", names)
+    return SeenFile(name, told + (", …" if len(names) > NAMES else ""), _fit(name), "", names)
 
 
 def _shown(name: str) -> str:
@@ -185,10 +185,10 @@ def _shown(name: str) -> str:
     return (name if name.isprintable() else name.encode("unicode_escape").decode())[:40]
 
 
-def _array(path: str, name: str) -> Seen | None:
+def _array(path: str, name: str) -> SeenFile | None:
     start = _start(path, 8)
     marks = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".parquet": b"PAR1"}
-    return Seen(name, "a table", _fit(name)) if start.startswith(marks[_kind(name)]) else None
+    return SeenFile(name, "a table", _fit(name)) if start.startswith(marks[_kind(name)]) else None
 
 
 def _fit(name: str) -> str:
@@ -197,7 +197,7 @@ def _fit(name: str) -> str:
     return f"fit mixture {_quoted(name)} --components 3 -o {_quoted(f'{stem}.mixture.safetensors')}"
 
 
-KINDS: dict[str, Callable[[str, str], Seen | None]] = {
+KINDS: dict[str, Callable[[str, str], SeenFile | None]] = {
     ".bif": _bif,
     ".uai": _marked(b"BAYES", b"MARKOV"),
     ".xml": _marked(b"<BIF"),
@@ -222,21 +222,22 @@ WITH_TABLE = {
 }
 
 
-def _matched(seen: Sequence[Seen]) -> Iterator[Seen]:
+def _matched(seen: Sequence[SeenFile]) -> Iterator[SeenFile]:
     """The files, models and tables with the same columns together."""
     models = [one for one in seen if one.family in WITH_TABLE and one.names]
     for one in seen:
         other = next((model for model in models if not one.family and _together(model, one)), None)
-        if other is None:
-            yield one
-            continue
-        command = WITH_TABLE[other.family].format(model=_quoted(other.name), table=_quoted(one.name))
-        left = [name for name in one.names if name not in other.names]
-        ignored = "".join(f" --ignore {name}" for name in left if _WORD.fullmatch(name))
-        yield one._replace(command=command + ignored)
+        yield one if other is None else one._replace(command=_of_both(other, one))
 
 
-def _together(model: Seen, table: Seen) -> bool:
+def _of_both(model: SeenFile, table: SeenFile) -> str:
+    """What to do with a model and a table, whose other columns are left out."""
+    command = WITH_TABLE[model.family].format(model=_quoted(model.name), table=_quoted(table.name))
+    left = [name for name in table.names if name not in model.names and _WORD.fullmatch(name)]
+    return command + (f" --ignore {','.join(left)}" if left else "")
+
+
+def _together(model: SeenFile, table: SeenFile) -> bool:
     """Whether a table has the columns of a model, of a network at least one variable and nothing besides."""
     if not table.names:
         return False

@@ -18,7 +18,7 @@ def examples(*commands: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  tractable {command}" for command in commands)
 
 
-class Grouped(TyperCommand):
+class GroupedHelp(TyperCommand):
     """A command whose help has its options in the groups that they are declared in (`spread`)."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -65,14 +65,18 @@ class How:
 
     def terms(self, searched: bool = False) -> dict[str, Any]:
         """The same as `infer` of the library takes it, or `most_probable`; whether states are `searched` for."""
-        if self.method in SEARCHES and not searched:
-            raise typer.BadParameter(f"--method {self.method} is about the most probable assignments: give --map too")
         if self.exact and self.method != "auto":
             raise typer.BadParameter(f"--exact and --method {self.method} exclude each other: leave one out")
+        if self.method in SEARCHES and not searched:
+            raise typer.BadParameter(f"--method {self.method} is about the most probable assignments: give --map too")
+        return {"method": "exact" if self.exact else self.method, "seconds": self.seconds, **self._intervals()}
+
+    def _intervals(self) -> dict[str, Any]:
+        """The terms of intervals, which not every method has."""
         method = "exact" if self.exact else self.method
         terms = {"confidence": self.confidence, "draws": self.draws}
         given = [f"--{name}" for name, value in terms.items() if value is not None]
         if given and method not in WITH_INTERVALS:
             how = "--exact" if self.exact else f"--method {method}"
             raise typer.BadParameter(f"{given[0]} is about intervals, and {how} gives none: leave one out")
-        return {"method": method, "seconds": self.seconds, **terms}
+        return terms

@@ -12,11 +12,11 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Model, app
 from tractable.cli._common import Common
+from tractable.cli._cutting import Cut, checked_numbers, rows_for
 from tractable.cli._former import Renamed
-from tractable.cli._help import Grouped, examples
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart
-from tractable.cli._sequences import Cut, checked_numbers, rows_for
 from tractable.cli._spread import spread
 from tractable.cli._table_files import (
     Picked,
@@ -54,7 +54,7 @@ class LikelihoodOptions:
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "score digits.safetensors held.npy",
         "score weather.safetensors days.csv --by station --json",
@@ -150,7 +150,7 @@ class Filling(Cut):
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "impute digits.safetensors gaps.csv -o whole.csv",
         "impute ratings.safetensors ratings.csv --expected -o whole.csv",
@@ -174,7 +174,7 @@ def impute(model: Model, data: Data, output: Output, cut: Filling, common: Commo
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "diagnose digits.safetensors --plot traces.png",
         "diagnose digits.safetensors --chains 4 --sweeps 5000 --json",
@@ -197,7 +197,7 @@ def diagnose(
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "transform digits.safetensors digits.npy -o features.npy",
         "transform votes.safetensors votes.csv --ignore id -o components.csv",

@@ -12,13 +12,13 @@ import tractable as tr
 from tractable.cli._block_tables import show_block
 from tractable.cli._blocks import Block
 from tractable.cli._printed import MAX_COLUMNS, MAX_ROWS, certified, console, new_table
-from tractable.cli._queries import COVERAGE, Question, ShownCase
+from tractable.cli._query_base import COVERAGE, OtherQuery, ShownCase
 from tractable.cli._tables import show_model
 
 REST = "--json has it all"
 
 
-def show(question: Question, cases: Sequence[ShownCase]) -> None:
+def show(question: OtherQuery, cases: Sequence[ShownCase]) -> None:
     """One case in full; of several a row each."""
     if not question.common.quiet:
         show_model(question.path, question.model)
@@ -30,7 +30,7 @@ def show(question: Question, cases: Sequence[ShownCase]) -> None:
         _show_best(cases)
 
 
-def _show_one(question: Question, case: ShownCase) -> None:
+def _show_one(question: OtherQuery, case: ShownCase) -> None:
     if case.log_evidence is not None:
         impossible = "; the evidence is impossible" if np.max(case.log_evidence.upper) == -math.inf else ""
         console.print(f"{_of(question)} = {certified(case.log_evidence)}{impossible}\n", soft_wrap=True)
@@ -44,38 +44,39 @@ def _show_one(question: Question, case: ShownCase) -> None:
         _show_ranked(question, case.best)
 
 
-def _of(question: Question) -> str:
+def _of(question: OtherQuery) -> str:
     """What the number in front is."""
     if question.model.family == "boltzmann":
         return "log of the sum over all that is free"
     return "log p(what is observed)"
 
 
-def _show_ranked(question: Question, best: Sequence[tr.MostProbable]) -> None:
+def _show_ranked(question: OtherQuery, best: Sequence[tr.MostProbable]) -> None:
     """The best of one case side by side, with what each has."""
     if not best:
         return console.print("the evidence is impossible")
     shown = best[:MAX_COLUMNS]
+    for name in shown[0].assignment:
+        show_block(_ranks(question, name, shown), REST)
     what = (
         "log weight, not divided by Z," if question.model.family == "boltzmann" else "log p(these and what is observed)"
     )
-    heads = ["most probable", *map(str, range(2, len(shown) + 1))]
-    for name in shown[0].assignment:
-        values = np.stack([_numbers(own.assignment[name]) for own in shown], axis=1)
-        rows = [(str(i),) for i in range(len(values))]
-        over = ("row",) if name == "state" or name.startswith("chain") else ("unit",)
-        block = (
-            Block(name, over, rows, "", heads, values)
-            if len(values) > 1
-            else Block(name, (name,), [("",)], "", heads, values)
-        )
-        show_block(block, REST)
     for rank, own in enumerate(shown, 1):
         ends = "" if own.optimum.kind == "exact" else f"; the optimum is {certified(own.optimum)}"
         tied = "; another one is as probable" if own.tied else ""
         console.print(f"{rank}: {what} = {certified(own.log_probability)}{ends}{tied}", soft_wrap=True)
     if len(best) > len(shown):
         console.print(f"… and {len(best) - len(shown):,} more of the best; --json has them all")
+
+
+def _ranks(question: OtherQuery, name: str, best: Sequence[tr.MostProbable]) -> Block:
+    """The states of one group, chain or variable, each of the best in a column."""
+    heads = ["most probable", *map(str, range(2, len(best) + 1))]
+    values = np.stack([_numbers(own.assignment[name]) for own in best], axis=1)
+    if question.model.family == "mixture":
+        return Block(name, (name,), [("",)], "", heads, values)
+    row = "unit" if hasattr(question.model, "groups") else "row"
+    return Block(name, (row,), [(str(i),) for i in range(len(values))], "", heads, values)
 
 
 def _numbers(value: Any) -> np.ndarray:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 import tractable as tr
-from tractable.cli import _json
+from tractable.cli import _json, _text
 from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
-from tractable.cli._cutting import SEQUENTIAL, Cutting, Text
-from tractable.cli._help import Grouped, examples
+from tractable.cli._cutting import Cut, Text
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Picked, check_output, columns_in, told, values_of
+from tractable.cli._table_files import check_output, told, values_of
 from tractable.formats._pipes import STANDARD
 
 SequencesArgument = Annotated[
@@ -30,44 +29,6 @@ SequencesArgument = Annotated[
         show_default=False,
     ),
 ]
-RUNS = 12
-"""So many runs of equal states of a path are printed."""
-
-
-@dataclass(frozen=True)
-class Cut(Picked, Cutting):
-    """What is read of a file, and how it is cut."""
-
-    def data(self, model: Any, path: Any, missing: bool = True) -> Any:
-        """What a model takes: sequences where it is one of sequences, cases of a network, else rows."""
-        if model.family in SEQUENTIAL:
-            return self.read(path, self)
-        self.check_single(model)
-        if model.family == "tables":
-            return self.states(model, path)
-        return rows_for(model, path, self, missing)
-
-
-def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any:
-    """The rows in a file, by name where the model has names; those of units are looked at, with the file's name."""
-    rows = chosen.rows(path) if model.family == "mixture" or _has_names(model) else chosen.array(path)
-    if hasattr(model, "groups"):
-        checked_numbers(model, rows, path, missing)
-    return rows
-
-
-def _has_names(model: Any) -> bool:
-    """Whether the visible units of a model have names, of columns or of states."""
-    visible = getattr(model, "units", {}).get("visible")
-    return columns_in(model) is not None or bool(getattr(visible, "names", ()))
-
-
-def checked_numbers(model: Any, rows: Any, path: Any, missing: bool = True) -> np.ndarray:
-    """Rows of a file as numbers of the visible units."""
-    from tractable.models.clamping import checked_values  # brings jax
-
-    with values_of(path):
-        return checked_values(model, "visible", rows, missing)
 
 
 @dataclass(frozen=True)
@@ -90,7 +51,7 @@ class StatesQuery(Common):
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog=examples(
         "decode weather.safetensors days.csv --by station -o states.npy",
         "decode weather.safetensors days.csv --by station --posterior --json",
@@ -210,11 +171,5 @@ def _row(found: dict[str, Any], what: str) -> tuple[str, str]:
     """What a path or a posterior has, and its states."""
     states, tied = found["states"], ", tied" if found.get("tied") else ""
     own = np.argmax(states, axis=1).tolist() if what == "log_likelihood" else states
-    path = runs(own) if found[what] > -np.inf else "impossible"
+    path = _text.runs(own) if found[what] > -np.inf else "impossible"
     return f"{found[what]:.10g} ({found['kind']}{tied})", path
-
-
-def runs(states: list[int]) -> str:
-    """A path as its runs of equal states, the first of them."""
-    found = [f"{state}×{len(list(rows))}" for state, rows in islice(groupby(states), RUNS + 1)]
-    return " ".join(found[:RUNS]) + (" …" if len(found) > RUNS else "")

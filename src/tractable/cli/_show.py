@@ -10,10 +10,11 @@ import typer
 
 import tractable as tr
 from tractable.cli import _answers, _json, _text
-from tractable.cli._blocks import Block, blocks, columns_of
+from tractable.cli._blocks import Block, columns_of
 from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common, OverBudgetError
-from tractable.cli._help import Grouped
+from tractable.cli._help import GroupedHelp
+from tractable.cli._model_blocks import blocks
 from tractable.cli._places import check_apart, check_writable
 from tractable.cli._spread import spread
 from tractable.cli._table_files import NAMED, Texts, told
@@ -51,7 +52,7 @@ class ShownParts:
 
 
 @app.command(
-    cls=Grouped,
+    cls=GroupedHelp,
     epilog="\b\nExamples:\n  tractable show asia.bif --variable either,lung\n"
     "  tractable show weather.safetensors --json",
 )
@@ -117,16 +118,27 @@ def _chosen(net: Any, names: Sequence[str]) -> Iterable[Block]:
 def _only(found: Iterable[Block], names: Sequence[str]) -> Iterator[Block]:
     """Of each table what is about these names: all of it, some columns, or some rows."""
     for block in found:
-        columns = [] if block.of else [j for j, column in enumerate(block.columns) if column in names]
-        rows = [i for i, row in enumerate(block.rows) if not {*row}.isdisjoint(names)]
-        if block.name in names or block.of in names or _group(block) in names:
+        if not {block.name, block.of, _group(block)}.isdisjoint(names):
             yield block
-        elif columns:
-            spread = None if block.deviations is None else block.deviations[:, columns]
-            own = [block.columns[j] for j in columns]
-            yield block._replace(columns=own, values=block.values[:, columns], deviations=spread)
-        elif rows and block.over in (("unit",), ("unit", "other"), ("column",)):
-            yield block._replace(rows=[block.rows[i] for i in rows], values=block.values[rows])
+        elif (chosen := _columns(block, names) or _rows(block, names)) is not None:
+            yield chosen
+
+
+def _columns(block: Block, names: Sequence[str]) -> Block | None:
+    """The columns that are variables of these names."""
+    at = [] if block.of else [j for j, column in enumerate(block.columns) if column in names]
+    if not at:
+        return None
+    spread = None if block.deviations is None else block.deviations[:, at]
+    return block._replace(columns=[block.columns[j] for j in at], values=block.values[:, at], deviations=spread)
+
+
+def _rows(block: Block, names: Sequence[str]) -> Block | None:
+    """The rows that are about units or columns of these names."""
+    if block.over[:1] not in (("unit",), ("column",)):
+        return None
+    at = [i for i, row in enumerate(block.rows) if not {*row}.isdisjoint(names)]
+    return block._replace(rows=[block.rows[i] for i in at], values=block.values[at]) if at else None
 
 
 def _group(block: Block) -> str:

@@ -56,10 +56,7 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     if len(answers) != 1:
         return _show_cases(net, asked, answers)
     answer = answers[0]
-    if not quiet and answer.plan is not None:
-        _show_price(answer.plan)
-    if answer.log_evidence is not None:
-        console.print(_evidence(net, answer, answer.log_evidence))
+    _show_found(net, answer, quiet)
     if answer.marginals:
         _show(["variable", "state"], _marginals(net, answer))
     if answer.estimates:
@@ -71,6 +68,14 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     _show_refused(answer.refused)
     if isinstance(answer.most_probable, tr.Plan):
         console.print(answer.most_probable)
+
+
+def _show_found(net: Network, answer: ShownAnswer, quiet: bool) -> None:
+    """What it cost, and log P, where that is asked for."""
+    if not quiet and answer.plan is not None:
+        _show_price(answer.plan)
+    if answer.log_evidence is not None:
+        console.print(_evidence(net, answer, answer.log_evidence))
 
 
 def _of_best(net: Network, asked: ShownQuery) -> str:

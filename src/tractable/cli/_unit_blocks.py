@@ -57,13 +57,19 @@ def _machine(machine: Any, prefix: str = "", groups: Sequence[str] = ()) -> Iter
             yield _biases(prefix + called[name], names[name], wide, "log precision")
     for (a, b), w in machine.couplings.items():
         title = f"{prefix}{called[a]} – {called[b]}" if a != b else f"{prefix}within {called[a]}"
-        if a == b and a in machine.edges:
-            pairs = [(names[a][i], names[a][j]) for i, j in np.asarray(machine.edges[a]).tolist()]
-            values = np.asarray(w, np.float64).reshape(-1, 1)
-            yield Block(title, ("unit", "other"), pairs, "", ["coupling"], values, what="coupling", links=True)
-        else:
-            own = machine.within(a) if a == b else w
-            yield _links(title, (names[a], names[b]), own, "coupling")
+        yield (
+            _edges(machine, a, w, title)
+            if a == b and a in machine.edges
+            else _links(title, (names[a], names[b]), machine.within(a) if a == b else w, "coupling")
+        )
+
+
+def _edges(machine: Any, group: str, w: Any, title: str) -> Block:
+    """The couplings within a group of which few units interact."""
+    names = feature_names(machine.units[group])
+    pairs = [(names[i], names[j]) for i, j in np.asarray(machine.edges[group]).tolist()]
+    values = np.asarray(w, np.float64).reshape(-1, 1)
+    return Block(title, ("unit", "other"), pairs, "", ["coupling"], values, what="coupling", links=True)
 
 
 def _layers(model: Any) -> Iterator[Block]:

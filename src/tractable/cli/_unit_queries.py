@@ -11,8 +11,9 @@ import numpy as np
 import tractable as tr
 from tractable.cli import _text
 from tractable.cli._blocks import Block, alone, numbered
-from tractable.cli._queries import (
-    Question,
+from tractable.cli._cutting import rows_for
+from tractable.cli._query_base import (
+    OtherQuery,
     ShownCase,
     case_of,
     joined,
@@ -22,7 +23,6 @@ from tractable.cli._queries import (
     summed,
     told,
 )
-from tractable.cli._sequences import rows_for
 from tractable.cli._table_files import once, values_of
 from tractable.cli._unit_blocks import feature_names
 from tractable.models._base import nearest
@@ -33,83 +33,92 @@ _UNIT = re.compile(r"(.+)\[(\d{1,9})\]")
 HEADS = ("lower", "upper")
 
 
-def unit_cases(question: Question) -> Iterator[ShownCase]:
+def unit_cases(question: OtherQuery) -> Iterator[ShownCase]:
     """The means of the units of each case that are not observed."""
     model = question.model
     names = {group: feature_names(model.units[group]) for group in model.groups}
     _check_targets(question, names)
     given, many = _given(question)
     post, best = summed(question, given or None, model), searched(question, given or None, model)
-    n = len(next(iter(given.values()))) if many else 1
-    for row in range(n):
+    plan = plan_of(post, best)
+    for row in range(len(next(iter(given.values()))) if many else 1):
         own = case_of(best, row, many)
-        log = None if post is None else post.log_partition[row] if many else post.log_partition
-        record, blocks, tops, notes = told(question, log, own, plan_of(post, best)), [], {}, []
+        log = None if post is None else _at(post.log_partition, row, many)
+        case = ShownCase(log, [], told(question, log, own, plan), {}, own)
         if post is not None:
-            seen = {group: x[row] if many else x for group, x in given.items()}
-            found = {group: post.certificates(group) for group in names}
-            means = {group: own[row] if many else own for group, own in found.items()}
-            record |= _record(question, names, means)
-            blocks = [block for group in names for block in _block(question, group, names[group], means[group], seen)]
-            notes = [*dict.fromkeys(c.verdict for c in means.values() if c.verdict)]
-            tops = {group: _told(means[group]) for group in names}
-        yield ShownCase(log, blocks, record, tops, own, notes)
+            seen = {group: _at(x, row, many) for group, x in given.items()}
+            _tell(question, case, {g: (names[g], _at(post.certificates(g), row, many)) for g in names}, seen)
+        yield case
 
 
-def _record(question: Question, names: Mapping[str, list[str]], means: Mapping[str, tr.Certificate]) -> dict[str, Any]:
-    """The means of all units by name, and how far off they may be where they are not exact."""
-    asked = {group: [name for name in own if _wanted(question, group, name)] for group, own in names.items()}
-    every = {group: _named(names[group], c.value) for group, c in means.items() if asked[group]}
-    out: dict[str, Any] = {"marginals": {g: {name: own[name] for name in asked[g]} for g, own in every.items()}}
-    for group, c in means.items():
-        if c.kind == "exact" or not asked[group]:
+def _at(of_all: Any, row: int, many: bool) -> Any:
+    """What is about one case."""
+    return of_all[row] if many else of_all
+
+
+MeansByName = tuple[list[str], tr.Certificate]
+"""The names of a group's units, and their means."""
+
+
+def _tell(question: OtherQuery, case: ShownCase, found: dict[str, MeansByName], seen: Mapping[str, np.ndarray]) -> None:
+    """What is known of the units that are asked about."""
+    marginals: dict[str, Any] = case.record.setdefault("marginals", {})
+    for group, (names, c) in found.items():
+        case.tops[group] = _first(c)
+        asked = [i for i, name in enumerate(names) if _wanted(question, group, name)]
+        if not asked:
             continue
-        bounded = c.kind != "estimate"
-        own: dict[str, Any] = {"kind": c.kind, "verdict": c.verdict}
-        for what in HEADS if bounded else ("std_error",):
-            numbers = getattr(c, what)
-            own[what] = None if numbers is None else _named(names[group], numbers)
-        out.setdefault("intervals" if bounded else "estimates", {})[group] = own
-    return out
+        labels = [names[i] for i in asked]
+        marginals[group] = dict(zip(labels, np.ravel(c.value)[asked].tolist(), strict=True))
+        if c.kind != "exact":
+            kind = "estimates" if c.kind == "estimate" else "intervals"
+            case.record.setdefault(kind, {})[group] = _error(c, asked, labels)
+        case.blocks += _block(question, group, (names, c), asked, seen)
+        case.notes += [c.verdict] if c.verdict and c.verdict not in case.notes else []
 
 
-def _named(names: list[str], values: Any) -> dict[str, float]:
-    return dict(zip(names, np.ravel(values).tolist(), strict=True))
+def _error(found: tr.Certificate, asked: list[int], names: list[str]) -> dict[str, Any]:
+    """How far off means may be that are not exact."""
+    own: dict[str, Any] = {"kind": found.kind, "verdict": found.verdict}
+    for what in ("std_error",) if found.kind == "estimate" else HEADS:
+        numbers = getattr(found, what)
+        own[what] = None if numbers is None else dict(zip(names, np.ravel(numbers)[asked].tolist(), strict=True))
+    return own
 
 
-def _told(found: tr.Certificate) -> str:
+def _first(found: tr.Certificate) -> str:
     """The first means."""
     flat = np.ravel(found.value)
     return " ".join(f"{x:.3g}" for x in flat[:4].tolist()) + (" …" if flat.size > 4 else "")
 
 
 def _block(
-    question: Question, group: str, names: list[str], found: tr.Certificate, seen: Mapping[str, np.ndarray]
+    question: OtherQuery, group: str, told: MeansByName, asked: list[int], seen: Mapping[str, np.ndarray]
 ) -> Iterator[Block]:
     """The free units of a group that are asked about, with what is known of their error."""
-    units = question.model.units[group]
+    (names, found), units = told, question.model.units[group]
     free = np.isnan(seen[group]) if group in seen else np.ones(units.n, bool)
-    chosen = [
-        i for i, unit in enumerate(units.unit_of_feature.tolist()) if free[unit] and _wanted(question, group, names[i])
-    ]
+    chosen = [i for i in asked if free[units.unit_of_feature[i]]]
     if not chosen:
         return
-    columns = {"mean": found.value}
-    if found.kind == "estimate" and found.std_error is not None:
-        columns["standard error"] = found.std_error
-    elif found.kind not in ("exact", "estimate"):
-        columns |= {what: getattr(found, what) for what in HEADS}
-    shape = np.shape(found.value)
-    values = np.stack([np.broadcast_to(x, shape).ravel()[chosen] for x in columns.values()], axis=1)
+    columns = {"mean": found.value} | _spread(found)
+    values = np.stack([np.broadcast_to(x, np.shape(found.value)).ravel()[chosen] for x in columns.values()], axis=1)
     title = f"{group}: means given what is observed ({found.kind})"
     yield Block(title, ("unit",), alone(names[i] for i in chosen), "", [*columns], values)
 
 
-def _wanted(question: Question, group: str, name: str) -> bool:
+def _spread(found: tr.Certificate) -> dict[str, Any]:
+    """What stands beside means that are not exact."""
+    if found.kind == "estimate":
+        return {} if found.std_error is None else {"standard error": found.std_error}
+    return {} if found.kind == "exact" else {what: getattr(found, what) for what in HEADS}
+
+
+def _wanted(question: OtherQuery, group: str, name: str) -> bool:
     return question.asks(group) or name in question.targets or f"{group}[{name}]" in question.targets
 
 
-def _check_targets(question: Question, names: Mapping[str, list[str]]) -> None:
+def _check_targets(question: OtherQuery, names: Mapping[str, list[str]]) -> None:
     known = {*names} | {name for own in names.values() for name in own}
     known |= {f"{group}[{name}]" for group, own in names.items() for name in own}
     if unknown := [name for name in question.targets if name not in known]:
@@ -119,7 +128,7 @@ def _check_targets(question: Question, names: Mapping[str, list[str]]) -> None:
 # ---------------------------------------------------------------- what is observed
 
 
-def _given(question: Question) -> tuple[dict[str, np.ndarray], bool]:
+def _given(question: OtherQuery) -> tuple[dict[str, np.ndarray], bool]:
     """Group → values [n], or [n_rows, n] of a file, NaN for what is not observed; and whether there is a file."""
     typed = _typed(question)
     if (path := question.given.evidence_file) is None:
@@ -135,7 +144,7 @@ def _given(question: Question) -> tuple[dict[str, np.ndarray], bool]:
     return {VISIBLE: rows, **others}, True
 
 
-def _typed(question: Question) -> dict[str, np.ndarray]:
+def _typed(question: OtherQuery) -> dict[str, np.ndarray]:
     """Evidence as typed: columns by name or number, other units as GROUP[NUMBER]."""
     model, columns = question.model, question.model.units[VISIBLE].columns
     names = [*columns.names] if columns else numbered(model.units[VISIBLE].n)
@@ -155,7 +164,7 @@ def _typed(question: Question) -> dict[str, np.ndarray]:
     return out
 
 
-def _visible(question: Question, names: list[str], found: Mapping[str, str]) -> np.ndarray:
+def _visible(question: OtherQuery, names: list[str], found: Mapping[str, str]) -> np.ndarray:
     """Values of the columns, read as those of a table where columns have names."""
     units = question.model.units[VISIBLE]
     if units.columns is None:
@@ -165,7 +174,7 @@ def _visible(question: Question, names: list[str], found: Mapping[str, str]) -> 
     return np.asarray(units.numbers({v: [cell] for v, cell in cells.items()}), np.float64)[0]
 
 
-def _place(question: Question, name: str) -> tuple[str, int]:
+def _place(question: OtherQuery, name: str) -> tuple[str, int]:
     """The group and number of a unit."""
     groups = question.model.groups
     match = _UNIT.fullmatch(name)
