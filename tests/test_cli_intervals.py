@@ -106,7 +106,20 @@ def test_what_is_too_expensive_is_an_interval_and_exact_is_refused(wide: str, ca
 
 
 def test_the_most_probable_states_have_both_ends_where_exact_ones_are_refused(wide: str, capsys) -> None:
-    argv = ["query", wide, "--method", "mini_buckets", "--draws", "500", "--seconds", "2", "--map", "--marginals", "--best", "2"]
+    argv = [
+        "query",
+        wide,
+        "--method",
+        "mini_buckets",
+        "--draws",
+        "500",
+        "--seconds",
+        "2",
+        "--map",
+        "--marginals",
+        "--best",
+        "2",
+    ]
     told = found(argv, capsys)
     net: Any = tr.load(wide)
     assert len(told["best"]) == 2 and told["best"][0]["assignment"] == told["map"] and "0" in told["intervals"]

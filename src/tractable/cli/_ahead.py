@@ -101,7 +101,9 @@ def _write(
 class Horizon:
     """How far it looks ahead, and how wide intervals are."""
 
-    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Rows ahead, from the end of each sequence.")] = 1
+    steps: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Rows ahead, from the end of each sequence.")
+    ] = 1
     coverage: Annotated[
         float, typer.Option(metavar="P", help="Probability of a row to lie within its interval, column by column.")
     ] = 0.9

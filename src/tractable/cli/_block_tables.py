@@ -69,7 +69,9 @@ def _title(block: Block) -> str:
         return f"{cut(block.name)}: {cut(block.of)}"
     shape = f", {len(block.rows):,} × {len(block.columns):,}" if block.links else ""
     what = block.what + ("" if block.deviations is None else " ± standard deviation")
-    return f"{block.name}{shape}" + (f" ({what})" if what and what not in block.name else "")
+    return f"{block.name if block.links else cut(block.name)}{shape}" + (
+        f" ({what})" if what and what not in block.name else ""
+    )
 
 
 def _numbered(block: Block) -> bool:
@@ -78,7 +80,7 @@ def _numbered(block: Block) -> bool:
 
 
 def _heads(block: Block, names: Iterable[str]) -> list[str]:
-    return [f"{block.of} {name}" if block.of and _numbered(block) else cut(name) for name in names]
+    return [f"{cut(block.of)} {name}" if block.of and _numbered(block) else cut(name) for name in names]
 
 
 def _plain(block: Block) -> Any:
@@ -99,7 +101,7 @@ def _numbers(block: Block, i: int) -> list[str]:
 
 def _single(block: Block) -> Any:
     """A row that stands alone, from top to bottom."""
-    table = new_table(block.of or "", block.what or ("probability" if block.of else "value"), left=1)
+    table = new_table(cut(block.of), block.what or ("probability" if block.of else "value"), left=1)
     for name, x in zip(islice(block.columns, ROWS), block.values[0, :ROWS].tolist(), strict=True):
         table.add_row(cut(name), f"{x:.6g}")
     return table

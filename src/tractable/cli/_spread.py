@@ -10,7 +10,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 LAST_TITLE = "Every command"
 LAST = ("memory", "quiet", "json")
@@ -73,9 +73,11 @@ def _title(group: Any, name: str) -> str:
 
 def _under(title: str, hint: Any) -> Any:
     """The type of an option with the title above it."""
+    if get_origin(hint) is not Annotated:
+        return hint
     base, *more = get_args(hint)
     own = [copy(option) for option in more]
     for option in own:
         if hasattr(option, "rich_help_panel"):
             option.rich_help_panel = title
-    return Annotated[(base, *own)] if own else hint
+    return Annotated[(base, *own)]

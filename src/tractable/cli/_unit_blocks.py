@@ -52,9 +52,8 @@ def _machine(machine: Any, prefix: str = "", groups: Sequence[str] = ()) -> Iter
     names = {name: feature_names(machine.units[name]) for name in machine.groups}
     for name in machine.groups:
         yield _biases(prefix + called[name], names[name], machine.fields[name])
-        if (precision := getattr(machine.units[name], "log_precision", None)) is not None:
-            wide = np.broadcast_to(np.asarray(precision), machine.units[name].n)
-            yield _biases(prefix + called[name], names[name], wide, "log precision")
+        for own, precision in _precisions(machine.units[name], names[name]):
+            yield _biases(prefix + called[name], own, precision, "log precision")
     for (a, b), w in machine.couplings.items():
         title = f"{prefix}{called[a]} – {called[b]}" if a != b else f"{prefix}within {called[a]}"
         yield (
@@ -62,6 +61,13 @@ def _machine(machine: Any, prefix: str = "", groups: Sequence[str] = ()) -> Iter
             if a == b and a in machine.edges
             else _links(title, (names[a], names[b]), machine.within(a) if a == b else w, "coupling")
         )
+
+
+def _precisions(units: Any, names: Sequence[str]) -> Iterator[tuple[Sequence[str], np.ndarray]]:
+    """How narrow real units are, of those of several kinds part by part."""
+    for part, _, own in units if isinstance(units, tr.Mixed) else [(units, None, slice(None))]:
+        if (precision := getattr(part, "log_precision", None)) is not None:
+            yield names[own], np.broadcast_to(np.asarray(precision), part.n)
 
 
 def _edges(machine: Any, group: str, w: Any, title: str) -> Block:

@@ -103,8 +103,8 @@ def _block(
         return
     columns = {"mean": found.value} | _spread(found)
     values = np.stack([np.broadcast_to(x, np.shape(found.value)).ravel()[chosen] for x in columns.values()], axis=1)
-    title = f"{group}: means given what is observed ({found.kind})"
-    yield Block(title, ("unit",), alone(names[i] for i in chosen), "", [*columns], values)
+    what = f"means given what is observed: {found.kind}"
+    yield Block(group, ("unit",), alone(names[i] for i in chosen), "", [*columns], values, what=what)
 
 
 def _spread(found: tr.Certificate) -> dict[str, Any]:
