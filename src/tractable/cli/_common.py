@@ -39,7 +39,7 @@ class Common:
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="The memory that may be used: 4GiB, or bytes; half of the machine's if absent, all of it for a fit by gradient.",
+            help="The memory that may be used: 4GiB, or bytes; half of the machine's if absent, all for a gradient.",
             callback=_checked_size,
         ),
     ] = None

@@ -41,8 +41,9 @@ class How:
             "toulbar2",
         ],
         typer.Option(
-            help="auto: exact, or an interval (mini_buckets). belief_propagation, gibbs and mean_field are estimates;"
-            " the last two are for --map."
+            metavar="NAME",
+            help="auto: exact, or an interval. elimination, counting: exact; mini_buckets: an interval;"
+            " belief_propagation, gibbs, mean_field: estimates; branch_and_bound, toulbar2: a search, with --map.",
         ),
     ] = "auto"
     exact: Annotated[bool, typer.Option("--exact", help="Exact numbers or a refusal, never an interval.")] = False
