@@ -174,6 +174,8 @@ def test_most_probable_states_wait_for_no_marginals(told, monkeypatch) -> None:
         ("query rbm.safetensors --evidence hidden[7]=1", "hidden[0 … 2]"),
         ("query rbm.safetensors --soft a=1:2", "--soft is for networks"),
         ("query rbm.safetensors --evidence a=3", "3"),
+        ("query mixture.safetensors --exact", "--exact: not for a Mixture"),
+        ("query hmm.safetensors --evidence-file days.csv --by who --method gibbs", "--method is one of auto"),
     ],
 )
 def test_bad_input_is_said_in_a_line(command: str, said: str, told) -> None:

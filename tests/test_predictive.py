@@ -93,7 +93,7 @@ def test_distribution_functions_are_those_of_scipy() -> None:
     np.testing.assert_allclose(cumulative.normal(z), stats.norm.cdf(z), rtol=1e-12)
     assert cumulative.poisson(np.array([0.0, 3.0, -1.0]), np.zeros(3)).tolist() == [1.0, 1.0, 0.0]
     full = tr.GaussianEmissions([[1.0, 2.0]], [[[4.0, 1.0], [1.0, 9.0]]])
-    np.testing.assert_allclose(full.cumulative(np.array([[3.0, 2.0]]))[0, 0], [stats.norm.cdf(1.0), 0.5])
+    np.testing.assert_allclose(full.cumulative(np.array([[3.0, 2.0]]))[0, 0], np.array([stats.norm.cdf(1.0), 0.5]))
     tied = tr.TiedGaussianEmissions([[1.0, 2.0], [0.0, 0.0]], [[4.0, 1.0], [1.0, 9.0]])
     assert tied.deviations.tolist() == [[2.0, 3.0]] * 2
     assert tr.SphericalGaussianEmissions([[0.0, 1.0]], [4.0]).deviations.tolist() == [[2.0, 2.0]]

@@ -47,7 +47,9 @@ def _show_states(heads: Places, rows: Sequence[tuple[Places, np.ndarray]], asked
     few = len(names) <= STATES
     table = new_table(*heads, *(names if few else ("most probable states",)), left=0 if few else len(heads) + 1)
     for place, p in rows:
-        table.add_row(*place, *([f"{x:.6g}" for x in p.tolist()] if few else [_best(names, p)]))
+        table.add_row(
+            *place, *([f"{x:.6g}" if x == x else "impossible" for x in p.tolist()] if few else [_best(names, p)])
+        )
     console.print(table)
 
 
@@ -59,22 +61,29 @@ def _best(names: Sequence[str], p: np.ndarray) -> str:
 
 
 def show_forecast(asked: Followed, each: Sequence[Any], coverage: float, quiet: bool) -> None:
-    """Of each sequence a table of states and one of columns."""
+    """Of each sequence a table of states and one of columns, as many rows as are printed in all."""
     if not quiet:
         show_model(asked.path, asked.model)
     left = MAX_ROWS
     for s, own in enumerate(each):
         if left <= 0:
             console.print(f"… and {len(each) - s:,} sequences more; --json and -o have them all")
-            return
+            break
         if len(each) > 1:
             console.print(f"sequence {s}")
-        rows = min(len(own.states), left)
-        _show_states(("ahead",), [((f"{h + 1}",), own.states[h]) for h in range(rows)], asked)
-        _show_columns(asked, own, coverage, rows)
-        if len(own.states) > rows:
-            console.print(f"… and {len(own.states) - rows:,} steps more; --json and -o have them all")
+        _show_ahead(asked, own, coverage, rows := min(len(own.states), left))
         left -= rows
+    predictive = each[0].predictive if each else None
+    if predictive is not None and None in predictive.emissions.column_states:
+        console.print(f"mean ± standard deviation, and the interval that holds {100 * coverage:g} %; exact")
+
+
+def _show_ahead(asked: Followed, own: Any, coverage: float, rows: int) -> None:
+    """What comes after one sequence."""
+    _show_states(("ahead",), [((f"{h + 1}",), own.states[h]) for h in range(rows)], asked)
+    _show_columns(asked, own, coverage, rows)
+    if len(own.states) > rows:
+        console.print(f"… and {len(own.states) - rows:,} steps more; --json and -o have them all")
 
 
 def _show_columns(asked: Followed, own: Any, coverage: float, rows: int) -> None:
@@ -92,8 +101,6 @@ def _show_columns(asked: Followed, own: Any, coverage: float, rows: int) -> None
     for h in range(rows):
         table.add_row(f"{h + 1}", *(column[h] for column in cells.values()))
     console.print(table)
-    if own.predictive is not None:
-        console.print(f"mean ± standard deviation, and the interval that holds {100 * coverage:g} %; exact")
     if n > STATES:
         console.print(f"… and {n - STATES:,} columns more; --json and -o have them all")
 

@@ -67,11 +67,14 @@ def _title(block: Block) -> str:
         return f"{cut(block.name)} given {', '.join(map(cut, islice(block.over, COLUMNS)))}"
     if block.of and not _numbered(block) and block.of != block.name:
         return f"{cut(block.name)}: {cut(block.of)}"
-    shape = f", {len(block.rows):,} × {len(block.columns):,}" if block.links else ""
+    name = f"{block.name}, {len(block.rows):,} × {len(block.columns):,}" if block.links else cut(block.name)
+    return name + _what(block)
+
+
+def _what(block: Block) -> str:
+    """What the numbers are, where the name does not say so."""
     what = block.what + ("" if block.deviations is None else " ± standard deviation")
-    return f"{block.name if block.links else cut(block.name)}{shape}" + (
-        f" ({what})" if what and what not in block.name else ""
-    )
+    return f" ({what})" if what and what not in block.name else ""
 
 
 def _numbered(block: Block) -> bool:

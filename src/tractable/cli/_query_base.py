@@ -23,6 +23,15 @@ NETWORKS_ALONE = {"soft": "--soft", "joint": "--joint", "confidence": "--confide
 """What only networks have, by the field that holds it."""
 
 
+METHODS = {
+    "mixture": ("auto",),
+    "hidden_markov": ("auto",),
+    "factorial_hidden_markov": ("auto", "mean_field"),
+}
+UNITS = ("auto", "elimination", "gibbs", "mean_field")
+"""How each family is answered, and machines and layers."""
+
+
 @dataclass(frozen=True)
 class OtherQuery:
     """A model, what is observed, what is asked, and how it is answered."""
@@ -56,10 +65,19 @@ class OtherQuery:
         for name, option in NETWORKS_ALONE.items():
             if given[name]:
                 raise typer.BadParameter(f"{option} is for networks, and not for {told}: leave it out")
+        self._check_method(told)
         if self.wanted.output is not None:
             raise typer.BadParameter(f"--output is for networks, and not for {told}: see --json, decode, transform")
         if self.model.family not in SEQUENTIAL:
             self.cut.check_single(self.model)
+
+    def _check_method(self, told: str) -> None:
+        """Refuse methods of other families, whatever the library has besides."""
+        family, method = self.model.family, self.terms["method"]
+        known = METHODS.get(family, UNITS)
+        if method not in known:
+            given = "--exact" if method == "exact" else f"--method {method}"
+            raise typer.BadParameter(f"{given}: not for {told}; --method is one of {', '.join(known)}")
 
 
 @dataclass

@@ -42,7 +42,10 @@ def mixture_cases(question: OtherQuery) -> Iterator[ShownCase]:
         own, log = case_of(best, row, True), _log(post, row, True)
         case = ShownCase(log, [], told(question, log, own, plan_of(post, best)), {}, own)
         if log is not None and float(log.value) > -math.inf:
-            _tell_row(question, case, x, post.marginals.array("component")[row])
+            p = post.marginals.array("component")[row]
+            case.tops["component"] = f"{int(p.argmax())} {p.max():.4f}"
+            if question.common.json or len(rows) == 1:  # nothing more of several is printed
+                _tell_row(question, case, x, p)
         yield case
 
 
@@ -54,7 +57,6 @@ def _tell_row(question: OtherQuery, case: ShownCase, row: np.ndarray, p: np.ndar
     free = [*_missing(question, row)]
     case.record.update({"columns": {block.name: _by_name(block) for block in free}, "coverage": COVERAGE})
     case.blocks += _together(free)
-    case.tops["component"] = f"{int(p.argmax())} {p.max():.4f}"
 
 
 def _by_name(block: Block) -> dict[str, float]:
