@@ -27,13 +27,17 @@ BYTES = 64.0
 
 
 class SearchRun(NamedTuple):
-    """A program: branch and bound for some seconds within some memory; `mixed` where sums are beyond it."""
+    """A program: branch and bound for some seconds within some memory; `mixed` where sums are beyond it.
+
+    `ran`: as it ran once, all that was decided by the clock in its order, and what another program has told meanwhile.
+    """
 
     k: int
     seconds: float
     memory: float
     confidence: float = 0.95
     mixed: bool = False
+    ran: tuple[Any, ...] | None = None
 
 
 class OneByOne(NamedTuple):

@@ -44,10 +44,11 @@ class HiddenPart(NamedTuple):
 
 
 class SumOut(NamedTuple):
-    """A program: sums of parts, and what is asked of the network that they leave."""
+    """A program: sums of parts, and what is asked of the network that they leave; the plan for that, where it ran."""
 
     parts: tuple[HiddenPart, ...]
     then: Ask
+    ran: Plan | None = None
 
 
 def not_observed(targets: Sequence[str], observed: Sequence[str], where: str = "") -> None:

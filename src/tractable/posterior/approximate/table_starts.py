@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from tractable.kernels import Tables, reduce
+from tractable.kernels.counting import ANY, SOLVED, SearchLimits, count
 from tractable.kernels.propagation import Patience, propagate
 from tractable.kernels.table_gibbs import TableScan
 
@@ -22,6 +23,9 @@ FLOORS, SWEEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-9), 25
 
 GUIDE = Patience(20, 1e-3, 0.5, 5)
 """Messages that say where to look."""
+
+ENTRIES, MEMORY = 1e7, 2.0**28
+"""Entries of tables up to which a search takes them apart for a state that is possible, and its bytes."""
 
 DIVES, STEPS = 8, 4000
 """Tries to set all variables one after the other, and the settings tried in all of them together."""
@@ -66,6 +70,24 @@ def _annealed(tables: Tables, states: np.ndarray, seed: int) -> np.ndarray:
             if there.all():
                 break
     return found[there]
+
+
+def possible_state(tables: Tables, seed: int, visits: float) -> np.ndarray | None:
+    """A state of positive weight [n_variables], by a search that learns from contradictions, else as chains start.
+
+    >>> ends, both = np.array([0, 2]), np.array([0, 1], np.int32)
+    >>> unlike = Tables(np.array([2, 2], np.int32), ends, both, 2 * ends, np.array([0.0, 0.0, 3.0, 0.0]))
+    >>> possible_state(unlike, 0, 1e6).tolist()
+    [1, 0]
+    """
+    if tables.values.size <= ENTRIES:
+        found = count(tables, SearchLimits(MEMORY, visits, order=0), ANY, 1, seed)
+        if found.status == SOLVED and found.states is not None:
+            state = found.states[0] if found.log_z > -np.inf else None
+            if state is None or bool(Support.of(tables).positive(state[None])[0]):
+                return state
+    found = starts(tables, 1, seed)
+    return None if found is None else found[0]
 
 
 class Support:
