@@ -68,9 +68,10 @@ def count(
 ) -> Counted:
     """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where `n_samples` is 0.
 
-    The most probable state comes with the logarithm of its product in place of log Z. With ANY `n_samples` of what was
-    found when something was, and log Z is that of this part, −∞ where nothing is possible. `watch(decisions, done)` hears
-    from time to time what was decided so far, and which share of all ways lies behind, as if they were alike.
+    The most probable state comes with the logarithm of its product in place of log Z. With ANY there are samples of
+    what was found when something was, and log Z is that of this alone, −∞ where nothing is possible. `watch(decisions,
+    done)` hears from time to time what was decided so far, and which share of all ways lies behind, as if they were
+    alike.
     """
     n = len(tables.sizes)
     log_z, told, asked = np.empty(1), np.zeros(len(Took._fields)), np.array(terms, np.float64)

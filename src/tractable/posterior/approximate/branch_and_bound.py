@@ -219,10 +219,10 @@ class _Part:
 
     def _beside(self) -> AbstractContextManager[toulbar2.Toulbar2 | None]:
         """A search by toulbar2, where it is installed and takes these tables."""
-        seconds = SHARE * self.seconds
-        if self.k > 1 or self.notes.repeats or seconds < WORTHWHILE or not is_there("pytoulbar2"):
+        seconds, wanted = SHARE * self.seconds, self.k == 1 and not self.notes.repeats
+        if seconds < WORTHWHILE or not wanted or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
             return nullcontext()
-        return nullcontext() if toulbar2.unsuited(self.tables) else toulbar2.Toulbar2(self.tables, seconds, self.memory / 4)
+        return toulbar2.Toulbar2(self.tables, seconds, self.memory / 4)
 
     def _told(self) -> toulbar2.BothEnds | None:
         """What toulbar2 has found, once, as soon as it is over."""

@@ -42,8 +42,8 @@ from tractable.plan.summed_out import what_matters
 from tractable.plan.tables import kept, positions, without
 from tractable.posterior.approximate.branch_and_bound import LEAST, QUICK, RACE, RACERS, TIE
 from tractable.posterior.approximate.intervals import bracketed
-from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.approximate.local_search import steps
+from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.approximate.noted import Course, Notes, raced
 from tractable.posterior.approximate.table_starts import possible_state
 from tractable.posterior.certificate import Certificate
@@ -230,8 +230,9 @@ class _Search:
         return found.log_z if found.status == SOLVED else None
 
     def _begin(self, upper: float) -> None:
-        """A first y: that of a state of all variables that is possible, and as probable as local search gets it soon."""
-        state = possible_state(self.tables, self.seed, CLIMB * self.run.seconds * VISITS)
+        """A first y: that of a possible state of all variables, as probable as local search makes it soon."""
+        seconds = CLIMB * self.run.seconds
+        state = self.notes(lambda: possible_state(self.tables, self.seed, seconds * VISITS, seconds))
         if state is None:
             return
         course = Course(steps(self.tables, state, np.inf, self.seed, self.run.memory / 4))

@@ -24,8 +24,8 @@ FLOORS, SWEEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-9), 25
 GUIDE = Patience(20, 1e-3, 0.5, 5)
 """Messages that say where to look."""
 
-ENTRIES, MEMORY = 1e7, 2.0**28
-"""Entries of tables up to which a search takes them apart for a state that is possible, and its bytes."""
+CHAINS, ENTRIES, MEMORY = 2, 1e7, 2.0**28
+"""Chains that look for one possible state, entries of tables up to which a search does so too, and its bytes."""
 
 DIVES, STEPS = 8, 4000
 """Tries to set all variables one after the other, and the settings tried in all of them together."""
@@ -43,6 +43,27 @@ def starts(tables: Tables, n_chains: int, seed: int) -> np.ndarray | None:
     if not len(found):
         found = _dived(tables, beliefs, rng)
     return found[np.resize(np.arange(len(found)), n_chains)] if len(found) else None
+
+
+def possible_state(tables: Tables, seed: int, visits: float, seconds: float = np.inf) -> np.ndarray | None:
+    """A state of positive weight [n_variables]: where chains get, or by a search that learns from contradictions.
+
+    >>> ends, both = np.array([0, 2]), np.array([0, 1], np.int32)
+    >>> unlike = Tables(np.array([2, 2], np.int32), ends, both, 2 * ends, np.array([0.0, 0.0, 3.0, 0.0]))
+    >>> possible_state(unlike, 0, 1e6).tolist()
+    [1, 0]
+    """
+    rng = np.random.default_rng(seed)
+    if not tables.n_factors:
+        return np.zeros(len(tables.sizes), np.int32)
+    beliefs = propagate(tables, np.arange(tables.n_factors), GUIDE).beliefs
+    found = _annealed(tables, _apart(tables, beliefs, CHAINS, rng), seed)
+    if len(found) or tables.values.size > ENTRIES:
+        return found[0] if len(found) else None
+    searched = count(tables, SearchLimits(MEMORY, visits, 0, seconds), ANY, 1, seed)
+    if searched.status != SOLVED or searched.log_z == -np.inf or searched.states is None:
+        return None
+    return searched.states[0] if Support.of(tables).positive(searched.states)[0] else None
 
 
 def _apart(tables: Tables, beliefs: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -70,24 +91,6 @@ def _annealed(tables: Tables, states: np.ndarray, seed: int) -> np.ndarray:
             if there.all():
                 break
     return found[there]
-
-
-def possible_state(tables: Tables, seed: int, visits: float) -> np.ndarray | None:
-    """A state of positive weight [n_variables], by a search that learns from contradictions, else as chains start.
-
-    >>> ends, both = np.array([0, 2]), np.array([0, 1], np.int32)
-    >>> unlike = Tables(np.array([2, 2], np.int32), ends, both, 2 * ends, np.array([0.0, 0.0, 3.0, 0.0]))
-    >>> possible_state(unlike, 0, 1e6).tolist()
-    [1, 0]
-    """
-    if tables.values.size <= ENTRIES:
-        found = count(tables, SearchLimits(MEMORY, visits, order=0), ANY, 1, seed)
-        if found.status == SOLVED and found.states is not None:
-            state = found.states[0] if found.log_z > -np.inf else None
-            if state is None or bool(Support.of(tables).positive(state[None])[0]):
-                return state
-    found = starts(tables, 1, seed)
-    return None if found is None else found[0]
 
 
 class Support:

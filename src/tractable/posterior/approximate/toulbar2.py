@@ -98,7 +98,7 @@ class Toulbar2:
         self.start = start if self.known > -math.inf else None
         problem: dict[str, Any] = {name: getattr(tables, name) for name in ARRAYS} | {"costs": costs}
         given = problem if self.start is None else {**problem, "start": self.start}
-        self.answer, self.process = tempfile.TemporaryFile(), None
+        self.answer, self.process = tempfile.TemporaryFile(), None  # noqa: SIM115, closed with the search
         if self.most > -math.inf:
             self.process = _process(given, seconds, memory, self.answer)
 

@@ -118,7 +118,7 @@ def solve(plan: Plan, case: Case, key: Any, planned: Callable[[Case, Ask], Plan]
         most = most_of(case)
         try:
             return [one.below(most) for one in _beyond(plan, case, key, planned, run)]
-        except Unfound as error:
+        except UnfoundError as error:
             raise nothing_found(plan, min(error.upper, most)) from None
     value, states = run(plan, case, key)
     if case.given.many:
@@ -127,7 +127,7 @@ def solve(plan: Plan, case: Case, key: Any, planned: Callable[[Case, Ask], Plan]
     return [Best(Certificate.exact(value), states, value)] if value > -np.inf else []
 
 
-class Unfound(Exception):
+class UnfoundError(Exception):
     """A search has met no state of positive probability, and has not shown that there is none: a bound of all."""
 
     def __init__(self, upper: float):
@@ -182,8 +182,8 @@ def _summed_out(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> 
     constant = rest.log_constant
     try:
         found = _inner(second, inner, key, planned, run)
-    except Unfound as error:
-        raise Unfound(error.upper + constant) from None
+    except UnfoundError as error:
+        raise UnfoundError(error.upper + constant) from None
     ran = replace(plan, program=plan.program._replace(ran=found[0].plan or second)) if found else None
     return [
         Best(one.value + constant, rest.original(one.states[None])[0], one.upper + constant, one.tied, plan=ran)
@@ -209,7 +209,7 @@ def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
     found = branch_and_bound.best(reduced.tables, plan.program, key)
     states, constant = original(reduced, found.states), reduced.log_constant
     if not len(states) and found.rest > -np.inf:
-        raise Unfound(found.rest + constant)
+        raise UnfoundError(found.rest + constant)
     ran = replace(plan, program=plan.program._replace(ran=found.ran)) if found.ran else None
     return [
         Best(Certificate.exact(value + constant), own, upper + constant, tied, plan=ran)
@@ -222,7 +222,7 @@ def _mixed(plan: Plan, case: Case, key: Any) -> list[Best]:
     module = import_module("tractable.posterior.approximate.marginal_map")
     found, rest, ran = module.best(case.model, case.given, plan, key)
     if not found and rest > -np.inf:
-        raise Unfound(rest)
+        raise UnfoundError(rest)
     own = replace(plan, program=plan.program._replace(ran=ran)) if ran else None
     return [Best(*one, plan=own) for one in found]
 
@@ -243,7 +243,9 @@ def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> l
     if not found:
         raise case.impossible("no state is possible")
     told = [(_named(case, one.states, names), one) for one in found]
-    return [MostProbable(states, one.value, one.plan or plan, None, one.optimum, bool(one.tied)) for states, one in told]
+    return [
+        MostProbable(states, one.value, one.plan or plan, None, one.optimum, bool(one.tied)) for states, one in told
+    ]
 
 
 def _named(case: Case, states: np.ndarray, names: Sequence[str]) -> dict[str, str]:
