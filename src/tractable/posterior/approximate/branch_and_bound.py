@@ -58,8 +58,9 @@ LITTLE = 0.02
 LEAST = 0.1
 """Seconds for the first order, at least."""
 
-SHARE, WORTHWHILE = 0.3, 0.5
-"""The share of the time for which toulbar2 searches beside, from the beginning, and the seconds that this must be."""
+SHARE, LONGEST, WORTHWHILE = 0.3, 0.6, 0.5
+"""The share of the time that a core works for toulbar2, from the beginning, that in which it has to be over, and the
+seconds that the first one must be."""
 
 SETTLED = 1e-5
 """A gap in nats below toulbar2's bound, which its whole costs leave, that is not searched any further."""
@@ -203,6 +204,8 @@ class _Part:
                 self.upper = min(self.upper, last[1].bound)
                 self._hear(0, self.notes(self._told))
                 self.show.ends(self.lower.top, self.upper)
+                if self._is_over():
+                    break
             if last is None or self._is_over():
                 return self.lower._replace(rest=self.upper)
             if self.k > 1:
@@ -219,10 +222,10 @@ class _Part:
 
     def _beside(self) -> AbstractContextManager[toulbar2.Toulbar2 | None]:
         """A search by toulbar2, where it is installed and takes these tables."""
-        seconds, wanted = SHARE * self.seconds, self.k == 1 and not self.notes.repeats
-        if seconds < WORTHWHILE or not wanted or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+        processor, wanted = SHARE * self.seconds, self.k == 1 and not self.notes.repeats
+        if processor < WORTHWHILE or not wanted or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
             return nullcontext()
-        return toulbar2.Toulbar2(self.tables, seconds, self.memory / 4)
+        return toulbar2.Toulbar2(self.tables, LONGEST * self.seconds, self.memory / 4, processor=processor)
 
     def _told(self) -> toulbar2.BothEnds | None:
         """What toulbar2 has found, once, as soon as it is over."""

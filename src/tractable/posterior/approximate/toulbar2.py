@@ -82,11 +82,18 @@ def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.nd
 class Toulbar2:
     """A search by toulbar2 in a process of its own, beside which others may go on; it ends with its ``with`` block.
 
-    Ctrl-C does not end toulbar2's search; its clock, its settings and what it does with signals are those of the whole
+    It has so many seconds by the clock, and of those of a `processor`. Ctrl-C does not end toulbar2's search; its clock, its settings and what it does with signals are those of the whole
     process, which it ends where memory runs out.
     """
 
-    def __init__(self, tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None):
+    def __init__(
+        self,
+        tables: Tables,
+        seconds: float,
+        memory: float = math.inf,
+        start: np.ndarray | None = None,
+        processor: float = math.inf,
+    ):
         if not is_there("pytoulbar2"):  # which only the process imports
             raise missing(ModuleNotFoundError(name="pytoulbar2"), "a search by toulbar2")
         if why := unsuited(tables):
@@ -100,7 +107,7 @@ class Toulbar2:
         given = problem if self.start is None else {**problem, "start": self.start}
         self.answer, self.process = tempfile.TemporaryFile(), None  # noqa: SIM115, closed with the search
         if self.most > -math.inf:
-            self.process = _process(given, seconds, memory, self.answer)
+            self.process = _process(given, min(processor, seconds + 1), memory, self.answer)
 
     def __enter__(self) -> Toulbar2:
         return self
