@@ -110,8 +110,7 @@ def _planned(
 def _together(parts: Sequence[HiddenPart], every: Sequence[Plan], n_hidden: int, ask: Ask) -> Plan:
     """One plan of all sums, one after the other, and of what they leave."""
     worst = max(every, key=lambda plan: (plan.method is None, plan.width))
-    entries = sum(2.0 ** min(part.table_width, 1000.0) for part in parts)
-    seconds = sum(plan.seconds for plan in every) + ENTRY * entries
+    seconds = sum(plan.seconds for plan in every) + _seconds_left(parts)
     size = max(plan.bytes for plan in every) + _bytes_left(parts)
     fits = size <= ask.budget.memory and seconds <= ask.budget.seconds and worst.method is not None
     what = f"{n_hidden:,} variables are summed out in {len(parts):,} parts" if parts else "nothing has to be summed out"
@@ -135,8 +134,13 @@ def sums_refused(plan: Plan) -> bool:
     assert isinstance(plan.program, SumOut) and plan.budget is not None
     parts, limits = plan.program.parts, plan.budget
     size = max((part.plan.bytes for part in parts), default=0.0) + _bytes_left(parts)
-    too_long = sum(part.plan.seconds for part in parts) > limits.seconds
+    too_long = sum(part.plan.seconds for part in parts) + _seconds_left(parts) > limits.seconds
     return size > limits.memory or too_long or any(part.plan.method is None for part in parts)
+
+
+def _seconds_left(parts: Sequence[HiddenPart]) -> float:
+    """What it takes to make tables of a network of those that the sums leave."""
+    return ENTRY * sum(2.0 ** min(part.table_width, 1000.0) for part in parts)
 
 
 def _bytes_left(parts: Sequence[HiddenPart]) -> float:

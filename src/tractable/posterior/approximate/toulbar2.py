@@ -82,8 +82,9 @@ def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.nd
 class Toulbar2:
     """A search by toulbar2 in a process of its own, beside which others may go on; it ends with its ``with`` block.
 
-    It has so many seconds by the clock, and of those of a `processor`. Ctrl-C does not end toulbar2's search; its clock, its settings and what it does with signals are those of the whole
-    process, which it ends where memory runs out.
+    It has so many seconds by the clock, and of these so many of a `processor`. Ctrl-C does not end its search; its
+    clock, its settings and what it does with signals are those of the whole process, which it ends where memory runs
+    out.
     """
 
     def __init__(
