@@ -10,6 +10,7 @@ Sources: Liu & Ihler 2013; Marinescu, Dechter & Ihler 2014; Lou, Dechter & Ihler
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from tractable.kernels import Reduced, Scopes, Tables
 from tractable.kernels.counting import SOLVED, VISITS, SearchLimits, count
 from tractable.kernels.mini_buckets import BoundState, MiniBuckets, Searched, SearchTerms, Sweeps
 from tractable.kernels.threads import side_by_side
+from tractable.models import BayesianNetwork
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.keys import generator
@@ -42,11 +44,12 @@ from tractable.plan.summed_out import what_matters
 from tractable.plan.tables import kept, positions, without
 from tractable.posterior.approximate.branch_and_bound import LEAST, QUICK, RACE, RACERS, TIE
 from tractable.posterior.approximate.intervals import bracketed
-from tractable.posterior.approximate.local_search import steps
+from tractable.posterior.approximate.local_search import log_product, steps
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE
 from tractable.posterior.approximate.noted import Course, Notes, raced
 from tractable.posterior.approximate.table_starts import possible_state
 from tractable.posterior.certificate import Certificate
+from tractable.posterior.exact.ancestral import draw_around
 from tractable.posterior.exact.elimination import conditioned, fitted, sum_product
 from tractable.posterior.exact.joint import with_units
 from tractable.posterior.exact.summed_out import as_it_is
@@ -58,6 +61,9 @@ EXACT, PIECE = 0.02, 0.1
 
 FIRST = 4
 """Nodes for each variable asked for, of the search that finds a first y."""
+
+DRAWS = 256
+"""States that a Bayesian network draws to begin with."""
 
 FULL = 0.05
 """The share of the time in which a state of all variables is made more probable."""
@@ -97,6 +103,7 @@ def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list
     asked = np.array(sorted({int(reduced.index[v]) for v in places} - {-1}), np.int32)
     notes = Notes(plan.program.ran)
     search = _Search(reduced.tables, asked, plan, (notes(lambda: int(generator(key).integers(2**31))), notes))
+    search.draw = lambda: _drawn(model, given, reduced, search.seed)
     found, rest = search.found()
     values, constant = np.array([float(one.value.lower) for one in found]), reduced.log_constant
     out: list[BestOfSome] = []
@@ -109,6 +116,21 @@ def best(model: TableModel, given: Evidence, plan: Plan, key: Any) -> tuple[list
     return out, rest + constant, None if search.interrupted else tuple(notes.written)
 
 
+def _drawn(model: TableModel, given: Evidence, reduced: Reduced, seed: int) -> np.ndarray | None:
+    """States of what evidence leaves of a Bayesian network, drawn along the arrows; those that it rules out are not."""
+    if not isinstance(model, BayesianNetwork) or model.sparse:
+        return None
+    states = draw_around(model, given, DRAWS, np.random.default_rng(seed))
+    starts, places = np.concatenate([[0], np.cumsum(reduced.sizes)]), np.flatnonzero(reduced.index >= 0)
+    out, there = np.zeros((DRAWS, len(places)), np.int32), np.ones(DRAWS, bool)
+    for v in places.tolist():
+        place = np.full(reduced.sizes[v], -1, np.int32)
+        place[reduced.kept[starts[v] : starts[v] + reduced.n_kept[v]]] = np.arange(reduced.n_kept[v])
+        own = out[:, reduced.index[v]] = place[states[:, v]]
+        there &= own >= 0
+    return out[there] if there.any() else None
+
+
 class _Search:
     def __init__(self, tables: Tables, asked: np.ndarray, plan: Plan, how: tuple[int, Notes]):
         run = plan.program
@@ -119,6 +141,7 @@ class _Search:
         self.hot[asked] = 0.0
         self.base = as_it_is(self.tables)
         self.scopes = Scopes(self.tables.sizes, self.tables.scope_starts, self.tables.scopes)
+        self.draw: Callable[[], np.ndarray | None] = lambda: None  # states to begin with
         self.tree = self.notes(self._tree)
         self.counts = self.tables.zeros >= ZEROS and self.tables.values.size <= ENTRIES
         self.seen: dict[bytes, Worth] = {}
@@ -231,8 +254,10 @@ class _Search:
 
     def _begin(self, upper: float) -> None:
         """A first y: that of a possible state of all variables, as probable as local search makes it soon."""
-        seconds = CLIMB * self.run.seconds
-        state = self.notes(lambda: possible_state(self.tables, self.seed, seconds * VISITS, seconds))
+        seconds, drawn = max((self.end - time.perf_counter()) / 2, CLIMB * self.run.seconds), self.draw()
+        state = self._most_probable(drawn) if drawn is not None else None
+        if state is None:
+            state = self.notes(lambda: possible_state(self.tables, self.seed, seconds * VISITS, seconds))
         if state is None:
             return
         course = Course(steps(self.tables, state, np.inf, self.seed, self.run.memory / 4))
@@ -241,6 +266,11 @@ class _Search:
         if best is not None and best.value > -np.inf:
             self.least[best.states[self.asked].tobytes()] = best.value
             self._worth(best.states, upper)
+
+    def _most_probable(self, states: np.ndarray) -> np.ndarray | None:
+        """The best one of these states of all variables; None where none is possible."""
+        values = [log_product(self.tables, own) for own in states]
+        return states[int(np.argmax(values))] if max(values) > -np.inf else None
 
     @property
     def confidence(self) -> float | None:

@@ -70,6 +70,8 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
         not_observed(ask.targets, observed_names(case.model, case.given.states))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
+    if ask.anytime is not None:  # a search has the seconds that planning leaves
+        ask = ask._replace(anytime=ask.anytime._replace(since=time.perf_counter()))
     if case.given.many:
         return _of_rows(case, ask, exactly)
     return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
