@@ -35,9 +35,7 @@ def as_key(key: Any) -> Any:
     """
     if not isinstance(key, int | np.integer):
         return key
-    import jax  # whoever asks for such a key has it
-
-    return jax.random.key(_number(key))
+    return sys.modules["jax"].random.key(_number(key))  # whoever asks for such a key has imported jax
 
 
 def _number(key: int | np.integer) -> int:

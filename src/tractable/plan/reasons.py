@@ -25,7 +25,7 @@ def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Grap
     if _is_forest(scopes):
         return f"what is free{given} is a tree of pairs: messages over single variables suffice"
     if not members:
-        return f"no table holds two of what is free{given}: messages over single variables suffice"
+        return f"no two tables have to be joined{given}"
     joined = _explaining_away(graph, set(members), observed)
     reason = f"; {joined}" if joined else ""
     most = _counted(len(members), "variable")

@@ -25,6 +25,9 @@ ENTRY, COPIES = 1.5e-7, 4
 """Seconds for an entry of a table that a sum leaves until it is one of a network, and copies of it; measured."""
 
 
+NOTHING = "nothing has to be summed out"
+
+
 class HiddenPart(NamedTuple):
     """Variables that are summed out together, with those asked for around them, which stay.
 
@@ -113,7 +116,8 @@ def _together(parts: Sequence[HiddenPart], every: Sequence[Plan], n_hidden: int,
     seconds = sum(plan.seconds for plan in every) + _seconds_left(parts)
     size = max(plan.bytes for plan in every) + _bytes_left(parts)
     fits = size <= ask.budget.memory and seconds <= ask.budget.seconds and worst.method is not None
-    what = f"{n_hidden:,} variables are summed out in {len(parts):,} parts" if parts else "nothing has to be summed out"
+    told = f"{n_hidden:,} variables are" if n_hidden != 1 else "1 variable is"
+    what = f"{told} summed out in {len(parts):,} part{'s' * (len(parts) != 1)}" if parts else NOTHING
     return replace(
         worst,
         method="elimination" if fits else None,
