@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -107,6 +109,20 @@ def test_a_search_goes_on_where_toulbar2_fails(monkeypatch: pytest.MonkeyPatch) 
     worth = sum(math.log(t.table[tuple(int(found.assignment[v]) for v in t.scope)]) for t in net.factors)
     assert math.isclose(found.log_probability.value, worth, rel_tol=1e-12)
     assert worth <= found.optimum.upper < worth + 50
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_who_interrupts_local_search_gets_what_it_has_found(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = branch_and_bound.steps
+
+    def interrupted(*how: Any) -> Iterator[Any]:
+        yield from itertools.islice(whole(*how), steps)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(branch_and_bound, "steps", interrupted)
+    found = tr.most_probable(grid(24, hidden=False), seconds=0.3)
+    assert -math.inf < found.optimum.lower < found.optimum.upper < math.inf
+    assert found.plan.program.ran is None
 
 
 def clauses(n: int, m: int, seed: int) -> list[tuple[tuple[int, ...], np.ndarray]]:

@@ -326,14 +326,15 @@ class _Part:
 
     def _improve(self, seconds: float) -> None:
         """Better states by local search; toulbar2, if it is over, ends it."""
-        course, end = self._local_search(self.seed), time.perf_counter() + seconds
+        self.course = course = self._local_search(self.seed)
+        end = time.perf_counter() + seconds
 
         def is_over() -> bool:
             best = course.best(course.n)
             met = best is not None and best.value >= self.upper
             return met or time.perf_counter() > end or (self.other is not None and self.other.over)
 
-        self.course, n = course, self.notes(lambda: course.run(is_over))
+        n = self.notes(lambda: course.run(is_over))
         self._hear(n, self.notes(self._told))
         self.course = None
 
