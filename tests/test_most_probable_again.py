@@ -111,16 +111,15 @@ def test_a_search_goes_on_where_toulbar2_fails(monkeypatch: pytest.MonkeyPatch) 
     assert worth <= found.optimum.upper < worth + 50
 
 
-@pytest.mark.parametrize("steps", [1, 4])
-def test_who_interrupts_local_search_gets_what_it_has_found(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_interrupts_local_search_gets_what_it_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = branch_and_bound.steps
 
     def interrupted(*how: Any) -> Iterator[Any]:
-        yield from itertools.islice(whole(*how), steps)
+        yield from itertools.islice(whole(*how), 1)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(branch_and_bound, "steps", interrupted)
-    found = tr.most_probable(grid(24, hidden=False), seconds=0.3)
+    found = tr.most_probable(grid(24, hidden=False), seconds=2)
     assert -math.inf < found.optimum.lower < found.optimum.upper < math.inf
     assert found.plan.program.ran is None
 
