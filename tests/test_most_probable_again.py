@@ -105,12 +105,12 @@ def test_a_search_goes_on_where_toulbar2_fails(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(branch_and_bound, "WORTHWHILE", 0.0)
     for module in (toulbar2, branch_and_bound):
         monkeypatch.setattr(module, "is_there", lambda package: True)
-    net, begin = grid(24, hidden=False), time.perf_counter()
+    net, begin = grid(34, hidden=False), time.perf_counter()
     found = tr.most_probable(net, seconds=0.4)
     assert time.perf_counter() - begin > 0.3  # it has not ended with the other
     worth = sum(math.log(t.table[tuple(int(found.assignment[v]) for v in t.scope)]) for t in net.factors)
     assert math.isclose(found.log_probability.value, worth, rel_tol=1e-12)
-    assert worth <= found.optimum.upper < math.inf
+    assert worth < found.optimum.upper < math.inf
 
 
 def test_who_interrupts_local_search_gets_what_it_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_who_interrupts_local_search_gets_what_it_has_found(monkeypatch: pytest.
         raise KeyboardInterrupt
 
     monkeypatch.setattr(branch_and_bound, "steps", interrupted)
-    found = tr.most_probable(grid(24, hidden=False), seconds=2)
+    found = tr.most_probable(grid(34, hidden=False), seconds=1)
     assert -math.inf < found.optimum.lower < found.optimum.upper < math.inf
     assert found.plan.program.ran is None
 
