@@ -163,6 +163,8 @@ def of_some(case: Case, seconds: float) -> Row:
         )
     except tr.BudgetError as error:
         return row | {"verdict": f"refused: {str(error)[:100]}"}
+    except tr.ImpossibleEvidenceError:
+        return row | {"verdict": "impossible"}
     value, optimum = found.log_probability, found.optimum
     again = tr.log_partition(case.net, case.given | found.assignment, seconds=seconds)
     row |= {"seconds": taken, "method": found.plan.method, "value": value.value, "gap": optimum.upper - optimum.lower}
