@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from tractable.evaluate.diagnostics import Diagnosis, diagnose
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.keys import as_key
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import in_working_precision, working_type
 from tractable.plan import Memory, Plan, allowed, ask
@@ -76,7 +77,7 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
 @in_working_precision
 def _chains(model: Boltzmann, n_chains: int, n_sweeps: int, key: Any) -> np.ndarray:
     """What is watched [n_sweeps, names, n_chains]."""
-    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+    key = as_key(key)
     model = model.astype(working_type(model))
     x = first_states(model, jax.random.fold_in(key, 0), n_chains)
     keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)
