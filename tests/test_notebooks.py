@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom and show what they hold; `python tests/test_notebooks.py [names]` renews that."""
+"""The notebooks run and show what they hold; `python tests/test_notebooks.py [names]` renews that."""
 
 from __future__ import annotations
 

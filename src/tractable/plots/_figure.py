@@ -10,7 +10,7 @@ SHARP = 2
 """Dots for each that is shown, so that text is sharp on fine screens."""
 
 
-class Drawing(Figure):
+class NotebookFigure(Figure):
     """A figure with a picture for notebooks."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
