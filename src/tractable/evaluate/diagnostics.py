@@ -164,8 +164,9 @@ def autocorrelation_time(draws: Any) -> Float[np.ndarray, "*b"]:
     """The integrated autocorrelation time τ = 1 + 2 Σ_t ρ_t, the sum cut by Geyer's initial monotone sequence.
 
     Sums ρ_2k + ρ_2k+1 of a reversible chain are positive and decreasing: the sum stops before the first that is not
-    positive, of which ρ_2k counts once if it is, and larger ones are lowered to those before. ρ counts the disagreement of half-chains as correlation. At
-    least 1/log10 of the number of draws; draws that never change count as one draw for each chain.
+    positive, of which ρ_2k counts once if it is, and larger ones are lowered to those before. ρ counts the disagreement
+    of half-chains as correlation. At least 1/log10 of the number of draws; draws that never change count as one draw
+    for each chain.
 
     Examples
     --------
