@@ -36,6 +36,9 @@ WRITE = {
 ANSWER = {
     "explain": f"{ASIA} --query marginals",
     "query": f"{ASIA} --evidence asia=yes --target lung",
+    "show": f"{ASIA} --variable lung",
+    "filter": "hmm.safetensors gaps.npy",
+    "forecast": "hmm.safetensors gaps.npy --steps 2",
     "separated": f"{ASIA} asia lung",
     "decode": "hmm.safetensors gaps.npy",
     "score": "hmm.safetensors gaps.npy",
@@ -92,7 +95,7 @@ def test_the_answer_is_a_part_of_what_is_said_otherwise(name: str, capsys: Any) 
     assert (code, err) == (0, "") and quiet
     lines = [re.sub(r"[\d.]+ .s", "", line) for line in loud.splitlines()]
     assert all(re.sub(r"[\d.]+ .s", "", line) in lines for line in quiet.splitlines())
-    said_besides = {"explain", "query", "decode", "score"}
+    said_besides = {"explain", "query", "show", "filter", "forecast", "decode", "score"}
     assert (len(quiet) < len(loud)) == (name in said_besides)
 
 

@@ -87,7 +87,7 @@ def test_what_people_see(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         (["score", "{mixture}", "{data}", "--by", "who"], "leave out --lengths and --by"),
         (["explain", "{model}", "--observed", "a"], "number of rows"),
         (["explain", "{model}", "--query", "gradient"], "marginals, evidence, map"),
-        (["query", "{model}"], "for networks"),
+        (["query", "{model}"], "--evidence-file"),
         (["sample", "{model}", "-o", "{out}.bif"], "extension '.bif'"),
     ],
 )

@@ -106,7 +106,20 @@ def test_what_is_too_expensive_is_an_interval_and_exact_is_refused(wide: str, ca
 
 
 def test_the_most_probable_states_have_both_ends_where_exact_ones_are_refused(wide: str, capsys) -> None:
-    argv = ["query", wide, "--method", "mini_buckets", "--draws", "500", "--seconds", "2", "--map", "--best", "2"]
+    argv = [
+        "query",
+        wide,
+        "--method",
+        "mini_buckets",
+        "--draws",
+        "500",
+        "--seconds",
+        "2",
+        "--map",
+        "--marginals",
+        "--best",
+        "2",
+    ]
     told = found(argv, capsys)
     net: Any = tr.load(wide)
     assert len(told["best"]) == 2 and told["best"][0]["assignment"] == told["map"] and "0" in told["intervals"]
@@ -124,7 +137,7 @@ def test_the_most_probable_states_are_refused_where_the_rest_is_answered(grid: s
         raise tr.BudgetError(tr.plan(net, query="map", memory="1KiB"))
 
     monkeypatch.setattr(tr, "most_probable", refused, raising=False)
-    assert run(["query", grid, "--map", "--json"]) == 3
+    assert run(["query", grid, "--map", "--marginals", "--json"]) == 3
     shown = capsys.readouterr()
     told = json.loads(shown.out)
     assert told["map"] is None and told["map_refused"]["method"] is None and told["marginals"]

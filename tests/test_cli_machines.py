@@ -386,7 +386,7 @@ def bad_input(folder: Path) -> list[tuple[tuple, list[str]]]:
         (("sample", ASIA, "-o", folder / "s.npy"), ["s.npy", ".csv"]),
         (("impute", model, folder / "narrow.npy", "-o", folder / "s.npy"), ["6 units", "4 columns"]),
         (("transform", model, folder / "gaps.csv", "-o", folder / "s.npy"), ["row 0, column 0"]),
-        (("query", model), ["Boltzmann", "networks"]),
+        (("query", model, "--joint", "--target", "hidden"), ["Boltzmann", "networks"]),
         (("separated", model, "visible", "hidden"), ["Boltzmann", "networks"]),
         (("explain", model, "--query", "filtering"), ["unknown query", "gradient"]),
         (("explain", model, "--observed", "hiden"), ["hiden"]),

@@ -130,7 +130,7 @@ def test_every_command_says_how_it_answers_and_has_an_example(name: str, command
 def test_groups_have_an_example_and_the_exit_code_of_an_interrupt(words: tuple[str, ...], capsys: Any) -> None:
     assert run([*words, "--help"]) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"Example:\n +tractable \w+", shown) and "130" in shown and "--resume" in shown
+    assert re.search(r"Examples:\n +tractable \w+", shown) and "130" in shown and "--resume" in shown
 
 
 FORMERLY = {

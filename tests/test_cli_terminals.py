@@ -129,7 +129,7 @@ def test_what_a_terminal_cannot_show_is_written_otherwise(kind: str) -> None:
 def test_a_name_is_escaped_and_what_is_ours_is_not(tmp_path: Path) -> None:
     net = tr.BayesianNetwork({"größe": ["klein", "日"]}, {}, {"größe": [0.25, 0.75]})
     tr.save(net, path := str(tmp_path / "net.safetensors"))
-    argv = [sys.executable, "-m", "tractable", "query", path, "--map"]
+    argv = [sys.executable, "-m", "tractable", "query", path, "--map", "--marginals"]
     done = subprocess.run(argv, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     out = done.stdout.decode("ascii")
     assert done.returncode == 0 and r"gr\xf6\xdfe" in out and r"\u65e5" in out and "0.75" in out and "###" in out

@@ -335,7 +335,7 @@ def roads() -> list[str]:
         row = FAMILIES[family]._asdict()
         rooms = {column: "learning" if column in ("learner", "starts") else column for column in row}
         served |= {f"tractable.{rooms[column]}.{leaf.partition(':')[0]}" for column, leaf in row.items() if leaf}
-    aside = ("tractable.cli._fitting", "tractable.cli._traces")
+    aside = tuple(f"tractable.cli.{name}" for name in ("_fitting", "_traces", "_unit_blocks", "_unit_queries"))
     beside = ("tractable.cli", "tractable.plots", "tractable.formats.data", "tractable.learning.em.generalized")
     served |= {name for name in sources() if name.startswith(beside) and name not in aside}
     return sorted(served | {f"tractable.estimators.{name}" for name in ("mixtures", "hidden_markov", "networks")})

@@ -16,6 +16,7 @@ import typer
 import tractable as tr
 from tractable.cli import _text
 from tractable.cli._best import ShownBest, best, by_case
+from tractable.cli._how import SEARCHES
 from tractable.cli._table_files import Picked, Texts
 from tractable.models._base import unknown_variable
 from tractable.models.conditioning import TableModel as Network
@@ -39,6 +40,14 @@ class ShownQuery(NamedTuple):
     how: dict[str, Any]
     """Method, budget and terms of intervals, as `infer` takes them."""
 
+    marginals: bool = True
+    """Whether marginals and log P are asked for: with most probable assignments only where these are wanted too."""
+
+    @property
+    def summed(self) -> dict[str, Any]:
+        """How marginals are found: methods that search for states find none."""
+        return {**self.how, "method": "auto"} if self.how["method"] in SEARCHES else self.how
+
     @property
     def asked(self) -> tuple[str, ...] | None:
         """The targets as the verbs take them."""
@@ -51,7 +60,8 @@ class ShownQuery(NamedTuple):
     @property
     def searched(self) -> dict[str, Any]:
         """How the most probable assignments are found: methods that sum, or average, find none and are not for them."""
-        method = self.how["method"] if self.how["method"] in ("exact", "elimination", "counting") else "auto"
+        known = ("exact", "elimination", "counting", *SEARCHES)
+        method = self.how["method"] if self.how["method"] in known else "auto"
         return {**self.budget, "method": method, "confidence": self.how["confidence"]}
 
     @property
@@ -64,11 +74,13 @@ class ShownAnswer(NamedTuple):
     """What was found for one case; arrays have one axis for each variable, that of a joint those that are free."""
 
     evidence: Mapping[str, Any]
-    log_evidence: tr.Certificate | tr.Plan
+    log_evidence: tr.Certificate | tr.Plan | None
+    """None where the most probable assignments alone are asked for."""
+
     marginals: dict[str, np.ndarray]
     joint: tr.Certificate | None
     most_probable: ShownBest | None
-    plan: tr.Plan
+    plan: tr.Plan | None
     refused: Mapping[str, tr.Plan]
     estimates: Mapping[str, tr.Certificate] = MappingProxyType({})
     """The marginals that are not exact, with their certificates."""
@@ -79,7 +91,7 @@ class ShownAnswer(NamedTuple):
     @property
     def log_value(self) -> float:
         """log P(evidence), NaN where it is refused."""
-        return math.nan if isinstance(self.log_evidence, tr.Plan) else float(self.log_evidence.value)
+        return float(self.log_evidence.value) if isinstance(self.log_evidence, tr.Certificate) else math.nan
 
 
 def network(path: str) -> Network:
@@ -140,7 +152,9 @@ def targets(net: Network, texts: Sequence[str] | None, joint: bool = False) -> t
 
 def answers(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
     """Answer every case; several are run as one batch."""
-    if len(given) == 1:
+    if not asked.marginals:
+        yield from _best_alone(net, given, asked)
+    elif len(given) == 1:
         answer = _single(net, given[0], asked)
         yield answer._replace(most_probable=_best(net, given[0], asked) if asked.best else None)
     elif given:
@@ -156,6 +170,26 @@ def noted(answers: Iterable[ShownAnswer], refused: dict[str, Any]) -> Iterator[S
         if isinstance(answer.most_probable, tr.Plan):
             refused[MAP] = answer.most_probable
         yield answer
+
+
+def _best_alone(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> Iterator[ShownAnswer]:
+    """The most probable assignments of every case, and nothing else, so that none waits for marginals.
+
+    Raises
+    ------
+    BudgetError : the budget refuses them.
+    """
+    if not given:
+        return
+    many = len(given) > 1
+    start = time.perf_counter()
+    found = _best(net, list(given) if many else given[0], asked)
+    if isinstance(found, tr.Plan):
+        raise tr.BudgetError(found)
+    seconds = time.perf_counter() - start
+    impossible, plan = tr.Certificate.exact(-math.inf), found[0].plan if found else None
+    for evidence, own in zip(given, by_case(found, len(given)) if many else [found], strict=True):
+        yield ShownAnswer(evidence, None if own else impossible, {}, None, own, plan, {}, seconds=seconds)
 
 
 Between = tuple[float, float] | None
@@ -187,7 +221,7 @@ def _free(asked: ShownQuery, evidence: Mapping[str, Any]) -> list[str]:
 def _single(net: Network, evidence: dict[str, Any], asked: ShownQuery) -> ShownAnswer:
     start = time.perf_counter()
     try:
-        posterior = tr.infer(net, evidence, targets=asked.asked, **asked.how)
+        posterior = tr.infer(net, evidence, targets=asked.asked, **asked.summed)
     except tr.BudgetError as error:
         return _evidence_alone(net, evidence, asked, error)
     answer = ShownAnswer(evidence, _log(posterior), {}, None, None, posterior.plan, posterior.refused)
@@ -234,7 +268,7 @@ def _batch(net: Network, given: Sequence[dict[str, Any]], asked: ShownQuery) -> 
         yield from (_single(net, evidence, asked) for evidence in given)
         return
     start = time.perf_counter()
-    posterior = tr.infer(net, list(given), targets=asked.asked, **asked.how)
+    posterior = tr.infer(net, list(given), targets=asked.asked, **asked.summed)
     seconds = time.perf_counter() - start
     tables = {v: posterior.certificates(v) for v in asked.targets if v not in posterior.refused}
     log, refused = _log(posterior), posterior.refused

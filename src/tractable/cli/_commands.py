@@ -11,7 +11,9 @@ import typer
 import tractable as tr
 from tractable.cli import _answers, _best, _json, _places, _text
 from tractable.cli._common import Common, Force
+from tractable.cli._cutting import Cutting
 from tractable.cli._former import Renamed
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._how import How
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Texts
@@ -24,7 +26,9 @@ REFUSED = 3
 
 app = typer.Typer(
     help="Inference and learning in models with hidden variables, priced before it runs and certified.",
-    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung\n\n'
+    epilog="\b\nExamples:\n  tractable query asia.bif --evidence asia=yes,dysp=yes --target lung\n"
+    "  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n\n"
+    "Without a command it says what can be done with the files in the folder.\n\n"
     "\b\nExit codes:\n  0    answered\n  2    bad input: one line says what and where\n"
     "  3    refused by the budget: the plan says what would help\n"
     "  130  interrupted: of a fit that can go on, one line says how (--resume)",
@@ -59,7 +63,13 @@ def tractable(
     """The options of the command line as a whole."""
 
 
-@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable explain alarm.bif.gz --observed HRBP,CO --memory 1GiB")
+@app.command(
+    cls=Renamed,
+    epilog=examples(
+        "explain asia.bif --observed dysp,asia --memory 1GiB",
+        "explain grid.uai.gz --query map",
+    ),
+)
 @spread
 def explain(
     model: Model,
@@ -107,7 +117,11 @@ class QueryTargets:
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Only these variables.")] = None
     joint: Annotated[bool, typer.Option("--joint", help="Also the joint distribution of the targets.")] = False
     map: Annotated[
-        bool, typer.Option("--map", help="Also the most probable assignment of all variables, or of the targets.")
+        bool, typer.Option("--map", help="Instead the most probable assignment of all variables, or of the targets.")
+    ] = False
+    marginals: Annotated[
+        bool,
+        typer.Option("--marginals", help="With --map, the marginals and log P too; --joint asks for them as well."),
     ] = False
     best: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="With --map, so many of the best, one after the other.")
@@ -116,6 +130,11 @@ class QueryTargets:
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="With --map, the assignments too, as .csv or .parquet."),
     ] = None
+
+    @property
+    def summed(self) -> bool:
+        """Whether marginals are asked for."""
+        return self.marginals or self.joint or not self.map
 
     @property
     def ranks(self) -> int:
@@ -127,25 +146,40 @@ class QueryTargets:
 
 
 @app.command(
-    epilog='\b\nExample:\n  tractable query asia.bif --evidence "asia=yes,dysp=yes" --target lung,tub --joint\n'
-    "  tractable query grid.uai.gz --seconds 60 --confidence 0.99\n  tractable query grid.uai.gz --exact --memory 8GiB"
+    cls=GroupedHelp,
+    epilog=examples(
+        "query asia.bif --evidence asia=yes,dysp=yes --target lung,tub --joint",
+        "query grid.uai.gz --map --method branch_and_bound --seconds 60",
+        "query grid.uai.gz --seconds 60 --confidence 0.99",
+        "query people.safetensors --evidence job=cook,age=31",
+        "query weather.safetensors --evidence-file days.csv --by station",
+    ),
 )
 @spread
-def query(model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: How, common: Common) -> None:
+def query(
+    model: Model, given: _answers.CaseOptions, wanted: QueryTargets, how: How, common: Common, cut: Cutting
+) -> None:
     """Answer: the probability of the evidence and the marginals given it, with a certificate.
 
     Where exact numbers would take too long the answer is an interval for each, which holds with a stated confidence
     and gets narrower with time; Ctrl-C ends it with what stands. --exact is refused instead. What does not matter to
     the targets is left out. Where some of what is asked is refused the rest is answered, and the exit code is 3. With
-    several cases --json prints one object a line.
+    several cases --json prints one object a line. Of mixtures it is about components and columns, of hidden Markov
+    models about the states along sequences, of machines and layers about units.
     """
-    terms, ranks = {"memory": common.memory, **how.terms()}, wanted.ranks
-    _places.check_apart({"MODEL": model} | given.files, {"--output": wanted.output})
+    terms, ranks = {"memory": common.memory, **how.terms(wanted.map)}, wanted.ranks
+    _places.check_apart({"MODEL": model} | given.files | cut.files, {"--output": wanted.output})
     _best.check(wanted.output, common.json)
-    net = _answers.network(model)
+    net: Any = tr.load(model)
+    if net.family != "tables":
+        from tractable.cli import _queries  # a query of a network does not wait for it
+        from tractable.cli._query_base import OtherQuery
+
+        return _queries.answer(OtherQuery(model, net, given, wanted, terms, common, cut))
+    cut.check_single(net)
     cases = given.read(net)
     named = _answers.targets(net, wanted.target, wanted.joint)
-    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, ranks, bool(named), terms)
+    asked = _answers.ShownQuery(named or tuple(net.states), wanted.joint, ranks, bool(named), terms, wanted.summed)
     refused: dict[str, Any] = {}
     shown = _answers.noted(_answers.answers(net, cases, asked), refused)
     shown = _best.written(wanted.output, shown, asked.shown(net))
@@ -170,7 +204,13 @@ def _check_answered(refused: Mapping[str, Any]) -> None:
         raise typer.Exit(REFUSED)
 
 
-@app.command(epilog="\b\nExample:\n  tractable separated asia.bif asia smoke --given dysp")
+@app.command(
+    cls=GroupedHelp,
+    epilog=examples(
+        "separated asia.bif asia smoke --given dysp",
+        "separated asia.bif asia,tub smoke,bronc --json",
+    ),
+)
 @spread
 def separated(
     model: Model,
@@ -187,7 +227,13 @@ def separated(
     typer.echo(found.reason)
 
 
-@app.command(epilog="\b\nExample:\n  tractable convert alarm.bif.gz alarm.uai.gz")
+@app.command(
+    cls=GroupedHelp,
+    epilog=examples(
+        "convert alarm.bif.gz alarm.uai.gz",
+        "convert rounded.bif whole.safetensors --normalize --force",
+    ),
+)
 @spread
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A model file.", show_default=False)],

@@ -37,7 +37,11 @@ class Common:
 
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="The memory that may be used: 4GiB, or bytes.", callback=_checked_size),
+        typer.Option(
+            metavar="SIZE",
+            help="The memory that may be used: 4GiB, or bytes; half of the machine's if absent, all for a gradient.",
+            callback=_checked_size,
+        ),
     ] = None
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the answer alone: no progress, nothing about how it was found.")

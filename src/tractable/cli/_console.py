@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from rich.console import Console, Group
@@ -12,8 +13,25 @@ NAME = 24
 """So many characters of a name or a word stay on one line; a longer one is folded."""
 
 
+def harmless(text: str) -> str:
+    """The text with what could move the cursor, ring the bell or turn the direction of writing escaped.
+
+    >>> harmless("a\\x1b[31m\\u202eb")
+    'a\\\\x1b[31m\\\\u202eb'
+    """
+    return "".join(c if _plain(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _plain(c: str) -> bool:
+    return c.isprintable() or c in "\n\u200c\u200d" or unicodedata.category(c) == "Zs"
+
+
 class Answers(Console):
     """Prints what is as narrow as the terminal, or else as narrow as it can be without cutting a number."""
+
+    def render_str(self, text: str, **options: Any) -> Any:
+        """Text as it may go to a terminal, whatever a file calls its variables."""
+        return super().render_str(text if text.isprintable() else harmless(text), **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; on a line that is longer than the terminal is wide it is the terminal that breaks it."""

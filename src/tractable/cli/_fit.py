@@ -9,12 +9,14 @@ import typer
 from tractable.cli import _json
 from tractable.cli._commands import app
 from tractable.cli._former import Renamed
+from tractable.cli._help import examples
 from tractable.cli._options import Data, Deep, Hidden, Layers, Output, Running, Steps, Visible
 from tractable.cli._spread import spread
 
 fit = typer.Typer(
     help="Fit a model to data.",
-    epilog="\b\nExample:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n\n"
+    epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
+    "  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors\n\n"
     "\b\nA fit that was interrupted or killed goes on with the same command and --resume.\n"
     "An interrupt (Ctrl-C) has exit code 130.",
     rich_markup_mode=None,
@@ -24,8 +26,10 @@ app.add_typer(fit, name="fit")
 
 @fit.command(
     cls=Renamed,
-    epilog="\b\nExamples:\n  tractable fit rbm digits.npy --hidden 500 -o digits.safetensors --validation held.npy\n"
-    "  tractable fit rbm people.csv --units mixed --categories stars=1|2|3|4|5 --weights count -o people.safetensors",
+    epilog=examples(
+        "fit rbm digits.npy --hidden 500 -o digits.safetensors --validation held.npy",
+        'fit rbm people.csv --units mixed --categories "stars=1|2|3|4|5" --weights count -o people.safetensors',
+    ),
 )
 @spread
 def rbm(
@@ -43,7 +47,13 @@ def rbm(
     _fit_machine((data, output), visible, Layers(hidden, most=1), "restricted", steps, running)
 
 
-@fit.command(cls=Renamed, epilog="\b\nExample:\n  tractable fit dbm digits.npy --hidden 500,1000 -o digits.safetensors")
+@fit.command(
+    cls=Renamed,
+    epilog=examples(
+        "fit dbm digits.npy --hidden 500,1000 -o digits.safetensors",
+        "fit dbm digits.npy --pretrain 10 --seconds 600 -o digits.safetensors",
+    ),
+)
 @spread
 def dbm(
     data: Data,
@@ -58,7 +68,11 @@ def dbm(
 
 
 @fit.command(
-    cls=Renamed, epilog="\b\nExample:\n  tractable fit boltzmann spins.csv --algorithm pseudo -o spins.safetensors"
+    cls=Renamed,
+    epilog=examples(
+        "fit boltzmann spins.csv --algorithm pseudo -o spins.safetensors",
+        "fit boltzmann spins.csv --units spin --hidden 5 -o spins.safetensors",
+    ),
 )
 @spread
 def boltzmann(

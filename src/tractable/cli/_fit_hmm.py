@@ -8,13 +8,15 @@ from typing import Annotated, Any, Literal
 import typer
 
 import tractable as tr
+from tractable.cli._cutting import Cutting
 from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import Ascent, held_out, show_run
 from tractable.cli._former import Renamed
+from tractable.cli._help import examples
 from tractable.cli._options import Output
 from tractable.cli._outputs import checkpoint_of, climb
-from tractable.cli._sequences import Cutting, SequencesArgument
+from tractable.cli._sequences import SequencesArgument
 from tractable.cli._spread import spread
 from tractable.cli._table_files import once, values_of
 from tractable.cli._weights import weighing
@@ -59,7 +61,11 @@ class Climb(Ascent):
 
 
 @fit.command(
-    cls=Renamed, epilog="\b\nExample:\n  tractable fit hmm days.csv --by station --states 3 -o weather.safetensors"
+    cls=Renamed,
+    epilog=examples(
+        "fit hmm days.csv --by station --states 3 -o weather.safetensors",
+        "fit hmm days.csv --lengths lengths.txt --states 5 --left-right --emissions diagonal -o weather.safetensors",
+    ),
 )
 @spread
 def hmm(

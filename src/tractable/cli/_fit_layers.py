@@ -10,6 +10,7 @@ import typer
 import tractable as tr
 from tractable.cli._fit import fit, fit_and_show
 from tractable.cli._former import Renamed
+from tractable.cli._help import examples
 from tractable.cli._options import ALGORITHMS, Decay, Hidden, Layers, Output, Real, Running, Whole
 from tractable.cli._spread import spread
 from tractable.cli._table_files import Learned
@@ -148,7 +149,10 @@ class LayerOptions:
         return tr.fit(model, rows, layers, epochs=self.before.pretrain, **options).model
 
 
-EXAMPLE = "\b\nExample:\n  tractable fit {} digits.npy --hidden 200,200 -o digits.safetensors"
+EXAMPLE = examples(
+    "fit {0} digits.npy --hidden 200,200 -o digits.safetensors",
+    "fit {0} digits.npy --samples 5 --epochs 100 --validation held.npy -o digits.safetensors",
+)
 
 
 @fit.command(cls=Renamed, epilog=EXAMPLE.format("sbn"))
@@ -179,7 +183,10 @@ fit.command(
 
 @fit.command(
     cls=Renamed,
-    epilog="\b\nExample:\n  tractable fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30",
+    epilog=examples(
+        "fit dbn digits.npy --hidden 500,500 -o digits.safetensors --pretrain 30",
+        "fit dbn digits.npy --hidden 500,500 --algorithm wake-sleep --top cd -o digits.safetensors",
+    ),
 )
 @spread
 def dbn(

@@ -14,6 +14,7 @@ from tractable.cli._common import Common
 from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
 from tractable.cli._former import Renamed
+from tractable.cli._help import examples
 from tractable.cli._options import Climbing, Data, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
@@ -41,9 +42,10 @@ class Ascent(Climbing):
 
 @fit.command(
     cls=Renamed,
-    epilog="\b\nExamples:\n  tractable fit mixture votes.csv --components 10 -o votes.safetensors\n"
-    "  tractable fit mixture p.csv --components 4 --emissions gaussian:age,height"
-    " --emissions categorical:job,city --ignore id --weights count -o p.safetensors",
+    epilog=examples(
+        "fit mixture votes.csv --components 10 -o votes.safetensors",
+        "fit mixture p.csv --components 4 --emissions gaussian:age,height --emissions categorical:job -o p.safetensors",
+    ),
 )
 @spread
 def mixture(

@@ -13,6 +13,7 @@ from tractable.cli import _answers
 from tractable.cli._fit import fit
 from tractable.cli._fit_mixture import show_run
 from tractable.cli._former import Renamed
+from tractable.cli._help import examples
 from tractable.cli._options import Climbing, Output, Real
 from tractable.cli._outputs import checkpoint_of, climb
 from tractable.cli._spread import spread
@@ -79,8 +80,10 @@ class Shaped:
 
 @fit.command(
     cls=Renamed,
-    epilog="\b\nExamples:\n  tractable fit network alarm.bif.gz patients.csv -o learned.bif\n"
-    '  tractable fit network --structure "smoke->lung; smoke->bronc" patients.csv -o learned.bif',
+    epilog=examples(
+        "fit network alarm.bif.gz patients.csv -o learned.bif",
+        'fit network --structure "smoke->lung; smoke->bronc" patients.csv -o learned.bif',
+    ),
 )
 @spread
 def network(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
-from typer.core import TyperCommand
+from tractable.cli._help import GroupedHelp
 
 _KEPT = {"--checkpoint-every": "checkpoint_seconds"}
 _EM = {"--starts": "n_init", "--iterations": "epochs"} | _KEPT
@@ -23,7 +23,7 @@ FORMER = {
 """Command → former spelling → the parameter that it is now."""
 
 
-class Renamed(TyperCommand):
+class Renamed(GroupedHelp):
     """A command some of whose options had other names: the parser knows these too, help and completion do not."""
 
     def make_parser(self, ctx: Any) -> Any:

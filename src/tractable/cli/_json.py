@@ -40,7 +40,7 @@ def _groups(machine: Any) -> list[dict[str, Any]]:
 def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any]:
     """The record of one case."""
     marginals = {v: dict(zip(net.states[v], p.tolist(), strict=True)) for v, p in found.marginals.items()}
-    record: dict[str, Any] = {**_log_evidence(found.log_evidence), "marginals": marginals}
+    record: dict[str, Any] = _log_evidence(found.log_evidence) | ({"marginals": marginals} if asked.marginals else {})
     if found.refused:
         record["refused"] = {v: plan.to_json() for v, plan in found.refused.items()}
     record |= _estimates(net, found.estimates)
@@ -48,13 +48,21 @@ def answer(net: Network, asked: ShownQuery, found: ShownAnswer) -> dict[str, Any
         record["joint"] = [_cell(*cell) for cell in cells(net, asked, found)]
     if found.most_probable is not None:
         record |= _best.as_json(found.most_probable, asked.best)
-    if found.estimates or "confidence" in (record["log_evidence"] or {}):
+    if _took_time(found):
         record["seconds"] = found.seconds
-    return {**record, "plan": found.plan.to_json()}
+    return {**record, "plan": found.plan and found.plan.to_json()}
 
 
-def _log_evidence(log: tr.Certificate | tr.Plan) -> dict[str, Any]:
-    """log P with its certificate, or the plan that is refused."""
+def _took_time(found: ShownAnswer) -> bool:
+    """Whether an interval or an estimate is in it, which get better with time."""
+    log = found.log_evidence
+    return bool(found.estimates) or (isinstance(log, tr.Certificate) and log.confidence is not None)
+
+
+def _log_evidence(log: tr.Certificate | tr.Plan | None) -> dict[str, Any]:
+    """log P with its certificate, or the plan that is refused; nothing where it is not asked for."""
+    if log is None:
+        return {}
     refused = {"log_evidence": None, "log_evidence_refused": log.to_json()} if isinstance(log, tr.Plan) else None
     return refused or {"log_evidence": log.to_json()}
 

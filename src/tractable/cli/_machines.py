@@ -12,10 +12,11 @@ import tractable as tr
 from tractable.cli import _json
 from tractable.cli._commands import Model, app
 from tractable.cli._common import Common
+from tractable.cli._cutting import Cut, checked_numbers, rows_for
 from tractable.cli._former import Renamed
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._options import Data, Output, Seed
 from tractable.cli._places import check_apart
-from tractable.cli._sequences import Cut, checked_numbers, rows_for
 from tractable.cli._spread import spread
 from tractable.cli._table_files import (
     Picked,
@@ -52,7 +53,13 @@ class LikelihoodOptions:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-@app.command(epilog="\b\nExample:\n  tractable score digits.safetensors held.npy")
+@app.command(
+    cls=GroupedHelp,
+    epilog=examples(
+        "score digits.safetensors held.npy",
+        "score weather.safetensors days.csv --by station --json",
+    ),
+)
 @spread
 def score(
     model: Model,
@@ -104,7 +111,13 @@ class Wanted:
         return rows[0]
 
 
-@app.command(cls=Renamed, epilog="\b\nExample:\n  tractable sample digits.safetensors -n 100 -o samples.npy")
+@app.command(
+    cls=Renamed,
+    epilog=examples(
+        "sample digits.safetensors -n 100 -o samples.npy",
+        "sample alarm.bif.gz -n 1000 --seed 7 -o cases.csv",
+    ),
+)
 @spread
 def sample(
     model: Model,
@@ -137,8 +150,11 @@ class Filling(Cut):
 
 
 @app.command(
-    epilog="\b\nExamples:\n  tractable impute digits.safetensors gaps.csv -o whole.csv\n"
-    "  tractable impute ratings.safetensors ratings.csv --expected -o whole.csv"
+    cls=GroupedHelp,
+    epilog=examples(
+        "impute digits.safetensors gaps.csv -o whole.csv",
+        "impute ratings.safetensors ratings.csv --expected -o whole.csv",
+    ),
 )
 @spread
 def impute(model: Model, data: Data, output: Output, cut: Filling, common: Common, seed: Seed = 0) -> None:
@@ -157,7 +173,13 @@ def impute(model: Model, data: Data, output: Output, cut: Filling, common: Commo
     _tell(machine, output, write_filled(machine, whole, data, source, cut, output), common, whole)
 
 
-@app.command(epilog="\b\nExample:\n  tractable diagnose digits.safetensors --plot traces.png")
+@app.command(
+    cls=GroupedHelp,
+    epilog=examples(
+        "diagnose digits.safetensors --plot traces.png",
+        "diagnose digits.safetensors --chains 4 --sweeps 5000 --json",
+    ),
+)
 @spread
 def diagnose(
     model: Model,
@@ -174,7 +196,13 @@ def diagnose(
     _traces.diagnosed(machine_of(model), (chains, sweeps, seed), plot, common)
 
 
-@app.command(epilog="\b\nExample:\n  tractable transform digits.safetensors digits.npy -o features.npy")
+@app.command(
+    cls=GroupedHelp,
+    epilog=examples(
+        "transform digits.safetensors digits.npy -o features.npy",
+        "transform votes.safetensors votes.csv --ignore id -o components.csv",
+    ),
+)
 @spread
 def transform(model: Model, data: Data, output: Output, cut: Cut, common: Common) -> None:
     """Write the posterior means of the hidden units of each row of data, or the probabilities of its states."""

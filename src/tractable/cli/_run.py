@@ -21,6 +21,13 @@ from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
+LATE = {"show": ("_show",), "filter": ("_ahead",), "forecast": ("_ahead",)}
+MODULES = ("_show", "_ahead", "_machines", "_fit", "_fit_mixture", "_fit_hmm", "_fit_layers", "_fit_network")
+"""Where commands are that others do not wait for: by name, and all."""
+
+COMPLETION = "_TRACTABLE_COMPLETE"
+"""In the environment where a shell asks for completions."""
+
 # The class of every error that the argument parser raises; typer exports only this leaf of it by name.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -68,12 +75,8 @@ def _prepare(stream: TextIOWrapper) -> None:
 def _command(argv: Sequence[str]) -> Any:
     """The command line as the parser sees it; a command on networks does not wait for those on machines to be built."""
     if not {c.callback.__name__ for c in app.registered_commands if c.callback} & {*argv[:1]}:
-        import_module("tractable.cli._machines")
-        import_module("tractable.cli._fit")
-        import_module("tractable.cli._fit_mixture")
-        import_module("tractable.cli._fit_hmm")
-        import_module("tractable.cli._fit_layers")
-        import_module("tractable.cli._fit_network")
+        for name in LATE.get(argv[0], MODULES) if argv else MODULES:
+            import_module(f"tractable.cli.{name}")
     command = typer.main.get_command(app)
     if not argv or argv[0].startswith("-"):  # so a shell asks for completions, and a user to have them installed
         command.params += typer.main.get_install_completion_arguments()
@@ -113,8 +116,13 @@ def _affordable(argv: Sequence[str]) -> int:
 
 
 def _answered(argv: Sequence[str]) -> int:
+    if not argv and COMPLETION not in os.environ:
+        from tractable.cli import _folder  # seldom needed
+
+        _folder.show()
+        return ANSWERED
     command = _command(argv)
-    code = command.main(list(argv) or ["--help"], prog_name="tractable", standalone_mode=False) or ANSWERED
+    code = command.main(list(argv), prog_name="tractable", standalone_mode=False) or ANSWERED
     if code == INTERRUPTED:  # which is all that the parser makes of an interrupt
         raise KeyboardInterrupt
     return code

@@ -5,23 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import groupby, islice
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 import tractable as tr
-from tractable.cli import _json
+from tractable.cli import _json, _text
 from tractable.cli._commands import Model, app, tables
 from tractable.cli._common import Common
+from tractable.cli._cutting import Cut, Text
+from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._places import check_apart
 from tractable.cli._spread import spread
-from tractable.cli._table_files import Learned, Picked, check_output, columns_in, told, values_of
+from tractable.cli._table_files import check_output, told, values_of
 from tractable.formats._pipes import STANDARD
 
-Text = str | None
 SequencesArgument = Annotated[
     str,
     typer.Argument(
@@ -30,78 +29,6 @@ SequencesArgument = Annotated[
         show_default=False,
     ),
 ]
-SEQUENTIAL = ("hidden_markov", "factorial_hidden_markov")
-"""The families of sequences."""
-
-RUNS = 12
-"""So many runs of equal states of a path are printed."""
-
-
-@dataclass(frozen=True)
-class Cutting:
-    """How the rows of a file are cut into sequences; without either they are one."""
-
-    lengths: Annotated[
-        Text, typer.Option(metavar="FILE", help="Number of rows of each sequence: a file of numbers (text or .npy).")
-    ] = None
-    by: Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose value changes with the sequence.")] = None
-
-    @property
-    def marks(self) -> list[str]:
-        """The column that is no data."""
-        return [] if self.by is None else [self.by]
-
-    @property
-    def files(self) -> dict[str, Text]:
-        """The file that is read besides the rows, by the option that names it."""
-        return {"--lengths": self.lengths}
-
-    def read(self, path: Any, chosen: Picked) -> tr.Sequences:
-        """The sequences in a file."""
-        return tr.read_sequences(path, lengths=self.lengths, by=self.by, **chosen.asked)
-
-    def learned(self, path: str, chosen: Picked) -> Learned:
-        """The sequences in a file, and what a model is made of."""
-        if path.lower().removesuffix(".gz").endswith(".json"):
-            return Learned(self.read(path, chosen), [], {}, path)
-        return chosen.learned(path, partial(tr.read_sequences, lengths=self.lengths, by=self.by))
-
-
-@dataclass(frozen=True)
-class Cut(Picked, Cutting):
-    """What is read of a file, and how it is cut."""
-
-    def data(self, model: Any, path: Any, missing: bool = True) -> Any:
-        """What a model takes: sequences where it is one of sequences, cases of a network, else rows."""
-        if model.family in SEQUENTIAL:
-            return self.read(path, self)
-        if self.lengths or self.by:
-            raise tr.ModelError(f"a {type(model).__name__} is a model of single rows: leave out --lengths and --by")
-        if model.family == "tables":
-            return self.states(model, path)
-        return rows_for(model, path, self, missing)
-
-
-def rows_for(model: Any, path: Any, chosen: Picked, missing: bool = True) -> Any:
-    """The rows in a file, by name where the model has names; those of units are looked at, with the file's name."""
-    rows = chosen.rows(path) if model.family == "mixture" or _has_names(model) else chosen.array(path)
-    if hasattr(model, "groups"):
-        checked_numbers(model, rows, path, missing)
-    return rows
-
-
-def _has_names(model: Any) -> bool:
-    """Whether the visible units of a model have names, of columns or of states."""
-    visible = getattr(model, "units", {}).get("visible")
-    return columns_in(model) is not None or bool(getattr(visible, "names", ()))
-
-
-def checked_numbers(model: Any, rows: Any, path: Any, missing: bool = True) -> np.ndarray:
-    """Rows of a file as numbers of the visible units."""
-    from tractable.models.clamping import checked_values  # brings jax
-
-    with values_of(path):
-        return checked_values(model, "visible", rows, missing)
 
 
 @dataclass(frozen=True)
@@ -123,7 +50,13 @@ class StatesQuery(Common):
         return _paths(sequences, found if self.best > 1 else [found], self.best)
 
 
-@app.command(epilog="\b\nExample:\n  tractable decode weather.safetensors days.csv --by station -o states.npy")
+@app.command(
+    cls=GroupedHelp,
+    epilog=examples(
+        "decode weather.safetensors days.csv --by station -o states.npy",
+        "decode weather.safetensors days.csv --by station --posterior --json",
+    ),
+)
 @spread
 def decode(
     model: Model,
@@ -238,10 +171,5 @@ def _row(found: dict[str, Any], what: str) -> tuple[str, str]:
     """What a path or a posterior has, and its states."""
     states, tied = found["states"], ", tied" if found.get("tied") else ""
     own = np.argmax(states, axis=1).tolist() if what == "log_likelihood" else states
-    path = _runs(own) if found[what] > -np.inf else "impossible"
+    path = _text.runs(own) if found[what] > -np.inf else "impossible"
     return f"{found[what]:.10g} ({found['kind']}{tied})", path
-
-
-def _runs(states: list[int]) -> str:
-    runs = [f"{state}×{len(list(rows))}" for state, rows in islice(groupby(states), RUNS + 1)]
-    return " ".join(runs[:RUNS]) + (" …" if len(runs) > RUNS else "")

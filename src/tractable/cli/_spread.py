@@ -1,13 +1,18 @@
-"""Options in groups: a parameter of a command that is a dataclass stands for its fields, each an option of its own."""
+"""Options in groups: a parameter of a command that is a dataclass stands for its fields, each an option of its own.
+
+In the help the options of a group stand together, below the first line of the docstring of their class.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+LAST_TITLE = "Every command"
 LAST = ("memory", "quiet", "json")
 """Options of every command, which come after its own."""
 
@@ -50,6 +55,29 @@ def _own(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
     return [
-        inspect.Parameter(f.name, kind, default=empty if f.default is MISSING else f.default, annotation=hints[f.name])
+        inspect.Parameter(
+            f.name,
+            kind,
+            default=empty if f.default is MISSING else f.default,
+            annotation=_under(_title(group, f.name), hints[f.name]),
+        )
         for f in fields(group)
     ]
+
+
+def _title(group: Any, name: str) -> str:
+    """What the help says above an option: what the class is about that declares it."""
+    own = next(kind for kind in group.__mro__ if name in getattr(kind, "__annotations__", ()))
+    return LAST_TITLE if name in LAST else (own.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+def _under(title: str, hint: Any) -> Any:
+    """The type of an option with the title above it."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    base, *more = get_args(hint)
+    own = [copy(option) for option in more]
+    for option in own:
+        if hasattr(option, "rich_help_panel"):
+            option.rich_help_panel = title
+    return Annotated[(base, *own)]

@@ -56,9 +56,7 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     if len(answers) != 1:
         return _show_cases(net, asked, answers)
     answer = answers[0]
-    if not quiet:
-        _show_price(answer.plan)
-    console.print(_evidence(net, answer))
+    _show_found(net, answer, quiet)
     if answer.marginals:
         _show(["variable", "state"], _marginals(net, answer))
     if answer.estimates:
@@ -70,6 +68,14 @@ def show_answers(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]
     _show_refused(answer.refused)
     if isinstance(answer.most_probable, tr.Plan):
         console.print(answer.most_probable)
+
+
+def _show_found(net: Network, answer: ShownAnswer, quiet: bool) -> None:
+    """What it cost, and log P, where that is asked for."""
+    if not quiet and answer.plan is not None:
+        _show_price(answer.plan)
+    if answer.log_evidence is not None:
+        console.print(_evidence(net, answer, answer.log_evidence))
 
 
 def _of_best(net: Network, asked: ShownQuery) -> str:
@@ -96,8 +102,8 @@ def _show_price(plan: tr.Plan) -> None:
     console.print(f"cost: width {width}, {flops} multiply-adds, {memory}, {seconds} predicted\n")
 
 
-def _evidence(net: Network, answer: ShownAnswer) -> str:
-    given, certificate = _listed(answer.evidence), answer.log_evidence
+def _evidence(net: Network, answer: ShownAnswer, certificate: tr.Certificate | tr.Plan) -> str:
+    given = _listed(answer.evidence)
     name = f"log P({given or 'nothing observed'})"
     if isinstance(net, tr.MarkovNetwork):
         name = f"log Z with {given}" if given else "log Z"
@@ -162,6 +168,17 @@ def _bar(p: float, ends: Between) -> Bar | str:
 
 
 def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
+    """A row for each case."""
+    if asked.marginals:
+        _show_logs(net, asked, answers)
+    if asked.best:
+        told = [a.most_probable for a in answers if a.most_probable is not None]
+        _best_tables.show_cases(told, asked.shown(net))
+    if asked.joint:
+        console.print("the joint distributions of several cases: with --json")
+
+
+def _show_logs(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer]) -> None:
     """The log evidence of every case, and of the first variables the most probable state."""
     variables = asked.targets[:MAX_COLUMNS]
     table = new_table("case", "log evidence", "kind", *variables, left=0)
@@ -172,11 +189,6 @@ def _show_cases(net: Network, asked: ShownQuery, answers: Sequence[ShownAnswer])
     _show_verdicts(answers)
     tell_rest(len(answers) - MAX_ROWS)
     _show_refused(answers[0].refused if answers else {})
-    if asked.best:
-        told = [a.most_probable for a in answers if a.most_probable is not None]
-        _best_tables.show_cases(told, asked.shown(net))
-    if asked.joint:
-        console.print("the joint distributions of several cases: with --json")
 
 
 def _show_verdicts(answers: Sequence[ShownAnswer]) -> None:
@@ -188,7 +200,7 @@ def _show_verdicts(answers: Sequence[ShownAnswer]) -> None:
 
 def _log_and_kind(answer: ShownAnswer) -> tuple[str, str]:
     log = answer.log_evidence
-    if isinstance(log, tr.Plan):
+    if not isinstance(log, tr.Certificate):
         return f"{answer.log_value:.10g}", "refused"
     bounded = log.kind not in ("exact", "estimate")
     ends = f" [{log.lower:.6g}, {log.upper:.6g}]" if bounded else ""

@@ -7,10 +7,14 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby, islice
 from typing import Any
 
 from tractable.formats._base import repeated
 from tractable.models import ModelError
+
+RUNS = 12
+"""So many runs of equal states of a path are printed."""
 
 
 @contextmanager
@@ -117,3 +121,9 @@ def _assignment(item: str, states: Mapping[str, Collection[str]]) -> tuple[str, 
 def _sense(split: Sequence[str], states: Mapping[str, Collection[str]]) -> int:
     variable, state = split
     return (variable in states) + (state in states.get(variable, ()))
+
+
+def runs(states: list[int]) -> str:
+    """A path as its runs of equal states, the first of them."""
+    found = [f"{state}×{len(list(rows))}" for state, rows in islice(groupby(states), RUNS + 1)]
+    return " ".join(found[:RUNS]) + (" …" if len(found) > RUNS else "")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tractable.models.interchange.pgmpy import from_pgmpy, to_pgmpy
     from tractable.models.interchange.pyagrum import from_pyagrum, to_pyagrum
     from tractable.models.mixture import Mixture
+    from tractable.models.predictive import Predictive
     from tractable.models.recognition import HelmholtzMachine, RecognitionNetwork
     from tractable.models.rows import Rows, select
     from tractable.models.scaling import scaled
@@ -68,6 +69,7 @@ __all__ = [
     "MixtureEmissions",
     "ModelError",
     "PoissonEmissions",
+    "Predictive",
     "ProductEmissions",
     "RecognitionNetwork",
     "Rows",
@@ -123,6 +125,7 @@ _LEAVES = {
     "interchange.pgmpy": ("from_pgmpy", "to_pgmpy"),
     "interchange.pyagrum": ("from_pyagrum", "to_pyagrum"),
     "mixture": ("Mixture",),
+    "predictive": ("Predictive",),
     "recognition": ("HelmholtzMachine", "RecognitionNetwork"),
     "rows": ("Rows", "select"),
     "scaling": ("scaled",),

@@ -14,6 +14,7 @@ from tractable.models._base import ModelError, set_fields
 from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions, Statistics
 from tractable.models.emissions._base import ROUNDING, logs, parameters, pseudo_count, times_logs
+from tractable.models.predictive import Predictive
 from tractable.models.rows import Names
 
 COMPONENT = "component"
@@ -92,6 +93,16 @@ class Mixture:
     def unnamed(self) -> Mixture:
         """The same for rows that have been read: numbers, in the order of the columns."""
         return self if self.columns is None else Mixture(self.weights, self.emissions, self.offset)
+
+    @property
+    def predictive(self) -> Predictive:
+        """p(x_j) of each column [1, d] by itself, before anything is seen; of `condition`, given what was.
+
+        >>> coins = tr.Mixture([0.5, 0.5], tr.BernoulliEmissions([[0.9, 0.9], [0.1, 0.1]]))
+        >>> tr.condition(coins, {0: 1}).predictive.means.round(6).tolist()
+        [[0.82]]
+        """
+        return Predictive(self.weights[None], self.free, self.named)
 
     def check(self, data: Any, name: str = "") -> np.ndarray:
         """Rows of data as numbers, every value looked at; one row [d] becomes [1, d]."""

@@ -113,8 +113,9 @@ def filtering(model: Any, data: Any, *, lag: int = 0, memory: Memory = None, sec
 def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, seconds: float | None = None) -> Any:
     """p(z_{T+h} | x) and E[x_{T+h} | x] for h = 1, …, n, a `Forecast`; a list for many sequences.
 
-    Of hidden Markov models, ``states`` [n, K] and ``means`` [n, d]; of factorial hidden Markov models the states of all
-    chains side by side [n, Σk]. NaN for an impossible sequence among others.
+    Of hidden Markov models, ``states`` [n, K], ``means`` [n, d] and ``predictive``, the distribution of each column:
+    standard deviations, quantiles, intervals; of factorial hidden Markov models the states of all chains side by side
+    [n, Σk], and no ``predictive``. NaN for an impossible sequence among others.
 
     Raises
     ------
@@ -126,6 +127,11 @@ def forecast(model: Any, data: Any, n: int = 1, *, memory: Memory = None, second
     >>> hmm = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], coin)
     >>> tr.forecast(hmm, [1, 1, 0], 2).means.round(6).ravel().tolist()
     [0.498058, 0.508447]
+    >>> heights = tr.DiagonalGaussianEmissions([[0.0], [9.0]], [[1.0], [4.0]])
+    >>> tide = tr.HiddenMarkovModel([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], heights)
+    >>> low, high = tr.forecast(tide, [0.2, 0.5, 8.8]).predictive.interval(0.9)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([[-0.0]], [[12.186]])
     """
     walk = asked_of(model, "forecast", "filtering", memory, seconds, {"n": n})
     return walk_of("forecast", walk[0].read(model, data), walk)

@@ -93,6 +93,20 @@ class Emissions(ABC):
         """The expected row of each component [K, d]."""
 
     @property
+    def deviations(self) -> np.ndarray:
+        """The standard deviation of each column under each component [K, d]; NaN of categories, which have none."""
+        raise ModelError(f"{type(self).__name__} does not say how far rows are from their means: give it `deviations`")
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """P(x_j ≤ x | k) of each column under each component [n, K, d], for values [n, d]."""
+        raise ModelError(f"{type(self).__name__} has no distribution functions: give it `cumulative`")
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Which columns hold whole numbers alone [d]."""
+        return np.zeros(self.n_columns, bool)
+
+    @property
     @abstractmethod
     def n_parameters(self) -> int:
         """How many free numbers there are."""

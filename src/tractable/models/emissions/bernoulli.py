@@ -59,6 +59,21 @@ class BernoulliEmissions(Emissions):
         return self.probabilities
 
     @property
+    def deviations(self) -> np.ndarray:
+        """√(p (1 − p))."""
+        return np.sqrt(self.probabilities * (1 - self.probabilities))
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """P(x_j ≤ x | k): 1 − p from 0 on, one from 1 on."""
+        x = x[:, None, :]
+        return np.where(x < 0, 0.0, np.where(x < 1, 1 - self.probabilities, 1.0))
+
+    @property
+    def whole(self) -> np.ndarray:
+        """All."""
+        return np.ones(self.n_columns, bool)
+
+    @property
     def n_parameters(self) -> int:
         """K d."""
         return self.probabilities.size

@@ -13,6 +13,7 @@ import numpy as np
 from tractable._cached import cached_property
 from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
+from tractable.models.emissions import cumulative
 from tractable.models.emissions._base import (
     ROUNDING,
     Emissions,
@@ -82,6 +83,15 @@ class CategoricalEmissions(Emissions):
     def means(self) -> np.ndarray:
         """The expected number of the state."""
         return np.stack([t @ np.arange(t.shape[1]) for t in self.tables], axis=1)
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """None: states are names."""
+        return np.full((self.n_components, self.n_columns), np.nan)
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """P(x_j ≤ x | k), states in their order."""
+        return np.stack([cumulative.of_states(x[:, j], table) for j, table in enumerate(self.tables)], axis=2)
 
     @property
     def n_parameters(self) -> int:

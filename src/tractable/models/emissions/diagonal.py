@@ -10,6 +10,7 @@ import numpy as np
 from tractable._cached import cached_property
 from tractable.kernels import rows
 from tractable.models._base import ModelError, set_fields
+from tractable.models.emissions import cumulative
 from tractable.models.emissions._base import (
     NEGLIGIBLE,
     Emissions,
@@ -105,6 +106,15 @@ class DiagonalGaussianEmissions(Emissions):
     def means(self) -> np.ndarray:
         """μ."""
         return self.locations
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """σ."""
+        return np.sqrt(self._wide)
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """P(x_j ≤ x | k)."""
+        return cumulative.normal((x[:, None, :] - self.locations) / self.deviations)
 
     @property
     def n_parameters(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from tractable._cached import cached_property
 from tractable.kernels import rows as kernel
 from tractable.models._base import ModelError, set_fields
+from tractable.models.emissions import cumulative
 from tractable.models.emissions._base import NEGLIGIBLE, ROWS, Emissions, Levels, Statistics, as_rows, parameters
 from tractable.models.emissions.diagonal import LOG_2PI, column_moments, common_shift, finite
 
@@ -68,6 +69,15 @@ class GaussianEmissions(Emissions):
     def means(self) -> np.ndarray:
         """μ."""
         return self.locations
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """√Σ_jj."""
+        return np.sqrt(np.diagonal(self._wide, axis1=-2, axis2=-1))
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """P(x_j ≤ x | k), whatever the other columns hold."""
+        return cumulative.normal((x[:, None, :] - self.locations) / self.deviations)
 
     @property
     def n_parameters(self) -> int:

@@ -72,6 +72,25 @@ class MixtureEmissions(Emissions):
         return np.einsum("km,kmd->kd", self.weights, self.parts.means.reshape(*self.weights.shape, -1))
 
     @property
+    def deviations(self) -> np.ndarray:
+        """Within the parts and between them."""
+        shape = (*self.weights.shape, -1)
+        squares = (
+            self.parts.deviations.reshape(shape) ** 2 + (self.parts.means.reshape(shape) - self.means[:, None]) ** 2
+        )
+        return np.sqrt(np.einsum("km,kmd->kd", self.weights, squares))
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """Σ_m w_km P(x_j ≤ x | k, m)."""
+        each = self.parts.cumulative(x).reshape(len(x), *self.weights.shape, -1)
+        return np.einsum("km,nkmd->nkd", self.weights, each)
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Those of the parts."""
+        return self.parts.whole
+
+    @property
     def n_parameters(self) -> int:
         """Those of the parts, and K (M − 1) weights."""
         return self.parts.n_parameters + self.weights.size - self.n_components

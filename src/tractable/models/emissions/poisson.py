@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tractable.models._base import set_fields
+from tractable.models.emissions import cumulative
 from tractable.models.emissions._base import (
     Emissions,
     Statistics,
@@ -57,6 +58,20 @@ class PoissonEmissions(Emissions):
     def means(self) -> np.ndarray:
         """λ."""
         return self.rates
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """√λ."""
+        return np.sqrt(self.rates)
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """P(x_j ≤ x | k)."""
+        return cumulative.poisson(x[:, None, :], self.rates)
+
+    @property
+    def whole(self) -> np.ndarray:
+        """All."""
+        return np.ones(self.n_columns, bool)
 
     @property
     def n_parameters(self) -> int:

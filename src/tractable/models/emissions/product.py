@@ -62,6 +62,20 @@ class ProductEmissions(Emissions):
         return self._assembled([part.means for part in self.parts])
 
     @property
+    def deviations(self) -> np.ndarray:
+        """Those of the parts."""
+        return self._assembled([part.deviations for part in self.parts])
+
+    def cumulative(self, x: np.ndarray) -> np.ndarray:
+        """Those of the parts."""
+        return self._assembled(self._each(x, lambda part, own: part.cumulative(own)))
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Those of the parts."""
+        return self._assembled([part.whole[None] for part in self.parts])[0]
+
+    @property
     def n_parameters(self) -> int:
         """The sum over the parts."""
         return sum(part.n_parameters for part in self.parts)
@@ -97,7 +111,7 @@ class ProductEmissions(Emissions):
     def _assembled(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """Columns of the parts in their places."""
         places = np.argsort([c for own in self.columns for c in own])
-        return np.concatenate(blocks, axis=1)[:, places]
+        return np.concatenate(blocks, axis=-1)[..., places]
 
     def _each(self, x: Any, ask: Callable[[Emissions, np.ndarray], Any]) -> list[Any]:
         """The answers of the parts, each about its columns."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.hidden_markov import HiddenMarkovModel
+from tractable.models.predictive import Predictive
 from tractable.models.rows import Rows, is_named
 from tractable.posterior.certificate import ImpossibleEvidenceError
 
@@ -16,7 +17,9 @@ from tractable.posterior.certificate import ImpossibleEvidenceError
 class Forecast(NamedTuple):
     """What is expected after the end of a sequence: of states [n, K], and of rows [n, d].
 
-    Where columns have names, `means` has them too (`Rows`): numbers are means, categories the likeliest.
+    Where columns have names, `means` has them too (`Rows`): numbers are means, categories the likeliest. All of it is
+    exact. Of hidden Markov models `predictive` is the distribution of each column of each row: standard deviations,
+    quantiles, intervals and probabilities of categories; of factorial ones it is None.
 
     Examples
     --------
@@ -25,10 +28,13 @@ class Forecast(NamedTuple):
     >>> ahead = tr.forecast(hmm, [1, 1, 0], 2)
     >>> ahead.states.round(6).tolist()
     [[0.425798, 0.574202], [0.440638, 0.559362]]
+    >>> ahead.predictive.deviations.round(6).ravel().tolist()
+    [0.499996, 0.499929]
     """
 
     states: np.ndarray
     means: np.ndarray | Rows
+    predictive: Predictive | None = None
 
 
 @dataclass(frozen=True, eq=False)

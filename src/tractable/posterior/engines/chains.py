@@ -18,6 +18,7 @@ from tractable.models.emissions import Statistics
 from tractable.models.hidden_markov import STATE, HiddenMarkovModel
 from tractable.models.keys import generator
 from tractable.models.levels import levels_of
+from tractable.models.predictive import Predictive
 from tractable.models.rows import Rows
 from tractable.models.sequences import Sequences
 from tractable.plan import Ask, Memory, Plan, adopted, allowed, ask
@@ -307,7 +308,8 @@ def forecast(asked: Asked, solved: Sequence[Solved]) -> Any:
         now = now @ model.transition
         steps.append(now)
     states = np.stack(steps, axis=1) if steps else np.zeros((len(asked.given), 0, model.n_states))
-    found = [Forecast(s, names.expected(model.named, model.emissions, s)) for s in states]
+    e, named = model.emissions, model.named
+    found = [Forecast(s, names.expected(named, e, s), Predictive(s, e, named)) for s in states]
     return found if asked.many else found[0]
 
 
