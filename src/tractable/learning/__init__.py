@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tractable._lazy import attach
 
 if TYPE_CHECKING:
+    from tractable.learning.choosing import Candidate, Choice, choose
     from tractable.learning.em.exact import EM, ExpectationMaximization
     from tractable.learning.em.generalized import GeneralizedEM, IncrementalEM, OnlineEM
     from tractable.learning.em.gradient_step import GradientMStep
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EM",
+    "Candidate",
+    "Choice",
     "ContrastiveDivergence",
     "Discriminative",
     "EMRun",
@@ -62,6 +65,7 @@ __all__ = [
     "WakeSleep",
     "Yardstick",
     "bayesian_network",
+    "choose",
     "factorial_hidden_markov",
     "fit",
     "fit_columns",
@@ -75,6 +79,7 @@ __all__ = [
 
 # Loaded when first used: EM needs no jax.
 _LEAVES = {
+    "choosing": ("Candidate", "Choice", "choose"),
     "learner": ("Learner",),
     "em.exact": ("EM", "ExpectationMaximization"),
     "em.generalized": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
