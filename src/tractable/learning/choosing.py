@@ -181,7 +181,7 @@ def choose(
     held_out : the share of rows, or sequences, that are held out where the choice is by these and there is no
         `validation`. The number that is chosen is then fitted once more to all of them.
     options : those of `fit`: `epochs`, `validation`, `weights`, `key`, `memory`, `progress`, `callback`; `checkpoint`,
-        where each number has its own, with ``.NUMBER`` at its end, and `resume`.
+        where each number has its own, with ``.NUMBER`` at its end (``.all`` of the last fit to all), and `resume`.
 
     Returns
     -------
@@ -273,7 +273,7 @@ def _chosen(task: ChoiceTask, asked: list[int], by: str) -> Choice:
             run = best.run
             if task.held is not None:
                 whole = task._replace(learned=options.get("weights"), held=None)
-                run = _run(whole, best.number, (show, each), ".all")
+                run = _run(whole, best.number, (show, each), "all")
         except KeyboardInterrupt:
             if not any(own.run for own in found):
                 raise
@@ -333,7 +333,7 @@ def _run(task: ChoiceTask, n: int, shown: tuple[Display, int], mark: str = "") -
         return theirs and theirs(record)
 
     if own.get(CHECKPOINT):
-        own[CHECKPOINT] = f"{own[CHECKPOINT]}{mark}.{n}"
+        own[CHECKPOINT] = f"{own[CHECKPOINT]}.{mark or n}"
     own |= {"weights": task.learned, "progress": False, "callback": iterated}
     run = fit(task.begin(task.data, n), task.data, task.learner, **own)
     show.advance(n * max(each - done, 0))

@@ -2,6 +2,7 @@
 
 from tractable._lazy import attach
 from tractable.plots.chains import state_path, transition_graph
+from tractable.plots.choices import choice
 from tractable.plots.components import components
 from tractable.plots.curves import chain_traces, em_curves, intervals, learning_curve
 from tractable.plots.emissions import emissions
@@ -15,6 +16,7 @@ __all__ = [
     "beliefs",
     "bound_against_samples",
     "chain_traces",
+    "choice",
     "components",
     "conditional_table",
     "em_curves",
