@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tractable.learning.machines.tempered import TemperedPCD
     from tractable.learning.machines.trajectory import TrajectoryTempering, log_partition_of
     from tractable.learning.records import Epoch, History, LearningWarning
+    from tractable.learning.simple_models import yardsticks
     from tractable.learning.starts.chains import hidden_markov, left_right
     from tractable.learning.starts.factorial import factorial_hidden_markov
     from tractable.learning.starts.mixtures import mixture
@@ -75,6 +76,7 @@ __all__ = [
     "mixture",
     "pretrain",
     "stacked",
+    "yardsticks",
 ]
 
 # Loaded when first used: EM needs no jax.
@@ -99,6 +101,7 @@ _LEAVES = {
     "machines.tempered": ("TemperedPCD",),
     "machines.trajectory": ("TrajectoryTempering", "log_partition_of"),
     "records": ("Epoch", "History", "LearningWarning"),
+    "simple_models": ("yardsticks",),
     "starts.chains": ("hidden_markov", "left_right"),
     "starts.factorial": ("factorial_hidden_markov",),
     "starts.mixtures": ("mixture",),
