@@ -37,7 +37,9 @@ class Choosing:
     ] = None
     held_out: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Share of rows, or sequences, held out without --validation; 0.2 if absent."),
+        typer.Option(
+            metavar="SHARE", help="Share of rows, or sequences, held out without --validation; 0.2 if absent."
+        ),
     ] = None
 
     @property

@@ -188,7 +188,9 @@ class Kept(Picked, Common):
 
 def kept_at(checkpoint: str) -> list[str]:
     """The files that a fit is kept in: its checkpoint, those of layers that were learned before, and of `--choose`."""
-    several = [p for p in glob(f"{escape(checkpoint)}.*") if (end := p[len(checkpoint) + 1 :]).isdecimal() or end == "all"]
+    several = [
+        p for p in glob(f"{escape(checkpoint)}.*") if (end := p[len(checkpoint) + 1 :]).isdecimal() or end == "all"
+    ]
     return ([checkpoint] if os.path.exists(checkpoint) else []) + layers_at(checkpoint) + sorted(several)
 
 

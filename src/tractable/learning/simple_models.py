@@ -103,7 +103,9 @@ def _of_states(net: Any, data: Any) -> SimpleRows:
     codes = np.asarray(parse_rows(net.states, data), float)
     rows = np.where(codes < 0, np.nan, codes)
     every = range(rows.shape[1])
-    return SimpleRows(rows, {"categorical": [*every]}, dict(zip(every, map(len, net.states.values()), strict=True)), len(rows))
+    return SimpleRows(
+        rows, {"categorical": [*every]}, dict(zip(every, map(len, net.states.values()), strict=True)), len(rows)
+    )
 
 
 def _emitted(model: Any, data: Any) -> SimpleRows:

@@ -10,6 +10,7 @@ from tractable.plots.images import filters, samples
 from tractable.plots.layers import bound_against_samples, explaining_away, gradient_variance
 from tractable.plots.network import network
 from tractable.plots.plans import plan
+from tractable.plots.rows import row_likelihoods
 from tractable.plots.tables import beliefs, conditional_table
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "learning_curve",
     "network",
     "plan",
+    "row_likelihoods",
     "samples",
     "state_path",
     "transition_graph",

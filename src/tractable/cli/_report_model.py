@@ -1,0 +1,131 @@
+"""What a report says of a model by itself: what it is, what its queries cost, what is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tractable as tr
+from tractable import _html
+from tractable._blocks import card, facts, name, names, note, table, text
+from tractable.cli import _json
+from tractable.cli._block_html import cards
+from tractable.cli._model_blocks import blocks
+from tractable.cli._report_base import Report
+from tractable.cli._table_files import columns_in
+from tractable.models.sparse_networks import bytes_held
+from tractable.plan._units import memory_size
+
+IS, WHY, LEARNED = "What it is", "Why it is tractable, or not", "What was learned"
+"""Sections."""
+
+WORDS = {
+    "BayesianNetwork": "a Bayesian network: a table for each variable given its parents, whose product is the joint "
+    "distribution",
+    "MarkovNetwork": "a Markov network: factors over some variables each, whose product is the distribution up to log Z",
+    "Mixture": "a mixture: each row comes from one of the components, which is hidden",
+    "HiddenMarkovModel": "a hidden Markov model: a chain of hidden states, each of which emits a row",
+    "FactorialHiddenMarkovModel": "a factorial hidden Markov model: several chains of hidden states that emit a row "
+    "together",
+    "Boltzmann": "a Boltzmann machine: units with biases, coupled to each other; p(x) = exp(−energy) / Z",
+    "SigmoidBeliefNetwork": "a sigmoid belief network: layers of causes, each unit on with a probability that depends on "
+    "the layer above",
+    "DeepBeliefNetwork": "a deep belief network: layers of causes with a restricted Boltzmann machine on top",
+    "HelmholtzMachine": "a Helmholtz machine: layers of causes, and a recognition network that guesses them",
+}
+"""What a model of each class is, in words."""
+
+
+def about(report: Report) -> None:
+    """What the model is, and how large."""
+    model, kind = report.model, type(report.model).__name__
+    report.record["model"] = {"path": report.path, **_json.model(model)}
+    pairs = [("file", name(report.path, 80)), ("kind", text(WORDS.get(kind, kind))), ("sizes", text(repr(model)))]
+    pairs += _network(model) if model.family == "tables" else [("parameters", f"{model.n_parameters:,}")]
+    known = columns_in(model) if model.family != "tables" else None
+    pairs.append(("columns", names(known.names, 12) if known else ""))
+    if report.data is not None:
+        told = f"{report.n_rows:,} {report.unit}{'' if report.n_rows == 1 else 's'} of {name(report.data, 80)}"
+        some = f"; this report looks at {len(report.numbers):,} of them" if _is_part(report) else ""
+        pairs.append(("data", told + some))
+    report.add(IS, card(text(kind), facts(pairs)))
+    if model.family == "tables":
+        report.add(IS, _html.network(model))
+    elif model.family == "boltzmann":
+        report.add(IS, _groups(model))
+
+
+def _is_part(report: Report) -> bool:
+    return report.numbers is not None and len(report.numbers) < report.n_rows
+
+
+def _network(net: Any) -> list[tuple[str, str]]:
+    largest = max(net.graph.sizes, key=net.graph.sizes.__getitem__, default=None)
+    most = "" if largest is None else f"{net.graph.sizes[largest]:,} of {name(largest)}"
+    return [("most states", most), ("tables take", memory_size(bytes_held(net)))]
+
+
+def _groups(machine: Any) -> str:
+    """A row for each group of units."""
+    rows = []
+    for group in machine.groups:
+        others = sorted({b if a == group else a for a, b in machine.couplings if group in (a, b)})
+        units = machine.units[group]
+        rows.append([name(group), text(type(units).__name__.lower()), f"{units.n:,}", names(others)])
+    return card("Groups of units", table(["group", "units", "number", "coupled to"], rows, numbers=False))
+
+
+def plans(report: Report) -> None:
+    """What each query would cost, and the structural reason."""
+    told = (
+        {"observed": [int(n) for n in report.rows.sizes[:100]]} if report.sequential and report.rows is not None else {}
+    )
+    found = tr.explain(report.model, memory=report.how["memory"], **told)
+    report.record["plans"] = [plan.to_json() for plan in found]
+    report.found["plans"] = found
+    from tractable.plan._text import HEAD, explanation_rows, notes  # brings rich
+
+    rows = [*explanation_rows(found.plans)]
+    shown = table([*map(text, HEAD[:-1])], [[*map(text, row[:-1])] for row in rows])
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row[-1], []).append(row[0])
+    why = facts((", ".join(queries), text(reason)) for reason, queries in reasons.items())
+    verdict = [plan.query for plan in found if plan.method is None]
+    told_first = (
+        "every query below is answered exactly" if not verdict else f"refused by the budget: {', '.join(verdict)}"
+    )
+    report.add(
+        WHY,
+        card(
+            "Queries and their price", note(text(_said(found, told_first))), shown, why, *map(_note, notes(found.plans))
+        ),
+    )
+
+
+def _said(found: tr.Explanation, otherwise: str) -> str:
+    """Whether it is tractable, in a line."""
+    if any(plan.method is None for plan in found):
+        return f"{otherwise}; what remains stands below"
+    slow = max(found, key=lambda plan: plan.seconds)
+    from tractable.plan._units import duration
+
+    return f"{otherwise}; the dearest is {slow.query}, predicted to take {duration(slow.seconds)}"
+
+
+def _note(given: str) -> str:
+    return note(text(given))
+
+
+def beliefs(report: Report) -> None:
+    """Of a network the marginals when nothing is observed."""
+    if report.model.family != "tables":
+        return
+    seconds = max(0.1, 0.4 * report.time.left)
+    post = tr.infer(report.model, memory=report.how["memory"], seconds=seconds)
+    report.found["posterior"] = post
+    report.add(LEARNED, card("Marginals with nothing observed", _html.of_each(post.marginals)))
+
+
+def tables(report: Report) -> None:
+    """What is in it, table by table."""
+    report.add(LEARNED, *cards(blocks(report.model)))
