@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 
-from tractable._blocks import DARK, LIGHT, STYLE, note, text
+from tractable._blocks import DARK, LIGHT, STYLE, text
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for a page: what stands in it."""
@@ -18,14 +18,15 @@ main{{max-width:1080px;margin:0 auto;padding:22px 20px 60px}}
 h1{{font-size:26px;margin:0;overflow-wrap:anywhere}} h2{{font-size:19px;margin:34px 0 10px}}
 h1+p{{color:var(--soft);margin:4px 0 12px;overflow-wrap:anywhere}}
 nav{{display:flex;flex-wrap:wrap;gap:4px 18px}} a{{color:inherit}}
-section .tractable{{width:auto;margin:0 0 14px;padding:12px 18px}}
-section .many{{width:auto}}
+.cards{{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}}
+.cards .tractable{{margin:0;padding:12px 18px}}
+.cards .many{{width:min(960px,calc(100vw - 90px))}}
 figure{{margin:8px 0 4px}}
-figure img{{max-width:100%;height:auto;display:block;background:#fff;border-radius:4px}}
-figcaption{{color:var(--soft);font-size:13px;max-width:75ch}}
-@media (prefers-color-scheme:dark){{figure img{{filter:invert(.9) hue-rotate(180deg)}}}}
-@media (max-width:600px){{main{{padding:14px 10px 40px}} section .tractable{{padding:10px 12px}} h1{{font-size:21px}}
- .tractable .many,.tractable .wide{{grid-template-columns:1fr}}}}
+figure img{{max-width:100%;height:auto;display:block}}
+figcaption{{color:var(--soft);font-size:13px;max-width:70ch}}
+@media (prefers-color-scheme:dark){{figure img{{filter:invert(.92) hue-rotate(180deg)}}}}
+@media (max-width:600px){{main{{padding:14px 10px 40px}} .cards .tractable{{padding:10px 12px}} h1{{font-size:21px}}
+ .cards .many,.cards .wide{{grid-template-columns:1fr;width:auto}} .cards .facts th{{white-space:normal}}}}
 @media print{{nav{{display:none}} section .tractable{{break-inside:avoid}}}}
 """
 
@@ -33,13 +34,16 @@ figcaption{{color:var(--soft);font-size:13px;max-width:75ch}}
 def page(title: str, told: str, sections: Sequence[tuple[str, Sequence[str]]]) -> str:
     """A whole page: its title and a line below as text, and sections of cards that are HTML already.
 
-    >>> found = page("a & b", "", [("What it is", [note("a line")])])
+    >>> found = page("a & b", "", [("What it is", ["<p>a line</p>"])])
     >>> found.startswith("<!doctype html>"), "<h1>a &amp; b</h1>" in found, "<script" in found
     (True, True, False)
     """
     shown = [(f"part{i}", name, "".join(parts)) for i, (name, parts) in enumerate(sections) if parts]
     links = "".join(f'<a href="#{key}">{text(name)}</a>' for key, name, _ in shown)
-    body = "".join(f'<section id="{key}"><h2>{text(name)}</h2>{parts}</section>' for key, name, parts in shown)
+    body = "".join(
+        f'<section id="{key}"><h2>{text(name)}</h2><div class="cards">{parts}</div></section>'
+        for key, name, parts in shown
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

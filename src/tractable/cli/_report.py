@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -43,6 +44,7 @@ PARTS: tuple[Part, ...] = (
 
 ORDER = (_report_model.IS, _report_model.WHY, _report_model.LEARNED, _report_data.LIKELY, _report_data.CHAINS)
 LEFT = "What is left out"
+LONGER = "it takes longer than its share of --seconds; a larger number gives it more"
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ def report(
 ) -> None:
     """Tell all of a model on one page of HTML: what it is, what it costs, what was learned, how well it fits data.
 
-    With data it says how likely these are, with an interval, beside independent columns and a mixture, and which rows fit
-    worst. Nothing is loaded from elsewhere, and there is no script: the file can be mailed. What is large is cut, and
-    what takes longer than --seconds is left out; the page says so.
+    With data it says how likely these are, with an interval, beside independent columns and a mixture, and which rows
+    fit worst. Nothing is loaded from elsewhere, and there is no script: the file can be mailed. What is large is cut,
+    and what takes longer than --seconds is left out; the page says so.
     """
     check_apart({"MODEL": model, "DATA": data} | cut.files, {"--output": output})
     check_writable(output, PAGES)
@@ -120,7 +122,7 @@ def _add(told: Report, part: Part) -> None:
         with values_of(told.data):
             within(share * told.time.left, lambda: work(told))
     except OutOfTimeError:
-        told.left.append(f"{what}: more than the seconds that were left")
+        told.left.append(f"{what}: {LONGER}")
     except tr.BudgetError as error:
         told.left.append(f"{what}: {error}")
     except tr.UnsupportedError as error:
@@ -129,7 +131,7 @@ def _add(told: Report, part: Part) -> None:
 
 
 def _draw(told: Report) -> None:
-    """The pictures, first in their sections."""
+    """The pictures, after what stands in their sections, but for those of what was learned, which come first."""
     told.time.at("pictures")
     drawn: dict[str, list[str]] = {}
     for section, title, said, figure in pictures(told):
@@ -137,14 +139,14 @@ def _draw(told: Report) -> None:
             found = within(0.7 * told.time.left, lambda figure=figure: figure())
             drawn.setdefault(section, []).append(as_card(title, said, found))
         except OutOfTimeError:
-            told.left.append(f"the picture {title}: more than the seconds that were left")
+            told.left.append(f"the picture {title}: {LONGER}")
         except ModuleNotFoundError as error:
             return told.left.append(f"pictures: {error}")
         except (ValueError, tr.UnsupportedError) as error:  # too much for a page, or nothing to draw
             told.left.append(f"the picture {title}: {error}")
     for section, parts in drawn.items():
         own = told.sections.setdefault(section, [])
-        own[:] = [*own, *parts] if section == _report_model.WHY else [*parts, *own]
+        own[:] = [*parts, *own] if section == _report_model.LEARNED else [*own, *parts]
     told.time.done()
 
 
@@ -154,6 +156,6 @@ def _add_left(told: Report) -> None:
 
 
 def _page_of(told: Report) -> str:
-    title = f"{told.path}" if told.data is None else f"{told.path} and {told.data}"
+    title = " and ".join(os.path.basename(path) for path in (told.path, told.data) if path)
     said = f"{told.model!r}; tractable {tr.__version__}"
     return page(title, said, [(name, told.sections.get(name, [])) for name in (*ORDER, LEFT)])

@@ -21,7 +21,7 @@ IS, WHY, LEARNED = "What it is", "Why it is tractable, or not", "What was learne
 WORDS = {
     "BayesianNetwork": "a Bayesian network: a table for each variable given its parents, whose product is the joint "
     "distribution",
-    "MarkovNetwork": "a Markov network: factors over some variables each, whose product is the distribution up to log Z",
+    "MarkovNetwork": "a Markov network: factors over some variables each, whose product is the distribution, up to log Z",
     "Mixture": "a mixture: each row comes from one of the components, which is hidden",
     "HiddenMarkovModel": "a hidden Markov model: a chain of hidden states, each of which emits a row",
     "FactorialHiddenMarkovModel": "a factorial hidden Markov model: several chains of hidden states that emit a row "

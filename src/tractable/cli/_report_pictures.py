@@ -20,8 +20,8 @@ from tractable.models.rows import take
 NODES, STATES, STEPS, POINTS, LARGE = 60, 12, 400, 3000, 400_000
 """Nodes of a network and states of a chain that a picture holds; rows of a path, points of a scatter; bytes of an SVG."""
 
-LEAST_IMAGE, IMAGES = 16, 49
-"""Columns that may be an image; so many samples are drawn."""
+LEAST_IMAGE, IMAGES, FEW = 16, 49, 20
+"""Columns that may be an image; so many samples are drawn, and so many rows make a histogram."""
 
 Drawn = tuple[str, str, str, Callable[[], Any]]
 """Section, title, what is seen, and what makes the figure."""
@@ -45,7 +45,7 @@ def as_card(title: str, said: str, figure: Any) -> str:
 def _bytes(figure: Any, form: str) -> bytes:
     drawn = BytesIO()
     more = {"metadata": {"Date": None}} if form == "svg" else {"dpi": 120}
-    figure.savefig(drawn, format=form, **more)
+    figure.savefig(drawn, format=form, transparent=True, **more)
     return drawn.getvalue()
 
 
@@ -94,9 +94,11 @@ def _of_mixture(report: Report) -> Iterator[Drawn]:
 def _emissions(report: Report, rows: Any, weights: Any) -> Iterator[Drawn]:
     if rows is None:
         return
-    names = [*report.model.named.names] if report.model.named else None
-    draw = lambda: tr.plots.emissions(report.model, rows, weights=weights, columns=names)  # noqa: E731
-    yield LEARNED, "Emissions", "columns of the data as histograms, under what each component emits and their sum", draw
+    model, state = report.model, "state" if report.sequential else "component"
+    columns = [*model.named.names] if model.named else None
+    names = [f"{state} {i}" for i in range(model.emissions.n_components)]
+    draw = lambda: tr.plots.emissions(model, rows, weights=weights, names=names, columns=columns)  # noqa: E731
+    yield LEARNED, "Emissions", f"columns of the data as histograms, under what each {state} emits and their sum", draw
 
 
 def _of_chain(report: Report) -> Iterator[Drawn]:
@@ -160,7 +162,7 @@ def _samples(report: Report) -> Drawn:
 
 def _of_rows(report: Report) -> Iterator[Drawn]:
     found = report.found.get("likelihood")
-    if found is None:
+    if found is None or np.size(found.per_row.value) < FEW:
         return
     others = {key: float(own.value) for key, own in report.found.get("yardsticks", {}).items()}
     values = np.asarray(found.per_row.value, float)
