@@ -10,6 +10,9 @@ from tractable._blocks import DARK, LIGHT, STYLE, text
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for a page: what stands in it."""
 
+SHRUNK = 0.5
+"""A picture gets no smaller than this share of its size, so that it can be read; it moves sideways instead."""
+
 PAGE = f"""
 :root{{color-scheme:light dark;--page:#f4f6fa;{LIGHT}}}
 @media (prefers-color-scheme:dark){{:root{{--page:#0f131c;{DARK}}}}}
@@ -22,6 +25,7 @@ nav{{display:flex;flex-wrap:wrap;gap:4px 18px}} a{{color:inherit}}
 .cards .tractable{{margin:0;padding:12px 18px}}
 .cards .many{{width:min(960px,calc(100vw - 90px))}}
 figure{{margin:8px 0 4px}}
+figure div{{overflow-x:auto}}
 figure img{{max-width:100%;height:auto;display:block}}
 figcaption{{color:var(--soft);font-size:13px;max-width:70ch}}
 @media (prefers-color-scheme:dark){{figure img{{filter:invert(.92) hue-rotate(180deg)}}}}
@@ -54,8 +58,9 @@ def page(title: str, told: str, sections: Sequence[tuple[str, Sequence[str]]]) -
     )
 
 
-def picture(content: bytes, kind: str, said: str) -> str:
-    """A picture that stands in the page itself, with what it shows as text."""
+def picture(content: bytes, kind: str, said: str, width: float) -> str:
+    """A picture that stands in the page itself, so many pixels wide, with what it shows as text."""
     shown = text(said)
     data = b64encode(content).decode("ascii")
-    return f'<figure><img src="data:image/{kind};base64,{data}" alt="{shown}"><figcaption>{shown}</figcaption></figure>'
+    image = f'<img src="data:image/{kind};base64,{data}" alt="{shown}" style="min-width:{SHRUNK * width:.0f}px">'
+    return f"<figure><div>{image}</div><figcaption>{shown}</figcaption></figure>"

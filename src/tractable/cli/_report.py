@@ -31,7 +31,8 @@ PAGES = (".htm", ".html")
 Part = tuple[str, float, Callable[[Report], None]]
 PARTS: tuple[Part, ...] = (
     ("what it is", 1.0, _report_model.about),
-    ("the price of its queries", 0.3, _report_model.plans),
+    ("the price of some queries", 0.5, _report_model.priced),
+    ("plans", 1.0, _report_model.plans),
     ("marginals", 0.4, _report_model.beliefs),
     ("tables", 0.5, _report_model.tables),
     ("the likelihood", 0.6, _report_data.likelihood),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tractable._blocks import said, sure, text
 from tractable.cli._limited import TimeLeft
 from tractable.models.rows import n_rows_of, take
 
@@ -63,6 +64,21 @@ def some_of(rows: Any, sequential: bool) -> tuple[Any, np.ndarray, int]:
         return rows, np.arange(n), n
     kept = np.linspace(0, n - 1, MOST_ROWS).astype(int)
     return take(rows, kept), kept, n
+
+
+def shown_number(found: Any) -> str:
+    """A certified number on a page."""
+    return said(found, float(found.value), float(found.lower), float(found.upper), "{:.6g}".format)
+
+
+def certified(what: str, found: Any) -> list[tuple[str, str]]:
+    """A certified number as facts: its value and interval, how sure it is, the verdict on it."""
+    kind = "warn" if (found.verdict or "").startswith("unreliable") else "soft"
+    return [
+        (what, f"{shown_number(found)} nats"),
+        ("certificate", text(sure(found))),
+        ("verdict", f'<span class="{kind}">{text(found.verdict)}</span>' if found.verdict else ""),
+    ]
 
 
 def first_sequence(report: Report) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import tractable as tr
-from tractable._blocks import card, facts, left_out, name, note, number, said, sure, table, text
-from tractable.cli._report_base import Report
+from tractable._blocks import card, facts, left_out, name, note, number, sure, table, text
+from tractable.cli._report_base import Report, certified, shown_number
 from tractable.models.rows import columns_of, is_named, take
 
 LIKELY, CHAINS = "How likely the data are", "Diagnostics"
@@ -19,36 +19,22 @@ WORST, CELLS = 10, 8
 """So many rows are shown, and columns of each."""
 
 
-def _shown(found: tr.Certificate) -> str:
-    """A certified number on a page."""
-    return said(found, float(found.value), float(found.lower), float(found.upper), "{:.6g}".format)
-
-
 def likelihood(report: Report) -> None:
     """The mean log p of a row with its certificate; of a machine without data log Z."""
     if report.rows is None:
         if report.model.family == "boltzmann":
             log_z = tr.log_partition(report.model, **report.how)
             report.record["log_partition"] = log_z.to_json()
-            report.add(CHAINS, card("log Z", facts(_certified("log Z", log_z))))
+            report.add(CHAINS, card("log Z", facts(certified("log Z", log_z))))
         return
     found = tr.log_likelihood(report.model, report.rows, **report.how)
     report.found["likelihood"] = found
     report.record["log_likelihood"] = found.to_json()
     report.record["rows"] = len(report.numbers if report.numbers is not None else ())
-    pairs = _certified(f"mean log p of a {report.unit}", found)
+    pairs = certified(f"mean log p of a {report.unit}", found)
     if np.ndim(found.log_partition.value) == 0 and report.model.family == "boltzmann":
-        pairs += _certified("log Z", found.log_partition)
+        pairs += certified("log Z", found.log_partition)
     report.add(LIKELY, card("Likelihood", facts(pairs)))
-
-
-def _certified(what: str, found: tr.Certificate) -> list[tuple[str, str]]:
-    kind = "warn" if (found.verdict or "").startswith("unreliable") else "soft"
-    return [
-        (what, f"{_shown(found)} nats"),
-        ("certificate", text(sure(found))),
-        ("verdict", f'<span class="{kind}">{text(found.verdict)}</span>' if found.verdict else ""),
-    ]
 
 
 def yardsticks(report: Report) -> None:
@@ -59,8 +45,8 @@ def yardsticks(report: Report) -> None:
     report.found["yardsticks"] = found
     report.record["yardsticks"] = {key: own.to_json() for key, own in found.items()}
     own = report.found.get("likelihood")
-    rows = [["this model", _shown(own), text(own.kind)]] if own is not None else []
-    rows += [[text(key), _shown(c), text(c.kind)] for key, c in found.items()]
+    rows = [["this model", shown_number(own), text(own.kind)]] if own is not None else []
+    rows += [[text(key), shown_number(c), text(c.kind)] for key, c in found.items()]
     told = "learned from these very rows, which favours them over a model that was learned from others"
     if not found:
         return report.add(LIKELY, card("Beside simple models", note("no mixture holds such units")))

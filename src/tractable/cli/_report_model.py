@@ -10,25 +10,29 @@ from tractable._blocks import card, facts, name, names, note, table, text
 from tractable.cli import _json
 from tractable.cli._block_html import cards
 from tractable.cli._model_blocks import blocks
-from tractable.cli._report_base import Report
+from tractable.cli._report_base import Report, certified
 from tractable.cli._table_files import columns_in
+from tractable.families import leaf
 from tractable.models.sparse_networks import bytes_held
 from tractable.plan._units import memory_size
 
 IS, WHY, LEARNED = "What it is", "Why it is tractable, or not", "What was learned"
 """Sections."""
 
+SEQUENCES = 100
+"""Queries are priced for so many of the sequences."""
+
 WORDS = {
     "BayesianNetwork": "a Bayesian network: a table for each variable given its parents, whose product is the joint "
     "distribution",
-    "MarkovNetwork": "a Markov network: factors over some variables each, whose product is the distribution, up to log Z",
+    "MarkovNetwork": "a Markov network: factors over some variables each; their product is the distribution, up to Z",
     "Mixture": "a mixture: each row comes from one of the components, which is hidden",
     "HiddenMarkovModel": "a hidden Markov model: a chain of hidden states, each of which emits a row",
     "FactorialHiddenMarkovModel": "a factorial hidden Markov model: several chains of hidden states that emit a row "
     "together",
     "Boltzmann": "a Boltzmann machine: units with biases, coupled to each other; p(x) = exp(−energy) / Z",
-    "SigmoidBeliefNetwork": "a sigmoid belief network: layers of causes, each unit on with a probability that depends on "
-    "the layer above",
+    "SigmoidBeliefNetwork": "a sigmoid belief network: layers of causes, each unit on with a probability that depends "
+    "on the layer above",
     "DeepBeliefNetwork": "a deep belief network: layers of causes with a restricted Boltzmann machine on top",
     "HelmholtzMachine": "a Helmholtz machine: layers of causes, and a recognition network that guesses them",
 }
@@ -74,14 +78,21 @@ def _groups(machine: Any) -> str:
     return card("Groups of units", table(["group", "units", "number", "coupled to"], rows, numbers=False))
 
 
+def priced(report: Report) -> None:
+    """The plan of each query, one after the other: those there is time for."""
+    long = report.sequential and report.rows is not None
+    observed = [int(n) for n in report.rows.sizes[:SEQUENCES]] if long else None
+    plans = report.found.setdefault("priced", [])
+    for given, query in leaf(report.model, "plan").explained(report.model, observed, None):
+        plans.append(tr.plan(report.model, given, query, report.how["memory"]))
+
+
 def plans(report: Report) -> None:
     """What each query would cost, and the structural reason."""
-    told = (
-        {"observed": [int(n) for n in report.rows.sizes[:100]]} if report.sequential and report.rows is not None else {}
-    )
-    found = tr.explain(report.model, memory=report.how["memory"], **told)
+    found = tr.Explanation(tuple(report.found.get("priced", ())))
     report.record["plans"] = [plan.to_json() for plan in found]
-    report.found["plans"] = found
+    if not len(found):
+        return
     from tractable.plan._text import HEAD, explanation_rows, notes  # brings rich
 
     rows = [*explanation_rows(found.plans)]
@@ -92,7 +103,7 @@ def plans(report: Report) -> None:
     why = facts((", ".join(queries), text(reason)) for reason, queries in reasons.items())
     verdict = [plan.query for plan in found if plan.method is None]
     told_first = (
-        "every query below is answered exactly" if not verdict else f"refused by the budget: {', '.join(verdict)}"
+        "every query below is within the budget" if not verdict else f"refused by the budget: {', '.join(verdict)}"
     )
     report.add(
         WHY,
@@ -120,10 +131,11 @@ def beliefs(report: Report) -> None:
     """Of a network the marginals when nothing is observed."""
     if report.model.family != "tables":
         return
-    seconds = max(0.1, 0.4 * report.time.left)
+    seconds = max(0.1, 0.3 * report.time.left)
     post = tr.infer(report.model, memory=report.how["memory"], seconds=seconds)
     report.found["posterior"] = post
-    report.add(LEARNED, card("Marginals with nothing observed", _html.of_each(post.marginals)))
+    told = facts(certified("log Z", post.log_partition)) if hasattr(report.model, "factors") else ""
+    report.add(LEARNED, card("Marginals with nothing observed", told, _html.of_each(post.marginals)))
 
 
 def tables(report: Report) -> None:

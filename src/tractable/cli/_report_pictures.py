@@ -18,7 +18,7 @@ from tractable.cli._report_model import LEARNED, WHY
 from tractable.models.rows import take
 
 NODES, STATES, STEPS, POINTS, LARGE = 60, 12, 400, 3000, 400_000
-"""Nodes of a network and states of a chain that a picture holds; rows of a path, points of a scatter; bytes of an SVG."""
+"""Nodes of a network and states of a chain that a picture holds; rows of a path, points of a scatter; bytes of SVG."""
 
 LEAST_IMAGE, IMAGES, FEW = 16, 49, 20
 """Columns that may be an image; so many samples are drawn, and so many rows make a histogram."""
@@ -39,7 +39,7 @@ def as_card(title: str, said: str, figure: Any) -> str:
     content, kind = _bytes(figure, "svg"), "svg+xml"
     if len(content) > LARGE:
         content, kind = _bytes(figure, "png"), "png"
-    return card(title, picture(content, kind, said))
+    return card(title, picture(content, kind, said, 96 * float(figure.get_size_inches()[0])))
 
 
 def _bytes(figure: Any, form: str) -> bytes:
@@ -65,7 +65,7 @@ def _of_network(report: Report) -> Iterator[Drawn]:
         if len(net.graph.neighbours[centre]) <= NODES:
             said = f"the variable with the most neighbours, and these; {n:,} variables are too many for one picture"
             yield LEARNED, "Part of the network", said, lambda: tr.plots.network(known, around=centre)
-    plans = {plan.query: plan for plan in report.found.get("plans", ())}
+    plans = {plan.query: plan for plan in report.found.get("priced", ())}
     if plans:
         yield (
             WHY,
@@ -133,7 +133,7 @@ def _of_machine(report: Report) -> Iterator[Drawn]:
         yield _samples(report)
     if (traces := report.found.get("traces")) is not None:
         said = "each chain a line; they should be indistinguishable"
-        yield CHAINS, "Chains", said, lambda: tr.plots.chain_traces(traces.draws, traces.names)
+        yield CHAINS, "Chains, sweep by sweep", said, lambda: tr.plots.chain_traces(traces.draws, traces.names)
 
 
 def _of_layers(report: Report) -> Iterator[Drawn]:
@@ -167,7 +167,7 @@ def _of_rows(report: Report) -> Iterator[Drawn]:
     others = {key: float(own.value) for key, own in report.found.get("yardsticks", {}).items()}
     values = np.asarray(found.per_row.value, float)
     draw = lambda: tr.plots.row_likelihoods(values, others, of=report.unit)  # noqa: E731
-    yield LIKELY, "All of them", f"how likely each {report.unit} is; lines are means", draw
+    yield LIKELY, f"All {report.unit}s", f"how likely each {report.unit} is; lines are means", draw
 
 
 def _is_image(n: int) -> bool:

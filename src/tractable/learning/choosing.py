@@ -186,7 +186,7 @@ def choose(
     Returns
     -------
     Choice : ``best``, ``model`` and ``run``, and the ``candidates``, a record for each number. An interrupt (Ctrl-C)
-        after the first fit returns what stands. A number whose fit fails, or is refused by the budget, has an ``error``.
+        after the first fit returns what stands. A number whose fit fails, or is refused, has an ``error``.
 
     Raises
     ------

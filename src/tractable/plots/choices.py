@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def choice(found: Choice) -> Figure:
-    """The criterion against the number, the chosen one marked; a panel each for BIC and held-out rows, where there are any.
+    """The criteria against the number, the chosen one marked: BIC, and held-out rows where there are any.
 
     Parameters
     ----------
