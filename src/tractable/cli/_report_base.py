@@ -27,10 +27,12 @@ class Report:
 
     data: str | None = None
     rows: Any = None
-    numbers: np.ndarray | None = None
+    numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     """Which rows of the file these are."""
 
     n_rows: int = 0
+    """How many there are in the file."""
+
     sections: dict[str, list[str]] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -43,6 +45,11 @@ class Report:
     def sequential(self) -> bool:
         """Whether it is a model of sequences."""
         return self.model.family in ("hidden_markov", "factorial_hidden_markov")
+
+    @property
+    def n_seen(self) -> int:
+        """How many of them are looked at."""
+        return len(self.numbers)
 
     @property
     def unit(self) -> str:

@@ -30,7 +30,7 @@ def likelihood(report: Report) -> None:
     found = tr.log_likelihood(report.model, report.rows, **report.how)
     report.found["likelihood"] = found
     report.record["log_likelihood"] = found.to_json()
-    report.record["rows"] = len(report.numbers if report.numbers is not None else ())
+    report.record["rows"] = report.n_seen
     pairs = certified(f"mean log p of a {report.unit}", found)
     if np.ndim(found.log_partition.value) == 0 and report.model.family == "boltzmann":
         pairs += certified("log Z", found.log_partition)
@@ -41,7 +41,11 @@ def yardsticks(report: Report) -> None:
     """The same rows as independent columns and under a mixture."""
     if report.rows is None:
         return
-    found = tr.learning.yardsticks(report.model, report.rows, seconds=0.3 * report.time.left, key=report.how["key"])
+    terms = {"seconds": 0.3 * report.time.left, "key": report.how["key"]}
+    try:
+        found = tr.learning.yardsticks(report.model, report.rows, **terms)
+    except tr.ModelError as error:  # rows that the model takes, and of which nothing can be learned
+        return report.left.append(f"simple models beside it: {error}")
     report.found["yardsticks"] = found
     report.record["yardsticks"] = {key: own.to_json() for key, own in found.items()}
     own = report.found.get("likelihood")
@@ -61,7 +65,7 @@ def worst(report: Report) -> None:
         return
     values = np.asarray(found.per_row.value, float)
     order = np.argsort(values, kind="stable")[:WORST]
-    numbers = report.numbers if report.numbers is not None else np.arange(len(values))
+    numbers = report.numbers
     report.record["worst"] = [{report.unit: int(numbers[i]), "log_p": float(values[i])} for i in order.tolist()]
     impossible = int(np.isneginf(values).sum())
     told = f"{impossible:,} are impossible under the model" if impossible else ""

@@ -49,17 +49,13 @@ def about(report: Report) -> None:
     pairs.append(("columns", names(known.names, 12) if known else ""))
     if report.data is not None:
         told = f"{report.n_rows:,} {report.unit}{'' if report.n_rows == 1 else 's'} of {name(report.data, 80)}"
-        some = f"; this report looks at {len(report.numbers):,} of them" if _is_part(report) else ""
+        some = f"; this report looks at {report.n_seen:,} of them" if report.n_seen < report.n_rows else ""
         pairs.append(("data", told + some))
     report.add(IS, card(text(kind), facts(pairs)))
     if model.family == "tables":
         report.add(IS, _html.network(model))
     elif model.family == "boltzmann":
         report.add(IS, _groups(model))
-
-
-def _is_part(report: Report) -> bool:
-    return report.numbers is not None and len(report.numbers) < report.n_rows
 
 
 def _network(net: Any) -> list[tuple[str, str]]:
@@ -80,8 +76,8 @@ def _groups(machine: Any) -> str:
 
 def priced(report: Report) -> None:
     """The plan of each query, one after the other: those there is time for."""
-    long = report.sequential and report.rows is not None
-    observed = [int(n) for n in report.rows.sizes[:SEQUENCES]] if long else None
+    rows: Any = report.rows
+    observed = [int(n) for n in rows.sizes[:SEQUENCES]] if report.sequential and rows is not None else None
     plans = report.found.setdefault("priced", [])
     for given, query in leaf(report.model, "plan").explained(report.model, observed, None):
         plans.append(tr.plan(report.model, given, query, report.how["memory"]))
@@ -101,30 +97,19 @@ def plans(report: Report) -> None:
     for row in rows:
         reasons.setdefault(row[-1], []).append(row[0])
     why = facts((", ".join(queries), text(reason)) for reason, queries in reasons.items())
-    verdict = [plan.query for plan in found if plan.method is None]
-    told_first = (
-        "every query below is within the budget" if not verdict else f"refused by the budget: {', '.join(verdict)}"
-    )
-    report.add(
-        WHY,
-        card(
-            "Queries and their price", note(text(_said(found, told_first))), shown, why, *map(_note, notes(found.plans))
-        ),
-    )
+    more = (note(text(told)) for told in notes(found.plans))
+    report.add(WHY, card("Queries and their price", note(text(_said(found))), shown, why, *more))
 
 
-def _said(found: tr.Explanation, otherwise: str) -> str:
+def _said(found: tr.Explanation) -> str:
     """Whether it is tractable, in a line."""
-    if any(plan.method is None for plan in found):
-        return f"{otherwise}; what remains stands below"
-    slow = max(found, key=lambda plan: plan.seconds)
     from tractable.plan._units import duration
 
-    return f"{otherwise}; the dearest is {slow.query}, predicted to take {duration(slow.seconds)}"
-
-
-def _note(given: str) -> str:
-    return note(text(given))
+    if refused := [plan.query for plan in found if plan.method is None]:
+        return f"refused by the budget: {', '.join(refused)}; what remains stands below"
+    slow = max(found, key=lambda plan: plan.seconds)
+    told = f"the dearest is {slow.query}, predicted to take {duration(slow.seconds)}"
+    return f"every query below is within the budget; {told}"
 
 
 def beliefs(report: Report) -> None:

@@ -128,7 +128,7 @@ def _path(model: Any, one: Any) -> Any:
 def _of_machine(report: Report) -> Iterator[Drawn]:
     model = report.model
     couplings = model.couplings.get(("visible", model.hidden[0])) if model.hidden else None
-    if couplings is not None and _is_image(np.shape(couplings)[0]):
+    if couplings is not None and _is_image(np.size(couplings, 0)):
         yield from _filters(couplings)
         yield _samples(report)
     if (traces := report.found.get("traces")) is not None:
@@ -138,14 +138,14 @@ def _of_machine(report: Report) -> Iterator[Drawn]:
 
 def _of_layers(report: Report) -> Iterator[Drawn]:
     model = getattr(report.model, "generative", report.model)
-    weights = getattr(model, "weights", ())
-    if len(weights) and _is_image(np.shape(weights[0])[0]):
+    weights: Any = getattr(model, "weights", ())
+    if len(weights) and _is_image(np.size(weights[0], 0)):
         yield from _filters(weights[0])
         yield _samples(report)
 
 
 def _filters(weights: Any) -> Iterator[Drawn]:
-    n = np.shape(weights)[1]
+    n = np.size(weights, 1)
     some = f", the first 100 of {n:,}" if n > 100 else ""
     said = f"the weights of each hidden unit as an image, red above zero, blue below{some}"
     yield LEARNED, "Filters", said, lambda: tr.plots.filters(weights)

@@ -122,10 +122,11 @@ def _emitted(model: Any, data: Any) -> SimpleRows:
 
 def _kinds(emissions: Any, n: int) -> list[str]:
     """The kind of each column by itself."""
-    if emissions.kind == "mixture":
+    kind = getattr(emissions, "kind", "")
+    if kind == "mixture":
         return _kinds(emissions.parts, n)
-    if emissions.kind != "product":
-        return [OF_NUMBERS.get(emissions.kind, "diagonal")] * n
+    if kind != "product":
+        return [OF_NUMBERS.get(kind, "diagonal")] * n
     out = [""] * n
     for part, own in zip(emissions.parts, emissions.columns, strict=True):
         for j, kind in zip(own, _kinds(part, len(own)), strict=True):
