@@ -4,7 +4,7 @@
 # make sanitize   the kernels under sanitizers: the tests in C at all lengths of vectors, and those in Python
 # make verify the sweeps of random cases at length, before a release: `make verify PIECE=2/8` for the second of eight parts
 # make smoke  the wheel alone in a clean environment of each Python there is: `make smoke PYTHONS="python3.12 path/to/other"`
-# make docs   run the examples in the documentation again and write down what they print
+# make docs   run the examples in the documentation and the notebooks again and write down what they print
 # make bench  every benchmark, each against a named peer
 # make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
 #
@@ -60,6 +60,7 @@ sanitize: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python tests/test_docs.py
+	$(BIN)/python tests/test_notebooks.py
 
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done

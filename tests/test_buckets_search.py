@@ -184,9 +184,9 @@ def test_what_must_be_exceeded_may_be_raised_meanwhile() -> None:
     state = buckets.bound(Sweeps(0), None, np.zeros(n))
     heard: list[Searched] = []
 
-    def show(found: Searched) -> float:
+    def show(found: Searched) -> tuple[float, float]:
         heard.append(found)
-        return np.inf
+        return np.inf, np.inf
 
     found = buckets.search(state, n, SearchTerms(10**5, seconds=60), show)
     assert heard and found.proven and heard[0].upper >= 0 and 0 < len(found.values) < 3**n

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tractable.evaluate import autocorrelation_time, diagnose, effective_sample_size, split_r_hat
+import tractable as tr
+from tractable.evaluate import autocorrelation_time, diagnose, effective_sample_size, split_r_hat, traces
 
 RNG = np.random.default_rng
 
@@ -119,3 +120,12 @@ def test_unusable_draws_are_refused() -> None:
                 measure(x)
         with pytest.raises(ValueError, match="at least four"):
             measure(np.zeros((0, 10)))
+
+
+def test_arviz_finds_the_same() -> None:
+    stats = pytest.importorskip("arviz_stats")
+    found = traces(tr.restricted(4, 3, key=1), n_chains=4, n_sweeps=80)
+    tree = found.to_arviz()
+    r_hat, effective = stats.rhat(tree, method="rank"), stats.ess(tree, method="mean")
+    for own, theirs in ((found.diagnosis.r_hat, r_hat), (found.diagnosis.effective, effective)):
+        np.testing.assert_allclose(own, [float(theirs[name]) for name in found.names], rtol=1e-6)

@@ -21,7 +21,8 @@ from test_betting_coverage import largest_count
 import tractable as tr
 from tractable.plan import Beside
 from tractable.plan.mini_buckets import IntervalRun, Order, Ran
-from tractable.posterior.approximate import mini_buckets
+from tractable.posterior.approximate import mini_buckets, some_states
+from tractable.posterior.approximate.some_states import log_sum_of_some
 
 MEMORY = "64KiB"
 """So little that the buckets of `grid` have to be split."""
@@ -151,7 +152,7 @@ def test_impossible_evidence_is_impossible() -> None:
 
 def with_ran(net: tr.MarkovNetwork, limit: int, draws: int = 512) -> tr.Plan:
     """The plan of an interval with parts of so many entries."""
-    plan = tr.infer(net, method="mini_buckets", draws=1).plan
+    plan = tr.infer(net, method="mini_buckets", draws=1, seconds=0.01).plan
     ran = Ran(Order("weighted-min-fill", 0.0, 0), limit, (0,), draws, draws, 0)
     return replace(plan, program=IntervalRun(0.3, 1e9, ran=ran))
 
@@ -300,3 +301,31 @@ def test_log_z_alone_where_the_marginals_take_too_much_memory() -> None:
     assert post.joint(["v0", "v1"]).sum() == pytest.approx(1)
     repeated = tr.infer(net, method=post.plan, key=9)
     assert ends(repeated.log_partition) == ends(post.log_partition)
+
+
+def clauses(n: int, m: int, seed: int) -> SmallNetwork:
+    """Clauses of three variables each: all but one of eight joint states are possible, with weights of many sizes."""
+    rng = np.random.default_rng(seed)
+    scopes = [tuple(rng.choice(n, 3, replace=False).tolist()) for _ in range(m)]
+    logs = [np.where(np.arange(8) == rng.integers(8), -np.inf, rng.normal(size=8)).reshape(2, 2, 2) for _ in scopes]
+    return SmallNetwork((2,) * n, tuple(scopes), tuple(logs))
+
+
+@pytest.mark.parametrize("m", [20, 40, 60])
+def test_sums_of_some_states_are_below_log_z(m: int) -> None:
+    """Close where all can be summed; nothing where nothing is possible."""
+    for seed in range(40):
+        net = clauses(10, m, seed)
+        exact = float(tr.log_partition(net.network).value)
+        found = log_sum_of_some(net.tables, seed)
+        assert found == exact == -np.inf or exact - 1e-9 < found < exact + 1e-9
+
+
+def test_states_that_a_search_finds_are_a_lower_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where draws under the loosest bound find nothing; the search is not given the time to sum all."""
+    net = clauses(40, 160, 3)
+    monkeypatch.setattr(some_states, "SUMMED", 1e-7)
+    found = tr.infer(net.network, method=with_ran(net.network, 2)).log_partition
+    exact = float(tr.log_partition(net.network, method="counting").value)
+    assert found.lower_kind == "bound" and found.lower - 1e-9 <= exact <= found.upper + 1e-9
+    assert found.lower > -math.inf and "a search found states that together give log Z >=" in found.verdict

@@ -149,7 +149,7 @@ def test_where_sums_are_too_expensive_both_ends_hold(
     net = q.net.network
     how = plan_best(net, parse_evidence(net.states, q.evidence), anyhow(q, k), refusing)
     how = replace(how, method="branch_and_bound", program=SearchRun(k, 0.1, 1e9, 0.999, True))
-    answers, _ = marginal_map.best(net, parse_evidence(net.states, q.evidence), how, seed)
+    answers, _, _ = marginal_map.best(net, parse_evidence(net.states, q.evidence), how, seed)
     found = [
         tr.MostProbable(
             {v: net.states[v][s] for v, s in zip(q.targets, states.tolist(), strict=True)},

@@ -33,7 +33,7 @@ STYLE = f"""
 .tractable .plain .n{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
 .tractable .facts th{{color:var(--soft);white-space:nowrap}}
 .tractable .many{{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));gap:6px 26px;align-items:start;
- width:min(880px,88vw)}}
+ width:880px;max-width:100%}}
 .tractable .wide{{grid-template-columns:repeat(auto-fill,minmax(390px,1fr))}}
 .tractable .many .plain{{width:100%;table-layout:fixed}}
 .tractable .many caption{{white-space:normal;overflow-wrap:anywhere}}

@@ -242,7 +242,7 @@ def hidden(model: Any, state: str, distributions: Mapping[str, Any], columns: Se
     )
 
 
-BY_COLUMN = ("locations", "means", "variances", "probabilities", "rates")
+BY_COLUMN = ("locations", "means", "variances", "deviations", "probabilities", "rates")
 """Parameters whose last axis is that of the columns."""
 
 
@@ -254,6 +254,8 @@ def emissions(found: Any) -> str:
 def _emitted(found: Any, labels: Sequence[str], columns: Sequence[str]) -> list[str]:
     """Each array of parameters, the components from top to bottom."""
     parts = {key: own for key, own in found.arrays().items() if not key.endswith("shift")}  # of arithmetic alone
+    if (squares := parts.get("covariances")) is not None and squares.ndim == 3:  # of which a card has no room
+        parts["deviations"] = squares.diagonal(axis1=1, axis2=2) ** 0.5
     out = []
     for key, own in islice(parts.items(), ROWS):
         named = columns if key in BY_COLUMN and own.shape[-1] == len(columns) else ()

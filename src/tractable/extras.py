@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 EXTRAS = {
+    "arviz_base": "arviz",
     "jax": "machines",
     "jaxlib": "machines",
     "jaxtyping": "machines",
@@ -18,7 +19,7 @@ EXTRAS = {
 }
 """Package → the extra that brings it."""
 
-INSTALLED_AS = {"sklearn": "scikit-learn"}
+INSTALLED_AS = {"arviz_base": "arviz-base", "sklearn": "scikit-learn"}
 
 
 def import_module(name: str, what: str) -> Any:

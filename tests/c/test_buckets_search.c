@@ -1,8 +1,9 @@
 /* Tests of buckets_search.c, buckets_frontier.c, buckets_ladder.c, buckets_tree.c: the best states are those of plain loops over all joint
  * states, in order and without repeats, and what is not found, for want of nodes or memory, is bounded. */
 #include "buckets_models.h"
+#include "buckets_search.h"
 
-enum { UPPER, N_NODES, FOUND, PROVEN, LEAF, VALUE, N_TOLD };
+enum { N_TOLD = STOPPED + 1 };
 
 /* A case, how many of its variables are chosen, and log of the sum over the others for each joint state; `chosen` is the
  * state itself where all are. */
@@ -66,10 +67,13 @@ static Answer room_for(const Choice *o, int k) {
 }
 
 static int by_parts;
+static double ask_at = INFINITY;
 
 static int searched(const Choice *o, const Found *f, Answer *a, const double *terms, double lower, Caller caller) {
+    double floor[] = {lower, ask_at};
     asked = o, answered = a;
-    return buckets_search(GIVEN(&o->c), o->temperatures, f->weights, f->shifts, o->n_max, by_parts, terms, &lower, a->values, a->rows,
+    memset(a->told + LOOKS, 0, 2 * sizeof(double));
+    return buckets_search(GIVEN(&o->c), o->temperatures, f->weights, f->shifts, o->n_max, by_parts, terms, floor, a->values, a->rows,
                           a->states, a->told, caller);
 }
 
@@ -101,7 +105,7 @@ static int n_stopped, n_full, n_split, n_parts_stopped;
 
 /* By parts the same is found as by the other search, or nothing above what is to be exceeded. */
 static void check_parts(const Choice *o, const Found *f, double lower, double nodes) {
-    double terms[] = {1, INFINITY, INFINITY, random_below(2) ? 1e9 : 0, 0};
+    double terms[] = {1, INFINITY, INFINITY, random_below(2) ? 1e9 : 0, 0, INFINITY};
     int exact = o->n_max == o->c.model.tables.n;
     Answer one = room_for(o, 1), other = room_for(o, 1);
     CHECK(!searched(o, f, &one, terms, lower, NULL));
@@ -125,12 +129,12 @@ static void check(int n, int m, int kind, int64_t limit, int all) {
     int k = many[random_below(4)], exact = o.n_max == n;
     double nodes = random_below(3) ? INFINITY : random_below(40), bytes = random_below(2) ? 1e9 : random_below(30000);
     double lower = random_below(2) || !(f.told[0] > -1e9) ? -INFINITY : f.told[0] - 3 * random_unit();
-    double terms[] = {k, INFINITY, nodes, bytes, 0};
+    double terms[] = {k, INFINITY, nodes, bytes, 0, INFINITY};
     Answer a = room_for(&o, k);
     CHECK(!searched(&o, &f, &a, terms, lower, NULL));
     check_answer(&o, &a, lower, exact);
     CHECK(a.told[PROVEN] > 0 || isfinite(nodes));
-    n_stopped += !(a.told[PROVEN] > 0), n_full += bytes < 24000 && a.told[N_NODES] > 2 * n, n_split += f.priced[SPLIT_BUCKETS] > 0;
+    n_stopped += !(a.told[PROVEN] > 0), n_full += bytes < 24000 && a.told[NODES] > 2 * n, n_split += f.priced[SPLIT_BUCKETS] > 0;
     check_parts(&o, &f, lower, nodes);
     terms[4] = 1;
     CHECK(!searched(&o, &f, &a, terms, lower, worth));
@@ -143,6 +147,25 @@ static void check(int n, int m, int kind, int64_t limit, int all) {
 
 void region_patience(double seconds);
 
+static int n_looks;
+
+static void raises(void *question) {
+    ((Question *)question)->made = 1, n_looks++;
+    ask_at = INFINITY;
+}
+
+/* What is stopped after some looks is the same again, whoever is asked meanwhile. */
+static void check_looks(const Choice *o, const Found *f, int k) {
+    double terms[] = {k, INFINITY, INFINITY, 1e9, 0, 1};
+    Answer a = room_for(o, k), b = room_for(o, k);
+    CHECK(!searched(o, f, &a, terms, -INFINITY, NULL) && a.told[STOPPED] > 0 && a.told[LOOKS] == 1);
+    check_answer(o, &a, -INFINITY, 1);
+    n_looks = 0, ask_at = 1;
+    CHECK(!searched(o, f, &b, terms, -INFINITY, raises) && n_looks == 1 && b.told[LOOKS] == 1);
+    CHECK(a.told[NODES] == b.told[NODES] && a.told[UPPER] == b.told[UPPER] && a.told[FOUND] == b.told[FOUND]);
+    for (int i = 0; i < (int)a.told[FOUND]; i++) CHECK(a.values[i] == b.values[i]);
+}
+
 /* What is given up, or fails for want of memory, still says what it has found. */
 static void check_given_up(void) {
     Choice o;
@@ -153,7 +176,7 @@ static void check_given_up(void) {
     }
     while (o.c.model.n_joint < 20000 || !(f.priced[SPLIT_BUCKETS] > 2));
     int k = (int)o.c.model.n_joint;
-    double terms[] = {k, INFINITY, INFINITY, 1e9, 0};
+    double terms[] = {k, INFINITY, INFINITY, 1e9, 0, INFINITY};
     Answer a = room_for(&o, k);
     region_patience(0), n_refused = 1;
     CHECK(searched(&o, &f, &a, terms, -INFINITY, worth) == GIVEN_UP);
@@ -174,6 +197,7 @@ static void check_given_up(void) {
     RUNS_OUT(searched(&o, &f, &a, terms, -INFINITY, NULL), NO_MEMORY, 0);
     CHECK(a.told[FOUND] == k && a.told[PROVEN] > 0 && a.told[UPPER] == -INFINITY);
     check_answer(&o, &a, -INFINITY, 1);
+    check_looks(&o, &f, k);
     f.weights[0] = NAN;
     CHECK(!searched(&o, &f, &a, terms, -INFINITY, NULL) && !(a.told[PROVEN] > 0) && a.told[UPPER] == INFINITY);
     release();

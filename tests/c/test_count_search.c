@@ -112,6 +112,27 @@ static void check_trace(Search *s, const Formula *f, long double z) {
     }
 }
 
+/* A state that is possible, where there is one. */
+static void check_any(const Formula *f, long double z) {
+    Search s;
+    Number total;
+    uint8_t *is_true = ZEROS(uint8_t, f->n);
+    uint32_t state = 0;
+    search_open(&s, f);
+    parts_open(&s);
+    cache_open(&s.cache, 1 << 20);
+    order_by_tree(&s, 1);
+    s.any = s.trace.on = 1, s.trace.most = INT64_MAX;
+    CHECK(search(&s, &total) == SOLVED && (total.m > 0) == (z > 0));
+    if (z > 0) {
+        CHECK(number_log(total) <= logl(z) + 1e-11);
+        trace_sample(&s, &(uint64_t){seeded(1)}, is_true);
+        for (int v = 0; v < f->n; v++) state |= (uint32_t)is_true[v] << v;
+        CHECK(product_of(f, state) > 0);
+    }
+    search_close(&s);
+}
+
 static int test_random(int i) {
     REGION(NULL)
     Formula f = random_formula(1 + random_below(11), random_below(50), 4);
@@ -125,6 +146,7 @@ static int test_random(int i) {
         CHECK_NEAR(number_log(total), logl(z), 1e-11);
         if (z > 0) check_trace(&s, &f, z);
         search_close(&s);
+        check_any(&f, z);
     }
     region_leave();
     release();

@@ -22,10 +22,10 @@ from tractable.evaluate.starts import Starts, chained_states, exact_states, exch
 from tractable.kernels.enumeration import Progress
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.keys import as_key
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import in_working_precision
 from tractable.posterior import Certificate
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, modes, strata
 from tractable.posterior.tempering._base import PathRun, run, whole

@@ -22,9 +22,9 @@ from jaxtyping import Float
 
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.models.keys import as_key
 from tractable.models.precision import in_working_precision
 from tractable.posterior import Certificate
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering import bounds
 from tractable.posterior.tempering._base import run
 from tractable.posterior.tempering.machines import base_log_partition

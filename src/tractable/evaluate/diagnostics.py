@@ -157,15 +157,16 @@ def effective_sample_size(draws: Any) -> Float[np.ndarray, "*b"]:
     (20000, 2000.0)
     """
     x = _checked(draws).x
-    return x.shape[0] * x.shape[1] / autocorrelation_time(x)
+    return x.shape[0] * (x.shape[1] // 2 * 2) / autocorrelation_time(x)
 
 
 def autocorrelation_time(draws: Any) -> Float[np.ndarray, "*b"]:
     """The integrated autocorrelation time τ = 1 + 2 Σ_t ρ_t, the sum cut by Geyer's initial monotone sequence.
 
     Sums ρ_2k + ρ_2k+1 of a reversible chain are positive and decreasing: the sum stops before the first that is not
-    positive, and larger ones are lowered to those before. ρ counts the disagreement of half-chains as correlation. At
-    least 1/log10 of the number of draws; draws that never change count as one draw for each chain.
+    positive, of which ρ_2k counts once if it is, and larger ones are lowered to those before. ρ counts the disagreement
+    of half-chains as correlation. At least 1/log10 of the number of draws; draws that never change count as one draw
+    for each chain.
 
     Examples
     --------
@@ -179,8 +180,12 @@ def autocorrelation_time(draws: Any) -> Float[np.ndarray, "*b"]:
     n_chains, n = x.shape[:2]
     rho = _correlations(x)
     pairs = rho[: n // 2 * 2].reshape(n // 2, 2, *rho.shape[1:]).sum(axis=1)
-    positive = np.cumprod(pairs > 0, axis=0)
-    tau = 2 * (np.minimum.accumulate(pairs, axis=0) * positive).sum(axis=0) - 1
+    pairs[0] = np.maximum(pairs[0], 0)
+    last = max((n - 3) // 2, 1)
+    positive = np.cumprod(pairs[:last] >= 0, axis=0)
+    tau = 2 * (np.minimum.accumulate(pairs[:last], axis=0) * positive).sum(axis=0) - 1
+    half = np.take_along_axis(rho, 2 * positive.sum(axis=0, keepdims=True), axis=0)[0]
+    tau = tau + np.maximum(half, 0)
     floor = 1 / np.log10(max(n_chains * n, 11))
     return np.where(_varies(x), np.maximum(tau, floor), np.nan)
 
@@ -192,7 +197,7 @@ def _correlations(x: np.ndarray) -> np.ndarray:
     within = (covariance[:, 0] * n / (n - 1)).mean(axis=0)
     total = within * (n - 1) / n + x.mean(axis=1).var(axis=0, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        rho = 1 - (within - covariance.mean(axis=0) * n / (n - 1)) / total
+        rho = 1 - (within - covariance.mean(axis=0)) / total
     rho[0] = 1.0
     return np.where(total > 0, rho, 0.0)
 
@@ -206,9 +211,9 @@ def _autocovariance(x: np.ndarray) -> np.ndarray:
 
 
 def _halves(x: np.ndarray) -> np.ndarray:
-    """Each chain as two, its last draw left out where their number is odd."""
+    """Each chain as two, the draw between them left out where their number is odd."""
     n = x.shape[1] // 2
-    return np.concatenate([x[:, :n], x[:, n : 2 * n]])
+    return np.concatenate([x[:, :n], x[:, -n:]])
 
 
 def _normal_scores(x: np.ndarray) -> np.ndarray:

@@ -14,11 +14,11 @@ from tractable.evaluate.sampled import SHARE, Tally, checked_confidence, checked
 from tractable.models import ModelError
 from tractable.models._base import check_options
 from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.keys import as_key
 from tractable.plan import ask, check_method
 from tractable.plan.budget import LIKELIHOOD
 from tractable.posterior import Certificate, verbs
 from tractable.posterior.approximate import importance, layers
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import Cases
 from tractable.posterior.engines import layers as directed
 from tractable.posterior.engines._protocol import planned, run

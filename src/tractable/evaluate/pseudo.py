@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
 from tractable.models.clamping import checked_values
+from tractable.models.keys import as_key
 from tractable.models.units import Gaussian, Mixed, Units
 from tractable.posterior import Certificate
 from tractable.posterior.engines._protocol import unsupported
@@ -91,8 +92,7 @@ def pseudo_log_likelihood(
 def _some(n: int, n_units: int, key: Any) -> np.ndarray:
     if not 1 <= n_units <= n:
         raise ModelError(f"n_units must be from 1 to {n}, got {n_units}")
-    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
-    return np.asarray(jax.random.permutation(key, n))[:n_units]
+    return np.asarray(jax.random.permutation(as_key(key), n))[:n_units]
 
 
 def _check(model: Boltzmann) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tractable.evaluate.diagnostics import Diagnosis, diagnose
+from tractable.extras import import_module
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.keys import as_key
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import in_working_precision, working_type
 from tractable.plan import Memory, Plan, allowed, ask
@@ -45,6 +47,25 @@ class Traces:
     draws: Float[np.ndarray, "c d q"]
     diagnosis: Diagnosis
 
+    def to_arviz(self) -> Any:
+        """The draws as ArviZ takes them: the group ``posterior`` of a tree of data sets, with axes `chain` and `draw`.
+
+        Its plots and statistics follow, such as ``arviz_plots.plot_forest`` and ``plot_rank``; its R-hat and effective
+        sample sizes are those of `diagnosis`.
+
+        Raises
+        ------
+        ModuleNotFoundError : without ArviZ (the extra `arviz`).
+
+        Examples
+        --------
+        >>> tree = tr.evaluate.traces(tr.restricted(4, 3), n_chains=4, n_sweeps=40).to_arviz()
+        >>> dict(tree["posterior"].sizes)
+        {'chain': 4, 'draw': 30}
+        """
+        base = import_module("arviz_base", "draws for ArviZ")
+        return base.from_dict({"posterior": {name: self.draws[..., i] for i, name in enumerate(self.names)}})
+
 
 def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: Any = 0, memory: Memory = None) -> Traces:
     """Block Gibbs chains of a Boltzmann machine (general, restricted, deep) that start spread over its modes.
@@ -76,7 +97,7 @@ def traces(model: Boltzmann, *, n_chains: int = 8, n_sweeps: int = 1000, key: An
 @in_working_precision
 def _chains(model: Boltzmann, n_chains: int, n_sweeps: int, key: Any) -> np.ndarray:
     """What is watched [n_sweeps, names, n_chains]."""
-    key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+    key = as_key(key)
     model = model.astype(working_type(model))
     x = first_states(model, jax.random.fold_in(key, 0), n_chains)
     keys = jax.random.split(jax.random.fold_in(key, 1), n_sweeps)

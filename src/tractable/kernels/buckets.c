@@ -132,10 +132,10 @@ EXPORT int buckets_draw(TABLES, const uint8_t *wanted, const double *weights, co
 }
 
 /* The states of the last `n_levels` variables of the order, which the state's temperatures maximize, with the largest f:
- * see buckets_search.c, or `by_parts` the one with the largest f: see buckets_tree.c. terms: how many, seconds, nodes, bytes for open nodes, whether to ask what a leaf is worth;
- * `lower`: what f has to exceed, which may be raised meanwhile. best [how many]: their values; rows: where in states
+ * see buckets_search.c, or `by_parts` the one with the largest f: see buckets_tree.c. terms: how many, seconds, nodes, bytes for open nodes, whether to ask what a leaf is worth,
+ * looks; `lower`: what f has to exceed, which may be raised meanwhile, and the look at which to ask the caller at the latest. best [how many]: their values; rows: where in states
  * [how many + 1, n] each is, -1 for the other variables; told: a bound of all others, nodes, values found, whether nothing above them is open; and, while
- * the caller is asked of the leaf in the last row, its f, to be answered in the next number. */
+ * the caller is asked of the leaf in the last row, its f, to be answered in the next number; looks, and whether the last one stopped it. */
 EXPORT int buckets_search(TABLES, const double *temperatures, double *weights, double *shifts, int n_levels,
                           int by_parts, const double *terms, const double *lower, double *best, int32_t *rows, int32_t *states,
                           double *told, Caller caller) {
@@ -144,7 +144,7 @@ EXPORT int buckets_search(TABLES, const double *temperatures, double *weights, d
     Bound of;
     bound_open(&of, &b, weights, shifts, temperatures);
     bound_forward(&of);
-    Wanted wanted = {n_levels, (int)terms[0], caller && terms[4] > 0, end, terms[2], terms[3], lower, best, told, rows, states};
+    Wanted wanted = {n_levels, (int)terms[0], caller && terms[4] > 0, end, terms[2], terms[3], terms[5], lower, best, told, rows, states};
     memset(states, -1, sizeof(int32_t) * (size_t)n * (size_t)(wanted.n_best + 1));
     (by_parts ? search_by_parts : search_below)(&of, &wanted);
     region_leave();

@@ -10,8 +10,7 @@
  * memory is full it goes on below until there is nothing left to keep. */
 #include "buckets_search.h"
 
-enum { UPPER, NODES, FOUND, PROVEN, LEAF, VALUE }; /* what is told */
-enum { LOOK = 1 << 16, MOST_ENDS = 1 << 12 };
+enum { MOST_ENDS = 1 << 12 };
 
 typedef struct {
     const Wanted *wanted;
@@ -48,9 +47,8 @@ static void tell(const Search *s) {
 static inline void look_if_due(Search *s) {
     if (s->work < LOOK) return;
     tell(s);
-    region_worked(s->work);
+    s->stopped |= looked(s->wanted, s->work);
     s->work = 0;
-    s->stopped |= now_seconds() > s->wanted->end;
     raise_floor(s);
 }
 

@@ -92,11 +92,25 @@ static inline void ladder_step(const Ladder *l, int d, double f, const int32_t *
 /* What is asked, on what terms, and where the answer goes: see `buckets_search`. */
 typedef struct {
     int n_levels, n_best, asks;
-    double end, nodes, bytes;
-    const double *lower;
+    double end, nodes, bytes, looks;
+    const double *lower; /* and the look at which the caller wants to be asked again */
     double *values, *told;
     int32_t *rows, *states;
 } Wanted;
+
+/* What is told. */
+enum { UPPER, NODES, FOUND, PROVEN, LEAF, VALUE, LOOKS, STOPPED };
+enum { LOOK = 1 << 16 }; /* work between two looks, so that it is the same when it is done again */
+
+/* A look at the caller and at the clock; true where it is time to stop. */
+static inline int looked(const Wanted *w, int64_t work) {
+    double looks = ++w->told[LOOKS];
+    if (looks >= w->lower[1]) region_ask(&(Question){.made = 0});
+    else region_worked(work);
+    int stopped = looks >= w->looks || now_seconds() > w->end;
+    w->told[STOPPED] = stopped;
+    return stopped;
+}
 
 void search_below(Bound *of, const Wanted *wanted);
 void search_by_parts(Bound *of, const Wanted *wanted); /* for the best alone: see buckets_tree.c */

@@ -7,8 +7,7 @@
  * with each that fails the bound of all states falls. */
 #include "buckets_search.h"
 
-enum { LOOK = 1 << 16, FEWEST = 1 << 12 };
-enum { UPPER, NODES, FOUND, PROVEN }; /* what is told */
+enum { FEWEST = 1 << 12 };
 
 #define FIRST_LOSS 0.25
 #define GROWTH 1.25
@@ -179,9 +178,8 @@ static void look_if_due(Tree *t) {
     const Wanted *w = t->wanted;
     if (t->work < LOOK) return;
     w->told[NODES] = (double)t->nodes;
-    region_worked(t->work);
+    t->stopped |= looked(w, t->work);
     t->work = 0;
-    t->stopped |= now_seconds() > w->end;
 }
 
 /* Solves a level below states that are chosen: its loss, if less than what may be lost, is `best` then, with its `state`. */

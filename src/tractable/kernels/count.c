@@ -4,12 +4,12 @@
  * further passes: all at once if that takes not much longer, else some at a time. */
 #include "count_simplify.h"
 
-enum { EVIDENCE, MARGINALS, WALK };
+enum { EVIDENCE, MARGINALS, WALK, ANY = 4 };
 enum { PATIENCE = 6, LEAST_WORK = 1 << 20 }; /* a further pass may take so many times the first */
 
 /* What is asked, and on what terms. */
 typedef struct {
-    int task, n_samples; /* a walk without samples is to the most probable state */
+    int task, n_samples; /* a walk without samples is to the most probable state, one to ANY is over when it is there */
     uint64_t seed;
     double bytes, work, order, end; /* for cache and trace; visits of clauses; seconds for the order; when to end */
     double *shown;                  /* while it runs */
@@ -47,7 +47,7 @@ static int pass_run(Pass *p, const Problem *of, const Effort *effort) {
     if (p->f.impossible) return SOLVED;
     parts_open(s);
     s->most_work = effort->work, s->end = asked->end, s->shown = asked->shown;
-    s->trace.on = asked->task != EVIDENCE;
+    s->trace.on = asked->task != EVIDENCE, s->any = asked->task == ANY;
     s->trace.most = whole(asked->bytes / 2);
     cache_open(&s->cache, whole(asked->bytes / (s->trace.on ? 2 : 1)));
     order_by_tree(s, asked->order);

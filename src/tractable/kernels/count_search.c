@@ -198,7 +198,7 @@ int search(Search *s, Number *total) {
         } else {
             l->value[l->branch] = l->product;
             l->sum = number_plus(l->sum, l->product);
-            if (l->branch == 1) {
+            if (l->branch == 1 || (s->any && l->sum.m > 0)) {
                 close_part(s);
             } else {
                 turn(s, s->n_levels - 1, 0, s->n_levels - 1);

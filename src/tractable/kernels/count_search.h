@@ -78,6 +78,7 @@ typedef struct {
     double *activity, *side, bump;
     int64_t conflicts, decisions, n_learned, next_cut, work, most_work, look;
     double end; /* when to give up */
+    int any;    /* a branch that is possible is enough */
     double *shown; /* for who waits: the decisions made, the share of all ways that is done */
 
     int32_t *near, *links; /* for each variable, neighbours in pairs, then clauses with their literals */

@@ -12,6 +12,9 @@ import numpy as np
 from . import EVIDENCE, MARGINALS, WALK, Tables, kernel
 
 SOLVED, OUT_OF_WORK, OUT_OF_ROOM, UNSUITED = range(4)
+ANY = 4
+"""The task of finding a state that is possible, which a search may end with."""
+
 VISITS = 1e8
 """Visits of clauses in a second; measured."""
 
@@ -65,13 +68,15 @@ def count(
 ) -> Counted:
     """log Z; with MARGINALS those of all states; with WALK samples, or the most probable state where `n_samples` is 0.
 
-    The most probable state comes with the logarithm of its product in place of log Z. `watch(decisions, done)` hears
-    from time to time what was decided so far, and which share of all ways lies behind, as if they were alike.
+    The most probable state comes with the logarithm of its product in place of log Z. With ANY there are samples of
+    what was found when something was, and log Z is that of this alone, −∞ where nothing is possible. `watch(decisions,
+    done)` hears from time to time what was decided so far, and which share of all ways lies behind, as if they were
+    alike.
     """
     n = len(tables.sizes)
     log_z, told, asked = np.empty(1), np.zeros(len(Took._fields)), np.array(terms, np.float64)
     marginals = np.empty(tables.n_states) if task == MARGINALS else None
-    states = np.zeros((max(n_samples, 1), n), np.int32) if task == WALK else None
+    states = np.zeros((max(n_samples, 1), n), np.int32) if task in (WALK, ANY) else None
     outs = (asked, log_z, marginals, states, told)
     pointers = [None if a is None else a.ctypes.data for a in outs]
     seen = None if watch is None else lambda: watch(*told[:2].tolist())

@@ -59,7 +59,8 @@ class PartSizes(NamedTuple):
 class BoundState(NamedTuple):
     """Weights of parts and shifts of cost between them, the bound, and what rounding was charged in it.
 
-    `temperatures` of variables, which the weights belong to: 1 sums, 0 maximizes; None where all are 1.
+    `temperatures` of variables, which the weights belong to: 1 sums, 0 maximizes; None where all are 1. `course`: of
+    an annealed one the sweeps at each temperature.
     """
 
     weights: np.ndarray
@@ -68,6 +69,7 @@ class BoundState(NamedTuple):
     slack: float
     sweeps: int
     temperatures: np.ndarray | None = None
+    course: tuple[int, ...] = ()
 
 
 class Sweeps(NamedTuple):
@@ -107,7 +109,9 @@ class SearchTerms(NamedTuple):
     """How many states, what they have to exceed, seconds, nodes, and bytes for what is still to be looked at.
 
     `by_parts`: only the best, solved in parts that do not matter to one another and are remembered by the states that
-    they hang on. It says nothing of a state before it is the best, but the bound of all falls meanwhile.
+    they hang on. It says nothing of a state before it is the best, but the bound of all falls meanwhile. The search
+    looks up after equal pieces of work: `looks` ends it like the clock, but at the same place, and at look `ask_at` it
+    is heard in any case.
     """
 
     k: int = 1
@@ -116,13 +120,16 @@ class SearchTerms(NamedTuple):
     nodes: float = np.inf
     memory: float = 1e9
     by_parts: bool = False
+    looks: float = np.inf
+    ask_at: float = np.inf
 
 
 class Searched(NamedTuple):
     """The states with the largest values, best first, [found, n], and -1 for what was not chosen.
 
     No other state has more than `upper`. `proven`: but for rounding none that is not among them has more than the last
-    of them or, where they are fewer than asked for, than what they had to exceed.
+    of them or, where they are fewer than asked for, than what they had to exceed. `stopped`: by the clock at the last
+    of its `looks`.
     """
 
     values: np.ndarray
@@ -131,10 +138,13 @@ class Searched(NamedTuple):
     nodes: int
     proven: bool
     interrupted: bool = False
+    looks: int = 0
+    stopped: bool = False
 
 
-HearSearch = Callable[[Searched], "float | None"]
-"""Hears of a search what it has found so far; may answer with what states have to exceed from now on."""
+HearSearch = Callable[[Searched], "tuple[float, float] | None"]
+"""Hears of a search what it has found so far; may answer with what states have to exceed from now on, and the look at
+which it wants to hear of it again."""
 
 LeafWorth = Callable[[np.ndarray, float], float]
 """What is known of a choice of states: at least this is its value, which is no more than the number given."""
@@ -205,20 +215,35 @@ class MiniBuckets:
         self._call("buckets_bound", begin, *own)
         return BoundState(weights, shifts, float(told[0]), float(told[1]), int(told[2]), temperatures)
 
-    def annealed(self, sweeps: Sweeps, temperatures: np.ndarray, state: BoundState | None = None) -> BoundState:
+    def annealed(
+        self,
+        sweeps: Sweeps,
+        temperatures: np.ndarray,
+        state: BoundState | None = None,
+        course: tuple[int, ...] | None = None,
+    ) -> BoundState:
         """The lowest bound for temperatures with zeros among them, by sweeps at higher ones that fall.
 
-        `sweeps` are those at each temperature; the seconds are for all.
+        `sweeps` are those at each temperature; the seconds are for all. With the `course` of an earlier one it is that
+        one again, whatever the clock says.
         """
-        end = time.perf_counter() + sweeps.seconds
+        end, done = time.perf_counter() + sweeps.seconds, []
+
+        def own() -> Sweeps:
+            i = len(done)
+            if course is not None:
+                return sweeps._replace(n=course[i], seconds=np.inf)
+            return sweeps._replace(seconds=(end - time.perf_counter()) / (len(ANNEALING) - i + 1))
+
         best = self.bound(Sweeps(0), state, temperatures)
         if not best.shifts.size:
             return best
-        for i, floor in enumerate(ANNEALING):
-            share = (end - time.perf_counter()) / (len(ANNEALING) - i + 1)
-            state = self.bound(sweeps._replace(seconds=share), state, np.maximum(temperatures, floor))
+        for floor in ANNEALING:
+            state = self.bound(own(), state, np.maximum(temperatures, floor))
+            done.append(state.sweeps)
             best = min(best, self.bound(Sweeps(0), state, temperatures), key=_lower)
-        return self.bound(sweeps._replace(seconds=end - time.perf_counter()), best, temperatures)
+        last = self.bound(own(), best, temperatures)
+        return last._replace(course=(*done, last.sweeps))
 
     def proposal(self, state: BoundState, wanted: np.ndarray | None = None) -> np.ndarray:
         """The conditionals that samples of the wanted variables are drawn from."""
@@ -263,20 +288,22 @@ class MiniBuckets:
         last = self.order[len(self.order) - n_max :]
         if state.temperatures is None or state.temperatures[last].any():
             raise ValueError("a search takes a bound with temperature 0 of all variables that it chooses")
-        values, told = np.full(terms.k, -np.inf), np.array([state.bound, 0, 0, 0, np.nan, 0])
+        values, told = np.full(terms.k, -np.inf), np.array([state.bound, 0, 0, 0, np.nan, 0, 0, 0])
         states, rows = np.full((terms.k + 1, len(self.order)), -1, np.int32), np.zeros(terms.k, np.int32)
-        own, lower = np.array([*terms[:1], *terms[2:5], worth is not None], np.float64), np.array([terms.lower])
+        own = np.array([*terms[:1], *terms[2:5], worth is not None, terms.looks], np.float64)
+        lower = np.array([terms.lower, terms.ask_at])
         arrays = (state.temperatures, state.weights, state.shifts)
 
         def so_far(interrupted: bool = False) -> Searched:
             n = int(told[2])
-            return Searched(values[:n], states[rows[:n]], float(told[0]), int(told[1]), bool(told[3]), interrupted)
+            ended = bool(told[3]), interrupted, int(told[6]), bool(told[7])
+            return Searched(values[:n], states[rows[:n]], float(told[0]), int(told[1]), *ended)
 
         def watch() -> None:
             if worth is not None and told[4] == told[4]:
                 told[5] = worth(states[-1], float(told[4]))
-            elif show is not None and (better := show(so_far())) is not None:
-                lower[0] = max(lower[0], better)
+            elif show is not None and (answer := show(so_far())) is not None:
+                lower[:] = max(lower[0], answer[0]), answer[1]
 
         outs = map(_address, (own, lower, values, rows, states, told))
         try:

@@ -27,6 +27,7 @@ from tractable.learning.watch import EVERY, FIRST, Sight, Watch, are_finite
 from tractable.learning.yardstick import Scorable, Yardstick, compared, independent_columns, spread
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.keys import as_key
 from tractable.plan._units import memory_size
 from tractable.plan.budget import memory_of_fit
 
@@ -99,11 +100,6 @@ def _length(learner: Learner, n_rows: int, epochs: int | None, steps: int | None
     if epochs is None:
         epochs = learner.defaults.epochs(n_rows, learner.batch)
     return epochs * (n_rows // learner.batch)
-
-
-def as_key(given: Any) -> Any:
-    """A jax key, of a number or as it is."""
-    return jax.random.key(given) if isinstance(given, int | np.integer) else given
 
 
 @dataclass

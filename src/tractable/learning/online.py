@@ -17,6 +17,7 @@ from tractable.learning.settings import check_settings
 from tractable.learning.watch import are_finite
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.keys import as_key
 
 
 def begin(model: Boltzmann, rows: np.ndarray, learner: Learner, key: Any, weights: Any = None) -> Training:
@@ -37,7 +38,7 @@ def go_on(training: Training, rows: np.ndarray, learner: Learner, key: Any, weig
     learner = replace(learner, learning_rate=rate).settled(training.model, len(rows))
     n_steps = -(-len(rows) // learner.batch)
     own = replace(learner, batch_size=len(rows) // n_steps, decay=False, averaging=0.0)
-    key = loop.as_key(key)
+    key = as_key(key)
     numbers = np.arange(n_steps * own.batch, dtype=np.int32)
     pulls = None if weights is None else np.asarray(weights, np.float32)[numbers]
     block = loop.DeviceRows(jnp.asarray(rows), numbers, numbers, pulls)

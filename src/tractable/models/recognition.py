@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from tractable.graph.layers import LayeredGraph
 from tractable.models._base import ModelError
 from tractable.models.deep_belief import DeepBeliefNetwork
-from tractable.models.keys import generator
+from tractable.models.keys import as_key, generator
 from tractable.models.layers import (
     Layered,
     LayerSizes,
@@ -197,7 +197,7 @@ class RecognitionNetwork(eqx.Module):
             raise ModelError(f"expected rows of data [n_rows, {self.sizes[0]}], got an array of shape {x.shape}")
         numbers = jnp.arange(len(x), dtype=jnp.uint32) if rows is None else jnp.asarray(rows, jnp.uint32)
         chains = (numbers[:, None] * np.uint32(n) + jnp.arange(n, dtype=jnp.uint32)).reshape(-1)
-        key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
+        key = as_key(key)
         layers, terms = [x[:, None]], []
         for at in range(1, len(self.sizes)):
             given, w, b = self._last(at, layers[-1])

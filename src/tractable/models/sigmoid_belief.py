@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from tractable.graph.layers import FEW_LINKS, LayeredGraph, Links
 from tractable.models._base import ModelError
-from tractable.models.keys import generator
+from tractable.models.keys import as_key, generator
 from tractable.models.layers import (
     KnownValues,
     Layered,
@@ -172,7 +172,7 @@ class SigmoidBeliefNetwork(Layered):
         """
         if self.known is not None:
             raise ModelError("some units are clamped: ask tractable.sample for samples given what is known")
-        return _ancestral(self, jax.random.key(key) if isinstance(key, int | np.integer) else key, jnp.arange(n))
+        return _ancestral(self, as_key(key), jnp.arange(n))
 
     def check(self, data: Any, name: str = "") -> np.ndarray:
         """Rows of data [n_rows, n_visible], zeros and ones, NaN where nothing is observed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
-from tractable.plan._base import Ask, Plan
+from tractable.plan._base import Anytime, Ask, Plan
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime
 from tractable.plan.counting import in_the_dark
@@ -27,13 +28,17 @@ BYTES = 64.0
 
 
 class SearchRun(NamedTuple):
-    """A program: branch and bound for some seconds within some memory; `mixed` where sums are beyond it."""
+    """A program: branch and bound for some seconds within some memory; `mixed` where sums are beyond it.
+
+    `ran`: as it ran once, all that was decided by the clock in its order, and what another program has told meanwhile.
+    """
 
     k: int
     seconds: float
     memory: float
     confidence: float = 0.95
     mixed: bool = False
+    ran: tuple[Any, ...] | None = None
 
 
 class OneByOne(NamedTuple):
@@ -83,6 +88,11 @@ def _fits(model: TableModel, ask: Ask) -> bool:
     return BYTES * float(model.packed.n_states) * ask.n <= ask.budget.memory
 
 
+def _left(terms: Anytime) -> float:
+    """The seconds that planning has left of those there are, at least half of them."""
+    return max(terms.seconds - max(time.perf_counter() - terms.since, 0.0), terms.seconds / 2)
+
+
 def _ranked(model: TableModel, found: Plan, ask: Ask) -> Plan:
     """The plan of the k best, from that of the best."""
     terms, memory, fits = ask.anytime or anytime(None), ask.budget.memory, _fits(model, ask)
@@ -91,7 +101,7 @@ def _ranked(model: TableModel, found: Plan, ask: Ask) -> Plan:
         found,
         method=found.method if fits else None,
         n=ask.n,
-        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence),
+        program=SearchRun(ask.n, _left(terms), memory, terms.confidence),
         reason=lambda: f"{found.why}; {told}",
     )
 
@@ -112,7 +122,7 @@ def _searched(model: TableModel, given: Evidence, ask: Ask, exact: Plan | None) 
         observed=observed_names(model, given.states),
         advice=getattr(exact, "advice", ()),
         n=ask.n,
-        program=SearchRun(ask.n, terms.seconds, memory, terms.confidence),
+        program=SearchRun(ask.n, _left(terms), memory, terms.confidence),
         budget=ask.budget,
         structure=model.graph,
         targets=ask.targets,

@@ -24,9 +24,12 @@ def why(scopes: Scopes, names: Sequence[str], tree: ContractionTree, graph: Grap
         return f"a dense {a}×{b} bipartite block{given}: its smaller side, {a} variables, has to be held jointly"
     if _is_forest(scopes):
         return f"what is free{given} is a tree of pairs: messages over single variables suffice"
+    if not members:
+        return f"no two tables have to be joined{given}"
     joined = _explaining_away(graph, set(members), observed)
     reason = f"; {joined}" if joined else ""
-    return f"the best order found{given} never joins more than {len(members)} variables: {listed(members)}{reason}"
+    most = _counted(len(members), "variable")
+    return f"the best order found{given} never joins more than {most}: {listed(members)}{reason}"
 
 
 def narrowed(reduced: Reduced, n_observed: int, n_barren: int) -> str:

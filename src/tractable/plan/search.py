@@ -90,8 +90,10 @@ class Search:
     def look_ahead(self) -> None:
         """Waste no patience on a tree that cannot be: where the best so far is over the budget, ask if any is not."""
         assert self.best is not None
-        over = predicted_bytes(self.best.cost, self.query) > self.budget.memory
-        if over or self.seconds(self.best) > self.budget.seconds:
+        over = predicted_bytes(self.best.cost, self.query) / self.budget.memory
+        if over > FAR**2:
+            self.patience = min(HOPELESS, self.patience)
+        elif over > 1 or self.seconds(self.best) > self.budget.seconds:
             least = least_price(log2_width(self.scopes), self.query)
             if least.memory > self.budget.memory or least.seconds > self.budget.seconds:
                 self.patience = min(HOPELESS, self.patience)

@@ -25,6 +25,9 @@ ENTRY, COPIES = 1.5e-7, 4
 """Seconds for an entry of a table that a sum leaves until it is one of a network, and copies of it; measured."""
 
 
+NOTHING = "nothing has to be summed out"
+
+
 class HiddenPart(NamedTuple):
     """Variables that are summed out together, with those asked for around them, which stay.
 
@@ -44,10 +47,11 @@ class HiddenPart(NamedTuple):
 
 
 class SumOut(NamedTuple):
-    """A program: sums of parts, and what is asked of the network that they leave."""
+    """A program: sums of parts, and what is asked of the network that they leave; the plan for that, where it ran."""
 
     parts: tuple[HiddenPart, ...]
     then: Ask
+    ran: Plan | None = None
 
 
 def not_observed(targets: Sequence[str], observed: Sequence[str], where: str = "") -> None:
@@ -109,11 +113,11 @@ def _planned(
 def _together(parts: Sequence[HiddenPart], every: Sequence[Plan], n_hidden: int, ask: Ask) -> Plan:
     """One plan of all sums, one after the other, and of what they leave."""
     worst = max(every, key=lambda plan: (plan.method is None, plan.width))
-    entries = sum(2.0 ** min(part.table_width, 1000.0) for part in parts)
-    seconds = sum(plan.seconds for plan in every) + ENTRY * entries
+    seconds = sum(plan.seconds for plan in every) + _seconds_left(parts)
     size = max(plan.bytes for plan in every) + _bytes_left(parts)
     fits = size <= ask.budget.memory and seconds <= ask.budget.seconds and worst.method is not None
-    what = f"{n_hidden:,} variables are summed out in {len(parts):,} parts" if parts else "nothing has to be summed out"
+    told = f"{n_hidden:,} variables are" if n_hidden != 1 else "1 variable is"
+    what = f"{told} summed out in {len(parts):,} part{'s' * (len(parts) != 1)}" if parts else NOTHING
     return replace(
         worst,
         method="elimination" if fits else None,
@@ -134,8 +138,13 @@ def sums_refused(plan: Plan) -> bool:
     assert isinstance(plan.program, SumOut) and plan.budget is not None
     parts, limits = plan.program.parts, plan.budget
     size = max((part.plan.bytes for part in parts), default=0.0) + _bytes_left(parts)
-    too_long = sum(part.plan.seconds for part in parts) > limits.seconds
+    too_long = sum(part.plan.seconds for part in parts) + _seconds_left(parts) > limits.seconds
     return size > limits.memory or too_long or any(part.plan.method is None for part in parts)
+
+
+def _seconds_left(parts: Sequence[HiddenPart]) -> float:
+    """What it takes to make tables of a network of those that the sums leave."""
+    return ENTRY * sum(2.0 ** min(part.table_width, 1000.0) for part in parts)
 
 
 def _bytes_left(parts: Sequence[HiddenPart]) -> float:

@@ -26,7 +26,9 @@ def figure(width: float, height: float) -> Figure:
     ------
     ModuleNotFoundError : without matplotlib; the message says how to install it.
     """
-    return import_module("matplotlib.figure", "a figure").Figure(figsize=(width, height), layout="constrained")
+    return import_module("tractable.plots._figure", "a figure").NotebookFigure(
+        figsize=(width, height), layout="constrained"
+    )
 
 
 def columns_of_numbers(rows: Any) -> tuple[np.ndarray, list[str]]:

@@ -170,6 +170,9 @@ def intervals(
         line = ax.axhline(number, color=f"C{i + 1}", linestyle="--" if i else "-", linewidth=1)
         handles[name] = line
     ax.set(xscale="log", xlabel=over, ylabel=of)
+    some = at[:: -(-len(at) // 8)] if at else []
+    ax.set_xticks(some, [f"{t:g}" for t in some])
+    ax.minorticks_off()
     ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     name_legend(ax, list(handles.values()), handles)
     return fig

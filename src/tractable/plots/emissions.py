@@ -61,14 +61,15 @@ def emissions(
         name_axes(ax, labels[j])
     for ax in grid[n:]:
         ax.set_axis_off()
-    told = [f"{name} ({100 * p:.3g} %)" for name, p in zip(_component_names(names, len(share)), share, strict=False)]
+    own_names = _component_names(names, len(share), "state" if hasattr(found, "transition") else "component")
+    told = [f"{name} ({100 * p:.3g} %)" for name, p in zip(own_names, share, strict=False)]
     shown_most = [*lines[: min(len(share), NAMED)], lines[-1]]
     name_legend(fig, shown_most, [*told[:NAMED], "all"], loc="outside right upper", frameon=False, fontsize=8)
     return fig
 
 
-def _component_names(names: Sequence[str] | None, k: int) -> list[str]:
-    found = [f"component {i}" for i in range(k)] if names is None else list(names)
+def _component_names(names: Sequence[str] | None, k: int, what: str) -> list[str]:
+    found = [f"{what} {i}" for i in range(k)] if names is None else list(names)
     if len(found) < k:
         raise ValueError(f"{k} components need as many names, got {len(found)}")
     return found

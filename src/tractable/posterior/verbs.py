@@ -275,7 +275,8 @@ def most_probable(
         distinct; ``tied`` says where another one is as probable.
     method : ``"auto"`` is exact where that is predicted to take at most 30 seconds, or `seconds`; else of a network of
         tables, and of machines and layers with few links, what a search finds under a bound, whose `optimum` has both
-        ends. ``"exact"`` refuses instead.
+        ends. ``"exact"`` refuses instead. The plan of what a search has found in one case, ``found.plan``, repeats it
+        to the bit: it has noted how far the clock let it go.
     key, confidence : of searches, and of sums under which others are exact by intervals alone.
     memory, seconds : the budget, see `plan`; a search takes 10 seconds where none are given.
 

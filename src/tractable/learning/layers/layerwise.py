@@ -20,13 +20,14 @@ from tractable.learning.given import GivenRows, as_given
 from tractable.learning.layers.reweighted import ReweightedWakeSleep
 from tractable.learning.layers.stacks import stack_of
 from tractable.learning.learner import Learner
-from tractable.learning.loop import Run, as_key
+from tractable.learning.loop import Run
 from tractable.learning.machines._base import checked_rows, completed
 from tractable.learning.machines.contrastive import PersistentCD
 from tractable.learning.records import Epoch, GradientOptions, History, Request
 from tractable.learning.yardstick import Scorable, Yardstick, compared
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, deep, restricted
+from tractable.models.keys import as_key
 from tractable.models.units import Units
 from tractable.posterior.approximate.gibbs import Schedule, schedule
 

@@ -18,9 +18,9 @@ from tractable.learning.machines.phases import rao_blackwell, starting_with, sum
 from tractable.learning.machines.tempered import matched_base
 from tractable.models import ModelError
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann
+from tractable.models.keys import as_key
 from tractable.plan.machines import Split
 from tractable.posterior import Certificate
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import Schedule, State, run, schedule, start
 from tractable.posterior.exact.enumeration import log_weights
 from tractable.posterior.tempering.machines import log_partition_of_fields

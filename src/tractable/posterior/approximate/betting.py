@@ -159,6 +159,11 @@ class Bets:
         return sum(piece.n for piece in self._pilot) if self._tally is None else int(self._tally.drawn[0])
 
     @property
+    def found_nothing(self) -> bool:
+        """Whether no draw had a positive weight."""
+        return self._tally is None and not any(len(piece.log_weights) for piece in self._pilot)
+
+    @property
     def tally(self) -> WeightTally:
         """The draws, counted."""
         if self._tally is not None:

@@ -40,6 +40,7 @@ from tractable.plan.most_probable import SearchRun
 from tractable.plan.summed_out import linked_tables
 from tractable.posterior.approximate import toulbar2
 from tractable.posterior.approximate.local_search import steps
+from tractable.posterior.approximate.noted import Course, Heard, HeardBefore, Notes, raced
 from tractable.posterior.waiting import BestDisplay
 
 RACERS, QUICK, LONG = 8, 2, 8
@@ -55,20 +56,31 @@ LITTLE = 0.02
 """Seconds that each part has at least."""
 
 LEAST = 0.1
-"""Seconds that our search has at least after toulbar2 has ended."""
+"""Seconds for the first order, at least."""
+
+SHARE, LONGEST, WORTHWHILE = 0.3, 0.6, 0.5
+"""The share of the time that a core works for toulbar2, from the beginning, that in which it has to be over, and the
+seconds that the first one must be."""
+
+SETTLED = 1e-5
+"""A gap in nats below toulbar2's bound, which its whole costs leave, that is not searched any further."""
 
 TIE = 1e-10
 """Of a log probability: what is nearer to another one is the same."""
 
 
 class Ranking(NamedTuple):
-    """The best states, best first, a bound of the optimum of each rank, and which have another one as good."""
+    """The best states, best first, a bound of the optimum of each rank, and which have another one as good.
+
+    `ran`: what repeats it to the bit; None where someone has interrupted it.
+    """
 
     values: np.ndarray
     states: np.ndarray
     upper: np.ndarray
     tied: np.ndarray
     rest: float
+    ran: tuple[Any, ...] | None = None
 
 
 class Shortlist(NamedTuple):
@@ -86,21 +98,23 @@ class Shortlist(NamedTuple):
 
 def best(tables: Tables, program: SearchRun, key: Any) -> Ranking:
     """The k best states of all variables: parts that share no table by themselves, the smallest first."""
-    end = time.perf_counter() + program.seconds
+    end, notes, interrupted = time.perf_counter() + program.seconds, Notes(program.ran), False
     groups = sorted(linked_tables(tables), key=len)
-    seed, found = int(generator(key).integers(2**31)), _nothing(tables, program.k + 1)
+    seed = notes(lambda: int(generator(key).integers(2**31)))
+    found = _nothing(tables, program.k + 1)
     weights = np.cumsum([0.0, *(float(len(own)) for own in groups)])
     with BestDisplay(program.seconds) as show:
         for done, own in enumerate(groups):
             variables, part = apart(tables, own)
             share = (end - time.perf_counter()) * len(own) / (weights[-1] - weights[done])
-            search = _Part(part, program, max(share, LITTLE), seed, show)
+            search = _Part(part, program, max(share, LITTLE), (seed, notes, show))
             listed = search.listed()
-            end = time.perf_counter() if search.interrupted else end  # the other parts have little more to say
+            if search.interrupted:
+                interrupted, end = True, time.perf_counter()  # the other parts have little more to say
             found = _joined(found, variables, listed, program.k + 1)
             if not len(found.values) and found.rest == -np.inf:
                 break  # nothing is possible
-    return _ranked(found, program.k)
+    return _ranked(found, program.k, None if interrupted else tuple(notes.written))
 
 
 def _nothing(tables: Tables, k: int) -> Shortlist:
@@ -130,24 +144,30 @@ def _joined(found: Shortlist, variables: np.ndarray, part: Shortlist, k: int) ->
     return Shortlist(sums.ravel()[order], states, max(found.rest + part.top, found.top + part.rest))
 
 
-def _ranked(found: Shortlist, k: int) -> Ranking:
+def _ranked(found: Shortlist, k: int, ran: tuple[Any, ...] | None) -> Ranking:
     values = found.values
     near = TIE * np.maximum(1.0, np.abs(values[:k]))
     tied = np.array([(np.abs(values - v) <= d).sum() > 1 for v, d in zip(values[:k], near, strict=True)], bool)
-    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied, found.rest)
+    return Ranking(values[:k], found.states[:k], np.maximum(values[:k], found.rest), tied, found.rest, ran)
 
 
 class _Part:
-    """A search of one network in which all variables are linked."""
+    """A search of one network in which all variables are linked.
 
-    def __init__(self, tables: Tables, program: SearchRun, seconds: float, seed: int, show: BestDisplay):
-        self.tables, self.memory, self.k, self.seed, self.show = tables, program.memory, program.k, seed, show
+    What depends on the clock is in the notes; where these repeat a run, no clock is asked and no other program.
+    """
+
+    def __init__(self, tables: Tables, program: SearchRun, seconds: float, how: tuple[int, Notes, BestDisplay]):
+        self.tables, self.memory, self.k = tables, program.memory, program.k
+        self.seed, self.notes, self.show = how
         self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.scopes = Scopes(tables.sizes, tables.scope_starts, tables.scopes)
         self.zero = np.zeros(len(tables.sizes))
-        self.first = eliminating(self.scopes, next(orders()), min(max(2 * RACE * self.seconds, LEAST), GREEDY_SECONDS))
+        haste = min(max(2 * RACE * self.seconds, LEAST), GREEDY_SECONDS)
+        self.first = self.notes(lambda: eliminating(self.scopes, next(orders()), haste))
         self.other: toulbar2.Toulbar2 | None = None
-        self.started, self.outrun, self.ended, self.interrupted = 0.0, np.inf, False, False
+        self.course: Course | None = None
+        self.ended, self.interrupted, self.near = False, False, 0.0
         self.upper = np.inf
         self.lower = Shortlist(np.empty(0), np.empty((0, len(tables.sizes)), np.int32), -np.inf)
 
@@ -156,6 +176,8 @@ class _Part:
         try:
             return self._whole() or self._searched()
         except KeyboardInterrupt:
+            if self.course is not None:
+                self._hear(self.course.n, None)
             if not len(self.lower.values):
                 raise
             self.interrupted = True
@@ -164,59 +186,72 @@ class _Part:
     def _whole(self) -> Shortlist | None:
         """The best by elimination itself; None where its tables are too large."""
         buckets = MiniBuckets(self.tables, self.first, 2.0**MOST_LOG2)
+        if not self.notes(lambda: self._affords(buckets)):
+            return None
+        return self._search(buckets, buckets.bound(Sweeps(0), None, self.zero), self.k + 1)
+
+    def _affords(self, buckets: MiniBuckets) -> bool:
+        """Whether no bucket has to be split."""
         price = buckets.price()
         if price is None or price.n_split or price.bytes > self.memory:
-            return None
-        if FIRST_PASS * price.entries * speed() > self.seconds:
-            return None
-        state = buckets.bound(Sweeps(0), None, self.zero)
-        found = self._search(buckets, state, self.k + 1)
-        return found
+            return False
+        return FIRST_PASS * price.entries * speed() <= self.seconds
 
     def _searched(self) -> Shortlist:
-        last = None
-        for last in self._bounds():
-            self.upper = min(self.upper, last[1].bound)
-            self.show.ends(self.lower.top, self.upper)
-        if last is None or self._is_over():
-            return self.lower._replace(rest=self.upper)
-        if self.k > 1:
-            return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
         with self._beside() as self.other:
-            side_by_side(lambda call: call(), [lambda: self._searches(*last), self._improve_meanwhile])
-            self._take(self.other)
+            last = None
+            for last in self._bounds():
+                self.upper = min(self.upper, last[1].bound)
+                self._hear(0, self.notes(self._told))
+                self.show.ends(self.lower.top, self.upper)
+                if self._is_over():
+                    break
+            if last is None or self._is_over():
+                return self.lower._replace(rest=self.upper)
+            if self.k > 1:
+                return _together(self.lower, self._search(*last, self.k), self.k, self.upper)
+            self._both(*last)
         return self.lower._replace(rest=self.upper)
+
+    def _both(self, buckets: MiniBuckets, state: BoundState) -> None:
+        """Search and local search side by side; what the one heard of the other, and when, is noted."""
+        self.course = course = self._local_search(self.seed + 1)
+        calls = [lambda: self._searches(buckets, state), lambda: self._meanwhile(course)]
+        side_by_side(lambda call: call(), calls[: 1 if self.notes.repeats else 2])
+        self._hear(self.notes(lambda: course.n), self.notes(self._told))
 
     def _beside(self) -> AbstractContextManager[toulbar2.Toulbar2 | None]:
         """A search by toulbar2, where it is installed and takes these tables."""
-        self.started = time.perf_counter()
-        if not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
+        processor, wanted = SHARE * self.seconds, self.k == 1 and not self.notes.repeats
+        if processor < WORTHWHILE or not wanted or not is_there("pytoulbar2") or toulbar2.unsuited(self.tables):
             return nullcontext()
-        start = self.lower.states[0] if len(self.lower.values) else None
-        return toulbar2.Toulbar2(self.tables, max(self.end - self.started, 0.01), self.memory / 4, start)
+        return toulbar2.Toulbar2(self.tables, LONGEST * self.seconds, self.memory / 4, processor=processor)
 
-    def _take(self, other: toulbar2.Toulbar2 | None) -> None:
-        """What another search has found, unless ours is at its end before it."""
-        if other is None or (self._is_over() and not other.over):
+    def _told(self) -> toulbar2.BothEnds | None:
+        """What toulbar2 has found, once, as soon as it is over."""
+        if self.other is None or not self.other.over:
+            return None
+        with self.other as other:
+            self.other = None
+            return other.found()
+
+    def _hear(self, steps: int, told: toulbar2.BothEnds | None) -> None:
+        """Take what local search has found after so many steps, and what toulbar2 has told."""
+        best = self.course.best(steps) if self.course is not None else None
+        if best is not None:
+            self._better(best.value, best.states)
+        if told is None:
             return
-        theirs = other.found()
-        self.upper = min(self.upper, theirs.upper)
-        if theirs.states is not None:
-            self._better(theirs.lower, theirs.states)
+        if told.states is not None:
+            self._better(told.lower, told.states)
+        if told.upper < self.upper:
+            self.upper, self.near = told.upper, SETTLED
 
     def _is_over(self) -> bool:
-        """Whether the best is found and proven, or someone else has proven it."""
+        """Whether the best is found and proven, if only as far as toulbar2's whole costs can."""
         best = self.lower.top
-        proven = best > -np.inf and self.upper - best <= TIE * max(1.0, abs(best))
-        return proven or self.upper == -np.inf or self._is_outrun()
-
-    def _is_outrun(self) -> bool:
-        """Whether toulbar2 has ended, and this search has had as long again: what it proves is free of rounding."""
-        if self.other is None or not self.other.over:
-            return False
-        now = time.perf_counter()
-        self.outrun = min(self.outrun, now + max(now - self.started, LEAST))
-        return now > self.outrun
+        proven = best > -np.inf and self.upper - best <= max(TIE * max(1.0, abs(best)), self.near)
+        return proven or self.upper == -np.inf
 
     def _better(self, value: float, states: np.ndarray) -> None:
         if value > self.lower.top:
@@ -236,74 +271,110 @@ class _Part:
         finally:
             self.ended = True
 
-    def _improve_meanwhile(self) -> None:
-        self._improve(max(self.end - time.perf_counter(), 0.01), self.seed + 1)
+    def _meanwhile(self, course: Course) -> None:
+        course.run(lambda: self.ended or time.perf_counter() > self.end)
 
     def _bounds(self) -> Iterator[tuple[MiniBuckets, BoundState]]:
         """Lower and lower bounds, and between them better and better states."""
-        entries = RACE * self.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
+        found = raced(self.notes, self.tables, self.zero, self._race)
+        if found is None:  # no memory for any
+            self.upper = _largest_terms(self.tables)
+            self._improve(self.seconds)
+            return
+        yield found
+        self._improve(LOCAL * self.seconds)
+        if not self._is_over():
+            yield self._grown(*found)
 
+    def _race(self) -> tuple[MiniBuckets, BoundState] | None:
+        """The order with the lowest bound, and its bound."""
+        entries = RACE * self.seconds / speed() * CORES / RACERS / (FIRST_PASS + 5 * QUICK * SWEPT)
         first, start = next(orders()), time.perf_counter()
 
-        def racer(how: Order) -> tuple[Order, MiniBuckets, BoundState] | None:
+        def racer(how: Order) -> tuple[int, MiniBuckets, BoundState] | None:
             left = 2 * RACE * self.seconds - (time.perf_counter() - start)
-            if how != first and left <= 0:
+            if how != first and (left <= 0 or (self.other is not None and self.other.over)):
                 return None
             order = self.first if how == first else eliminating(self.scopes, how, min(left, GREEDY_SECONDS))
             buckets = largest(self.tables, order, how.seed, entries, self.memory / 2 / CORES)
             if buckets is None:
                 return None
             guard = 2 * RACE * self.seconds * CORES / RACERS
-            return how, buckets, buckets.annealed(Sweeps(QUICK, guard), self.zero)
+            return how.seed, buckets, buckets.annealed(Sweeps(QUICK, guard), self.zero)
 
         found = [one for one in side_by_side(racer, islice(orders(), RACERS)) if one is not None]
-        if not found:  # no memory for any
-            self.upper = _largest_terms(self.tables)
-            self._improve(self.seconds, self.seed)
-            return
-        how, buckets, state = min(found, key=lambda one: (one[2].bound, one[0].seed))
-        yield buckets, state
-        self._improve(LOCAL * self.seconds, self.seed)
-        if self._is_over():
-            return
-        entries = GROWTH * self.seconds / speed() / (FIRST_PASS + 5 * LONG * SWEPT)
-        larger = largest(self.tables, buckets.order, how.seed, entries, self.memory / 2)
-        guard = min(2 * GROWTH * self.seconds, 0.5 * (self.end - time.perf_counter()))
-        if larger is not None and larger.limit > buckets.limit:
-            yield min((buckets, state), (larger, larger.annealed(Sweeps(LONG, guard), self.zero)), key=_bound_of)
-        else:
-            yield buckets, buckets.annealed(Sweeps(LONG, guard), self.zero, state)
+        return min(found, key=lambda one: (one[2].bound, one[0]))[1:] if found else None
 
-    def _improve(self, seconds: float, seed: int) -> None:
-        """Better states by local search."""
-        end, start = time.perf_counter() + seconds, self.lower.states[0] if len(self.lower.values) else None
-        for value, states in steps(self.tables, start, seconds, seed, self.memory / 4):
-            self._better(value, states)
-            if self.ended or self._is_over() or time.perf_counter() > end:
-                return
+    def _grown(self, buckets: MiniBuckets, state: BoundState) -> tuple[MiniBuckets, BoundState]:
+        """The better one of the bound and that of larger tables; where these are none, of more sweeps."""
+        entries = GROWTH * self.seconds / speed() / (FIRST_PASS + 5 * LONG * SWEPT)
+
+        def grown() -> tuple[MiniBuckets, BoundState]:
+            larger = largest(self.tables, buckets.order, int(buckets.how[1]), entries, self.memory / 2)
+            guard = min(2 * GROWTH * self.seconds, 0.5 * (self.end - time.perf_counter()))
+            if larger is not None and larger.limit > buckets.limit:
+                return larger, larger.annealed(Sweeps(LONG, guard), self.zero)
+            return buckets, buckets.annealed(Sweeps(LONG, guard), self.zero, state)
+
+        found = raced(self.notes, self.tables, self.zero, grown, (buckets, state))
+        assert found is not None
+        return min((buckets, state), found, key=_bound_of)
+
+    def _local_search(self, seed: int) -> Course:
+        start = self.lower.states[0] if len(self.lower.values) else None
+        return Course(steps(self.tables, start, math.inf, seed, self.memory / 4))
+
+    def _improve(self, seconds: float) -> None:
+        """Better states by local search; toulbar2, if it is over, ends it."""
+        self.course = course = self._local_search(self.seed)
+        end = time.perf_counter() + seconds
+
+        def is_over() -> bool:
+            best = course.best(course.n)
+            met = best is not None and best.value >= self.upper
+            return met or time.perf_counter() > end or (self.other is not None and self.other.over)
+
+        n = self.notes(lambda: course.run(is_over))
+        self._hear(n, self.notes(self._told))
+        self.course = None
 
     def _search(self, buckets: MiniBuckets, state: BoundState, k: int, by_parts: bool = False) -> Shortlist:
         price, one = buckets.price(), k == 1
         assert price is not None
-        left = max(self.end - time.perf_counter(), 0.01)
+        before, heard = self.notes.again(), []
         memory = max(self.memory / 2 - price.bytes, 1e6)
+        left = math.inf if before else max(self.end - time.perf_counter(), 0.01)
         known = self.lower.top if one else -np.inf
         terms = SearchTerms(k, known, BY_PARTS * left if by_parts else left, memory=memory, by_parts=by_parts)
+        if before is not None:
+            terms = terms._replace(looks=before.looks, ask_at=before.after(0))
 
-        def heard(found: Searched) -> float | None:
-            best = max(self.lower.top, float(found.values.max(initial=-np.inf)))
-            self.show.ends(best, min(self.upper, found.upper))
-            if self._is_over():
+        def listen(found: Searched) -> tuple[float, float] | None:
+            news = self._news(found) if before is None else before.at(found.looks)
+            if news is None:
+                return None
+            heard.append(news)
+            self._hear(news.steps, news.told)
+            if news.over:
                 raise KeyboardInterrupt  # which ends the search with what it has
-            return self.lower.top if one else None
+            return self.lower.top if one else -np.inf, math.inf if before is None else before.after(found.looks)
 
-        found = buckets.search(state, len(self.tables.sizes), terms, heard)
+        found = buckets.search(state, len(self.tables.sizes), terms, listen)
+        self.notes.write(HeardBefore(tuple(heard), found.looks if found.stopped else math.inf))
         listed = Shortlist(found.values, found.states, found.upper)
         if found.interrupted and not self._is_over():
             self.lower = _together(self.lower, listed, k, self.upper)
             self.upper = self.lower.rest
             raise KeyboardInterrupt
         return listed
+
+    def _news(self, found: Searched) -> Heard | None:
+        """What there is to hear of the others; None where nothing is new."""
+        steps, told, before = self.course.n if self.course is not None else 0, self._told(), self.lower.top
+        self._hear(steps, told)
+        self.show.ends(max(self.lower.top, float(found.values.max(initial=-np.inf))), min(self.upper, found.upper))
+        over = self._is_over()
+        return Heard(found.looks, steps, told, over) if told or over or self.lower.top > before else None
 
 
 def _largest_terms(tables: Tables) -> float:

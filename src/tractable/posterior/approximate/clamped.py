@@ -57,8 +57,3 @@ def clamps(model: Boltzmann, cases: Cases, n: int) -> dict[str, gibbs.Clamp]:
     dtype = jax.dtypes.canonicalize_dtype(model.dtype)
     repeated = {name: np.repeat(x[name].astype(dtype), n, axis=0) for name in model.groups}
     return {name: gibbs.Clamp(np.repeat(known[name], n, axis=0), repeated[name]) for name in model.groups}
-
-
-def as_key(key: Any) -> Any:
-    """A jax key from an integer or a key."""
-    return jax.random.key(int(key)) if isinstance(key, int | np.integer) else key

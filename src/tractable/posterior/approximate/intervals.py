@@ -15,12 +15,14 @@ from tractable.kernels import Reduced, Tables
 from tractable.models.keys import generator
 from tractable.plan import BudgetError, Plan
 from tractable.plan._units import duration
+from tractable.plan.counting import ZEROS
 from tractable.plan.mini_buckets import IntervalRun, Ran, interval_in
 from tractable.plan.outlook import log_width
 from tractable.plan.tables import positions
 from tractable.posterior.approximate.acceptance import sampled
 from tractable.posterior.approximate.mini_bucket_rows import drawn_alike
 from tractable.posterior.approximate.mini_buckets import TOO_LITTLE, ImportanceSample, Questions, drawn
+from tractable.posterior.approximate.some_states import log_sum_of_some
 from tractable.posterior.approximate.table_rows import Estimated, TableCases
 from tractable.posterior.certificate import KINDS, Certificate
 from tractable.posterior.exact.elimination import over_states
@@ -28,6 +30,10 @@ from tractable.posterior.exact.joint import free_among, spread
 
 AHEAD = 6.0
 """What is foreseen is for so many times the seconds that it took."""
+
+
+VAGUE, LONG = 15.0, 10.0
+"""Gaps, in nats, of which draws tell nothing: zeros may; and the seconds that all effort in these belongs to."""
 
 
 class Bracket(NamedTuple):
@@ -95,6 +101,9 @@ def bracketed(
             yield found and IMPOSSIBLE
             continue
         log_z = _log_partition(found._replace(bound=found.bound + reduced.log_constant), program)
+        if log_z.upper - log_z.value > VAGUE and reduced.tables.zeros >= ZEROS:
+            some = log_sum_of_some(reduced.tables, how[1], min(program.seconds / LONG, 1.0))
+            log_z = _at_least(log_z, some + reduced.log_constant)
         yield Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
 
 
@@ -147,6 +156,17 @@ def _log_partition(found: ImportanceSample, program: IntervalRun) -> Certificate
     told = found.bets.log_partition(found.bound, program.confidence)
     upper = "bound" if told.upper == found.bound else "probabilistic"
     return replace(told, upper_kind=upper, verdict=_verdict(found, told, program))
+
+
+def _at_least(told: Certificate, least: float) -> Certificate:
+    """The interval, where the sum over some states that a search has found lies above its lower end."""
+    if least <= told.lower:
+        return told
+    verdict = f"{told.verdict}; a search found states that together give log Z >= {least:.6g}"
+    value = max(told.value, least)
+    upper_kind = told.upper_kind
+    confidence = None if upper_kind == "bound" else told.confidence
+    return Certificate(value, least, told.upper, "bound", confidence, None, verdict, "bound", upper_kind)
 
 
 def _verdict(found: ImportanceSample, told: Certificate, program: IntervalRun) -> str:

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from tractable.models.keys import as_key
 from tractable.models.recognition import RecognitionNetwork
 from tractable.plan.directed import CHAINS
 from tractable.posterior.approximate import layer_gibbs as gibbs
 from tractable.posterior.approximate import layer_modes
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.layers import started
 from tractable.posterior.cases import Cases
 from tractable.posterior.tempering._base import PathRun, run

@@ -12,12 +12,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
+from tractable.models.keys import as_key
 from tractable.models.precision import single
 from tractable.models.recognition import RecognitionNetwork
 from tractable.plan.directed import CHAINS, GibbsChains
 from tractable.posterior.approximate import layer_annealed, layer_modes, over_chains
 from tractable.posterior.approximate import layer_gibbs as gibbs
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.layers import Started, by_mean_field, parts_of, started
 from tractable.posterior.approximate.over_chains import Halves
 from tractable.posterior.cases import CaseAnswer, Cases

@@ -17,9 +17,9 @@ from jaxtyping import Array, Bool, Float
 
 from tractable.models.boltzmann_machine import VISIBLE
 from tractable.models.deep_belief import TOP
+from tractable.models.keys import as_key
 from tractable.models.recognition import RecognitionNetwork
 from tractable.posterior.approximate import layer_gibbs as gibbs
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.importance import log_joint_of_seen
 from tractable.posterior.approximate.layers import recognized, started
 from tractable.posterior.cases import Cases

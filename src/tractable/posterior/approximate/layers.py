@@ -11,6 +11,7 @@ import numpy as np
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import VISIBLE
+from tractable.models.keys import as_key
 from tractable.models.layers import with_known
 from tractable.models.precision import single
 from tractable.models.recognition import RecognitionNetwork
@@ -18,7 +19,6 @@ from tractable.models.sigmoid_belief import drawn_below
 from tractable.plan.directed import AnnealedChains, WeighedSamples
 from tractable.posterior.approximate import importance, saul_jaakkola
 from tractable.posterior.approximate import layer_gibbs as gibbs
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.cases import CaseAnswer, Cases
 from tractable.posterior.certificate import Certificate
 from tractable.posterior.exact.layers import sigmoid

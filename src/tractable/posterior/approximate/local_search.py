@@ -20,7 +20,7 @@ import numpy as np
 from tractable.kernels import Tables
 from tractable.kernels.local_search import LocalSearch, Reach
 from tractable.kernels.propagation import Patience, propagate
-from tractable.posterior.approximate.table_starts import Support, starts
+from tractable.posterior.approximate.table_starts import Support, possible_state
 
 LIMITS = 1 << 12, 1 << 18
 """Entries of a bucket: three variables of the most states have one together, within these limits."""
@@ -31,8 +31,8 @@ FIRST, WORK = 1e5, 3e7
 GUIDE, MESSAGES = Patience(200, 1e-4, 0.5, 5), 4_000_000
 """Messages that say where to begin: sweeps, but no more entries than these in all."""
 
-HOPELESS = 16
-"""Calls without a state that is possible, after which one is looked for by other means."""
+HOPELESS, VISITS = 12, 1e8
+"""Calls without a state that is possible, after which one is looked for by other means, and the work of these."""
 
 
 class Improved(NamedTuple):
@@ -82,8 +82,8 @@ def steps(
         yield Improved(value, search.best.copy())
         if time.monotonic() >= until:
             return
-        if i == HOPELESS and most == -math.inf and (other := starts(tables, 1, seed)) is not None:
-            search = LocalSearch(logs, other[0], search.reach, scale, seed)
+        if i == HOPELESS and most == -math.inf and (other := possible_state(tables, seed, VISITS)) is not None:
+            search = LocalSearch(logs, other, search.reach, scale, seed)
 
 
 def believed(tables: Tables) -> np.ndarray:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from tractable.kernels import Tables, reduce
+from tractable.kernels.counting import ANY, SOLVED, SearchLimits, count
 from tractable.kernels.propagation import Patience, propagate
 from tractable.kernels.table_gibbs import TableScan
 
@@ -22,6 +23,9 @@ FLOORS, SWEEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-9), 25
 
 GUIDE = Patience(20, 1e-3, 0.5, 5)
 """Messages that say where to look."""
+
+CHAINS, ENTRIES, MEMORY = 2, 1e7, 2.0**28
+"""Chains that look for one possible state, entries of tables up to which a search does so too, and its bytes."""
 
 DIVES, STEPS = 8, 4000
 """Tries to set all variables one after the other, and the settings tried in all of them together."""
@@ -39,6 +43,27 @@ def starts(tables: Tables, n_chains: int, seed: int) -> np.ndarray | None:
     if not len(found):
         found = _dived(tables, beliefs, rng)
     return found[np.resize(np.arange(len(found)), n_chains)] if len(found) else None
+
+
+def possible_state(tables: Tables, seed: int, visits: float, seconds: float = np.inf) -> np.ndarray | None:
+    """A state of positive weight [n_variables]: where chains get, or by a search that learns from contradictions.
+
+    >>> ends, both = np.array([0, 2]), np.array([0, 1], np.int32)
+    >>> unlike = Tables(np.array([2, 2], np.int32), ends, both, 2 * ends, np.array([0.0, 0.0, 3.0, 0.0]))
+    >>> possible_state(unlike, 0, 1e6).tolist()
+    [1, 0]
+    """
+    rng = np.random.default_rng(seed)
+    if not tables.n_factors:
+        return np.zeros(len(tables.sizes), np.int32)
+    beliefs = propagate(tables, np.arange(tables.n_factors), GUIDE).beliefs
+    found = _annealed(tables, _apart(tables, beliefs, CHAINS, rng), seed)
+    if len(found) or tables.values.size > ENTRIES:
+        return found[0] if len(found) else None
+    searched = count(tables, SearchLimits(MEMORY, visits, 0, seconds), ANY, 1, seed)
+    if searched.status != SOLVED or searched.log_z == -np.inf or searched.states is None:
+        return None
+    return searched.states[0] if Support.of(tables).positive(searched.states)[0] else None
 
 
 def _apart(tables: Tables, beliefs: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,12 @@ MOST_STATES, MOST_ENTRIES, MOST_OF_MANY = 2000, 1 << 24, 1 << 20
 
 ARRAYS = ("sizes", "scope_starts", "scopes", "value_starts")
 
-GRACE = 5.0
-"""Seconds beyond its own that the process gets: toulbar2 looks at its clock between steps of a search alone."""
+GRACE, LATE = 5.0, 0.2
+"""Seconds beyond its own that the process gets at most, and the share of its own: toulbar2 looks at its clock between
+steps of a search alone."""
+
+START = 1.0
+"""Seconds that it has beyond its own in any case: until it begins."""
 
 
 class BothEnds(NamedTuple):
@@ -78,22 +82,33 @@ def solve(tables: Tables, seconds: float, memory: float = math.inf, start: np.nd
 class Toulbar2:
     """A search by toulbar2 in a process of its own, beside which others may go on; it ends with its ``with`` block.
 
-    Ctrl-C does not end toulbar2's search; its clock, its settings and what it does with signals are those of the whole
-    process, which it ends where memory runs out.
+    It has so many seconds by the clock, and of these so many of a `processor`. Ctrl-C does not end its search; its
+    clock, its settings and what it does with signals are those of the whole process, which it ends where memory runs
+    out.
     """
 
-    def __init__(self, tables: Tables, seconds: float, memory: float = math.inf, start: np.ndarray | None = None):
+    def __init__(
+        self,
+        tables: Tables,
+        seconds: float,
+        memory: float = math.inf,
+        start: np.ndarray | None = None,
+        processor: float = math.inf,
+    ):
         if not is_there("pytoulbar2"):  # which only the process imports
             raise missing(ModuleNotFoundError(name="pytoulbar2"), "a search by toulbar2")
         if why := unsuited(tables):
             raise ValueError(why)
         self.tables, self.until = tables, time.monotonic() + seconds
+        self.end, self.called = self.until + min(GRACE, max(LATE * seconds, START)), False
         costs, self.scale, self.most = whole_costs(tables)
         self.known = -math.inf if start is None else log_product(tables, start)
         self.start = start if self.known > -math.inf else None
         problem: dict[str, Any] = {name: getattr(tables, name) for name in ARRAYS} | {"costs": costs}
         given = problem if self.start is None else {**problem, "start": self.start}
-        self.process = None if self.most == -math.inf else _process(given, seconds, memory)
+        self.answer, self.process = tempfile.TemporaryFile(), None  # noqa: SIM115, closed with the search
+        if self.most > -math.inf:
+            self.process = _process(given, min(processor, seconds + 1), memory, self.answer)
 
     def __enter__(self) -> Toulbar2:
         return self
@@ -101,18 +116,34 @@ class Toulbar2:
     def __exit__(self, *error: object) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+        self.answer.close()
 
     @property
     def over(self) -> bool:
-        """Whether it has come to its end."""
-        return self.process is None or self.process.poll() is not None
+        """Whether it has come to its end, or is late with it.
+
+        toulbar2's own clock is of processor time: when it should stop it is sent what that clock sends.
+        """
+        now = time.monotonic()
+        if self.process is None or self.process.poll() is not None or now > self.end:
+            return True
+        if now > self.until and not self.called and hasattr(signal, "SIGVTALRM"):
+            self.process.send_signal(signal.SIGVTALRM)
+            self.called = True
+        return False
 
     def found(self) -> BothEnds:
-        """What it found, once it is over or its time is."""
+        """What it found, once it is over; nothing where it failed."""
+        while not self.over:
+            look_up()  # whoever waits may be called off meanwhile
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if self.process is not None:
+                    self.process.wait(timeout=0.05)
         if self.process is None:
             return BothEnds(None, -math.inf, -math.inf)
-        lines = _answer(self.process, self.until).decode(errors="replace").splitlines()
+        self.answer.seek(0)
+        lines = self.answer.read().decode(errors="replace").splitlines() if self.process.poll() == 0 else []
         told = json.loads(lines[-1]) if lines else {"states": None, "least": 0.0}
         found = None if told["states"] is None else np.array(told["states"], np.int32)
         value = -math.inf if found is None else log_product(self.tables, found)
@@ -136,8 +167,8 @@ def whole_costs(tables: Tables) -> tuple[np.ndarray, float, float]:
     return np.maximum(np.floor(below * scale - 1e-3), 0.0), scale, float(rounded)
 
 
-def _process(problem: dict[str, Any], seconds: float, memory: float) -> subprocess.Popen[bytes]:
-    """The process, which has read its problem from a file."""
+def _process(problem: dict[str, Any], seconds: float, memory: float, answer: IO[bytes]) -> subprocess.Popen[bytes]:
+    """The process, which reads its problem from a file and writes its answer to another one."""
     # Not multiprocessing: it would run the caller's own script once more.
     path = str(Path(__file__).with_name("toulbar2_process.py"))
     command = [sys.executable, "-P", path, f"{seconds:g}", f"{memory:g}"]
@@ -145,26 +176,4 @@ def _process(problem: dict[str, Any], seconds: float, memory: float) -> subproce
     with tempfile.TemporaryFile() as given:
         np.savez(given, **problem)
         given.seek(0)
-        return subprocess.Popen(
-            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-        )
-
-
-def _answer(process: subprocess.Popen[bytes], until: float) -> bytes:
-    """What the process writes; whoever waits for it may be called off meanwhile.
-
-    toulbar2's own clock is of processor time: when it should stop it is sent what that clock sends.
-    """
-    said = _wait(process, until)
-    if said is None and hasattr(signal, "SIGVTALRM"):
-        process.send_signal(signal.SIGVTALRM)
-        said = _wait(process, until + GRACE)
-    return said or b""
-
-
-def _wait(process: subprocess.Popen[bytes], until: float) -> bytes | None:
-    while time.monotonic() < until:
-        look_up()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=0.1)[0]
-    return None
+        return subprocess.Popen(command, stdin=given, stdout=answer, stderr=subprocess.DEVNULL, env=environment)

@@ -53,9 +53,7 @@ def solved(problem: dict[str, Any], seconds: float) -> dict[str, Any]:
     for scope, own in functions:
         if scope:
             network.AddFunction(scope, own.tolist())
-    answer = network.Solve(
-        timeLimit=math.ceil(seconds) + 1
-    )  # of processor time; by the clock our caller sends the signal
+    answer = network.Solve(timeLimit=math.ceil(seconds))  # of processor time; by the clock our caller sends the signal
     least = max(float(network.GetDDualBound()), 0.0)
     return {"states": None if answer is None else [int(s) for s in answer[0]], "least": least}
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tractable.models import ModelError
+from tractable.models import BayesianNetwork, ModelError
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
 from tractable.models.rows import Rows
@@ -35,7 +35,7 @@ ROUNDING = 1e-12
 class Best(NamedTuple):
     """A state of what was asked for [n], its log probability, a bound of the optimum, whether another one ties.
 
-    Where that bound rests on intervals of what others are worth, it holds with this `confidence`.
+    Where that bound rests on intervals of what others are worth, it holds with this `confidence`. `plan`: as it ran.
     """
 
     value: Certificate
@@ -43,6 +43,11 @@ class Best(NamedTuple):
     upper: float
     tied: bool = False
     confidence: float | None = None
+    plan: Plan | None = None
+
+    def below(self, most: float) -> Best:
+        """The same where no log probability is larger than so much."""
+        return self._replace(upper=max(min(self.upper, most), float(self.value.lower)))
 
     @property
     def optimum(self) -> Certificate:
@@ -65,6 +70,8 @@ def plan(case: Case, ask: Ask, exactly: Callable[[Case, Ask], Plan]) -> Plan:
         not_observed(ask.targets, observed_names(case.model, case.given.states))
     if isinstance(ask.method, Plan):
         return _adopted(case, ask)
+    if ask.anytime is not None:  # a search has the seconds that planning leaves
+        ask = ask._replace(anytime=ask.anytime._replace(since=time.perf_counter()))
     if case.given.many:
         return _of_rows(case, ask, exactly)
     return plan_best(case.model, case.given, ask, lambda own: exactly(case, own))
@@ -109,15 +116,39 @@ def solve(plan: Plan, case: Case, key: Any, planned: Callable[[Case, Ask], Plan]
     """The best, first one first; of many rows such a list for each."""
     if isinstance(plan.program, OneByOne):
         return list(_rows(plan.program.then, case, key, planned, run))
-    if isinstance(plan.program, SumOut):
-        return _summed_out(plan, case, key, planned, run)
-    if isinstance(plan.program, SearchRun):
-        return _mixed(plan, case, key) if plan.program.mixed else _searched(plan, case, key)
+    if isinstance(plan.program, SumOut | SearchRun):
+        most = most_of(case)
+        try:
+            return [one.below(most) for one in _beyond(plan, case, key, planned, run)]
+        except UnfoundError as error:
+            raise nothing_found(plan, min(error.upper, most)) from None
     value, states = run(plan, case, key)
     if case.given.many:
         ended = zip(np.atleast_1d(value).tolist(), states, strict=True)
         return [[Best(Certificate.exact(v), own, v)] if v > -np.inf else [] for v, own in ended]
     return [Best(Certificate.exact(value), states, value)] if value > -np.inf else []
+
+
+class UnfoundError(Exception):
+    """A search has met no state of positive probability, and has not shown that there is none: a bound of all."""
+
+    def __init__(self, upper: float):
+        super().__init__(upper)
+        self.upper = upper
+
+
+def most_of(case: Case) -> float:
+    """The most that a log probability can be: that of what was heard of softly, where all other evidence is a state."""
+    if not isinstance(case.model, BayesianNetwork):
+        return np.inf
+    return float(sum(np.log(np.max(weights)) for weights in case.given.likelihoods.values()))
+
+
+def _beyond(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> list[Best]:
+    """What is found beyond one walk along a tree: sums first, a search, both at once."""
+    if isinstance(plan.program, SumOut):
+        return _summed_out(plan, case, key, planned, run)
+    return _mixed(plan, case, key) if plan.program.mixed else _searched(plan, case, key)
 
 
 def _rows(ask: Ask, case: Case, key: Any, planned: Any, run: Solver) -> Iterator[list[Best]]:
@@ -149,11 +180,24 @@ def _summed_out(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> 
     if terms is not None:  # the sums were a part of the time
         left_over = max(terms.seconds - (time.perf_counter() - since), LEAST)
         then = then._replace(anytime=terms._replace(seconds=left_over))
-    found = solve(allowed(planned(inner, then)), inner, key, planned, run)
+    second = plan.program.ran or allowed(planned(inner, then))
     constant = rest.log_constant
+    try:
+        found = _inner(second, inner, key, planned, run)
+    except UnfoundError as error:
+        raise UnfoundError(error.upper + constant) from None
+    ran = replace(plan, program=plan.program._replace(ran=found[0].plan or second)) if found else None
     return [
-        Best(one.value + constant, rest.original(one.states[None])[0], one.upper + constant, one.tied) for one in found
+        Best(one.value + constant, rest.original(one.states[None])[0], one.upper + constant, one.tied, plan=ran)
+        for one in found
     ]
+
+
+def _inner(plan: Plan, case: Case, key: Any, planned: Any, run: Solver) -> list[Best]:
+    """The best of a network that sums have left."""
+    if isinstance(plan.program, SearchRun):
+        return _beyond(plan, case, key, planned, run)
+    return solve(plan, case, key, planned, run)
 
 
 def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
@@ -167,9 +211,10 @@ def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
     found = branch_and_bound.best(reduced.tables, plan.program, key)
     states, constant = original(reduced, found.states), reduced.log_constant
     if not len(states) and found.rest > -np.inf:
-        raise nothing_found(plan, found.rest + constant)
+        raise UnfoundError(found.rest + constant)
+    ran = replace(plan, program=plan.program._replace(ran=found.ran)) if found.ran else None
     return [
-        Best(Certificate.exact(value + constant), own, upper + constant, tied)
+        Best(Certificate.exact(value + constant), own, upper + constant, tied, plan=ran)
         for value, own, upper, tied in zip(found.values, states, found.upper, found.tied, strict=True)
     ]
 
@@ -177,15 +222,16 @@ def _searched(plan: Plan, case: Case, key: Any) -> list[Best]:
 def _mixed(plan: Plan, case: Case, key: Any) -> list[Best]:
     """The best of some variables, where the sum over the others is itself too expensive."""
     module = import_module("tractable.posterior.approximate.marginal_map")
-    found, rest = module.best(case.model, case.given, plan, key)
+    found, rest, ran = module.best(case.model, case.given, plan, key)
     if not found and rest > -np.inf:
-        raise nothing_found(plan, rest)
-    return [Best(*one) for one in found]
+        raise UnfoundError(rest)
+    own = replace(plan, program=plan.program._replace(ran=ran)) if ran else None
+    return [Best(*one, plan=own) for one in found]
 
 
 def nothing_found(plan: Plan, upper: float) -> BudgetError:
     """The error where a search has met no state of positive probability, and has not shown that there is none."""
-    told = f"no state of positive probability was found in {duration(plan.program.seconds)}; log p <= {upper:.6g}"
+    told = f"no state of positive probability was found in {duration(plan.seconds)}; log p <= {upper:.6g}"
     return BudgetError(replace(plan, method=None, reason=f"{told}; more seconds may find one"))
 
 
@@ -199,7 +245,9 @@ def records(case: Case, found: list[Any], plan: Plan, names: Sequence[str]) -> l
     if not found:
         raise case.impossible("no state is possible")
     told = [(_named(case, one.states, names), one) for one in found]
-    return [MostProbable(states, one.value, plan, None, one.optimum, bool(one.tied)) for states, one in told]
+    return [
+        MostProbable(states, one.value, one.plan or plan, None, one.optimum, bool(one.tied)) for states, one in told
+    ]
 
 
 def _named(case: Case, states: np.ndarray, names: Sequence[str]) -> dict[str, str]:

@@ -35,6 +35,20 @@ def draw_given_parents(model: TableModel, given: Evidence, states: np.ndarray, r
             some[:, v] = (found <= (u * found[:, -1])[:, None]).sum(axis=1)
 
 
+def draw_around(model: TableModel, given: Evidence, n: int, rng: np.random.Generator) -> np.ndarray:
+    """States [n, n_variables]: what is observed as it is, all else given its parents, whatever hangs on it."""
+    states = np.zeros((n, len(model.states)), np.int32)
+    for v, parents, ends in _conditionals(
+        model, barren(model, Evidence(np.full(len(given.states), -1, np.int32)))[::-1]
+    ):
+        at = np.zeros(n, np.int64)
+        for parent, size in parents:
+            at = at * size + states[:, parent]
+        seen, u = int(given.states[v]), rng.random(n) * BELOW_ONE
+        states[:, v] = seen if seen >= 0 else (ends[at] <= (u * ends[at, -1])[:, None]).sum(axis=1)
+    return states
+
+
 def _conditionals(model: TableModel, drawn: Sequence[int]) -> Iterator[tuple[int, list[tuple[int, int]], np.ndarray]]:
     """Variables, their parents with the numbers of states of these, and their tables, summed up along each row."""
     tables, table_of = model.packed, tables_of(model)

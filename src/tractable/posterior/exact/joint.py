@@ -75,16 +75,18 @@ def _summed(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndar
 
 def logarithms(reduced: Reduced, tree: ContractionTree, free: list[int]) -> np.ndarray:
     """The logarithms of the unnormalized table over free variables, however far apart they are; −∞ are zeros."""
-    total = np.full([int(reduced.tables.sizes[v]) for v in free], -np.inf)
+    total = None
     for part, pairs in parts(reduced, tree):
         inner = sorted({int(part.index[v]) for v in free} - {-1}) if part is not reduced else free
         scale, table, in_logs = _at_root(part.tables, pairs, inner)
         with np.errstate(divide="ignore"):
-            own = scale + (table if in_logs else np.log(table))
+            own = table if in_logs else np.log(table, out=table)  # tables may be large: no copies
+            own += scale
         if part is reduced:
             return own
-        total = np.logaddexp(total, spread(part, free, own + part.log_constant, -np.inf))
-    return total
+        own = spread(part, free, own + part.log_constant, -np.inf)
+        total = own if total is None else np.logaddexp(total, own)
+    return np.full([int(reduced.tables.sizes[v]) for v in free], -np.inf) if total is None else total
 
 
 def _root(tables: Tables, pairs: np.ndarray, free: list[int]) -> tuple[float, np.ndarray]:

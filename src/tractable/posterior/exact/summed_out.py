@@ -52,8 +52,13 @@ class Marginal:
             self.log_constant = -np.inf
             return [np.zeros(logs.shape)]
         self.log_constant += float(top)
-        n = max(1, math.ceil((top - logs[logs > -np.inf].min()) / RANGE))
-        return [np.exp((logs - top) / n)] * n
+        low = logs.min()
+        low = logs[logs > -np.inf].min() if low == -np.inf else low
+        n = max(1, math.ceil((top - low) / RANGE))
+        logs -= top
+        if n > 1:
+            logs /= n
+        return [np.exp(logs, out=logs)] * n
 
     def original(self, states: np.ndarray) -> np.ndarray:
         """States of the network [n, n_free] as those of all targets [n, n_targets]."""

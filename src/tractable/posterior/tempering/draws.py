@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.keys import as_key
 from tractable.models.precision import in_working_precision, working_type
 from tractable.plan.machines import TOGETHER, AnnealedDraws
 from tractable.posterior.approximate import gibbs
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.tempering import bases, bounds, modes, strata
 from tractable.posterior.tempering._base import whole

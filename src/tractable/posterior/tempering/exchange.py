@@ -22,9 +22,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
+from tractable.models.keys import as_key
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import in_working_precision
-from tractable.posterior.approximate.clamped import as_key
 from tractable.posterior.tempering._base import CHUNK, At
 from tractable.posterior.tempering.machines import Base, MachinePath, make_path
 from tractable.posterior.tempering.temperatures import evenly

@@ -17,11 +17,12 @@ import numpy as np
 from tractable.models._base import ModelError
 from tractable.models.boltzmann_machine import Boltzmann
 from tractable.models.clamping import condition
+from tractable.models.keys import as_key
 from tractable.models.normalizable import check_normalizable
 from tractable.models.precision import in_working_precision, working_type
 from tractable.plan.machines import RESTARTS, RESTARTS_OF_MANY, TOGETHER, GibbsChains, annealed_draws
 from tractable.posterior.approximate import gibbs, mean_field
-from tractable.posterior.approximate.clamped import as_key, bounded, clamps, placed
+from tractable.posterior.approximate.clamped import bounded, clamps, placed
 from tractable.posterior.approximate.gibbs import State
 from tractable.posterior.approximate.over_chains import CROSS, Halves, apart, averaged, verdict
 from tractable.posterior.cases import CaseAnswer, Cases
