@@ -190,6 +190,15 @@ def run(found: Any) -> str:
     return history(found.history, type(found).__name__, pairs)
 
 
+def choice(found: Any) -> str:
+    """Fits of several numbers, the chosen one marked."""
+    rows = found.rows()
+    shown = table([*rows[0]], [[*map(text, row.values())] for row in rows[:VARIABLES]])
+    pairs = [("chosen", f"{found.best.number} by {text(found.by)}"), ("model", text(repr(found.model)))]
+    pairs.append(("ended", "interrupted" if found.interrupted else ""))
+    return card("Choice", facts(pairs), shown, left_out(VARIABLES, len(rows), "numbers"))
+
+
 def separation(found: Any) -> str:
     """Whether two groups of variables are separated, and what shows it."""
     verdict = "separated" if found.separated else "not separated"

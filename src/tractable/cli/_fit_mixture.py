@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 
 import tractable as tr
 from tractable.cli import _json
+from tractable.cli._choosing import Choosing, check_ended, chosen
 from tractable.cli._common import Common
 from tractable.cli._emissions import Emitted
 from tractable.cli._fit import fit
@@ -44,31 +46,54 @@ class Ascent(Climbing):
     cls=Renamed,
     epilog=examples(
         "fit mixture votes.csv --components 10 -o votes.safetensors",
+        "fit mixture votes.csv --choose 1-12 --plot bic.svg -o votes.safetensors",
         "fit mixture p.csv --components 4 --emissions gaussian:age,height --emissions categorical:job -o p.safetensors",
     ),
 )
 @spread
 def mixture(
     data: Data,
-    components: Annotated[int, typer.Option(min=1, help="Number of components.", show_default=False)],
     output: Output,
+    choosing: Choosing,
     ascent: Ascent,
     emitted: Emitted,
+    components: Annotated[int | None, typer.Option(min=1, help="Number of components.")] = None,
 ) -> None:
     """Fit a mixture by expectation maximization; missing entries are integrated out.
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
+    numbers = choosing.numbers(components, "--components")
+    choosing.check(ascent.validation)
     checkpoint = checkpoint_of(ascent, output, {"DATA": data, "--validation": ascent.validation})
     ascent, weights = weighing(ascent, data := once(data))
     found = ascent.learned(data)
     each = weights and weights.of(n_rows_of(found.rows))
+    begin = partial(tr.mixture, start=ascent.start, key=ascent.seed, **emitted.options(found))
     with values_of(data):
-        begin = tr.mixture(found.rows, components, start=ascent.start, key=ascent.seed, **emitted.options(found))
-    held = held_out(begin, ascent.validation, ascent.learned)
-    with values_of(data):
-        run = climb(ascent, begin, (found.rows, held), output, checkpoint, each)
-    show_run(run, output, (found.rows, each), ascent)
+        first = begin(found.rows, numbers[0])
+    held = held_out(first, ascent.validation, ascent.learned)
+    fit_numbers((ascent, choosing, numbers), begin, first, (data, found.rows, held, each), (output, checkpoint))
+
+
+def fit_numbers(
+    how: tuple[Any, Choosing, list[int]],
+    begin: Callable[[Any, int], Any],
+    first: Any,
+    data: tuple[Any, Any, Any, Any],
+    files: tuple[str, str],
+) -> None:
+    """Fit one number from its first model, or all of them to choose one, and say what came of it.
+
+    `how` has the settings of EM and what is chosen from; `data` its file, rows, those that are followed, and weights.
+    """
+    (settings, choosing, numbers), (path, rows, held, each) = how, data
+    with values_of(path):
+        if choosing.choose is None:
+            return show_run(climb(settings, first, (rows, held), *files, each), files[0], (rows, each), settings)
+        found = chosen(settings, choosing, begin, (rows, held, each), files)
+    show_run(found.run, files[0], (rows, each), settings, found)
+    check_ended(found, numbers, files[0])
 
 
 def held_out(model: Any, path: str | None, read: Callable[[str], Learned]) -> Any:
@@ -81,8 +106,10 @@ def held_out(model: Any, path: str | None, read: Callable[[str], Learned]) -> An
     return found
 
 
-def show_run(run: tr.EMRun, output: str, data: tuple[Any, Any], common: Common) -> None:
-    """The last iterations, and how likely the data are, rows with their weights."""
+def show_run(
+    run: tr.EMRun, output: str, data: tuple[Any, Any], common: Common, choice: tr.learning.Choice | None = None
+) -> None:
+    """The last iterations, or what was chosen from, and how likely the data are, rows with their weights."""
     how = {"weights": data[1], "memory": common.memory}
     criteria = {c.__name__: c(run.model, data[0], **how).value for c in (tr.aic, tr.bic)}
     if common.json:
@@ -90,12 +117,13 @@ def show_run(run: tr.EMRun, output: str, data: tuple[Any, Any], common: Common) 
         what = {"mixture": "mixture", "tables": "network"}.get(run.model.family, "chain")
         record = {"model": output, what: _json.model(run.model), "converged": run.converged, **criteria}
         record |= {"objectives": list(run.objectives), "starts_alike": run.n_alike}
-        return _json.write({**record, "history": history})
+        more = {} if choice is None else {"choice": choice.to_json()}
+        return _json.write({**record, **more, "history": history})
     if common.quiet:
         return
     from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
 
-    _tables.console.print(tr.History(run.history.records[-_tables.MAX_ROWS :]))
+    _tables.console.print(choice or tr.History(run.history.records[-_tables.MAX_ROWS :]))
     last, unit = run.history[-1], "sequence" if run.model.family == "hidden_markov" else "row"
     for name, found in (("train", last.train), ("validation", last.validation)):
         if found is not None:

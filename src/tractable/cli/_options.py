@@ -187,8 +187,11 @@ class Kept(Picked, Common):
 
 
 def kept_at(checkpoint: str) -> list[str]:
-    """The files that a fit is kept in: its checkpoint, and those of layers that were learned before."""
-    return ([checkpoint] if os.path.exists(checkpoint) else []) + layers_at(checkpoint)
+    """The files that a fit is kept in: its checkpoint, those of layers that were learned before, and of `--choose`."""
+    several = [
+        p for p in glob(f"{escape(checkpoint)}.*") if (end := p[len(checkpoint) + 1 :]).isdecimal() or end == "all"
+    ]
+    return ([checkpoint] if os.path.exists(checkpoint) else []) + layers_at(checkpoint) + sorted(several)
 
 
 def layers_at(checkpoint: str) -> list[str]:

@@ -74,9 +74,17 @@ def _criterion(model: Any, given: tuple[Any, np.ndarray | None], price: float, m
         raise UnsupportedError(
             f"the free parameters of a {type(model).__name__} are not counted: compare log_likelihood"
         )
+    return price * model.n_parameters - 2 * _total(model, data, weights, memory)
+
+
+def total_log_likelihood(model: Any, data: Any, *, weights: Any = None, memory: Memory = None) -> Certificate:
+    """Σ log p(x) over rows, or sequences, each counted as often as its weight says; as sure as `log_likelihood` is."""
+    return _total(model, data, _checked(model, data, weights), memory)
+
+
+def _total(model: Any, data: Any, weights: np.ndarray | None, memory: Memory) -> Certificate:
     found = log_likelihood(model, data, memory=memory)
-    total = len(_counts(model, data)) * found if weights is None else _weighted(found.per_row, weights)
-    return price * model.n_parameters - 2 * total
+    return len(_counts(model, data)) * found if weights is None else _weighted(found.per_row, weights)
 
 
 def _weighted(rows: Certificate, weights: np.ndarray) -> Certificate:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tractable._lazy import attach
 
 if TYPE_CHECKING:
+    from tractable.learning.choosing import Candidate, Choice, choose
     from tractable.learning.em.exact import EM, ExpectationMaximization
     from tractable.learning.em.generalized import GeneralizedEM, IncrementalEM, OnlineEM
     from tractable.learning.em.gradient_step import GradientMStep
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tractable.learning.machines.tempered import TemperedPCD
     from tractable.learning.machines.trajectory import TrajectoryTempering, log_partition_of
     from tractable.learning.records import Epoch, History, LearningWarning
+    from tractable.learning.simple_models import yardsticks
     from tractable.learning.starts.chains import hidden_markov, left_right
     from tractable.learning.starts.factorial import factorial_hidden_markov
     from tractable.learning.starts.mixtures import mixture
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EM",
+    "Candidate",
+    "Choice",
     "ContrastiveDivergence",
     "Discriminative",
     "EMRun",
@@ -62,6 +66,7 @@ __all__ = [
     "WakeSleep",
     "Yardstick",
     "bayesian_network",
+    "choose",
     "factorial_hidden_markov",
     "fit",
     "fit_columns",
@@ -71,10 +76,12 @@ __all__ = [
     "mixture",
     "pretrain",
     "stacked",
+    "yardsticks",
 ]
 
 # Loaded when first used: EM needs no jax.
 _LEAVES = {
+    "choosing": ("Candidate", "Choice", "choose"),
     "learner": ("Learner",),
     "em.exact": ("EM", "ExpectationMaximization"),
     "em.generalized": ("GeneralizedEM", "IncrementalEM", "OnlineEM"),
@@ -94,6 +101,7 @@ _LEAVES = {
     "machines.tempered": ("TemperedPCD",),
     "machines.trajectory": ("TrajectoryTempering", "log_partition_of"),
     "records": ("Epoch", "History", "LearningWarning"),
+    "simple_models": ("yardsticks",),
     "starts.chains": ("hidden_markov", "left_right"),
     "starts.factorial": ("factorial_hidden_markov",),
     "starts.mixtures": ("mixture",),

@@ -35,7 +35,11 @@ class Display:
 
     def epoch(self, record: Any) -> None:
         """An epoch is done."""
+        self.tell(f"epoch {record.epoch}", record)
+
+    def tell(self, what: str, record: Any) -> None:
+        """What is fitted, and how likely the rows are."""
         if self._bar:
             live = f"log-likelihood {interval(record.train)}" if record.train else ""
             held = f", validation {interval(record.validation)}" if record.validation else ""
-            self._bar.update(self._task, description=f"epoch {record.epoch}", live=live + held)
+            self._bar.update(self._task, description=what, live=live + held)
