@@ -117,7 +117,7 @@ def test_compiled_steps_are_the_steps() -> None:
     key, betas = jax.random.key(2), temperatures.linear(30)
     found = run(path, key, betas, x)
     ready = path.prepared()
-    end, gained = jax.jit(Path.steps)(ready, key, _base.along(betas), ready.entered(x))
+    end, gained = Path.steps(ready, key, _base.along(betas), ready.entered(x))
     np.testing.assert_allclose(gained, found.increments, atol=1e-5)
     for name, a in found.x.items():
         assert (np.asarray(a) != np.asarray(end.x[name])).mean() < 1e-3  # where rounding decides
