@@ -328,4 +328,4 @@ def test_states_that_a_search_finds_are_a_lower_end(monkeypatch: pytest.MonkeyPa
     found = tr.infer(net.network, method=with_ran(net.network, 2)).log_partition
     exact = float(tr.log_partition(net.network, method="counting").value)
     assert found.lower_kind == "bound" and found.lower - 1e-9 <= exact <= found.upper + 1e-9
-    assert found.lower > -math.inf and "a search found states that together give log Z >=" in found.verdict
+    assert found.lower > -math.inf and "a search found states that together give log Z >=" in str(found.verdict)

@@ -27,8 +27,8 @@ def log_sum_of_some(tables: Tables, seed: int, effort: float = 1.0) -> float:
 
     >>> ends, both = np.array([0, 2]), np.array([0, 1], np.int32)
     >>> unlike = Tables(np.array([2, 2], np.int32), ends, both, 2 * ends, np.array([0.0, 0.0, 3.0, 0.0]))
-    >>> log_sum_of_some(unlike, 0) == np.log(3.0)
-    True
+    >>> round(log_sum_of_some(unlike, 0), 6)  # log 3
+    1.098612
     """
     tries = (possible_state(tables, seed + i, effort * LOOKED_FOR * VISITS) for i in range(TRIES))
     state = next((found for found in tries if found is not None), None)
@@ -47,7 +47,7 @@ def log_sum_of_some(tables: Tables, seed: int, effort: float = 1.0) -> float:
         if found.status != SOLVED:
             break
         best = max(best, found.log_z + rest.log_constant)
-    return best
+    return float(best)
 
 
 def _weight(tables: Tables, state: np.ndarray) -> float:
