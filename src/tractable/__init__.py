@@ -1,7 +1,4 @@
-"""Inference in models with hidden variables, priced before it runs and certified when it returns.
-
-The public names are loaded on first use: importing the package imports nothing else.
-"""
+"""Inference in models with hidden variables, priced and certified; public names are loaded on first use."""
 
 from __future__ import annotations
 

@@ -35,13 +35,16 @@ def _title(block: Block) -> str:
     """What a table is."""
     if block.of == block.name and block.over:
         return f"{name(block.name)} given {names(block.over, 4)}"
-    if block.of and block.of != block.name and not block.over:
-        return name(block.name)
     if block.of and block.of != block.name:
-        return f"{name(block.name)}: {name(block.of)}"
+        return f"{name(block.name)}: {name(block.of)}" if block.over else name(block.name)
+    return name(block.name) + _more(block)
+
+
+def _more(block: Block) -> str:
+    """How large it is, and what the numbers are where the name does not say so."""
     told = block.what + ("" if block.deviations is None else " ± standard deviation")
     size = f", {len(block.rows):,} × {len(block.columns):,}" if block.links else ""
-    return name(block.name) + size + (f" ({text(told)})" if told and told not in block.name else "")
+    return size + (f" ({text(told)})" if told and told not in block.name else "")
 
 
 def _cells(block: Block, i: int) -> list[str]:

@@ -27,7 +27,7 @@ ChainStart = Literal["k-means++", "segments", "rows", "random"]
 
 
 @dataclass(frozen=True)
-class Chain:
+class Chain(Choosing):
     """States, what they emit, and how they follow each other."""
 
     states: Annotated[int | None, typer.Option(min=1, help="Number of hidden states.")] = None
@@ -75,7 +75,6 @@ def hmm(
     data: SequencesArgument,
     output: Output,
     chain: Chain,
-    choosing: Choosing,
     cut: Cutting,
     ascent: Climb,
     emitted: Emitted,
@@ -84,8 +83,8 @@ def hmm(
 
     A fit that was killed goes on with the same command and --resume, and ends in the same model, bit for bit.
     """
-    numbers = choosing.numbers(chain.states, "--states")
-    choosing.check(ascent.validation)
+    numbers = chain.numbers(chain.states, "--states")
+    chain.check(ascent.validation)
     read = {"SEQUENCES": data, "--lengths": cut.lengths, "--validation": ascent.validation}
     checkpoint = checkpoint_of(ascent, output, read | {"--validation-lengths": ascent.validation_lengths})
     ascent, weights = weighing(ascent, data := once(data))
@@ -96,4 +95,4 @@ def hmm(
         first = begin(found.rows, numbers[0])
     others = Cutting(ascent.validation_lengths, cut.by)
     held = held_out(first, ascent.validation, lambda path: others.learned(path, ascent))
-    fit_numbers((ascent, choosing, numbers), begin, first, (data, found.rows, held, each), (output, checkpoint))
+    fit_numbers((ascent, chain, numbers), begin, first, (data, found.rows, held, each), (output, checkpoint))

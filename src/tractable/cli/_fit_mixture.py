@@ -119,8 +119,15 @@ def show_run(
         record |= {"objectives": list(run.objectives), "starts_alike": run.n_alike}
         more = {} if choice is None else {"choice": choice.to_json()}
         return _json.write({**record, **more, "history": history})
-    if common.quiet:
-        return
+    if not common.quiet:
+        _show_end(run, criteria, choice)
+        from tractable.cli import _tables  # loaded when a table is printed
+
+        _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)
+
+
+def _show_end(run: tr.EMRun, criteria: dict[str, float], choice: tr.learning.Choice | None) -> None:
+    """How it ended, for people."""
     from tractable.cli import _machine_tables, _tables  # loaded when a table is printed
 
     _tables.console.print(choice or tr.History(run.history.records[-_tables.MAX_ROWS :]))
@@ -131,4 +138,3 @@ def show_run(
     _tables.console.print(", ".join(f"{name.upper()} {value:.6g}" for name, value in criteria.items()))
     ended = "converged" if run.converged else "not converged: give it more --epochs"
     _tables.console.print(*filter(None, [run.said(), ended]), sep="\n")
-    _tables.console.print(f"wrote {output}: {run.model!r}", soft_wrap=True)

@@ -11,7 +11,6 @@ import typer
 
 import tractable as tr
 from tractable._blocks import card, note, text
-from tractable._page import page
 from tractable.cli import _json, _report_data, _report_model
 from tractable.cli._commands import Model, app
 from tractable.cli._common import Common
@@ -19,6 +18,7 @@ from tractable.cli._cutting import Cut
 from tractable.cli._help import GroupedHelp, examples
 from tractable.cli._limited import OutOfTimeError, TimeLeft, within
 from tractable.cli._options import Output, Seed
+from tractable.cli._page import page
 from tractable.cli._places import check_apart, check_writable
 from tractable.cli._report_base import Report, some_of
 from tractable.cli._report_pictures import as_card, pictures
@@ -28,8 +28,13 @@ from tractable.formats._base import write
 
 PAGES = (".htm", ".html")
 
+<<<<<<< HEAD
 Section = tuple[str, float, Callable[[Report], None]]
 PARTS: tuple[Section, ...] = (
+=======
+ReportPart = tuple[str, float, Callable[[Report], None]]
+PARTS: tuple[ReportPart, ...] = (
+>>>>>>> report
     ("what it is", 1.0, _report_model.about),
     ("the price of some queries", 0.5, _report_model.priced),
     ("plans", 1.0, _report_model.plans),
@@ -115,7 +120,11 @@ def _begun(path: str, data: str | None, cut: Cut, terms: ReportTerms, common: Co
     return out
 
 
+<<<<<<< HEAD
 def _add(told: Report, part: Section) -> None:
+=======
+def _add(told: Report, part: ReportPart) -> None:
+>>>>>>> report
     """One part, if there is time for it and the budget allows it."""
     what, share, work = part
     told.time.at(what)

@@ -52,7 +52,7 @@ class Candidate(Record):
 
     Examples
     --------
-    >>> tr.learning.Candidate(2, Certificate.exact(-10.0), 3, Certificate.exact(24.8)).row()["BIC"]
+    >>> tr.learning.Candidate(2, tr.Certificate.exact(-10.0), 3, tr.Certificate.exact(24.8)).row()["BIC"]
     '24.80'
     """
 
@@ -98,6 +98,12 @@ class Choice(Printed):
     by : the criterion.
     run : the fit of the chosen number; where rows were held out, one from all rows.
     interrupted : whether it was ended before all numbers were fitted.
+
+    Examples
+    --------
+    >>> rows = [[0], [0], [0], [1], [1], [1]]
+    >>> tr.choose(tr.mixture, rows, [1, 2])
+    Choice(1 of 1, 2 by bic: Mixture(1 component, 1 column: BernoulliEmissions))
     """
 
     candidates: History[Candidate]
@@ -164,7 +170,6 @@ def choose(
     learner: ExpectationMaximization | None = None,
     *,
     by: str = "bic",
-    held_out: float = 0.2,
     **options: Any,
 ) -> Choice:
     """Fit a mixture, or a chain, with each of several numbers of components, or states, and choose among them.
@@ -178,9 +183,9 @@ def choose(
     learner : `EM()` if absent.
     by : ``"bic"``, the least `bic`; ``"held_out"``, the largest mean log p of rows, or sequences, that were not learned
         from. Of equal ones the first is taken.
-    held_out : the share of rows, or sequences, that are held out where the choice is by these and there is no
-        `validation`. The number that is chosen is then fitted once more to all of them.
-    options : those of `fit`: `epochs`, `validation`, `weights`, `key`, `memory`, `progress`, `callback`; `checkpoint`,
+    options : `held_out`, the share of rows, or sequences, that are held out where the choice is by these and there is
+        no `validation`, 0.2 if absent; the number that is chosen is then fitted once more to all of them. And those of
+        `fit`: `epochs`, `validation`, `weights`, `key`, `memory`, `progress`, `callback`; `checkpoint`,
         where each number has its own, with ``.NUMBER`` at its end (``.all`` of the last fit to all), and `resume`.
 
     Returns
@@ -201,7 +206,9 @@ def choose(
     Examples
     --------
     >>> from functools import partial
-    >>> rows = [[0.0], [0.4], [0.2], [0.3], [7.1], [7.0], [7.4], [7.2]]
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> rows = np.concatenate([rng.normal(0, 1, (50, 1)), rng.normal(6, 1, (50, 1))])
     >>> found = tr.choose(partial(tr.mixture, emissions="diagonal"), rows, [1, 2, 3])
     >>> found.best.number, [candidate.n_parameters for candidate in found.candidates]
     (2, [2, 5, 8])
@@ -212,7 +219,8 @@ def choose(
     learner = EM() if learner is None else learner
     if not isinstance(learner, ExpectationMaximization):
         raise ModelError(f"choose fits by EM: give EM(…), got {learner!r}")
-    task = _task((begin, data, learner), asked, options, held_out if by == "held_out" else 0.0)
+    share = options.pop("held_out", 0.2)
+    task = _task((begin, data, learner), asked, options, share if by == "held_out" else 0.0)
     return _chosen(task, asked, by)
 
 

@@ -82,18 +82,17 @@ def _size(model: Any, found: SimpleRows) -> int:
 def _simple(model: Any, data: Any) -> SimpleRows | None:
     """The rows without the columns that no row observes."""
     if hasattr(model, "groups"):
-        found = _of_units(model, data)
-    elif model.family == "tables":
-        found = _of_states(model, data)
-    else:
-        found = _emitted(model, data)
-    if found is None:
-        return None
-    kept = [j for j in range(found.rows.shape[1]) if not np.isnan(found.rows[:, j]).all()]
-    place = {j: i for i, j in enumerate(kept)}
-    kinds = {kind: [place[j] for j in own if j in place] for kind, own in found.kinds.items()}
-    categories = {place[j]: k for j, k in found.categories.items() if j in place}
-    return found._replace(rows=found.rows[:, kept], kinds={k: v for k, v in kinds.items() if v}, categories=categories)
+        units = _of_units(model, data)
+        return None if units is None else _observed(units)
+    return _observed(_of_states(model, data) if model.family == "tables" else _emitted(model, data))
+
+
+def _observed(found: SimpleRows) -> SimpleRows:
+    """The columns that some row observes, with new numbers."""
+    kept = np.flatnonzero(~np.isnan(found.rows).all(0)).tolist()
+    kinds = {kind: [kept.index(j) for j in own if j in kept] for kind, own in found.kinds.items()}
+    categories = {i: found.categories[j] for i, j in enumerate(kept) if j in found.categories}
+    return SimpleRows(found.rows[:, kept], dict(filter(lambda own: own[1], kinds.items())), categories, found.n)
 
 
 def _of_states(net: Any, data: Any) -> SimpleRows:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tractable.plots._base import MARKED, SOFT, figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from tractable.learning.choosing import Choice
@@ -34,13 +35,18 @@ def choice(found: Choice) -> Figure:
     axes = fig.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, (label, (name, own)) in zip(axes, panels.items(), strict=True):
         ax.plot([c.number for c in own], [getattr(c, name).value for c in own], marker=".", color=SOFT)
-        if getattr(found.best, name) is not None:
-            mark = (found.best.number, getattr(found.best, name).value)
-            (point,) = ax.plot(*mark, "o", color=MARKED, markersize=8)
-            if name == found.by:
-                ax.legend([point], [f"chosen: {found.best.number}"])
+        _mark(ax, found, name)
         ax.set_ylabel(label)
         ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     axes[-1].set_xlabel("number of components or states")
     axes[-1].locator_params(axis="x", integer=True)
     return fig
+
+
+def _mark(ax: Axes, found: Choice, name: str) -> None:
+    """The chosen number, named in the panel of the criterion that chose it."""
+    if (own := getattr(found.best, name)) is None:
+        return
+    (point,) = ax.plot(found.best.number, own.value, "o", color=MARKED, markersize=8)
+    if name == found.by:
+        ax.legend([point], [f"chosen: {found.best.number}"])
