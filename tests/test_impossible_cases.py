@@ -48,7 +48,7 @@ VERBS: dict[str, Any] = {
     "reconstruct": tr.reconstruct,
     "filtering": tr.filtering,
     "fixed lag": lambda model, x: tr.filtering(model, x, lag=1),
-    "forecast": lambda model, x: tr.forecast(model, x, 2),
+    "forecast": lambda model, x: [own[:2] for own in tr.forecast(model, x, 2)],
 }
 
 

@@ -207,7 +207,7 @@ int main(void) {
     static const int64_t limits[] = {1, 2, 8, 1 << 20};
     for (int l = 0; l < LENGTH(limits); l++)
         for (int kind = 0; kind < KINDS; kind++)
-            for (int i = 0; i < 40; i++) {
+            for (int i = 0; i < 12; i++) {
                 check(random_below(6), random_below(9), kind, limits[l], i % 2);
                 check(4 + random_below(5), 6 + random_below(9), kind, limits[l], i % 2);
             }

@@ -28,8 +28,8 @@ from tractable.formats._base import write
 
 PAGES = (".htm", ".html")
 
-ReportPart = tuple[str, float, Callable[[Report], None]]
-PARTS: tuple[ReportPart, ...] = (
+Section = tuple[str, float, Callable[[Report], None]]
+PARTS: tuple[Section, ...] = (
     ("what it is", 1.0, _report_model.about),
     ("the price of some queries", 0.5, _report_model.priced),
     ("plans", 1.0, _report_model.plans),
@@ -115,7 +115,7 @@ def _begun(path: str, data: str | None, cut: Cut, terms: ReportTerms, common: Co
     return out
 
 
-def _add(told: Report, part: ReportPart) -> None:
+def _add(told: Report, part: Section) -> None:
     """One part, if there is time for it and the budget allows it."""
     what, share, work = part
     told.time.at(what)

@@ -222,7 +222,9 @@ def completed(model: TableModel, given: Evidence, ask: Ask, exact: Plan) -> Plan
         found = _planned(model, given, ask._replace(targets=tuple(exact.refused)), exact)
         return _beside(exact, found, len(model.states)) if found.method else exact
     found = plan_interval(model, given, ask, exact)
-    return found if found.method or ask.query != "sample" else exact
+    if found.method or ask.query == "sample":
+        return found if found.method else exact
+    return replace(found, alternatives=exact.alternatives)
 
 
 def _beside(exact: Plan, interval: Plan, n: int) -> Plan:

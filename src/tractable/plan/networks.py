@@ -96,7 +96,6 @@ class OneCase:
     given: Evidence
     ask: Ask
     known: dict[Any, tuple[Reduced, Scopes]] = field(default_factory=dict, repr=False)
-    components: list[frozenset[int]] = field(default_factory=list, repr=False)
     single: ClassVar[bool] = True
     held: ClassVar[float] = 0.0
 
@@ -173,14 +172,7 @@ class OneCase:
 
     def near(self, target: str) -> frozenset[int]:
         """The free variables linked with one."""
-        place = int(positions(self.model, (target,))[0])
-        for others in self.components:
-            if place in others:
-                return others
-        found = _near(left(self.model, self.given, "targets", (target,)))
-        if not (self.model.conditional >= 0).any():  # nothing can be barren: all of a component are alike
-            self.components.append(found)
-        return found
+        return _near(left(self.model, self.given, "targets", (target,)))
 
     def is_known(self, target: str) -> bool:
         """Whether a variable is observed."""

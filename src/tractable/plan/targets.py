@@ -166,7 +166,9 @@ class _Halving:
     """Groups that are halved until their halves do no better, and what was found to be hopeless on the way."""
 
     def __init__(self, pricing: Pricing, seconds: float):
-        self.pricing, self.near = pricing, cache(pricing.near)
+        self.pricing, self.near = pricing, cache(self._near)
+        self.components: list[frozenset[int]] = []
+        self.places = {name: i for i, name in enumerate(pricing.model.states)}
         self.seconds, self.end = seconds, time.perf_counter() + seconds
         self.hopeless: list[tuple[frozenset[int], Plan]] = []
 
@@ -178,6 +180,14 @@ class _Halving:
                 sizes[name] = len(self.near(name))
         late = [((name,), self._late(name)) for name in names if name not in sizes]
         return [*self._parts(tuple(sorted(sizes, key=sizes.__getitem__))), *late] if sizes else []
+
+    def _near(self, name: str) -> frozenset[int]:
+        """The free variables linked with one: where nothing can be barren, all of a component are alike."""
+        known = next((own for own in self.components if self.places[name] in own), None)
+        found = self.pricing.near(name) if known is None else known
+        if not (self.pricing.model.conditional >= 0).any():
+            self.components.append(found)
+        return found
 
     def _late(self, name: str) -> Plan:
         plan = self.pricing.price("targets", (name,), 0.0)
