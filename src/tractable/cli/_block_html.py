@@ -19,7 +19,7 @@ def cards(found: Iterable[Block]) -> list[str]:
     blocks = iter(found)
     shown = [block_card(block) for block in islice(blocks, TABLES)]
     more = sum(1 for _ in blocks)
-    return [*shown, left_out(0, more, "tables; `tractable show` has them all")]
+    return [*shown, card("The rest", left_out(0, more, "tables: tractable show has them all"))] if more else shown
 
 
 def block_card(block: Block) -> str:

@@ -103,7 +103,7 @@ class Choice(Printed):
     --------
     >>> rows = [[0], [0], [0], [1], [1], [1]]
     >>> tr.choose(tr.mixture, rows, [1, 2])
-    Choice(1 of 1, 2 by bic: Mixture(1 component, 1 column: BernoulliEmissions))
+    Choice(1 of 1, 2 by bic: Mixture(1 components, 1 columns: BernoulliEmissions))
     """
 
     candidates: History[Candidate]

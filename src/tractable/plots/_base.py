@@ -26,9 +26,10 @@ def figure(width: float, height: float) -> Figure:
     ------
     ModuleNotFoundError : without matplotlib; the message says how to install it.
     """
-    return import_module("tractable.plots._figure", "a figure").NotebookFigure(
-        figsize=(width, height), layout="constrained"
-    )
+    import_module("matplotlib.figure", "a figure")
+    from tractable.plots._figure import NotebookFigure
+
+    return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
 def columns_of_numbers(rows: Any) -> tuple[np.ndarray, list[str]]:

@@ -30,7 +30,7 @@ def choice(found: Choice) -> Figure:
     there = sorted((own for own in found.candidates if own.bic is not None), key=lambda own: own.number)
     panels = {"BIC (least is best)": ("bic", there)}
     if held := [own for own in there if own.held_out is not None]:
-        panels["held-out log p, nats (most is best)"] = ("held_out", held)
+        panels["held-out log p, nats (largest is best)"] = ("held_out", held)
     fig = figure(6, 2.6 * len(panels) + 0.6)
     axes = fig.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, (label, (name, own)) in zip(axes, panels.items(), strict=True):
