@@ -23,19 +23,11 @@ NODES, STATES, STEPS, POINTS, LARGE = 60, 12, 400, 3000, 400_000
 LEAST_IMAGE, IMAGES, FEW = 16, 49, 20
 """Columns that may be an image; so many samples are drawn, and so many rows make a histogram."""
 
-<<<<<<< HEAD
-ReportPicture = tuple[str, str, str, Callable[[], Any]]
-"""Section, title, what is seen, and what makes the figure."""
-
-
-def pictures(report: Report) -> list[ReportPicture]:
-=======
 Pictured = tuple[str, str, str, Callable[[], Any]]
 """Section, title, what is seen, and what makes the figure."""
 
 
 def pictures(report: Report) -> list[Pictured]:
->>>>>>> report
     """The pictures that fit a model."""
     own = {"tables": _of_network, "mixture": _of_mixture, "hidden_markov": _of_chain, "boltzmann": _of_machine}
     found = [*own.get(report.model.family, _of_layers)(report)]
@@ -57,11 +49,7 @@ def _bytes(figure: Any, form: str) -> bytes:
     return drawn.getvalue()
 
 
-<<<<<<< HEAD
-def _of_network(report: Report) -> Iterator[ReportPicture]:
-=======
 def _of_network(report: Report) -> Iterator[Pictured]:
->>>>>>> report
     net, known = report.model, report.found.get("posterior", report.model)
     n = len(net.states)
     if n <= NODES:
@@ -87,11 +75,7 @@ def _of_network(report: Report) -> Iterator[Pictured]:
         )
 
 
-<<<<<<< HEAD
-def _of_mixture(report: Report) -> Iterator[ReportPicture]:
-=======
 def _of_mixture(report: Report) -> Iterator[Pictured]:
->>>>>>> report
     model, emissions = report.model, report.model.emissions
     if emissions is None:
         return
@@ -107,11 +91,7 @@ def _of_mixture(report: Report) -> Iterator[Pictured]:
     yield from _emissions(report, rows, model.weights)
 
 
-<<<<<<< HEAD
-def _emissions(report: Report, rows: Any, weights: Any) -> Iterator[ReportPicture]:
-=======
 def _emissions(report: Report, rows: Any, weights: Any) -> Iterator[Pictured]:
->>>>>>> report
     if rows is None:
         return
     model, state = report.model, "state" if report.sequential else "component"
@@ -121,11 +101,7 @@ def _emissions(report: Report, rows: Any, weights: Any) -> Iterator[Pictured]:
     yield LEARNED, "Emissions", f"columns of the data as histograms, under what each {state} emits and their sum", draw
 
 
-<<<<<<< HEAD
-def _of_chain(report: Report) -> Iterator[ReportPicture]:
-=======
 def _of_chain(report: Report) -> Iterator[Pictured]:
->>>>>>> report
     model = report.model
     if model.n_states <= STATES:
         draw = lambda: tr.plots.transition_graph(model.transition)  # noqa: E731
@@ -149,11 +125,7 @@ def _path(model: Any, one: Any) -> Any:
     return tr.plots.state_path(np.asarray(states), columns, path=best)
 
 
-<<<<<<< HEAD
-def _of_machine(report: Report) -> Iterator[ReportPicture]:
-=======
 def _of_machine(report: Report) -> Iterator[Pictured]:
->>>>>>> report
     model = report.model
     couplings = model.couplings.get(("visible", model.hidden[0])) if model.hidden else None
     if couplings is not None and _is_image(np.size(couplings, 0)):
@@ -164,11 +136,7 @@ def _of_machine(report: Report) -> Iterator[Pictured]:
         yield CHAINS, "Chains, sweep by sweep", said, lambda: tr.plots.chain_traces(traces.draws, traces.names)
 
 
-<<<<<<< HEAD
-def _of_layers(report: Report) -> Iterator[ReportPicture]:
-=======
 def _of_layers(report: Report) -> Iterator[Pictured]:
->>>>>>> report
     model = getattr(report.model, "generative", report.model)
     weights: Any = getattr(model, "weights", ())
     if len(weights) and _is_image(np.size(weights[0], 0)):
@@ -176,22 +144,14 @@ def _of_layers(report: Report) -> Iterator[Pictured]:
         yield _samples(report)
 
 
-<<<<<<< HEAD
-def _filters(weights: Any) -> Iterator[ReportPicture]:
-=======
 def _filters(weights: Any) -> Iterator[Pictured]:
->>>>>>> report
     n = np.size(weights, 1)
     some = f", the first 100 of {n:,}" if n > 100 else ""
     said = f"the weights of each hidden unit as an image, red above zero, blue below{some}"
     yield LEARNED, "Filters", said, lambda: tr.plots.filters(weights)
 
 
-<<<<<<< HEAD
-def _samples(report: Report) -> ReportPicture:
-=======
 def _samples(report: Report) -> Pictured:
->>>>>>> report
     def draw() -> Any:
         found = tr.sample(report.model, IMAGES, **report.how)
         report.found["samples"] = getattr(found, "verdict", "exact")
@@ -200,11 +160,7 @@ def _samples(report: Report) -> Pictured:
     return LEARNED, "Samples", f"{IMAGES} samples of the model", draw
 
 
-<<<<<<< HEAD
-def _of_rows(report: Report) -> Iterator[ReportPicture]:
-=======
 def _of_rows(report: Report) -> Iterator[Pictured]:
->>>>>>> report
     found = report.found.get("likelihood")
     if found is None or np.size(found.per_row.value) < FEW:
         return
