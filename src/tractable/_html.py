@@ -148,6 +148,19 @@ def most_probable(found: Any) -> str:
     return card("MostProbable", facts(told), shown, left_out(len(rows), len(own), "variables"))
 
 
+def rows(found: Any) -> str:
+    """Rows of data by columns: the first of them."""
+    n, shown = found.n_rows, [*islice(found.items(), COLUMNS)]
+    body = [[_cell(column[i]) for _, column in shown] for i in range(min(n, ROWS))]
+    told = [] if found.verdict == "exact" else [note(text(found.verdict))]
+    more = left_out(len(body), n, "rows") + left_out(len(shown), len(found), "columns")
+    return card(f"{n:,} rows", *told, table([name(key) for key, _ in shown], body, numbers=False), more)
+
+
+def _cell(value: Any) -> str:
+    return number(value) if getattr(getattr(value, "dtype", None), "kind", "") == "f" else name(value, 24)
+
+
 def _value(given: Any) -> str:
     """A state, or the first of many."""
     if isinstance(given, str) or not hasattr(given, "__len__"):

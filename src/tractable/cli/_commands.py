@@ -77,7 +77,9 @@ def explain(
     observed: Annotated[
         Texts, typer.Option(metavar="A,B", help="Variables that will be observed; of a chain, numbers of rows.")
     ] = None,
-    query: Annotated[Query | None, typer.Option(help="Price only this query.")] = None,
+    query: Annotated[
+        Query | None, typer.Option(help="Price only this query; which a model has, the error for another one lists.")
+    ] = None,
     target: Annotated[Texts, typer.Option(metavar="A,B", help="Of a network, price only these marginals.")] = None,
 ) -> None:
     """Say what the queries of a model would cost, and why, without running any.

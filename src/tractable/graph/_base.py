@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tractable._cached import cached_property
 from tractable.graph._errors import GraphError, unknown_variable
 from tractable.graph._errors import nearest as nearest
+from tractable.graph._errors import unknown as unknown
 
 Adjacency = Mapping[str, set[str]]
 _V = TypeVar("_V", bound=Hashable)

@@ -304,4 +304,6 @@ def interval(found: Certificate | None) -> str:
     if found is None:
         return "–"
     value, lower, upper = (f"{number:.3f}" for number in (found.value, found.lower, found.upper))
+    if found.kind == "estimate" and (lower, upper) == ("-inf", "inf"):
+        return f"{value} (estimate)"
     return value if lower == upper else f"{value} [{lower}, {upper}]"

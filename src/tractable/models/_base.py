@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tractable.graph._base import nearest
+from tractable.graph._base import nearest, unknown
 from tractable.kernels import Tables
 
 
@@ -39,7 +39,7 @@ def check_options(given: Iterable[str], known: Iterable[str], what: str) -> None
 
 def unknown_variable(name: str, known: Iterable[str]) -> ModelError:
     """The error for a variable that the model does not have."""
-    return ModelError(f"unknown variable {name!r}{nearest(name, known)}")
+    return ModelError(unknown(name, known))
 
 
 def unknown_state(variable: str, state: object, states: Sequence[str]) -> ModelError:

@@ -306,7 +306,7 @@ def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | 
     likelihoods = {}
     for name, column in columns.items():
         if name not in index:
-            raise _unknown_column(name, index)
+            raise _unknown_columns([own for own in columns if own not in index], index)
         if len(column) != n_rows:
             raise ModelError(f"the column {name!r} has {len(column)} rows, the first one has {n_rows}")
         out[:, index[name]], soft = _column(name, column, states[name])
@@ -314,10 +314,17 @@ def _from_columns(states: StateNames, columns: Mapping[str, Any], n_rows: int | 
     return Evidence(out, likelihoods)
 
 
-def _unknown_column(name: str, known: Mapping[str, Any]) -> ModelError:
+def _unknown_columns(found: Sequence[str], known: Mapping[str, Any]) -> ModelError:
+    """All of them at once, with what leaves them out."""
+    if len(found) == 1:
+        (name,) = found
+        what = f"the column {name!r} is no variable of the network{nearest(name, known)}; leave it out"
+        ignored, option = repr(name), name
+    else:
+        what = f"the columns {', '.join(map(repr, found))} are no variables of the network; leave them out"
+        ignored, option = repr([*found]), ",".join(found)
     return ModelError(
-        f"the column {name!r} is no variable of the network{nearest(name, known)}; "
-        f"leave it out: tr.select(data, ignore={name!r}), or columns= for those to keep; as an option --ignore {name}"
+        f"{what}: tr.select(data, ignore={ignored}), or columns= for those to keep; as an option --ignore {option}"
     )
 
 

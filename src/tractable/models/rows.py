@@ -38,6 +38,11 @@ class Rows(dict[str, np.ndarray]):
         """The number of rows."""
         return len(next(iter(self.values()), ()))
 
+    def _repr_html_(self) -> str:
+        from tractable import _html
+
+        return _html.rows(self)
+
     def to_frame(self, library: str | None = None) -> Any:
         """The rows as a table of ``"pandas"``, ``"polars"`` or ``"pyarrow"``; the first that is installed if None."""
         return frame_of(self, library)

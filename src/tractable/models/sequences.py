@@ -13,7 +13,7 @@ from tractable.models._base import ModelError, set_fields
 from tractable.models.columns import Columns, read_table
 from tractable.models.emissions import Emissions
 from tractable.models.frames import is_frame
-from tractable.models.rows import columns_of, is_named, n_rows_of, select, take, unknown_column
+from tractable.models.rows import columns_of, is_named, listed, n_rows_of, select, take, unknown_column
 from tractable.models.unnamed import matrix
 from tractable.models.values import is_missing, text_of
 
@@ -28,7 +28,7 @@ class DistinctRows(NamedTuple):
     kind: np.ndarray  # [n_rows]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sequences:
     """Rows of several sequences, one after another, and how many belong to each.
 
@@ -67,6 +67,12 @@ class Sequences:
         else:
             lengths, by = checked_lengths(self.lengths, n_rows_of(rows)), None
         set_fields(self, rows=rows, lengths=lengths, by=by)
+
+    def __repr__(self) -> str:
+        """How many there are, and of what: rows may be long."""
+        n, names = len(self), [*map(str, columns_of(self.rows))] if self.named else []
+        told = f", columns {listed(names)}" if names else ""
+        return f"Sequences({n:,} {'sequence' if n == 1 else 'sequences'}, {int(self.sizes.sum()):,} rows in all{told})"
 
     @property
     def named(self) -> bool:

@@ -320,7 +320,7 @@ def _alternatives(ask: Ask) -> tuple[Alternative, ...]:
     if ask.query == "map":
         return ()
     return (
-        Alternative("annealing", "conditional", "forward and reverse runs bracket log Z: log_partition(model, data=…)"),
+        Alternative("annealing", "conditional", "forward and reverse runs bracket log Z: log_partition(model)"),
         Alternative("mean_field", "bound", "a factorized q: its ELBO is below log Z"),
         Alternative("gibbs", "estimate", "marginals from chains, with their standard errors"),
     )

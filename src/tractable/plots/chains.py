@@ -131,7 +131,7 @@ def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Fig
 
     Parameters
     ----------
-    transition : A [K, K], such as ``model.transition``. names : of the states.
+    transition : A [K, K], or a hidden Markov model, which has it. names : of the states.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def transition_graph(transition: Any, names: Sequence[str] | None = None) -> Fig
     >>> [text.get_text() for text in texts if text.get_text()]
     ['on', 'off', '0.90', '0.10', '1.00']
     """
-    a = np.asarray(transition, float)
+    a = np.asarray(getattr(transition, "transition", transition), float)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.size:
         raise ValueError(f"expected transitions [K, K], got the shape {a.shape}")
     from matplotlib.patches import Circle

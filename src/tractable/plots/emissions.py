@@ -30,7 +30,8 @@ def emissions(
     Parameters
     ----------
     found : emissions, or a model that has some: a mixture or a hidden Markov model.
-    rows : the data [n] or [n, d], NaN where something is missing, or a table, whose columns of numbers are named.
+    rows : the data [n] or [n, d], NaN where something is missing, or a table, of which a model with names of columns
+        takes its own, and else columns of numbers are taken; states are numbered from 0.
     weights : of the components [K], such as ``model.weights`` or the mean of posterior states; left out, those under
         which the rows are the most likely.
     names : of the components. columns : names of the columns; the first nine are drawn.
@@ -47,7 +48,8 @@ def emissions(
     (3, 'density')
     """
     own = getattr(found, "emissions", found)
-    data, named = columns_of_numbers(rows)
+    columns_read = getattr(found, "named", None)
+    data, named = (columns_read.read(rows), list(columns_read.names)) if columns_read else columns_of_numbers(rows)
     data = data.reshape(len(data), -1)
     share = _checked_weights(own, data, weights)
     labels = list(columns or named or (f"column {j}" for j in range(data.shape[1])))

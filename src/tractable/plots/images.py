@@ -41,7 +41,8 @@ def filters(weights: Any, shape: tuple[int, int] | None = None) -> Figure:
 
     Parameters
     ----------
-    weights : [n_visible, n_hidden], such as ``model.couplings["visible", "hidden"]``, of layers of causes
+    weights : [n_visible, n_hidden], such as ``model.couplings["visible", "hidden"]``, or a machine that has those; of
+        layers of causes
         ``model.weights[0]`` (of units further up ``model.weights[0] @ model.weights[1]``).
     shape : height and width of an image; square by default.
 
@@ -54,7 +55,8 @@ def filters(weights: Any, shape: tuple[int, int] | None = None) -> Figure:
     >>> len(tr.plots.filters([[0.1, 0.2], [0.3, -0.1], [0.0, 0.0], [0.1, 0.1]]).axes)
     2
     """
-    images = _images(np.transpose(np.asarray(weights)), shape)
+    own = getattr(weights, "couplings", {}).get(("visible", "hidden"), weights)
+    images = _images(np.transpose(np.asarray(own)), shape)
     most = float(np.abs(images).max())
     return _grid(images, "RdBu_r", -most, most)
 

@@ -101,14 +101,16 @@ def _write(ax: Axes, cells: np.ndarray) -> None:
         put(ax, j, i, f"{p:.3g}", size=7, color="white" if p > 0.6 else INK, ha="center", va="center")
 
 
-def beliefs(posteriors: Mapping[str, Posterior], variables: Iterable[str] | None = None, *, row: int = 0) -> Figure:
+def beliefs(
+    posteriors: Mapping[str, Posterior] | Posterior, variables: Iterable[str] | None = None, *, row: int = 0
+) -> Figure:
     """Probabilities of states side by side in several posteriors, such as before and after something was observed.
 
     Where they are intervals, their ends are drawn on the bars.
 
     Parameters
     ----------
-    posteriors : what is known → the posterior of a network; all of the same variables.
+    posteriors : what is known → the posterior of a network; all of the same variables; or a posterior alone.
     variables : those that are drawn; left out, the twelve whose probabilities differ most between the first and the
         last posterior, by total variation.
     row : which of many cases.
@@ -124,7 +126,9 @@ def beliefs(posteriors: Mapping[str, Posterior], variables: Iterable[str] | None
     >>> [round(float(bar.get_width()), 3) for bar in fig.axes[0].patches]
     [0.4, 0.6, 0.077, 0.923]
     """
-    found = {label: post.marginals for label, post in posteriors.items()}
+    several: Any = posteriors
+    alone = getattr(several, "marginals", None)
+    found = {"probability": alone} if alone is not None else {k: post.marginals for k, post in several.items()}
     if not found:
         raise ValueError("expected posteriors by what is known, such as {'before': …, 'after': …}, got none")
     names = list(_most_moved(list(found.values()), row) if variables is None else variables)

@@ -321,9 +321,19 @@ class MostProbable:
             object.__setattr__(self, "optimum", self.log_probability)
 
     def __repr__(self) -> str:
-        found = f"{self.assignment!r:.400}"
+        found = self._assigned()
         told = "" if self.optimum is self.log_probability else f", optimum={self.optimum!r}"
         return f"MostProbable({found}, log_probability={self.log_probability!r}{told})"
+
+    def _assigned(self) -> str:
+        """The assignment, of an array its first values alone."""
+        if not isinstance(self.assignment, dict):
+            return f"{self.assignment!r:.400}"
+        arrays = {v: x for v, x in self.assignment.items() if isinstance(x, np.ndarray) and x.ndim == 1 and len(x) > 20}
+        first = (f"{v!r}: [{', '.join(map(str, x[:20].tolist()))}, … {len(x):,} in all]" for v, x in arrays.items())
+        others = {v: x for v, x in self.assignment.items() if v not in arrays}
+        told = [*first, *([f"{others!r}"[1:-1]] if others else [])]
+        return f"{{{', '.join(told):.400}}}"
 
     def _repr_html_(self) -> str:
         from tractable import _html

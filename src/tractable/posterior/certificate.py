@@ -12,6 +12,9 @@ import numpy as np
 from tractable.models import ModelError
 from tractable.models.frames import frame_of
 
+FEW = 4
+"""So many numbers are printed each with its ends."""
+
 KINDS = ("exact", "bound", "probabilistic", "conditional", "estimate")
 """From the strongest to the weakest."""
 
@@ -297,13 +300,15 @@ class Certificate:
 
     def _interval(self) -> str:
         if np.ndim(self.value):
+            if np.ndim(self.value) == 1 and np.size(self.value) <= FEW and self.kind not in ("exact", "estimate"):
+                return "; ".join(self[i]._interval() for i in range(len(self.value)))
             what = f"{'×'.join(map(str, np.shape(self.value)))} numbers"
             known = np.asarray(self.value)[~np.isnan(self.value)]
             return f"{what} from {known.min():.6g} to {known.max():.6g}" if known.size else what
         if self.kind == "exact":
             return f"{self.value:.6g}"
         if self.kind == "estimate":
-            return f"{self.value:.6g} ± {'?' if self.std_error is None else format(self.std_error, '.2g')}"
+            return f"{self.value:.6g} ± {'?' if self.std_error in (None, np.inf) else format(self.std_error, '.2g')}"
         return f"{self.value:.6g} [{self.lower:.6g}, {self.upper:.6g}]"
 
     def __repr__(self) -> str:

@@ -129,12 +129,17 @@ class Marginals(Means):
         self.refused: Mapping[str, Plan] = {}
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}{f'; {len(self.refused)} refused' if self.refused else ''}"
+        kind = self._values.kind if isinstance(self._values, Certificate) else "exact"
+        told = "" if kind == "exact" else f"; {kind}"
+        return f"{super().__repr__()}{told}{f'; {len(self.refused)} refused' if self.refused else ''}"
 
     def _told(self, name: str) -> str:
         if self._values is None or self.certificates(name).value.ndim > 1:
             return printable(name)
-        states = [f"{printable(state)} {p:.4g}" for state, p in islice(self[name].items(), SHOWN)]
+        own = self.certificates(name)
+        ends = own.kind not in ("exact", "estimate")
+        told = [f"{p:.4g} [{a:.4g}, {b:.4g}]" if ends else f"{p:.4g}" for p, a, b in _first(own)]
+        states = [f"{printable(state)} {p}" for state, p in zip(self._names[name], told, strict=False)]
         return f"{printable(name)} ({', '.join(states)}{', …' if len(self._names[name]) > SHOWN else ''})"
 
     def without(self, refused: Mapping[str, Plan]) -> Marginals:
@@ -185,6 +190,14 @@ class Marginals(Means):
         array = self.array(variable)
         values = array.tolist() if array.ndim == 1 else list(array.T)
         return ByState(text_of(variable), self._names[text_of(variable)], values)
+
+
+def _first(found: Certificate) -> list[tuple[float, float, float]]:
+    """The value and the ends of the first states."""
+    sides = (
+        np.broadcast_to(side, found.value.shape)[:SHOWN].tolist() for side in (found.value, found.lower, found.upper)
+    )
+    return [*zip(*sides, strict=True)]
 
 
 def _long(states: Mapping[str, Sequence[str]], found: Sequence[Certificate]) -> dict[str, Any]:
