@@ -87,6 +87,7 @@ RECORDS: Mapping[str, Callable[[], Any]] = {
     "Certificate of a matrix": lambda: tr.Certificate.bound(np.eye(3), lower=np.zeros((3, 3))),
     "Certificate of no rows": lambda: tr.Certificate.exact(np.zeros(0)),
     "EMRun": lambda: tr.fit(tr.mixture(ROWS, 2, "diagonal"), ROWS, tr.EM()),
+    "Rows": lambda: tr.impute(tr.mixture(_frame({HOSTILE[0]: ROWS[:, 0]}), 2, "diagonal"), {HOSTILE[0]: [0.0, None]}),
     "Run": lambda: tr.fit(tr.restricted(4, 2), BITS, epochs=12, yardstick=False),
     "History": lambda: tr.fit(tr.mixture(ROWS, 2, "diagonal"), ROWS, tr.EM()).history,
     "empty History": tr.History,
