@@ -15,6 +15,7 @@ from chains_oracle import enumerate_paths, random_chain
 from factorial_oracle import enumerate_joint, gappy, random_model
 from hypothesis import given
 from hypothesis import strategies as st
+from sweep import some
 
 import tractable as tr
 from tractable.kernels.chain import Chains, best_paths
@@ -220,7 +221,8 @@ def check_states(found: list[tr.MostProbable], truth: np.ndarray, states: list[n
     np.testing.assert_allclose([where[key] for key in keys], values(found), rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("row", machines_zoo.ZOO, ids=str)
+@pytest.mark.verify
+@pytest.mark.parametrize("row", some(machines_zoo.ZOO, 10), ids=str)
 @pytest.mark.parametrize("k", [1, 10**6])
 def test_the_best_states_of_a_machine(row: machines_zoo.Row, k: int) -> None:
     model, rng = row.model(), np.random.default_rng(k)
