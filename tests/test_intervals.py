@@ -89,9 +89,10 @@ def missed(net: SmallNetwork, level: float, seed: int) -> dict[str, bool] | None
 @pytest.mark.verify
 @pytest.mark.parametrize("level", [0.05, 0.01])
 def test_intervals_hold_as_often_as_they_say(level: float) -> None:
-    found = [one for seed in seeds(100) if (one := missed(random_network(seed, 4 + seed % 7), level, seed))]
+    every = seeds(100)
+    found = [one for seed in every if (one := missed(random_network(seed, 4 + seed % 7), level, seed))]
     count = {what: sum(one[what] for one in found) for what in found[0]}
-    assert len(found) > 50 and max(count.values()) <= largest_count(len(found), level), count
+    assert len(found) > len(every) / 2 and max(count.values()) <= largest_count(len(found), level), count
 
 
 def test_a_grid_has_narrow_intervals() -> None:
