@@ -141,6 +141,17 @@ def test_a_fit_that_fails_spoils_no_other():
         tr.choose(tr.mixture, GEYSER, [1, 2], steps_=3)
 
 
+def test_a_component_that_hardly_varies_is_named():
+    """Three codes read as numbers: a component for one of them has a density without limit."""
+    rng = np.random.default_rng(3)
+    codes, high = rng.integers(1, 4, 120).astype(float), rng.random(120) < 0.5
+    rows = {"size": rng.normal(10 * high, 1), "code": np.where(high, 1.0, codes)}
+    found = tr.choose(partial(tr.mixture, emissions="diagonal"), rows, [1, 2])
+    first, second = found.candidates
+    assert not first.note and "hardly varies in code: its density has no limit" in second.note
+    assert second.note in found.rows()[1][""] and second.to_json()["note"] == second.note
+
+
 @pytest.mark.parametrize(
     ("numbers", "options", "told"),
     [

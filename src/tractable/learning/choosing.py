@@ -34,6 +34,9 @@ CRITERIA = ("bic", "held_out")
 
 CHECKPOINT = "checkpoint"
 
+NARROW = 1e-3
+"""A standard deviation within a component that is so small a share of that of all is hardly one."""
+
 
 @dataclass(frozen=True)
 class Candidate(Record):
@@ -48,6 +51,7 @@ class Candidate(Record):
     held_out : the mean log p of a row, or sequence, that was not learned from; None where there is none.
     seconds : of the fit.
     error : why there is no fit; empty where there is one.
+    note : that a component hardly varies in a column: its density has no limit then, nor have criteria made of it.
     run : what the fit left.
 
     Examples
@@ -63,6 +67,7 @@ class Candidate(Record):
     held_out: Certificate | None = None
     seconds: float = 0.0
     error: str = ""
+    note: str = ""
     run: EMRun | None = field(default=None, repr=False, compare=False)
 
     def loss(self, by: str) -> float:
@@ -130,7 +135,9 @@ class Choice(Printed):
     def rows(self) -> list[dict[str, str]]:
         """Column → cell of each number; held-out rows where there are any, and a last column that marks the chosen."""
         held = any(own.held_out is not None for own in self.candidates)
-        out = [{**own.row(), "": "← chosen" if own is self.best else own.error} for own in self.candidates]
+        told = {id(own): own.error or own.note for own in self.candidates}
+        told[id(self.best)] = "; ".join(filter(None, ("← chosen", self.best.note)))
+        out = [{**own.row(), "": told[id(own)]} for own in self.candidates]
         return out if held else [{k: v for k, v in row.items() if k != "held out"} for row in out]
 
     def __rich__(self) -> Table:
@@ -317,7 +324,20 @@ def _fitted(task: ChoiceTask, n: int, shown: tuple[Display, int], failed: list[E
     model, data, how = run.model, task.data, {"memory": task.options.get("memory")}
     out = Candidate(n, total_log_likelihood(model, data, weights=task.learned, **how), model.n_parameters, run=run)
     criterion = bic(model, data, weights=task.learned, **how)
-    return replace(out, bic=criterion, held_out=_held_out(model, task), seconds=time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return replace(out, bic=criterion, held_out=_held_out(model, task), seconds=seconds, note=_hardly_varies(model))
+
+
+def _hardly_varies(model: Any) -> str:
+    """Where a component is next to constant in a column of real numbers, beside how much that varies in all."""
+    own = model.emissions
+    within = np.where(own.whole, np.nan, own.deviations)
+    all_of = np.sqrt(np.mean(within**2, axis=0) + np.var(own.means, axis=0))
+    k, column = np.nonzero(within < NARROW * all_of)
+    if not len(k):
+        return ""
+    name = model.named.names[column[0]] if model.named else f"column {column[0]}"
+    return f"{k[0]} hardly varies in {name}: its density has no limit"
 
 
 def _held_out(model: Any, task: ChoiceTask) -> Certificate | None:

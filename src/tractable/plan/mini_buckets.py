@@ -199,10 +199,9 @@ BLIND = 60.0
 
 def interval_in(plan: Plan) -> Plan:
     """The plan of the interval among its parts, or itself."""
-    program = plan.program
-    return (
-        program.interval if isinstance(program, Beside) else program.evidence if isinstance(program, ByTarget) else plan
-    )
+    if isinstance(plan.program, Beside):
+        return plan.program.interval
+    return plan.program.evidence if isinstance(plan.program, ByTarget) else plan
 
 
 def for_samples(model: TableModel, given: Evidence, plan: Plan, n: int) -> Plan:

@@ -23,7 +23,7 @@ THOROUGH = AnnealingSteps(0.3, 10.0, 300, 40)
 LONG = 2.0
 """From so many seconds of predicted run on, annealing cools slowly and starts from several orders."""
 
-GREEDY_SECONDS = 2.0
+GREEDY_SECONDS, LEAST_GREEDY = 2.0, 0.2
 GREEDY = (FIRST, 0.0, 0, 1000.0, GREEDY_SECONDS)
 PATIENCE = 8.0
 """Seconds of search at most."""
@@ -120,7 +120,7 @@ def find_tree(scopes: Scopes, query: str, budget: Budget, effort: float = 1.0) -
     Sources: weighted min-fill, Kjærulff 1990; annealing by local rotations, Kalachev et al. 2021.
     """
     search = Search(scopes, query, budget, effort)
-    first = first_tree(scopes, min(GREEDY_SECONDS, WORTH * budget.seconds))
+    first = first_tree(scopes, float(np.clip(WORTH * budget.seconds, LEAST_GREEDY, GREEDY_SECONDS)))
     if first is not None:
         seconds = search.seconds(first)
         if predicted_bytes(first.cost, query) <= budget.memory and seconds < AT_ONCE:

@@ -102,7 +102,7 @@ def bracketed(
             continue
         log_z = _log_partition(found._replace(bound=found.bound + reduced.log_constant), program)
         if log_z.upper - log_z.value > VAGUE and reduced.tables.zeros >= ZEROS:
-            some = log_sum_of_some(reduced.tables, how[1], min(program.seconds / LONG, 1.0))
+            some = log_sum_of_some(reduced.tables, found.ran.seed, min(program.seconds / LONG, 1.0))
             log_z = _at_least(log_z, some + reduced.log_constant)
         yield Bracket(log_z, _marginals(found, reduced, places, program), found.ran)
 

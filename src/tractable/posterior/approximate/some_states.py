@@ -12,7 +12,8 @@ import numpy as np
 from tractable.kernels import Tables, reduce
 from tractable.kernels.counting import SOLVED, VISITS, SearchLimits, count
 
-from .table_starts import ENTRIES, Support, possible_state
+from .local_search import log_product
+from .table_starts import ENTRIES, possible_state
 
 TRIES, LOOKED_FOR, SUMMED, SHARES = 6, 0.15, 0.1, 0.75
 """Searches for a state, which are lucky or long; seconds for each, and for each sum, as visits; and how many variables
@@ -34,7 +35,7 @@ def log_sum_of_some(tables: Tables, seed: int, effort: float = 1.0) -> float:
     state = next((found for found in tries if found is not None), None)
     if state is None:
         return -np.inf
-    best, n = _weight(tables, state), len(state)
+    best, n = log_product(tables, state), len(state)
     if tables.values.size > ENTRIES:
         return best
     order, keep = np.random.default_rng(seed).permutation(n), n
@@ -48,11 +49,3 @@ def log_sum_of_some(tables: Tables, seed: int, effort: float = 1.0) -> float:
             break
         best = max(best, found.log_z + rest.log_constant)
     return float(best)
-
-
-def _weight(tables: Tables, state: np.ndarray) -> float:
-    if not tables.n_factors:
-        return 0.0
-    moved = state[tables.scopes] * Support.of(tables).strides
-    at = tables.value_starts[:-1] + np.add.reduceat(moved, tables.scope_starts[:-1])
-    return float(np.log(tables.values[at]).sum())
