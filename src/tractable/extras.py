@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 EXTRAS = {
+    "anywidget": "view",
     "arviz_base": "arviz",
     "jax": "machines",
     "jaxlib": "machines",
@@ -16,6 +17,8 @@ EXTRAS = {
     "pyarrow": "parquet",
     "pytoulbar2": "map",
     "sklearn": "sklearn",
+    "starlette": "view",
+    "uvicorn": "view",
 }
 """Package → the extra that brings it."""
 

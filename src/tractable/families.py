@@ -17,7 +17,8 @@ class Family(NamedTuple):
     """The module that serves a family in each room, empty where it needs none of its own.
 
     `models` conditions; `formats` describes and reads; `plan` prices; `posterior` solves; `evaluate` finds likelihoods
-    that exact answers do not give; `learner` is learning's default, a class, and `starts` makes starts for EM.
+    that exact answers do not give; `learner` is learning's default, a class, and `starts` makes starts for EM; `view`
+    answers a page.
     """
 
     models: str
@@ -27,13 +28,14 @@ class Family(NamedTuple):
     evaluate: str
     learner: str
     starts: str
+    view: str = ""
 
 
 _EM, _WAKE_SLEEP = "em.exact:EM", "layers.reweighted:ReweightedWakeSleep"
 _LAYERS = Family("layers", "layers", "directed", "engines.layers", "directed", _WAKE_SLEEP, "")
 
 FAMILIES = {
-    "tables": Family("conditioning", "", "networks", "engines.tables", "", _EM, "starts.networks"),
+    "tables": Family("conditioning", "", "networks", "engines.tables", "", _EM, "starts.networks", "networks"),
     "boltzmann": Family(
         "clamping", "machines", "machines", "engines.machines", "likelihood", "machines.contrastive:PersistentCD", ""
     ),

@@ -21,8 +21,19 @@ from tractable.extras import missing
 
 ANSWERED, BROKEN_PIPE, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
-LATE = {"show": ("_show",), "filter": ("_ahead",), "forecast": ("_ahead",), "report": ("_report",)}
-MODULES = ("_show", "_ahead", "_report", "_machines", "_fit", "_fit_mixture", "_fit_hmm", "_fit_layers", "_fit_network")
+LATE = {"show": ("_show",), "filter": ("_ahead",), "forecast": ("_ahead",), "report": ("_report",), "view": ("_view",)}
+MODULES = (
+    "_show",
+    "_view",
+    "_ahead",
+    "_report",
+    "_machines",
+    "_fit",
+    "_fit_mixture",
+    "_fit_hmm",
+    "_fit_layers",
+    "_fit_network",
+)
 """Where commands are that others do not wait for: by name, and all."""
 
 COMPLETION = "_TRACTABLE_COMPLETE"

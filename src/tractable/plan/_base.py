@@ -70,13 +70,30 @@ class Ask(NamedTuple):
         return self.budget._replace(seconds=min(self.budget.seconds, self.patience))
 
 
+class Foreseen(NamedTuple):
+    """The widths that are foreseen after so many seconds: of log Z, in nats, and of a probability of one half."""
+
+    seconds: float
+    log_width: float
+    share_width: float
+
+
 @dataclass(frozen=True)
 class Alternative:
-    """A method that remains, with the kind of certificate it can give and a word on when to take it."""
+    """A method that remains, with the kind of certificate it can give and a word on when to take it.
+
+    `foreseen` is what more and more time would give, where a pilot has looked.
+    """
 
     method: str
     certificate: str
     note: str
+    foreseen: tuple[Foreseen, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what is foreseen where it is known."""
+        ahead = {"foreseen": [one._asdict() for one in self.foreseen]} if self.foreseen else {}
+        return {"method": self.method, "certificate": self.certificate, "note": self.note, **ahead}
 
 
 class Printed:
@@ -185,7 +202,7 @@ class Plan(Printed):
             "targets": None if self.targets is None else list(self.targets),
             **refused,
             "budget": self.budget and {k: v if v < math.inf else None for k, v in self.budget._asdict().items()},
-            "alternatives": [vars(a) for a in self.alternatives],
+            "alternatives": [a.to_json() for a in self.alternatives],
             "advice": list(self.advice),
         }
 

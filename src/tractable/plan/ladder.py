@@ -7,7 +7,7 @@ from dataclasses import replace
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Ask, Plan
+from tractable.plan._base import Alternative, Ask, Plan
 from tractable.plan._units import duration
 from tractable.plan.budget import EXACT
 from tractable.plan.reasons import ALTERNATIVES
@@ -21,18 +21,20 @@ def with_ladder(plan: Plan, model: TableModel, given: Evidence, ask: Ask) -> Pla
     affordable = plan.method and not plan.refused and plan.seconds <= EXACT
     if affordable or plan.query not in ("marginals", "evidence"):
         return plan
-    told = replace(INTERVAL, note=_foreseen(plan, model, given, ask))
+    told = _foreseen(plan, model, given, ask)
     return replace(plan, alternatives=tuple(told if a is INTERVAL else a for a in plan.alternatives or (INTERVAL,)))
 
 
-def _foreseen(plan: Plan, model: TableModel, given: Evidence, ask: Ask) -> str:
-    """What a pilot sees, in words."""
+def _foreseen(plan: Plan, model: TableModel, given: Evidence, ask: Ask) -> Alternative:
+    """What a pilot sees, in numbers and in words."""
     from tractable.plan.mini_buckets import LOOKED_AT, nats, pilot, tables_memory  # no small plan waits for it
 
     reduced = left(model, given, ask.query, ask.targets)
     look = pilot(reduced.tables, tables_memory(ask.budget.memory, reduced, model, ask))
     if look is None:
-        return "the memory does not suffice for the smallest bound"
-    widths = ", ".join(f"{nats(look.width(s, CONFIDENCE))} in {duration(s)}" for s in LOOKED_AT)
+        return replace(INTERVAL, note="the memory does not suffice for the smallest bound")
+    ahead = tuple(look.foreseen(s, CONFIDENCE) for s in LOOKED_AT)
+    widths = ", ".join(f"{nats(own.log_width)} in {duration(own.seconds)}" for own in ahead)
     what = " and of every marginal" if plan.query == "marginals" else ""
-    return f"an interval of log Z of about {widths} (exact: {duration(plan.seconds)}){what and ',' + what}"
+    told = f"an interval of log Z of about {widths} (exact: {duration(plan.seconds)}){what and ',' + what}"
+    return replace(INTERVAL, note=told, foreseen=ahead)

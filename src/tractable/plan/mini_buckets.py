@@ -20,12 +20,12 @@ from tractable.kernels.mini_buckets import BATCH, BoundState, MiniBuckets, PartS
 from tractable.models.conditioning import TableModel
 from tractable.models.evidence import Evidence
 from tractable.models.pruning import left
-from tractable.plan._base import Anytime, Ask, Beside, ByTarget, Instead, Plan, allowed
+from tractable.plan._base import Anytime, Ask, Beside, ByTarget, Foreseen, Instead, Plan, allowed
 from tractable.plan._units import duration, memory_size
 from tractable.plan.budget import anytime, speed
 from tractable.plan.counting import in_the_dark
 from tractable.plan.interval_memory import CORES, room_for
-from tractable.plan.outlook import log_width
+from tractable.plan.outlook import log_width, share_width
 from tractable.plan.search import FIRST, GREEDY_SECONDS, OTHERS
 from tractable.plan.tables import n_states, observed_names, positions
 
@@ -96,6 +96,11 @@ class Outlook(NamedTuple):
     def width(self, seconds: float, confidence: float) -> float:
         """The width of the interval of log Z after so many seconds."""
         return log_width(self.rate * seconds, self.gap, self.spread, 1 - confidence)
+
+    def foreseen(self, seconds: float, confidence: float) -> Foreseen:
+        """What the intervals will be after so many seconds."""
+        share = share_width(self.rate * seconds, 0.5, self.gap, self.spread, 1 - confidence)
+        return Foreseen(seconds, self.width(seconds, confidence), share)
 
 
 UNSEEN = Outlook(math.nan, math.nan, 1.0)

@@ -1,0 +1,91 @@
+"""What a browser asks of a model and what it is told: messages and replies of plain values, the same in every shell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from tractable.families import check_own, family_of, served
+from tractable.models import ModelError
+from tractable.plan import BudgetError
+from tractable.posterior import Certificate, ImpossibleEvidenceError, UnsupportedError
+
+Message = Mapping[str, Any]
+Reply = dict[str, Any]
+
+PROMPT = 1.0
+"""Seconds that an answer to a click may take without being asked for."""
+
+NAMELESS = "unknown"
+"""The name that files give to networks without one."""
+
+REFUSED = (ModelError, BudgetError, ImpossibleEvidenceError, UnsupportedError, ValueError, TypeError)
+"""What a message may be answered with instead of an answer: it is said, and the page goes on."""
+
+
+class Session(Protocol):
+    """A model that is looked at: what it is, and its answers, which come from the verbs."""
+
+    def describe(self) -> Reply:
+        """All that a page shows before anything is asked."""
+        ...
+
+    def answers(self, message: Message) -> Iterator[Reply]:
+        """The answers to a message, each better than the one before."""
+        ...
+
+
+def session(model: Any, data: Any = None, name: str = "") -> Session:
+    """The session of a model, with data that it is shown with, under a name.
+
+    Raises
+    ------
+    TypeError : what is no model. UnsupportedError : a family that has no page.
+    """
+    model, run = (model.model, model) if hasattr(model, "history") and hasattr(model, "model") else (model, None)
+    check_own(model)
+    if (module := served(family_of(model), "view")) is None:
+        raise UnsupportedError(f"there is no page for a {type(model).__name__}")
+    own = getattr(model, "name", None)
+    return module.session(model, data, run, name or (own if own not in (None, "", NAMELESS) else type(model).__name__))
+
+
+def replies(own: Session, message: Any) -> Iterator[Reply]:
+    """The replies to a message as they go to a page: plain values, the last one marked; errors are replies too."""
+    if not isinstance(message, Mapping):
+        yield {"error": "a message is an object with a verb", "done": True}
+        return
+    before: Reply | None = None
+    try:
+        for reply in own.answers(message):
+            if before is not None:
+                yield before
+            before = {**standard(reply), "done": False}
+    except REFUSED as error:
+        yield {"error": " ".join(str(error).split()), "done": True}
+        return
+    yield {**(before or {}), "done": True}
+
+
+def standard(value: Any) -> Any:
+    """As plain values: an infinite number is the text "-inf" or "inf", an undefined one None."""
+    if isinstance(value, Mapping):
+        return {str(k): standard(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype.kind in "biu" or np.isfinite(value).all() else standard(value.tolist())
+    if isinstance(value, list | tuple):
+        return [standard(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def certificate(found: Certificate) -> Reply:
+    """A certificate in full: pages read every field."""
+    names = ("value", "lower", "upper", "kind", "confidence", "verdict")
+    return {name: getattr(found, name) for name in names}

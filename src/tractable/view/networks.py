@@ -1,0 +1,268 @@
+"""Bayesian and Markov networks in a browser: evidence by clicks, each priced before it is made."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from tractable.graph import is_separated, layout
+from tractable.models import ModelError, likelihood
+from tractable.models.sparse_networks import n_entries
+from tractable.plan import BudgetError, Plan, plan
+from tractable.plan._units import duration
+from tractable.posterior import Certificate, infer, log_partition, most_probable
+from tractable.view._base import PROMPT, Message, Reply, certificate
+
+Evidence = dict[str, Any]
+
+BOX = {"letter": 7.0, "bar": 100.0, "least": 120.0, "most": 210.0, "head": 24.0, "row": 17.0, "foot": 5.0, "rows": 6}
+"""Pixels of a card: what a letter takes, a bar with its number, the width of a card, its head, a row for each of so many states, its foot."""
+
+PIECES = 0.5, 2.0
+"""Seconds of the first interval that is shown, and how many times as long the next one takes."""
+
+LIST_FROM = 5_000
+"""Variables that are no longer drawn, but listed."""
+
+CONFIDENCE = 0.95
+
+
+def session(model: Any, data: Any, run: Any, name: str) -> NetworkSession:
+    """A network, by itself.
+
+    Raises
+    ------
+    ModelError : data, which a network is not shown with.
+    """
+    if data is not None:
+        raise ModelError("a network is shown by itself: leave the data out, and click what is observed")
+    return NetworkSession(model, name)
+
+
+class NetworkSession:
+    """A network that is looked at; variables and states are numbered in messages and replies, as they are in the model."""
+
+    def __init__(self, model: Any, name: str):
+        self.model, self.name = model, name
+        self.names = tuple(model.states)
+        self.states = tuple(tuple(own) for own in model.states.values())
+
+    def describe(self) -> Reply:
+        """Variables with their states and parents, and where they are drawn."""
+        place = {name: i for i, name in enumerate(self.names)}
+        graph = self.model.graph
+        variables = [
+            {"name": name, "states": list(states), "parents": [place[parent] for parent in graph.parents.get(name, ())]}
+            for name, states in zip(self.names, self.states, strict=True)
+        ]
+        return {
+            "family": "network",
+            "kind": type(self.model).__name__,
+            "name": self.name,
+            "live": True,
+            "variables": variables,
+            "links": [[place[name] for name in link] for link in graph.links],
+            "table_entries": n_entries(self.model),
+            "layout": _drawing(self.model, place) if len(place) <= LIST_FROM else None,
+        }
+
+    def answers(self, message: Message) -> Iterator[Reply]:
+        """The answers to one of the verbs."""
+        verbs = {
+            "infer": self._beliefs,
+            "plan": self._price,
+            "most_probable": self._most_probable,
+            "separation": self._separation,
+        }
+        if message.get("verb") not in verbs:
+            raise ModelError(f"a verb is one of {', '.join(verbs)}, got {message.get('verb')!r:.80}")
+        yield from verbs[message["verb"]](message)
+
+    def _beliefs(self, message: Message) -> Iterator[Reply]:
+        given, start = self._evidence(message), time.perf_counter()
+        seconds = _positive(message.get("seconds"))
+        try:
+            found = infer(self.model, given, method="exact", seconds=PROMPT if seconds is None else seconds)
+        except BudgetError as error:
+            if seconds is None:
+                yield self._too_long(error.plan)
+            else:
+                yield from self._narrowing(given, seconds, start)
+            return
+        yield self._told(found, start)
+
+    def _narrowing(self, given: Evidence, seconds: float, start: float) -> Iterator[Reply]:
+        """Intervals that take longer and longer, and hold together at the confidence that each of them says."""
+        pieces = _pieces(seconds)
+        for own in pieces:
+            confidence = 1 - (1 - CONFIDENCE) / len(pieces)
+            found = infer(self.model, given, method="mini_buckets", seconds=own, confidence=confidence)
+            yield self._told(found, start)
+
+    def _told(self, found: Any, start: float) -> Reply:
+        log_z: Certificate = found.log_partition
+        told: Reply = {"plan": self._plan(found.plan), "elapsed": time.perf_counter() - start}
+        if log_z.value == -math.inf and log_z.kind == "exact":
+            return {"impossible": True, "log_evidence": certificate(log_z), **told}
+        answered = found.marginals
+        own = [None if name in answered.refused else answered.certificates(name) for name in self.names]
+        told["log_evidence"] = certificate(log_z if self._log_z is None else log_z - self._log_z)
+        told["normalized"] = self._log_z is not None or self.model.graph.parents != {}
+        told["marginals"] = [one and one.value for one in own]
+        some = next((one for one in own if one is not None and one.kind != "exact"), None)
+        if some is not None:
+            told["ends"] = {
+                "lower": [one and one.lower for one in own],
+                "upper": [one and one.upper for one in own],
+                "kind": some.kind,
+                "confidence": some.confidence,
+                "verdict": some.verdict,
+            }
+        return told
+
+    @cached_property
+    def _log_z(self) -> Certificate | None:
+        """log Z of a network that is not normalized, where that is to be had; None where there is nothing to take off."""
+        if type(self.model).__name__ == "BayesianNetwork":
+            return None
+        try:
+            return log_partition(self.model, method="exact", seconds=PROMPT)
+        except BudgetError:
+            return None
+
+    def _price(self, message: Message) -> Iterator[Reply]:
+        """What beliefs would cost if a variable were observed as well."""
+        observed = [*self._evidence(message)]
+        if message.get("variable") is not None:
+            name = self._name(message["variable"])
+            observed += [name] if name not in observed else []
+        found = plan(self.model, observed=observed, seconds=PROMPT)
+        yield {"plan": self._plan(found), "ladder": [] if found.method else _ladder(found)}
+
+    def _most_probable(self, message: Message) -> Iterator[Reply]:
+        k = message.get("k", 1)
+        try:
+            found = most_probable(self.model, self._evidence(message), k=k, method="exact", seconds=PROMPT)
+        except BudgetError as error:
+            yield self._too_long(error.plan)
+            return
+        best = found if isinstance(found, list) else [found]
+        yield {"found": [self._state(one) for one in best], "plan": self._plan(best[0].plan)}
+
+    def _state(self, found: Any) -> Reply:
+        states = [own.index(found.assignment[name]) for name, own in zip(self.names, self.states, strict=True)]
+        return {"states": states, "log_probability": certificate(found.log_probability), "tied": bool(found.tied)}
+
+    def _separation(self, message: Message) -> Iterator[Reply]:
+        place = {name: i for i, name in enumerate(self.names)}
+        given = [self._name(v) for v in message.get("given", ())]
+        found = is_separated(self.model.graph, self._name(message.get("a")), self._name(message.get("b")), given)
+        path, closed = ([place[name] for name in own] for own in (found.path, found.closed))
+        yield {"separated": found.separated, "path": path, "closed": closed, "reason": found.reason}
+
+    def _too_long(self, found: Plan) -> Reply:
+        return {"too_long": True, "plan": self._plan(found), "ladder": _ladder(found)}
+
+    def _plan(self, found: Plan) -> Reply:
+        place = {name: i for i, name in enumerate(self.names)}
+        numbers = {name: getattr(found, name) for name in ("method", "width", "flops", "bytes", "seconds", "why")}
+        return {**numbers, "words": _in_words(found), "advice": [place[name] for name in found.advice if name in place]}
+
+    def _evidence(self, message: Message) -> Evidence:
+        """Evidence by name, of a list of [variable, state] or [variable, weights]."""
+        given: Evidence = {}
+        pairs = message.get("evidence", ())
+        if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+            raise ModelError(
+                "evidence is a list of pairs: a variable and its state, or a weight for each of its states"
+            )
+        for variable, state in pairs:
+            name = self._name(variable)
+            soft = isinstance(state, list | tuple)
+            given[name] = (
+                likelihood(state) if soft else self.states[variable][_index(state, len(self.states[variable]))]
+            )
+        return given
+
+    def _name(self, variable: Any) -> str:
+        return self.names[_index(variable, len(self.names))]
+
+
+def _index(given: Any, n: int) -> int:
+    """A number of a variable or a state, checked."""
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < n:
+        raise ModelError(f"expected a number from 0 to {n - 1}, got {given!r:.80}")
+    return given
+
+
+def _positive(seconds: Any) -> float | None:
+    if seconds is None:
+        return None
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise ModelError(f"seconds are a positive number, got {seconds!r:.80}")
+    return float(seconds)
+
+
+def _pieces(seconds: float) -> list[float]:
+    """Seconds of intervals one after the other, together those that were asked for.
+
+    >>> _pieces(10.0)
+    [0.5, 1.0, 2.0, 6.5]
+    """
+    first, growth = PIECES
+    found, left = [], seconds
+    while left > 3 * first:
+        found.append(first)
+        left -= first
+        first *= growth
+    return [*found, left]
+
+
+def _in_words(found: Plan) -> str:
+    """What an answer costs, in a few words."""
+    if found.method is None:
+        return f"too long to be exact at once: {duration(found.seconds)}"
+    return f"{'exact' if found.method != 'mini_buckets' else 'an interval'} in {duration(found.seconds)}"
+
+
+def _ladder(found: Plan) -> list[Reply]:
+    """What remains where exact answers do not come at once: each rung with the seconds that it takes."""
+    rungs: list[Reply] = []
+    if found.budget is None or found.bytes <= found.budget.memory:
+        told = {"words": f"exact in {duration(found.seconds)}", "seconds": 2 * found.seconds}
+        rungs.append({**told, "certificate": "exact", "note": found.why})
+    for other in found.alternatives:
+        for ahead in other.foreseen:
+            words = f"±{ahead.share_width / 2:.2g} in {duration(ahead.seconds)}"
+            rungs.append(
+                {"words": words, "seconds": ahead.seconds, "certificate": other.certificate, "note": other.note}
+            )
+        if not other.foreseen:
+            rungs.append({"words": other.method, "seconds": None, "certificate": other.certificate, "note": other.note})
+    return rungs
+
+
+def _drawing(model: Any, place: Mapping[str, int]) -> Reply:
+    """Where the cards lie and the lines run, in pixels."""
+    boxes = {name: _box(name, states) for name, states in model.states.items()}
+    drawn = layout(model.graph, boxes)
+    return {
+        "width": drawn.width,
+        "height": drawn.height,
+        "boxes": [[*drawn.places[name], *boxes[name]] for name in place],
+        "routes": [
+            [place[r.tail], place[r.head], r.directed, [[round(x, 1), round(y, 1)] for x, y in r.points]]
+            for r in drawn.routes
+        ],
+    }
+
+
+def _box(name: str, states: Sequence[str]) -> tuple[float, float]:
+    """The width and the height of a card."""
+    wanted = max(BOX["letter"] * (len(name) + 2), BOX["letter"] * max(map(len, states)) + BOX["bar"])
+    width = min(max(wanted, BOX["least"]), BOX["most"])
+    rows = min(len(states), BOX["rows"]) + (len(states) > BOX["rows"])
+    return width, BOX["head"] + BOX["row"] * rows + BOX["foot"]

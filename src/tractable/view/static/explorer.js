@@ -1,0 +1,17 @@
+// The explorer: the page of a model, whatever its family, inside of an element.
+import { element } from "./base.js";
+import { NetworkPage } from "./network.js";
+
+const PAGES = { network: NetworkPage };
+
+/** Builds the page of `host.model` in `root`; returns a function that takes it away again. */
+export function explorer(root, host) {
+  const inside = element("div", { class: "tractable-explorer", "data-busy": "false" });
+  root.replaceChildren(inside);
+  const Page = PAGES[host.model.family];
+  const page = new Page(inside, host);
+  return () => {
+    page.close();
+    inside.remove();
+  };
+}
