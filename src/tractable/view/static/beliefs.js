@@ -107,7 +107,7 @@ export class Beliefs {
 
   select(v) {
     this.selected = this.selected === v ? null : v;
-    this.showPath([], false);
+    Object.assign(this, { path: [], closed: false });
     this.tell("selected");
   }
 

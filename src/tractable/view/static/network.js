@@ -26,7 +26,7 @@ export class NetworkPage {
   constructor(root, host) {
     this.root = root;
     this.beliefs = new Beliefs(host);
-    root.store = this.beliefs;
+    Object.assign(root, { store: this.beliefs, page: this });
     const { model } = host;
     this.cards = new Map();
     this.at = { v: 0, s: 0 };
@@ -80,7 +80,9 @@ export class NetworkPage {
       element("footer", { class: "te-bottom" }, this.evidence, this.price, this.said),
       this.help,
     );
-    this.root.addEventListener("keydown", (event) => this.key(event));
+    const alone = document.body.classList.contains("tractable-page"); // in a notebook other keys are not ours
+    this.keys = new AbortController();
+    (alone ? document : this.root).addEventListener("keydown", (event) => this.key(event), { signal: this.keys.signal });
     this.search.addEventListener("input", () => this.searched());
     this.search.addEventListener("keydown", (event) => event.key === "Escape" && this.endSearch());
   }
@@ -333,6 +335,7 @@ export class NetworkPage {
   }
 
   close() {
+    this.keys.abort();
     this.observer?.disconnect();
     this.end?.();
     this.beliefs.stop();

@@ -1,0 +1,193 @@
+"""The explorer in a real browser: what is clicked is observed, what is shown is what the verbs say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from data import DATA, needs_data
+from pages import Looked, browser, looked, served
+
+import tractable as tr
+
+ASIA = Path(tr.__file__).parent / "examples" / "asia.bif"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def asia_address() -> Iterator[str]:
+    with served(ASIA) as address:
+        yield address
+
+
+@pytest.fixture
+def asia(chromium: Any, asia_address: str) -> Iterator[Looked]:
+    with looked(chromium) as page:
+        yield page.open(asia_address)
+
+
+def numbered(net: Any, evidence: dict[str, str]) -> list[tuple[int, int]]:
+    names = list(net.states)
+    return [(names.index(v), net.states[v].index(state)) for v, state in evidence.items()]
+
+
+def agrees(page: Looked, net: Any, evidence: dict[str, str]) -> None:
+    """All beliefs of the page are those of the verb."""
+    expected = tr.infer(net, evidence).marginals
+    for name, found in zip(net.states, page.marginals(), strict=True):
+        assert np.abs(np.array(found) - expected.array(name)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "name", ["asia", pytest.param("alarm", marks=needs_data), pytest.param("munin", marks=needs_data)]
+)
+def test_clicked_evidence_gives_the_beliefs_of_infer(chromium: Any, name: str) -> None:
+    path = ASIA if name == "asia" else DATA / "bif" / f"{name}.bif.gz"
+    net = tr.load(path)
+    drawn = tr.sample(net, 1, key=3)
+    evidence = {v: str(drawn[v][0]) for v in list(net.states)[2 :: max(len(net.states) // 3, 1)]}
+    with served(path) as address, looked(chromium) as page:
+        page.open(address)
+        agrees(page, net, {})
+        for variable, state in numbered(net, evidence):
+            page.page.evaluate(f"document.querySelector('.tractable-explorer').page.go({variable})")
+            if state < 6:
+                page.click(variable, state)
+            else:
+                page.page.locator(f'.te-panel [data-state="{state}"]').click()
+                page.settled()
+        agrees(page, net, evidence)
+        shown = int(page.page.locator(".te-card").first.get_attribute("data-variable"))
+        exact = tr.infer(net, evidence).marginals.array([*net.states][shown])
+        assert np.abs(np.array(page.belief(shown)) - exact[:6]).max() < 1e-6
+        variable, state = numbered(net, evidence)[-1]
+        page.page.locator(f'.te-panel [data-state="{state}"]').click()
+        page.settled()
+        agrees(page, net, dict([*evidence.items()][:-1]))
+
+
+def test_the_price_is_said_before_the_click(asia: Looked) -> None:
+    asia.row(7, 0).hover()
+    asia.page.wait_for_selector("[data-price='7']:has-text('observing dysp: exact in')")
+    assert "0 observed" not in asia.page.inner_text(".te-said") and "nothing observed" in asia.page.inner_text(
+        ".te-said"
+    )
+
+
+def test_a_ghost_shows_what_a_belief_was(asia: Looked) -> None:
+    asia.click(7, 0)
+    ghost = asia.row(2, 0).locator(".te-ghost")
+    assert ghost.is_visible() and ghost.evaluate("(g) => g.style.width") == "50%"
+
+
+def test_two_hypotheses_side_by_side(asia: Looked) -> None:
+    net = tr.load(ASIA)
+    names = list(net.states)
+    asia.click(*numbered(net, {"dysp": "yes"})[0])
+    asia.page.get_by_text("compare two").click()
+    asia.click(*numbered(net, {"smoke": "no"})[0])
+    lung = names.index("lung")
+    a, b = tr.infer(net, {"dysp": "yes"}), tr.infer(net, {"dysp": "yes", "smoke": "no"})
+    assert asia.belief(lung) == pytest.approx(a.marginals.array("lung"), abs=1e-6)
+    assert asia.belief(lung, "data-belief-b") == pytest.approx(b.marginals.array("lung"), abs=1e-6)
+    ratio = np.exp(a.log_partition.value - b.log_partition.value)
+    assert f"P(A) / P(B) = {ratio:.4g}" in asia.page.inner_text("[data-log-evidence]")
+    asia.page.get_by_text("end comparing").click()
+    assert "P(A)" not in asia.page.inner_text("[data-log-evidence]")
+
+
+def test_by_the_keyboard_alone(asia: Looked) -> None:
+    net, keys = tr.load(ASIA), asia.page.keyboard
+    keys.press("/")
+    keys.type("xr")
+    keys.press("Tab")
+    keys.press("Enter")
+    keys.press("ArrowDown")
+    keys.press("Space")
+    asia.settled()
+    agrees(asia, net, {"xray": "no"})
+    keys.press("ArrowUp")
+    keys.press("ArrowUp")  # to the card above, its last state
+    keys.press("Enter")
+    asia.settled()
+    agrees(asia, net, {"xray": "no", "either": "no"})
+    keys.press("Delete")
+    asia.settled()
+    keys.press("Control+z")
+    asia.settled()
+    agrees(asia, net, {"xray": "no", "either": "no"})
+
+
+def test_evidence_that_becomes_impossible_is_said_and_undone(asia: Looked) -> None:
+    net = tr.load(ASIA)
+    for pair in numbered(net, {"lung": "yes", "either": "no"}):
+        asia.click(*pair)
+    assert "either = no cannot be" in asia.page.inner_text("[role=alert]")
+    agrees(asia, net, {"lung": "yes"})
+    asia.click(*numbered(net, {"dysp": "yes"})[0])
+    assert not asia.page.inner_text("[role=alert]")
+    agrees(asia, net, {"lung": "yes", "dysp": "yes"})
+
+
+def test_soft_evidence_by_dragging_along_a_bar(asia: Looked) -> None:
+    net = tr.load(ASIA)
+    box = asia.row(2, 0).locator(".te-track").bounding_box()
+    x, y, w = box["x"], box["y"] + box["height"] / 2, box["width"]
+    asia.page.mouse.move(x + 2, y)
+    asia.page.mouse.down()
+    asia.page.mouse.move(x + 0.5 * w, y)
+    asia.page.mouse.move(x + 0.75 * w, y)
+    asia.page.mouse.up()
+    asia.settled()
+    name = [*net.states][2]
+    agrees(asia, net, {name: tr.likelihood([0.75, 0.25])})
+
+
+def test_what_connects_two_variables_is_said(asia: Looked) -> None:
+    net = tr.load(ASIA)
+    names = list(net.states)
+    asia.click(*numbered(net, {"dysp": "yes"})[0])
+    asia.page.locator(f'.te-cards [data-variable="{names.index("bronc")}"] .te-head').click()
+    asia.row(names.index("either"), 0).hover()
+    asia.page.wait_for_selector(".te-said:has-text('explaining away')")
+    assert asia.page.locator(".te-onpath").count() == 3
+
+
+def test_the_most_probable_states(asia: Looked) -> None:
+    net = tr.load(ASIA)
+    asia.click(*numbered(net, {"xray": "yes"})[0])
+    asia.page.get_by_text("most probable states").click()
+    asia.page.wait_for_selector(".te-best li:nth-child(3)")
+    best = tr.most_probable(net, {"xray": "yes"})
+    asia.page.get_by_text("show in the graph").click()
+    for v, state in numbered(net, {v: s for v, s in best.assignment.items() if v != "xray"}):
+        assert "te-marked" in asia.row(v, state).get_attribute("class")
+
+
+def test_names_that_are_markup_stay_text(chromium: Any, tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    net = tr.BayesianNetwork({bad: [bad, "__proto__"], "__proto__": ["", "b"]}, {"__proto__": [bad]}, {
+        bad: [0.3, 0.7], "__proto__": [[0.9, 0.1], [0.2, 0.8]],
+    })  # fmt: skip
+    tr.save(net, tmp_path / "net.safetensors")
+    with served(tmp_path / "net.safetensors") as address, looked(chromium) as page:
+        page.open(address)
+        page.click(1, 1)
+        assert page.page.locator(".te-head").first.inner_text() == bad
+        assert page.page.locator(".tractable-explorer script, .tractable-explorer img").count() == 0
+        assert page.marginals()[0] == pytest.approx(tr.infer(net, {"__proto__": "b"}).marginals.array(bad))
+
+
+def test_a_narrow_page_shows_all_of_it(chromium: Any, asia_address: str) -> None:
+    with looked(chromium, viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
+        page.open(asia_address)
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.page.locator(".te-card").count() in (0, 8)
