@@ -76,7 +76,7 @@ def test_clicked_evidence_gives_the_beliefs_of_infer(chromium: Any, name: str) -
 
 def test_the_price_is_said_before_the_click(asia: Looked) -> None:
     asia.row(7, 0).hover()
-    asia.page.wait_for_selector("[data-price='7']:has-text('observing dysp: exact in')")
+    asia.page.wait_for_selector("[data-price='7']:has-text('dysp = yes: exact in')")
     assert "0 observed" not in asia.page.inner_text(".te-said") and "nothing observed" in asia.page.inner_text(
         ".te-said"
     )
@@ -191,3 +191,29 @@ def test_a_narrow_page_shows_all_of_it(chromium: Any, asia_address: str) -> None
         page.open(asia_address)
         assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
         assert page.page.locator(".te-card").count() in (0, 8)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network beyond exact answers."""
+    rng, side = np.random.default_rng(0), 24
+    names = [f"x{i}.{j}" for i in range(side) for j in range(side)]
+    pairs = [(f"x{i}.{j}", f"x{i + a}.{j + b}") for i in range(side) for j in range(side) for a, b in ((0, 1), (1, 0))]
+    factors = [(pair, np.exp(0.4 * rng.normal(size=(2, 2)))) for pair in pairs if pair[1] in names]
+    path = tmp_path_factory.mktemp("grid") / "grid.safetensors"
+    tr.save(tr.MarkovNetwork(dict.fromkeys(names, "01"), factors), path)
+    return path
+
+
+def test_intervals_narrow_where_exact_answers_take_long(chromium: Any, grid: Path) -> None:
+    with served(grid) as address, looked(chromium) as page:
+        page.open(address)
+        assert "probabilistic" in page.page.inner_text("[data-log-evidence]")
+        store = "document.querySelector('.tractable-explorer').store"
+        page.page.get_by_text("in 10 s (probabilistic)").click()
+        page.page.wait_for_selector("[data-log-evidence]:has-text('97.5 %')")
+        page.page.get_by_text("stop here").click()
+        page.settled()
+        assert page.page.locator(".te-ladder").is_visible()
+        ends = page.page.evaluate(f"{store}.current.found.ends")
+        assert all(low[0] < high[0] for low, high in zip(ends["lower"], ends["upper"], strict=True))

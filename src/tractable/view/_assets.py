@@ -16,7 +16,7 @@ _JOINED = re.compile(
 
 @cache
 def module(*shells: str) -> str:
-    """The explorer and what a shell adds, as one ES module: imports between its files dropped, as nothing is left to import."""
+    """The explorer and what a shell adds, as one ES module without imports: its files share one top level."""
     return "\n".join(_JOINED.sub("", text(f"{name}.js")) for name in (*PARTS, *shells))
 
 

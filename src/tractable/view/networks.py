@@ -8,21 +8,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from tractable.families import leaf
 from tractable.graph import is_separated, layout
 from tractable.models import ModelError, likelihood
 from tractable.models.sparse_networks import n_entries
-from tractable.plan import BudgetError, Plan, plan
+from tractable.plan import BudgetError, Plan, ask
 from tractable.plan._units import duration
 from tractable.posterior import Certificate, infer, log_partition, most_probable
 from tractable.view._base import PROMPT, Message, Reply, certificate
 
 Evidence = dict[str, Any]
 
-BOX = {"letter": 7.0, "bar": 100.0, "least": 120.0, "most": 210.0, "head": 24.0, "row": 17.0, "foot": 5.0, "rows": 6}
-"""Pixels of a card: what a letter takes, a bar with its number, the width of a card, its head, a row for each of so many states, its foot."""
+BOX = {"letter": 7.0, "bar": 100.0, "least": 120.0, "most": 210.0, "head": 24.0, "row": 17.0, "foot": 5.0}
+ROWS = 6
+"""Pixels of a card: a letter, a bar with its number, the least and the most wide, head, row, foot; and its rows."""
 
-PIECES = 0.5, 2.0
-"""Seconds of the first interval that is shown, and how many times as long the next one takes."""
+PIECES = 2.0 * PROMPT, 2.0
+"""Seconds of the first interval that narrows what was there at once, and how many times as long the next takes."""
+
+HASTE = 0.02
+"""The share of its patience that the search for a price has."""
+
+LONGEST = 600.0
+"""Seconds of an exact answer that a page still offers."""
 
 LIST_FROM = 5_000
 """Variables that are no longer drawn, but listed."""
@@ -43,7 +51,7 @@ def session(model: Any, data: Any, run: Any, name: str) -> NetworkSession:
 
 
 class NetworkSession:
-    """A network that is looked at; variables and states are numbered in messages and replies, as they are in the model."""
+    """A network that is looked at; messages and replies number variables and states as the model has them."""
 
     def __init__(self, model: Any, name: str):
         self.model, self.name = model, name
@@ -82,25 +90,27 @@ class NetworkSession:
         yield from verbs[message["verb"]](message)
 
     def _beliefs(self, message: Message) -> Iterator[Reply]:
+        """Beliefs, exact or as intervals at once; with seconds exact within them, or intervals that narrow for so long."""
         given, start = self._evidence(message), time.perf_counter()
         seconds = _positive(message.get("seconds"))
+        quick = None if seconds is None else self._planned(given, seconds)
         try:
-            found = infer(self.model, given, method="exact", seconds=PROMPT if seconds is None else seconds)
+            if quick is not None and quick.method:
+                yield self._told(infer(self.model, given, method="exact", seconds=seconds), start)
+                return
+            pieces = _pieces(seconds or PROMPT)
+            confidence = 1 - (1 - CONFIDENCE) / len(pieces)  # so that all that are shown hold together
+            ladder = None
+            for own in pieces:
+                found = infer(self.model, given, seconds=own, confidence=confidence)
+                told = self._told(found, start)
+                if "ends" not in told:
+                    yield told
+                    return
+                ladder = _ladder(quick or self._planned(given)) if ladder is None else ladder
+                yield {**told, "ladder": ladder}
         except BudgetError as error:
-            if seconds is None:
-                yield self._too_long(error.plan)
-            else:
-                yield from self._narrowing(given, seconds, start)
-            return
-        yield self._told(found, start)
-
-    def _narrowing(self, given: Evidence, seconds: float, start: float) -> Iterator[Reply]:
-        """Intervals that take longer and longer, and hold together at the confidence that each of them says."""
-        pieces = _pieces(seconds)
-        for own in pieces:
-            confidence = 1 - (1 - CONFIDENCE) / len(pieces)
-            found = infer(self.model, given, method="mini_buckets", seconds=own, confidence=confidence)
-            yield self._told(found, start)
+            yield {"too_long": True, "plan": self._plan(error.plan), "ladder": _ladder(error.plan)}
 
     def _told(self, found: Any, start: float) -> Reply:
         log_z: Certificate = found.log_partition
@@ -125,7 +135,7 @@ class NetworkSession:
 
     @cached_property
     def _log_z(self) -> Certificate | None:
-        """log Z of a network that is not normalized, where that is to be had; None where there is nothing to take off."""
+        """log Z of a network that is not normalized, where it is to be had; None where nothing has to be taken off."""
         if type(self.model).__name__ == "BayesianNetwork":
             return None
         try:
@@ -134,20 +144,24 @@ class NetworkSession:
             return None
 
     def _price(self, message: Message) -> Iterator[Reply]:
-        """What beliefs would cost if a variable were observed as well."""
-        observed = [*self._evidence(message)]
+        """What beliefs would cost if a state were observed as well."""
+        given = self._evidence(message)
         if message.get("variable") is not None:
-            name = self._name(message["variable"])
-            observed += [name] if name not in observed else []
-        found = plan(self.model, observed=observed, seconds=PROMPT)
+            given |= self._evidence({"evidence": [[message["variable"], message.get("state", 0)]]})
+        found = self._planned(given)
         yield {"plan": self._plan(found), "ladder": [] if found.method else _ladder(found)}
+
+    def _planned(self, given: Evidence, seconds: float = PROMPT) -> Plan:
+        """The plan of beliefs, found in haste: somebody waits with the pointer on a state."""
+        question = ask("marginals", None, seconds)._replace(effort=HASTE)
+        return leaf(self.model, "plan").plan_model(self.model, given, question)
 
     def _most_probable(self, message: Message) -> Iterator[Reply]:
         k = message.get("k", 1)
         try:
             found = most_probable(self.model, self._evidence(message), k=k, method="exact", seconds=PROMPT)
         except BudgetError as error:
-            yield self._too_long(error.plan)
+            yield {"too_long": True, "plan": self._plan(error.plan), "ladder": []}
             return
         best = found if isinstance(found, list) else [found]
         yield {"found": [self._state(one) for one in best], "plan": self._plan(best[0].plan)}
@@ -162,9 +176,6 @@ class NetworkSession:
         found = is_separated(self.model.graph, self._name(message.get("a")), self._name(message.get("b")), given)
         path, closed = ([place[name] for name in own] for own in (found.path, found.closed))
         yield {"separated": found.separated, "path": path, "closed": closed, "reason": found.reason}
-
-    def _too_long(self, found: Plan) -> Reply:
-        return {"too_long": True, "plan": self._plan(found), "ladder": _ladder(found)}
 
     def _plan(self, found: Plan) -> Reply:
         place = {name: i for i, name in enumerate(self.names)}
@@ -210,7 +221,7 @@ def _pieces(seconds: float) -> list[float]:
     """Seconds of intervals one after the other, together those that were asked for.
 
     >>> _pieces(10.0)
-    [0.5, 1.0, 2.0, 6.5]
+    [2.0, 8.0]
     """
     first, growth = PIECES
     found, left = [], seconds
@@ -232,7 +243,8 @@ def _ladder(found: Plan) -> list[Reply]:
     """What remains where exact answers do not come at once: each rung with the seconds that it takes."""
     rungs: list[Reply] = []
     if found.budget is None or found.bytes <= found.budget.memory:
-        told = {"words": f"exact in {duration(found.seconds)}", "seconds": 2 * found.seconds}
+        within = 2 * found.seconds if found.seconds < LONGEST else None
+        told = {"words": f"exact in {duration(found.seconds)}", "seconds": within}
         rungs.append({**told, "certificate": "exact", "note": found.why})
     for other in found.alternatives:
         for ahead in other.foreseen:
@@ -240,8 +252,15 @@ def _ladder(found: Plan) -> list[Reply]:
             rungs.append(
                 {"words": words, "seconds": ahead.seconds, "certificate": other.certificate, "note": other.note}
             )
-        if not other.foreseen:
-            rungs.append({"words": other.method, "seconds": None, "certificate": other.certificate, "note": other.note})
+        if not other.foreseen and other.method != "more memory":
+            rungs.append(
+                {
+                    "words": other.method.replace("_", " "),
+                    "seconds": None,
+                    "certificate": other.certificate,
+                    "note": other.note,
+                }
+            )
     return rungs
 
 
@@ -264,5 +283,5 @@ def _box(name: str, states: Sequence[str]) -> tuple[float, float]:
     """The width and the height of a card."""
     wanted = max(BOX["letter"] * (len(name) + 2), BOX["letter"] * max(map(len, states)) + BOX["bar"])
     width = min(max(wanted, BOX["least"]), BOX["most"])
-    rows = min(len(states), BOX["rows"]) + (len(states) > BOX["rows"])
+    rows = min(len(states), ROWS) + (len(states) > ROWS)
     return width, BOX["head"] + BOX["row"] * rows + BOX["foot"]

@@ -72,9 +72,10 @@ class Opened:
     @property
     def notice(self) -> str | None:
         """What to say where the file is no longer what is shown."""
-        if self._stamp() == self.seen:
+        now = self._stamp()
+        if now == self.seen:
             return None
-        return f"{self.path} {'has changed: load the page again' if self._stamp() else 'is gone: the page shows what it was'}"
+        return f"{self.path} {'has changed: load the page again' if now else 'is gone: the page shows what it was'}"
 
     def reopen(self) -> None:
         """Read the file again where it has changed; what cannot be read leaves what there was."""
@@ -176,4 +177,5 @@ def serve(opened: Opened, at: socket.socket, ready: Callable[[str], None]) -> No
     server = uvicorn.Server(config)
     at.listen()
     ready(f"http://{LOOPBACK}:{port}/{token}/")
-    server.run(sockets=[at])
+    with suppress(KeyboardInterrupt):  # which is how it ends
+        server.run(sockets=[at])

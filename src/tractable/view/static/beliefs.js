@@ -172,22 +172,23 @@ export class Beliefs {
     this.tell("beliefs", own);
   }
 
-  /** The price of observing a variable as well, asked for when the pointer rests, and once. */
-  price(v) {
-    const key = `${[...this.current.evidence.keys()].sort((a, b) => a - b)}|${v}`;
+  /** The price of observing a state as well, asked for when the pointer rests, and once. */
+  price(v, s) {
+    const given = [...this.current.evidence].filter(([own]) => own !== v).sort(([a], [b]) => a - b);
+    const key = JSON.stringify([given, v, s]);
     this.priced = key;
     if (this.prices.has(key)) {
       this.soon.cancel();
-      this.tell("price", { v, ...this.prices.get(key) });
+      this.tell("price", { v, s, ...this.prices.get(key) });
       return;
     }
-    const message = { verb: "plan", evidence: [...this.current.evidence], variable: v };
+    const message = { verb: "plan", evidence: given, variable: v, state: s };
     this.soon(async () => {
       try {
         const found = await lastReply(this.host, message);
         if (found.error) return;
         this.prices.set(key, found);
-        if (this.priced === key) this.tell("price", { v, ...found });
+        if (this.priced === key) this.tell("price", { v, s, ...found });
       } catch {
         // A price that does not come is not missed as an answer is: the click itself will say what is wrong.
       }

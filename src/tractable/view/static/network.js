@@ -187,11 +187,10 @@ export class NetworkPage {
     this.alert.replaceChildren(element("span", { text: words }), ...(again ? [again] : []), close);
   }
 
-  showPrice({ v, plan, ladder }) {
-    const known = this.beliefs.current.evidence.has(v);
-    const words = `${known ? "with" : "observing"} ${this.beliefs.label(v)}: ${plan.words}`;
-    const rungs = ladder.filter((rung) => rung.seconds).map((rung) => rung.words);
-    this.price.textContent = rungs.length ? `${words} (${rungs.join(", or ")})` : words;
+  showPrice({ v, s, plan, ladder }) {
+    const words = `${this.beliefs.label(v, s)}: ${plan.words}`;
+    const rungs = ladder.filter((rung) => rung.seconds || rung.certificate === "exact").map((rung) => rung.words);
+    this.price.textContent = rungs.length ? `${this.beliefs.label(v, s)}: ${rungs.join(", or ")}` : words;
     this.price.title = plan.why;
     this.price.setAttribute("data-price", String(v));
   }
@@ -209,7 +208,7 @@ export class NetworkPage {
   rested(card, state) {
     if (!card) return;
     const v = Number(card.dataset.variable);
-    if (state) this.beliefs.price(v);
+    if (state) this.beliefs.price(v, Number(state.dataset.state));
     const { selected } = this.beliefs;
     if (selected === null || selected === v) return;
     this.path(() => this.connect(selected, v));

@@ -101,27 +101,25 @@ export class LadderPanel {
   }
 
   update() {
-    const own = this.beliefs.hypotheses.find((one) => one.late || (one.asking && one.found?.ends));
+    const own = this.beliefs.hypotheses.find((one) => one.late ?? one.found?.ladder);
+    const told = own && (own.late ?? own.found);
     this.root.hidden = !own;
     if (!own) return;
-    if (!own.late) {
-      const stop = button("stop here", () => this.beliefs.stop());
-      this.root.replaceChildren(element("p", { text: "The intervals get narrower." }), stop);
-      return;
-    }
-    const rungs = own.late.ladder.map((rung) => {
-      const chosen = () => this.beliefs.refresh(own, { seconds: rung.seconds });
-      if (!rung.seconds) return element("p", { class: "te-hint", text: `${rung.words}: ${rung.note}` });
-      return button(`${rung.words} (${rung.certificate})`, chosen, { class: "te-rung", title: rung.note });
-    });
-    const advice = own.late.plan.advice.map((v) => this.beliefs.label(v));
+    const stop = own.asking && own.found?.ends && button("stop here", () => this.beliefs.stop());
+    const advice = told.plan.advice.map((v) => this.beliefs.label(v));
     this.root.replaceChildren(
-      element("h2", { text: own.late.plan.words }),
-      element("p", { class: "te-hint", text: own.late.plan.why }),
-      ...rungs,
+      element("h2", { text: own.late ? told.plan.words : own.asking ? "The intervals get narrower." : "These are intervals." }),
+      stop || "",
+      ...told.ladder.map((rung) => this.rung(own, rung)),
       advice.length ? element("p", { class: "te-hint", text: `Observing ${advice.join(", ")} would make it exact at once.` }) : "",
-      button("undo", () => this.beliefs.undo()),
+      own.late ? button("undo", () => this.beliefs.undo()) : "",
     );
+  }
+
+  rung(own, { words, seconds, certificate, note }) {
+    if (!seconds) return element("p", { class: "te-hint", text: `${words}: ${note}` });
+    const chosen = () => this.beliefs.refresh(own, { seconds });
+    return button(`${words} (${certificate})`, chosen, { class: "te-rung", title: note });
   }
 }
 
