@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import math
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -23,15 +26,14 @@ import tractable as tr
 from tractable.view import _assets, networks
 from tractable.view._base import replies, session
 from tractable.view.networks import NetworkSession
+from tractable.view.server import Opened, _lines
 
 ASIA = Path(tr.__file__).parent / "examples" / "asia.bif"
 
 
 def ask(own: Any, **message: Any) -> list[dict[str, Any]]:
     """All replies, through JSON as a page gets them."""
-    found = [json.loads(json.dumps(reply, allow_nan=False)) for reply in replies(own, message)]
-    assert [reply["done"] for reply in found] == [False] * (len(found) - 1) + [True]
-    return found
+    return [json.loads(json.dumps(reply, allow_nan=False)) for reply in replies(own, message)]
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def test_the_most_probable_states_and_separation(asia: Any) -> None:
 )
 def test_a_message_that_makes_no_sense_is_answered_by_one_line(asia: Any, message: dict[str, Any]) -> None:
     (found,) = replies(asia, message)
-    assert found["done"] and found["error"] and "\n" not in found["error"]
+    assert found["error"] and "\n" not in found["error"]
 
 
 def test_who_has_no_page_is_told() -> None:
@@ -234,6 +236,28 @@ def test_a_message_that_never_ends_is_cut_off(address: str) -> None:
         except OSError:
             return
         assert b" 413 " in line.recv(100)
+
+
+def test_a_page_that_goes_away_interrupts_its_question() -> None:
+    ended = threading.Event()
+
+    class Endless:
+        def answers(self, _: Any) -> Iterator[dict[str, Any]]:
+            yield {"first": True}
+            try:
+                while True:
+                    time.sleep(0.001)
+            except KeyboardInterrupt:
+                ended.set()
+                raise
+
+    async def left() -> None:
+        lines = _lines(Opened(Endless), {})
+        assert json.loads(await anext(lines)) == {"first": True}
+        await lines.aclose()
+        assert ended.wait(20)
+
+    asyncio.run(left())
 
 
 def test_a_taken_port_is_said(address: str) -> None:

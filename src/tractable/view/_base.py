@@ -54,20 +54,13 @@ def session(model: Any, data: Any = None, name: str = "") -> Session:
 
 
 def replies(own: Session, message: Any) -> Iterator[Reply]:
-    """The replies to a message as they go to a page: plain values, the last one marked; errors are replies too."""
-    if not isinstance(message, Mapping):
-        yield {"error": "a message is an object with a verb", "done": True}
-        return
-    before: Reply | None = None
+    """The replies to a message as they go to a page: plain values, each as it comes; errors are replies too."""
     try:
-        for reply in own.answers(message):
-            if before is not None:
-                yield before
-            before = {**standard(reply), "done": False}
+        if not isinstance(message, Mapping):
+            raise ModelError("a message is an object with a verb")
+        yield from map(standard, own.answers(message))
     except REFUSED as error:
-        yield {"error": " ".join(str(error).split()), "done": True}
-        return
-    yield {**(before or {}), "done": True}
+        yield {"error": " ".join(str(error).split())}
 
 
 def standard(value: Any) -> Any:

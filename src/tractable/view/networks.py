@@ -90,7 +90,7 @@ class NetworkSession:
         yield from verbs[message["verb"]](message)
 
     def _beliefs(self, message: Message) -> Iterator[Reply]:
-        """Beliefs, exact or as intervals at once; with seconds exact within them, or intervals that narrow for so long."""
+        """Beliefs at once, exact or as intervals; with seconds exact within them, or intervals that narrow so long."""
         given, start = self._evidence(message), time.perf_counter()
         seconds = _positive(message.get("seconds"))
         quick = None if seconds is None else self._planned(given, seconds)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import json
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -146,11 +149,39 @@ def application(opened: Opened, token: str, port: int) -> ASGIApp:
     return Guarded(Starlette(routes=routes), token, port)
 
 
-def _lines(opened: Opened, message: Any) -> Iterator[str]:
-    """Replies as lines of JSON."""
-    for reply in replies(opened.session, message):
-        notice = {"notice": opened.notice} if opened.notice else {}
-        yield json.dumps({**reply, **notice}, allow_nan=False) + "\n"
+async def _lines(opened: Opened, message: Any) -> AsyncIterator[str]:
+    """Replies as lines of JSON, each when it is there; a page that goes away, or asks anew, interrupts its question."""
+    come: asyncio.Queue[Any] = asyncio.Queue()
+    loop, gone = asyncio.get_running_loop(), threading.Event()
+
+    def send(reply: Any) -> None:
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(come.put_nowait, reply)
+
+    def answer() -> None:
+        with suppress(KeyboardInterrupt):
+            try:
+                for reply in replies(opened.session, message):
+                    if gone.is_set():
+                        return
+                    send(reply)
+            except Exception as error:  # the page says it, and asks the next question
+                send({"error": f"{type(error).__name__}: {error}"})
+            finally:
+                send(None)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        while (reply := await come.get()) is not None:
+            notice = {"notice": opened.notice} if opened.notice else {}
+            yield json.dumps({**reply, **notice}, allow_nan=False) + "\n"
+    finally:
+        gone.set()
+        if thread.is_alive():  # as Ctrl-C would: the kernels look up every few hundredths of a second
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt)
+            )
 
 
 def bound(port: int) -> socket.socket:
@@ -173,7 +204,9 @@ def bound(port: int) -> socket.socket:
 def serve(opened: Opened, at: socket.socket, ready: Callable[[str], None]) -> None:
     """Serve until someone ends it; `ready` is told the address."""
     token, port = secrets.token_urlsafe(24), at.getsockname()[1]
-    config = uvicorn.Config(application(opened, token, port), log_level="error", lifespan="off", server_header=False)
+    app = application(opened, token, port)
+    how: dict[str, Any] = {"log_level": "error", "lifespan": "off", "server_header": False}
+    config = uvicorn.Config(app, timeout_graceful_shutdown=1, **how)
     server = uvicorn.Server(config)
     at.listen()
     ready(f"http://{LOOPBACK}:{port}/{token}/")

@@ -28,3 +28,4 @@ class Explorer(anywidget.AnyWidget):
         if isinstance(content, dict) and "id" in content:
             for reply in replies(self.session, content.get("message")):
                 self.send({"id": content["id"], "reply": reply})
+            self.send({"id": content["id"], "done": True})

@@ -3,21 +3,21 @@ import { explorer } from "./explorer.js";
 
 function kernelHost(model) {
   const waiting = new Map();
-  model.on("msg:custom", (content) => waiting.get(content?.id)?.(content.reply));
+  model.on("msg:custom", (content) => waiting.get(content?.id)?.(content));
   let last = 0;
   async function* ask(message, signal) {
     const id = `${(last += 1)}.${Math.random()}`; // other views of the same widget have ids of their own
     const come = [];
     let wake = () => {};
-    waiting.set(id, (reply) => { come.push(reply); wake(); });
+    waiting.set(id, (content) => { come.push(content); wake(); });
     signal?.addEventListener("abort", () => wake());
     model.send({ id, message });
     try {
-      for (let done = false; !done; ) {
+      for (;;) {
         while (!come.length && !signal?.aborted) await new Promise((resolve) => { wake = resolve; });
         signal?.throwIfAborted();
-        const reply = come.shift();
-        done = reply.done;
+        const { reply, done } = come.shift();
+        if (done) return;
         yield reply;
       }
     } finally {
