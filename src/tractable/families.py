@@ -32,18 +32,27 @@ class Family(NamedTuple):
 
 
 _EM, _WAKE_SLEEP = "em.exact:EM", "layers.reweighted:ReweightedWakeSleep"
-_LAYERS = Family("layers", "layers", "directed", "engines.layers", "directed", _WAKE_SLEEP, "")
+_LAYERS = Family("layers", "layers", "directed", "engines.layers", "directed", _WAKE_SLEEP, "", "machines")
 
 FAMILIES = {
     "tables": Family("conditioning", "", "networks", "engines.tables", "", _EM, "starts.networks", "networks"),
     "boltzmann": Family(
-        "clamping", "machines", "machines", "engines.machines", "likelihood", "machines.contrastive:PersistentCD", ""
+        "clamping",
+        "machines",
+        "machines",
+        "engines.machines",
+        "likelihood",
+        "machines.contrastive:PersistentCD",
+        "",
+        "machines",
     ),
     "sigmoid_belief": _LAYERS,
     "deep_belief": _LAYERS,
     "helmholtz": _LAYERS,
-    "mixture": Family("mixture", "mixtures", "mixtures", "engines.mixtures", "", _EM, "starts.mixtures"),
-    "hidden_markov": Family("chain_network", "hidden_markov", "chains", "engines.chains", "", _EM, "starts.chains"),
+    "mixture": Family("mixture", "mixtures", "mixtures", "engines.mixtures", "", _EM, "starts.mixtures", "mixtures"),
+    "hidden_markov": Family(
+        "chain_network", "hidden_markov", "chains", "engines.chains", "", _EM, "starts.chains", "chains"
+    ),
     "factorial_hidden_markov": Family(
         "factorial_hidden_markov", "factorial", "factorial", "engines.factorial", "", _EM, "starts.factorial"
     ),

@@ -6,7 +6,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
-PARTS = ("base", "beliefs", "viewport", "lines", "cards", "panels", "network", "explorer")
+PARTS = ("base", "beliefs", "viewport", "lines", "cards", "panels", "network")
+PARTS += ("charts", "sheets", "mixture", "chain", "machine", "explorer")
 """The files of the module, each after those that it imports; all share its top level."""
 
 _JOINED = re.compile(
@@ -18,6 +19,12 @@ _JOINED = re.compile(
 def module(*shells: str) -> str:
     """The explorer and what a shell adds, as one ES module without imports: its files share one top level."""
     return "\n".join(_JOINED.sub("", text(f"{name}.js")) for name in (*PARTS, *shells))
+
+
+@cache
+def style() -> str:
+    """The style sheet of all pages."""
+    return text("explorer.css") + text("sheets.css")
 
 
 @cache

@@ -10,7 +10,8 @@ import numpy as np
 
 from tractable.families import check_own, family_of, served
 from tractable.models import ModelError
-from tractable.plan import BudgetError
+from tractable.plan import BudgetError, Plan
+from tractable.plan._units import duration, memory_size
 from tractable.posterior import Certificate, ImpossibleEvidenceError, UnsupportedError
 
 Message = Mapping[str, Any]
@@ -82,3 +83,10 @@ def certificate(found: Certificate) -> Reply:
     """A certificate in full: pages read every field."""
     names = ("value", "lower", "upper", "kind", "confidence", "verdict")
     return {name: getattr(found, name) for name in names}
+
+
+def in_words(found: Plan) -> str:
+    """What an answer costs, in a few words."""
+    if found.method is None:
+        return f"exact would take {duration(found.seconds)} and {memory_size(found.bytes)}"
+    return f"{'exact' if found.method != 'mini_buckets' else 'an interval'} in {duration(found.seconds)}"

@@ -15,7 +15,7 @@ from tractable.models.sparse_networks import n_entries
 from tractable.plan import BudgetError, Plan, ask
 from tractable.plan._units import duration
 from tractable.posterior import Certificate, infer, log_partition, most_probable
-from tractable.view._base import PROMPT, Message, Reply, certificate
+from tractable.view._base import PROMPT, Message, Reply, certificate, in_words
 
 Evidence = dict[str, Any]
 
@@ -180,7 +180,7 @@ class NetworkSession:
     def _plan(self, found: Plan) -> Reply:
         place = {name: i for i, name in enumerate(self.names)}
         numbers = {name: getattr(found, name) for name in ("method", "width", "flops", "bytes", "seconds", "why")}
-        return {**numbers, "words": _in_words(found), "advice": [place[name] for name in found.advice if name in place]}
+        return {**numbers, "words": in_words(found), "advice": [place[name] for name in found.advice if name in place]}
 
     def _evidence(self, message: Message) -> Evidence:
         """Evidence by name, of a list of [variable, state] or [variable, weights]."""
@@ -230,13 +230,6 @@ def _pieces(seconds: float) -> list[float]:
         left -= first
         first *= growth
     return [*found, left]
-
-
-def _in_words(found: Plan) -> str:
-    """What an answer costs, in a few words."""
-    if found.method is None:
-        return f"too long to be exact at once: {duration(found.seconds)}"
-    return f"{'exact' if found.method != 'mini_buckets' else 'an interval'} in {duration(found.seconds)}"
 
 
 def _ladder(found: Plan) -> list[Reply]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from tractable.view._assets import module, text
+from tractable.view._assets import module, style
 from tractable.view._base import Session, standard
 
 PAGE = """<!doctype html>
@@ -37,15 +37,15 @@ def page(session: Session) -> str:
     """
     model = standard(session.describe()) | {"live": False}
     content: dict[str, Any] = {"model": model, **getattr(session, "carried", dict)()}
-    style, script = text("explorer.css"), f"\n{module('engine', 'file')}"
+    look, script = style(), f"\n{module('engine', 'file')}"
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval' blob:; worker-src blob:; "
-        f"style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"style-src '{_hash(look)}'; img-src data:; base-uri 'none'; form-action 'none'"
     )
     return PAGE.format(
         policy=policy,
         title=escape(f"{model.get('name') or 'a model'} — tractable"),
-        style=style,
+        style=look,
         script=script,
         content=_inert(json.dumps(content, allow_nan=False)),
     )

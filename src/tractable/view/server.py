@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tractable.view._assets import module, text
+from tractable.view._assets import module, style
 from tractable.view._base import Session, replies, standard
 
 LOOPBACK = "127.0.0.1"
@@ -142,7 +142,7 @@ def application(opened: Opened, token: str, port: int) -> ASGIApp:
     routes = [
         Route("/", fixed(PAGE, "text/html")),
         Route("/explorer.js", fixed(module("page"), "text/javascript")),
-        Route("/explorer.css", fixed(text("explorer.css"), "text/css")),
+        Route("/explorer.css", fixed(style(), "text/css")),
         Route("/model.json", described),
         Route("/ask", asked, methods=["POST"]),
     ]

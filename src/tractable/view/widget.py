@@ -7,7 +7,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from tractable.view._assets import module, text
+from tractable.view._assets import module, style
 from tractable.view._base import Session, replies, standard
 
 
@@ -15,7 +15,7 @@ class Explorer(anywidget.AnyWidget):
     """A widget that shows a model; messages of its page are answered here, by the verbs."""
 
     _esm = module("notebook")
-    _css = text("explorer.css")
+    _css = style()
     description = traitlets.Dict().tag(sync=True)
 
     def __init__(self, session: Session):

@@ -1,8 +1,11 @@
 // The explorer: the page of a model, whatever its family, inside of an element.
 import { element } from "./base.js";
+import { ChainPage } from "./chain.js";
+import { MachinePage } from "./machine.js";
+import { MixturePage } from "./mixture.js";
 import { NetworkPage } from "./network.js";
 
-const PAGES = { network: NetworkPage };
+const PAGES = { network: NetworkPage, hidden_markov: ChainPage, mixture: MixturePage, machine: MachinePage };
 
 /** Builds the page of `host.model` in `root`; returns a function that takes it away again. */
 export function explorer(root, host) {
