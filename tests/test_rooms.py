@@ -14,7 +14,7 @@ import tractable
 
 SOURCE = Path(tractable.__file__).parent
 ROOMS = ("kernels", "graph", "models", "formats", "plan", "posterior", "evaluate")
-ROOMS += ("learning", "estimators", "plots", "cli")
+ROOMS += ("learning", "estimators", "plots", "view", "cli")
 ABOVE = {room: frozenset(ROOMS[:i]) for i, room in enumerate(ROOMS)}
 ABOVE["plots"] -= {"models"}
 

@@ -24,9 +24,10 @@ from pages import served
 
 import tractable as tr
 from tractable.view import _assets, networks
-from tractable.view._base import replies, session
+from tractable.view._base import replies
 from tractable.view.networks import NetworkSession
-from tractable.view.server import Opened, _lines
+from tractable.view.server import Served, _lines
+from tractable.view.sessions import session
 
 ASIA = Path(tr.__file__).parent / "examples" / "asia.bif"
 
@@ -243,16 +244,15 @@ def test_a_page_that_goes_away_interrupts_its_question() -> None:
 
     class Endless:
         def answers(self, _: Any) -> Iterator[dict[str, Any]]:
-            yield {"first": True}
             try:
+                yield {"first": True}
                 while True:
                     time.sleep(0.001)
-            except KeyboardInterrupt:
+            finally:
                 ended.set()
-                raise
 
     async def left() -> None:
-        lines = _lines(Opened(Endless), {})
+        lines = _lines(Served(Endless), {})
         assert json.loads(await anext(lines)) == {"first": True}
         await lines.aclose()
         assert ended.wait(20)

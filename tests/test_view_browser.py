@@ -50,7 +50,7 @@ def agrees(page: Looked, net: Any, evidence: dict[str, str]) -> None:
     "name", ["asia", pytest.param("alarm", marks=needs_data), pytest.param("munin", marks=needs_data)]
 )
 def test_clicked_evidence_gives_the_beliefs_of_infer(chromium: Any, name: str) -> None:
-    path = ASIA if name == "asia" else DATA / "bif" / f"{name}.bif.gz"
+    path = ASIA if name == "asia" or DATA is None else DATA / "bif" / f"{name}.bif.gz"
     net = tr.load(path)
     drawn = tr.sample(net, 1, key=3)
     evidence = {v: str(drawn[v][0]) for v in list(net.states)[2 :: max(len(net.states) // 3, 1)]}

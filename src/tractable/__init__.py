@@ -127,6 +127,7 @@ if TYPE_CHECKING:
         sample,
         transform,
     )
+    from tractable.view import view
 
 __version__ = "0.2.0"
 
@@ -258,6 +259,7 @@ __all__ = [
     "to_pyagrum",
     "transform",
     "units_for",
+    "view",
     "write_data",
 ]
 
@@ -378,22 +380,20 @@ _NAMES = {
         "sample",
         "transform",
     ],
+    "view": ["view"],
 }
 _ROOMS = ("estimators", "evaluate", "formats", "graph", "learning", "models", "plots", "posterior")
 if not TYPE_CHECKING:  # a type checker knows the names, and that there are no others
     __getattr__, __dir__ = attach(__name__, _NAMES, _ROOMS)
 
 
+def _verb(room: str) -> property:
+    """The verb of a room of the same name, in whose place the import system would put the room."""
+    return property(lambda _: getattr(import_module(f"tractable.{room}"), room), lambda _, __: None)
+
+
 class _Package(ModuleType):
-    """The package, on which `plan` is the verb: importing the room of that name would otherwise put it in its place."""
-
-    @property
-    def plan(self) -> object:
-        return import_module("tractable.plan").plan
-
-    @plan.setter
-    def plan(self, room: ModuleType) -> None:
-        """Called by the import system, which binds every submodule to its package."""
+    plan, view = _verb("plan"), _verb("view")
 
 
 sys.modules[__name__].__class__ = _Package

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +11,12 @@ import tractable as tr
 from tractable.cli import _best
 from tractable.cli._answers import Between, Network, ShownAnswer, ShownQuery, cells
 from tractable.models.sparse_networks import n_entries
+from tractable.view._base import standard
 
 
 def write(record: Mapping[str, Any]) -> None:
     """Print a record as one line."""
-    sys.stdout.write(json.dumps(_standard(record), allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(standard(record), allow_nan=False) + "\n")
 
 
 def model(net: Any) -> dict[str, Any]:
@@ -83,15 +83,3 @@ def _estimates(net: Network, found: Mapping[str, tr.Certificate]) -> dict[str, A
             own[name] = None if numbers is None else dict(zip(net.states[v], numbers.tolist(), strict=True))
         told.setdefault("intervals" if bounded else "estimates", {})[v] = own | {"verdict": c.verdict}
     return told
-
-
-def _standard(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _standard(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_standard(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value

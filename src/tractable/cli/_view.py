@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,16 @@ from tractable.formats._base import write
 PAGES = (".htm", ".html")
 
 
+@dataclass(frozen=True)
+class Serving:
+    """Where a page is served."""
+
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; one that is free if 0.")] = 0
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open a browser, or print the address alone.")
+    ] = True
+
+
 @app.command(
     cls=GroupedHelp,
     epilog=examples(
@@ -37,6 +48,7 @@ PAGES = (".htm", ".html")
 def view(
     model: Model,
     cut: Cut,
+    serving: Serving,
     common: Common,
     data: Annotated[
         str | None,
@@ -48,10 +60,6 @@ def view(
             "--output", "-o", metavar="FILE", help="One file that works by itself, as .html; nothing is served."
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; one that is free if 0.")] = 0,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open a browser, or print the address alone.")
-    ] = True,
 ) -> None:
     """Show a model in a browser: click a state to observe it, and see what all others become.
 
@@ -63,12 +71,12 @@ def view(
     if output is not None:
         check_writable(output, PAGES)
         return _written(output, _session(model, data, cut, common), common)
-    _served(model, data, cut, common, (port, browser))
+    _served(model, data, cut, common, serving)
 
 
 def _session(path: str, data: str | None, cut: Any, common: Common) -> Any:
     """What is shown, read from its files."""
-    from tractable.view._base import session  # no other command waits for it
+    from tractable.view.sessions import session  # no other command waits for it
 
     found, name = common.load(path), Path(path).name.partition(".")[0]
     if data is None:
@@ -88,26 +96,25 @@ def _written(output: str, own: Any, common: Common) -> None:
     common.tell(f"wrote {output}: {len(content) / 1024:.0f} KiB; open it in a browser")
 
 
-def _served(path: str, data: str | None, cut: Any, common: Common, how: tuple[int, bool]) -> None:
+def _served(path: str, data: str | None, cut: Any, common: Common, serving: Serving) -> None:
     server = import_module("tractable.view.server", "a page in a browser")
-    port, browser = how
     if os.path.exists(path):
-        opened = server.Opened(lambda: _session(path, data, cut, common), Path(path))
+        opened = server.Served(lambda: _session(path, data, cut, common), Path(path))
     else:
-        opened = server.Opened(lambda: _session(path, data, cut, common))
+        opened = server.Served(lambda: _session(path, data, cut, common))
     try:
-        at = server.bound(port)
+        at = server.bound(serving.port)
     except OSError as error:
         raise tr.ModelError(str(error)) from None
 
     def ready(address: str) -> None:
-        shown = browser and webbrowser.open(address)
+        shown = serving.browser and webbrowser.open(address)
         if common.json:
             _json.write({"address": address, "browser": bool(shown)})
         else:
             told = (
                 "Ctrl-C ends it"
-                if shown or not browser
+                if shown or not serving.browser
                 else "no browser was found here: open it in one; Ctrl-C ends it"
             )
             typer.echo(f"{path} is at {address} ({told})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tractable.extras import import_module
-from tractable.view._base import session
+from tractable.view.sessions import session
 
 
 def view(model: Any, data: Any = None) -> Any:

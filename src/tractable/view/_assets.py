@@ -10,6 +10,9 @@ PARTS = ("base", "beliefs", "viewport", "lines", "cards", "panels", "network")
 PARTS += ("charts", "sheets", "mixture", "chain", "machine", "explorer")
 """The files of the module, each after those that it imports; all share its top level."""
 
+ENGINE = ("kernels", "separation", "engine")
+"""What a page that is a file has besides: it answers by itself."""
+
 _JOINED = re.compile(
     r'^import \{[^}]*\} from "\./[\w-]+\.js";\n|^export (?=(?:async )?(?:function|const|class|let)\b)', re.M
 )

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tractable.families import check_own, family_of, served
 from tractable.models import ModelError
 from tractable.plan import BudgetError, Plan
 from tractable.plan._units import duration, memory_size
@@ -19,9 +18,6 @@ Reply = dict[str, Any]
 
 PROMPT = 1.0
 """Seconds that an answer to a click may take without being asked for."""
-
-NAMELESS = "unknown"
-"""The name that files give to networks without one."""
 
 REFUSED = (ModelError, BudgetError, ImpossibleEvidenceError, UnsupportedError, ValueError, TypeError)
 """What a message may be answered with instead of an answer: it is said, and the page goes on."""
@@ -38,20 +34,9 @@ class Session(Protocol):
         """The answers to a message, each better than the one before."""
         ...
 
-
-def session(model: Any, data: Any = None, name: str = "") -> Session:
-    """The session of a model, with data that it is shown with, under a name.
-
-    Raises
-    ------
-    TypeError : what is no model. UnsupportedError : a family that has no page.
-    """
-    model, run = (model.model, model) if hasattr(model, "history") and hasattr(model, "model") else (model, None)
-    check_own(model)
-    if (module := served(family_of(model), "view")) is None:
-        raise UnsupportedError(f"there is no page for a {type(model).__name__}")
-    own = getattr(model, "name", None)
-    return module.session(model, data, run, name or (own if own not in (None, "", NAMELESS) else type(model).__name__))
+    def carried(self) -> Reply:
+        """What a page that is a file takes along to answer by itself: nothing, answers, or tables and kernels."""
+        ...
 
 
 def replies(own: Session, message: Any) -> Iterator[Reply]:
@@ -68,15 +53,18 @@ def standard(value: Any) -> Any:
     """As plain values: an infinite number is the text "-inf" or "inf", an undefined one None."""
     if isinstance(value, Mapping):
         return {str(k): standard(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return value.tolist() if value.dtype.kind in "biu" or np.isfinite(value).all() else standard(value.tolist())
     if isinstance(value, list | tuple):
         return [standard(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
+    if hasattr(value, "tolist"):
+        return _plain(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
+
+
+def _plain(array: Any) -> Any:
+    """Numbers of an array; where all are finite none is looked at by itself."""
+    return array.tolist() if array.dtype.kind in "biu" or np.isfinite(array).all() else standard(array.tolist())
 
 
 def certificate(found: Certificate) -> Reply:

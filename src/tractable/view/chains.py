@@ -16,8 +16,8 @@ from tractable.view.columns import SHOWN, by_component, column_names, curves, ex
 LONGEST = 2_000
 """Rows that are shown at once, and the most that are looked ahead."""
 
-KEPT = 8
-"""Sequences whose answers are kept."""
+KEPT, AHEAD = 8, 20
+"""Sequences whose answers are kept, or carried by a file, and how far these look ahead."""
 
 
 def session(model: Any, data: Any, run: Any, name: str) -> ChainSession:
@@ -50,6 +50,13 @@ class ChainSession:
             "longest": LONGEST,
             "curves": curves(self.run),
         }
+
+    def carried(self) -> Reply:
+        """The answers about the first sequences."""
+        n = min(len(self.ends) - 1, KEPT)
+        lengths = [min(self.ends[i + 1] - self.ends[i], LONGEST) for i in range(n)]
+        asked = [{"verb": "window", "sequence": i, "end": t, "ahead": AHEAD} for i, t in enumerate(lengths)]
+        return {"replies": [next(self.answers(message)) for message in asked]} if n else {}
 
     def answers(self, message: Message) -> Iterator[Reply]:
         """Rows of a sequence: ``{"verb": "window", "sequence": i, "begin": t, "end": t, "ahead": n}``."""

@@ -50,6 +50,10 @@ class MachineSession:
             "curves": curves(self.run),
         }
 
+    def carried(self) -> Reply:
+        """Nothing: all is said at once."""
+        return {}
+
     def answers(self, message: Message) -> Iterator[Reply]:
         """Nothing is asked."""
         raise ModelError(f"a machine answers no message, got {message.get('verb')!r:.80}")

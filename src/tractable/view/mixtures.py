@@ -45,6 +45,10 @@ class MixtureSession:
             "curves": curves(self.run),
         }
 
+    def carried(self) -> Reply:
+        """Nothing: what somebody may type cannot be asked before."""
+        return {}
+
     def answers(self, message: Message) -> Iterator[Reply]:
         """The components that a row may be of: ``{"verb": "infer", "row": [number or null, …]}``."""
         if message.get("verb") != "infer":

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from tractable.families import leaf
 from tractable.graph import is_separated, layout
-from tractable.models import ModelError, likelihood
+from tractable.models import BayesianNetwork, ModelError, likelihood
 from tractable.models.sparse_networks import n_entries
 from tractable.plan import BudgetError, Plan, ask
 from tractable.plan._units import duration
 from tractable.posterior import Certificate, infer, log_partition, most_probable
 from tractable.view._base import PROMPT, Message, Reply, certificate, in_words
 
-Evidence = dict[str, Any]
+ByName = dict[str, Any]
 
 BOX = {"letter": 7.0, "bar": 100.0, "least": 120.0, "most": 210.0, "head": 24.0, "row": 17.0, "foot": 5.0}
 ROWS = 6
@@ -77,6 +78,13 @@ class NetworkSession:
             "layout": _drawing(self.model, place) if len(place) <= LIST_FROM else None,
         }
 
+    def carried(self) -> Reply:
+        """Tables and kernels: a page that is a file asks them as we ask the verbs."""
+        from tractable.kernels.wasm import library
+        from tractable.view._tables import tables
+
+        return {"tables": tables(self.model), "kernels": b64encode(library()).decode()}
+
     def answers(self, message: Message) -> Iterator[Reply]:
         """The answers to one of the verbs."""
         verbs = {
@@ -117,26 +125,16 @@ class NetworkSession:
         told: Reply = {"plan": self._plan(found.plan), "elapsed": time.perf_counter() - start}
         if log_z.value == -math.inf and log_z.kind == "exact":
             return {"impossible": True, "log_evidence": certificate(log_z), **told}
-        answered = found.marginals
-        own = [None if name in answered.refused else answered.certificates(name) for name in self.names]
         told["log_evidence"] = certificate(log_z if self._log_z is None else log_z - self._log_z)
-        told["normalized"] = self._log_z is not None or self.model.graph.parents != {}
-        told["marginals"] = [one and one.value for one in own]
-        some = next((one for one in own if one is not None and one.kind != "exact"), None)
-        if some is not None:
-            told["ends"] = {
-                "lower": [one and one.lower for one in own],
-                "upper": [one and one.upper for one in own],
-                "kind": some.kind,
-                "confidence": some.confidence,
-                "verdict": some.verdict,
-            }
-        return told
+        told["normalized"] = self._log_z is not None or _is_normalized(self.model)
+        refused = found.marginals.refused
+        own = [None if name in refused else found.marginals.certificates(name) for name in self.names]
+        return {**told, "marginals": _side(own, "value"), **_ends(own)}
 
     @cached_property
     def _log_z(self) -> Certificate | None:
         """log Z of a network that is not normalized, where it is to be had; None where nothing has to be taken off."""
-        if type(self.model).__name__ == "BayesianNetwork":
+        if _is_normalized(self.model):
             return None
         try:
             return log_partition(self.model, method="exact", seconds=PROMPT)
@@ -151,7 +149,7 @@ class NetworkSession:
         found = self._planned(given)
         yield {"plan": self._plan(found), "ladder": [] if found.method else _ladder(found)}
 
-    def _planned(self, given: Evidence, seconds: float = PROMPT) -> Plan:
+    def _planned(self, given: ByName, seconds: float = PROMPT) -> Plan:
         """The plan of beliefs, found in haste: somebody waits with the pointer on a state."""
         question = ask("marginals", None, seconds)._replace(effort=HASTE)
         return leaf(self.model, "plan").plan_model(self.model, given, question)
@@ -182,9 +180,9 @@ class NetworkSession:
         numbers = {name: getattr(found, name) for name in ("method", "width", "flops", "bytes", "seconds", "why")}
         return {**numbers, "words": in_words(found), "advice": [place[name] for name in found.advice if name in place]}
 
-    def _evidence(self, message: Message) -> Evidence:
+    def _evidence(self, message: Message) -> ByName:
         """Evidence by name, of a list of [variable, state] or [variable, weights]."""
-        given: Evidence = {}
+        given: ByName = {}
         pairs = message.get("evidence", ())
         if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
             raise ModelError(
@@ -200,6 +198,24 @@ class NetworkSession:
 
     def _name(self, variable: Any) -> str:
         return self.names[_index(variable, len(self.names))]
+
+
+def _is_normalized(model: Any) -> bool:
+    return isinstance(model, BayesianNetwork)
+
+
+def _side(own: Sequence[Certificate | None], side: str) -> list[Any]:
+    """The values, or one of the ends, of all variables."""
+    return [None if one is None else getattr(one, side) for one in own]
+
+
+def _ends(own: Sequence[Certificate | None]) -> Reply:
+    """The ends of beliefs that are not exact, and what they rest on."""
+    some = next((one for one in own if one is not None and one.kind != "exact"), None)
+    if some is None:
+        return {}
+    told = {name: getattr(some, name) for name in ("kind", "confidence", "verdict")}
+    return {"ends": {"lower": _side(own, "lower"), "upper": _side(own, "upper"), **told}}
 
 
 def _index(given: Any, n: int) -> int:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from tractable.view._assets import module, style
+from tractable.view._assets import ENGINE, module, style
 from tractable.view._base import Session, standard
 
 PAGE = """<!doctype html>
@@ -35,9 +35,9 @@ def page(session: Session) -> str:
     ------
     FileNotFoundError : a network, where the kernels were not compiled for browsers; the message says what to do.
     """
-    model = standard(session.describe()) | {"live": False}
-    content: dict[str, Any] = {"model": model, **getattr(session, "carried", dict)()}
-    look, script = style(), f"\n{module('engine', 'file')}"
+    model, carried = standard(session.describe()), standard(session.carried())
+    content: dict[str, Any] = {"model": model | {"live": bool(carried)}, **carried}
+    look, script = style(), f"\n{module(*ENGINE, 'file')}"
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval' blob:; worker-src blob:; "
         f"style-src '{_hash(look)}'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -57,7 +57,7 @@ PAGE = """<!doctype html>
 """
 
 
-class Opened:
+class Served:
     """A model as it is in its file: read anew when a page is loaded after the file has changed."""
 
     def __init__(self, read: Callable[[], Session], path: Path | None = None):
@@ -116,7 +116,7 @@ class Guarded:
         await self.app({**scope, "path": scope["path"][len(self.prefix) :]}, receive, send)
 
 
-def application(opened: Opened, token: str, port: int) -> ASGIApp:
+def application(opened: Served, token: str, port: int) -> ASGIApp:
     """The page, its two files, the model, and the address that messages are posted to."""
 
     def fixed(content: str, kind: str) -> Callable[[Request], Response]:
@@ -149,7 +149,7 @@ def application(opened: Opened, token: str, port: int) -> ASGIApp:
     return Guarded(Starlette(routes=routes), token, port)
 
 
-async def _lines(opened: Opened, message: Any) -> AsyncIterator[str]:
+async def _lines(opened: Served, message: Any) -> AsyncIterator[str]:
     """Replies as lines of JSON, each when it is there; a page that goes away, or asks anew, interrupts its question."""
     come: asyncio.Queue[Any] = asyncio.Queue()
     loop, gone = asyncio.get_running_loop(), threading.Event()
@@ -201,7 +201,7 @@ def bound(port: int) -> socket.socket:
     return found
 
 
-def serve(opened: Opened, at: socket.socket, ready: Callable[[str], None]) -> None:
+def serve(opened: Served, at: socket.socket, ready: Callable[[str], None]) -> None:
     """Serve until someone ends it; `ready` is told the address."""
     token, port = secrets.token_urlsafe(24), at.getsockname()[1]
     app = application(opened, token, port)
