@@ -43,6 +43,22 @@ __attribute__((visibility("default"))) double probe(double x) { return log(x); }
 PROCESSOR = "processor.c"
 """The source of the library that says the level."""
 
+BROWSER = "wasm.c"
+"""The source of what only a page asks of the kernels."""
+
+PAGE = Path("tractable", "view", "static", "kernels.wasm")
+"""Where the kernels lie that a page carries, in a wheel."""
+
+PAGE_SOURCES = (
+    *("wasm.c", "wasm_system/system.c", "query.c", "reduce.c", "run.c", "walk.c", "tree.c", "greedy.c", "anneal.c"),
+    *("memory.c", "contract.c", "product.c", "table.c", "leaves.c"),
+)
+PAGE_FLAGS = [
+    *("-target", "wasm32-freestanding", "-mcpu=generic+bulk_memory+simd128+nontrapping_fptoint+sign_ext"),
+    *("-O2", "-g0", "-s", "-std=c11", "-nostdlib", "-fno-math-errno", "-fvisibility=hidden", "-Wl,--no-entry"),
+    *(f"-Wl,--export={name}" for name in ("ask_network", "why_trapped", "malloc", "free")),
+]
+
 LEVELS = {
     "v2": "-mcx16 -msahf -mpopcnt -msse3 -mssse3 -msse4.1 -msse4.2",
     "v3": "-mavx -mavx2 -mbmi -mbmi2 -mf16c -mfma -mlzcnt -mmovbe",
@@ -91,8 +107,8 @@ class KernelsHook(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """The zig compiler's wheel, where the system has no C compiler that works."""
-        return [] if system_compiler() and "TRACTABLE_TARGET" not in os.environ else ["ziglang"]
+        """The zig compiler's wheel, which compiles for pages, and for this system where it has no compiler that works."""
+        return ["ziglang"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and tag the wheel with this platform but with no Python version: ctypes loads it in any.
@@ -104,8 +120,11 @@ class KernelsHook(BuildHookInterface):
         build_data["tag"] = f"py3-none-{at.tag}"
         if version == "editable":
             build(source, at)
+            build_for_pages(source, source.parents[1] / PAGE)
             return
         self.scratch = tempfile.mkdtemp()
+        if page := build_for_pages(source, Path(self.scratch, PAGE.name)):
+            build_data["force_include"][str(page)] = PAGE.as_posix()
         for library in build(source, at, Path(self.scratch)):
             build_data["force_include"][str(library)] = f"tractable/kernels/{library.name}"
 
@@ -116,8 +135,8 @@ class KernelsHook(BuildHookInterface):
 
     def clean(self, versions: list[str]) -> None:
         """Remove the compiled libraries."""
-        for library in (Path(self.root) / KERNELS).glob("_kernels.*"):
-            library.unlink()
+        for library in [*(Path(self.root) / KERNELS).glob("_kernels.*"), Path(self.root, "src", PAGE)]:
+            library.unlink(missing_ok=True)
 
 
 def target() -> Target:
@@ -147,7 +166,7 @@ def build(folder: Path, at: Target | None = None, out: Path | None = None) -> li
 
 def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
     """One for each level of x86-64 and one that says the level; elsewhere, or where one set is asked for, just one."""
-    kernels = [source for source in sources if source.name != PROCESSOR]
+    kernels = [source for source in sources if source.name not in (PROCESSOR, BROWSER)]
     if at.machine != "x86_64" or "TRACTABLE_MARCH" in os.environ:
         return [Library(out / f"_kernels{at.suffix}", kernels, [])]
     made, flags = [], []
@@ -156,6 +175,19 @@ def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
         made.append(Library(out / f"_kernels.{name}{at.suffix}", kernels, flags))
     processor = [source for source in sources if source.name == PROCESSOR]
     return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, ["-fvisibility=default"])]
+
+
+def build_for_pages(folder: Path, to: Path) -> Path | None:
+    """Compile the kernels that a page carries, and return their path; None where there is no zig, and pages go without."""
+    if not find_spec("ziglang"):
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch, to.name)
+        sources = [str(folder / name) for name in PAGE_SOURCES]
+        required(attempt([*zig(), *PAGE_FLAGS, f"-isystem{folder / 'wasm_system'}", *sources, "-o", str(made)]))
+        shutil.copyfile(made, partial := to.with_name(f"{to.name}.{os.getpid()}.partial"))
+    os.replace(partial, to)
+    return to
 
 
 def instruction_set(at: Target) -> list[str]:
