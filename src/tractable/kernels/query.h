@@ -13,10 +13,12 @@ typedef struct {
     double call, step, each[N_PRICES]; /* predicted seconds: for the call, for a step, for each unit of a price */
 } Terms;
 
-/* What is left of a network, its variables numbered anew. */
+/* What is left of a network, its variables numbered anew; there is room for one more table over no variable. */
 typedef struct {
     Network net;
     int32_t *sizes;
+    int64_t *starts;
+    double *log_size;
     const double **values;
 } Rest;
 

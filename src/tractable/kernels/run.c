@@ -265,7 +265,7 @@ static int sweep_down(Run *r, double *out, int entries) {
     for (int j = 0; j < m && entries; j++) out_start[j + 1] = out_start[j] + r->full[j].size;
     for (int v = 0; v < net->n && !entries; v++) {
         int64_t len = r->c.sizes[v] * r->c.n_rows;
-        double apart = r->c.semiring == MAX_PLUS ? 0 : 1.0 / r->c.sizes[v];
+        double apart = r->c.semiring == MAX_PLUS ? r->node[nodes - 1].x[0] : 1.0 / r->c.sizes[v];
         out_start[v + 1] = out_start[v] + len;
         for (int64_t i = 0; p.place[v] < 0 && i < len; i++) out[out_start[v] + i] = apart;
     }

@@ -53,10 +53,10 @@ static Planned prepare(const Reduced *r, const Tables *given, const uint8_t *see
     Network *net = &p.rest.net;
     if (!net->m) {
         p.rest.values[0] = &one;
-        ((int64_t *)(uintptr_t)net->starts)[++net->m] = 0;
+        p.rest.starts[++net->m] = 0;
     }
     for (int v = 0; seen && v < r->n; v++)
-        if (seen[v] && r->index[v] >= 0) ((double *)(uintptr_t)net->log_size)[r->index[v]] = 0;
+        if (seen[v] && r->index[v] >= 0) p.rest.log_size[r->index[v]] = 0;
     p.pairs = grab(sizeof(int32_t) * 2 * (size_t)net->m);
     return p;
 }

@@ -23,8 +23,8 @@ def tables(model: Any) -> dict[str, Any]:
     ------
     ModelError : tables that are more than a page carries.
     """
-    held = model if not model.sparse else model.opened
-    if held is None or n_entries(held) > MOST:
+    held = (model.opened or model) if model.sparse else model
+    if n_entries(held) > MOST:
         raise ModelError(
             f"the tables have {n_entries(model):,} entries, a page that is a file carries up to {MOST:,}; "
             "leave -o out, and the page is served"

@@ -1,9 +1,8 @@
 /* What a system gives the kernels elsewhere: memory, sorting, and the exponents of numbers. */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "math.h"
 
 /* Blocks lie behind one another; free ones are in a list, and the first that is large enough is taken. */
 typedef struct Block {
@@ -13,8 +12,7 @@ typedef struct Block {
 
 enum { PAGE = 1 << 16, UNIT = 64 };
 
-extern unsigned char __heap_base;
-static uintptr_t top;
+static uintptr_t top; /* where what was never given out begins; at first the end of all memory */
 static Block *idle;
 
 static Block *idle_block(size_t bytes) {
@@ -37,8 +35,9 @@ void *malloc(size_t bytes) {
     bytes = (bytes + UNIT - 1) / UNIT * UNIT;
     Block *b = idle_block(bytes);
     if (b) return b + 1;
-    if (!top) top = ((uintptr_t)&__heap_base + UNIT - 1) / UNIT * UNIT;
-    uint64_t end = (uint64_t)top + sizeof(Block) + bytes, there = (uint64_t)__builtin_wasm_memory_size(0) * PAGE;
+    uint64_t there = (uint64_t)__builtin_wasm_memory_size(0) * PAGE;
+    if (!top) top = (uintptr_t)there;
+    uint64_t end = (uint64_t)top + sizeof(Block) + bytes;
     if (end > there && __builtin_wasm_memory_grow(0, (size_t)((end - there + PAGE - 1) / PAGE)) == SIZE_MAX) return NULL;
     b = (Block *)top;
     b->bytes = bytes;
