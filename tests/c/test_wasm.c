@@ -4,15 +4,15 @@
 enum { FOUND = 0, IMPOSSIBLE = 1, DECLINED = 3 };
 
 int ask_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
-                const int64_t *value_starts, const double *values, const int32_t *evidence, const uint8_t *seen,
+                const int64_t *value_starts, const double *values, const int32_t *evidence,
                 const double *terms, double patience, double *price, double *out, int32_t *states, Caller caller);
 int why_trapped(void);
 
 static double terms[4 + N_PRICES] = {1e9, 1e9}, price[N_PRICES + 1];
 
-static int ask(const Model *model, const int32_t *evidence, const uint8_t *seen, double *out, int32_t *states) {
+static int ask(const Model *model, const int32_t *evidence, double *out, int32_t *states) {
     const Tables *t = &model->tables;
-    return ask_network(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, seen, terms,
+    return ask_network(t->n, t->m, t->sizes, t->starts, t->scopes, t->value_starts, t->values, evidence, terms,
                        0.001, price, out, states, NULL);
 }
 
@@ -40,16 +40,16 @@ static void test_random(int kind) {
     double *out = TAKE(double, model.n_states + 1);
     long double *expected = TAKE(long double, model.n_states), z = sum_over(&model, evidence, expected);
     if (z == 0 || z < 1e-4900L) { /* those of EXTREME may leave the long doubles */
-        CHECK(z != 0 || kind == EXTREME || ask(&model, evidence, NULL, out, NULL) == IMPOSSIBLE);
-        CHECK(z != 0 || kind == EXTREME || ask(&model, evidence, NULL, out, states) == IMPOSSIBLE);
+        CHECK(z != 0 || kind == EXTREME || ask(&model, evidence, out, NULL) == IMPOSSIBLE);
+        CHECK(z != 0 || kind == EXTREME || ask(&model, evidence, out, states) == IMPOSSIBLE);
         release();
         return;
     }
-    CHECK(ask(&model, evidence, NULL, out, NULL) == FOUND);
+    CHECK(ask(&model, evidence, out, NULL) == FOUND);
     CHECK_NEAR(out[0], logl(z), 1e-10 * (1 + fabsl(logl(z))));
     for (int64_t i = 0; i < model.n_states; i++) CHECK_NEAR(out[1 + i], expected[i] / z, 1e-10);
     long double best = maximum_over(&model, evidence, expected);
-    CHECK(ask(&model, evidence, NULL, out, states) == FOUND);
+    CHECK(ask(&model, evidence, out, states) == FOUND);
     CHECK_NEAR(out[0], logl(best), 1e-10 * (1 + fabsl(logl(best))));
     CHECK(agrees(&model, states, evidence));
     CHECK_NEAR(logl(weight_of(&model.tables, states)), logl(best), 1e-10 * (1 + fabsl(logl(best))));
@@ -75,24 +75,21 @@ static Model ring(int n) {
 static void test_prices(void) {
     Model model = ring(8);
     int32_t nothing[8] = {-1, -1, -1, -1, -1, -1, -1, -1}, one[8] = {2, -1, -1, -1, -1, -1, -1, -1};
-    const uint8_t seen[8] = {1};
     double *out = TAKE(double, model.n_states + 1);
     terms[2] = 1, terms[3] = 0.5; /* seconds of a call and of a step */
-    CHECK(ask(&model, nothing, NULL, NULL, NULL) == DECLINED);
+    CHECK(ask(&model, nothing, NULL, NULL) == DECLINED);
     CHECK_NEAR(price[1], log2(9), 1e-9);
     CHECK_NEAR(price[N_PRICES], 1 + 0.5 * 7, 1e-9);
-    CHECK(ask(&model, nothing, seen, NULL, NULL) == DECLINED); /* a chain is left */
-    CHECK_NEAR(price[1], log2(3), 1e-9);
-    CHECK(ask(&model, one, NULL, NULL, NULL) == DECLINED);
+    CHECK(ask(&model, one, NULL, NULL) == DECLINED); /* a chain is left */
     CHECK_NEAR(price[1], log2(3), 1e-9);
     terms[1] = 4;
-    CHECK(ask(&model, nothing, NULL, out, NULL) == DECLINED);
+    CHECK(ask(&model, nothing, out, NULL) == DECLINED);
     terms[1] = 5;
-    CHECK(ask(&model, nothing, NULL, out, NULL) == FOUND);
+    CHECK(ask(&model, nothing, out, NULL) == FOUND);
     terms[0] = price[6] + price[8] - 1;
-    CHECK(ask(&model, nothing, NULL, out, NULL) == DECLINED);
+    CHECK(ask(&model, nothing, out, NULL) == DECLINED);
     terms[0] = terms[1] = 1e9, terms[2] = terms[3] = 0;
-    RUNS_OUT(ask(&model, nothing, NULL, out, NULL), NO_MEMORY, FOUND);
+    RUNS_OUT(ask(&model, nothing, out, NULL), NO_MEMORY, FOUND);
     CHECK(why_trapped() == NO_MEMORY || !EACH_ALONE);
     release();
 }

@@ -6,7 +6,7 @@ Rest compact(const Reduced *r, int64_t n_scope) {
     int32_t *scopes = grab(sizeof(int32_t) * (size_t)(n_scope + 1));
     int64_t *starts = grab(sizeof(int64_t) * (size_t)(r->m + 2));
     double *log_size = grab(sizeof(double) * (size_t)(r->n + 1));
-    Rest rest = {.sizes = grab(sizeof(int32_t) * (size_t)(r->n + 1)), .starts = starts, .log_size = log_size};
+    Rest rest = {.sizes = grab(sizeof(int32_t) * (size_t)(r->n + 1)), .starts = starts};
     rest.values = grab(sizeof(double *) * (size_t)(r->m + 1));
     rest.net = (Network){r->n_free, 0, starts, scopes, log_size, grab_zeroed((size_t)r->n + 1, 1)};
     for (int v = 0; v < r->n; v++) {

@@ -18,7 +18,6 @@ typedef struct {
     Network net;
     int32_t *sizes;
     int64_t *starts;
-    double *log_size;
     const double **values;
 } Rest;
 

@@ -7,6 +7,9 @@ static const int heuristics[] = {2, 0, 1, 3};
 enum { N_HEURISTICS = 4, N_TREES = 16 };
 static const double worth = 0.1, first_patience = 2.0;
 
+/* So many times too many entries are hardly ever followed by few enough: the search is short then. */
+static const double far = 1e4, hopeless = 0.1;
+
 typedef struct {
     Rest rest;
     const Terms *terms;
@@ -41,13 +44,14 @@ static void look_for_tree(Planned *p, double patience) {
             price_tree(net, pairs, price);
         }
         if (found < INFINITY) offer(p, pairs, price, &best);
+        if (p->price[6] > far * p->terms->entries) patience = fmin(patience, hopeless);
         left = fmin(worth * p->price[N_PRICES], patience) - (now_seconds() - start);
     }
     drop(pairs);
 }
 
 /* What is left of the network, with a table of its own where nothing is. */
-static Planned prepare(const Reduced *r, const Tables *given, const uint8_t *seen, const Terms *terms, double *price) {
+static Planned prepare(const Reduced *r, const Tables *given, const Terms *terms, double *price) {
     static const double one = 1;
     Planned p = {.rest = compact(r, given->starts[given->m]), .terms = terms, .price = price};
     Network *net = &p.rest.net;
@@ -55,8 +59,6 @@ static Planned prepare(const Reduced *r, const Tables *given, const uint8_t *see
         p.rest.values[0] = &one;
         p.rest.starts[++net->m] = 0;
     }
-    for (int v = 0; seen && v < r->n; v++)
-        if (seen[v] && r->index[v] >= 0) p.rest.log_size[r->index[v]] = 0;
     p.pairs = grab(sizeof(int32_t) * 2 * (size_t)net->m);
     return p;
 }
@@ -89,12 +91,11 @@ static int answer(const Reduced *r, const Planned *p, double *out, int32_t *stat
 }
 
 /* Whatever comes out, `price` [N_PRICES + 1] is that of the tree, and its predicted seconds; ZERO: the evidence is
- * impossible. DECLINED: beyond the terms, or nothing but the price was asked for, as no `out` is given; `seen` are then
- * variables that will be observed too, in states that are not known yet. Else out [1 + states] is log Z and all marginals;
- * with `states` [n] it is the largest log weight of all joint states, and of those that have each state, and they are the
- * best one. The search for a tree takes `patience` seconds at most. */
+ * impossible. DECLINED: beyond the terms, or nothing but the price was asked for, as no `out` is given. Else out [1 + states]
+ * is log Z and all marginals; with `states` [n] it is the largest log weight of all joint states, and of those that have
+ * each state, and they are the best one. The search for a tree takes `patience` seconds at most. */
 EXPORT int ask_network(int n, int m, const int32_t *sizes, const int64_t *starts, const int32_t *scopes,
-                       const int64_t *value_starts, const double *values, const int32_t *evidence, const uint8_t *seen,
+                       const int64_t *value_starts, const double *values, const int32_t *evidence,
                        const double *terms, double patience, double *price, double *out, int32_t *states,
                        Caller caller) {
     REGION(caller)
@@ -104,10 +105,11 @@ EXPORT int ask_network(int n, int m, const int32_t *sizes, const int64_t *starts
     for (int i = 0; i <= N_PRICES; i++) price[i] = 0;
     reduce_tables(&r, &given, evidence, NULL, NULL, 1);
     if (!r.impossible) {
-        Planned p = prepare(&r, &given, seen, (const Terms *)terms, price);
+        Planned p = prepare(&r, &given, (const Terms *)terms, price);
         look_for_tree(&p, patience);
-        /* logarithms of the given tables are tables too */
-        int within = price[6] + price[8] <= p.terms->entries && price[N_PRICES] <= p.terms->seconds;
+        /* logarithms of the given tables are tables too; in 32 bits there is no room for more than so many bytes */
+        double most = fmin(p.terms->entries, (double)(SIZE_MAX / 16));
+        int within = price[6] + price[8] <= most && price[N_PRICES] <= p.terms->seconds;
         status = out && within ? answer(&r, &p, out, states) : DECLINED;
     }
     region_leave();

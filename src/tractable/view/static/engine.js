@@ -6,7 +6,8 @@ const PROMPT_SECONDS = 1; // of an answer that nobody has to ask for
 const LONGEST_SECONDS = 600; // of an answer that is offered
 const NO_MEMORY = "this browser has no more memory for an answer; close other pages, or observe more";
 const MOST_ENTRIES = 2 ** 26; // of all tables that are held at once: half a gigabyte
-const PATIENCE_SECONDS = { plan: 0.3, answer: 2 }; // of the search for a good order
+const PATIENCE_SECONDS = { plan: 0.1, answer: 1 }; // of the search for a good order
+const FEW_STATES = 4; // that are looked at for the price of a click
 const ROUNDING_OF_LOGARITHMS = 1e-12;
 
 /** The numbers of a text in base 64. */
@@ -20,7 +21,7 @@ const TIMES_IN_WORDS = [["µs", 1000], ["ms", 1000], ["s", 60], ["min", 60], ["h
 export function timeInWords(seconds) {
   const shown = (x) => (x >= 999.5 && x < 1e5 ? x.toFixed(0) : String(Number(x.toPrecision(3))));
   let [value, i] = [seconds * 1e6, 0];
-  for (; Number(shown(value)) >= TIMES_IN_WORDS[i][1]; i++) value = Math.max(value / TIMES_IN_WORDS[i][1], 1);
+  for (; Number(shown(value)) >= TIMES_IN_WORDS[i][1] && i < TIMES_IN_WORDS.length - 1; i++) value = Math.max(value / TIMES_IN_WORDS[i][1], 1);
   return `${shown(value)} ${TIMES_IN_WORDS[i][0]}`;
 }
 
@@ -35,13 +36,14 @@ function exactly(value) {
 function planOf({ price }, method) {
   const [flops, width, , , , , entries] = price;
   const seconds = price.at(-1);
-  const wide = entries + price[8] > MOST_ENTRIES;
+  const wide = entries + price[8] > MOST_ENTRIES || seconds === Infinity;
   const late = `too long to be exact at once: ${timeInWords(seconds)}`;
-  const big = `too wide for this page: tables of 2^${Math.log2(entries).toFixed(1)} entries`;
+  const size = seconds === Infinity ? "no order was found in time" : `tables of 2^${Math.log2(entries).toFixed(1)} entries`;
+  const big = `too wide for this page: ${size}`;
   const words = wide ? big : method ? `exact in ${timeInWords(seconds)}` : late;
   const why = `the largest table has 2^${width.toFixed(1)} entries`;
   const numbers = Object.entries({ width, flops, bytes: 8 * entries, seconds }).map(([k, x]) => [k, plainNumber(x)]);
-  return { method: method ? "elimination" : null, ...Object.fromEntries(numbers), why, words, advice: [], wide };
+  return { method: method && !wide ? "elimination" : null, ...Object.fromEntries(numbers), why, words, advice: [], wide };
 }
 
 /** What remains where exact answers do not come at once. */
@@ -59,7 +61,7 @@ function evidenceOf(given, variables) {
   for (const [v, own] of given ?? []) {
     const size = variables[v]?.states.length;
     const soft = Array.isArray(own) && own.length === size && own.every((x) => Number.isFinite(x) && x >= 0);
-    if (size === undefined || !(soft || (Number.isInteger(own) && own >= 0 && own < size)))
+    if (!Number.isInteger(v) || size === undefined || !(soft || (Number.isInteger(own) && own >= 0 && own < size)))
       throw new RangeError(`no evidence: ${JSON.stringify([v, own])}`);
     if (soft) weights.push([v, own]);
     else observed.push([v, own]);
@@ -75,7 +77,7 @@ export function networkVerbs(description, calls) {
 
   async function asked(message, more, signal) {
     const evidence = evidenceOf(message.evidence, variables);
-    const question = { ...evidence, seen: [], entries: MOST_ENTRIES, patience: PATIENCE_SECONDS.answer, ...more };
+    const question = { ...evidence, entries: MOST_ENTRIES, patience: PATIENCE_SECONDS.answer, ...more };
     const found = await calls(question, signal);
     if (found.outcome === "memory") throw new RangeError(NO_MEMORY);
     return found;
@@ -101,13 +103,19 @@ export function networkVerbs(description, calls) {
     return { impossible: false, normalized: all !== null, marginals: found.marginals.slice(0, variables.length), ...told };
   }
 
+  /** The price where a variable is observed as well: the highest of a few of its states that are possible. */
   async function plan(message, signal) {
-    const seen = [message.variable].filter((v) => v !== null && v !== undefined && variables[v]);
-    const rest = (message.evidence ?? []).filter(([v]) => !seen.includes(v));
-    const found = await asked({ evidence: rest }, { seen, patience: PATIENCE_SECONDS.plan }, signal);
-    const prompt = found.price[9] <= PROMPT_SECONDS && found.price[6] + found.price[8] <= MOST_ENTRIES;
-    const own = planOf(found, prompt);
-    return { plan: own, ladder: prompt ? [] : ladderOf(own) };
+    const rest = (message.evidence ?? []).filter(([v]) => v !== message.variable);
+    const n = variables[message.variable]?.states.length ?? 0;
+    const few = Math.min(n, FEW_STATES);
+    const cases = n ? Array.from({ length: few }, (_, i) => [[message.variable, Math.floor((i * n) / few)]]) : [[]];
+    let worst = null;
+    for (const more of cases) {
+      const found = await asked({ evidence: [...rest, ...more] }, { patience: PATIENCE_SECONDS.plan }, signal);
+      if (!worst || found.price.at(-1) > worst.price.at(-1)) worst = found;
+    }
+    const own = planOf(worst, worst.price.at(-1) <= PROMPT_SECONDS);
+    return { plan: own, ladder: own.method ? [] : ladderOf(own) };
   }
 
   async function mostProbable(message, signal) {

@@ -7,8 +7,8 @@ const GRACE_MILLISECONDS = 100; // for an answer that nobody waits for any more,
  * its text is the program of a worker too.
  *
  * A network is {sizes, scopes, values}: numbers of states, the variables of each table, all their entries. A question is
- * {observed: [[variable, state]…], weights: [[variable, weights]…], seen: [variable…], best: how many, seconds, entries,
- * patience}; without `seconds` it is about the price alone. An answer: {outcome: "found" | "impossible" | "declined" |
+ * {observed: [[variable, state]…], weights: [[variable, weights]…], best: how many, seconds, entries, patience}; without
+ * `seconds` it is about the price alone. An answer: {outcome: "found" | "impossible" | "declined" |
  * "memory", price, log, marginals, found: [{states, log, tied}…]}.
  */
 export function kernelsOf(module, network, speed = 1) {
@@ -52,7 +52,6 @@ export function kernelsOf(module, network, speed = 1) {
     place("valueStarts", BigInt64Array, starts.length + n, valueStarts);
     place("values", Float64Array, values.length + stateStarts[n], values);
     place("evidence", Int32Array, n);
-    place("seen", Uint8Array, n);
     place("terms", Float64Array, 4 + N_PRICES);
     place("price", Float64Array, N_PRICES + 1);
     place("out", Float64Array, 1 + stateStarts[n]);
@@ -86,12 +85,10 @@ export function kernelsOf(module, network, speed = 1) {
     const m = weighted(weights);
     view(Int32Array, "evidence", n).fill(-1);
     for (const [v, state] of observed) view(Int32Array, "evidence", n)[v] = state;
-    view(Uint8Array, "seen", n).fill(0);
-    for (const v of question.seen) view(Uint8Array, "seen", n)[v] = 1;
     setTerms(question, best ? 6 * question.best : 3);
     const out = question.seconds === undefined ? 0 : at.out;
     const status = kernels.ask_network(n, m, at.sizes, at.starts, at.scopes, at.valueStarts, at.values, at.evidence,
-      at.seen, at.terms, question.patience, at.price, out, best ? at.states : 0, 0); // prettier-ignore
+      at.terms, question.patience, at.price, out, best ? at.states : 0, 0); // prettier-ignore
     const price = [...view(Float64Array, "price", N_PRICES + 1)];
     const [log, ...numbers] = status === 0 ? view(Float64Array, "out", 1 + stateStarts[n]) : [-Infinity];
     const answer = { outcome: OUTCOMES[status], price, log };
@@ -150,7 +147,7 @@ export function kernelsOf(module, network, speed = 1) {
 
   /** How much slower than predicted this device is. */
   function measured() {
-    const question = { observed: [], weights: [], seen: [], seconds: 1e9, entries: 1e9, patience: 0 };
+    const question = { observed: [], weights: [], seconds: 1e9, entries: 1e9, patience: 0 };
     const start = performance.now();
     let [least, found] = [Infinity, null];
     while (performance.now() - start < 40) {
