@@ -7,7 +7,8 @@ other machine need run.
 
 The compiler is the first of `$CC`, cc, gcc, clang that can build a small library, else the zig compiler of the
 `ziglang` wheel, so that a machine with only Python and pip can install the package. Python's headers are not needed:
-the libraries are loaded with ctypes. `python hatch_build.py` makes the wheels of all `TARGETS` with zig, in dist/;
+the libraries are loaded with ctypes. With zig some kernels are compiled as WebAssembly too, for pages that are files
+(`tractable view net.bif -o net.html`). `python hatch_build.py` makes the wheels of all `TARGETS` with zig, in dist/;
 `$TRACTABLE_TARGET` names one of them for any other way to build a wheel.
 """
 
@@ -46,13 +47,16 @@ PROCESSOR = "processor.c"
 BROWSER = "wasm.c"
 """The source of what only a page asks of the kernels."""
 
-PAGE = Path("tractable", "view", "static", "kernels.wasm")
-"""Where the kernels lie that a page carries, in a wheel."""
+PAGE = "_kernels.wasm"
+"""The library that a page carries, and what it is made of."""
 
 PAGE_SOURCES = (
     *("wasm.c", "wasm_system/system.c", "query.c", "reduce.c", "run.c", "walk.c", "tree.c", "greedy.c", "anneal.c"),
     *("memory.c", "contract.c", "product.c", "table.c", "leaves.c"),
 )
+ZIG_RUNS = {"linux", "darwin", "win32", "x86_64", "amd64", "aarch64", "arm64"}
+"""Systems and machines for which its wheel is surely there; elsewhere an installation may do without pages."""
+
 PAGE_FLAGS = [
     *("-target", "wasm32-freestanding", "-mcpu=generic+bulk_memory+simd128+nontrapping_fptoint+sign_ext"),
     *("-O2", "-g0", "-s", "-std=c11", "-nostdlib", "-fno-math-errno", "-fvisibility=hidden", "-Wl,--no-entry"),
@@ -107,8 +111,10 @@ class KernelsHook(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """The zig compiler's wheel, which compiles for pages, and for this system where it has no compiler that works."""
-        return ["ziglang"]
+        """The zig compiler's wheel: for pages, and for this system where it has no C compiler that works."""
+        at = sys.platform, platform.machine().lower()
+        needed = "TRACTABLE_TARGET" in os.environ or not system_compiler()
+        return ["ziglang"] if needed or {*at} <= ZIG_RUNS else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and tag the wheel with this platform but with no Python version: ctypes loads it in any.
@@ -120,11 +126,8 @@ class KernelsHook(BuildHookInterface):
         build_data["tag"] = f"py3-none-{at.tag}"
         if version == "editable":
             build(source, at)
-            build_for_pages(source, source.parents[1] / PAGE)
             return
         self.scratch = tempfile.mkdtemp()
-        if page := build_for_pages(source, Path(self.scratch, PAGE.name)):
-            build_data["force_include"][str(page)] = PAGE.as_posix()
         for library in build(source, at, Path(self.scratch)):
             build_data["force_include"][str(library)] = f"tractable/kernels/{library.name}"
 
@@ -135,8 +138,8 @@ class KernelsHook(BuildHookInterface):
 
     def clean(self, versions: list[str]) -> None:
         """Remove the compiled libraries."""
-        for library in [*(Path(self.root) / KERNELS).glob("_kernels.*"), Path(self.root, "src", PAGE)]:
-            library.unlink(missing_ok=True)
+        for library in (Path(self.root) / KERNELS).glob("_kernels.*"):
+            library.unlink()
 
 
 def target() -> Target:
@@ -161,7 +164,7 @@ def build(folder: Path, at: Target | None = None, out: Path | None = None) -> li
     compile_libraries([*at.command, *instruction_set(at)], made)
     for other in {*out.glob("_kernels.*")} - {library.path for library in made}:
         other.unlink()  # of an earlier build, and would be loaded
-    return [library.path for library in made]
+    return [*(library.path for library in made), *build_for_pages(folder, out)]
 
 
 def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
@@ -177,17 +180,17 @@ def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
     return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, ["-fvisibility=default"])]
 
 
-def build_for_pages(folder: Path, to: Path) -> Path | None:
-    """Compile the kernels that a page carries, and return their path; None where there is no zig, and pages go without."""
-    if not find_spec("ziglang"):
-        return None
+def build_for_pages(folder: Path, out: Path) -> list[Path]:
+    """Compile what a page carries, and return its path; nothing where there is no zig: pages then say what is missing."""
+    if not ((folder / BROWSER).exists() and find_spec("ziglang")):
+        return []
     with tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch, to.name)
+        made, to, partial = Path(scratch, PAGE), out / PAGE, out / f"{PAGE}.{os.getpid()}.partial"
         sources = [str(folder / name) for name in PAGE_SOURCES]
         required(attempt([*zig(), *PAGE_FLAGS, f"-isystem{folder / 'wasm_system'}", *sources, "-o", str(made)]))
-        shutil.copyfile(made, partial := to.with_name(f"{to.name}.{os.getpid()}.partial"))
-    os.replace(partial, to)
-    return to
+        shutil.copyfile(made, partial)
+        os.replace(partial, to)
+    return [to]
 
 
 def instruction_set(at: Target) -> list[str]:

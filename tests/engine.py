@@ -34,7 +34,7 @@ class Engine:
 
     def __init__(self, command: str):
         static = Path(str(files("tractable.view") / "static"))
-        words = [command, str(Path(__file__).with_suffix(".mjs")), str(static), str(static / "kernels.wasm")]
+        words = [command, str(Path(__file__).with_suffix(".mjs")), str(static), str(files("tractable.kernels") / "_kernels.wasm")]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
     def ask(self, model: Any, messages: Sequence[Message], **how: Any) -> list[Message]:

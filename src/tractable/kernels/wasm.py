@@ -13,7 +13,7 @@ def library() -> bytes:
     FileNotFoundError : they were not compiled; the message says what to do.
     """
     try:
-        return files("tractable.view").joinpath("static", "kernels.wasm").read_bytes()
+        return files("tractable.kernels").joinpath("_kernels.wasm").read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(
             "this installation has no kernels for pages, as ziglang was not there when it was made: install "
