@@ -181,7 +181,7 @@ def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
 
 
 def build_for_pages(folder: Path, out: Path) -> list[Path]:
-    """Compile what a page carries, and return its path; nothing where there is no zig: pages then say what is missing."""
+    """Compile what a page carries, and return its path; nothing where no zig is, as pages then say."""
     if not ((folder / BROWSER).exists() and find_spec("ziglang")):
         return []
     with tempfile.TemporaryDirectory() as scratch:

@@ -34,8 +34,15 @@ class Engine:
 
     def __init__(self, command: str):
         static = Path(str(files("tractable.view") / "static"))
-        words = [command, str(Path(__file__).with_suffix(".mjs")), str(static), str(files("tractable.kernels") / "_kernels.wasm")]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        words = [
+            command,
+            str(Path(__file__).with_suffix(".mjs")),
+            str(static),
+            str(files("tractable.kernels") / "_kernels.wasm"),
+        ]
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
 
     def ask(self, model: Any, messages: Sequence[Message], **how: Any) -> list[Message]:
         """The replies to messages about a model, or about a graph alone."""
@@ -56,7 +63,11 @@ def description(model: Any) -> Message:
     states = getattr(model, "states", graph.sizes)
     place = {name: i for i, name in enumerate(states)}
     variables = [
-        {"name": v, "states": list(getattr(model, "states", {}).get(v, "01")), "parents": [place[u] for u in graph.parents.get(v, ())]}
+        {
+            "name": v,
+            "states": list(getattr(model, "states", {}).get(v, "01")),
+            "parents": [place[u] for u in graph.parents.get(v, ())],
+        }
         for v in states
     ]
     links = [[place[v] for v in link] for link in graph.links]
@@ -67,7 +78,8 @@ def numbered(model: Any, evidence: dict[str, Any]) -> list[Any]:
     """Evidence as a message has it."""
     names = list(model.states)
     return [
-        [names.index(v), own if isinstance(own, list) else list(model.states[v]).index(own)] for v, own in evidence.items()
+        [names.index(v), own if isinstance(own, list) else list(model.states[v]).index(own)]
+        for v, own in evidence.items()
     ]
 
 

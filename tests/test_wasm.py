@@ -57,7 +57,11 @@ def check_best(reply: dict[str, Any], net: Any, evidence: dict[str, Any], k: int
     for own, expected in zip(found, tr.most_probable(net, as_evidence(evidence), k=k), strict=True):
         assert own["log_probability"]["value"] == pytest.approx(expected.log_probability.value, abs=1e-9, rel=1e-9)
     states = {v: own[s] for (v, own), s in zip(net.states.items(), found[-1]["states"], strict=True)}
-    hard = sum(math.log(own[found[-1]["states"][list(net.states).index(v)]]) for v, own in evidence.items() if isinstance(own, list))
+    hard = sum(
+        math.log(own[found[-1]["states"][list(net.states).index(v)]])
+        for v, own in evidence.items()
+        if isinstance(own, list)
+    )
     joint = tr.log_evidence(net, states).value + hard
     assert found[-1]["log_probability"]["value"] == pytest.approx(joint, abs=1e-9, rel=1e-9)
 
@@ -118,7 +122,9 @@ def test_small_networks(engine: Engine, seed: int) -> None:
     beliefs, best = engine.ask(net, [infer(told), {"verb": "most_probable", "evidence": told, "k": 4}])
     log_z = brute_force.log_partition(net, evidence)
     if log_z == -math.inf:
-        assert beliefs["impossible"] and beliefs["log_evidence"]["value"] == "-inf" and "probability zero" in best["error"]
+        assert (
+            beliefs["impossible"] and beliefs["log_evidence"]["value"] == "-inf" and "probability zero" in best["error"]
+        )
         return
     whole = 0.0 if net.graph.parents or type(net).__name__ == "BayesianNetwork" else brute_force.log_partition(net)
     assert beliefs["log_evidence"]["value"] == pytest.approx(log_z - whole, rel=1e-9, abs=1e-9)
@@ -141,8 +147,12 @@ class TestTooWide:
         n = 40
         names = [f"v{i}" for i in range(n)]
         pairs = itertools.combinations(names, 2)
-        net = tr.MarkovNetwork({v: "01" for v in names}, [(pair, [[1.0, 2.0], [3.0, 4.0]]) for pair in pairs])
-        messages = [infer([]), {"verb": "most_probable", "evidence": [], "k": 2}, {"verb": "plan", "evidence": [], "variable": 3}]
+        net = tr.MarkovNetwork(dict.fromkeys(names, "01"), [(pair, [[1.0, 2.0], [3.0, 4.0]]) for pair in pairs])
+        messages = [
+            infer([]),
+            {"verb": "most_probable", "evidence": [], "k": 2},
+            {"verb": "plan", "evidence": [], "variable": 3},
+        ]
         late, best, price = engine.ask(net, messages)
         assert late["too_long"] and best["too_long"] and price["plan"]["method"] is None
         assert late["plan"]["words"].startswith("too wide for this page: tables of 2^")
@@ -154,7 +164,7 @@ class TestTooWide:
         """And is answered when it is asked for with its seconds."""
         names = [f"v{i}" for i in range(21)]
         pairs = list(itertools.combinations(names, 2))
-        net = tr.MarkovNetwork({v: "01" for v in names}, [(pair, [[1.0, 2.0], [3.0, 4.0]]) for pair in pairs])
+        net = tr.MarkovNetwork(dict.fromkeys(names, "01"), [(pair, [[1.0, 2.0], [3.0, 4.0]]) for pair in pairs])
         short, long = engine.ask(net, [{**infer([]), "seconds": 1e-4}, infer([])])
         assert short["too_long"] and short["plan"]["words"].startswith("too long to be exact at once: ")
         rung = short["ladder"][0]
@@ -165,7 +175,7 @@ class TestTooWide:
 def test_prices_before_the_click_are_those_after_it(engine: Engine) -> None:
     """Where a state rules nothing out; the price needs no state."""
     net = tr.MarkovNetwork(
-        {v: "012" for v in "abcde"},
+        dict.fromkeys("abcde", "012"),
         [(pair, np.arange(1.0, 10).reshape(3, 3)) for pair in ("ab", "bc", "cd", "de", "ea")],
     )
     before, after = engine.ask(net, [{"verb": "plan", "evidence": [[0, 1]], "variable": 2}, infer([[0, 1], [2, 2]])])
@@ -207,7 +217,9 @@ class TestHostile:
         lone = tr.BayesianNetwork({"a": ["only"]}, {}, {"a": [1.0]})
         check_beliefs(engine.ask(lone, [infer([])])[0], lone, {})
         rng = np.random.default_rng(0)
-        many = tr.BayesianNetwork({"a": 3000, "b": 2}, {"b": ["a"]}, {"a": rng.dirichlet(np.ones(3000)), "b": rng.dirichlet([1, 1], 3000)})
+        many = tr.BayesianNetwork(
+            {"a": 3000, "b": 2}, {"b": ["a"]}, {"a": rng.dirichlet(np.ones(3000)), "b": rng.dirichlet([1, 1], 3000)}
+        )
         check_beliefs(engine.ask(many, [infer([[1, 1]])])[0], many, {"b": "1"})
         wide = tr.MarkovNetwork({f"v{i}": 2 for i in range(18)}, [([f"v{i}" for i in range(18)], rng.random([2] * 18))])
         check_beliefs(engine.ask(wide, [infer([[1, 1]])])[0], wide, {"v1": "1"})
@@ -218,15 +230,32 @@ class TestHostile:
         """Products of probabilities that no double holds, and those that need logarithms all the way."""
         n = 400
         chain = tr.MarkovNetwork(
-            {f"v{i}": 2 for i in range(n)}, [([f"v{i}", f"v{i + 1}"], [[1e-300, 2e-300], [3e-300, 1e-305]]) for i in range(n - 1)]
+            {f"v{i}": 2 for i in range(n)},
+            [([f"v{i}", f"v{i + 1}"], [[1e-300, 2e-300], [3e-300, 1e-305]]) for i in range(n - 1)],
         )
         (found,) = engine.ask(chain, [infer([[0, 1], [9, 0]])])
         check_beliefs(found, chain, {"v0": "1", "v9": "0"})
-        far = tr.MarkovNetwork({v: 2 for v in "abc"}, [("ab", [[1e300, 1e-300], [1e-300, 1e-308]]), ("bc", [[1e-320, 1e-310], [1e308, 1e300]])])
+        far = tr.MarkovNetwork(
+            dict.fromkeys("abc", 2),
+            [("ab", [[1e300, 1e-300], [1e-300, 1e-308]]), ("bc", [[1e-320, 1e-310], [1e308, 1e300]])],
+        )
         (found,) = engine.ask(far, [infer([])])
         check_beliefs(found, far, {})
 
-    @pytest.mark.parametrize("evidence", [[[9, 0]], [[-1, 0]], [[0, 2]], [[0, [1.0]]], [[0, [1.0, -1.0]]], [[0, None]], [["0", 0]], [[0, [0.0, None]]], 3])
+    @pytest.mark.parametrize(
+        "evidence",
+        [
+            [[9, 0]],
+            [[-1, 0]],
+            [[0, 2]],
+            [[0, [1.0]]],
+            [[0, [1.0, -1.0]]],
+            [[0, None]],
+            [["0", 0]],
+            [[0, [0.0, None]]],
+            3,
+        ],
+    )
     def test_messages_that_make_no_sense_are_errors(self, engine: Engine, evidence: Any) -> None:
         """And change nothing for those that follow."""
         net = tr.load(str(real_asia()))

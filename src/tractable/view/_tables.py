@@ -33,5 +33,5 @@ def tables(model: Any) -> dict[str, Any]:
     return {
         "sizes": packed.sizes.tolist(),
         "scopes": [packed.scope(j).tolist() for j in range(packed.n_factors)],
-        "values": b64encode(np.ascontiguousarray(packed.values, "<f8")).decode(),
+        "values": b64encode(np.asarray(packed.values, "<f8").tobytes()).decode(),
     }
