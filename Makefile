@@ -16,7 +16,7 @@ EVIDENCE ?= $(if $(findstring examples/asia.bif,$(MODEL)),asia=yes$(comma)dysp=y
 
 comma := ,
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch])
+SOURCES := pyproject.toml hatch_build.py $(wildcard src/tractable/kernels/*.[ch] src/tractable/kernels/*/*.[ch])
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 

@@ -7,7 +7,8 @@ other machine need run.
 
 The compiler is the first of `$CC`, cc, gcc, clang that can build a small library, else the zig compiler of the
 `ziglang` wheel, so that a machine with only Python and pip can install the package. Python's headers are not needed:
-the libraries are loaded with ctypes. `python hatch_build.py` makes the wheels of all `TARGETS` with zig, in dist/;
+the libraries are loaded with ctypes. With zig some kernels are compiled as WebAssembly too, for pages that are files
+(`tractable view net.bif -o net.html`). `python hatch_build.py` makes the wheels of all `TARGETS` with zig, in dist/;
 `$TRACTABLE_TARGET` names one of them for any other way to build a wheel.
 """
 
@@ -42,6 +43,25 @@ __attribute__((visibility("default"))) double probe(double x) { return log(x); }
 
 PROCESSOR = "processor.c"
 """The source of the library that says the level."""
+
+BROWSER = "wasm.c"
+"""The source of what only a page asks of the kernels."""
+
+PAGE = "_kernels.wasm"
+"""The library that a page carries, and what it is made of."""
+
+PAGE_SOURCES = (
+    *("wasm.c", "wasm_system/system.c", "query.c", "reduce.c", "run.c", "walk.c", "tree.c", "greedy.c", "anneal.c"),
+    *("memory.c", "contract.c", "product.c", "table.c", "leaves.c"),
+)
+ZIG_RUNS = {"linux", "darwin", "win32", "x86_64", "amd64", "aarch64", "arm64"}
+"""Systems and machines for which its wheel is surely there; elsewhere an installation may do without pages."""
+
+PAGE_FLAGS = [
+    *("-target", "wasm32-freestanding", "-mcpu=generic+bulk_memory+simd128+nontrapping_fptoint+sign_ext"),
+    *("-O2", "-g0", "-s", "-std=c11", "-nostdlib", "-fno-math-errno", "-fvisibility=hidden", "-Wl,--no-entry"),
+    *(f"-Wl,--export={name}" for name in ("ask_network", "why_trapped", "malloc", "free")),
+]
 
 LEVELS = {
     "v2": "-mcx16 -msahf -mpopcnt -msse3 -mssse3 -msse4.1 -msse4.2",
@@ -91,8 +111,10 @@ class KernelsHook(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """The zig compiler's wheel, where the system has no C compiler that works."""
-        return [] if system_compiler() and "TRACTABLE_TARGET" not in os.environ else ["ziglang"]
+        """The zig compiler's wheel: for pages, and for this system where it has no C compiler that works."""
+        at = sys.platform, platform.machine().lower()
+        needed = "TRACTABLE_TARGET" in os.environ or not system_compiler()
+        return ["ziglang"] if needed or {*at} <= ZIG_RUNS else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and tag the wheel with this platform but with no Python version: ctypes loads it in any.
@@ -142,12 +164,12 @@ def build(folder: Path, at: Target | None = None, out: Path | None = None) -> li
     compile_libraries([*at.command, *instruction_set(at)], made)
     for other in {*out.glob("_kernels.*")} - {library.path for library in made}:
         other.unlink()  # of an earlier build, and would be loaded
-    return [library.path for library in made]
+    return [*(library.path for library in made), *build_for_pages(folder, out)]
 
 
 def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
     """One for each level of x86-64 and one that says the level; elsewhere, or where one set is asked for, just one."""
-    kernels = [source for source in sources if source.name != PROCESSOR]
+    kernels = [source for source in sources if source.name not in (PROCESSOR, BROWSER)]
     if at.machine != "x86_64" or "TRACTABLE_MARCH" in os.environ:
         return [Library(out / f"_kernels{at.suffix}", kernels, [])]
     made, flags = [], []
@@ -156,6 +178,19 @@ def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
         made.append(Library(out / f"_kernels.{name}{at.suffix}", kernels, flags))
     processor = [source for source in sources if source.name == PROCESSOR]
     return [*made, Library(out / f"_kernels.processor{at.suffix}", processor, ["-fvisibility=default"])]
+
+
+def build_for_pages(folder: Path, out: Path) -> list[Path]:
+    """Compile what a page carries, and return its path; nothing where no zig is, as pages then say."""
+    if not ((folder / BROWSER).exists() and find_spec("ziglang")):
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        made, to, partial = Path(scratch, PAGE), out / PAGE, out / f"{PAGE}.{os.getpid()}.partial"
+        sources = [str(folder / name) for name in PAGE_SOURCES]
+        required(attempt([*zig(), *PAGE_FLAGS, f"-isystem{folder / 'wasm_system'}", *sources, "-o", str(made)]))
+        shutil.copyfile(made, partial)
+        os.replace(partial, to)
+    return [to]
 
 
 def instruction_set(at: Target) -> list[str]:

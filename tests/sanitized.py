@@ -100,7 +100,7 @@ def program(test: Path, build: Build) -> Path:
     own = set(re.findall(r'#include "(\w+)\.c"', text))
     with _locked():
         objects = [path for path in _objects(build) if path.name.split(".")[0] not in own]
-        headers = [*KERNELS.glob("*.[ch]"), *TESTS.glob("*.h")]
+        headers = [*KERNELS.rglob("*.[ch]"), *TESTS.glob("*.h")]
         target = build.folder / f"{test.stem}.{_digest(text, *objects, *_texts(headers))}"
         command = [*build.flags, f"-I{KERNELS}", f"-I{TESTS}", *WRAP, str(test), *map(str, objects), "-lm", "-pthread"]
         return _made(command, target)

@@ -53,7 +53,7 @@ def test_threads_share_nothing_unguarded(test: Path) -> None:
 
 def test_every_file_has_a_test() -> None:
     tested = [name for text in TEXTS.values() for name in re.findall(r"\w+\.c", text[: text.index(":")])]
-    assert sorted(tested) == sorted(path.name for path in KERNELS.glob("*.c"))
+    assert sorted(tested) == sorted(path.name for path in KERNELS.rglob("*.c"))
 
 
 @needs_sanitizer

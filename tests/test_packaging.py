@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sweep import some
 
 import tractable as tr
 from tractable.kernels import levels
@@ -141,9 +142,22 @@ class TestCompiler:
     def test_without_one_the_zig_wheel_is_asked_for(self, hook, no_compiler):
         assert hook.KernelsHook.dependencies(None) == ["ziglang"]
 
-    def test_with_one_nothing_is_asked_for(self, hook):
+    def test_with_one_it_is_asked_for_where_it_runs(self, hook, monkeypatch):
+        """As pages need it; a machine that it is not made for does without them."""
         needs_compiler(hook)
+        monkeypatch.setattr(hook.platform, "machine", lambda: "x86_64")
+        monkeypatch.setattr(hook.sys, "platform", "linux")
+        assert hook.KernelsHook.dependencies(None) == ["ziglang"]
+        monkeypatch.setattr(hook.platform, "machine", lambda: "vax")
         assert hook.KernelsHook.dependencies(None) == []
+
+    def test_what_a_page_carries_is_compiled_with_zig_or_left_out(self, hook, monkeypatch, tmp_path):
+        pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")
+        kernels = ROOT / "src/tractable/kernels"
+        (made,) = hook.build_for_pages(kernels, tmp_path)
+        assert made.read_bytes().startswith(b"\0asm") and made.stat().st_size < 100_000
+        monkeypatch.setattr(hook, "find_spec", lambda name: None)
+        assert hook.build_for_pages(kernels, tmp_path) == []
 
     def test_without_any_the_error_says_what_to_install(self, hook, folder, no_compiler, monkeypatch):
         monkeypatch.setattr(hook, "find_spec", lambda name: None)
@@ -168,7 +182,8 @@ class TestCompiler:
             home()
             assert Path(hook.surroundings()["ZIG_GLOBAL_CACHE_DIR"]).is_dir()
 
-    @pytest.mark.parametrize("name", ["aarch64-linux-musl", "x86_64-windows-gnu", "aarch64-macos.11.0"])
+    @pytest.mark.verify
+    @pytest.mark.parametrize("name", some(["aarch64-linux-musl", "x86_64-windows-gnu", "aarch64-macos.11.0"], 1))
     def test_the_zig_wheel_compiles_for_others(self, hook, folder, monkeypatch, name):
         pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")
         monkeypatch.setenv("TRACTABLE_TARGET", name)
@@ -255,7 +270,8 @@ class TestDistributions:
         needed = {"examples/asia.bif", "py.typed", "cli/__init__.py"}
         assert {f"tractable/{name}" for name in needed} <= names
         compiled = {name for name in names if name.startswith("tractable/kernels/_kernels.")}
-        assert compiled == {f"tractable/kernels/{name}" for name in needed_libraries(hook)}
+        needed = needed_libraries(hook) | ({hook.PAGE} if importlib.util.find_spec("ziglang") else set())
+        assert compiled == {f"tractable/kernels/{name}" for name in needed}
         assert not [name for name in names if "tests" in name or "hatch_build" in name]
         assert "tractable = tractable.cli:main" in self.read(wheel, "entry_points.txt")
 
@@ -283,9 +299,10 @@ class TestDistributions:
         with tarfile.open(source) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
         needed = {"hatch_build.py", "pyproject.toml", "LICENSE", "src/tractable/examples/asia.bif"}
-        kernels = {f"src/tractable/kernels/{path.name}" for path in (ROOT / "src/tractable/kernels").glob("*.[ch]")}
+        kernels = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/tractable/kernels").rglob("*.[ch]")}
         assert kernels and needed | kernels <= names
-        assert not [name for name in names if name.endswith(sysconfig.get_config_var("SHLIB_SUFFIX") or ".so")]
+        compiled = (sysconfig.get_config_var("SHLIB_SUFFIX") or ".so", ".wasm")
+        assert not [name for name in names if name.endswith(compiled)]
 
     def read(self, wheel: Path, name: str) -> str:
         return zipfile.ZipFile(wheel).read(f"tractable-{tr.__version__}.dist-info/{name}").decode()

@@ -1,28 +1,12 @@
 /* A whole query in one call, where its price is so low that the first tree found will do: on a small network most of the
  * time would otherwise go into what Python does between conditioning, planning and running. */
-#include "reduce.h"
-#include "run.h"
+#include "query.h"
 
-enum { DECLINED = 3 };
-
-/* What the caller allows without being asked again. */
-typedef struct {
-    double entries, seconds; /* at most so many entries at once, and so long a run */
-    double call, step, each[N_PRICES]; /* predicted seconds: for the call, for a step, for each unit of a price */
-} Terms;
-
-typedef struct {
-    Network net;
-    int32_t *sizes;
-    const double **values;
-} Rest;
-
-/* What is left of the network, its variables numbered anew. */
-static Rest compact(const Reduced *r, int64_t n_scope) {
+Rest compact(const Reduced *r, int64_t n_scope) {
     int32_t *scopes = grab(sizeof(int32_t) * (size_t)(n_scope + 1));
-    int64_t *starts = grab(sizeof(int64_t) * (size_t)(r->m + 1));
+    int64_t *starts = grab(sizeof(int64_t) * (size_t)(r->m + 2));
     double *log_size = grab(sizeof(double) * (size_t)(r->n + 1));
-    Rest rest = {.sizes = grab(sizeof(int32_t) * (size_t)(r->n + 1))};
+    Rest rest = {.sizes = grab(sizeof(int32_t) * (size_t)(r->n + 1)), .starts = starts};
     rest.values = grab(sizeof(double *) * (size_t)(r->m + 1));
     rest.net = (Network){r->n_free, 0, starts, scopes, log_size, grab_zeroed((size_t)r->n + 1, 1)};
     for (int v = 0; v < r->n; v++) {
@@ -42,19 +26,18 @@ static Rest compact(const Reduced *r, int64_t n_scope) {
     return rest;
 }
 
-static int agreed(const Terms *terms, const double *price, int n_steps) {
+double foreseen(const Terms *terms, const double *price, int n_steps) {
     double seconds = terms->call + terms->step * n_steps;
     for (int i = 0; i < N_PRICES; i++) seconds += terms->each[i] * price[i];
-    return price[6] <= terms->entries && seconds <= terms->seconds;
+    return seconds;
 }
 
-/* Marginals over the remaining states, laid out over all states. */
-static void spread(const Reduced *r, const double *x, double *out) {
-    memset(out, 0, sizeof(double) * (size_t)r->state_start[r->n]);
+void spread(const Reduced *r, const double *x, double none, double certain, double *out) {
+    for (int64_t i = 0; i < r->state_start[r->n]; i++) out[i] = none;
     for (int v = 0; v < r->n; v++) {
         double *to = out + r->state_start[v];
         const int32_t *kept = r->kept + r->state_start[v];
-        if (r->index[v] < 0) to[kept[0]] = 1;
+        if (r->index[v] < 0) to[kept[0]] = certain;
         else
             for (int s = 0; s < r->sizes[v]; s++) to[kept[s]] = *x++;
     }
@@ -72,12 +55,12 @@ static int answer(const Reduced *r, const Terms *terms, const Greediness *how, i
     int32_t *pairs = found->pairs;
     double *price = found->price;
     if (!rest.net.m || tree_greedily(&rest.net, how, pairs, price) == INFINITY) return DECLINED;
-    if (!agreed(terms, price, rest.net.m - 1)) return DECLINED;
+    if (price[6] > terms->entries || foreseen(terms, price, rest.net.m - 1) > terms->seconds) return DECLINED;
     Job job = {&rest.net, rest.sizes, pairs, rest.values, MARGINALS, SUM_PRODUCT, -1, blas};
     Answer to = {.log_z = found->log_z, .marginals = grab(sizeof(double) * (size_t)(r->state_start[r->n] + 1))};
     int status = run_job(&job, &to);
     if (status != OK) return DECLINED;
-    spread(r, to.marginals, found->marginals);
+    spread(r, to.marginals, 0, 1, found->marginals);
     *found->log_z += log(r->constant) + r->exponent * 0.693147180559945309417;
     return OK;
 }

@@ -160,7 +160,8 @@ static void adjoint_of(Run *r, const Table *up, const Table *child, const Table 
     for (int k = 0; k < up->nd; k++) r->drop[up->legs[k]] = 0;
 }
 
-/* The marginal of v from a table and its adjoint, normalized in each evidence row, to out[state][row]. */
+/* The marginal of v from a table and its adjoint, normalized in each evidence row, to out[state][row]; of maxima the
+ * logarithm of the largest product with each state, up to a constant. */
 static void marginal(Run *r, const Table *t, const Table *adjoint, int v, double *out) {
     Table z;
     for (int k = 0; k < t->nd; k++) r->drop[t->legs[k]] = t->legs[k] != v && !r->keep[t->legs[k]];
@@ -172,6 +173,10 @@ static void marginal(Run *r, const Table *t, const Table *adjoint, int v, double
         if (r->c.semiring == LOG_SUM_EXP) {
             for (int64_t s = 0; s < S; s++) top = z.x[s * R + i] > top ? z.x[s * R + i] : top;
             for (int64_t s = 0; s < S; s++) z.x[s * R + i] = exp(z.x[s * R + i] - top);
+        }
+        if (r->c.semiring == MAX_PLUS) {
+            for (int64_t s = 0; s < S; s++) out[s] = z.x[s];
+            continue;
         }
         for (int64_t s = 0; s < S; s++) sum += z.x[s * R + i];
         if (z.slip > 0 && !(z.slip < 1e-14 * sum)) r->c.unsafe = 1;
@@ -260,8 +265,9 @@ static int sweep_down(Run *r, double *out, int entries) {
     for (int j = 0; j < m && entries; j++) out_start[j + 1] = out_start[j] + r->full[j].size;
     for (int v = 0; v < net->n && !entries; v++) {
         int64_t len = r->c.sizes[v] * r->c.n_rows;
+        double apart = r->c.semiring == MAX_PLUS ? r->node[nodes - 1].x[0] : 1.0 / r->c.sizes[v];
         out_start[v + 1] = out_start[v] + len;
-        for (int64_t i = 0; p.place[v] < 0 && i < len; i++) out[out_start[v] + i] = 1.0 / r->c.sizes[v];
+        for (int64_t i = 0; p.place[v] < 0 && i < len; i++) out[out_start[v] + i] = apart;
     }
     Table *adjoint = grab_zeroed((size_t)nodes + 1, sizeof(Table));
     Table *root = &r->node[nodes - 1], *one = &adjoint[nodes - 1];
