@@ -4,6 +4,7 @@
 # make sanitize   the kernels under sanitizers: the tests in C at all lengths of vectors, and those in Python
 # make verify the sweeps of random cases at length, before a release: `make verify PIECE=2/8` for the second of eight parts
 # make smoke  the wheel alone in a clean environment of each Python there is: `make smoke PYTHONS="python3.12 path/to/other"`
+# make browser  a Chromium for the tests of pages, by the system's packages; without it they skip
 # make docs   run the examples in the documentation and the notebooks again and write down what they print
 # make bench  every benchmark, each against a named peer
 # make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
@@ -24,7 +25,7 @@ PIECE ?= 1/1
 PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python),python3.11 python3.12 python3.13 python3.14)
 SMOKE := build/smoke
 
-.PHONY: demo test verify smoke check sanitize docs bench wheels clean
+.PHONY: demo test verify smoke check sanitize browser docs bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -54,6 +55,11 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || \
+		echo "no Chromium was installed: tests of pages in a browser will skip"
 
 sanitize: $(VENV)/.installed-test
 	$(BIN)/python tests/sanitized.py -n auto --dist worksteal

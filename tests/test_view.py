@@ -159,6 +159,16 @@ def test_who_has_no_page_is_told() -> None:
         session(tr.load(ASIA), np.zeros((2, 2)))
 
 
+def test_a_notebook_asks_and_is_answered_by_its_number() -> None:
+    pytest.importorskip("anywidget")
+    widget, sent = tr.view(tr.load(ASIA)), []
+    widget.send = sent.append
+    widget._answer(widget, {"id": "1.5", "message": {"verb": "infer", "evidence": []}}, [])
+    assert [content["id"] for content in sent] == ["1.5", "1.5"] and sent[-1]["done"]
+    assert len(sent[0]["reply"]["marginals"]) == 8
+    json.dumps(widget.description, allow_nan=False)
+
+
 def test_the_module_has_no_import_left_and_one_shell() -> None:
     for shell in (("page",), ("notebook",)):
         module = _assets.module(*shell)

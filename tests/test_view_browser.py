@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data import DATA, needs_data
+import sweep
+from data import DATA, needs_data, real_files
 from pages import Looked, browser, looked, served
 
 import tractable as tr
+from tractable.view.page import page
+from tractable.view.sessions import session
 
 ASIA = Path(tr.__file__).parent / "examples" / "asia.bif"
 
@@ -32,6 +35,18 @@ def asia_address() -> Iterator[str]:
 def asia(chromium: Any, asia_address: str) -> Iterator[Looked]:
     with looked(chromium) as page:
         yield page.open(asia_address)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network beyond exact answers."""
+    rng, side = np.random.default_rng(0), 24
+    names = [f"x{i}.{j}" for i in range(side) for j in range(side)]
+    pairs = [(f"x{i}.{j}", f"x{i + a}.{j + b}") for i in range(side) for j in range(side) for a, b in ((0, 1), (1, 0))]
+    factors = [(pair, np.exp(0.4 * rng.normal(size=(2, 2)))) for pair in pairs if pair[1] in names]
+    path = tmp_path_factory.mktemp("grid") / "grid.safetensors"
+    tr.save(tr.MarkovNetwork(dict.fromkeys(names, "01"), factors), path)
+    return path
 
 
 def numbered(net: Any, evidence: dict[str, str]) -> list[tuple[int, int]]:
@@ -172,6 +187,39 @@ def test_the_most_probable_states(asia: Looked) -> None:
         assert "te-marked" in asia.row(v, state).get_attribute("class")
 
 
+@pytest.mark.parametrize("path", [ASIA, *sweep.some(real_files("bif/*.bif.gz"), 1)], ids=lambda path: path.name)
+def test_a_file_answers_from_disk_as_the_verbs_do(chromium: Any, tmp_path: Path, path: Path) -> None:
+    net = tr.load(path)
+    if tr.plan(net).width > 16:
+        pytest.skip("wider than what is asked of a page")
+    drawn = tr.sample(net, 1, key=1)
+    evidence = {v: str(drawn[v][0]) for v in list(net.states)[1 :: max(len(net.states) // 4, 1)]}
+    (tmp_path / "net.html").write_text(page(session(net)))
+    with looked(chromium) as shown:
+        shown.open(tmp_path / "net.html")
+        agrees(shown, net, {})
+        pairs = [[v, s] for v, s in numbered(net, evidence)]
+        shown.page.evaluate(
+            """(pairs) => {
+                const { store } = document.querySelector(".tractable-explorer");
+                store.current.evidence = new Map(pairs);
+                return store.refresh(store.current);
+            }""",
+            pairs,
+        )
+        agrees(shown, net, evidence)
+        found = shown.page.evaluate("document.querySelector('.tractable-explorer').store.current.found.log_evidence")
+        assert found["value"] == pytest.approx(tr.log_evidence(net, evidence).value, abs=1e-6)
+
+
+def test_a_file_of_a_network_too_wide_says_so(chromium: Any, grid: Path, tmp_path: Path) -> None:
+    (tmp_path / "grid.html").write_text(page(session(tr.load(grid))))
+    with looked(chromium) as shown:
+        shown.page.goto((tmp_path / "grid.html").as_uri())
+        shown.page.wait_for_selector(".te-ladder h2:has-text('too')")
+        assert "tractable view" in shown.page.inner_text(".te-ladder")
+
+
 def test_names_that_are_markup_stay_text(chromium: Any, tmp_path: Path) -> None:
     bad = "<script>alert(1)</script><img src=x onerror=alert(2)>"
     net = tr.BayesianNetwork({bad: [bad, "__proto__"], "__proto__": ["", "b"]}, {"__proto__": [bad]}, {
@@ -193,18 +241,6 @@ def test_a_narrow_page_shows_all_of_it(chromium: Any, asia_address: str) -> None
         assert page.page.locator(".te-card").count() in (0, 8)
 
 
-@pytest.fixture(scope="module")
-def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network beyond exact answers."""
-    rng, side = np.random.default_rng(0), 24
-    names = [f"x{i}.{j}" for i in range(side) for j in range(side)]
-    pairs = [(f"x{i}.{j}", f"x{i + a}.{j + b}") for i in range(side) for j in range(side) for a, b in ((0, 1), (1, 0))]
-    factors = [(pair, np.exp(0.4 * rng.normal(size=(2, 2)))) for pair in pairs if pair[1] in names]
-    path = tmp_path_factory.mktemp("grid") / "grid.safetensors"
-    tr.save(tr.MarkovNetwork(dict.fromkeys(names, "01"), factors), path)
-    return path
-
-
 def test_intervals_narrow_where_exact_answers_take_long(chromium: Any, grid: Path) -> None:
     with served(grid) as address, looked(chromium) as page:
         page.open(address)
@@ -217,3 +253,43 @@ def test_intervals_narrow_where_exact_answers_take_long(chromium: Any, grid: Pat
         assert page.page.locator(".te-ladder").is_visible()
         ends = page.page.evaluate(f"{store}.current.found.ends")
         assert all(low[0] < high[0] for low, high in zip(ends["lower"], ends["upper"], strict=True))
+
+
+ROWS = np.random.default_rng(0).normal(size=(60, 2)) + 4 * (np.arange(60) // 30)[:, None]
+
+
+def test_a_mixture_says_to_which_component_a_row_belongs(chromium: Any, tmp_path: Path) -> None:
+    model = tr.fit(tr.mixture(ROWS, 2, "diagonal", key=0), ROWS, tr.EM()).model
+    tr.save(model, tmp_path / "mixture.safetensors")
+    with served(tmp_path / "mixture.safetensors") as address, looked(chromium) as page:
+        page.page.goto(address)
+        page.page.locator(".te-row input").first.fill("1.9")
+        expected = [*tr.infer(model, [1.9, np.nan]).marginals["component"].values()]
+        page.page.wait_for_selector(f'[data-component="0"]:has-text("{100 * expected[0]:.1f}")')
+        found = page.page.locator("[data-component]").evaluate_all("(all) => all.map((one) => one.dataset.belief)")
+        assert [float(p) for p in found] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_chain_shows_its_path_served_and_from_disk(chromium: Any, tmp_path: Path) -> None:
+    model = tr.fit(tr.hidden_markov(ROWS, 2, "diagonal", key=0), ROWS, tr.EM()).model
+    tr.save(model, tmp_path / "chain.safetensors")
+    tr.write_data(tmp_path / "rows.csv", ROWS)
+    (tmp_path / "chain.html").write_text(page(session(model, ROWS)))
+    with served(tmp_path / "chain.safetensors", str(tmp_path / "rows.csv")) as address, looked(chromium) as shown:
+        for place in (address, (tmp_path / "chain.html").as_uri()):
+            shown.page.goto(place)
+            shown.page.wait_for_selector(".te-charts svg")
+            assert shown.page.locator(".te-charts svg").count() == 3
+            assert shown.page.locator(".te-charts figure").first.locator("rect").count() == 2  # two pieces of the path
+            value = tr.log_evidence(model, ROWS).value
+            assert f"{value:.5g}".replace("-", "\u2212") in shown.page.inner_text("[data-log-evidence]")
+
+
+def test_a_machine_shows_filters_and_prices(chromium: Any, tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    tr.save(tr.restricted(16, 5, key=0), tmp_path / "machine.safetensors")
+    with served(tmp_path / "machine.safetensors") as address, looked(chromium) as page:
+        page.page.goto(address)
+        page.page.wait_for_selector(".te-images canvas")
+        assert page.page.locator(".te-images canvas").count() == 5
+        assert "exact in" in page.page.inner_text(".te-table")
