@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import sweep
 from data import DATA, needs_data, real_files
-from pages import Looked, browser, looked, served
+from pages import ANSWERED, Looked, browser, looked, served
 
 import tractable as tr
+from tractable.view import networks
 from tractable.view.page import page
 from tractable.view.sessions import session
 
@@ -218,6 +219,55 @@ def test_a_file_of_a_network_too_wide_says_so(chromium: Any, grid: Path, tmp_pat
         shown.page.goto((tmp_path / "grid.html").as_uri())
         shown.page.wait_for_selector(".te-ladder h2:has-text('too')")
         assert "tractable view" in shown.page.inner_text(".te-ladder")
+
+
+def test_too_many_variables_to_draw_are_listed(chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "LIST_FROM", 5)
+    net = tr.load(ASIA)
+    (tmp_path / "net.html").write_text(page(session(net)))
+    with looked(chromium) as shown:
+        shown.open(tmp_path / "net.html")
+        assert "8 variables are too many" in shown.page.inner_text(".te-ground")
+        shown.page.keyboard.press("/")
+        shown.page.keyboard.type("xray")
+        shown.page.keyboard.press("Tab")
+        shown.page.keyboard.press("Enter")
+        shown.page.locator('.te-panel [data-state="0"]').click()
+        shown.settled()
+        agrees(shown, net, {"xray": "yes"})
+
+
+def test_a_widget_asks_its_kernel(chromium: Any) -> None:
+    pytest.importorskip("anywidget")
+    net = tr.load(ASIA)
+    widget = tr.view(net)
+
+    def asked(content: dict[str, Any]) -> list[Any]:
+        sent: list[Any] = []
+        widget.send = sent.append
+        widget._answer(widget, content, [])
+        return sent
+
+    with looked(chromium) as shown:
+        shown.page.goto("data:text/html,<!doctype html>")
+        shown.page.expose_function("kernel", asked)
+        shown.page.evaluate(
+            """async ([code, description]) => {
+                const at = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+                const { render } = (await import(at)).default;
+                const heard = [];
+                const send = async (content) => {
+                    for (const reply of await kernel(content)) heard.forEach((one) => one(reply));
+                };
+                const model = { get: () => description, on: (_, one) => heard.push(one), send };
+                render({ model, el: document.body.appendChild(document.createElement("div")) });
+            }""",
+            [widget._esm, dict(widget.description)],
+        )
+        shown.page.wait_for_selector(ANSWERED)
+        shown.page.evaluate("document.querySelector('.tractable-explorer').store.toggle(7, 0)")
+        shown.settled()
+        agrees(shown, net, {[*net.states][7]: "yes"})
 
 
 def test_names_that_are_markup_stay_text(chromium: Any, tmp_path: Path) -> None:

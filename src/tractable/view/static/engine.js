@@ -7,7 +7,6 @@ const LONGEST_SECONDS = 600; // of an answer that is offered
 const NO_MEMORY = "this browser has no more memory for an answer; close other pages, or observe more";
 const MOST_ENTRIES = 2 ** 26; // of all tables that are held at once: half a gigabyte
 const PATIENCE_SECONDS = { plan: 0.1, answer: 1 }; // of the search for a good order
-const FEW_STATES = 4; // that are looked at for the price of a click
 const ROUNDING_OF_LOGARITHMS = 1e-12;
 
 /** The numbers of a text in base 64. */
@@ -37,7 +36,7 @@ function planOf({ price }, method) {
   const [flops, width, , , , , entries] = price;
   const seconds = price.at(-1);
   const wide = entries + price[8] > MOST_ENTRIES || seconds === Infinity;
-  const late = `too long to be exact at once: ${timeInWords(seconds)}`;
+  const late = `exact would take ${timeInWords(seconds)}`;
   const size = seconds === Infinity ? "no order was found in time" : `tables of 2^${Math.log2(entries).toFixed(1)} entries`;
   const big = `too wide for this page: ${size}`;
   const words = wide ? big : method ? `exact in ${timeInWords(seconds)}` : late;
@@ -103,18 +102,12 @@ export function networkVerbs(description, calls) {
     return { impossible: false, normalized: all !== null, marginals: found.marginals.slice(0, variables.length), ...told };
   }
 
-  /** The price where a variable is observed as well: the highest of a few of its states that are possible. */
+  /** The price where a state is observed as well. */
   async function plan(message, signal) {
     const rest = (message.evidence ?? []).filter(([v]) => v !== message.variable);
-    const n = variables[message.variable]?.states.length ?? 0;
-    const few = Math.min(n, FEW_STATES);
-    const cases = n ? Array.from({ length: few }, (_, i) => [[message.variable, Math.floor((i * n) / few)]]) : [[]];
-    let worst = null;
-    for (const more of cases) {
-      const found = await asked({ evidence: [...rest, ...more] }, { patience: PATIENCE_SECONDS.plan }, signal);
-      if (!worst || found.price.at(-1) > worst.price.at(-1)) worst = found;
-    }
-    const own = planOf(worst, worst.price.at(-1) <= PROMPT_SECONDS);
+    const more = variables[message.variable] ? [[message.variable, message.state ?? 0]] : [];
+    const found = await asked({ evidence: [...rest, ...more] }, { patience: PATIENCE_SECONDS.plan }, signal);
+    const own = planOf(found, found.price.at(-1) <= PROMPT_SECONDS);
     return { plan: own, ladder: own.method ? [] : ladderOf(own) };
   }
 
@@ -146,7 +139,7 @@ export function networkVerbs(description, calls) {
       if (signal?.aborted) throw error;
       reply = { error: String(error.message ?? error) };
     }
-    yield { ...reply, done: true };
+    yield reply;
   };
 }
 
