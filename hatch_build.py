@@ -181,13 +181,15 @@ def libraries(at: Target, sources: Sequence[Path], out: Path) -> list[Library]:
 
 
 def build_for_pages(folder: Path, out: Path) -> list[Path]:
-    """Compile what a page carries, and return its path; nothing where no zig is, as pages then say."""
+    """Compile what a page carries, and return its path; nothing where zig is not there, or fails: pages then say so."""
     if not ((folder / BROWSER).exists() and find_spec("ziglang")):
         return []
     with tempfile.TemporaryDirectory() as scratch:
         made, to, partial = Path(scratch, PAGE), out / PAGE, out / f"{PAGE}.{os.getpid()}.partial"
         sources = [str(folder / name) for name in PAGE_SOURCES]
-        required(attempt([*zig(), *PAGE_FLAGS, f"-isystem{folder / 'wasm_system'}", *sources, "-o", str(made)]))
+        if error := attempt([*zig(), *PAGE_FLAGS, f"-isystem{folder / 'wasm_system'}", *sources, "-o", str(made)]):
+            print(f"no page that is a file will answer, as compiling its kernels failed:\n{error}", file=sys.stderr)
+            return []
         shutil.copyfile(made, partial)
         os.replace(partial, to)
     return [to]

@@ -18,6 +18,7 @@ from sweep import seeds, some, sweep
 
 import tractable as tr
 from tractable.kernels import wasm
+from tractable.view import _tables
 from tractable.view._base import replies
 from tractable.view.networks import NetworkSession
 
@@ -277,6 +278,12 @@ def real_asia() -> Any:
     from importlib.resources import files
 
     return files("tractable") / "examples" / "asia.bif"
+
+
+def test_tables_that_are_too_many_are_served_instead(monkeypatch: Any) -> None:
+    monkeypatch.setattr(_tables, "MOST", 35)
+    with pytest.raises(tr.ModelError, match="the tables have 36 entries, .* up to 35; leave -o out"):
+        _tables.tables(tr.load(str(real_asia())))
 
 
 def test_without_the_kernels_one_is_told_what_to_do(monkeypatch: Any, tmp_path: Any) -> None:

@@ -16,6 +16,6 @@ def library() -> bytes:
         return files("tractable.kernels").joinpath("_kernels.wasm").read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(
-            "this installation has no kernels for pages, as ziglang was not there when it was made: install "
-            "tractable again after `pip install ziglang`, or without --no-build-isolation"
+            "this installation has no kernels for pages, as zig did not compile them: install tractable again, "
+            "where pip may fetch ziglang, or after `pip install ziglang`"
         ) from None

@@ -206,6 +206,7 @@ export async function farKernels(module, network) {
   async function run(question, signal) {
     signal?.throwIfAborted();
     if (!worker) await start();
+    signal?.throwIfAborted();
     let heard;
     const left = new Promise((resolve) => {
       heard = () => setTimeout(resolve, GRACE_MILLISECONDS, null);
