@@ -282,7 +282,7 @@ def real_asia() -> Any:
 
 def test_tables_that_are_too_many_are_served_instead(monkeypatch: Any) -> None:
     monkeypatch.setattr(_tables, "MOST", 35)
-    with pytest.raises(tr.ModelError, match="the tables have 36 entries, .* up to 35; leave -o out"):
+    with pytest.raises(tr.ModelError, match=r"the tables have 36 entries, .* up to 35; leave -o out"):
         _tables.tables(tr.load(str(real_asia())))
 
 
