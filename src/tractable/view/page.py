@@ -39,7 +39,7 @@ def page(session: Session) -> str:
     content: dict[str, Any] = {"model": model | {"live": bool(carried)}, **carried}
     look, script = style(), f"\n{module(*ENGINE, 'file')}"
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval' blob:; worker-src blob:; "
+        f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval'; worker-src blob:; "
         f"style-src '{_hash(look)}'; img-src data:; base-uri 'none'; form-action 'none'"
     )
     return PAGE.format(
