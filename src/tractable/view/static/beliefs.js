@@ -7,7 +7,7 @@ const KEPT = 3000; // prices that are remembered
 const LIVELY = 0.25; // seconds: where answers take no longer, beliefs follow a bar while it is dragged
 
 function hypothesis(name) {
-  return { name, evidence: new Map(), accepted: new Map(), found: null, before: null, asking: null, late: null, failed: false };
+  return { name, evidence: new Map(), accepted: new Map(), found: null, before: null, asking: null, late: null, pending: false, failed: false };
 }
 
 /** Evidence as text: the same for the same evidence, in whatever order it came. */
@@ -194,7 +194,7 @@ export class Beliefs {
     own.asking?.abort();
     this.quiet();
     const asking = new AbortController();
-    Object.assign(own, { asking, late: null, failed: false });
+    Object.assign(own, { asking, late: null, failed: false, pending: signature(own.evidence) !== signature(own.accepted) });
     this.tell("evidence", own);
     const asked = { evidence: new Map(own.evidence), last };
     const message = { verb: "infer", evidence: [...asked.evidence], ...(seconds ? { seconds } : {}) };
@@ -222,13 +222,14 @@ export class Beliefs {
     for (const own of this.hypotheses.filter((one) => one.asking)) {
       own.asking.abort();
       own.asking = null;
-      if (signature(own.evidence) !== signature(own.accepted)) this.takeBack(own);
+      if (own.pending) this.takeBack(own);
     }
     this.tell("busy");
   }
 
   takeBack(own) {
     own.evidence = new Map(own.accepted);
+    own.pending = false;
     const top = this.history.at(-1);
     if (top?.own === own && signature(top.evidence) === signature(own.evidence)) this.history.pop();
     this.tell("evidence", own);
@@ -244,7 +245,7 @@ export class Beliefs {
       const fresh = signature(asked.evidence) !== signature(own.accepted);
       if (fresh && !own.dragged) own.before = own.found?.marginals ?? null;
       const news = fresh || !own.found || this.refusedLast;
-      Object.assign(own, { found: reply, accepted: asked.evidence });
+      Object.assign(own, { found: reply, accepted: asked.evidence, pending: false });
       if (news && !reply.notice) this.tell("answered");
       this.refusedLast = false;
       this.tell("beliefs", own);

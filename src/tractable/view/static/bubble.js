@@ -54,7 +54,7 @@ export class PriceBubble {
       this.beliefs.toggle(v, s, seconds);
       row?.focus({ preventScroll: true });
     };
-    return button(`${words}, ${certificate}`, chosen, { class: "te-rung", title: note });
+    return button(words.startsWith(certificate) ? words : `${words}, ${certificate}`, chosen, { class: "te-rung", title: note });
   }
 
   /** Beside the card of the row, on the side where there is room. */

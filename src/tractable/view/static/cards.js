@@ -5,12 +5,12 @@ import { digits, element, percent, sure } from "./base.js";
 export const ROWS = 6;
 const DRAGGED = 6; // pixels after which a press on a bar is soft evidence and no click
 const VISIBLE = 5e-4; // a change, or a half width, that a number with one digit would show
-const FONT = '12px system-ui, "Noto Sans", "Noto Sans CJK SC", sans-serif'; // as in the style sheet
+const FONT = '700 12px system-ui, "Noto Sans", "Noto Sans CJK SC", sans-serif'; // as in the style sheet
 const KEPT_WIDE = 86; // pixels of a card that stay for a bar and its number
 
 const pen = typeof document === "undefined" ? null : document.createElement("canvas").getContext("2d");
 
-/** Pixels that names take. */
+/** Pixels that names take, bold as an observed one is. */
 function wide(names) {
   pen.font = FONT;
   return Math.max(...names.map((name) => pen.measureText(name.slice(0, 60)).width)) + 1;
@@ -23,6 +23,14 @@ export function evidenceWords(beliefs, own, v) {
   const { states } = beliefs.model.variables[v];
   if (!Array.isArray(value)) return `observed: ${states[value]}`;
   return `soft evidence: ${value.map((w, s) => `${states[s]} ${digits(w, 2)}`).slice(0, ROWS).join(", ")}`;
+}
+
+/** The same in as few words as the head of a card has room for; of two hypotheses where they differ. */
+function givenWords(beliefs, v) {
+  const short = (value) => (value === undefined ? "" : Array.isArray(value) ? "≈ soft" : `= ${beliefs.model.variables[v].states[value]}`);
+  const told = beliefs.hypotheses.map((own) => short(own.evidence.get(v)));
+  if (told.every((one) => one === told[0])) return told[0];
+  return told.map((one, i) => one && `${"AB"[i]} ${one}`).filter(Boolean).join(", ");
 }
 
 /** Weights by which a state has a share, and the others the rest of it. */
@@ -107,8 +115,8 @@ export class StateRow {
     const { v, s } = this;
     const [p, before, ends] = [own.found?.marginals?.[v]?.[s], own.before?.[v]?.[s], own.found?.ends];
     const [low, high] = [ends?.lower?.[v]?.[s] ?? null, ends?.upper?.[v]?.[s] ?? null];
-    full.style.width = `${100 * (low ?? p ?? 0)}%`;
-    ghost.hidden = before === undefined || before === null || Math.abs(before - p) < VISIBLE;
+    full.style.transform = `scaleX(${low ?? p ?? 0})`; // which moves nothing else
+    ghost.hidden = this.beliefs.comparing || before === undefined || before === null || Math.abs(before - p) < VISIBLE;
     if (!ghost.hidden) ghost.style.width = `${100 * before}%`;
     band.hidden = point.hidden = low === null;
     if (low !== null) {
@@ -117,6 +125,7 @@ export class StateRow {
       point.style.left = `${100 * p}%`;
     }
     bar.classList.toggle("te-late", this.beliefs.behind(own));
+    bar.classList.toggle("te-observed", own.evidence.get(v) === s);
     if (p === undefined || p === null) return { p, brief: "?", short: "?", words: "not known" };
     const brief = briefly(p);
     if (low === null) return { p, brief, short: this.precise ? digits(p, 6) : percent(p), words: `${percent(p)} %, exact` };
@@ -161,14 +170,13 @@ export class Card {
     const { beliefs, v, root } = this;
     for (const row of this.rows) row.update();
     root.classList.toggle("te-apart", Boolean(beliefs.current.found?.ends) || beliefs.comparing);
-    const value = beliefs.current.evidence.get(v);
-    root.classList.toggle("te-given", value !== undefined);
-    root.classList.toggle("te-soft", Array.isArray(value));
+    const told = givenWords(beliefs, v);
+    root.classList.toggle("te-given", told !== "");
     root.classList.toggle("te-selected", beliefs.selected === v);
     const place = beliefs.path.indexOf(v);
     root.classList.toggle("te-onpath", place >= 0);
     root.classList.toggle("te-closed", place >= 0 && beliefs.closed);
-    this.head.setAttribute("data-told", value === undefined ? "" : Array.isArray(value) ? "≈ soft" : `= ${beliefs.model.variables[v].states[value]}`);
+    this.head.setAttribute("data-told", told);
     const words = evidenceWords(beliefs, beliefs.current, v);
     root.setAttribute("aria-label", [beliefs.label(v) || "(no name)", words].filter(Boolean).join(", "));
   }

@@ -95,10 +95,10 @@ export class GraphView {
   }
 
   /** New numbers, or new marks. */
-  update() {
+  update(what) {
     for (const card of this.cards.values()) card.update();
-    this.overview.forget();
-    this.view.changed();
+    if (what !== "beliefs") this.overview.forget();
+    if (what !== "beliefs" || this.view.scale < READABLE) this.view.changed();
   }
 
   onGround({ target }) {

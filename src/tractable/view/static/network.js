@@ -135,7 +135,7 @@ export class NetworkPage {
     if (what === "price") return this.showPrice(more);
     if (what === "dragged") return this.showDrag(more);
     if (what === "alert") return this.warn(more);
-    if (what === "answered") this.alert.replaceChildren();
+    if (what === "answered") return this.alert.replaceChildren();
     if (what === "beliefs") this.answered(more);
     if (what === "evidence") this.best.forget();
     if (what === "selected" || what === "hypotheses") this.panel.build();
@@ -144,15 +144,23 @@ export class NetworkPage {
     return this.update(what);
   }
 
+  /** What has changed is drawn anew, and nothing else: somebody waits for it. */
   update(what) {
-    this.view.update();
-    this.panel.update();
+    if (what !== "busy") this.view.update(what);
+    if (what !== "busy" && what !== "path") this.panel.update();
     if (["selected", "path", "marked"].includes(what)) return;
-    if (what !== "evidence") this.change.update();
+    if (what === "beliefs" || what === "hypotheses") this.change.update();
     this.ladder.update();
-    this.strip.update();
-    this.waiting(() => { this.working.hidden = !this.beliefs.busy; });
-    if (!this.beliefs.busy) this.working.hidden = true;
+    if (what !== "busy") this.strip.update();
+    if (this.beliefs.busy) this.waiting(() => this.work(true));
+    else this.work(false);
+  }
+
+  /** That an answer is waited for, where it takes long: what is shown is of before. */
+  work(on) {
+    if (!on) this.waiting.cancel();
+    this.working.hidden = !on;
+    this.root.classList.toggle("te-behind", on && this.beliefs.hypotheses.some((own) => own.pending));
   }
 
   answered(own) {
@@ -173,7 +181,7 @@ export class NetworkPage {
     this.price.setAttribute("data-price", price ? String(price.v) : "");
     if (!price) return;
     const { v, s, back, plan, ladder } = price;
-    const rungs = ladder.filter((rung) => rung.seconds || rung.certificate === "exact").map((rung) => rung.words);
+    const rungs = ladder.filter((rung) => rung.seconds || rung.words.startsWith("exact")).map((rung) => rung.words);
     this.price.textContent = `${back ? "without " : ""}${this.beliefs.label(v, s)}: ${rungs.length ? rungs.join(", or ") : plan.words}`;
     this.price.title = plan.why;
   }

@@ -143,7 +143,7 @@ export class LadderPanel {
     const rest = told.ladder.filter((rung) => !rung.seconds).map(({ words, note }) => element("p", { class: "te-hint", text: `${words}: ${note}` }));
     const advice = told.plan.advice.map((v) => this.beliefs.label(v));
     fill(this.root, [
-      element("h2", { text: own.late ? told.plan.words : own.asking ? "The intervals get narrower." : "These are intervals." }),
+      element("h2", { text: own.late ? told.plan.words : own.pending ? "Working on it." : own.asking ? "The intervals get narrower." : "These are intervals." }),
       own.asking && own.found?.ends && button("stop here", () => this.beliefs.stop(), { class: "te-rung" }),
       ...rungs.map((rung) => this.rung(own, rung)),
       advice.length > 0 && element("p", { class: "te-hint", text: `Observing ${advice.join(", ")} would make it exact at once.` }),
