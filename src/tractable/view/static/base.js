@@ -22,6 +22,7 @@ export function fill(parent, children, more = false) {
   const there = children.filter((child) => child !== null && child !== undefined && child !== false && child !== "");
   if (more) parent.append(...there);
   else parent.replaceChildren(...there);
+  return parent;
 }
 
 /** A button with words for those who see it and, where these are only a sign, for those who hear it. */

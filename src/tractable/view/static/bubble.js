@@ -4,7 +4,7 @@ import { button, element } from "./base.js";
 const GRACE = 220; // milliseconds from a state to the buttons beside it
 const AWAY = 10; // pixels from the card
 
-/** The price beside a row of the ground; where it is high, what else there is, as buttons. */
+/** The price beside a row of the page; where it is high, what else there is, as buttons. */
 export class PriceBubble {
   constructor(ground, beliefs) {
     Object.assign(this, { ground, beliefs, row: null });
@@ -30,6 +30,15 @@ export class PriceBubble {
   hide() {
     if (this.root.contains(document.activeElement)) this.row?.focus({ preventScroll: true });
     this.root.hidden = true;
+  }
+
+  /** Whether there are choices beside a row. */
+  offersTo(row) {
+    return !this.root.hidden && row === this.row && this.root.querySelector("button") !== null;
+  }
+
+  enter() {
+    this.root.querySelector("button").focus();
   }
 
   /** A price, or null where none is wanted any more. */

@@ -101,6 +101,13 @@ export class GraphView {
     if (what !== "beliefs" || this.view.scale < READABLE) this.view.changed();
   }
 
+  /** So many pixels at the bottom are hidden now: what is selected moves to where it is seen. */
+  covered(pixels) {
+    const { view, beliefs } = this;
+    view.covered = pixels;
+    if (pixels && beliefs.selected !== null) view.glide(view.showing(this.boxes[beliefs.selected], 0));
+  }
+
   onGround({ target }) {
     return target === this.ground || target === this.canvas || target === this.layer;
   }

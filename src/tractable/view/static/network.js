@@ -20,6 +20,7 @@ const KEYS = [
   ["Ctrl+Z, Ctrl+Y", "undo, and do again"],
   ["a, b", "to hypothesis A, to B"],
   ["l", "a list in place of the graph, and back"],
+  ["Tab", "from a state that takes long to the choices beside it"],
   ["Esc", "stop what takes long; close what is open"],
   ["drag along a state", "soft evidence"],
   ["drag the ground, wheel", "move; with Ctrl, or two fingers: closer, away"],
@@ -52,9 +53,10 @@ export class NetworkPage {
     this.best = new BestPanel(beliefs);
     this.ground = element("div", { class: "te-ground", tabindex: "-1" });
     this.stage = element("div", { class: "te-stage" }, this.ground);
-    this.bubble = new PriceBubble(this.stage, beliefs);
     this.reason = element("p", { class: "te-reason", role: "status", hidden: true });
     this.alert = element("div", { class: "te-alert", role: "alert" });
+    this.main = element("div", { class: "te-main" }, this.stage);
+    this.bubble = new PriceBubble(this.main, beliefs);
     this.price = element("p", { class: "te-price", "data-price": "", "aria-live": "polite" });
     this.said = element("p", { class: "te-said", "aria-live": "polite" });
     this.working = element("p", { class: "te-working", role: "status", hidden: true }, "working on it ", button("stop", () => this.beliefs.stop()));
@@ -74,7 +76,8 @@ export class NetworkPage {
     this.zoom = element("div", { class: "te-zoom", role: "group", "aria-label": "closer or away" }, ...zoom);
     this.handle = button("details", () => this.sheet(), { class: "te-handle", "aria-expanded": "false" });
     this.side = element("aside", { class: "te-side" }, this.handle, this.ladder.root, this.panel.root, this.change.root, this.best.root);
-    this.stage.append(this.zoom, this.reason);
+    this.stage.append(this.zoom, this.reason, this.alert);
+    this.main.append(this.side);
     const n = model.variables.length;
     const header = element("header", { class: "te-top" },
       element("h1", { text: model.name || model.kind, title: model.name }),
@@ -87,8 +90,7 @@ export class NetworkPage {
     this.root.append(
       header,
       this.strip.root,
-      this.alert,
-      element("div", { class: "te-main" }, this.stage, this.side),
+      this.main,
       element("footer", { class: "te-bottom" }, this.price, this.said, this.working),
       this.help,
     );
@@ -139,7 +141,7 @@ export class NetworkPage {
     if (what === "beliefs") this.answered(more);
     if (what === "evidence") this.best.forget();
     if (what === "selected" || what === "hypotheses") this.panel.build();
-    if (what === "selected") this.say("");
+    if (what === "selected") this.chosen();
     if (what === "hypotheses") this.comparison.update();
     return this.update(what);
   }
@@ -177,6 +179,7 @@ export class NetworkPage {
 
   showPrice(price) {
     this.bubble.show(price);
+    if (this.dragging) return;
     this.price.textContent = "";
     this.price.setAttribute("data-price", price ? String(price.v) : "");
     if (!price) return;
@@ -188,6 +191,7 @@ export class NetworkPage {
 
   /** How much a bar that is dragged supports its state. */
   showDrag(drag) {
+    this.dragging = drag !== null;
     this.price.textContent = drag ? `${this.beliefs.label(drag.v, drag.s)}: likelihood ${percent(drag.share)} to ${percent(1 - drag.share)}` : "";
   }
 
@@ -221,13 +225,19 @@ export class NetworkPage {
   goTo(v, s) {
     if (this.beliefs.selected !== v) this.beliefs.select(v);
     this.view.show(v, s);
-    if (this.shown === "list") this.sheet(true);
+  }
+
+  chosen() {
+    this.say("");
+    if (this.beliefs.selected !== null) this.sheet(true);
   }
 
   /** On a narrow page details are a sheet that is drawn up. */
   sheet(open = !this.side.classList.contains("te-open")) {
     this.side.classList.toggle("te-open", open);
     this.handle.setAttribute("aria-expanded", String(open));
+    const narrow = getComputedStyle(this.side).position === "absolute";
+    this.view.covered?.(open && narrow ? this.side.offsetHeight - this.handle.offsetHeight : 0);
   }
 
   key(event) {
@@ -251,6 +261,7 @@ export class NetworkPage {
       a: () => this.beliefs.choose(0),
       b: () => this.beliefs.choose(1),
       Escape: () => this.escape(),
+      Tab: event.shiftKey || !this.bubble.offersTo(event.target) ? null : () => this.bubble.enter(),
     }[event.key];
     if (does) does();
     return Boolean(does) || this.cardKey(event) || this.view.key(event);
@@ -267,7 +278,8 @@ export class NetworkPage {
   }
 
   escape() {
-    if (this.beliefs.busy) this.beliefs.stop();
+    if (this.bubble.root.contains(document.activeElement)) this.bubble.hide();
+    else if (this.beliefs.busy) this.beliefs.stop();
     else if (this.alert.firstChild) this.alert.replaceChildren();
     else if (this.side.classList.contains("te-open")) this.sheet(false);
     else if (this.beliefs.selected !== null) this.beliefs.select(this.beliefs.selected);

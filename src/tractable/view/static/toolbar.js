@@ -9,7 +9,7 @@ const FOUND = 60; // names that a search lists
 export class Search {
   constructor(beliefs, go) {
     Object.assign(this, { beliefs, go });
-    this.input = element("input", { type: "search", placeholder: "search a variable  ( / )", "aria-label": "search a variable" });
+    this.input = element("input", { type: "search", placeholder: "search  ( / )", "aria-label": "search a variable" });
     this.results = element("ul", { class: "te-results", hidden: true });
     this.root = element("span", { class: "te-search", role: "search" }, this.input, this.results);
     this.input.addEventListener("input", () => this.searched());
@@ -87,7 +87,7 @@ export class EvidenceStrip {
 
   update() {
     const focus = [...this.chips.querySelectorAll("button")].indexOf(document.activeElement);
-    fill(this.chips, this.beliefs.hypotheses.flatMap((own, i) => this.of(own, i)));
+    fill(this.chips, this.beliefs.hypotheses.map((own, i) => fill(element("div", { class: "te-chip-group" }), this.of(own, i))));
     if (focus >= 0) (this.chips.querySelectorAll("button")[focus] ?? this.chips.querySelector("button"))?.focus();
     fill(this.log, logEvidence(this.beliefs));
   }

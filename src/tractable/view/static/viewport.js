@@ -10,7 +10,7 @@ const STILL = 160; // milliseconds after which a movement has ended
 /** Where the window on the drawing lies; `shown` is called with every new picture. */
 export class Viewport {
   constructor(ground, size, shown) {
-    Object.assign(this, { ground, size, x: 0, y: 0, scale: 1, pointers: new Map(), moved: 0 });
+    Object.assign(this, { ground, size, x: 0, y: 0, scale: 1, pointers: new Map(), moved: 0, covered: 0 });
     this.changed = nextFrame(shown);
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     ground.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -87,12 +87,12 @@ export class Viewport {
   /** The view in which a box of the drawing can be read. */
   showing([x, y, w, h], least) {
     const margin = 30;
-    const scale = this.scale < least ? 1 : this.scale;
-    const found = this.scale < least ? { scale, x: this.width / 2 - x, y: this.height / 2 - y } : this.place;
+    const [scale, height] = [this.scale < least ? 1 : this.scale, this.height - this.covered];
+    const found = this.scale < least ? { scale, x: this.width / 2 - x, y: height / 2 - y } : this.place;
     const [left, top] = [found.x + (x - w / 2) * scale, found.y + (y - h / 2) * scale];
     const [right, bottom] = [left + w * scale, top + h * scale];
     found.x += Math.max(margin - left, 0) - Math.max(right - this.width + margin, 0);
-    found.y += Math.max(margin - top, 0) - Math.max(bottom - this.height + margin, 0);
+    found.y += Math.max(margin - top, 0) - Math.max(bottom - height + margin, 0);
     return found;
   }
 
