@@ -289,7 +289,7 @@ export class Beliefs {
   quiet() {
     this.soon.cancel();
     this.pricing?.abort();
+    if (this.priced) this.tell("price", null);
     this.priced = null;
-    this.tell("price", null);
   }
 }

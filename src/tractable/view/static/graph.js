@@ -21,7 +21,7 @@ export class GraphView {
     const label = `graph of ${model.variables.length} variables; arrow keys go from state to state and from card to card`;
     this.layer = element("div", { class: "te-cards", role: "application", "aria-label": label });
     ground.append(this.canvas, this.layer);
-    this.view = new Viewport(ground, model.layout, () => this.draw());
+    this.view = new Viewport(ground, model.layout, () => this.draw(), () => beliefs.quiet());
     this.picture = new Ground(this.canvas, beliefs);
     this.overview = new Overview(ground, this);
     this.observer = new ResizeObserver(() => this.resized());

@@ -7,10 +7,10 @@ const LARGEST = 1.5; // of a drawing that is fitted
 const GLIDE = 180; // milliseconds from one view to another
 const STILL = 160; // milliseconds after which a movement has ended
 
-/** Where the window on the drawing lies; `shown` is called with every new picture. */
+/** Where the window on the drawing lies; `shown` is called with every new picture, `pushed` where somebody moves it. */
 export class Viewport {
-  constructor(ground, size, shown) {
-    Object.assign(this, { ground, size, x: 0, y: 0, scale: 1, pointers: new Map(), moved: 0, covered: 0 });
+  constructor(ground, size, shown, pushed) {
+    Object.assign(this, { ground, size, pushed, x: 0, y: 0, scale: 1, pointers: new Map(), moved: 0, covered: 0 });
     this.changed = nextFrame(shown);
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     ground.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -70,6 +70,7 @@ export class Viewport {
     cancelAnimationFrame(this.gliding);
     Object.assign(this, to);
     this.moves();
+    this.pushed();
     this.changed();
   }
 
