@@ -24,6 +24,7 @@ function fakeHost() {
     host.asked.push(message);
     await rest(host.wait);
     signal?.throwIfAborted();
+    if (host.fail === "silently") return;
     if (host.fail) throw new Error("gone");
     const given = new Map(message.evidence);
     const p = [0, 1].map((v) => (given.has(v) ? [Number(given.get(v) === 0), Number(given.get(v) === 1)] : [0.25, 0.75]));
@@ -89,6 +90,9 @@ const checks = {
     host.fail = true;
     await store.observe(0, 1);
     assert.ok(store.behind(store.current));
+    host.fail = "silently";
+    await said("alert").at(-1).retry();
+    assert.match(said("alert").at(-1).words, /^No answer/);
     host.fail = false;
     await said("alert").at(-1).retry();
     assert.deepEqual(store.current.found.marginals[0], [0, 1]);

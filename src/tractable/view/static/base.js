@@ -70,7 +70,6 @@ export function sure(found) {
 
 /** The parts of a certified logarithm: its number, and a mark that says what it rests on. */
 export function marked(found, n = 5) {
-  if (!found) return ["?"];
   if (found.kind === "exact") return [Math.abs(found.value) < ROUNDING ? "0" : digits(found.value, n), " ", badge("exact")];
   return [`${digits(found.value, n)} [${digits(found.lower, n)}, ${digits(found.upper, n)}] `, badge(sure(found), found.kind)];
 }

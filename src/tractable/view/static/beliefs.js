@@ -199,10 +199,13 @@ export class Beliefs {
     const asked = { evidence: new Map(own.evidence), last };
     const message = { verb: "infer", evidence: [...asked.evidence], ...(seconds ? { seconds } : {}) };
     try {
+      let came = 0;
       for await (const reply of this.host.ask(message, asking.signal)) {
         if (asking.signal.aborted) return;
         this.take(own, reply, asked);
+        came += 1;
       }
+      if (!came && !asking.signal.aborted) throw new Error("it ended before it began");
     } catch (error) {
       if (!asking.signal.aborted) this.failedWith(own, error, { last, seconds });
     } finally {

@@ -7,12 +7,12 @@ const BESIDE = 8; // lines above and below the window that are there already
 
 /** A list of all variables, of which only the lines in the window are elements. */
 export class ListView {
-  constructor(ground, beliefs, go) {
+  constructor(ground, beliefs, go, note) {
     Object.assign(this, { beliefs, go, at: { v: 0, s: 0 }, lines: new Map() });
     const n = beliefs.model.variables.length;
     this.all = element("div", { class: "te-lines", role: "list", "aria-label": `${n} variables` });
     this.all.style.setProperty("height", `${LINE * n}px`);
-    this.root = element("div", { class: "te-list" }, this.all);
+    this.root = element("div", { class: "te-list" }, note && element("p", { class: "te-hint te-large", text: note }), this.all);
     ground.append(this.root);
     this.changed = nextFrame(() => this.draw());
     this.root.addEventListener("scroll", this.changed);
@@ -22,8 +22,9 @@ export class ListView {
 
   draw() {
     const n = this.beliefs.model.variables.length;
-    const first = Math.max(Math.floor(this.root.scrollTop / LINE) - BESIDE, 0);
-    const last = Math.min(Math.ceil((this.root.scrollTop + this.root.clientHeight) / LINE) + BESIDE, n);
+    const top = this.root.scrollTop - this.all.offsetTop;
+    const first = Math.max(Math.floor(top / LINE) - BESIDE, 0);
+    const last = Math.min(Math.ceil((top + this.root.clientHeight) / LINE) + BESIDE, n);
     for (const [v, line] of this.lines) {
       if ((v >= first && v < last) || line.contains(document.activeElement)) continue;
       line.remove();
@@ -58,7 +59,7 @@ export class ListView {
 
   show(v) {
     this.at = { v, s: 0 };
-    const top = LINE * v;
+    const top = this.all.offsetTop + LINE * v;
     const { scrollTop, clientHeight } = this.root;
     if (top < scrollTop || top + LINE > scrollTop + clientHeight) this.root.scrollTop = top - clientHeight / 2;
     this.draw();

@@ -116,13 +116,12 @@ export class NetworkPage {
   show(what) {
     this.shown = what;
     this.view?.close();
-    const View = what === "graph" ? GraphView : ListView;
-    this.view = new View(this.ground, this.beliefs, this.go);
+    const n = this.beliefs.model.variables.length.toLocaleString("en");
+    const note = this.listed ? "" : `${n} variables are too many to be drawn: here they are as a list.`;
+    this.view = what === "graph" ? new GraphView(this.ground, this.beliefs, this.go) : new ListView(this.ground, this.beliefs, this.go, note);
     this.zoom.hidden = what === "list";
     this.listed?.setAttribute("aria-pressed", String(what === "list"));
-    const n = this.beliefs.model.variables.length.toLocaleString("en");
-    if (!this.listed) this.say(`${n} variables are too many to be drawn: here they are as a list.`);
-    else this.say(what === "graph" && this.view.far ? `${n} variables: click on a place to come closer, or search one ( / ).` : "");
+    this.say(this.view.far ? `${n} variables: click on a place to come closer, or search one ( / ).` : "");
   }
 
   /** A sentence on the ground: a note, what is open, what is closed. */

@@ -147,8 +147,8 @@ export class LadderPanel {
       own.asking && own.found?.ends && button("stop here", () => this.beliefs.stop(), { class: "te-rung" }),
       ...rungs.map((rung) => this.rung(own, rung)),
       advice.length > 0 && element("p", { class: "te-hint", text: `Observing ${advice.join(", ")} would make it exact at once.` }),
-      rest.length > 0 && element("details", {}, element("summary", { text: "what else there is" }), ...rest),
-      own.late && button("undo", () => this.beliefs.undo()),
+      ...(rungs.length && rest.length ? [element("details", {}, element("summary", { text: "what else there is" }), ...rest)] : rest),
+      own.late && own.pending && button("undo", () => this.beliefs.undo()),
     ]);
   }
 

@@ -111,7 +111,7 @@ function logEvidence(beliefs) {
     const name = own.found?.normalized === false ? "log Z" : "log P(evidence)";
     const which = beliefs.comparing && element("b", { class: `te-which te-tab-${"ab"[i]}`, text: own.name });
     const made = element("span", { class: beliefs.behind(own) ? "te-late" : null });
-    fill(made, [which, `${name} = `, ...marked(own.found?.log_evidence)]);
+    fill(made, [which, ...(own.found ? [`${name} = `, ...marked(own.found.log_evidence)] : [`${name} …`])]);
     return made;
   });
   const [a, b] = beliefs.hypotheses.map((own) => own.found?.log_evidence);
