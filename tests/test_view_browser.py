@@ -173,7 +173,7 @@ def test_what_connects_two_variables_is_said(asia: Looked) -> None:
     asia.click(*numbered(net, {"dysp": "yes"})[0])
     asia.page.locator(f'.te-cards [data-variable="{names.index("bronc")}"] .te-head').click()
     asia.row(names.index("either"), 0).hover()
-    asia.page.wait_for_selector(".te-said:has-text('explaining away')")
+    asia.page.wait_for_selector(".te-reason:has-text('explaining away')")
     assert asia.page.locator(".te-onpath").count() == 3
 
 

@@ -20,7 +20,7 @@ from tractable.view._base import PROMPT, Message, Reply, certificate, in_words
 
 ByName = dict[str, Any]
 
-BOX = {"letter": 7.0, "bar": 100.0, "least": 120.0, "most": 210.0, "head": 24.0, "row": 17.0, "foot": 5.0}
+BOX = {"letter": 7.0, "bar": 114.0, "least": 134.0, "most": 220.0, "head": 24.0, "row": 17.0, "foot": 5.0}
 ROWS = 6
 """Pixels of a card: a letter, a bar with its number, the least and the most wide, head, row, foot; and its rows."""
 

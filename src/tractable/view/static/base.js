@@ -13,8 +13,16 @@ export function element(tag, given = {}, ...children) {
     else if (name === "style") for (const [key, own] of Object.entries(value)) made.style.setProperty(key, own);
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
+  fill(made, children, true);
   return made;
+}
+
+/** The children of an element; those that are missing are left out. */
+export function fill(parent, children, more = false) {
+  const there = children.filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+  if (more) parent.append(...there);
+  else parent.replaceChildren(...there);
+  return parent;
 }
 
 /** A button with words for those who see it and, where these are only a sign, for those who hear it. */
@@ -60,9 +68,20 @@ export function sure(found) {
   return found.confidence ? `${found.kind} at ${Number((100 * found.confidence).toPrecision(4))} %` : found.kind;
 }
 
+/** The parts of a certified logarithm: its number, and a mark that says what it rests on. */
+export function marked(found, n = 5) {
+  if (found.kind === "exact") return [Math.abs(found.value) < ROUNDING ? "0" : digits(found.value, n), " ", badge("exact")];
+  return [`${digits(found.value, n)} [${digits(found.lower, n)}, ${digits(found.upper, n)}] `, badge(sure(found), found.kind)];
+}
+
+/** The kind of a certificate as a mark: words, and a colour for those who know it. */
+export function badge(words, kind = words) {
+  return element("span", { class: `te-badge te-${kind}`, text: words });
+}
+
 /** Seconds that something took. */
 export function took(seconds) {
-  if (seconds < 0.001) return `${(1e6 * seconds).toPrecision(2)} µs`;
+  if (seconds < 0.00095) return `${Number((1e6 * seconds).toPrecision(2))} µs`;
   return seconds < 1 ? `${Number((1e3 * seconds).toPrecision(2))} ms` : `${Number(seconds.toPrecision(2))} s`;
 }
 

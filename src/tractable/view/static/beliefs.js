@@ -3,9 +3,16 @@ import { later, lastReply } from "./base.js";
 
 const PATIENCE = 80; // milliseconds that a pointer rests before the price is asked for
 const REMEMBERED = 200; // steps that can be undone
+const KEPT = 3000; // prices that are remembered
+const LIVELY = 0.25; // seconds: where answers take no longer, beliefs follow a bar while it is dragged
 
 function hypothesis(name) {
-  return { name, evidence: new Map(), accepted: new Map(), found: null, before: null, asking: null, late: null };
+  return { name, evidence: new Map(), accepted: new Map(), found: null, before: null, asking: null, late: null, pending: false, failed: false };
+}
+
+/** Evidence as text: the same for the same evidence, in whatever order it came. */
+function signature(evidence) {
+  return JSON.stringify([...evidence].sort(([a], [b]) => a - b));
 }
 
 /** All that a page of a network shows; `heard` functions are told what has changed. */
@@ -20,6 +27,7 @@ export class Beliefs {
     this.path = []; // variables of the path that is shown
     this.closed = false;
     this.history = [];
+    this.undone = [];
     this.prices = new Map();
     this.listeners = new Set();
     this.soon = later(PATIENCE);
@@ -45,46 +53,96 @@ export class Beliefs {
     return this.hypotheses.some((own) => own.asking);
   }
 
+  /** Whether what is shown of a hypothesis is not yet the answer to its evidence. */
+  behind(own) {
+    return own.late !== null || own.failed;
+  }
+
   label(v, s) {
     const own = this.model.variables[v];
     return s === undefined ? own.name : `${own.name} = ${own.states[s]}`;
   }
 
-  /** Observe a state, or weights of all states; null takes it back. */
-  observe(v, value) {
+  /** Observe a state, or weights of all states; null takes it back. Seconds may be those of a rung of the ladder. */
+  observe(v, value, seconds) {
     this.remember();
-    if (value === null) this.current.evidence.delete(v);
-    else this.current.evidence.set(v, value);
-    return this.refresh(this.current, { last: value === null || Array.isArray(value) ? this.label(v) : this.label(v, value) });
+    this.put(v, value);
+    return this.refresh(this.current, { last: Number.isInteger(value) ? this.label(v, value) : this.label(v), seconds });
   }
 
-  toggle(v, s) {
-    return this.observe(v, this.current.evidence.get(v) === s ? null : s);
+  put(v, value) {
+    if (value === null) this.current.evidence.delete(v);
+    else this.current.evidence.set(v, value);
+  }
+
+  toggle(v, s, seconds) {
+    return this.observe(v, this.current.evidence.get(v) === s ? null : s, seconds);
+  }
+
+  /** Soft evidence while a bar or a slider moves: beliefs follow where they come fast, one question at a time. */
+  drag(v, weights) {
+    const own = this.current;
+    if (!own.dragged) {
+      this.remember();
+      own.dragged = true;
+      own.before = own.found?.marginals ?? null; // ghosts stay where they were when it began
+    }
+    this.put(v, weights);
+    if (own.asking) own.moved = true;
+    else if ((own.found?.elapsed ?? 1) < LIVELY) this.follow(own, v);
+  }
+
+  async follow(own, v) {
+    own.moved = false;
+    await this.refresh(own, { last: this.label(v) });
+    if (own.moved && own.dragged) this.follow(own, v);
+  }
+
+  /** The end of a drag: its evidence stays. */
+  async drop(v, weights) {
+    const own = this.current;
+    this.put(v, weights);
+    own.moved = false;
+    await this.refresh(own, { last: this.label(v) });
+    own.dragged = false;
   }
 
   clear() {
+    if (!this.current.evidence.size) return Promise.resolve();
     this.remember();
     this.current.evidence = new Map();
-    return this.refresh(this.current, {});
+    return this.refresh(this.current);
   }
 
-  remember() {
-    this.history.push({ own: this.current, evidence: new Map(this.current.evidence) });
+  remember(own = this.current) {
+    this.history.push({ own, evidence: new Map(own.evidence) });
+    this.undone = [];
     if (this.history.length > REMEMBERED) this.history.shift();
   }
 
   undo() {
-    const last = this.history.pop();
-    if (!last || !this.hypotheses.includes(last.own)) return Promise.resolve();
-    last.own.evidence = last.evidence;
-    return this.refresh(last.own, {});
+    return this.step(this.history, this.undone);
+  }
+
+  redo() {
+    return this.step(this.undone, this.history);
+  }
+
+  step(from, to) {
+    let last = from.pop();
+    while (last && !this.hypotheses.includes(last.own)) last = from.pop();
+    if (!last) return Promise.resolve();
+    to.push({ own: last.own, evidence: last.own.evidence });
+    last.own.evidence = new Map(last.evidence);
+    return this.refresh(last.own);
   }
 
   /** A second hypothesis that begins as the first is, or the end of it. */
   compare() {
     if (this.comparing) {
       for (const own of this.hypotheses) if (own !== this.current) own.asking?.abort();
-      this.hypotheses = [{ ...this.current, name: "A" }];
+      this.current.name = "A";
+      this.hypotheses = [this.current];
       this.active = 0;
     } else {
       const { evidence, accepted, found } = this.current;
@@ -94,6 +152,14 @@ export class Beliefs {
     this.tell("hypotheses");
   }
 
+  /** The evidence of the hypothesis that is looked at, for the other one too. */
+  copy() {
+    const other = this.hypotheses[1 - this.active];
+    this.remember(other);
+    other.evidence = new Map(this.current.evidence);
+    return this.refresh(other);
+  }
+
   swap() {
     this.hypotheses.reverse();
     this.hypotheses.forEach((own, i) => { own.name = "AB"[i]; });
@@ -101,6 +167,7 @@ export class Beliefs {
   }
 
   choose(i) {
+    if (i === this.active || !this.hypotheses[i]) return;
     this.active = i;
     this.tell("hypotheses");
   }
@@ -125,73 +192,107 @@ export class Beliefs {
   /** Ask for the beliefs of a hypothesis; what was asked before is given up. */
   async refresh(own, { last = "", seconds } = {}) {
     own.asking?.abort();
+    this.quiet();
     const asking = new AbortController();
-    own.asking = asking;
-    own.late = null;
+    Object.assign(own, { asking, late: null, failed: false, pending: signature(own.evidence) !== signature(own.accepted) });
     this.tell("evidence", own);
-    const message = { verb: "infer", evidence: [...own.evidence], ...(seconds ? { seconds } : {}) };
+    const asked = { evidence: new Map(own.evidence), last };
+    const message = { verb: "infer", evidence: [...asked.evidence], ...(seconds ? { seconds } : {}) };
     try {
-      let first = true;
+      let came = 0;
       for await (const reply of this.host.ask(message, asking.signal)) {
         if (asking.signal.aborted) return;
-        this.take(own, reply, first, last);
-        first = false;
+        this.take(own, reply, asked);
+        came += 1;
       }
+      if (!came && !asking.signal.aborted) throw new Error("it ended before it began");
     } catch (error) {
-      if (!asking.signal.aborted) {
-        this.tell("alert", { words: `no answer: ${error.message}`, retry: () => this.refresh(own, { last, seconds }) });
-      }
+      if (!asking.signal.aborted) this.failedWith(own, error, { last, seconds });
     } finally {
       if (own.asking === asking) own.asking = null;
       this.tell("busy");
     }
   }
 
-  stop() {
-    for (const own of this.hypotheses) own.asking?.abort();
+  failedWith(own, error, how) {
+    own.failed = true;
+    const words = `No answer: ${error.message}. The beliefs shown are those of before.`;
+    this.tell("alert", { words, retry: () => this.refresh(own, how) });
   }
 
-  take(own, reply, first, last) {
-    if (reply.notice) this.tell("alert", { words: reply.notice });
-    if (reply.error || reply.impossible) {
-      own.evidence = new Map(own.accepted);
-      const why = `${last || "this"} cannot be: together with what is observed it has probability zero`;
-      this.tell("alert", { words: reply.error ?? `${why}. The last possible state stays.` });
-      this.tell("evidence", own);
-      return;
+  /** No longer wait: intervals stay as they are; evidence that has no answer yet is taken back. */
+  stop() {
+    for (const own of this.hypotheses.filter((one) => one.asking)) {
+      own.asking.abort();
+      own.asking = null;
+      if (own.pending) this.takeBack(own);
     }
-    if (reply.too_long) {
+    this.tell("busy");
+  }
+
+  takeBack(own) {
+    own.evidence = new Map(own.accepted);
+    own.pending = false;
+    const top = this.history.at(-1);
+    if (top?.own === own && signature(top.evidence) === signature(own.evidence)) this.history.pop();
+    this.tell("evidence", own);
+  }
+
+  take(own, reply, asked) {
+    if (reply.notice) this.tell("alert", { words: reply.notice });
+    if (reply.error || reply.impossible) this.refused(own, reply, asked);
+    else if (reply.too_long) {
       own.late = reply;
       this.tell("late", own);
-      return;
+    } else {
+      const fresh = signature(asked.evidence) !== signature(own.accepted);
+      if (fresh && !own.dragged) own.before = own.found?.marginals ?? null;
+      const news = fresh || !own.found || this.refusedLast;
+      Object.assign(own, { found: reply, accepted: asked.evidence, pending: false });
+      if (news && !reply.notice) this.tell("answered");
+      this.refusedLast = false;
+      this.tell("beliefs", own);
     }
-    if (first) own.before = own.found?.marginals ?? null;
-    own.found = reply;
-    own.accepted = new Map(own.evidence);
-    if (first) this.tell("answered");
-    this.tell("beliefs", own);
   }
 
-  /** The price of observing a state as well, asked for when the pointer rests, and once. */
+  refused(own, reply, { last }) {
+    this.takeBack(own);
+    this.refusedLast = true;
+    const why = `${last || "This"} cannot be: together with what is observed it has probability zero`;
+    this.tell("alert", { words: reply.error ?? `${why}. The last possible state stays.` });
+  }
+
+  /** The price of a click on a state, asked for when the pointer rests, and once. */
   price(v, s) {
     const given = [...this.current.evidence].filter(([own]) => own !== v).sort(([a], [b]) => a - b);
-    const key = JSON.stringify([given, v, s]);
+    const back = this.current.evidence.get(v) === s;
+    const key = JSON.stringify([given, v, back ? null : s]);
+    if (this.priced === key) return;
+    this.quiet();
     this.priced = key;
-    if (this.prices.has(key)) {
-      this.soon.cancel();
-      this.tell("price", { v, s, ...this.prices.get(key) });
-      return;
+    const told = { v, s, back };
+    if (this.prices.has(key)) this.tell("price", { ...told, ...this.prices.get(key) });
+    else this.soon(() => this.askPrice(key, { verb: "plan", evidence: given, ...(back ? {} : { variable: v, state: s }) }, told));
+  }
+
+  async askPrice(key, message, told) {
+    this.pricing = new AbortController();
+    try {
+      const found = await lastReply(this.host, message, this.pricing.signal);
+      if (!found || found.error) return;
+      if (this.prices.size > KEPT) this.prices.clear();
+      this.prices.set(key, found);
+      if (this.priced === key) this.tell("price", { ...told, ...found });
+    } catch {
+      // A price that does not come is not missed as an answer is: the click itself will say what is wrong.
     }
-    const message = { verb: "plan", evidence: given, variable: v, state: s };
-    this.soon(async () => {
-      try {
-        const found = await lastReply(this.host, message);
-        if (found.error) return;
-        this.prices.set(key, found);
-        if (this.priced === key) this.tell("price", { v, s, ...found });
-      } catch {
-        // A price that does not come is not missed as an answer is: the click itself will say what is wrong.
-      }
-    });
+  }
+
+  /** No price is wanted any more. */
+  quiet() {
+    this.soon.cancel();
+    this.pricing?.abort();
+    if (this.priced) this.tell("price", null);
+    this.priced = null;
   }
 }

@@ -1,4 +1,7 @@
 // The explorer: the page of a model, whatever its family, inside of an element.
+//
+// What tests hold on to: on cards data-variable, on rows of states data-state with data-belief (data-belief-b of hypothesis B) to all digits,
+// data-busy on the root, the price in [data-price] (the number of its variable), [data-log-evidence], [role=alert]; on the root `store` and `page`.
 import { element } from "./base.js";
 import { ChainPage } from "./chain.js";
 import { MachinePage } from "./machine.js";
