@@ -6,8 +6,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
-PARTS = ("base", "beliefs", "viewport", "lines", "cards", "overview", "graph", "panels", "list", "bubble", "toolbar", "network")
-PARTS += ("charts", "sheets", "mixture", "chain", "machine", "explorer")
+PARTS = ("base", "beliefs", "viewport", "lines", "cards", "overview", "graph", "panels", "list", "bubble", "toolbar")
+PARTS += ("network", "charts", "sheets", "mixture", "chain", "machine", "explorer")
 """The files of the module, each after those that it imports; all share its top level."""
 
 ENGINE = ("kernels", "separation", "engine")
