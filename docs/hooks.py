@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-import xml.etree.ElementTree as etree
 from pathlib import Path
 from typing import Any
+from xml.ElementTree import Element, SubElement
 
 from latex2mathml.converter import convert
 from markdown import Extension, Markdown
@@ -141,12 +141,12 @@ class Inline(InlineProcessor):
 
 
 class Display(BlockProcessor):
-    def test(self, parent: etree.Element, block: str) -> bool:
+    def test(self, parent: Element, block: str) -> bool:
         return block.strip().startswith("$$") and block.strip().endswith("$$")
 
-    def run(self, parent: etree.Element, blocks: list[str]) -> None:
+    def run(self, parent: Element, blocks: list[str]) -> None:
         formula = mathml(blocks.pop(0).strip()[2:-2].strip(), "block")
-        etree.SubElement(parent, "div", {"class": "formula"}).text = self.parser.md.htmlStash.store(formula)
+        SubElement(parent, "div", {"class": "formula"}).text = self.parser.md.htmlStash.store(formula)
 
 
 def mathml(latex: str, display: str) -> str:
@@ -178,5 +178,3 @@ def shown(output: Any) -> str:
 def card(inner: str) -> str:
     """HTML on a line of its own, so that it is no Markdown."""
     return f'<div class="shown" data-search-exclude>{" ".join(inner.splitlines())}</div>'
-
-

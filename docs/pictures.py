@@ -156,7 +156,118 @@ def net_log_z(net: tr.MarkovNetwork, method: str = "exact") -> float:
     return float(found)
 
 
-PICTURES = {own.__name__: own for own in (network, separation, beliefs, plan, regimes, intervals, ladder)}
+COLOURS = {"exact": "#2e7d4f", "interval": "#2a6496", "bound": "#b26a00", "estimate": "#777777"}
+"""Of what stands in the picture of choices, by how sure it is."""
+
+KINDS = {
+    "en": {"exact": "exact", "interval": "two ends", "bound": "one end", "estimate": "no end"},
+    "zh": {"exact": "精确", "interval": "上下界", "bound": "单侧界", "estimate": "无界估计"},
+}
+CHOICES = {
+    "en": [
+        (
+            "I have a model, and a question",
+            [
+                ("whatever it is: ask the price first", "tr.plan(model, observed)", "", ""),
+                ("affordable", "exact", "elimination, enumeration, forward–backward, counting", "exact"),
+                ("refused: a network of tables", "mini_buckets", "narrower the longer it runs", "interval"),
+                ("… its most probable state", "branch_and_bound", "and toulbar2", "interval"),
+                ("refused: log Z of a Boltzmann machine", "annealing", "if its chains have mixed", "interval"),
+                ("refused: several hidden chains", "structured", "log p(x) and KL", "interval"),
+                ("refused: layers of causes", "importance, annealing", "log p(x) from below", "bound"),
+                ("a lower bound, at once", "mean_field", "of any of these", "bound"),
+                ("marginals, roughly and at once", "belief_propagation, gibbs", "with a verdict", "estimate"),
+            ],
+        ),
+        (
+            "I have data, and want a model",
+            [
+                ("whatever they are: one call", "tr.fit(model, data, learner)", "", ""),
+                ("a table, gaps, columns of all kinds", "mixture · EM", "how many: tr.choose", "exact"),
+                ("a sequence", "hidden_markov · EM", "path, forecast", "exact"),
+                ("causes and effects with names", "bayesian_network · EM", "hidden variables too", "exact"),
+                ("… too wide for that", "GeneralizedEM · mini_buckets", "KL with two ends", "interval"),
+                ("several causes over time", "GeneralizedEM · structured", "factorial_hidden_markov", "interval"),
+                ("bits and pixels, at most 20 hidden units", "restricted · ExactGradient", "", "exact"),
+                ("… more of them", "restricted · PersistentCD", "modes far apart: TemperedPCD", "interval"),
+                ("layers of causes", "ReweightedWakeSleep", "or VariationalGradient", "bound"),
+            ],
+        ),
+    ],
+    "zh": [
+        (
+            "已有模型，有一个问题",
+            [
+                ("无论什么模型：先问价", "tr.plan(model, observed)", "", ""),
+                ("负担得起", "exact", "变量消去、枚举、前向-后向、计数", "exact"),
+                ("被拒：概率表网络", "mini_buckets", "运行越久区间越窄", "interval"),
+                ("……它的最可能状态", "branch_and_bound", "以及 toulbar2", "interval"),
+                ("被拒：玻尔兹曼机的 log Z", "annealing", "前提是链已混合", "interval"),
+                ("被拒：多条隐链", "structured", "log p(x) 与 KL", "interval"),
+                ("被拒：多层成因", "importance, annealing", "log p(x) 的下界", "bound"),
+                ("立刻要一个下界", "mean_field", "以上各类皆可", "bound"),
+                ("立刻要大致的边缘分布", "belief_propagation, gibbs", "附诊断结论", "estimate"),
+            ],
+        ),
+        (
+            "已有数据，想要模型",
+            [
+                ("无论什么数据：一个调用", "tr.fit(model, data, learner)", "", ""),
+                ("表格，有缺失，各种类型的列", "mixture · EM", "分量数：tr.choose", "exact"),
+                ("序列", "hidden_markov · EM", "路径、预测", "exact"),
+                ("有名字的因与果", "bayesian_network · EM", "可含隐变量", "exact"),
+                ("……太宽，精确 E 步做不到", "GeneralizedEM · mini_buckets", "KL 有上下界", "interval"),
+                ("随时间变化的多个成因", "GeneralizedEM · structured", "factorial_hidden_markov", "interval"),
+                ("比特与像素，隐单元不超过 20", "restricted · ExactGradient", "", "exact"),
+                ("……隐单元更多", "restricted · PersistentCD", "模态相距远：TemperedPCD", "interval"),
+                ("多层成因", "ReweightedWakeSleep", "或 VariationalGradient", "bound"),
+            ],
+        ),
+    ],
+}
+
+
+def choosing() -> None:
+    """Which method for what, in the languages of the site: plain shapes and text, so that no font has to be there."""
+    for language, place in (("en", HERE), ("zh", HERE / "zh")):
+        lanes = [drawn for x, lane in zip((0, 460), CHOICES[language], strict=True) for drawn in drawn_lane(x, *lane)]
+        for i, (kind, name) in enumerate(KINDS[language].items()):
+            lanes += [shape("circle", cx=28 + 130 * i, cy=672, r=6, fill=COLOURS[kind]), text(42 + 130 * i, 677, name)]
+        whole = [shape("rect", width=980, height=700, fill="#ffffff"), *lanes]
+        font = "system-ui, 'Noto Sans', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 980 700" font-family="{font}" font-size="14">'
+        (place / "choosing.svg").write_text("\n".join([head, *whole, "</svg>\n"]), encoding="utf-8")
+
+
+def drawn_lane(x: int, title: str, rows: list[tuple[str, str, str, str]]) -> list[str]:
+    """A line down with a stop for each case; the first is where it begins."""
+    out = [text(x + 20, 38, title, font_size=19, font_weight=600, fill="#23425f")]
+    out.append(
+        shape("line", x1=x + 28, y1=76, x2=x + 28, y2=84 + 68 * (len(rows) - 1), stroke="#c8d2dc", stroke_width=3)
+    )
+    for i, (case, method, note, kind) in enumerate(rows):
+        y, colour = 80 + 68 * i, COLOURS.get(kind, "#23425f")
+        out.append(
+            shape("circle", cx=x + 28, cy=y, r=7, fill=colour if kind else "#ffffff", stroke=colour, stroke_width=3)
+        )
+        out.append(text(x + 48, y - 4, case, fill="#555555"))
+        beside = f'<tspan dx="8" font-weight="400" font-size="12.5" fill="#555555">{note}</tspan>'
+        out.append(text(x + 48, y + 17, method + beside, font_weight=600, font_size=15, fill=colour))
+    return out
+
+
+def shape(name: str, **how: object) -> str:
+    """A shape of SVG."""
+    told = (f'{key.replace("_", "-")}="{value}"' for key, value in how.items())
+    return f"<{name} {' '.join(told)}/>"
+
+
+def text(x: float, y: float, words: str, **how: object) -> str:
+    """A line of text of SVG."""
+    return f"{shape('text', x=f'{x:g}', y=f'{y:g}', **how)[:-2]}>{words}</text>"
+
+
+PICTURES = {own.__name__: own for own in (network, separation, beliefs, plan, regimes, intervals, ladder, choosing)}
 
 if __name__ == "__main__":
     matplotlib.rcParams["svg.hashsalt"] = "tractable"
