@@ -26,6 +26,9 @@ PAGES |= {f"examples/{path.name}": f"examples/{path.stem}.md" for path in sorted
 
 LINK = re.compile(r"(?<!`)(\]\()([^)\s:#]+)((?:#[^)\s]*)?\))")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+BROKEN = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef”])\n(?=[\u3000-\u9fff\uff00-\uffef“\[]|\*\*)")
+"""The end of a line between two Chinese characters, where there must be no blank."""
+
 SITE = "site:"
 """How links and files are marked that mkdocs has no page of, until the page is rendered."""
 
@@ -76,7 +79,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return f"{link[1]}{target(there, folder, page.file.src_uri, files)}{link[3]}"
 
     parts = FENCE.split(markdown)
-    return "".join(part if part.startswith("```") else LINK.sub(moved, part) for part in parts)
+    return "".join(part if part.startswith("```") else LINK.sub(moved, BROKEN.sub("", part)) for part in parts)
 
 
 def target(there: str, folder: str, here: str, files: Files) -> str:
