@@ -6,6 +6,7 @@
 # make smoke  the wheel alone in a clean environment of each Python there is: `make smoke PYTHONS="python3.12 path/to/other"`
 # make browser  a Chromium for the tests of pages, by the system's packages; without it they skip
 # make docs   run the examples in the documentation and the notebooks again and write down what they print
+# make site   the documentation as pages in site/, every link checked; `python -m http.server -d site` shows them
 # make bench  every benchmark, each against a named peer
 # make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
 #
@@ -25,7 +26,7 @@ PIECE ?= 1/1
 PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python),python3.11 python3.12 python3.13 python3.14)
 SMOKE := build/smoke
 
-.PHONY: demo test verify smoke check sanitize browser docs bench wheels clean
+.PHONY: demo test verify smoke check sanitize browser docs site bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -68,6 +69,11 @@ docs: $(VENV)/.installed-test
 	$(BIN)/python tests/test_docs.py
 	$(BIN)/python tests/test_notebooks.py
 
+site: $(VENV)/.installed-site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q --strict -f mkdocs.zh.yml
+	$(BIN)/python docs/check_site.py site
+
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
@@ -76,7 +82,7 @@ wheels: $(VENV)/.created
 	$(BIN)/python hatch_build.py
 
 clean:
-	rm -rf $(VENV) build dist src/tractable/kernels/_kernels.*
+	rm -rf $(VENV) build dist site src/tractable/kernels/_kernels.*
 
 # A Python without ensurepip (Debian's without python3-venv) cannot put pip into the environment, but its own pip can.
 $(VENV)/.created:
@@ -99,4 +105,8 @@ $(VENV)/.installed-test: $(VENV)/.created $(SOURCES)
 $(VENV)/.installed-bench: $(VENV)/.created $(SOURCES)
 	$(BIN)/python -m pip install -q -e ".[bench]"
 	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+$(VENV)/.installed-site: $(VENV)/.created $(SOURCES)
+	$(BIN)/python -m pip install -q -e ".[site]"
 	@touch $@
