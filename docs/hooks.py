@@ -124,8 +124,7 @@ def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> Any:
     twin = name if (ROOT / "docs" / name).exists() and (ROOT / "docs" / "zh" / name).exists() else "index.md"
     address = twin.removesuffix(".md") + ".html"
     links = {"en": ("../" if chinese else "") + address, "zh": ("" if chinese else "zh/") + address}
-    own = "zh" if chinese else "en"
-    links[own] = page.url
+    links["zh" if chinese else "en"] = "index.html"
     config.extra["alternate"] = [{"name": LANGUAGES[k], "link": links[k], "lang": k} for k in LANGUAGES]
     return context
 
