@@ -62,6 +62,17 @@ def rerun(page: Path) -> str:
     return FENCE.sub(renewed, page.read_text(encoding="utf-8"))
 
 
+def mirrored(page: Path) -> str:
+    """A Chinese page with the output of the page whose code it shows."""
+    twin = iter(FENCE.findall((page.parent.parent / page.name).read_text(encoding="utf-8")))
+
+    def renewed(block: re.Match[str]) -> str:
+        language, text = next(twin)
+        return f"```{language}\n{text}```\n" if language in ("text", "console") else block[0]
+
+    return FENCE.sub(renewed, page.read_text(encoding="utf-8"))
+
+
 def printed(code: str, namespace: dict[str, object]) -> str:
     """What a piece of python prints, run at the root of the repository."""
     out, here = io.StringIO(), os.getcwd()
@@ -224,3 +235,5 @@ def test_the_options_of_every_command_are_on_its_page():
 if __name__ == "__main__":
     for path in RUN:
         path.write_text(rerun(path), encoding="utf-8")
+    for path in set(PAGES) - set(RUN):
+        path.write_text(mirrored(path), encoding="utf-8")
