@@ -6,6 +6,7 @@ No page may load anything from elsewhere.
 
 from __future__ import annotations
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,13 +16,14 @@ LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src")
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, and its anchors."""
+    """What a page links to, what it loads, its anchors, and formulas in which a command of TeX is left."""
 
     def __init__(self, text: str):
         super().__init__()
         self.links: set[str] = set()
         self.loaded: set[str] = set()
         self.anchors: set[str] = set()
+        self.unread = [formula for formula in re.findall(r"<math.*?</math>", text, re.DOTALL) if "\\" in formula]
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -41,6 +43,7 @@ def troubles(root: Path) -> list[str]:
     for path, page in pages.items():
         here = path.relative_to(root.resolve())
         out += [f"{here} loads {link}" for link in page.loaded if urlsplit(link).netloc]
+        out += [f"{here} has a command that is not known: {formula}" for formula in page.unread]
         out += [
             f"{here}: {link} leads nowhere"
             for link in page.links
