@@ -15,6 +15,14 @@ function signature(evidence) {
   return JSON.stringify([...evidence].sort(([a], [b]) => a - b));
 }
 
+const TURNING = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069]/; // what is read from right to left, or may be
+
+/** A name as it is shown: something where it is empty, and by itself where it could turn the words around it. */
+export function shownName(name) {
+  if (!name.trim()) return "(no name)";
+  return TURNING.test(name) ? `\u2068${name}\u2069` : name;
+}
+
 /** All that a page of a network shows; `heard` functions are told what has changed. */
 export class Beliefs {
   constructor(host) {
@@ -60,7 +68,7 @@ export class Beliefs {
 
   label(v, s) {
     const own = this.model.variables[v];
-    return s === undefined ? own.name : `${own.name} = ${own.states[s]}`;
+    return s === undefined ? shownName(own.name) : `${shownName(own.name)} = ${shownName(own.states[s])}`;
   }
 
   /** Observe a state, or weights of all states; null takes it back. Seconds may be those of a rung of the ladder. */

@@ -1,5 +1,6 @@
 // Cards of variables: a row for each state, which is its bar: belief, what it was before, how far off it may be.
 import { digits, element, percent, sure } from "./base.js";
+import { shownName } from "./beliefs.js";
 
 /** States of a card; the rest is in the panel of the variable. */
 export const ROWS = 6;
@@ -21,13 +22,13 @@ export function evidenceWords(beliefs, own, v) {
   const value = own.evidence.get(v);
   if (value === undefined) return "";
   const { states } = beliefs.model.variables[v];
-  if (!Array.isArray(value)) return `observed: ${states[value]}`;
-  return `soft evidence: ${value.map((w, s) => `${states[s]} ${digits(w, 2)}`).slice(0, ROWS).join(", ")}`;
+  if (!Array.isArray(value)) return `observed: ${shownName(states[value])}`;
+  return `soft evidence: ${value.map((w, s) => `${shownName(states[s])} ${digits(w, 2)}`).slice(0, ROWS).join(", ")}`;
 }
 
 /** The same in as few words as the head of a card has room for; of two hypotheses where they differ. */
 function givenWords(beliefs, v) {
-  const short = (value) => (value === undefined ? "" : Array.isArray(value) ? "≈ soft" : `= ${beliefs.model.variables[v].states[value]}`);
+  const short = (value) => (value === undefined ? "" : Array.isArray(value) ? "≈ soft" : `= ${shownName(beliefs.model.variables[v].states[value])}`);
   const told = beliefs.hypotheses.map((own) => short(own.evidence.get(v)));
   if (told.every((one) => one === told[0])) return told[0];
   return told.map((one, i) => one && `${"AB"[i]} ${one}`).filter(Boolean).join(", ");
@@ -103,7 +104,7 @@ export class StateRow {
     this.number.textContent = shown.map((one) => (shown.length > 1 && !this.precise ? one.brief : one.short)).join(" | ");
     const more = beliefs.comparing ? `A ${shown[0].words}; B ${shown[1].words}` : shown[0].words;
     const notes = [value === s && "observed", beliefs.marked?.[v] === s && "of the most probable states"].filter(Boolean);
-    root.setAttribute("aria-label", [`${beliefs.model.variables[v].name}, ${beliefs.model.variables[v].states[s]}: ${more}`, ...notes].join(", "));
+    root.setAttribute("aria-label", [`${beliefs.label(v)}, ${shownName(beliefs.model.variables[v].states[s])}: ${more}`, ...notes].join(", "));
     ["data-belief", "data-belief-b"].forEach((name, i) => {
       if (shown[i]?.p === undefined || shown[i].p === null) root.removeAttribute(name);
       else root.setAttribute(name, String(shown[i].p));
@@ -151,13 +152,13 @@ export class Card {
   constructor(beliefs, v) {
     const own = beliefs.model.variables[v];
     Object.assign(this, { beliefs, v });
-    this.head = element("div", { class: "te-head", text: own.name || "(no name)", title: own.name });
+    this.head = element("div", { class: "te-head", title: own.name }, element("span", { text: own.name || "(no name)" }));
     this.head.addEventListener("click", () => beliefs.select(v));
     this.rows = own.states.slice(0, ROWS).map((_, s) => new StateRow(beliefs, v, s));
     const words = `+ ${own.states.length - ROWS} more`;
     this.more = own.states.length > ROWS ? element("button", { type: "button", class: "te-more", tabindex: "-1", text: words }) : null;
     this.more?.addEventListener("click", () => beliefs.select(v));
-    const given = { class: "te-card", "data-variable": v, role: "group", "aria-label": own.name || "(no name)" };
+    const given = { class: "te-card", "data-variable": v, role: "group", "aria-label": beliefs.label(v) };
     this.root = element("div", given, this.head, ...this.rows.map((row) => row.root), this.more);
     const [x, y, w, h] = beliefs.model.layout.boxes[v];
     this.root.style.setProperty("--te-names", `${Math.min(wide(own.states.slice(0, ROWS)), w - KEPT_WIDE)}px`);
@@ -178,6 +179,6 @@ export class Card {
     root.classList.toggle("te-closed", place >= 0 && beliefs.closed);
     this.head.setAttribute("data-told", told);
     const words = evidenceWords(beliefs, beliefs.current, v);
-    root.setAttribute("aria-label", [beliefs.label(v) || "(no name)", words].filter(Boolean).join(", "));
+    root.setAttribute("aria-label", [beliefs.label(v), words].filter(Boolean).join(", "));
   }
 }

@@ -36,7 +36,7 @@ export class ListView {
   }
 
   made(v) {
-    const name = element("b", { text: this.beliefs.label(v) || "(no name)" });
+    const name = element("b", { text: this.beliefs.label(v) });
     const line = element("button", { type: "button", class: "te-line-button", "data-variable": v, on: { click: () => this.go(v) } }, name, element("span"));
     const own = element("div", { class: "te-listed", role: "listitem" }, line);
     own.style.setProperty("top", `${LINE * v}px`);
@@ -46,7 +46,7 @@ export class ListView {
   }
 
   mark(v, line) {
-    const given = this.beliefs.current.evidence.has(v);
+    const given = this.beliefs.hypotheses.some((own) => own.evidence.has(v));
     line.lastChild.textContent = `${given ? "● " : ""}${shortBelief(this.beliefs, v)}`;
     line.classList.toggle("te-given", given);
     line.classList.toggle("te-onpath", this.beliefs.path.includes(v));

@@ -1,5 +1,6 @@
 // What stands beside a network: the selected variable, what changed, the ladder, the most probable states.
 import { badge, button, digits, element, fill, lastReply, marked, numeric, percent } from "./base.js";
+import { shownName } from "./beliefs.js";
 import { StateRow, evidenceWords } from "./cards.js";
 
 const BEST = 3;
@@ -57,7 +58,7 @@ export class VariablePanel {
 
   links(what, found) {
     if (!found.length) return null;
-    const buttons = found.map((v) => button(this.beliefs.label(v) || "(no name)", () => this.go(v), { class: "te-link" }));
+    const buttons = found.map((v) => button(this.beliefs.label(v), () => this.go(v), { class: "te-link" }));
     return element("p", { class: "te-near" }, element("b", { text: `${what} ` }), ...buttons);
   }
 
@@ -219,10 +220,13 @@ export class BestPanel {
   }
 }
 
-/** What a percentage says in a list. */
+/** The most probable state of a variable in a list, for each hypothesis. */
 export function shortBelief(beliefs, v) {
-  const found = beliefs.current.found?.marginals?.[v];
-  if (!found) return "";
-  const best = found.indexOf(Math.max(...found));
-  return `${beliefs.model.variables[v].states[best]} ${percent(found[best])} %`;
+  const told = beliefs.hypotheses.map(({ name, found }) => {
+    const own = found?.marginals?.[v];
+    if (!own) return "";
+    const best = own.indexOf(Math.max(...own));
+    return `${beliefs.comparing ? `${name}: ` : ""}${shownName(beliefs.model.variables[v].states[best])} ${percent(own[best])} %`;
+  });
+  return told.filter(Boolean).join("  ·  ");
 }

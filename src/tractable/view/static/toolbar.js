@@ -36,7 +36,7 @@ export class Search {
     for (let v = 0; v < all.length && found.length < FOUND; v += 1) if (all[v].name.toLowerCase().includes(asked)) found.push(v);
     const line = (v) => {
       const go = () => { this.end(); this.go(v); };
-      const what = [element("b", { text: this.beliefs.label(v) || "(no name)" }), element("span", { text: shortBelief(this.beliefs, v) })];
+      const what = [element("b", { text: this.beliefs.label(v) }), element("span", { text: shortBelief(this.beliefs, v) })];
       return element("li", {}, element("button", { type: "button", on: { click: go } }, ...what));
     };
     this.results.hidden = !asked;
