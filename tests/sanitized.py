@@ -27,7 +27,7 @@ KERNELS = ROOT / "src" / "tractable" / "kernels"
 TESTS = ROOT / "tests" / "c"
 FOLDER = ROOT / "build" / "c"
 REPORTS = FOLDER / "reports"
-FLAGS = ("-std=c11", "-g", "-fno-omit-frame-pointer", "-fno-math-errno", "-fPIC", "-Wno-psabi")
+FLAGS = ("-std=c11", "-g1", "-fno-omit-frame-pointer", "-fno-math-errno", "-fPIC", "-Wno-psabi")
 SANITIZERS = {
     "address": ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     "thread": ("-O1", "-fsanitize=thread"),

@@ -47,6 +47,9 @@ static inline double random_normal(void) {
     return sqrt(-2 * log(1 - random_unit())) * cos(6.283185307179586 * random_unit());
 }
 
+/* Whether a case of many runs: one of `n` in `make test`, all in `make sanitize`. */
+static inline int chosen(int n) { return getenv("TRACTABLE_ALL_VECTORS") || !random_below(n); }
+
 #ifdef WRAPPED_MALLOC                   /* the linker sends the kernels' requests here */
 static _Atomic long requests_left = -1; /* so many are still granted; all, where negative */
 

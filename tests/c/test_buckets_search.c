@@ -166,15 +166,21 @@ static void check_looks(const Choice *o, const Found *f, int k) {
     for (int i = 0; i < (int)a.told[FOUND]; i++) CHECK(a.values[i] == b.values[i]);
 }
 
-/* What is given up, or fails for want of memory, still says what it has found. */
-static void check_given_up(void) {
+/* One of at least so many joint states, all variables chosen. */
+static Choice choice_of(int least, Found *f) {
     Choice o;
-    Found f;
     do {
         release();
-        o = random_choice(8, 14, POSITIVE, 1, 1), f = found_at(&o.c, o.temperatures, 0);
+        o = random_choice(8, 14, POSITIVE, 1, 1), *f = found_at(&o.c, o.temperatures, 0);
     }
-    while (o.c.model.n_joint < 18000 || o.c.model.n_joint > 20000 || !(f.priced[SPLIT_BUCKETS] > 2));
+    while (o.c.model.n_joint < least || o.c.model.n_joint > least + least / 9 || !(f->priced[SPLIT_BUCKETS] > 2));
+    return o;
+}
+
+/* What is given up still says what it has found. */
+static void check_given_up(void) {
+    Found f;
+    Choice o = choice_of(18000, &f);
     int k = (int)o.c.model.n_joint;
     double terms[] = {k, INFINITY, INFINITY, 1e9, 0, INFINITY};
     Answer a = room_for(&o, k);
@@ -189,17 +195,26 @@ static void check_given_up(void) {
     CHECK(!searched(&o, &f, &a, terms, -INFINITY, NULL) && !(a.told[PROVEN] > 0));
     check_answer(&o, &a, -INFINITY, 1);
     terms[1] = INFINITY;
-    Answer one = room_for(&o, 1);
-    by_parts = 1, terms[0] = 1;
+    check_looks(&o, &f, k);
+    f.weights[0] = NAN;
+    CHECK(!searched(&o, &f, &a, terms, -INFINITY, NULL) && !(a.told[PROVEN] > 0) && a.told[UPPER] == INFINITY);
+    release();
+}
+
+/* What fails for want of memory too, and all are found where there is enough; most grow beyond what they begin with. */
+static void check_runs_out(void) {
+    Found f;
+    Choice o = choice_of(4500, &f);
+    int k = (int)o.c.model.n_joint;
+    double terms[] = {1, INFINITY, INFINITY, 1e9, 0, INFINITY};
+    Answer a = room_for(&o, k), one = room_for(&o, 1);
+    by_parts = 1;
     RUNS_OUT(searched(&o, &f, &one, terms, -INFINITY, NULL), NO_MEMORY, 0);
     check_answer(&o, &one, -INFINITY, 1);
     by_parts = 0, terms[0] = k;
     RUNS_OUT(searched(&o, &f, &a, terms, -INFINITY, NULL), NO_MEMORY, 0);
     CHECK(a.told[FOUND] == k && a.told[PROVEN] > 0 && a.told[UPPER] == -INFINITY);
     check_answer(&o, &a, -INFINITY, 1);
-    check_looks(&o, &f, k);
-    f.weights[0] = NAN;
-    CHECK(!searched(&o, &f, &a, terms, -INFINITY, NULL) && !(a.told[PROVEN] > 0) && a.told[UPPER] == INFINITY);
     release();
 }
 
@@ -212,6 +227,7 @@ int main(void) {
                 check(4 + random_below(5), 6 + random_below(9), kind, limits[l], i % 2);
             }
     check_given_up();
+    check_runs_out();
     CHECK(n_split > 60 && n_stopped > 6 && n_full > 3 && n_asked > 300 && n_parts_stopped > 6);
     return 0;
 }

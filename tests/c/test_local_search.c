@@ -65,6 +65,7 @@ int main(void) {
     for (int kind = 0; kind < KINDS; kind++)
         for (int n = 1; n < 8; n++)
             for (int m = 0; m < 12; m++) {
+                if (!chosen(4)) continue;
                 CHECK(lack(n, m, kind, 1 << 16, 1 << 18, 1) < 1e-7);
                 missed += lack(n, m, kind, 8, 1 << 10, 200000) > 1e-7, tries++;
                 missed += lack(n, m, kind, 64, 20, 200000) > 1e-7, tries++;
