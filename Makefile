@@ -8,6 +8,8 @@
 # make docs   run the examples in the documentation and the notebooks again and write down what they print
 # make site   the documentation as pages in site/, every link checked; `python -m http.server -d site` shows them
 # make bench  every benchmark, each against a named peer
+# make sdist  the source distribution, into dist/
+# make wheel-tests WHEEL=… SDIST=…   the tests of a source distribution over an installed wheel, in a clean environment
 # make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
 #
 # Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
@@ -26,7 +28,7 @@ PIECE ?= 1/1
 PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python),python3.11 python3.12 python3.13 python3.14)
 SMOKE := build/smoke
 
-.PHONY: demo test verify smoke check sanitize browser docs site bench wheels clean
+.PHONY: demo test verify smoke check sanitize browser docs site bench wheels sdist wheel-tests clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -76,6 +78,16 @@ site: $(VENV)/.installed-site
 
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+sdist: $(VENV)/.created
+	$(BIN)/python -m pip install -q "hatchling>=1.24"
+	$(BIN)/python -m hatchling build -t sdist -d dist
+
+wheel-tests: $(VENV)/.created
+	rm -rf build/wheel && mkdir -p build/wheel && tar xzf "$(SDIST)" -C build/wheel --strip-components 1
+	rm -rf build/wheel/src && $(BIN)/python -m venv build/wheel/env
+	build/wheel/env/bin/python -m pip install -q "$(WHEEL)[test]"
+	cd build/wheel && env/bin/python -m pytest -q -n auto --dist worksteal $(TESTS)
 
 wheels: $(VENV)/.created
 	$(BIN)/python -m pip install -q "hatchling>=1.24" "ziglang>=0.13"
