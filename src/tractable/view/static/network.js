@@ -55,7 +55,7 @@ export class NetworkPage {
     this.stage = element("div", { class: "te-stage" }, this.ground);
     this.reason = element("p", { class: "te-reason", role: "status", hidden: true });
     this.alert = element("div", { class: "te-alert", role: "alert" });
-    this.main = element("div", { class: "te-main" }, this.stage);
+    this.main = element("main", { class: "te-main" }, this.stage);
     this.bubble = new PriceBubble(this.main, beliefs);
     this.price = element("p", { class: "te-price", "data-price": "", "aria-live": "polite" });
     this.said = element("p", { class: "te-said", "aria-live": "polite" });

@@ -112,7 +112,7 @@ export class ChangePanel {
       const name = button(this.beliefs.label(v, s), () => this.go(v, s), { class: "te-link" });
       return element("li", {}, name, element("span", { class: "te-number", text: `${words} %` }));
     });
-    fill(this.root, [element("h3", { text: "changed most" }), element("ul", { class: "te-moved" }, ...lines)]);
+    fill(this.root, [element("h2", { class: "te-small", text: "changed most" }), element("ul", { class: "te-moved" }, ...lines)]);
   }
 }
 

@@ -17,6 +17,7 @@ export class Viewport {
     ground.addEventListener("pointerdown", (event) => this.down(event));
     ground.addEventListener("pointermove", (event) => this.move(event));
     for (const type of ["pointerup", "pointercancel"]) ground.addEventListener(type, (event) => this.up(event));
+    this.alone = document.body.classList.contains("tractable-page");
     this.measure();
   }
 
@@ -105,10 +106,12 @@ export class Viewport {
   }
 
   wheel(event) {
+    const zooms = event.ctrlKey || event.metaKey;
+    if (!zooms && !this.alone && !this.ground.contains(document.activeElement)) return; // the notebook scrolls
     event.preventDefault();
     const unit = event.deltaMode === 1 ? 18 : 1; // lines
     const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
-    if (event.ctrlKey || event.metaKey) this.jump(this.zoomed(Math.exp(-dy / 300), this.at(event).screen));
+    if (zooms) this.jump(this.zoomed(Math.exp(-dy / 300), this.at(event).screen));
     else this.pan(event.shiftKey ? -dy : -dx, event.shiftKey ? 0 : -dy);
   }
 
