@@ -191,7 +191,8 @@ def bound(port: int) -> socket.socket:
     ------
     OSError : the port is taken, or not allowed.
     """
-    found = socket.socket()
+    stream = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP  # named, for asyncio to send small lines at once
+    found = socket.socket(*stream)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((LOOPBACK, port))
