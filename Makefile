@@ -6,7 +6,7 @@
 # make smoke  the wheel alone in a clean environment of each Python there is: `make smoke PYTHONS="python3.12 path/to/other"`
 # make docs   run the examples in the documentation and the notebooks again and write down what they print
 # make bench  every benchmark, each against a named peer
-# make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
+# make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, and the source distribution, into dist/
 #
 # Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
 
@@ -68,6 +68,7 @@ bench: $(VENV)/.installed-bench
 wheels: $(VENV)/.created
 	$(BIN)/python -m pip install -q "hatchling>=1.24" "ziglang>=0.13"
 	$(BIN)/python hatch_build.py
+	$(BIN)/python -m hatchling build -t sdist -d dist
 
 clean:
 	rm -rf $(VENV) build dist src/tractable/kernels/_kernels.*

@@ -9,6 +9,9 @@ The compiler is the first of `$CC`, cc, gcc, clang that can build a small librar
 `ziglang` wheel, so that a machine with only Python and pip can install the package. Python's headers are not needed:
 the libraries are loaded with ctypes. `python hatch_build.py` makes the wheels of all `TARGETS` with zig, in dist/;
 `$TRACTABLE_TARGET` names one of them for any other way to build a wheel.
+
+The version is that of the last tag, where git can say which that is, else what the source says (`version`); it is
+written into what is built, so that a source distribution needs no git.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -31,6 +35,8 @@ from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+ROOT = Path(__file__).parent
+FRONT = "src/tractable/__init__.py"
 KERNELS = Path("src", "tractable", "kernels")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 FLAGS = ["-std=c11", "-O3", "-g0", "-fno-math-errno", "-fvisibility=hidden"]
@@ -99,13 +105,18 @@ class KernelsHook(BuildHookInterface):
 
         What goes into a wheel is compiled beside the sources, where what an editable install has stays as it is.
         """
+        if version != "editable":
+            self.scratch = tempfile.mkdtemp()
+            stamped = stamp(self.metadata.version, Path(self.scratch))
+            build_data["force_include"][str(stamped)] = FRONT.removeprefix("src/" * (self.target_name == "wheel"))
+        if self.target_name == "sdist":
+            return
         source, at = Path(self.root) / KERNELS, target()
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{at.tag}"
         if version == "editable":
             build(source, at)
             return
-        self.scratch = tempfile.mkdtemp()
         for library in build(source, at, Path(self.scratch)):
             build_data["force_include"][str(library)] = f"tractable/kernels/{library.name}"
 
@@ -118,6 +129,32 @@ class KernelsHook(BuildHookInterface):
         """Remove the compiled libraries."""
         for library in (Path(self.root) / KERNELS).glob("_kernels.*"):
             library.unlink()
+
+
+def version() -> str:
+    """That of the tag v1.2.3 on this commit, 1.2.3.post1.dev4 four commits later; without git or tags, the source's."""
+    command = ["git", "-C", str(ROOT), "describe", "--tags", "--long", "--match", "v[0-9]*"]
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return said()
+    described = subprocess.run(command, capture_output=True, text=True)
+    if described.returncode:  # no tag, or a clone without history
+        return said()
+    tag, commits, _ = described.stdout.strip().removeprefix("v").rsplit("-", 2)
+    return tag if commits == "0" else f"{tag}.post1.dev{commits}"
+
+
+def said() -> str:
+    """The version in the source."""
+    (found,) = re.findall(r'^__version__ = "(.+)"$', (ROOT / FRONT).read_text(encoding="utf-8"), re.MULTILINE)
+    return found
+
+
+def stamp(version: str, folder: Path) -> Path:
+    """The front door of the package with this version, in the folder."""
+    text = (ROOT / FRONT).read_text(encoding="utf-8").replace(f'__version__ = "{said()}"', f'__version__ = "{version}"')
+    stamped = folder / "__init__.py"
+    stamped.write_text(text, encoding="utf-8")
+    return stamped
 
 
 def target() -> Target:
