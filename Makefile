@@ -8,9 +8,7 @@
 # make docs   run the examples in the documentation and the notebooks again and write down what they print
 # make site   the documentation as pages in site/, every link checked; `python -m http.server -d site` shows them
 # make bench  every benchmark, each against a named peer
-# make sdist  the source distribution, into dist/
-# make wheel-tests WHEEL=… SDIST=…   the tests of a source distribution over an installed wheel, in a clean environment
-# make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, into dist/
+# make wheels wheels for Linux, macOS and Windows, on x86-64 and arm64, and the source distribution, into dist/
 #
 # Each target builds the virtual environment it needs; only Python >= 3.11, pip and make have to be there.
 
@@ -92,6 +90,7 @@ wheel-tests: $(VENV)/.created
 wheels: $(VENV)/.created
 	$(BIN)/python -m pip install -q "hatchling>=1.24" "ziglang>=0.13"
 	$(BIN)/python hatch_build.py
+	$(BIN)/python -m hatchling build -t sdist -d dist
 
 clean:
 	rm -rf $(VENV) build dist site src/tractable/kernels/_kernels.*

@@ -222,7 +222,7 @@ def check_states(found: list[tr.MostProbable], truth: np.ndarray, states: list[n
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("row", some(machines_zoo.ZOO, 10), ids=str)
+@pytest.mark.parametrize("row", some(machines_zoo.ZOO, 5), ids=str)
 @pytest.mark.parametrize("k", [1, 10**6])
 def test_the_best_states_of_a_machine(row: machines_zoo.Row, k: int) -> None:
     model, rng = row.model(), np.random.default_rng(k)

@@ -62,8 +62,11 @@ def test_a_small_table_gets_small_batches_and_many_passes() -> None:
     assert sizes.rate_of_adam(1_000) == 0.01 > sizes.rate_of_adam(10**6) == 0.001
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
-    ("learner", "share"), [(None, 0.8), (tr.ContrastiveDivergence(), 0.5), (tr.FastPersistentCD(), 0.5)], ids=repr
+    ("learner", "share"),
+    some([(None, 0.8), (tr.ContrastiveDivergence(), 0.5), (tr.FastPersistentCD(), 0.5)], 2),
+    ids=lambda own: own if isinstance(own, float) else type(own).__name__,
 )
 def test_a_machine_learns_at_its_defaults(learner: Any, share: float) -> None:
     run, told = heard(lambda: fitted(learner, validation=bars(500, 1)))
@@ -79,11 +82,11 @@ def test_a_network_learns_at_its_defaults() -> None:
 
 @pytest.mark.parametrize("model", [MACHINE, tr.SigmoidBeliefNetwork([16, 4], key=0)], ids=["machine", "network"])
 def test_settings_that_followed_from_the_size_give_the_same_bits_when_they_are_given(model: Any) -> None:
-    rows = ROWS[:40]
+    rows = ROWS[:20]
     run = fitted(model=model, rows=rows)
-    assert run.learner.learning_rate and run.steps == 40 // run.learner.batch_size * len(run.history)
+    assert run.learner.learning_rate and run.steps == 20 // run.learner.batch_size * len(run.history)
     assert run.history[0].learning_rate == pytest.approx(
-        run.learner.learning_rate * (1 - (40 // run.learner.batch_size - 1) / run.steps)
+        run.learner.learning_rate * (1 - (20 // run.learner.batch_size - 1) / run.steps)
     )
     assert same(run, fitted(run.learner, model, rows, epochs=len(run.history)))
     assert same(run, fitted(run.learner, model, rows, steps=run.steps))

@@ -147,7 +147,7 @@ OF_MACHINES = {pair[1].func.__name__ for pair in estimator_checks_generator(Rest
 def checks() -> list[Any]:
     listed = [(pair[1].func.__name__, pair[1]) for pair in estimator_checks_generator(CLASSIFIER)]
     own = [pair for pair in listed if pair[0] not in OF_MACHINES]
-    chosen = some(own, len(own)) + some([pair for pair in listed if pair[0] in OF_MACHINES], 8)
+    chosen = some(own, len(own)) + some([pair for pair in listed if pair[0] in OF_MACHINES], 3)
     fails = {name: pytest.mark.xfail(reason=why) for name, why in STOCHASTIC.items()}
     return [pytest.param(check, id=name, marks=fails.get(name, ())) for name, check in chosen]
 

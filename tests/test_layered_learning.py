@@ -239,7 +239,7 @@ def with_chains_of_the_model(training: Any, i: int) -> Any:
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("name", some(LEARNERS, 8))
+@pytest.mark.parametrize("name", some(LEARNERS, 5))
 def test_the_mean_of_many_gradients_is_that_of_all_states(name: str) -> None:
     exact, found = drawn(name)
     error = found.std(axis=0, ddof=1) / np.sqrt(GROUPS)
@@ -292,14 +292,13 @@ def test_one_state_of_each_row_is_kept_and_all_rows_have_their_own() -> None:
     np.testing.assert_array_equal(old, kept[[7, 2, 5, 0], 1:9])
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     "learner",
-    [
-        ReweightedWakeSleep(samples=10),
-        VariationalGradient(samples=10),
-        JointStochasticApproximation(samples=3),
-    ],
-    ids=str,
+    some(
+        [ReweightedWakeSleep(samples=10), VariationalGradient(samples=10), JointStochasticApproximation(samples=3)], 2
+    ),
+    ids=lambda learner: type(learner).__name__,
 )
 def test_a_fit_comes_near_the_best_there_is(learner: LayeredLearner) -> None:
     run = quietly(replace(learner, batch_size=30, learning_rate=0.03), 400)

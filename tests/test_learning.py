@@ -15,6 +15,7 @@ import optax
 import pytest
 from machines_oracle import joint
 from machines_zoo import random_values
+from sweep import some
 
 from tractable.learning import (
     ContrastiveDivergence,
@@ -227,7 +228,8 @@ def test_the_exact_gradient_reaches_the_best_likelihood() -> None:
     assert BEST - 0.02 < log_likelihood(run.model, BARS) <= BEST + 1e-4
 
 
-@pytest.mark.parametrize("kind", CHAINS[:3])
+@pytest.mark.verify
+@pytest.mark.parametrize("kind", some(CHAINS[:3], 2))
 def test_learners_with_chains_end_near_the_best_likelihood(kind: type[PersistentCD]) -> None:
     learner = kind(batch_size=32, n_chains=100, learning_rate=0.2, averaging=0.3, **FEW.get(kind, {}))
     run = quietly(restricted(9, 8), np.tile(BARS, (100, 1)), learner, 60)
@@ -304,9 +306,10 @@ PSEUDO = PseudoLikelihood(batch_size=500, learning_rate=0.1)
 EXACT = ExactGradient(batch_size=500, learning_rate=0.2)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     ("learner", "sparse"),
-    [(PERSISTENT, True), (PERSISTENT, False), (TEMPERED, True), (PSEUDO, True), (EXACT, True)],
+    some([(PERSISTENT, True), (PERSISTENT, False), (TEMPERED, True), (PSEUDO, True), (EXACT, True)], 3),
     ids=lambda value: {True: "sparse", False: "dense"}.get(value, type(value).__name__),
 )
 def test_machines_without_hidden_units_learn_the_couplings(learner: Learner, sparse: bool) -> None:
@@ -379,7 +382,8 @@ def same(a: Training, b: Training) -> bool:
 SMALL = np.tile(BARS, (8, 1))
 
 
-@pytest.mark.parametrize("kind", CHAINS)
+@pytest.mark.verify
+@pytest.mark.parametrize("kind", some(CHAINS, 2))
 def test_a_fit_that_was_stopped_goes_on_bit_for_bit(kind: type[PersistentCD], tmp_path: Any) -> None:
     learner, path = kind(batch_size=10), str(tmp_path / "fit.safetensors")
     whole = quietly(restricted(9, 4), SMALL, learner, 4, key=5)

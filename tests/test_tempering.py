@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from machines_oracle import Z, assert_unchanged, exact_state, joint
 from machines_zoo import ZOO
+from sweep import some
 
 from tractable.models import ModelError, restricted
 from tractable.models.boltzmann_machine import VISIBLE, Boltzmann, boltzmann
@@ -96,7 +97,8 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.verify
+@pytest.mark.parametrize("name", some(PATHS, 6))
 def test_work_is_unbiased_at_any_number_of_steps(name: str) -> None:
     """With two steps chains are far from equilibrium, and only exact increments average to the ratio of Z."""
     path, x, truth = PATHS[name]()

@@ -342,7 +342,7 @@ def test_scores_of_states_and_of_samples(shape: tuple[int, int, int], path: str)
     close(xla.scaled_outer(x, logits.astype(np.float32), log_p), x.T @ (logits * np.asarray(log_p)[:, None]), 50 * m)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (40, 200), (17, 33)])
+@pytest.mark.parametrize("shape", [(1, 1), (17, 33), (40, 200)])
 def test_units_that_depend_on_one_another_are_drawn_in_order(shape: tuple[int, int], path: str) -> None:
     """Each is on where logit(u) is below its logit; what is on or above the diagonal does not count."""
     rows, n = shape
