@@ -26,7 +26,7 @@ PIECE ?= 1/1
 PYTHONS ?= $(or $(wildcard $(HOME)/.pyenv/versions/3.1[1-9]*/bin/python),python3.11 python3.12 python3.13 python3.14)
 SMOKE := build/smoke
 
-.PHONY: demo test verify smoke check sanitize browser docs site bench wheels sdist wheel-tests clean
+.PHONY: demo test verify smoke check sanitize browser docs site bench wheels clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-demo
@@ -76,16 +76,6 @@ site: $(VENV)/.installed-site
 
 bench: $(VENV)/.installed-bench
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
-
-sdist: $(VENV)/.created
-	$(BIN)/python -m pip install -q "hatchling>=1.24"
-	$(BIN)/python -m hatchling build -t sdist -d dist
-
-wheel-tests: $(VENV)/.created
-	rm -rf build/wheel && mkdir -p build/wheel && tar xzf "$(SDIST)" -C build/wheel --strip-components 1
-	rm -rf build/wheel/src && $(BIN)/python -m venv build/wheel/env
-	build/wheel/env/bin/python -m pip install -q "$(WHEEL)[test]"
-	cd build/wheel && env/bin/python -m pytest -q -n auto --dist worksteal $(TESTS)
 
 wheels: $(VENV)/.created
 	$(BIN)/python -m pip install -q "hatchling>=1.24" "ziglang>=0.13"
