@@ -67,12 +67,14 @@ class Looked:
         return self.page.locator(f'.te-cards [data-variable="{variable}"] [data-state="{state}"]')
 
     def settled(self) -> None:
-        """Wait until nothing is asked any more."""
+        """Wait until nothing is asked any more, and what was answered is drawn."""
+        self.page.wait_for_selector('.tractable-explorer[data-busy="false"]')
+        self.page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
         self.page.wait_for_selector('.tractable-explorer[data-busy="false"]')
 
     def click(self, variable: int, state: int) -> None:
-        """Click a state, and wait for what comes of it."""
-        self.row(variable, state).click()
+        """Click a state wherever it lies just now, and wait for what comes of it."""
+        self.row(variable, state).dispatch_event("click")
         self.settled()
 
     def belief(self, variable: int, which: str = "data-belief") -> list[float]:
