@@ -29,6 +29,9 @@ LOOPBACK = "127.0.0.1"
 LONGEST = 1 << 22
 """Bytes of the longest message."""
 
+GRACE = 0.5
+"""Seconds that a question has when nobody waits any more: what is short, and loads modules, ends by itself."""
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -178,10 +181,16 @@ async def _lines(opened: Served, message: Any) -> AsyncIterator[str]:
             yield json.dumps({**reply, **notice}, allow_nan=False) + "\n"
     finally:
         gone.set()
-        if thread.is_alive():  # as Ctrl-C would: the kernels look up every few hundredths of a second
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt)
-            )
+        later = threading.Timer(GRACE, _interrupt, [thread])
+        later.daemon = True
+        later.start()
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """As Ctrl-C would: the kernels look up every few hundredths of a second."""
+    if thread.is_alive():
+        ident, what = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, what)
 
 
 def bound(port: int) -> socket.socket:
