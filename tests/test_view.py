@@ -18,14 +18,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import layers_zoo
+import machines_zoo
 import numpy as np
 import pytest
 from pages import served
+from sweep import some
 
 import tractable as tr
 from tractable.view import _assets, networks
-from tractable.view._base import replies
+from tractable.view._base import replies, standard
 from tractable.view.networks import NetworkSession
+from tractable.view.page import page
 from tractable.view.server import Served, _lines
 from tractable.view.sessions import session
 
@@ -157,6 +161,33 @@ def test_who_has_no_page_is_told() -> None:
         session({})
     with pytest.raises(tr.ModelError, match="shown by itself"):
         session(tr.load(ASIA), np.zeros((2, 2)))
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("row", some([*machines_zoo.ZOO, *layers_zoo.ZOO], 8), ids=str)
+def test_every_machine_and_all_layers_have_a_page(row: Any) -> None:
+    own = session(row.model(0))
+    told = json.loads(json.dumps(standard(own.describe()), allow_nan=False))
+    assert sum(group["n"] for group in told["groups"]) and told["prices"]
+    assert "error" in ask(own, verb="infer")[0]
+    assert "content" in page(own)
+
+
+def test_columns_with_names_counts_and_gaps_have_pages() -> None:
+    rng = np.random.default_rng(0)
+    table = {"sky": ["sun", "rain", "sun", None] * 20, "wind": rng.normal(size=80), "n": rng.poisson(3, 80)}
+    how = {"categorical": "sky", "diagonal": "wind", "poisson": "n"}
+    mixture, chain = tr.mixture(table, 2, how, key=0), tr.hidden_markov(table, 2, how, key=0)
+    shown = session(mixture, table)
+    names = [own["name"] for own in shown.describe()["columns"]]
+    row = [{"sky": 0, "wind": 0.5, "n": None}[name] for name in names]
+    (found,) = ask(shown, verb="infer", row=row)
+    state = shown.describe()["columns"][names.index("sky")]["states"][0]
+    truth = tr.infer(mixture, {"sky": [state], "wind": [0.5], "n": [None]})
+    assert found["components"] == pytest.approx(np.ravel([*truth.marginals["component"].values()]))
+    (found,) = ask(session(chain, table), verb="window", begin=0, end=80, ahead=5)
+    assert np.allclose(found["probabilities"], tr.infer(chain, table).marginals["state"])
+    assert len(found["ahead"]["probabilities"]) == 5 and found["values"][names.index("sky")][3] is None
 
 
 def test_a_notebook_asks_and_is_answered_by_its_number() -> None:

@@ -18,7 +18,7 @@ def view(model: Any, data: Any = None) -> Any:
     Parameters
     ----------
     model : a model, or a run of `fit`, whose curves are shown too.
-    data : rows or sequences that a mixture, a hidden Markov model or a machine is shown with.
+    data : rows that a mixture, or sequences that a hidden Markov model is shown with; other models take none.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def view(model: Any, data: Any = None) -> Any:
     Raises
     ------
     ModuleNotFoundError : without the extra ``view``. TypeError : what is no model. UnsupportedError : a family without
-        a page. ModelError : data of a network, which is shown by itself.
+        a page. ModelError : data of a model that is shown by itself.
 
     Examples
     --------

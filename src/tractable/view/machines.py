@@ -64,9 +64,9 @@ def _filters(model: Any) -> Reply | None:
     weights = getattr(model, "weights", None)
     pairs = {} if weights is not None else model.couplings
     found = next((own for (a, _), own in pairs.items() if a == "visible"), None) if weights is None else weights[0]
-    if found is None:
+    images = None if found is None else np.asarray(found, float)
+    if images is None or not images.size:
         return None
-    images = np.asarray(found, float)
     images = images.reshape(images.shape[0], -1).T
     side = math.isqrt(images.shape[1])
     shape = [side, side] if side * side == images.shape[1] else [1, images.shape[1]]
