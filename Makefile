@@ -59,7 +59,7 @@ check: $(VENV)/.installed-test
 
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
-		{ apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || \
+		timeout 300 sh -c 'apt-get update -q && apt-get install -q -y --no-install-recommends chromium' </dev/null || \
 		echo "no Chromium was installed: tests of pages in a browser will skip"
 
 sanitize: $(VENV)/.installed-test
